@@ -1,0 +1,1 @@
+"""What every domain shares: folders, options, training, export. Knows no domain."""

@@ -1,0 +1,183 @@
+"""From rows to batches of near-equal length, in an order that a seed repeats."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.progress import Reporter
+from aitk.core.task import Batch, Example, Task
+
+#: Rows are sorted by length inside windows of this many batches: long enough that a batch holds
+#: rows of one length, short enough that the order stays random.
+BATCHES_PER_WINDOW = 32
+ROWS_AT_ONCE = 1024
+#: Encoded examples are kept in memory up to this size, and encoded anew each epoch beyond it.
+CACHE_BYTES = 2**30
+
+Predict = Callable[[dict[str, np.ndarray]], np.ndarray]
+
+
+class Examples(Sequence[Example]):
+    """The encoded rows of a split, kept in memory while they fit."""
+
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        task: Task,
+        assets: Any,
+        *,
+        reporter: Reporter,
+        cache_bytes: int = CACHE_BYTES,
+    ):
+        self._rows, self._task, self._assets = rows, task, assets
+        self.lengths = np.zeros(len(rows), np.int32)
+        kept: list[Example] | None = []
+        size = 0
+        encoded = self._encoded_in_order()
+        for index, example in enumerate(reporter.track(encoded, "encoding", total=len(rows))):
+            self.lengths[index] = task.length(example)
+            size += sum(array.nbytes for array in example.inputs.values())
+            if kept is not None:
+                kept.append(example)
+                if size > cache_bytes:
+                    kept = None
+        self._kept = kept
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(range(*index.indices(len(self))))
+        return self.take([index])[0]
+
+    def take(self, indices: Iterable[int]) -> list[Example]:
+        """Several examples at once."""
+        if self._kept is not None:
+            return [self._kept[index] for index in indices]
+        rows = _take(self._rows, indices)
+        return self._task.encode_many(rows, self._assets)
+
+    def _encoded_in_order(self) -> Iterator[Example]:
+        for start in range(0, len(self._rows), ROWS_AT_ONCE):
+            rows = _take(self._rows, range(start, min(start + ROWS_AT_ONCE, len(self._rows))))
+            yield from self._task.encode_many(rows, self._assets)
+
+
+def plan_epoch(
+    lengths: np.ndarray, batch_size: int, *, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Shuffle rows into batches of near-equal length.
+
+    Args:
+        lengths: (rows,) what to bucket by.
+        batch_size: rows a batch; only one batch of the epoch may be smaller.
+
+    Returns:
+        One array of row numbers a batch, every row once.
+    """
+    order = rng.permutation(len(lengths))
+    window = batch_size * BATCHES_PER_WINDOW
+    batches = []
+    for start in range(0, len(order), window):
+        inside = order[start : start + window]
+        # A stable sort keeps the shuffled order among rows of one length.
+        inside = inside[np.argsort(lengths[inside], kind="stable")]
+        batches += [inside[at : at + batch_size] for at in range(0, len(inside), batch_size)]
+    return [batches[index] for index in rng.permutation(len(batches))]
+
+
+def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
+    """The generator of an epoch's order."""
+    return np.random.default_rng([seed, epoch])
+
+
+def step_rng(seed: int, epoch: int, step: int) -> np.random.Generator:
+    """The generator of one batch's masking or augmentation, whatever came before it."""
+    return np.random.default_rng([seed, epoch, step])
+
+
+def predict_rows(
+    rows: Iterable[Mapping[str, Any]],
+    task: Task,
+    assets: Any,
+    predict: Predict,
+    *,
+    batch_size: int,
+    batches_per_window: int = BATCHES_PER_WINDOW,
+) -> Iterator[np.ndarray]:
+    """Yield the model's output of each row, in order, holding one window of rows in memory."""
+    for _, outputs, places in _predicted(
+        rows, task, assets, predict, batch_size, batches_per_window
+    ):
+        # Rows of a window come out by length; put them back in their order.
+        window = dict(zip(places, itertools.chain.from_iterable(outputs), strict=True))
+        for place in range(len(window)):
+            yield window[place]
+
+
+def measure_rows(
+    rows: Iterable[Mapping[str, Any]] | Examples,
+    task: Task,
+    assets: Any,
+    predict: Predict,
+    *,
+    batch_size: int,
+) -> dict[str, np.ndarray]:
+    """Predict every row and keep what ``task.score`` needs, in the order of the rows."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for batches, outputs, places in _predicted(
+        rows, task, assets, predict, batch_size, BATCHES_PER_WINDOW
+    ):
+        measured = [
+            task.measure(batch, output, assets)
+            for batch, output in zip(batches, outputs, strict=True)
+        ]
+        order = np.argsort(places)
+        for name in measured[0]:
+            column = np.concatenate([part[name] for part in measured])
+            parts.setdefault(name, []).append(column[order])
+    return {name: np.concatenate(columns) for name, columns in parts.items()}
+
+
+def _predicted(
+    rows: Iterable[Mapping[str, Any]] | Examples,
+    task: Task,
+    assets: Any,
+    predict: Predict,
+    batch_size: int,
+    batches_per_window: int,
+) -> Iterator[tuple[list[Batch], list[np.ndarray], np.ndarray]]:
+    """For each window of rows: its batches, their outputs, and the place of every row."""
+    for examples in _windows(rows, task, assets, batch_size * batches_per_window):
+        lengths = np.array([task.length(example) for example in examples])
+        places = np.argsort(lengths, kind="stable")
+        batches, outputs = [], []
+        for start in range(0, len(places), batch_size):
+            inside = [examples[place] for place in places[start : start + batch_size]]
+            batch = task.collate(inside, assets)
+            batches.append(batch)
+            outputs.append(predict(batch.inputs))
+        yield batches, outputs, places
+
+
+def _windows(
+    rows: Iterable[Mapping[str, Any]] | Examples, task: Task, assets: Any, size: int
+) -> Iterator[list[Example]]:
+    if isinstance(rows, Examples):
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+        return
+    iterator = iter(rows)
+    while window := list(itertools.islice(iterator, size)):
+        yield task.encode_many(window, assets)
+
+
+def _take(rows: Sequence[Mapping[str, Any]], indices: Iterable[int]) -> list[Mapping[str, Any]]:
+    """Rows by number, in one read where the sequence can do that."""
+    take = getattr(rows, "take", None)
+    return take(indices) if take else [rows[index] for index in indices]

@@ -1,0 +1,221 @@
+"""How good class probabilities are: accuracy, F1, ROC-AUC, calibration, with intervals.
+
+Shared by every task that puts out one distribution over classes a row. A label never seen in
+training has target -1: it counts as one more class that is always answered wrongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.errors import ArtifactError, DataError
+from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.task import Evaluation, Score
+
+CALIBRATION_BINS = 15
+UNSEEN = "(never seen in training)"
+
+
+def score_classification(
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    labels: Sequence[str],
+    *,
+    resamples: int = 0,
+    seed: int = 0,
+) -> Evaluation:
+    """Score a classifier, as scikit-learn does, each metric with a bootstrap 95% interval.
+
+    Args:
+        targets: (rows,) class numbers; -1 is a label never seen in training.
+        probabilities: (rows, classes), each row summing to 1.
+        labels: the classes' names in the order of the columns.
+        resamples: bootstrap resamples; 0 computes no intervals and is fast.
+        seed: seed of the bootstrap.
+
+    Macro averages run over the classes that occur in the targets or the predictions. ROC-AUC
+    is one against the rest, averaged over the classes that have both; metrics that these rows
+    leave undefined are left out. Log loss leaves out rows of unseen labels.
+
+    Raises:
+        DataError: there are no rows.
+        ArtifactError: a probability is not finite.
+    """
+    if not len(targets):
+        raise DataError("there are no rows to score")
+    if not np.isfinite(probabilities).all():
+        raise ArtifactError(
+            "the model puts out values that are not finite", hint="Train or convert it again"
+        )
+    rows = _Rows(np.asarray(targets), np.asarray(probabilities))
+    point = rows.measure(np.ones((1, len(targets))))[0]
+    low = high = [None] * len(point)
+    if resamples:
+        low, high = bootstrap_interval(
+            rows.measure, len(targets), resamples=resamples, seed=seed
+        )
+    scores = [
+        Score(float(value)) if lower is None else bounded_score(value, lower, upper)
+        for value, lower, upper in zip(point, low, high, strict=True)
+    ]
+    metrics = dict(zip(rows.names, scores, strict=False))
+    return Evaluation(
+        metrics={name: score for name, score in metrics.items() if np.isfinite(score.value)},
+        per_row=rows.correct.astype(np.float32),
+        details=_details(rows, labels, scores[len(rows.names) :]),
+    )
+
+
+class _Rows:
+    """The scored rows, ready to be measured on many resamples at once."""
+
+    def __init__(self, targets: np.ndarray, probabilities: np.ndarray):
+        n_rows, self.classes = probabilities.shape
+        self.targets, self.probabilities = targets, probabilities
+        self.predictions = probabilities.argmax(axis=1)
+        self.confidences = probabilities.max(axis=1).astype(float)
+        self.correct = (self.predictions == targets).astype(float)
+        # ]0, 1/15], ]1/15, 2/15], ... as in Guo et al. 2017, section 2.
+        bins = np.ceil(self.confidences * CALIBRATION_BINS).astype(int) - 1
+        self.bins = np.clip(bins, 0, CALIBRATION_BINS - 1)
+        self.seen = (targets >= 0).astype(float)
+        own = probabilities[np.arange(n_rows), targets].astype(float)  # -1 is masked by ``seen``
+        floor = np.finfo(probabilities.dtype).eps
+        self.losses = -np.log(np.clip(own, floor, 1.0)) * self.seen
+        self.top5 = self._in_top5(own)
+        self.auc, self.auc_influence = macro_auc(targets, probabilities)
+        averages = ("macro", "micro", "weighted")
+        self.names = (
+            ["accuracy"]
+            + [f"{average}_{name}" for average in averages for name in ("precision", "recall", "f1")]
+            + ["roc_auc", "calibration_error", "log_loss"]
+            + (["top5_accuracy"] if self.classes > 5 else [])
+        )
+
+    def measure(self, counts: np.ndarray) -> np.ndarray:
+        """(resamples, rows) -> (resamples, metrics): ``names``, then precision, recall and F1
+        of each class."""
+        total = counts.sum(axis=1)
+        right = counts @ self.correct
+        accuracy = right / total
+        # Unseen labels are the last of classes + 1 columns.
+        columns = self.classes + 1
+        supports = group_sums(counts, self.targets % columns, columns)
+        predicted = group_sums(counts, self.predictions, columns)
+        hits = group_sums(counts * self.correct, self.predictions, columns)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            each = np.stack(
+                [hits / predicted, hits / supports, 2 * hits / (predicted + supports)], axis=1
+            )  # (resamples, 3, classes + 1), NaN where undefined
+        defined = np.nan_to_num(each)
+        occurs = (predicted + supports) > 0
+        macro = (defined * occurs[:, None]).sum(axis=2) / occurs.sum(axis=1, keepdims=True)
+        micro = np.repeat(accuracy[:, None], 3, axis=1)  # one answer a row: all three are equal
+        weighted = (defined * supports[:, None]).sum(axis=2) / total[:, None]
+        gaps = group_sums(counts * (self.correct - self.confidences), self.bins, CALIBRATION_BINS)
+        seen = counts @ self.seen
+        losses = np.divide(
+            counts @ self.losses, seen, out=np.full(len(counts), np.nan), where=seen > 0
+        )
+        # To first order in the counts: exact on the rows as they are, and cheap on resamples.
+        auc = np.minimum(self.auc + counts @ self.auc_influence / total, 1.0)
+        singles = [auc, np.abs(gaps).sum(axis=1) / total, losses]
+        if self.classes > 5:
+            singles.append(counts @ self.top5 / total)
+        return np.column_stack(
+            [accuracy, macro, micro, weighted, *singles]
+            + [each[:, :, : self.classes].reshape(len(counts), -1)]
+        )
+
+    def _in_top5(self, own: np.ndarray) -> np.ndarray:
+        """Whether the right class is among the five best; of equals the first is better."""
+        place = (self.probabilities > own[:, None]).sum(axis=1)
+        equal = self.probabilities == own[:, None]
+        place += (equal & (np.arange(self.classes) < self.targets[:, None])).sum(axis=1)
+        return (place < 5) * self.seen
+
+
+def group_sums(counts: np.ndarray, groups: np.ndarray, n_groups: int) -> np.ndarray:
+    """Sum (resamples, rows) over rows of equal group number: (resamples, n_groups)."""
+    return np.stack([np.bincount(groups, line, n_groups) for line in counts])
+
+
+def macro_auc(targets: np.ndarray, probabilities: np.ndarray) -> tuple[float, np.ndarray]:
+    """The area under the ROC curve, one class against the rest, averaged over classes.
+
+    Returns:
+        The area (NaN where no class has both positives and negatives), and each row's influence
+        on it, (rows,): the area of a resample is to first order the area plus the mean of its
+        rows' influences (the structural components of DeLong et al. 1988).
+    """
+    classes = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+    rows, areas = len(targets), []
+    influence = np.zeros(rows)
+    for index in classes:
+        positive = targets == index
+        count = int(positive.sum())
+        if count in (0, rows):
+            continue
+        above = np.sort(probabilities[positive, index])
+        below = np.sort(probabilities[~positive, index])
+        # Share of the other side that each row beats, ties counting half.
+        wins = _share_below(below, probabilities[positive, index])
+        losses = 1 - _share_below(above, probabilities[~positive, index])
+        area = wins.mean()
+        areas.append(area)
+        influence[positive] += (wins - area) * rows / count
+        influence[~positive] += (losses - area) * rows / (rows - count)
+    if not areas:
+        return float("nan"), influence
+    return float(np.mean(areas)), influence / len(areas)
+
+
+def _share_below(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    left = np.searchsorted(ordered, values, side="left")
+    right = np.searchsorted(ordered, values, side="right")
+    return (left + right) / (2 * len(ordered))
+
+
+def _details(rows: _Rows, labels: Sequence[str], class_scores: list[Score]) -> dict[str, Any]:
+    names = [*labels, UNSEEN]
+    ones = np.ones((1, len(rows.targets)))
+    supports = group_sums(ones, rows.targets % len(names), len(names))[0]
+    per_class = []
+    for index, label in enumerate(labels):
+        entry: dict[str, Any] = {"label": label, "support": int(supports[index])}
+        for place, name in enumerate(("precision", "recall", "f1")):
+            score = class_scores[place * len(labels) + index]
+            entry[name] = _json(score)
+        per_class.append(entry)
+    confusion: dict[str, dict[str, int]] = {}
+    pairs = np.stack([rows.targets % len(names), rows.predictions], axis=1)
+    for (target, prediction), count in zip(
+        *np.unique(pairs, axis=0, return_counts=True), strict=True
+    ):
+        confusion.setdefault(names[target], {})[labels[prediction]] = int(count)
+    sizes, confidences, correct = (
+        group_sums(values[None], rows.bins, CALIBRATION_BINS)[0]
+        for values in (ones[0], rows.confidences, rows.correct)
+    )
+    calibration = [
+        {"rows": int(size), "confidence": float(confidence / size), "accuracy": float(right / size)}
+        for size, confidence, right in zip(sizes, confidences, correct, strict=True)
+        if size
+    ]
+    return {
+        "labels": list(labels),
+        "unseen_rows": int(supports[-1]),
+        "per_class": per_class,
+        "confusion": confusion,  # target -> prediction -> rows, cells that are not zero
+        "calibration": calibration,
+    }
+
+
+def _json(score: Score) -> dict[str, float] | None:
+    """A score as JSON, None where the rows leave it undefined."""
+    values = {"value": score.value, "low": score.low, "high": score.high}
+    known = {name: float(value) for name, value in values.items() if value is not None}
+    return known if np.isfinite(list(known.values())).all() else None

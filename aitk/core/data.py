@@ -1,0 +1,184 @@
+"""Prepared data: a TensorFlow Datasets folder with what aitk knows of it beside.
+
+The one file that knows the layout::
+
+    dataset_info.json, features.json, data-SPLIT.array_record-*   (read by tfds alone)
+    dataset.json    task, sources, rows, statistics, findings, versions; written last
+    rejects.jsonl   every refused row: file, line, reason
+    report.html
+
+Rows are stored as ArrayRecord: read at random from disk, so that data may be larger than
+memory, and written and read without importing TensorFlow.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aitk.core.errors import ArtifactError, DataError
+from aitk.core.files import part_of, read_json
+
+FORMAT = 1
+ROWS_PER_SHARD = 100_000
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A prepared data folder, read only."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def task(self) -> str:
+        return self.manifest["task"]
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the rows were read and cleaned."""
+        return dict(self.manifest["reading"])
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Statistics of the rows; ``labels`` are those of the training split."""
+        return dict(self.manifest["summary"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the rows and their splits: equal fingerprints hold equal data."""
+        return self.manifest["fingerprint"]
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Split name -> number of rows, without empty splits."""
+        return dict(self.manifest["rows"])
+
+    def rows(self, split: str) -> Rows:
+        """The rows of one split, in the order of the sources."""
+        if split not in self.splits:
+            raise DataError(
+                f"no {split} split", where=str(self.folder), hint=f"It has: {', '.join(self.splits)}"
+            )
+        return Rows(self._builder.as_data_source(split))
+
+    def held_out(self, wanted: str = "test") -> str:
+        """The split to judge a model on: the wanted one, or validation in its place."""
+        for split in (wanted, "validation", "test"):
+            if split in self.splits:
+                return split
+        raise DataError(
+            "has no validation or test rows",
+            where=str(self.folder),
+            hint="Prepare it again with --split 80/10/10",
+        )
+
+    @functools.cached_property
+    def _builder(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        try:
+            return tfds.builder_from_directory(str(self.folder))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"damaged data folder ({error})", where=str(self.folder)) from error
+
+
+class Rows(Sequence[dict[str, Any]]):
+    """Rows of one split as a sequence, decoded from disk at each access."""
+
+    def __init__(self, source: Any):
+        self._source = source
+        self._decoders = {
+            name: _decoder(feature) for name, feature in source.dataset_info.features.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(range(*index.indices(len(self))))
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self._decoded(self._source[index % len(self)])
+
+    def take(self, indices: Iterable[int]) -> list[dict[str, Any]]:
+        """Several rows at once, much faster than one by one."""
+        return [self._decoded(row) for row in self._source.__getitems__([int(i) for i in indices])]
+
+    def _decoded(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: decode(row[name]) for name, decode in self._decoders.items()}
+
+
+def load_data(folder: Path | str) -> PreparedData:
+    """Open a prepared data folder and check that it is whole."""
+    folder = Path(folder)
+    if not folder.exists():
+        hint = "Make it with: aitk DOMAIN prepare FILES --task TASK --out " + str(folder)
+        if part_of(folder).exists():
+            hint = "Its preparation was cut short: run it again"
+        raise ArtifactError("no such prepared data", where=str(folder), hint=hint)
+    if not (folder / "dataset.json").is_file():
+        raise ArtifactError(
+            "not prepared data: it has no dataset.json",
+            where=str(folder),
+            hint=f"Run: aitk DOMAIN prepare {folder} --task TASK --out DATA",
+        )
+    manifest = read_json(folder / "dataset.json")
+    missing = {"task", "reading", "summary", "fingerprint", "rows"} - set(manifest)
+    if missing:
+        raise ArtifactError(
+            f"dataset.json lacks {', '.join(sorted(missing))}", where=str(folder), hint="Prepare it again"
+        )
+    return PreparedData(folder, manifest)
+
+
+class DataWriter:
+    """Writes rows into the splits of a TensorFlow Datasets folder, in the order given."""
+
+    def __init__(self, folder: Path, features: Mapping[str, Any], *, description: str):
+        import tensorflow_datasets as tfds
+
+        identity = tfds.core.DatasetIdentity(
+            name="data",
+            version=tfds.core.Version("1.0.0"),
+            data_dir=str(folder),
+            module_name="aitk",
+            description=description,
+        )
+        info = tfds.core.DatasetInfo(
+            builder=identity,
+            description=description,
+            features=tfds.features.FeaturesDict(dict(features)),
+        )
+        self._writer = tfds.core.SequentialWriter(
+            info, max_examples_per_shard=ROWS_PER_SHARD, file_format="array_record"
+        )
+        self._started: set[str] = set()
+
+    def write(self, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows to a split."""
+        if split not in self._started:
+            self._writer.initialize_splits([split])
+            self._started.add(split)
+        self._writer.add_examples({split: rows})
+
+    def close(self) -> None:
+        """Finish every split; the folder can be read from here on."""
+        self._writer.close_all()
+
+
+def _decoder(feature: Any) -> Any:
+    """How a stored value becomes the JSON value that the task wrote."""
+    kind = type(feature).__name__
+    if kind == "Text":
+        return lambda value: value.decode("utf-8")
+    if kind == "ClassLabel":
+        names = feature.names
+        return lambda value: names[int(value)]
+    if kind == "Scalar":
+        return lambda value: value.item()
+    return lambda value: value

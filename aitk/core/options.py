@@ -1,0 +1,202 @@
+"""Options declared once, as frozen dataclasses.
+
+From one declaration follow the command's flags and help, the keys of a config
+file, ``--set KEY=VALUE``, what ``aitk tasks`` lists and what ``run.json`` records.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aitk.core.errors import UsageError
+
+Options = TypeVar("Options")
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    choices: Iterable[str] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """Declare one field of an options dataclass, with what a person is told about it."""
+    metadata = {"help": help, "choices": tuple(choices), "minimum": minimum, "maximum": maximum}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """One option as people see it: in help texts, ``aitk tasks`` and error messages."""
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    choices: tuple[str, ...]
+    optional: bool
+    repeated: bool
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.rstrip("_").replace("_", "-")
+
+
+def describe(options: type) -> list[Described]:
+    """List the fields of an options dataclass in their order of declaration."""
+    hints = typing.get_type_hints(options)
+    described = []
+    for field in dataclasses.fields(options):
+        kind, optional, repeated = _plain_type(hints[field.name])
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        described.append(
+            Described(
+                field.name,
+                kind,
+                default,
+                field.metadata.get("help", ""),
+                field.metadata.get("choices", ()),
+                optional,
+                repeated,
+            )
+        )
+    return described
+
+
+def resolve(options: type[Options], *layers: Mapping[str, Any], where: str = "option") -> Options:
+    """Build the options from layers of given values, later layers winning.
+
+    Values may be strings (from ``--set`` or a shell) or already typed (from TOML
+    or JSON). An unknown key, a value of the wrong type, one outside its choices
+    or its range is a ``UsageError`` that names the nearest right one.
+    """
+    fields = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
+    described = {item.name: item for item in describe(options)}
+    values: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            key = name.replace("-", "_")
+            key = f"{key}_" if f"{key}_" in fields else key  # ``from`` is a Python keyword
+            if key not in fields:
+                raise unknown_name(name, fields, what=where)
+            values[key] = _checked(described[key], value, fields[key].metadata)
+    return options(**values)
+
+
+def as_dict(options: Any) -> dict[str, Any]:
+    """The options as JSON values, every default spelled out."""
+    return {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in dataclasses.asdict(options).items()
+    }
+
+
+def known_names(*options: type) -> set[str]:
+    """Every field name of these options dataclasses."""
+    return {field.name for item in options for field in dataclasses.fields(item)}
+
+
+def split_assignments(assignments: Iterable[str]) -> dict[str, str]:
+    """Parse ``--set KEY=VALUE`` occurrences."""
+    values = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"cannot read {assignment!r}", where="--set", hint="Write KEY=VALUE")
+        values[key.strip().replace("-", "_")] = value.strip()
+    return values
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a TOML config file, or the options of another run's ``run.json``."""
+    import json
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the config file ({error})", where=str(path)) from error
+    try:
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise UsageError(f"not valid {path.suffix[1:].upper()}: {error}", where=str(path)) from error
+    if not isinstance(values, dict):
+        raise UsageError("a config file holds keys and values", where=str(path))
+    if path.suffix == ".json" and "options" in values:
+        values = values["options"] | {"set": values.get("settings", {})}
+    return values
+
+
+def unknown_name(name: str, known: Iterable[str], *, what: str) -> UsageError:
+    """The error for a name that is not in a closed list, with the nearest one that is."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.replace("-", "_"), names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}"
+    return UsageError(f"unknown {what} {name!r}", hint=hint)
+
+
+def _plain_type(hint: Any) -> tuple[type, bool, bool]:
+    """Reduce ``int | None`` to (int, optional, not repeated), ``list[str]`` to (str, .., repeated)."""
+    optional = False
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        inner = [item for item in typing.get_args(hint) if item is not type(None)]
+        optional = len(inner) < len(typing.get_args(hint))
+        hint = inner[0]
+    if typing.get_origin(hint) is list:
+        return typing.get_args(hint)[0], optional, True
+    return hint, optional, False
+
+
+def _checked(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
+    if value is None or (item.optional and value == "none"):
+        if item.optional:
+            return None
+        raise UsageError(f"{item.name} needs a value")
+    if item.repeated:
+        values = value if isinstance(value, list | tuple) else str(value).split(",")
+        return [_converted(item, each, metadata) for each in values]
+    return _converted(item, value, metadata)
+
+
+def _converted(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
+    kind = item.type
+    try:
+        if kind is bool:
+            if isinstance(value, str):
+                value = {"true": True, "false": False, "1": True, "0": False}[value.lower()]
+            value = bool(value)
+        elif kind is int and isinstance(value, float) and value != int(value):
+            raise ValueError
+        elif not isinstance(value, kind):
+            value = kind(value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{item.name} takes a {kind.__name__}, not {value!r}", hint=f"Default: {item.default}"
+        ) from error
+    if item.choices and value not in item.choices:
+        raise unknown_name(str(value), item.choices, what=item.name)
+    low, high = metadata.get("minimum"), metadata.get("maximum")
+    if kind in (int, float) and not (
+        (low is None or value >= low) and (high is None or value <= high)
+    ):
+        between = " and ".join(
+            text
+            for text in (
+                f"at least {low}" if low is not None else "",
+                f"at most {high}" if high is not None else "",
+            )
+            if text
+        )
+        raise UsageError(f"{item.name} is {value}", hint=f"It must be {between}")
+    return value

@@ -1,0 +1,45 @@
+"""How long work tells of itself. Stages talk to a ``Reporter``; only ``cli/output.py`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Reporter(Protocol):
+    """Talk for a person, on stderr. Never data."""
+
+    def note(self, text: str) -> None:
+        """Say one plain line."""
+
+    def warn(self, text: str) -> None:
+        """Say one line that a person should act on."""
+
+    def track(
+        self, items: Iterable[Item], what: str, *, total: int | None = None
+    ) -> Iterator[Item]:
+        """Pass the items on, showing how many are done, the rate and the time left."""
+
+    def update(self, what: str, done: int, total: int | None, detail: str = "") -> None:
+        """Show the state of work that is not a loop over items (training steps)."""
+
+
+class Silent:
+    """A reporter that says nothing: for tests and for ``--quiet``."""
+
+    def note(self, text: str) -> None:
+        del text
+
+    def warn(self, text: str) -> None:
+        del text
+
+    def track(
+        self, items: Iterable[Item], what: str, *, total: int | None = None
+    ) -> Iterator[Item]:
+        del what, total
+        yield from items
+
+    def update(self, what: str, done: int, total: int | None, detail: str = "") -> None:
+        del what, done, total, detail

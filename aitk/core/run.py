@@ -1,0 +1,206 @@
+"""A run folder: a trained model with everything needed to use, judge and repeat it.
+
+The one file that knows the layout::
+
+    run.json        how it was made: task, model, settings, options, data, versions, cost
+    model.keras     or model.tflite, model.onnx, saved_model/, model.json + model.weights.h5
+    assets/         labels, tokeniser, statistics
+    metrics.json    evaluations by name of the data they were made on
+    history.csv     one line an epoch
+    report.html     opens offline
+    README.md       the model card
+    evaluations/    per-row results, for paired comparisons
+
+A run is written as ``NAME.part`` and renamed when whole; ``NAME.part/state/`` holds what an
+interrupted training needs to go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aitk import __version__
+from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.files import atomic_text, draft_folder, part_of, write_json
+
+FORMAT = 1
+MODEL_FILES = {
+    "keras": "model.keras",
+    "keras-quantized": "model.weights.h5",
+    "litert": "model.tflite",
+    "onnx": "model.onnx",
+    "saved_model": "saved_model",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole run on disk, read only."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def task(self) -> str:
+        return self.manifest["task"]
+
+    @property
+    def model(self) -> str:
+        return self.manifest["model"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The model's settings, as ``--set`` takes them."""
+        return dict(self.manifest["settings"])
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How rows were read and cleaned when its data was prepared."""
+        return dict(self.manifest["data"]["reading"])
+
+    @property
+    def data(self) -> Path | None:
+        """The prepared data it was trained on, where that still exists."""
+        path = Path(self.manifest["data"]["folder"])
+        path = path if path.is_absolute() else (self.folder / path).resolve()
+        return path if path.is_dir() else None
+
+    @property
+    def format(self) -> str:
+        return self.manifest["format"]
+
+    @property
+    def model_path(self) -> Path:
+        return self.folder / MODEL_FILES[self.format]
+
+    @property
+    def assets(self) -> Path:
+        return self.folder / "assets"
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        path = self.folder / "metrics.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def model_bytes(self) -> int:
+        """Size of the model's file or folder."""
+        path = self.model_path
+        files = path.rglob("*") if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def add_evaluation(self, name: str, result: Mapping[str, Any], rows: list[dict]) -> None:
+        """Keep an evaluation: its metrics, and one line a row for paired comparisons."""
+        write_json(self.folder / "metrics.json", self.metrics | {name: dict(result)})
+        if rows:
+            folder = self.folder / "evaluations"
+            folder.mkdir(exist_ok=True)
+            with atomic_text(folder / f"{name.replace('/', '_')}.jsonl") as file:
+                for row in rows:
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def evaluation_rows(self, name: str) -> list[dict[str, Any]]:
+        """The per-row results of one evaluation."""
+        path = self.folder / "evaluations" / f"{name.replace('/', '_')}.jsonl"
+        if not path.exists():
+            raise ArtifactError(
+                f"no evaluation on {name!r}",
+                where=str(self.folder),
+                hint=f"Run: aitk {self.task.split('.')[0]} evaluate {self.folder}",
+            )
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def load_run(folder: Path | str) -> Run:
+    """Open a run folder and check that it is whole."""
+    folder = Path(folder)
+    path = folder / "run.json"
+    if not folder.is_dir():
+        hint = None
+        if part_of(folder).is_dir():
+            hint = "It was interrupted: repeat its command with --resume"
+        raise ArtifactError("no such run", where=str(folder), hint=hint)
+    if not path.is_file():
+        prepared = (folder / "dataset.json").is_file()
+        raise ArtifactError(
+            "this is prepared data, not a run" if prepared else "not a run: it has no run.json",
+            where=str(folder),
+            hint="Train one with: aitk DOMAIN finetune DATA --out RUN",
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        run = Run(folder, manifest)
+        exists = run.model_path.exists()
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"run.json is damaged ({error})", where=str(path)) from error
+    if manifest.get("version", 0) > FORMAT:
+        raise ArtifactError(
+            f"written by a newer aitk ({manifest.get('aitk')})", where=str(folder), hint="Update aitk"
+        )
+    if not exists:
+        raise ArtifactError(f"{run.model_path.name} is missing", where=str(folder))
+    return run
+
+
+@dataclass
+class RunDraft:
+    """A run while it is being written, at ``NAME.part``."""
+
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        """Where an interrupted training leaves what it needs to go on."""
+        return self.folder / "state"
+
+    @property
+    def assets(self) -> Path:
+        return self.folder / "assets"
+
+    def resumable(self) -> bool:
+        return self.state.is_dir() and any(self.state.iterdir())
+
+    def model_path(self, format: str) -> Path:
+        return self.folder / MODEL_FILES[format]
+
+    def write(self, name: str, content: str) -> None:
+        (self.folder / name).write_text(content, encoding="utf-8")
+
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Write ``run.json``, the last file: its presence means that the run is whole."""
+        shutil.rmtree(self.state, ignore_errors=True)
+        write_json(
+            self.folder / "run.json", {"version": FORMAT, "aitk": __version__} | dict(manifest)
+        )
+
+
+@contextlib.contextmanager
+def new_run(out: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[RunDraft]:
+    """Write a run: whole under its name, or not at all.
+
+    On an error the draft is kept only if it holds a training state to resume from.
+    """
+    out = Path(out)
+    draft = RunDraft(part_of(out))
+    if resume and not draft.resumable():
+        raise ArtifactError(
+            "nothing to resume", where=str(draft.folder), hint="Repeat it without --resume"
+        )
+    if not resume and draft.folder.exists():
+        if draft.resumable() and not overwrite:
+            raise UsageError(
+                "an interrupted run is there",
+                where=str(draft.folder),
+                hint="Go on with --resume, or start anew with --overwrite",
+            )
+        shutil.rmtree(draft.folder)
+    with draft_folder(out, overwrite=overwrite, keep=lambda part: draft.resumable()):
+        draft.assets.mkdir(exist_ok=True)
+        yield draft
+        if not (draft.folder / "run.json").is_file():
+            raise RuntimeError(f"the run {out} was left unfinished")

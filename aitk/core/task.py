@@ -1,0 +1,245 @@
+"""The contract between the stages and a task: a small set of verbs.
+
+A task reads rows, says how a row is stored, learns its assets from the training
+split, turns rows into batches, builds a Keras model, decodes and scores what the
+model puts out. The stages know nothing else of it. A task that is a pretraining
+objective (masked LM) fulfils the same contract.
+
+Everything but ``build`` and ``objective`` works without TensorFlow, so that a
+compressed run predicts without importing it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import numpy as np
+
+from aitk.core.rows import Refusal, Row
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.pretrained import Pretrained
+
+Grade = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check of the data found: shown in the report and kept in ``dataset.json``."""
+
+    check: str
+    grade: Grade
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Inspector(Protocol):
+    """Looks at every accepted row once while ``prepare`` streams them."""
+
+    def add(self, row: Row, split: str) -> None: ...
+
+    def findings(self) -> list[Finding]: ...
+
+    def summary(self) -> dict[str, Any]:
+        """Statistics for ``dataset.json`` (JSON values). ``labels`` are those of the training
+        split; ``charts`` (name -> {"x": [...], "y": [...]}) are drawn in the report."""
+
+
+class Assets(Protocol):
+    """What a model needs besides its weights: labels, tokeniser, statistics."""
+
+    def save(self, folder: Path) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One encoded row: arrays without a batch axis.
+
+    Attributes:
+        inputs: name -> array; arrays whose first axis varies are padded by ``collate``.
+        target: what the model should put out, or None where the row has no label.
+        weight: its weight in the loss.
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    target: Any = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Arrays with a batch axis, ready for the model."""
+
+    inputs: dict[str, np.ndarray]
+    targets: Any = None
+    weights: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric with its bootstrap 95% interval, where one was computed."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good predictions are.
+
+    Attributes:
+        metrics: name -> score, the task's main metric first.
+        per_row: (rows,) what the main metric averages, for paired comparisons.
+        details: JSON values for the report: per-class table, confusion matrix, curves.
+    """
+
+    metrics: Mapping[str, Score]
+    per_row: np.ndarray
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Task(ABC):
+    """One task of one domain. Stateless: what it learns lives in its assets."""
+
+    #: "nlp.classify", as in the table of tasks.
+    name: ClassVar[str]
+    #: Options dataclass of ``prepare``: how rows are found, cleaned and checked.
+    reading: ClassVar[type]
+    #: Model name -> settings dataclass. Its order is the order people see.
+    models: ClassVar[Mapping[str, type]]
+    #: The metric that picks the best epoch and that ``compress`` guards.
+    main_metric: ClassVar[str]
+    higher_is_better: ClassVar[bool] = True
+
+    # Rows -----------------------------------------------------------------
+
+    @abstractmethod
+    def read(
+        self, sources: Sequence[str], reading: Any, *, labelled: bool
+    ) -> Iterator[Row | Refusal]:
+        """Stream the rows of the user's files, in order, cleaned as ``reading`` says.
+
+        With ``labelled=False`` (predict) no label is needed, and ``Row.record`` carries the
+        record as it stood in the file. Notes for the user come from ``reading_notes``.
+        """
+
+    def reading_notes(self) -> list[str]:
+        """What reading decided by itself since last asked (encoding, header, columns)."""
+        return []
+
+    @abstractmethod
+    def key(self, fields: Mapping[str, Any]) -> str:
+        """What identifies a row: equal keys are duplicates and share a split."""
+
+    @abstractmethod
+    def inspector(self, reading: Any) -> Inspector:
+        """A fresh inspector of the data's quality."""
+
+    @abstractmethod
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """How a row is stored: a TensorFlow Datasets features dictionary.
+
+        Values are tfds feature connectors; import tfds inside.
+        """
+
+    # Assets ---------------------------------------------------------------
+
+    @abstractmethod
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Pretrained | None = None,
+        balance: bool = False,
+    ) -> Assets:
+        """Learn vocabulary and labels from the training rows alone.
+
+        With ``start`` the tokeniser of the pretrained model is kept. ``balance`` weights rows
+        by the inverse frequency of their class.
+        """
+
+    @abstractmethod
+    def load_assets(self, folder: Path) -> Assets:
+        """Read what ``Assets.save`` wrote."""
+
+    # Batches --------------------------------------------------------------
+
+    @abstractmethod
+    def encode(self, fields: Mapping[str, Any], assets: Any) -> Example:
+        """Turn one row into arrays. Deterministic, so it may be cached."""
+
+    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: Any) -> list[Example]:
+        """Encode several rows; override where a library is faster on many."""
+        return [self.encode(row, assets) for row in rows]
+
+    @abstractmethod
+    def length(self, example: Example) -> int:
+        """What batches are bucketed by (tokens, frames); a constant where nothing varies."""
+
+    @abstractmethod
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: Any,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        """Pad and stack examples. ``rng`` is given in training (augmentation, masking) and may
+        be seeded by the caller elsewhere; ``pad_to`` fixes the padded length."""
+
+    # Model ----------------------------------------------------------------
+
+    @abstractmethod
+    def build(
+        self, model: str, settings: Any, assets: Any, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        """Build the functional Keras model, its encoder being a layer named ``backbone``.
+
+        Inputs are named as ``collate`` names them. With ``backbone`` the given one is used, and
+        only the head is new.
+        """
+
+    @abstractmethod
+    def objective(self, assets: Any) -> Any:
+        """The Keras loss the model is trained with (from logits)."""
+
+    # Answers --------------------------------------------------------------
+
+    @abstractmethod
+    def decode(self, outputs: np.ndarray, assets: Any, *, top_k: int = 1) -> list[dict[str, Any]]:
+        """Turn a batch of model outputs into predictions, one JSON object a row."""
+
+    @abstractmethod
+    def measure(self, batch: Batch, outputs: np.ndarray, assets: Any) -> dict[str, np.ndarray]:
+        """Keep of a batch what scoring needs: arrays whose first axis is the row."""
+
+    @abstractmethod
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: Any,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Score everything measured; ``resamples`` > 0 adds bootstrap intervals."""
+
+    @abstractmethod
+    def explain(
+        self, fields: Mapping[str, Any], predict: Any, assets: Any, *, target: str | None = None
+    ) -> dict[str, Any]:
+        """Say which parts of one row carried its prediction.
+
+        ``predict`` maps a list of rows' fields to outputs (rows, ...). Returns JSON: the
+        ``prediction`` and ``parts``, a list of {"text": str, "weight": float} in order.
+        """

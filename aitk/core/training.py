@@ -1,0 +1,453 @@
+"""The training loop: the epochs and their order are ours, the compiled step is Keras'.
+
+An epoch is a plan of batches drawn from (seed, epoch), so a position in it is a pair of numbers.
+A saved state and that position are enough to go on and end with the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core import lora
+from aitk.core.batches import Examples, epoch_rng, measure_rows, plan_epoch, step_rng
+from aitk.core.checkpoint import load_progress, restore_variables, save_state
+from aitk.core.errors import ArtifactError, Interrupted, TrainingError
+from aitk.core.progress import Reporter
+from aitk.core.runtime import KerasPredictor
+from aitk.core.schedule import learning_rate_at
+from aitk.core.task import Batch, Task
+
+if TYPE_CHECKING:
+    import keras
+
+EVENTS_EVERY = 10  # steps
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left behind.
+
+    Attributes:
+        model: uncompiled, holding the weights of the best epoch.
+        history: one dict an epoch: epoch, step, loss, learning_rate, validation metrics, seconds.
+        best: the row of the epoch whose weights were kept.
+        stopped: why it ended before its last epoch, or None.
+    """
+
+    model: keras.Model
+    history: list[dict[str, float]]
+    best: dict[str, float]
+    stopped: str | None
+
+
+@dataclass
+class Progress:
+    """Where a training stands; all of it is in the saved state."""
+
+    epoch: int = 0
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int | None = None
+    best_weights: list[np.ndarray] | None = None
+    loss_sum: float = 0.0
+    rows: int = 0
+    seconds: float = 0.0
+
+
+def train(
+    model: keras.Model,
+    task: Task,
+    assets: Any,
+    *,
+    train: Examples,
+    validation: Examples | None,
+    options: Any,
+    state: Path,
+    identity: str,
+    resume: bool = False,
+    reporter: Reporter,
+    loss: Any = None,
+    after_step: Callable[[], None] | None = None,
+    events: Path | None = None,
+) -> Trained:
+    """Train until the epochs, the patience or the minutes are used up.
+
+    Args:
+        model: functional, with a layer named ``backbone``.
+        options: ``TrainingOptions`` with the epochs and the learning rate filled in.
+        state: folder for what ``resume`` needs.
+        identity: names data and options; a state of another identity is not resumed.
+        loss: a Keras loss in place of the task's own.
+        after_step: called after every weight update (pruning masks).
+        events: folder for TensorBoard events.
+
+    Raises:
+        TrainingError: the loss is not finite, or memory ran out.
+        Interrupted: Ctrl-C; the state was saved.
+    """
+    config = model.get_config() if options.lora_rank else None
+    if config:
+        count = lora.add_adapters(model.get_layer("backbone"), rank=options.lora_rank)
+        reporter.note(f"low-rank adapters of rank {options.lora_rank} on {count} layers")
+    loop = _Loop(
+        model=model,
+        task=task,
+        assets=assets,
+        train=train,
+        validation=validation,
+        options=options,
+        state=state,
+        identity=identity,
+        reporter=reporter,
+        loss=loss or task.objective(assets),
+        after_step=after_step,
+        events=events,
+    )
+    stopped = loop.run(resume=resume)
+    progress = loop.progress
+    if progress.best_weights is not None:
+        model.set_weights(progress.best_weights)
+    if config:
+        model = lora.merged_copy(model, config)
+    best = progress.best_epoch if progress.best_epoch is not None else -1
+    return Trained(
+        model=_uncompiled(model),
+        history=progress.history,
+        best=progress.history[best],
+        stopped=stopped,
+    )
+
+
+class _Loop:
+    """One training, with what its epochs share."""
+
+    def __init__(
+        self,
+        *,
+        model: keras.Model,
+        task: Task,
+        assets: Any,
+        train: Examples,
+        validation: Examples | None,
+        options: Any,
+        state: Path,
+        identity: str,
+        reporter: Reporter,
+        loss: Any,
+        after_step: Callable[[], None] | None,
+        events: Path | None,
+    ):
+        self.model, self.task, self.assets = model, task, assets
+        self.train, self.validation, self.options = train, validation, options
+        self.state, self.identity, self.reporter = state, identity, reporter
+        self.loss, self.after_step = loss, after_step
+        self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
+        self.progress = Progress()
+        self.events = _Events(events) if events else None
+        self.saved_at = time.monotonic()
+        self.started = time.monotonic()
+
+    @property
+    def minutes(self) -> float:
+        """Minutes trained, those before an interruption included."""
+        return (self.progress.seconds + time.monotonic() - self.started) / 60
+
+    def run(self, *, resume: bool) -> str | None:
+        """Train every epoch that is left; say why it ended early, if it did."""
+        options, progress = self.options, self.progress
+        saved = self._load() if resume else None
+        self._compile(frozen=progress.epoch < options.freeze_epochs)
+        if saved is not None:
+            restore_variables(self._variables(), saved)
+        predict = KerasPredictor(self.model)
+        stopped = None
+        while progress.epoch < options.epochs and not stopped:
+            if 0 < progress.epoch == options.freeze_epochs and progress.step == 0:
+                self._compile(frozen=False)
+            loss = self._train_epoch()
+            out_of_time = self._out_of_time()
+            self._finish_epoch(loss, predict)
+            if out_of_time:
+                stopped = f"--max-minutes {options.max_minutes:g} reached"
+            elif self._epochs_without_gain() >= options.patience:
+                stopped = f"no gain for {options.patience} epochs"
+        return stopped
+
+    def _train_epoch(self) -> float:
+        """Run the batches of this epoch that are left; return the mean loss of all of them."""
+        progress, options = self.progress, self.options
+        plan = plan_epoch(
+            self.train.lengths, options.batch_size, rng=epoch_rng(options.seed, progress.epoch)
+        )
+        watcher = _watcher(self, sizes=[len(rows) for rows in plan[progress.step :]])
+        try:
+            self.model.fit(
+                self._dataset(plan),
+                epochs=1,
+                steps_per_epoch=len(plan) - progress.step,
+                callbacks=[watcher],
+                verbose=0,
+                shuffle=False,
+            )
+        except KeyboardInterrupt as error:
+            self.save()
+            raise Interrupted(
+                f"interrupted at epoch {progress.epoch + 1}, step {progress.step}",
+                hint="The state is saved: repeat the command with --resume",
+            ) from error
+        except _out_of_memory() as error:
+            raise TrainingError(
+                "out of memory",
+                hint=f"Try a --batch-size below {options.batch_size}, with --accumulate",
+            ) from error
+        return progress.loss_sum / max(1, progress.rows)
+
+    def after_batch(self, loss: float, *, rows: int) -> bool:
+        """Book one step. Returns whether to stop here, for want of time."""
+        progress, options = self.progress, self.options
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} at step {self._global_step() + 1} (epoch {progress.epoch + 1})",
+                hint=f"Try a --learning-rate below {self.options.learning_rate:g}, --clip-norm 1, or"
+                " --precision float32",
+            )
+        progress.step += 1
+        progress.loss_sum += loss * rows
+        progress.rows += rows
+        if self.after_step:
+            self.after_step()
+        if self.events and self._global_step() % EVENTS_EVERY == 0:
+            self.events.write(self._global_step(), {"loss": loss, "learning_rate": self.rate()})
+        self.reporter.update(
+            f"epoch {progress.epoch + 1}/{options.epochs}",
+            progress.step,
+            self.steps_per_epoch,
+            f"loss {progress.loss_sum / progress.rows:.4f}",
+        )
+        if time.monotonic() - self.saved_at > options.save_minutes * 60:
+            self.save()
+        return self._out_of_time()
+
+    def rate(self) -> float:
+        """The learning rate of the step that comes next."""
+        return learning_rate_at(
+            self._global_step(),
+            total=self.options.epochs * self.steps_per_epoch,
+            peak=self.options.learning_rate,
+            warmup=self.options.warmup,
+            schedule=self.options.schedule,
+        )
+
+    def save(self) -> None:
+        """Write the state that ``--resume`` starts from."""
+        progress = self.progress
+        save_state(
+            self.state,
+            variables=self._variables(),
+            progress={
+                "identity": self.identity,
+                "epoch": progress.epoch,
+                "step": progress.step,
+                "history": progress.history,
+                "best_epoch": progress.best_epoch,
+                "best_weights": progress.best_weights,
+                "loss_sum": progress.loss_sum,
+                "rows": progress.rows,
+                "seconds": self.minutes * 60,
+            },
+        )
+        self.saved_at = time.monotonic()
+
+    def _load(self) -> list[np.ndarray]:
+        saved = load_progress(self.state)
+        if saved.pop("identity") != self.identity:
+            raise ArtifactError(
+                "the interrupted training had other data or options",
+                where=str(self.state.parent),
+                hint="Repeat its exact command with --resume, or start anew with --overwrite",
+            )
+        variables = saved.pop("variables")
+        self.progress = Progress(**saved)
+        at = f"epoch {self.progress.epoch + 1}, step {self.progress.step}"
+        self.reporter.note(f"resuming at {at}")
+        return variables
+
+    def _finish_epoch(self, loss: float, predict: Any) -> None:
+        progress = self.progress
+        row = {
+            "epoch": progress.epoch + 1,
+            "step": self._global_step(),
+            "loss": loss,
+            "learning_rate": self.rate(),
+        }
+        if self.validation is not None:
+            row |= self._validate(predict)
+        row["seconds"] = round(self.minutes * 60, 2)
+        progress.history.append(row)
+        if self.validation is None or self._is_best(row):
+            progress.best_epoch = progress.epoch
+            progress.best_weights = self.model.get_weights()
+        shown = [f"loss {loss:.4f}"]
+        shown += [f"{name} {row[name]:.4f}" for name in row if name == self.task.main_metric]
+        self.reporter.note(f"epoch {progress.epoch + 1}/{self.options.epochs}: {', '.join(shown)}")
+        if self.events:
+            self.events.write(row["step"], {f"epoch/{key}": row[key] for key in row})
+        progress.epoch += 1
+        progress.step, progress.rows, progress.loss_sum = 0, 0, 0.0
+
+    def _validate(self, predict: Any) -> dict[str, float]:
+        measured = measure_rows(
+            self.validation, self.task, self.assets, predict, batch_size=self.options.batch_size
+        )
+        metrics = self.task.score(measured, self.assets).metrics
+        return {name: score.value for name, score in metrics.items()}
+
+    def _is_best(self, row: dict[str, float]) -> bool:
+        name, sign = self.task.main_metric, 1 if self.task.higher_is_better else -1
+        earlier = [sign * old[name] for old in self.progress.history[:-1]]
+        return all(sign * row[name] > value for value in earlier)
+
+    def _epochs_without_gain(self) -> int:
+        if self.validation is None or self.progress.best_epoch is None:
+            return 0
+        return self.progress.epoch - 1 - self.progress.best_epoch
+
+    def _out_of_time(self) -> bool:
+        limit = self.options.max_minutes
+        return limit is not None and self.minutes >= limit
+
+    def _global_step(self) -> int:
+        return self.progress.epoch * self.steps_per_epoch + self.progress.step
+
+    def _variables(self) -> list[Any]:
+        """Everything that training changes: weights, seeds of dropout, optimizer slots."""
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _compile(self, *, frozen: bool) -> None:
+        import keras
+
+        backbone = self.model.get_layer("backbone")
+        if self.options.freeze_epochs:
+            backbone.trainable = not frozen
+        options = self.options
+        shared = {
+            "learning_rate": self.options.learning_rate,
+            "global_clipnorm": options.clip_norm,
+            "gradient_accumulation_steps": options.accumulate if options.accumulate > 1 else None,
+        }
+        if options.optimizer == "adamw":
+            optimizer = keras.optimizers.AdamW(weight_decay=options.weight_decay, **shared)
+            # Norms and biases are not decayed, as in BERT's training.
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        elif options.optimizer == "adam":
+            optimizer = keras.optimizers.Adam(**shared)
+        else:
+            optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **shared)
+        # XLA compiles anew for every batch length, which costs more than it saves here.
+        compiled = keras.backend.backend() == "jax"
+        self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)
+        self.model.optimizer.build(self.model.trainable_variables)
+
+    def _dataset(self, plan: list[np.ndarray]) -> Any:
+        """The batches left in a plan, made in a thread of their own while the model works."""
+        import keras
+
+        epoch, start = self.progress.epoch, self.progress.step
+
+        def batches() -> Iterator[tuple[Any, ...]]:
+            for step in range(start, len(plan)):
+                batch = self.task.collate(
+                    self.train.take(plan[step]),
+                    self.assets,
+                    rng=step_rng(self.options.seed, epoch, step),
+                )
+                weights = batch.weights
+                if weights is None:
+                    weights = np.ones(len(plan[step]), np.float32)
+                yield batch.inputs, batch.targets, weights
+
+        if keras.backend.backend() != "tensorflow":
+            return batches()
+        import tensorflow as tf
+
+        sample = self.task.collate(self.train.take(plan[start][:1]), self.assets, rng=step_rng(0, 0, 0))
+        signature = _signature(self.model, sample)
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
+
+
+def _signature(model: keras.Model, sample: Batch) -> Any:
+    """Types and shapes of a batch: the model's own for the inputs, free axes for the rest."""
+    import tensorflow as tf
+
+    shapes = {spec.name: tuple(spec.shape) for spec in model.inputs}
+    inputs = {
+        name: tf.TensorSpec(shapes.get(name, (None,) * array.ndim), array.dtype)
+        for name, array in sample.inputs.items()
+    }
+    targets = tf.nest.map_structure(
+        lambda array: tf.TensorSpec((None,) * np.ndim(array), np.asarray(array).dtype),
+        sample.targets,
+    )
+    axes = 1 if sample.weights is None else np.ndim(sample.weights)
+    return inputs, targets, tf.TensorSpec((None,) * axes, tf.float32)
+
+
+def _watcher(loop: _Loop, *, sizes: list[int]) -> Any:
+    """A Keras callback that hands every batch to the loop. ``sizes`` are the rows of each."""
+    import keras
+
+    class Watcher(keras.callbacks.Callback):
+        seen, total = 0, 0.0  # rows and summed loss since the first batch
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            self.model.optimizer.learning_rate = loop.rate()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            # Keras logs the mean over all rows so far; the loss of this batch is what it added.
+            self.seen += sizes[batch]
+            total = float((logs or {})["loss"]) * self.seen
+            loss, self.total = (total - self.total) / sizes[batch], total
+            if loop.after_batch(loss, rows=sizes[batch]):
+                self.model.stop_training = True
+
+    return Watcher()
+
+
+class _Events:
+    """TensorBoard events, read by ``tensorboard --logdir RUN``."""
+
+    def __init__(self, folder: Path):
+        import tensorflow as tf
+
+        self._summary = tf.summary
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        with self._writer.as_default(step=step):
+            for name, value in values.items():
+                self._summary.scalar(name, value)
+        self._writer.flush()
+
+
+def _out_of_memory() -> tuple[type[BaseException], ...]:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return (MemoryError,)
+    import tensorflow as tf
+
+    return (MemoryError, tf.errors.ResourceExhaustedError)
+
+
+def _uncompiled(model: keras.Model) -> keras.Model:
+    """The same layers without the optimizer, which ``.keras`` files would otherwise carry."""
+    import keras
+
+    return keras.Model(model.inputs, model.outputs, name=model.name)

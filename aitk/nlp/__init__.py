@@ -1,0 +1,1 @@
+"""Text: readers, cleaning, tokenisers, models, one file a task."""

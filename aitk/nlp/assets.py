@@ -1,0 +1,60 @@
+"""What a text model needs besides its weights: labels, tokeniser, lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aitk.core.errors import ArtifactError
+from aitk.core.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from aitk.nlp.tokenizers import Tokenizer
+
+
+@dataclass(frozen=True)
+class TextAssets:
+    """Labels, tokeniser and lengths of a text model.
+
+    Attributes:
+        tokenizer: turns texts into token ids.
+        max_length: tokens a text is cut to.
+        labels: class names in the order of the outputs; empty where there are none.
+        weights: weight of each class in the loss, or empty.
+    """
+
+    tokenizer: Tokenizer
+    max_length: int
+    labels: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+
+    def save(self, folder: Path) -> None:
+        """Write ``text.json`` and the tokeniser's files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        values = {
+            "labels": list(self.labels),
+            "weights": list(self.weights),
+            "max_length": self.max_length,
+        }
+        write_json(folder / "text.json", values)
+        self.tokenizer.save(folder / "tokenizer")
+
+
+def load_text_assets(folder: Path) -> TextAssets:
+    """Read what ``TextAssets.save`` wrote."""
+    from aitk.nlp.tokenizers import load_tokenizer
+
+    path = folder / "text.json"
+    if not path.is_file():
+        raise ArtifactError("text.json is missing", where=str(folder))
+    values = read_json(path)
+    try:
+        return TextAssets(
+            tokenizer=load_tokenizer(folder / "tokenizer"),
+            max_length=int(values["max_length"]),
+            labels=tuple(values["labels"]),
+            weights=tuple(values["weights"]),
+        )
+    except KeyError as error:
+        raise ArtifactError(f"lacks {error}", where=str(path)) from error

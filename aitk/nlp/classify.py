@@ -1,0 +1,221 @@
+"""Text classification: one label for a text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk.core.classification import score_classification
+from aitk.core.errors import DataError
+from aitk.core.options import unknown_name
+from aitk.core.rows import Refusal, Row
+from aitk.core.task import Batch, Evaluation, Example, Task
+from aitk.nlp import batching
+from aitk.nlp.assets import TextAssets, load_text_assets
+from aitk.nlp.options import ClassifyReading
+from aitk.nlp.quality import TextInspector
+from aitk.nlp.reading import read_texts
+from aitk.nlp.settings import (
+    BagSettings,
+    CnnSettings,
+    HubSettings,
+    LstmSettings,
+    RnnSettings,
+    TransformerSettings,
+)
+from aitk.nlp.tokenizers import train_tokenizer
+
+UNSEEN = -1  # the target of a label that training never saw
+
+
+class Classify(Task):
+    """Topic, sentiment, intent: whatever a column of labels says."""
+
+    name = "nlp.classify"
+    reading = ClassifyReading
+    models = {
+        "bag": BagSettings,
+        "cnn": CnnSettings,
+        "rnn": RnnSettings,
+        "lstm": LstmSettings,
+        "transformer": TransformerSettings,
+        "hub": HubSettings,
+    }
+    main_metric = "accuracy"
+
+    def __init__(self) -> None:
+        self._notes: list[str] = []
+
+    def read(
+        self, sources: Sequence[str], reading: ClassifyReading, *, labelled: bool
+    ) -> Iterator[Row | Refusal]:
+        return read_texts(sources, reading, labelled=labelled, label=True, notes=self._notes)
+
+    def reading_notes(self) -> list[str]:
+        notes, self._notes[:] = list(self._notes), []
+        return notes
+
+    def key(self, fields: Mapping[str, Any]) -> str:
+        return fields["text"]
+
+    def inspector(self, reading: ClassifyReading) -> TextInspector:
+        return TextInspector(reading, labelled=True)
+
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow_datasets as tfds
+
+        labels = summary["labels"]
+        if len(labels) < 2:
+            found = f"only the class {labels[0]!r}" if labels else "no class"
+            raise DataError(
+                f"the training rows hold {found}: nothing to tell apart",
+                hint="Name the right column with --label-column",
+            )
+        # Labels that only held-out rows have come last: stored, though no model will know them.
+        unseen = sorted(set().union(*summary["label_counts"].values()) - set(labels))
+        return {
+            "text": tfds.features.Text(),
+            "label": tfds.features.ClassLabel(names=[*labels, *unseen]),
+        }
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Any = None,
+        balance: bool = False,
+    ) -> TextAssets:
+        labels = tuple(summary["labels"])
+        weights: tuple[float, ...] = ()
+        if balance:
+            counts = Counter(row["label"] for row in rows)
+            weights = tuple(len(rows) / (len(labels) * counts[label]) for label in labels)
+        tokenizer = start.tokenizer if start else train_tokenizer(
+            (row["text"] for row in rows), settings
+        )
+        return TextAssets(tokenizer, settings.max_length, labels, weights)
+
+    def load_assets(self, folder: Path) -> TextAssets:
+        return load_text_assets(folder)
+
+    def encode(self, fields: Mapping[str, Any], assets: TextAssets) -> Example:
+        return self.encode_many([fields], assets)[0]
+
+    def encode_many(
+        self, rows: Sequence[Mapping[str, Any]], assets: TextAssets
+    ) -> list[Example]:
+        numbers = {label: number for number, label in enumerate(assets.labels)}
+        tokens = batching.token_arrays([row["text"] for row in rows], assets)
+        examples = []
+        for row, ids in zip(rows, tokens, strict=True):
+            target = numbers.get(row["label"], UNSEEN) if "label" in row else None
+            weight = assets.weights[target] if assets.weights and target not in (None, -1) else 1.0
+            examples.append(Example({"token_ids": ids}, target, weight))
+        return examples
+
+    def length(self, example: Example) -> int:
+        return len(example.inputs["token_ids"])
+
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: TextAssets,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        inputs = batching.pad_tokens([item.inputs["token_ids"] for item in examples], pad_to=pad_to)
+        if any(item.target is None for item in examples):
+            return Batch(inputs)
+        targets = np.array([item.target for item in examples])
+        weights = np.array([item.weight for item in examples], np.float32)
+        return Batch(inputs, targets, weights)
+
+    def build(
+        self, model: str, settings: Any, assets: TextAssets, *, backbone: Any = None
+    ) -> Any:
+        from aitk.nlp import models
+
+        if backbone is None:
+            backbone = models.build_backbone(model, settings, assets.tokenizer.vocabulary_size)
+        return models.classifier(backbone, len(assets.labels), settings)
+
+    def objective(self, assets: TextAssets) -> Any:
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def decode(
+        self, outputs: np.ndarray, assets: TextAssets, *, top_k: int = 1
+    ) -> list[dict[str, Any]]:
+        answers = []
+        for row in softmax(outputs):
+            best = np.argsort(-row, kind="stable")[:top_k]
+            answer: dict[str, Any] = {
+                "prediction": assets.labels[best[0]],
+                "probability": round(float(row[best[0]]), 6),
+            }
+            if top_k > 1:
+                answer["top_k"] = [
+                    {"label": assets.labels[index], "probability": round(float(row[index]), 6)}
+                    for index in best
+                ]
+            answers.append(answer)
+        return answers
+
+    def measure(
+        self, batch: Batch, outputs: np.ndarray, assets: TextAssets
+    ) -> dict[str, np.ndarray]:
+        return {"target": np.asarray(batch.targets), "probabilities": softmax(outputs)}
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: TextAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        return score_classification(
+            measured["target"],
+            measured["probabilities"],
+            list(assets.labels),
+            resamples=resamples,
+            seed=seed,
+        )
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: TextAssets,
+        *,
+        target: str | None = None,
+    ) -> dict[str, Any]:
+        from aitk.nlp.occlusion import explain_text
+
+        probabilities = softmax(predict([fields]))[0]
+        if target is not None and target not in assets.labels:
+            raise unknown_name(target, assets.labels, what="label")
+        index = assets.labels.index(target) if target else int(np.argmax(probabilities))
+
+        def probability(texts: Sequence[str]) -> np.ndarray:
+            return softmax(predict([{"text": text} for text in texts]))[:, index]
+
+        return {
+            "prediction": assets.labels[int(np.argmax(probabilities))],
+            "explained": assets.labels[index],
+            "probability": float(probabilities[index]),
+        } | explain_text(fields["text"], probability)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(rows, classes) logits to probabilities."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)

@@ -1,0 +1,1 @@
+"""One file a verb. A stage knows the task contract and no domain."""

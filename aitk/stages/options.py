@@ -1,0 +1,130 @@
+"""What each stage can be told, whatever the task. Standard library only: help texts need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aitk.core.options import option
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """Splits and limits of ``prepare``."""
+
+    split: str = option("80/10/10", "train/validation/test in percent, where the files name none")
+    seed: int = option(0, "salt of the hash that splits the rows", minimum=0)
+    max_errors: int = option(1000, "stop when more rows than this are refused", minimum=0)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a model is trained: shared by pretrain, finetune, tune, update and compress."""
+
+    model: str | None = option(None, "which model to build (see: aitk tasks)")
+    from_: str | None = option(
+        None, "pretrained weights: a run, a Keras Hub preset, a Hugging Face folder, a file"
+    )
+    epochs: int | None = option(
+        None, "passes over the training split; its default depends on the model", minimum=1
+    )
+    batch_size: int = option(32, "rows a step", minimum=1)
+    learning_rate: float | None = option(
+        None, "peak learning rate; its default depends on the model", minimum=0.0, maximum=100.0
+    )
+    optimizer: str = option("adamw", "update rule", choices=("adamw", "adam", "sgd"))
+    weight_decay: float = option(0.01, "decoupled weight decay (adamw)", minimum=0.0)
+    warmup: float = option(0.06, "share of the steps with rising rate", minimum=0.0, maximum=1.0)
+    schedule: str = option(
+        "linear", "learning rate after warm-up", choices=("linear", "cosine", "constant")
+    )
+    clip_norm: float | None = option(1.0, "largest global gradient norm, or none", minimum=0.0)
+    accumulate: int = option(1, "batches per weight update", minimum=1)
+    balance: bool = option(False, "weight rows by the inverse frequency of their class")
+    patience: int = option(3, "epochs without a better validation score before stopping", minimum=1)
+    freeze_epochs: int = option(0, "first epochs that train only the head", minimum=0)
+    lora_rank: int | None = option(None, "train low-rank adapters of the backbone", minimum=1)
+    precision: str = option(
+        "auto",
+        "arithmetic; auto is bfloat16 on a GPU that has it, else float32",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    max_minutes: float | None = option(None, "stop training after this long", minimum=0.0)
+    save_minutes: float = option(2.0, "how often the state for --resume is saved", minimum=0.0)
+    devices: int | None = option(None, "how many GPUs to use; all by default", minimum=1)
+    seed: int = option(0, "seed of weights, order and dropout", minimum=0)
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What ``evaluate`` measures and on which rows."""
+
+    data: str | None = option(None, "another prepared folder, or a raw file with labels")
+    split: str = option(
+        "test", "which rows (validation where there is no test)", choices=("train", "validation", "test")
+    )
+    resamples: int = option(1000, "bootstrap resamples for the intervals; 0 for none", minimum=0)
+    batch_size: int = option(32, "rows a batch", minimum=1)
+    seed: int = option(0, "seed of the bootstrap", minimum=0)
+
+
+@dataclass(frozen=True)
+class CompressOptions:
+    """How ``compress`` makes a run smaller and faster."""
+
+    quantize: str = option(
+        "none", "number format of the weights", choices=("none", "int8", "float16", "dynamic")
+    )
+    format: str | None = option(
+        None,
+        "file format; by default the fastest measured for the model",
+        choices=("keras", "litert", "onnx", "saved_model"),
+    )
+    prune: float | None = option(
+        None, "share of the weights set to zero, smallest first", minimum=0.0, maximum=0.99
+    )
+    distill: str | None = option(None, "train this smaller model on the run's own outputs")
+    max_drop: float | None = option(
+        None, "largest loss of the main metric that is accepted (exit 7)", minimum=0.0
+    )
+    split: str = option("test", "rows the loss is measured on", choices=("validation", "test"))
+    calibration_rows: int = option(256, "training rows that set the int8 ranges", minimum=1)
+    resamples: int = option(1000, "bootstrap resamples for the intervals", minimum=0)
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How ``predict`` reads, answers and goes on."""
+
+    top_k: int = option(1, "how many answers a row, best first", minimum=1)
+    batch_size: int = option(32, "rows a batch", minimum=1)
+    max_errors: int | None = option(None, "stop when more rows than this fail", minimum=0)
+    resume: bool = option(False, "go on after the last whole row of --out")
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """What ``tune`` searches."""
+
+    trials: int = option(10, "how many settings to try", minimum=1)
+    space: list[str] = option(
+        [], "search KEY=LOW..HIGH (log), KEY=A,B,C; default: learning rate, batch size, dropout"
+    )
+
+
+@dataclass(frozen=True)
+class UpdateOptions:
+    """How ``update`` learns from new rows without losing the old ones."""
+
+    replay: float = option(1.0, "old rows replayed for each new one", minimum=0.0)
+    max_drop: float = option(
+        0.0, "largest loss of the held-out score that is accepted", minimum=0.0
+    )
+    force: bool = option(False, "write the run even if it got worse")
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """What ``explain`` shows."""
+
+    rows: int = option(20, "how many rows to explain", minimum=1)
+    target: str | None = option(None, "explain this answer instead of the predicted one")

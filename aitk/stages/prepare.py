@@ -1,0 +1,273 @@
+"""``prepare``: files from elsewhere become checked, split, stored rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk import __version__
+from aitk.core.data import FORMAT, DataWriter
+from aitk.core.errors import DataError, UsageError
+from aitk.core.files import draft_folder, sha256_file, write_json
+from aitk.core.options import as_dict
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.core.report import prepare_report
+from aitk.core.rows import SPLITS, Refusal, Row
+from aitk.core.task import Finding, Task
+from aitk.core.versions import package_versions
+from aitk.stages.options import PrepareOptions
+from aitk.tasks import load_task
+
+ROWS_AT_ONCE = 1000
+
+
+def prepare(
+    sources: Sequence[str],
+    out: Path,
+    *,
+    task: str,
+    options: PrepareOptions,
+    reading: Any,
+    overwrite: bool = False,
+    reporter: Reporter,
+) -> Outcome:
+    """Read, clean, check, split and store rows; refuse the bad ones, each with its reason.
+
+    Rows pass through a spool on disk, so that memory does not grow with the data beyond a few
+    bytes a row.
+
+    Args:
+        sources: the user's files, folders, ``-`` or ``tfds:NAME``.
+        out: the prepared data folder to write.
+        task: full name of the task, ``nlp.classify``.
+        reading: the task's reading options.
+    """
+    worker = load_task(task)
+    shares = parse_shares(options.split)
+    started = time.monotonic()
+    with draft_folder(out, overwrite=overwrite) as folder:
+        spool = folder / "spool.jsonl"
+        named, rejects = _spool_rows(worker, sources, reading, folder, options, reporter)
+        rule = _split_rule(named, shares, reporter)
+        inspector = worker.inspector(reading)
+        counts: Counter[str] = Counter()
+        digest = hashlib.sha256()
+        for row, key in _spooled(spool, worker):
+            split = rule(row.split, key, options.seed)
+            inspector.add(row, split)
+            counts[split] += 1
+            digest.update(f"{split}\0{json.dumps(row.fields, sort_keys=True)}\n".encode())
+        summary, findings = inspector.summary(), inspector.findings()
+        if not counts["train"]:
+            raise DataError("no row is left for training", hint=f"See --split (now {options.split})")
+        writer = DataWriter(
+            folder, worker.features(summary), description=f"{task} rows prepared by aitk"
+        )
+        _write_rows(writer, _spooled(spool, worker), rule, options.seed, reporter, sum(counts.values()))
+        spool.unlink()
+        rows = {split: counts[split] for split in SPLITS if counts[split]}
+        manifest = {
+            "version": FORMAT,
+            "aitk": __version__,
+            "task": task,
+            "sources": list(_describe_sources(sources)),
+            "notes": worker.reading_notes(),
+            "reading": as_dict(reading),
+            "options": as_dict(options),
+            "split_rule": rule.__doc__,
+            "rows": rows,
+            "refused": rejects,
+            "fingerprint": digest.hexdigest()[:16],
+            "summary": summary,
+            "findings": [_finding_json(finding) for finding in findings],
+            "packages": package_versions(),
+            "wall_s": round(time.monotonic() - started, 2),
+        }
+        prepare_report(manifest, folder / "report.html")
+        write_json(folder / "dataset.json", manifest)
+    for note in manifest["notes"]:
+        reporter.note(note)
+    for finding in findings:
+        if finding.grade != "ok":
+            reporter.warn(f"{finding.grade}: {finding.message}")
+    domain = task.partition(".")[0]
+    return Outcome(
+        facts={
+            "data": str(out),
+            "task": task,
+            "rows": rows,
+            "refused": rejects,
+            "labels": summary.get("labels", []),
+            "fingerprint": manifest["fingerprint"],
+            "findings": manifest["findings"],
+            "report": str(out / "report.html"),
+        },
+        table=[
+            {"check": finding.check, "grade": finding.grade, "finding": finding.message}
+            for finding in findings
+        ],
+        refused=rejects,
+        next=f"aitk {domain} finetune {out} --out RUN",
+    )
+
+
+def parse_shares(split: str) -> dict[str, float]:
+    """``80/10/10`` -> the share of each split.
+
+    Raises:
+        UsageError: not three numbers, or their sum is not 100.
+    """
+    parts = split.split("/")
+    try:
+        shares = [float(part) for part in parts]
+    except ValueError:
+        shares = []
+    if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 100) > 1e-6 or shares[0] == 0:
+        raise UsageError(
+            f"cannot read {split!r}",
+            where="--split",
+            hint="Give three percentages that add up to 100, such as 80/10/10",
+        )
+    return {name: share / 100 for name, share in zip(SPLITS, shares, strict=True)}
+
+
+def hash_position(key: str, seed: int) -> float:
+    """Where in [0, 1) a row falls: by its key alone, so that adding rows moves none."""
+    digest = hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def _spool_rows(
+    task: Task,
+    sources: Sequence[str],
+    reading: Any,
+    folder: Path,
+    options: PrepareOptions,
+    reporter: Reporter,
+) -> tuple[Counter[str | None], int]:
+    """Read every source once; count the splits that the files name, and the refusals."""
+    named: Counter[str | None] = Counter()
+    refused = 0
+    with (
+        (folder / "spool.jsonl").open("w", encoding="utf-8") as spool,
+        (folder / "rejects.jsonl").open("w", encoding="utf-8") as rejects,
+    ):
+        items = task.read(sources, reading, labelled=True)
+        for item in reporter.track(items, "reading"):
+            if isinstance(item, Refusal):
+                refused += 1
+                line = {"file": item.file, "line": item.line, "reason": item.reason}
+                rejects.write(json.dumps(line, ensure_ascii=False) + "\n")
+                if refused > options.max_errors:
+                    raise DataError(
+                        f"{refused} rows refused, the last because: {item.reason}",
+                        where=item.where,
+                        hint=f"Mend the file or raise --max-errors (now {options.max_errors})",
+                    )
+                continue
+            named[item.split] += 1
+            line = {"f": dict(item.fields), "s": item.split, "n": item.line, "p": item.file}
+            spool.write(json.dumps(line, ensure_ascii=False) + "\n")
+    if not named:
+        reason = f"all {refused} rows were refused" if refused else "no rows were found"
+        raise DataError(reason, where=", ".join(sources))
+    return named, refused
+
+
+def _spooled(spool: Path, task: Task) -> Iterator[tuple[Row, str]]:
+    with spool.open(encoding="utf-8") as file:
+        for line in file:
+            item = json.loads(line)
+            row = Row(item["f"], item["p"], item["n"], split=item["s"])
+            yield row, task.key(row.fields)
+
+
+def _split_rule(
+    named: Mapping[str | None, int], shares: Mapping[str, float], reporter: Reporter
+) -> Any:
+    """Decide how a row gets its split. The rule's docstring goes into ``dataset.json``."""
+    given = {name for name in named if name}
+
+    def by_hash(split: str | None, key: str, seed: int) -> str:
+        """by a hash of the row's key"""
+        del split
+        position = hash_position(key, seed)
+        if position < shares["train"]:
+            return "train"
+        return "validation" if position < shares["train"] + shares["validation"] else "test"
+
+    def as_named(split: str | None, key: str, seed: int) -> str:
+        """as the files name it, rows without a name by a hash of their key"""
+        return split or by_hash(None, key, seed)
+
+    def as_named_without_validation(split: str | None, key: str, seed: int) -> str:
+        """as the files name it, validation cut out of train by a hash of the row's key"""
+        if split != "train":
+            return as_named(split, key, seed)
+        kept = shares["train"] / (shares["train"] + shares["validation"])
+        return "train" if hash_position(key, seed) < kept else "validation"
+
+    if not given or given == {"train"}:
+        return by_hash
+    if "train" not in given and None not in named:
+        raise DataError(
+            f"the files hold only {' and '.join(sorted(given))} rows, none to train on",
+            hint="Add the training file, or rename the file to have it split",
+        )
+    reporter.note(f"splits as the files name them: {', '.join(sorted(given))}")
+    if "validation" not in given and shares["validation"]:
+        reporter.note("no validation file: a part of the training rows is held out for it")
+        return as_named_without_validation
+    return as_named
+
+
+def _write_rows(
+    writer: DataWriter,
+    rows: Iterable[tuple[Row, str]],
+    rule: Any,
+    seed: int,
+    reporter: Reporter,
+    total: int,
+) -> None:
+    waiting: dict[str, list[Mapping[str, Any]]] = {split: [] for split in SPLITS}
+    for row, key in reporter.track(rows, "writing", total=total):
+        split = rule(row.split, key, seed)
+        waiting[split].append(row.fields)
+        if len(waiting[split]) == ROWS_AT_ONCE:
+            writer.write(split, waiting[split])
+            waiting[split] = []
+    for split, left in waiting.items():
+        if left:
+            writer.write(split, left)
+    writer.close()
+
+
+def _describe_sources(sources: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Name each file by its content; what is no file on disk by its name alone."""
+    for source in sources:
+        path = Path(source)
+        if source != "-" and path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.is_file())
+            digest = hashlib.sha256()
+            for file in files:
+                digest.update(f"{file.relative_to(path)}\0{sha256_file(file)}\n".encode())
+            yield {"source": source, "sha256": digest.hexdigest(), "files": len(files)}
+        elif source != "-" and path.is_file():
+            yield {"source": source, "sha256": sha256_file(path), "bytes": path.stat().st_size}
+        else:
+            yield {"source": source}
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "grade": finding.grade,
+        "message": finding.message,
+        "details": dict(finding.details),
+    }
