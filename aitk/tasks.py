@@ -25,8 +25,9 @@ class Row:
         task: ``module:Class`` of the task.
         reading: ``module:Class`` of its reading options (light to import).
         summary: one line for people.
-        sample: its rows in ``sample_data/``.
+        sample: its rows in ``sample_data/``; ``NAME_new`` and ``NAME_update`` lie beside them.
         objective: it is a pretraining objective (``pretrain``) rather than a task (``finetune``).
+        flags: what ``prepare`` must be told about the sample.
     """
 
     task: str
@@ -34,6 +35,7 @@ class Row:
     summary: str
     sample: str
     objective: bool = False
+    flags: str = ""
 
 
 TASKS = {
@@ -42,6 +44,7 @@ TASKS = {
         reading="aitk.nlp.options:ClassifyReading",
         summary="one label for a text: topic, sentiment, intent",
         sample="sample_data/messages.csv",
+        flags="--label-column intent",
     ),
     "nlp.masked-lm": Row(
         task="aitk.nlp.masked_lm:MaskedLanguageModel",

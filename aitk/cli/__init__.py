@@ -1,1 +1,14 @@
 """The commands: one file each, their options, and what a person sees of them."""
+
+STAGES = (
+    "prepare",
+    "pretrain",
+    "finetune",
+    "evaluate",
+    "compress",
+    "predict",
+    "tune",
+    "update",
+    "explain",
+)
+QUESTIONS = ("tasks", "doctor", "init", "compare", "demo")

@@ -18,16 +18,18 @@ from typing import Annotated, Any
 import typer
 
 from aitk import tasks
+from aitk.cli import STAGES
 from aitk.cli.failures import RESUME
 from aitk.cli.output import Output
-from aitk.core.errors import AitkError, Interrupted, UsageError
+from aitk.core.errors import Interrupted, UsageError
 from aitk.core.options import Described, describe, read_config, resolve, split_assignments
 from aitk.core.options import unknown_name as unknown
 from aitk.core.outcome import Outcome
+from aitk.stages.chain import examples
 
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="a prepared data folder")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
-Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="files, folders, or - ")]
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="files, folders, or - for stdin")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="the folder to write")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace --out if it exists")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on where an interrupted one stopped")]
@@ -145,8 +147,8 @@ def _group(hint: Any, domain: str | None) -> _Group | None:
         hint, *marks = typing.get_args(hint)
         left_out = tuple(name for mark in marks if isinstance(mark, Without) for name in mark.names)
     if hint is Reading:
-        readings = dict.fromkeys(tasks.load(tasks.TASKS[name].reading) for name in tasks.names(domain or ""))
-        union = {item.name: item for options in readings for item in describe(options)}
+        readings = [tasks.load(tasks.TASKS[name].reading) for name in tasks.names(domain or "")]
+        union = {item.name: item for options in reversed(readings) for item in describe(options)}
         return _Group(Reading, list(union.values()))
     if not dataclasses.is_dataclass(hint):
         return None
@@ -157,8 +159,8 @@ def _group(hint: Any, domain: str | None) -> _Group | None:
 def _flag(item: Described) -> inspect.Parameter:
     """One optional flag; None, its default, means that it was not given."""
     told = item.help
-    if item.default not in (None, False, [], ""):
-        default = item.default if not item.repeated else ",".join(map(str, item.default))
+    if item.default not in (None, [], "") and item.type is not bool:
+        default = ",".join(map(str, item.default)) if item.repeated else item.default
         told += f"  [default: {default}]"
     if item.type is bool:
         declaration, metavar, kind = f"{item.flag}/--no-{item.flag[2:]}", None, bool
@@ -186,11 +188,11 @@ def _config(
     if path is None:
         return {}
     values = read_config(path)
-    stages = {name for name, value in values.items() if isinstance(value, dict)} - {"set"}
+    merged = {name: value for name, value in values.items() if name not in STAGES}
     own = values.get(stage, {})
-    merged = {name: value for name, value in values.items() if name not in stages}
-    if isinstance(own, dict):
-        merged |= own
+    if not isinstance(own, dict):
+        raise UsageError(f"{stage} is no table", where=str(path), hint=f"Write it as [{stage}]")
+    merged |= own
     merged = {_field_name(name, known): value for name, value in merged.items()}
     if not takes_settings and path.suffix == ".json":
         merged.pop("set", None)
@@ -213,35 +215,17 @@ def _resolved(group: _Group, config: Mapping[str, Any], given: Mapping[str, Any]
     above = {name: value for name, value in given.items() if name in names}
     if group.options is Reading:
         return below | above
-    try:
-        return resolve(group.options, below, above)
-    except AitkError as error:
-        raise UsageError(error.what, where=error.where, hint=error.hint) from error
+    return resolve(group.options, below, above)
 
 
 def _help(function: Callable[..., Any], domain: str | None) -> str:
     """The docstring with its example made for the domain, its indented lines kept as they are."""
     text = inspect.getdoc(function) or ""
     if domain:
-        text = text.format_map(example(domain))
+        text = text.format_map(examples(domain))
     paragraphs = text.split("\n\n")
     # Typer fills paragraphs; one that begins with a backspace character it leaves alone.
     return "\n\n".join(
         f"\b\n{paragraph}" if paragraph.startswith("    ") else paragraph
         for paragraph in paragraphs
     )
-
-
-def example(domain: str) -> dict[str, str]:
-    """What stands in for ``{task}``, ``{sample}`` and so on in a domain's help texts."""
-    first = tasks.names(domain, objective=False)[0]
-    row = tasks.TASKS[first]
-    objective = tasks.names(domain, objective=True)
-    return {
-        "domain": domain,
-        "task": first.partition(".")[2],
-        "sample": row.sample,
-        "name": Path(row.sample).stem,
-        "objective": objective[0].partition(".")[2] if objective else "",
-        "unlabelled": Path(tasks.TASKS[objective[0]].sample).stem if objective else "",
-    }

@@ -1,1 +1,35 @@
-"""One readable file an architecture."""
+"""One readable file an architecture.
+
+Every backbone is a functional Keras model named ``backbone``: ``token_ids`` and ``padding_mask``
+(1 = a real token), both int32 of shape (batch, length), become features of shape
+(batch, length, hidden). How far a batch is padded never changes the features of a real token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aitk.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_backbone(model: str, settings: Any, vocabulary_size: int) -> keras.Model:
+    """Build the backbone that a model's name stands for, with new weights."""
+    from aitk.nlp.models import bag, cnn, rnn, transformer
+
+    builders = {
+        "bag": bag.build_backbone,
+        "cnn": cnn.build_backbone,
+        "rnn": rnn.build_rnn_backbone,
+        "lstm": rnn.build_lstm_backbone,
+        "transformer": transformer.build_backbone,
+    }
+    if model not in builders:
+        raise UsageError(
+            f"the model {model!r} has no weights of its own to start from",
+            where="--model",
+            hint="Name pretrained weights with --from, or choose " + ", ".join(builders),
+        )
+    return builders[model](settings, vocabulary_size)

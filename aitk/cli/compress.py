@@ -1,0 +1,42 @@
+"""``aitk DOMAIN compress``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from aitk.cli.options import Out, Overwrite, RunFolder, Settings, Without
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.stages.options import CompressOptions, TrainingOptions
+
+
+def compress(
+    domain: str,
+    run: RunFolder,
+    out: Out,
+    options: CompressOptions,
+    training: Annotated[TrainingOptions, Without(("model", "from_"))],
+    reporter: Reporter,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+) -> Outcome:
+    """Make a run smaller and faster, and show what that cost.
+
+    The table compares bytes, score and latency before and after. The result is a run:
+    evaluate and predict take it whatever its format. How to train counts for --distill and
+    for the steps that mend a pruned model.
+
+        {compress}
+    """
+    from aitk.stages.compress import compress
+
+    given: Any = settings
+    return compress(
+        run,
+        out,
+        options=options,
+        training=training,
+        settings=given,
+        overwrite=overwrite,
+        reporter=reporter,
+    )

@@ -1,0 +1,16 @@
+"""``aitk doctor``."""
+
+from __future__ import annotations
+
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+
+
+def doctor(reporter: Reporter) -> Outcome:
+    """Show versions and devices, what is missing, and how to get it.
+
+        aitk doctor
+    """
+    from aitk.stages.doctor import doctor
+
+    return doctor(reporter=reporter)

@@ -1,0 +1,22 @@
+"""``aitk DOMAIN evaluate``."""
+
+from __future__ import annotations
+
+from aitk.cli.options import RunFolder
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.stages.options import EvaluateOptions
+
+
+def evaluate(
+    domain: str, run: RunFolder, options: EvaluateOptions, reporter: Reporter
+) -> Outcome:
+    """Measure a run on rows it was not trained on, with 95% intervals.
+
+    Adds the result to the run's metrics.json and report.html, and lists its worst errors.
+
+        {evaluate}
+    """
+    from aitk.stages.evaluate import evaluate
+
+    return evaluate(run, options=options, domain=domain, reporter=reporter)

@@ -1,0 +1,36 @@
+"""``aitk DOMAIN explain``."""
+
+from __future__ import annotations
+
+from aitk.cli.options import Inputs, Out, Overwrite, RunFolder
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.stages.options import ExplainOptions
+
+
+def explain(
+    domain: str,
+    run: RunFolder,
+    inputs: Inputs,
+    out: Out,
+    options: ExplainOptions,
+    reporter: Reporter,
+    overwrite: Overwrite = False,
+) -> Outcome:
+    """Show which parts of a row carried its answer.
+
+    Writes them as JSONL and as a page that opens offline.
+
+        {explain}
+    """
+    from aitk.stages.explain import explain
+
+    return explain(
+        run,
+        inputs,
+        out,
+        options=options,
+        overwrite=overwrite,
+        domain=domain,
+        reporter=reporter,
+    )

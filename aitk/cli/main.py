@@ -1,0 +1,106 @@
+"""``aitk``: finds the command, runs it, and turns what went wrong into a line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from aitk import __version__
+from aitk.cli import QUESTIONS, STAGES
+from aitk.cli.failures import as_failure
+from aitk.cli.options import as_command
+from aitk.cli.output import Output
+from aitk.core.errors import EXIT_CODES
+from aitk.core.outcome import Outcome
+from aitk.tasks import DOMAINS
+
+OVERVIEW = """
+From raw files to a small, measured, usable model.
+
+    aitk DOMAIN STAGE INPUT... --out DIR [options]
+
+Each stage takes the folder that the one before it wrote; --help on any of them shows an
+example. stdout carries data only, talk goes to stderr.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = build(arguments)(args=arguments, prog_name="aitk", standalone_mode=False)
+        if code == 130:  # Typer's answer to Ctrl-C before a command began
+            raise KeyboardInterrupt
+        sys.stdout.flush()
+        return code or 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the outermost edge
+        if os.environ.get("AITK_DEBUG"):
+            traceback.print_exc()
+        failure = as_failure(error)
+        Output(as_json="--json" in arguments).fail(failure)
+        return failure.exit_code
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The app with its commands; the flags of only the one that the arguments name."""
+    app = _group(OVERVIEW, epilog=_exit_codes())
+    app.callback(invoke_without_command=True)(_overview)
+    named = [argument for argument in arguments if not argument.startswith("-")][:2]
+    for domain, summary in DOMAINS.items():
+        group = _group(f"{summary[0].upper()}{summary[1:]}.")
+        for stage in STAGES:
+            _add(group, stage, domain=domain, whole=named == [domain, stage])
+        app.add_typer(group, name=domain)
+    for question in QUESTIONS:
+        _add(app, question, domain=None, whole=named[:1] == [question])
+    return app
+
+
+def _add(app: typer.Typer, name: str, *, domain: str | None, whole: bool) -> None:
+    function = getattr(importlib.import_module(f"aitk.cli.{name}"), name)
+    app.command(name)(as_command(function, domain=domain) if whole else _title(function))
+
+
+def _title(function: Callable[..., Outcome]) -> Callable[[], None]:
+    """What a list of commands shows of one that is not being called."""
+
+    def command() -> None:
+        """Never called: the command that the arguments name is built whole."""
+
+    command.__doc__ = (function.__doc__ or "").partition("\n")[0]
+    return command
+
+
+def _group(help: str, **more: Any) -> typer.Typer:
+    return typer.Typer(
+        help=help.replace("\n\n    ", "\n\n\b\n    "),
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        **more,
+    )
+
+
+def _overview(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    if version:
+        Output().write(f"aitk {__version__}\n")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        Output().write(context.get_help() + "\n")
+        raise typer.Exit(2)
+
+
+def _exit_codes() -> str:
+    return "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())

@@ -1,0 +1,49 @@
+"""``aitk DOMAIN predict``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aitk.cli.options import Inputs, Overwrite, RunFolder
+from aitk.cli.output import Output
+from aitk.core.errors import UsageError
+from aitk.core.outcome import Outcome
+from aitk.stages.options import PredictOptions
+
+Rows = Annotated[
+    str, typer.Option("--out", metavar="FILE", help="a .jsonl or .csv file, or - for stdout")
+]
+
+
+def predict(
+    domain: str,
+    run: RunFolder,
+    inputs: Inputs,
+    options: PredictOptions,
+    reporter: Output,
+    out: Rows = "-",
+    overwrite: Overwrite = False,
+) -> Outcome:
+    """Answer every row of your files, in order, as they come.
+
+    One JSON object a line, or CSV. A row that cannot be read becomes {{"line": 17, "error":
+    "..."}} in its place. Memory does not grow with the input.
+
+        {predict}
+    """
+    from aitk.stages.predict import predict
+
+    if reporter.as_json and out == "-":
+        raise UsageError("both the rows and --json want stdout", hint="Give --out FILE")
+    return predict(
+        run,
+        inputs,
+        out=out,
+        options=options,
+        overwrite=overwrite,
+        write=reporter.write,
+        reporter=reporter,
+        domain=domain,
+    )

@@ -1,0 +1,56 @@
+"""``aitk DOMAIN prepare``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aitk import tasks
+from aitk.cli.options import Inputs, Out, Overwrite, Reading, reading_of
+from aitk.core.errors import UsageError
+from aitk.core.options import option
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.stages.options import PrepareOptions
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which task the rows are for."""
+
+    task: str | None = option(None, "what the rows are for (see: aitk tasks)")
+
+
+def prepare(
+    domain: str,
+    inputs: Inputs,
+    out: Out,
+    choice: Choice,
+    options: PrepareOptions,
+    reading: Reading,
+    reporter: Reporter,
+    overwrite: Overwrite = False,
+) -> Outcome:
+    """Read, clean, check and split the rows of your files.
+
+    Writes a folder that the later stages take, with dataset.json, the refused rows in
+    rejects.jsonl, and report.html. INPUT is a file, a folder, - for stdin, or tfds:NAME.
+
+        {prepare}
+    """
+    from aitk.stages.prepare import prepare
+
+    if choice.task is None:
+        short = [name.partition(".")[2] for name in tasks.names(domain)]
+        raise UsageError("which task?", where="--task", hint=f"One of: {', '.join(short)}")
+    task = tasks.full_name(domain, choice.task)
+    given: Any = reading
+    return prepare(
+        inputs,
+        out,
+        task=task,
+        options=options,
+        reading=reading_of(task, given),
+        overwrite=overwrite,
+        reporter=reporter,
+    )

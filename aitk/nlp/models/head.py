@@ -1,0 +1,58 @@
+"""From a backbone's features to one vector of logits a text."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from aitk.nlp.models.inputs import text_inputs
+
+
+def classifier(
+    backbone: keras.Model, *, classes: int, pooling: str, dropout: float
+) -> keras.Model:
+    """Pool the features and put a linear head, named ``head``, on them.
+
+    Args:
+        backbone: ``token_ids`` and ``padding_mask`` to (batch, length, hidden).
+        classes: how many logits.
+        pooling: ``mean`` or ``max`` over the real tokens, or ``cls``: the first one.
+        dropout: share of the pooled features dropped in training.
+
+    Returns:
+        A functional model with the same inputs and float32 logits (batch, classes).
+    """
+    inputs = text_inputs()
+    x = backbone(inputs)
+    x = Pooling(pooling, name="pooling", dtype="float32")(x, inputs["padding_mask"])
+    x = keras.layers.Dropout(dropout, name="head_dropout", dtype="float32")(x)
+    logits = keras.layers.Dense(classes, name="head", dtype="float32")(x)
+    return keras.Model(inputs, logits, name="classifier")
+
+
+@keras.saving.register_keras_serializable("aitk")
+class Pooling(keras.layers.Layer):
+    """Reduce a sequence to one vector, looking at real tokens only."""
+
+    def __init__(self, how: str, **kwargs):
+        super().__init__(**kwargs)
+        self.how = how
+        self.supports_masking = True
+
+    def compute_mask(self, *_):
+        return None  # the mask ends here: no sequence is left for it
+
+    def call(self, sequence, padding_mask):
+        # (batch, length, hidden), (batch, length) -> (batch, hidden)
+        if self.how == "cls":
+            return sequence[:, 0]
+        mask = ops.expand_dims(ops.cast(padding_mask, sequence.dtype), -1)
+        if self.how == "max":
+            return ops.max(sequence * mask - (1 - mask) * 1e9, axis=1)
+        return ops.sum(sequence * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
+
+    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+        return (sequence_shape[0], sequence_shape[-1])
+
+    def get_config(self):
+        return super().get_config() | {"how": self.how}

@@ -1,0 +1,128 @@
+"""A transformer encoder with the norms before each part (Xiong et al. 2020, figure 1b)."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from aitk.nlp.models.inputs import text_inputs
+from aitk.nlp.settings import TransformerSettings
+
+#: size -> (hidden, layers, heads). Tiny and base are the BERT sizes of Turc et al. 2019; small is
+#: their "mini".
+SIZES = {"tiny": (128, 2, 2), "small": (256, 4, 4), "base": (768, 12, 12)}
+
+
+def build_backbone(settings: TransformerSettings, vocabulary_size: int) -> keras.Model:
+    """Token ids (batch, length) -> contextual features (batch, length, hidden)."""
+    hidden, layers, heads = SIZES[settings.size]
+    inputs = text_inputs()
+    x = keras.layers.Embedding(
+        vocabulary_size, hidden, embeddings_initializer=_normal(), name="token_embedding"
+    )(inputs["token_ids"])
+    x = LearnedPositions(settings.max_length, name="positions")(x)
+    x = keras.layers.Dropout(settings.dropout, name="embedding_dropout")(x)
+    for index in range(layers):
+        x = _attention_part(x, inputs["padding_mask"], heads, settings.dropout, f"layer_{index}")
+        x = _dense_part(x, settings.dropout, f"layer_{index}")
+    x = _norm("final_norm")(x)
+    return keras.Model(inputs, x, name="backbone")
+
+
+def _attention_part(x, padding_mask, heads: int, dropout: float, name: str):
+    y = _norm(f"{name}_attention_norm")(x)
+    y = SelfAttention(heads, name=f"{name}_attention")(y, padding_mask)
+    y = keras.layers.Dropout(dropout, name=f"{name}_attention_dropout")(y)
+    return keras.layers.Add(name=f"{name}_attention_add")([x, y])
+
+
+def _dense_part(x, dropout: float, name: str):
+    hidden = x.shape[-1]
+    y = _norm(f"{name}_dense_norm")(x)
+    y = _dense(4 * hidden, f"{name}_dense_in", activation="gelu")(y)
+    y = _dense(hidden, f"{name}_dense_out")(y)
+    y = keras.layers.Dropout(dropout, name=f"{name}_dense_dropout")(y)
+    return keras.layers.Add(name=f"{name}_dense_add")([x, y])
+
+
+@keras.saving.register_keras_serializable("aitk")
+class LearnedPositions(keras.layers.Layer):
+    """Add a learned vector to each position, for texts of up to ``max_length`` tokens."""
+
+    def __init__(self, max_length: int, **kwargs):
+        super().__init__(**kwargs)
+        self.max_length = max_length
+
+    def build(self, input_shape):
+        self.table = self.add_weight(
+            shape=(self.max_length, input_shape[-1]), initializer=_normal(), name="table"
+        )
+
+    def call(self, sequence):
+        # (batch, length, hidden) -> the same shape
+        return sequence + self.table[: ops.shape(sequence)[1]]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"max_length": self.max_length}
+
+
+@keras.saving.register_keras_serializable("aitk")
+class SelfAttention(keras.layers.Layer):
+    """Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
+
+    Made of plain dense layers, so that adapters, quantisation and converters see only those.
+    """
+
+    def __init__(self, heads: int, **kwargs):
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def build(self, sequence_shape, padding_mask_shape=None):
+        hidden = sequence_shape[-1]
+        for part in ("query", "key", "value", "output"):
+            dense = _dense(hidden, part, dtype=self.dtype_policy)
+            dense.build(sequence_shape)
+            setattr(self, f"{part}_dense", dense)
+
+    def call(self, sequence, padding_mask):
+        # (batch, length, hidden) -> the same shape
+        query = self._split(self.query_dense(sequence))
+        key = self._split(self.key_dense(sequence))
+        value = self._split(self.value_dense(sequence))
+        scale = 1 / (query.shape[-1] ** 0.5)
+        scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * scale  # (batch, heads, length, length)
+        scores = ops.cast(scores, "float32") + _penalty(padding_mask)
+        weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
+        mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
+        return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
+
+    def _split(self, x):
+        # (batch, length, hidden) -> (batch, length, heads, hidden / heads)
+        return ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
+
+    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+        return sequence_shape
+
+    def get_config(self):
+        return super().get_config() | {"heads": self.heads}
+
+
+def _penalty(padding_mask):
+    """What makes padded keys weigh exactly nothing: (batch, length) -> (batch, 1, 1, length)."""
+    absent = 1 - ops.cast(padding_mask, "float32")
+    return ops.expand_dims(absent * -1e9, (1, 2))
+
+
+def _dense(units: int, name: str, **kwargs) -> keras.layers.Dense:
+    return keras.layers.Dense(units, kernel_initializer=_normal(), name=name, **kwargs)
+
+
+def _norm(name: str) -> keras.layers.LayerNormalization:
+    return keras.layers.LayerNormalization(epsilon=1e-6, name=name)
+
+
+def _normal() -> keras.initializers.Initializer:
+    return keras.initializers.TruncatedNormal(stddev=0.02)

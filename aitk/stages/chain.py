@@ -1,0 +1,50 @@
+"""The commands that take a task from its sample rows to predictions.
+
+Said once: the help of every command shows its step, ``init`` writes them into a Makefile, and
+the demo runs them. Standard library only, since help texts need it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from aitk import tasks
+
+CHAIN = ("prepare", "pretrain", "finetune", "evaluate", "compress", "predict")
+
+
+def chain(task: str) -> dict[str, list[str]]:
+    """Stage -> its arguments, for one task on its sample rows.
+
+    A pretraining objective has the stages ``prepare`` and ``pretrain``; a task all the others.
+    """
+    row = tasks.TASKS[task]
+    sample = PurePosixPath(row.sample)
+    name, kind = sample.stem, task.partition(".")[2]
+    data, run = f"data/{name}", f"runs/{name}"
+    beside = {part: str(sample.with_stem(f"{name}_{part}")) for part in ("new", "update")}
+    prepare = [row.sample, "--task", kind, *shlex.split(row.flags), "--out", data]
+    if row.objective:
+        return {"prepare": prepare, "pretrain": [data, "--objective", kind, "--out", run]}
+    return {
+        "prepare": prepare,
+        "finetune": [data, "--out", run],
+        "evaluate": [run],
+        "compress": [run, "--quantize", "int8", "--out", f"{run}-int8"],
+        "predict": [f"{run}-int8", beside["new"], "--out", f"{name}-predicted.jsonl"],
+        "tune": [data, "--trials", "5", "--out", f"{run}-tuned"],
+        "update": [run, beside["update"], "--out", f"{run}-updated"],
+        "explain": [run, beside["new"], "--out", f"explained/{name}"],
+    }
+
+
+def examples(domain: str) -> Mapping[str, str]:
+    """Stage -> a whole command line, from the domain's first objective and its first task."""
+    first = [*tasks.names(domain, objective=True)[:1], *tasks.names(domain, objective=False)[:1]]
+    return {
+        stage: f"aitk {domain} {stage} {shlex.join(arguments)}"
+        for task in first
+        for stage, arguments in chain(task).items()
+    }

@@ -1,0 +1,52 @@
+"""``pretrain``: learn a backbone from rows without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aitk.core.data import load_data
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.stages.options import TrainingOptions
+from aitk.stages.train_run import require_task, train_run
+from aitk.tasks import TASKS, full_name, load_task, names
+
+
+def pretrain(
+    data: Path,
+    out: Path,
+    *,
+    domain: str,
+    objective: str | None,
+    options: TrainingOptions,
+    settings: Mapping[str, Any],
+    overwrite: bool = False,
+    resume: bool = False,
+    reporter: Reporter,
+) -> Outcome:
+    """Train the objective's model and write a run that ``finetune --from`` takes.
+
+    The data may have been prepared for the objective, or for any task of the domain: its labels
+    are not looked at.
+
+    Args:
+        objective: its short name; by default the data's own, or the domain's first.
+    """
+    prepared = load_data(data)
+    name = require_task(prepared, domain, objective=True)
+    if objective:
+        name = full_name(domain, objective)
+    elif not TASKS[name].objective:
+        name = names(domain, objective=True)[0]
+    return train_run(
+        load_task(name),
+        prepared,
+        out,
+        options=options,
+        settings=settings,
+        overwrite=overwrite,
+        resume=resume,
+        reporter=reporter,
+    )

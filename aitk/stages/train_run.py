@@ -1,0 +1,269 @@
+"""From prepared data and options to a whole run: what finetune, pretrain and tune share."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk.core.batches import Examples
+from aitk.core.data import PreparedData
+from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.files import fingerprint, write_json
+from aitk.core.options import as_dict, known_names, resolve, unknown_name
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.core.run import RunDraft, new_run
+from aitk.core.task import Task
+from aitk.core.versions import package_versions
+from aitk.stages.options import TrainingOptions
+
+#: Options that may differ between an interrupted training and its resumption.
+NOT_IDENTITY = ("save_minutes", "max_minutes", "devices")
+
+
+def train_run(
+    task: Task,
+    data: PreparedData,
+    out: Path,
+    *,
+    options: TrainingOptions,
+    settings: Mapping[str, Any],
+    overwrite: bool = False,
+    resume: bool = False,
+    reporter: Reporter,
+    extra: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Build the model, train it, keep the best epoch, write the run.
+
+    Args:
+        settings: the model's settings that were given; checked before anything heavy starts.
+        extra: more keys for ``run.json``.
+    """
+    name = choose_model(task, options)
+    check_settings(task, name, settings)
+    with new_run(out, overwrite=overwrite, resume=resume) as draft, measured_cost() as cost:
+        from aitk.core.devices import set_up_training
+        from aitk.core.pretrained import load_pretrained
+        from aitk.core.training import train
+
+        scope = set_up_training(
+            seed=options.seed, precision=options.precision, devices=options.devices
+        )
+        start = None
+        with scope:
+            if options.from_:
+                start = load_pretrained(options.from_, model=options.model, task=task)
+                name = start.model
+                for line in start.report():
+                    reporter.note(line)
+            chosen = resolve(
+                task.models[name], start.settings if start else {}, settings, where="setting"
+            )
+            options = with_defaults(options, type(chosen))
+            rows = data.rows("train")
+            assets = task.learn(
+                rows, data.summary, chosen, start=start, balance=options.balance
+            )
+            assets.save(draft.assets)
+            model = task.build(
+                name, chosen, assets, backbone=start.backbone if start else None
+            )
+        validation = data.rows("validation") if "validation" in data.splits else None
+        if validation is None:
+            reporter.warn("no validation split: the weights of the last epoch are kept")
+        parameters = model.count_params()
+        reporter.note(
+            f"{name}: {parameters:,} parameters, {len(rows):,} training rows,"
+            f" {options.epochs} epochs of batches of {options.batch_size}"
+        )
+        trained = train(
+            model,
+            task,
+            assets,
+            train=Examples(rows, task, assets, reporter=reporter),
+            validation=None
+            if validation is None
+            else Examples(validation, task, assets, reporter=reporter),
+            options=options,
+            state=draft.state,
+            identity=identity(data, name, options, chosen),
+            resume=resume,
+            reporter=reporter,
+            events=draft.folder / "events",
+        )
+        if trained.stopped:
+            reporter.note(f"stopped early: {trained.stopped}")
+        manifest = {
+            "task": task.name,
+            "model": name,
+            "settings": as_dict(chosen),
+            "options": as_dict(options),
+            "format": "keras",
+            "data": describe_data(data),
+            "parent": options.from_ if start and start.kind == "run" else None,
+            "source": options.from_,
+            "load_report": start.report() if start else [],
+            "seed": options.seed,
+            "parameters": parameters,
+            "main_metric": task.main_metric,
+            "higher_is_better": task.higher_is_better,
+            "best": trained.best,
+            "stopped": trained.stopped,
+            "packages": package_versions(),
+        } | dict(extra or {})
+        metrics = validation_metrics(task, trained.best, data)
+        save_trained(draft, trained.model, trained.history, manifest | cost(), metrics)
+    score = trained.best.get(task.main_metric)
+    domain = task.name.partition(".")[0]
+    return Outcome(
+        facts={
+            "run": str(out),
+            "task": task.name,
+            "model": name,
+            "parameters": parameters,
+            "best": trained.best,
+            "stopped": trained.stopped,
+            "report": str(out / "report.html"),
+        }
+        | ({task.main_metric: score} if score is not None else {}),
+        table=trained.history,
+        next=f"aitk {domain} evaluate {out}",
+    )
+
+
+def choose_model(task: Task, options: TrainingOptions) -> str:
+    """The model asked for, or the task's first; with ``--from`` the source may decide."""
+    if options.model is not None and options.model not in task.models:
+        raise unknown_name(options.model, task.models, what="model")
+    return options.model or next(iter(task.models))
+
+
+def check_settings(task: Task, model: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a setting that no model of the task has, before TensorFlow is started."""
+    known = known_names(*task.models.values())
+    for key in settings:
+        if key not in known:
+            raise unknown_name(key, known_names(task.models[model]), what="setting")
+
+
+def with_defaults(options: TrainingOptions, settings: type) -> TrainingOptions:
+    """Fill in what the model decides where the user did not."""
+    return dataclasses.replace(
+        options,
+        epochs=options.epochs or settings.default_epochs,  # type: ignore[attr-defined]
+        learning_rate=settings.default_learning_rate  # type: ignore[attr-defined]
+        if options.learning_rate is None
+        else options.learning_rate,
+    )
+
+
+def identity(data: PreparedData, model: str, options: TrainingOptions, settings: Any) -> str:
+    """Names everything that decides the weights."""
+    values = {key: value for key, value in as_dict(options).items() if key not in NOT_IDENTITY}
+    return fingerprint(
+        {"data": data.fingerprint, "model": model, "options": values, "settings": as_dict(settings)}
+    )
+
+
+def describe_data(data: PreparedData) -> dict[str, Any]:
+    """What ``run.json`` records of the data."""
+    return {
+        "folder": str(data.folder.resolve()),
+        "fingerprint": data.fingerprint,
+        "reading": data.reading,
+        "rows": data.splits,
+        "labels": data.summary.get("labels", []),
+    }
+
+
+def require_task(data: PreparedData, domain: str, *, objective: bool) -> str:
+    """The full name of the task to train on this data.
+
+    Raises:
+        ArtifactError: the data belongs to another domain, or to the other kind of task.
+    """
+    from aitk.tasks import TASKS
+
+    name = data.task
+    if not name.startswith(f"{domain}."):
+        raise ArtifactError(f"holds {name} rows, not {domain} rows", where=str(data.folder))
+    if TASKS[name].objective and not objective:
+        raise ArtifactError(
+            f"holds {name} rows, which are for pretraining",
+            where=str(data.folder),
+            hint=f"Use: aitk {domain} pretrain {data.folder} --out RUN",
+        )
+    return name
+
+
+def validation_metrics(
+    task: Task, best: Mapping[str, float], data: PreparedData
+) -> dict[str, Any]:
+    """The best epoch's validation scores, as ``metrics.json`` holds them."""
+    if "validation" not in data.splits or task.main_metric not in best:
+        return {}
+    own = {"epoch", "step", "loss", "learning_rate", "seconds"}
+    return {
+        "validation": {
+            "rows": data.splits["validation"],
+            "metrics": {key: {"value": best[key]} for key in best if key not in own},
+        }
+    }
+
+
+def save_trained(
+    draft: RunDraft,
+    model: Any,
+    history: Sequence[Mapping[str, Any]],
+    manifest: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write the model, its history, report and card, and last its manifest."""
+    from aitk.core.card import model_card
+    from aitk.core.report import run_report
+
+    model.save(draft.model_path("keras"))
+    with (draft.folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        if history:
+            writer = csv.DictWriter(file, fieldnames=list(history[0]))
+            writer.writeheader()
+            writer.writerows(history)
+    write_json(draft.folder / "metrics.json", metrics)
+    run_report(manifest, history, metrics, draft.folder / "report.html")
+    draft.write("README.md", model_card(manifest, metrics))
+    draft.finish(manifest)
+
+
+@contextlib.contextmanager
+def measured_cost() -> Iterator[Any]:
+    """Yield a function that tells what the block has cost so far."""
+    wall, cpu = time.monotonic(), time.process_time()
+
+    def cost() -> dict[str, float]:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {
+            "wall_s": round(time.monotonic() - wall, 2),
+            "cpu_s": round(time.process_time() - cpu, 2),
+            # Linux counts kilobytes, macOS bytes.
+            "peak_memory_mb": round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1),
+        }
+
+    yield cost
+
+
+def require_float_run(run: Any, verb: str) -> None:
+    """Only a Keras run still has weights that can be trained."""
+    if run.format != "keras":
+        raise UsageError(
+            f"a {run.format} run cannot be {verb}",
+            where=str(run.folder),
+            hint="Take the run it was compressed from"
+            + (f": {run.manifest['parent']}" if run.manifest.get("parent") else ""),
+        )
