@@ -6,7 +6,8 @@ Standard library only, since every help text reads it.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.options import unknown_name
@@ -27,7 +28,7 @@ class Row:
         summary: one line for people.
         sample: its rows in ``sample_data/``; ``NAME_new`` and ``NAME_update`` lie beside them.
         objective: it is a pretraining objective (``pretrain``) rather than a task (``finetune``).
-        flags: what ``prepare`` must be told about the sample.
+        options: what ``prepare`` must be told about the sample.
     """
 
     task: str
@@ -35,7 +36,7 @@ class Row:
     summary: str
     sample: str
     objective: bool = False
-    flags: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 TASKS = {
@@ -44,7 +45,7 @@ TASKS = {
         reading="aitk.nlp.options:ClassifyReading",
         summary="one label for a text: topic, sentiment, intent",
         sample="sample_data/messages.csv",
-        flags="--label-column intent",
+        options={"label_column": "intent"},
     ),
     "nlp.masked-lm": Row(
         task="aitk.nlp.masked_lm:MaskedLanguageModel",

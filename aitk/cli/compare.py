@@ -19,6 +19,8 @@ def compare(runs: Runs, reporter: Reporter, split: Split = "test") -> Outcome:
 
     The runs must have been evaluated on the same rows.
 
+    For example:
+
         aitk compare runs/messages runs/messages-int8
     """
     from aitk.stages.compare import compare

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from aitk.cli.options import Out, Overwrite, RunFolder, Settings, Without
 from aitk.core.outcome import Outcome
@@ -16,8 +16,8 @@ def compress(
     out: Out,
     options: CompressOptions,
     training: Annotated[TrainingOptions, Without(("model", "from_"))],
+    settings: Settings,
     reporter: Reporter,
-    settings: Settings = None,
     overwrite: Overwrite = False,
 ) -> Outcome:
     """Make a run smaller and faster, and show what that cost.
@@ -26,17 +26,18 @@ def compress(
     evaluate and predict take it whatever its format. How to train counts for --distill and
     for the steps that mend a pruned model.
 
+    For example:
+
         {compress}
     """
     from aitk.stages.compress import compress
 
-    given: Any = settings
     return compress(
         run,
         out,
         options=options,
         training=training,
-        settings=given,
+        settings=settings,
         overwrite=overwrite,
         reporter=reporter,
     )

@@ -17,6 +17,8 @@ Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="the folder to w
 def demo(reporter: Reporter, out: Out = Path("demo"), overwrite: Overwrite = False) -> Outcome:
     """Run the whole chain of every task on its sample rows.
 
+    For example:
+
         aitk demo --out demo
     """
     from aitk.stages.demo import demo

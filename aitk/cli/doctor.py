@@ -9,6 +9,8 @@ from aitk.core.progress import Reporter
 def doctor(reporter: Reporter) -> Outcome:
     """Show versions and devices, what is missing, and how to get it.
 
+    For example:
+
         aitk doctor
     """
     from aitk.stages.doctor import doctor

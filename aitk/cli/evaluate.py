@@ -8,12 +8,12 @@ from aitk.core.progress import Reporter
 from aitk.stages.options import EvaluateOptions
 
 
-def evaluate(
-    domain: str, run: RunFolder, options: EvaluateOptions, reporter: Reporter
-) -> Outcome:
+def evaluate(domain: str, run: RunFolder, options: EvaluateOptions, reporter: Reporter) -> Outcome:
     """Measure a run on rows it was not trained on, with 95% intervals.
 
     Adds the result to the run's metrics.json and report.html, and lists its worst errors.
+
+    For example:
 
         {evaluate}
     """

@@ -21,6 +21,8 @@ def explain(
 
     Writes them as JSONL and as a page that opens offline.
 
+    For example:
+
         {explain}
     """
     from aitk.stages.explain import explain

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -15,25 +13,28 @@ def finetune(
     data: DataFolder,
     out: Out,
     options: TrainingOptions,
+    settings: Settings,
     reporter: Reporter,
-    settings: Settings = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> Outcome:
     """Train a model on prepared rows.
 
-    From the start, or with --from from pretrained weights. Keeps the epoch that scores best on the validation rows.
+    From the start, or with --from from pretrained weights. Keeps the epoch that scores best
+    on the validation rows.
+
+    For example:
 
         {finetune}
     """
     from aitk.stages.finetune import finetune
 
-    given: Any = settings
     return finetune(
         data,
         out,
+        domain=domain,
         options=options,
-        settings=given,
+        settings=settings,
         overwrite=overwrite,
         resume=resume,
         reporter=reporter,

@@ -16,6 +16,8 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="the project folder 
 def init(domain: Domain, folder: Folder) -> Outcome:
     """Write a working project: Makefile, configuration and sample rows.
 
+    For example:
+
         aitk init nlp my-project
     """
     from aitk.stages.init import init

@@ -98,7 +98,7 @@ def _overview(
         Output().write(f"aitk {__version__}\n")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        Output().write(context.get_help() + "\n")
+        Output().note(context.get_help())
         raise typer.Exit(2)
 
 

@@ -29,11 +29,16 @@ from aitk.stages.chain import examples
 
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="a prepared data folder")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
-Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="files, folders, or - for stdin")]
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="INPUT", help="files, folders, or - for stdin")
+]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="the folder to write")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace --out if it exists")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on where an interrupted one stopped")]
-Settings = Annotated[
+Settings = Annotated[Mapping[str, Any], "what --set assigns"]
+Reading = Annotated[Mapping[str, Any], "how rows are read, whichever task is named"]
+
+_SET = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
@@ -42,7 +47,6 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
-
 _JSON = Annotated[bool, typer.Option("--json", help="print the result as one JSON object")]
 _QUIET = Annotated[bool, typer.Option("--quiet", help="no progress and no notes")]
 _CONFIG = Annotated[
@@ -56,10 +60,6 @@ _CONFIG = Annotated[
 ]
 
 
-class Reading:
-    """Marks the parameter that takes the reading options of whichever task is named."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Without:
     """Leaves fields of an options dataclass out of a command: ``Annotated[X, Without(...)]``."""
@@ -71,11 +71,13 @@ class Without:
 class _Group:
     """The options that one parameter of a command stands for."""
 
-    options: type
+    options: type | None
     described: list[Described]
 
 
-def as_command(function: Callable[..., Outcome], *, domain: str | None = None) -> Callable[..., int]:
+def as_command(
+    function: Callable[..., Outcome], *, domain: str | None = None
+) -> Callable[..., int]:
     """Turn a command function into the function that Typer reads its flags from."""
     hints = typing.get_type_hints(function, include_extras=True)
     groups: dict[str, _Group] = {}
@@ -86,10 +88,10 @@ def as_command(function: Callable[..., Outcome], *, domain: str | None = None) -
         if name in ("domain", "reporter") and not (name == "domain" and domain is None):
             continue
         group = _group(hints[name], domain)
-        if group is None:
-            plain.append(
-                parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-            )
+        if hints[name] == Settings:
+            plain.append(_keyword(name, _SET, None))
+        elif group is None:
+            plain.append(_keyword(name, hints[name], parameter.default))
         else:
             groups[name] = group
             for item in group.described:
@@ -109,6 +111,9 @@ def as_command(function: Callable[..., Outcome], *, domain: str | None = None) -
             values[name] = _resolved(group, config, given)
         if "reporter" in hints:
             values["reporter"] = output
+        from aitk.core.silence import silence  # what help never needs
+
+        silence()
         try:
             outcome = function(**handed, **values)
         except KeyboardInterrupt as error:
@@ -142,14 +147,14 @@ def reading_of(task: str, given: Mapping[str, Any]) -> Any:
 
 def _group(hint: Any, domain: str | None) -> _Group | None:
     """What options a parameter stands for; None where it is a plain one."""
+    if hint == Reading:
+        readings = [tasks.load(tasks.TASKS[name].reading) for name in tasks.names(domain or "")]
+        union = {item.name: item for options in reversed(readings) for item in describe(options)}
+        return _Group(None, list(union.values()))
     left_out: tuple[str, ...] = ()
     if typing.get_origin(hint) is Annotated:
         hint, *marks = typing.get_args(hint)
         left_out = tuple(name for mark in marks if isinstance(mark, Without) for name in mark.names)
-    if hint is Reading:
-        readings = [tasks.load(tasks.TASKS[name].reading) for name in tasks.names(domain or "")]
-        union = {item.name: item for options in reversed(readings) for item in describe(options)}
-        return _Group(Reading, list(union.values()))
     if not dataclasses.is_dataclass(hint):
         return None
     options = typing.cast(type, hint)
@@ -213,7 +218,7 @@ def _resolved(group: _Group, config: Mapping[str, Any], given: Mapping[str, Any]
     names = {item.name for item in group.described}
     below = {name: value for name, value in config.items() if name in names}
     above = {name: value for name, value in given.items() if name in names}
-    if group.options is Reading:
+    if group.options is None:
         return below | above
     return resolve(group.options, below, above)
 

@@ -31,6 +31,8 @@ def predict(
     One JSON object a line, or CSV. A row that cannot be read becomes {{"line": 17, "error":
     "..."}} in its place. Memory does not grow with the input.
 
+    For example:
+
         {predict}
     """
     from aitk.stages.predict import predict

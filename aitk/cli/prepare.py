@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from aitk import tasks
 from aitk.cli.options import Inputs, Out, Overwrite, Reading, reading_of
@@ -36,6 +35,8 @@ def prepare(
     Writes a folder that the later stages take, with dataset.json, the refused rows in
     rejects.jsonl, and report.html. INPUT is a file, a folder, - for stdin, or tfds:NAME.
 
+    For example:
+
         {prepare}
     """
     from aitk.stages.prepare import prepare
@@ -44,13 +45,12 @@ def prepare(
         short = [name.partition(".")[2] for name in tasks.names(domain)]
         raise UsageError("which task?", where="--task", hint=f"One of: {', '.join(short)}")
     task = tasks.full_name(domain, choice.task)
-    given: Any = reading
     return prepare(
         inputs,
         out,
         task=task,
         options=options,
-        reading=reading_of(task, given),
+        reading=reading_of(task, reading),
         overwrite=overwrite,
         reporter=reporter,
     )

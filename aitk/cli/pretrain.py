@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from aitk import tasks
 from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings
-from aitk.core.errors import UsageError
 from aitk.core.options import option
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -19,7 +16,7 @@ class Choice:
     """What is learned from rows without labels."""
 
     objective: str | None = option(
-        None, "what to learn from unlabelled rows; by default the domain's first"
+        None, "what to learn from unlabelled rows; by default what the data is for"
     )
 
 
@@ -29,28 +26,29 @@ def pretrain(
     out: Out,
     choice: Choice,
     options: TrainingOptions,
+    settings: Settings,
     reporter: Reporter,
-    settings: Settings = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> Outcome:
-    """Train a backbone on rows without labels, for finetune --from.
+    """Train a backbone on rows without labels.
+
+    The run is for finetune --from. Data prepared for any task of the domain will do: its labels
+    are not looked at.
+
+    For example:
 
         {pretrain}
     """
     from aitk.stages.pretrain import pretrain
 
-    objectives = tasks.names(domain, objective=True)
-    if not objectives:
-        raise UsageError(f"{domain} has no pretraining objective")
-    objective = tasks.full_name(domain, choice.objective) if choice.objective else objectives[0]
-    given: Any = settings
     return pretrain(
         data,
         out,
-        objective=objective,
+        domain=domain,
+        objective=choice.objective,
         options=options,
-        settings=given,
+        settings=settings,
         overwrite=overwrite,
         resume=resume,
         reporter=reporter,

@@ -14,6 +14,8 @@ Name = Annotated[str | None, typer.Argument(metavar="NAME", help="one task", sho
 def tasks(name: Name = None) -> Outcome:
     """List the tasks, or the models of one with their settings.
 
+    For example:
+
         aitk tasks nlp.classify
     """
     from aitk.stages.tasks import list_tasks, show_task

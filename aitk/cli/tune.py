@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -16,24 +14,26 @@ def tune(
     out: Out,
     options: TuneOptions,
     training: TrainingOptions,
+    settings: Settings,
     reporter: Reporter,
-    settings: Settings = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> Outcome:
     """Train with several settings and keep the best run.
 
+    For example:
+
         {tune}
     """
     from aitk.stages.tune import tune
 
-    given: Any = settings
     return tune(
         data,
         out,
+        domain=domain,
         options=options,
         training=training,
-        settings=given,
+        settings=settings,
         overwrite=overwrite,
         resume=resume,
         reporter=reporter,

@@ -25,6 +25,8 @@ def update(
     Old rows are replayed among the new. A model that got worse on the held-out rows is not
     written, unless --force says so.
 
+    For example:
+
         {update}
     """
     from aitk.stages.update import update

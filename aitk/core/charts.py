@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 56, 16, 26, 40
 SERIES = 4  # colours in the style sheet
 
 Points = Sequence[tuple[float, float]]
@@ -96,7 +96,7 @@ def heat_map(shares: Sequence[Sequence[float]], titles: Sequence[Sequence[str]])
                         "s1" if row == column else "s2", column, row
                     )
                     + Markup('fill-opacity="{:.2f}"><title>{}</title></rect>').format(
-                        0.15 + 0.85 * shares[row][column], titles[row][column]
+                        0.35 + 0.65 * shares[row][column], titles[row][column]
                     )
                 )
     return Markup('<svg class="heat" role="img" aria-label="{}" viewBox="0 0 {} {}">{}</svg>').format(
@@ -178,7 +178,7 @@ class _Frame:
         )
         parts.append(_text(right, self.height - 6, x_label, "end"))
         if y_label:
-            parts.append(_text(LEFT + 6, TOP + 8, y_label, "start"))
+            parts.append(_text(LEFT, TOP - 12, y_label, "start"))
         return Markup("").join(parts)
 
 

@@ -147,7 +147,6 @@ class DataWriter:
             version=tfds.core.Version("1.0.0"),
             data_dir=str(folder),
             module_name="aitk",
-            description=description,
         )
         info = tfds.core.DatasetInfo(
             builder=identity,

@@ -24,7 +24,7 @@ def add_adapters(backbone: keras.Model, *, rank: int) -> int:
     adapted = 0
     for layer in backbone._flatten_layers(include_self=False, recursive=True):
         if isinstance(layer, keras.layers.Dense | keras.layers.EinsumDense):
-            if len(layer.kernel.shape) >= 2 and min(layer.kernel.shape) > rank:
+            if min(layer.kernel.shape[0], layer.kernel.shape[-1]) >= rank:
                 layer.enable_lora(rank)
                 adapted += 1
         elif layer.weights and not list(layer._flatten_layers(include_self=False)):
@@ -47,11 +47,13 @@ def merged_copy(model: keras.Model, config: dict) -> keras.Model:
         model: the trained model with adapters.
         config: its ``get_config()`` from before they were added.
     """
-    values = {variable.path: variable.numpy() for variable in model.variables}
+    import keras
+
+    values = {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if getattr(layer, "lora_enabled", False):
-            values[f"{layer.path}/kernel"] = layer.kernel.numpy()
+            values[layer._kernel.path] = keras.ops.convert_to_numpy(layer.kernel)
     plain = type(model).from_config(config)
-    for variable in plain.variables:
-        variable.assign(values[variable.path])
+    for weight in plain.weights:
+        weight.assign(values[weight.path])
     return plain

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from aitk import __version__
-from aitk.core.charts import interval_bar, number
+from aitk.core.charts import number
 from aitk.core.files import atomic_text
 
 MISSING = "–"
@@ -176,15 +176,11 @@ def cell(value: Any) -> str | Markup:
 
 
 def score_cell(score: Mapping[str, float]) -> Markup:
-    """``0.912 [0.90, 0.92]`` with a small picture of it where it lies in 0..1."""
+    """``0.9120 [0.900, 0.924]``."""
     text = Markup("{}").format(f"{score['value']:.4f}")
-    if "low" not in score:
-        return text
-    text += Markup(' <span class="range-text">[{}, {}]</span>').format(
-        f"{score['low']:.3f}", f"{score['high']:.3f}"
-    )
-    if 0 <= score["low"] and score["high"] <= 1:
-        text += Markup(" ") + interval_bar(score["value"], score["low"], score["high"])
+    if "low" in score:
+        between = f"[{score['low']:.3f}, {score['high']:.3f}]"
+        text += Markup(' <span class="range-text">{}</span>').format(between)
     return text
 
 

@@ -18,6 +18,7 @@ interrupted training needs to go on.
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -87,6 +88,18 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         path = self.folder / "metrics.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    @property
+    def history(self) -> list[dict[str, float | None]]:
+        """One mapping an epoch, as training recorded it; None where a cell is empty."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                {name: float(value) if value else None for name, value in line.items()}
+                for line in csv.DictReader(file)
+            ]
 
     def model_bytes(self) -> int:
         """Size of the model's file or folder."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core import lora
-from aitk.core.batches import Examples, epoch_rng, measure_rows, plan_epoch, step_rng
+from aitk.core.batches import Examples, epoch_rng, measure_rows, plan_epoch
 from aitk.core.checkpoint import load_progress, restore_variables, save_state
 from aitk.core.errors import ArtifactError, Interrupted, TrainingError
+from aitk.core.events import Events
+from aitk.core.feeding import feed
+from aitk.core.optimizers import make_optimizer
 from aitk.core.progress import Reporter
 from aitk.core.runtime import KerasPredictor
 from aitk.core.schedule import learning_rate_at
-from aitk.core.task import Batch, Task
+from aitk.core.task import Task
 
 if TYPE_CHECKING:
     import keras
@@ -150,7 +153,7 @@ class _Loop:
         self.loss, self.after_step = loss, after_step
         self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
         self.progress = Progress()
-        self.events = _Events(events) if events else None
+        self.events = Events(events) if events else None
         self.saved_at = time.monotonic()
         self.started = time.monotonic()
 
@@ -161,8 +164,8 @@ class _Loop:
 
     def run(self, *, resume: bool) -> str | None:
         """Train every epoch that is left; say why it ended early, if it did."""
-        options, progress = self.options, self.progress
         saved = self._load() if resume else None
+        options, progress = self.options, self.progress
         self._compile(frozen=progress.epoch < options.freeze_epochs)
         if saved is not None:
             restore_variables(self._variables(), saved)
@@ -189,7 +192,16 @@ class _Loop:
         watcher = _watcher(self, sizes=[len(rows) for rows in plan[progress.step :]])
         try:
             self.model.fit(
-                self._dataset(plan),
+                feed(
+                    self.model,
+                    self.task,
+                    self.assets,
+                    examples=self.train,
+                    plan=plan,
+                    epoch=progress.epoch,
+                    start=progress.step,
+                    seed=options.seed,
+                ),
                 epochs=1,
                 steps_per_epoch=len(plan) - progress.step,
                 callbacks=[watcher],
@@ -214,9 +226,9 @@ class _Loop:
         progress, options = self.progress, self.options
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss} at step {self._global_step() + 1} (epoch {progress.epoch + 1})",
-                hint=f"Try a --learning-rate below {self.options.learning_rate:g}, --clip-norm 1, or"
-                " --precision float32",
+                f"the loss is {loss} at step {self._global_step() + 1} of epoch {progress.epoch + 1}",
+                hint=f"Try a --learning-rate below {options.learning_rate:g}, --clip-norm 1,"
+                " or --precision float32",
             )
         progress.step += 1
         progress.loss_sum += loss * rows
@@ -336,67 +348,11 @@ class _Loop:
         backbone = self.model.get_layer("backbone")
         if self.options.freeze_epochs:
             backbone.trainable = not frozen
-        options = self.options
-        shared = {
-            "learning_rate": self.options.learning_rate,
-            "global_clipnorm": options.clip_norm,
-            "gradient_accumulation_steps": options.accumulate if options.accumulate > 1 else None,
-        }
-        if options.optimizer == "adamw":
-            optimizer = keras.optimizers.AdamW(weight_decay=options.weight_decay, **shared)
-            # Norms and biases are not decayed, as in BERT's training.
-            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        elif options.optimizer == "adam":
-            optimizer = keras.optimizers.Adam(**shared)
-        else:
-            optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **shared)
+        optimizer = make_optimizer(self.options)
         # XLA compiles anew for every batch length, which costs more than it saves here.
         compiled = keras.backend.backend() == "jax"
         self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)
         self.model.optimizer.build(self.model.trainable_variables)
-
-    def _dataset(self, plan: list[np.ndarray]) -> Any:
-        """The batches left in a plan, made in a thread of their own while the model works."""
-        import keras
-
-        epoch, start = self.progress.epoch, self.progress.step
-
-        def batches() -> Iterator[tuple[Any, ...]]:
-            for step in range(start, len(plan)):
-                batch = self.task.collate(
-                    self.train.take(plan[step]),
-                    self.assets,
-                    rng=step_rng(self.options.seed, epoch, step),
-                )
-                weights = batch.weights
-                if weights is None:
-                    weights = np.ones(len(plan[step]), np.float32)
-                yield batch.inputs, batch.targets, weights
-
-        if keras.backend.backend() != "tensorflow":
-            return batches()
-        import tensorflow as tf
-
-        sample = self.task.collate(self.train.take(plan[start][:1]), self.assets, rng=step_rng(0, 0, 0))
-        signature = _signature(self.model, sample)
-        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
-
-
-def _signature(model: keras.Model, sample: Batch) -> Any:
-    """Types and shapes of a batch: the model's own for the inputs, free axes for the rest."""
-    import tensorflow as tf
-
-    shapes = {spec.name: tuple(spec.shape) for spec in model.inputs}
-    inputs = {
-        name: tf.TensorSpec(shapes.get(name, (None,) * array.ndim), array.dtype)
-        for name, array in sample.inputs.items()
-    }
-    targets = tf.nest.map_structure(
-        lambda array: tf.TensorSpec((None,) * np.ndim(array), np.asarray(array).dtype),
-        sample.targets,
-    )
-    axes = 1 if sample.weights is None else np.ndim(sample.weights)
-    return inputs, targets, tf.TensorSpec((None,) * axes, tf.float32)
 
 
 def _watcher(loop: _Loop, *, sizes: list[int]) -> Any:
@@ -418,22 +374,6 @@ def _watcher(loop: _Loop, *, sizes: list[int]) -> Any:
                 self.model.stop_training = True
 
     return Watcher()
-
-
-class _Events:
-    """TensorBoard events, read by ``tensorboard --logdir RUN``."""
-
-    def __init__(self, folder: Path):
-        import tensorflow as tf
-
-        self._summary = tf.summary
-        self._writer = tf.summary.create_file_writer(str(folder))
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        with self._writer.as_default(step=step):
-            for name, value in values.items():
-                self._summary.scalar(name, value)
-        self._writer.flush()
 
 
 def _out_of_memory() -> tuple[type[BaseException], ...]:

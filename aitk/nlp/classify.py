@@ -140,11 +140,17 @@ class Classify(Task):
     def build(
         self, model: str, settings: Any, assets: TextAssets, *, backbone: Any = None
     ) -> Any:
-        from aitk.nlp import models
+        from aitk.nlp.models import build_backbone
+        from aitk.nlp.models.head import classifier
 
         if backbone is None:
-            backbone = models.build_backbone(model, settings, assets.tokenizer.vocabulary_size)
-        return models.classifier(backbone, len(assets.labels), settings)
+            backbone = build_backbone(model, settings, assets.tokenizer.vocabulary_size)
+        return classifier(
+            backbone,
+            classes=len(assets.labels),
+            pooling=settings.pooling,
+            dropout=settings.dropout,
+        )
 
     def objective(self, assets: TextAssets) -> Any:
         import keras

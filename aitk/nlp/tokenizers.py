@@ -119,7 +119,7 @@ class SubwordTokenizer:
         return next((index for index in found if index is not None), None)
 
 
-def learn_tokenizer(texts: Iterable[str], settings: Any) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], settings: Any) -> Tokenizer:
     """Learn a vocabulary from the training texts.
 
     Args:

@@ -12,8 +12,6 @@ from pathlib import PurePosixPath
 
 from aitk import tasks
 
-CHAIN = ("prepare", "pretrain", "finetune", "evaluate", "compress", "predict")
-
 
 def chain(task: str) -> dict[str, list[str]]:
     """Stage -> its arguments, for one task on its sample rows.
@@ -25,9 +23,10 @@ def chain(task: str) -> dict[str, list[str]]:
     name, kind = sample.stem, task.partition(".")[2]
     data, run = f"data/{name}", f"runs/{name}"
     beside = {part: str(sample.with_stem(f"{name}_{part}")) for part in ("new", "update")}
-    prepare = [row.sample, "--task", kind, *shlex.split(row.flags), "--out", data]
+    told = [part for key, value in row.options.items() for part in (_flag(key), value)]
+    prepare = [row.sample, "--task", kind, *told, "--out", data]
     if row.objective:
-        return {"prepare": prepare, "pretrain": [data, "--objective", kind, "--out", run]}
+        return {"prepare": prepare, "pretrain": [data, "--out", run]}
     return {
         "prepare": prepare,
         "finetune": [data, "--out", run],
@@ -48,3 +47,7 @@ def examples(domain: str) -> Mapping[str, str]:
         for task in first
         for stage, arguments in chain(task).items()
     }
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")

@@ -75,7 +75,8 @@ def update(
     new = _read_new(task, old, inputs, reporter)
     with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
         from aitk.core.devices import set_up_training
-        from aitk.core.runtime import KerasPredictor, load_keras_model
+        from aitk.core.keras_file import load_keras
+        from aitk.core.runtime import KerasPredictor
         from aitk.core.training import train
 
         scope = set_up_training(
@@ -91,7 +92,7 @@ def update(
         reporter.note(f"{len(new.train):,} new rows with {len(replayed):,} old ones replayed")
 
         with scope:
-            model = load_keras_model(old)
+            model = load_keras(old.model_path)
 
         def scores(of: Any) -> dict[str, float]:
             predict = KerasPredictor(of)

@@ -1,0 +1,160 @@
+"""The model card of a run: what it is, how to use it, how good it is, what is not known.
+
+After Mitchell et al. 2019, "Model Cards for Model Reporting", as far as a run knows itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+FEW_ROWS = 200  # below this many scored rows an interval is wide
+
+
+def model_card(
+    manifest: Mapping[str, Any], metrics: Mapping[str, Any], *, name: str = "RUN"
+) -> str:
+    """Write the card as Markdown.
+
+    Args:
+        manifest: ``run.json``.
+        metrics: ``metrics.json``: evaluations by name.
+        name: the run's folder, as the commands name it.
+    """
+    sections = [
+        [f"# {name}", _what_it_is(manifest)],
+        ["## How to use it", "```", *describe_use(manifest, name), "```"],
+        ["## How good it is", *_scores(metrics)],
+        ["## Data", *_data(manifest)],
+        ["## How it was made", *_making(manifest)],
+        ["## Limits", *_limits(manifest, metrics)],
+        ["## Licence", *_licence(manifest)],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def describe_use(manifest: Mapping[str, Any], name: str) -> list[str]:
+    """The commands that put a run to work."""
+    domain = manifest["task"].partition(".")[0]
+    commands = [
+        f"aitk {domain} predict {name} INPUT --out predictions.jsonl",
+        f"aitk {domain} evaluate {name}",
+    ]
+    if manifest["format"] == "keras":
+        commands.append(f"aitk {domain} compress {name} --quantize int8 --out {name}-int8")
+    return commands
+
+
+def describe_origin(manifest: Mapping[str, Any]) -> str:
+    """Where the weights started, in words."""
+    if manifest.get("parent"):
+        return f"made from the run {manifest['parent']}"
+    if manifest.get("source"):
+        return f"started from the pretrained weights {manifest['source']}"
+    return "trained from scratch"
+
+
+def _what_it_is(manifest: Mapping[str, Any]) -> str:
+    size = f" with {manifest['parameters']:,} parameters" if manifest.get("parameters") else ""
+    labels = manifest["data"].get("labels") or []
+    answers = f" It answers with one of {len(labels)} labels." if labels else ""
+    return (
+        f"A `{manifest['model']}` model{size} for the task `{manifest['task']}`,"
+        f" {describe_origin(manifest)}, stored as {manifest['format']}.{answers}"
+    )
+
+
+def _scores(metrics: Mapping[str, Any]) -> list[str]:
+    if not metrics:
+        return ["It has not been evaluated yet."]
+    lines = []
+    for name, result in metrics.items():
+        resamples = result.get("resamples")
+        intervals = f", 95% intervals from {resamples:,} bootstrap resamples" if resamples else ""
+        lines += [f"On `{name}`, {result['rows']:,} rows{intervals}:", ""]
+        lines += ["| metric | value | 95% interval |", "|---|---|---|"]
+        for metric, score in result["metrics"].items():
+            between = f"{score['low']:.4f} to {score['high']:.4f}" if "low" in score else ""
+            lines.append(f"| {metric.replace('_', ' ')} | {score['value']:.4f} | {between} |")
+        lines += ["", *(f"Note: {warning}." for warning in result.get("warnings", ()))]
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _data(manifest: Mapping[str, Any]) -> list[str]:
+    data = manifest["data"]
+    rows = ", ".join(f"{count:,} {split}" for split, count in data.get("rows", {}).items())
+    labels = data.get("labels") or []
+    lines = [
+        f"- Folder: `{PurePath(data.get('folder') or '?').name}`, fingerprint `{data.get('fingerprint')}`",
+        f"- Rows: {rows or 'not recorded'}",
+    ]
+    if labels:
+        lines.append(f"- Labels: {_listed(labels)}")
+    changed = {key: value for key, value in data.get("reading", {}).items() if value}
+    if changed:
+        lines.append("- Reading and cleaning: " + _pairs(changed))
+    return lines
+
+
+def _making(manifest: Mapping[str, Any]) -> list[str]:
+    cost = [
+        f"{manifest[key]:,.0f} {unit}"
+        for key, unit in (
+            ("wall_s", "s wall clock"),
+            ("cpu_s", "s CPU time"),
+            ("peak_memory_mb", "MB peak memory"),
+        )
+        if manifest.get(key)
+    ]
+    lines = [
+        f"- Command: `{manifest['command']}`" if manifest.get("command") else "",
+        f"- Weights: {describe_origin(manifest)}",
+        f"- Settings: {_pairs(manifest['settings'])}" if manifest["settings"] else "",
+        f"- Options: {_pairs(manifest['options'])}",
+        f"- Seed: {manifest.get('seed')}",
+        f"- Cost: {', '.join(cost)}" if cost else "",
+        f"- Versions: {_pairs(manifest.get('packages', {}))}",
+    ]
+    return [line for line in lines if line]
+
+
+def _limits(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "- Meant for inputs like its training rows; on others it answers just the same, and its"
+        " scores above say nothing about them.",
+        "- It has not been examined for bias between groups of people, nor against deliberate"
+        " attempts to mislead it.",
+    ]
+    if manifest["data"].get("labels"):
+        lines.append("- It always picks one of its labels, also where none of them fits.")
+    judged = [name for name in metrics if name.endswith("test")]
+    if not judged:
+        lines.append(
+            "- It has no score on a test split: scores on the validation rows, which picked its"
+            " best epoch, are a little too good."
+        )
+    few = min((metrics[name]["rows"] for name in metrics), default=FEW_ROWS)
+    if few < FEW_ROWS:
+        lines.append(f"- It was scored on as few as {few} rows, so its scores are rough.")
+    return lines
+
+
+def _licence(manifest: Mapping[str, Any]) -> list[str]:
+    if manifest.get("licence"):
+        return [f"{manifest['licence']}"]
+    source = manifest.get("source") or manifest.get("parent")
+    of_weights = f", and of the weights it started from (`{source}`)" if source else ""
+    return [
+        f"Not recorded. It depends on the licence of the training data{of_weights}:"
+        " check before passing the model on."
+    ]
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def _listed(labels: Sequence[str], most: int = 30) -> str:
+    shown = ", ".join(f"`{label}`" for label in labels[:most])
+    return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")

@@ -1,0 +1,202 @@
+"""The converting process: ``python -m aitk.core.convert FOLDER``, called by ``core.export``.
+
+Reads ``job.json`` and the calibration batches in FOLDER, writes the target and ``result.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk.core.silence import silence
+
+#: Recurrent loops are compiled for a fixed number of rows: one signature for a single row, one
+#: for a batch. Both share their weights in the file.
+LOOP_BATCHES = (1, 32)
+#: Full int8 is kept if its outputs differ by less than this share of their own spread.
+TOLERANCE = 0.1
+
+Inputs = Mapping[str, np.ndarray]
+
+
+def main(folder: Path) -> None:
+    """Do the job described in the folder."""
+    silence()
+    from aitk.core.keras_file import load_keras
+
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    target, quantize = Path(job["target"]), job["quantize"]
+    model = load_keras(Path(job["source"]))
+    if job["format"] == "litert":
+        arithmetic = write_litert(model, target, quantize=quantize, calibration=Calibration(folder))
+    elif job["format"] == "onnx":
+        from aitk.core.onnx_file import write_onnx
+
+        arithmetic = write_onnx(model, target, quantize=quantize)
+    elif job["format"] == "saved_model":
+        arithmetic = write_saved_model(model, target)
+    else:
+        from aitk.core.quantize import save_quantized
+
+        save_quantized(model, target)
+        arithmetic = "int8 weights and activations in dense layers"
+    (folder / "result.json").write_text(json.dumps({"arithmetic": arithmetic}), encoding="utf-8")
+
+
+class Calibration:
+    """The batches that set the ranges of full int8, read one at a time."""
+
+    def __init__(self, folder: Path):
+        self._paths = sorted(folder.glob("batch-*.npz"))
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __iter__(self) -> Iterator[Inputs]:
+        for path in self._paths:
+            with np.load(path, allow_pickle=False) as batch:
+                yield dict(batch)
+
+
+def write_saved_model(model: Any, target: Path) -> str:
+    """Write a TensorFlow SavedModel with one signature, ``serving_default``."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.model = model
+    function = serving_function(model).get_concrete_function(signature(model))
+    named = tf.function(lambda **inputs: {"outputs": function(inputs)}, autograph=False)
+    tf.saved_model.save(
+        module,
+        str(target),
+        signatures={"serving_default": named.get_concrete_function(**signature(model))},
+    )
+    return "float32"
+
+
+def write_litert(model: Any, target: Path, *, quantize: str, calibration: Calibration) -> str:
+    """Write a LiteRT file that takes any length, and any number of rows where it can.
+
+    ``int8`` means full int8 for convolutional networks, if it keeps their outputs, and int8
+    weights with activations quantised on the fly for all others: for attention, full int8 was
+    both slower and wrong, and a recurrent loop crashes the converter.
+    """
+    operations = _operations(freeze(model, batch=None))
+    batches = LOOP_BATCHES if any(op.startswith("TensorList") for op in operations) else (None,)
+    convolutional = bool({"Conv2D", "DepthwiseConv2dNative"} & operations) and not (
+        {"Softmax", "TensorListReserve"} & operations
+    )
+    with tempfile.TemporaryDirectory(prefix="aitk-frozen-") as folder:
+        names = _save_frozen(model, folder, batches)
+        if quantize == "int8" and convolutional and len(calibration):
+            content = _litert(folder, names, quantize="full", calibration=calibration)
+            target.write_bytes(content)
+            if _spread_of_error(model, target, calibration) < TOLERANCE:
+                return "int8 weights and activations"
+        target.write_bytes(_litert(folder, names, quantize=quantize))
+    return {
+        "none": "float32",
+        "float16": "float16 weights, float32 arithmetic",
+    }.get(quantize, "int8 weights, activations quantised on the fly")
+
+
+def serving_function(model: Any) -> Any:
+    """The model without dropout, from a dict of inputs to its outputs in float32."""
+    import keras
+    import tensorflow as tf
+
+    @tf.function(autograph=False)
+    def call(inputs: Mapping[str, Any]) -> Any:
+        given = keras.tree.map_structure(lambda spec: inputs[spec.name], model.input)
+        return tf.cast(model(given, training=False), tf.float32)
+
+    return call
+
+
+def signature(model: Any, *, batch: int | None = None) -> dict[str, Any]:
+    """The specs of the model's inputs for a number of rows."""
+    import tensorflow as tf
+
+    return {
+        spec.name: tf.TensorSpec((batch, *spec.shape[1:]), spec.dtype, name=spec.name)
+        for spec in model.inputs
+    }
+
+
+def freeze(model: Any, *, batch: int | None) -> Any:
+    """A concrete function whose weights are constants."""
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    function = serving_function(model).get_concrete_function(signature(model, batch=batch))
+    return convert_variables_to_constants_v2(function)
+
+
+def _operations(function: Any) -> set[str]:
+    graph = function.graph.as_graph_def()
+    nodes = [*graph.node, *(node for item in graph.library.function for node in item.node_def)]
+    return {node.op for node in nodes}
+
+
+def _save_frozen(model: Any, folder: str, batches: tuple[int | None, ...]) -> list[str]:
+    """Save one signature a batch size, weights as constants.
+
+    The converter drops the weights of variables captured by several signatures, without a word.
+    """
+    import tensorflow as tf
+
+    signatures = {}
+    for batch in batches:
+        frozen = freeze(model, batch=batch)
+        names = [tensor.name.partition(":")[0] for tensor in frozen.inputs]
+
+        def call(frozen: Any = frozen, names: list[str] = names, **inputs: Any) -> Any:
+            (outputs,) = tf.nest.flatten(frozen(*[inputs[name] for name in names]))
+            return {"outputs": outputs}
+
+        function = tf.function(call, autograph=False)
+        signatures[f"batch_{batch or 'any'}"] = function.get_concrete_function(
+            **signature(model, batch=batch)
+        )
+    tf.saved_model.save(tf.Module(), folder, signatures=signatures)
+    return list(signatures)
+
+
+def _litert(
+    folder: str, names: list[str], *, quantize: str, calibration: Calibration | None = None
+) -> bytes:
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
+    if quantize != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if quantize == "full":
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+            tf.lite.OpsSet.TFLITE_BUILTINS,
+        ]
+        converter.representative_dataset = lambda: ((names[0], batch) for batch in calibration or ())
+    return converter.convert()
+
+
+def _spread_of_error(model: Any, path: Path, calibration: Calibration) -> float:
+    """Root mean square error of a file's outputs, in standard deviations of the model's."""
+    from aitk.core.runtime import KerasPredictor, LiteRTPredictor
+
+    exact, near = KerasPredictor(model), LiteRTPredictor(path)
+    wanted = np.concatenate([exact(batch) for batch in calibration])
+    found = np.concatenate([near(batch) for batch in calibration])
+    return float(np.sqrt(np.mean((found - wanted) ** 2)) / max(float(np.std(wanted)), 1e-6))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,119 @@
+"""From rows and a predictor to what ``metrics.json`` and ``evaluations/`` keep."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aitk.core.batches import Predict, measure_rows
+from aitk.core.progress import Reporter
+from aitk.core.task import Batch, Evaluation, Task
+
+WORST = 20
+LONGEST_VALUE = 200  # characters of a field kept with a row's result
+_ANSWERS = "answers"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A task's evaluation and the answers it rests on.
+
+    Attributes:
+        evaluation: metrics, per-row scores, details.
+        rows: one JSON object a row, in the order of the rows: ``key`` (a digest of the task's
+            key), ``score`` (what the main metric averages), ``prediction``, ``fields``.
+        worst: the worst answers, ready to be shown as a table.
+    """
+
+    evaluation: Evaluation
+    rows: list[dict[str, Any]]
+    worst: list[dict[str, Any]]
+
+    def result(self, **facts: Any) -> dict[str, Any]:
+        """The entry of ``metrics.json``, with further facts about the data."""
+        metrics = {
+            name: {"value": score.value}
+            | ({} if score.low is None else {"low": score.low, "high": score.high})
+            for name, score in self.evaluation.metrics.items()
+        }
+        details = {"details": dict(self.evaluation.details), "worst": self.worst}
+        return {"rows": len(self.rows), "metrics": metrics} | facts | details
+
+
+def evaluate_rows(
+    rows: Sequence[Mapping[str, Any]],
+    task: Task,
+    assets: Any,
+    predict: Predict,
+    *,
+    reporter: Reporter,
+    batch_size: int = 32,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Evaluated:
+    """Predict, decode and score labelled rows.
+
+    Args:
+        rows: fields as the task reads them, each read twice.
+        predict: maps a batch's inputs to the model's outputs.
+        resamples: bootstrap resamples of the intervals.
+        seed: seed of the bootstrap.
+    """
+    answering = _Answering(task)
+    tracked = reporter.track(rows, "evaluating", total=len(rows))
+    measured = measure_rows(tracked, answering, assets, predict, batch_size=batch_size)  # type: ignore[arg-type]
+    answers = measured.pop(_ANSWERS)
+    evaluation = task.score(measured, assets, resamples=resamples, seed=seed)
+    results = [
+        {
+            "key": hashlib.sha256(task.key(fields).encode()).hexdigest()[:16],
+            "score": round(float(score), 6),
+            "prediction": answer,
+            "fields": {name: _shortened(value) for name, value in fields.items()},
+        }
+        for fields, answer, score in zip(rows, answers, evaluation.per_row, strict=True)
+    ]
+    return Evaluated(evaluation, results, _worst(results, higher=task.higher_is_better))
+
+
+class _Answering:
+    """A task that measures the decoded answers too, so that each row is predicted once."""
+
+    def __init__(self, task: Task):
+        self._task = task
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def measure(self, batch: Batch, outputs: np.ndarray, assets: Any) -> dict[str, np.ndarray]:
+        answers = self._task.decode(outputs, assets)
+        return dict(self._task.measure(batch, outputs, assets)) | {
+            _ANSWERS: np.fromiter(answers, dtype=object, count=len(answers))
+        }
+
+
+def _worst(results: Sequence[Mapping[str, Any]], *, higher: bool) -> list[dict[str, Any]]:
+    """The answers with the worst scores, the most confident first; perfect ones are none."""
+    faulty = [row for row in results if (row["score"] < 1 if higher else row["score"] > 0)]
+    faulty.sort(
+        key=lambda row: (
+            row["score"] if higher else -row["score"],
+            -row["prediction"].get("probability", 0.0),
+        )
+    )
+    return [dict(row["fields"]) | dict(row["prediction"]) for row in faulty[:WORST]]
+
+
+def _shortened(value: Any) -> Any:
+    """A field as small JSON."""
+    if isinstance(value, str) and len(value) > LONGEST_VALUE:
+        return value[: LONGEST_VALUE - 1] + "…"
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, np.ndarray):
+        return f"array {value.shape}" if value.size > 16 else value.tolist()
+    return value

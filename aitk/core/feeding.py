@@ -1,0 +1,72 @@
+"""Batches for Keras' ``fit``, made in a thread of their own while the model works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.batches import Examples, step_rng
+from aitk.core.task import Batch, Task
+
+if TYPE_CHECKING:
+    import keras
+
+AHEAD = 4  # batches
+
+
+def feed(
+    model: keras.Model,
+    task: Task,
+    assets: Any,
+    *,
+    examples: Examples,
+    plan: Sequence[np.ndarray],
+    epoch: int,
+    start: int,
+    seed: int,
+) -> Any:
+    """The batches of an epoch's plan from number ``start`` on: (inputs, targets, weights).
+
+    On TensorFlow a ``tf.data.Dataset`` whose lengths vary without retracing the step; on other
+    backends a generator.
+    """
+    import keras
+
+    def batch_at(step: int) -> tuple[Any, ...]:
+        batch = task.collate(
+            examples.take(plan[step]), assets, rng=step_rng(seed, epoch, step)
+        )
+        weights = batch.weights
+        if weights is None:
+            weights = np.ones(len(plan[step]), np.float32)
+        return batch.inputs, batch.targets, weights
+
+    def batches() -> Iterator[tuple[Any, ...]]:
+        for step in range(start, len(plan)):
+            yield batch_at(step)
+
+    if keras.backend.backend() != "tensorflow":
+        return batches()
+    import tensorflow as tf
+
+    signature = _signature(model, Batch(*batch_at(start)))
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(AHEAD)
+
+
+def _signature(model: keras.Model, sample: Batch) -> Any:
+    """Types and shapes of a batch: the model's own for the inputs, free axes for the rest."""
+    import tensorflow as tf
+
+    shapes = {spec.name: tuple(spec.shape) for spec in model.inputs}
+    inputs = {
+        name: tf.TensorSpec(shapes.get(name, (None,) * array.ndim), array.dtype)
+        for name, array in sample.inputs.items()
+    }
+    targets = tf.nest.map_structure(
+        lambda array: tf.TensorSpec((None,) * np.ndim(array), np.asarray(array).dtype),
+        sample.targets,
+    )
+    weights = tf.TensorSpec((None,) * np.ndim(sample.weights), tf.float32)
+    return inputs, targets, weights

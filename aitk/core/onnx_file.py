@@ -1,0 +1,130 @@
+"""Write a model as ONNX, and store its weights in fewer bits."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+OPSET = 18
+#: Smaller weights (biases, norms) stay as they are.
+SMALLEST_WEIGHT = 1024
+
+
+def write_onnx(model: Any, target: Path, *, quantize: str) -> str:
+    """Write an ONNX file that takes any number of rows of any length."""
+    import onnx
+    import tf2onnx
+
+    from aitk.core.convert import serving_function, signature
+
+    converted, _ = tf2onnx.convert.from_function(
+        serving_function(model), input_signature=[signature(model)], opset=OPSET
+    )
+    graph = converted.graph
+    _rewrite(graph, "Erfc", _as_erf)
+    _rewrite(graph, "Gemm", _as_matmul)
+    _share_equal_weights(graph)
+    if quantize == "float16":
+        _store_float16(graph)
+    if quantize not in ("int8", "dynamic"):
+        onnx.save(converted, target)
+        return "float32" if quantize == "none" else "float16 weights, float32 arithmetic"
+
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory(prefix="aitk-onnx-") as folder:
+        whole = Path(folder) / "float.onnx"
+        onnx.save(converted, whole)
+        # Convolutions in int8 are five times slower than in float here.
+        quantize_dynamic(
+            whole,
+            target,
+            op_types_to_quantize=["MatMul", "Gather"],
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+        )
+    return "int8 weights, activations quantised on the fly"
+
+
+def _rewrite(graph: Any, operation: str, replace: Callable[[Any], list[Any]]) -> None:
+    """Put other nodes in the place of every node of one kind."""
+    nodes = []
+    for node in graph.node:
+        nodes += replace(node) if node.op_type == operation else [node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _as_erf(node: Any) -> list[Any]:
+    """tf2onnx leaves the ``Erfc`` of exact GELU, which ONNX has not: 1 - Erf(x)."""
+    from onnx import helper, numpy_helper
+
+    one, erf = f"{node.name}/one", f"{node.name}/erf"
+    return [
+        helper.make_node(
+            "Constant", [], [one], name=one, value=numpy_helper.from_array(np.float32(1))
+        ),
+        helper.make_node("Erf", [node.input[0]], [erf], name=erf),
+        helper.make_node("Sub", [one, erf], list(node.output), name=node.name),
+    ]
+
+
+def _as_matmul(node: Any) -> list[Any]:
+    """A plain ``Gemm`` as ``MatMul`` and ``Add``: the dynamic quantiser knows only the former."""
+    from onnx import helper
+
+    attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+    plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
+    if any(attributes.get(name, value) != value for name, value in plain.items()):
+        return [node]
+    if len(node.input) < 3 or not node.input[2]:
+        return [helper.make_node("MatMul", list(node.input[:2]), list(node.output), name=node.name)]
+    product = f"{node.name}/product"
+    return [
+        helper.make_node("MatMul", list(node.input[:2]), [product], name=product),
+        helper.make_node("Add", [product, node.input[2]], list(node.output), name=node.name),
+    ]
+
+
+def _share_equal_weights(graph: Any) -> None:
+    """Keep one copy of weights that tf2onnx wrote twice, and none of those nothing reads."""
+    from onnx import numpy_helper
+
+    first: dict[tuple[bytes, str, tuple[int, ...]], str] = {}
+    same: dict[str, str] = {}
+    for item in graph.initializer:
+        value = numpy_helper.to_array(item)
+        content = hashlib.sha256(value.tobytes()).digest()
+        same[item.name] = first.setdefault((content, value.dtype.str, value.shape), item.name)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = same.get(name, name)
+    read = {name for node in graph.node for name in node.input}
+    kept = [item for item in graph.initializer if item.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def _store_float16(graph: Any) -> None:
+    """Store the large float weights in 16 bits, widened again when the file is opened.
+
+    The arithmetic stays float32: CPUs have none of 16 bits that is faster.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for item in graph.initializer:
+        value = numpy_helper.to_array(item)
+        if value.dtype != np.float32 or value.size < SMALLEST_WEIGHT:
+            continue
+        wide, narrow = item.name, f"{item.name}/float16"
+        item.CopyFrom(numpy_helper.from_array(value.astype(np.float16), narrow))
+        casts.append(helper.make_node("Cast", [narrow], [wide], name=wide, to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)

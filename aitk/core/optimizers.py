@@ -1,0 +1,27 @@
+"""The update rules by name: AdamW, Adam, SGD."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+
+def make_optimizer(options: Any) -> keras.optimizers.Optimizer:
+    """The optimizer of ``TrainingOptions``, clipping and accumulation included."""
+    import keras
+
+    shared = {
+        "learning_rate": options.learning_rate,
+        "global_clipnorm": options.clip_norm,
+        "gradient_accumulation_steps": options.accumulate if options.accumulate > 1 else None,
+    }
+    if options.optimizer == "adamw":
+        # Loshchilov and Hutter 2019. Norms and biases are not decayed, as in BERT's training.
+        optimizer = keras.optimizers.AdamW(weight_decay=options.weight_decay, **shared)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+    if options.optimizer == "adam":
+        return keras.optimizers.Adam(**shared)
+    return keras.optimizers.SGD(momentum=0.9, nesterov=True, **shared)

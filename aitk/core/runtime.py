@@ -1,0 +1,226 @@
+"""Run a model whatever its format: named arrays in, float32 logits out.
+
+A LiteRT or ONNX run is predicted without importing TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.errors import ArtifactError
+from aitk.core.run import Run
+from aitk.core.silence import hushed
+
+if TYPE_CHECKING:
+    import keras
+
+#: Inputs by name, each (batch, ...), to logits (batch, ...) float32.
+Predictor = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+
+#: A model file whose signature takes any number of rows.
+ANY_BATCH = -1
+
+
+def open_predictor(run: Run) -> Predictor:
+    """Open a run's model for prediction.
+
+    Raises:
+        ArtifactError: the model's file is damaged or of an unknown format.
+    """
+    openers: dict[str, Callable[[Path], Predictor]] = {
+        "keras": _open_keras,
+        "keras-quantized": _open_quantized,
+        "litert": LiteRTPredictor,
+        "onnx": OnnxPredictor,
+        "saved_model": SavedModelPredictor,
+    }
+    if run.format not in openers:
+        raise ArtifactError(f"unknown model format {run.format!r}", where=str(run.folder))
+    return openers[run.format](run.model_path)
+
+
+class KerasPredictor:
+    """A live Keras model behind one compiled function that takes every batch shape.
+
+    ``Model.predict`` costs 100 ms a call, and a function without free axes is traced anew for
+    every length. The weights are read at each call: a model in training can be followed.
+    """
+
+    def __init__(self, model: keras.Model):
+        import keras
+
+        self._specs = {spec.name: spec for spec in model.inputs}
+        self._call = model.predict_on_batch
+        if keras.backend.backend() == "tensorflow":
+            self._call = _compiled(model)
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        cast = {name: _cast(inputs, name, spec.dtype) for name, spec in self._specs.items()}
+        return np.asarray(self._call(cast), np.float32)
+
+
+class SavedModelPredictor:
+    """The ``serving_default`` signature of a TensorFlow SavedModel."""
+
+    def __init__(self, path: Path):
+        import tensorflow as tf
+
+        from aitk.core.keras_file import damaged
+
+        try:
+            self._loaded = tf.saved_model.load(str(path))
+            self._serve = self._loaded.signatures["serving_default"]
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+            raise damaged(path, error) from error
+        self._dtypes = {
+            name: spec.dtype.as_numpy_dtype
+            for name, spec in self._serve.structured_input_signature[1].items()
+        }
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        import tensorflow as tf
+
+        cast = {
+            name: tf.constant(_cast(inputs, name, dtype)) for name, dtype in self._dtypes.items()
+        }
+        (outputs,) = self._serve(**cast).values()
+        return np.asarray(outputs, np.float32)
+
+
+class LiteRTPredictor:
+    """A LiteRT file: one signature for any batch, or one for each batch size it was made for."""
+
+    def __init__(self, path: Path):
+        from ai_edge_litert.interpreter import Interpreter
+
+        from aitk.core.keras_file import damaged
+
+        try:
+            with hushed():
+                self._interpreter = Interpreter(model_path=str(path), num_threads=usable_cpus())
+                runners = [
+                    self._interpreter.get_signature_runner(name)
+                    for name in self._interpreter.get_signature_list()
+                ]
+        except (ValueError, RuntimeError) as error:
+            raise damaged(path, error) from error
+        if not runners:
+            raise ArtifactError("has no signature", where=str(path), hint="Compress the run again")
+        self._runners = {}
+        for runner in runners:
+            details = runner.get_input_details()
+            self._dtypes = {name: detail["dtype"] for name, detail in details.items()}
+            batch = int(next(iter(details.values()))["shape_signature"][0])
+            self._runners[batch] = runner
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        cast = {name: _cast(inputs, name, dtype) for name, dtype in self._dtypes.items()}
+        if ANY_BATCH in self._runners:
+            return self._run(ANY_BATCH, cast)
+        rows = len(next(iter(cast.values())))
+        sizes = sorted(self._runners)
+        outputs, start = [], 0
+        while start < rows:
+            size = next((size for size in sizes if size >= rows - start), sizes[-1])
+            part = {name: _rows(array, start, size) for name, array in cast.items()}
+            outputs.append(self._run(size, part)[: rows - start])
+            start += size
+        return np.concatenate(outputs)
+
+    def _run(self, size: int, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        (outputs,) = self._runners[size](**inputs).values()
+        return np.asarray(outputs, np.float32)
+
+
+class OnnxPredictor:
+    """An ONNX file through ONNX Runtime on the CPU."""
+
+    def __init__(self, path: Path):
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as raised
+
+        from aitk.core.keras_file import damaged
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = usable_cpus()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except (
+            raised.InvalidProtobuf,
+            raised.InvalidGraph,
+            raised.InvalidArgument,
+            raised.NoSuchFile,
+            raised.Fail,
+            raised.NotImplemented,
+        ) as error:
+            raise damaged(path, error) from error
+        self._dtypes = {item.name: _ONNX_TYPES[item.type] for item in self._session.get_inputs()}
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        cast = {name: _cast(inputs, name, dtype) for name, dtype in self._dtypes.items()}
+        return np.asarray(self._session.run(None, cast)[0], np.float32)
+
+
+_ONNX_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+    "tensor(uint8)": np.uint8,
+}
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _compiled(model: keras.Model) -> Callable[[Mapping[str, Any]], Any]:
+    import keras
+    import tensorflow as tf
+
+    signature = {
+        spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in model.inputs
+    }
+
+    @tf.function(input_signature=[signature], autograph=False)
+    def call(inputs: Mapping[str, Any]) -> Any:
+        # A model may hold its inputs as a dict or as a list: fill in its own structure.
+        given = keras.tree.map_structure(lambda spec: inputs[spec.name], model.input)
+        return model(given, training=False)
+
+    return call
+
+
+def _open_keras(path: Path) -> Predictor:
+    from aitk.core.keras_file import load_keras
+
+    return KerasPredictor(load_keras(path))
+
+
+def _open_quantized(path: Path) -> Predictor:
+    from aitk.core.quantize import load_quantized
+
+    return KerasPredictor(load_quantized(path))
+
+
+def _cast(inputs: Mapping[str, np.ndarray], name: str, dtype: Any) -> np.ndarray:
+    return np.ascontiguousarray(inputs[name], dtype)
+
+
+def _rows(array: np.ndarray, start: int, size: int) -> np.ndarray:
+    """``size`` rows from ``start`` on, the last one repeated where there are fewer."""
+    part = array[start : start + size]
+    missing = size - len(part)
+    return part if not missing else np.concatenate([part, part[-1:].repeat(missing, axis=0)])

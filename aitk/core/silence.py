@@ -1,0 +1,89 @@
+"""Keep TensorFlow's own noise off the screen, without importing TensorFlow.
+
+Its C++ log level comes from the environment, but what it says while it is being imported obeys
+no setting. So standard error is closed for just that long, and opened again if the import fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "GRPC_VERBOSITY": "ERROR",
+    "TOKENIZERS_PARALLELISM": "true",
+}
+
+
+def silence() -> None:
+    """Hush the libraries for the rest of this process and its children.
+
+    What the user set in the environment stays as it is; ``AITK_DEBUG`` lets everything be heard.
+    """
+    if os.environ.get("AITK_DEBUG"):
+        return
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name in ("absl", "tensorflow", "tf2onnx", "h5py"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(keras|keras_hub|tensorflow|tf2onnx)(\.|$)")
+    if not any(isinstance(finder, _HushedFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _HushedFinder())
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Swallow what native code writes to standard error, and repeat it if the block fails."""
+    if os.environ.get("AITK_DEBUG"):
+        yield
+        return
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except ImportError:
+            kept.seek(0)
+            os.write(screen, kept.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+class _HushedFinder(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow as Python would, with a loader that keeps it quiet."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _HushedLoader(spec.loader)
+        return spec
+
+
+class _HushedLoader(importlib.abc.Loader):
+    def __init__(self, loader: importlib.abc.Loader):
+        self._loader = loader
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        with hushed():
+            self._loader.exec_module(module)

@@ -1,0 +1,266 @@
+"""Records from tabular files, streamed: CSV, TSV, JSON lines, Parquet; plain, gzip or stdin."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import difflib
+import json
+import math
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aitk.core.delimited import (
+    as_lines,
+    has_header,
+    sniff_delimiter,
+    sniff_width,
+    split_records,
+)
+from aitk.core.errors import DataError, UsageError
+from aitk.core.lines import Lines, check_file, open_lines
+from aitk.core.rows import Refusal
+
+DELIMITED, JSON_LINES = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson", ".json")
+SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
+
+Record = dict[str, Any]
+_PREVIEW_ROWS = 200
+_DELIMITER_NAMES = {"\t": "TAB", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
+
+
+@dataclass
+class Table:
+    """An opened file of records, to be iterated once: ``(line, record)`` or a ``Refusal``.
+
+    Attributes:
+        source: the file as the user named it.
+        columns: names of its columns; of JSON lines, those its first lines have.
+        preview: its first records, for looking ahead.
+        notes: what was decided about it, in words.
+    """
+
+    source: str
+    columns: list[str]
+    preview: list[Record]
+    notes: list[str]
+    _records: Iterator[tuple[int, Record] | Refusal]
+
+    def __iter__(self) -> Iterator[tuple[int, Record] | Refusal]:
+        return self._records
+
+
+def open_table(
+    source: str | Lines,
+    *,
+    header: bool | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    names: Container[str] = (),
+) -> Table:
+    """Open a tabular file by its ending, or by its content where that says nothing.
+
+    Args:
+        source: a path, ``-`` for stdin, or lines opened already.
+        header: whether the first record names the columns; None finds out. Without names
+            columns are called 1, 2 and so on.
+        delimiter: one character; None finds out.
+        encoding: None finds out.
+        names: usual column names (casefolded): a first record with one of them is a header.
+
+    Raises:
+        DataError: the file is missing, a folder, empty, or not a table.
+        UsageError: ``encoding`` or ``delimiter`` cannot be used.
+    """
+    if isinstance(source, str):
+        if file_suffix(source) == ".parquet":
+            return _open_parquet(source)
+        source = open_lines(source, encoding=encoding)
+    suffix = file_suffix(source.source)
+    if suffix in JSON_LINES or (suffix not in DELIMITED and looks_like_json(source)):
+        return _open_json_lines(source)
+    return _open_delimited(source, header, delimiter, names)
+
+
+def file_suffix(source: str) -> str:
+    """The ending of a file's name that says what is in it: ``.csv`` for ``a.csv.gz``."""
+    return Path(source.lower().removesuffix(".gz")).suffix
+
+
+def looks_like_json(lines: Lines) -> bool:
+    """Whether the first line is a JSON object."""
+    first = next((line.lstrip() for line in lines.head if line.strip()), "")
+    return first.startswith("{")
+
+
+def find_column(
+    columns: Sequence[str], wanted: str | None, usual: Sequence[str], *, what: str, where: str
+) -> str:
+    """The column that ``wanted`` names or numbers (from 1), else the first with a usual name.
+
+    Raises:
+        UsageError: there is no such column; the nearest is named.
+        DataError: nothing was wanted and no column has a usual name.
+    """
+    listed = f"Columns: {', '.join(columns)}"
+    if wanted is None:
+        found = usual_column(columns, usual)
+        if found is None:
+            hint = f"Say which with --{what}-column NAME. {listed}"
+            raise DataError(f"cannot tell which column is the {what}", where=where, hint=hint)
+        return found
+    if wanted in columns:
+        return wanted
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
+        return columns[int(wanted) - 1]
+    folded = {column.casefold(): column for column in columns}
+    near = difflib.get_close_matches(wanted.casefold(), folded, n=1, cutoff=0.5)
+    hint = f"Did you mean {folded[near[0]]!r}? {listed}" if near else listed
+    raise UsageError(f"no column {wanted!r}", where=where, hint=hint)
+
+
+def usual_column(columns: Sequence[str], usual: Sequence[str]) -> str | None:
+    """The column with the first of the usual names, whatever its case."""
+    folded = {column.strip().casefold(): column for column in columns}
+    return next((folded[name] for name in usual if name in folded), None)
+
+
+def _open_delimited(
+    lines: Lines, header: bool | None, delimiter: str | None, names: Container[str]
+) -> Table:
+    source, head = lines.source, lines.head[:_PREVIEW_ROWS]
+    notes = [f"{source}: encoding {lines.encoding}"]
+    if not any(line.strip("\r\n") for line in head):
+        raise DataError("its first lines are blank or too long for a table", where=source)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise UsageError(f"{delimiter!r} cannot delimit fields", hint="Give one character")
+    if delimiter is None:
+        suffix = file_suffix(source)
+        delimiter = "\t" if suffix in (".tsv", ".tab") else sniff_delimiter(head) or ","
+        if delimiter != {".tsv": "\t", ".tab": "\t"}.get(suffix, ","):
+            notes.append(f"{source}: fields are delimited by {_DELIMITER_NAMES[delimiter]}")
+    width = sniff_width(head, delimiter)
+    first = [
+        record.fields
+        for record in split_records(as_lines(head), delimiter, width=width)
+        if not record.problem or record.line == 1
+    ]
+    if header is None:
+        header = has_header(first, names)
+        if not header:
+            notes.append(f"{source}: no header; columns are called by number, 1 to {width}")
+    columns = _column_names(first.pop(0), notes, source) if header else []
+    columns = columns or [str(number + 1) for number in range(width)]
+    preview = [dict(zip(columns, fields, strict=False)) for fields in first]
+
+    def records() -> Iterator[tuple[int, Record] | Refusal]:
+        skip = header
+        for number, fields, problem in split_records(lines, delimiter, width=len(columns)):
+            if skip:
+                skip = False
+            elif problem:
+                yield Refusal(source, number, problem)
+            else:
+                yield number, dict(zip(columns, fields, strict=True))
+
+    return Table(source, columns, preview, notes, records())
+
+
+def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[str]:
+    names: list[str] = []
+    for number, field in enumerate(fields, 1):
+        name = field.strip() or str(number)
+        if name in names:
+            notes.append(f"{source}: the second column {name!r} is called {name}.{number}")
+            name = f"{name}.{number}"
+        names.append(name)
+    return names
+
+
+def _open_json_lines(lines: Lines) -> Table:
+    source = lines.source
+    if lines.head and lines.head[0].lstrip().startswith("["):
+        hint = "Write one object a line, for instance with: jq -c '.[]'"
+        raise DataError("is one JSON array, not JSON lines", where=source, hint=hint)
+    parsed = (_parse_object(line) for line in lines.head[:_PREVIEW_ROWS])
+    preview = [record for record in parsed if isinstance(record, dict)]
+    columns = list(dict.fromkeys(name for record in preview for name in record))
+
+    def records() -> Iterator[tuple[int, Record] | Refusal]:
+        for number, text, problem in lines:
+            if problem:
+                yield Refusal(source, number, problem)
+            elif not text.isspace():
+                record = _parse_object(text)
+                if isinstance(record, dict):
+                    yield number, record
+                else:
+                    yield Refusal(source, number, record)
+
+    return Table(source, columns, preview, [f"{source}: encoding {lines.encoding}"], records())
+
+
+# A number JSON has no word for (NaN, Infinity) is a missing value.
+_JSON = json.JSONDecoder(parse_constant=lambda _: None)
+
+
+def _parse_object(text: str) -> Record | str:
+    """The JSON object on a line, or why there is none."""
+    try:
+        record = _JSON.decode(text)
+    except (ValueError, RecursionError) as error:
+        return f"it is not JSON ({getattr(error, 'msg', error)})"
+    if not isinstance(record, dict):
+        return "it is JSON, but not an object"
+    if "\\u" in text:
+        try:
+            json.dumps(record, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return "it holds half of a surrogate pair, which is no character"
+    return record
+
+
+def _open_parquet(source: str) -> Table:
+    import pyarrow
+    from pyarrow import parquet
+
+    check_file(Path(source))
+    try:
+        file = parquet.ParquetFile(source)
+        first = next(file.iter_batches(batch_size=_PREVIEW_ROWS), None)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"cannot be read as Parquet ({error})", where=source) from error
+    if first is None:
+        raise DataError("has no rows", where=source)
+
+    def records() -> Iterator[tuple[int, Record]]:
+        number = 0
+        try:
+            for batch in file.iter_batches(batch_size=1024):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield number, plain_value(record)
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise DataError(f"is damaged after row {number} ({error})", where=source) from error
+        finally:
+            file.close()
+
+    preview = [plain_value(record) for record in first.to_pylist()]
+    return Table(source, list(file.schema_arrow.names), preview, [], records())
+
+
+def plain_value(value: Any) -> Any:
+    """JSON for a value of a typed column."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime.date | datetime.time | datetime.timedelta | decimal.Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(name): plain_value(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    return value

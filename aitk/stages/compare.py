@@ -1,0 +1,133 @@
+"""``compare``: whether one run is really better than another on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.core.run import Run, load_run
+from aitk.core.statistics import Difference, compare_paired
+from aitk.tasks import load_task
+
+SURE = 0.05  # largest p value at which a difference is called real
+
+
+def compare(runs: Sequence[Path], *, split: str = "test", reporter: Reporter) -> Outcome:
+    """Compare evaluated runs with the first, row by row.
+
+    Args:
+        runs: two or more runs of one task.
+        split: the evaluation to compare them on, as ``metrics.json`` names it.
+
+    Raises:
+        UsageError: fewer than two runs.
+        ArtifactError: runs of different tasks, not evaluated, or on different rows.
+    """
+    if len(runs) < 2:
+        raise UsageError("one run alone cannot be compared", hint="Name two or more")
+    opened = [load_run(folder) for folder in runs]
+    task = load_task(opened[0].task)
+    for run in opened[1:]:
+        if run.task != task.name:
+            raise ArtifactError(
+                f"a run of {run.task}, while {opened[0].folder} is one of {task.name}",
+                where=str(run.folder),
+            )
+    scores = [_scores_by_key(run, split) for run in opened]
+    results = [run.metrics[split] for run in opened]
+    _check_same_rows(opened, scores, split)
+    if len({(result.get("data") or {}).get("fingerprint") for result in results}) > 1:
+        reporter.note("their data was prepared differently, but these rows are the same")
+    first = [score for _, score in scores[0]]
+    table, verdicts, comparisons = [], [], []
+    for run, result, own in zip(opened, results, scores, strict=True):
+        line: dict[str, Any] = {"run": str(run.folder)}
+        line |= {name: score["value"] for name, score in result["metrics"].items()}
+        line["megabytes"] = round(run.model_bytes() / 1e6, 2)
+        table.append(_main_first(line, task.main_metric))
+        if run is opened[0]:
+            continue
+        difference = compare_paired(np.array(first), np.array([score for _, score in own]))
+        verdicts.append(
+            _verdict(run, opened[0], difference, task.main_metric, higher=task.higher_is_better)
+        )
+        comparisons.append(
+            {
+                "run": str(run.folder),
+                "against": str(opened[0].folder),
+                "difference": difference.value,
+                "low": difference.low,
+                "high": difference.high,
+                "p_value": difference.p_value,
+                "test": difference.test,
+                "real": difference.p_value < SURE,
+            }
+        )
+    return Outcome(
+        facts={
+            "metric": task.main_metric,
+            "evaluation": split,
+            "rows": len(first),
+            "verdict": "; ".join(verdicts),
+            "comparisons": comparisons,
+        },
+        table=table,
+    )
+
+
+def _scores_by_key(run: Run, split: str) -> list[tuple[str, float]]:
+    """A run's per-row scores in the order of their keys, duplicates in their own order."""
+    if split not in run.metrics:
+        known = ", ".join(run.metrics) or "none"
+        raise ArtifactError(
+            f"no evaluation on {split!r} (it has: {known})",
+            where=str(run.folder),
+            hint=f"Run: aitk {run.task.partition('.')[0]} evaluate {run.folder}",
+        )
+    rows = [(row["key"], row["score"]) for row in run.evaluation_rows(split)]
+    return sorted(rows, key=lambda row: row[0])
+
+
+def _check_same_rows(
+    runs: Sequence[Run], scores: Sequence[Sequence[tuple[str, float]]], split: str
+) -> None:
+    keys = [[key for key, _ in own] for own in scores]
+    for run, own in zip(runs[1:], keys[1:], strict=True):
+        if own != keys[0]:
+            shared = len(set(own) & set(keys[0]))
+            raise ArtifactError(
+                f"was evaluated on {len(own)} {split} rows, of which {shared} are among the"
+                f" {len(keys[0])} of {runs[0].folder}",
+                where=str(run.folder),
+                hint="Evaluate both with the same --data",
+            )
+
+
+def _main_first(line: Mapping[str, Any], main: str) -> dict[str, Any]:
+    """The run, the main metric, its size, then the other metrics."""
+    order = ["run", main, "megabytes"]
+    return {name: line[name] for name in order if name in line} | dict(line)
+
+
+def _verdict(
+    run: Run, against: Run, difference: Difference, metric: str, *, higher: bool
+) -> str:
+    """Say in words whether the difference is real."""
+    points = f"95% interval [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
+    sure = f"p = {difference.p_value:.2g}, {difference.test}"
+    if difference.p_value >= SURE:
+        return (
+            f"no difference in {metric} shown between {run.folder} and {against.folder}:"
+            f" {100 * difference.value:+.2f} points, {points}, {sure}"
+        )
+    better = (difference.value > 0) == higher
+    return (
+        f"{run.folder} is {'better' if better else 'worse'} than {against.folder} in {metric} by"
+        f" {abs(100 * difference.value):.2f} points, {points}, {sure}"
+    )

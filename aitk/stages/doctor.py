@@ -1,0 +1,71 @@
+"""``doctor``: is this machine ready, and what would make it so?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aitk import __version__
+from aitk.core import environment
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+
+GPU_COMMAND = f"pip install '{environment.DISTRIBUTION}[gpu]'"
+LITTLE_MEMORY_GIB = 2.0
+LITTLE_DISK_GIB = 5.0
+
+
+def doctor(*, reporter: Reporter) -> Outcome:
+    """Look at packages, devices, memory and disk.
+
+    The outcome is broken (exit 4) where something is missing that aitk cannot do without.
+    """
+    packages = environment.packages()
+    machine = environment.machine(Path.cwd())
+    reporter.note("asking TensorFlow for its devices")
+    devices = environment.devices()
+    required = [package for package in packages if package.problem and not package.extra]
+    problems = [f"{package.name}{package.wanted} is {package.problem}" for package in required]
+    if not packages:
+        problems.append("aitk is not installed, so that its needs are unknown: pip install -e .")
+    elif "error" in devices:
+        problems.append(devices["error"])
+    command = " ".join(f"'{package.name}{package.wanted}'" for package in required)
+    advice = [f"pip install {command}"] if required else []
+    for low, what, unit in (
+        (LITTLE_MEMORY_GIB, "memory_available_gib", "memory"),
+        (LITTLE_DISK_GIB, "disk_free_gib", "disk space"),
+    ):
+        if machine[what] is not None and machine[what] < low:
+            reporter.warn(f"only {machine[what]} GiB of {unit} left")
+    rows = [
+        {
+            "package": package.name,
+            "installed": package.installed or "-",
+            "wanted": package.wanted,
+            "for": f"extra {package.extra}" if package.extra else "aitk",
+            "state": package.problem or "ok",
+            "to get it": _how_to_get(package),
+        }
+        for package in packages
+    ]
+    gpus = [f"{gpu['name']} ({gpu['compute_capability']})" for gpu in devices["gpus"]]
+    return Outcome(
+        facts={
+            "aitk": __version__,
+            **machine,
+            "gpu": ", ".join(gpus) or f"none found; for an NVIDIA card: {GPU_COMMAND}",
+            "gpus": devices["gpus"],
+            "problems": problems,
+            "advice": advice,
+        },
+        table=rows,
+        broken="; ".join([*problems, *advice]) or None,
+    )
+
+
+def _how_to_get(package: environment.Package) -> str:
+    if package.problem is None:
+        return ""
+    if package.extra:
+        return f"pip install '{environment.DISTRIBUTION}[{package.extra}]'"
+    return f"pip install '{package.name}{package.wanted}'"

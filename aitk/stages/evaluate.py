@@ -1,0 +1,216 @@
+"""``evaluate``: how good a run is on rows it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aitk.core.card import model_card
+from aitk.core.data import PreparedData, load_data
+from aitk.core.errors import ArtifactError, DataError
+from aitk.core.evaluation import evaluate_rows
+from aitk.core.files import atomic_text, check_writable, sha256_file
+from aitk.core.options import resolve
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.core.report import run_report
+from aitk.core.rows import Refusal
+from aitk.core.run import Run, load_run
+from aitk.core.task import Task
+from aitk.stages.options import EvaluateOptions
+from aitk.tasks import load_task
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows that a run is judged on.
+
+    Attributes:
+        name: what the evaluation is called in ``metrics.json``.
+        rows: labelled rows.
+        data: what is recorded of where they came from.
+        warnings: what a reader of the scores should know.
+        refused: records that were no rows.
+    """
+
+    name: str
+    rows: Sequence[Mapping[str, Any]]
+    data: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+    refused: int = 0
+
+
+def evaluate(
+    run: Path,
+    *,
+    options: EvaluateOptions,
+    domain: str | None = None,
+    reading: Mapping[str, Any] | None = None,
+    reporter: Reporter,
+) -> Outcome:
+    """Score a run with bootstrap intervals; keep the result, report and card in the run.
+
+    Args:
+        domain: refuse a run of another domain.
+        reading: how a raw file is read, where it differs from how the training data was.
+
+    Raises:
+        ArtifactError: the run or its data is missing, damaged, or of another task.
+        DataError: there are no labelled rows to score.
+    """
+    opened = open_run(run, domain=domain)
+    check_writable(opened.folder)
+    task = load_task(opened.task)
+    judged = _find_rows(opened, task, options, reading or {}, reporter)
+    assets = task.load_assets(opened.assets)
+
+    from aitk.core.runtime import open_predictor
+
+    predict = open_predictor(opened)
+    evaluated = evaluate_rows(
+        judged.rows,
+        task,
+        assets,
+        predict,
+        reporter=reporter,
+        batch_size=options.batch_size,
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    warnings = [*judged.warnings, *_unseen(evaluated.evaluation.details)]
+    for warning in warnings:
+        reporter.warn(warning)
+    result = evaluated.result(
+        data=dict(judged.data),
+        resamples=options.resamples,
+        seed=options.seed,
+        warnings=warnings,
+    )
+    opened.add_evaluation(judged.name, result, evaluated.rows)
+    refresh_pages(opened)
+    return Outcome(
+        facts={
+            "run": str(run),
+            "evaluation": judged.name,
+            "rows": result["rows"],
+            "metrics": result["metrics"],
+            "worst": result["worst"],
+            "report": str(opened.folder / "report.html"),
+        },
+        table=[{"metric": name} | score for name, score in result["metrics"].items()],
+        refused=judged.refused,
+        details=result,
+    )
+
+
+def open_run(folder: Path, *, domain: str | None) -> Run:
+    """Open a run, refusing one of another domain."""
+    run = load_run(folder)
+    if domain is not None and not run.task.startswith(f"{domain}."):
+        own = run.task.partition(".")[0]
+        raise ArtifactError(
+            f"a run of {run.task}, not of {domain}", where=str(folder), hint=f"Use: aitk {own} ..."
+        )
+    return run
+
+
+def refresh_pages(run: Run) -> None:
+    """Write the report and the card of a run anew, from what it holds now."""
+    metrics = run.metrics
+    run_report(run.manifest, run.history, metrics, run.folder / "report.html")
+    with atomic_text(run.folder / "README.md") as file:
+        file.write(model_card(run.manifest, metrics, name=run.folder.name))
+
+
+def _find_rows(
+    run: Run,
+    task: Task,
+    options: EvaluateOptions,
+    reading: Mapping[str, Any],
+    reporter: Reporter,
+) -> Judged:
+    if options.data is None:
+        if run.data is None:
+            raise ArtifactError(
+                f"its data {run.manifest['data']['folder']} is gone",
+                where=str(run.folder),
+                hint="Name other rows with --data",
+            )
+        data = load_data(run.data)
+        return _prepared_rows(data, task, options.split, reporter, own=run.manifest["data"])
+    path = Path(options.data)
+    if (path / "dataset.json").is_file():
+        return _prepared_rows(load_data(path), task, options.split, reporter)
+    return _raw_rows(path, run, task, reading, reporter)
+
+
+def _prepared_rows(
+    data: PreparedData,
+    task: Task,
+    wanted: str,
+    reporter: Reporter,
+    *,
+    own: Mapping[str, Any] | None = None,
+) -> Judged:
+    if data.task != task.name:
+        raise ArtifactError(
+            f"holds {data.task} rows, but the run's task is {task.name}", where=str(data.folder)
+        )
+    split = wanted if wanted == "train" else data.held_out(wanted)
+    warnings = []
+    if split != wanted:
+        reporter.note(f"no {wanted} rows: measuring on {split}")
+        if split == "validation" and own:
+            warnings.append("The validation rows also picked the best epoch: a little too good")
+    if split == "train" and own:
+        warnings.append("These are the rows it was trained on: nothing about new rows follows")
+    if own and own["fingerprint"] != data.fingerprint:
+        warnings.append(
+            f"The data in {data.folder} has changed since training: some of these rows may have"
+            " been trained on"
+        )
+    return Judged(
+        name=split if own else f"{data.folder.resolve().name}/{split}",
+        rows=data.rows(split),
+        data={"folder": str(data.folder), "fingerprint": data.fingerprint, "split": split},
+        warnings=tuple(warnings),
+    )
+
+
+def _raw_rows(
+    path: Path, run: Run, task: Task, reading: Mapping[str, Any], reporter: Reporter
+) -> Judged:
+    if not path.exists():
+        raise DataError("no such file or folder", where=str(path))
+    how = resolve(task.reading, run.reading, reading, where="reading option")
+    rows, refused = [], []
+    for item in reporter.track(task.read([str(path)], how, labelled=True), "reading"):
+        if isinstance(item, Refusal):
+            refused.append(item)
+        else:
+            rows.append(dict(item.fields))
+    for note in task.reading_notes():
+        reporter.note(note)
+    for refusal in refused[:5]:
+        reporter.warn(f"{refusal.where}: {refusal.reason}")
+    if not rows:
+        reason = f"all {len(refused)} rows were refused" if refused else "no rows were found"
+        raise DataError(reason, where=str(path))
+    fingerprint = sha256_file(path)[:16] if path.is_file() else None
+    warnings = [f"{len(refused)} rows were refused and not scored"] if refused else []
+    return Judged(
+        name=path.name,
+        rows=rows,
+        data={"file": str(path), "fingerprint": fingerprint},
+        warnings=tuple(warnings),
+        refused=len(refused),
+    )
+
+
+def _unseen(details: Mapping[str, Any]) -> list[str]:
+    count = details.get("unseen_rows")
+    if not count:
+        return []
+    return [f"{count} rows have a label never seen in training: they count as wrong"]

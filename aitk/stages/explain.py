@@ -1,0 +1,130 @@
+"""``explain``: which parts of a row carried its answer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk.core.batches import predict_rows
+from aitk.core.errors import DataError
+from aitk.core.files import draft_folder
+from aitk.core.options import resolve
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.core.report import explanations_report
+from aitk.core.rows import Refusal, Row
+from aitk.core.task import Task
+from aitk.stages.evaluate import open_run
+from aitk.stages.options import ExplainOptions
+from aitk.tasks import load_task
+
+BATCH_SIZE = 32
+
+
+def explain(
+    run: Path,
+    inputs: Sequence[str],
+    out: Path,
+    *,
+    options: ExplainOptions,
+    overwrite: bool = False,
+    domain: str | None = None,
+    reporter: Reporter,
+) -> Outcome:
+    """Explain the first rows of the inputs, for a run of any format.
+
+    Args:
+        inputs: the user's files, folders or ``-``.
+        out: a folder, whole or absent: ``explanations.jsonl`` and ``explanations.html``.
+
+    Raises:
+        UsageError: ``out`` exists, or the asked target is no label of the run.
+        DataError: the inputs hold no row.
+    """
+    opened = open_run(run, domain=domain)
+    task = load_task(opened.task)
+    with draft_folder(out, overwrite=overwrite) as folder:
+        assets = task.load_assets(opened.assets)
+        rows, refused = _first_rows(task, inputs, opened.reading, options.rows, reporter)
+
+        from aitk.core.runtime import open_predictor
+
+        predict = _predict_fields(task, assets, open_predictor(opened))
+        explanations = [
+            task.explain(row.fields, predict, assets, target=options.target)
+            for row in reporter.track(rows, "explaining")
+        ]
+        with (folder / "explanations.jsonl").open("w", encoding="utf-8") as file:
+            for row, explanation in zip(rows, explanations, strict=True):
+                line = {"file": row.file, "line": row.line} | explanation
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        faithfulness = _mean_faithfulness(explanations)
+        explanations_report(
+            explanations,
+            folder / "explanations.html",
+            run=str(run),
+            facts={"rows": len(rows)} | faithfulness,
+        )
+    return Outcome(
+        facts={
+            "run": str(run),
+            "rows": len(rows),
+            **faithfulness,
+            "explanations": str(out / "explanations.jsonl"),
+            "page": str(out / "explanations.html"),
+        },
+        refused=len(refused),
+    )
+
+
+def _first_rows(
+    task: Task,
+    inputs: Sequence[str],
+    reading: Mapping[str, Any],
+    most: int,
+    reporter: Reporter,
+) -> tuple[list[Row], list[Refusal]]:
+    how = resolve(task.reading, reading, where="reading option")
+    refused: list[Refusal] = []
+
+    def accepted() -> Iterator[Row]:
+        for item in task.read(inputs, how, labelled=False):
+            if isinstance(item, Refusal):
+                reporter.warn(f"{item.where}: {item.reason}")
+                refused.append(item)
+            else:
+                yield item
+
+    rows = list(itertools.islice(accepted(), most))
+    for note in task.reading_notes():
+        reporter.note(note)
+    if not rows:
+        raise DataError("no row to explain", where=", ".join(inputs))
+    return rows, refused
+
+
+def _predict_fields(
+    task: Task, assets: Any, predict: Callable[..., np.ndarray]
+) -> Callable[[Sequence[Mapping[str, Any]]], np.ndarray]:
+    """What ``Task.explain`` asks: rows' fields to outputs (rows, ...)."""
+
+    def outputs(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        return np.stack(list(predict_rows(rows, task, assets, predict, batch_size=BATCH_SIZE)))
+
+    return outputs
+
+
+def _mean_faithfulness(explanations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """How far the probability falls without the parts that explanations name, against others."""
+    known = [item["faithfulness"] for item in explanations if item.get("faithfulness")]
+    if not known:
+        return {}
+    return {
+        f"drop_without_{name}_parts": float(np.mean([item[name] for item in known]))
+        for name in ("named", "random")
+    }

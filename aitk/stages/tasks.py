@@ -1,0 +1,86 @@
+"""``tasks``: what aitk can be taught, with which models, and what each can be told."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from aitk import tasks
+from aitk.core.options import Described, describe
+from aitk.core.outcome import Outcome
+
+
+def list_tasks() -> Outcome:
+    """Every task of the table, with its models."""
+    rows = [
+        {
+            "task": name,
+            "stage": "pretrain" if row.objective else "finetune",
+            "models": ", ".join(tasks.load_task(name).models),
+            "what": row.summary,
+        }
+        for name, row in tasks.TASKS.items()
+    ]
+    return Outcome(facts={}, table=rows)
+
+
+def show_task(name: str) -> Outcome:
+    """One task: how its rows are read, and its models' settings with types and defaults.
+
+    Args:
+        name: a full name, or one without its domain where only one task is called so.
+    """
+    name = _full_name(name)
+    task = tasks.load_task(name)
+    reading = [_plain(item) for item in describe(task.reading)]
+    models = {
+        model: {
+            "what": _sentence(settings),
+            "settings": [_plain(item) for item in describe(settings)],
+        }
+        for model, settings in task.models.items()
+    }
+    rows = [_row("prepare", "--" + item["name"].replace("_", "-"), item) for item in reading]
+    for model, about in models.items():
+        rows += [
+            _row(f"--model {model}", f"--set {item['name']}", item) for item in about["settings"]
+        ]
+    facts: dict[str, Any] = {
+        "task": name,
+        "what": tasks.TASKS[name].summary,
+        "main_metric": task.main_metric,
+        "sample": tasks.TASKS[name].sample,
+    }
+    facts |= {f"model {model}": about["what"] for model, about in models.items()}
+    return Outcome(facts=facts | {"reading": reading, "models": models}, table=rows)
+
+
+def _full_name(name: str) -> str:
+    """``classify`` -> ``nlp.classify`` where no other domain has a task of that name."""
+    matching = [full for full in tasks.TASKS if full.partition(".")[2] == name]
+    return matching[0] if len(matching) == 1 else name
+
+
+def _plain(item: Described) -> dict[str, Any]:
+    kind = item.type.__name__ + (" list" if item.repeated else "")
+    return {
+        "name": item.name.rstrip("_"),
+        "type": kind,
+        "default": item.default,
+        "choices": list(item.choices),
+        "help": item.help,
+    }
+
+
+def _row(stage: str, flag: str, item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "for": stage,
+        "option": flag,
+        "type": "|".join(item["choices"]) or item["type"],
+        "default": str(item["default"]) if item["default"] not in (None, []) else "",
+        "what": item["help"],
+    }
+
+
+def _sentence(settings: type) -> str:
+    return (inspect.getdoc(settings) or "").partition("\n")[0]

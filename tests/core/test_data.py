@@ -1,0 +1,59 @@
+"""Prepared data: a TensorFlow Datasets folder that is read at random."""
+
+import json
+
+import pytest
+import tensorflow_datasets as tfds
+
+from aitk.core.data import DataWriter, load_data
+from aitk.core.errors import ArtifactError, DataError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    features = {
+        "text": tfds.features.Text(),
+        "label": tfds.features.ClassLabel(names=["no", "yes"]),
+    }
+    writer = DataWriter(tmp_path, features, description="test")
+    writer.write("train", [{"text": "好", "label": "yes"}, {"text": "b", "label": "no"}])
+    writer.write("train", [{"text": "c", "label": "no"}])
+    writer.write("validation", [{"text": "d", "label": "yes"}])
+    writer.close()
+    manifest = {
+        "task": "toy",
+        "reading": {},
+        "summary": {"labels": ["no", "yes"]},
+        "fingerprint": "abc",
+        "rows": {"train": 3, "validation": 1},
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def test_rows_come_back_in_their_order(folder):
+    rows = load_data(folder).rows("train")
+    assert [row["text"] for row in rows] == ["好", "b", "c"]
+    assert rows[-1] == {"text": "c", "label": "no"}
+    assert rows.take([2, 0]) == [rows[2], rows[0]]
+
+
+def test_tfds_reads_the_folder_by_itself(folder):
+    source = tfds.builder_from_directory(str(folder)).as_data_source("train")
+    assert source[0] == {"text": "好".encode(), "label": 1}
+
+
+def test_held_out_falls_back_to_validation(folder):
+    assert load_data(folder).held_out("test") == "validation"
+
+
+def test_a_missing_split_is_named(folder):
+    with pytest.raises(DataError, match="no test split"):
+        load_data(folder).rows("test")
+
+
+def test_no_folder_and_no_dataset_are_told_apart(tmp_path):
+    with pytest.raises(ArtifactError, match="no such prepared data"):
+        load_data(tmp_path / "none")
+    with pytest.raises(ArtifactError, match="no dataset.json"):
+        load_data(tmp_path)

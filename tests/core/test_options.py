@@ -1,0 +1,81 @@
+"""Options: declared once, resolved strictly."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from aitk.core.errors import UsageError
+from aitk.core.options import (
+    describe,
+    option,
+    read_config,
+    resolve,
+    split_assignments,
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    rate: float = option(0.1, "how fast", minimum=0.0)
+    mode: str = option("slow", "how", choices=("slow", "fast"))
+    limit: int | None = option(None, "how much")
+    loud: bool = option(False, "aloud")
+    names: list[str] = option([], "who")
+    from_: str | None = option(None, "whence")
+
+
+def test_later_layers_win_and_strings_are_converted():
+    options = resolve(Sample, {"rate": "0.5", "limit": "7"}, {"rate": 0.25, "loud": "true"})
+    assert (options.rate, options.limit, options.loud) == (0.25, 7, True)
+
+
+def test_from_is_a_name_people_can_write():
+    assert resolve(Sample, {"from": "runs/a"}).from_ == "runs/a"
+    assert [item.flag for item in describe(Sample)][-1] == "--from"
+
+
+def test_a_list_may_be_written_with_commas():
+    assert resolve(Sample, {"names": "a,b"}).names == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"raet": 1}, "Did you mean 'rate'"),
+        ({"mode": "fats"}, "Did you mean 'fast'"),
+        ({"rate": "much"}, "takes a float"),
+        ({"rate": -1}, "at least 0"),
+        ({"rate": "nan"}, "at least 0"),
+        ({"limit": "1.5"}, "takes a int"),
+        ({"loud": "maybe"}, "takes a bool"),
+    ],
+)
+def test_a_wrong_value_is_named(given, words):
+    with pytest.raises(UsageError, match=words):
+        resolve(Sample, given)
+
+
+def test_none_is_written_out():
+    assert resolve(Sample, {"limit": "3"}, {"limit": "none"}).limit is None
+
+
+def test_assignments_need_an_equals_sign():
+    assert split_assignments(["max-length=5"]) == {"max_length": "5"}
+    with pytest.raises(UsageError, match="KEY=VALUE"):
+        split_assignments(["length"])
+
+
+def test_a_config_may_be_toml_or_the_run_of_another(tmp_path):
+    toml = tmp_path / "a.toml"
+    toml.write_text("rate = 0.5\n[set]\nhidden = 3\n", encoding="utf-8")
+    assert read_config(toml) == {"rate": 0.5, "set": {"hidden": 3}}
+    run = tmp_path / "run.json"
+    run.write_text('{"options": {"rate": 2}, "settings": {"hidden": 3}}', encoding="utf-8")
+    assert read_config(run) == {"rate": 2, "set": {"hidden": 3}}
+
+
+def test_a_broken_config_is_a_usage_error(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text("rate = = 1", encoding="utf-8")
+    with pytest.raises(UsageError, match="not valid TOML"):
+        read_config(path)

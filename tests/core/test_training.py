@@ -1,0 +1,121 @@
+"""The training loop on a toy: it learns, repeats, resumes, and stops when it should."""
+
+import numpy as np
+import pytest
+
+from aitk.core.errors import Interrupted, TrainingError
+from aitk.core.options import resolve
+from aitk.core.progress import Silent
+from aitk.stages.options import TrainingOptions
+
+
+@pytest.fixture
+def run_training(toy_task, toy_rows, tmp_path):
+    """Train the toy and return what training returned."""
+
+    def run(*, rows=None, resume=False, reporter=None, state="state", **given):
+        from aitk.core.batches import Examples
+        from aitk.core.devices import set_up_training
+        from aitk.core.training import train
+
+        given = {"epochs": 2, "learning_rate": 0.02, "batch_size": 16, "save_minutes": 60} | given
+        options = resolve(TrainingOptions, given)
+        set_up_training(seed=options.seed, precision="float32", devices=None)
+        settings = toy_task.models["dense"]()
+        model = toy_task.build("dense", settings, None)
+        silent = Silent()
+        return train(
+            model,
+            toy_task,
+            None,
+            train=Examples(rows or toy_rows(200), toy_task, None, reporter=silent),
+            validation=Examples(toy_rows(100, seed=1), toy_task, None, reporter=silent),
+            options=options,
+            state=tmp_path / state,
+            identity="toy",
+            resume=resume,
+            reporter=reporter or silent,
+        )
+
+    return run
+
+
+class Interrupting(Silent):
+    """A reporter at which somebody presses Ctrl-C."""
+
+    def __init__(self, epoch, step):
+        self.at = (f"epoch {epoch}/2", step)
+
+    def update(self, what, done, total, detail=""):
+        if (what, done) == self.at:
+            raise KeyboardInterrupt
+
+
+def weights_of(trained):
+    return [np.asarray(weight) for weight in trained.model.weights]
+
+
+def equal(first, second):
+    return all(
+        (a == b).all() for a, b in zip(weights_of(first), weights_of(second), strict=True)
+    )
+
+
+def test_it_learns_and_keeps_its_history(run_training):
+    trained = run_training(epochs=4)
+    assert trained.best["accuracy"] > 0.9
+    assert [row["epoch"] for row in trained.history] == [1, 2, 3, 4]
+    assert trained.history[-1]["loss"] < trained.history[0]["loss"]
+    assert not trained.model.compiled
+
+
+def test_the_same_seed_gives_the_same_weights(run_training):
+    first, second, other = run_training(), run_training(), run_training(seed=1)
+    assert equal(first, second)
+    assert not equal(first, other)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"accumulate": 2}, {"freeze_epochs": 1}, {"optimizer": "sgd"}]
+)
+def test_an_interrupted_training_resumes_to_the_same_bits(run_training, options):
+    whole = run_training(**options)
+    with pytest.raises(Interrupted, match="--resume"):
+        run_training(reporter=Interrupting(epoch=2, step=5), state="cut", **options)
+    resumed = run_training(resume=True, state="cut", **options)
+    assert equal(whole, resumed)
+    assert resumed.history[1]["loss"] == pytest.approx(whole.history[1]["loss"], rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(run_training, toy_rows):
+    rows = toy_rows(40)
+    rows[7]["values"] = [float("inf"), float("-inf")]
+    with pytest.raises(TrainingError, match=r"loss is nan at step \d of epoch 1.*learning-rate"):
+        run_training(rows=rows)
+
+
+def test_minutes_and_patience_end_a_training(run_training):
+    assert "max-minutes" in run_training(max_minutes=0).stopped
+    flat = run_training(epochs=9, learning_rate=0.0, patience=2)
+    assert flat.stopped == "no gain for 2 epochs"
+    assert len(flat.history) == 3
+
+
+def test_a_frozen_backbone_does_not_move(run_training):
+    trained = run_training(epochs=1, freeze_epochs=1)
+    start = run_training(epochs=1, learning_rate=0.0)
+    moved = {
+        weight.path: not np.array_equal(weight, before)
+        for weight, before in zip(trained.model.weights, weights_of(start), strict=True)
+    }
+    assert {path: moved[path] for path in moved if "seed" not in path} == {
+        path: path.startswith("head") for path in moved if "seed" not in path
+    }
+
+
+def test_low_rank_adapters_are_merged_away(run_training):
+    plain = run_training(epochs=1)
+    adapted = run_training(epochs=3, lora_rank=1, learning_rate=0.05)
+    shapes = [weight.shape for weight in plain.model.weights]
+    assert [weight.shape for weight in adapted.model.weights] == shapes
+    assert adapted.best["accuracy"] > 0.8

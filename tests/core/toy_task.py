@@ -1,0 +1,88 @@
+"""The smallest task that fulfils the contract: the sign of the mean of some numbers."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from aitk.core.classification import score_classification
+from aitk.core.options import option
+from aitk.core.task import Batch, Example, Task
+
+LABELS = ["minus", "plus"]
+
+
+@dataclass(frozen=True)
+class ToySettings:
+    hidden: int = option(8, "width")
+    dropout: float = option(0.1, "share dropped")
+    default_learning_rate: ClassVar[float] = 1e-2
+    default_epochs: ClassVar[int] = 3
+
+
+class ToyTask(Task):
+    name = "toy.sign"
+    reading = ToySettings
+    models: ClassVar = {"dense": ToySettings}
+    main_metric = "accuracy"
+
+    def read(self, sources, reading, *, labelled):
+        raise NotImplementedError("the toy has no files")
+
+    key = inspector = features = learn = load_assets = explain = read
+
+    def encode(self, fields, assets):
+        target = LABELS.index(fields["label"]) if "label" in fields else None
+        return Example({"values": np.array(fields["values"], np.float32)}, target)
+
+    def length(self, example):
+        return len(example.inputs["values"])
+
+    def collate(self, examples, assets, *, rng=None, pad_to=None):
+        length = pad_to or max(self.length(item) for item in examples)
+        values = np.zeros((len(examples), length), np.float32)
+        for row, item in enumerate(examples):
+            values[row, : self.length(item)] = item.inputs["values"]
+        if any(item.target is None for item in examples):
+            return Batch({"values": values})
+        return Batch({"values": values}, np.array([item.target for item in examples]))
+
+    def build(self, model, settings, assets, *, backbone=None):
+        import keras
+
+        if backbone is None:
+            values = keras.Input((None,), name="values")
+            x = keras.ops.sum(values, axis=1, keepdims=True)
+            x = keras.layers.Dense(settings.hidden, activation="tanh", name="dense")(x)
+            x = keras.layers.Dropout(settings.dropout)(x)
+            backbone = keras.Model({"values": values}, x, name="backbone")
+        inputs = {"values": keras.Input((None,), name="values")}
+        logits = keras.layers.Dense(2, name="head")(backbone(inputs))
+        return keras.Model(inputs, logits)
+
+    def objective(self, assets):
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def decode(self, outputs, assets, *, top_k=1):
+        return [{"prediction": LABELS[row.argmax()]} for row in outputs]
+
+    def measure(self, batch, outputs, assets):
+        odds = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        probabilities = odds / odds.sum(axis=1, keepdims=True)
+        return {"target": batch.targets, "probabilities": probabilities}
+
+    def score(self, measured, assets, *, resamples=0, seed=0):
+        return score_classification(
+            measured["target"], measured["probabilities"], LABELS, resamples=resamples, seed=seed
+        )
+
+
+def toy_rows(count, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        values = rng.normal(size=rng.integers(1, 6)).tolist()
+        rows.append({"values": values, "label": LABELS[int(sum(values) > 0)]})
+    return rows

@@ -1,0 +1,199 @@
+"""A task without TensorFlow, with data and runs to judge: a word says the label, or misleads."""
+
+import json
+import sys
+import types
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from aitk import tasks
+from aitk.core.classification import score_classification
+from aitk.core.data import DataWriter
+from aitk.core.options import option
+from aitk.core.rows import Refusal, Row
+from aitk.core.task import Batch, Example, Task
+
+LABELS = ["no", "yes"]
+
+
+@dataclass(frozen=True)
+class WordReading:
+    lower: bool = option(False, "fold case")
+
+
+class WordTask(Task):
+    """Counts of "yes" and "no" in a text."""
+
+    name = "toy.words"
+    reading = WordReading
+    models = {}
+    main_metric = "accuracy"
+
+    def read(self, sources, reading, *, labelled):
+        for source in sources:
+            with open(source, encoding="utf-8") as file:
+                for number, line in enumerate(file, 1):
+                    label, comma, text = line.strip().partition(",")
+                    if not comma:
+                        yield Refusal(source, number, "no label")
+                        continue
+                    text = text.lower() if reading.lower else text
+                    yield Row({"text": text} | ({"label": label} if labelled else {}), source, number)
+
+    def key(self, fields):
+        return fields["text"]
+
+    def load_assets(self, folder):
+        return json.loads((folder / "labels.json").read_text())
+
+    def encode(self, fields, assets):
+        label = fields.get("label")
+        target = None if label is None else assets.index(label) if label in assets else -1
+        counts = [fields["text"].split().count(word) for word in LABELS]
+        return Example({"counts": np.array(counts, np.float32)}, target)
+
+    def length(self, example):
+        return int(example.inputs["counts"].sum())
+
+    def collate(self, examples, assets, *, rng=None, pad_to=None):
+        inputs = {"counts": np.stack([item.inputs["counts"] for item in examples])}
+        return Batch(inputs, np.array([-1 if e.target is None else e.target for e in examples]))
+
+    def decode(self, outputs, assets, *, top_k=1):
+        odds = probabilities(outputs)
+        return [
+            {"prediction": assets[row.argmax()], "probability": float(row.max())} for row in odds
+        ]
+
+    def measure(self, batch, outputs, assets):
+        return {"target": batch.targets, "probabilities": probabilities(outputs)}
+
+    def score(self, measured, assets, *, resamples=0, seed=0):
+        return score_classification(
+            measured["target"], measured["probabilities"], assets, resamples=resamples, seed=seed
+        )
+
+    def explain(self, fields, predict, assets, *, target=None):
+        from aitk.nlp.occlusion import explain_text
+
+        index = assets.index(target) if target else int(predict([fields])[0].argmax())
+        return {"explained": assets[index]} | explain_text(
+            fields["text"],
+            lambda texts: probabilities(predict([{"text": text} for text in texts]))[:, index],
+        )
+
+    def _unused(self, *args, **kwargs):
+        raise NotImplementedError
+
+    inspector = features = learn = build = objective = _unused
+
+
+def probabilities(logits):
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def word_task(monkeypatch):
+    """Register the task; a run's "model" is a file with the weight of each word."""
+    module = types.ModuleType("word_task")
+    module.WordTask = WordTask
+    monkeypatch.setitem(sys.modules, "word_task", module)
+    row = tasks.Row(task="word_task:WordTask", reading="", summary="", sample="")
+    monkeypatch.setitem(tasks.TASKS, "toy.words", row)
+
+    def open_predictor(run):
+        weights = np.array(json.loads(run.model_path.read_text()), np.float32)
+        return lambda inputs: inputs["counts"] * weights
+
+    monkeypatch.setattr("aitk.core.runtime.open_predictor", open_predictor)
+    return WordTask()
+
+
+@pytest.fixture
+def write_data(tmp_path, word_task):
+    """Write prepared data: ``write_data("name", test=[("text", "label"), ...])``."""
+
+    def write(name, *, task="toy.words", fingerprint="f1", **splits):
+        import tensorflow_datasets as tfds
+
+        folder = tmp_path / name
+        folder.mkdir()
+        names = sorted({label for rows in splits.values() for _, label in rows} | set(LABELS))
+        features = {
+            "text": tfds.features.Text(),
+            "label": tfds.features.ClassLabel(names=names),
+        }
+        writer = DataWriter(folder, features, description="words")
+        for split, rows in splits.items():
+            writer.write(split, [{"text": text, "label": label} for text, label in rows])
+        writer.close()
+        manifest = {
+            "task": task,
+            "reading": {},
+            "summary": {"labels": LABELS},
+            "fingerprint": fingerprint,
+            "rows": {split: len(rows) for split, rows in splits.items()},
+        }
+        (folder / "dataset.json").write_text(json.dumps(manifest))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def write_run(tmp_path, word_task):
+    """Write a run whose model weighs "no" and "yes": ``write_run("name", data, [1, 1])``."""
+
+    def write(name, data, weights, **manifest):
+        folder = tmp_path / name
+        (folder / "assets").mkdir(parents=True)
+        (folder / "assets" / "labels.json").write_text(json.dumps(LABELS))
+        (folder / "model.onnx").write_text(json.dumps(weights))
+        (folder / "history.csv").write_text("epoch,step,loss,accuracy\n1,10,0.5,0.8\n2,20,0.4,\n")
+        values = {
+            "version": 1,
+            "task": "toy.words",
+            "model": "counts",
+            "settings": {},
+            "options": {"epochs": 2},
+            "format": "onnx",
+            "main_metric": "accuracy",
+            "data": {
+                "folder": str(data),
+                "fingerprint": "f1",
+                "reading": {},
+                "rows": {"train": 2},
+                "labels": LABELS,
+            },
+        }
+        (folder / "run.json").write_text(json.dumps(values | manifest))
+        return folder
+
+    return write
+
+
+class Heard:
+    """A reporter that remembers what it was told."""
+
+    def __init__(self):
+        self.notes, self.warnings = [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+    def track(self, items, what, *, total=None):
+        yield from items
+
+    def update(self, what, done, total, detail=""):
+        pass
+
+
+@pytest.fixture
+def heard():
+    return Heard()

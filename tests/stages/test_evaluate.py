@@ -1,0 +1,126 @@
+"""Evaluating a run on its own rows, on other prepared data, and on a raw file."""
+
+import json
+import shutil
+
+import pytest
+
+from aitk.core.errors import ArtifactError, DataError
+from aitk.core.run import load_run
+from aitk.stages.evaluate import evaluate
+from aitk.stages.options import EvaluateOptions
+
+ROWS = [("yes yes", "yes"), ("no", "no"), ("yes", "no"), ("no no no", "yes")]
+QUICK = EvaluateOptions(resamples=50)
+
+
+@pytest.fixture
+def run(write_data, write_run):
+    return write_run("run", write_data("data", train=ROWS, validation=ROWS[:2], test=ROWS), [1, 1])
+
+
+def test_the_test_split_is_scored_with_intervals(run, heard):
+    outcome = evaluate(run, options=QUICK, domain="toy", reporter=heard)
+    assert outcome.table[0]["metric"] == "accuracy"
+    assert outcome.table[0]["value"] == 0.5
+    assert outcome.table[0]["low"] < 0.5 < outcome.table[0]["high"]
+    assert outcome.facts["evaluation"] == "test"
+    assert outcome.exit_code == 0
+
+
+def test_the_most_confident_mistake_comes_first(run, heard):
+    worst = evaluate(run, options=QUICK, reporter=heard).facts["worst"]
+    assert [row["text"] for row in worst] == ["no no no", "yes"]
+    assert worst[0]["label"] == "yes"
+    assert worst[0]["prediction"] == "no"
+
+
+def test_every_row_is_kept_in_order_for_comparisons(run, heard):
+    evaluate(run, options=QUICK, reporter=heard)
+    rows = load_run(run).evaluation_rows("test")
+    assert [row["score"] for row in rows] == [1, 1, 0, 0]
+    assert [row["fields"]["text"] for row in rows] == [text for text, _ in ROWS]
+    assert len({row["key"] for row in rows}) == 4
+
+
+def test_the_runs_report_card_and_metrics_are_refreshed(run, heard):
+    evaluate(run, options=QUICK, reporter=heard)
+    assert load_run(run).metrics["test"]["metrics"]["accuracy"]["value"] == 0.5
+    assert "no no no" in (run / "report.html").read_text()
+    assert "| accuracy | 0.5000 |" in (run / "README.md").read_text()
+    assert json.loads((run / "run.json").read_text())["model"] == "counts"
+
+
+def test_evaluating_twice_gives_the_same_bytes(run, heard):
+    evaluate(run, options=QUICK, reporter=heard)
+    first = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    evaluate(run, options=QUICK, reporter=heard)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == first
+
+
+def test_validation_stands_in_where_there_is_no_test(write_data, write_run, heard):
+    run = write_run("run", write_data("data", train=ROWS, validation=ROWS[:2]), [1, 1])
+    outcome = evaluate(run, options=QUICK, reporter=heard)
+    assert outcome.facts["evaluation"] == "validation"
+    assert any("no test rows" in note for note in heard.notes)
+    assert any("picked the best epoch" in warning for warning in heard.warnings)
+
+
+def test_other_prepared_data_has_an_evaluation_of_its_own(run, write_data, heard):
+    other = write_data("other", train=ROWS, test=ROWS[:2], fingerprint="f2")
+    outcome = evaluate(run, options=EvaluateOptions(data=str(other)), reporter=heard)
+    assert outcome.facts["evaluation"] == "other/test"
+    assert outcome.table[0]["value"] == 1.0
+    assert not heard.warnings
+
+
+def test_a_raw_file_is_read_as_the_training_data_was(write_data, write_run, tmp_path, heard):
+    data = write_data("data", train=ROWS)
+    described = {"folder": str(data), "fingerprint": "f1", "reading": {"lower": True}, "rows": {}}
+    run = write_run("run", data, [1, 1], data=described)
+    file = tmp_path / "new.csv"
+    file.write_text("yes,YES\nno,NO no\nbroken\n")
+    outcome = evaluate(run, options=EvaluateOptions(data=str(file)), reporter=heard)
+    assert outcome.facts["evaluation"] == "new.csv"
+    assert outcome.table[0]["value"] == 1.0
+    assert outcome.refused == 1
+    assert any("new.csv:3: no label" in warning for warning in heard.warnings)
+
+
+def test_a_label_never_seen_in_training_is_wrong_and_told(write_data, write_run, heard):
+    data = write_data("data", train=ROWS, test=[*ROWS[:2], ("yes", "maybe")])
+    outcome = evaluate(write_run("run", data, [1, 1]), options=QUICK, reporter=heard)
+    assert outcome.table[0]["value"] == pytest.approx(2 / 3)
+    assert any("1 rows have a label never seen" in warning for warning in heard.warnings)
+
+
+def test_data_changed_since_training_is_told(write_data, write_run, heard):
+    run = write_run("run", write_data("data", train=ROWS, test=ROWS, fingerprint="new"), [1, 1])
+    evaluate(run, options=QUICK, reporter=heard)
+    assert any("has changed since training" in warning for warning in heard.warnings)
+
+
+def test_data_of_another_task_is_refused(run, write_data, heard):
+    other = write_data("other", task="toy.tags", test=ROWS)
+    with pytest.raises(ArtifactError, match=r"toy\.tags rows, but the run's task is toy\.words"):
+        evaluate(run, options=EvaluateOptions(data=str(other)), reporter=heard)
+
+
+def test_a_run_of_another_domain_is_refused(run, heard):
+    with pytest.raises(ArtifactError, match=r"a run of toy\.words, not of speech"):
+        evaluate(run, options=QUICK, domain="speech", reporter=heard)
+
+
+def test_data_that_is_gone_is_told(run, heard):
+    shutil.rmtree(load_run(run).data)
+    with pytest.raises(ArtifactError, match="is gone"):
+        evaluate(run, options=QUICK, reporter=heard)
+
+
+@pytest.mark.parametrize("content", [None, "", "broken\n"])
+def test_a_file_without_rows_is_refused(run, tmp_path, heard, content):
+    file = tmp_path / "new.csv"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(DataError):
+        evaluate(run, options=EvaluateOptions(data=str(file)), reporter=heard)

@@ -1,0 +1,102 @@
+"""``prepare``: splits that stay, refusals that are counted, nothing half written."""
+
+import json
+
+import pytest
+
+from aitk.core.data import load_data
+from aitk.core.errors import DataError, UsageError
+from aitk.core.options import resolve
+from aitk.core.progress import Silent
+from aitk.nlp.options import ClassifyReading
+from aitk.stages.options import PrepareOptions
+from aitk.stages.prepare import hash_position, parse_shares, prepare
+
+
+@pytest.fixture
+def run_prepare(tmp_path):
+    def run(files, *, reading=None, out="data", **options):
+        sources = []
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+            sources.append(str(path))
+        outcome = prepare(
+            sources,
+            tmp_path / out,
+            task="nlp.classify",
+            options=resolve(PrepareOptions, options),
+            reading=resolve(ClassifyReading, reading or {}),
+            reporter=Silent(),
+        )
+        return outcome, load_data(tmp_path / out)
+
+    return run
+
+
+def table(count, start=0):
+    lines = [f"message number {n},{'good' if n % 2 else 'bad'}" for n in range(start, start + count)]
+    return "text,label\n" + "\n".join(lines) + "\n"
+
+
+def texts(data, split):
+    return {row["text"] for row in data.rows(split)}
+
+
+@pytest.mark.parametrize("text", ["80/20", "50/50/10", "a/b/c", "0/50/50", "110/-20/10"])
+def test_shares_must_add_up(text):
+    with pytest.raises(UsageError, match="80/10/10"):
+        parse_shares(text)
+
+
+def test_the_hash_is_even_and_depends_on_the_seed():
+    positions = [hash_position(str(n), 0) for n in range(2000)]
+    assert 0.75 < sum(position < 0.8 for position in positions) / 2000 < 0.85
+    assert hash_position("a", 0) != hash_position("a", 1)
+
+
+def test_adding_rows_moves_none(run_prepare):
+    _, few = run_prepare({"a.csv": table(200)}, out="few")
+    _, more = run_prepare({"a.csv": table(300)}, out="more")
+    for split in ("train", "validation", "test"):
+        assert texts(few, split) <= texts(more, split)
+
+
+def test_splits_named_by_files_are_kept(run_prepare):
+    _, data = run_prepare({"train.csv": table(20), "dev.csv": table(4, 20)})
+    assert data.splits == {"train": 20, "validation": 4}
+
+
+def test_validation_is_cut_from_train_where_only_a_test_file_exists(run_prepare):
+    _, data = run_prepare({"train.csv": table(200), "test.csv": table(6, 200)})
+    assert data.splits["test"] == 6
+    assert data.splits["train"] + data.splits["validation"] == 200
+    assert 5 < data.splits["validation"] < 50
+
+
+def test_refused_rows_are_recorded_and_counted(run_prepare, tmp_path):
+    outcome, _ = run_prepare({"a.csv": table(50) + ",good\nfine,\n"})
+    lines = (tmp_path / "data" / "rejects.jsonl").read_text().splitlines()
+    assert outcome.refused == len(lines) == 2
+    assert [json.loads(line)["line"] for line in lines] == [52, 53]
+
+
+def test_too_many_refusals_leave_nothing(run_prepare, tmp_path):
+    with pytest.raises(DataError, match="max-errors"):
+        run_prepare({"a.csv": table(50) + ",good\nfine,\n"}, max_errors=1)
+    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "data.part").exists()
+
+
+def test_one_class_is_refused(run_prepare):
+    with pytest.raises(DataError, match="nothing to tell apart"):
+        run_prepare({"a.csv": "text,label\n" + "".join(f"row {n},x\n" for n in range(20))})
+
+
+def test_a_label_only_held_out_rows_have_is_kept_but_not_learnt(run_prepare):
+    _, data = run_prepare(
+        {"train.csv": table(20), "test.csv": "text,label\nodd one,strange\nfine one,good\n"}
+    )
+    assert data.summary["labels"] == ["bad", "good"]
+    assert {row["label"] for row in data.rows("test")} == {"strange", "good"}

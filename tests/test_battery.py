@@ -1,0 +1,238 @@
+"""One battery over every task in the table: what each must do to belong there.
+
+A new task is tested here by being in the table. The chain is walked once per task, in order, on
+the project's sample rows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from aitk.core.options import known_names, resolve
+from aitk.core.progress import Silent
+from aitk.core.run import load_run
+from aitk.stages import options as stage_options
+from aitk.tasks import TASKS, load, load_task
+
+ROOT = Path(__file__).parent.parent
+ROWS = 240
+#: Settings that keep a model of any task small, used where the model has them.
+SMALL = {"vocabulary_size": 500, "hidden": 16, "filters": 16, "max_length": 48, "size": "tiny"}
+
+
+def small(settings: type) -> dict:
+    return {key: SMALL[key] for key in known_names(settings) & set(SMALL)}
+
+
+def first_rows(name: str, folder: Path) -> Path:
+    """The head of the task's sample rows."""
+    source = ROOT / TASKS[name].sample
+    path = folder / source.name
+    with source.open(encoding="utf-8") as file:
+        path.write_text("".join(itertools.islice(file, ROWS)), encoding="utf-8")
+    return path
+
+
+class Chain:
+    """A task with the folders that its stages have written."""
+
+    def __init__(self, name: str, folder: Path):
+        self.name, self.folder = name, folder
+        self.domain = name.partition(".")[0]
+        self.task = load_task(name)
+        self.rows = first_rows(name, folder)
+        self.data, self.run = folder / "data", folder / "run"
+        self.reading = resolve(load(TASKS[name].reading))
+
+    def train(self, out: Path, *, model: str, **given) -> None:
+        from aitk.core.data import load_data
+        from aitk.stages.train_run import train_run
+
+        train_run(
+            self.task,
+            load_data(self.data),
+            out,
+            options=resolve(stage_options.TrainingOptions, {"model": model, "epochs": 1} | given),
+            settings=small(self.task.models[model]),
+            reporter=Silent(),
+        )
+
+
+@pytest.fixture(scope="module", params=list(TASKS))
+def chain(request, tmp_path_factory):
+    """Prepared data and a trained run of the task's first model."""
+    from aitk.stages.prepare import prepare
+
+    made = Chain(request.param, tmp_path_factory.mktemp(request.param.replace(".", "-")))
+    prepare(
+        [str(made.rows)],
+        made.data,
+        task=made.name,
+        options=stage_options.PrepareOptions(),
+        reading=made.reading,
+        reporter=Silent(),
+    )
+    made.train(made.run, model=next(iter(made.task.models)))
+    return made
+
+
+def test_the_data_says_how_it_was_made(chain):
+    manifest = json.loads((chain.data / "dataset.json").read_text(encoding="utf-8"))
+    assert manifest["task"] == chain.name
+    assert sum(manifest["rows"].values()) + manifest["refused"] > ROWS / 2
+    assert set(manifest["rows"]) == {"train", "validation", "test"}
+    assert manifest["sources"][0]["sha256"]
+    assert {finding["grade"] for finding in manifest["findings"]} <= {"ok", "warning", "error"}
+    assert (chain.data / "rejects.jsonl").exists()
+    assert "<html" in (chain.data / "report.html").read_text(encoding="utf-8")
+
+
+def test_tfds_reads_the_data_by_itself(chain):
+    import tensorflow_datasets as tfds
+
+    source = tfds.builder_from_directory(str(chain.data)).as_data_source("train")
+    assert len(source) > 0
+
+
+def test_preparing_again_gives_the_same_rows(chain, tmp_path):
+    from aitk.stages.prepare import prepare
+
+    outcome = prepare(
+        [str(chain.rows)],
+        tmp_path / "again",
+        task=chain.name,
+        options=stage_options.PrepareOptions(),
+        reading=chain.reading,
+        reporter=Silent(),
+    )
+    first = json.loads((chain.data / "dataset.json").read_text(encoding="utf-8"))
+    assert outcome.facts["fingerprint"] == first["fingerprint"]
+
+
+def test_the_run_is_whole(chain):
+    run = load_run(chain.run)
+    wanted = {
+        "task", "model", "settings", "options", "seed", "data", "parent", "packages",
+        "wall_s", "cpu_s", "peak_memory_mb", "parameters", "format",
+    }  # fmt: skip
+    assert wanted <= set(run.manifest)
+    for name in ("model.keras", "assets", "metrics.json", "history.csv", "report.html", "README.md"):
+        assert (chain.run / name).exists(), name
+    assert not (chain.run / "state").exists()
+
+
+def test_the_model_has_a_backbone_and_no_optimizer(chain):
+    from aitk.core.keras_file import load_keras
+
+    model = load_keras(load_run(chain.run).model_path)
+    assert model.get_layer("backbone").count_params() > 0
+    assert not model.compiled
+
+
+def test_every_model_trains_and_reloads_to_the_same_outputs(chain, tmp_path):
+    from aitk.core.batches import predict_rows
+    from aitk.core.data import load_data
+    from aitk.core.runtime import open_predictor
+
+    rows = load_data(chain.data).rows("test")[:4]
+    for model in list(chain.task.models)[1:]:
+        if model == "hub":
+            continue  # pretrained weights only: tests/nlp/test_pretrained.py
+        out = tmp_path / model
+        chain.train(out, model=model)
+        assets = chain.task.load_assets(out / "assets")
+        first, second = (
+            list(
+                predict_rows(
+                    rows, chain.task, assets, open_predictor(load_run(out)), batch_size=size
+                )
+            )
+            for size in (4, 1)
+        )
+        # Alone a row is padded less than in company: the outputs must not know.
+        for together, alone in zip(first, second, strict=True):
+            width = min(len(together), len(alone))
+            assert together[:width] == pytest.approx(alone[:width], abs=1e-4)
+
+
+def test_evaluate_writes_intervals(chain):
+    from aitk.stages.evaluate import evaluate
+
+    evaluate(
+        chain.run,
+        options=resolve(stage_options.EvaluateOptions, {"resamples": 50}),
+        domain=chain.domain,
+        reporter=Silent(),
+    )
+    metrics = load_run(chain.run).metrics["test"]["metrics"]
+    main = metrics[chain.task.main_metric]
+    assert main["low"] <= main["value"] <= main["high"]
+
+
+@pytest.mark.parametrize("format", ["litert", "onnx"])
+def test_a_compressed_run_is_a_run(chain, tmp_path, format):
+    from aitk.stages.compress import compress
+    from aitk.stages.evaluate import evaluate
+
+    out = tmp_path / "small"
+    compress(
+        chain.run,
+        out,
+        options=resolve(
+            stage_options.CompressOptions,
+            {"quantize": "int8", "format": format, "resamples": 50, "calibration_rows": 16},
+        ),
+        training=resolve(stage_options.TrainingOptions),
+        settings={},
+        reporter=Silent(),
+    )
+    run = load_run(out)
+    assert run.format == format
+    assert run.manifest["parent"]
+    assert run.model_bytes() < load_run(chain.run).model_bytes()
+    evaluate(
+        out,
+        options=resolve(stage_options.EvaluateOptions, {"resamples": 0}),
+        domain=chain.domain,
+        reporter=Silent(),
+    )
+
+
+def test_predict_answers_every_row_in_order(chain):
+    from aitk.stages.predict import predict
+
+    out = chain.folder / "answers.jsonl"
+    outcome = predict(
+        chain.run,
+        [str(chain.rows)],
+        out=str(out),
+        options=resolve(stage_options.PredictOptions, {"top_k": 2}),
+        domain=chain.domain,
+        reporter=Silent(),
+    )
+    answers = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    prepared = json.loads((chain.data / "dataset.json").read_text(encoding="utf-8"))
+    assert len(answers) == sum(prepared["rows"].values()) + prepared["refused"]
+    assert outcome.refused == sum("error" in answer for answer in answers)
+
+
+def test_explain_names_parts_and_a_page(chain):
+    from aitk.stages.explain import explain
+
+    out = chain.folder / "why"
+    explain(
+        chain.run,
+        [str(chain.rows)],
+        out,
+        options=resolve(stage_options.ExplainOptions, {"rows": 2}),
+        domain=chain.domain,
+        reporter=Silent(),
+    )
+    lines = (out / "explanations.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2
+    assert all(json.loads(line)["parts"] for line in lines)
+    assert "<html" in (out / "explanations.html").read_text(encoding="utf-8")
