@@ -120,7 +120,14 @@ def test_the_run_is_whole(chain):
         "wall_s", "cpu_s", "peak_memory_mb", "parameters", "format",
     }  # fmt: skip
     assert wanted <= set(run.manifest)
-    for name in ("model.keras", "assets", "metrics.json", "history.csv", "report.html", "README.md"):
+    for name in (
+        "model.keras",
+        "assets",
+        "metrics.json",
+        "history.csv",
+        "report.html",
+        "README.md",
+    ):
         assert (chain.run / name).exists(), name
     assert not (chain.run / "state").exists()
 

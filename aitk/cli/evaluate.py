@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from aitk.cli.options import RunFolder
+from aitk.cli.options import Reading, RunFolder
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.stages.options import EvaluateOptions
 
 
-def evaluate(domain: str, run: RunFolder, options: EvaluateOptions, reporter: Reporter) -> Outcome:
+def evaluate(
+    domain: str,
+    run: RunFolder,
+    options: EvaluateOptions,
+    reading: Reading,
+    reporter: Reporter,
+) -> Outcome:
     """Measure a run on rows it was not trained on, with 95% intervals.
 
-    Adds the result to the run's metrics.json and report.html, and lists its worst errors.
+    Adds the result to the run's metrics.json and report.html, and lists its worst errors. How
+    rows are read counts for a raw file named with --data.
 
     For example:
 
@@ -19,4 +26,4 @@ def evaluate(domain: str, run: RunFolder, options: EvaluateOptions, reporter: Re
     """
     from aitk.stages.evaluate import evaluate
 
-    return evaluate(run, options=options, domain=domain, reporter=reporter)
+    return evaluate(run, options=options, domain=domain, reading=reading, reporter=reporter)

@@ -85,8 +85,9 @@ def _data(manifest: Mapping[str, Any]) -> list[str]:
     data = manifest["data"]
     rows = ", ".join(f"{count:,} {split}" for split, count in data.get("rows", {}).items())
     labels = data.get("labels") or []
+    folder = PurePath(data.get("folder") or "?").name
     lines = [
-        f"- Folder: `{PurePath(data.get('folder') or '?').name}`, fingerprint `{data.get('fingerprint')}`",
+        f"- Folder: `{folder}`, fingerprint `{data.get('fingerprint')}`",
         f"- Rows: {rows or 'not recorded'}",
     ]
     if labels:
@@ -121,10 +122,8 @@ def _making(manifest: Mapping[str, Any]) -> list[str]:
 
 def _limits(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
     lines = [
-        "- Meant for inputs like its training rows; on others it answers just the same, and its"
-        " scores above say nothing about them.",
-        "- It has not been examined for bias between groups of people, nor against deliberate"
-        " attempts to mislead it.",
+        "- Meant for inputs like its training rows; about others its scores above say nothing.",
+        "- Not examined for bias between groups of people, nor against attempts to mislead it.",
     ]
     if manifest["data"].get("labels"):
         lines.append("- It always picks one of its labels, also where none of them fits.")
@@ -146,8 +145,8 @@ def _licence(manifest: Mapping[str, Any]) -> list[str]:
     source = manifest.get("source") or manifest.get("parent")
     of_weights = f", and of the weights it started from (`{source}`)" if source else ""
     return [
-        f"Not recorded. It depends on the licence of the training data{of_weights}:"
-        " check before passing the model on."
+        f"Not recorded. That of the training data{of_weights} decides.",
+        "Check before passing the model on.",
     ]
 
 

@@ -33,8 +33,9 @@ def line_chart(series: Mapping[str, Points], *, x_label: str, y_label: str = "")
         body.append(Markup('<polyline class="line {}" points="{}"/>').format(colour, path))
         for x, y in points if len(points) <= 40 else ():
             body.append(
-                Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="3"><title>{}</title>')
-                .format(colour, frame.x(x), frame.y(y), f"{name}: {number(y)} at {number(x)}")
+                Markup(
+                    '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="3"><title>{}</title>'
+                ).format(colour, frame.x(x), frame.y(y), f"{name}: {number(y)} at {number(x)}")
                 + Markup("</circle>")
             )
     return _svg(body, f"{', '.join(clean)} over {x_label}") + _legend(clean)
@@ -99,9 +100,9 @@ def heat_map(shares: Sequence[Sequence[float]], titles: Sequence[Sequence[str]])
                         0.35 + 0.65 * shares[row][column], titles[row][column]
                     )
                 )
-    return Markup('<svg class="heat" role="img" aria-label="{}" viewBox="0 0 {} {}">{}</svg>').format(
-        "confusion matrix", size, size, Markup("").join(body)
-    )
+    return Markup(
+        '<svg class="heat" role="img" aria-label="{}" viewBox="0 0 {} {}">{}</svg>'
+    ).format("confusion matrix", size, size, Markup("").join(body))
 
 
 def interval_bar(value: float, low: float, high: float) -> Markup:
@@ -212,9 +213,7 @@ def _legend(series: Mapping[str, Points]) -> Markup:
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 
-def _svg(
-    body: Sequence[Markup], label: str, *, width: int = WIDTH, height: int = HEIGHT
-) -> Markup:
+def _svg(body: Sequence[Markup], label: str, *, width: int = WIDTH, height: int = HEIGHT) -> Markup:
     return Markup(
         '<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}" style="max-width:{}px">'
     ).format(label, width, height, width) + Markup("{}</svg>").format(escape(Markup("").join(body)))

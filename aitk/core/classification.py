@@ -51,16 +51,12 @@ def score_classification(
             "the model puts out values that are not finite", hint="Train or convert it again"
         )
     rows = _Rows(np.asarray(targets), np.asarray(probabilities))
-    point = rows.measure(np.ones((1, len(targets))))[0]
-    low = high = [None] * len(point)
+    point = rows.measure(np.ones((1, len(targets))))[0].tolist()
+    scores = [Score(value) for value in point]
     if resamples:
-        low, high = bootstrap_interval(
-            rows.measure, len(targets), resamples=resamples, seed=seed
-        )
-    scores = [
-        Score(float(value)) if lower is None else bounded_score(value, lower, upper)
-        for value, lower, upper in zip(point, low, high, strict=True)
-    ]
+        ends = bootstrap_interval(rows.measure, len(targets), resamples=resamples, seed=seed)
+        low, high = (end.tolist() for end in ends)
+        scores = [bounded_score(*numbers) for numbers in zip(point, low, high, strict=True)]
     metrics = dict(zip(rows.names, scores, strict=False))
     return Evaluation(
         metrics={name: score for name, score in metrics.items() if np.isfinite(score.value)},
@@ -87,13 +83,13 @@ class _Rows:
         self.losses = -np.log(np.clip(own, floor, 1.0)) * self.seen
         self.top5 = self._in_top5(own)
         self.auc, self.auc_influence = macro_auc(targets, probabilities)
-        averages = ("macro", "micro", "weighted")
-        self.names = (
-            ["accuracy"]
-            + [f"{average}_{name}" for average in averages for name in ("precision", "recall", "f1")]
-            + ["roc_auc", "calibration_error", "log_loss"]
-            + (["top5_accuracy"] if self.classes > 5 else [])
-        )
+        each = ("precision", "recall", "f1")
+        self.names = [
+            "accuracy",
+            *(f"{average}_{name}" for average in ("macro", "micro", "weighted") for name in each),
+            *("roc_auc", "calibration_error", "log_loss"),
+            *(["top5_accuracy"] if self.classes > 5 else []),
+        ]
 
     def measure(self, counts: np.ndarray) -> np.ndarray:
         """(resamples, rows) -> (resamples, metrics): ``names``, then precision, recall and F1
@@ -125,10 +121,8 @@ class _Rows:
         singles = [auc, np.abs(gaps).sum(axis=1) / total, losses]
         if self.classes > 5:
             singles.append(counts @ self.top5 / total)
-        return np.column_stack(
-            [accuracy, macro, micro, weighted, *singles]
-            + [each[:, :, : self.classes].reshape(len(counts), -1)]
-        )
+        per_class = each[:, :, : self.classes].reshape(len(counts), -1)
+        return np.column_stack([accuracy, macro, micro, weighted, *singles, per_class])
 
     def _in_top5(self, own: np.ndarray) -> np.ndarray:
         """Whether the right class is among the five best; of equals the first is better."""

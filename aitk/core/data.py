@@ -61,7 +61,9 @@ class PreparedData:
         """The rows of one split, in the order of the sources."""
         if split not in self.splits:
             raise DataError(
-                f"no {split} split", where=str(self.folder), hint=f"It has: {', '.join(self.splits)}"
+                f"no {split} split",
+                where=str(self.folder),
+                hint=f"It has: {', '.join(self.splits)}",
             )
         return Rows(self._builder.as_data_source(split))
 
@@ -131,7 +133,9 @@ def load_data(folder: Path | str) -> PreparedData:
     missing = {"task", "reading", "summary", "fingerprint", "rows"} - set(manifest)
     if missing:
         raise ArtifactError(
-            f"dataset.json lacks {', '.join(sorted(missing))}", where=str(folder), hint="Prepare it again"
+            f"dataset.json lacks {', '.join(sorted(missing))}",
+            where=str(folder),
+            hint="Prepare it again",
         )
     return PreparedData(folder, manifest)
 

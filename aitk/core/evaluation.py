@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +37,9 @@ class Evaluated:
     def result(self, **facts: Any) -> dict[str, Any]:
         """The entry of ``metrics.json``, with further facts about the data."""
         metrics = {
-            name: {"value": score.value}
-            | ({} if score.low is None else {"low": score.low, "high": score.high})
+            name: {
+                end: value for end, value in dataclasses.asdict(score).items() if value is not None
+            }
             for name, score in self.evaluation.metrics.items()
         }
         details = {"details": dict(self.evaluation.details), "worst": self.worst}

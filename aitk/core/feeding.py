@@ -35,9 +35,7 @@ def feed(
     import keras
 
     def batch_at(step: int) -> tuple[Any, ...]:
-        batch = task.collate(
-            examples.take(plan[step]), assets, rng=step_rng(seed, epoch, step)
-        )
+        batch = task.collate(examples.take(plan[step]), assets, rng=step_rng(seed, epoch, step))
         weights = batch.weights
         if weights is None:
             weights = np.ones(len(plan[step]), np.float32)

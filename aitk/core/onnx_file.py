@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,14 @@ def write_onnx(model: Any, target: Path, *, quantize: str) -> str:
             weight_type=QuantType.QInt8,
             per_channel=True,
         )
+        quantized = onnx.load(target)
+        stored = {item.name for item in quantized.graph.initializer}
+        _rewrite(
+            quantized.graph,
+            "DequantizeLinear",
+            lambda node: _as_product(node) if node.input[0] in stored else [node],
+        )
+        onnx.save(quantized, target)
     return "int8 weights, activations quantised on the fly"
 
 
@@ -58,6 +66,15 @@ def _rewrite(graph: Any, operation: str, replace: Callable[[Any], list[Any]]) ->
         nodes += replace(node) if node.op_type == operation else [node]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _all_nodes(graph: Any) -> Iterator[Any]:
+    """The nodes of a graph and of the loops and branches in it."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _all_nodes(attribute.g)
 
 
 def _as_erf(node: Any) -> list[Any]:
@@ -91,6 +108,20 @@ def _as_matmul(node: Any) -> list[Any]:
     ]
 
 
+def _as_product(node: Any) -> list[Any]:
+    """Widen the symmetric int8 weights of a loop by ``Cast`` and ``Mul``.
+
+    As ``DequantizeLinear`` outside the loop that reads them, they abort ONNX Runtime 1.32.
+    """
+    from onnx import TensorProto, helper
+
+    wide = f"{node.name}/wide"
+    return [
+        helper.make_node("Cast", [node.input[0]], [wide], name=wide, to=TensorProto.FLOAT),
+        helper.make_node("Mul", [wide, node.input[1]], list(node.output), name=node.name),
+    ]
+
+
 def _share_equal_weights(graph: Any) -> None:
     """Keep one copy of weights that tf2onnx wrote twice, and none of those nothing reads."""
     from onnx import numpy_helper
@@ -101,10 +132,11 @@ def _share_equal_weights(graph: Any) -> None:
         value = numpy_helper.to_array(item)
         content = hashlib.sha256(value.tobytes()).digest()
         same[item.name] = first.setdefault((content, value.dtype.str, value.shape), item.name)
-    for node in graph.node:
+    read = set()
+    for node in _all_nodes(graph):
         for place, name in enumerate(node.input):
             node.input[place] = same.get(name, name)
-    read = {name for node in graph.node for name in node.input}
+            read.add(node.input[place])
     kept = [item for item in graph.initializer if item.name in read]
     del graph.initializer[:]
     graph.initializer.extend(kept)

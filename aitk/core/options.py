@@ -130,7 +130,9 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except ValueError as error:
-        raise UsageError(f"not valid {path.suffix[1:].upper()}: {error}", where=str(path)) from error
+        raise UsageError(
+            f"not valid {path.suffix[1:].upper()}: {error}", where=str(path)
+        ) from error
     if not isinstance(values, dict):
         raise UsageError("a config file holds keys and values", where=str(path))
     if path.suffix == ".json" and "options" in values:

@@ -89,8 +89,7 @@ class Page:
         """A named bar for each amount, in the order given; the names are HTML text."""
         most = max(amounts.values(), default=0) or 1
         bars = [
-            (name, f"{100 * amount / most:.1f}", number(amount))
-            for name, amount in amounts.items()
+            (name, f"{100 * amount / most:.1f}", number(amount)) for name, amount in amounts.items()
         ]
         self._add("bars", bars=bars, caption=caption)
 

@@ -183,8 +183,10 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any]) -> None:
     page.table([_metric_line(metric, score) for metric, score in result["metrics"].items()])
     details = result.get("details", {})
     if details.get("per_class"):
-        table = details["per_class"]
-        folded = f"Each of the {len(table)} classes" if len(table) > LONG_TABLE else ""
+        table, folded = details["per_class"], ""
+        if len(table) > LONG_TABLE:
+            table = sorted(table, key=lambda line: (line.get("f1") or {"value": 0})["value"])
+            folded = f"All {len(table)} classes, the weakest first"
         page.heading("Each class", level=3)
         page.table(table, folded=folded)
     if details.get("confusion"):
@@ -230,7 +232,7 @@ def _add_confusion(
         caption="A line for each class, a column for each answer, both in the order of the"
         " labels; hover for names.",
     )
-    mistakes = [
+    mistakes: list[dict[str, Any]] = [
         {"is": row, "answered": column, "rows": count}
         for row, line in confusion.items()
         for column, count in line.items()

@@ -96,10 +96,14 @@ class Run:
         if not path.exists():
             return []
         with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        try:
             return [
                 {name: float(value) if value else None for name, value in line.items()}
-                for line in csv.DictReader(file)
+                for line in lines
             ]
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
 
     def model_bytes(self) -> int:
         """Size of the model's file or folder."""
@@ -153,7 +157,9 @@ def load_run(folder: Path | str) -> Run:
         raise ArtifactError(f"run.json is damaged ({error})", where=str(path)) from error
     if manifest.get("version", 0) > FORMAT:
         raise ArtifactError(
-            f"written by a newer aitk ({manifest.get('aitk')})", where=str(folder), hint="Update aitk"
+            f"written by a newer aitk ({manifest.get('aitk')})",
+            where=str(folder),
+            hint="Update aitk",
         )
     if not exists:
         raise ArtifactError(f"{run.model_path.name} is missing", where=str(folder))

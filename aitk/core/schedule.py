@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 
 
-def learning_rate_at(
-    step: int, *, total: int, peak: float, warmup: float, schedule: str
-) -> float:
+def learning_rate_at(step: int, *, total: int, peak: float, warmup: float, schedule: str) -> float:
     """Rate of one step: linear warm-up from near 0, then linear, cosine or no decay to 0.
 
     Args:

@@ -84,7 +84,7 @@ def mean_score(values: np.ndarray, *, resamples: int = 0, seed: int = 0) -> Scor
     low, high = bootstrap_interval(
         lambda counts: counts @ values / len(values), len(values), resamples=resamples, seed=seed
     )
-    return bounded_score(values.mean(), low, high)
+    return bounded_score(float(values.mean()), float(low), float(high))
 
 
 def bounded_score(value: float, low: float, high: float) -> Score:
@@ -93,7 +93,7 @@ def bounded_score(value: float, low: float, high: float) -> Score:
     Statistics that are biased on resamples (calibration error is never negative) can have a
     percentile interval beside the measured value: it is widened to it.
     """
-    return Score(float(value), float(min(low, value)), float(max(high, value)))
+    return Score(value, min(low, value), max(high, value))
 
 
 def compare_paired(

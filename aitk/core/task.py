@@ -199,6 +199,10 @@ class Task(ABC):
 
     # Model ----------------------------------------------------------------
 
+    def adopt(self, found: Pretrained) -> Pretrained:
+        """Fit weights from elsewhere to this domain: the backbone's inputs, its tokeniser."""
+        return found
+
     @abstractmethod
     def build(
         self, model: str, settings: Any, assets: Any, *, backbone: keras.Model | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,52 +31,79 @@ def load_weights(backbone: keras.Model, path: Path) -> tuple[list[str], Skipped]
     Raises:
         ArtifactError: the file is damaged, or nothing in it fits.
     """
+    arrays = read_arrays(path)
+    if any("/vars/" in name for name in arrays):
+        return _load_current(backbone, arrays, path)
+    targets = {f"{weight.path}:0": weight for weight in backbone.weights}
+    pairs, skipped = _match({name: weight.shape for name, weight in targets.items()}, arrays, path)
+    for name, array in pairs.items():
+        targets[name].assign(array)
+    return list(pairs), skipped
+
+
+def _load_current(
+    backbone: keras.Model, arrays: dict[str, np.ndarray], path: Path
+) -> tuple[list[str], Skipped]:
+    """Keras 3's layout: exchange arrays in a file of the model's own and load that."""
     import h5py
 
-    arrays = read_arrays(path)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "backbone.weights.h5"
         backbone.save_weights(draft)
+        own = {name: array.shape for name, array in read_arrays(draft).items()}
+        pairs, skipped = _match(own, arrays, path)
         with h5py.File(draft, "r+") as file:
-            places = _datasets(file)
-            names = dict(zip(places, places, strict=True))
-            if not any("/vars/" in name for name in arrays):
-                names = _legacy_names(backbone, file)
-            loaded, skipped = [], []
-            for place, dataset in places.items():
-                found = _find(names[place], arrays)
-                if found is None:
-                    skipped.append((names[place], "not in the file"))
-                elif arrays[found].shape != dataset.shape:
-                    shapes = f"{arrays[found].shape} in the file, {dataset.shape} in the model"
-                    skipped.append((names[place], shapes))
-                    arrays.pop(found)
-                else:
-                    dataset[...] = arrays.pop(found)
-                    loaded.append(names[place])
-        if not loaded:
-            raise ArtifactError(
-                "nothing in it fits this model",
-                where=str(path),
-                hint=f"For example: {skipped[0][0]}: {skipped[0][1]}" if skipped else None,
-            )
+            for name, array in pairs.items():
+                file[name][...] = array
         backbone.load_weights(draft)
-    return loaded, [*skipped, *((name, "no such weight in the backbone") for name in arrays)]
+    return list(pairs), skipped
+
+
+def _match(
+    wanted: Mapping[str, tuple[int, ...]], arrays: dict[str, np.ndarray], path: Path
+) -> tuple[dict[str, np.ndarray], Skipped]:
+    """Which array goes to which weight, and why others do not."""
+    left, pairs, skipped = dict(arrays), {}, []
+    for name, shape in wanted.items():
+        found = _find(name, left)
+        if found is None:
+            skipped.append((name, "not in the file"))
+            continue
+        array = left.pop(found)
+        if array.shape == tuple(shape):
+            pairs[name] = array
+        else:
+            skipped.append((name, f"{array.shape} in the file, {tuple(shape)} in the model"))
+    if not pairs:
+        raise ArtifactError(
+            "nothing in it fits this model",
+            where=str(path),
+            hint=f"For example, {skipped[0][0]}: {skipped[0][1]}" if skipped else None,
+        )
+    return pairs, [*skipped, *((name, "no such weight in the backbone") for name in left)]
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Every array of an HDF5 file by its path; optimizer state is left out."""
+    """Every weight of an HDF5 file by its path; states of optimizers and of dropout are left out.
+
+    Raises:
+        ArtifactError: the file is damaged.
+    """
     import h5py
+
+    arrays: dict[str, np.ndarray] = {}
+
+    def keep(name: str, item: object) -> None:
+        passing = name.startswith("optimizer") or "seed_generator" in name
+        if isinstance(item, h5py.Dataset) and not passing:
+            arrays[name] = item[()]
 
     try:
         with h5py.File(path, "r") as file:
-            return {
-                name: dataset[()]
-                for name, dataset in _datasets(file).items()
-                if not name.startswith("optimizer")
-            }
+            file.visititems(keep)
     except (OSError, KeyError, RuntimeError) as error:
         raise damaged(path, error) from error
+    return arrays
 
 
 def match_tensors(
@@ -119,34 +146,9 @@ def _alike(one: tuple[int, float, float], other: tuple[int, float, float]) -> bo
     return one[0] == other[0] and bool(np.allclose(one[1:], other[1:], rtol=1e-5, atol=1e-5))
 
 
-def _datasets(file: object) -> dict:
-    import h5py
-
-    found: dict[str, h5py.Dataset] = {}
-
-    def keep(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name] = item
-
-    file.visititems(keep)  # type: ignore[attr-defined]
-    return found
-
-
 def _find(name: str, arrays: dict[str, np.ndarray]) -> str | None:
     """The array of this name; in a whole model's file it lies below other groups."""
     if name in arrays:
         return name
     below = [other for other in arrays if other.endswith(f"/{name}")]
     return below[0] if len(below) == 1 else None
-
-
-def _legacy_names(backbone: keras.Model, file: object) -> dict[str, str]:
-    """Place in Keras 3's file -> ``layer/variable:0`` as older files have it."""
-    values = {weight.path: np.asarray(weight) for weight in backbone.weights}
-    names = {}
-    for place, dataset in _datasets(file).items():
-        same = [path for path, value in values.items() if np.array_equal(value, dataset[()])]
-        names[place] = f"{same[0]}:0" if same else place
-        if same:
-            values.pop(same[0])
-    return names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from aitk.nlp.settings import (
     TransformerSettings,
 )
 from aitk.nlp.tokenizers import train_tokenizer
+
+if TYPE_CHECKING:
+    from aitk.core.pretrained import Pretrained
 
 UNSEEN = -1  # the target of a label that training never saw
 
@@ -82,13 +85,18 @@ class Classify(Task):
             "label": tfds.features.ClassLabel(names=[*labels, *unseen]),
         }
 
+    def adopt(self, found: Pretrained) -> Pretrained:
+        from aitk.nlp.pretrained import adopt
+
+        return adopt(found)
+
     def learn(
         self,
         rows: Sequence[Mapping[str, Any]],
         summary: Mapping[str, Any],
         settings: Any,
         *,
-        start: Any = None,
+        start: Pretrained | None = None,
         balance: bool = False,
     ) -> TextAssets:
         labels = tuple(summary["labels"])
@@ -96,9 +104,9 @@ class Classify(Task):
         if balance:
             counts = Counter(row["label"] for row in rows)
             weights = tuple(len(rows) / (len(labels) * counts[label]) for label in labels)
-        tokenizer = start.tokenizer if start else train_tokenizer(
-            (row["text"] for row in rows), settings
-        )
+        tokenizer = start.tokenizer if start else None
+        if tokenizer is None:
+            tokenizer = train_tokenizer((row["text"] for row in rows), settings)
         return TextAssets(tokenizer, settings.max_length, labels, weights)
 
     def load_assets(self, folder: Path) -> TextAssets:
@@ -107,9 +115,7 @@ class Classify(Task):
     def encode(self, fields: Mapping[str, Any], assets: TextAssets) -> Example:
         return self.encode_many([fields], assets)[0]
 
-    def encode_many(
-        self, rows: Sequence[Mapping[str, Any]], assets: TextAssets
-    ) -> list[Example]:
+    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: TextAssets) -> list[Example]:
         numbers = {label: number for number, label in enumerate(assets.labels)}
         tokens = batching.token_arrays([row["text"] for row in rows], assets)
         examples = []
@@ -137,9 +143,7 @@ class Classify(Task):
         weights = np.array([item.weight for item in examples], np.float32)
         return Batch(inputs, targets, weights)
 
-    def build(
-        self, model: str, settings: Any, assets: TextAssets, *, backbone: Any = None
-    ) -> Any:
+    def build(self, model: str, settings: Any, assets: TextAssets, *, backbone: Any = None) -> Any:
         from aitk.nlp.models import build_backbone
         from aitk.nlp.models.head import classifier
 

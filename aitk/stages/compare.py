@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,14 @@ def compare(runs: Sequence[Path], *, split: str = "test", reporter: Reporter) ->
     if len({(result.get("data") or {}).get("fingerprint") for result in results}) > 1:
         reporter.note("their data was prepared differently, but these rows are the same")
     first = [score for _, score in scores[0]]
+    metrics = dict.fromkeys(name for result in results for name in result["metrics"])
+    columns = dict.fromkeys(["run", task.main_metric, "megabytes"]) | metrics
     table, verdicts, comparisons = [], [], []
     for run, result, own in zip(opened, results, scores, strict=True):
         line: dict[str, Any] = {"run": str(run.folder)}
         line |= {name: score["value"] for name, score in result["metrics"].items()}
         line["megabytes"] = round(run.model_bytes() / 1e6, 2)
-        table.append(_main_first(line, task.main_metric))
+        table.append({name: line.get(name) for name in columns})
         if run is opened[0]:
             continue
         difference = compare_paired(np.array(first), np.array([score for _, score in own]))
@@ -109,15 +111,7 @@ def _check_same_rows(
             )
 
 
-def _main_first(line: Mapping[str, Any], main: str) -> dict[str, Any]:
-    """The run, the main metric, its size, then the other metrics."""
-    order = ["run", main, "megabytes"]
-    return {name: line[name] for name in order if name in line} | dict(line)
-
-
-def _verdict(
-    run: Run, against: Run, difference: Difference, metric: str, *, higher: bool
-) -> str:
+def _verdict(run: Run, against: Run, difference: Difference, metric: str, *, higher: bool) -> str:
     """Say in words whether the difference is real."""
     points = f"95% interval [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
     sure = f"p = {difference.p_value:.2g}, {difference.test}"

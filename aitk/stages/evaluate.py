@@ -184,7 +184,7 @@ def _raw_rows(
 ) -> Judged:
     if not path.exists():
         raise DataError("no such file or folder", where=str(path))
-    how = resolve(task.reading, run.reading, reading, where="reading option")
+    how: Any = resolve(task.reading, run.reading, reading, where="reading option")
     rows, refused = [], []
     for item in reporter.track(task.read([str(path)], how, labelled=True), "reading"):
         if isinstance(item, Refusal):
@@ -201,7 +201,7 @@ def _raw_rows(
     fingerprint = sha256_file(path)[:16] if path.is_file() else None
     warnings = [f"{len(refused)} rows were refused and not scored"] if refused else []
     return Judged(
-        name=path.name,
+        name=path.resolve().name,
         rows=rows,
         data={"file": str(path), "fingerprint": fingerprint},
         warnings=tuple(warnings),

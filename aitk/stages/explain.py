@@ -89,7 +89,7 @@ def _first_rows(
     most: int,
     reporter: Reporter,
 ) -> tuple[list[Row], list[Refusal]]:
-    how = resolve(task.reading, reading, where="reading option")
+    how: Any = resolve(task.reading, reading, where="reading option")
     refused: list[Refusal] = []
 
     def accepted() -> Iterator[Row]:

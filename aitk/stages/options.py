@@ -60,7 +60,9 @@ class EvaluateOptions:
 
     data: str | None = option(None, "another prepared folder, or a raw file with labels")
     split: str = option(
-        "test", "which rows (validation where there is no test)", choices=("train", "validation", "test")
+        "test",
+        "which rows (validation where there is no test)",
+        choices=("train", "validation", "test"),
     )
     resamples: int = option(1000, "bootstrap resamples for the intervals; 0 for none", minimum=0)
     batch_size: int = option(32, "rows a batch", minimum=1)

@@ -65,11 +65,15 @@ def prepare(
             digest.update(f"{split}\0{json.dumps(row.fields, sort_keys=True)}\n".encode())
         summary, findings = inspector.summary(), inspector.findings()
         if not counts["train"]:
-            raise DataError("no row is left for training", hint=f"See --split (now {options.split})")
+            raise DataError(
+                "no row is left for training", hint=f"See --split (now {options.split})"
+            )
         writer = DataWriter(
             folder, worker.features(summary), description=f"{task} rows prepared by aitk"
         )
-        _write_rows(writer, _spooled(spool, worker), rule, options.seed, reporter, sum(counts.values()))
+        _write_rows(
+            writer, _spooled(spool, worker), rule, options.seed, reporter, sum(counts.values())
+        )
         spool.unlink()
         rows = {split: counts[split] for split in SPLITS if counts[split]}
         manifest = {

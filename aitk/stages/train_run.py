@@ -61,20 +61,18 @@ def train_run(
             if options.from_:
                 start = load_pretrained(options.from_, model=options.model, task=task)
                 name = start.model
-                for line in start.report():
-                    reporter.note(line)
             chosen = resolve(
                 task.models[name], start.settings if start else {}, settings, where="setting"
             )
             options = with_defaults(options, type(chosen))
             rows = data.rows("train")
-            assets = task.learn(
-                rows, data.summary, chosen, start=start, balance=options.balance
-            )
+            assets = task.learn(rows, data.summary, chosen, start=start, balance=options.balance)
             assets.save(draft.assets)
-            model = task.build(
-                name, chosen, assets, backbone=start.backbone if start else None
-            )
+            model = task.build(name, chosen, assets, backbone=start.backbone if start else None)
+            if start:
+                start = start.fill(model)
+                for line in start.report():
+                    reporter.note(line)
         validation = data.rows("validation") if "validation" in data.splits else None
         if validation is None:
             reporter.warn("no validation split: the weights of the last epoch are kept")
@@ -203,9 +201,7 @@ def require_task(data: PreparedData, domain: str, *, objective: bool) -> str:
     return name
 
 
-def validation_metrics(
-    task: Task, best: Mapping[str, float], data: PreparedData
-) -> dict[str, Any]:
+def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData) -> dict[str, Any]:
     """The best epoch's validation scores, as ``metrics.json`` holds them."""
     if "validation" not in data.splits or task.main_metric not in best:
         return {}

@@ -22,7 +22,13 @@ from aitk.core.progress import Reporter
 from aitk.core.run import load_run
 from aitk.core.task import Task
 from aitk.stages.options import TrainingOptions, TuneOptions
-from aitk.stages.train_run import check_settings, choose_model, require_task, train_run, with_defaults
+from aitk.stages.train_run import (
+    check_settings,
+    choose_model,
+    require_task,
+    train_run,
+    with_defaults,
+)
 from aitk.tasks import load_task
 
 
@@ -256,7 +262,8 @@ def _enqueue_defaults(
     inside = {
         key: value
         for key, value in first.items()
-        if isinstance(item := space.get(key), Choice | Range) and value is not None
+        if isinstance(item := space.get(key), Choice | Range)
+        and value is not None
         and (value in item.values if isinstance(item, Choice) else item.low <= value <= item.high)
     }
     if inside:

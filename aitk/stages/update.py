@@ -151,8 +151,7 @@ def update(
     return Outcome(
         facts={"run": str(out), "task": task.name, **record, "report": str(out / "report.html")},
         table=[
-            {"held-out rows": name, "before": before[name], "after": after[name]}
-            for name in before
+            {"held-out rows": name, "before": before[name], "after": after[name]} for name in before
         ],
         refused=new.refused,
         next=f"aitk {domain} evaluate {out}",

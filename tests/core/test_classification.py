@@ -37,7 +37,7 @@ def test_equals_scikit_learn(seed, rows, classes, unseen, ties):
     )
     scores = score_classification(targets, probabilities, labels).metrics
     predictions = probabilities.argmax(axis=1)
-    assert list(scores)[0] == "accuracy"
+    assert next(iter(scores)) == "accuracy"
     assert scores["accuracy"].value == pytest.approx(
         sklearn_metrics.accuracy_score(targets, predictions), abs=1e-12
     )

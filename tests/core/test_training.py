@@ -56,9 +56,7 @@ def weights_of(trained):
 
 
 def equal(first, second):
-    return all(
-        (a == b).all() for a, b in zip(weights_of(first), weights_of(second), strict=True)
-    )
+    return all((a == b).all() for a, b in zip(weights_of(first), weights_of(second), strict=True))
 
 
 def test_it_learns_and_keeps_its_history(run_training):

@@ -4,6 +4,7 @@ import json
 import sys
 import types
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ class WordTask(Task):
 
     name = "toy.words"
     reading = WordReading
-    models = {}
+    models: ClassVar = {}
     main_metric = "accuracy"
 
     def read(self, sources, reading, *, labelled):
@@ -40,7 +41,8 @@ class WordTask(Task):
                         yield Refusal(source, number, "no label")
                         continue
                     text = text.lower() if reading.lower else text
-                    yield Row({"text": text} | ({"label": label} if labelled else {}), source, number)
+                    fields = {"text": text} | ({"label": label} if labelled else {})
+                    yield Row(fields, source, number)
 
     def key(self, fields):
         return fields["text"]
@@ -147,7 +149,7 @@ def write_data(tmp_path, word_task):
 def write_run(tmp_path, word_task):
     """Write a run whose model weighs "no" and "yes": ``write_run("name", data, [1, 1])``."""
 
-    def write(name, data, weights, **manifest):
+    def write(name, data, weights, /, **manifest):
         folder = tmp_path / name
         (folder / "assets").mkdir(parents=True)
         (folder / "assets" / "labels.json").write_text(json.dumps(LABELS))

@@ -73,7 +73,7 @@ def test_different_rows_are_refused(runs, write_data, write_run, heard):
 def test_a_run_that_was_not_evaluated_is_refused(runs, write_data, write_run, heard):
     (first,) = runs(first=[1, 1])
     second = write_run("second", write_data("more", test=ROWS), [1, 1])
-    with pytest.raises(ArtifactError, match="no evaluation on 'test'.*evaluate"):
+    with pytest.raises(ArtifactError, match=r"no evaluation on 'test'.*evaluate"):
         compare([first, second], reporter=heard)
 
 

@@ -36,7 +36,9 @@ def run_prepare(tmp_path):
 
 
 def table(count, start=0):
-    lines = [f"message number {n},{'good' if n % 2 else 'bad'}" for n in range(start, start + count)]
+    lines = [
+        f"message number {n},{'good' if n % 2 else 'bad'}" for n in range(start, start + count)
+    ]
     return "text,label\n" + "\n".join(lines) + "\n"
 
 

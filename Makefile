@@ -1,0 +1,55 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+# The virtual environment is this project's own; PYTHON names the interpreter it is made with.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEMO ?= demo
+
+.PHONY: help demo test check format lock clean
+
+help:
+	@echo "make demo     set up, then the whole chain on the sample rows (folder: $(DEMO))"
+	@echo "make test     set up, then the tests"
+	@echo "make check    format, lint, types, tests"
+	@echo "make format   put the code into its format"
+	@echo "make lock     try the newest versions and write constraints.txt anew"
+	@echo "make clean    remove the virtual environment and what the demo wrote"
+
+demo: $(VENV)/.installed
+	$(BIN)/aitk demo --out $(DEMO) --overwrite
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# What was tested is what gets installed: constraints.txt holds the exact versions.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+lock:
+	rm -rf $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --upgrade -e '.[dev]'
+	( sed -n '/^#/p' constraints.txt; \
+	  $(VENV)-lock/bin/python -m pip freeze --exclude-editable --exclude pip ) > constraints.new
+	mv constraints.new constraints.txt
+	rm -rf $(VENV)-lock
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,89 @@
+"""Pretrained Keras Hub encoders as backbones, computing what their reference computes.
+
+Keras Hub's BERT and ALBERT have the tanh form of GELU built in, as Google's checkpoints need.
+Checkpoints whose configuration says ``gelu`` were trained with the exact one; the difference
+reaches 4e-3 in the features. The exact form is a class of its own, so that it is still there
+after saving and loading.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import keras_hub
+
+from aitk.core.errors import ArtifactError
+from aitk.nlp.models.inputs import text_inputs
+
+BACKBONE = "backbone"
+
+
+def wrap(hub: keras_hub.models.Backbone) -> keras.Model:
+    """Give a Keras Hub encoder the inputs and the one output of every backbone here.
+
+    Raises:
+        ArtifactError: it reads something else than one text, or puts out no sequence.
+    """
+    wanted = set(hub.input) if isinstance(hub.input, dict) else set()
+    if not {"token_ids", "padding_mask"} <= wanted <= {"token_ids", "padding_mask", "segment_ids"}:
+        raise ArtifactError(
+            f"a {type(hub).__name__} is no text encoder with a padding mask"
+            f" (it reads {', '.join(sorted(wanted)) or 'one array'})",
+            hint="BERT, RoBERTa, ALBERT, DistilBERT, DeBERTa, ELECTRA and XLM-RoBERTa are",
+        )
+    inputs = text_inputs()
+    given = dict(inputs)
+    if "segment_ids" in wanted:
+        given["segment_ids"] = FirstSegment(name="segment_ids_of_one_text")(inputs["token_ids"])
+    outputs = hub(given)
+    sequence = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
+    return keras.Model(inputs, sequence, name=BACKBONE)
+
+
+def with_exact_gelu(hub: keras_hub.models.Backbone) -> keras_hub.models.Backbone:
+    """The same encoder with GELU(x) = x * Phi(x), not its tanh approximation."""
+    exact = {
+        keras_hub.models.BertBackbone: ExactBertBackbone,
+        keras_hub.models.AlbertBackbone: ExactAlbertBackbone,
+    }.get(type(hub))
+    if exact is None:
+        return hub  # the others have it already
+    copy = exact.from_config(hub.get_config())
+    copy.set_weights(hub.get_weights())
+    return copy
+
+
+@keras.saving.register_keras_serializable("aitk")
+class ExactBertBackbone(keras_hub.models.BertBackbone):
+    """BERT (Devlin et al. 2018) with the exact GELU."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        _set_exact_gelu(self)
+
+
+@keras.saving.register_keras_serializable("aitk")
+class ExactAlbertBackbone(keras_hub.models.AlbertBackbone):
+    """ALBERT (Lan et al. 2019) with the exact GELU."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        _set_exact_gelu(self)
+
+
+def _set_exact_gelu(hub: keras_hub.models.Backbone) -> None:
+    for layer in hub.layers:
+        if isinstance(layer, keras_hub.layers.TransformerEncoder):
+            layer._feedforward_intermediate_dense.activation = keras.activations.gelu
+
+
+@keras.saving.register_keras_serializable("aitk")
+class FirstSegment(keras.layers.Layer):
+    """Segment 0 for every token: there is only one text."""
+
+    def call(self, token_ids):
+        return keras.ops.zeros_like(token_ids)
+
+    def compute_output_spec(self, token_ids):
+        return keras.KerasTensor(token_ids.shape, dtype=token_ids.dtype)
