@@ -167,12 +167,14 @@ def _flag(item: Described) -> inspect.Parameter:
     if item.default not in (None, [], "") and item.type is not bool:
         default = ",".join(map(str, item.default)) if item.repeated else item.default
         told += f"  [default: {default}]"
+    kind: Any = list[str] if item.repeated else str
+    declaration = item.flag
+    metavar: str | None = "|".join(item.choices) or {int: "INT", float: "NUMBER"}.get(
+        item.type, "TEXT"
+    )
     if item.type is bool:
-        declaration, metavar, kind = f"{item.flag}/--no-{item.flag[2:]}", None, bool
-    else:
-        declaration, kind = item.flag, list[str] if item.repeated else str
-        names = {int: "INT", float: "NUMBER"}
-        metavar = "|".join(item.choices) or names.get(item.type, "TEXT")
+        kind, metavar = bool, None
+        declaration = f"{item.flag}/--no-{item.flag[2:]}"
     option = typer.Option(declaration, help=told, metavar=metavar, show_default=False)
     return _keyword(item.name, Annotated[kind | None, option], None)
 

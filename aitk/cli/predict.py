@@ -35,10 +35,10 @@ def predict(
 
         {predict}
     """
-    from aitk.stages.predict import predict
-
     if reporter.as_json and out == "-":
         raise UsageError("both the rows and --json want stdout", hint="Give --out FILE")
+    from aitk.stages.predict import predict
+
     return predict(
         run,
         inputs,

@@ -39,18 +39,19 @@ def prepare(
 
         {prepare}
     """
-    from aitk.stages.prepare import prepare
-
     if choice.task is None:
         short = [name.partition(".")[2] for name in tasks.names(domain)]
         raise UsageError("which task?", where="--task", hint=f"One of: {', '.join(short)}")
     task = tasks.full_name(domain, choice.task)
+    own = reading_of(task, reading)
+    from aitk.stages.prepare import prepare
+
     return prepare(
         inputs,
         out,
         task=task,
         options=options,
-        reading=reading_of(task, reading),
+        reading=own,
         overwrite=overwrite,
         reporter=reporter,
     )

@@ -58,7 +58,7 @@ def export_model(
 
     Args:
         format: a run format other than ``keras``.
-        calibration: batches of inputs that set the ranges of full int8.
+        calibration: batches of inputs, all of one shape, that set the ranges of full int8.
 
     Returns:
         ``arithmetic``: which of a format's ways was taken, in words.

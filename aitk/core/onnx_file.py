@@ -49,12 +49,7 @@ def write_onnx(model: Any, target: Path, *, quantize: str) -> str:
             per_channel=True,
         )
         quantized = onnx.load(target)
-        stored = {item.name for item in quantized.graph.initializer}
-        _rewrite(
-            quantized.graph,
-            "DequantizeLinear",
-            lambda node: _as_product(node) if node.input[0] in stored else [node],
-        )
+        _rewrite(quantized.graph, "DequantizeLinear", _as_arithmetic)
         onnx.save(quantized, target)
     return "int8 weights, activations quantised on the fly"
 
@@ -108,17 +103,20 @@ def _as_matmul(node: Any) -> list[Any]:
     ]
 
 
-def _as_product(node: Any) -> list[Any]:
-    """Widen the symmetric int8 weights of a loop by ``Cast`` and ``Mul``.
+def _as_arithmetic(node: Any) -> list[Any]:
+    """``DequantizeLinear`` as (x - zero point) * scale, channels being on the last axis.
 
-    As ``DequantizeLinear`` outside the loop that reads them, they abort ONNX Runtime 1.32.
+    ONNX Runtime 1.32 moves the operator itself into the loops that read it, and aborts.
     """
     from onnx import TensorProto, helper
 
-    wide = f"{node.name}/wide"
+    stored, scale, zero_point = node.input
+    wide, zero, shifted = (f"{node.name}/{part}" for part in ("wide", "zero", "shifted"))
     return [
-        helper.make_node("Cast", [node.input[0]], [wide], name=wide, to=TensorProto.FLOAT),
-        helper.make_node("Mul", [wide, node.input[1]], list(node.output), name=node.name),
+        helper.make_node("Cast", [stored], [wide], name=wide, to=TensorProto.FLOAT),
+        helper.make_node("Cast", [zero_point], [zero], name=zero, to=TensorProto.FLOAT),
+        helper.make_node("Sub", [wide, zero], [shifted], name=shifted),
+        helper.make_node("Mul", [shifted, scale], list(node.output), name=node.name),
     ]
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import read_json
 from aitk.core.keras_file import damaged, load_keras, register_layers
-from aitk.core.options import unknown_name
+from aitk.core.options import known_names, unknown_name
 
 if TYPE_CHECKING:
     import keras
@@ -58,9 +58,8 @@ class Pretrained:
 
     def report(self) -> list[str]:
         """What a person is told, and ``run.json`` records."""
-        what = f"{len(self.loaded)} arrays" if self.loaded else "weights, once the model is built,"
         return [
-            f"{what} from {self.source} ({self.kind})",
+            f"loaded {len(self.loaded)} arrays from {self.source} ({self.kind})",
             *(f"not taken: {name} ({reason})" for name, reason in self.skipped),
         ]
 
@@ -118,7 +117,9 @@ def load_pretrained(source: str, *, model: str | None, task: Task) -> Pretrained
             where="--model",
             hint="Leave --model out",
         )
-    return task.adopt(found)
+    known = known_names(task.models[found.model])
+    settings = {key: value for key, value in found.settings.items() if key in known}
+    return task.adopt(dataclasses.replace(found, settings=settings))
 
 
 def _from_run(folder: Path, task: Task) -> Pretrained:

@@ -31,7 +31,7 @@ class TextAssets:
 
     def save(self, folder: Path) -> None:
         """Write ``text.json`` and the tokeniser's files."""
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tokenizer").mkdir(parents=True, exist_ok=True)
         values = {
             "labels": list(self.labels),
             "weights": list(self.weights),

@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -71,7 +72,8 @@ class HashedNgrams:
                 ids += hashes[start : start + max(0, len(each) - length + 1)].tolist()
             start += len(each)
             if self.character_ngrams:
-                ids += [self._bucket(part) for word in each for part in self._parts(word)]
+                for word in each:
+                    ids += _inside(word, self.character_ngrams, self.buckets)
             encoded.append(ids[: max_length - 1] + [END])
         return encoded
 
@@ -92,13 +94,13 @@ class HashedNgrams:
             runs.append(runs[-1] * _MIX + following)
         return [run % np.uint32(self.buckets) + RESERVED for run in runs]
 
-    def _parts(self, word: str) -> list[str]:
-        marked = f"<{word}>"
-        return [
-            marked[at : at + length]
-            for length in range(3, self.character_ngrams + 1)
-            for at in range(len(marked) - length + 1)
-        ]
 
-    def _bucket(self, part: str) -> int:
-        return zlib.crc32(part.encode()) % self.buckets + RESERVED
+@lru_cache(maxsize=2**16)
+def _inside(word: str, longest: int, buckets: int) -> tuple[int, ...]:
+    """The buckets of the runs of 3 to ``longest`` letters inside a word, its edges marked."""
+    marked = f"<{word}>"
+    return tuple(
+        zlib.crc32(marked[at : at + length].encode()) % buckets + RESERVED
+        for length in range(3, longest + 1)
+        for at in range(len(marked) - length + 1)
+    )

@@ -7,13 +7,14 @@ TensorFlow is never needed.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aitk.core.errors import ArtifactError, DataError
+from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.nlp.hashing import HashedNgrams
 
 if TYPE_CHECKING:
@@ -104,6 +105,17 @@ class SubwordTokenizer:
         """One unit as it is written in running text."""
         return self.decode([index]).removeprefix("##") or self.engine.id_to_token(index) or ""
 
+    def token_id(self, text: str) -> int:
+        """The one unit that a word is written with.
+
+        Raises:
+            UsageError: it takes several, or none that is known.
+        """
+        ids = self.engine.encode(text, add_special_tokens=False).ids
+        if len(ids) != 1 or ids[0] == self.unknown_id:
+            raise UsageError(f"{text!r} is not one token of this vocabulary")
+        return ids[0]
+
     def save(self, folder: Path) -> None:
         self.engine.no_truncation()
         (folder / FILE).write_text(self.engine.to_str(), encoding="utf-8")
@@ -123,7 +135,7 @@ def train_tokenizer(texts: Iterable[str], settings: Any) -> Tokenizer:
     """Learn a vocabulary from the training texts.
 
     Args:
-        texts: read once, in order; the same texts give the same vocabulary.
+        texts: the same texts give the same vocabulary.
         settings: ``TextSettings`` of the model that will read the ids.
 
     Raises:
@@ -136,12 +148,16 @@ def train_tokenizer(texts: Iterable[str], settings: Any) -> Tokenizer:
             character_ngrams=settings.character_ngrams,
             lowercase=settings.lowercase,
         )
-    engine, trainer = _blank(settings.tokenizer, settings.vocabulary_size)
-    engine.normalizer = _normalizer(settings)
-    engine.train_from_iterator(texts, trainer)
-    learned = engine.get_vocab_size(with_added_tokens=True) - len(SPECIAL_TOKENS)
-    if not learned:
+    learn = {
+        "wordpiece": _learn_wordpiece,
+        "bpe": _learn_bpe,
+        "word": _learn_words,
+        "char": _learn_characters,
+    }[settings.tokenizer]
+    engine = learn(texts, _normalizer(settings), settings.vocabulary_size)
+    if engine.get_vocab_size(with_added_tokens=True) == len(SPECIAL_TOKENS):
         raise DataError("the texts are empty: there is no vocabulary to learn")
+    engine.add_special_tokens(list(SPECIAL_TOKENS))
     engine.post_processor = framed(engine, "[CLS]", "[SEP]")
     return SubwordTokenizer(engine)
 
@@ -202,40 +218,109 @@ def _normalizer(settings: Any) -> Any:
     return normalizers.Sequence(steps)
 
 
-def _blank(kind: str, vocabulary_size: int) -> tuple[Any, Any]:
-    """An untrained model of this kind, and its trainer."""
-    import tokenizers
-    from tokenizers import decoders, models, pre_tokenizers, trainers
+def _learn_wordpiece(
+    texts: Iterable[str], normalizer: Any, vocabulary_size: int
+) -> tokenizers.Tokenizer:
+    """WordPiece (Wu et al. 2016), made to give the same vocabulary for the same texts.
 
-    shared = {"special_tokens": list(SPECIAL_TOKENS), "show_progress": False}
-    alone = pre_tokenizers.Split(tokenizers.Regex(ALONE), "isolated")
-    short = pre_tokenizers.Split(tokenizers.Regex(r"[^\s]{%d}" % LONGEST_WORD), "isolated")
-    words = pre_tokenizers.Sequence([alone, pre_tokenizers.BertPreTokenizer(), short])
-    if kind == "wordpiece":
-        engine = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        engine.pre_tokenizer, engine.decoder = words, decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=vocabulary_size, limit_alphabet=vocabulary_size // 2, **shared
-        )
-    elif kind == "bpe":
-        # All 256 bytes are in the vocabulary, so that no text is lost.
-        engine = tokenizers.Tokenizer(models.BPE())
-        engine.pre_tokenizer = pre_tokenizers.Sequence(
-            [alone, pre_tokenizers.ByteLevel(add_prefix_space=False)]
-        )
-        engine.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary_size,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            **shared,
-        )
-    elif kind == "word":
-        engine = tokenizers.Tokenizer(models.WordLevel(unk_token="[UNK]"))
-        engine.pre_tokenizer = words
-        trainer = trainers.WordLevelTrainer(vocab_size=vocabulary_size, **shared)
-    else:
-        engine = tokenizers.Tokenizer(models.WordLevel(unk_token="[UNK]"))
-        engine.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
-        engine.decoder = decoders.Fuse()
-        trainer = trainers.WordLevelTrainer(vocab_size=vocabulary_size, **shared)
-    return engine, trainer
+    The library numbers ``##a``, ``##b``, ... as it meets them in a table without an order, and
+    breaks ties by these numbers. Declared beforehand they keep theirs; that takes a look at all
+    words first.
+    """
+    from tokenizers import Tokenizer, decoders, models, trainers
+
+    texts = list(texts)
+    words = _words()
+    seen: Counter[str] = Counter()
+    inside: set[str] = set()
+    for text in texts:
+        for word, _ in words.pre_tokenize_str(normalizer.normalize_str(text)):
+            seen.update(word)
+            inside.update(word[1:])
+    # Letters may fill half of the vocabulary: Chinese has more of them than are worth keeping.
+    kept = sorted(seen, key=lambda letter: (-seen[letter], letter))[: vocabulary_size // 4]
+    pieces = [f"##{letter}" for letter in sorted(inside.intersection(kept))]
+    scratch = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    scratch.normalizer, scratch.pre_tokenizer = normalizer, words
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary_size,
+        initial_alphabet=kept,
+        limit_alphabet=len(kept),
+        special_tokens=[*SPECIAL_TOKENS, *pieces],
+        show_progress=False,
+    )
+    scratch.train_from_iterator(texts, trainer)
+    engine = Tokenizer(models.WordPiece(scratch.get_vocab(), unk_token="[UNK]"))
+    engine.normalizer, engine.pre_tokenizer = normalizer, words
+    engine.decoder = decoders.WordPiece()
+    return engine
+
+
+def _learn_bpe(
+    texts: Iterable[str], normalizer: Any, vocabulary_size: int
+) -> tokenizers.Tokenizer:
+    """Byte-level BPE (Radford et al. 2019): all 256 bytes are units, so that no text is lost."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    engine = Tokenizer(models.BPE())
+    engine.normalizer = normalizer
+    engine.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(ALONE), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    engine.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    engine.train_from_iterator(texts, trainer)
+    return engine
+
+
+def _learn_words(
+    texts: Iterable[str], normalizer: Any, vocabulary_size: int
+) -> tokenizers.Tokenizer:
+    return _learn_units(texts, normalizer, vocabulary_size, units=_words(), decoder=None)
+
+
+def _learn_characters(
+    texts: Iterable[str], normalizer: Any, vocabulary_size: int
+) -> tokenizers.Tokenizer:
+    from tokenizers import Regex, decoders, pre_tokenizers
+
+    units = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    return _learn_units(
+        texts, normalizer, vocabulary_size, units=units, decoder=decoders.Fuse()
+    )
+
+
+def _learn_units(
+    texts: Iterable[str], normalizer: Any, vocabulary_size: int, *, units: Any, decoder: Any
+) -> tokenizers.Tokenizer:
+    """The most frequent units, each with an id."""
+    from tokenizers import Tokenizer, models, trainers
+
+    engine = Tokenizer(models.WordLevel(unk_token="[UNK]"))
+    engine.normalizer, engine.pre_tokenizer, engine.decoder = normalizer, units, decoder
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=vocabulary_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False
+    )
+    engine.train_from_iterator(texts, trainer)
+    return engine
+
+
+def _words() -> Any:
+    """Split at spaces and punctuation, and into characters where a script has no spaces."""
+    from tokenizers import Regex, pre_tokenizers
+
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(ALONE), "isolated"),
+            pre_tokenizers.BertPreTokenizer(),
+            pre_tokenizers.Split(Regex(r"[^\s]{%d}" % LONGEST_WORD), "isolated"),
+        ]
+    )

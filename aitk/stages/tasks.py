@@ -33,7 +33,7 @@ def show_task(name: str) -> Outcome:
     name = _full_name(name)
     task = tasks.load_task(name)
     reading = [_plain(item) for item in describe(task.reading)]
-    models = {
+    models: dict[str, dict[str, Any]] = {
         model: {
             "what": _sentence(settings),
             "settings": [_plain(item) for item in describe(settings)],

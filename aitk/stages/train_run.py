@@ -117,7 +117,7 @@ def train_run(
             "packages": package_versions(),
         } | dict(extra or {})
         metrics = validation_metrics(task, trained.best, data)
-        save_trained(draft, trained.model, trained.history, manifest | cost(), metrics)
+        save_trained(draft, out.name, trained.model, trained.history, manifest | cost(), metrics)
     score = trained.best.get(task.main_metric)
     domain = task.name.partition(".")[0]
     return Outcome(
@@ -216,6 +216,7 @@ def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData
 
 def save_trained(
     draft: RunDraft,
+    name: str,
     model: Any,
     history: Sequence[Mapping[str, Any]],
     manifest: Mapping[str, Any],
@@ -233,7 +234,7 @@ def save_trained(
             writer.writerows(history)
     write_json(draft.folder / "metrics.json", metrics)
     run_report(manifest, history, metrics, draft.folder / "report.html")
-    draft.write("README.md", model_card(manifest, metrics))
+    draft.write("README.md", model_card(manifest, metrics, name=name))
     draft.finish(manifest)
 
 

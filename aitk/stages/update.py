@@ -146,7 +146,7 @@ def update(
             "packages": package_versions(),
         }
         metrics = validation_metrics(task, trained.best, data)
-        save_trained(draft, trained.model, trained.history, manifest | cost(), metrics)
+        save_trained(draft, out.name, trained.model, trained.history, manifest | cost(), metrics)
     reporter.note(sentence)
     return Outcome(
         facts={"run": str(out), "task": task.name, **record, "report": str(out / "report.html")},

@@ -33,3 +33,19 @@ def build_backbone(model: str, settings: Any, vocabulary_size: int) -> keras.Mod
             hint="Name pretrained weights with --from, or choose " + ", ".join(builders),
         )
     return builders[model](settings, vocabulary_size)
+
+
+def check_length(backbone: keras.Model, max_length: int) -> None:
+    """Refuse texts longer than the positions that a backbone has learned.
+
+    Raises:
+        UsageError: ``max_length`` is above that.
+    """
+    for layer in backbone.layers:
+        longest = getattr(layer, "max_length", None) or getattr(layer, "max_sequence_length", None)
+        if longest is not None and max_length > longest:
+            raise UsageError(
+                f"max_length is {max_length}, but the model has {longest} positions",
+                where="--set max_length",
+                hint=f"At most {longest}",
+            )

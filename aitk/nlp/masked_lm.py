@@ -1,0 +1,354 @@
+"""Masked language modelling (Devlin et al. 2018): learn a language by guessing hidden tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.files import read_json, write_json
+from aitk.core.options import option
+from aitk.core.rows import Refusal, Row
+from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.task import Batch, Evaluation, Example, Score, Task
+from aitk.nlp.assets import TextAssets, load_text_assets
+from aitk.nlp.masking import SHARE, choose_tokens, hide_tokens, own_rng
+from aitk.nlp.options import TextReading
+from aitk.nlp.quality import TextInspector
+from aitk.nlp.reading import read_texts
+from aitk.nlp.settings import HubSettings, TransformerSettings
+from aitk.nlp.tokenizers import SubwordTokenizer, train_tokenizer
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.pretrained import Pretrained
+
+
+@dataclass(frozen=True)
+class MaskedTransformerSettings(TransformerSettings):
+    """Our own encoder, and how tokens are masked."""
+
+    mask_share: float = option(SHARE, "share of the tokens to guess", minimum=0.01, maximum=0.9)
+    whole_words: bool = option(False, "hide all tokens of a word or none")
+
+
+@dataclass(frozen=True)
+class MaskedHubSettings(HubSettings):
+    """A pretrained encoder to go on with, and how tokens are masked."""
+
+    mask_share: float = option(SHARE, "share of the tokens to guess", minimum=0.01, maximum=0.9)
+    whole_words: bool = option(False, "hide all tokens of a word or none")
+
+
+@dataclass(frozen=True)
+class MaskedAssets:
+    """The tokeniser, and how tokens are masked."""
+
+    text: TextAssets
+    mask_share: float
+    whole_words: bool
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer:
+        return self.text.tokenizer  # type: ignore[return-value]
+
+    @cached_property
+    def ordinary(self) -> np.ndarray:
+        """Ids of all tokens that are not special."""
+        special = list(self.tokenizer.special_ids)
+        return np.setdiff1d(np.arange(self.tokenizer.vocabulary_size), special)
+
+    @property
+    def mask_token(self) -> str:
+        """How a user writes the word to guess."""
+        return self.tokenizer.engine.id_to_token(self.tokenizer.mask_id)
+
+    def save(self, folder: Path) -> None:
+        self.text.save(folder)
+        values = {"mask_share": self.mask_share, "whole_words": self.whole_words}
+        write_json(folder / "masking.json", values)
+
+
+class MaskedLanguageModel(Task):
+    """Pretraining on texts without labels; its predictions fill in ``[MASK]``."""
+
+    name = "nlp.masked-lm"
+    reading = TextReading
+    models = {"transformer": MaskedTransformerSettings, "hub": MaskedHubSettings}
+    main_metric = "perplexity"
+    higher_is_better = False
+
+    def __init__(self) -> None:
+        self._notes: list[str] = []
+
+    def read(
+        self, sources: Sequence[str], reading: TextReading, *, labelled: bool
+    ) -> Iterator[Row | Refusal]:
+        return read_texts(sources, reading, labelled=False, label=False, notes=self._notes)
+
+    def reading_notes(self) -> list[str]:
+        notes, self._notes[:] = list(self._notes), []
+        return notes
+
+    def key(self, fields: Mapping[str, Any]) -> str:
+        return fields["text"]
+
+    def inspector(self, reading: TextReading) -> TextInspector:
+        return TextInspector(reading, labelled=False)
+
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow_datasets as tfds
+
+        return {"text": tfds.features.Text()}
+
+    def adopt(self, found: Pretrained) -> Pretrained:
+        from aitk.nlp.pretrained import adopt
+
+        return adopt(found)
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Pretrained | None = None,
+        balance: bool = False,
+    ) -> MaskedAssets:
+        tokenizer = start.tokenizer if start else None
+        if tokenizer is None:
+            tokenizer = train_tokenizer((row["text"] for row in rows), settings)
+        if tokenizer.mask_id is None:
+            raise ArtifactError(
+                "its vocabulary has no mask token",
+                where=start.source if start else None,
+                hint="Start from an encoder that was pretrained with masks, such as BERT",
+            )
+        text = TextAssets(tokenizer, settings.max_length)
+        return MaskedAssets(text, settings.mask_share, settings.whole_words)
+
+    def load_assets(self, folder: Path) -> MaskedAssets:
+        values = read_json(folder / "masking.json")
+        try:
+            return MaskedAssets(
+                load_text_assets(folder), values["mask_share"], values["whole_words"]
+            )
+        except KeyError as error:
+            raise ArtifactError(f"lacks {error}", where=str(folder / "masking.json")) from error
+
+    def encode(self, fields: Mapping[str, Any], assets: MaskedAssets) -> Example:
+        return self.encode_many([fields], assets)[0]
+
+    def encode_many(
+        self, rows: Sequence[Mapping[str, Any]], assets: MaskedAssets
+    ) -> list[Example]:
+        texts = [row["text"] for row in rows]
+        encoded = assets.tokenizer.encode_words(texts, assets.text.max_length)
+        return [
+            Example({"token_ids": np.array(ids, np.int32), "word_ids": np.array(words, np.int32)})
+            for ids, words in encoded
+        ]
+
+    def length(self, example: Example) -> int:
+        return len(example.inputs["token_ids"])
+
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: MaskedAssets,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        """Pad, and hide tokens: others at each call with ``rng``, always the same without.
+
+        A text that holds the mask token itself is not hidden further: its masks are the slots,
+        and nobody knows the answers.
+        """
+        masked = [self._mask(example, assets, rng) for example in examples]
+        length = pad_to or max(len(ids) for ids, _, _ in masked)
+        slots = max(1, *(len(positions) for _, positions, _ in masked))
+        token_ids = np.zeros((len(masked), length), np.int32)
+        padding_mask = np.zeros((len(masked), length), np.int32)
+        mask_positions = np.zeros((len(masked), slots), np.int32)
+        targets = np.zeros((len(masked), slots), np.int32)
+        weights = np.zeros((len(masked), slots), np.float32)
+        for row, (ids, positions, answers) in enumerate(masked):
+            token_ids[row, : len(ids)] = ids
+            padding_mask[row, : len(ids)] = 1
+            mask_positions[row, : len(positions)] = positions + 1
+            targets[row, : len(answers)] = answers
+            weights[row, : len(answers)] = 1
+        # The loss is a mean over all slots: make that the mean over those in use.
+        weights *= weights.size / max(1.0, float(weights.sum()))
+        inputs = {
+            "token_ids": token_ids,
+            "padding_mask": padding_mask,
+            "mask_positions": mask_positions,
+        }
+        return Batch(inputs, targets, weights)
+
+    def _mask(
+        self, example: Example, assets: MaskedAssets, rng: np.random.Generator | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids with tokens hidden, the positions of these, and what stood there."""
+        token_ids, word_ids = example.inputs["token_ids"], example.inputs["word_ids"]
+        mask_id = assets.tokenizer.mask_id
+        written = np.flatnonzero(token_ids == mask_id)
+        if len(written):
+            return token_ids, written, token_ids[:0]
+        rng = rng or own_rng(token_ids)
+        positions = choose_tokens(
+            token_ids,
+            word_ids,
+            share=assets.mask_share,
+            whole_words=assets.whole_words,
+            rng=rng,
+        )
+        hidden = hide_tokens(
+            token_ids, positions, mask_id=mask_id, ordinary=assets.ordinary, rng=rng
+        )
+        return hidden, positions, token_ids[positions]
+
+    def build(
+        self,
+        model: str,
+        settings: Any,
+        assets: MaskedAssets,
+        *,
+        backbone: keras.Model | None = None,
+    ) -> keras.Model:
+        from aitk.nlp.models import build_backbone, check_length
+        from aitk.nlp.models.masked import MaskedTokens
+
+        if backbone is None:
+            backbone = build_backbone(model, settings, assets.tokenizer.vocabulary_size)
+        check_length(backbone, assets.text.max_length)
+        return MaskedTokens(backbone, name="masked_lm")
+
+    def objective(self, assets: MaskedAssets) -> Any:
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def decode(
+        self, outputs: np.ndarray, assets: MaskedAssets, *, top_k: int = 1
+    ) -> list[dict[str, Any]]:
+        """The likeliest tokens of each slot, in the order of the text."""
+        answers = []
+        for row in outputs:
+            slots = []
+            for logits in row[np.any(row != 0, axis=-1)]:
+                probabilities = np.exp(_log_softmax(logits))
+                best = np.argsort(-probabilities, kind="stable")[:top_k]
+                slots.append(
+                    [
+                        {
+                            "token": assets.tokenizer.token(int(index)),
+                            "probability": round(float(probabilities[index]), 6),
+                        }
+                        for index in best
+                    ]
+                )
+            words = " ".join(str(slot[0]["token"]) for slot in slots)
+            answers.append({"prediction": words, "slots": slots})
+        return answers
+
+    def measure(
+        self, batch: Batch, outputs: np.ndarray, assets: MaskedAssets
+    ) -> dict[str, np.ndarray]:
+        """Of each row: guessed tokens, how many were right, and their summed loss (nats)."""
+        used = np.asarray(batch.weights) > 0
+        targets = np.asarray(batch.targets)
+        answers = np.take_along_axis(_log_softmax(outputs), targets[..., None], -1)[..., 0]
+        right = (outputs.argmax(-1) == targets) & used
+        return {
+            "tokens": used.sum(-1),
+            "right": right.sum(-1),
+            "loss": np.where(used, -answers, 0).sum(-1, dtype=np.float64),
+        }
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: MaskedAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        counted = measured["tokens"] > 0
+        if not counted.any():
+            raise DataError("no row holds a token to guess")
+        tokens, right, loss = (measured[key][counted] for key in ("tokens", "right", "loss"))
+        mean_loss = _ratio(loss, tokens, resamples, seed)
+        ends = (mean_loss.low, mean_loss.high)
+        low, high = (None if end is None else float(np.exp(end)) for end in ends)
+        return Evaluation(
+            metrics={
+                "perplexity": Score(float(np.exp(mean_loss.value)), low, high),
+                "loss": mean_loss,
+                "accuracy": _ratio(right, tokens, resamples, seed),
+            },
+            per_row=loss / tokens,
+            details={"tokens": int(tokens.sum())},
+        )
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: MaskedAssets,
+        *,
+        target: str | None = None,
+    ) -> dict[str, Any]:
+        """Which words led to the token guessed for the first mask, by taking each out."""
+        from aitk.nlp.occlusion import explain_text
+
+        text, mask = fields["text"], assets.mask_token
+        if mask not in text:
+            raise UsageError(
+                f"there is no {mask} in the text", hint=f"Write {mask} for the word to guess"
+            )
+        first = _log_softmax(predict([fields])[0][0])
+        index = int(np.argmax(first))
+        if target is not None:
+            index = assets.tokenizer.token_id(target)
+        whole = float(np.exp(first[index]))
+
+        def probability(texts: Sequence[str]) -> np.ndarray:
+            # Taking the mask itself out asks nothing, so it changes nothing.
+            kept = [each for each in texts if mask in each]
+            outputs = predict([{"text": each} for each in kept]) if kept else []
+            values = iter([float(np.exp(_log_softmax(row[0])[index])) for row in outputs])
+            return np.array([next(values) if mask in each else whole for each in texts])
+
+        return {
+            "prediction": assets.tokenizer.token(int(np.argmax(first))),
+            "explained": assets.tokenizer.token(index),
+            "probability": whole,
+        } | explain_text(text, probability)
+
+
+def _ratio(sums: np.ndarray, tokens: np.ndarray, resamples: int, seed: int) -> Score:
+    """A mean over tokens, with its interval over rows."""
+    value = float(sums.sum() / tokens.sum())
+    if not resamples:
+        return Score(value)
+    low, high = bootstrap_interval(
+        lambda counts: (counts @ sums) / (counts @ tokens),
+        len(sums),
+        resamples=resamples,
+        seed=seed,
+    )
+    return bounded_score(value, float(low), float(high))
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

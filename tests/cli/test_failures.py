@@ -1,0 +1,91 @@
+"""Each way to end early, with its line and its exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from aitk.cli.failures import as_failure
+from aitk.core.errors import DataError
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "run/model.keras")
+
+
+class ResourceExhaustedError(Exception):
+    """Named as TensorFlow names it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (DataError("no rows", where="a.csv:3", hint="Add some"), 3, "a.csv:3: no rows. Add some"),
+        (FULL, 2, "run/model.keras: the disk is full"),
+        (RuntimeError("write: No space left on device"), 2, "the disk is full"),
+        (PermissionError(errno.EACCES, "denied", "x"), 2, "x: permission denied"),
+        (MemoryError(), 5, "out of memory. Try a smaller --batch-size"),
+        (ResourceExhaustedError("OOM when allocating"), 5, "out of memory"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (BrokenPipeError(), 130, "the reader of stdout has gone"),
+        (ZeroDivisionError("division by zero"), 1, "a bug in aitk: ZeroDivisionError"),
+    ],
+)
+def test_one_line_and_an_exit_code(error: BaseException, code: int, words: str) -> None:
+    failure = as_failure(error)
+    assert failure.exit_code == code
+    assert words in failure.line
+    assert "\n" not in failure.line
+
+
+def test_a_bug_is_one_line_and_a_traceback_only_when_asked(aitk, monkeypatch) -> None:
+    def broken(*more, **given):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("aitk.stages.finetune.finetune", broken)
+    monkeypatch.delenv("AITK_DEBUG", raising=False)
+    said = aitk("nlp", "finetune", "data", "--out", "run")
+    assert said.code == 1
+    assert len(said.lines) == 1
+    assert "aitk/cli/finetune.py:" in said.err
+    monkeypatch.setenv("AITK_DEBUG", "1")
+    assert "Traceback" in aitk("nlp", "finetune", "data", "--out", "run").err
+
+
+def test_ctrl_c_says_how_to_go_on(aitk, monkeypatch) -> None:
+    def interrupted(*more, **given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aitk.stages.finetune.finetune", interrupted)
+    said = aitk("nlp", "finetune", "data", "--out", "run")
+    assert said.code == 130
+    assert "--resume" in said.err
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_running_command_with_130(kind: signal.Signals) -> None:
+    program = (
+        "import sys, time; import aitk.stages.finetune as stage; from aitk.cli.main import main\n"
+        "def finetune(*more, **given):\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "stage.finetune = finetune\n"
+        "sys.exit(main(['nlp', 'finetune', 'data', '--out', 'run']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"AITK_DEBUG": ""},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.1)
+    process.send_signal(kind)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.startswith("aitk: interrupted.")
+    assert len(err.splitlines()) == 1

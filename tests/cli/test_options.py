@@ -1,0 +1,128 @@
+"""What reaches a stage: flags over the config file over the defaults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aitk.core.outcome import Outcome
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the stage ``finetune`` is called with, in place of doing it."""
+    seen: dict[str, Any] = {}
+
+    def finetune(data: Path, out: Path, **more: Any) -> Outcome:
+        seen.update(more, data=data, out=out)
+        return Outcome(facts={"run": str(out)}, refused=seen.get("refused", 0))
+
+    monkeypatch.setattr("aitk.stages.finetune.finetune", finetune)
+    return seen
+
+
+FINETUNE = ("nlp", "finetune", "data", "--out", "run")
+
+
+def test_flags_become_the_resolved_dataclass(aitk, called) -> None:
+    assert aitk(*FINETUNE, "--epochs", 7, "--from", "base", "--balance").code == 0
+    options = called["options"]
+    assert (options.epochs, options.from_, options.balance) == (7, "base", True)
+    assert options.batch_size == 32
+    assert called["data"] == Path("data")
+    assert called["domain"] == "nlp"
+    assert (called["overwrite"], called["resume"]) == (False, False)
+
+
+def test_an_option_can_be_none(aitk, called) -> None:
+    aitk(*FINETUNE, "--clip-norm", "none")
+    assert called["options"].clip_norm is None
+
+
+def test_set_assigns_settings_the_last_one_winning(aitk, called) -> None:
+    aitk(*FINETUNE, "--set", "dropout=0.1", "--set", "max-length=9", "--set", "dropout=0.2")
+    assert called["settings"] == {"dropout": "0.2", "max_length": "9"}
+
+
+def test_flags_win_over_the_config_file(aitk, called, tmp_path) -> None:
+    config = tmp_path / "aitk.toml"
+    config.write_text(
+        'epochs = 3\nbatch-size = 8\nfrom = "base"\n[set]\ndropout = 0.5\nngrams = 1\n'
+    )
+    aitk(*FINETUNE, "--config", config, "--epochs", 5, "--set", "ngrams=2")
+    options = called["options"]
+    assert (options.epochs, options.batch_size, options.from_) == (5, 8, "base")
+    assert called["settings"] == {"dropout": 0.5, "ngrams": "2"}
+
+
+def test_a_table_named_after_a_stage_is_for_that_stage(aitk, called, tmp_path) -> None:
+    config = tmp_path / "aitk.toml"
+    config.write_text(
+        "seed = 4\n[finetune]\nepochs = 9\n[finetune.set]\nhidden = 8\n[prepare]\nmax_errors = 1\n"
+    )
+    assert aitk(*FINETUNE, "--config", config).code == 0
+    assert (called["options"].epochs, called["options"].seed) == (9, 4)
+    assert called["settings"] == {"hidden": 8}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("epoch = 3", "'epochs'"),
+        ("[fintune]\nepochs = 3", "fintune"),
+        ("[finetune]\nlearning_rat = 3", "'learning_rate'"),
+        ("finetune = 3", "[finetune]"),
+        ("epochs = ", "not valid TOML"),
+    ],
+)
+def test_a_wrong_config_file_is_named(aitk, called, tmp_path, text: str, named: str) -> None:
+    config = tmp_path / "aitk.toml"
+    config.write_text(text)
+    said = aitk(*FINETUNE, "--config", config)
+    assert said.code == 2
+    assert str(config) in said.err
+    assert named in said.err
+
+
+def test_the_config_may_be_another_run(aitk, called, tmp_path) -> None:
+    config = tmp_path / "run.json"
+    config.write_text(
+        json.dumps({"options": {"epochs": 6, "model": None}, "settings": {"dropout": 0.3}})
+    )
+    assert aitk(*FINETUNE, "--config", config).code == 0
+    assert called["options"].epochs == 6
+    assert called["settings"] == {"dropout": 0.3}
+
+
+def test_prepare_gives_the_task_its_own_reading_options(aitk, monkeypatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def prepare(sources: list[str], out: Path, **more: Any) -> Outcome:
+        seen.update(more, sources=sources)
+        return Outcome(facts={})
+
+    monkeypatch.setattr("aitk.stages.prepare.prepare", prepare)
+    said = aitk(
+        *("nlp", "prepare", "a.csv", "-", "--task", "classify", "--label-column", "y"),
+        *("--out", "d", "--split", "70/20/10"),
+    )
+    assert said.code == 0, said.err
+    assert seen["task"] == "nlp.classify"
+    assert seen["reading"].label_column == "y"
+    assert seen["options"].split == "70/20/10"
+    assert seen["sources"] == ["a.csv", "-"]
+
+
+def test_refused_rows_exit_6_and_say_so(aitk, called) -> None:
+    called["refused"] = 3
+    said = aitk(*FINETUNE, "--quiet")
+    assert said.code == 6
+    assert said.err == "3 rows were refused\n"
+
+
+def test_json_prints_one_object_on_stdout(aitk, called) -> None:
+    said = aitk(*FINETUNE, "--json")
+    assert json.loads(said.out) == {"run": "run", "exit_code": 0}

@@ -1,0 +1,95 @@
+"""Data on stdout, talk on stderr, progress in plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from aitk.cli import output
+from aitk.cli.output import Output
+from aitk.core.outcome import Outcome
+
+SCORES = Outcome(
+    facts={"run": "runs/a", "metrics": {"accuracy": 0.5}},
+    table=[
+        {"metric": "accuracy", "value": 0.98765, "low": None},
+        {"metric": "准确率", "value": 1, "low": 0.5},
+    ],
+    next="aitk nlp compress runs/a",
+)
+
+
+def test_a_result_is_talk(capsys) -> None:
+    Output().show(SCORES)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "run: runs/a",
+        "metric     value  low",
+        "accuracy  0.9877",
+        "准确率         1  0.5",
+        "next: aitk nlp compress runs/a",
+    ]
+
+
+def test_the_answer_to_a_question_is_data(capsys) -> None:
+    Output(answer=True).show(Outcome(facts={"aitk": "0.1.0"}))
+    assert capsys.readouterr() == ("aitk: 0.1.0\n", "")
+
+
+def test_json_holds_the_facts_the_table_and_the_exit_code(capsys) -> None:
+    Output(as_json=True).show(Outcome(facts={"n": 1}, table=[{"a": "é"}], missed="too slow"))
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert told == {"n": 1, "table": [{"a": "é"}], "missed": "too slow", "exit_code": 7}
+    assert err == "too slow\n"
+
+
+def test_quiet_says_nothing_but_what_explains_an_exit_code(capsys) -> None:
+    quiet = Output(quiet=True)
+    quiet.note("a")
+    quiet.warn("b")
+    assert list(quiet.track([1, 2], "c")) == [1, 2]
+    quiet.show(SCORES)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_plain_progress_tells_count_rate_and_time_left(capsys, monkeypatch) -> None:
+    now = iter(range(0, 1000, 6))
+    monkeypatch.setattr(output.time, "monotonic", lambda: float(next(now)))
+    talk = Output()
+    talk.update("training", 10, 100, "loss 0.5")
+    talk.close()
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith("training: 10/100 (10%), ")
+    assert first.endswith(" left, loss 0.5")
+
+
+def test_quick_work_needs_no_line(capsys) -> None:
+    assert list(Output().track(range(3), "reading")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+
+
+def test_track_closes_when_the_work_fails(capsys) -> None:
+    talk = Output()
+
+    def broken():
+        yield 1
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        list(talk.track(broken(), "reading"))
+    assert talk._bar is None
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(python) -> None:
+    """Like ``aitk ... | head -1``: no traceback, no second error when Python ends."""
+    done = python(
+        "import os, sys; from aitk.cli.output import Output; from aitk.core.errors import *\n"
+        "reading, writing = os.pipe(); os.dup2(writing, 1); os.close(reading)\n"
+        "try:\n    Output().write('row\\n')\n"
+        "except Interrupted as error:\n    sys.exit(error.exit_code)"
+    )
+    assert done.returncode == 130
+    assert done.stderr == ""

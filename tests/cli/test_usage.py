@@ -1,0 +1,54 @@
+"""A wrong command line gets one line on stderr, exit code 2, and nothing on stdout."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+WRONG = [
+    (["nope"], "nope"),
+    (["nlp", "nope"], "nope"),
+    (["nlp", "finetune"], "DATA"),
+    (["nlp", "finetune", "data"], "--out"),
+    (["nlp", "finetune", "data", "--out", "x", "--bogus", "1"], "--bogus"),
+    (["nlp", "finetune", "data", "--out", "x", "--optimizer", "adma"], "'adam'"),
+    (["nlp", "finetune", "data", "--out", "x", "--learning-rate", "nan"], "learning_rate is nan"),
+    (["nlp", "finetune", "data", "--out", "x", "--learning-rate", "fast"], "learning_rate"),
+    (["nlp", "finetune", "data", "--out", "x", "--epochs", "0"], "epochs is 0"),
+    (["nlp", "finetune", "data", "--out", "x", "--set", "dropout"], "KEY=VALUE"),
+    (["nlp", "finetune", "data", "--out", "x", "--config", "missing.toml"], "missing.toml"),
+    (["nlp", "prepare", "rows.csv", "--out", "x"], "--task"),
+    (["nlp", "prepare", "rows.csv", "--out", "x", "--task", "clasify"], "'classify'"),
+    (
+        ["nlp", "prepare", "a.txt", "--out", "x", "--task", "masked-lm", "--label-column", "y"],
+        "--label-column",
+    ),
+    (["nlp", "predict", "run", "rows.csv", "--json"], "--out FILE"),
+    (["tasks", "nope"], "nope"),
+    (["init", "cooking", "x"], "cooking"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "named"), WRONG, ids=[" ".join(wrong) for wrong, _ in WRONG])
+def test_usage_error(aitk, tmp_path, monkeypatch, arguments: list[str], named: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = aitk(*arguments)
+    assert said.code == 2
+    assert len(said.lines) == 1
+    assert named in said.err
+    if "--json" not in arguments:
+        assert said.out == ""
+
+
+def test_with_json_the_error_is_one_object(aitk) -> None:
+    said = aitk("nlp", "finetune", "data", "--out", "x", "--epochs", "0", "--json")
+    told = json.loads(said.out)
+    assert told["exit_code"] == said.code == 2
+    assert told["error"]["what"] == "epochs is 0"
+
+
+def test_a_missing_folder_exits_4(aitk, tmp_path) -> None:
+    said = aitk("nlp", "finetune", tmp_path / "gone", "--out", tmp_path / "run")
+    assert said.code == 4
+    assert len(said.lines) == 1

@@ -1,0 +1,63 @@
+"""What every test can use: the command line inside this process, and outside of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left behind: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines on stderr."""
+        return self.err.splitlines()
+
+
+@pytest.fixture
+def aitk(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Run ``aitk`` in this process: ``aitk("nlp", "finetune", "--help")``."""
+    from aitk.cli.main import main
+
+    def run(*arguments: object) -> Said:
+        capsys.readouterr()
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            code = main([str(argument) for argument in arguments])
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        out, err = capsys.readouterr()
+        return Said(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a Python program in a process of its own: ``python("print(1)")``."""
+
+    def run(program: str, *arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            **more,  # type: ignore[call-overload]
+        )
+
+    return run

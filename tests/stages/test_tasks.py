@@ -1,0 +1,35 @@
+"""What ``aitk tasks`` tells of a task is what the task declares."""
+
+from __future__ import annotations
+
+import pytest
+
+from aitk import tasks
+from aitk.core.options import describe
+from aitk.stages.tasks import list_tasks, show_task
+
+
+def test_lists_every_task_with_its_models() -> None:
+    rows = {row["task"]: row for row in list_tasks().table}
+    assert list(rows) == list(tasks.TASKS)
+    assert "bag" in rows["nlp.classify"]["models"]
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_shows_every_setting_with_its_default(name: str) -> None:
+    told = show_task(name).facts["models"]
+    for model, settings in tasks.load_task(name).models.items():
+        shown = {item["name"]: item["default"] for item in told[model]["settings"]}
+        assert shown == {item.name.rstrip("_"): item.default for item in describe(settings)}
+
+
+def test_the_domain_may_be_left_out() -> None:
+    assert show_task("classify").facts["task"] == "nlp.classify"
+
+
+def test_no_tensorflow_is_needed(python) -> None:
+    done = python(
+        "import sys; from aitk.stages.tasks import list_tasks, show_task\n"
+        "list_tasks(); show_task('nlp.classify'); print('tensorflow' in sys.modules)"
+    )
+    assert done.stdout.strip() == "False", done.stderr
