@@ -59,7 +59,7 @@ def split_records(
                 continue
             fields = body.split(delimiter)
         if problem is None and width is not None and len(fields) != width:
-            problem = f"it has {_fields(len(fields))} where {_fields(width)} are due"
+            problem = f"number of fields: {len(fields)}, not {width}"
         yield Record(number, fields, problem)
 
 
@@ -182,7 +182,3 @@ def _unquote(field: str) -> str:
 def _is_name(field: str) -> bool:
     is_short = 0 < len(field) <= 40 and field.count(" ") < 3
     return is_short and not _NUMBER.fullmatch(field) and not field.endswith(_SENTENCE_END)
-
-
-def _fields(count: int) -> str:
-    return f"{count} field" if count == 1 else f"{count} fields"

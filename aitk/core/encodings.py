@@ -31,9 +31,10 @@ def find_mark(head: bytes) -> str | None:
 def is_known(encoding: str) -> bool:
     """Whether Python can decode text in this encoding."""
     try:
-        return codecs.lookup(encoding)._is_text_encoding  # type: ignore[attr-defined]
+        "".encode(encoding)
     except LookupError:
         return False
+    return True
 
 
 def extends_ascii(encoding: str) -> bool:

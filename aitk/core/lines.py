@@ -143,7 +143,7 @@ def _open(source: str) -> IO[bytes]:
         raise DataError(f"cannot be read ({error.strerror})", where=source) from error
 
 
-def _read(stream: IO[bytes], source: str) -> Iterator[bytes]:
+def _read(stream: IO[bytes] | gzip.GzipFile, source: str) -> Iterator[bytes]:
     """The bytes of a stream as they come; closes it at the end, unless it is stdin."""
     try:
         while chunk := stream.read1(1 << 16):  # type: ignore[attr-defined]

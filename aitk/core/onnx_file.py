@@ -25,21 +25,21 @@ def write_onnx(model: Any, target: Path, *, quantize: str) -> str:
     converted, _ = tf2onnx.convert.from_function(
         serving_function(model), input_signature=[signature(model)], opset=OPSET
     )
-    graph = converted.graph
-    _rewrite(graph, "Erfc", _as_erf)
-    _rewrite(graph, "Gemm", _as_matmul)
-    _share_equal_weights(graph)
-    if quantize == "float16":
-        _store_float16(graph)
-    if quantize not in ("int8", "dynamic"):
-        onnx.save(converted, target)
-        return "float32" if quantize == "none" else "float16 weights, float32 arithmetic"
-
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
+    _rewrite(converted.graph, "Erfc", _as_erf)
     with tempfile.TemporaryDirectory(prefix="aitk-onnx-") as folder:
+        simple = _simplified(converted, Path(folder))
+        _rewrite(simple.graph, "Gemm", _gemm_splitter(simple.graph))
+        _share_equal_weights(simple.graph)
+        if quantize == "float16":
+            _store_float16(simple.graph)
+        if quantize not in ("int8", "dynamic"):
+            onnx.save(simple, target)
+            return "float32" if quantize == "none" else "float16 weights, float32 arithmetic"
+
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
         whole = Path(folder) / "float.onnx"
-        onnx.save(converted, whole)
+        onnx.save(simple, whole)
         # Convolutions in int8 are five times slower than in float here.
         quantize_dynamic(
             whole,
@@ -48,10 +48,29 @@ def write_onnx(model: Any, target: Path, *, quantize: str) -> str:
             weight_type=QuantType.QInt8,
             per_channel=True,
         )
-        quantized = onnx.load(target)
-        _rewrite(quantized.graph, "DequantizeLinear", _as_arithmetic)
-        onnx.save(quantized, target)
+    quantized = onnx.load(target)
+    _rewrite(quantized.graph, "DequantizeLinear", _as_arithmetic)
+    onnx.save(quantized, target)
     return "int8 weights, activations quantised on the fly"
+
+
+def _simplified(model: Any, folder: Path) -> Any:
+    """The model with its constants folded, in standard operators only.
+
+    tf2onnx keeps two shapes of the weights of an attention layer, one just to measure it.
+    """
+    import onnx
+    import onnxruntime
+
+    onnx.save(model, folder / "converted.onnx")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(folder / "simple.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(
+        str(folder / "converted.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    return onnx.load(folder / "simple.onnx")
 
 
 def _rewrite(graph: Any, operation: str, replace: Callable[[Any], list[Any]]) -> None:
@@ -86,21 +105,34 @@ def _as_erf(node: Any) -> list[Any]:
     ]
 
 
-def _as_matmul(node: Any) -> list[Any]:
-    """A plain ``Gemm`` as ``MatMul`` and ``Add``: the dynamic quantiser knows only the former."""
-    from onnx import helper
+def _gemm_splitter(graph: Any) -> Callable[[Any], list[Any]]:
+    """``Gemm`` as ``MatMul`` and ``Add``: the dynamic quantiser knows only the former."""
+    from onnx import helper, numpy_helper
 
-    attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-    plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
-    if any(attributes.get(name, value) != value for name, value in plain.items()):
-        return [node]
-    if len(node.input) < 3 or not node.input[2]:
-        return [helper.make_node("MatMul", list(node.input[:2]), list(node.output), name=node.name)]
-    product = f"{node.name}/product"
-    return [
-        helper.make_node("MatMul", list(node.input[:2]), [product], name=product),
-        helper.make_node("Add", [product, node.input[2]], list(node.output), name=node.name),
-    ]
+    weights = {item.name: item for item in graph.initializer}
+
+    def split(node: Any) -> list[Any]:
+        given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        left, right, *bias = node.input
+        scaled = given.get("alpha", 1.0) != 1 or (bias and given.get("beta", 1.0) != 1)
+        if scaled or given.get("transA") or right not in weights:
+            return [node]
+        if given.get("transB"):
+            turned = f"{right}/transposed"
+            if turned not in weights:
+                value = np.ascontiguousarray(numpy_helper.to_array(weights[right]).T)
+                weights[turned] = graph.initializer.add()
+                weights[turned].CopyFrom(numpy_helper.from_array(value, turned))
+            right = turned
+        if not bias:
+            return [helper.make_node("MatMul", [left, right], list(node.output), name=node.name)]
+        product = f"{node.name}/product"
+        return [
+            helper.make_node("MatMul", [left, right], [product], name=product),
+            helper.make_node("Add", [product, *bias], list(node.output), name=node.name),
+        ]
+
+    return split
 
 
 def _as_arithmetic(node: Any) -> list[Any]:

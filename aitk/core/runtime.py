@@ -103,6 +103,7 @@ class LiteRTPredictor:
         try:
             with hushed():
                 self._interpreter = Interpreter(model_path=str(path), num_threads=usable_cpus())
+                self._interpreter.allocate_tensors()
                 runners = [
                     self._interpreter.get_signature_runner(name)
                     for name in self._interpreter.get_signature_list()

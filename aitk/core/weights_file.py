@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,16 +61,17 @@ def _load_current(
 
 
 def _match(
-    wanted: Mapping[str, tuple[int, ...]], arrays: dict[str, np.ndarray], path: Path
+    wanted: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray], path: Path
 ) -> tuple[dict[str, np.ndarray], Skipped]:
     """Which array goes to which weight, and why others do not."""
-    left, pairs, skipped = dict(arrays), {}, []
+    prefix = _prefix(wanted, arrays)
+    pairs, skipped, used = {}, [], set()
     for name, shape in wanted.items():
-        found = _find(name, left)
-        if found is None:
+        array = arrays.get(prefix + name)
+        if array is None:
             skipped.append((name, "not in the file"))
             continue
-        array = left.pop(found)
+        used.add(prefix + name)
         if array.shape == tuple(shape):
             pairs[name] = array
         else:
@@ -80,7 +82,21 @@ def _match(
             where=str(path),
             hint=f"For example, {skipped[0][0]}: {skipped[0][1]}" if skipped else None,
         )
+    left = [name for name in arrays if name not in used]
     return pairs, [*skipped, *((name, "no such weight in the backbone") for name in left)]
+
+
+def _prefix(wanted: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray]) -> str:
+    """Where in the file the backbone lies: below which group most of its arrays fit.
+
+    One place for all of them: names such as ``layers/dense`` come again in every part of a model.
+    """
+    fitting: Counter[str] = Counter({"": 0})
+    for name, shape in wanted.items():
+        for other, array in arrays.items():
+            if other.endswith(name) and array.shape == tuple(shape):
+                fitting[other.removesuffix(name)] += 1
+    return max(fitting, key=lambda prefix: (fitting[prefix], -len(prefix)))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -144,11 +160,3 @@ def _signature(array: np.ndarray) -> tuple[int, float, float]:
 
 def _alike(one: tuple[int, float, float], other: tuple[int, float, float]) -> bool:
     return one[0] == other[0] and bool(np.allclose(one[1:], other[1:], rtol=1e-5, atol=1e-5))
-
-
-def _find(name: str, arrays: dict[str, np.ndarray]) -> str | None:
-    """The array of this name; in a whole model's file it lies below other groups."""
-    if name in arrays:
-        return name
-    below = [other for other in arrays if other.endswith(f"/{name}")]
-    return below[0] if len(below) == 1 else None

@@ -104,7 +104,7 @@ def _strip_html(text: str) -> str:
     """
     if "<" not in text:
         return html.unescape(text)
-    lower, parts, position = text.lower(), [], 0
+    parts, position = [], 0
     while (start := text.find("<", position)) >= 0:
         parts.append(html.unescape(text[position:start]))
         tag = _TAG.match(text, start)
@@ -116,8 +116,8 @@ def _strip_html(text: str) -> str:
             parts.append("<")
             position = start + 1
         elif name in _UNSEEN_ELEMENTS and not tag[1]:
-            end = lower.find(f"</{name}", tag.end())
-            position = len(text) if end < 0 else end
+            end_tag = re.compile(f"</{name}", re.IGNORECASE).search(text, tag.end())
+            position = end_tag.start() if end_tag else len(text)
         else:
             parts.append("" if name in _INLINE_ELEMENTS else " ")
             position = tag.end()

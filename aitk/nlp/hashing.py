@@ -90,7 +90,7 @@ class HashedNgrams:
         runs = [hashes]
         for length in range(1, self.ngrams):
             following = np.zeros_like(hashes)
-            following[: len(hashes) - length] = hashes[length:]
+            following[: max(0, len(hashes) - length)] = hashes[length:]
             runs.append(runs[-1] * _MIX + following)
         return [run % np.uint32(self.buckets) + RESERVED for run in runs]
 

@@ -69,12 +69,11 @@ def script_of(text: str) -> str:
     return max(counts, key=lambda name: counts[name], default="none")
 
 
-def guess_language(text: str) -> str:
+def guess_language(text: str, script: str) -> str:
     """The likely language of a text by its script and stop words; ``und`` where unclear.
 
     Meant for counting over many texts: on a text of a few words it is often undecided.
     """
-    script = script_of(text)
     if script not in ("LATIN", "CYRILLIC"):
         return _LANGUAGE_OF_SCRIPT.get(script, "und")
     index = _stop_word_index()

@@ -145,9 +145,7 @@ class MaskedLanguageModel(Task):
     def encode(self, fields: Mapping[str, Any], assets: MaskedAssets) -> Example:
         return self.encode_many([fields], assets)[0]
 
-    def encode_many(
-        self, rows: Sequence[Mapping[str, Any]], assets: MaskedAssets
-    ) -> list[Example]:
+    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: MaskedAssets) -> list[Example]:
         texts = [row["text"] for row in rows]
         encoded = assets.tokenizer.encode_words(texts, assets.text.max_length)
         return [

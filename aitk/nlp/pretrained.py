@@ -80,8 +80,13 @@ def _differences(config: Mapping[str, Any], *, where: str) -> list[tuple[str, st
             " which Keras Hub's network does not have",
             where=where,
         )
-    built_in = {"bert": 1e-12, "albert": 1e-12, "distilbert": 1e-12, "roberta": 1e-5,
-                "xlm-roberta": 1e-5}.get(config.get("model_type", ""))
+    built_in = {
+        "bert": 1e-12,
+        "albert": 1e-12,
+        "distilbert": 1e-12,
+        "roberta": 1e-5,
+        "xlm-roberta": 1e-5,
+    }.get(config.get("model_type", ""))
     given = config.get("layer_norm_eps", built_in)
     if built_in is not None and given != built_in:
         return [("layer_norm_eps", f"{given} in the file, {built_in} in Keras Hub")]

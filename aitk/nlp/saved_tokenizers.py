@@ -164,10 +164,11 @@ def _sentencepiece(path: Path, family: str, *, lowercase: bool) -> SubwordTokeni
     engine.normalizer = normalizers.Sequence(steps)
     engine.pre_tokenizer = pre_tokenizers.Metaspace()
     engine.decoder = decoders.Metaspace()
-    names = {"xlmroberta": ("<pad>", "<unk>", "<s>", "</s>", "<mask>"),
-             "t5": ("<pad>", "<unk>", "</s>"),
-             "debertav3": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
-             }.get(family, ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"))
+    names = {
+        "xlmroberta": ("<pad>", "<unk>", "<s>", "</s>", "<mask>"),
+        "t5": ("<pad>", "<unk>", "</s>"),
+        "debertav3": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+    }.get(family, ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"))
     return _finished(engine, family, names, path)
 
 

@@ -57,6 +57,8 @@ class CnnSettings(TextSettings):
     dropout: float = option(0.5, "share of the features dropped", minimum=0.0, maximum=0.95)
 
     pooling: ClassVar[str] = "max"
+    default_learning_rate: ClassVar[float] = 5e-4
+    default_epochs: ClassVar[int] = 4
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class TransformerSettings(TextSettings):
 
     size: str = option("tiny", "width and depth", choices=("tiny", "small", "base"))
     dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
+
+    default_epochs: ClassVar[int] = 5
 
 
 @dataclass(frozen=True)

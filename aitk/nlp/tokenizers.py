@@ -236,7 +236,8 @@ def _learn_wordpiece(
     for text in texts:
         for word, _ in words.pre_tokenize_str(normalizer.normalize_str(text)):
             seen.update(word)
-            inside.update(word[1:])
+            if len(word) > 1:
+                inside.update(word)
     # Letters may fill half of the vocabulary: Chinese has more of them than are worth keeping.
     kept = sorted(seen, key=lambda letter: (-seen[letter], letter))[: vocabulary_size // 4]
     pieces = [f"##{letter}" for letter in sorted(inside.intersection(kept))]
@@ -256,9 +257,7 @@ def _learn_wordpiece(
     return engine
 
 
-def _learn_bpe(
-    texts: Iterable[str], normalizer: Any, vocabulary_size: int
-) -> tokenizers.Tokenizer:
+def _learn_bpe(texts: Iterable[str], normalizer: Any, vocabulary_size: int) -> tokenizers.Tokenizer:
     """Byte-level BPE (Radford et al. 2019): all 256 bytes are units, so that no text is lost."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -293,9 +292,7 @@ def _learn_characters(
     from tokenizers import Regex, decoders, pre_tokenizers
 
     units = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    return _learn_units(
-        texts, normalizer, vocabulary_size, units=units, decoder=decoders.Fuse()
-    )
+    return _learn_units(texts, normalizer, vocabulary_size, units=units, decoder=decoders.Fuse())
 
 
 def _learn_units(

@@ -99,7 +99,7 @@ def prepare(
         reporter.note(note)
     for finding in findings:
         if finding.grade != "ok":
-            reporter.warn(f"{finding.grade}: {finding.message}")
+            reporter.warn(finding.message)
     domain = task.partition(".")[0]
     return Outcome(
         facts={

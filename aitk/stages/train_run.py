@@ -131,7 +131,10 @@ def train_run(
             "report": str(out / "report.html"),
         }
         | ({task.main_metric: score} if score is not None else {}),
-        table=trained.history,
+        table=[
+            {key: row[key] for key in ("epoch", "loss", task.main_metric, "seconds") if key in row}
+            for row in trained.history
+        ],
         next=f"aitk {domain} evaluate {out}",
     )
 

@@ -1,0 +1,277 @@
+"""Rows of text, with or without a label, from whatever files the user has.
+
+A table has a text column and, where labels are due, a label column. A ``.txt`` file holds a
+text a line; below a folder that is read for a task with labels, it is one whole text, and its
+folder names the label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk.core import encodings
+from aitk.core.delimited import DELIMITERS, sniff_delimiter
+from aitk.core.errors import DataError, UsageError
+from aitk.core.lines import MAX_LINE_BYTES, Lines, open_lines
+from aitk.core.rows import Refusal, Row
+from aitk.core.tables import Table, find_column, looks_like_json, open_table, usual_column
+from aitk.core.tfds_source import open_tfds
+from aitk.nlp.cleaning import make_cleaner
+from aitk.nlp.options import TextReading
+from aitk.nlp.sources import Source, find_sources, split_named
+
+TEXT_COLUMNS = (
+    "text", "sentence", "review", "content", "comment", "message", "body", "utterance", "tweet",
+    "query", "question", "document", "description", "title", "文本", "内容", "句子", "评论", "留言",
+    "正文", "文章", "標題", "标题", "テキスト", "本文",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "intent", "category", "class", "sentiment", "target", "topic", "emotion", "tag",
+    "polarity", "标签", "標籤", "类别", "類別", "分类", "情感", "意图", "ラベル", "カテゴリ",
+)  # fmt: skip
+_NAMES = frozenset(TEXT_COLUMNS + LABEL_COLUMNS)
+_HEADER = {"auto": None, "yes": True, "no": False}
+
+
+def read_texts(
+    sources: Sequence[str],
+    reading: TextReading,
+    *,
+    labelled: bool,
+    label: bool,
+    notes: list[str],
+) -> Iterator[Row | Refusal]:
+    """Stream rows ``{"text": ..., "label": ...}``, cleaned; refusals stand in their place.
+
+    Args:
+        sources: files, folders, ``-`` for stdin, ``tfds:NAME``.
+        labelled: rows must have labels (``label`` must be True). If not, ``Row.record`` carries
+            the record as it stood in the file.
+        label: the task has labels at all. If not, blank lines of a ``.txt`` are skipped.
+        notes: what was decided on the way is added here.
+
+    Raises:
+        DataError: a file is missing or is no text, or its columns cannot be told apart.
+        UsageError: an option names a column, language or encoding that is not there.
+    """
+    clean = make_cleaner(reading)
+    chosen: dict[tuple[str, ...], tuple[str, str | None]] = {}  # alike for files with like columns
+    for source in find_sources(sources, labelled=labelled, label=label, notes=notes):
+        if source.kind == "document":
+            yield _read_document(source, reading, clean, labelled=labelled, notes=notes)
+            continue
+        for split, table in _tables_of(source, reading, labelled=labelled, label=label):
+            if isinstance(table, Lines):
+                _add(notes, f"{table.source}: a text a line, encoding {table.encoding}")
+                yield from _read_lines(table, split, clean, keep_blank=label)
+                continue
+            for note in table.notes:
+                _add(notes, note)
+            columns = tuple(table.columns)
+            if columns not in chosen:
+                chosen[columns] = _choose_columns(table, reading, labelled, notes)
+            text_column, label_column = chosen[columns]
+            if labelled and source.kind == "tfds" and _hides_labels(table, label_column):
+                _add(notes, f"{table.source}: skipped, its labels are not public")
+                continue
+            yield from _read_table(table, split, clean, text_column, label_column)
+
+
+def _tables_of(
+    source: Source, reading: TextReading, *, labelled: bool, label: bool
+) -> Iterator[tuple[str | None, Table | Lines]]:
+    """The tables of a source with their splits, or its lines if it has no columns."""
+    if source.kind == "tfds":
+        for name, table in open_tfds(source.name):
+            yield split_named(name), table
+        return
+    opened: str | Lines = source.name
+    if source.kind == "lines":
+        opened = open_lines(source.name, encoding=reading.encoding)
+        if not _is_table(opened, reading, labelled=labelled, label=label):
+            if labelled:
+                hint = "Give a table with a label column, or a folder per label"
+                raise DataError("holds texts without labels", where=source.name, hint=hint)
+            yield source.split, opened
+            return
+    table = open_table(
+        opened,
+        header=_HEADER[reading.header],
+        delimiter=_delimiter(reading),
+        encoding=reading.encoding,
+        names=_NAMES,
+    )
+    yield source.split, table
+
+
+def _is_table(lines: Lines, reading: TextReading, *, labelled: bool, label: bool) -> bool:
+    """Whether stdin, or a file whose ending does not tell, has columns.
+
+    Commas alone do not show it, since sentences have them: either a line begins a JSON object,
+    or the first line names a column, or every line has a TAB, or labels must be somewhere.
+    """
+    if Path(lines.source).suffix == ".txt" and not label:
+        return False
+    first = next(iter(lines.head), "").strip("\r\n").casefold()
+    if looks_like_json(lines) or (_delimiter(reading) or "\n") in first:
+        return True
+    wanted = _NAMES | {(reading.text_column or "text").casefold()}
+    fields = {field.strip(' "') for delimiter in DELIMITERS for field in first.split(delimiter)}
+    if fields & wanted:
+        return True
+    return sniff_delimiter(lines.head, DELIMITERS if labelled else ("\t",)) is not None
+
+
+def _delimiter(reading: TextReading) -> str | None:
+    told = reading.delimiter
+    return "\t" if told and told.lower() in ("tab", r"\t") else told
+
+
+def _choose_columns(
+    table: Table, reading: TextReading, labelled: bool, notes: list[str]
+) -> tuple[str, str | None]:
+    """The columns of the text and of the label: as told, by usual names, or by content."""
+    columns, where = table.columns, table.source
+    told_text = reading.text_column
+    told_label = getattr(reading, "label_column", None)
+    if len(columns) == 1 and not labelled:
+        return columns[0], None
+    text = label = None
+    if told_text or usual_column(columns, TEXT_COLUMNS):
+        text = find_column(columns, told_text, TEXT_COLUMNS, what="text", where=where)
+    if labelled and (told_label or usual_column(columns, LABEL_COLUMNS)):
+        label = find_column(columns, told_label, LABEL_COLUMNS, what="label", where=where)
+    if len(columns) == 2 and (text is None or (labelled and label is None)):
+        if text is None and label is None:
+            text = _wordiest(table)
+        text = text or _other(columns, label)
+        label = (label or _other(columns, text)) if labelled else None
+        says = f", the label in {label!r}" if label else ""
+        _add(notes, f"{where}: by content, the text is in column {text!r}{says}")
+    text = text or find_column(columns, None, TEXT_COLUMNS, what="text", where=where)
+    if labelled:
+        label = label or find_column(columns, None, LABEL_COLUMNS, what="label", where=where)
+        if label == text:
+            raise UsageError(f"column {text!r} cannot be text and label both", where=where)
+    return text, label
+
+
+def _wordiest(table: Table) -> str:
+    """The column whose values are longer; of equals, the one that repeats itself less."""
+
+    def weigh(column: str) -> tuple[int, int]:
+        values = [str(record.get(column) or "") for record in table.preview]
+        return sum(map(len, values)), len(set(values))
+
+    return max(table.columns, key=weigh)
+
+
+def _other(columns: Sequence[str], known: str | None) -> str:
+    return columns[1] if columns[0] == known else columns[0]
+
+
+def _hides_labels(table: Table, label_column: str | None) -> bool:
+    return all(record.get(label_column) is None for record in table.preview)
+
+
+def _read_table(
+    table: Table,
+    split: str | None,
+    clean: Callable[[str], str],
+    text_column: str,
+    label_column: str | None,
+) -> Iterator[Row | Refusal]:
+    file = table.source
+    for item in table:
+        if isinstance(item, Refusal):
+            yield item
+            continue
+        line, record = item
+        text, problem = _text(record.get(text_column), clean)
+        fields: dict[str, Any] = {"text": text}
+        if label_column is not None and not problem:
+            fields["label"], problem = _label(record.get(label_column))
+        if problem:
+            yield Refusal(file, line, problem)
+        else:
+            yield Row(fields, file, line, split, record if label_column is None else {})
+
+
+def _read_lines(
+    lines: Lines, split: str | None, clean: Callable[[str], str], *, keep_blank: bool
+) -> Iterator[Row | Refusal]:
+    for number, raw, problem in lines:
+        raw = raw.rstrip("\r\n")
+        if not (raw.strip() or problem or keep_blank):
+            continue
+        text, problem = ("", problem) if problem else _text(raw, clean)
+        if problem:
+            yield Refusal(lines.source, number, problem)
+        else:
+            yield Row({"text": text}, lines.source, number, split, {"text": raw})
+
+
+def _read_document(
+    source: Source,
+    reading: TextReading,
+    clean: Callable[[str], str],
+    *,
+    labelled: bool,
+    notes: list[str],
+) -> Row | Refusal:
+    name = source.name
+    try:
+        with Path(name).open("rb") as file:
+            raw = file.read(MAX_LINE_BYTES + 1)
+        if len(raw) > MAX_LINE_BYTES:
+            return Refusal(name, 1, f"the text is longer than {MAX_LINE_BYTES:,} bytes")
+        encoding = reading.encoding or encodings.find_mark(raw)
+        encoding = encoding or encodings.detect(raw.splitlines(), name)
+        content = raw.decode(encoding)
+    except LookupError as error:
+        raise UsageError(f"unknown encoding {reading.encoding!r}") from error
+    except (OSError, UnicodeDecodeError, DataError) as error:
+        return Refusal(name, 1, f"it cannot be read ({error})")
+    if encoding != "utf-8":
+        _add(notes, f"{Path(name).parent}: some files have the encoding {encoding}")
+    text, problem = _text(content, clean)
+    if problem:
+        return Refusal(name, 1, problem)
+    if labelled:
+        return Row({"text": text, "label": source.label}, name, 1, source.split)
+    return Row({"text": text}, name, 1, source.split, {"file": name})
+
+
+def _text(value: Any, clean: Callable[[str], str]) -> tuple[str, str | None]:
+    """The cleaned text of a value, or why it has none."""
+    if not isinstance(value, str):
+        if value is None:
+            return "", "it has no text"
+        if not isinstance(value, int | float):
+            return "", f"its text is a {type(value).__name__}, not a string"
+        value = str(value)
+    if "\0" in value:
+        return "", "it holds a NUL byte"
+    text = clean(value)
+    if not text:
+        return "", "its text is empty" + (" after cleaning" if value.strip() else "")
+    return text, None
+
+
+def _label(value: Any) -> tuple[str, str | None]:
+    """The label of a value as a trimmed string, or why it has none."""
+    if isinstance(value, bool):
+        value = str(value).lower()
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of integers with a gap becomes one of floats
+    elif isinstance(value, list | dict):
+        return "", f"its label is a {type(value).__name__}, and one string is due"
+    label = "" if value is None else str(value).strip()
+    return label, None if label else "it has no label"
+
+
+def _add(notes: list[str], note: str) -> None:
+    if note not in notes:
+        notes.append(note)

@@ -1,0 +1,131 @@
+"""Which files the user's sources stand for, with the split and the label their names tell."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from aitk.core.errors import DataError
+from aitk.core.lines import check_file
+from aitk.core.tables import SUFFIXES, file_suffix
+from aitk.core.tfds_source import PREFIX
+
+_SPLIT_OF_WORD = {
+    "train": "train",
+    "training": "train",
+    "dev": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+# aclImdb keeps texts without a label in a folder beside those of the labels.
+_NO_LABEL = frozenset(("unsup", "unsupervised", "unlabelled", "unlabeled"))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place to read from.
+
+    Attributes:
+        name: its path, ``-``, or ``tfds:NAME``.
+        kind: ``table``; ``document``, one text in a file of its own; ``tfds``; or ``lines``,
+            which may turn out to be a table when looked at.
+        split: the split its name or folder tells, or None.
+        label: the label its folder tells, or None.
+    """
+
+    name: str
+    kind: Literal["table", "document", "lines", "tfds"]
+    split: str | None = None
+    label: str | None = None
+
+
+def find_sources(
+    names: Sequence[str], *, labelled: bool, label: bool, notes: list[str]
+) -> list[Source]:
+    """List what there is to read, in a fixed order, checking that it exists.
+
+    Raises:
+        DataError: there is no such file, or a folder holds nothing to read.
+    """
+    sources: list[Source] = []
+    for name in names:
+        if name.startswith(PREFIX):
+            sources.append(Source(name, "tfds"))
+        elif name == "-":
+            sources.append(Source(name, "lines"))
+        elif Path(name).is_dir():
+            sources += _of_folder(name, labelled=labelled, label=label, notes=notes)
+        else:
+            check_file(Path(name))
+            kind = "table" if file_suffix(name) in SUFFIXES else "lines"
+            sources.append(Source(name, kind, split_named(Path(name).name)))
+    return sources
+
+
+def split_named(name: str) -> str | None:
+    """The split that a whole word of a file's or folder's name tells: ``my_test.csv``."""
+    words = re.findall(r"[^\W\d_]+", name.lower())
+    found = {_SPLIT_OF_WORD[word] for word in words if word in _SPLIT_OF_WORD}
+    return found.pop() if len(found) == 1 else None
+
+
+def _of_folder(name: str, *, labelled: bool, label: bool, notes: list[str]) -> list[Source]:
+    """Tables if the folder has any; else texts: by folder of a label (aclImdb) or as files."""
+    root = Path(name)
+    tables: list[Source] = []
+    texts: list[Source] = []
+    ignored = 0
+    for path in _walk(root, notes):
+        suffix = file_suffix(path.name)
+        parts = path.relative_to(root).parts
+        of_folders = (_SPLIT_OF_WORD.get(part.lower()) for part in (*parts[-2::-1], root.name))
+        split = next(filter(None, of_folders), None)
+        folders = [part for part in parts[:-1] if part.lower() not in _SPLIT_OF_WORD]
+        if suffix in SUFFIXES and suffix != ".json":  # .json files describe more than they hold
+            tables.append(Source(str(path), "table", split_named(path.name) or split))
+        elif suffix != ".txt" or (labelled and _NO_LABEL.intersection(folders)):
+            ignored += 1
+        else:
+            texts.append(Source(str(path), "document", split, "/".join(folders) or None))
+    as_lines = [
+        Source(text.name, "lines", split_named(Path(text.name).name) or text.split)
+        for text in texts
+    ]
+    if tables:
+        ignored += len(texts)
+        found = tables
+    elif not label:
+        found = as_lines
+    elif labelled:
+        found = [text for text in texts if text.label]
+        ignored += len(texts) - len(found) if found else 0
+        found = found or as_lines
+    else:
+        found = texts
+    if not found:
+        hint = "It should hold .csv, .tsv, .jsonl, .parquet or .txt files"
+        raise DataError("nothing to read in this folder", where=name, hint=hint)
+    notes.append(f"{name}: {len(found)} files read" + f", {ignored} ignored" * bool(ignored))
+    return found
+
+
+def _walk(root: Path, notes: list[str]) -> Iterator[Path]:
+    """The files below a folder, sorted. Hidden ones and links that lead out are left out."""
+    inside = root.resolve()
+    for folder, folders, files in os.walk(root, followlinks=False):
+        folders[:] = sorted(item for item in folders if not item.startswith("."))
+        for file in sorted(files):
+            path = Path(folder, file)
+            if file.startswith(".") or not path.is_file():
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                notes.append(f"{path}: not followed, since it leads out of the folder")
+            else:
+                yield path

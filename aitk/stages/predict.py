@@ -1,0 +1,299 @@
+"""``predict``: answer every row of the user's files, in order, in constant memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from aitk.core.batches import BATCHES_PER_WINDOW, predict_rows
+from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.files import fingerprint
+from aitk.core.options import resolve
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.core.resumable import ResumableFile
+from aitk.core.rows import Refusal, Row
+from aitk.core.run import Run, load_run
+from aitk.core.runtime import Predictor, open_predictor
+from aitk.core.task import Task
+from aitk.stages.options import PredictOptions
+from aitk.tasks import TASKS, load_task
+
+STDIO = "-"
+
+
+def predict(
+    run: Path,
+    inputs: Sequence[str],
+    *,
+    out: str,
+    domain: str,
+    options: PredictOptions,
+    overwrite: bool = False,
+    write: Callable[[str], None],
+    reporter: Reporter,
+) -> Outcome:
+    """Write one line for each record of the inputs.
+
+    Args:
+        inputs: files, folders, or ``-`` for stdin.
+        out: a ``.jsonl`` or ``.csv`` file, or ``-`` for JSON lines on stdout.
+        write: takes the text for stdout.
+
+    Raises:
+        DataError: more rows failed than ``options.max_errors``.
+        ArtifactError: the run is of another domain, damaged, or predicts nothing.
+    """
+    started = time.monotonic()
+    loaded = load_run(run)
+    task = _task_of(loaded, domain)
+    lines = _lines_for(out)
+    sink = _open_sink(out, loaded, inputs, options, write=write, overwrite=overwrite)
+    try:
+        assets = task.load_assets(loaded.assets)
+        predictor = open_predictor(loaded)
+        reading = resolve(task.reading, loaded.reading)
+        items = itertools.islice(task.read(inputs, reading, labelled=False), sink.done, None)
+        several = len(inputs) > 1 or Path(inputs[0]).is_dir()
+        resumed = sink.done
+        refused = sink.notes.get("refused", 0)
+        lines.columns = sink.notes.get("columns", [])
+        for window in windows(items, options.batch_size, until_row=lines.needs_columns):
+            for note in task.reading_notes():
+                reporter.note(note)
+            answers = answer(window, task, assets, predictor, options=options)
+            text = lines.format(
+                _error(item, several) if found is None else _merged(item, found)
+                for item, found in zip(window, answers, strict=True)
+            )
+            failed = [item for item in window if isinstance(item, Refusal)]
+            refused += len(failed)
+            notes = {"refused": refused, "columns": lines.columns}
+            sink.append(text, items=len(window), notes=notes)
+            reporter.update("predicting", sink.done, None)
+            if options.max_errors is not None and refused > options.max_errors:
+                raise DataError(
+                    f"{refused} rows failed, more than --max-errors {options.max_errors}:"
+                    f" {failed[-1].reason}",
+                    where=failed[-1].where,
+                )
+        sink.finish()
+    finally:
+        sink.leave()
+    if lines.left_out:
+        reporter.warn(f"columns that the first rows lack: {', '.join(sorted(lines.left_out))}")
+    seconds = time.monotonic() - started
+    return Outcome(
+        facts={
+            "run": str(run),
+            "out": out,
+            "rows": sink.done,
+            "refused": refused,
+            "resumed_after": resumed,
+            "seconds": round(seconds, 2),
+            "rows_per_second": round((sink.done - resumed) / seconds, 1),
+        },
+        refused=refused,
+    )
+
+
+def windows(
+    items: Iterable[Row | Refusal], batch_size: int, *, until_row: bool = False
+) -> Iterator[list[Row | Refusal]]:
+    """Cut a stream into windows: one batch at first, so that answers come soon, then more.
+
+    With ``until_row`` the first goes on until it holds a row.
+    """
+    iterator, size = iter(items), batch_size
+    window: list[Row | Refusal] = []
+    while taken := list(itertools.islice(iterator, size)):
+        window += taken
+        if until_row and not any(isinstance(item, Row) for item in taken):
+            continue
+        yield window
+        window, until_row = [], False
+        size = min(2 * size, batch_size * BATCHES_PER_WINDOW)
+    if window:
+        yield window
+
+
+def answer(
+    window: Sequence[Row | Refusal],
+    task: Task,
+    assets: Any,
+    predictor: Predictor,
+    *,
+    options: PredictOptions,
+) -> list[dict[str, Any] | None]:
+    """The prediction of each row of a window, None for what was refused."""
+    fields = [item.fields for item in window if isinstance(item, Row)]
+    outputs = list(
+        predict_rows(fields, task, assets, predictor, batch_size=options.batch_size)
+    )
+    if len({output.shape for output in outputs}) == 1:
+        decoded = iter(task.decode(np.stack(outputs), assets, top_k=options.top_k))
+    else:
+        decoded = (task.decode(row[None], assets, top_k=options.top_k)[0] for row in outputs)
+    return [next(decoded) if isinstance(item, Row) else None for item in window]
+
+
+class _Lines(Protocol):
+    """Turns rows into text. ``left_out`` are columns that it had no place for."""
+
+    columns: list[str]
+    left_out: set[str]
+    needs_columns: bool
+
+    def format(self, rows: Iterable[Mapping[str, Any]]) -> str: ...
+
+
+class _JsonLines:
+    needs_columns = False
+
+    def __init__(self) -> None:
+        self.columns: list[str] = []
+        self.left_out: set[str] = set()
+
+    def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+
+
+class _CsvLines:
+    """CSV with the columns of the first window, and one for errors."""
+
+    needs_columns = True
+
+    def __init__(self) -> None:
+        self.columns: list[str] = []
+        self.left_out: set[str] = set()
+
+    def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        rows = list(rows)
+        text = io.StringIO()
+        new = not self.columns
+        if new:
+            good = [row for row in rows if "error" not in row] or rows
+            self.columns = list(dict.fromkeys(key for row in [*good, *rows] for key in row))
+            self.columns += [name for name in ("line", "error") if name not in self.columns]
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n", extrasaction="ignore")
+        if new:
+            writer.writeheader()
+        for row in rows:
+            self.left_out.update(row.keys() - self.columns)
+            writer.writerow({key: _cell(value) for key, value in row.items()})
+        return text.getvalue()
+
+
+class _Stdout:
+    """The sink for ``--out -``, with the face of a ``ResumableFile``."""
+
+    def __init__(self, write: Callable[[str], None]):
+        self._write = write
+        self.done = 0
+        self.notes: Mapping[str, Any] = {}
+
+    def append(self, text: str, *, items: int, notes: Mapping[str, Any]) -> None:
+        self._write(text)
+        self.done += items
+        self.notes = notes
+
+    def finish(self) -> None:
+        """Nothing to rename."""
+
+    def leave(self) -> None:
+        """Nothing to close."""
+
+
+def _task_of(run: Run, domain: str) -> Task:
+    if not run.task.startswith(f"{domain}."):
+        own = run.task.partition(".")[0]
+        raise ArtifactError(
+            f"is a run of {run.task}, not of {domain}",
+            where=str(run.folder),
+            hint=f"Use: aitk {own} predict",
+        )
+    task = load_task(run.task)
+    if TASKS[run.task].objective:
+        raise ArtifactError(
+            f"is pretrained ({run.task}) and has nothing to predict yet",
+            where=str(run.folder),
+            hint=f"Train it on a task: aitk {domain} finetune DATA --from {run.folder} --out RUN",
+        )
+    return task
+
+
+def _lines_for(out: str) -> _Lines:
+    kinds: dict[str, type[_Lines]] = {
+        STDIO: _JsonLines,
+        ".jsonl": _JsonLines,
+        ".ndjson": _JsonLines,
+        ".csv": _CsvLines,
+    }
+    kind = kinds.get(out if out == STDIO else Path(out).suffix.lower())
+    if kind is None:
+        raise UsageError(f"cannot write {out!r}", where="--out", hint="Name a .jsonl or .csv file")
+    return kind()
+
+
+def _open_sink(
+    out: str,
+    run: Run,
+    inputs: Sequence[str],
+    options: PredictOptions,
+    *,
+    write: Callable[[str], None],
+    overwrite: bool,
+) -> ResumableFile | _Stdout:
+    if options.resume and STDIO in (out, *inputs):
+        raise UsageError("stdin and stdout cannot be resumed", where="--resume")
+    if out == STDIO:
+        return _Stdout(write)
+    identity = {
+        "run": dict(run.manifest),
+        "inputs": [_described(Path(name)) for name in inputs],
+        "top_k": options.top_k,
+    }
+    return ResumableFile(
+        Path(out), identity=fingerprint(identity), resume=options.resume, overwrite=overwrite
+    )
+
+
+def _described(path: Path) -> list[Any]:
+    """A file or folder by name, sizes and times, so that a changed input is noticed."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    stats = [(str(file), file.stat()) for file in files if file.is_file()]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+
+
+def _merged(row: Row | Refusal, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The input's columns, then the answer under names that are still free."""
+    merged = dict(row.record) if isinstance(row, Row) else {}
+    for key, value in answer.items():
+        name = key
+        for number in itertools.count(2):
+            if name not in merged:
+                break
+            name = f"{key}_{number}"
+        merged[name] = value
+    return merged
+
+
+def _error(item: Row | Refusal, several: bool) -> dict[str, Any]:
+    reason = item.reason if isinstance(item, Refusal) else ""
+    where = {"file": item.file} if several else {}
+    return where | {"line": item.line, "error": reason}
+
+
+def _cell(value: Any) -> Any:
+    """Lists and objects (top-k) as JSON inside their cell."""
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value
