@@ -219,6 +219,7 @@ def test_predict_answers_every_row_in_order(chain):
         out=str(out),
         options=resolve(stage_options.PredictOptions, {"top_k": 2}),
         domain=chain.domain,
+        write=print,
         reporter=Silent(),
     )
     answers = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -230,6 +231,8 @@ def test_predict_answers_every_row_in_order(chain):
 def test_explain_names_parts_and_a_page(chain):
     from aitk.stages.explain import explain
 
+    if TASKS[chain.name].objective:
+        pytest.skip("an objective explains only what the user asks it to guess")
     out = chain.folder / "why"
     explain(
         chain.run,

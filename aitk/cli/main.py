@@ -14,8 +14,8 @@ import typer
 
 from aitk import __version__
 from aitk.cli import QUESTIONS, STAGES
+from aitk.cli.command import as_command
 from aitk.cli.failures import as_failure
-from aitk.cli.options import as_command
 from aitk.cli.output import Output
 from aitk.core.errors import EXIT_CODES
 from aitk.core.outcome import Outcome

@@ -97,7 +97,7 @@ class Output:
         elif not self.quiet:
             self._say("\n".join(_lines(outcome)))
         if outcome.refused:
-            self._say(f"{outcome.refused} rows were refused")
+            self._say(f"{outcome.refused} row{'s were' if outcome.refused > 1 else ' was'} refused")
         for shortfall in (outcome.missed, outcome.broken):
             if shortfall:
                 self._say(shortfall)
@@ -139,8 +139,8 @@ class _PlainBar:
         print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        # Work that took no time needs no line of its own.
-        if self._last is not None and time.monotonic() - self._started >= 1.0:
+        # Work that was done before a line was due needs none of its own.
+        if self._last is not None and time.monotonic() - self._started >= PLAIN_EVERY_S:
             self.say(self._line())
 
     def _line(self) -> str:

@@ -16,10 +16,11 @@ _BOMS = (  # UTF-32 first: UTF-16's mark is the beginning of its
 )
 # What bytes that are not Unicode are tried as. Supersets stand for their subsets: gb18030 for
 # gb2312 and gbk, cp1252 for latin-1.
+_MULTIBYTE = ["gb18030", "big5", "cp932", "cp949"]
 _LEGACY = [
-    "cp1252", "gb18030", "big5", "cp932", "cp949", "cp1251", "koi8_r", "cp1250", "cp1254",
-    "cp1253", "cp1255", "cp1256", "cp874",
-]  # fmt: skip
+    *("cp1252", "cp1251", "koi8_r", "cp1250", "cp1254", "cp1253", "cp1255", "cp1256", "cp874"),
+    *_MULTIBYTE,
+]
 _SAMPLE_BYTES = 1 << 16
 
 
@@ -31,8 +32,8 @@ def find_mark(head: bytes) -> str | None:
 def is_known(encoding: str) -> bool:
     """Whether Python can decode text in this encoding."""
     try:
-        "".encode(encoding)
-    except LookupError:
+        b"a\xff".decode(encoding, errors="replace")
+    except (LookupError, UnicodeError):  # the latter from codecs not meant for files, as idna
         return False
     return True
 
@@ -66,6 +67,9 @@ def detect(lines: Sequence[bytes], source: str) -> str:
 
     Lines that are valid UTF-8 beyond ASCII are strong evidence, so a file with more of them
     than of undecodable ones is UTF-8, and the others are left to be refused one by one.
+
+    Raises:
+        DataError: no encoding fits, or two do, each for some lines.
     """
     valid = invalid = 0
     sample = bytearray()
@@ -77,11 +81,16 @@ def detect(lines: Sequence[bytes], source: str) -> str:
             valid += 1
         except UnicodeDecodeError:
             invalid += 1
-        if len(sample) < _SAMPLE_BYTES:
-            sample += line[:_SAMPLE_BYTES]
+            if len(sample) < _SAMPLE_BYTES:
+                sample += line[:_SAMPLE_BYTES]
     if invalid == 0 or valid >= invalid:
         return "utf-8"
-    return _guess(bytes(sample), source)
+    encoding = _guess(bytes(sample), source)
+    # Where a character is one byte, lines are not valid UTF-8 by chance.
+    if valid and encoding not in _MULTIBYTE:
+        hint = "Convert it to one encoding, or say --encoding utf-8 to have the others refused"
+        raise DataError(f"mixes lines in utf-8 and in {encoding}", where=source, hint=hint)
+    return encoding
 
 
 def _guess(sample: bytes, source: str) -> str:

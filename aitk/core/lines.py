@@ -11,12 +11,13 @@ import difflib
 import gzip
 import io
 import itertools
+import os
 import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple, cast
 
 from aitk.core import encodings
 from aitk.core.errors import DataError, UsageError
@@ -122,19 +123,18 @@ def open_lines(source: str, *, encoding: str | None = None) -> Lines:
 
 def check_file(path: Path) -> None:
     """Raise a ``DataError`` unless there is a file (or a pipe) to be read."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DataError("is a folder, and a file is due", where=str(path))
-    if not path.exists():
-        folder = path.parent
-        names = [item.name for item in folder.iterdir()] if folder.is_dir() else []
+    if not os.path.exists(path):
+        names = os.listdir(path.parent) if os.access(path.parent, os.R_OK | os.X_OK) else []
         near = difflib.get_close_matches(path.name, names, n=1)
-        hint = f"Did you mean {folder / near[0]}?" if near else "Check the path"
+        hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the path"
         raise DataError("no such file", where=str(path), hint=hint)
 
 
-def _open(source: str) -> IO[bytes]:
+def _open(source: str) -> io.BufferedIOBase:
     if source == "-":
-        return sys.stdin.buffer
+        return cast(io.BufferedIOBase, sys.stdin.buffer)
     path = Path(source)
     check_file(path)
     try:
@@ -143,10 +143,10 @@ def _open(source: str) -> IO[bytes]:
         raise DataError(f"cannot be read ({error.strerror})", where=source) from error
 
 
-def _read(stream: IO[bytes] | gzip.GzipFile, source: str) -> Iterator[bytes]:
+def _read(stream: io.BufferedIOBase, source: str) -> Iterator[bytes]:
     """The bytes of a stream as they come; closes it at the end, unless it is stdin."""
     try:
-        while chunk := stream.read1(1 << 16):  # type: ignore[attr-defined]
+        while chunk := stream.read1(1 << 16):
             yield chunk
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot be read to its end ({error})", where=source) from error

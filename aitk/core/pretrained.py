@@ -77,9 +77,7 @@ class Pretrained:
         from aitk.core.weights_file import load_weights
 
         loaded, skipped = load_weights(model.get_layer(BACKBONE), Path(self.source))
-        return dataclasses.replace(
-            self, loaded=tuple(loaded), skipped=(*self.skipped, *skipped)
-        )
+        return dataclasses.replace(self, loaded=tuple(loaded), skipped=(*self.skipped, *skipped))
 
 
 def load_pretrained(source: str, *, model: str | None, task: Task) -> Pretrained:
@@ -185,8 +183,9 @@ def _take_backbone(model: keras.Model, path: Path) -> tuple[keras.Model, list[tu
             f"has no layer named {BACKBONE!r}", where=str(path), hint="Was it written by aitk?"
         )
     backbone = layers.pop(BACKBONE)
-    rest = [(name, "the head; the task's own is new") for name, layer in layers.items()
-            if layer.weights]
+    rest = [
+        (name, "the head; the task's own is new") for name, layer in layers.items() if layer.weights
+    ]
     return _with_current_policy(backbone), rest
 
 

@@ -387,7 +387,10 @@ def _out_of_memory() -> tuple[type[BaseException], ...]:
 
 
 def _uncompiled(model: keras.Model) -> keras.Model:
-    """The same layers without the optimizer, which ``.keras`` files would otherwise carry."""
-    import keras
+    """A copy without the optimizer, which ``.keras`` files would otherwise carry.
 
-    return keras.Model(model.inputs, model.outputs, name=model.name)
+    Built from the configuration, so that a class that ties weights (masked LM) stays itself.
+    """
+    plain = type(model).from_config(model.get_config())
+    plain.set_weights(model.get_weights())
+    return plain

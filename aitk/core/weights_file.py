@@ -122,9 +122,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def match_tensors(
-    backbone: keras.Model, paths: Iterable[Path]
-) -> tuple[list[str], Skipped]:
+def match_tensors(backbone: keras.Model, paths: Iterable[Path]) -> tuple[list[str], Skipped]:
     """Check a conversion that others wrote: which tensors of the files are in the backbone?
 
     Arrays are compared by size, sum and sum of squares, which no transposition changes.

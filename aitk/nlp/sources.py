@@ -60,7 +60,7 @@ def find_sources(
             sources.append(Source(name, "tfds"))
         elif name == "-":
             sources.append(Source(name, "lines"))
-        elif Path(name).is_dir():
+        elif os.path.isdir(name):
             sources += _of_folder(name, labelled=labelled, label=label, notes=notes)
         else:
             check_file(Path(name))

@@ -188,7 +188,7 @@ def read_engine(content: str, *, where: Path) -> tokenizers.Tokenizer:
 
     try:
         engine = tokenizers.Tokenizer.from_str(content)
-    except Exception as error:  # noqa: BLE001 - the library raises Exception itself
+    except Exception as error:
         raise ArtifactError(f"the tokeniser is damaged ({error})", where=str(where)) from error
     engine.no_padding()
     engine.no_truncation()

@@ -25,7 +25,7 @@ from aitk.core.run import Run, load_run
 from aitk.core.runtime import Predictor, open_predictor
 from aitk.core.task import Task
 from aitk.stages.options import PredictOptions
-from aitk.tasks import TASKS, load_task
+from aitk.tasks import load_task
 
 STDIO = "-"
 
@@ -220,14 +220,7 @@ def _task_of(run: Run, domain: str) -> Task:
             where=str(run.folder),
             hint=f"Use: aitk {own} predict",
         )
-    task = load_task(run.task)
-    if TASKS[run.task].objective:
-        raise ArtifactError(
-            f"is pretrained ({run.task}) and has nothing to predict yet",
-            where=str(run.folder),
-            hint=f"Train it on a task: aitk {domain} finetune DATA --from {run.folder} --out RUN",
-        )
-    return task
+    return load_task(run.task)
 
 
 def _lines_for(out: str) -> _Lines:

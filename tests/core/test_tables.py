@@ -103,6 +103,13 @@ def test_a_line_in_another_encoding_is_refused_and_no_other(write):
     ]
 
 
+def test_lines_in_two_encodings_are_not_guessed_at(write):
+    lines = ["text,label", "garçon,x", "hôtel très cher,x", "déjà fermé,x"]
+    content = b"\n".join([line.encode("cp1252") for line in lines] + ["été,x\n".encode()])
+    with pytest.raises(DataError, match="mixes lines in utf-8 and in cp1252"):
+        open_table(write("a.csv", content))
+
+
 def test_old_macintosh_line_ends(write):
     assert records(write("a.csv", "text,label\ra,x\rb,y\r")) == [
         {"text": "a", "label": "x"},
@@ -242,8 +249,9 @@ def test_a_missing_file_is_answered_with_the_nearest(write, tmp_path):
 
 def test_options_that_cannot_be(write):
     source = write("a.csv", "text,label\na,x\n")
-    with pytest.raises(UsageError, match="unknown encoding 'utf-7000'"):
-        open_table(source, encoding="utf-7000")
+    for encoding in ("utf-7000", "idna", "hex"):
+        with pytest.raises(UsageError, match=f"unknown encoding '{encoding}'"):
+            open_table(source, encoding=encoding)
     with pytest.raises(UsageError, match="cannot delimit"):
         open_table(source, delimiter="::")
 

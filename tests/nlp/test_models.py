@@ -116,9 +116,7 @@ def test_word_order_matters_to_all_but_the_bag():
     forward = {key: value[:1] for key, value in batch(pad_to=7).items()}
     backward = forward | {"token_ids": forward["token_ids"][:, ::-1].copy()}
     same = {
-        name: np.allclose(
-            logits(model := build(name), forward), logits(model, backward), atol=1e-4
-        )
+        name: np.allclose(logits(model := build(name), forward), logits(model, backward), atol=1e-4)
         for name in MODELS
     }
     assert same == {name: name == "bag" for name in MODELS}

@@ -8,9 +8,7 @@ from keras import ops
 from aitk.nlp.models.inputs import text_inputs
 
 
-def classifier(
-    backbone: keras.Model, *, classes: int, pooling: str, dropout: float
-) -> keras.Model:
+def classifier(backbone: keras.Model, *, classes: int, pooling: str, dropout: float) -> keras.Model:
     """Pool the features and put a linear head, named ``head``, on them.
 
     Args:

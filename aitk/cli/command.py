@@ -1,0 +1,123 @@
+"""From a plain function to a command.
+
+Parameters annotated with an options dataclass become flags, ``--config`` is merged below those
+that are given, and the function gets the resolved dataclass. ``domain`` and ``reporter`` are
+handed in. Every command takes ``--json`` and ``--quiet``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aitk.cli.config import stage_config
+from aitk.cli.failures import RESUME
+from aitk.cli.options import SET, Group, Settings, flag, group, keyword
+from aitk.cli.output import Output
+from aitk.core.errors import Interrupted
+from aitk.core.options import split_assignments
+from aitk.core.outcome import Outcome
+from aitk.stages.chain import examples
+
+JSON = Annotated[bool, typer.Option("--json", help="print the result as one JSON object")]
+QUIET = Annotated[bool, typer.Option("--quiet", help="no progress and no notes")]
+CONFIG = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="a TOML file of options, or another run's run.json; flags win over it",
+        show_default=False,
+    ),
+]
+
+
+def as_command(
+    function: Callable[..., Outcome], *, domain: str | None = None
+) -> Callable[..., int]:
+    """Make the function that Typer reads flags from; it returns the exit code.
+
+    Args:
+        function: says its help in its docstring, where ``{stage}`` stands for an example.
+        domain: the domain it is for. Without one its outcome is an answer: data, on stdout.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    handed = {"reporter"} | ({"domain"} if domain else set())
+    groups: dict[str, Group] = {}
+    flags: dict[str, inspect.Parameter] = {}
+    plain: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        hint = hints[name]
+        if name in handed:
+            continue
+        if found := group(hint, domain):
+            groups[name] = found
+            for field in found.fields:
+                flags.setdefault(field.name, flag(field))
+        elif hint == Settings:
+            plain.append(keyword(name, SET, None))
+        else:
+            plain.append(keyword(name, hint, parameter.default))
+    common = [keyword("config", CONFIG, None)] if flags else []
+    common += [keyword("json", JSON, False), keyword("quiet", QUIET, False)]
+    parameters = [*plain, *flags.values(), *common]
+    resumable = any(item.name == "resume" for item in parameters)
+
+    def command(**values: Any) -> int:
+        output = Output(as_json=values.pop("json"), quiet=values.pop("quiet"), answer=not domain)
+        path = values.pop("config", None)
+        given = {name: values.pop(name) for name in flags}
+        given = {name: value for name, value in given.items() if value not in (None, [])}
+        sets = "settings" in values
+        config = stage_config(path, function.__name__, flags, takes_settings=sets) if path else {}
+        if sets:
+            values["settings"] = config.get("set", {}) | split_assignments(values["settings"] or [])
+        values |= {name: found.resolved(config, given) for name, found in groups.items()}
+        supplied = {"domain": domain, "reporter": output}
+        values |= {name: supplied[name] for name in handed if name in hints}
+        return _run(function, values, output, hint=RESUME if resumable else None)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in parameters}
+    command.__name__ = function.__name__
+    command.__doc__ = _help(function, domain)
+    return command
+
+
+def _run(
+    function: Callable[..., Outcome], values: dict[str, Any], output: Output, *, hint: str | None
+) -> int:
+    """Call a command and show what it hands back.
+
+    Args:
+        hint: what to do when it was interrupted.
+    """
+    from aitk.core.silence import silence  # what help never needs
+
+    silence()
+    try:
+        outcome = function(**values)
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted", hint=hint) from error
+    finally:
+        output.close()
+    output.show(outcome)
+    return outcome.exit_code
+
+
+def _help(function: Callable[..., Any], domain: str | None) -> str:
+    """The docstring with its example made for the domain, its indented lines kept as they are."""
+    text = inspect.getdoc(function) or ""
+    if domain:
+        text = text.format_map(examples(domain))
+    paragraphs = text.split("\n\n")
+    # Typer fills paragraphs; one that begins with a backspace character it leaves alone.
+    return "\n\n".join(
+        f"\b\n{paragraph}" if paragraph.startswith("    ") else paragraph
+        for paragraph in paragraphs
+    )
