@@ -35,6 +35,7 @@ def compress(
     return compress(
         run,
         out,
+        domain=domain,
         options=options,
         training=training,
         settings=settings,

@@ -82,7 +82,7 @@ def export_model(
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=None if os.environ.get("AITK_DEBUG") else subprocess.PIPE,
             text=True,
             errors="replace",
             check=False,
@@ -97,9 +97,7 @@ def export_model(
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    if os.environ.get("AITK_DEBUG"):
-        sys.stderr.write(done.stderr)
     if done.returncode < 0:
         return f"the converter crashed: {signal.Signals(-done.returncode).name}"
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    lines = [line.strip() for line in (done.stderr or "").splitlines() if line.strip()]
     return lines[-1][:300] if lines else f"exit code {done.returncode}"

@@ -56,11 +56,10 @@ class ResumableFile:
         try:
             while content:
                 content = content[self._file.write(content) :]
-            self._bytes, self.done, self.notes = self._file.tell(), self.done + items, notes
             saved = {
                 "identity": self._identity,
-                "bytes": self._bytes,
-                "done": self.done,
+                "bytes": self._file.tell(),
+                "done": self.done + items,
                 "notes": dict(notes),
             }
             write_json(self._progress, saved)
@@ -70,6 +69,8 @@ class ResumableFile:
                 where=str(self.part),
                 hint="Make room, then repeat the command with --resume",
             ) from error
+        self.done += items
+        self.notes = notes
 
     def finish(self) -> None:
         """The file is whole: give it its name."""

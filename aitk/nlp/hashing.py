@@ -74,7 +74,7 @@ class HashedNgrams:
             if self.character_ngrams:
                 for word in each:
                     ids += _inside(word, self.character_ngrams, self.buckets)
-            encoded.append(ids[: max_length - 1] + [END])
+            encoded.append([*ids[: max_length - 1], END])
         return encoded
 
     def decode(self, ids: Sequence[int]) -> str:

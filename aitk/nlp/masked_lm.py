@@ -12,38 +12,21 @@ import numpy as np
 
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.files import read_json, write_json
-from aitk.core.options import option
 from aitk.core.rows import Refusal, Row
 from aitk.core.statistics import bootstrap_interval, bounded_score
 from aitk.core.task import Batch, Evaluation, Example, Score, Task
 from aitk.nlp.assets import TextAssets, load_text_assets
-from aitk.nlp.masking import SHARE, choose_tokens, hide_tokens, own_rng
+from aitk.nlp.masking import choose_tokens, hide_tokens, own_rng
 from aitk.nlp.options import TextReading
 from aitk.nlp.quality import TextInspector
 from aitk.nlp.reading import read_texts
-from aitk.nlp.settings import HubSettings, TransformerSettings
+from aitk.nlp.settings import MaskedHubSettings, MaskedTransformerSettings
 from aitk.nlp.tokenizers import SubwordTokenizer, train_tokenizer
 
 if TYPE_CHECKING:
     import keras
 
     from aitk.core.pretrained import Pretrained
-
-
-@dataclass(frozen=True)
-class MaskedTransformerSettings(TransformerSettings):
-    """Our own encoder, and how tokens are masked."""
-
-    mask_share: float = option(SHARE, "share of the tokens to guess", minimum=0.01, maximum=0.9)
-    whole_words: bool = option(False, "hide all tokens of a word or none")
-
-
-@dataclass(frozen=True)
-class MaskedHubSettings(HubSettings):
-    """A pretrained encoder to go on with, and how tokens are masked."""
-
-    mask_share: float = option(SHARE, "share of the tokens to guess", minimum=0.01, maximum=0.9)
-    whole_words: bool = option(False, "hide all tokens of a word or none")
 
 
 @dataclass(frozen=True)

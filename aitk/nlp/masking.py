@@ -6,7 +6,6 @@ import zlib
 
 import numpy as np
 
-SHARE = 0.15
 HIDDEN_SHARE = 0.8
 RANDOM_SHARE = 0.1
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import ArtifactError
+from aitk.nlp.settings import HubSettings
 from aitk.nlp.tokenizers import FILE, Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _adopt_hub(found: Pretrained) -> Pretrained:
     else:
         tokenizer = read_hub_tokenizer(found.folder)
     longest = getattr(backbone, "max_sequence_length", None)
-    if longest is not None and longest < 128:
+    if longest is not None and longest < HubSettings.max_length:
         settings["max_length"] = longest
     if tokenizer.vocabulary_size > backbone.vocabulary_size:
         raise ArtifactError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import ArtifactError
 from aitk.core.pretrained import read_artifact
-from aitk.nlp.tokenizers import SubwordTokenizer, framed, read_engine
+from aitk.nlp.tokenizers import SubwordTokenizer, damage_at, framed, read_engine
 
 if TYPE_CHECKING:
     import tokenizers
@@ -127,7 +127,8 @@ def _byte_bpe(vocabulary: Path, merges: Path, family: str) -> SubwordTokenizer:
         pairs = [(first, second) for first, second in (line.split(" ") for line in lines)]
     except ValueError as error:
         raise ArtifactError(f"is damaged ({error})", where=str(vocabulary)) from error
-    engine = Tokenizer(models.BPE(vocab=units, merges=pairs))
+    with damage_at(vocabulary):
+        engine = Tokenizer(models.BPE(vocab=units, merges=pairs))
     engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     engine.decoder = decoders.ByteLevel()
     return _finished(engine, family, ("<pad>", "<unk>", "<s>", "</s>", "<mask>"), vocabulary)
@@ -152,14 +153,16 @@ def _sentencepiece(path: Path, family: str, *, lowercase: bool) -> SubwordTokeni
         # Fairseq's order: its own four first, then the pieces after SentencePiece's three.
         own = [(name, 0.0) for name in ("<s>", "<pad>", "</s>", "<unk>")]
         pieces, unknown = [*own, *pieces[3:]], 3
-    engine = Tokenizer(models.Unigram(pieces, unk_id=unknown, byte_fallback=False))
+    with damage_at(path):
+        engine = Tokenizer(models.Unigram(pieces, unk_id=unknown, byte_fallback=False))
     steps: list[Any] = []
     if family == "albert":
         steps += [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
     if lowercase:
         steps += [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
     if saved.normalizer_spec.precompiled_charsmap:
-        steps.append(normalizers.Precompiled(saved.normalizer_spec.precompiled_charsmap))
+        with damage_at(path):
+            steps.append(normalizers.Precompiled(saved.normalizer_spec.precompiled_charsmap))
     steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
     engine.normalizer = normalizers.Sequence(steps)
     engine.pre_tokenizer = pre_tokenizers.Metaspace()

@@ -26,6 +26,7 @@ class TextSettings:
     pooling: ClassVar[str] = "mean"
     default_learning_rate: ClassVar[float] = 1e-3
     default_epochs: ClassVar[int] = 3
+    default_steps: ClassVar[int] = 500
 
 
 @dataclass(frozen=True)
@@ -97,3 +98,22 @@ class HubSettings:
 
     default_learning_rate: ClassVar[float] = 5e-5
     default_epochs: ClassVar[int] = 3
+    default_steps: ClassVar[int] = 200
+
+
+@dataclass(frozen=True)
+class MaskedTransformerSettings(TransformerSettings):
+    """The transformer, and which tokens it is to guess (Devlin et al. 2018, section 3.1)."""
+
+    mask_share: float = option(0.15, "share of the tokens to guess", minimum=0.01, maximum=0.9)
+    whole_words: bool = option(False, "hide all tokens of a word or none")
+
+    default_epochs: ClassVar[int] = 10
+
+
+@dataclass(frozen=True)
+class MaskedHubSettings(HubSettings):
+    """A pretrained encoder to train further, and which tokens it is to guess."""
+
+    mask_share: float = option(0.15, "share of the tokens to guess", minimum=0.01, maximum=0.9)
+    whole_words: bool = option(False, "hide all tokens of a word or none")

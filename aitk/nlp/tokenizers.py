@@ -6,9 +6,10 @@ TensorFlow is never needed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -186,13 +187,20 @@ def read_engine(content: str, *, where: Path) -> tokenizers.Tokenizer:
     """The model in a ``tokenizer.json``, with the padding and truncation saved in it undone."""
     import tokenizers
 
-    try:
+    with damage_at(where):
         engine = tokenizers.Tokenizer.from_str(content)
-    except Exception as error:
-        raise ArtifactError(f"the tokeniser is damaged ({error})", where=str(where)) from error
     engine.no_padding()
     engine.no_truncation()
     return engine
+
+
+@contextlib.contextmanager
+def damage_at(path: Path) -> Iterator[None]:
+    """Turn what ``tokenizers`` says of an inconsistent vocabulary into an ``ArtifactError``."""
+    try:
+        yield
+    except Exception as error:  # that library raises nothing more specific
+        raise ArtifactError(f"the tokeniser is damaged ({error})", where=str(path)) from error
 
 
 def framed(engine: tokenizers.Tokenizer, first: str, last: str) -> Any:
@@ -318,6 +326,6 @@ def _words() -> Any:
         [
             pre_tokenizers.Split(Regex(ALONE), "isolated"),
             pre_tokenizers.BertPreTokenizer(),
-            pre_tokenizers.Split(Regex(r"[^\s]{%d}" % LONGEST_WORD), "isolated"),
+            pre_tokenizers.Split(Regex(rf"[^\s]{{{LONGEST_WORD}}}"), "isolated"),
         ]
     )

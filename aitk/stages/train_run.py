@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import math
 import resource
 import sys
 import time
@@ -24,6 +25,8 @@ from aitk.core.task import Task
 from aitk.core.versions import package_versions
 from aitk.stages.options import TrainingOptions
 
+#: By default no training sees its rows more often than this.
+MOST_EPOCHS = 30
 #: Options that may differ between an interrupted training and its resumption.
 NOT_IDENTITY = ("save_minutes", "max_minutes", "devices")
 
@@ -64,8 +67,8 @@ def train_run(
             chosen = resolve(
                 task.models[name], start.settings if start else {}, settings, where="setting"
             )
-            options = with_defaults(options, type(chosen))
             rows = data.rows("train")
+            options = with_defaults(options, type(chosen), rows=len(rows))
             assets = task.learn(rows, data.summary, chosen, start=start, balance=options.balance)
             assets.save(draft.assets)
             model = task.build(name, chosen, assets, backbone=start.backbone if start else None)
@@ -154,12 +157,20 @@ def check_settings(task: Task, model: str, settings: Mapping[str, Any]) -> None:
             raise unknown_name(key, known_names(task.models[model]), what="setting")
 
 
-def with_defaults(options: TrainingOptions, settings: type) -> TrainingOptions:
-    """Fill in what the model decides where the user did not."""
+def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> TrainingOptions:
+    """Fill in what the model decides where the user did not.
+
+    Args:
+        settings: class or instance; its ``default_epochs`` hold for data large enough that they
+            make ``default_steps``. Little data is seen more often.
+        rows: how many the training split has.
+    """
+    steps_per_epoch = math.ceil(rows / options.batch_size)
+    enough = min(MOST_EPOCHS, math.ceil(settings.default_steps / steps_per_epoch))
     return dataclasses.replace(
         options,
-        epochs=options.epochs or settings.default_epochs,  # type: ignore[attr-defined]
-        learning_rate=settings.default_learning_rate  # type: ignore[attr-defined]
+        epochs=options.epochs or max(settings.default_epochs, enough),
+        learning_rate=settings.default_learning_rate
         if options.learning_rate is None
         else options.learning_rate,
     )
@@ -230,15 +241,20 @@ def save_trained(
     from aitk.core.report import run_report
 
     model.save(draft.model_path("keras"))
+    write_history(draft, history)
+    write_json(draft.folder / "metrics.json", metrics)
+    run_report(manifest, history, metrics, draft.folder / "report.html")
+    draft.write("README.md", model_card(manifest, metrics, name=name))
+    draft.finish(manifest)
+
+
+def write_history(draft: RunDraft, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``history.csv``, one line an epoch."""
     with (draft.folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
         if history:
             writer = csv.DictWriter(file, fieldnames=list(history[0]))
             writer.writeheader()
             writer.writerows(history)
-    write_json(draft.folder / "metrics.json", metrics)
-    run_report(manifest, history, metrics, draft.folder / "report.html")
-    draft.write("README.md", model_card(manifest, metrics, name=name))
-    draft.finish(manifest)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,6 @@ from aitk.stages.train_run import (
     choose_model,
     require_task,
     train_run,
-    with_defaults,
 )
 from aitk.tasks import load_task
 
@@ -95,7 +94,7 @@ def tune(
             )
         shutil.rmtree(trials)
     trials.mkdir(parents=True, exist_ok=True)
-    study = _study(trials, task, space, training, prepared)
+    study = _study(trials, task, space, task.models[model], training, prepared)
     search = _Search(task, prepared, trials, space, training, settings, reporter)
     while len(finished := _finished(study)) < options.trials:
         reporter.note(f"trial {len(finished) + 1} of {options.trials}")
@@ -227,7 +226,12 @@ def _model_of_source(source: str, task: Task) -> str:
 
 
 def _study(
-    folder: Path, task: Task, space: Space, training: TrainingOptions, data: PreparedData
+    folder: Path,
+    task: Task,
+    space: Space,
+    settings: type,
+    training: TrainingOptions,
+    data: PreparedData,
 ) -> Any:
     """The study in this folder, new or as the interrupted search left it."""
     import optuna
@@ -249,16 +253,20 @@ def _study(
         if not trial.state.is_finished():
             study.tell(trial.number, state=optuna.trial.TrialState.PRUNED)
     if not study.trials:
-        rate = with_defaults(training, task.models[choose_model(task, training)]).learning_rate
-        _enqueue_defaults(study, space, rate, training)
+        _enqueue_defaults(study, space, settings, training)
     return study
 
 
 def _enqueue_defaults(
-    study: Any, space: Space, rate: float | None, training: TrainingOptions
+    study: Any, space: Space, settings: Any, training: TrainingOptions
 ) -> None:
     """Try the defaults first, so that the search never ends worse than no search."""
-    first = {"learning_rate": rate, "batch_size": training.batch_size}
+    rate = training.learning_rate
+    first = {
+        "learning_rate": settings.default_learning_rate if rate is None else rate,
+        "batch_size": training.batch_size,
+        "dropout": getattr(settings, "dropout", None),
+    }
     inside = {
         key: value
         for key, value in first.items()

@@ -85,8 +85,8 @@ def update(
         assets = task.load_assets(old.assets)
         assets.save(draft.assets)
         settings = resolve(task.models[old.model], old.settings)
-        chosen = with_defaults(training, type(settings))
         replayed = _replay(data, round(len(new.train) * options.replay), seed=training.seed)
+        chosen = with_defaults(training, settings, rows=len(new.train) + len(replayed))
         held_out = data.held_out("test")
         validation = [*data.rows(data.held_out("validation")), *new.held_out]
         reporter.note(f"{len(new.train):,} new rows with {len(replayed):,} old ones replayed")

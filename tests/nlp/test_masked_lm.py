@@ -8,7 +8,8 @@ import pytest
 from aitk.core.errors import DataError, UsageError
 from aitk.core.keras_file import load_keras
 from aitk.core.task import Batch
-from aitk.nlp.masked_lm import MaskedLanguageModel, MaskedTransformerSettings
+from aitk.nlp.masked_lm import MaskedLanguageModel
+from aitk.nlp.settings import MaskedTransformerSettings
 
 TASK = MaskedLanguageModel()
 ROWS = [

@@ -131,6 +131,11 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     write_uncased(tmp_path)
     with pytest.raises(ArtifactError, match="not known"):
         read_hugging_face_tokenizer(tmp_path, {"model_type": "unheard-of"})
+    (tmp_path / "vocab.txt").unlink()
+    (tmp_path / "vocab.json").write_text('{"a": 0}')
+    (tmp_path / "merges.txt").write_text("a b\n")
+    with pytest.raises(ArtifactError, match=r"vocab\.json"):
+        read_hugging_face_tokenizer(tmp_path, {"model_type": "roberta"})
     (tmp_path / "vocab.txt").write_text("deja\nvu\n")
     with pytest.raises(ArtifactError, match="lacks the token"):
         read_hugging_face_tokenizer(tmp_path, {"model_type": "bert"})

@@ -1,0 +1,80 @@
+"""Set the smallest weights of a network to zero while it is trained to do without them.
+
+The share of zeros grows along a cubic curve (Zhu and Gupta 2017, section 3), and one threshold
+holds for all matrices together, so that layers with much to spare give up more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+RAISES = 20  # times that the share is raised
+
+
+class MagnitudePruner:
+    """Masks for every weight with two or more axes; biases and norms are left alone.
+
+    Call it after every weight update. By ``steps`` calls the whole share is zero, and stays so.
+
+    Args:
+        model: the network, its present weights being the first to choose from.
+        share: of the weights to set to zero, from 0 to 1.
+        steps: updates over which the share grows.
+    """
+
+    def __init__(self, model: keras.Model, *, share: float, steps: int):
+        self.share, self.steps = share, max(1, steps)
+        self._weights = prunable(model)
+        self._masks: list[Any] = [1.0] * len(self._weights)
+        self._step = 0
+        self._every = max(1, self.steps // RAISES)
+
+    def __call__(self) -> None:
+        self._step += 1
+        if self._step <= self.steps and (
+            self._step % self._every == 0 or self._step == self.steps
+        ):
+            self._raise(share_at(self._step, steps=self.steps, share=self.share))
+        for weight, mask in zip(self._weights, self._masks, strict=True):
+            weight.assign(weight * mask)
+
+    def _raise(self, share: float) -> None:
+        """Mask the smallest weights of all; those already zero are the smallest."""
+        import keras
+
+        sizes = [np.abs(keras.ops.convert_to_numpy(weight)) for weight in self._weights]
+        every = np.concatenate([size.ravel() for size in sizes])
+        zeros = round(share * every.size)
+        if not zeros:
+            return
+        threshold = np.partition(every, zeros - 1)[zeros - 1]
+        self._masks = [
+            keras.ops.cast(size > threshold, weight.dtype)
+            for size, weight in zip(sizes, self._weights, strict=True)
+        ]
+
+
+def share_at(step: int, *, steps: int, share: float) -> float:
+    """The share of zeros after so many steps: steep at first, when weights to spare are many."""
+    left = 1 - min(step, steps) / steps
+    return share * (1 - left**3)
+
+
+def prunable(model: keras.Model) -> list[Any]:
+    """The weights that pruning is about."""
+    return [weight for weight in model.trainable_weights if len(weight.shape) >= 2]
+
+
+def share_of_zeros(model: keras.Model) -> float:
+    """Which share of the prunable weights is exactly zero."""
+    import keras
+
+    weights = [keras.ops.convert_to_numpy(weight) for weight in prunable(model)]
+    return sum(int((weight == 0).sum()) for weight in weights) / max(
+        1, sum(weight.size for weight in weights)
+    )

@@ -1,0 +1,66 @@
+"""A file that an interrupted process can go on with."""
+
+import pytest
+
+from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.resumable import ResumableFile
+
+
+def opened(path, *, identity="a", resume=False, overwrite=False):
+    return ResumableFile(path, identity=identity, resume=resume, overwrite=overwrite)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "out.jsonl"
+
+
+def test_it_has_its_name_only_when_whole(path):
+    file = opened(path)
+    file.append("é\n", items=1, notes={})
+    assert not path.exists()
+    file.finish()
+    assert path.read_text(encoding="utf-8") == "é\n"
+    assert [item.name for item in path.parent.iterdir()] == ["out.jsonl"]
+
+
+def test_it_goes_on_after_the_last_whole_piece(path):
+    file = opened(path)
+    file.append("one\ntwo\n", items=2, notes={"refused": 1})
+    file.leave()
+    with (path.parent / "out.jsonl.part").open("a") as part:
+        part.write("thr")
+    file = opened(path, resume=True)
+    assert (file.done, file.notes) == (2, {"refused": 1})
+    file.append("three\n", items=1, notes={})
+    file.finish()
+    assert path.read_text() == "one\ntwo\nthree\n"
+
+
+def test_what_was_begun_is_not_lost_by_accident(path):
+    file = opened(path)
+    file.append("one\n", items=1, notes={})
+    file.leave()
+    with pytest.raises(UsageError, match="--resume"):
+        opened(path)
+    with pytest.raises(ArtifactError, match="another run"):
+        opened(path, identity="b", resume=True)
+    (path.parent / "out.jsonl.part").write_text("")
+    with pytest.raises(ArtifactError, match="shorter"):
+        opened(path, resume=True)
+    assert opened(path, overwrite=True).done == 0
+
+
+def test_nothing_is_left_of_nothing(path):
+    opened(path).leave()
+    assert not list(path.parent.iterdir())
+
+
+def test_resuming_what_never_began_starts_it(path):
+    assert opened(path, resume=True).done == 0
+
+
+def test_a_file_that_exists_is_kept(path):
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        opened(path)

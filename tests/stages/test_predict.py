@@ -1,0 +1,239 @@
+"""``predict`` on an ONNX run small enough to be done by hand, without TensorFlow."""
+
+import csv
+import errno
+import io
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from aitk.core.batches import BATCHES_PER_WINDOW
+from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.options import as_dict, resolve
+from aitk.core.progress import Silent
+from aitk.core.rows import Refusal, Row
+from aitk.stages.options import PredictOptions
+from aitk.stages.predict import predict, windows
+from aitk.tasks import load_task
+
+WORDS = ["good", "bad", "day"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that adds 2 to its logit of "up" for each "good", and of "down" for each "bad"."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    task = load_task("nlp.classify")
+    settings = resolve(task.models["cnn"], {"tokenizer": "word", "vocabulary_size": 300})
+    rows = [{"text": word, "label": "up"} for word in WORDS]
+    assets = task.learn(rows, {"labels": ["down", "up"]}, settings)
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assets.save(folder / "assets")
+
+    table = np.zeros((assets.tokenizer.vocabulary_size, 2), np.float32)
+    good, bad = assets.tokenizer.encode_many(["good", "bad"], 8)
+    table[good, 1] = table[bad, 0] = 2
+    shape = ["batch", "length"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "token_ids"], ["found"]),
+            helper.make_node("ReduceSum", ["found", "axis"], ["logits"], keepdims=0),
+        ],
+        "words",
+        [helper.make_tensor_value_info("token_ids", TensorProto.INT32, shape)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])],
+        [
+            numpy_helper.from_array(table, "table"),
+            numpy_helper.from_array(np.array([1]), "axis"),
+        ],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    save(helper.make_model(graph, opset_imports=opset, ir_version=9), folder / "model.onnx")
+    manifest = {
+        "version": 1,
+        "task": "nlp.classify",
+        "model": "words",
+        "settings": {},
+        "format": "onnx",
+        "data": {"folder": "", "reading": as_dict(task.reading()), "fingerprint": "f"},
+    }
+    (folder / "run.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture
+def ask(run, tmp_path):
+    """Predict and return the outcome: ``ask(path, out="a.jsonl", top_k=2)``."""
+
+    def ask(*inputs, out="out.jsonl", reporter=None, overwrite=False, domain="nlp", **options):
+        return predict(
+            run,
+            [str(item) for item in inputs],
+            out=out if out == "-" else str(tmp_path / out),
+            domain=domain,
+            options=resolve(PredictOptions, options),
+            overwrite=overwrite,
+            write=written.append,
+            reporter=reporter or Silent(),
+        )
+
+    written: list[str] = []
+    ask.written = written
+    return ask
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def objects(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_each_row_keeps_its_columns_and_gets_an_answer(ask, tmp_path):
+    rows = write(tmp_path / "rows.csv", "id,text\n7,a good day\n8,bad bad\n")
+    outcome = ask(rows, out="out.jsonl")
+    odds = 1 / (1 + np.exp(-np.array([2, 4])))
+    assert objects(tmp_path / "out.jsonl") == [
+        {"id": "7", "text": "a good day", "prediction": "up", "probability": round(odds[0], 6)},
+        {"id": "8", "text": "bad bad", "prediction": "down", "probability": round(odds[1], 6)},
+    ]
+    assert outcome.facts["rows"] == 2 and outcome.exit_code == 0
+
+
+def test_csv_holds_the_same_and_lists_as_json(ask, tmp_path):
+    rows = write(tmp_path / "rows.csv", 'id,text\n7,"good,\nday"\n')
+    ask(rows, out="out.csv", top_k=2)
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text()))
+    assert row["text"] == "good,\nday" and row["prediction"] == "up" and row["error"] == ""
+    assert [item["label"] for item in json.loads(row["top_k"])] == ["up", "down"]
+
+
+def test_a_bad_row_is_answered_in_its_place(ask, tmp_path):
+    rows = write(tmp_path / "rows.jsonl", '{"text": "good"}\n{"text": \n{"text": "bad"}\n')
+    outcome = ask(rows)
+    first, second, third = objects(tmp_path / "out.jsonl")
+    assert (first["prediction"], third["prediction"]) == ("up", "down")
+    assert second["line"] == 2 and second["error"]
+    assert outcome.refused == 1 and outcome.exit_code == 6
+
+
+def test_csv_has_columns_for_errors_even_where_they_come_first(ask, tmp_path):
+    rows = write(tmp_path / "rows.jsonl", '{"text": \n{"text": "bad", "id": 1}\n')
+    ask(rows, out="out.csv", batch_size=1)
+    first, second = csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text()))
+    assert first["line"] == "1" and first["error"] and first["prediction"] == ""
+    assert second["id"] == "1" and second["prediction"] == "down" and second["error"] == ""
+
+
+def test_a_column_of_the_input_is_never_overwritten(ask, tmp_path):
+    rows = write(tmp_path / "rows.csv", "text,prediction\ngood,mine\n")
+    ask(rows)
+    (row,) = objects(tmp_path / "out.jsonl")
+    assert row["prediction"] == "mine" and row["prediction_2"] == "up"
+
+
+def test_too_many_errors_stop_it_and_it_can_go_on(ask, tmp_path):
+    rows = write(tmp_path / "rows.jsonl", '{"text": "good"}\n' + "{\n" * 3 + '{"text": "bad"}\n')
+    with pytest.raises(DataError, match="more than --max-errors 1"):
+        ask(rows, batch_size=2, max_errors=1)
+    ask(rows, resume=True, max_errors=3)
+    assert len(objects(tmp_path / "out.jsonl")) == 5
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_resumed_it_ends_with_the_same_bytes(ask, tmp_path, suffix):
+    texts = [" ".join(["good", "bad", "day"][: n % 3 + 1] * (n % 4 + 1)) for n in range(50)]
+    rows = write(tmp_path / "rows.csv", "text\n" + "\n".join(texts) + "\n")
+    ask(rows, out=f"whole.{suffix}", batch_size=2)
+
+    class Stopping(Silent):
+        def update(self, what, done, total, detail=""):
+            if done > 10:
+                raise KeyboardInterrupt
+
+    out = f"broken.{suffix}"
+    with pytest.raises(KeyboardInterrupt):
+        ask(rows, out=out, batch_size=2, reporter=Stopping())
+    assert not (tmp_path / out).exists()
+    with (tmp_path / f"{out}.part").open("a") as half:
+        half.write('{"text": "half a li')
+    with pytest.raises(UsageError, match="--resume"):
+        ask(rows, out=out, batch_size=2)
+    outcome = ask(rows, out=out, batch_size=2, resume=True)
+    assert 0 < outcome.facts["resumed_after"] < 50
+    assert (tmp_path / out).read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()
+    assert not list(tmp_path.glob("*.p*"))
+
+
+def test_other_rows_are_not_resumed(ask, tmp_path):
+    rows = write(tmp_path / "rows.jsonl", '{"text": "good"}\n{\n')
+    with pytest.raises(DataError):
+        ask(rows, batch_size=1, max_errors=0)
+    write(rows, '{"text": "bad"}\n{"text": "other"}\n')
+    with pytest.raises(ArtifactError, match="other inputs"):
+        ask(rows, resume=True)
+
+
+def test_a_full_disk_is_told_with_the_file_and_the_way_on(ask, tmp_path, monkeypatch):
+    rows = write(tmp_path / "rows.csv", "text\ngood\n")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("aitk.core.resumable.write_json", full)
+    with pytest.raises(UsageError, match=r"out\.jsonl\.part.*No space left.*--resume"):
+        ask(rows)
+
+
+def test_stdout_gets_the_rows_and_nothing_is_written(ask, tmp_path):
+    rows = write(tmp_path / "rows.csv", "text\ngood\nbad\n")
+    ask(rows, out="-")
+    answers = [json.loads(line)["prediction"] for line in "".join(ask.written).splitlines()]
+    assert answers == ["up", "down"]
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_wrong_calls_are_refused(ask, run, tmp_path):
+    rows = write(tmp_path / "rows.csv", "text\ngood\n")
+    with pytest.raises(UsageError, match=r"\.jsonl or \.csv"):
+        ask(rows, out="out.xlsx")
+    with pytest.raises(UsageError, match="cannot be resumed"):
+        ask("-", resume=True)
+    with pytest.raises(ArtifactError, match="not of vision"):
+        ask(rows, domain="vision")
+
+
+def test_at_most_a_window_is_read_ahead():
+    pulled = itertools.count()
+    stream = (Row({"text": "x"}, "f", next(pulled)) for _ in range(10**9))
+    size = 2 * BATCHES_PER_WINDOW
+    taken = windows(stream, 2)
+    lengths = [len(next(taken)) for _ in range(9)]
+    assert lengths[:3] == [2, 4, 8] and max(lengths) == size
+    assert next(pulled) == sum(lengths)
+
+
+def test_the_first_window_of_a_csv_holds_a_row():
+    items = [Refusal("f", n, "bad") for n in range(5)] + [Row({}, "f", 6), Row({}, "f", 7)]
+    assert [len(window) for window in windows(items, 2, until_row=True)] == [6, 1]
+    assert [len(window) for window in windows(items, 2)] == [2, 4, 1]
+
+
+def test_tensorflow_is_not_imported(run, tmp_path, python):
+    rows = write(tmp_path / "rows.csv", "text\ngood\n")
+    done = python(
+        "import sys\n"
+        "from aitk.cli.main import main\n"
+        "assert main(['nlp', 'predict', *sys.argv[1:]]) == 0\n"
+        "print(sorted({'tensorflow', 'keras', 'pandas', 'spacy'} & set(sys.modules)))",
+        run,
+        rows,
+    )
+    assert done.stderr == "" or "Error" not in done.stderr
+    first, modules = done.stdout.splitlines()
+    assert json.loads(first)["prediction"] == "up" and modules == "[]"
