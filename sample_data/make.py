@@ -6,7 +6,7 @@ Everything in them is made up: no customer, order or shop exists.
     messages.csv         id, text, intent, sentiment, language
     messages_new.csv     id, received, text          (to predict)
     messages_update.csv  as messages.csv, from a later season   (to update with)
-    manual.txt           a sentence a line, without labels      (to pretrain on)
+    manual.txt           the handbook and old messages, a text a line (to pretrain on)
 """
 
 from __future__ import annotations
@@ -149,7 +149,9 @@ def main() -> None:
     )
 
     manual = Writer(seed=9)
+    manual.seen = later.seen
     lines = manual.sentences("en", 330) + manual.sentences("zh", 220)
+    lines += [row["text"] for row in manual.messages(630)]
     manual.random.shuffle(lines)
     (HERE / "manual.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

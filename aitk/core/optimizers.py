@@ -9,13 +9,15 @@ if TYPE_CHECKING:
 
 
 def make_optimizer(options: Any) -> keras.optimizers.Optimizer:
-    """The optimizer of ``TrainingOptions``, clipping and accumulation included."""
+    """The optimizer of ``TrainingOptions``: clipping, accumulation, averaged weights included."""
     import keras
 
     shared = {
         "learning_rate": options.learning_rate,
         "global_clipnorm": options.clip_norm,
         "gradient_accumulation_steps": options.accumulate if options.accumulate > 1 else None,
+        "use_ema": options.ema is not None,
+        "ema_momentum": options.ema or 0.99,
     }
     if options.optimizer == "adamw":
         # Loshchilov and Hutter 2019. Norms and biases are not decayed, as in BERT's training.

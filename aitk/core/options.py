@@ -98,7 +98,7 @@ def resolve(options: type[Options], *layers: Mapping[str, Any], where: str = "op
 def as_dict(options: Any) -> dict[str, Any]:
     """The options as JSON values, every default spelled out."""
     return {
-        key: str(value) if isinstance(value, Path) else value
+        key.rstrip("_"): str(value) if isinstance(value, Path) else value
         for key, value in dataclasses.asdict(options).items()
     }
 

@@ -45,6 +45,8 @@ def load_quantized(weights: Path) -> keras.Model:
         model = keras.models.model_from_json(text)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise damaged(configuration, error) from error
+    if not isinstance(model, keras.Model):
+        raise ArtifactError("describes no model", where=str(configuration))
     model.quantize("int8")
     try:
         model.load_weights(weights)

@@ -6,9 +6,10 @@ A saved state and that position are enough to go on and end with the same bits.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -299,13 +300,14 @@ class _Loop:
             "loss": loss,
             "learning_rate": self.rate(),
         }
-        if self.validation is not None:
-            row |= self._validate(predict)
-        row["seconds"] = round(self.minutes * 60, 2)
-        progress.history.append(row)
-        if self.validation is None or self._is_best(row):
-            progress.best_epoch = progress.epoch
-            progress.best_weights = self.model.get_weights()
+        with self._averaged_weights():
+            if self.validation is not None:
+                row |= self._validate(predict)
+            row["seconds"] = round(self.minutes * 60, 2)
+            progress.history.append(row)
+            if self.validation is None or self._is_best(row):
+                progress.best_epoch = progress.epoch
+                progress.best_weights = self.model.get_weights()
         shown = [f"loss {loss:.4f}"]
         shown += [f"{name} {row[name]:.4f}" for name in row if name == self.task.main_metric]
         self.reporter.note(f"epoch {progress.epoch + 1}/{self.options.epochs}: {', '.join(shown)}")
@@ -313,6 +315,19 @@ class _Loop:
             self.events.write(row["step"], {f"epoch/{key}": row[key] for key in row})
         progress.epoch += 1
         progress.step, progress.rows, progress.loss_sum = 0, 0, 0.0
+
+    @contextlib.contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """Put the moving average (Polyak and Juditsky 1992) in place of the weights, if kept."""
+        if self.options.ema is None:
+            yield
+            return
+        weights = self.model.trainable_variables
+        last = [np.asarray(weight) for weight in weights]
+        self.model.optimizer.finalize_variable_values(weights)
+        yield
+        for weight, value in zip(weights, last, strict=True):
+            weight.assign(value)
 
     def _validate(self, predict: Any) -> dict[str, float]:
         measured = measure_rows(

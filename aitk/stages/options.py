@@ -38,6 +38,12 @@ class TrainingOptions:
         "linear", "learning rate after warm-up", choices=("linear", "cosine", "constant")
     )
     clip_norm: float | None = option(1.0, "largest global gradient norm, or none", minimum=0.0)
+    ema: float | None = option(
+        None,
+        "judge and keep a moving average of the weights with this momentum (0.99)",
+        minimum=0.0,
+        maximum=0.99999,
+    )
     accumulate: int = option(1, "batches per weight update", minimum=1)
     balance: bool = option(False, "weight rows by the inverse frequency of their class")
     patience: int = option(3, "epochs without a better validation score before stopping", minimum=1)

@@ -11,7 +11,7 @@ from aitk.core.onnx_file import write_onnx
 from aitk.core.run import MODEL_FILES, Run
 from aitk.core.runtime import KerasPredictor, open_predictor
 
-WORDS, WIDTH = 2000, 32
+WORDS, WIDTH = 8000, 32
 
 
 def text_model(*, recurrent):

@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_weights(run_training):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"accumulate": 2}, {"freeze_epochs": 1}, {"optimizer": "sgd"}]
+    "options", [{}, {"accumulate": 2}, {"freeze_epochs": 1}, {"optimizer": "sgd"}, {"ema": 0.9}]
 )
 def test_an_interrupted_training_resumes_to_the_same_bits(run_training, options):
     whole = run_training(**options)
@@ -109,6 +109,12 @@ def test_a_frozen_backbone_does_not_move(run_training):
     assert {path: moved[path] for path in moved if "seed" not in path} == {
         path: path.startswith("head") for path in moved if "seed" not in path
     }
+
+
+def test_averaged_weights_are_judged_and_kept(run_training):
+    plain, averaged = run_training(epochs=1), run_training(epochs=1, ema=0.9)
+    assert averaged.history[0]["loss"] == pytest.approx(plain.history[0]["loss"])
+    assert not equal(plain, averaged)
 
 
 def test_low_rank_adapters_are_merged_away(run_training):

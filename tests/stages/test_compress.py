@@ -1,0 +1,145 @@
+"""``compress`` on a small run of real training: quantised, and taught and pruned."""
+
+import json
+
+import pytest
+
+from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.options import resolve
+from aitk.core.progress import Silent
+from aitk.core.run import load_run
+from aitk.stages.compress import compress
+from aitk.stages.options import CompressOptions, PrepareOptions, TrainingOptions
+
+SMALL = {"vocabulary_size": 2000, "hidden": 16}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A bag of words that tells "good" from "bad"."""
+    from aitk.core.data import load_data
+    from aitk.nlp.options import ClassifyReading
+    from aitk.stages.prepare import prepare
+    from aitk.stages.train_run import train_run
+    from aitk.tasks import load_task
+
+    folder = tmp_path_factory.mktemp("compress")
+    rows = [f"the {'good' if n % 2 else 'bad'} thing {n * n},{n % 2}" for n in range(200)]
+    (folder / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    prepare(
+        [str(folder / "rows.csv")],
+        folder / "data",
+        task="nlp.classify",
+        options=PrepareOptions(),
+        reading=ClassifyReading(),
+        reporter=Silent(),
+    )
+    train_run(
+        load_task("nlp.classify"),
+        load_data(folder / "data"),
+        folder / "run",
+        options=resolve(TrainingOptions, {"model": "bag", "epochs": 2}),
+        settings=SMALL,
+        reporter=Silent(),
+    )
+    return folder / "run"
+
+
+def small(run, out, *, settings=None, training=None, overwrite=False, **options):
+    return compress(
+        run,
+        out,
+        domain="nlp",
+        options=resolve(CompressOptions, {"resamples": 20, "calibration_rows": 8} | options),
+        training=resolve(TrainingOptions, {"epochs": 2, "batch_size": 16} | (training or {})),
+        settings=settings or {},
+        overwrite=overwrite,
+        reporter=Silent(),
+    )
+
+
+@pytest.fixture(scope="module")
+def quantized(run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "int8"
+    return small(run, out, quantize="int8", max_drop=0.0), load_run(out)
+
+
+def test_the_table_shows_both_sides(quantized):
+    outcome, _ = quantized
+    before, after = outcome.table
+    assert (before["run"], after["run"]) == ("before", "after")
+    assert before["MB"] > 3 * after["MB"] > 0
+    assert before["low"] <= before["accuracy"] <= before["high"]
+    assert 0 < after["1 row, ms"] <= after["1 row, p95"]
+    assert outcome.facts["same_answers"] == 1 and 0 < outcome.facts["largest_difference"] < 0.1
+    assert outcome.exit_code == 0
+
+
+def test_the_result_is_a_run_with_a_parent(quantized, run):
+    _, made = quantized
+    assert made.format == "litert" and made.manifest["parent"] == str(run)
+    assert made.manifest["options"]["quantize"] == "int8"
+    assert made.metrics["test"]["metrics"]["accuracy"]["value"] == 1
+    assert (made.folder / "report.html").exists() and (made.folder / "README.md").exists()
+
+
+def test_a_compressed_run_is_not_compressed_again(quantized, tmp_path):
+    _, made = quantized
+    with pytest.raises(UsageError, match="the run it was compressed from"):
+        small(made.folder, tmp_path / "out", quantize="int8")
+
+
+def test_taught_and_pruned(run, tmp_path):
+    outcome = small(
+        run,
+        tmp_path / "cnn",
+        distill="cnn",
+        prune=0.7,
+        settings={"vocabulary_size": 300, "hidden": 16, "filters": 8},
+    )
+    made = load_run(tmp_path / "cnn")
+    assert (made.model, made.format) == ("cnn", "keras")
+    assert made.settings["filters"] == 8
+    assert outcome.facts["distilled_from"] == "bag"
+    assert outcome.facts["zero_share"] == pytest.approx(0.7, abs=1e-3)
+    assert outcome.facts["gzip_bytes"] < made.model_bytes()
+    assert json.loads((made.folder / "run.json").read_text())["compression"]["table"]
+
+
+def test_a_budget_that_is_missed_is_said_and_the_run_written(run, tmp_path):
+    outcome = small(
+        run,
+        tmp_path / "bare",
+        distill="bag",
+        settings=SMALL,
+        max_drop=0.01,
+        training={"epochs": 1, "learning_rate": 1e-9},
+    )
+    assert outcome.exit_code == 7 and "--max-drop 0.01" in outcome.missed
+    assert load_run(tmp_path / "bare").format == "keras"
+
+
+def test_wrong_calls_are_refused_before_anything_starts(run, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match="nothing to do"):
+        small(run, out)
+    with pytest.raises(UsageError, match="Did you mean 'lstm'"):
+        small(run, out, distill="lstn")
+    with pytest.raises(UsageError, match="--set"):
+        small(run, out, quantize="int8", settings={"hidden": 8})
+    with pytest.raises(UsageError, match="saved_model cannot hold"):
+        small(run, out, quantize="int8", format="saved_model")
+    assert not out.exists()
+
+
+def test_data_that_changed_or_went_is_told(run, tmp_path):
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    manifest = json.loads((copy / "run.json").read_text())
+    for change, said in (({"fingerprint": "other"}, "changed"), ({"folder": "/gone"}, "is gone")):
+        broken = manifest | {"data": manifest["data"] | change}
+        (copy / "run.json").write_text(json.dumps(broken))
+        with pytest.raises(ArtifactError, match=said):
+            small(copy, tmp_path / "out", quantize="int8")
