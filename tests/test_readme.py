@@ -43,7 +43,9 @@ def test_inputs_of_the_commands_are_there_or_made_before() -> None:
                 assert (ROOT / word).is_file(), word
             if re.match(r"(data|runs)/", word) and word != words[-1]:
                 assert word in made, f"{word} is used before it is made"
-        made.add(words[-1])
+        if "--out" in words:
+            assert words[-1] not in made, f"{words[-1]} is written twice"
+            made.add(words[-1])
 
 
 def test_both_languages_show_the_same_commands() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +171,7 @@ def _save_frozen(model: Any, folder: str, batches: tuple[int | None, ...]) -> li
 
 
 def _litert(
-    folder: str, names: list[str], *, quantize: str, calibration: Calibration | None = None
+    folder: str, names: list[str], *, quantize: str, calibration: Iterable[Inputs] = ()
 ) -> bytes:
     import tensorflow as tf
 
@@ -185,7 +185,7 @@ def _litert(
             tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
             tf.lite.OpsSet.TFLITE_BUILTINS,
         ]
-        converter.representative_dataset = lambda: ((names[0], batch) for batch in calibration or ())
+        converter.representative_dataset = lambda: ((names[0], batch) for batch in calibration)
     return converter.convert()
 
 

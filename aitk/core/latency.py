@@ -22,9 +22,7 @@ class Latency:
     p95_ms: float
 
 
-def measure_latency(
-    predictor: Predictor, batches: Sequence[Mapping[str, np.ndarray]]
-) -> Latency:
+def measure_latency(predictor: Predictor, batches: Sequence[Mapping[str, np.ndarray]]) -> Latency:
     """Time single calls, going round the batches. The first calls, which compile, do not count."""
     taken_ms = []
     for number in range(WARM_UPS + max(MEASUREMENTS, len(batches))):

@@ -98,7 +98,7 @@ def _as_erf(node: Any) -> list[Any]:
     one, erf = f"{node.name}/one", f"{node.name}/erf"
     return [
         helper.make_node(
-            "Constant", [], [one], name=one, value=numpy_helper.from_array(np.float32(1))
+            "Constant", [], [one], name=one, value=numpy_helper.from_array(np.array(1, np.float32))
         ),
         helper.make_node("Erf", [node.input[0]], [erf], name=erf),
         helper.make_node("Sub", [one, erf], list(node.output), name=node.name),

@@ -36,9 +36,7 @@ class MagnitudePruner:
 
     def __call__(self) -> None:
         self._step += 1
-        if self._step <= self.steps and (
-            self._step % self._every == 0 or self._step == self.steps
-        ):
+        if self._step <= self.steps and (self._step % self._every == 0 or self._step == self.steps):
             self._raise(share_at(self._step, steps=self.steps, share=self.share))
         for weight, mask in zip(self._weights, self._masks, strict=True):
             weight.assign(weight * mask)

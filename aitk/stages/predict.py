@@ -60,7 +60,7 @@ def predict(
     try:
         assets = task.load_assets(loaded.assets)
         predictor = open_predictor(loaded)
-        reading = resolve(task.reading, loaded.reading)
+        reading: Any = resolve(task.reading, loaded.reading)
         items = itertools.islice(task.read(inputs, reading, labelled=False), sink.done, None)
         several = len(inputs) > 1 or Path(inputs[0]).is_dir()
         resumed = sink.done
@@ -135,9 +135,7 @@ def answer(
 ) -> list[dict[str, Any] | None]:
     """The prediction of each row of a window, None for what was refused."""
     fields = [item.fields for item in window if isinstance(item, Row)]
-    outputs = list(
-        predict_rows(fields, task, assets, predictor, batch_size=options.batch_size)
-    )
+    outputs = list(predict_rows(fields, task, assets, predictor, batch_size=options.batch_size))
     if len({output.shape for output in outputs}) == 1:
         decoded = iter(task.decode(np.stack(outputs), assets, top_k=options.top_k))
     else:
