@@ -19,7 +19,6 @@ from types import ModuleType
 
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "GRPC_VERBOSITY": "ERROR",
     "TOKENIZERS_PARALLELISM": "true",
 }
 

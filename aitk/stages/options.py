@@ -46,7 +46,11 @@ class TrainingOptions:
     )
     accumulate: int = option(1, "batches per weight update", minimum=1)
     balance: bool = option(False, "weight rows by the inverse frequency of their class")
-    patience: int = option(3, "epochs without a better validation score before stopping", minimum=1)
+    patience: int | None = option(
+        None,
+        "epochs without a better validation score before stopping; default: 3, or a quarter",
+        minimum=1,
+    )
     freeze_epochs: int = option(0, "first epochs that train only the head", minimum=0)
     lora_rank: int | None = option(None, "train low-rank adapters of the backbone", minimum=1)
     precision: str = option(

@@ -22,7 +22,7 @@ from aitk.core.rows import SPLITS, Refusal, Row
 from aitk.core.task import Finding, Task
 from aitk.core.versions import package_versions
 from aitk.stages.options import PrepareOptions
-from aitk.tasks import load_task
+from aitk.tasks import TASKS, load_task
 
 ROWS_AT_ONCE = 1000
 
@@ -101,6 +101,7 @@ def prepare(
         if finding.grade != "ok":
             reporter.warn(finding.message)
     domain = task.partition(".")[0]
+    stage = "pretrain" if TASKS[task].objective else "finetune"
     return Outcome(
         facts={
             "data": str(out),
@@ -117,7 +118,7 @@ def prepare(
             for finding in findings
         ],
         refused=rejects,
-        next=f"aitk {domain} finetune {out} --out RUN",
+        next=f"aitk {domain} {stage} {out} --out RUN",
     )
 
 

@@ -27,6 +27,7 @@ from aitk.stages.options import TrainingOptions
 
 #: By default no training sees its rows more often than this.
 MOST_EPOCHS = 30
+LEAST_PATIENCE = 3
 #: Options that may differ between an interrupted training and its resumption.
 NOT_IDENTITY = ("save_minutes", "max_minutes", "devices")
 
@@ -167,9 +168,11 @@ def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> Trai
     """
     steps_per_epoch = math.ceil(rows / options.batch_size)
     enough = min(MOST_EPOCHS, math.ceil(settings.default_steps / steps_per_epoch))
+    epochs = options.epochs or max(settings.default_epochs, enough)
     return dataclasses.replace(
         options,
-        epochs=options.epochs or max(settings.default_epochs, enough),
+        epochs=epochs,
+        patience=options.patience or max(LEAST_PATIENCE, math.ceil(epochs / 4)),
         learning_rate=settings.default_learning_rate
         if options.learning_rate is None
         else options.learning_rate,
