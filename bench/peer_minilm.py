@@ -1,4 +1,4 @@
-"""Train and predict MiniLM with torch and transformers: the peer that aitk's times are held against.
+"""Train and predict MiniLM with torch and transformers: the peer to hold aitk's times against.
 
     pip install torch transformers            # in an environment of their own
     python bench/peer_minilm.py MINILM_FOLDER SST2_FOLDER

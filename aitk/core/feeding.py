@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.batches import Examples, step_rng
-from aitk.core.task import Batch, Task
+from aitk.core.task import Task
 
 if TYPE_CHECKING:
     import keras
@@ -49,22 +49,24 @@ def feed(
         return batches()
     import tensorflow as tf
 
-    signature = _signature(model, Batch(*batch_at(start)))
+    signature = _signature(model, *batch_at(start))
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(AHEAD)
 
 
-def _signature(model: keras.Model, sample: Batch) -> Any:
+def _signature(model: keras.Model, inputs: Any, targets: Any, weights: np.ndarray) -> Any:
     """Types and shapes of a batch: the model's own for the inputs, free axes for the rest."""
     import tensorflow as tf
 
+    def free(array: Any) -> Any:
+        array = np.asarray(array)
+        return tf.TensorSpec((None,) * array.ndim, array.dtype)
+
     shapes = {spec.name: tuple(spec.shape) for spec in model.inputs}
-    inputs = {
-        name: tf.TensorSpec(shapes.get(name, (None,) * array.ndim), array.dtype)
-        for name, array in sample.inputs.items()
-    }
-    targets = tf.nest.map_structure(
-        lambda array: tf.TensorSpec((None,) * np.ndim(array), np.asarray(array).dtype),
-        sample.targets,
+    return (
+        {
+            name: tf.TensorSpec(shapes[name], array.dtype) if name in shapes else free(array)
+            for name, array in inputs.items()
+        },
+        tf.nest.map_structure(free, targets),
+        free(weights),
     )
-    weights = tf.TensorSpec((None,) * np.ndim(sample.weights), tf.float32)
-    return inputs, targets, weights

@@ -227,7 +227,7 @@ class _Loop:
         progress, options = self.progress, self.options
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss} at step {self._global_step() + 1} of epoch {progress.epoch + 1}",
+                f"the loss is {loss} at step {progress.step + 1} of epoch {progress.epoch + 1}",
                 hint=f"Try a --learning-rate below {options.learning_rate:g}, --clip-norm 1,"
                 " or --precision float32",
             )
@@ -302,7 +302,7 @@ class _Loop:
         }
         with self._averaged_weights():
             if self.validation is not None:
-                row |= self._validate(predict)
+                row |= self._validate(self.validation, predict)
             row["seconds"] = round(self.minutes * 60, 2)
             progress.history.append(row)
             if self.validation is None or self._is_best(row):
@@ -312,7 +312,7 @@ class _Loop:
         shown += [f"{name} {row[name]:.4f}" for name in row if name == self.task.main_metric]
         self.reporter.note(f"epoch {progress.epoch + 1}/{self.options.epochs}: {', '.join(shown)}")
         if self.events:
-            self.events.write(row["step"], {f"epoch/{key}": row[key] for key in row})
+            self.events.write(self._global_step(), {f"epoch/{key}": row[key] for key in row})
         progress.epoch += 1
         progress.step, progress.rows, progress.loss_sum = 0, 0, 0.0
 
@@ -329,9 +329,9 @@ class _Loop:
         for weight, value in zip(weights, last, strict=True):
             weight.assign(value)
 
-    def _validate(self, predict: Any) -> dict[str, float]:
+    def _validate(self, rows: Examples, predict: Any) -> dict[str, float]:
         measured = measure_rows(
-            self.validation, self.task, self.assets, predict, batch_size=self.options.batch_size
+            rows, self.task, self.assets, predict, batch_size=self.options.batch_size
         )
         metrics = self.task.score(measured, self.assets).metrics
         return {name: score.value for name, score in metrics.items()}

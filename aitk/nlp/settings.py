@@ -45,7 +45,8 @@ class BagSettings(TextSettings):
     hidden: int = option(16, "size of an embedding", minimum=1)
     dropout: float = option(0.5, "share of the features dropped", minimum=0.0, maximum=0.95)
 
-    default_learning_rate: ClassVar[float] = 3e-3
+    pooling: ClassVar[str] = "root"
+    default_learning_rate: ClassVar[float] = 1e-3
     default_epochs: ClassVar[int] = 5
 
 

@@ -65,7 +65,7 @@ def train_run(
             if options.from_:
                 start = load_pretrained(options.from_, model=options.model, task=task)
                 name = start.model
-            chosen = resolve(
+            chosen: Any = resolve(
                 task.models[name], start.settings if start else {}, settings, where="setting"
             )
             rows = data.rows("train")

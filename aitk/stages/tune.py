@@ -257,9 +257,7 @@ def _study(
     return study
 
 
-def _enqueue_defaults(
-    study: Any, space: Space, settings: Any, training: TrainingOptions
-) -> None:
+def _enqueue_defaults(study: Any, space: Space, settings: Any, training: TrainingOptions) -> None:
     """Try the defaults first, so that the search never ends worse than no search."""
     rate = training.learning_rate
     first = {

@@ -21,7 +21,7 @@ from aitk.core.files import check_free, fingerprint
 from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
-from aitk.core.rows import Refusal
+from aitk.core.rows import Refusal, Row
 from aitk.core.run import Run, load_run, new_run
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
@@ -84,7 +84,7 @@ def update(
         )
         assets = task.load_assets(old.assets)
         assets.save(draft.assets)
-        settings = resolve(task.models[old.model], old.settings)
+        settings: Any = resolve(task.models[old.model], old.settings)
         replayed = _replay(data, round(len(new.train) * options.replay), seed=training.seed)
         chosen = with_defaults(training, settings, rows=len(new.train) + len(replayed))
         held_out = data.held_out("test")
@@ -170,16 +170,16 @@ def _own_data(run: Run) -> PreparedData:
 
 def _read_new(task: Task, run: Run, inputs: Sequence[str], reporter: Reporter) -> NewRows:
     """Read raw files as the run's own data was read; rows with unknown labels are refused."""
-    reading = resolve(task.reading, run.reading)
+    reading: Any = resolve(task.reading, run.reading)
     known = set(run.manifest["data"]["labels"])
     train, held_out, refused = [], [], 0
     for item in reporter.track(task.read(inputs, reading, labelled=True), "reading"):
-        reason = item.reason if isinstance(item, Refusal) else ""
-        if not reason and known and item.fields.get("label", "") not in known:
-            reason = f"the label {item.fields['label']!r} was never seen in training"
-        if reason:
+        if isinstance(item, Row) and known and item.fields["label"] not in known:
+            label = item.fields["label"]
+            item = Refusal(item.file, item.line, f"the label {label!r} was never seen in training")
+        if isinstance(item, Refusal):
             refused += 1
-            reporter.warn(f"{item.file}:{item.line}: {reason}")
+            reporter.warn(f"{item.where}: {item.reason}")
         elif hash_position(task.key(item.fields), 0) < HELD_OUT_SHARE:
             held_out.append(dict(item.fields))
         else:

@@ -18,7 +18,13 @@ def run_training(toy_task, toy_rows, tmp_path):
         from aitk.core.devices import set_up_training
         from aitk.core.training import train
 
-        given = {"epochs": 2, "learning_rate": 0.02, "batch_size": 16, "save_minutes": 60, "patience": 9} | given
+        given = {
+            "epochs": 2,
+            "learning_rate": 0.02,
+            "batch_size": 16,
+            "save_minutes": 60,
+            "patience": 9,
+        } | given
         options = resolve(TrainingOptions, given)
         set_up_training(seed=options.seed, precision="float32", devices=None)
         settings = toy_task.models["dense"]()

@@ -70,7 +70,7 @@ def test_padding_changes_no_logits(name):
     np.testing.assert_allclose(logits(model, one), short[1:2], atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max", "cls"])
+@pytest.mark.parametrize("pooling", ["mean", "root", "max", "cls"])
 def test_pooling_sees_real_tokens_only(pooling):
     model = build("bag", pooling)
     np.testing.assert_allclose(
@@ -78,12 +78,15 @@ def test_pooling_sees_real_tokens_only(pooling):
     )
 
 
-def test_mean_pooling_is_the_mean():
+def test_pooling_is_what_its_name_says():
     from aitk.nlp.models.head import Pooling
 
     sequence = np.array([[[1.0, 4.0], [3.0, -8.0], [100.0, 100.0]]], "float32")
     mask = np.array([[1, 1, 0]], "int32")
     assert np.asarray(Pooling("mean")(sequence, mask)).tolist() == [[2, -2]]
+    assert np.asarray(Pooling("root")(sequence, mask)) == pytest.approx(
+        np.array([[4, -4]]) / np.sqrt(2)
+    )
     assert np.asarray(Pooling("max")(sequence, mask)).tolist() == [[3, 4]]
     assert np.asarray(Pooling("cls")(sequence, mask)).tolist() == [[1, 4]]
 

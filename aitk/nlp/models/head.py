@@ -14,7 +14,8 @@ def classifier(backbone: keras.Model, *, classes: int, pooling: str, dropout: fl
     Args:
         backbone: ``token_ids`` and ``padding_mask`` to (batch, length, hidden).
         classes: how many logits.
-        pooling: ``mean`` or ``max`` over the real tokens, or ``cls``: the first one.
+        pooling: over the real tokens ``mean``, ``max``, or ``root`` (the sum over the root of
+            their number: a longer text has more to say); or ``cls``, the first one.
         dropout: share of the pooled features dropped in training.
 
     Returns:
@@ -47,7 +48,8 @@ class Pooling(keras.layers.Layer):
         mask = ops.expand_dims(ops.cast(padding_mask, sequence.dtype), -1)
         if self.how == "max":
             return ops.max(sequence * mask - (1 - mask) * 1e9, axis=1)
-        return ops.sum(sequence * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
+        total, count = ops.sum(sequence * mask, axis=1), ops.maximum(ops.sum(mask, axis=1), 1)
+        return total / (ops.sqrt(count) if self.how == "root" else count)
 
     def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
         return (sequence_shape[0], sequence_shape[-1])
