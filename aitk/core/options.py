@@ -149,7 +149,7 @@ def unknown_name(name: str, known: Iterable[str], *, what: str) -> UsageError:
 
 
 def _plain_type(hint: Any) -> tuple[type, bool, bool]:
-    """Reduce ``int | None`` to (int, optional, not repeated), ``list[str]`` to (str, .., repeated)."""
+    """The type inside ``int | None`` or ``list[str]``, whether it is optional, and repeated."""
     optional = False
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         inner = [item for item in typing.get_args(hint) if item is not type(None)]

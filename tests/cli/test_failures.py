@@ -80,6 +80,8 @@ def test_signals_end_a_running_command_with_130(kind: signal.Signals) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"AITK_DEBUG": ""},
+        # A background job is started deaf to SIGINT, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"

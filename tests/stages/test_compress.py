@@ -38,7 +38,7 @@ def run(tmp_path_factory):
         load_task("nlp.classify"),
         load_data(folder / "data"),
         folder / "run",
-        options=resolve(TrainingOptions, {"model": "bag", "epochs": 2}),
+        options=resolve(TrainingOptions, {"model": "bag", "epochs": 8, "learning_rate": 0.02}),
         settings=SMALL,
         reporter=Silent(),
     )
