@@ -4,6 +4,7 @@ import json
 import sys
 import types
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from aitk import tasks
 from aitk.core.classification import score_classification
 from aitk.core.data import DataWriter
 from aitk.core.options import option
+from aitk.core.progress import Silent
 from aitk.core.rows import Refusal, Row
 from aitk.core.task import Batch, Example, Task
 
@@ -199,3 +201,24 @@ class Heard:
 @pytest.fixture
 def heard():
     return Heard()
+
+
+@pytest.fixture(scope="session")
+def good_or_bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared rows whose label is told by one word: "good" or "bad"."""
+    from aitk.nlp.options import ClassifyReading
+    from aitk.stages.options import PrepareOptions
+    from aitk.stages.prepare import prepare
+
+    folder = tmp_path_factory.mktemp("good-or-bad")
+    rows = [f"the {'good' if n % 2 else 'bad'} thing {n * n},{n % 2}" for n in range(200)]
+    (folder / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    prepare(
+        [str(folder / "rows.csv")],
+        folder / "data",
+        task="nlp.classify",
+        options=PrepareOptions(),
+        reading=ClassifyReading(),
+        reporter=Silent(),
+    )
+    return folder / "data"

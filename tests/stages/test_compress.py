@@ -9,34 +9,22 @@ from aitk.core.options import resolve
 from aitk.core.progress import Silent
 from aitk.core.run import load_run
 from aitk.stages.compress import compress
-from aitk.stages.options import CompressOptions, PrepareOptions, TrainingOptions
+from aitk.stages.options import CompressOptions, TrainingOptions
 
 SMALL = {"vocabulary_size": 2000, "hidden": 16}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(good_or_bad, tmp_path_factory):
     """A bag of words that tells "good" from "bad"."""
     from aitk.core.data import load_data
-    from aitk.nlp.options import ClassifyReading
-    from aitk.stages.prepare import prepare
     from aitk.stages.train_run import train_run
     from aitk.tasks import load_task
 
     folder = tmp_path_factory.mktemp("compress")
-    rows = [f"the {'good' if n % 2 else 'bad'} thing {n * n},{n % 2}" for n in range(200)]
-    (folder / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
-    prepare(
-        [str(folder / "rows.csv")],
-        folder / "data",
-        task="nlp.classify",
-        options=PrepareOptions(),
-        reading=ClassifyReading(),
-        reporter=Silent(),
-    )
     train_run(
         load_task("nlp.classify"),
-        load_data(folder / "data"),
+        load_data(good_or_bad),
         folder / "run",
         options=resolve(TrainingOptions, {"model": "bag", "epochs": 8, "learning_rate": 0.02}),
         settings=SMALL,

@@ -6,10 +6,7 @@ import signal
 import subprocess
 import sys
 
-import pytest
-
 from aitk.core.keras_file import load_keras
-from aitk.core.progress import Silent
 from aitk.core.run import load_run
 
 TRAIN = """
@@ -41,27 +38,6 @@ finetune(
 """
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    from aitk.core.options import resolve
-    from aitk.nlp.options import ClassifyReading
-    from aitk.stages.options import PrepareOptions
-    from aitk.stages.prepare import prepare
-
-    folder = tmp_path_factory.mktemp("data")
-    rows = [f"the {'good' if n % 2 else 'bad'} thing {n * n},{n % 2}" for n in range(120)]
-    (folder / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
-    prepare(
-        [str(folder / "rows.csv")],
-        folder / "data",
-        task="nlp.classify",
-        options=PrepareOptions(),
-        reading=resolve(ClassifyReading),
-        reporter=Silent(),
-    )
-    return folder / "data"
-
-
 def run_training(data, out, how):
     command = [sys.executable, "-c", TRAIN, str(data), str(out), how]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -75,11 +51,11 @@ def weights_hash(run):
     return digest.hexdigest()
 
 
-def test_killed_and_resumed_is_as_if_never_killed(data, tmp_path):
+def test_killed_and_resumed_is_as_if_never_killed(good_or_bad, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert run_training(data, whole, "through") == 0
-    assert run_training(data, cut, "kill") == -signal.SIGKILL
+    assert run_training(good_or_bad, whole, "through") == 0
+    assert run_training(good_or_bad, cut, "kill") == -signal.SIGKILL
     assert (tmp_path / "cut.part" / "state" / "current").is_dir()
     assert not cut.exists()
-    assert run_training(data, cut, "resume") == 0
+    assert run_training(good_or_bad, cut, "resume") == 0
     assert weights_hash(cut) == weights_hash(whole)

@@ -1,0 +1,74 @@
+"""``tune``: a space that is checked, trials that are trained, an interruption that costs one."""
+
+import json
+
+import pytest
+
+from aitk.core.errors import UsageError
+from aitk.core.options import resolve
+from aitk.core.progress import Silent
+from aitk.core.run import load_run
+from aitk.nlp.settings import BagSettings
+from aitk.stages.options import TrainingOptions, TuneOptions
+from aitk.stages.tune import Choice, Range, default_space, parse_space, tune
+
+
+def test_a_space_is_ranges_and_choices():
+    space = parse_space(["learning-rate=1e-4..1e-2", "dropout=0..0.5", "hidden=8,16"], BagSettings)
+    assert space == {
+        "learning_rate": Range(1e-4, 1e-2, log=True),
+        "dropout": Range(0.0, 0.5, log=False),
+        "hidden": Choice((8, 16)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("droput=0..1", "Did you mean 'dropout'"),
+        ("dropout", "KEY=LOW..HIGH"),
+        ("dropout=1..0", "cannot read the range"),
+        ("optimizer=adam,sdg", "Did you mean 'sgd'"),
+    ],
+)
+def test_a_wrong_space_is_named(text, words):
+    with pytest.raises(UsageError, match=words):
+        parse_space([text], BagSettings)
+
+
+def test_by_default_rate_batch_and_dropout_are_searched():
+    assert set(default_space(BagSettings)) == {"learning_rate", "batch_size", "dropout"}
+
+
+class Impatient(Silent):
+    """Presses Ctrl-C when the second trial starts."""
+
+    def note(self, text):
+        if text.startswith("trial 1:"):
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_search_goes_on_and_the_best_trial_is_the_run(good_or_bad, tmp_path):
+    def search(reporter, *, resume=False):
+        return tune(
+            good_or_bad,
+            tmp_path / "best",
+            domain="nlp",
+            options=resolve(TuneOptions, {"trials": 2, "space": ["dropout=0.1,0.3"]}),
+            training=resolve(TrainingOptions, {"model": "bag", "epochs": 2}),
+            settings={"vocabulary_size": 500, "hidden": 4},
+            resume=resume,
+            reporter=reporter,
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        search(Impatient())
+    with pytest.raises(UsageError, match="--resume"):
+        search(Silent())
+    outcome = search(Silent(), resume=True)
+    trials = json.loads((tmp_path / "best" / "tuning.json").read_text())["trials"]
+    assert len(trials) == 2
+    assert outcome.facts["accuracy"] == max(trial["accuracy"] for trial in trials)
+    run = load_run(tmp_path / "best")
+    assert run.settings["dropout"] == outcome.facts["parameters"]["dropout"]
+    assert not (tmp_path / "best.trials").exists()
