@@ -23,13 +23,15 @@ once() { # FOLDER NAME COMMAND...
 echo "# SST-2"
 once "$out/sst2" prepare aitk nlp prepare "$sst2/train.tsv" "$sst2/dev.tsv" --task classify --out "$out/sst2"
 once "$out/sst2-bag" bag aitk nlp finetune "$out/sst2" --model bag --out "$out/sst2-bag"
-once "$out/sst2-minilm" minilm aitk nlp finetune "$out/sst2" --from "$minilm" --out "$out/sst2-minilm"
+once "$out/sst2-minilm" minilm aitk nlp finetune "$out/sst2" --from "$minilm" \
+    --learning-rate 1e-4 --ema 0.99 --out "$out/sst2-minilm"
 for run in sst2-bag sst2-minilm; do timed "evaluate $run" aitk nlp evaluate "$out/$run"; done
 aitk compare "$out/sst2-bag" "$out/sst2-minilm"
 
 echo "# CLINC150"
 once "$out/clinc" prepare aitk nlp prepare "$clinc/train.jsonl" "$clinc/val.jsonl" --task classify --out "$out/clinc"
-once "$out/clinc-minilm" minilm aitk nlp finetune "$out/clinc" --from "$minilm" --out "$out/clinc-minilm"
+once "$out/clinc-minilm" minilm aitk nlp finetune "$out/clinc" --from "$minilm" \
+    --learning-rate 2e-4 --epochs 6 --ema 0.99 --out "$out/clinc-minilm"
 timed "evaluate clinc-minilm" aitk nlp evaluate "$out/clinc-minilm"
 
 echo "# int8"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ ROWS_AT_ONCE = 1024
 #: Encoded examples are kept in memory up to this size, and encoded anew each epoch beyond it.
 CACHE_BYTES = 2**30
 
+Kept = TypeVar("Kept")
 Predict = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
@@ -111,11 +112,16 @@ def predict_rows(
     batches_per_window: int = BATCHES_PER_WINDOW,
 ) -> Iterator[np.ndarray]:
     """Yield the model's output of each row, in order, holding one window of rows in memory."""
-    for _, outputs, places in _predicted(
-        rows, task, assets, predict, batch_size, batches_per_window
+
+    def outputs_of(batch: Batch, outputs: np.ndarray) -> np.ndarray:
+        del batch
+        return outputs
+
+    for kept, places in _predicted(
+        rows, task, assets, predict, outputs_of, batch_size, batches_per_window
     ):
         # Rows of a window come out by length; put them back in their order.
-        window = dict(zip(places, itertools.chain.from_iterable(outputs), strict=True))
+        window = dict(zip(places, itertools.chain.from_iterable(kept), strict=True))
         for place in range(len(window)):
             yield window[place]
 
@@ -130,16 +136,16 @@ def measure_rows(
 ) -> dict[str, np.ndarray]:
     """Predict every row and keep what ``task.score`` needs, in the order of the rows."""
     parts: dict[str, list[np.ndarray]] = {}
-    for batches, outputs, places in _predicted(
-        rows, task, assets, predict, batch_size, BATCHES_PER_WINDOW
+
+    def measured(batch: Batch, outputs: np.ndarray) -> dict[str, np.ndarray]:
+        return task.measure(batch, outputs, assets)
+
+    for kept, places in _predicted(
+        rows, task, assets, predict, measured, batch_size, BATCHES_PER_WINDOW
     ):
-        measured = [
-            task.measure(batch, output, assets)
-            for batch, output in zip(batches, outputs, strict=True)
-        ]
         order = np.argsort(places)
-        for name in measured[0]:
-            column = np.concatenate([part[name] for part in measured])
+        for name in kept[0]:
+            column = np.concatenate([part[name] for part in kept])
             parts.setdefault(name, []).append(column[order])
     return {name: np.concatenate(columns) for name, columns in parts.items()}
 
@@ -149,20 +155,20 @@ def _predicted(
     task: Task,
     assets: Any,
     predict: Predict,
+    keep: Callable[[Batch, np.ndarray], Kept],
     batch_size: int,
     batches_per_window: int,
-) -> Iterator[tuple[list[Batch], list[np.ndarray], np.ndarray]]:
-    """For each window of rows: its batches, their outputs, and the place of every row."""
+) -> Iterator[tuple[list[Kept], np.ndarray]]:
+    """For each window of rows: what to keep of each of its batches, and every row's place."""
     for examples in _windows(rows, task, assets, batch_size * batches_per_window):
         lengths = np.array([task.length(example) for example in examples])
         places = np.argsort(lengths, kind="stable")
-        batches, outputs = [], []
+        kept = []
         for start in range(0, len(places), batch_size):
             inside = [examples[place] for place in places[start : start + batch_size]]
             batch = task.collate(inside, assets)
-            batches.append(batch)
-            outputs.append(predict(batch.inputs))
-        yield batches, outputs, places
+            kept.append(keep(batch, predict(batch.inputs)))
+        yield kept, places
 
 
 def _windows(

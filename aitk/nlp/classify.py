@@ -144,11 +144,12 @@ class Classify(Task):
         return Batch(inputs, targets, weights)
 
     def build(self, model: str, settings: Any, assets: TextAssets, *, backbone: Any = None) -> Any:
-        from aitk.nlp.models import build_backbone
+        from aitk.nlp.models import build_backbone, check_length
         from aitk.nlp.models.head import classifier
 
         if backbone is None:
             backbone = build_backbone(model, settings, assets.tokenizer.vocabulary_size)
+        check_length(backbone, assets.max_length)
         return classifier(
             backbone,
             classes=len(assets.labels),

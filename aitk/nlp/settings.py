@@ -36,7 +36,7 @@ class BagSettings(TextSettings):
     tokenizer: str = option(
         "hashed", "unit of the vocabulary", choices=("hashed", *TRAINED_TOKENIZERS)
     )
-    vocabulary_size: int = option(50_000, "hash buckets, or units", minimum=300)
+    vocabulary_size: int = option(100_000, "hash buckets, or units", minimum=300)
     max_length: int = option(1024, "units of a text that are read", minimum=16)
     ngrams: int = option(3, "longest run of words hashed as one unit", minimum=1, maximum=5)
     character_ngrams: int = option(
@@ -46,8 +46,8 @@ class BagSettings(TextSettings):
     dropout: float = option(0.5, "share of the features dropped", minimum=0.0, maximum=0.95)
 
     pooling: ClassVar[str] = "root"
-    default_learning_rate: ClassVar[float] = 1.5e-3
-    default_epochs: ClassVar[int] = 15
+    default_learning_rate: ClassVar[float] = 1e-3
+    default_epochs: ClassVar[int] = 12
 
 
 @dataclass(frozen=True)
