@@ -43,7 +43,9 @@ class BagSettings(TextSettings):
         5, "longest run of letters hashed as one unit (from 3); 0 for none", minimum=0, maximum=8
     )
     hidden: int = option(32, "size of an embedding", minimum=1)
-    dropout: float = option(0.5, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.7, "share of the words and word pairs dropped", minimum=0.0, maximum=0.95
+    )
 
     pooling: ClassVar[str] = "root"
     default_learning_rate: ClassVar[float] = 1e-3

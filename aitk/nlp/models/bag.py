@@ -12,4 +12,7 @@ def build_backbone(settings: BagSettings, vocabulary_size: int) -> keras.Model:
     """Token ids (batch, length) -> their embeddings (batch, length, hidden), in no order."""
     inputs = text_inputs()
     embedding = keras.layers.Embedding(vocabulary_size, settings.hidden, name="token_embedding")
-    return keras.Model(inputs, embedding(inputs["token_ids"]), name="backbone")
+    x = embedding(inputs["token_ids"])
+    # Whole units are dropped, not features (Iyyer et al. 2015): no single word decides alone.
+    x = keras.layers.Dropout(settings.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
+    return keras.Model(inputs, x, name="backbone")
