@@ -48,8 +48,8 @@ class BagSettings(TextSettings):
     )
 
     pooling: ClassVar[str] = "root"
-    default_learning_rate: ClassVar[float] = 1e-3
-    default_epochs: ClassVar[int] = 12
+    default_learning_rate: ClassVar[float] = 1e-2
+    default_epochs: ClassVar[int] = 6
 
 
 @dataclass(frozen=True)
