@@ -11,10 +11,15 @@ from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN", help="two or more evaluated runs")]
-Split = Annotated[str, typer.Option("--split", help="the evaluation to compare them on")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="the evaluation to compare them on; test, or validation without one"
+    ),
+]
 
 
-def compare(runs: Runs, reporter: Reporter, split: Split = "test") -> Outcome:
+def compare(runs: Runs, reporter: Reporter, split: Split = None) -> Outcome:
     """Say whether the difference between runs is real.
 
     The runs must have been evaluated on the same rows.

@@ -18,12 +18,13 @@ from aitk.tasks import load_task
 SURE = 0.05  # largest p value at which a difference is called real
 
 
-def compare(runs: Sequence[Path], *, split: str = "test", reporter: Reporter) -> Outcome:
+def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporter) -> Outcome:
     """Compare evaluated runs with the first, row by row.
 
     Args:
         runs: two or more runs of one task.
-        split: the evaluation to compare them on, as ``metrics.json`` names it.
+        split: the evaluation to compare them on, as ``metrics.json`` names it; by default the
+            test rows, or the validation rows of data that has no others.
 
     Raises:
         UsageError: fewer than two runs.
@@ -39,6 +40,11 @@ def compare(runs: Sequence[Path], *, split: str = "test", reporter: Reporter) ->
                 f"a run of {run.task}, while {opened[0].folder} is one of {task.name}",
                 where=str(run.folder),
             )
+    if split is None:
+        only_validation = all("test" not in run.metrics for run in opened) and all(
+            "validation" in run.metrics for run in opened
+        )
+        split = "validation" if only_validation else "test"
     scores = [_scores_by_key(run, split) for run in opened]
     results = [run.metrics[split] for run in opened]
     _check_same_rows(opened, scores, split)

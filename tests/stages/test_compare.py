@@ -80,3 +80,11 @@ def test_a_run_that_was_not_evaluated_is_refused(runs, write_data, write_run, he
 def test_one_run_cannot_be_compared(runs, heard):
     with pytest.raises(UsageError, match="two or more"):
         compare(runs(only=[1, 1]), reporter=heard)
+
+
+def test_without_test_rows_the_validation_rows_are_compared(write_data, write_run, heard):
+    data = write_data("data", train=ROWS, validation=ROWS)
+    folders = [write_run(name, data, value) for name, value in {"a": [1, 1], "b": [-1, 1]}.items()]
+    for folder in folders:
+        evaluate(folder, options=EvaluateOptions(resamples=0), reporter=heard)
+    assert compare(folders, reporter=heard).facts["evaluation"] == "validation"
