@@ -26,6 +26,7 @@ def model_card(
         [f"# {name}", _what_it_is(manifest)],
         ["## How to use it", "```", *describe_use(manifest, name), "```"],
         ["## How good it is", *_scores(metrics)],
+        *([["## Before and after", *_compression(manifest)]] if "compression" in manifest else []),
         ["## Data", *_data(manifest)],
         ["## How it was made", *_making(manifest)],
         ["## Limits", *_limits(manifest, metrics)],
@@ -53,6 +54,20 @@ def describe_origin(manifest: Mapping[str, Any]) -> str:
     if manifest.get("source"):
         return f"started from the pretrained weights {manifest['source']}"
     return "trained from scratch"
+
+
+def _compression(manifest: Mapping[str, Any]) -> list[str]:
+    """The table of ``compress`` and what it comes to."""
+    compression = manifest["compression"]
+    names = list(compression["table"][0])
+    facts = {name: value for name, value in compression.items() if name != "table"}
+    return [
+        f"| {' | '.join(names)} |",
+        "|" + "---|" * len(names),
+        *(f"| {' | '.join(str(line[name]) for name in names)} |" for line in compression["table"]),
+        "",
+        *(f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items()),
+    ]
 
 
 def _what_it_is(manifest: Mapping[str, Any]) -> str:

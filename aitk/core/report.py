@@ -73,6 +73,13 @@ def run_report(
     page.code("\n".join(describe_use(manifest, name)))
     for evaluation, result in metrics.items():
         _add_evaluation(page, evaluation, result)
+    if compression := manifest.get("compression"):
+        page.heading("Before and after")
+        page.table(compression["table"])
+        page.facts({name: value for name, value in compression.items() if name != "table"})
+    if updates := manifest.get("updates"):
+        page.heading("Updates")
+        page.table([_update_line(update) for update in updates])
     if history:
         _add_history(page, history, main)
     _add_making(page, manifest)
@@ -107,6 +114,16 @@ def explanations_report(
             title += f" ({explanation['probability']:.1%})"
         page.words(title, explanation["parts"])
     page.write(path)
+
+
+def _update_line(update: Mapping[str, Any]) -> dict[str, Any]:
+    """One round of new rows: how many, and the held-out scores before and after."""
+    line = {"rows of": ", ".join(update["inputs"]), "new": update["rows"]}
+    line["replayed"] = update["replayed"]
+    for rows, score in update["before"].items():
+        line[f"{rows} rows before"] = score
+        line[f"{rows} rows after"] = update["after"][rows]
+    return line
 
 
 def _sources_line(dataset: Mapping[str, Any]) -> str:

@@ -68,7 +68,8 @@ def test_the_result_is_a_run_with_a_parent(quantized, run):
     assert made.format == "litert" and made.manifest["parent"] == str(run)
     assert made.manifest["options"]["quantize"] == "int8"
     assert made.metrics["test"]["metrics"]["accuracy"]["value"] == 1
-    assert (made.folder / "report.html").exists() and (made.folder / "README.md").exists()
+    for page in ("report.html", "README.md"):
+        assert "Before and after" in (made.folder / page).read_text(encoding="utf-8")
 
 
 def test_a_compressed_run_is_not_compressed_again(quantized, tmp_path):

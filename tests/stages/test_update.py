@@ -49,6 +49,7 @@ def test_new_words_are_learnt_without_losing_the_old(run, tmp_path):
     assert outcome.facts["after"]["old"] >= outcome.facts["before"]["old"]
     updated = load_run(tmp_path / "out")
     assert updated.manifest["parent"] == str(run)
+    assert "old rows before" in (updated.folder / "report.html").read_text(encoding="utf-8")
     assert updated.manifest["updates"][0]["replayed"] == updated.manifest["updates"][0]["rows"]
 
 
