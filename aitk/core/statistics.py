@@ -76,17 +76,6 @@ def bootstrap_interval(
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
 
 
-def mean_score(values: np.ndarray, *, resamples: int = 0, seed: int = 0) -> Score:
-    """The mean of per-row values, with its interval where ``resamples`` > 0."""
-    values = np.asarray(values, dtype=float)
-    if not resamples:
-        return Score(float(values.mean()))
-    low, high = bootstrap_interval(
-        lambda counts: counts @ values / len(values), len(values), resamples=resamples, seed=seed
-    )
-    return bounded_score(float(values.mean()), float(low), float(high))
-
-
 def bounded_score(value: float, low: float, high: float) -> Score:
     """A score whose interval holds its value.
 

@@ -11,7 +11,6 @@ from aitk.core.statistics import (
     bootstrap_interval,
     compare_paired,
     mcnemar,
-    mean_score,
     paired_bootstrap,
     resample_counts,
 )
@@ -29,20 +28,26 @@ def test_the_same_seed_draws_the_same_resamples():
     assert (first != next(resample_counts(9, resamples=5, seed=4))).any()
 
 
+def interval_of_mean(values, *, resamples, seed):
+    return bootstrap_interval(
+        lambda counts: counts @ values / len(values), len(values), resamples=resamples, seed=seed
+    )
+
+
 def test_interval_of_a_mean_is_near_the_normal_one():
     values = np.random.default_rng(0).normal(size=2000)
-    score = mean_score(values, resamples=4000, seed=1)
+    low, high = interval_of_mean(values, resamples=4000, seed=1)
     half_width = 1.96 * values.std() / math.sqrt(2000)
-    assert score.low == pytest.approx(values.mean() - half_width, abs=0.004)
-    assert score.high == pytest.approx(values.mean() + half_width, abs=0.004)
+    assert low == pytest.approx(values.mean() - half_width, abs=0.004)
+    assert high == pytest.approx(values.mean() + half_width, abs=0.004)
 
 
 def test_interval_covers_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(5)
     covered = 0
     for trial in range(300):
-        score = mean_score(rng.random(80) < 0.7, resamples=300, seed=trial)
-        covered += score.low <= 0.7 <= score.high
+        low, high = interval_of_mean(rng.random(80) < 0.7, resamples=300, seed=trial)
+        covered += low <= 0.7 <= high
     assert 0.90 <= covered / 300 <= 0.99
 
 
