@@ -101,7 +101,6 @@ def evaluate(
         },
         table=[{"metric": name} | score for name, score in result["metrics"].items()],
         refused=judged.refused,
-        details=result,
     )
 
 
