@@ -10,7 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import settings
 
+# The same examples at each run, and no race against the clock of a busy machine.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
