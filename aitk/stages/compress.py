@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from aitk.core.comparison import BATCH, compare_runs, measure_run
-from aitk.core.data import PreparedData, load_data
-from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.data import PreparedData
+from aitk.core.errors import UsageError
 from aitk.core.export import choose_format, export_model
 from aitk.core.files import check_free
 from aitk.core.options import as_dict, unknown_name
@@ -31,6 +31,7 @@ from aitk.stages.options import CompressOptions, TrainingOptions
 from aitk.stages.shrink import train_smaller
 from aitk.stages.train_run import (
     check_settings,
+    data_of,
     measured_cost,
     require_float_run,
     write_history,
@@ -64,7 +65,7 @@ def compress(
     task = load_task(old.task)
     format = _check(old, task, options, settings)
     check_free(out, overwrite=overwrite)
-    data = _own_data(old)
+    data = data_of(old)
     split = data.held_out(options.split)
     rows = data.rows(split)
     with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
@@ -152,21 +153,6 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
             "nothing to do", where=str(run.folder), hint="Try --quantize int8, --prune or --distill"
         )
     return format
-
-
-def _own_data(run: Run) -> PreparedData:
-    if run.data is None:
-        raise ArtifactError(
-            f"its data {run.manifest['data']['folder']} is gone, so nothing can be measured",
-            where=str(run.folder),
-            hint="Prepare the data again in that folder",
-        )
-    data = load_data(run.data)
-    if data.fingerprint != run.manifest["data"]["fingerprint"]:
-        raise ArtifactError(
-            f"its data {data.folder} has changed since training", where=str(run.folder)
-        )
-    return data
 
 
 def _calibration(

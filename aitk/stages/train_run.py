@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.batches import Examples
-from aitk.core.data import PreparedData
+from aitk.core.data import PreparedData, load_data
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import fingerprint, write_json
 from aitk.core.options import as_dict, known_names, resolve, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
-from aitk.core.run import RunDraft, new_run
+from aitk.core.run import Run, RunDraft, new_run
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
 from aitk.stages.options import TrainingOptions
@@ -277,7 +277,26 @@ def measured_cost() -> Iterator[Any]:
     yield cost
 
 
-def require_float_run(run: Any, verb: str) -> None:
+def data_of(run: Run) -> PreparedData:
+    """The data a run was trained on.
+
+    Raises:
+        ArtifactError: it is gone, or it has changed since.
+    """
+    folder = run.manifest["data"]["folder"]
+    if run.data is None:
+        raise ArtifactError(
+            f"its data {folder} is gone",
+            where=str(run.folder),
+            hint="Prepare the data again in that folder",
+        )
+    data = load_data(run.data)
+    if data.fingerprint != run.manifest["data"]["fingerprint"]:
+        raise ArtifactError(f"its data {folder} has changed since training", where=str(run.folder))
+    return data
+
+
+def require_float_run(run: Run, verb: str) -> None:
     """Only a Keras run still has weights that can be trained."""
     if run.format != "keras":
         raise UsageError(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.batches import Examples, measure_rows
-from aitk.core.data import PreparedData, load_data
+from aitk.core.data import PreparedData
 from aitk.core.errors import ArtifactError, BudgetMissed, DataError
 from aitk.core.files import check_free, fingerprint
 from aitk.core.options import as_dict, resolve
@@ -28,6 +28,7 @@ from aitk.core.versions import package_versions
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.prepare import hash_position
 from aitk.stages.train_run import (
+    data_of,
     measured_cost,
     require_float_run,
     save_trained,
@@ -71,7 +72,7 @@ def update(
         raise ArtifactError(f"a run of {old.task}, not of {domain}", where=str(run))
     check_free(out, overwrite=overwrite)
     task = load_task(old.task)
-    data = _own_data(old)
+    data = data_of(old)
     new = _read_new(task, old, inputs, reporter)
     with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
         from aitk.core.devices import set_up_training
@@ -156,16 +157,6 @@ def update(
         refused=new.refused,
         next=f"aitk {domain} evaluate {out}",
     )
-
-
-def _own_data(run: Run) -> PreparedData:
-    if run.data is None:
-        raise ArtifactError(
-            f"its data {run.manifest['data']['folder']} is gone, so old rows cannot be replayed",
-            where=str(run.folder),
-            hint="Prepare the data again in that folder",
-        )
-    return load_data(run.data)
 
 
 def _read_new(task: Task, run: Run, inputs: Sequence[str], reporter: Reporter) -> NewRows:
