@@ -133,8 +133,8 @@ class Run:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def load_run(folder: Path | str) -> Run:
-    """Open a run folder and check that it is whole."""
+def load_run(folder: Path | str, *, domain: str | None = None) -> Run:
+    """Open a run folder and check that it is whole, and of the domain if one is named."""
     folder = Path(folder)
     path = folder / "run.json"
     if not folder.is_dir():
@@ -163,6 +163,13 @@ def load_run(folder: Path | str) -> Run:
         )
     if not exists:
         raise ArtifactError(f"{run.model_path.name} is missing", where=str(folder))
+    own = run.task.partition(".")[0]
+    if domain not in (None, own):
+        raise ArtifactError(
+            f"is a run of {run.task}, not of {domain}",
+            where=str(folder),
+            hint=f"Use: aitk {own} ...",
+        )
     return run
 
 

@@ -26,7 +26,7 @@ from aitk.core.progress import Reporter
 from aitk.core.run import Run, load_run, new_run
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
-from aitk.stages.evaluate import open_run, refresh_pages
+from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import CompressOptions, TrainingOptions
 from aitk.stages.shrink import train_smaller
 from aitk.stages.train_run import (
@@ -60,7 +60,7 @@ def compress(
         UsageError: nothing was asked for, or what cannot go together.
         ArtifactError: the run's data is gone, or its model cannot be converted.
     """
-    old = open_run(run, domain=domain)
+    old = load_run(run, domain=domain)
     require_float_run(old, "compressed")
     task = load_task(old.task)
     format = _check(old, task, options, settings)

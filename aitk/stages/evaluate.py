@@ -60,7 +60,7 @@ def evaluate(
         ArtifactError: the run or its data is missing, damaged, or of another task.
         DataError: there are no labelled rows to score.
     """
-    opened = open_run(run, domain=domain)
+    opened = load_run(run, domain=domain)
     check_writable(opened.folder)
     task = load_task(opened.task)
     judged = _find_rows(opened, task, options, reading or {}, reporter)
@@ -102,17 +102,6 @@ def evaluate(
         table=[{"metric": name} | score for name, score in result["metrics"].items()],
         refused=judged.refused,
     )
-
-
-def open_run(folder: Path, *, domain: str | None) -> Run:
-    """Open a run, refusing one of another domain."""
-    run = load_run(folder)
-    if domain is not None and not run.task.startswith(f"{domain}."):
-        own = run.task.partition(".")[0]
-        raise ArtifactError(
-            f"a run of {run.task}, not of {domain}", where=str(folder), hint=f"Use: aitk {own} ..."
-        )
-    return run
 
 
 def refresh_pages(run: Run) -> None:

@@ -18,8 +18,8 @@ from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.report import explanations_report
 from aitk.core.rows import Refusal, Row
+from aitk.core.run import load_run
 from aitk.core.task import Task
-from aitk.stages.evaluate import open_run
 from aitk.stages.options import ExplainOptions
 from aitk.tasks import load_task
 
@@ -46,7 +46,7 @@ def explain(
         UsageError: ``out`` exists, or the asked target is no label of the run.
         DataError: the inputs hold no row.
     """
-    opened = open_run(run, domain=domain)
+    opened = load_run(run, domain=domain)
     task = load_task(opened.task)
     with draft_folder(out, overwrite=overwrite) as folder:
         assets = task.load_assets(opened.assets)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from aitk.core.batches import BATCHES_PER_WINDOW, predict_rows
-from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.errors import DataError, UsageError
 from aitk.core.files import fingerprint
 from aitk.core.options import resolve
 from aitk.core.outcome import Outcome
@@ -53,8 +53,8 @@ def predict(
         ArtifactError: the run is of another domain, damaged, or predicts nothing.
     """
     started = time.monotonic()
-    loaded = load_run(run)
-    task = _task_of(loaded, domain)
+    loaded = load_run(run, domain=domain)
+    task = load_task(loaded.task)
     lines = _lines_for(out)
     sink = _open_sink(out, loaded, inputs, options, write=write, overwrite=overwrite)
     try:
@@ -208,17 +208,6 @@ class _Stdout:
 
     def leave(self) -> None:
         """Nothing to close."""
-
-
-def _task_of(run: Run, domain: str) -> Task:
-    if not run.task.startswith(f"{domain}."):
-        own = run.task.partition(".")[0]
-        raise ArtifactError(
-            f"is a run of {run.task}, not of {domain}",
-            where=str(run.folder),
-            hint=f"Use: aitk {own} predict",
-        )
-    return load_task(run.task)
 
 
 def _lines_for(out: str) -> _Lines:

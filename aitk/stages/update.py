@@ -16,7 +16,7 @@ import numpy as np
 
 from aitk.core.batches import Examples, measure_rows
 from aitk.core.data import PreparedData
-from aitk.core.errors import ArtifactError, BudgetMissed, DataError
+from aitk.core.errors import BudgetMissed, DataError
 from aitk.core.files import check_free, fingerprint
 from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
@@ -66,10 +66,8 @@ def update(
         ArtifactError: the run's own data is gone, so that nothing can be replayed.
         BudgetMissed: the held-out score fell by more than ``max_drop``; nothing was written.
     """
-    old = load_run(run)
+    old = load_run(run, domain=domain)
     require_float_run(old, "updated")
-    if not old.task.startswith(f"{domain}."):
-        raise ArtifactError(f"a run of {old.task}, not of {domain}", where=str(run))
     check_free(out, overwrite=overwrite)
     task = load_task(old.task)
     data = data_of(old)

@@ -68,6 +68,13 @@ def test_prepared_data_is_not_taken_for_a_run(tmp_path):
         load_run(tmp_path)
 
 
+def test_a_run_of_another_domain_is_refused(tmp_path):
+    write_run(tmp_path / "r")
+    assert load_run(tmp_path / "r", domain="toy").task == "toy"
+    with pytest.raises(ArtifactError, match="run of toy, not of nlp"):
+        load_run(tmp_path / "r", domain="nlp")
+
+
 def test_evaluations_are_kept_by_name(tmp_path):
     write_run(tmp_path / "r")
     run = load_run(tmp_path / "r")
