@@ -29,6 +29,8 @@ class Row:
         sample: its rows in ``sample_data/``; ``NAME_new`` and ``NAME_update`` lie beside them.
         objective: it is a pretraining objective (``pretrain``) rather than a task (``finetune``).
         options: what ``prepare`` must be told about the sample.
+        beside: further files of the sample, which ``options`` name.
+        answering: ``module:Class`` of the options of its answers (light to import), if it has any.
     """
 
     task: str
@@ -37,6 +39,8 @@ class Row:
     sample: str
     objective: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+    answering: str | None = None
 
 
 TASKS = {

@@ -25,6 +25,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace --out if i
 Resume = Annotated[bool, typer.Option("--resume", help="go on where an interrupted one stopped")]
 Settings = Annotated[Mapping[str, Any], "what --set assigns"]
 Reading = Annotated[Mapping[str, Any], "how rows are read, whichever task is named"]
+Asked = Annotated[Mapping[str, Any], "what may be asked of answers, whichever task the run has"]
 
 SET = Annotated[
     list[str] | None,
@@ -79,9 +80,11 @@ def reading_of(task: str, given: Mapping[str, Any]) -> Any:
 
 def group(hint: Any, domain: str | None) -> Group | None:
     """What options a parameter stands for; None where it is a plain one."""
-    if hint == Reading:
-        readings = [tasks.load(tasks.TASKS[name].reading) for name in tasks.names(domain or "")]
-        union = {item.name: item for options in reversed(readings) for item in describe(options)}
+    if hint in (Reading, Asked):
+        rows = [tasks.TASKS[name] for name in tasks.names(domain or "")]
+        paths = [row.reading if hint == Reading else row.answering for row in rows]
+        known = [tasks.load(path) for path in paths if path]
+        union = {item.name: item for options in reversed(known) for item in describe(options)}
         return Group(None, list(union.values()))
     left_out: tuple[str, ...] = ()
     if typing.get_origin(hint) is Annotated:

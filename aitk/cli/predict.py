@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aitk.cli.options import Inputs, Overwrite, RunFolder
+from aitk.cli.options import Asked, Inputs, Overwrite, RunFolder
 from aitk.cli.output import Output
 from aitk.core.errors import UsageError
 from aitk.core.outcome import Outcome
@@ -22,6 +22,7 @@ def predict(
     run: RunFolder,
     inputs: Inputs,
     options: PredictOptions,
+    asked: Asked,
     reporter: Output,
     out: Rows = "-",
     overwrite: Overwrite = False,
@@ -44,6 +45,7 @@ def predict(
         inputs,
         out=out,
         options=options,
+        asked=asked,
         overwrite=overwrite,
         write=reporter.write,
         reporter=reporter,

@@ -117,13 +117,29 @@ def predict_rows(
         del batch
         return outputs
 
-    for kept, places in _predicted(
-        rows, task, assets, predict, outputs_of, batch_size, batches_per_window
-    ):
-        # Rows of a window come out by length; put them back in their order.
-        window = dict(zip(places, itertools.chain.from_iterable(kept), strict=True))
-        for place in range(len(window)):
-            yield window[place]
+    return _in_order(
+        _predicted(rows, task, assets, predict, outputs_of, batch_size, batches_per_window)
+    )
+
+
+def answer_rows(
+    rows: Iterable[Mapping[str, Any]],
+    task: Task,
+    assets: Any,
+    predict: Predict,
+    *,
+    batch_size: int,
+    top_k: int,
+    asked: Any = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the answer to each row, in order; of the outputs only a batch is held at a time."""
+
+    def answers_of(batch: Batch, outputs: np.ndarray) -> list[dict[str, Any]]:
+        return task.decode(batch, outputs, assets, top_k=top_k, asked=asked)
+
+    return _in_order(
+        _predicted(rows, task, assets, predict, answers_of, batch_size, BATCHES_PER_WINDOW)
+    )
 
 
 def measure_rows(
@@ -148,6 +164,14 @@ def measure_rows(
             column = np.concatenate([part[name] for part in kept])
             parts.setdefault(name, []).append(column[order])
     return {name: np.concatenate(columns) for name, columns in parts.items()}
+
+
+def _in_order(windows: Iterable[tuple[list[Any], np.ndarray]]) -> Iterator[Any]:
+    """Rows of a window come out by length: put them back in their order."""
+    for kept, places in windows:
+        window = dict(zip(places, itertools.chain.from_iterable(kept), strict=True))
+        for place in range(len(window)):
+            yield window[place]
 
 
 def _predicted(

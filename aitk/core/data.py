@@ -5,6 +5,7 @@ The one file that knows the layout::
     dataset_info.json, features.json, data-SPLIT.array_record-*   (read by tfds alone)
     dataset.json    task, sources, rows, statistics, findings, versions; written last
     rejects.jsonl   every refused row: file, line, reason
+    tables/         what rows refer to by number, as Parquet; only where a task writes any
     report.html
 
 Rows are stored as ArrayRecord: read at random from disk, so that data may be larger than
@@ -23,6 +24,7 @@ from aitk.core.errors import ArtifactError, DataError
 from aitk.core.files import part_of, read_json
 
 FORMAT = 1
+TABLES = "tables"
 ROWS_PER_SHARD = 100_000
 
 
@@ -77,6 +79,11 @@ class PreparedData:
             where=str(self.folder),
             hint="Prepare it again with --split 80/10/10",
         )
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the tables that rows refer to."""
+        return self.folder / TABLES
 
     @functools.cached_property
     def _builder(self) -> Any:

@@ -92,7 +92,7 @@ class _Answering:
         return getattr(self._task, name)
 
     def measure(self, batch: Batch, outputs: np.ndarray, assets: Any) -> dict[str, np.ndarray]:
-        answers = self._task.decode(outputs, assets)
+        answers = self._task.decode(batch, outputs, assets)
         return dict(self._task.measure(batch, outputs, assets)) | {
             _ANSWERS: np.fromiter(answers, dtype=object, count=len(answers))
         }

@@ -97,10 +97,10 @@ def explanations_report(
         run: the run that was asked, as the user named it.
         facts: figures about all of them.
     """
-    page = Page("Which words carried the answer", run)
+    page = Page("What carried the answers", run)
     page.text(
-        "Blue words speak for the answer, orange ones against it; the stronger the colour, the"
-        " more the probability moves when the word is taken out. Hover over a word for the figure."
+        "Blue parts speak for the answer, orange ones against it; the stronger the colour, the"
+        " more the answer's score moves without that part. Hover over a part for the figure."
     )
     page.facts(facts)
     for explanation in explanations:
@@ -196,9 +196,14 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any]) -> None:
         + (", 95% bootstrap intervals in brackets" if result.get("resamples") else ""),
         note=True,
     )
+    details = result.get("details", {})
+    if details.get("protocol"):
+        page.text(details["protocol"])
     page.findings({"grade": "warning", "message": note} for note in result.get("warnings", ()))
     page.table([_metric_line(metric, score) for metric, score in result["metrics"].items()])
-    details = result.get("details", {})
+    for title, table in details.get("tables", {}).items():
+        page.heading(title, level=3)
+        page.table(table)
     if details.get("per_class"):
         table, folded = details["per_class"], ""
         if len(table) > LONG_TABLE:

@@ -7,6 +7,7 @@ The one file that knows the layout::
     assets/         labels, tokeniser, statistics
     metrics.json    evaluations by name of the data they were made on
     history.csv     one line an epoch
+    learned.jsonl   rows that ``update`` taught it since its data was prepared
     report.html     opens offline
     README.md       the model card
     evaluations/    per-row results, for paired comparisons
@@ -21,7 +22,7 @@ import contextlib
 import csv
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ MODEL_FILES = {
     "onnx": "model.onnx",
     "saved_model": "saved_model",
 }
+
+
+LEARNED = "learned.jsonl"
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,14 @@ class Run:
             ]
         except (TypeError, ValueError) as error:
             raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
+
+    @property
+    def learned(self) -> list[dict[str, Any]]:
+        """The fields of the rows that updates have taught it, oldest first."""
+        path = self.folder / LEARNED
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
     def model_bytes(self) -> int:
         """Size of the model's file or folder."""
@@ -197,6 +209,12 @@ class RunDraft:
     def write(self, name: str, content: str) -> None:
         (self.folder / name).write_text(content, encoding="utf-8")
 
+    def write_learned(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keep the rows that an update has learnt, for the next one to build on."""
+        with (self.folder / LEARNED).open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
+
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write ``run.json``, the last file: its presence means that the run is whole."""
         shutil.rmtree(self.state, ignore_errors=True)
@@ -230,3 +248,8 @@ def new_run(out: Path, *, overwrite: bool = False, resume: bool = False) -> Iter
         yield draft
         if not (draft.folder / "run.json").is_file():
             raise RuntimeError(f"the run {out} was left unfinished")
+
+
+def _plain(value: Any) -> Any:
+    """JSON for an array of a row."""
+    return value.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import aitk
@@ -18,17 +19,20 @@ def sample_folder() -> Path:
     raise ArtifactError("the sample rows are missing", hint="Install aitk again")
 
 
-def copy_samples(name: str, folder: Path) -> list[Path]:
+def copy_samples(name: str, folder: Path, *, beside: Sequence[str] = ()) -> list[Path]:
     """Copy one task's rows, and those beside them (``NAME_new``, ``NAME_update``).
 
     Args:
         name: the file's name, such as ``messages.csv``.
+        beside: further files, by their paths.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = Path(name).stem
+    further = {Path(path).name for path in beside}
     found = sorted(
         path
         for path in sample_folder().iterdir()
-        if path.stem in (stem, f"{stem}_new", f"{stem}_update") and path.is_file()
+        if (path.stem in (stem, f"{stem}_new", f"{stem}_update") or path.name in further)
+        and path.is_file()
     )
     return [Path(shutil.copyfile(path, folder / path.name)) for path in found]

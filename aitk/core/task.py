@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import keras
 
     from aitk.core.pretrained import Pretrained
+    from aitk.core.progress import Reporter
 
 Grade = Literal["ok", "warning", "error"]
 
@@ -74,11 +75,19 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Arrays with a batch axis, ready for the model."""
+    """Arrays with a batch axis, ready for the model.
+
+    Attributes:
+        inputs: what the model reads, by name.
+        targets: what it should put out, or None.
+        weights: of the rows (or their parts) in the loss, or None.
+        context: what ``decode`` and ``measure`` need of the rows and the model does not.
+    """
 
     inputs: dict[str, np.ndarray]
     targets: Any = None
     weights: np.ndarray | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,11 @@ class Evaluation:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class NoAnswerOptions:
+    """A task whose answers take no options of their own."""
+
+
 class Task(ABC):
     """One task of one domain. Stateless: what it learns lives in its assets."""
 
@@ -117,6 +131,14 @@ class Task(ABC):
     #: The metric that picks the best epoch and that ``compress`` guards.
     main_metric: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    #: The field of a row that holds its content, for vectors of it (``core.embedding``).
+    content: ClassVar[str] = "text"
+    #: How many answers a row ``predict`` gives where nobody says.
+    usual_top_k: ClassVar[int] = 1
+    #: Options dataclass of ``predict``: what the user may ask of the answers.
+    answering: ClassVar[type] = NoAnswerOptions
+    #: Rows are split one by one, by a hash of their key. If not, ``arrange`` splits them.
+    splits_by_key: ClassVar[bool] = True
 
     # Rows -----------------------------------------------------------------
 
@@ -133,6 +155,28 @@ class Task(ABC):
     def reading_notes(self) -> list[str]:
         """What reading decided by itself since last asked (encoding, header, columns)."""
         return []
+
+    def arrange(
+        self,
+        items: Iterator[Row | Refusal],
+        reading: Any,
+        *,
+        shares: Mapping[str, float],
+        seed: int,
+        tables: Path,
+    ) -> Iterator[Row | Refusal]:
+        """Make the rows that are stored out of those that were read; by default they are those.
+
+        A task whose rows depend on each other (events of one log) gathers and splits them here
+        (``splits_by_key`` is False then), and may write tables that its rows refer to.
+
+        Args:
+            items: what ``read`` yields; refusals pass through.
+            shares: of each split.
+            tables: folder for Parquet files beside the rows.
+        """
+        del reading, shares, seed, tables
+        return items
 
     @abstractmethod
     def key(self, fields: Mapping[str, Any]) -> str:
@@ -160,11 +204,12 @@ class Task(ABC):
         *,
         start: Pretrained | None = None,
         balance: bool = False,
+        tables: Path | None = None,
     ) -> Assets:
         """Learn vocabulary and labels from the training rows alone.
 
         With ``start`` the tokeniser of the pretrained model is kept. ``balance`` weights rows
-        by the inverse frequency of their class.
+        by the inverse frequency of their class. ``tables`` is what ``arrange`` wrote.
         """
 
     @abstractmethod
@@ -213,15 +258,74 @@ class Task(ABC):
         only the head is new.
         """
 
+    def solve(
+        self,
+        model: str,
+        settings: Any,
+        assets: Any,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        reporter: Reporter,
+    ) -> keras.Model | None:
+        """The model with its weights computed from the training rows at once.
+
+        None where it has no such form: then ``build`` makes it, and it is trained.
+        """
+        del model, settings, assets, rows, reporter
+        return None
+
     @abstractmethod
     def objective(self, assets: Any) -> Any:
         """The Keras loss the model is trained with (from logits)."""
 
+    # New rows -------------------------------------------------------------
+
+    def extend(
+        self, items: Iterator[Row | Refusal], assets: Any, known: Sequence[Mapping[str, Any]]
+    ) -> tuple[Any, Iterator[Row | Refusal]]:
+        """What ``update`` learns from: assets that know the new rows, and these rows.
+
+        By default nothing grows: a row whose label training never saw is refused.
+
+        Args:
+            items: what ``read`` yields of the new files.
+            known: the training rows so far.
+        """
+        del known
+        labels = getattr(assets, "labels", ())
+
+        def checked() -> Iterator[Row | Refusal]:
+            for item in items:
+                if isinstance(item, Row) and labels and item.fields["label"] not in labels:
+                    reason = f"the label {item.fields['label']!r} was never seen in training"
+                    item = Refusal(item.file, item.line, reason)
+                yield item
+
+        return assets, checked()
+
+    def grow(
+        self, model: keras.Model, name: str, settings: Any, *, old: Any, new: Any
+    ) -> keras.Model:
+        """The model for grown assets, what it knew kept; by default nothing ever grows."""
+        del name, settings, old, new
+        return model
+
     # Answers --------------------------------------------------------------
 
     @abstractmethod
-    def decode(self, outputs: np.ndarray, assets: Any, *, top_k: int = 1) -> list[dict[str, Any]]:
-        """Turn a batch of model outputs into predictions, one JSON object a row."""
+    def decode(
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: Any,
+        *,
+        top_k: int = 1,
+        asked: Any = None,
+    ) -> list[dict[str, Any]]:
+        """Turn a batch of model outputs into predictions, one JSON object a row.
+
+        ``asked`` are the ``answering`` options, their defaults where it is None.
+        """
 
     @abstractmethod
     def measure(self, batch: Batch, outputs: np.ndarray, assets: Any) -> dict[str, np.ndarray]:

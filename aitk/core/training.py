@@ -51,6 +51,32 @@ class Trained:
     stopped: str | None
 
 
+def judge_solved(
+    model: keras.Model,
+    task: Task,
+    assets: Any,
+    *,
+    validation: Examples | None,
+    batch_size: int,
+) -> Trained:
+    """What training leaves behind, for a model whose weights were computed at once."""
+    started = time.monotonic()
+    row: dict[str, float] = {"epoch": 1, "step": 1}
+    if validation is not None:
+        predict = KerasPredictor(model)
+        row |= validation_scores(validation, task, assets, predict, batch_size=batch_size)
+    row["seconds"] = round(time.monotonic() - started, 2)
+    return Trained(model=model, history=[row], best=row, stopped=None)
+
+
+def validation_scores(
+    rows: Examples, task: Task, assets: Any, predict: Any, *, batch_size: int
+) -> dict[str, float]:
+    """The metrics of held-out rows, without intervals."""
+    measured = measure_rows(rows, task, assets, predict, batch_size=batch_size)
+    return {name: score.value for name, score in task.score(measured, assets).metrics.items()}
+
+
 @dataclass
 class Progress:
     """Where a training stands; all of it is in the saved state."""
@@ -330,11 +356,9 @@ class _Loop:
             weight.assign(value)
 
     def _validate(self, rows: Examples, predict: Any) -> dict[str, float]:
-        measured = measure_rows(
+        return validation_scores(
             rows, self.task, self.assets, predict, batch_size=self.options.batch_size
         )
-        metrics = self.task.score(measured, self.assets).metrics
-        return {name: score.value for name, score in metrics.items()}
 
     def _is_best(self, row: dict[str, float]) -> bool:
         name, sign = self.task.main_metric, 1 if self.task.higher_is_better else -1

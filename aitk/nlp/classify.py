@@ -98,6 +98,7 @@ class Classify(Task):
         *,
         start: Pretrained | None = None,
         balance: bool = False,
+        tables: Path | None = None,
     ) -> TextAssets:
         labels = tuple(summary["labels"])
         weights: tuple[float, ...] = ()
@@ -163,7 +164,13 @@ class Classify(Task):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def decode(
-        self, outputs: np.ndarray, assets: TextAssets, *, top_k: int = 1
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: TextAssets,
+        *,
+        top_k: int = 1,
+        asked: Any = None,
     ) -> list[dict[str, Any]]:
         answers = []
         for row in softmax(outputs):

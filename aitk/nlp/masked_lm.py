@@ -103,6 +103,7 @@ class MaskedLanguageModel(Task):
         *,
         start: Pretrained | None = None,
         balance: bool = False,
+        tables: Path | None = None,
     ) -> MaskedAssets:
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
@@ -219,7 +220,13 @@ class MaskedLanguageModel(Task):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def decode(
-        self, outputs: np.ndarray, assets: MaskedAssets, *, top_k: int = 1
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: MaskedAssets,
+        *,
+        top_k: int = 1,
+        asked: Any = None,
     ) -> list[dict[str, Any]]:
         """The likeliest tokens of each slot, in the order of the text."""
         answers = []

@@ -16,11 +16,12 @@ from aitk.core.delimited import DELIMITERS, sniff_delimiter
 from aitk.core.errors import DataError, UsageError
 from aitk.core.lines import MAX_LINE_BYTES, Lines, open_lines
 from aitk.core.rows import Refusal, Row
+from aitk.core.split_names import split_named
 from aitk.core.tables import Table, find_column, looks_like_json, open_table, usual_column
 from aitk.core.tfds_source import open_tfds
 from aitk.nlp.cleaning import make_cleaner
 from aitk.nlp.options import TextReading
-from aitk.nlp.sources import Source, find_sources, split_named
+from aitk.nlp.sources import Source, find_sources
 
 TEXT_COLUMNS = (
     "text", "sentence", "review", "content", "comment", "message", "body", "utterance", "tweet",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +10,10 @@ from typing import Literal
 
 from aitk.core.errors import DataError
 from aitk.core.lines import check_file
+from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.tables import SUFFIXES, file_suffix
 from aitk.core.tfds_source import PREFIX
 
-_SPLIT_OF_WORD = {
-    "train": "train",
-    "training": "train",
-    "dev": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 # aclImdb keeps texts without a label in a folder beside those of the labels.
 _NO_LABEL = frozenset(("unsup", "unsupervised", "unlabelled", "unlabeled"))
 
@@ -69,13 +59,6 @@ def find_sources(
     return sources
 
 
-def split_named(name: str) -> str | None:
-    """The split that a whole word of a file's or folder's name tells: ``my_test.csv``."""
-    words = re.findall(r"[^\W\d_]+", name.lower())
-    found = {_SPLIT_OF_WORD[word] for word in words if word in _SPLIT_OF_WORD}
-    return found.pop() if len(found) == 1 else None
-
-
 def _of_folder(name: str, *, labelled: bool, label: bool, notes: list[str]) -> list[Source]:
     """Tables if the folder has any; else texts: by folder of a label (aclImdb) or as files."""
     root = Path(name)
@@ -85,9 +68,9 @@ def _of_folder(name: str, *, labelled: bool, label: bool, notes: list[str]) -> l
     for path in _walk(root, notes):
         suffix = file_suffix(path.name)
         parts = path.relative_to(root).parts
-        of_folders = (_SPLIT_OF_WORD.get(part.lower()) for part in (*parts[-2::-1], root.name))
+        of_folders = (SPLIT_OF_WORD.get(part.lower()) for part in (*parts[-2::-1], root.name))
         split = next(filter(None, of_folders), None)
-        folders = [part for part in parts[:-1] if part.lower() not in _SPLIT_OF_WORD]
+        folders = [part for part in parts[:-1] if part.lower() not in SPLIT_OF_WORD]
         if suffix in SUFFIXES and suffix != ".json":  # .json files describe more than they hold
             tables.append(Source(str(path), "table", split_named(path.name) or split))
         elif suffix != ".txt" or (labelled and _NO_LABEL.intersection(folders)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.run import Run, load_run
 from aitk.core.statistics import Difference, compare_paired
+from aitk.stages.evaluate import protocol_of
 from aitk.tasks import load_task
 
 SURE = 0.05  # largest p value at which a difference is called real
@@ -47,6 +48,7 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
         split = "validation" if only_validation else "test"
     scores = [_scores_by_key(run, split) for run in opened]
     results = [run.metrics[split] for run in opened]
+    _check_same_protocol(opened, results)
     _check_same_rows(opened, scores, split)
     if len({(result.get("data") or {}).get("fingerprint") for result in results}) > 1:
         reporter.note("their data was prepared differently, but these rows are the same")
@@ -82,6 +84,7 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
             "metric": task.main_metric,
             "evaluation": split,
             "rows": len(first),
+            **protocol_of(results[0].get("details") or {}),
             "verdict": "; ".join(verdicts),
             "comparisons": comparisons,
         },
@@ -100,6 +103,19 @@ def _scores_by_key(run: Run, split: str) -> list[tuple[str, float]]:
         )
     rows = [(row["key"], row["score"]) for row in run.evaluation_rows(split)]
     return sorted(rows, key=lambda row: row[0])
+
+
+def _check_same_protocol(runs: Sequence[Run], results: Sequence[Mapping[str, Any]]) -> None:
+    """Scores of different protocols say nothing about each other, even on the same rows."""
+    protocols = [(result.get("details") or {}).get("protocol") for result in results]
+    for run, protocol in zip(runs, protocols, strict=True):
+        if protocol != protocols[0]:
+            raise ArtifactError(
+                f"was evaluated by another protocol ({protocol}) than {runs[0].folder}"
+                f" ({protocols[0]})",
+                where=str(run.folder),
+                hint="Prepare the data of both alike, and evaluate both on it",
+            )
 
 
 def _check_same_rows(

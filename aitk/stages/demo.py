@@ -40,7 +40,7 @@ def demo(out: Path, *, overwrite: bool, reporter: Reporter) -> Outcome:
     started = time.monotonic()
     table, pages = [], []
     for name, row in tasks.TASKS.items():
-        copy_samples(Path(row.sample).name, out / Path(row.sample).parent)
+        copy_samples(Path(row.sample).name, out / Path(row.sample).parent, beside=row.beside)
         domain = name.partition(".")[0]
         commands = chain(name)
         for stage in (step for step in STEPS if step in commands):

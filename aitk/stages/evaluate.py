@@ -95,6 +95,7 @@ def evaluate(
             "run": str(run),
             "evaluation": judged.name,
             "rows": result["rows"],
+            **protocol_of(evaluated.evaluation.details),
             "metrics": result["metrics"],
             "worst": result["worst"],
             "report": str(opened.folder / "report.html"),
@@ -110,6 +111,11 @@ def refresh_pages(run: Run) -> None:
     run_report(run.manifest, run.history, metrics, run.folder / "report.html")
     with atomic_text(run.folder / "README.md") as file:
         file.write(model_card(run.manifest, metrics, name=run.folder.name))
+
+
+def protocol_of(details: Mapping[str, Any]) -> dict[str, str]:
+    """How rows came to be held out and scored, where a task has more than one way."""
+    return {"protocol": details["protocol"]} if "protocol" in details else {}
 
 
 def _find_rows(

@@ -40,10 +40,12 @@ def init(domain: str, folder: Path) -> Outcome:
         "file": file.name,
         "new": f"{file.stem}_new{file.suffix}",
         "update": f"{file.stem}_update{file.suffix}",
-        "options": "".join(f"{key} = {json.dumps(value)}\n" for key, value in row.options.items()),
+        "options": "".join(
+            f"{key} = {json.dumps(_in_project(value, row))}\n" for key, value in row.options.items()
+        ),
     }
     with draft_folder(folder, overwrite=folder.is_dir()) as draft:
-        copy_samples(file.name, draft / "rows")
+        copy_samples(file.name, draft / "rows", beside=row.beside)
         for template in TEMPLATES.iterdir():
             text = Template(template.read_text(encoding="utf-8")).substitute(words)
             (draft / template.name).write_text(text, encoding="utf-8")
@@ -53,3 +55,8 @@ def init(domain: str, folder: Path) -> Outcome:
         table=[{"file": path} for path in files],
         next=f"cd {folder} && make",
     )
+
+
+def _in_project(value: str, row: tasks.Row) -> str:
+    """An option's value, a sample file's path being that of its copy."""
+    return f"rows/{Path(value).name}" if value in row.beside else value

@@ -107,7 +107,9 @@ class CompressOptions:
 class PredictOptions:
     """How ``predict`` reads, answers and goes on."""
 
-    top_k: int = option(1, "how many answers a row, best first", minimum=1)
+    top_k: int | None = option(
+        None, "how many answers a row, best first; its default depends on the task", minimum=1
+    )
     batch_size: int = option(32, "rows a batch", minimum=1)
     max_errors: int | None = option(None, "stop when more rows than this fail", minimum=0)
     resume: bool = option(False, "go on after the last whole row of --out")

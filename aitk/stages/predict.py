@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
-from aitk.core.batches import BATCHES_PER_WINDOW, predict_rows
+from aitk.core.batches import BATCHES_PER_WINDOW, answer_rows
 from aitk.core.errors import DataError, UsageError
 from aitk.core.files import fingerprint
-from aitk.core.options import resolve
+from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.resumable import ResumableFile
@@ -37,6 +35,7 @@ def predict(
     out: str,
     domain: str,
     options: PredictOptions,
+    asked: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     write: Callable[[str], None],
     reporter: Reporter,
@@ -45,6 +44,7 @@ def predict(
 
     Args:
         inputs: files, folders, or ``-`` for stdin.
+        asked: the task's own options of its answers.
         out: a ``.jsonl`` or ``.csv`` file, or ``-`` for JSON lines on stdout.
         write: takes the text for stdout.
 
@@ -55,8 +55,9 @@ def predict(
     started = time.monotonic()
     loaded = load_run(run, domain=domain)
     task = load_task(loaded.task)
+    wanted: Any = resolve(task.answering, asked or {})
     lines = _lines_for(out)
-    sink = _open_sink(out, loaded, inputs, options, write=write, overwrite=overwrite)
+    sink = _open_sink(out, loaded, inputs, options, wanted, write=write, overwrite=overwrite)
     try:
         assets = task.load_assets(loaded.assets)
         predictor = open_predictor(loaded)
@@ -69,7 +70,7 @@ def predict(
         for window in windows(items, options.batch_size, until_row=lines.needs_columns):
             for note in task.reading_notes():
                 reporter.note(note)
-            answers = answer(window, task, assets, predictor, options=options)
+            answers = answer(window, task, assets, predictor, options=options, asked=wanted)
             text = lines.format(
                 _error(item, several) if found is None else _merged(item, found)
                 for item, found in zip(window, answers, strict=True)
@@ -132,15 +133,20 @@ def answer(
     predictor: Predictor,
     *,
     options: PredictOptions,
+    asked: Any = None,
 ) -> list[dict[str, Any] | None]:
     """The prediction of each row of a window, None for what was refused."""
     fields = [item.fields for item in window if isinstance(item, Row)]
-    outputs = list(predict_rows(fields, task, assets, predictor, batch_size=options.batch_size))
-    if len({output.shape for output in outputs}) == 1:
-        decoded = iter(task.decode(np.stack(outputs), assets, top_k=options.top_k))
-    else:
-        decoded = (task.decode(row[None], assets, top_k=options.top_k)[0] for row in outputs)
-    return [next(decoded) if isinstance(item, Row) else None for item in window]
+    answers = answer_rows(
+        fields,
+        task,
+        assets,
+        predictor,
+        batch_size=options.batch_size,
+        top_k=options.top_k or task.usual_top_k,
+        asked=asked,
+    )
+    return [next(answers) if isinstance(item, Row) else None for item in window]
 
 
 class _Lines(Protocol):
@@ -228,6 +234,7 @@ def _open_sink(
     run: Run,
     inputs: Sequence[str],
     options: PredictOptions,
+    asked: Any,
     *,
     write: Callable[[str], None],
     overwrite: bool,
@@ -240,6 +247,7 @@ def _open_sink(
         "run": dict(run.manifest),
         "inputs": [_described(Path(name)) for name in inputs],
         "top_k": options.top_k,
+        "asked": as_dict(asked),
     }
     return ResumableFile(
         Path(out), identity=fingerprint(identity), resume=options.resume, overwrite=overwrite

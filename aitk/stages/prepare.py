@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk import __version__
-from aitk.core.data import FORMAT, DataWriter
+from aitk.core.data import FORMAT, TABLES, DataWriter
 from aitk.core.errors import DataError, UsageError
 from aitk.core.files import draft_folder, sha256_file, write_json
 from aitk.core.options import as_dict
@@ -53,8 +53,10 @@ def prepare(
     started = time.monotonic()
     with draft_folder(out, overwrite=overwrite) as folder:
         spool = folder / "spool.jsonl"
-        named, rejects = _spool_rows(worker, sources, reading, folder, options, reporter)
-        rule = _split_rule(named, shares, reporter)
+        named, rejects = _spool_rows(worker, sources, reading, folder, options, shares, reporter)
+        rule: Any = _as_arranged
+        if worker.splits_by_key:
+            rule = _split_rule(named, shares, reporter)
         inspector = worker.inspector(reading)
         counts: Counter[str] = Counter()
         digest = hashlib.sha256()
@@ -76,7 +78,7 @@ def prepare(
         )
         spool.unlink()
         rows = {split: counts[split] for split in SPLITS if counts[split]}
-        manifest = {
+        manifest: dict[str, Any] = {
             "version": FORMAT,
             "aitk": __version__,
             "task": task,
@@ -84,7 +86,7 @@ def prepare(
             "notes": worker.reading_notes(),
             "reading": as_dict(reading),
             "options": as_dict(options),
-            "split_rule": rule.__doc__,
+            "split_rule": summary.get("protocol", rule.__doc__),
             "rows": rows,
             "refused": rejects,
             "fingerprint": digest.hexdigest()[:16],
@@ -154,6 +156,7 @@ def _spool_rows(
     reading: Any,
     folder: Path,
     options: PrepareOptions,
+    shares: Mapping[str, float],
     reporter: Reporter,
 ) -> tuple[Counter[str | None], int]:
     """Read every source once; count the splits that the files name, and the refusals."""
@@ -163,8 +166,14 @@ def _spool_rows(
         (folder / "spool.jsonl").open("w", encoding="utf-8") as spool,
         (folder / "rejects.jsonl").open("w", encoding="utf-8") as rejects,
     ):
-        items = task.read(sources, reading, labelled=True)
-        for item in reporter.track(items, "reading"):
+        items = task.arrange(
+            reporter.track(task.read(sources, reading, labelled=True), "reading"),
+            reading,
+            shares=shares,
+            seed=options.seed,
+            tables=folder / TABLES,
+        )
+        for item in items:
             if isinstance(item, Refusal):
                 refused += 1
                 line = {"file": item.file, "line": item.line, "reason": item.reason}
@@ -191,6 +200,12 @@ def _spooled(spool: Path, task: Task) -> Iterator[tuple[Row, str]]:
             item = json.loads(line)
             row = Row(item["f"], item["p"], item["n"], split=item["s"])
             yield row, task.key(row.fields)
+
+
+def _as_arranged(split: str | None, key: str, seed: int) -> str | None:
+    """as the task arranged its rows"""
+    del key, seed
+    return split
 
 
 def _split_rule(

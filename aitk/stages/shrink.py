@@ -92,7 +92,7 @@ def _distill(
     answers = predict_rows(_each(rows), task, teacher.assets, predictor, batch_size=BATCH)
     logits = np.stack(list(reporter.track(answers, "asking the teacher", total=len(rows))))
     chosen: Any = resolve(task.models[model], settings, where="setting")
-    assets = task.learn(rows, data.summary, chosen, balance=training.balance)
+    assets = task.learn(rows, data.summary, chosen, balance=training.balance, tables=data.tables)
     student = task.build(model, chosen, assets)
     trained = _fit(
         student,

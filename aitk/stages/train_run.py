@@ -55,7 +55,7 @@ def train_run(
     with new_run(out, overwrite=overwrite, resume=resume) as draft, measured_cost() as cost:
         from aitk.core.devices import set_up_training
         from aitk.core.pretrained import load_pretrained
-        from aitk.core.training import train
+        from aitk.core.training import judge_solved, train
 
         scope = set_up_training(
             seed=options.seed, precision=options.precision, devices=options.devices
@@ -70,9 +70,23 @@ def train_run(
             )
             rows = data.rows("train")
             options = with_defaults(options, type(chosen), rows=len(rows))
-            assets = task.learn(rows, data.summary, chosen, start=start, balance=options.balance)
+            assets = task.learn(
+                rows,
+                data.summary,
+                chosen,
+                start=start,
+                balance=options.balance,
+                tables=data.tables,
+            )
             assets.save(draft.assets)
-            model = task.build(name, chosen, assets, backbone=start.backbone if start else None)
+            solved = task.solve(name, chosen, assets, rows, reporter=reporter)
+            if solved is not None and start:
+                raise UsageError(
+                    f"{name} is computed at once: it starts from nothing", where="--from"
+                )
+            model = solved or task.build(
+                name, chosen, assets, backbone=start.backbone if start else None
+            )
             if start:
                 start = start.fill(model)
                 for line in start.report():
@@ -81,25 +95,31 @@ def train_run(
         if validation is None:
             reporter.warn("no validation split: the weights of the last epoch are kept")
         parameters = model.count_params()
-        reporter.note(
-            f"{name}: {parameters:,} parameters, {len(rows):,} training rows,"
-            f" {options.epochs} epochs of batches of {options.batch_size}"
-        )
-        trained = train(
-            model,
-            task,
-            assets,
-            train=Examples(rows, task, assets, reporter=reporter),
-            validation=None
-            if validation is None
-            else Examples(validation, task, assets, reporter=reporter),
-            options=options,
-            state=draft.state,
-            identity=identity(data, name, options, chosen),
-            resume=resume,
-            reporter=reporter,
-            events=draft.folder / "events",
-        )
+        how = "computed at once"
+        if solved is None:
+            how = f"{options.epochs} epochs of batches of {options.batch_size}"
+        reporter.note(f"{name}: {parameters:,} parameters, {len(rows):,} training rows, {how}")
+        held_out = None
+        if validation is not None:
+            held_out = Examples(validation, task, assets, reporter=reporter)
+        if solved is not None:
+            trained = judge_solved(
+                model, task, assets, validation=held_out, batch_size=options.batch_size
+            )
+        else:
+            trained = train(
+                model,
+                task,
+                assets,
+                train=Examples(rows, task, assets, reporter=reporter),
+                validation=held_out,
+                options=options,
+                state=draft.state,
+                identity=identity(data, name, options, chosen),
+                resume=resume,
+                reporter=reporter,
+                events=draft.folder / "events",
+            )
         if trained.stopped:
             reporter.note(f"stopped early: {trained.stopped}")
         manifest = {

@@ -156,7 +156,10 @@ def parse_space(texts: Sequence[str], settings: type) -> Space:
 
 
 def default_space(settings: type) -> Space:
-    """Learning rate within a factor of five of the model's own, batch size, dropout."""
+    """What the model names; else learning rate within a factor of five of its own, batch size,
+    dropout."""
+    if own := getattr(settings, "tuned", ()):
+        return parse_space(own, settings)
     rate = settings.default_learning_rate  # type: ignore[attr-defined]
     space: Space = {
         "learning_rate": Range(rate / 5, rate * 5, log=True),

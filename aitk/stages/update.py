@@ -1,13 +1,14 @@
 """``update``: learn from new rows without losing the old ones (experience replay).
 
 New rows are trained on together with a sample of the old training rows (Rebuffi et al. 2017 call
-it rehearsal). The updated model takes the old one's place only if it is no worse on the rows held
-out when the data was prepared.
+it rehearsal); a model that is computed at once is computed again from all of them. The updated
+model takes the old one's place only if it is no worse on the rows held out when the data was
+prepared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from aitk.core.batches import Examples, measure_rows
-from aitk.core.data import PreparedData
+from aitk.core.data import Rows
 from aitk.core.errors import BudgetMissed, DataError
 from aitk.core.files import check_free, fingerprint
 from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.rows import Refusal, Row
-from aitk.core.run import Run, load_run, new_run
+from aitk.core.run import load_run, new_run
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
 from aitk.stages.options import TrainingOptions, UpdateOptions
@@ -49,6 +50,28 @@ class NewRows:
     refused: int
 
 
+class Known(Sequence[dict[str, Any]]):
+    """The rows a run has learnt: those of its data, read from disk, and those of its updates."""
+
+    def __init__(self, prepared: Rows, learned: list[dict[str, Any]]):
+        self._prepared, self._learned = prepared, learned
+
+    def __len__(self) -> int:
+        return len(self._prepared) + len(self._learned)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(range(*index.indices(len(self))))
+        return self.take([index])[0]
+
+    def take(self, indices: Iterable[int]) -> list[dict[str, Any]]:
+        """Several rows, those of the data first."""
+        numbers = np.fromiter(indices, dtype=int)
+        first = len(self._prepared)
+        prepared = self._prepared.take(numbers[numbers < first])
+        return prepared + [self._learned[number - first] for number in numbers[numbers >= first]]
+
+
 def update(
     run: Path,
     inputs: Sequence[str],
@@ -71,51 +94,69 @@ def update(
     check_free(out, overwrite=overwrite)
     task = load_task(old.task)
     data = data_of(old)
-    new = _read_new(task, old, inputs, reporter)
+    old_assets = task.load_assets(old.assets)
+    known = Known(data.rows("train"), old.learned)
+    reading: Any = resolve(task.reading, old.reading)
+    assets, items = task.extend(task.read(inputs, reading, labelled=True), old_assets, known)
+    new = _read_new(task, items, inputs, reporter)
     with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
         from aitk.core.devices import set_up_training
         from aitk.core.keras_file import load_keras
         from aitk.core.runtime import KerasPredictor
-        from aitk.core.training import train
+        from aitk.core.training import judge_solved, train
 
         scope = set_up_training(
             seed=training.seed, precision=training.precision, devices=training.devices
         )
-        assets = task.load_assets(old.assets)
         assets.save(draft.assets)
         settings: Any = resolve(task.models[old.model], old.settings)
-        replayed = _replay(data, round(len(new.train) * options.replay), seed=training.seed)
+        replayed = _replay(known, round(len(new.train) * options.replay), seed=training.seed)
         chosen = with_defaults(training, settings, rows=len(new.train) + len(replayed))
         held_out = data.held_out("test")
-        validation = [*data.rows(data.held_out("validation")), *new.held_out]
-        reporter.note(f"{len(new.train):,} new rows with {len(replayed):,} old ones replayed")
+        validation = Examples(
+            [*data.rows(data.held_out("validation")), *new.held_out],
+            task,
+            assets,
+            reporter=reporter,
+        )
 
-        with scope:
-            model = load_keras(old.model_path)
-
-        def scores(of: Any) -> dict[str, float]:
+        def scores(of: Any, knowing: Any) -> dict[str, float]:
             predict = KerasPredictor(of)
             judged: dict[str, Sequence[Mapping[str, Any]]] = {"old": data.rows(held_out)}
             if new.held_out:
                 judged["new"] = new.held_out
             return {
-                name: _main_score(task, rows, assets, predict, chosen.batch_size)
+                name: _main_score(task, rows, knowing, predict, chosen.batch_size)
                 for name, rows in judged.items()
             }
 
-        before = scores(model)
-        trained = train(
-            model,
-            task,
-            assets,
-            train=Examples([*new.train, *replayed], task, assets, reporter=reporter),
-            validation=Examples(validation, task, assets, reporter=reporter),
-            options=chosen,
-            state=draft.state,
-            identity=fingerprint({"parent": str(old.folder), "inputs": list(inputs)}),
-            reporter=reporter,
-        )
-        after = scores(trained.model)
+        with scope:
+            model = load_keras(old.model_path)
+            before = scores(model, old_assets)
+            every = _latest(task, known, new.train)
+            solved = task.solve(old.model, settings, assets, every, reporter=reporter)
+            if solved is None:
+                model = task.grow(model, old.model, settings, old=old_assets, new=assets)
+        if solved is not None:
+            replayed = []
+            reporter.note(f"{len(new.train):,} new rows; {old.model} is computed again from all")
+            trained = judge_solved(
+                solved, task, assets, validation=validation, batch_size=chosen.batch_size
+            )
+        else:
+            reporter.note(f"{len(new.train):,} new rows with {len(replayed):,} old ones replayed")
+            trained = train(
+                model,
+                task,
+                assets,
+                train=Examples([*new.train, *replayed], task, assets, reporter=reporter),
+                validation=validation,
+                options=chosen,
+                state=draft.state,
+                identity=fingerprint({"parent": str(old.folder), "inputs": list(inputs)}),
+                reporter=reporter,
+            )
+        after = scores(trained.model, assets)
         sign = 1 if task.higher_is_better else -1
         drop = sign * (before["old"] - after["old"])
         sentence = (
@@ -140,11 +181,13 @@ def update(
             "options": as_dict(chosen),
             "parent": str(old.folder),
             "seed": training.seed,
+            "parameters": trained.model.count_params(),
             "best": trained.best,
             "updates": [*old.manifest.get("updates", []), record],
             "packages": package_versions(),
         }
         metrics = validation_metrics(task, trained.best, data)
+        draft.write_learned([*old.learned, *new.train])
         save_trained(draft, out.name, trained.model, trained.history, manifest | cost(), metrics)
     reporter.note(sentence)
     return Outcome(
@@ -157,22 +200,23 @@ def update(
     )
 
 
-def _read_new(task: Task, run: Run, inputs: Sequence[str], reporter: Reporter) -> NewRows:
-    """Read raw files as the run's own data was read; rows with unknown labels are refused."""
-    reading: Any = resolve(task.reading, run.reading)
-    known = set(run.manifest["data"]["labels"])
-    train, held_out, refused = [], [], 0
-    for item in reporter.track(task.read(inputs, reading, labelled=True), "reading"):
-        if isinstance(item, Row) and known and item.fields["label"] not in known:
-            label = item.fields["label"]
-            item = Refusal(item.file, item.line, f"the label {label!r} was never seen in training")
+def _read_new(
+    task: Task, items: Iterable[Row | Refusal], inputs: Sequence[str], reporter: Reporter
+) -> NewRows:
+    """The usable new rows; those that name no split are held out by a hash of their key."""
+    train: list[dict[str, Any]] = []
+    held_out: list[dict[str, Any]] = []
+    refused = 0
+    for item in reporter.track(items, "reading"):
         if isinstance(item, Refusal):
             refused += 1
             reporter.warn(f"{item.where}: {item.reason}")
-        elif hash_position(task.key(item.fields), 0) < HELD_OUT_SHARE:
-            held_out.append(dict(item.fields))
-        else:
-            train.append(dict(item.fields))
+            continue
+        split = item.split
+        if task.splits_by_key:
+            held = hash_position(task.key(item.fields), 0) < HELD_OUT_SHARE
+            split = "test" if held else "train"
+        (train if split == "train" else held_out).append(dict(item.fields))
     if not train:
         raise DataError(
             "no usable new rows", where=", ".join(inputs), hint=f"{refused} rows were refused"
@@ -180,11 +224,17 @@ def _read_new(task: Task, run: Run, inputs: Sequence[str], reporter: Reporter) -
     return NewRows(train, held_out, refused)
 
 
-def _replay(data: PreparedData, count: int, *, seed: int) -> list[dict[str, Any]]:
-    """A sample of the old training rows."""
-    rows = data.rows("train")
+def _replay(known: Known, count: int, *, seed: int) -> list[dict[str, Any]]:
+    """A sample of the rows learnt before."""
     rng = np.random.default_rng([seed, 1])
-    return rows.take(rng.permutation(len(rows))[:count])
+    return known.take(rng.permutation(len(known))[:count])
+
+
+def _latest(task: Task, known: Known, new: list[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """All rows, of those with the same key the last; where rows are independent, the old ones."""
+    if task.splits_by_key:
+        return known
+    return list({task.key(row): row for row in (*known[:], *new)}.values())
 
 
 def _main_score(

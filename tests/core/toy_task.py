@@ -65,7 +65,7 @@ class ToyTask(Task):
 
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def decode(self, outputs, assets, *, top_k=1):
+    def decode(self, batch, outputs, assets, *, top_k=1, asked=None):
         return [{"prediction": LABELS[row.argmax()]} for row in outputs]
 
     def measure(self, batch, outputs, assets):

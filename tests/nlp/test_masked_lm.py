@@ -70,7 +70,7 @@ def test_decoding_names_tokens_and_skips_unused_slots(learned):
     outputs = np.zeros((2, 2, vocabulary), np.float32)
     outputs[0, 0, learned.tokenizer.token_id("cat")] = 9
     outputs[0, 1, learned.tokenizer.token_id("dog")] = 9
-    [two, none] = TASK.decode(outputs, learned, top_k=2)
+    [two, none] = TASK.decode(Batch({}), outputs, learned, top_k=2)
     assert two["prediction"] == "cat dog"
     assert [len(slot) for slot in two["slots"]] == [2, 2]
     assert none == {"prediction": "", "slots": []}

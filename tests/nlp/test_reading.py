@@ -8,9 +8,9 @@ import pytest
 
 from aitk.core.errors import DataError, UsageError
 from aitk.core.rows import Refusal
+from aitk.core.split_names import split_named
 from aitk.nlp.options import ClassifyReading
 from aitk.nlp.reading import read_texts
-from aitk.nlp.sources import split_named
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ class WordTask(Task):
         inputs = {"counts": np.stack([item.inputs["counts"] for item in examples])}
         return Batch(inputs, np.array([-1 if e.target is None else e.target for e in examples]))
 
-    def decode(self, outputs, assets, *, top_k=1):
+    def decode(self, batch, outputs, assets, *, top_k=1, asked=None):
         odds = probabilities(outputs)
         return [
             {"prediction": assets[row.argmax()], "probability": float(row.max())} for row in odds
