@@ -15,7 +15,10 @@ from aitk.core.options import unknown_name
 if TYPE_CHECKING:
     from aitk.core.task import Task
 
-DOMAINS = {"nlp": "text: classification, sentiment, intents, masked language models"}
+DOMAINS = {
+    "nlp": "text: classification, sentiment, intents, masked language models",
+    "recsys": "recommendation: top-N lists and ratings from a log of interactions",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,29 @@ TASKS = {
         reading="aitk.nlp.options:TextReading",
         summary="masked language model on unlabelled text (BERT, Devlin et al. 2018)",
         sample="sample_data/manual.txt",
+        objective=True,
+    ),
+    "recsys.recommend": Row(
+        task="aitk.recsys.recommend:Recommend",
+        reading="aitk.recsys.options:RecommendReading",
+        answering="aitk.recsys.options:RecommendAnswers",
+        summary="which items a user would choose next, from a log of choices",
+        sample="sample_data/shop_events.csv",
+        options={"items": "sample_data/shop_items.csv"},
+        beside=("sample_data/shop_items.csv",),
+    ),
+    "recsys.rate": Row(
+        task="aitk.recsys.rate:Rate",
+        reading="aitk.recsys.options:RateReading",
+        summary="how a user would rate an item, from a log of ratings",
+        sample="sample_data/shop_ratings.csv",
+    ),
+    "recsys.masked-items": Row(
+        task="aitk.recsys.masked_items:MaskedItems",
+        reading="aitk.recsys.options:RecommendReading",
+        answering="aitk.recsys.options:RecommendAnswers",
+        summary="masked or next items on logs without targets (BERT4Rec, Sun et al. 2019)",
+        sample="sample_data/shop_visits.txt",
         objective=True,
     ),
 }

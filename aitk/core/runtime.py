@@ -56,8 +56,10 @@ class KerasPredictor:
 
         self._specs = {spec.name: spec for spec in model.inputs}
         self._call = model.predict_on_batch
-        if hasattr(model, "numpy_call"):  # sparse weights: SciPy is faster than any graph
-            self._call = model.numpy_call
+        # With sparse weights SciPy is faster than any graph: a model may offer it.
+        scorer = model.numpy_scorer() if hasattr(model, "numpy_scorer") else None
+        if scorer is not None:
+            self._call = scorer
         elif keras.backend.backend() == "tensorflow":
             self._call = _compiled(model)
 

@@ -114,6 +114,13 @@ class Evaluation:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Embed(Protocol):
+    """Vectors of values by an encoder, which may belong to another domain."""
+
+    def __call__(self, source: str, values: Sequence[Any], *, kind: str) -> np.ndarray:
+        """(values, d) float32, zero rows for None; see ``core.embedding.embed``."""
+
+
 @dataclass(frozen=True)
 class NoAnswerOptions:
     """A task whose answers take no options of their own."""
@@ -164,6 +171,8 @@ class Task(ABC):
         shares: Mapping[str, float],
         seed: int,
         tables: Path,
+        embed: Embed,
+        reporter: Reporter,
     ) -> Iterator[Row | Refusal]:
         """Make the rows that are stored out of those that were read; by default they are those.
 
@@ -174,8 +183,9 @@ class Task(ABC):
             items: what ``read`` yields; refusals pass through.
             shares: of each split.
             tables: folder for Parquet files beside the rows.
+            embed: makes vectors of texts, pictures or sounds by any encoder.
         """
-        del reading, shares, seed, tables
+        del reading, shares, seed, tables, embed, reporter
         return items
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import time
@@ -172,6 +173,8 @@ def _spool_rows(
             shares=shares,
             seed=options.seed,
             tables=folder / TABLES,
+            embed=functools.partial(_embed, reporter=reporter),
+            reporter=reporter,
         )
         for item in items:
             if isinstance(item, Refusal):
@@ -192,6 +195,12 @@ def _spool_rows(
         reason = f"all {refused} rows were refused" if refused else "no rows were found"
         raise DataError(reason, where=", ".join(sources))
     return named, refused
+
+
+def _embed(source: str, values: Sequence[Any], *, kind: str, reporter: Reporter) -> Any:
+    from aitk.core.embedding import embed
+
+    return embed(source, values, kind=kind, task_of=load_task, reporter=reporter)
 
 
 def _spooled(spool: Path, task: Task) -> Iterator[tuple[Row, str]]:

@@ -1,0 +1,23 @@
+"""Work cut into blocks of rows, done on all processors.
+
+NumPy and SciPy let other threads run while they compute, so threads are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from multiprocessing.pool import ThreadPool
+from typing import TypeVar
+
+from aitk.core.runtime import usable_cpus
+
+Result = TypeVar("Result")
+
+
+def map_blocks(work: Callable[[slice], Result], rows: int, *, size: int) -> list[Result]:
+    """Call ``work`` for each block of at most ``size`` rows; its results in order."""
+    blocks = [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+    if len(blocks) < 2 or usable_cpus() == 1:
+        return [work(block) for block in blocks]
+    with ThreadPool(usable_cpus()) as pool:
+        return pool.map(work, blocks, chunksize=1)

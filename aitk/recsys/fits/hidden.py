@@ -1,0 +1,74 @@
+"""Settings learned from the training events alone: hide one event of each user, and look for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+#: So many users are enough to tell two settings apart.
+MOST_USERS = 2000
+CUTOFF = 10
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A log without one event of each user who has two at least.
+
+    Attributes:
+        events: scipy CSR array (users, items), what is left.
+        users: (asked,) users who are asked about.
+        items: (asked,) the hidden item of each.
+    """
+
+    events: Any
+    users: np.ndarray
+    items: np.ndarray
+
+    def ndcg(self, scores: Callable[[Any], np.ndarray]) -> np.ndarray:
+        """NDCG@10 of the hidden items among those that a user does not have.
+
+        Args:
+            scores: histories, CSR (batch, items), -> scores (ways, batch, items).
+
+        Returns:
+            (ways,): the mean over the users, one for each way of scoring.
+        """
+        gains: list[np.ndarray] = []
+        for start in range(0, len(self.users), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            histories = self.events[self.users[part]]
+            found = scores(histories)
+            rows, columns = histories.nonzero()
+            found[:, rows, columns] = -np.inf
+            wanted = np.take_along_axis(found, self.items[None, part, None], axis=2)
+            # Of equal scores half come first.
+            before = (found > wanted).sum(axis=2) + ((found == wanted).sum(axis=2) - 1) / 2
+            gains.append(np.where(before < CUTOFF, 1 / np.log2(before + 2), 0.0))
+        return np.concatenate(gains, axis=1).mean(axis=1) if gains else np.zeros(1)
+
+
+def hide_one(events: Any, *, times: np.ndarray | None = None, seed: int = 0) -> Hidden:
+    """Hide each user's latest event, or, where ``times`` are not known, one at random.
+
+    Args:
+        events: scipy CSR array (users, items) float32.
+        times: (events,) in the order of ``events.data``.
+        seed: of the drawing, of events and of the users who are asked.
+    """
+    from scipy.sparse import csr_array
+
+    rng = np.random.default_rng(seed)
+    lengths = np.diff(events.indptr)
+    users = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.lexsort((rng.random(events.nnz) if times is None else times, users))
+    last = order[events.indptr[1:][lengths > 1] - 1]
+    kept = np.ones(events.nnz, bool)
+    kept[last] = False
+    starts = np.concatenate([[0], np.cumsum(np.bincount(users[kept], minlength=len(lengths)))])
+    left = csr_array((events.data[kept], events.indices[kept], starts), shape=events.shape)
+    asked = rng.permutation(last)[:MOST_USERS]
+    return Hidden(left, users[asked], events.indices[asked])

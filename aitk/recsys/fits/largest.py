@@ -1,0 +1,76 @@
+"""The largest values of each row, with a fixed order among equal ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aitk.recsys.fits.blocks import map_blocks
+
+_BITS = 32
+_LOW = (1 << _BITS) - 1
+_BLOCK_CELLS = 1_000_000
+
+
+def largest(values: Any, *, keep: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``keep`` largest positive values of each row, by falling value, then rising column.
+
+    Args:
+        values: (rows, columns) float32, dense or scipy CSR.
+
+    Returns:
+        Columns (rows, keep) int32 and values (rows, keep) float32; both 0 where a row has fewer.
+    """
+    keys = _sparse_keys(values) if hasattr(values, "indptr") else _dense_keys(values)
+    width = keys.shape[1]
+    if width > keep:
+        keys = np.partition(keys, width - keep, axis=1)[:, width - keep :]
+    keys = np.sort(keys, axis=1)[:, ::-1]
+    found = (keys >> _BITS).astype(np.int32).view(np.float32)  # (rows, at most keep)
+    columns = np.where(keys > 0, _LOW - (keys & _LOW), 0).astype(np.int32)
+    missing = ((0, 0), (0, keep - found.shape[1]))
+    return np.pad(columns, missing), np.pad(found, missing)
+
+
+def largest_weights(weights: np.ndarray, *, keep: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``keep`` weights of each column that are largest in size, signs kept.
+
+    Args:
+        weights: (items, items): how much an item (row) speaks for another (column).
+
+    Returns:
+        For each column the rows (items, keep) int32 and their weights (items, keep) float32.
+    """
+
+    def work(block: slice) -> tuple[np.ndarray, np.ndarray]:
+        columns = np.ascontiguousarray(weights[:, block].T, np.float32)
+        numbers, _ = largest(np.abs(columns), keep=keep)
+        return numbers, np.take_along_axis(columns, numbers, axis=1)
+
+    items = weights.shape[1]
+    parts = map_blocks(work, items, size=max(16, _BLOCK_CELLS // max(1, len(weights))))
+    numbers, found = (np.concatenate(part) for part in zip(*parts, strict=True))
+    # A column with fewer weights than ``keep`` names row 0 for the rest.
+    found[(numbers == 0) & (np.cumsum(numbers == 0, axis=1) > 1)] = 0
+    return numbers, found
+
+
+def _dense_keys(values: np.ndarray) -> np.ndarray:
+    return _keys(np.ascontiguousarray(values, np.float32), np.arange(values.shape[1]))
+
+
+def _sparse_keys(values: Any) -> np.ndarray:
+    """The stored values of each row side by side: (rows, most values of a row)."""
+    counts = np.diff(values.indptr)
+    keys = np.zeros((len(counts), int(counts.max(initial=0))), np.int64)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    place = np.arange(len(values.indices)) - values.indptr[rows]
+    keys[rows, place] = _keys(values.data, values.indices)
+    return keys
+
+
+def _keys(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """One integer for value and column: positive floats sort as their bits do."""
+    bits = values.view(np.int32).astype(np.int64)
+    return np.where(values > 0, (bits << _BITS) | (_LOW - columns), 0)

@@ -1,0 +1,241 @@
+"""From a log to assets, and from new events to grown ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.errors import ArtifactError
+from aitk.core.options import as_dict
+from aitk.core.rows import Refusal, Row
+from aitk.recsys.assets import LogAssets, histories_of
+from aitk.recsys.tables import read_table
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from aitk.core.pretrained import Pretrained
+
+#: Model name -> how its training batches are made.
+BATCHES = {
+    "bpr": "sets",
+    "neumf": "parts",
+    "dcn": "parts",
+    "dlrm": "parts",
+    "two-tower": "towers",
+    "sasrec": "next",
+    "gru4rec": "next",
+    "bert4rec": "masked",
+}
+#: Users with new events whose last one is held out, to see what was learned of them.
+HELD_OUT_SHARE = 0.2
+ROWS_AT_ONCE = 4096
+
+
+def learn_assets(
+    rows: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Any],
+    settings: Any,
+    *,
+    model: str,
+    batches: str,
+    start: Pretrained | None,
+    tables: Path | None,
+) -> LogAssets:
+    """The catalogue beside the rows, and what the training rows say of it.
+
+    Args:
+        rows: training rows.
+        model: its name, and how its training batches are made; empty for one that is computed.
+        start: pretrained weights, whose catalogue (``start.tokenizer``) is matched by item ids.
+        tables: the folder that ``arrange`` wrote.
+    """
+    if tables is None or not tables.is_dir():
+        raise ArtifactError("its tables are missing", where=str(tables), hint="Prepare it again")
+    attributes, kinds = read_table(tables / "items.parquet")
+    histories, _ = read_table(tables / "histories.parquet")
+    users, counts = [], np.zeros(len(attributes), np.int64)
+    ratings = RatingSums()
+    for row in in_blocks(rows):
+        users.append(row["user"])
+        counts += np.bincount(row["items"], minlength=len(counts))
+        ratings.add(np.asarray(row["ratings"]))
+    values = as_dict(settings)
+    assets = LogAssets(
+        attributes=attributes,
+        kinds=kinds,
+        users=tuple(users),
+        histories=histories_of(histories),
+        counts=counts,
+        protocol=summary.get("protocol", ""),
+        max_length=values.get("max_length"),
+        rating_range=ratings.range,
+        rating_mean=ratings.mean,
+        rating_deviation=ratings.deviation,
+        model=model,
+        settings=values,
+        batches=batches,
+    )
+    if start is not None and start.tokenizer is not None:
+        assets = dataclasses.replace(assets, renumbered=renumber(start.tokenizer, assets.items))
+    return assets
+
+
+class RatingSums:
+    """Mean, deviation and range of ratings, summed part by part."""
+
+    def __init__(self) -> None:
+        self._count, self._sum, self._squares = 0, 0.0, 0.0
+        self._low, self._high = np.inf, -np.inf
+
+    def add(self, ratings: np.ndarray) -> None:
+        """Count some ratings."""
+        if len(ratings):
+            exact = ratings.astype(np.float64)
+            self._count += len(exact)
+            self._sum += exact.sum()
+            self._squares += (exact**2).sum()
+            self._low, self._high = min(self._low, exact.min()), max(self._high, exact.max())
+
+    @property
+    def mean(self) -> float:
+        return float(self._sum / max(1, self._count))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation; 1 where all ratings are equal, so that it can be divided by."""
+        variance = self._squares / max(1, self._count) - self.mean**2
+        return float(np.sqrt(variance)) if variance > 1e-9 else 1.0
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return (float(self._low), float(self._high)) if self._count else (1.0, 1.0)
+
+
+def renumber(old: Sequence[str], new: Sequence[str]) -> np.ndarray:
+    """(new items,) the number of each item in the old catalogue, -1 where it is not there."""
+    numbers = {item: number for number, item in enumerate(old)}
+    return np.array([numbers.get(item, -1) for item in new], np.int64)
+
+
+def in_blocks(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Every row in order, read many at a time."""
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield from rows[start : start + ROWS_AT_ONCE]
+
+
+# New events ------------------------------------------------------------------------------
+
+
+def extend_assets(
+    events: Iterator[Row | Refusal], assets: LogAssets, known: Sequence[Mapping[str, Any]]
+) -> tuple[LogAssets, Iterator[Row | Refusal]]:
+    """Take in new events: items and users that are new, and a row for each user they are of.
+
+    A user's row holds all training events, the new ones last. Of some users (by a hash of their
+    id) the last new event is held out.
+
+    Args:
+        events: what ``read_events`` yields of the new files.
+        known: training rows so far; of several of one user the last counts.
+    """
+    refused, new = _gather(events, assets)
+    if not new:
+        return assets, iter(refused)
+    earlier = {row["user"]: row for row in in_blocks(known) if row["user"] in new}
+    numbers = dict(assets.item_numbers)
+    for items, _, _ in new.values():
+        for item in items:
+            numbers.setdefault(item, len(numbers))
+    rows, counts, histories = [], np.pad(assets.counts, (0, len(numbers) - len(assets.counts))), {}
+    for user, (items, ratings, times) in new.items():
+        added = [numbers[item] for item in items]
+        rows += _rows_of(user, earlier.get(user), added, ratings, times)
+        np.add.at(counts, added, 1)
+        before, before_ratings = assets.histories.of(user)
+        histories[user] = (
+            np.concatenate([before, added]),
+            np.concatenate([before_ratings, ratings]),
+        )
+    known_users = set(assets.users)
+    grown = dataclasses.replace(
+        assets,
+        attributes=_grown_table(assets.attributes, list(numbers)[len(assets.items) :]),
+        users=(*assets.users, *(user for user in new if user not in known_users)),
+        histories=assets.histories.with_events(histories),
+        counts=counts,
+    )
+    return grown, iter([*refused, *rows])
+
+
+def _gather(
+    events: Iterator[Row | Refusal], assets: LogAssets
+) -> tuple[list[Refusal], dict[str, tuple[list[str], list[float], list[int]]]]:
+    """New events by user, in time order; what the user has had already is refused."""
+    refused: list[Refusal] = []
+    gathered: dict[str, list[tuple[int, int, str, float]]] = {}
+    had: dict[str, set[str]] = {}
+    for event in events:
+        if isinstance(event, Refusal):
+            refused.append(event)
+            continue
+        user, item = event.fields["user"], event.fields["item"]
+        if user not in had:
+            had[user] = {assets.items[number] for number in assets.histories.of(user)[0]}
+        if item in had[user]:
+            reason = f"user {user!r} has had the item {item!r} already"
+            refused.append(Refusal(event.file, event.line, reason))
+            continue
+        had[user].add(item)
+        rating, time = event.fields.get("rating"), event.fields.get("time")
+        own = gathered.setdefault(user, [])
+        own.append((time or 0, len(own), item, 1.0 if rating is None else rating))
+    new = {}
+    for user, own in gathered.items():
+        own.sort()
+        new[user] = ([e[2] for e in own], [e[3] for e in own], [e[0] for e in own])
+    return refused, new
+
+
+def _rows_of(
+    user: str,
+    earlier: Mapping[str, Any] | None,
+    items: list[int],
+    ratings: list[float],
+    times: list[int],
+) -> list[Row]:
+    """The user's training row with the new events, and a held-out row of the last one."""
+    columns = {"items": items, "ratings": ratings, "times": times}
+    every = {
+        name: [*(() if earlier is None else np.asarray(earlier[name]).tolist()), *column]
+        for name, column in columns.items()
+    }
+    position = int.from_bytes(hashlib.blake2b(user.encode(), digest_size=8).digest(), "big")
+    nothing: dict[str, Any] = {"seen": [], "targets": [], "target_ratings": []}
+    if position / 2**64 >= HELD_OUT_SHARE or len(every["items"]) < 2:
+        return [Row({"user": user} | every | nothing, "", 0, split="train")]
+    shorter = {name: column[:-1] for name, column in every.items()}
+    asked = {"targets": every["items"][-1:], "target_ratings": every["ratings"][-1:]}
+    return [
+        Row({"user": user} | shorter | nothing, "", 0, split="train"),
+        Row({"user": user} | shorter | nothing | asked, "", 0, split="test"),
+    ]
+
+
+def _grown_table(table: pyarrow.Table, items: list[str]) -> pyarrow.Table:
+    """The catalogue with further items, nothing being known of them but their ids."""
+    import pyarrow
+
+    if not items:
+        return table
+    columns = {
+        name: pyarrow.nulls(len(items), table.schema.field(name).type)
+        for name in table.column_names
+    }
+    columns["item"] = pyarrow.array(items, table.schema.field("item").type)
+    return pyarrow.concat_tables([table, pyarrow.table(columns, schema=table.schema)])

@@ -1,0 +1,32 @@
+"""BERT4Rec: attention both ways, trained to guess hidden items (Sun et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aitk.recsys.models.attention import attention_layers
+from aitk.recsys.models.sequence import SequenceModel, build_sequence_model
+from aitk.recsys.models.shape import ItemShape
+from aitk.recsys.settings import Bert4RecSettings
+
+
+def build_bert4rec(settings: Bert4RecSettings, shape: ItemShape) -> SequenceModel:
+    """History (batch, length) -> scores of the next item (batch, items); see ``SequenceModel``.
+
+    In training the items to guess are replaced by the number items + 1, and ``positives`` holds
+    them in their places. Unlike the paper's, the norms stand before each part: the backbone has
+    the same weights as SASRec's.
+    """
+
+    def encode(vectors: Any, history: Any) -> Any:
+        return attention_layers(
+            vectors,
+            history,
+            causal=False,
+            layers=settings.layers,
+            heads=settings.heads,
+            max_length=settings.max_length + 1,  # and the hidden item that asks
+            dropout=settings.dropout,
+        )
+
+    return build_sequence_model(settings, shape, encode, masked=True)

@@ -1,0 +1,101 @@
+"""Ratings as a mean, two biases and a product of factors (Koren et al. 2009)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from aitk.recsys.models.candidates import CandidateModel, Ratings
+from aitk.recsys.models.fold_in import combined, conjugate_gradient, products
+from aitk.recsys.models.pairs import pair_inputs
+from aitk.recsys.models.shape import ItemShape
+from aitk.recsys.settings import BiasedMfSettings
+
+STEPS = 12  # of the fold-in
+
+
+def build_biased_mf(
+    settings: BiasedMfSettings, shape: ItemShape, *, ratings: Ratings
+) -> CandidateModel:
+    """User, or history and its ratings -> ratings of the targets; see ``CandidateModel``."""
+    inputs = pair_inputs(ratings)
+    above = (inputs["history_weights"] - ratings.mean) / ratings.scale
+    judged = BiasedFactors(
+        shape.users, shape.items, settings.factors, l2=settings.l2, name="factors"
+    )(inputs["user"], inputs["history"], above, inputs["targets"])
+    backbone = keras.Model(inputs, judged, name="backbone")
+    return CandidateModel(backbone, items=shape.items, ratings=ratings)
+
+
+@keras.saving.register_keras_serializable("aitk")
+class BiasedFactors(keras.layers.Layer):
+    """Biases and factors of users and items, in standard units of the ratings.
+
+    Call: user (batch,), history (batch, length), its ratings, targets (batch, slots) -> (batch,
+    slots). An unknown user's bias and factors are those that fit the history's ratings best,
+    under the penalty of training (Koren et al. 2009, equation 5, with the items held fixed).
+    """
+
+    def __init__(self, users: int, items: int, factors: int, *, l2: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.users, self.items, self.factors, self.l2 = users, items, factors, l2
+
+    def build(self, user_shape, history_shape, above_shape, targets_shape):
+        self.user_vectors = self._table(self.users + 1, "user_vectors")
+        self.item_vectors = self._table(self.items + 2, "item_vectors")
+        self.item_biases = self.add_weight(
+            shape=(self.items + 2, 1), initializer="zeros", name="item_biases"
+        )
+
+    def _table(self, rows: int, name: str):
+        # The first column is the bias of a user, and of an item the 1 that it is taken by.
+        normal = keras.initializers.RandomNormal(stddev=0.05)
+        width = self.factors + (name == "user_vectors")
+        return self.add_weight(shape=(rows, width), initializer=normal, name=name)
+
+    def call(self, user, history, above, targets, training=None):
+        vectors = ops.take(self.user_vectors, user, axis=0)  # (batch, 1 + factors)
+        if not training:
+            known = ops.expand_dims(user > 0, -1)
+            vectors = ops.where(known, vectors, self._folded_in(history, above))
+        items, biases = self._items(targets)
+        if training and self.l2:
+            self.add_loss(self._penalty(vectors, items, biases, targets))
+        return products(items, vectors) + biases
+
+    def _items(self, numbers):
+        """Of each item 1 and its factors, and its bias: (..., 1 + factors), (...)."""
+        factors = ops.take(self.item_vectors, numbers, axis=0)
+        biases = ops.take(self.item_biases, numbers, axis=0)
+        return ops.concatenate([ops.ones_like(biases), factors], axis=-1), biases[..., 0]
+
+    def _folded_in(self, history, above):
+        used = ops.cast(history > 0, self.compute_dtype)
+        items, biases = self._items(history)
+        items = items * ops.expand_dims(used, -1)  # (batch, length, 1 + factors)
+        ridge = self.l2 * ops.sum(used, axis=1, keepdims=True)
+
+        def apply(x):
+            return combined(items, products(items, x)) + ridge * x
+
+        right = combined(items, (above - biases) * used)
+        return conjugate_gradient(apply, right, steps=STEPS)
+
+    def _penalty(self, vectors, items, biases, targets):
+        used = ops.cast(targets > 0, self.compute_dtype)
+        squares = ops.sum(ops.square(items), axis=-1) - 1 + ops.square(biases)
+        squares = squares + ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+        return self.l2 * ops.sum(squares * used) / ops.maximum(ops.sum(used), 1)
+
+    def compute_output_shape(self, user_shape, history_shape, above_shape, targets_shape):
+        return targets_shape
+
+    def get_config(self):
+        return super().get_config() | {
+            "users": self.users,
+            "items": self.items,
+            "factors": self.factors,
+            "l2": self.l2,
+        }

@@ -1,0 +1,41 @@
+"""Deep & Cross Network V2: products of features of any degree (Wang et al. 2021)."""
+
+from __future__ import annotations
+
+import keras
+import keras_rs
+
+from aitk.recsys.models.candidates import CandidateModel, Ratings
+from aitk.recsys.models.pairs import BesideEach, number_for_each, pair_inputs, pair_vectors
+from aitk.recsys.models.shape import ItemShape
+from aitk.recsys.settings import DcnSettings
+
+
+def build_dcn(
+    settings: DcnSettings, shape: ItemShape, *, ratings: Ratings | None = None
+) -> CandidateModel:
+    """User and history -> scores, or with ``ratings`` their ratings of the targets.
+
+    See ``CandidateModel`` for shapes. The features are the user, the mean of the history, the
+    item, and its own features, a vector each. Crosses and dense layers stand side by side
+    (section 3).
+    """
+    shape = shape.with_features(settings.features)
+    inputs = pair_inputs(ratings)
+    people, items = pair_vectors(
+        inputs, shape, hidden=settings.hidden, ratings=ratings, separate=True
+    )
+    user = keras.layers.Concatenate(name="user_vectors")(people)
+    start = BesideEach(name="both")(user, items)  # (batch, slots, width)
+    crossed = start
+    for index in range(settings.crosses):
+        crossed = keras_rs.layers.FeatureCross(name=f"cross_{index}")(start, crossed)
+    x = start
+    for index in range(settings.layers):
+        x = keras.layers.Dropout(settings.dropout, name=f"dropout_{index}")(x)
+        x = keras.layers.Dense(2 * settings.hidden, activation="relu", name=f"dense_{index}")(x)
+    x = keras.layers.Concatenate(name="crosses_and_network")([crossed, x])
+    backbone = keras.Model(inputs, number_for_each(x), name="backbone")
+    model = CandidateModel(backbone, items=shape.items, ratings=ratings)
+    model.fill(shape)
+    return model

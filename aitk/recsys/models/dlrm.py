@@ -1,0 +1,66 @@
+"""DLRM: the products of all pairs of features, then a network (Naumov et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import keras_rs
+from keras import ops
+
+from aitk.recsys.models.candidates import CandidateModel
+from aitk.recsys.models.pairs import BesideEach, number_for_each, pair_inputs, pair_vectors
+from aitk.recsys.models.shape import ItemShape
+from aitk.recsys.settings import DlrmSettings
+
+
+def build_dlrm(settings: DlrmSettings, shape: ItemShape) -> CandidateModel:
+    """User and history -> scores (batch, items); see ``CandidateModel``.
+
+    The features are the user, the mean of the history, the item, and its own features, a vector
+    each; the network reads the products of all pairs and the user's vector.
+    """
+    shape = shape.with_features(settings.features)
+    inputs = pair_inputs(None)
+    people, items = pair_vectors(inputs, shape, hidden=settings.hidden, ratings=None, separate=True)
+    user = keras.layers.Concatenate(name="user_vectors")(people)
+    both = BesideEach(name="both")(user, items)  # (batch, slots, features * hidden)
+    products = PairProducts(settings.hidden, name="products")(both)
+    x = keras.layers.Concatenate(name="products_and_vectors")([products, both])
+    for index in range(settings.layers):
+        x = keras.layers.Dropout(settings.dropout, name=f"dropout_{index}")(x)
+        x = keras.layers.Dense(2 * settings.hidden, activation="relu", name=f"dense_{index}")(x)
+    backbone = keras.Model(inputs, number_for_each(x), name="backbone")
+    model = CandidateModel(backbone, items=shape.items)
+    model.fill(shape)
+    return model
+
+
+@keras.saving.register_keras_serializable("aitk")
+class PairProducts(keras.layers.Layer):
+    """The product of each pair of the vectors that stand side by side.
+
+    Call: (batch, slots, count * hidden) -> (batch, slots, count * (count - 1) / 2).
+    """
+
+    def __init__(self, hidden: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.hidden = hidden
+        self.products = keras_rs.layers.DotInteraction(dtype=self.dtype_policy)
+
+    def build(self, vectors_shape):
+        count = vectors_shape[-1] // self.hidden
+        self.products.build([(None, self.hidden)] * count)
+
+    def call(self, vectors):
+        batch, slots, width = ops.shape(vectors)
+        flat = ops.reshape(vectors, (-1, width))
+        pairs = self.products(ops.split(flat, width // self.hidden, axis=-1))
+        return ops.reshape(pairs, (batch, slots, pairs.shape[-1]))
+
+    def compute_output_shape(self, vectors_shape):
+        count = vectors_shape[-1] // self.hidden
+        return *vectors_shape[:-1], count * (count - 1) // 2
+
+    def get_config(self):
+        return super().get_config() | {"hidden": self.hidden}

@@ -1,0 +1,31 @@
+"""SASRec: causal self-attention over the history (Kang and McAuley 2018)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aitk.recsys.models.attention import attention_layers
+from aitk.recsys.models.sequence import SequenceModel, build_sequence_model
+from aitk.recsys.models.shape import ItemShape
+from aitk.recsys.settings import SasRecSettings
+
+
+def build_sasrec(settings: SasRecSettings, shape: ItemShape) -> SequenceModel:
+    """History (batch, length) -> scores of the next item (batch, items); see ``SequenceModel``.
+
+    With the loss ``gbce`` this is gSASRec (Petrov and Macdonald 2023). Unlike the paper's, the
+    feed-forward part is four times as wide as its input, as in later transformers.
+    """
+
+    def encode(vectors: Any, history: Any) -> Any:
+        return attention_layers(
+            vectors,
+            history,
+            causal=True,
+            layers=settings.layers,
+            heads=settings.heads,
+            max_length=settings.max_length,
+            dropout=settings.dropout,
+        )
+
+    return build_sequence_model(settings, shape, encode)

@@ -1,0 +1,70 @@
+"""A user tower and an item tower that meet in a cosine (Yi et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from aitk.recsys.models.dot import DotModel
+from aitk.recsys.models.item_table import ItemTable
+from aitk.recsys.models.shape import ItemShape
+from aitk.recsys.models.users import HistoryMean
+from aitk.recsys.settings import TwoTowerSettings
+
+
+def build_two_tower(settings: TwoTowerSettings, shape: ItemShape) -> DotModel:
+    """History -> scores (batch, items); training logits as in ``DotModel``.
+
+    The history given in training must not hold the positives: the user tower would copy them.
+    A user is their history; an item is its own vector and its features, so that an item without
+    events is found by its features alone.
+    """
+    shape = shape.with_features(settings.features)
+    history = keras.Input((None,), dtype="int32", name="history")
+    items = ItemTable(
+        shape.items,
+        settings.hidden,
+        widths=shape.widths,
+        id_dropout=settings.id_dropout,
+        name="items",
+    )
+    seen, table = items(history)
+    read = HistoryMean(name="history_mean")(seen, keras.ops.cast(history > 0, "float32"))
+    user = _tower(read, settings, name="user")
+    item = _tower(table, settings, name="item")
+    user = Unit(1 / settings.temperature, name="user_unit")(user)
+    backbone = keras.Model(
+        {"history": history}, [user, Unit(name="item_unit")(item)], name="backbone"
+    )
+    model = DotModel(backbone, items=shape.items, negatives=settings.negatives)
+    model.fill(shape)
+    return model
+
+
+def _tower(x, settings: TwoTowerSettings, *, name: str):
+    """(rows, hidden) -> (rows, hidden), the input carried past the network."""
+    y = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout")(x)
+    y = keras.layers.Dense(2 * settings.hidden, activation="relu", name=f"{name}_dense_in")(y)
+    y = keras.layers.Dense(settings.hidden, name=f"{name}_dense_out")(y)
+    return keras.layers.Add(name=f"{name}_add")([x, y])
+
+
+@keras.saving.register_keras_serializable("aitk")
+class Unit(keras.layers.Layer):
+    """Scale each vector (..., hidden) to one length; zero stays zero."""
+
+    def __init__(self, length: float = 1.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.length = length
+
+    def call(self, vectors):
+        squares = ops.sum(ops.square(ops.cast(vectors, "float32")), axis=-1, keepdims=True)
+        return vectors * ops.cast(self.length * ops.rsqrt(squares + 1e-12), vectors.dtype)
+
+    def compute_output_shape(self, vectors_shape):
+        return vectors_shape
+
+    def get_config(self):
+        return super().get_config() | {"length": self.length}

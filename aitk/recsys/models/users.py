@@ -1,0 +1,62 @@
+"""What a network knows of a user: an own vector where there is one, and the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("aitk")
+class HistoryMean(keras.layers.Layer):
+    """The weighted mean of a history's vectors, and zero for an empty one.
+
+    Call: vectors (batch, length, hidden), zero on padding, and weights (batch, length), zero on
+    padding -> (batch, hidden). It is the sum over the root of the weights' squares: long
+    histories count more, and weights may be negative.
+    """
+
+    def call(self, vectors, weights):
+        weights = ops.cast(weights, vectors.dtype)
+        total = ops.sum(vectors * ops.expand_dims(weights, -1), axis=1)
+        squares = ops.sum(ops.square(weights), axis=1, keepdims=True)
+        return total * ops.rsqrt(squares + 1)
+
+    def compute_output_shape(self, vectors_shape, weights_shape):
+        return vectors_shape[0], vectors_shape[2]
+
+
+@keras.saving.register_keras_serializable("aitk")
+class UserVectors(keras.layers.Layer):
+    """A learned vector for each known user, and the one read from the history for all others.
+
+    Call: user (batch,), read (batch, hidden) -> (batch, hidden). In training a share of the users
+    is treated as unknown.
+    """
+
+    def __init__(self, users: int, *, unknown: float = 0.2, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.users, self.unknown = users, unknown
+        self.seeds = keras.random.SeedGenerator()
+
+    def build(self, user_shape, read_shape):
+        self.user_vectors = self.add_weight(
+            shape=(self.users + 1, read_shape[-1]),
+            initializer=keras.initializers.RandomNormal(stddev=0.05),
+            name="user_vectors",
+        )
+
+    def call(self, user, read, training=None):
+        known = user > 0
+        if training:
+            chance = keras.random.uniform(ops.shape(user), seed=self.seeds)
+            known = ops.logical_and(known, chance >= self.unknown)
+        own = ops.cast(ops.take(self.user_vectors, user, axis=0), read.dtype)
+        return ops.where(ops.expand_dims(known, -1), own, read)
+
+    def compute_output_shape(self, user_shape, read_shape):
+        return read_shape
+
+    def get_config(self):
+        return super().get_config() | {"users": self.users, "unknown": self.unknown}

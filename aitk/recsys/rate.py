@@ -1,0 +1,105 @@
+"""Rating prediction: how a user would rate an item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from aitk.core.task import Batch, Evaluation
+from aitk.recsys.assets import LogAssets
+from aitk.recsys.batching import pad_right
+from aitk.recsys.log_task import LogTask
+from aitk.recsys.options import RateReading
+from aitk.recsys.rating_scores import rating_errors, rating_scores
+from aitk.recsys.settings import (
+    AverageSettings,
+    BiasedMfSettings,
+    DcnSettings,
+    NeuMfSettings,
+    RateItemKnnSettings,
+    RateUserKnnSettings,
+)
+
+
+class Rate(LogTask):
+    """A number for a user and an item, on the scale of the ratings in training."""
+
+    name = "recsys.rate"
+    reading = RateReading
+    rated = True
+    models = {
+        "biased-mf": BiasedMfSettings,
+        "item-knn": RateItemKnnSettings,
+        "user-knn": RateUserKnnSettings,
+        "neumf": NeuMfSettings,
+        "dcn": DcnSettings,
+        "average": AverageSettings,
+    }
+    main_metric = "rmse"
+    higher_is_better = False
+
+    def objective(self, assets: LogAssets) -> Any:
+        from aitk.recsys.losses import RatingLoss
+
+        return RatingLoss(scale=assets.rating_deviation)
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: LogAssets,
+        *,
+        top_k: int = 1,
+        asked: Any = None,
+    ) -> list[dict[str, Any]]:
+        """The rating of the first target of each row, inside the range of the training ratings."""
+        rows = zip(batch.context["targets"], outputs, batch.context["queries"], strict=True)
+        return [_answer(targets, ratings, query or {}, assets) for targets, ratings, query in rows]
+
+    def measure(
+        self, batch: Batch, outputs: np.ndarray, assets: LogAssets
+    ) -> dict[str, np.ndarray]:
+        """Of each row: rated items, and summed squared and absolute errors."""
+        ratings = pad_right(batch.context["target_ratings"], np.float32)
+        lengths = np.array([len(row) for row in batch.context["targets"]])
+        used = np.arange(ratings.shape[1]) < lengths[:, None]
+        return rating_errors(np.clip(outputs, *assets.rating_range), ratings, used)
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: LogAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        metrics, per_row = rating_scores(measured, resamples=resamples, seed=seed)
+        details = {"protocol": assets.protocol, "ratings": int(measured["ratings"].sum())}
+        return Evaluation(metrics, per_row, details)
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: LogAssets,
+        *,
+        target: str | None = None,
+    ) -> dict[str, Any]:
+        from aitk.recsys.shares import explain_rating
+
+        return explain_rating(fields, predict, assets, target=target)
+
+
+def _answer(
+    targets: np.ndarray, ratings: np.ndarray, query: Mapping[str, Any], assets: LogAssets
+) -> dict[str, Any]:
+    if not len(targets):
+        note = f"unknown item {query.get('item')!r}: the mean of all ratings"
+        return {"prediction": round(assets.rating_mean, 4), "note": note}
+    low, high = assets.rating_range
+    answer: dict[str, Any] = {"prediction": round(float(np.clip(ratings[0], low, high)), 4)}
+    if not query.get("known_user", True) and "history" not in query:
+        answer["note"] = f"unknown user {query['user']!r}: what others think of the item"
+    return answer
