@@ -275,13 +275,14 @@ class Task(ABC):
         assets: Any,
         rows: Sequence[Mapping[str, Any]],
         *,
+        seed: int,
         reporter: Reporter,
     ) -> keras.Model | None:
         """The model with its weights computed from the training rows at once.
 
         None where it has no such form: then ``build`` makes it, and it is trained.
         """
-        del model, settings, assets, rows, reporter
+        del model, settings, assets, rows, seed, reporter
         return None
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,9 @@ def recommend_rows(
         asked: whether seen items may come again, and which items are allowed at all.
     """
     asked = asked or RecommendAnswers()
-    allowed = allowed_items(assets, tuple(asked.filter))
+    allowed = allowed_items(assets, asked.filter)
+    scores = scores_for_all(batch, outputs, assets)
     empty = batch.context["lengths"] == 0
-    scores = np.where(empty[:, None], assets.counts.astype(np.float32), outputs)
     queries = batch.context["queries"]
     seen = [
         row if asked.exclude_seen or _is_about_item(query) else row[:0]
@@ -46,7 +46,13 @@ def recommend_rows(
     return [_answer(*row, assets) for row in zip(numbers, values, queries, empty, strict=True)]
 
 
-def allowed_items(assets: LogAssets, conditions: tuple[str, ...]) -> np.ndarray | None:
+def scores_for_all(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> np.ndarray:
+    """(rows, items) the model's scores; for a user of whom nothing is known, popularity."""
+    empty = batch.context["lengths"] == 0
+    return np.where(empty[:, None], assets.counts.astype(np.float32), outputs)
+
+
+def allowed_items(assets: LogAssets, conditions: Sequence[str]) -> np.ndarray | None:
     """(items,) which items fulfil every ``COLUMN=VALUE``; None where nothing is asked.
 
     Of tags any may be the value; texts and numbers must be equal to it; ``COLUMN=LOW..HIGH``

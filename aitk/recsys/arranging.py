@@ -26,6 +26,7 @@ from aitk.recsys.protocols import (
     check_time_leak,
     describe_protocol,
     looked_at,
+    sampled_negatives,
     split_events,
 )
 from aitk.recsys.quality import describe_log, find_faults
@@ -116,7 +117,11 @@ class Arranger:
             *find_faults(events, codes, reading, items=item_facts),
         ]
         protocol = describe_protocol(events, reading, shares=shares)
-        self._summary = {"protocol": protocol, "items": len(catalogue)}
+        self._summary = {
+            "protocol": protocol,
+            "items": len(catalogue),
+            "sampled_negatives": sampled_negatives(reading),
+        }
         self._summary |= describe_log(events, codes, reading, items=item_facts, users=user_facts)
         for number, (split, fields) in enumerate(user_rows(events, codes, reading), 1):
             yield Row(fields, file, number, split)

@@ -81,6 +81,7 @@ class LogAssets:
         histories: all that is known of every user, for predictions.
         counts: (items,) training events of each item.
         protocol: how rows were held out, in words.
+        sampled_negatives: among how many random items a held-out one is ranked as well.
         max_length: latest items of a history that the model reads, or None for all.
         rating_range: lowest and highest rating in training.
         rating_mean: their mean.
@@ -99,6 +100,7 @@ class LogAssets:
     histories: Histories
     counts: np.ndarray
     protocol: str
+    sampled_negatives: int = 0
     max_length: int | None = None
     rating_range: tuple[float, float] = (1.0, 1.0)
     rating_mean: float = 1.0
@@ -107,6 +109,11 @@ class LogAssets:
     settings: Mapping[str, Any] = field(default_factory=dict)
     batches: str = ""
     renumbered: np.ndarray | None = None
+
+    @property
+    def rated(self) -> bool:
+        """Whether ratings are what is learned, or choices."""
+        return self.batches == "ratings"
 
     @cached_property
     def items(self) -> list[str]:

@@ -32,6 +32,8 @@ def encode_row(fields: Mapping[str, Any], assets: LogAssets) -> Example:
     else:
         items, ratings = _asked_history(fields, assets)
         targets = np.array(_asked_targets(fields, assets), np.int32)
+    if not assets.rated:
+        ratings = np.ones(len(items), np.float32)  # lists are learned from choices alone
     known = items < len(assets.items)
     inputs = {
         "user": np.array(assets.user_numbers.get(fields.get("user", ""), 0), np.int32),

@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 
 
 def solve_model(
-    settings: Any, assets: LogAssets, rows: Sequence[Mapping[str, Any]], *, rated: bool
+    settings: Any,
+    assets: LogAssets,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    seed: int,
 ) -> keras.Model | None:
     """The model computed from the training rows; None for one that is trained."""
     if not isinstance(settings, Solved):
         return None
     from aitk.recsys.models.solved import solve
 
-    return solve(settings, training_log(settings, assets, rows, rated=rated))
+    return solve(settings, training_log(settings, assets, rows, seed=seed))
 
 
 def build_model(settings: Any, assets: LogAssets, *, backbone: Any = None) -> keras.Model:
@@ -66,7 +70,11 @@ def grow_model(model: keras.Model, settings: Any, *, old: LogAssets, new: LogAss
 
 
 def training_log(
-    settings: Any, assets: LogAssets, rows: Sequence[Mapping[str, Any]], *, rated: bool
+    settings: Any,
+    assets: LogAssets,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    seed: int,
 ) -> TrainingLog:
     """All training events as one sparse matrix, users in the order of the rows."""
     from scipy.sparse import csr_array
@@ -80,12 +88,17 @@ def training_log(
     lengths = [len(part) for part in columns["items"]]
     items, ratings, times = (np.concatenate([[], *parts]) for parts in columns.values())
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    values = ratings if rated else np.ones(len(items))
+    values = ratings if assets.rated else np.ones(len(items))
     events = csr_array(
         (values.astype(np.float32), items.astype(np.int32), starts),
         shape=(len(lengths), len(assets.items)),
     )
-    return TrainingLog(events, times=times.astype(np.int64), features=_features(settings, assets))
+    return TrainingLog(
+        events,
+        times=times.astype(np.int64),
+        features=_features(settings, assets),
+        seed=seed,
+    )
 
 
 def item_shape(settings: Any, assets: LogAssets) -> ItemShape:
@@ -109,6 +122,6 @@ def _ratings(assets: LogAssets) -> Any:
     """How ratings are spread, where they are what is learned."""
     from aitk.recsys.models.candidates import Ratings
 
-    if assets.batches != "ratings":
+    if not assets.rated:
         return None
     return Ratings(assets.rating_mean, assets.rating_deviation)

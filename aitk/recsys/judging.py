@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.task import Batch, Evaluation, Score
+from aitk.recsys.answers import scores_for_all
 from aitk.recsys.assets import LogAssets
 from aitk.recsys.diversity import (
     activity_groups,
@@ -17,22 +18,33 @@ from aitk.recsys.diversity import (
     novelty,
 )
 from aitk.recsys.ranking import find_hits, rank_metrics, rank_scores
+from aitk.recsys.sampled import sampled_ranks
 from aitk.recsys.top_items import top_items
 
 LONGEST = 100  # places of a list that are judged
 SHOWN = 10  # places of a list that people see
 
 
-def measure_lists(batch: Batch, outputs: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each row: its list after full ranking, what of it was right, how much it knew."""
-    numbers, _ = top_items(outputs, k=LONGEST, seen=batch.context["seen"])
+def measure_lists(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> dict[str, np.ndarray]:
+    """Of each row: its list after full ranking, what of it was right, how much it knew.
+
+    Where the assets ask for it, also the ``place`` of its first target among sampled items.
+    """
+    scores = scores_for_all(batch, outputs, assets)
+    numbers, _ = top_items(scores, k=LONGEST, seen=batch.context["seen"])
     hits, targets = find_hits(numbers, batch.context["targets"])
-    return {
+    measured = {
         "numbers": numbers,
         "hits": hits,
         "targets": targets,
         "lengths": batch.context["lengths"],
     }
+    if assets.sampled_negatives:
+        rows = zip(scores, batch.context["targets"], batch.context["seen"], strict=True)
+        measured["place"] = np.array(
+            [_sampled_place(*row, negatives=assets.sampled_negatives) for row in rows]
+        )
+    return measured
 
 
 def judge_lists(
@@ -72,4 +84,30 @@ def judge_lists(
     metrics = scores.metrics | {
         name: Score(value) for name, value in beyond.items() if np.isfinite(value)
     }
+    if "place" in measured:
+        metrics |= _sampled_scores(measured["place"][counted], resamples=resamples, seed=seed)
     return Evaluation(metrics, scores.per_row, details)
+
+
+def _sampled_place(
+    scores: np.ndarray, targets: np.ndarray, seen: np.ndarray, *, negatives: int
+) -> int:
+    """The place of the first target among sampled items; 0 without a target."""
+    if not len(targets):
+        return 0
+    if targets[0] >= len(scores):  # an item that training did not know
+        return negatives + 1
+    # Drawn by the row alone: every model meets the same items, in batches of any size.
+    rng = np.random.default_rng([len(seen), int(np.sum(seen)), int(targets[0])])
+    (place,) = sampled_ranks(scores[None], targets[:1], [seen], negatives=negatives, rng=rng)
+    return int(place)
+
+
+def _sampled_scores(places: np.ndarray, *, resamples: int, seed: int) -> dict[str, Score]:
+    """Metrics of lists with one item to be found, of which the places are known."""
+    hits = places[:, None] == np.arange(1, SHOWN + 1)
+    scores = rank_scores(
+        hits, np.ones(len(hits), int), cutoffs=(SHOWN,), resamples=resamples, seed=seed
+    )
+    wanted = (f"ndcg@{SHOWN}", f"hit_rate@{SHOWN}")
+    return {f"sampled_{name}": scores.metrics[name] for name in wanted}

@@ -73,6 +73,7 @@ def learn_assets(
         histories=histories_of(histories),
         counts=counts,
         protocol=summary.get("protocol", ""),
+        sampled_negatives=summary.get("sampled_negatives", 0),
         max_length=values.get("max_length"),
         rating_range=ratings.range,
         rating_mean=ratings.mean,

@@ -162,9 +162,10 @@ class LogTask(Task):
         assets: LogAssets,
         rows: Sequence[Mapping[str, Any]],
         *,
+        seed: int,
         reporter: Reporter,
     ) -> keras.Model | None:
-        return solve_model(settings, assets, rows, rated=self.rated)
+        return solve_model(settings, assets, rows, seed=seed)
 
     def grow(
         self, model: keras.Model, name: str, settings: Any, *, old: LogAssets, new: LogAssets

@@ -78,6 +78,13 @@ class LogReading:
 class RecommendReading(LogReading):
     """Events of users with items; ratings, where there are any, say how strong they are."""
 
+    sampled_negatives: int = option(
+        0,
+        "also rank each row's first held-out item among so many random ones, as some papers do;"
+        " 0 for not",
+        minimum=0,
+    )
+
 
 @dataclass(frozen=True)
 class RateReading(LogReading):

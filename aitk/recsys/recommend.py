@@ -85,7 +85,7 @@ class Recommend(LogTask):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: LogAssets
     ) -> dict[str, np.ndarray]:
-        return measure_lists(batch, outputs)
+        return measure_lists(batch, outputs, assets)
 
     def score(
         self,

@@ -111,11 +111,11 @@ class AlsSettings(Solved):
     """Factors of implicit feedback by alternating least squares (Hu et al. 2008)."""
 
     factors: int = option(64, "size of a user's and an item's vector", minimum=1)
-    alpha: float = option(10.0, "confidence is 1 + alpha * strength", minimum=0.0)
-    l2: float = option(10.0, "ridge penalty", minimum=1e-6)
+    alpha: float = option(1.0, "confidence is 1 + alpha * strength", minimum=0.0)
+    l2: float = option(5.0, "ridge penalty", minimum=1e-6)
     iterations: int = option(15, "rounds over users and items", minimum=1)
 
-    tuned: ClassVar[tuple[str, ...]] = ("factors=32,64,128", "alpha=1..40", "l2=0.1..100")
+    tuned: ClassVar[tuple[str, ...]] = ("factors=32,64,128", "alpha=0.3..20", "l2=0.3..50")
 
 
 @dataclass(frozen=True)

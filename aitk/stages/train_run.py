@@ -79,7 +79,7 @@ def train_run(
                 tables=data.tables,
             )
             assets.save(draft.assets)
-            solved = task.solve(name, chosen, assets, rows, reporter=reporter)
+            solved = task.solve(name, chosen, assets, rows, seed=options.seed, reporter=reporter)
             if solved is not None and start:
                 raise UsageError(
                     f"{name} is computed at once: it starts from nothing", where="--from"

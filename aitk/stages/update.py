@@ -134,7 +134,9 @@ def update(
             model = load_keras(old.model_path)
             before = scores(model, old_assets)
             every = _latest(task, known, new.train)
-            solved = task.solve(old.model, settings, assets, every, reporter=reporter)
+            solved = task.solve(
+                old.model, settings, assets, every, seed=training.seed, reporter=reporter
+            )
             if solved is None:
                 model = task.grow(model, old.model, settings, old=old_assets, new=assets)
         if solved is not None:

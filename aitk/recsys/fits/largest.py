@@ -73,4 +73,4 @@ def _sparse_keys(values: Any) -> np.ndarray:
 def _keys(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """One integer for value and column: positive floats sort as their bits do."""
     bits = values.view(np.int32).astype(np.int64)
-    return np.where(values > 0, (bits << _BITS) | (_LOW - columns), 0)
+    return np.where(values > 0, (bits << _BITS) | (_LOW - columns.astype(np.int64)), 0)

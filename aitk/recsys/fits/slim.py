@@ -12,10 +12,10 @@ from aitk.recsys.fits.largest import largest
 from aitk.recsys.fits.products import gram_matrix
 from aitk.recsys.fits.similarities import item_neighbours
 
-SWEEPS = 200
+SWEEPS = 100
 #: Weights that move less than this in a whole sweep have settled.
-TOLERANCE = 1e-5
-_BLOCK_CELLS = 2_000_000
+TOLERANCE = 1e-4
+_BLOCK_CELLS = 16_000_000
 
 
 def slim(events: Any, *, l1: float, l2: float, neighbours: int) -> tuple[np.ndarray, np.ndarray]:

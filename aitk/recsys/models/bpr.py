@@ -15,7 +15,7 @@ from aitk.recsys.settings import BprSettings
 #: A seen item counts this much more than one that was not, as in ALS.
 CONFIDENCE = 10.0
 #: Ridge penalty, as a share of the mean square of a factor over all items.
-RIDGE = 0.05
+RIDGE = 0.5
 STEPS = 12
 
 
