@@ -144,6 +144,8 @@ class Task(ABC):
     usual_top_k: ClassVar[int] = 1
     #: Options dataclass of ``predict``: what the user may ask of the answers.
     answering: ClassVar[type] = NoAnswerOptions
+    #: Outputs are logits of classes, which ``compress --distill`` can teach a smaller model.
+    distils: ClassVar[bool] = True
     #: Rows are split one by one, by a hash of their key. If not, ``arrange`` splits them.
     splits_by_key: ClassVar[bool] = True
 
@@ -283,6 +285,14 @@ class Task(ABC):
         None where it has no such form: then ``build`` makes it, and it is trained.
         """
         del model, settings, assets, rows, seed, reporter
+        return None
+
+    def prune(self, model: keras.Model, share: float) -> keras.Model | None:
+        """A solved model without the ``share`` of its weights that matter least.
+
+        None for one that is trained: then its weights are pruned while it is trained further.
+        """
+        del model, share
         return None
 
     @abstractmethod

@@ -33,6 +33,7 @@ class LogTask(Task):
     """Events are read one by one, and arranged into a row a user and split."""
 
     splits_by_key = False
+    distils = False
     content = "item"
     #: Whether events must carry ratings.
     rated = False
@@ -166,6 +167,11 @@ class LogTask(Task):
         reporter: Reporter,
     ) -> keras.Model | None:
         return solve_model(settings, assets, rows, seed=seed)
+
+    def prune(self, model: keras.Model, share: float) -> keras.Model | None:
+        from aitk.recsys.models.pruning import prune_solved
+
+        return prune_solved(model, share=share)
 
     def grow(
         self, model: keras.Model, name: str, settings: Any, *, old: LogAssets, new: LogAssets

@@ -141,6 +141,12 @@ def gzip_size(path: Path) -> int:
 
 def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str, Any]) -> str:
     """Refuse what cannot be, before anything heavy starts; the format to write."""
+    if options.distill is not None and not task.distils:
+        raise UsageError(
+            f"{task.name} has no classes to teach a smaller model",
+            where="--distill",
+            hint="Train the smaller model on the data itself, or try --quantize int8",
+        )
     if options.distill is not None:
         if options.distill not in task.models:
             raise unknown_name(options.distill, task.models, what="model")

@@ -127,6 +127,11 @@ def _prune(
     from aitk.core.prune import MagnitudePruner, share_of_zeros
 
     model = load_keras(candidate.path)
+    if (solved := task.prune(model, share)) is not None:
+        path = folder / "pruned.keras"
+        solved.save(path)
+        facts = {**candidate.facts, "pruned_share": share, "parameters": solved.count_params()}
+        return dataclasses.replace(candidate, path=path, facts=facts)
     examples = Examples(data.rows("train"), task, candidate.assets, reporter=reporter)
     steps = math.ceil(len(examples) / training.batch_size)
     pruned = _fit(

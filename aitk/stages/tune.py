@@ -263,10 +263,9 @@ def _study(
 def _enqueue_defaults(study: Any, space: Space, settings: Any, training: TrainingOptions) -> None:
     """Try the defaults first, so that the search never ends worse than no search."""
     rate = training.learning_rate
-    first = {
+    first = {item.name: item.default for item in describe(settings)} | {
         "learning_rate": settings.default_learning_rate if rate is None else rate,
         "batch_size": training.batch_size,
-        "dropout": getattr(settings, "dropout", None),
     }
     inside = {
         key: value

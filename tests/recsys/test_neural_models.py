@@ -136,15 +136,29 @@ def test_padding_changes_nothing(model):
     assert run(model, alone) == pytest.approx(outputs[:1], abs=1e-5)
 
 
-def test_a_saved_model_and_one_made_from_its_configuration_are_the_same(
-    model, tmp_path, monkeypatch
-):
+def test_a_saved_model_and_one_made_from_its_configuration_are_the_same(model, tmp_path):
     outputs = run(model, INPUTS)
     model.save(tmp_path / "model.keras")
     assert run(load_keras(tmp_path / "model.keras"), INPUTS) == pytest.approx(outputs, abs=1e-6)
     again = type(model).from_config(model.get_config())
     again.set_weights(model.get_weights())
     assert run(again, INPUTS) == pytest.approx(outputs, abs=1e-6)
+
+
+@pytest.mark.parametrize("build", [sasrec, two_tower, bpr, dcn], ids=lambda build: build.__name__)
+def test_bfloat16_rounds_scores_and_no_more(build):
+    import keras
+
+    exact = build()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        rounded = build()
+        rounded.set_weights(exact.get_weights())
+        outputs = run(rounded, INPUTS)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert outputs.dtype == np.float32
+    assert outputs == pytest.approx(run(exact, INPUTS), rel=0.05, abs=0.05)
 
 
 @pytest.mark.parametrize("build", RANKERS, ids=lambda build: build.__name__)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from aitk.core.errors import UsageError
 from aitk.recsys import settings
 from aitk.recsys.losses import ranking_loss
 from aitk.recsys.models.bert4rec import build_bert4rec
@@ -44,6 +45,11 @@ def test_only_bert4rec_sees_later_items(build, kind, sees_later):
     one, other = features_of(model, [[0, 1, 2, 3], [0, 1, 2, 4]])
     assert (one[1] == pytest.approx(other[1], abs=1e-6)) != sees_later
     assert one[3] != pytest.approx(other[3], abs=1e-6)
+
+
+def test_heads_that_do_not_divide_the_vectors_are_refused():
+    with pytest.raises(UsageError, match="5 attention heads cannot share 16 numbers"):
+        build_sasrec(settings.SasRecSettings(**SMALL, heads=5), catalogue())
 
 
 def cycle(rows, rng):
@@ -104,7 +110,13 @@ def test_sampled_logits_estimate_the_whole_softmax():
     popularity.fill(ItemShape(ITEMS, 0, np.array([8, 4, 2, 1, 1, 3])))
     logits = np.asarray(
         sampled_logits(
-            scores, popularity, features, table, np.array([[2]]), count=count, uniform=False
+            scores,
+            popularity,
+            features,
+            table,
+            np.array([[2]], np.int32),
+            count=count,
+            uniform=False,
         )
     )
     exact = features[0, 0] @ table[1 : ITEMS + 1].T

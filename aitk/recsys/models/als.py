@@ -26,11 +26,10 @@ def solve_als(settings: AlsSettings, log: TrainingLog) -> Scorer:
         iterations=settings.iterations,
         seed=log.seed,
     )
-    layer = FactorScores(
-        *items.shape, alpha=settings.alpha, l2=settings.l2, name="backbone", dtype="float32"
-    )
+    layer = FactorScores(*items.shape, alpha=settings.alpha, name="backbone", dtype="float32")
     model = make_scorer(layer, "history", "history_weights")
-    layer.set_weights([np.pad(items, ((1, 0), (0, 0))), items.T @ items])
+    gram = items.T @ items + settings.l2 * np.eye(settings.factors)
+    layer.set_weights([np.pad(items, ((1, 0), (0, 0))), gram])
     return model
 
 
@@ -43,37 +42,34 @@ class FactorScores(keras.layers.Layer):
     equation 4), by conjugate gradient, since an exact solver converts to no other format.
     """
 
-    def __init__(self, items: int, factors: int, *, alpha: float, l2: float, **kwargs):
+    def __init__(self, items: int, factors: int, *, alpha: float, **kwargs):
         super().__init__(**kwargs)
-        self.items, self.factors, self.alpha, self.l2 = items, factors, alpha, l2
+        self.items, self.factors, self.alpha = items, factors, alpha
 
     def build(self, history_shape, history_weights_shape):
         self.table = self.add_weight(  # row 0, of padding, stays zero
             shape=(self.items + 1, self.factors), initializer="zeros", name="table"
         )
-        self.gram = self.add_weight(
+        self.gram = self.add_weight(  # of all items, with the ridge penalty
             shape=(self.factors, self.factors), initializer="zeros", name="gram"
         )
 
     def call(self, history, history_weights):
         vectors = ops.take(self.table, history, axis=0)  # (batch, length, factors)
-        extra = self.alpha * history_weights * present(history)
-
-        def product(x):  # (batch, factors) -> the same shape
-            along = ops.matmul(vectors, ops.expand_dims(x, 2))[:, :, 0]
-            return ops.matmul(x, self.gram) + self.l2 * x + _combined(vectors, extra * along)
-
-        user = conjugate_gradient(product, _combined(vectors, 1.0 + extra), steps=STEPS)
+        extra = ops.expand_dims(self.alpha * history_weights * present(history), 2)
+        weighted = ops.transpose(extra * vectors, (0, 2, 1))  # (batch, factors, length)
+        left = self.gram + ops.matmul(weighted, vectors)  # (batch, factors, factors)
+        right = ops.sum((1.0 + extra) * vectors, axis=1)  # (batch, factors)
+        user = conjugate_gradient(
+            lambda x: ops.matmul(left, ops.expand_dims(x, 2))[:, :, 0],
+            right,
+            steps=min(STEPS, self.factors + 4),
+        )
         return ops.matmul(user, ops.transpose(self.table[1:]))
 
     def compute_output_shape(self, history_shape, history_weights_shape):
         return (history_shape[0], self.items)
 
     def get_config(self):
-        own = {"items": self.items, "factors": self.factors, "alpha": self.alpha, "l2": self.l2}
+        own = {"items": self.items, "factors": self.factors, "alpha": self.alpha}
         return super().get_config() | own
-
-
-def _combined(vectors, weights):
-    # (batch, length, factors), (batch, length) -> (batch, factors)
-    return ops.matmul(ops.expand_dims(weights, 1), vectors)[:, 0]

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.errors import UsageError
+
 
 def attention_layers(
     x, history, *, causal: bool, layers: int, heads: int, max_length: int, dropout: float
@@ -18,7 +20,16 @@ def attention_layers(
         causal: an item sees only itself and older ones.
         max_length: of the histories.
         dropout: share of the features dropped after each part.
+
+    Raises:
+        UsageError: the vectors' size is no multiple of ``heads``.
     """
+    if x.shape[-1] % heads:
+        raise UsageError(
+            f"{heads} attention heads cannot share {x.shape[-1]} numbers",
+            where="heads",
+            hint="Make hidden a multiple of heads",
+        )
     x = PositionsFromEnd(max_length, name="positions")(x, history)
     x = keras.layers.Dropout(dropout, name="item_dropout")(x)
     for index in range(layers):

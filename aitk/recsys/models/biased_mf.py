@@ -23,7 +23,7 @@ def build_biased_mf(
     inputs = pair_inputs(ratings)
     above = (inputs["history_weights"] - ratings.mean) / ratings.scale
     judged = BiasedFactors(
-        shape.users, shape.items, settings.factors, l2=settings.l2, name="factors"
+        shape.users, shape.items, settings.factors, l2=settings.l2, dtype="float32", name="factors"
     )(inputs["user"], inputs["history"], above, inputs["targets"])
     backbone = keras.Model(inputs, judged, name="backbone")
     return CandidateModel(backbone, items=shape.items, ratings=ratings)

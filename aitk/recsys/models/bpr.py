@@ -23,9 +23,9 @@ def build_bpr(settings: BprSettings, shape: ItemShape) -> DotModel:
     """User and history -> scores (batch, items); training logits as in ``DotModel``."""
     user = keras.Input((), dtype="int32", name="user")
     history = keras.Input((None,), dtype="int32", name="history")
-    vectors, table = Factors(shape.users, shape.items, settings.factors, name="factors")(
-        user, history
-    )
+    vectors, table = Factors(
+        shape.users, shape.items, settings.factors, dtype="float32", name="factors"
+    )(user, history)
     backbone = keras.Model({"user": user, "history": history}, [vectors, table], name="backbone")
     model = DotModel(backbone, items=shape.items, l2=settings.l2)
     model.fill(shape)

@@ -52,7 +52,7 @@ class CandidateModel(keras.Model):
             asked = AllItems(items, name="all_items")(inputs["history"])
             scores = backbone(inputs | {"targets": asked})
             scores = keras.layers.Activation("linear", dtype="float32", name="scores")(scores)
-            outputs = Popularity(items, name="popularity")(
+            outputs = Popularity(items, dtype="float32", name="popularity")(
                 scores, inputs["history"], inputs["user"]
             )
         else:

@@ -45,7 +45,9 @@ class DotModel(keras.Model):
         vectors, table = backbone(inputs)
         vectors = SquarePenalty(l2, name="penalty")(vectors)
         scores = ItemScores(items, name="scores")(vectors, table)
-        scores = Popularity(items, name="popularity")(scores, inputs["history"], inputs.get("user"))
+        scores = Popularity(items, dtype="float32", name="popularity")(
+            scores, inputs["history"], inputs.get("user")
+        )
         super().__init__(inputs, scores, **kwargs)
         self.items, self.negatives, self.l2 = items, negatives, l2
 

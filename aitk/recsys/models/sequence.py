@@ -81,7 +81,7 @@ class SequenceModel(keras.Model):
             x = keras.layers.Dense(x.shape[-1], activation="gelu", name="head_dense")(x)
             x = keras.layers.LayerNormalization(epsilon=1e-6, name="head_norm")(x)
         scores = ItemScores(items, bias=masked, name="scores")(x, table)
-        scores = Popularity(items, name="popularity")(scores, history)
+        scores = Popularity(items, dtype="float32", name="popularity")(scores, history)
         super().__init__({"history": history}, scores, **kwargs)
         self.loss_name, self.negatives, self.masked = loss, negatives, masked
 
