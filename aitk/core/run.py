@@ -115,7 +115,10 @@ class Run:
         path = self.folder / LEARNED
         if not path.exists():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
 
     def model_bytes(self) -> int:
         """Size of the model's file or folder."""

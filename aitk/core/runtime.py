@@ -56,11 +56,7 @@ class KerasPredictor:
 
         self._specs = {spec.name: spec for spec in model.inputs}
         self._call = model.predict_on_batch
-        # With sparse weights SciPy is faster than any graph: a model may offer it.
-        scorer = model.numpy_scorer() if hasattr(model, "numpy_scorer") else None
-        if scorer is not None:
-            self._call = scorer
-        elif keras.backend.backend() == "tensorflow":
+        if keras.backend.backend() == "tensorflow":
             self._call = _compiled(model)
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -228,6 +228,14 @@ class Task(ABC):
     def load_assets(self, folder: Path) -> Assets:
         """Read what ``Assets.save`` wrote."""
 
+    def check_tables(self, tables: Path, assets: Any) -> None:
+        """Raise an ``ArtifactError`` where rows of other data mean something else to the assets.
+
+        Args:
+            tables: what ``arrange`` wrote beside these rows.
+        """
+        del tables, assets
+
     # Batches --------------------------------------------------------------
 
     @abstractmethod
@@ -267,7 +275,7 @@ class Task(ABC):
         """Build the functional Keras model, its encoder being a layer named ``backbone``.
 
         Inputs are named as ``collate`` names them. With ``backbone`` the given one is used, and
-        only the head is new.
+        only the head is new; a task whose backbone depends on its assets leaves that to ``fill``.
         """
 
     def solve(
@@ -299,10 +307,24 @@ class Task(ABC):
     def objective(self, assets: Any) -> Any:
         """The Keras loss the model is trained with (from logits)."""
 
+    def fill(self, found: Pretrained, model: keras.Model, assets: Any) -> Pretrained:
+        """Give a built model what ``build`` left to be taken from the source.
+
+        Returns:
+            The source, with what was loaded and what was skipped.
+        """
+        del assets
+        return found.fill(model)
+
     # New rows -------------------------------------------------------------
 
     def extend(
-        self, items: Iterator[Row | Refusal], assets: Any, known: Sequence[Mapping[str, Any]]
+        self,
+        items: Iterator[Row | Refusal],
+        assets: Any,
+        known: Sequence[Mapping[str, Any]],
+        *,
+        reading: Any,
     ) -> tuple[Any, Iterator[Row | Refusal]]:
         """What ``update`` learns from: assets that know the new rows, and these rows.
 
@@ -311,8 +333,9 @@ class Task(ABC):
         Args:
             items: what ``read`` yields of the new files.
             known: the training rows so far.
+            reading: the options that its data was prepared with.
         """
-        del known
+        del known, reading
         labels = getattr(assets, "labels", ())
 
         def checked() -> Iterator[Row | Refusal]:

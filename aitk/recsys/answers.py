@@ -49,6 +49,8 @@ def recommend_rows(
 def scores_for_all(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> np.ndarray:
     """(rows, items) the model's scores; for a user of whom nothing is known, popularity."""
     empty = batch.context["lengths"] == 0
+    if not empty.any():
+        return outputs
     return np.where(empty[:, None], assets.counts.astype(np.float32), outputs)
 
 
@@ -72,34 +74,36 @@ def allowed_items(assets: LogAssets, conditions: Sequence[str]) -> np.ndarray | 
             )
         if column not in assets.attributes.column_names:
             raise unknown_name(column, assets.attributes.column_names, what="item attribute")
-        allowed &= _fulfilling(assets.attributes.column(column).to_pylist(), value)
+        values = assets.attributes.column(column).to_pylist()
+        kind = assets.kinds.get(column)
+        if kind == "number":
+            low, high = _bounds(column, value)
+            allowed &= [each is not None and low <= each <= high for each in values]
+        elif kind == "tags":
+            allowed &= [each is not None and value in each for each in values]
+        else:
+            allowed &= [each == value for each in values]
     return allowed
 
 
-def _fulfilling(values: list[Any], wanted: str) -> np.ndarray:
+def _bounds(column: str, wanted: str) -> tuple[float, float]:
+    """``3``, ``3..5``, ``3..`` and ``..5`` as the lowest and highest number."""
     low, between, high = wanted.partition("..")
-    if between:
-        try:
-            bounds = float(low or "-inf"), float(high or "inf")
-        except ValueError as error:
-            raise UsageError(f"cannot read the range {wanted!r}", where="--filter") from error
-        return np.array(
-            [isinstance(value, int | float) and bounds[0] <= value <= bounds[1] for value in values]
-        )
-    return np.array([wanted in _as_texts(value) for value in values])
-
-
-def _as_texts(value: Any) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, list):
-        return [str(item) for item in value]
-    return [str(value), f"{value:g}"] if isinstance(value, float) else [str(value)]
+    try:
+        if not between:
+            return float(low), float(low)
+        return float(low or "-inf"), float(high or "inf")
+    except ValueError as error:
+        raise UsageError(
+            f"{column!r} holds numbers, and {wanted!r} is none",
+            where="--filter",
+            hint=f"Write {column}=3 or {column}=1..5",
+        ) from error
 
 
 def _is_about_item(query: Mapping[str, Any] | None) -> bool:
     """The answer to "what is like this item" is never that item."""
-    return bool(query) and "item" in query and "user" not in query
+    return bool(query) and "item" in query and not query.keys() & {"user", "unknown"}
 
 
 def _answer(
@@ -118,7 +122,7 @@ def _answer(
         "prediction": told[0]["item"] if told else None,
         "recommendations": told,
     }
-    if note := _note(query or {}, empty):
+    if note := _note(query or {}, empty, told):
         answer["note"] = note
     return answer
 
@@ -130,15 +134,17 @@ def _described(number: int, value: float, assets: LogAssets) -> dict[str, Any]:
     return described
 
 
-def _note(query: Mapping[str, Any], empty: bool) -> str:
-    """What was not known of what was asked."""
+def _note(query: Mapping[str, Any], empty: bool, told: Sequence[Any]) -> str:
+    """What was not known of what was asked, or why there is no answer."""
     said = []
     if query.get("unknown"):
         said.append("unknown items left out: " + ", ".join(query["unknown"]))
     if not query.get("known_item", True):
         said.append(f"unknown item {query['item']!r}")
-    if "history" not in query and not query.get("known_user", True):
+    if not query.get("known_user", True):
         said.append(f"unknown user {query['user']!r}")
     if empty:
         said.append("no history is known: the most popular items")
+    if not told:
+        said.append("no item is left to recommend")
     return "; ".join(said)

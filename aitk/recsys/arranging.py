@@ -215,7 +215,10 @@ def _with_others(
 def _check_enough(events: Events, file: str, *, rated: bool) -> None:
     """Raise a ``DataError`` if there is nothing to be learned."""
     if len(events.item_ids) < 2:
-        raise DataError(f"all events are with one item, {events.item_ids[0]!r}", where=file)
+        hint = "See --item-column"
+        raise DataError(
+            f"all events are with one item, {events.item_ids[0]!r}", where=file, hint=hint
+        )
     if len(events.user_ids) < 2:
         hint = "See --user-column"
         raise DataError(

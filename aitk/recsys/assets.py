@@ -88,8 +88,8 @@ class LogAssets:
         rating_deviation: their standard deviation.
         model: which of the task's models they belong to.
         settings: its settings.
-        batches: how its training batches are made, see ``batching``; empty for a model that is
-            computed.
+        batches: how its training batches are made, see ``batching``; ``ratings`` wherever ratings
+            are learned, empty for a recommender that is computed.
         renumbered: (items,) numbers in the catalogue of the weights it starts from, -1 where an
             item is new; None without such weights. Not saved.
     """
@@ -186,6 +186,21 @@ def load_log_assets(folder: Path) -> LogAssets:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"is damaged ({error})", where=str(folder / FILE)) from error
+
+
+def check_catalogue(path: Path, assets: LogAssets) -> None:
+    """Raise an ``ArtifactError`` unless the items of this table have the numbers of the assets'.
+
+    One of the two may go on where the other ends.
+    """
+    items = read_table(path)[0].column("item").to_pylist()
+    shared = min(len(items), len(assets.items))
+    if items[:shared] != assets.items[:shared]:
+        raise ArtifactError(
+            "its items are not numbered as those that the model knows",
+            where=str(path),
+            hint="Judge the model on data prepared from the log it was trained on",
+        )
 
 
 def histories_table(histories: Histories) -> pyarrow.Table:

@@ -19,6 +19,7 @@ MOST_EVENTS = 256
 #: Items that one batch of ``towers`` is to guess from one history.
 MOST_NEXT = 16
 REDRAWS = 3  # of negatives that the user has seen
+LAST_ALONE = 0.1  # share of the histories of which ``masked`` hides the last item alone
 
 
 def encode_row(fields: Mapping[str, Any], assets: LogAssets) -> Example:
@@ -61,7 +62,11 @@ def collate_rows(
     targets = [example.inputs["targets"] for example in examples]
     inputs = _history(items, ratings, pad_to=pad_to) | {
         "user": np.array([example.inputs["user"] for example in examples]),
-        "targets": pad_right([numbers + 1 for numbers in targets], np.int32),
+        # A target that training did not know stands for none: the model has no place for it.
+        "targets": pad_right(
+            [np.where(numbers < len(assets.items), numbers + 1, 0) for numbers in targets],
+            np.int32,
+        ),
     }
     context = {
         "seen": [
@@ -120,16 +125,21 @@ def _query(fields: Mapping[str, Any], assets: LogAssets) -> dict[str, Any]:
         query["known_item"] = fields["item"] in assets.item_numbers
     if "user" in fields:
         query["user"] = fields["user"]
-        query["known_user"] = fields["user"] in assets.histories.numbers
+        # With a history of their own, strangers are known as well as others.
+        query["known_user"] = "history" in fields or fields["user"] in assets.histories.numbers
     return query
 
 
 def _asked_history(fields: Mapping[str, Any], assets: LogAssets) -> tuple[np.ndarray, np.ndarray]:
-    """The history given inline, else the user's own; for an item alone, that item."""
+    """The history given inline, else the user's own.
+
+    To what is like an item alone, that item is the history; a rating of it is asked of a stranger.
+    """
     if "history" not in fields and "user" in fields:
         return assets.histories.of(fields["user"])
-    ids = fields.get("history", [fields.get("item", "")])
-    ratings = fields.get("ratings", [1.0] * len(ids))
+    ids = fields.get("history", [] if assets.rated else [fields.get("item", "")])
+    usual = assets.rating_mean if assets.rated else 1.0
+    ratings = fields.get("ratings", [usual] * len(ids))
     known = [
         (assets.item_numbers[item], rating)
         for item, rating in zip(ids, ratings, strict=True)
@@ -181,9 +191,6 @@ def _masked_items(
         "positives": pad_left(positives, np.int32),
     }
     return _to_guess(inputs, assets)
-
-
-LAST_ALONE = 0.1
 
 
 def _sets(examples: Sequence[Example], assets: LogAssets, rng: np.random.Generator) -> Batch:

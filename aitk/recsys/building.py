@@ -34,17 +34,11 @@ def solve_model(
     return solve(settings, training_log(settings, assets, rows, seed=seed))
 
 
-def build_model(settings: Any, assets: LogAssets, *, backbone: Any = None) -> keras.Model:
-    """The model to be trained; a pretrained backbone's weights go to the items they belong to."""
+def build_model(settings: Any, assets: LogAssets) -> keras.Model:
+    """The model to be trained."""
     from aitk.recsys.models.built import build
 
-    return build(
-        settings,
-        item_shape(settings, assets),
-        ratings=_ratings(assets),
-        backbone=backbone,
-        items_from_old=assets.renumbered,
-    )
+    return build(settings, item_shape(settings, assets), ratings=_ratings(assets))
 
 
 def grow_model(model: keras.Model, settings: Any, *, old: LogAssets, new: LogAssets) -> keras.Model:

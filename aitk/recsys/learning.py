@@ -14,6 +14,8 @@ from aitk.core.errors import ArtifactError
 from aitk.core.options import as_dict
 from aitk.core.rows import Refusal, Row
 from aitk.recsys.assets import LogAssets, histories_of
+from aitk.recsys.options import LogReading
+from aitk.recsys.stored import HISTORY_TABLE, ITEM_TABLE
 from aitk.recsys.tables import read_table
 
 if TYPE_CHECKING:
@@ -57,8 +59,8 @@ def learn_assets(
     """
     if tables is None or not tables.is_dir():
         raise ArtifactError("its tables are missing", where=str(tables), hint="Prepare it again")
-    attributes, kinds = read_table(tables / "items.parquet")
-    histories, _ = read_table(tables / "histories.parquet")
+    attributes, kinds = read_table(tables / ITEM_TABLE)
+    histories, _ = read_table(tables / HISTORY_TABLE)
     users, counts = [], np.zeros(len(attributes), np.int64)
     ratings = RatingSums()
     for row in in_blocks(rows):
@@ -134,7 +136,11 @@ def in_blocks(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
 
 
 def extend_assets(
-    events: Iterator[Row | Refusal], assets: LogAssets, known: Sequence[Mapping[str, Any]]
+    events: Iterator[Row | Refusal],
+    assets: LogAssets,
+    known: Sequence[Mapping[str, Any]],
+    *,
+    reading: LogReading,
 ) -> tuple[LogAssets, Iterator[Row | Refusal]]:
     """Take in new events: items and users that are new, and a row for each user they are of.
 
@@ -144,8 +150,9 @@ def extend_assets(
     Args:
         events: what ``read_events`` yields of the new files.
         known: training rows so far; of several of one user the last counts.
+        reading: how the first log was cleaned: low ratings and unknown items stay out.
     """
-    refused, new = _gather(events, assets)
+    refused, new = _gather(events, assets, reading)
     if not new:
         return assets, iter(refused)
     earlier = {row["user"]: row for row in in_blocks(known) if row["user"] in new}
@@ -153,16 +160,23 @@ def extend_assets(
     for items, _, _ in new.values():
         for item in items:
             numbers.setdefault(item, len(numbers))
-    rows, counts, histories = [], np.pad(assets.counts, (0, len(numbers) - len(assets.counts))), {}
+    rows, histories = [], {}
+    learned: dict[str, list[Any]] = {"items": [], "ratings": []}
     for user, (items, ratings, times) in new.items():
         added = [numbers[item] for item in items]
-        rows += _rows_of(user, earlier.get(user), added, ratings, times)
-        np.add.at(counts, added, 1)
         before, before_ratings = assets.histories.of(user)
+        own = _rows_of(user, earlier.get(user), added, ratings, times, had=before.tolist())
+        rows += own
+        kept = len(added) - sum(len(row.fields["targets"]) for row in own)
+        learned["items"] += added[:kept]
+        learned["ratings"] += ratings[:kept]
         histories[user] = (
             np.concatenate([before, added]),
             np.concatenate([before_ratings, ratings]),
         )
+    counts = np.pad(assets.counts, (0, len(numbers) - len(assets.counts)))
+    np.add.at(counts, np.array(learned["items"], int), 1)
+    every_rating = [*assets.rating_range, *learned["ratings"]]
     known_users = set(assets.users)
     grown = dataclasses.replace(
         assets,
@@ -170,14 +184,16 @@ def extend_assets(
         users=(*assets.users, *(user for user in new if user not in known_users)),
         histories=assets.histories.with_events(histories),
         counts=counts,
+        # Mean and deviation stay: they are the units of the weights.
+        rating_range=(min(every_rating), max(every_rating)),
     )
     return grown, iter([*refused, *rows])
 
 
 def _gather(
-    events: Iterator[Row | Refusal], assets: LogAssets
+    events: Iterator[Row | Refusal], assets: LogAssets, reading: LogReading
 ) -> tuple[list[Refusal], dict[str, tuple[list[str], list[float], list[int]]]]:
-    """New events by user, in time order; what the user has had already is refused."""
+    """New events by user, in time order; what the first log would not have kept is refused."""
     refused: list[Refusal] = []
     gathered: dict[str, list[tuple[int, int, str, float]]] = {}
     had: dict[str, set[str]] = {}
@@ -188,14 +204,22 @@ def _gather(
         user, item = event.fields["user"], event.fields["item"]
         if user not in had:
             had[user] = {assets.items[number] for number in assets.histories.of(user)[0]}
-        if item in had[user]:
+        rating, time = event.fields.get("rating"), event.fields.get("time")
+        reason = None
+        if item in had[user] and reading.duplicates != "keep-all":
             reason = f"user {user!r} has had the item {item!r} already"
+        elif reading.unknown_items == "drop" and item not in assets.item_numbers:
+            reason = f"the item {item!r} is unknown"
+        elif None not in (reading.min_rating, rating) and rating < reading.min_rating:
+            reason = f"rated {rating:g}, and those below {reading.min_rating:g} were left out"
+        if reason:
             refused.append(Refusal(event.file, event.line, reason))
             continue
-        had[user].add(item)
-        rating, time = event.fields.get("rating"), event.fields.get("time")
         own = gathered.setdefault(user, [])
-        own.append((time or 0, len(own), item, 1.0 if rating is None else rating))
+        # Without times, events are numbered on.
+        time = len(had[user]) if time is None else int(time)
+        own.append((time, len(own), item, 1.0 if rating is None else rating))
+        had[user].add(item)
     new = {}
     for user, own in gathered.items():
         own.sort()
@@ -209,8 +233,14 @@ def _rows_of(
     items: list[int],
     ratings: list[float],
     times: list[int],
+    *,
+    had: list[int],
 ) -> list[Row]:
-    """The user's training row with the new events, and a held-out row of the last one."""
+    """The user's training row with the new events, and perhaps a held-out row of the last one.
+
+    Args:
+        had: all items of the user so far, those held out before too.
+    """
     columns = {"items": items, "ratings": ratings, "times": times}
     every = {
         name: [*(() if earlier is None else np.asarray(earlier[name]).tolist()), *column]
@@ -221,7 +251,11 @@ def _rows_of(
     if position / 2**64 >= HELD_OUT_SHARE or len(every["items"]) < 2:
         return [Row({"user": user} | every | nothing, "", 0, split="train")]
     shorter = {name: column[:-1] for name, column in every.items()}
-    asked = {"targets": every["items"][-1:], "target_ratings": every["ratings"][-1:]}
+    asked = {
+        "seen": sorted(set(had).difference(shorter["items"])),
+        "targets": every["items"][-1:],
+        "target_ratings": every["ratings"][-1:],
+    }
     return [
         Row({"user": user} | shorter | nothing, "", 0, split="train"),
         Row({"user": user} | shorter | nothing | asked, "", 0, split="test"),

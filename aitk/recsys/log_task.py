@@ -12,7 +12,7 @@ import numpy as np
 from aitk.core.rows import Refusal, Row
 from aitk.core.task import Batch, Embed, Example, Inspector, Task
 from aitk.recsys.arranging import Arranger
-from aitk.recsys.assets import LogAssets, load_log_assets
+from aitk.recsys.assets import LogAssets, check_catalogue, load_log_assets
 from aitk.recsys.batching import collate_rows, encode_row
 from aitk.recsys.building import build_model, grow_model, solve_model
 from aitk.recsys.learning import BATCHES, extend_assets, learn_assets
@@ -130,10 +130,23 @@ class LogTask(Task):
     def load_assets(self, folder: Path) -> LogAssets:
         return load_log_assets(folder)
 
+    def check_tables(self, tables: Path, assets: LogAssets) -> None:
+        check_catalogue(tables / ITEM_TABLE, assets)
+
+    def fill(self, found: Pretrained, model: keras.Model, assets: LogAssets) -> Pretrained:
+        from aitk.recsys.transfer import take_over
+
+        return take_over(found, model, assets)
+
     def extend(
-        self, items: Iterator[Row | Refusal], assets: LogAssets, known: Sequence[Mapping[str, Any]]
+        self,
+        items: Iterator[Row | Refusal],
+        assets: LogAssets,
+        known: Sequence[Mapping[str, Any]],
+        *,
+        reading: LogReading,
     ) -> tuple[LogAssets, Iterator[Row | Refusal]]:
-        return extend_assets(items, assets, known)
+        return extend_assets(items, assets, known, reading=reading)
 
     def encode(self, fields: Mapping[str, Any], assets: LogAssets) -> Example:
         return encode_row(fields, assets)
@@ -154,7 +167,9 @@ class LogTask(Task):
     def build(
         self, model: str, settings: Any, assets: LogAssets, *, backbone: Any = None
     ) -> keras.Model:
-        return build_model(settings, assets, backbone=backbone)
+        # What a pretrained backbone knows belongs to its own catalogue: ``fill`` takes it over.
+        del backbone
+        return build_model(settings, assets)
 
     def solve(
         self,

@@ -15,7 +15,7 @@ from aitk.core.errors import DataError, UsageError
 from aitk.core.rows import SPLITS
 from aitk.core.task import Finding
 from aitk.recsys.events import Events
-from aitk.recsys.options import LogReading, RecommendReading
+from aitk.recsys.options import LogReading, RateReading, RecommendReading
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 HISTORY, UNUSED = 3, 4
@@ -70,7 +70,9 @@ def describe_protocol(events: Events, reading: LogReading, *, shares: Mapping[st
         "all": "test histories hold training and validation events",
         "train": "test histories hold training events only",
     }[reading.test_history]
-    told = f"{rule}; {known}; full ranking"
+    told = f"{rule}; {known}"
+    if not isinstance(reading, RateReading):
+        told += "; full ranking"
     if count := sampled_negatives(reading):
         told += f"; sampled_* among {count} random items: not comparable with the others"
     return told

@@ -55,7 +55,8 @@ class Rate(LogTask):
         asked: Any = None,
     ) -> list[dict[str, Any]]:
         """The rating of the first target of each row, inside the range of the training ratings."""
-        rows = zip(batch.context["targets"], outputs, batch.context["queries"], strict=True)
+        ratings = _bounded(batch, outputs, assets)
+        rows = zip(batch.context["targets"], ratings, batch.context["queries"], strict=True)
         return [_answer(targets, ratings, query or {}, assets) for targets, ratings, query in rows]
 
     def measure(
@@ -65,7 +66,7 @@ class Rate(LogTask):
         ratings = pad_right(batch.context["target_ratings"], np.float32)
         lengths = np.array([len(row) for row in batch.context["targets"]])
         used = np.arange(ratings.shape[1]) < lengths[:, None]
-        return rating_errors(np.clip(outputs, *assets.rating_range), ratings, used)
+        return rating_errors(_bounded(batch, outputs, assets), ratings, used)
 
     def score(
         self,
@@ -92,14 +93,19 @@ class Rate(LogTask):
         return explain_rating(fields, predict, assets, target=target)
 
 
+def _bounded(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> np.ndarray:
+    """(rows, slots) ratings on the scale of training; its mean for an item it did not know."""
+    unknown = batch.inputs["targets"] == 0
+    return np.where(unknown, assets.rating_mean, np.clip(outputs, *assets.rating_range))
+
+
 def _answer(
     targets: np.ndarray, ratings: np.ndarray, query: Mapping[str, Any], assets: LogAssets
 ) -> dict[str, Any]:
     if not len(targets):
         note = f"unknown item {query.get('item')!r}: the mean of all ratings"
         return {"prediction": round(assets.rating_mean, 4), "note": note}
-    low, high = assets.rating_range
-    answer: dict[str, Any] = {"prediction": round(float(np.clip(ratings[0], low, high)), 4)}
-    if not query.get("known_user", True) and "history" not in query:
+    answer: dict[str, Any] = {"prediction": round(float(ratings[0]), 4)}
+    if not query.get("known_user", True):
         answer["note"] = f"unknown user {query['user']!r}: what others think of the item"
     return answer

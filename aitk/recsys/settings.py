@@ -28,7 +28,6 @@ class Trained:
     default_learning_rate: ClassVar[float] = 1e-3
     default_epochs: ClassVar[int] = 60
     default_steps: ClassVar[int] = 2000
-    tuned: ClassVar[tuple[str, ...]] = ()
 
 
 # Baselines ---------------------------------------------------------------------------------
@@ -66,7 +65,10 @@ class ItemKnnSettings(Solved):
     similarity: str = option("cosine", "of two items' users", choices=SIMILARITIES)
     shrinkage: float = option(0.0, "added to the denominator: trust in few events", minimum=0.0)
 
-    tuned: ClassVar[tuple[str, ...]] = ("neighbours=20,50,100,200,400", "shrinkage=0.1..1000")
+    tuned: ClassVar[tuple[str, ...]] = (
+        "neighbours=20,50,100,200,400",
+        "shrinkage=0,3,10,30,100,300",
+    )
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,10 @@ class UserKnnSettings(Solved):
     similarity: str = option("cosine", "of two users' items", choices=SIMILARITIES)
     shrinkage: float = option(0.0, "added to the denominator: trust in few events", minimum=0.0)
 
-    tuned: ClassVar[tuple[str, ...]] = ("neighbours=20,50,100,200,400", "shrinkage=0.1..1000")
+    tuned: ClassVar[tuple[str, ...]] = (
+        "neighbours=20,50,100,200,400",
+        "shrinkage=0,3,10,30,100,300",
+    )
 
 
 @dataclass(frozen=True)
@@ -209,12 +214,16 @@ class SequenceSettings(Featured):
     hidden: int = option(64, "size of an item's vector", minimum=1)
     layers: int = option(2, "layers", minimum=1)
     loss: str = option(
-        "softmax", "softmax over all items, or over samples", choices=SEQUENCE_LOSSES
+        "softmax",
+        "over all items (up to some thousands), or for more over sampled ones",
+        choices=SEQUENCE_LOSSES,
     )
-    negatives: int = option(256, "items sampled a batch, for the other losses", minimum=1)
+    negatives: int = option(512, "items sampled a batch, for the other losses", minimum=1)
     calibration: float = option(
         0.75, "gbce: 0 is plain bce, 1 undoes all overconfidence", minimum=0.0, maximum=1.0
     )
+
+    default_learning_rate: ClassVar[float] = 2e-3
 
 
 @dataclass(frozen=True)
@@ -296,6 +305,8 @@ class RateItemKnnSettings(ItemKnnSettings):
     similarity: str = option("adjusted-cosine", "of two items' ratings", choices=SIMILARITIES)
     shrinkage: float = option(50.0, "added to the denominator: trust in few ratings", minimum=0.0)
 
+    tuned: ClassVar[tuple[str, ...]] = ("neighbours=10,20,40,80,160", "shrinkage=0,10,25,50,100")
+
 
 @dataclass(frozen=True)
 class RateUserKnnSettings(UserKnnSettings):
@@ -304,3 +315,5 @@ class RateUserKnnSettings(UserKnnSettings):
     neighbours: int = option(40, "most similar users that are asked", minimum=1)
     similarity: str = option("adjusted-cosine", "of two users' ratings", choices=SIMILARITIES)
     shrinkage: float = option(50.0, "added to the denominator: trust in few ratings", minimum=0.0)
+
+    tuned: ClassVar[tuple[str, ...]] = ("neighbours=10,20,40,80,160", "shrinkage=0,10,25,50,100")

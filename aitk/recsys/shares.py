@@ -18,7 +18,7 @@ from aitk.core.options import unknown_name
 from aitk.core.task import Example
 from aitk.recsys.assets import LogAssets
 from aitk.recsys.batching import encode_row
-from aitk.recsys.top_items import top_items
+from aitk.recsys.top_items import NO_ITEM, top_items
 
 ORDERS = 8
 #: Of longer histories the latest are told apart; those before count as one part.
@@ -45,11 +45,17 @@ def explain_recommendation(
     outputs, by_history_alone = _outputs(fields, example, predict, targets=[])
     items = example.inputs["items"]
     whole = outputs([np.arange(len(items))])[0]
-    best = int(top_items(whole[None], k=1, seen=[items])[0][0, 0])
+    seen = np.concatenate([items, example.inputs["seen"]])
+    best = int(top_items(whole[None], k=1, seen=[seen])[0][0, 0])
+    if best == NO_ITEM and target is None:
+        raise UsageError(
+            f"the user {fields.get('user', '')!r} has had every item",
+            hint="Name the item to explain with --target",
+        )
     number = best if target is None else _number_of(target, assets)
     return {
         "user": str(fields.get("user", "")),
-        "prediction": assets.items[best],
+        "prediction": None if best == NO_ITEM else assets.items[best],
         "explained": assets.items[number],
         "score": float(whole[number]),
         **by_history_alone,
@@ -59,7 +65,7 @@ def explain_recommendation(
 def explain_rating(
     fields: Mapping[str, Any], predict: Any, assets: LogAssets, *, target: str | None = None
 ) -> dict[str, Any]:
-    """Shares of the user's other ratings in the rating of one item.
+    """Shares of the user's ratings in the rating of one item.
 
     Args:
         fields: a row with a user (or a history) and the item.
@@ -138,11 +144,13 @@ def _outputs(
             ]
         )
 
-    outputs = of(fields.get("user", ""))
-    whole, nothing = outputs([np.arange(len(items)), np.arange(0)])
-    if "user" not in fields or not np.array_equal(whole, nothing):
-        return outputs, {}
-    return of(""), {"explained_by": "the history alone, which the user's own vector sums up"}
+    def depends_on_history(outputs: Outputs) -> bool:
+        return not np.array_equal(*outputs([np.arange(len(items)), np.arange(0)]))
+
+    own, stranger = of(fields.get("user", "")), of("")
+    if "user" not in fields or depends_on_history(own) or not depends_on_history(stranger):
+        return own, {}
+    return stranger, {"explained_by": "the history alone, which the user's own vector sums up"}
 
 
 def _shares(

@@ -38,7 +38,7 @@ def add_vectors(path: Path, encoders: Sequence[str], embed: Embed, reporter: Rep
         if name in wanted:
             values = table.column(name).to_pylist()
             vectors = embed(wanted[name], values, kind=kind)
-        elif kind in DESCRIBED:
+        elif kind in DESCRIBED and f"{name}_vector" not in kinds:
             vectors = _described(table.column(name).to_pylist(), kind, reporter)
         else:
             continue
@@ -75,6 +75,12 @@ def _by_attribute(encoders: Sequence[str], kinds: dict[str, str]) -> dict[str, s
             raise UsageError(
                 f"cannot read {told!r}", where="--encoders", hint="Write NAME=RUN or NAME=FOLDER"
             )
+        if not kinds:
+            raise UsageError(
+                "nothing is known of the items that could be encoded",
+                where="--encoders",
+                hint="Name the items file with --items",
+            )
         if name not in kinds:
             raise unknown_name(name, kinds, what="item attribute")
         if kinds[name] not in ENCODED:
@@ -82,6 +88,12 @@ def _by_attribute(encoders: Sequence[str], kinds: dict[str, str]) -> dict[str, s
                 f"{name!r} is of kind {kinds[name]}, which no encoder reads",
                 where="--encoders",
                 hint=f"Encoders read {', '.join(ENCODED)}; see --item-kinds",
+            )
+        if f"{name}_vector" in kinds:
+            raise UsageError(
+                f"the items file has a column {name}_vector already",
+                where="--encoders",
+                hint="Rename that column, or leave this encoder out",
             )
         wanted[name] = source
     return wanted

@@ -9,7 +9,7 @@ from typing import Any
 
 from aitk.core.card import model_card
 from aitk.core.data import PreparedData, load_data
-from aitk.core.errors import ArtifactError, DataError
+from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.evaluation import evaluate_rows
 from aitk.core.files import atomic_text, check_writable, sha256_file
 from aitk.core.options import resolve
@@ -33,6 +33,7 @@ class Judged:
         data: what is recorded of where they came from.
         warnings: what a reader of the scores should know.
         refused: records that were no rows.
+        protocol: how they came to be held out, where that is a choice.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Judged:
     data: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
     refused: int = 0
+    protocol: str | None = None
 
 
 def evaluate(
@@ -63,8 +65,8 @@ def evaluate(
     opened = load_run(run, domain=domain)
     check_writable(opened.folder)
     task = load_task(opened.task)
-    judged = _find_rows(opened, task, options, reading or {}, reporter)
     assets = task.load_assets(opened.assets)
+    judged = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
     from aitk.core.runtime import open_predictor
 
@@ -79,7 +81,10 @@ def evaluate(
         resamples=options.resamples,
         seed=options.seed,
     )
-    warnings = [*judged.warnings, *_unseen(evaluated.evaluation.details)]
+    details = dict(evaluated.evaluation.details)
+    if judged.protocol is not None:
+        details["protocol"] = judged.protocol
+    warnings = [*judged.warnings, *_unseen(details)]
     for warning in warnings:
         reporter.warn(warning)
     result = evaluated.result(
@@ -87,7 +92,7 @@ def evaluate(
         resamples=options.resamples,
         seed=options.seed,
         warnings=warnings,
-    )
+    ) | {"details": details}
     opened.add_evaluation(judged.name, result, evaluated.rows)
     refresh_pages(opened)
     return Outcome(
@@ -95,7 +100,7 @@ def evaluate(
             "run": str(run),
             "evaluation": judged.name,
             "rows": result["rows"],
-            **protocol_of(evaluated.evaluation.details),
+            **protocol_of(details),
             "metrics": result["metrics"],
             "worst": result["worst"],
             "report": str(opened.folder / "report.html"),
@@ -121,6 +126,7 @@ def protocol_of(details: Mapping[str, Any]) -> dict[str, str]:
 def _find_rows(
     run: Run,
     task: Task,
+    assets: Any,
     options: EvaluateOptions,
     reading: Mapping[str, Any],
     reporter: Reporter,
@@ -132,12 +138,14 @@ def _find_rows(
                 where=str(run.folder),
                 hint="Name other rows with --data",
             )
-        data = load_data(run.data)
-        return _prepared_rows(data, task, options.split, reporter, own=run.manifest["data"])
-    path = Path(options.data)
-    if (path / "dataset.json").is_file():
-        return _prepared_rows(load_data(path), task, options.split, reporter)
-    return _raw_rows(path, run, task, reading, reporter)
+        data, own = load_data(run.data), run.manifest["data"]
+    elif (Path(options.data) / "dataset.json").is_file():
+        data, own = load_data(options.data), None
+    else:
+        return _raw_rows(Path(options.data), run, task, reading, reporter)
+    judged = _prepared_rows(data, task, options.split, reporter, own=own)
+    task.check_tables(data.tables, assets)
+    return judged
 
 
 def _prepared_rows(
@@ -170,6 +178,7 @@ def _prepared_rows(
         rows=data.rows(split),
         data={"folder": str(data.folder), "fingerprint": data.fingerprint, "split": split},
         warnings=tuple(warnings),
+        protocol=data.summary.get("protocol"),
     )
 
 
@@ -178,6 +187,14 @@ def _raw_rows(
 ) -> Judged:
     if not path.exists():
         raise DataError("no such file or folder", where=str(path))
+    if not task.splits_by_key:
+        domain, _, name = task.name.partition(".")
+        raise UsageError(
+            "its records become rows only together, when they are prepared",
+            where=f"--data {path}",
+            hint=f"Run: aitk {domain} prepare {path} --task {name} --out DATA, then give --data"
+            " DATA",
+        )
     how: Any = resolve(task.reading, run.reading, reading, where="reading option")
     rows, refused = [], []
     for item in reporter.track(task.read([str(path)], how, labelled=True), "reading"):

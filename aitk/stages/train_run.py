@@ -88,11 +88,11 @@ def train_run(
                 name, chosen, assets, backbone=start.backbone if start else None
             )
             if start:
-                start = start.fill(model)
+                start = task.fill(start, model, assets)
                 for line in start.report():
                     reporter.note(line)
         validation = data.rows("validation") if "validation" in data.splits else None
-        if validation is None:
+        if validation is None and solved is None:
             reporter.warn("no validation split: the weights of the last epoch are kept")
         parameters = model.count_params()
         how = "computed at once"
@@ -320,7 +320,7 @@ def require_float_run(run: Run, verb: str) -> None:
     """Only a Keras run still has weights that can be trained."""
     if run.format != "keras":
         raise UsageError(
-            f"a {run.format} run cannot be {verb}",
+            f"a run in the format {run.format} cannot be {verb}",
             where=str(run.folder),
             hint="Take the run it was compressed from"
             + (f": {run.manifest['parent']}" if run.manifest.get("parent") else ""),

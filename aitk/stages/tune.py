@@ -157,8 +157,15 @@ def parse_space(texts: Sequence[str], settings: type) -> Space:
 
 def default_space(settings: type) -> Space:
     """What the model names; else learning rate within a factor of five of its own, batch size,
-    dropout."""
-    if own := getattr(settings, "tuned", ()):
+    dropout.
+
+    Raises:
+        UsageError: the model says that there is nothing to search.
+    """
+    own = getattr(settings, "tuned", None)
+    if own is not None:
+        if not own:
+            raise UsageError("this model has nothing to tune", where="--model", hint="See --space")
         return parse_space(own, settings)
     rate = settings.default_learning_rate  # type: ignore[attr-defined]
     space: Space = {

@@ -39,6 +39,7 @@ from aitk.stages.train_run import (
 from aitk.tasks import load_task
 
 HELD_OUT_SHARE = 0.2  # of the new rows, by hash of their key
+MOST_WARNINGS = 20  # refused rows that are told one by one
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,11 @@ def update(
     old_assets = task.load_assets(old.assets)
     known = Known(data.rows("train"), old.learned)
     reading: Any = resolve(task.reading, old.reading)
-    assets, items = task.extend(task.read(inputs, reading, labelled=True), old_assets, known)
+    events = task.read(inputs, reading, labelled=True)
+    assets, items = task.extend(events, old_assets, known, reading=reading)
     new = _read_new(task, items, inputs, reporter)
+    for note in task.reading_notes():
+        reporter.note(note)
     with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
         from aitk.core.devices import set_up_training
         from aitk.core.keras_file import load_keras
@@ -133,7 +137,7 @@ def update(
         with scope:
             model = load_keras(old.model_path)
             before = scores(model, old_assets)
-            every = _latest(task, known, new.train)
+            every = _latest(task, Known(data.rows("train"), [*old.learned, *new.train]))
             solved = task.solve(
                 old.model, settings, assets, every, seed=training.seed, reporter=reporter
             )
@@ -212,13 +216,16 @@ def _read_new(
     for item in reporter.track(items, "reading"):
         if isinstance(item, Refusal):
             refused += 1
-            reporter.warn(f"{item.where}: {item.reason}")
+            if refused <= MOST_WARNINGS:
+                reporter.warn(f"{item.where}: {item.reason}")
             continue
         split = item.split
         if task.splits_by_key:
             held = hash_position(task.key(item.fields), 0) < HELD_OUT_SHARE
             split = "test" if held else "train"
         (train if split == "train" else held_out).append(dict(item.fields))
+    if refused > MOST_WARNINGS:
+        reporter.warn(f"{refused - MOST_WARNINGS:,} more rows were refused")
     if not train:
         raise DataError(
             "no usable new rows", where=", ".join(inputs), hint=f"{refused} rows were refused"
@@ -232,11 +239,11 @@ def _replay(known: Known, count: int, *, seed: int) -> list[dict[str, Any]]:
     return known.take(rng.permutation(len(known))[:count])
 
 
-def _latest(task: Task, known: Known, new: list[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """All rows, of those with the same key the last; where rows are independent, the old ones."""
+def _latest(task: Task, rows: Known) -> Sequence[dict[str, Any]]:
+    """All rows; where new rows take the place of old ones, of those with the same key the last."""
     if task.splits_by_key:
-        return known
-    return list({task.key(row): row for row in (*known[:], *new)}.values())
+        return rows
+    return list({task.key(row): row for row in rows[:]}.values())
 
 
 def _main_score(

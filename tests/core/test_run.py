@@ -1,5 +1,6 @@
 """A run folder: whole or absent, and resumable in between."""
 
+import numpy as np
 import pytest
 
 from aitk.core.errors import ArtifactError, UsageError
@@ -83,3 +84,20 @@ def test_evaluations_are_kept_by_name(tmp_path):
     assert [row["score"] for row in run.evaluation_rows("test")] == [1.0, 0.0]
     with pytest.raises(ArtifactError, match="no evaluation"):
         run.evaluation_rows("other")
+
+
+def test_what_an_update_has_learnt_is_kept_in_order(tmp_path):
+    with new_run(tmp_path / "r") as draft:
+        draft.model_path("keras").touch()
+        draft.write_learned([{"user": "ü", "items": np.array([1, 2])}, {"user": "b", "items": []}])
+        draft.finish(MANIFEST)
+    run = load_run(tmp_path / "r")
+    assert run.learned == [{"user": "ü", "items": [1, 2]}, {"user": "b", "items": []}]
+    (run.folder / "learned.jsonl").write_text('{"user": "ü"}\n{"us')
+    with pytest.raises(ArtifactError, match="learned.jsonl: is damaged"):
+        _ = run.learned
+
+
+def test_a_run_that_was_never_updated_has_learnt_nothing_more(tmp_path):
+    write_run(tmp_path / "r")
+    assert load_run(tmp_path / "r").learned == []

@@ -15,14 +15,14 @@ from aitk.core.runtime import KerasPredictor, open_predictor
 from aitk.recsys import settings as of
 from aitk.recsys.fits.als import fold_in
 from aitk.recsys.fits.biases import biases
-from aitk.recsys.fits.ease import ease
+from aitk.recsys.fits.ease import ease, ease_with_features
 from aitk.recsys.fits.hidden import hide_one
 from aitk.recsys.fits.log import TrainingLog
 from aitk.recsys.fits.similarities import item_neighbours
 from aitk.recsys.models import hybrid as hybrids
 from aitk.recsys.models import rating_neighbours
 from aitk.recsys.models.solved import SOLVERS, solve
-from aitk.recsys.models.sparse import prune_neighbours
+from aitk.recsys.models.sparse import neighbours_matrix, prune_neighbours
 
 USERS, ITEMS = 30, 11
 
@@ -109,8 +109,6 @@ def test_a_model_is_the_same_in_every_form(models, name, tmp_path):
     reloaded = load_keras(tmp_path / "model.keras")
     assert type(reloaded) is type(model)
     assert KerasPredictor(reloaded)(inputs).tolist() == exact.tolist()
-    if fast := reloaded.numpy_scorer():
-        assert fast(inputs) == pytest.approx(exact, abs=1e-5)
     one = {key: value[:1] for key, value in inputs.items()}
     write_litert(
         model, tmp_path / MODEL_FILES["litert"], quantize="none", calibration=Calibration(tmp_path)
@@ -272,22 +270,18 @@ def test_the_share_of_content_is_learned():
 
 
 def test_the_weight_of_features_is_the_best_on_hidden_events():
-    settings = of.HybridSettings(how="features", l2=10.0)
     given = made_log(by_kind=True)
-    hidden = hide_one(given.events)
+    hidden, kinds = hide_one(given.events), given.features["kind"]
 
     def ndcg(weight):
-        model = solve(
-            of.HybridSettings(how="features", l2=10.0, weight=weight),
-            TrainingLog(hidden.events, features=given.features),
-        )
-        kernel = model.get_layer("backbone").get_weights()[0]
+        kernel = ease_with_features(hidden.events, kinds, weight=weight, l2=10.0)
         return hidden.ndcg(lambda histories: (histories @ kernel)[None])[0]
 
     best = max(hybrids.WEIGHTS, key=ndcg)
-    chosen = solve(settings, given).get_layer("backbone").get_weights()[0]
-    fixed = of.HybridSettings(how="features", l2=10.0, weight=best)
-    assert chosen == pytest.approx(solve(fixed, given).get_layer("backbone").get_weights()[0])
+    assert best > 0
+    wanted = ease_with_features(given.events, kinds, weight=best, l2=10.0)
+    model = solve(of.HybridSettings(how="features", l2=10.0), given)
+    assert model.get_layer("backbone").get_weights()[0] == pytest.approx(wanted)
 
 
 def test_a_share_above_one_is_refused():
@@ -379,3 +373,10 @@ def test_who_knows_no_similar_item_gets_the_average(models):
     wanted = outputs(models["average"], nobody)
     for name in ("rate item-knn", "rate user-knn"):
         assert outputs(models[name], nobody) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_matrix_of_neighbours_leaves_its_weights_alone():
+    numbers, weights = np.array([[1, 0], [0, 1]]), np.array([[0.0, 2.0], [3.0, 0.0]], np.float32)
+    before = weights.copy()
+    assert neighbours_matrix(numbers, weights).toarray().tolist() == [[2.0, 0.0], [3.0, 0.0]]
+    assert np.array_equal(weights, before)

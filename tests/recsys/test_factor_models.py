@@ -13,6 +13,7 @@ from aitk.recsys.models import bpr as bpr_file
 from aitk.recsys.models.biased_mf import build_biased_mf
 from aitk.recsys.models.bpr import build_bpr
 from aitk.recsys.models.candidates import Ratings
+from aitk.recsys.models.dcn import Cross
 from aitk.recsys.models.dlrm import PairProducts
 from aitk.recsys.models.fold_in import conjugate_gradient
 from aitk.recsys.models.item_table import ItemTable
@@ -185,6 +186,15 @@ def test_pairs_of_vectors_are_multiplied_once():
     vectors = np.array([[[1.0, 0.0, 2.0, 3.0, 4.0, 5.0]]], np.float32)
     found = np.asarray(PairProducts(2)(vectors))
     assert sorted(found[0, 0]) == [2.0, 4.0, 23.0]  # (1,0)(2,3), (1,0)(4,5), (2,3)(4,5)
+
+
+def test_crosses_multiply_what_they_have_by_the_start():
+    layer = Cross()
+    start = np.array([[[1.0, 2.0]]], np.float32)
+    x = np.array([[[3.0, 5.0]]], np.float32)
+    layer(start, x)
+    layer.dense.set_weights([np.array([[1.0, 0.0], [1.0, 2.0]]), np.array([0.5, -1.0])])
+    assert np.asarray(layer(start, x)).tolist() == [[[8.5 + 3, 2 * 9.0 + 5]]]
 
 
 RATINGS = Ratings(mean=3.0, scale=0.5)

@@ -33,11 +33,19 @@ def pair(table, i, j, similarity, shrinkage):
     return product / (lengths[0] * lengths[1] + shrinkage) if product else 0.0
 
 
-@pytest.mark.parametrize("cost", [0, 1e9], ids=["sparse", "dense"])
+@pytest.fixture(params=["by rows", "sparse", "mixed", "dense"])
+def way(request, monkeypatch):
+    """Each way to compute X^T X."""
+    cost = {"by rows": 0, "sparse": 0, "mixed": 3, "dense": 1e9}[request.param]
+    monkeypatch.setattr(products, "SPARSE_COST", cost)
+    if request.param == "by rows":
+        monkeypatch.setattr(products, "DENSE_BYTES", 0)
+
+
 @pytest.mark.parametrize("shrinkage", [0.0, 3.0])
 @pytest.mark.parametrize("similarity", ["cosine", "adjusted-cosine", "jaccard"])
-def test_each_similarity_is_what_its_definition_says(similarity, shrinkage, cost, monkeypatch):
-    monkeypatch.setattr(products, "SPARSE_COST", cost)
+@pytest.mark.usefixtures("way")
+def test_each_similarity_is_what_its_definition_says(similarity, shrinkage):
     table = ratings()
     numbers, weights = item_neighbours(
         csr_array(table), similarity=similarity, neighbours=4, shrinkage=shrinkage
@@ -88,9 +96,8 @@ def test_adjusted_cosine_wants_ratings_that_differ():
         )
 
 
-@pytest.mark.parametrize("cost", [0, 1e9], ids=["sparse", "dense"])
-def test_the_gram_matrix_is_the_product(cost, monkeypatch):
-    monkeypatch.setattr(products, "SPARSE_COST", cost)
+@pytest.mark.usefixtures("way")
+def test_the_gram_matrix_is_the_product(monkeypatch):
     monkeypatch.setattr(products, "_BLOCK_BYTES", 1)  # many blocks
     table = ratings(users=40, items=35)
     assert gram_matrix(csr_array(table)) == pytest.approx(table.T @ table)

@@ -141,6 +141,7 @@ def test_a_saved_model_and_one_made_from_its_configuration_are_the_same(model, t
     model.save(tmp_path / "model.keras")
     assert run(load_keras(tmp_path / "model.keras"), INPUTS) == pytest.approx(outputs, abs=1e-6)
     again = type(model).from_config(model.get_config())
+    assert [weight.path for weight in again.weights] == [weight.path for weight in model.weights]
     again.set_weights(model.get_weights())
     assert run(again, INPUTS) == pytest.approx(outputs, abs=1e-6)
 

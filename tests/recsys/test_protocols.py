@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aitk.core.errors import DataError, UsageError
 from aitk.recsys.cleaning import clean
 from aitk.recsys.events import EventLog
-from aitk.recsys.options import PROTOCOLS, RecommendReading
+from aitk.recsys.options import PROTOCOLS, RateReading, RecommendReading
 from aitk.recsys.protocols import (
     HISTORY,
     TEST,
@@ -202,3 +202,10 @@ def test_a_time_leak_is_told(protocol, grade):
     found = check_time_leak(events, codes, reading)
     older = sum(events.times[codes == TEST] < events.times[codes == TRAIN].max())
     assert (found.grade, found.details.get("events", 0)) == (grade, older)
+
+
+def test_ratings_are_not_ranked_and_sampling_is_told():
+    assert describe_protocol(LOG, RateReading(), shares=SHARES).endswith("validation events")
+    told = describe_protocol(LOG, RecommendReading(sampled_negatives=7), shares=SHARES)
+    assert told.endswith("full ranking; sampled_* among 7 random items: not comparable with the"
+                         " others")  # fmt: skip

@@ -175,7 +175,7 @@ def test_an_item_without_events_is_scored_by_its_features_and_no_wrong_answer():
     model = build_sasrec(
         settings.SasRecSettings(**SMALL, features="genres"), catalogue(genres=genres)
     )
-    table = np.asarray(model.get_layer("backbone")(np.array([[1]], np.int32))[1])
+    table = np.asarray(model.get_layer("backbone")(np.array([[1, 2]], np.int32))[1])
     own = np.asarray(model.get_layer("backbone").get_layer("items").vectors)
     assert table[6] == pytest.approx(table[1] - own[1], abs=1e-6)
     inputs = {name: np.array([[1, 2]], np.int32) for name in ("history", "positives")}

@@ -222,3 +222,88 @@ def good_or_bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reporter=Silent(),
     )
     return folder / "data"
+
+
+def log_events(users=range(24)):
+    """Lines of a log: users of two kinds, each taking five of the six items of their kind in turn,
+    with ratings."""
+    lines = []
+    for user in users:
+        kind = "pq"[user % 2]
+        for place in range(5):
+            item = (user + place) % 6
+            rating = 1 + (user + 2 * item) % 5
+            lines.append(f"u{user},{kind}{item},{rating},{1_700_000_000 + 100 * user + place}")
+    return lines
+
+
+@pytest.fixture(scope="session")
+def write_log():
+    """Write events as a CSV file: ``write_log(path, ["u1,p1,5,1700000000"])``."""
+
+    def write(path, lines):
+        path.write_text("user,item,rating,time\n" + "".join(f"{line}\n" for line in lines))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def prepare_log(tmp_path_factory, write_log):
+    """Prepare the log of ``log_events``: ``prepare_log("recommend", protocol="time")``."""
+    from aitk.core.options import resolve
+    from aitk.stages.options import PrepareOptions
+    from aitk.stages.prepare import prepare
+    from aitk.tasks import TASKS, load
+
+    def made(task, *, lines=None, reporter=None, split="80/10/10", **reading):
+        folder = tmp_path_factory.mktemp("log")
+        source = write_log(folder / "log.csv", log_events() if lines is None else lines)
+        prepare(
+            [str(source)],
+            folder / "data",
+            task=f"recsys.{task}",
+            options=PrepareOptions(split=split),
+            reading=resolve(load(TASKS[f"recsys.{task}"].reading), reading),
+            reporter=reporter or Silent(),
+        )
+        return folder / "data"
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def choices(prepare_log):
+    """Prepared rows of choices."""
+    return prepare_log("recommend")
+
+
+@pytest.fixture(scope="session")
+def train_log():
+    """Train on a prepared log: ``train_log(data, out, model="ease", settings={"l2": 3})``."""
+    from aitk.core.options import resolve
+    from aitk.stages.finetune import finetune
+    from aitk.stages.options import TrainingOptions
+    from aitk.stages.pretrain import pretrain
+
+    def train(data, out, *, settings=None, reporter=None, objective=None, **options):
+        told = {} if objective is None else {"objective": objective}
+        (finetune if objective is None else pretrain)(
+            data,
+            out,
+            domain="recsys",
+            options=resolve(TrainingOptions, {"epochs": 1} | options),
+            settings=settings or {},
+            reporter=reporter or Silent(),
+            **told,
+        )
+        return out
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def ease_run(choices, train_log, tmp_path_factory):
+    """A computed model of the log: other items of the same kind are recommended."""
+    return train_log(choices, tmp_path_factory.mktemp("ease") / "run", model="ease",
+                     settings={"l2": 5.0})  # fmt: skip

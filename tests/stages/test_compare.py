@@ -1,5 +1,7 @@
 """Comparing runs says whether a difference is real."""
 
+import json
+
 import pytest
 
 from aitk.core.errors import ArtifactError, UsageError
@@ -88,3 +90,23 @@ def test_without_test_rows_the_validation_rows_are_compared(write_data, write_ru
     for folder in folders:
         evaluate(folder, options=EvaluateOptions(resamples=0), reporter=heard)
     assert compare(folders, reporter=heard).facts["evaluation"] == "validation"
+
+
+def test_scores_of_another_protocol_are_refused(runs, heard):
+    folders = runs(one=[1, 1], two=[1, 1])
+    path = folders[1] / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["test"]["details"]["protocol"] = "one cut in time"
+    path.write_text(json.dumps(metrics))
+    with pytest.raises(ArtifactError, match=r"another protocol \(one cut in time\) than .*one"):
+        compare(folders, reporter=heard)
+
+
+def test_the_protocol_of_both_is_told(runs, heard):
+    folders = runs(one=[1, 1], two=[1, 1])
+    for folder in folders:
+        path = folder / "metrics.json"
+        metrics = json.loads(path.read_text())
+        metrics["test"]["details"]["protocol"] = "one cut in time"
+        path.write_text(json.dumps(metrics))
+    assert compare(folders, reporter=heard).facts["protocol"] == "one cut in time"

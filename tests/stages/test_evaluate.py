@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
-from aitk.core.errors import ArtifactError, DataError
+from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.options import resolve
+from aitk.core.progress import Silent
 from aitk.core.run import load_run
 from aitk.stages.evaluate import evaluate
 from aitk.stages.options import EvaluateOptions
@@ -124,3 +126,54 @@ def test_a_file_without_rows_is_refused(run, tmp_path, heard, content):
         file.write_text(content)
     with pytest.raises(DataError):
         evaluate(run, options=EvaluateOptions(data=str(file)), reporter=heard)
+
+
+def evaluate_log(run, **options):
+    return evaluate(
+        run,
+        options=resolve(EvaluateOptions, {"resamples": 0} | options),
+        domain="recsys",
+        reporter=Silent(),
+    )
+
+
+def test_events_that_are_no_rows_yet_are_not_judged(ease_run, tmp_path):
+    (tmp_path / "log.csv").write_text("user,item\nu1,q0\n")
+    with pytest.raises(UsageError, match="prepare .*log.csv --task recommend --out DATA"):
+        evaluate_log(ease_run, data=str(tmp_path / "log.csv"))
+
+
+def test_rows_of_another_catalogue_are_not_judged(ease_run, prepare_log):
+    other = prepare_log("recommend", lines=log_lines("q0", "p0", "q1", "p1"))
+    with pytest.raises(ArtifactError, match="not numbered as those that the model knows"):
+        evaluate_log(ease_run, data=str(other))
+
+
+def log_lines(*items):
+    return [f"u{n},{item},3,{place}" for n in range(3) for place, item in enumerate(items)]
+
+
+def test_the_protocol_told_is_that_of_the_rows(ease_run, prepare_log):
+    assert evaluate_log(ease_run).facts["protocol"].startswith("leave-one-out")
+    other = prepare_log("recommend", protocol="ratio", split="60/20/20")
+    facts = evaluate_log(ease_run, data=str(other)).facts
+    assert facts["protocol"].startswith("a random part")
+    run = load_run(ease_run)
+    assert run.metrics[facts["evaluation"]]["details"]["protocol"] == facts["protocol"]
+
+
+def test_sampled_figures_are_there_where_the_data_asks_for_them(prepare_log, train_log, tmp_path):
+    data = prepare_log("recommend", sampled_negatives=4)
+    facts = evaluate_log(train_log(data, tmp_path / "run", model="popular")).facts
+    assert "among 4 random items: not comparable" in facts["protocol"]
+    assert list(facts["metrics"])[-2:] == ["sampled_ndcg@10", "sampled_hit_rate@10"]
+
+
+def test_own_data_prepared_again_from_another_log_is_noticed(prepare_log, train_log, tmp_path):
+    run = train_log(prepare_log("recommend"), tmp_path / "run", model="popular")
+    other = prepare_log("recommend", lines=log_lines("q0", "p0", "q1", "p1"))
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["data"]["folder"] = str(other)
+    (run / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="not numbered"):
+        evaluate_log(run)

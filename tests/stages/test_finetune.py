@@ -6,6 +6,10 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
+from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.keras_file import load_keras
 from aitk.core.run import load_run
 
@@ -59,3 +63,55 @@ def test_killed_and_resumed_is_as_if_never_killed(good_or_bad, tmp_path):
     assert not cut.exists()
     assert run_training(good_or_bad, cut, "resume") == 0
     assert weights_hash(cut) == weights_hash(whole)
+
+
+def test_a_computed_model_has_one_epoch_and_what_it_validates_at(ease_run):
+    run = load_run(ease_run)
+    assert [row["epoch"] for row in run.history] == [1]
+    assert run.metrics["validation"]["metrics"]["ndcg@10"]["value"] > 0.5
+    assert run.manifest["settings"]["l2"] == 5
+    assert run.manifest["load_report"] == []
+
+
+def test_a_computed_model_is_given_no_weights_from_elsewhere(
+    choices, ease_run, train_log, tmp_path
+):
+    with pytest.raises(UsageError, match="ease is computed at once: it starts from nothing"):
+        train_log(choices, tmp_path / "run", from_=str(ease_run))
+    assert list(tmp_path.iterdir()) == []
+
+
+SMALL = {"hidden": 4, "layers": 1, "heads": 1, "max_length": 6}
+
+
+def item_vectors(run):
+    """The learned vector of each item, by its id."""
+    from aitk.recsys.assets import load_log_assets
+
+    backbone = load_keras(run.model_path).get_layer("backbone")
+    (weight,) = [each for each in backbone.weights if each.name == "item_vectors"]
+    items = load_log_assets(run.assets).items
+    return dict(zip(items, np.asarray(weight)[1:], strict=False))
+
+
+def test_what_was_pretrained_on_one_catalogue_serves_another(choices, prepare_log, train_log,
+                                                            tmp_path):  # fmt: skip
+    visits = [f"v{n},{'qz'[n % 2]}{(n + place) % 6},3,{n + place}"
+              for n in range(12) for place in range(4)]  # fmt: skip
+    base = train_log(prepare_log("masked-items", lines=visits), tmp_path / "base",
+                     objective="masked-items", model="sasrec", settings=SMALL)  # fmt: skip
+    # Nothing is learned at a rate of 0: what is there was taken over.
+    out = train_log(choices, tmp_path / "run", from_=str(base), learning_rate=0.0)
+    old, new = (item_vectors(load_run(folder)) for folder in (base, out))
+    shared = old.keys() & new.keys()
+    assert shared == {f"q{n}" for n in range(6)}
+    assert new.keys() - old.keys() == {f"p{n}" for n in range(6)}
+    assert all(np.array_equal(old[item], new[item]) for item in shared)
+    manifest = load_run(out).manifest
+    assert manifest["parent"] == str(base) and manifest["model"] == "sasrec"
+    assert manifest["load_report"][-1] == (
+        "not taken: vectors of 6 of 12 items (items that the source does not know)"
+    )
+    with pytest.raises(ArtifactError, match="vectors of 4 numbers, and 8 are asked for"):
+        train_log(choices, tmp_path / "wide", from_=str(base), settings={"hidden": 8})
+    assert not (tmp_path / "wide").exists()

@@ -237,3 +237,71 @@ def test_tensorflow_is_not_imported(run, tmp_path, python):
     assert done.stderr == "" or "Error" not in done.stderr
     first, modules = done.stdout.splitlines()
     assert json.loads(first)["prediction"] == "up" and modules == "[]"
+
+
+@pytest.fixture
+def recommend(ease_run, tmp_path):
+    """Ask the log's model: ``recommend(path, asked={"filter": [...]}, top_k=2)``."""
+
+    def recommend(source, *, asked=None, run=ease_run, out="answers.jsonl", **options):
+        outcome = predict(
+            run,
+            [str(source)],
+            out=str(tmp_path / out),
+            domain="recsys",
+            options=resolve(PredictOptions, options),
+            asked=asked,
+            write=print,
+            reporter=Silent(),
+        )
+        return outcome, tmp_path / out
+
+    return recommend
+
+
+def items_of(answer):
+    return [each["item"] for each in answer["recommendations"]]
+
+
+def test_users_histories_and_items_are_answered_side_by_side(recommend, tmp_path):
+    asked = write(
+        tmp_path / "asked.csv",
+        'user,history,item\nu0,,\n,"[""p0"", ""p1"", ""zz""]",\n,,q3\nnobody,,\n,,\n',
+    )
+    outcome, out = recommend(asked, top_k=3)
+    known, given, alike, stranger, nothing = objects(out)
+    assert known["user"] == "u0" and "note" not in known
+    assert items_of(known)[0] == "p5"  # the only one of its kind that u0 has not had
+    assert set(items_of(given)) < {f"p{n}" for n in range(2, 6)}
+    assert given["note"] == "unknown items left out: zz"
+    assert "q3" not in items_of(alike) and {item[0] for item in items_of(alike)} == {"q"}
+    assert stranger["note"].startswith("unknown user 'nobody'")
+    assert len(items_of(stranger)) == 3
+    assert nothing == {"line": 6, "error": "it has neither a user nor a history nor an item"}
+    assert (outcome.facts["rows"], outcome.refused, outcome.exit_code) == (5, 1, 6)
+
+
+def test_what_was_had_comes_again_only_if_asked_for(recommend, tmp_path):
+    asked = write(tmp_path / "asked.txt", "u0\n")
+    had = {f"p{n}" for n in range(5)}
+    _, out = recommend(asked, top_k=12)
+    assert not had & set(items_of(objects(out)[0]))
+    _, out = recommend(asked, top_k=12, asked={"exclude_seen": False}, out="again.jsonl")
+    assert had < set(items_of(objects(out)[0]))
+
+
+def test_an_unknown_filter_is_refused_and_leaves_nothing(recommend, tmp_path):
+    asked = write(tmp_path / "asked.txt", "u0\n")
+    with pytest.raises(UsageError, match="unknown item attribute 'titel'"):
+        recommend(asked, asked={"filter": ["titel=x"]})
+    assert list(tmp_path.iterdir()) == [asked]
+    _, out = recommend(asked, asked={"filter": ["item=q1"]}, out="one.jsonl")
+    assert items_of(objects(out)[0]) == ["q1"]
+
+
+def test_all_users_of_a_prepared_log_are_answered(recommend, choices):
+    outcome, out = recommend(choices)
+    answers = objects(out)
+    assert [answer["user"] for answer in answers] == [f"u{n}" for n in range(24)]
+    assert items_of(answers[0])[0] == "p5"
+    assert outcome.refused == 0

@@ -102,3 +102,29 @@ def test_a_label_only_held_out_rows_have_is_kept_but_not_learnt(run_prepare):
     )
     assert data.summary["labels"] == ["bad", "good"]
     assert {row["label"] for row in data.rows("test")} == {"strange", "good"}
+
+
+def test_rows_of_a_log_are_split_as_arranged_with_tables_beside_them(choices):
+    data = load_data(choices)
+    assert data.splits == {"train": 24, "validation": 24, "test": 24}
+    assert data.manifest["split_rule"].startswith("leave-one-out by time")
+    row = data.rows("test")[0]
+    assert row["user"] == "u0"
+    assert [len(row[name]) for name in ("items", "targets", "seen")] == [4, 1, 0]
+    assert {path.name for path in data.tables.iterdir()} == {
+        "items.parquet", "users.parquet", "histories.parquet",
+    }  # fmt: skip
+    assert not (choices / "spool.jsonl").exists()
+
+
+def test_the_same_log_in_another_protocol_is_other_data(choices, prepare_log):
+    other = load_data(prepare_log("recommend", protocol="ratio"))
+    assert other.manifest["split_rule"].startswith("a random part of each user's events")
+    assert other.fingerprint != load_data(choices).fingerprint
+
+
+def test_a_log_that_cannot_be_learned_from_leaves_nothing(prepare_log, tmp_path_factory):
+    before = set(tmp_path_factory.getbasetemp().glob("log[0-9]*/data*"))
+    with pytest.raises(DataError, match="all ratings are 3"):
+        prepare_log("rate", lines=["a,x,3,1", "a,y,3,2", "b,x,3,3", "b,y,3,4"])
+    assert set(tmp_path_factory.getbasetemp().glob("log[0-9]*/data*")) == before

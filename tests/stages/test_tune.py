@@ -9,6 +9,9 @@ from aitk.core.options import resolve
 from aitk.core.progress import Silent
 from aitk.core.run import load_run
 from aitk.nlp.settings import BagSettings
+from aitk.recsys.rate import Rate
+from aitk.recsys.recommend import Recommend
+from aitk.recsys.settings import PopularSettings
 from aitk.stages.options import TrainingOptions, TuneOptions
 from aitk.stages.tune import Choice, Range, default_space, parse_space, tune
 
@@ -72,3 +75,32 @@ def test_an_interrupted_search_goes_on_and_the_best_trial_is_the_run(good_or_bad
     run = load_run(tmp_path / "best")
     assert run.settings["dropout"] == outcome.facts["parameters"]["dropout"]
     assert not (tmp_path / "best.trials").exists()
+
+
+def test_a_computed_model_is_searched_as_it_says(choices, tmp_path):
+    outcome = tune(
+        choices,
+        tmp_path / "best",
+        domain="recsys",
+        options=resolve(TuneOptions, {"trials": 2}),
+        training=resolve(TrainingOptions, {"model": "ease"}),
+        settings={},
+        reporter=Silent(),
+    )
+    assert [list(row) for row in outcome.table] == [["trial", "state", "ndcg@10", "l2"]] * 2
+    assert outcome.table[0]["l2"] == 250  # the default comes first
+    assert 10 <= load_run(tmp_path / "best").settings["l2"] <= 5000
+
+
+def test_a_model_without_settings_has_nothing_to_tune():
+    with pytest.raises(UsageError, match="nothing to tune"):
+        default_space(PopularSettings)
+
+
+@pytest.mark.parametrize("model", [kind for task in (Recommend, Rate) for kind in
+                                   task.models.values() if getattr(kind, "tuned", ())])  # fmt: skip
+def test_every_space_holds_the_default(model):
+    for key, item in default_space(model).items():
+        default = getattr(model(), key)
+        inside = default in item.values if isinstance(item, Choice) else item.low <= default
+        assert inside and (isinstance(item, Choice) or default <= item.high), key

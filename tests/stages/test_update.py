@@ -1,13 +1,16 @@
 """``update``: new rows are learnt, old ones replayed, and a worse model is refused."""
 
+import numpy as np
 import pytest
 
 from aitk.core.errors import BudgetMissed, DataError
+from aitk.core.keras_file import load_keras
 from aitk.core.options import resolve
 from aitk.core.progress import Silent
 from aitk.core.run import load_run
 from aitk.stages.options import TrainingOptions, UpdateOptions
-from aitk.stages.update import update
+from aitk.stages.train_run import data_of
+from aitk.stages.update import Known, _latest, update
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,101 @@ def test_a_model_that_got_worse_is_refused_unless_told(run, tmp_path):
 def test_rows_without_a_known_label_are_no_update(run, tmp_path):
     with pytest.raises(DataError, match="no usable new rows"):
         update_with(run, [("something", "other")] * 3, tmp_path)
+
+
+def update_log(run, lines, tmp_path, write_log, *, out="out", training=None, **options):
+    return update(
+        run,
+        [str(write_log(tmp_path / f"{out}.csv", lines))],
+        tmp_path / out,
+        domain="recsys",
+        options=resolve(UpdateOptions, {"force": True} | options),
+        training=resolve(TrainingOptions, {"epochs": 1} | (training or {})),
+        reporter=Silent(),
+    )
+
+
+def expected_ease(rows, items, l2=5.0):
+    """EASE in three lines, from rows of item numbers."""
+    x = np.zeros((len(rows), items))
+    for number, row in enumerate(rows):
+        x[number, row] = 1
+    inverse = np.linalg.inv(x.T @ x + l2 * np.eye(items))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    return weights
+
+
+def test_a_computed_model_is_computed_again_from_all_rows(ease_run, tmp_path, write_log):
+    new = [f"n{n},{item},5,{1_800_000_000 + n}" for n in range(10) for item in ("p0", "new")]
+    outcome = update_log(ease_run, new, tmp_path, write_log)
+    first = load_run(tmp_path / "out")
+    assert outcome.facts["rows"] == len(first.learned) == 10
+    assert outcome.facts["replayed"] == 0
+    rows = [row["items"] for row in data_of(first).rows("train")]
+    rows += [row["items"] for row in first.learned]
+    (weights,) = load_keras(first.model_path).get_layer("backbone").get_weights()
+    assert weights == pytest.approx(expected_ease(rows, 13), abs=1e-4)
+
+    # Once more: users and items of the first update are known, and its rows are not lost.
+    again = [f"n{n},p1,5,{1_900_000_000 + n}" for n in range(10)] + ["n0,p0,5,1900000000"]
+    outcome = update_log(tmp_path / "out", again, tmp_path, write_log, out="second")
+    assert outcome.refused == 1
+    second = load_run(tmp_path / "second")
+    assert second.learned[:10] == first.learned
+    assert len(second.manifest["updates"]) == 2
+    latest = {row["user"]: row["items"] for row in second.learned}
+    assert len(latest) == 10
+    rows = [row["items"] for row in data_of(second).rows("train")] + list(latest.values())
+    (weights,) = load_keras(second.model_path).get_layer("backbone").get_weights()
+    assert weights == pytest.approx(expected_ease(rows, 13), abs=1e-4)
+
+
+def test_independent_rows_are_all_there_is_to_compute_from():
+    class Independent:
+        splits_by_key = True
+
+    class Dependent:
+        splits_by_key = False
+
+        def key(self, fields):
+            return fields["user"]
+
+    class Prepared(list):
+        def take(self, indices):
+            return [self[index] for index in indices]
+
+    old = Prepared([{"user": "a", "n": 1}, {"user": "b", "n": 2}])
+    every = Known(old, [{"user": "a", "n": 3}])
+    assert [row["n"] for row in _latest(Independent(), every)] == [1, 2, 3]
+    assert [row["n"] for row in _latest(Dependent(), every)] == [3, 2]
+
+
+def test_a_trained_model_grows_and_keeps_what_it_knew(choices, train_log, tmp_path, write_log):
+    run = train_log(choices, tmp_path / "run", model="bpr", settings={"factors": 2})
+    new = [f"n{n},{item},5,{1_800_000_000 + n}" for n in range(10) for item in ("p0", "new")]
+    outcome = update_log(run, new, tmp_path, write_log, training={"learning_rate": 0.0})
+    question = {"user": np.array([3], np.int32), "history": np.array([[1, 2, 3]], np.int32)}
+    before, after = (
+        np.asarray(load_keras(load_run(folder).model_path)(question))
+        for folder in (run, tmp_path / "out")
+    )
+    assert (before.shape, after.shape) == ((1, 12), (1, 13))
+    assert after[:, :12] == pytest.approx(before, abs=1e-5)
+    assert outcome.facts["replayed"] == outcome.facts["rows"] == 10
+    assert load_run(tmp_path / "out").manifest["updates"][0]["before"].keys() == {"old", "new"}
+
+
+def test_new_items_are_rated_before_they_are_known(prepare_log, train_log, tmp_path, write_log):
+    run = train_log(prepare_log("rate"), tmp_path / "run", model="average")
+    new = [f"n{n},{item},5,{1_800_000_000 + n}" for n in range(10) for item in ("p0", "new")]
+    outcome = update_log(run, new, tmp_path, write_log)
+    assert outcome.facts["after"]["new"] < outcome.facts["before"]["new"]  # an error
+
+
+def test_what_the_first_log_left_out_is_refused(prepare_log, train_log, tmp_path, write_log):
+    data = prepare_log("recommend", min_rating=2.0)
+    run = train_log(data, tmp_path / "run", model="popular")
+    outcome = update_log(run, ["u0,new,1,1800000000", "u1,new,5,1800000000"], tmp_path, write_log)
+    assert outcome.refused == 1
+    assert [row["user"] for row in load_run(tmp_path / "out").learned] == ["u1"]

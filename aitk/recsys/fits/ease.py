@@ -62,10 +62,10 @@ def ease_with_features(events: Any, features: Any, *, weight: float, l2: float) 
 
 
 def ease_bytes(items: int) -> int:
-    """Memory that fitting takes at its most."""
-    size = np.dtype(_dtype(items)).itemsize
-    # Beside the matrix itself: its float32 copy in the end, and in the beginning the products.
-    return items * items * (2 * size if size > 4 else size) + (256 << 20)
+    """Memory that fitting takes at its most, until the weights are in a model."""
+    # In float64 and float32 at once while they are computed, three times in float32 while they
+    # are handed over.
+    return 12 * items * items + (256 << 20)
 
 
 def check_memory(items: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keras
-import keras_rs
 
 from aitk.recsys.models.candidates import CandidateModel, Ratings
 from aitk.recsys.models.pairs import BesideEach, number_for_each, pair_inputs, pair_vectors
@@ -29,7 +28,7 @@ def build_dcn(
     start = BesideEach(name="both")(user, items)  # (batch, slots, width)
     crossed = start
     for index in range(settings.crosses):
-        crossed = keras_rs.layers.FeatureCross(name=f"cross_{index}")(start, crossed)
+        crossed = Cross(name=f"cross_{index}")(start, crossed)
     x = start
     for index in range(settings.layers):
         x = keras.layers.Dropout(settings.dropout, name=f"dropout_{index}")(x)
@@ -39,3 +38,22 @@ def build_dcn(
     model = CandidateModel(backbone, items=shape.items, ratings=ratings)
     model.fill(shape)
     return model
+
+
+@keras.saving.register_keras_serializable("aitk")
+class Cross(keras.layers.Layer):
+    """One more degree of products: ``start * dense(x) + x`` (section 3.2, equation 1).
+
+    Call: start and x, both (..., width) -> (..., width). Keras RS has it too, but gives its dense
+    layer another name in each model, so that weights could not be paired by their paths.
+    """
+
+    def build(self, start_shape, x_shape):
+        self.dense = keras.layers.Dense(x_shape[-1], name="dense", dtype=self.dtype_policy)
+        self.dense.build(x_shape)
+
+    def call(self, start, x):
+        return start * self.dense(x) + x
+
+    def compute_output_shape(self, start_shape, x_shape):
+        return x_shape

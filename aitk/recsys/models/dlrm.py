@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import keras_rs
 from keras import ops
 
 from aitk.recsys.models.candidates import CandidateModel
@@ -46,17 +45,15 @@ class PairProducts(keras.layers.Layer):
     def __init__(self, hidden: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.hidden = hidden
-        self.products = keras_rs.layers.DotInteraction(dtype=self.dtype_policy)
-
-    def build(self, vectors_shape):
-        count = vectors_shape[-1] // self.hidden
-        self.products.build([(None, self.hidden)] * count)
 
     def call(self, vectors):
         batch, slots, width = ops.shape(vectors)
-        flat = ops.reshape(vectors, (-1, width))
-        pairs = self.products(ops.split(flat, width // self.hidden, axis=-1))
-        return ops.reshape(pairs, (batch, slots, pairs.shape[-1]))
+        count = width // self.hidden
+        parts = ops.reshape(vectors, (-1, count, self.hidden))
+        products = ops.matmul(parts, ops.transpose(parts, (0, 2, 1)))  # (rows, count, count)
+        flat = ops.reshape(products, (batch, slots, count * count))
+        once = [first * count + second for first in range(count) for second in range(first)]
+        return ops.take(flat, once, axis=-1)
 
     def compute_output_shape(self, vectors_shape):
         count = vectors_shape[-1] // self.hidden

@@ -41,8 +41,8 @@ def solve_hybrid(settings: HybridSettings, log: TrainingLog) -> Scorer:
     if share is None:
         share = _learn_share(settings, log, neighbours_matrix(numbers, cosines))
     layer = BlendedScores(*numbers.shape, share=share, name="backbone", dtype="float32")
+    layer.linear.start_with(ease(log.events, l2=settings.l2))
     model = make_scorer(layer, "history", "history_weights")
-    layer.linear.set_weights([ease(log.events, l2=settings.l2)])
     layer.content.set_weights([cosines, numbers])
     return model
 

@@ -1,29 +1,17 @@
-"""What the computed models share: their inputs, their class, the history as a row of all items."""
+"""What the computed models share: their class, their inputs, a history as a row of all items."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
-
-#: Scores of a batch from its inputs, as the model gives them.
-NumpyScorer = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
 @keras.saving.register_keras_serializable("aitk")
 class Scorer(keras.Model):
-    """A functional model whose one layer, ``backbone``, holds all there is to know."""
-
-    def numpy_scorer(self) -> NumpyScorer | None:
-        """A function that scores with SciPy, where that is faster than this model, else None.
-
-        It takes the weights as they are now, and any number of rows.
-        """
-        make = getattr(self.get_layer("backbone"), "numpy_scorer", None)
-        return make() if make else None
+    """A functional model whose one layer, ``backbone``, was computed rather than trained."""
 
 
 def make_scorer(layer: keras.layers.Layer, *names: str) -> Scorer:
@@ -47,17 +35,6 @@ def multi_hot(history: Any, weights: Any, *, items: int) -> Any:
 def present(history: Any) -> Any:
     """1.0 where there is an item, 0.0 on padding: (batch, length)."""
     return ops.cast(history > 0, "float32")
-
-
-def history_matrix(inputs: Mapping[str, np.ndarray], *, items: int) -> Any:
-    """The histories of a batch as a scipy CSR array (batch, items) float32."""
-    from scipy.sparse import csr_array
-
-    history = np.asarray(inputs["history"])
-    real = history > 0
-    starts = np.concatenate([[0], np.cumsum(real.sum(axis=1))])
-    weights = np.asarray(inputs["history_weights"], np.float32)[real]
-    return csr_array((weights, history[real] - 1, starts), shape=(len(history), items))
 
 
 _INPUTS: dict[str, Callable[[], Any]] = {

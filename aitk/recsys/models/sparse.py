@@ -8,22 +8,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.fits.blocks import map_blocks
 from aitk.recsys.fits.log import TrainingLog
 from aitk.recsys.fits.similarities import item_neighbours
 from aitk.recsys.fits.slim import slim
-from aitk.recsys.models.scorer import (
-    NumpyScorer,
-    Scorer,
-    history_matrix,
-    make_scorer,
-    multi_hot,
-)
+from aitk.recsys.models.scorer import Scorer, make_scorer, multi_hot
 from aitk.recsys.settings import ItemKnnSettings, SlimSettings
 
 #: Neighbours looked up at once: few, since each is a copy of the batch's histories.
 BLOCK = 8
-_BLOCK_ROWS = 128
 
 
 def solve_item_knn(settings: ItemKnnSettings, log: TrainingLog) -> Scorer:
@@ -90,24 +82,6 @@ class SparseScores(keras.layers.Layer):
             scores += ops.sum(near * ops.expand_dims(self.kernel[:, part], -1), axis=1)
         return ops.transpose(scores)  # (batch, items)
 
-    def numpy_scorer(self) -> NumpyScorer:
-        """See ``Scorer.numpy_scorer``."""
-        matrix = neighbours_matrix(*self.get_weights()[::-1])
-
-        def score(inputs: Any) -> np.ndarray:
-            history = history_matrix(inputs, items=self.items)
-            scores = np.empty(history.shape, np.float32)
-
-            def work(block: slice) -> None:
-                # Histories as columns: each weight then moves a whole run of memory.
-                hot = np.ascontiguousarray(history[block].toarray().T)
-                scores[block] = (matrix @ hot).T
-
-            map_blocks(work, len(scores), size=_BLOCK_ROWS)
-            return scores
-
-        return score
-
     def compute_output_shape(self, history_shape, history_weights_shape):
         return (history_shape[0], self.items)
 
@@ -121,6 +95,7 @@ def neighbours_matrix(numbers: np.ndarray, weights: np.ndarray) -> Any:
 
     items, count = numbers.shape
     starts = np.arange(0, items * count + 1, count)
-    matrix = csr_array((weights.ravel(), numbers.ravel(), starts), shape=(items, items))
+    # Copies, since taking out zeros works in place.
+    matrix = csr_array((weights.flatten(), numbers.flatten(), starts), shape=(items, items))
     matrix.eliminate_zeros()
     return matrix

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,17 +13,9 @@ from aitk.recsys.fits.similarities import (
     check_ratings,
     prepared_events,
     row_means,
-    similarities,
     sizes_of_rows,
 )
-from aitk.recsys.models.scorer import (
-    NumpyScorer,
-    Scorer,
-    history_matrix,
-    make_scorer,
-    multi_hot,
-    present,
-)
+from aitk.recsys.models.scorer import Scorer, make_scorer, multi_hot, present
 from aitk.recsys.settings import UserKnnSettings
 
 #: Events added up at once: each is a copy of a number for every row of a batch.
@@ -186,34 +177,6 @@ class UserNeighbours(UserEvents):
         last = ops.maximum(best[:, -1] * SLACK, _TINY)  # (batch,)
         asked = ops.where(likeness >= last, likeness, 0.0)
         return ops.transpose(self.add_events(asked, self.event_values, to="items"))
-
-    def numpy_scorer(self) -> NumpyScorer:
-        """See ``Scorer.numpy_scorer``."""
-        from scipy.sparse import csr_array
-
-        held = (self.event_users, self.event_items, self.event_values)
-        event_users, event_items, values = map(ops.convert_to_numpy, held)
-        starts = np.searchsorted(event_users, np.arange(self.users + 1))
-        events = csr_array((values, event_items, starts), shape=(self.users, self.items))
-        compared = prepared_events(events, self.similarity)
-        sizes = sizes_of_rows(compared, self.similarity)
-
-        def score(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-            history = history_matrix(inputs, items=self.items)
-            history = prepared_events(history, self.similarity)
-            likeness = similarities(
-                compared @ np.ascontiguousarray(history.toarray().T),  # (users, batch)
-                sizes[:, None],
-                sizes_of_rows(history, self.similarity),
-                similarity=self.similarity,
-                shrinkage=self.shrinkage,
-            ).T
-            place = self.users - self.neighbours
-            last = np.partition(likeness, place, axis=1)[:, place, None]
-            asked = np.where(likeness >= np.maximum(last * np.float32(SLACK), _TINY), likeness, 0)
-            return (csr_array(asked) @ events).toarray()
-
-        return score
 
 
 def history_means(history, history_weights):

@@ -1,0 +1,238 @@
+"""What people get wrong with logs: one line that says what and where, and nothing lost."""
+
+import csv
+import io
+import json
+import os
+
+import pytest
+
+HEADER = "user,item,rating,time\n"
+
+
+def good_lines():
+    """Users of two kinds, each taking five of the six items of their kind in turn."""
+    for user in range(24):
+        for place in range(5):
+            item = (user + place) % 6
+            rating, time = 1 + (user + 2 * item) % 5, 1_700_000_000 + 100 * user + place
+            yield f"u{user},{'pq'[user % 2]}{item},{rating},{time}\n"
+
+
+GOOD = HEADER + "".join(good_lines())
+HALF = "item,title\n" + "".join(f"p{n},thing number {n}\n" for n in range(6))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with ``good.csv``, its data in ``data`` and a computed model in ``run``."""
+    from aitk.cli.main import main
+
+    folder, before = tmp_path_factory.mktemp("logs"), os.getcwd()
+    os.chdir(folder)
+    try:
+        (folder / "good.csv").write_text(GOOD)
+        told = ["--quiet"]
+        assert main(["recsys", "prepare", "good.csv", "--task", "recommend", "--out", "data",
+                     *told]) == 0  # fmt: skip
+        assert main(["recsys", "finetune", "data", "--model", "ease", "--out", "run", *told]) == 0
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture
+def here(trained, tmp_path, monkeypatch):
+    """An empty working folder with the good log, where ``trained`` is near."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.csv").write_text(GOOD)
+    (tmp_path / "half.csv").write_text(HALF)
+    return tmp_path
+
+
+def write(name, text):
+    with open(name, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
+def rejects(folder):
+    lines = (folder / "rejects.jsonl").read_text(encoding="utf-8").splitlines()
+    return [(json.loads(line)["line"], json.loads(line)["reason"]) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("log", "arguments", "code", "words"),
+    [
+        ("user,item\n" + "".join(f"u,i{n}\n" for n in range(9)), [], 3,
+         "log.csv: all events are of one user, 'u'. See --user-column"),
+        ("user,item\n" + "".join(f"u{n},i\n" for n in range(9)), [], 3,
+         "log.csv: all events are with one item, 'i'. See --item-column"),
+        ("user,item\n", [], 3, "log.csv: no rows were found"),
+        (GOOD, ["--user-column", "usr"], 2, "no column 'usr'. Did you mean 'user'"),
+        (GOOD, ["--items", "gone.csv"], 3, "gone.csv: no such file"),
+        (GOOD, ["--unknown-items", "drop"], 2, "--unknown-items: no file says which items"),
+        (GOOD, ["--encoders", "title=run"], 2, "--encoders: nothing is known of the items"),
+        (GOOD, ["--items", "half.csv", "--encoders", "titel=run"], 2, "Did you mean 'title'"),
+        (GOOD, ["--items", "half.csv", "--encoders", "title=nowhere"], 4, "nowhere"),
+        (GOOD, ["--items", "half.csv", "--item-kinds", "titel=text"], 2, "titel"),
+        (GOOD, ["--protocol", "tim"], 2, "Did you mean 'time'"),
+        (GOOD, ["--min-rating", "6"], 3, "cleaning left no event"),
+        ("user,item\nu1,a\nu1,b\nu2,a\nu2,c\n", ["--protocol", "time"], 2, "the log has no times"),
+    ],
+)  # fmt: skip
+def test_prepare_refuses_in_one_line(aitk, here, log, arguments, code, words):
+    write("log.csv", log)
+    before = set(os.listdir(here))
+    said = aitk("recsys", "prepare", "log.csv", "--task", "recommend", "--out", "d", *arguments)
+    assert said.code == code, said.err
+    assert words in said.lines[-1]
+    assert "Traceback" not in said.err
+    assert set(os.listdir(here)) == before
+
+
+@pytest.mark.parametrize(
+    ("ratings", "words"),
+    [(["3"] * 9, "all ratings are 3"), ([""] * 9, "all 9 rows were refused"), (None, "rating")],
+)
+def test_ratings_that_teach_nothing_are_refused(aitk, here, ratings, words):
+    head, told = "user,item\n", [""] * 9
+    if ratings is not None:
+        head, told = "user,item,rating\n", [f",{rating}" for rating in ratings]
+    write("log.csv", head + "".join(f"u{n % 3},i{n}{told[n]}\n" for n in range(9)))
+    said = aitk("recsys", "prepare", "log.csv", "--task", "rate", "--out", "d")
+    assert said.code in (2, 3)
+    assert words in said.lines[-1] and "log.csv" in said.lines[-1]
+    assert not (here / "d").exists() and not (here / "d.part").exists()
+
+
+def test_bad_events_are_refused_and_the_rest_is_kept(aitk, here):
+    bad = ["u1,p1,nan,1700000000", "u1,p1,inf,1700000000", "u1,p1,,1700000000", "u1,p1,3,-5",
+           "u1,p1,3,yesterday", ",p1,3,1700000000", "u1,,3,1700000000", "u1,p1"]  # fmt: skip
+    write("log.csv", GOOD + "".join(f"{line}\n" for line in bad))
+    said = aitk("recsys", "prepare", "log.csv", "--task", "rate", "--out", "d")
+    assert said.code == 6, said.err
+    assert "8 rows were refused" in said.err
+    first = GOOD.count("\n") + 1
+    reasons = ["rating is 'nan'", "rating is 'inf'", "no rating", "before 1970", "yesterday",
+               "user", "item", "field"]  # fmt: skip
+    found = rejects(here / "d")
+    assert [line for line, _ in found] == list(range(first, first + 8))
+    for (_, reason), words in zip(found, reasons, strict=True):
+        assert words in reason
+    manifest = json.loads((here / "d" / "dataset.json").read_text())
+    assert manifest["refused"] == 8
+    said = aitk("recsys", "prepare", "log.csv", "--task", "rate", "--out", "e", "--max-errors", "3")
+    assert said.code == 3 and "--max-errors" in said.lines[-1]
+    assert not (here / "e").exists() and not (here / "e.part").exists()
+
+
+STRANGE = ["007", "7", "7.0", "a,b", 'say "hi"', "ünï ☃", "two\nlines", "NaN", "-1"]
+
+
+def test_ids_are_kept_letter_for_letter(aitk, here):
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["user", "item"])
+    for number, user in enumerate(STRANGE):
+        for place in range(5):
+            table.writerow([user, STRANGE[(number + place) % len(STRANGE)]])
+    write("log.csv", text.getvalue())
+    assert aitk("recsys", "prepare", "log.csv", "--task", "recommend", "--out", "d").code == 0
+    said = aitk("recsys", "finetune", "d", "--model", "popular", "--out", "r")
+    assert said.code == 0, said.err
+    asked = io.StringIO()
+    csv.writer(asked).writerows([["user"], *([user] for user in [*STRANGE, "0007"])])
+    write("asked.csv", asked.getvalue())
+    said = aitk("recsys", "predict", "r", "asked.csv", "--out", "-")
+    answers = [json.loads(line) for line in said.out.splitlines()]
+    assert [answer["user"] for answer in answers] == [*STRANGE, "0007"]
+    assert ["note" in answer for answer in answers] == [False] * len(STRANGE) + [True]
+    for number, answer in enumerate(answers[:-1]):
+        had = {STRANGE[(number + place) % len(STRANGE)] for place in range(5)}
+        assert {each["item"] for each in answer["recommendations"]} == set(STRANGE) - had
+
+
+def test_an_items_file_that_misses_half_is_told_and_may_decide(aitk, here):
+    told = ["recsys", "prepare", "good.csv", "--task", "recommend", "--items", "half.csv"]
+    said = aitk(*told, "--out", "d")
+    assert said.code == 0
+    assert "6 items with events that the items file lacks (50.0%)" in said.err
+    said = aitk(*told, "--unknown-items", "drop", "--out", "e", "--json")
+    assert json.loads(said.out)["rows"]["train"] == 12  # users who take what it has
+
+
+def test_strangers_are_answered_and_bad_questions_are_named(aitk, here, trained):
+    write("asked.csv", 'user,item,history\nu0,,\nnobody,,\n,zz,\n,,\n,,"[""p0"", null]"\nu1,,\n')
+    said = aitk("recsys", "predict", trained / "run", "asked.csv", "--out", "a.jsonl")
+    assert said.code == 6, said.err
+    answers = [json.loads(line) for line in (here / "a.jsonl").read_text().splitlines()]
+    assert [answer.get("line") for answer in answers] == [None, None, None, 5, 6, None]
+    assert "unknown user 'nobody'" in answers[1]["note"]
+    assert "unknown item 'zz'" in answers[2]["note"]
+    assert "neither a user nor a history nor an item" in answers[3]["error"]
+    assert "history" in answers[4]["error"]
+    assert answers[0]["prediction"] == "p5" and answers[5]["prediction"] == "q0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--filter", "titel=x"], 2, "unknown item attribute 'titel'"),
+        (["--filter", "item"], 2, "--filter: cannot read 'item'. Write COLUMN=VALUE"),
+        (["--top-k", "0"], 2, "at least 1"),
+    ],
+)
+def test_a_wrong_question_leaves_nothing(aitk, here, trained, arguments, code, words):
+    before = set(os.listdir(here))
+    write("asked.txt", "u0\n")
+    said = aitk("recsys", "predict", trained / "run", "asked.txt", "--out", "a.jsonl", *arguments)
+    assert said.code == code
+    assert words in said.lines[-1]
+    assert set(os.listdir(here)) == before | {"asked.txt"}
+
+
+def test_what_cannot_be_trained_updated_or_compared_is_said(aitk, here, trained):
+    def last_line(*arguments, code):
+        before = set(os.listdir(here))
+        said = aitk(*arguments)
+        assert said.code == code, said.err
+        assert "Traceback" not in said.err
+        assert set(os.listdir(here)) == before
+        return said.lines[-1]
+
+    data, run = trained / "data", trained / "run"
+    finetune = ["recsys", "finetune", data, "--out", "x"]
+    assert "Did you mean 'l2'" in last_line(*finetune, "--model", "ease", "--set", "l3=1", code=2)
+    assert "Did you mean 'ease'" in last_line(*finetune, "--model", "eas", code=2)
+    line = last_line(*finetune, "--from", run, code=2)
+    assert "ease is computed at once" in line
+    line = last_line("recsys", "tune", data, "--model", "popular", "--out", "x", code=2)
+    assert "nothing to tune" in line
+    line = last_line("recsys", "update", run, "good.csv", "--out", "x", code=3)
+    assert "no usable new rows. 120 rows were refused" in line
+    line = last_line("recsys", "evaluate", run, "--data", "good.csv", code=2)
+    assert "aitk recsys prepare good.csv --task recommend" in line
+
+    told = ["--format", "onnx", "--quantize", "none", "--resamples", "10"]
+    assert aitk("recsys", "compress", run, "--out", "small", *told).code == 0
+    write("new.csv", HEADER + "u0,p5,3,1800000000\n")
+    line = last_line("recsys", "update", "small", "new.csv", "--out", "x", code=2)
+    assert "cannot be updated" in line and str(run) in line
+
+    prepare = ["recsys", "prepare", "good.csv", "--task", "recommend"]
+    assert aitk(*prepare, "--protocol", "ratio", "--out", "other").code == 0
+    assert aitk("recsys", "finetune", "other", "--model", "ease", "--out", "two").code == 0
+    assert "Run: aitk recsys evaluate" in last_line("compare", run, "two", code=4)
+    for each in (run, "two"):
+        assert aitk("recsys", "evaluate", each, "--resamples", "0").code == 0
+    assert "another protocol (a random part" in last_line("compare", run, "two", code=4)
+
+    fewer = "".join(GOOD.splitlines(keepends=True)[:61])
+    write("fewer.csv", fewer)
+    prepare[2] = "fewer.csv"
+    assert aitk(*prepare, "--out", "few").code == 0
+    assert aitk("recsys", "finetune", "few", "--model", "ease", "--out", "three").code == 0
+    assert aitk("recsys", "evaluate", "three", "--resamples", "0").code == 0
+    assert "12 test rows, of which 12 are among the 24" in last_line(
+        "compare", run, "three", code=4
+    )
