@@ -32,11 +32,12 @@ class SoftmaxLoss(SlotLoss):
 
 
 class BinaryLoss(SlotLoss):
-    """Binary cross entropy averaged over the columns; the right probability to a power.
+    """Binary cross entropy summed over the columns; the right probability to a power.
 
     A power ``beta`` of 1 is the loss of SASRec (Kang and McAuley 2018) and of neural
     matrix factorisation; below 1 it is gBCE (Petrov and Macdonald 2023), see
-    ``gbce_beta``.
+    ``gbce_beta``. The latter divides by the number of columns, which Adam would undo but for its
+    epsilon: with hundreds of columns the gradients of rare items would come near it.
     """
 
     def __init__(self, *, beta: float = 1.0):
@@ -44,10 +45,10 @@ class BinaryLoss(SlotLoss):
         self.beta = beta
 
     def call(self, y_true, y_pred):
-        right, columns = _right(y_true, y_pred)
+        right, _ = _right(y_true, y_pred)
         # log(1 - sigmoid(x)) is -softplus(x), and the log of a power is a product.
         wrong = ops.sum(ops.softplus(y_pred), axis=-1) - ops.softplus(right)
-        return (self.beta * ops.softplus(-right) + wrong) / columns
+        return self.beta * ops.softplus(-right) + wrong
 
 
 class PairwiseLoss(SlotLoss):
