@@ -40,6 +40,9 @@ class ItemShape:
         if chosen == "auto":
             return self
         names = [] if chosen == "none" else [name.strip() for name in chosen.split(",")]
+        # A picture or a sound is known by the vector that was made of it.
+        known = {name.removesuffix("_vector"): name for name in self.features}
+        names = [known.get(name, name) for name in names]
         for name in names:
             if name not in self.features:
                 raise unknown_name(name, ["auto", "none", *self.features], what="feature")
