@@ -115,7 +115,7 @@ class Page:
             )
         self._add("confusion", columns=list(columns), rows=lines)
 
-    def words(self, title: str, parts: Sequence[Mapping[str, Any]]) -> None:
+    def words(self, title: str, parts: Sequence[Mapping[str, Any]], *, between: str = "") -> None:
         """A text whose parts (``text``, ``weight``) are coloured: blue for, orange against."""
         most = max((abs(part["weight"]) for part in parts), default=0) or 1
         words = [
@@ -127,7 +127,7 @@ class Page:
             }
             for part in parts
         ]
-        self._add("words", title=title, words=words)
+        self._add("words", title=title, words=words, between=between)
 
     def code(self, text: str) -> None:
         """Commands, as they are typed."""

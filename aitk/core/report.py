@@ -92,7 +92,8 @@ def explanations_report(
     """Write a page of explained rows, their words coloured.
 
     Args:
-        explanations: each has ``parts`` (text and weight, in order) and facts of its answer.
+        explanations: each has ``parts`` (text and weight, in order) and facts of its answer;
+            ``between`` stands between the parts where these are no running text.
         path: where to write it.
         run: the run that was asked, as the user named it.
         facts: figures about all of them.
@@ -105,14 +106,14 @@ def explanations_report(
     page.facts(facts)
     for explanation in explanations:
         told = {
-            name: value
+            name.replace("_", " "): f"{value:.4g}" if isinstance(value, float) else value
             for name, value in explanation.items()
-            if isinstance(value, str | int | float) and name != "probability"
+            if isinstance(value, str | int | float) and name not in ("probability", "between")
         }
         title = ", ".join(f"{name}: {value}" for name, value in told.items())
         if "probability" in explanation:
             title += f" ({explanation['probability']:.1%})"
-        page.words(title, explanation["parts"])
+        page.words(title, explanation["parts"], between=explanation.get("between", ""))
     page.write(path)
 
 
@@ -200,7 +201,9 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any]) -> None:
     if details.get("protocol"):
         page.text(details["protocol"])
     page.findings({"grade": "warning", "message": note} for note in result.get("warnings", ()))
-    page.table([_metric_line(metric, score) for metric, score in result["metrics"].items()])
+    lines = [_metric_line(metric, score) for metric, score in result["metrics"].items()]
+    page.table(lines[:LONG_TABLE])
+    page.table(lines[LONG_TABLE:], folded=f"{len(lines) - LONG_TABLE} more metrics")
     for title, table in details.get("tables", {}).items():
         page.heading(title, level=3)
         page.table(table)

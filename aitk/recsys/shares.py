@@ -57,6 +57,7 @@ def explain_recommendation(
         "user": str(fields.get("user", "")),
         "prediction": None if best == NO_ITEM else assets.items[best],
         "explained": assets.items[number],
+        **_titled(number, assets),
         "score": float(whole[number]),
         **by_history_alone,
     } | _shares(items, assets, lambda histories: outputs(histories)[:, number])
@@ -81,6 +82,7 @@ def explain_rating(
     return {
         "user": str(fields.get("user", "")),
         "explained": assets.items[int(asked[0])],
+        **_titled(int(asked[0]), assets),
         "prediction": round(float(outputs([np.arange(len(items))])[0, 0]), 4),
         **by_history_alone,
     } | _shares(items, assets, lambda histories: outputs(histories)[:, 0])
@@ -165,11 +167,17 @@ def _shares(
         labels[0] = f"{len(parts[0])} earlier items"
     return {
         "without_history": float(score([np.arange(0)])[0]),
+        "between": " · ",
         "parts": [
             {"text": label, "weight": float(gain)}
             for label, gain in zip(labels, gains, strict=True)
         ],
     }
+
+
+def _titled(number: int, assets: LogAssets) -> dict[str, str]:
+    title = assets.titles[number] if assets.titles else None
+    return {"title": title} if title else {}
 
 
 def _name(number: int, assets: LogAssets) -> str:

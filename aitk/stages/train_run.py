@@ -23,6 +23,7 @@ from aitk.core.progress import Reporter
 from aitk.core.run import Run, RunDraft, new_run
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
+from aitk.stages.evaluate import protocol_of
 from aitk.stages.options import TrainingOptions
 
 #: By default no training sees its rows more often than this.
@@ -247,6 +248,7 @@ def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData
         "validation": {
             "rows": data.splits["validation"],
             "metrics": {key: {"value": best[key]} for key in best if key not in own},
+            "details": protocol_of(data.summary),
         }
     }
 
