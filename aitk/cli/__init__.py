@@ -11,4 +11,6 @@ STAGES = (
     "update",
     "explain",
 )
+#: Stages that only one domain has.
+OWN_STAGES = {"speech": ("record",)}
 QUESTIONS = ("tasks", "doctor", "init", "compare", "demo")

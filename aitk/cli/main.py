@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from aitk import __version__
-from aitk.cli import QUESTIONS, STAGES
+from aitk.cli import OWN_STAGES, QUESTIONS, STAGES
 from aitk.cli.command import as_command
 from aitk.cli.failures import as_failure
 from aitk.cli.output import Output
@@ -56,7 +56,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     named = [argument for argument in arguments if not argument.startswith("-")][:2]
     for domain, summary in DOMAINS.items():
         group = _group(f"{summary[0].upper()}{summary[1:]}.")
-        for stage in STAGES:
+        for stage in (*OWN_STAGES.get(domain, ()), *STAGES):
             _add(group, stage, domain=domain, whole=named == [domain, stage])
         app.add_typer(group, name=domain)
     for question in QUESTIONS:

@@ -1,0 +1,1 @@
+"""Speech: sounds become features, features become words."""

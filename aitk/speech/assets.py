@@ -1,0 +1,133 @@
+"""What a speech model needs besides its weights: how sound becomes features, and the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from aitk.core.errors import ArtifactError
+from aitk.core.files import read_json, write_json
+from aitk.core.options import as_dict, resolve
+from aitk.speech.normalise import Moments, moments_from, moments_of, total
+from aitk.speech.options import AugmentOptions, FeatureSettings
+
+FILE = "sound.json"
+CORPUS = ""  # whose moments are kept under no speaker's name
+
+
+@dataclass(frozen=True)
+class SoundAssets:
+    """Feature settings, augmentation and labels of a speech model.
+
+    Attributes:
+        features: what the model reads of a sound.
+        augment: how sounds are varied in training.
+        labels: class names in the order of the outputs; empty where there are none.
+        weights: weight of each class in the loss, or empty.
+        moments: mean and variance of the training rows' features, by speaker, by speaker at each
+            speed of ``augment``, and (under "") of all, where ``features.normalise`` asks.
+    """
+
+    features: FeatureSettings
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    labels: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    moments: Mapping[str, Moments] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write ``sound.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / FILE, self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values; ``assets_from`` reads them back."""
+        return {
+            "features": as_dict(self.features),
+            "augment": as_dict(self.augment),
+            "labels": list(self.labels),
+            "weights": list(self.weights),
+            "moments": {name: each.as_json() for name, each in self.moments.items()},
+        }
+
+
+def load_sound_assets(folder: Path) -> SoundAssets:
+    """Read what ``SoundAssets.save`` wrote.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise ArtifactError(f"{FILE} is missing", where=str(folder))
+    return assets_from(read_json(path), where=str(path))
+
+
+def assets_from(values: Mapping[str, Any], *, where: str) -> SoundAssets:
+    """What ``SoundAssets.as_json`` made; ``where`` is the file named in errors."""
+    try:
+        return SoundAssets(
+            features=resolve(FeatureSettings, values["features"]),
+            augment=resolve(AugmentOptions, values["augment"]),
+            labels=tuple(values["labels"]),
+            weights=tuple(values["weights"]),
+            moments={name: moments_from(each) for name, each in values["moments"].items()},
+        )
+    except KeyError as error:
+        raise ArtifactError(f"lacks {error}", where=where) from error
+
+
+def augmentation_of(settings: Any) -> AugmentOptions:
+    """The augmentation inside a model's settings; none for models that have no such settings."""
+    if isinstance(settings, AugmentOptions):
+        return AugmentOptions(
+            **{each.name: getattr(settings, each.name) for each in fields(AugmentOptions)}
+        )
+    return AugmentOptions(time_masks=0, frequency_masks=0)
+
+
+def at_speed_name(speaker: str, speed: float) -> str:
+    """The name of the other speaker whom a speaker becomes when played at another speed."""
+    return f"{speaker} x{speed:g}"
+
+
+def learn_moments(
+    rows: Sequence[Mapping[str, Any]], settings: FeatureSettings, *, speeds: Sequence[float] = ()
+) -> dict[str, Moments]:
+    """Mean and variance of the features of all rows (under ""), and of each speaker's.
+
+    Only what ``settings.normalise`` needs: nothing for ``none`` and ``utterance``.
+
+    Args:
+        speeds: at which sounds are played in training, each a speaker of its own.
+    """
+    if settings.normalise not in ("speaker", "corpus"):
+        return {}
+    found = moments_by_speaker(rows, settings)
+    corpus = {CORPUS: total(found.values())}
+    if settings.normalise == "corpus":
+        return corpus
+    for speed in speeds:
+        found |= moments_by_speaker(rows, settings, speed=speed)
+    return found | corpus
+
+
+def moments_by_speaker(
+    rows: Iterable[Mapping[str, Any]], settings: FeatureSettings, *, speed: float | None = None
+) -> dict[str, Moments]:
+    """Mean and variance of the features of each speaker's rows, played at a speed if any."""
+    from aitk.speech.augment import at_speed
+    from aitk.speech.features import features
+    from aitk.speech.sound import decode_sound
+
+    plain = replace(settings, normalise="none")
+    found: dict[str, Moments] = {}
+    for row in rows:
+        samples, _ = decode_sound(row["audio"])
+        name = row.get("speaker", CORPUS)
+        if speed is not None:
+            samples, name = at_speed(samples, speed), at_speed_name(name, speed)
+        own = moments_of(features(samples, plain))
+        found[name] = found[name] + own if name in found else own
+    return found

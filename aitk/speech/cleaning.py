@@ -1,0 +1,55 @@
+"""Cleaning of sounds: only what the reading options ask for, the same at every stage.
+
+The steps run in a fixed order, whatever the order of the options: mean, noise, silence at the
+ends, loudness.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aitk.core.errors import DataError
+from aitk.speech.levels import at_loudness, frame_levels_dbfs, remove_dc
+from aitk.speech.noise import reduce_noise
+from aitk.speech.options import SoundReading
+from aitk.speech.pauses import speech_bounds
+from aitk.speech.sound import Sound
+
+
+def clean(sound: Sound, reading: SoundReading) -> tuple[np.ndarray, float]:
+    """The samples (n,) float32 of a sound, cleaned as ``reading`` says.
+
+    Returns:
+        The samples, and how many seconds were cut off before them.
+
+    Raises:
+        DataError: it is too short, silent, or too much of it is clipped.
+    """
+    rate = sound.sample_rate_hz
+    samples = sound.samples
+    if sound.seconds < reading.min_seconds:
+        raise DataError(
+            f"lasts {sound.seconds:.3f} s, and {reading.min_seconds:g} s are the least"
+            " (--min-seconds)"
+        )
+    if sound.clipped > reading.max_clipped:
+        raise DataError(
+            f"{sound.clipped:.1%} of it is clipped, more than {reading.max_clipped:.1%}"
+            " (--max-clipped)"
+        )
+    loudest = frame_levels_dbfs(remove_dc(samples), rate).max()
+    if loudest < reading.quietest_dbfs:
+        raise DataError(
+            f"is silent: its loudest 25 ms have {loudest:.0f} dBFS,"
+            f" below {reading.quietest_dbfs:g} (--quietest-dbfs)"
+        )
+    if reading.remove_dc:
+        samples = remove_dc(samples)
+    samples = reduce_noise(samples, rate, reduce_db=reading.reduce_noise_db)
+    first = 0
+    if reading.trim_silence:
+        first, last = speech_bounds(samples, rate)
+        samples = samples[first:last]
+    if reading.loudness_dbfs is not None:
+        samples = at_loudness(samples, reading.loudness_dbfs)
+    return samples, first / rate

@@ -1,0 +1,349 @@
+"""Keyword spotting: one label for a sound."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.classification import score_classification
+from aitk.core.errors import DataError
+from aitk.core.options import unknown_name
+from aitk.core.rows import Refusal, Row
+from aitk.core.task import Batch, Evaluation, Example, Task
+from aitk.speech.assets import (
+    SoundAssets,
+    at_speed_name,
+    augmentation_of,
+    learn_moments,
+    load_sound_assets,
+)
+from aitk.speech.augment import at_speed
+from aitk.speech.batching import pad_features, pad_frames, sound_inputs
+from aitk.speech.detection import detection_details
+from aitk.speech.features import feature_size, settings_for
+from aitk.speech.occlusion import explain_sound
+from aitk.speech.options import LabelledSoundReading
+from aitk.speech.quality import SoundInspector
+from aitk.speech.reading import read_sounds
+from aitk.speech.settings import (
+    BiLstmSettings,
+    DsCnnSettings,
+    GmmHmmSettings,
+    TcResNetSettings,
+    TransformerSettings,
+)
+from aitk.speech.sound import content_key, decode_sound, encode_sound
+
+if TYPE_CHECKING:
+    from aitk.core.pretrained import Pretrained
+    from aitk.core.progress import Reporter
+
+UNSEEN = -1  # the target of a label that training never saw
+GMM_HMM = "gmm-hmm"
+ROWS_AT_ONCE = 64
+HELD_OUT = 5  # every fifth training row of a word says how sure a GMM-HMM may be
+
+
+class Keywords(Task):
+    """Words, commands, any label of a short sound."""
+
+    name = "speech.keywords"
+    reading = LabelledSoundReading
+    models = {
+        "dscnn": DsCnnSettings,
+        "tc-resnet": TcResNetSettings,
+        "bilstm": BiLstmSettings,
+        "transformer": TransformerSettings,
+        GMM_HMM: GmmHmmSettings,
+    }
+    main_metric = "accuracy"
+    content = "audio"
+
+    def __init__(self) -> None:
+        self._notes: list[str] = []
+
+    def read(
+        self, sources: Sequence[str], reading: LabelledSoundReading, *, labelled: bool
+    ) -> Iterator[Row | Refusal]:
+        return read_sounds(sources, reading, content="label", labelled=labelled, notes=self._notes)
+
+    def reading_notes(self) -> list[str]:
+        notes, self._notes[:] = list(self._notes), []
+        return notes
+
+    def key(self, fields: Mapping[str, Any]) -> str:
+        return content_key(fields["audio"])
+
+    def inspector(self, reading: LabelledSoundReading) -> SoundInspector:
+        return SoundInspector(reading, content="label")
+
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow_datasets as tfds
+
+        labels = summary["labels"]
+        if len(labels) < 2:
+            found = f"only the label {labels[0]!r}" if labels else "no label"
+            raise DataError(
+                f"the training rows hold {found}: nothing to tell apart",
+                hint="Give a folder a label, or name the right column with --label-column",
+            )
+        # Labels that only held-out rows have come last: stored, though no model will know them.
+        unseen = sorted(set().union(*summary["label_counts"].values()) - set(labels))
+        return {
+            "audio": tfds.features.Tensor(shape=(), dtype=np.object_),
+            "label": tfds.features.ClassLabel(names=[*labels, *unseen]),
+            "speaker": tfds.features.Text(),
+            "seconds": np.float32,
+            "id": tfds.features.Text(),
+        }
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Pretrained | None = None,
+        balance: bool = False,
+        tables: Path | None = None,
+    ) -> SoundAssets:
+        labels = tuple(summary["labels"])
+        weights: tuple[float, ...] = ()
+        if balance:
+            counts = Counter(row["label"] for row in rows)
+            weights = tuple(len(rows) / (len(labels) * counts[label]) for label in labels)
+        _, rate = decode_sound(rows[0]["audio"])
+        features, augment = settings_for(settings, rate), augmentation_of(settings)
+        return SoundAssets(
+            features=features,
+            augment=augment,
+            labels=labels,
+            weights=weights,
+            moments=learn_moments(rows, features, speeds=augment.speeds),
+        )
+
+    def load_assets(self, folder: Path) -> SoundAssets:
+        return load_sound_assets(folder)
+
+    def encode(self, fields: Mapping[str, Any], assets: SoundAssets) -> Example:
+        return self.encode_many([fields], assets)[0]
+
+    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: SoundAssets) -> list[Example]:
+        numbers = {label: number for number, label in enumerate(assets.labels)}
+        examples = []
+        for row, inputs in zip(rows, sound_inputs(rows, assets), strict=True):
+            target = numbers.get(row["label"], UNSEEN) if "label" in row else None
+            weight = assets.weights[target] if assets.weights and target not in (None, -1) else 1.0
+            examples.append(Example(inputs, target, weight))
+        return examples
+
+    def length(self, example: Example) -> int:
+        return len(example.inputs["samples"])
+
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: SoundAssets,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        sounds = [item.inputs for item in examples]
+        inputs = pad_features(sounds, assets, rng=rng, pad_to=pad_to)
+        rate = assets.features.sample_rate_hz
+        context = {"seconds": np.array([len(item["samples"]) / rate for item in sounds])}
+        if any(item.target is None for item in examples):
+            return Batch(inputs, context=context)
+        targets = np.array([item.target for item in examples])
+        weights = np.array([item.weight for item in examples], np.float32)
+        return Batch(inputs, targets, weights, context)
+
+    def build(self, model: str, settings: Any, assets: SoundAssets, *, backbone: Any = None) -> Any:
+        dimensions = feature_size(assets.features)
+        if model == GMM_HMM:
+            from aitk.speech.models.gmm_hmm import word_scorer
+
+            return word_scorer(len(assets.labels), settings.states, settings.mixtures, dimensions)
+        from aitk.speech.models import build_backbone, check_dimensions
+        from aitk.speech.models.head import classifier
+
+        if backbone is None:
+            backbone = build_backbone(model, settings, dimensions)
+        check_dimensions(backbone, dimensions)
+        return classifier(
+            backbone,
+            classes=len(assets.labels),
+            pooling=settings.pooling,
+            dropout=settings.dropout,
+        )
+
+    def solve(
+        self,
+        model: str,
+        settings: Any,
+        assets: SoundAssets,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        seed: int,
+        reporter: Reporter,
+    ) -> Any:
+        if model != GMM_HMM:
+            return None
+        from aitk.speech.models.gmm_hmm import fill
+
+        sounds: list[list[np.ndarray]] = [[] for _ in assets.labels]
+        for at_once in (rows, *(_at_speed(rows, speed) for speed in settings.speeds)):
+            for example in self.encode_many(at_once, assets):
+                if example.target is not None and example.target != UNSEEN:
+                    features = pad_features([example.inputs], assets)["features"][0]
+                    sounds[example.target].append(features)
+        scorer = self.build(model, settings, assets)
+        reporter.note(f"training {len(sounds)} word models by Baum-Welch")
+        scale = self._scale(scorer, sounds, settings, seed)
+        return fill(scorer, _train(sounds, settings, seed), scale=scale)
+
+    def prune(self, model: Any, share: float) -> Any:
+        if "scores" not in {layer.name for layer in model.layers}:
+            return None
+        from aitk.speech.models.gmm_hmm import prune
+
+        return prune(model, share=share)
+
+    def objective(self, assets: SoundAssets) -> Any:
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: SoundAssets,
+        *,
+        top_k: int = 1,
+        asked: Any = None,
+    ) -> list[dict[str, Any]]:
+        answers = []
+        for row in softmax(outputs):
+            best = np.argsort(-row, kind="stable")[:top_k]
+            answer: dict[str, Any] = {
+                "prediction": assets.labels[best[0]],
+                "probability": round(float(row[best[0]]), 6),
+            }
+            if top_k > 1:
+                answer["top_k"] = [
+                    {"label": assets.labels[index], "probability": round(float(row[index]), 6)}
+                    for index in best
+                ]
+            answers.append(answer)
+        return answers
+
+    def measure(
+        self, batch: Batch, outputs: np.ndarray, assets: SoundAssets
+    ) -> dict[str, np.ndarray]:
+        return {
+            "target": np.asarray(batch.targets),
+            "probabilities": softmax(outputs),
+            "seconds": batch.context["seconds"],
+        }
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: SoundAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        targets, probabilities = measured["target"], measured["probabilities"]
+        labels = list(assets.labels)
+        scored = score_classification(
+            targets, probabilities, labels, resamples=resamples, seed=seed
+        )
+        detection = detection_details(targets, probabilities, measured["seconds"], labels)
+        return dataclasses.replace(scored, details=dict(scored.details) | detection)
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: SoundAssets,
+        *,
+        target: str | None = None,
+    ) -> dict[str, Any]:
+        probabilities = softmax(predict([fields]))[0]
+        if target is not None and target not in assets.labels:
+            raise unknown_name(target, assets.labels, what="label")
+        index = assets.labels.index(target) if target else int(np.argmax(probabilities))
+        samples, rate = decode_sound(fields["audio"])
+
+        def probability(sounds: Sequence[np.ndarray]) -> np.ndarray:
+            rows = [dict(fields) | {"audio": encode_sound(sound, rate)} for sound in sounds]
+            return softmax(predict(rows))[:, index]
+
+        return {
+            "prediction": assets.labels[int(np.argmax(probabilities))],
+            "explained": assets.labels[index],
+            "probability": float(probabilities[index]),
+        } | explain_sound(samples, rate, probability)
+
+    def _scale(
+        self, scorer: Any, sounds: list[list[np.ndarray]], settings: Any, seed: int
+    ) -> float:
+        """How sure the words' scores may be, from every fifth row, held out for that."""
+        from aitk.core.runtime import KerasPredictor
+        from aitk.speech.hmm import fit_scale
+        from aitk.speech.models.gmm_hmm import fill
+
+        held_out, rest = [], []
+        for each in sounds:
+            rows = len(each) // (1 + len(settings.speeds))  # the copies follow, in their order
+            # A label with a single row is learned from it, and says nothing of held-out ones.
+            out = [rows > 1 and at % rows % HELD_OUT == 0 for at in range(len(each))]
+            held_out.append([sound for sound, is_out in zip(each, out, strict=True) if is_out])
+            rest.append([sound for sound, is_out in zip(each, out, strict=True) if not is_out])
+        targets = np.repeat(np.arange(len(sounds)), [len(each) for each in held_out])
+        if not len(targets):
+            return 1.0
+        predict = KerasPredictor(fill(scorer, _train(rest, settings, seed)))
+        flat = [sound for each in held_out for sound in each]
+        scores = [
+            predict(pad_frames(flat[at : at + ROWS_AT_ONCE]))
+            for at in range(0, len(flat), ROWS_AT_ONCE)
+        ]
+        return fit_scale(np.concatenate(scores), targets)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(rows, classes) logits to probabilities."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def _at_speed(rows: Sequence[Mapping[str, Any]], speed: float) -> list[dict[str, Any]]:
+    """The rows played at another speed: it makes another speaker of each."""
+    copies = []
+    for fields in rows:
+        samples, rate = decode_sound(fields["audio"])
+        audio = encode_sound(at_speed(samples, speed), rate)
+        name = at_speed_name(fields["speaker"], speed)
+        copies.append(dict(fields) | {"audio": audio, "speaker": name})
+    return copies
+
+
+def _train(sounds: Sequence[Sequence[np.ndarray]], settings: GmmHmmSettings, seed: int) -> Any:
+    from aitk.speech.hmm import train_words
+
+    return train_words(
+        sounds,
+        states=settings.states,
+        mixtures=settings.mixtures,
+        iterations=settings.iterations,
+        least_variance=settings.least_variance,
+        seed=seed,
+    )

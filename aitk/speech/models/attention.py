@@ -1,0 +1,160 @@
+"""Attention of a sequence to itself, by content alone or by distance as well.
+
+Made of plain dense layers, so that adapters, quantisation and converters see only those. A window
+limits what a step may see: the steps of its own chunk and ``left`` steps before that chunk; this
+is what lets an encoder run on sound that is still arriving.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+FAR = -1e9  # makes a key weigh exactly nothing
+
+
+@keras.saving.register_keras_serializable("aitk")
+class SelfAttention(keras.layers.Layer):
+    """Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
+
+    Args:
+        heads: they share the features out among them.
+        left: steps seen before one's own chunk; None sees all.
+        chunk: steps of a chunk, with ``left``.
+    """
+
+    parts = ("query", "key", "value", "output")
+
+    def __init__(self, heads: int, left: int | None = None, chunk: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.heads, self.left, self.chunk = heads, left, chunk
+
+    def build(self, sequence_shape, padding_mask_shape=None):
+        for part in self.parts:
+            dense = keras.layers.Dense(sequence_shape[-1], name=part, dtype=self.dtype_policy)
+            dense.build(sequence_shape)
+            setattr(self, f"{part}_dense", dense)
+
+    def call(self, sequence, padding_mask):
+        # (batch, steps, hidden), (batch, steps) -> (batch, steps, hidden)
+        scores = self.scores(sequence)  # (batch, heads, steps, steps)
+        scores = ops.cast(scores, "float32") + self._hidden(padding_mask)
+        value = self.split(self.value_dense(sequence))
+        weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
+        mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
+        return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
+
+    def scores(self, sequence):
+        """How well each key answers each query: (batch, heads, queries, keys)."""
+        query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(sequence))
+        return ops.einsum("bqhd,bkhd->bhqk", query, key) / query.shape[-1] ** 0.5
+
+    def split(self, x):
+        """(batch, steps, hidden) -> (batch, steps, heads, hidden / heads)."""
+        return ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
+
+    def _hidden(self, padding_mask):
+        """What is added to the scores of keys that are not to be seen."""
+        absent = ops.expand_dims(1 - ops.cast(padding_mask, "float32"), (1, 2))
+        if self.left is None:
+            return absent * FAR
+        step = ops.arange(ops.shape(padding_mask)[1], dtype="int32")
+        start = ops.expand_dims(step // self.chunk * self.chunk, 1)  # of each query's chunk
+        inside = ops.logical_and(step >= start - self.left, step < start + self.chunk)
+        outside = ops.cast(ops.logical_not(inside), "float32")  # (queries, keys)
+        return (absent + outside) * FAR
+
+    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+        return sequence_shape
+
+    def get_config(self):
+        own = {"heads": self.heads, "left": self.left, "chunk": self.chunk}
+        return super().get_config() | own
+
+
+@keras.saving.register_keras_serializable("aitk")
+class RelativeSelfAttention(SelfAttention):
+    """Attention by content and by distance (Dai et al. 2019, Transformer-XL, section 3.3)."""
+
+    parts = ("query", "key", "value", "output", "position")
+
+    def build(self, sequence_shape, padding_mask_shape=None):
+        super().build(sequence_shape, padding_mask_shape)
+        shape = (self.heads, sequence_shape[-1] // self.heads)
+        for name in ("content_bias", "position_bias"):
+            setattr(self, name, self.add_weight(shape=shape, initializer="zeros", name=name))
+
+    def scores(self, sequence):
+        """How well each key answers each query: (batch, heads, queries, keys)."""
+        steps = ops.shape(sequence)[1]
+        query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(sequence))
+        # Distances query - key from steps - 1 down to 1 - steps.
+        distances = ops.cast(steps, "float32") - 1 - ops.arange(2 * steps - 1, dtype="float32")
+        encoded = ops.cast(sinusoids(distances, sequence.shape[-1]), sequence.dtype)
+        position = self.split(self.position_dense(ops.expand_dims(encoded, 0)))[0]
+        by_content = ops.einsum("bqhd,bkhd->bhqk", query + self.content_bias, key)
+        by_distance = ops.einsum("bqhd,phd->bhqp", query + self.position_bias, position)
+        return (by_content + _shift(by_distance)) / query.shape[-1] ** 0.5
+
+
+@keras.saving.register_keras_serializable("aitk")
+class CrossAttention(SelfAttention):
+    """Multi-head attention of one sequence to another (Vaswani et al. 2017, section 3.2.3)."""
+
+    def __init__(self, heads: int, **kwargs):
+        super().__init__(heads, **kwargs)
+
+    def build(self, sequence_shape, memory_shape, padding_mask_shape=None):
+        for part in self.parts:
+            dense = keras.layers.Dense(sequence_shape[-1], name=part, dtype=self.dtype_policy)
+            dense.build(memory_shape if part in ("key", "value") else sequence_shape)
+            setattr(self, f"{part}_dense", dense)
+
+    def call(self, sequence, memory, padding_mask):
+        # (batch, length, hidden), (batch, steps, hidden), (batch, steps) -> (batch, length, hidden)
+        query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(memory))
+        scores = ops.einsum("bqhd,bkhd->bhqk", query, key) / query.shape[-1] ** 0.5
+        scores = ops.cast(scores, "float32") + self._hidden(padding_mask)
+        value = self.split(self.value_dense(memory))
+        weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
+        mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
+        return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
+
+    def compute_output_shape(self, sequence_shape, memory_shape=None, padding_mask_shape=None):
+        return sequence_shape
+
+    def get_config(self):
+        config = super().get_config()
+        return {name: value for name, value in config.items() if name not in ("left", "chunk")}
+
+
+@keras.saving.register_keras_serializable("aitk")
+class SinusoidalPositions(keras.layers.Layer):
+    """Add waves of many lengths to each step (Vaswani et al. 2017, section 3.5): any length."""
+
+    def call(self, sequence):
+        # (batch, steps, hidden) -> the same shape
+        positions = ops.arange(ops.shape(sequence)[1], dtype="float32")
+        return sequence + ops.cast(sinusoids(positions, sequence.shape[-1]), sequence.dtype)
+
+    def compute_output_shape(self, sequence_shape):
+        return sequence_shape
+
+
+def sinusoids(positions, hidden: int):
+    """Encode (n,) positions as (n, hidden): sines, then cosines."""
+    exponents = ops.arange(0, hidden, 2, dtype="float32") / hidden
+    angles = ops.expand_dims(positions, 1) * ops.power(10_000.0, -exponents)
+    return ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=1)[:, :hidden]
+
+
+def _shift(by_distance):
+    """Line up distances with keys (Dai et al. 2019, appendix B).
+
+    (batch, heads, queries, 2 * queries - 1), distances falling, -> (batch, heads, queries, keys):
+    row q of the result starts at column queries - 1 - q of the input.
+    """
+    batch, heads, steps, width = ops.shape(by_distance)
+    padded = ops.pad(by_distance, ((0, 0), (0, 0), (0, 0), (1, 0)))
+    turned = ops.reshape(padded, (batch, heads, width + 1, steps))
+    return ops.reshape(turned[:, :, 1:], (batch, heads, steps, width))[:, :, :, :steps]

@@ -1,0 +1,83 @@
+"""Conformer: convolution-augmented transformer (Gulati et al. 2020, section 2).
+
+Each block is half a dense part, attention by content and distance, a convolution, and half a
+dense part again. Causal ones look at no step beyond their own chunk.
+"""
+
+from __future__ import annotations
+
+import keras
+
+from aitk.speech.models.attention import RelativeSelfAttention
+from aitk.speech.models.convolution import (
+    convolve_each,
+    normalise,
+    subsample,
+)
+from aitk.speech.models.inputs import speech_inputs
+from aitk.speech.models.transformer import norm
+from aitk.speech.settings import ConformerSettings
+
+
+def build_backbone(settings: ConformerSettings, dimensions: int) -> keras.Model:
+    """Features (batch, frames, dimensions) -> (batch, ceil(frames / subsampling), hidden)."""
+    inputs = speech_inputs(dimensions)
+    x, mask = subsample(
+        inputs["features"],
+        inputs["padding_mask"],
+        settings.hidden,
+        factor=settings.subsampling,
+        causal=settings.causal,
+    )
+    x = keras.layers.Dense(settings.hidden, name="entry")(x)
+    x = keras.layers.Dropout(settings.dropout, name="entry_dropout")(x)
+    for index in range(settings.layers):
+        name = f"block_{index}"
+        x = _half_dense_part(x, settings.dropout, f"{name}_dense_a")
+        x = _attention_part(x, mask, settings, f"{name}_attention")
+        x = _convolution_part(x, mask, settings, f"{name}_convolution")
+        x = _half_dense_part(x, settings.dropout, f"{name}_dense_b")
+        x = norm(f"{name}_norm")(x)
+    return keras.Model(inputs, x, name="backbone")
+
+
+@keras.saving.register_keras_serializable("aitk")
+def swish(x):
+    """x * sigmoid(x) (Ramachandran et al. 2017), without TensorFlow's own gradient of it, which
+    models that are converted cannot hold."""
+    return x * keras.ops.sigmoid(x)
+
+
+def _half_dense_part(x, dropout: float, name: str):
+    hidden = x.shape[-1]
+    y = norm(f"{name}_norm")(x)
+    y = keras.layers.Dense(4 * hidden, activation=swish, name=f"{name}_in")(y)
+    y = keras.layers.Dropout(dropout, name=f"{name}_dropout_in")(y)
+    y = keras.layers.Dense(hidden, name=f"{name}_out")(y)
+    y = keras.layers.Dropout(dropout, name=f"{name}_dropout_out")(y)
+    return keras.layers.Add(name=f"{name}_add")([x, 0.5 * y])
+
+
+def _attention_part(x, padding_mask, settings: ConformerSettings, name: str):
+    y = norm(f"{name}_norm")(x)
+    left = settings.left_steps if settings.causal else None
+    y = RelativeSelfAttention(settings.heads, left, settings.chunk_steps, name=name)(
+        y, padding_mask
+    )
+    y = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout")(y)
+    return keras.layers.Add(name=f"{name}_add")([x, y])
+
+
+def _convolution_part(x, padding_mask, settings: ConformerSettings, name: str):
+    hidden = x.shape[-1]
+    y = norm(f"{name}_norm")(x)
+    gate = keras.layers.Dense(hidden, activation="sigmoid", name=f"{name}_gate")(y)
+    y = keras.layers.Dense(hidden, name=f"{name}_in")(y)
+    y = keras.layers.Multiply(name=f"{name}_gated")([y, gate])
+    y = convolve_each(
+        y, padding_mask, width=settings.width, causal=settings.causal, name=f"{name}_depthwise"
+    )
+    y = normalise(y, padding_mask, activation=swish, name=f"{name}_depthwise")
+    y = keras.layers.Dense(hidden, name=f"{name}_out")(y)
+    y = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout")(y)
+    return keras.layers.Add(name=f"{name}_add")([x, y])

@@ -1,0 +1,136 @@
+"""Convolutions over time that padding cannot reach, and the norm after them.
+
+Keras' own "same" padding shifts a strided window by the length of the batch, so the zeros are put
+on explicitly: step j of the output is centred at (or, if causal, ends with) step j * stride of
+the input, and ceil(steps / stride) steps come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+
+from aitk.core.errors import UsageError
+from aitk.speech.models.inputs import HidePadding, SubsampleMask
+
+MOMENTUM = 0.9  # Keras' 0.99 lags behind over the few hundred steps of a small training
+
+
+def convolve(
+    x: keras.KerasTensor,
+    padding_mask: keras.KerasTensor,
+    filters: int,
+    *,
+    width: int,
+    stride: int = 1,
+    dilation: int = 1,
+    causal: bool = False,
+    name: str,
+) -> keras.KerasTensor:
+    """Convolve (batch, steps, channels) over time into (batch, ceil(steps / stride), filters)."""
+    x = pad_time(x, padding_mask, width=width, dilation=dilation, causal=causal, name=name)
+    return keras.layers.Conv1D(
+        filters, width, strides=stride, dilation_rate=dilation, use_bias=False, name=name
+    )(x)
+
+
+def convolve_each(
+    x: keras.KerasTensor,
+    padding_mask: keras.KerasTensor,
+    *,
+    width: int,
+    causal: bool = False,
+    name: str,
+) -> keras.KerasTensor:
+    """Convolve every channel of (batch, steps, channels) over time by itself."""
+    x = pad_time(x, padding_mask, width=width, dilation=1, causal=causal, name=name)
+    return keras.layers.DepthwiseConv1D(width, use_bias=False, name=name)(x)
+
+
+def pad_time(
+    x: keras.KerasTensor,
+    padding_mask: keras.KerasTensor,
+    *,
+    width: int,
+    dilation: int,
+    causal: bool,
+    name: str,
+) -> keras.KerasTensor:
+    """Hide the padding of (batch, steps, channels), and put zeros where a window overhangs."""
+    x = HidePadding(name=f"{name}_hide_padding")(x, padding_mask)
+    total = (width - 1) * dilation
+    before = total if causal else total // 2
+    return keras.layers.ZeroPadding1D((before, total - before), name=f"{name}_zeros")(x)
+
+
+def normalise(
+    x: keras.KerasTensor,
+    padding_mask: keras.KerasTensor,
+    *,
+    activation: str | Callable | None,
+    name: str,
+) -> keras.KerasTensor:
+    """Batch normalisation over the real steps alone (Ioffe and Szegedy 2015), then activation.
+
+    Args:
+        x: (batch, steps, channels) or (batch, steps, filters, channels).
+    """
+    x = StepNormalization(momentum=MOMENTUM, name=f"{name}_norm")(x, padding_mask)
+    if activation is None:
+        return x
+    return keras.layers.Activation(activation, name=f"{name}_activation")(x)
+
+
+@keras.saving.register_keras_serializable("aitk")
+class StepNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation whose statistics are those of the real steps."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = False  # the mask is an input like any other
+
+    def build(self, sequence_shape, padding_mask_shape=None):
+        super().build(sequence_shape)
+
+    def call(self, sequence, padding_mask, training=None):
+        # (batch, steps, ..., channels), (batch, steps) -> the same shape as the sequence
+        axes = tuple(range(2, len(sequence.shape) - 1))
+        mask = keras.ops.expand_dims(keras.ops.cast(padding_mask, "bool"), axes)
+        return super().call(sequence, training=training, mask=mask)
+
+    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+        return sequence_shape
+
+
+def subsample(
+    x: keras.KerasTensor,
+    padding_mask: keras.KerasTensor,
+    filters: int,
+    *,
+    factor: int,
+    causal: bool = False,
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The front of an encoder: halve the rate by strided convolutions until ``factor`` is reached.
+
+    Args:
+        x: (batch, frames, dimensions).
+        factor: a power of two; 1 keeps the rate.
+
+    Returns:
+        (batch, ceil(frames / factor), filters), and the mask of these steps.
+
+    Raises:
+        UsageError: the factor is no power of two.
+    """
+    if factor & (factor - 1):
+        raise UsageError(
+            f"subsampling is {factor}", where="--set subsampling", hint="Give 1, 2, 4 or 8"
+        )
+    strides = [2] * (factor.bit_length() - 1) or [1]
+    for index, stride in enumerate(strides):
+        name = f"subsample_{index}"
+        x = convolve(x, padding_mask, filters, width=3, stride=stride, causal=causal, name=name)
+        padding_mask = SubsampleMask(stride, name=f"{name}_mask")(padding_mask)
+        x = normalise(x, padding_mask, activation="relu", name=name)
+    return x, padding_mask

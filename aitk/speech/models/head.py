@@ -1,0 +1,75 @@
+"""From a backbone's steps to logits: one vector a sound, or one a step."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from aitk.speech.models.inputs import HidePadding, SubsampleMask, frames_per_step, speech_inputs
+
+
+def classifier(backbone: keras.Model, *, classes: int, pooling: str, dropout: float) -> keras.Model:
+    """Pool the steps and put a linear head, named ``head``, on them.
+
+    Args:
+        backbone: ``features`` and ``padding_mask`` to (batch, steps, hidden).
+        classes: how many logits.
+        pooling: ``mean`` or ``max`` over the real steps.
+        dropout: share of the pooled features dropped in training.
+
+    Returns:
+        A functional model with the same inputs and float32 logits (batch, classes).
+    """
+    inputs, mask = _inputs_and_mask(backbone)
+    x = Pooling(pooling, name="pooling", dtype="float32")(backbone(inputs), mask)
+    x = keras.layers.Dropout(dropout, name="head_dropout", dtype="float32")(x)
+    logits = keras.layers.Dense(classes, name="head", dtype="float32")(x)
+    return keras.Model(inputs, logits, name="classifier")
+
+
+def transcriber(backbone: keras.Model, *, units: int, dropout: float) -> keras.Model:
+    """Put a linear head, named ``head``, on every step (connectionist temporal classification).
+
+    Returns:
+        A functional model with the backbone's inputs and float32 logits (batch, steps, units),
+        zero at padded steps.
+    """
+    inputs, mask = _inputs_and_mask(backbone)
+    x = keras.layers.Dropout(dropout, name="head_dropout")(backbone(inputs))
+    logits = keras.layers.Dense(units, name="head", dtype="float32")(x)
+    logits = HidePadding(name="hide_padding", dtype="float32")(logits, mask)
+    return keras.Model(inputs, logits, name="transcriber")
+
+
+def _inputs_and_mask(backbone: keras.Model):
+    """The inputs of a backbone, anew, and the mask of its steps."""
+    dimensions = next(spec.shape[-1] for spec in backbone.inputs if spec.name == "features")
+    inputs = speech_inputs(dimensions)
+    mask = SubsampleMask(frames_per_step(backbone), name="step_mask")(inputs["padding_mask"])
+    return inputs, mask
+
+
+@keras.saving.register_keras_serializable("aitk")
+class Pooling(keras.layers.Layer):
+    """Reduce a sequence to one vector, looking at real steps only."""
+
+    def __init__(self, how: str, **kwargs):
+        super().__init__(**kwargs)
+        self.how = how
+        self.supports_masking = True
+
+    def compute_mask(self, *_):
+        return None  # the mask ends here: no sequence is left for it
+
+    def call(self, sequence, padding_mask):
+        # (batch, steps, hidden), (batch, steps) -> (batch, hidden)
+        mask = ops.expand_dims(ops.cast(padding_mask, sequence.dtype), -1)
+        if self.how == "max":
+            return ops.max(sequence * mask - (1 - mask) * 1e9, axis=1)
+        return ops.sum(sequence * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
+
+    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+        return (sequence_shape[0], sequence_shape[-1])
+
+    def get_config(self):
+        return super().get_config() | {"how": self.how}

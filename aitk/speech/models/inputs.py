@@ -1,0 +1,61 @@
+"""The two inputs of every speech model, and what keeps padding out of it."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+from keras import ops
+
+
+def speech_inputs(dimensions: int) -> dict[str, keras.KerasTensor]:
+    """``features`` (batch, frames, dimensions) float32 and ``padding_mask`` (batch, frames) int32,
+    1 where a frame is real."""
+    return {
+        "features": keras.Input((None, dimensions), dtype="float32", name="features"),
+        "padding_mask": keras.Input((None,), dtype="int32", name="padding_mask"),
+    }
+
+
+def frames_per_step(backbone: keras.Model) -> int:
+    """How many frames one step of a backbone's output stands for."""
+    strides = [layer.stride for layer in backbone.layers if isinstance(layer, SubsampleMask)]
+    return math.prod(strides)
+
+
+@keras.saving.register_keras_serializable("aitk")
+class HidePadding(keras.layers.Layer):
+    """Set padded steps to zero: a window over the end of a sound sees silence either way."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True  # recurrent layers pass their mask on
+
+    def call(self, sequence, padding_mask):
+        # (batch, steps, ...), (batch, steps) -> the same shape as the sequence
+        mask = ops.cast(padding_mask, sequence.dtype)
+        return sequence * ops.expand_dims(mask, tuple(range(2, len(sequence.shape))))
+
+    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+        return sequence_shape
+
+
+@keras.saving.register_keras_serializable("aitk")
+class SubsampleMask(keras.layers.Layer):
+    """The mask of every ``stride``-th step: ceil(length / stride) steps of a sound stay real."""
+
+    def __init__(self, stride: int, **kwargs):
+        super().__init__(**kwargs)
+        self.stride = stride
+
+    def call(self, padding_mask):
+        # (batch, steps) -> (batch, ceil(steps / stride))
+        return padding_mask[:, :: self.stride]
+
+    def compute_output_spec(self, padding_mask):
+        batch, steps = padding_mask.shape
+        fewer = None if steps is None else math.ceil(steps / self.stride)
+        return keras.KerasTensor((batch, fewer), dtype=padding_mask.dtype)
+
+    def get_config(self):
+        return super().get_config() | {"stride": self.stride}

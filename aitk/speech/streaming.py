@@ -1,0 +1,60 @@
+"""Run a causal recogniser on sound that is still arriving.
+
+Its every step depends on a bounded stretch of the past, so each new chunk is run together with
+that stretch, and only the new steps are taken: what comes out is what the whole sound would give,
+in any format of model, with nothing to remember but frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+#: Inputs by name to logits (batch, steps, units).
+Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+
+
+class Stream:
+    """One sound, fed frame by frame.
+
+    Args:
+        predict: the model.
+        frames_per_step: of the model's output.
+        chunk_frames: how many frames a chunk has; a multiple of ``frames_per_step``.
+        context_frames: how many frames before a chunk its steps depend on.
+    """
+
+    def __init__(
+        self, predict: Predict, *, frames_per_step: int, chunk_frames: int, context_frames: int
+    ):
+        self._predict, self._per_step = predict, frames_per_step
+        self._chunk, self._context = chunk_frames, context_frames
+        self._frames: np.ndarray | None = None  # (frames, d), from frame ``_begin`` on
+        self._begin = 0
+        self._done = 0  # frames whose steps were given out
+
+    def feed(self, features: np.ndarray) -> np.ndarray:
+        """Take new frames (n, d); give the logits (steps, units) of every chunk now complete."""
+        held = self._frames
+        self._frames = features if held is None else np.concatenate([held, features])
+        complete = (self._begin + len(self._frames)) // self._chunk * self._chunk
+        return self._run_to(complete)
+
+    def finish(self) -> np.ndarray:
+        """The logits of what is left when the sound is over."""
+        return self._run_to(self._begin + (0 if self._frames is None else len(self._frames)))
+
+    def _run_to(self, end: int) -> np.ndarray:
+        """The logits of the steps from what was done up to frame ``end``."""
+        if self._frames is None or end <= self._done:
+            return np.zeros((0, 0), np.float32)
+        part = self._frames[None, : end - self._begin]
+        inputs = {"features": part, "padding_mask": np.ones(part.shape[:2], np.int32)}
+        logits = np.asarray(self._predict(inputs))[0]
+        fresh = logits[(self._done - self._begin) // self._per_step :]
+        self._done = end
+        # A window begins where a chunk does, or attention would cut its chunks elsewhere.
+        begin = max(0, end - self._context) // self._chunk * self._chunk
+        self._frames, self._begin = self._frames[begin - self._begin :], begin
+        return fresh

@@ -1,0 +1,32 @@
+"""Sounds made for tests."""
+
+import numpy as np
+import pytest
+import soundfile
+
+
+@pytest.fixture
+def voice():
+    """Make a sound like syllables, (n,) float32: a tone that swells and ebbs."""
+
+    def make(seconds=0.5, rate=8000, hertz=300.0, level=0.3):
+        time = np.arange(round(seconds * rate)) / rate
+        swell = 0.6 + 0.4 * np.sin(2 * np.pi * 3 * time)
+        return (level * swell * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def save_sound(tmp_path, voice):
+    """Write a sound below the test's folder, each name its own pitch; return its path."""
+
+    def save(name, samples=None, rate=8000, **more):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if samples is None:
+            samples = voice(hertz=200 + sum(name.encode()) % 700)
+        soundfile.write(path, samples, rate, **more)
+        return path
+
+    return save
