@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-BATCH = 512
+BATCH = 32  # as `evaluate` and `predict` take them
 
 
 def read_log(sequences: Path) -> Any:

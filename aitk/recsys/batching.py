@@ -18,7 +18,6 @@ from aitk.recsys.assets import LogAssets
 MOST_EVENTS = 256
 #: Items that one batch of ``towers`` is to guess from one history.
 MOST_NEXT = 16
-REDRAWS = 3  # of negatives that the user has seen
 LAST_ALONE = 0.1  # share of the histories of which ``masked`` hides the last item alone
 
 
@@ -217,13 +216,17 @@ def _beside_others(
     assets: LogAssets,
     rng: np.random.Generator,
 ) -> Batch:
-    """Chosen events, with items that the user has not had for each."""
+    """Chosen events, with items that the user has not had for each.
+
+    They are items with training events: the others would be learned to be unwanted by all.
+    """
     count = assets.settings.get("negatives", 1)
+    pool = np.flatnonzero(assets.counts)
     positives = pad_right([row + 1 for row in chosen], np.int32)
     negatives = np.zeros((*positives.shape, count), np.int32)
     for number, (row, example) in enumerate(zip(chosen, examples, strict=True)):
         negatives[number, : len(row)] = 1 + _unseen(
-            (len(row), count), example.inputs["items"], len(assets.items), rng
+            (len(row), count), example.inputs["items"], pool, rng
         )
     inputs = _history(history, [np.ones(len(row)) for row in history]) | {
         "user": np.array([example.inputs["user"] for example in examples]),
@@ -301,13 +304,14 @@ def _some(values: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray
 
 
 def _unseen(
-    shape: tuple[int, int], seen: np.ndarray, items: int, rng: np.random.Generator
+    shape: tuple[int, int], seen: np.ndarray, pool: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Random items, those of ``seen`` drawn again a few times."""
-    had = np.zeros(items, bool)
-    had[seen] = True
-    drawn = rng.integers(0, items, size=shape)
-    for _ in range(REDRAWS):
-        again = had[drawn]
-        drawn[again] = rng.integers(0, items, size=int(again.sum()))
-    return drawn
+    """Random items of ``pool`` (sorted) without those of ``seen``; of all, if none is left."""
+    seen = np.unique(seen)
+    places = np.searchsorted(pool, seen)
+    places = places[pool[np.minimum(places, len(pool) - 1)] == seen]
+    if len(places) == len(pool):
+        places = places[:0]
+    drawn = rng.integers(0, len(pool) - len(places), size=shape)
+    # Number n of the unseen ones has as many seen ones before it as have n or fewer unseen ones.
+    return pool[drawn + np.searchsorted(places - np.arange(len(places)), drawn, side="right")]

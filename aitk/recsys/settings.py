@@ -128,10 +128,12 @@ class BprSettings(Trained):
     """Matrix factorisation for a personalised ranking (Rendle et al. 2009)."""
 
     factors: int = option(64, "size of a user's and an item's vector", minimum=1)
-    l2: float = option(1e-3, "penalty of the vectors in use", minimum=0.0)
+    negatives: int = option(
+        8, "unseen items sampled for each event; the one with the highest score counts", minimum=1
+    )
+    l2: float = option(1e-2, "penalty of the vectors in use", minimum=0.0)
 
     default_learning_rate: ClassVar[float] = 5e-3
-    default_epochs: ClassVar[int] = 40
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from aitk.recsys.batching import MOST_EVENTS, collate_rows, encode_row, pad_left, pad_right
@@ -126,16 +127,33 @@ def test_sets_are_a_users_events_beside_others(batch_of, seed):
     assert batch.weights.tolist() == [[1, 1], [1, 0]]
 
 
-def test_negatives_are_hardly_ever_what_the_user_has_had(batch_of):
-    told = {"batches": "sets", "settings": {"negatives": 400}}
-    negatives = batch_of(row("ann", [0, 1]), seed=0, **told).inputs["negatives"]
-    assert np.isin(negatives, [A, B]).mean() < 0.06  # (2 / 5) to the power of 4, 0.026
-    assert set(np.unique(negatives)) >= {C, D, E}
+@pytest.mark.parametrize("kind", ["sets", "parts"])
+def test_negatives_are_all_other_items_with_training_events(batch_of, kind):
+    told = {"batches": kind, "settings": {"negatives": 400}}
+    negatives = batch_of(row("ann", [1, 0]), seed=0, **told).inputs["negatives"]
+    assert set(negatives.flat) == {C, E}  # nobody had d
+    assert 0.4 < np.mean(negatives == C) < 0.6
 
 
-def test_a_user_who_has_had_everything_is_no_endless_loop(batch_of):
-    told = {"batches": "sets", "settings": {"negatives": 2}}
-    assert batch_of(row("ann", range(5)), seed=0, **told).inputs["negatives"].min() >= 1
+def test_a_user_who_has_had_everything_is_beside_anything(batch_of):
+    told = {"batches": "sets", "settings": {"negatives": 200}}
+    negatives = batch_of(row("ann", range(5)), seed=0, **told).inputs["negatives"]
+    assert set(negatives.flat) == {A, B, C, E}
+
+
+@given(
+    counts=st.lists(st.integers(0, 2), min_size=5, max_size=5).filter(any),
+    seen=st.lists(st.integers(0, 4), min_size=1, max_size=8),
+)
+@hypothesis_settings(max_examples=40, deadline=None, derandomize=True)
+def test_negatives_are_what_a_loop_over_the_items_allows(make_assets, counts, seen):
+    assets = make_assets(counts=np.array(counts), batches="sets", settings={"negatives": 60})
+    batch = collate_rows(
+        [encode_row(row("ann", seen), assets)], assets, rng=np.random.default_rng(0)
+    )
+    known = {item for item in range(5) if counts[item]}
+    allowed = known - set(seen) or known
+    assert set(batch.inputs["negatives"].flat) == {item + 1 for item in allowed}
 
 
 @pytest.mark.parametrize("seed", range(10))

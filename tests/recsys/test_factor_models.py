@@ -89,19 +89,45 @@ def test_bpr_ranks_what_the_like_minded_like_for_known_and_new_users():
     assert scores[2, 7] > scores[2, :4].max()
 
 
-def test_the_penalty_of_bpr_is_in_the_loss_of_training_alone():
-    model = build_bpr(settings.BprSettings(factors=4, l2=0.5), ItemShape(8, 16, np.ones(8)))
-    inputs = {
-        "user": np.array([3], np.int32),
-        "history": np.array([[1]], np.int32),
-        "positives": np.array([[2]], np.int32),
-        "negatives": np.array([[[5]]], np.int32),
+def bpr_batch():
+    """Two users; the second has one event, beside a slot of padding."""
+    return {
+        "user": np.array([3, 5], np.int32),
+        "history": np.array([[0], [0]], np.int32),
+        "positives": np.array([[2, 4], [7, 0]], np.int32),
+        "negatives": np.array([[[5, 1, 8], [6, 1, 3]], [[1, 4, 2], [0, 0, 0]]], np.int32),
     }
-    model(inputs, training=True)
+
+
+def bpr_and_vectors(**given):
+    model = build_bpr(settings.BprSettings(factors=4, **given), ItemShape(8, 16, np.ones(8)))
     layer = model.get_layer("backbone").get_layer("factors")
-    vectors = [layer.user_vectors[3], layer.item_vectors[2], layer.item_vectors[5]]
-    expected = 0.5 * sum(np.sum(np.square(vector)) for vector in vectors)
-    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
+    return model, np.asarray(layer.user_vectors), np.asarray(layer.item_vectors)
+
+
+def test_bpr_learns_from_the_unseen_item_with_the_highest_score():
+    model, users, items = bpr_and_vectors()
+    logits = np.asarray(model(bpr_batch(), training=True))
+    assert logits.shape == (2, 2, 2)
+    for number, slot, user, item, others in (
+        (0, 0, 3, 2, [5, 1, 8]),
+        (0, 1, 3, 4, [6, 1, 3]),
+        (1, 0, 5, 7, [1, 4, 2]),
+    ):
+        expected = [items[item] @ users[user], max(items[others] @ users[user])]
+        assert logits[number, slot] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_penalty_of_bpr_is_in_the_loss_of_training_alone():
+    model, users, items = bpr_and_vectors(l2=0.5)
+    inputs = bpr_batch()
+    model(inputs, training=True)
+    lengths = []
+    for user, item, others in ((3, 2, [5, 1, 8]), (3, 4, [6, 1, 3]), (5, 7, [1, 4, 2])):
+        hardest = max(others, key=lambda other: items[other] @ users[user])
+        vectors = [users[user], items[item], items[hardest]]
+        lengths.append(sum(np.sum(vector**2) for vector in vectors))
+    assert float(sum(model.losses)) == pytest.approx(0.5 * np.mean(lengths), rel=1e-5)
     model({name: inputs[name] for name in ("user", "history")}, training=False)
     assert sum(float(loss) for loss in model.losses) == 0
 
@@ -177,7 +203,7 @@ def test_an_unknown_user_is_what_the_history_says():
     user = np.array([0, 1] * 200, np.int32)
     found = np.asarray(layer(user, read))
     assert np.all(found[::2] == 7)
-    assert np.all(found[1::2] == np.asarray(layer.user_vectors)[1])
+    assert found[1::2] == pytest.approx(7 + np.broadcast_to(layer.user_vectors[1], (200, 3)))
     trained = np.asarray(layer(user, read, training=True))
     assert 0.3 < np.mean(trained[1::2, 0] == 7) < 0.7
 

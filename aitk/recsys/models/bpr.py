@@ -13,9 +13,9 @@ from aitk.recsys.models.shape import ItemShape
 from aitk.recsys.settings import BprSettings
 
 #: A seen item counts this much more than one that was not, as in ALS.
-CONFIDENCE = 10.0
+CONFIDENCE = 3.0
 #: Ridge penalty, as a share of the mean square of a factor over all items.
-RIDGE = 0.5
+RIDGE = 2.0
 STEPS = 12
 
 

@@ -19,8 +19,10 @@ class DotModel(keras.Model):
     Output: float32 scores (batch, items), those of popularity for a user of whom nothing is known.
 
     With further inputs ``positives`` (batch, slots), 0 for none, and ``negatives`` (batch, slots,
-    count) the output is logits (batch, slots, 1 + count), column 0 the positive. Without
-    ``negatives`` some are drawn by popularity for the whole batch, with its log subtracted.
+    count) the output is logits (batch, slots, 2): the positive, and of its negatives the one with
+    the highest score (dynamic negative sampling, Zhang et al. 2013, section 3). Without
+    ``negatives`` some are drawn by popularity for the whole batch, with its log subtracted, and
+    the output is logits (batch, slots, 1 + count), column 0 the positive.
 
     Args:
         backbone: inputs -> users' vectors (batch, hidden), table (items + 2, hidden).
@@ -69,12 +71,23 @@ class DotModel(keras.Model):
                 count=self.negatives,
                 uniform=False,
             )
+        chosen = [positives, self._hardest(vectors, table, inputs["negatives"])]
+        used = ops.cast(ops.not_equal(positives, 0), "float32")
         penalty = self.get_layer("penalty")
-        vectors = penalty(vectors, training=training)
-        right = penalty(ops.take(table, ops.expand_dims(positives, -1), axis=0), training=training)
-        wrong = penalty(ops.take(table, inputs["negatives"], axis=0), training=training)
-        chosen = ops.concatenate([right, wrong], axis=2)  # (batch, slots, 1 + count, hidden)
-        return ops.cast(ops.sum(ops.expand_dims(vectors, 1) * chosen, axis=-1), "float32")
+        vectors = penalty(vectors, ops.sum(used, axis=1, keepdims=True), training=training)
+        logits = []
+        for numbers in chosen:  # (batch, slots)
+            items = penalty(ops.take(table, numbers, axis=0), used, training=training)
+            logits.append(ops.sum(vectors * items, axis=-1))
+        return ops.cast(ops.stack(logits, axis=-1), "float32")
+
+    def _hardest(self, vectors, table, negatives):
+        """The number with the highest score: (batch, slots, count) -> (batch, slots)."""
+        # The choice has no gradient, and taking rows of a variable has a costly one.
+        rows = ops.take(ops.stop_gradient(table), negatives, axis=0)
+        scores = ops.sum(rows * ops.expand_dims(ops.stop_gradient(vectors), 1), axis=-1)
+        highest = ops.expand_dims(ops.argmax(scores, axis=-1), -1)
+        return ops.squeeze(ops.take_along_axis(negatives, highest, axis=-1), -1)
 
     def fill(self, shape: ItemShape) -> None:
         """Put the counts and features of the catalogue into the model's constants."""
@@ -99,19 +112,25 @@ class DotModel(keras.Model):
 
 @keras.saving.register_keras_serializable("aitk")
 class SquarePenalty(keras.layers.Layer):
-    """Add to the loss in training: ``l2`` times the mean square length of vectors (..., hidden)."""
+    """Add to the loss in training: ``l2`` times the mean square length of vectors.
+
+    Call: vectors (..., hidden), and perhaps their weights in the mean (...) -> the same vectors.
+    """
 
     def __init__(self, l2: float, **kwargs: Any):
         super().__init__(**kwargs)
         self.l2 = l2
 
-    def call(self, vectors, training=None):
+    def call(self, vectors, weights=None, training=None):
         if training and self.l2:
             squares = ops.sum(ops.square(ops.cast(vectors, "float32")), axis=-1)
-            self.add_loss(self.l2 * ops.mean(squares))
+            if weights is None:
+                weights = ops.ones_like(squares)
+            mean = ops.sum(weights * squares) / ops.maximum(ops.sum(weights), 1e-9)
+            self.add_loss(self.l2 * mean)
         return vectors
 
-    def compute_output_shape(self, vectors_shape):
+    def compute_output_shape(self, vectors_shape, weights_shape=None):
         return vectors_shape
 
     def get_config(self):

@@ -29,7 +29,7 @@ class HistoryMean(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk")
 class UserVectors(keras.layers.Layer):
-    """A learned vector for each known user, and the one read from the history for all others.
+    """The vector read from the history, and for a known user a learned one on top of it.
 
     Call: user (batch,), read (batch, hidden) -> (batch, hidden). In training a share of the users
     is treated as unknown.
@@ -53,7 +53,7 @@ class UserVectors(keras.layers.Layer):
             chance = keras.random.uniform(ops.shape(user), seed=self.seeds)
             known = ops.logical_and(known, chance >= self.unknown)
         own = ops.cast(ops.take(self.user_vectors, user, axis=0), read.dtype)
-        return ops.where(ops.expand_dims(known, -1), own, read)
+        return read + ops.where(ops.expand_dims(known, -1), own, 0)
 
     def compute_output_shape(self, user_shape, read_shape):
         return read_shape
