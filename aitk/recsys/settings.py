@@ -180,6 +180,8 @@ class NeuMfSettings(Trained):
     negatives: int = option(4, "items sampled for each event", minimum=1)
     dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
 
+    default_learning_rate: ClassVar[float] = 5e-3
+
 
 @dataclass(frozen=True)
 class DcnSettings(Featured):
@@ -190,6 +192,8 @@ class DcnSettings(Featured):
     layers: int = option(2, "dense layers beside them", minimum=1)
     negatives: int = option(4, "items sampled for each event", minimum=1)
 
+    default_learning_rate: ClassVar[float] = 3e-3
+
 
 @dataclass(frozen=True)
 class DlrmSettings(Featured):
@@ -198,6 +202,8 @@ class DlrmSettings(Featured):
     hidden: int = option(32, "size of each feature's vector", minimum=1)
     layers: int = option(2, "dense layers on top", minimum=1)
     negatives: int = option(4, "items sampled for each event", minimum=1)
+
+    default_learning_rate: ClassVar[float] = 3e-3
 
 
 # Sequences ---------------------------------------------------------------------------------
