@@ -167,3 +167,33 @@ def test_who_is_not_known_at_all_gets_what_is_popular(build):
     outputs = run(build(), INPUTS)
     assert np.argsort(-outputs[2])[:3].tolist() == [0, 5, 1]
     assert outputs[2, ITEMS - 1] == outputs[2].min()
+
+
+@pytest.mark.parametrize("build", [neumf, dcn, dlrm], ids=lambda build: build.__name__)
+def test_networks_over_pairs_learn_who_likes_what(build):
+    import keras
+
+    from aitk.recsys.losses import BinaryLoss
+
+    chosen = {neumf: settings.NeuMfSettings, dcn: settings.DcnSettings, dlrm: settings.DlrmSettings}
+    keras.utils.set_random_seed(0)
+    model = build()
+    # Users 1 and 2 like items 1 to 3, users 3 and 4 items 4 to 6.
+    users = np.tile(np.array([1, 2, 3, 4], np.int32), 16)
+    liked = np.where(users[:, None] <= 2, [[1, 2, 3]], [[4, 5, 6]]).astype(np.int32)
+    inputs = {
+        "user": users,
+        "history": liked[:, :1],
+        "positives": liked[:, 1:],
+        "negatives": np.tile(np.where(users <= 2, 5, 2)[:, None, None], (1, 2, 1)).astype(np.int32),
+    }
+    model.compile(
+        keras.optimizers.Adam(chosen[build].default_learning_rate),
+        loss=BinaryLoss(),
+        jit_compile=False,
+    )
+    model.fit(inputs, np.zeros((64, 2), int), batch_size=4, epochs=5, verbose=0)
+    asked = {"user": np.array([2, 4, 0], np.int32), "history": np.array([[1], [4], [4]], np.int32)}
+    scores = np.asarray(model(asked))
+    assert scores[0, 1] > scores[0, 4]
+    assert np.all(scores[1:, 4] > scores[1:, 1])
