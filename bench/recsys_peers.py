@@ -8,6 +8,7 @@
     peers/bin/python bench/recsys_peers.py split ml-100k.inter FOLDER  # RecBole's own random 8:1:1
     peers/bin/python bench/recsys_peers.py recbole EASE FOLDER         # on those three files
     peers/bin/python bench/recsys_peers.py recbole SASRec ml-100k.inter --minutes 60
+    peers/bin/python bench/recsys_peers.py split ml-100k.inter FOLDER --last-two   # SASRec's rows
 
 Every command prints one line of JSON. ``split`` writes NAME.train.inter, NAME.valid.inter and
 NAME.test.inter with the ids, ratings and times of the log and in its order, so that any other
@@ -88,30 +89,33 @@ def run_implicit(
     }
 
 
-def split_log(log: Path, out: Path) -> dict[str, Any]:
-    """Write the rows of RecBole's random split of a log, as they stand in it.
+def split_log(log: Path, out: Path, *, last_two: bool = False) -> dict[str, Any]:
+    """Write the rows of RecBole's split of a log, as they stand in it.
 
     Args:
         log: RecBole's atomic file NAME.inter; no pair of user and item may occur twice.
         out: the folder for NAME.train.inter, NAME.valid.inter, NAME.test.inter.
+        last_two: hold each user's last two events out, as for sequential models, instead of
+            a random fifth.
     """
     with _recbole_folder(log) as folder:
-        config, dataset = _dataset("BPR", folder, eval_args=RANDOM_SPLIT)
+        model, how = ("SASRec", LAST_TWO) if last_two else ("BPR", RANDOM_SPLIT)
+        config, dataset = _dataset(model, folder, eval_args=how, train_neg_sample_args=None)
         user_field, item_field = config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]
-        part_of = {}
-        for part, rows in zip(PARTS, dataset.build(), strict=True):
+        held_out = {}
+        for part, rows in zip(PARTS[1:], dataset.build()[1:], strict=True):
             users = dataset.id2token(user_field, rows.inter_feat[user_field].numpy())
             items = dataset.id2token(item_field, rows.inter_feat[item_field].numpy())
-            part_of |= dict.fromkeys(zip(users, items, strict=True), part)
+            held_out |= dict.fromkeys(zip(users, items, strict=True), part)
     head, *lines = log.read_text(encoding="utf-8").splitlines()
     columns = [column.partition(":")[0] for column in head.split("\t")]
     user, item = columns.index(user_field), columns.index(item_field)
-    written: dict[str, list[str]] = {part: [head] for part in PARTS}
-    for line in lines:
-        values = line.split("\t")
-        written[part_of[values[user], values[item]]].append(line)
-    if len(part_of) != len(lines):
+    pairs = [(values[user], values[item]) for values in (line.split("\t") for line in lines)]
+    if len(set(pairs)) < len(pairs):
         raise SystemExit(f"{log}: some pair of user and item occurs twice")
+    written: dict[str, list[str]] = {part: [head] for part in PARTS}
+    for pair, line in zip(pairs, lines, strict=True):
+        written[held_out.get(pair, "train")].append(line)
     out.mkdir(parents=True, exist_ok=True)
     for part, rows in written.items():
         (out / f"{log.stem}.{part}.inter").write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -134,8 +138,8 @@ def run_recbole(
             NAME.inter, which is split by RecBole.
         minutes: training stops after the epoch in which they are over; the best epoch so far
             is tested.
-        checks: RecBole 1.2.1 turns torch's anomaly detection on for every model when it is
-            imported; without it the weights are the same and an epoch takes less time.
+        checks: RecBole 1.2.1 turns torch's anomaly detection on when its sequential models are
+            imported; without it an epoch computes the same in less time.
         settings: any of RecBole's settings that differ from its defaults.
 
     Returns:
@@ -310,9 +314,10 @@ def main() -> None:
     command.add_argument("--top", type=int, default=100)
     command.add_argument("--threads", type=int, default=0)
     command.add_argument("--repeats", type=int, default=3)
-    command = commands.add_parser("split", help="write RecBole's random split as three files")
+    command = commands.add_parser("split", help="write RecBole's split as three files")
     command.add_argument("log", type=Path)
     command.add_argument("out", type=Path)
+    command.add_argument("--last-two", action="store_true", help="as for sequential models")
     command = commands.add_parser("recbole", help="train and test one of RecBole's models")
     command.add_argument("model")
     command.add_argument("source", type=Path)
@@ -331,7 +336,7 @@ def main() -> None:
             repeats=told.repeats,
         )
     elif told.command == "split":
-        answer = split_log(told.log.resolve(), told.out.resolve())
+        answer = split_log(told.log.resolve(), told.out.resolve(), last_two=told.last_two)
     else:
         answer = run_recbole(
             told.model,
