@@ -1,7 +1,7 @@
 """What of a log is held out, and what a model may look at when it is asked for that.
 
-Every event gets a code: one of the three splits; ``HISTORY``, events of held-out users that a
-model may look at and is not trained on; or ``UNUSED``.
+Every event gets a code: one of the three splits, or ``HISTORY``: events of held-out users that a
+model may look at and is not trained on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aitk.recsys.events import Events
 from aitk.recsys.options import LogReading, RateReading, RecommendReading
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
-HISTORY, UNUSED = 3, 4
+HISTORY = len(SPLITS)
 #: From this share of held-out events on that are older than training, a time leak is warned of.
 _MUCH_LEAKED = 0.5
 
