@@ -38,13 +38,20 @@ class BinaryLoss(SlotLoss):
     matrix factorisation; below 1 it is gBCE (Petrov and Macdonald 2023), see
     ``gbce_beta``. The latter divides by the number of columns, which Adam would undo but for its
     epsilon: with hundreds of columns the gradients of rare items would come near it.
+
+    Args:
+        offset: added to every logit, which changes no ranking. At the log odds of a column being
+            the right one, scores of 0 are calibrated, and training need not first push all of
+            them down (the prior of Lin et al. 2017, section 3.3).
     """
 
-    def __init__(self, *, beta: float = 1.0):
+    def __init__(self, *, beta: float = 1.0, offset: float = 0.0):
         super().__init__()
         self.beta = beta
+        self.offset = offset
 
     def call(self, y_true, y_pred):
+        y_pred = y_pred + self.offset
         right, _ = _right(y_true, y_pred)
         # log(1 - sigmoid(x)) is -softplus(x), and the log of a power is a product.
         wrong = ops.sum(ops.softplus(y_pred), axis=-1) - ops.softplus(right)
@@ -95,9 +102,9 @@ def ranking_loss(settings: Any, *, items: int) -> SlotLoss:
         return SoftmaxLoss()
     if loss == "bce":
         return BinaryLoss()
-    return BinaryLoss(
-        beta=gbce_beta(negatives=settings.negatives, items=items, calibration=settings.calibration)
-    )
+    negatives = settings.negatives
+    beta = gbce_beta(negatives=negatives, items=items, calibration=settings.calibration)
+    return BinaryLoss(beta=beta, offset=math.log(beta / negatives))
 
 
 def _right(y_true, y_pred):

@@ -44,6 +44,10 @@ CASES = {
     "softmax": (SoftmaxLoss(), softmax_of),
     "bce": (BinaryLoss(), binary_of),
     "gbce": (BinaryLoss(beta=0.3), lambda logits, right: binary_of(logits, right, beta=0.3)),
+    "offset": (
+        BinaryLoss(offset=-2.0),
+        lambda logits, right: binary_of([x - 2 for x in logits], right),
+    ),
     "pairwise": (PairwiseLoss(), pairwise_of),
 }
 
@@ -99,3 +103,4 @@ def test_settings_name_their_loss():
     assert isinstance(ranking_loss(SasRecSettings(loss="softmax"), items=9), SoftmaxLoss)
     gbce = ranking_loss(SasRecSettings(loss="gbce", negatives=4, calibration=1.0), items=9)
     assert gbce.beta == pytest.approx(0.5)
+    assert gbce.offset == pytest.approx(math.log(0.5 / 4))  # one right column, four wrong ones

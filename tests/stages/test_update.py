@@ -30,10 +30,10 @@ def run(good_or_bad, tmp_path_factory):
     return out
 
 
-def update_with(run, rows, tmp_path, **options):
+def update_with(run, rows, tmp_path, *, training=None, **options):
     path = tmp_path / "new.csv"
     path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
-    training = {"epochs": 6, "learning_rate": 0.02}
+    training = {"epochs": 6, "learning_rate": 0.02} | (training or {})
     return update(
         run,
         [str(path)],
@@ -58,10 +58,12 @@ def test_new_words_are_learnt_without_losing_the_old(run, tmp_path):
 
 def test_a_model_that_got_worse_is_refused_unless_told(run, tmp_path):
     wrong = [(f"the {'good' if n % 2 else 'bad'} thing {n}", 1 - n % 2) for n in range(80)]
+    # One epoch, so that no better one is kept, of many large steps.
+    how = {"replay": 0.0, "training": {"epochs": 1, "batch_size": 2, "learning_rate": 0.3}}
     with pytest.raises(BudgetMissed, match="not updated.*--force"):
-        update_with(run, wrong, tmp_path, replay=0.0)
+        update_with(run, wrong, tmp_path, **how)
     assert not (tmp_path / "out").exists()
-    update_with(run, wrong, tmp_path, replay=0.0, force=True)
+    update_with(run, wrong, tmp_path, **how, force=True)
     assert (tmp_path / "out").exists()
 
 
