@@ -19,7 +19,7 @@ ROWS_AT_ONCE = 1024
 CACHE_BYTES = 2**30
 
 Kept = TypeVar("Kept")
-Predict = Callable[[dict[str, np.ndarray]], np.ndarray]
+Predict = Callable[[dict[str, np.ndarray]], Any]
 
 
 class Examples(Sequence[Example]):
@@ -110,15 +110,24 @@ def predict_rows(
     *,
     batch_size: int,
     batches_per_window: int = BATCHES_PER_WINDOW,
-) -> Iterator[np.ndarray]:
-    """Yield the model's output of each row, in order, holding one window of rows in memory."""
+) -> Iterator[Any]:
+    """Yield the model's output of each row, in order, holding one window of rows in memory.
 
-    def outputs_of(batch: Batch, outputs: np.ndarray) -> np.ndarray:
+    Of a model with several outputs a dict of arrays.
+    """
+
+    def outputs_of(batch: Batch, outputs: Any) -> Sequence[Any]:
         del batch
-        return outputs
+        if not isinstance(outputs, Mapping):
+            return outputs
+        rows = len(next(iter(outputs.values())))
+        return [{name: array[row] for name, array in outputs.items()} for row in range(rows)]
+
+    def infer(batch: Batch) -> Any:
+        return predict(batch.inputs)
 
     return _in_order(
-        _predicted(rows, task, assets, predict, outputs_of, batch_size, batches_per_window)
+        _predicted(rows, task, assets, infer, outputs_of, batch_size, batches_per_window)
     )
 
 
@@ -134,11 +143,14 @@ def answer_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the answer to each row, in order; of the outputs only a batch is held at a time."""
 
-    def answers_of(batch: Batch, outputs: np.ndarray) -> list[dict[str, Any]]:
+    def infer(batch: Batch) -> Any:
+        return task.infer(batch, predict, assets, top_k=top_k, asked=asked)
+
+    def answers_of(batch: Batch, outputs: Any) -> list[dict[str, Any]]:
         return task.decode(batch, outputs, assets, top_k=top_k, asked=asked)
 
     return _in_order(
-        _predicted(rows, task, assets, predict, answers_of, batch_size, BATCHES_PER_WINDOW)
+        _predicted(rows, task, assets, infer, answers_of, batch_size, BATCHES_PER_WINDOW)
     )
 
 
@@ -153,11 +165,14 @@ def measure_rows(
     """Predict every row and keep what ``task.score`` needs, in the order of the rows."""
     parts: dict[str, list[np.ndarray]] = {}
 
-    def measured(batch: Batch, outputs: np.ndarray) -> dict[str, np.ndarray]:
+    def infer(batch: Batch) -> Any:
+        return task.infer(batch, predict, assets)
+
+    def measured(batch: Batch, outputs: Any) -> dict[str, np.ndarray]:
         return task.measure(batch, outputs, assets)
 
     for kept, places in _predicted(
-        rows, task, assets, predict, measured, batch_size, BATCHES_PER_WINDOW
+        rows, task, assets, infer, measured, batch_size, BATCHES_PER_WINDOW
     ):
         order = np.argsort(places)
         for name in kept[0]:
@@ -178,8 +193,8 @@ def _predicted(
     rows: Iterable[Mapping[str, Any]] | Examples,
     task: Task,
     assets: Any,
-    predict: Predict,
-    keep: Callable[[Batch, np.ndarray], Kept],
+    infer: Callable[[Batch], Any],
+    keep: Callable[[Batch, Any], Kept],
     batch_size: int,
     batches_per_window: int,
 ) -> Iterator[tuple[list[Kept], np.ndarray]]:
@@ -191,7 +206,7 @@ def _predicted(
         for start in range(0, len(places), batch_size):
             inside = [examples[place] for place in places[start : start + batch_size]]
             batch = task.collate(inside, assets)
-            kept.append(keep(batch, predict(batch.inputs)))
+            kept.append(keep(batch, infer(batch)))
         yield kept, places
 
 

@@ -1,4 +1,4 @@
-"""How good class probabilities are: accuracy, F1, ROC-AUC, calibration, with intervals.
+"""What follows from class probabilities: answers, and how good they are, with intervals.
 
 Shared by every task that puts out one distribution over classes a row. A label never seen in
 training has target -1: it counts as one more class that is always answered wrongly.
@@ -12,11 +12,65 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import ArtifactError, DataError
+from aitk.core.options import unknown_name
 from aitk.core.statistics import bootstrap_interval, bounded_score
 from aitk.core.task import Evaluation, Score
 
 CALIBRATION_BINS = 15
 UNSEEN = "(never seen in training)"
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(rows, classes) logits to probabilities."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def answer_classes(
+    probabilities: np.ndarray, labels: Sequence[str], *, top_k: int = 1
+) -> list[dict[str, Any]]:
+    """The answer to each row: its best class, and with ``top_k`` > 1 the best ones in order.
+
+    Args:
+        probabilities: (rows, classes).
+        labels: the classes' names in the order of the columns.
+    """
+    answers = []
+    for row in probabilities:
+        best = np.argsort(-row, kind="stable")[:top_k]
+        answer: dict[str, Any] = {
+            "prediction": labels[best[0]],
+            "probability": round(float(row[best[0]]), 6),
+        }
+        if top_k > 1:
+            answer["top_k"] = [
+                {"label": labels[index], "probability": round(float(row[index]), 6)}
+                for index in best
+            ]
+        answers.append(answer)
+    return answers
+
+
+def explained_class(
+    probabilities: np.ndarray, labels: Sequence[str], target: str | None
+) -> tuple[int, dict[str, Any]]:
+    """Which class of one row is explained, the ``target`` or the best; and what is told of it.
+
+    Args:
+        probabilities: (classes,).
+
+    Raises:
+        UsageError: the target is no label.
+    """
+    if target is not None and target not in labels:
+        raise unknown_name(target, labels, what="label")
+    best = int(np.argmax(probabilities))
+    index = list(labels).index(target) if target else best
+    return index, {
+        "prediction": labels[best],
+        "explained": labels[index],
+        "probability": float(probabilities[index]),
+    }
 
 
 def score_classification(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import ArtifactError
+from aitk.core.runtime import ONLY_OUTPUT
 from aitk.core.silence import silence
 
 #: Recurrent loops are compiled for a fixed number of rows: one signature for a single row, one
@@ -72,7 +73,7 @@ def write_saved_model(model: Any, target: Path) -> str:
     module = tf.Module()
     module.model = model
     function = serving_function(model).get_concrete_function(signature(model))
-    named = tf.function(lambda **inputs: {"outputs": function(inputs)}, autograph=False)
+    named = tf.function(lambda **inputs: function(inputs), autograph=False)
     tf.saved_model.save(
         module,
         str(target),
@@ -115,9 +116,17 @@ def serving_function(model: Any) -> Any:
     @tf.function(autograph=False)
     def call(inputs: Mapping[str, Any]) -> Any:
         given = keras.tree.map_structure(lambda spec: inputs[spec.name], model.input)
-        return tf.cast(model(given, training=False), tf.float32)
+        outputs = model(given, training=False)
+        if not isinstance(outputs, Mapping):
+            outputs = {ONLY_OUTPUT: outputs}
+        return {name: tf.cast(array, tf.float32) for name, array in outputs.items()}
 
     return call
+
+
+def output_names(model: Any) -> list[str]:
+    """The names of what ``serving_function`` gives, in the order of a flattened dict."""
+    return sorted(model.output) if isinstance(model.output, Mapping) else [ONLY_OUTPUT]
 
 
 def signature(model: Any, *, batch: int | None = None) -> dict[str, Any]:
@@ -159,8 +168,8 @@ def _save_frozen(model: Any, folder: str, batches: tuple[int | None, ...]) -> li
         names = [tensor.name.partition(":")[0] for tensor in frozen.inputs]
 
         def call(frozen: Any = frozen, names: list[str] = names, **inputs: Any) -> Any:
-            (outputs,) = tf.nest.flatten(frozen(*[inputs[name] for name in names]))
-            return {"outputs": outputs}
+            outputs = tf.nest.flatten(frozen(*[inputs[name] for name in names]))
+            return dict(zip(output_names(model), outputs, strict=True))
 
         function = tf.function(call, autograph=False)
         signatures[f"batch_{batch or 'any'}"] = function.get_concrete_function(
@@ -193,15 +202,21 @@ def _keeps_outputs(model: Any, path: Path, calibration: Calibration) -> bool:
     """Whether a file can be run, and its outputs are near enough to the model's."""
     from aitk.core.runtime import KerasPredictor, LiteRTPredictor
 
-    exact = KerasPredictor(model)
-    wanted = np.concatenate([exact(batch) for batch in calibration])
+    wanted = _outputs_of(KerasPredictor(model), calibration)
     try:
-        near = LiteRTPredictor(path)
-        found = np.concatenate([near(batch) for batch in calibration])
+        found = _outputs_of(LiteRTPredictor(path), calibration)
     except (ArtifactError, RuntimeError):  # ranges that no kernel takes, as of a mask of -1e9
         return False
-    error = float(np.sqrt(np.mean((found - wanted) ** 2)))
-    return error <= TOLERANCE * float(np.std(wanted))
+    return all(
+        float(np.sqrt(np.mean((found[name] - array) ** 2))) <= TOLERANCE * float(np.std(array))
+        for name, array in wanted.items()
+    )
+
+
+def _outputs_of(predict: Any, calibration: Calibration) -> dict[str, np.ndarray]:
+    answers = [predict(batch) for batch in calibration]
+    named = [item if isinstance(item, dict) else {ONLY_OUTPUT: item} for item in answers]
+    return {name: np.concatenate([item[name] for item in named]) for name in named[0]}
 
 
 if __name__ == "__main__":

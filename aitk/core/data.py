@@ -191,4 +191,7 @@ def _decoder(feature: Any) -> Any:
         return lambda value: names[int(value)]
     if kind == "Scalar":
         return lambda value: value.item()
+    if kind == "Sequence" and type(feature.feature).__name__ in ("Text", "ClassLabel"):
+        decode_one = _decoder(feature.feature)
+        return lambda values: [decode_one(value) for value in values]
     return lambda value: value

@@ -15,6 +15,7 @@ from aitk.core.progress import Reporter
 from aitk.core.task import Batch, Evaluation, Task
 
 WORST = 20
+DRAWN = 12  # of the worst answers
 LONGEST_VALUE = 200  # characters of a field kept with a row's result
 _ANSWERS = "answers"
 
@@ -28,11 +29,14 @@ class Evaluated:
         rows: one JSON object a row, in the order of the rows: ``key`` (a digest of the task's
             key), ``score`` (what the main metric averages), ``prediction``, ``fields``.
         worst: the worst answers, ready to be shown as a table.
+        pictures: what the task draws, ``caption`` and ``png`` of each: of the evaluation as a
+            whole, and of the worst answers.
     """
 
     evaluation: Evaluation
     rows: list[dict[str, Any]]
     worst: list[dict[str, Any]]
+    pictures: list[dict[str, Any]]
 
     def result(self, **facts: Any) -> dict[str, Any]:
         """The entry of ``metrics.json``, with further facts about the data."""
@@ -79,7 +83,22 @@ def evaluate_rows(
         }
         for fields, answer, score in zip(rows, answers, evaluation.per_row, strict=True)
     ]
-    return Evaluated(evaluation, results, _worst(results, higher=task.higher_is_better))
+    worst = _worst(results, higher=task.higher_is_better)
+    details = dict(evaluation.details)
+    pictures = [*details.pop("pictures", ())]
+    for place in worst[:DRAWN]:
+        picture = task.draw(rows[place], answers[place])
+        if picture is not None:
+            from aitk.core.pictures import encode_png
+
+            caption = f"{results[place]['fields'].get('name', place)}, one of the worst answers"
+            pictures.append({"caption": caption, "png": encode_png(picture)})
+    return Evaluated(
+        evaluation=dataclasses.replace(evaluation, details=details),
+        rows=results,
+        worst=[results[place]["fields"] | dict(results[place]["prediction"]) for place in worst],
+        pictures=pictures,
+    )
 
 
 class _Answering:
@@ -91,23 +110,24 @@ class _Answering:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
 
-    def measure(self, batch: Batch, outputs: np.ndarray, assets: Any) -> dict[str, np.ndarray]:
+    def measure(self, batch: Batch, outputs: Any, assets: Any) -> dict[str, np.ndarray]:
         answers = self._task.decode(batch, outputs, assets)
         return dict(self._task.measure(batch, outputs, assets)) | {
             _ANSWERS: np.fromiter(answers, dtype=object, count=len(answers))
         }
 
 
-def _worst(results: Sequence[Mapping[str, Any]], *, higher: bool) -> list[dict[str, Any]]:
-    """The answers with the worst scores, the most confident first; perfect ones are none."""
-    faulty = [row for row in results if (row["score"] < 1 if higher else row["score"] > 0)]
+def _worst(results: Sequence[Mapping[str, Any]], *, higher: bool) -> list[int]:
+    """Places of the worst scores, the most confident answers first; perfect ones are none."""
+    scores = [row["score"] for row in results]
+    faulty = [at for at, score in enumerate(scores) if (score < 1 if higher else score > 0)]
     faulty.sort(
-        key=lambda row: (
-            row["score"] if higher else -row["score"],
-            -row["prediction"].get("probability", 0.0),
+        key=lambda at: (
+            scores[at] if higher else -scores[at],
+            -results[at]["prediction"].get("probability", 0.0),
         )
     )
-    return [dict(row["fields"]) | dict(row["prediction"]) for row in faulty[:WORST]]
+    return faulty[:WORST]
 
 
 def _shortened(value: Any) -> Any:

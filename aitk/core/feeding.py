@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,33 @@ if TYPE_CHECKING:
 AHEAD = 4  # batches
 
 
+class Waiting:
+    """How long a model waited for its batches: each from the end of the step before it."""
+
+    def __init__(self) -> None:
+        self._made: list[float] = []
+        self._done: list[float] = []
+
+    def batch_is_made(self) -> None:
+        """The next batch is ready."""
+        self._made.append(time.monotonic())
+
+    def step_is_done(self) -> None:
+        """The model has finished a step."""
+        self._done.append(time.monotonic())
+
+    @property
+    def share(self) -> float:
+        """Of the time between the first step's end and the last one's."""
+        if len(self._done) < 2:
+            return 0.0
+        waited = sum(
+            max(0.0, made - done)
+            for made, done in zip(self._made[1:], self._done[:-1], strict=False)
+        )
+        return min(1.0, waited / max(1e-9, self._done[-1] - self._done[0]))
+
+
 def feed(
     model: keras.Model,
     task: Task,
@@ -26,11 +54,12 @@ def feed(
     epoch: int,
     start: int,
     seed: int,
+    waiting: Waiting,
 ) -> Any:
     """The batches of an epoch's plan from number ``start`` on: (inputs, targets, weights).
 
-    On TensorFlow a ``tf.data.Dataset`` whose lengths vary without retracing the step; on other
-    backends a generator.
+    ``waiting`` is told when each is made. On TensorFlow a ``tf.data.Dataset`` whose lengths vary
+    without retracing the step; on other backends a generator.
     """
     import keras
 
@@ -43,7 +72,9 @@ def feed(
 
     def batches() -> Iterator[tuple[Any, ...]]:
         for step in range(start, len(plan)):
-            yield batch_at(step)
+            batch = batch_at(step)
+            waiting.batch_is_made()
+            yield batch
 
     if keras.backend.backend() != "tensorflow":
         return batches()

@@ -18,12 +18,23 @@ from aitk.core.errors import DataError, UsageError
 @contextlib.contextmanager
 def atomic_text(path: Path) -> Iterator[TextIO]:
     """Write UTF-8 text beside ``path`` and rename it there when it is whole."""
-    part = path.with_name(path.name + ".part")
+    with _renamed_when_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with _renamed_when_whole(path) as part:
+        part.write_bytes(content)
+
+
+@contextlib.contextmanager
+def _renamed_when_whole(path: Path) -> Iterator[Path]:
+    part = part_of(path)
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield part
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,10 @@ class Page:
     def figure(self, picture: Markup, *, caption: str = "") -> None:
         """A chart from ``core.charts``."""
         self._add("figure", picture=picture, caption=caption)
+
+    def picture(self, png: bytes, *, caption: str = "") -> None:
+        """A PNG picture, held by the page itself."""
+        self._add("photo", data=base64.b64encode(png).decode("ascii"), caption=caption)
 
     def bars(self, amounts: Mapping[str, float], *, caption: str = "") -> None:
         """A named bar for each amount, in the order given; the names are HTML text."""

@@ -1,4 +1,4 @@
-"""Reading a picture file that may be damaged, hostile, or lie on its side."""
+"""Decoding a picture that may be damaged, hostile, or lie on its side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.silence import hushed
+from aitk.core.silence import overheard
 
 #: A file of a few kilobytes can say that it holds gigabytes of pixels: its header is asked first.
 MOST_PIXELS = 50_000_000
@@ -16,7 +16,7 @@ MOST_BYTES = 100_000_000
 
 
 def read_picture(path: Path | str) -> np.ndarray:
-    """Decode a JPEG, PNG, WebP, GIF (its first picture) or BMP file, upright.
+    """Decode a JPEG, PNG, WebP, GIF or BMP file, upright; of an animated one the first picture.
 
     Returns:
         (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
@@ -24,26 +24,154 @@ def read_picture(path: Path | str) -> np.ndarray:
     Raises:
         DataError: there is no such file, it is too large, damaged, or no such picture.
     """
-    import cv2
-
     path = Path(path)
     where = str(path)
-    data = _read(path, where)
+    return decode_picture(_read(path, where), where, animated=True)
+
+
+def decode_picture(data: bytes, where: str, *, animated: bool = False) -> np.ndarray:
+    """Decode the bytes of a picture file, upright.
+
+    Args:
+        data: a JPEG, PNG, WebP, GIF or BMP file.
+        where: names it in errors.
+        animated: take the first picture of an animated file, instead of refusing it.
+
+    Returns:
+        (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+
+    Raises:
+        DataError: it is too large, damaged or cut off, animated, or no such picture.
+    """
+    import cv2
+
+    check_size(data, where)
+    if not animated and is_animated(data):
+        raise DataError("is animated, and one picture is due", where=where)
+    with overheard() as heard:
+        try:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        except cv2.error:
+            picture = None
+        # What is missing in the middle of a JPEG is filled with grey, and only warned of.
+        is_damaged = picture is None or _tells_damage(heard())
+    if is_damaged:
+        raise DataError("is damaged or cut off", where=where)
+    return picture
+
+
+def decode_checked(data: bytes) -> np.ndarray:
+    """Decode a picture that ``decode_picture`` has accepted before: fast, and in any thread.
+
+    Returns:
+        (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+    """
+    import cv2
+
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+def encode_png(picture: np.ndarray) -> bytes:
+    """A PNG file of a picture, (height, width, 3) uint8 RGB, or (height, width) uint8 grey."""
+    import cv2
+
+    channels = picture[..., ::-1] if picture.ndim == 3 else picture
+    _, data = cv2.imencode(".png", np.ascontiguousarray(channels))
+    return data.tobytes()
+
+
+def encode_jpeg(picture: np.ndarray, *, quality: int = 95) -> bytes:
+    """A JPEG file of a picture, (height, width, 3) uint8 RGB."""
+    import cv2
+
+    channels = np.ascontiguousarray(picture[..., ::-1])
+    _, data = cv2.imencode(".jpg", channels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
+
+
+def check_size(data: bytes, where: str) -> None:
+    """Raise a ``DataError`` unless this is the beginning of a picture that may be decoded."""
     size = _size(data)
     if size is None:
         raise DataError("is no JPEG, PNG, WebP, GIF or BMP picture", where=where)
     width, height = size
     if width * height > MOST_PIXELS:
         raise DataError(f"has {width} x {height} pixels, more than {MOST_PIXELS:,}", where=where)
-    picture = None
-    with hushed():
-        try:
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-        except cv2.error:
-            picture = None
-    if picture is None:
-        raise DataError("is damaged", where=where)
-    return picture
+
+
+def picture_format(data: bytes) -> str | None:
+    """What kind of file this is by its first bytes: JPEG, PNG, WebP, GIF or BMP."""
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for start, name in _STARTS.items() if data.startswith(start)), None)
+
+
+def is_animated(data: bytes) -> bool:
+    """Whether a GIF, WebP or PNG file holds several pictures that are shown in turn."""
+    if data.startswith(b"GIF8"):
+        return _gif_pictures(data) > 1
+    if data.startswith(b"RIFF"):
+        return data[12:16] == b"VP8X" and bool(data[20] & 2)  # RFC 9649, section 2.7
+    if data.startswith(b"\x89PNG"):
+        return _png_is_animated(data)
+    return False
+
+
+_STARTS = {
+    b"\xff\xd8": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+}
+
+
+def _tells_damage(said: bytes) -> bool:
+    """Whether libjpeg's warnings tell of pixels that are not what they were.
+
+    Stray bytes between segments, which many cameras leave, cost none.
+    """
+    return any(
+        line.startswith(b"Corrupt JPEG data") and b"extraneous bytes" not in line
+        for line in said.splitlines()
+    )
+
+
+def _gif_pictures(data: bytes) -> int:
+    """Count the pictures of a GIF, two at most (GIF89a specification, sections 17 to 27)."""
+    count = 0
+    try:
+        place = 13 + _gif_colours(data[10])
+        while count < 2 and data[place] != 0x3B:
+            if data[place] == 0x2C:
+                count += 1
+                place += 10 + _gif_colours(data[place + 9]) + 1
+            else:
+                place += 2
+            while data[place]:
+                place += 1 + data[place]
+            place += 1
+    except IndexError:  # cut off: decoding will tell
+        pass
+    return count
+
+
+def _gif_colours(flags: int) -> int:
+    """Bytes of the colour table that the flags announce."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _png_is_animated(data: bytes) -> bool:
+    """Look for the chunk acTL before the pixels (PNG, third edition, section 11.3.6.1)."""
+    place = 8
+    while place + 12 <= len(data):
+        length, kind = struct.unpack(">I4s", data[place : place + 8])
+        if kind == b"acTL":
+            return data[place + 8 : place + 12] != b"\0\0\0\1"
+        if kind == b"IDAT":
+            return False
+        place += 12 + length
+    return False
 
 
 def _read(path: Path, where: str) -> bytes:

@@ -22,8 +22,14 @@ LARGEST_MATRIX = 24  # classes whose confusion matrix can still be read as numbe
 WORST_CONFUSIONS = 15
 
 
-def prepare_report(dataset: Mapping[str, Any], path: Path) -> None:
-    """Write the report of prepared data from its ``dataset.json``."""
+def prepare_report(
+    dataset: Mapping[str, Any], path: Path, *, pictures: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write the report of prepared data from its ``dataset.json``.
+
+    Args:
+        pictures: of its rows, ``caption`` and ``png`` of each.
+    """
     rows = dataset["rows"]
     page = Page(f"Data for {dataset['task']}", _sources_line(dataset))
     page.headline(
@@ -33,6 +39,7 @@ def prepare_report(dataset: Mapping[str, Any], path: Path) -> None:
     page.heading("Findings")
     page.findings(dataset["findings"])
     page.heading("The rows")
+    _add_pictures(page, pictures)
     _add_summary(page, dataset["summary"])
     page.heading("How it was made")
     for note in dataset["notes"]:
@@ -49,6 +56,12 @@ def prepare_report(dataset: Mapping[str, Any], path: Path) -> None:
     )
     page.table(dataset["sources"], folded=f"Sources ({len(dataset['sources'])})")
     page.write(path)
+
+
+def waiting_share(history: Sequence[Mapping[str, Any]]) -> float | None:
+    """The share of a training's time that was spent waiting for data."""
+    shares = [row["waiting"] for row in history if row.get("waiting") not in (None, "")]
+    return sum(float(share) for share in shares) / len(shares) if shares else None
 
 
 def run_report(
@@ -72,7 +85,7 @@ def run_report(
     page.heading("How to use it")
     page.code("\n".join(describe_use(manifest, name)))
     for evaluation, result in metrics.items():
-        _add_evaluation(page, evaluation, result)
+        _add_evaluation(page, evaluation, result, folder=path.parent)
     if compression := manifest.get("compression"):
         page.heading("Before and after")
         page.table(compression["table"])
@@ -92,8 +105,9 @@ def explanations_report(
     """Write a page of explained rows, their words coloured.
 
     Args:
-        explanations: each has ``parts`` (text and weight, in order) and facts of its answer;
-            ``between`` stands between the parts where these are no running text.
+        explanations: each has ``parts`` (text and weight, in order) or ``pictures`` (caption and
+            png), and facts of its answer; ``between`` stands between the parts where these are no
+            running text.
         path: where to write it.
         run: the run that was asked, as the user named it.
         facts: figures about all of them.
@@ -113,8 +127,14 @@ def explanations_report(
         title = ", ".join(f"{name}: {value}" for name, value in told.items())
         if "probability" in explanation:
             title += f" ({explanation['probability']:.1%})"
-        page.words(title, explanation["parts"], between=explanation.get("between", ""))
+        page.words(title, explanation.get("parts", ()), between=explanation.get("between", ""))
+        _add_pictures(page, explanation.get("pictures", ()))
     page.write(path)
+
+
+def _add_pictures(page: Page, pictures: Iterable[Mapping[str, Any]]) -> None:
+    for picture in pictures:
+        page.picture(picture["png"], caption=picture["caption"])
 
 
 def _update_line(update: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,7 +210,7 @@ def _headline(
     return figures
 
 
-def _add_evaluation(page: Page, name: str, result: Mapping[str, Any]) -> None:
+def _add_evaluation(page: Page, name: str, result: Mapping[str, Any], *, folder: Path) -> None:
     page.heading(f"Scores on {name}")
     page.text(
         f"{result['rows']:,} rows"
@@ -224,6 +244,12 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any]) -> None:
             caption="On the dashed line the model is right as often as it claims;"
             " below it, it is too sure of itself.",
         )
+    if result.get("pictures"):
+        page.heading("Pictures", level=3)
+        for picture in result["pictures"]:
+            file = folder / picture["file"]
+            if file.is_file():  # a run may have been copied without its evaluations
+                page.picture(file.read_bytes(), caption=picture["caption"])
     if result.get("worst"):
         page.heading("The worst answers", level=3)
         page.text("Wrong, and most sure of it.", note=True)
@@ -279,6 +305,8 @@ def _add_history(page: Page, history: Sequence[Mapping[str, Any]], main: str) ->
             }
             if series:
                 page.figure(line_chart(series, x_label="epoch"), caption=", ".join(series))
+    if (share := waiting_share(history)) is not None:
+        page.text(f"{share:.1%} of the time was spent waiting for data.", note=True)
     page.table(history, folded=f"Every epoch ({len(history)})")
 
 

@@ -20,16 +20,18 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import glob
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aitk import __version__
 from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.files import atomic_text, draft_folder, part_of, write_json
+from aitk.core.files import atomic_text, draft_folder, part_of, write_bytes, write_json
+from aitk.core.spool import dump_line, load_line
 
 FORMAT = 1
 MODEL_FILES = {
@@ -116,7 +118,7 @@ class Run:
         if not path.exists():
             return []
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            return [load_line(line) for line in path.read_text(encoding="utf-8").splitlines()]
         except ValueError as error:
             raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
 
@@ -126,13 +128,33 @@ class Run:
         files = path.rglob("*") if path.is_dir() else [path]
         return sum(file.stat().st_size for file in files if file.is_file())
 
-    def add_evaluation(self, name: str, result: Mapping[str, Any], rows: list[dict]) -> None:
-        """Keep an evaluation: its metrics, and one line a row for paired comparisons."""
-        write_json(self.folder / "metrics.json", self.metrics | {name: dict(result)})
+    def add_evaluation(
+        self,
+        name: str,
+        result: Mapping[str, Any],
+        rows: list[dict],
+        *,
+        pictures: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Keep an evaluation: its metrics, one line a row for paired comparisons, its pictures.
+
+        Args:
+            pictures: ``caption`` and ``png`` of each; the metrics name their files.
+        """
+        folder, stem = self.folder / "evaluations", name.replace("/", "_")
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob(f"{glob.escape(stem)}-*.png"):
+            old.unlink()
+        kept = []
+        for number, picture in enumerate(pictures, 1):
+            path = folder / f"{stem}-{number}.png"
+            write_bytes(path, picture["png"])
+            file = str(path.relative_to(self.folder))
+            kept.append({"caption": picture["caption"], "file": file})
+        entry = dict(result) | ({"pictures": kept} if kept else {})
+        write_json(self.folder / "metrics.json", self.metrics | {name: entry})
         if rows:
-            folder = self.folder / "evaluations"
-            folder.mkdir(exist_ok=True)
-            with atomic_text(folder / f"{name.replace('/', '_')}.jsonl") as file:
+            with atomic_text(folder / f"{stem}.jsonl") as file:
                 for row in rows:
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
@@ -216,7 +238,7 @@ class RunDraft:
         """Keep the rows that an update has learnt, for the next one to build on."""
         with (self.folder / LEARNED).open("w", encoding="utf-8") as file:
             for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
+                file.write(dump_line(row) + "\n")
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write ``run.json``, the last file: its presence means that the run is whole."""
@@ -251,8 +273,3 @@ def new_run(out: Path, *, overwrite: bool = False, resume: bool = False) -> Iter
         yield draft
         if not (draft.folder / "run.json").is_file():
             raise RuntimeError(f"the run {out} was left unfinished")
-
-
-def _plain(value: Any) -> Any:
-    """JSON for an array of a row."""
-    return value.tolist()

@@ -1,4 +1,6 @@
-"""Run a model whatever its format: named arrays in, float32 logits out.
+"""Run a model whatever its format: named arrays in, float32 arrays out.
+
+A model with one output gives an array, one that names several a dict of arrays.
 
 A LiteRT or ONNX run is predicted without importing TensorFlow.
 """
@@ -19,8 +21,11 @@ from aitk.core.silence import hushed
 if TYPE_CHECKING:
     import keras
 
-#: Inputs by name, each (batch, ...), to logits (batch, ...) float32.
-Predictor = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+#: Inputs by name, each (batch, ...), to outputs (batch, ...) float32, by name where several.
+Predictor = Callable[[Mapping[str, np.ndarray]], Any]
+
+#: What the only output is called in a file.
+ONLY_OUTPUT = "outputs"
 
 #: A model file whose signature takes any number of rows.
 ANY_BATCH = -1
@@ -59,9 +64,10 @@ class KerasPredictor:
         if keras.backend.backend() == "tensorflow":
             self._call = _compiled(model)
 
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
         cast = {name: _cast(inputs, name, spec.dtype) for name, spec in self._specs.items()}
-        return np.asarray(self._call(cast), np.float32)
+        outputs = self._call(cast)
+        return _named(outputs if isinstance(outputs, Mapping) else {ONLY_OUTPUT: outputs})
 
 
 class SavedModelPredictor:
@@ -82,14 +88,13 @@ class SavedModelPredictor:
             for name, spec in self._serve.structured_input_signature[1].items()
         }
 
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
         import tensorflow as tf
 
         cast = {
             name: tf.constant(_cast(inputs, name, dtype)) for name, dtype in self._dtypes.items()
         }
-        (outputs,) = self._serve(**cast).values()
-        return np.asarray(outputs, np.float32)
+        return _named(self._serve(**cast))
 
 
 class LiteRTPredictor:
@@ -119,23 +124,20 @@ class LiteRTPredictor:
             batch = int(next(iter(details.values()))["shape_signature"][0])
             self._runners[batch] = runner
 
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
         cast = {name: _cast(inputs, name, dtype) for name, dtype in self._dtypes.items()}
         if ANY_BATCH in self._runners:
-            return self._run(ANY_BATCH, cast)
+            return _named(self._runners[ANY_BATCH](**cast))
         rows = len(next(iter(cast.values())))
         sizes = sorted(self._runners)
-        outputs, start = [], 0
+        parts, start = [], 0
         while start < rows:
             size = next((size for size in sizes if size >= rows - start), sizes[-1])
             part = {name: _rows(array, start, size) for name, array in cast.items()}
-            outputs.append(self._run(size, part)[: rows - start])
+            outputs = self._runners[size](**part)
+            parts.append({name: array[: rows - start] for name, array in outputs.items()})
             start += size
-        return np.concatenate(outputs)
-
-    def _run(self, size: int, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        (outputs,) = self._runners[size](**inputs).values()
-        return np.asarray(outputs, np.float32)
+        return _named({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 class OnnxPredictor:
@@ -164,10 +166,11 @@ class OnnxPredictor:
         ) as error:
             raise damaged(path, error) from error
         self._dtypes = {item.name: _ONNX_TYPES[item.type] for item in self._session.get_inputs()}
+        self._names = [item.name for item in self._session.get_outputs()]
 
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
         cast = {name: _cast(inputs, name, dtype) for name, dtype in self._dtypes.items()}
-        return np.asarray(self._session.run(None, cast)[0], np.float32)
+        return _named(dict(zip(self._names, self._session.run(None, cast), strict=True)))
 
 
 _ONNX_TYPES = {
@@ -214,6 +217,12 @@ def _open_quantized(path: Path) -> Predictor:
     from aitk.core.quantize import load_quantized
 
     return KerasPredictor(load_quantized(path))
+
+
+def _named(outputs: Mapping[str, Any]) -> Any:
+    """The only output as an array, several as a dict."""
+    arrays = {name: np.asarray(array, np.float32) for name, array in outputs.items()}
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
 def _cast(inputs: Mapping[str, np.ndarray], name: str, dtype: Any) -> np.ndarray:

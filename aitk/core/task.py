@@ -12,7 +12,7 @@ compressed run predicts without importing it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -24,6 +24,7 @@ from aitk.core.rows import Refusal, Row
 if TYPE_CHECKING:
     import keras
 
+    from aitk.core.answer_lines import AnswerLines
     from aitk.core.pretrained import Pretrained
     from aitk.core.progress import Reporter
 
@@ -49,7 +50,8 @@ class Inspector(Protocol):
 
     def summary(self) -> dict[str, Any]:
         """Statistics for ``dataset.json`` (JSON values). ``labels`` are those of the training
-        split; ``charts`` (name -> {"x": [...], "y": [...]}) are drawn in the report."""
+        split; ``charts`` (name -> {"x": [...], "y": [...]}) are drawn in the report, and
+        ``pictures`` ({"caption": str, "png": bytes} each) are shown there alone."""
 
 
 class Assets(Protocol):
@@ -106,7 +108,8 @@ class Evaluation:
     Attributes:
         metrics: name -> score, the task's main metric first.
         per_row: (rows,) what the main metric averages, for paired comparisons.
-        details: JSON values for the report: per-class table, confusion matrix, curves.
+        details: JSON values for the report: per-class table, confusion matrix, curves; and
+            ``pictures``, {"caption": str, "png": bytes} each.
     """
 
     metrics: Mapping[str, Score]
@@ -144,6 +147,8 @@ class Task(ABC):
     usual_top_k: ClassVar[int] = 1
     #: Options dataclass of ``predict``: what the user may ask of the answers.
     answering: ClassVar[type] = NoAnswerOptions
+    #: Suffix of a file -> how ``predict`` writes it, beside .jsonl and .csv.
+    formats: ClassVar[Mapping[str, type[AnswerLines]]] = {}
     #: Outputs are logits of classes, which ``compress --distill`` can teach a smaller model.
     distils: ClassVar[bool] = True
     #: Rows are split one by one, by a hash of their key. If not, ``arrange`` splits them.
@@ -162,7 +167,8 @@ class Task(ABC):
         """
 
     def reading_notes(self) -> list[str]:
-        """What reading decided by itself since last asked (encoding, header, columns)."""
+        """What reading decided by itself since last asked (encoding, header, columns), and what
+        ``learn`` found wrong with its rows."""
         return []
 
     def arrange(
@@ -356,11 +362,32 @@ class Task(ABC):
 
     # Answers --------------------------------------------------------------
 
+    def infer(
+        self,
+        batch: Batch,
+        predict: Callable[[Mapping[str, np.ndarray]], Any],
+        assets: Any,
+        *,
+        top_k: int = 1,
+        asked: Any = None,
+    ) -> Any:
+        """What comes out of the model for a batch; by default it is run once on the inputs.
+
+        A task whose answers take several runs (a text written unit by unit, a sound fed in
+        chunks) does them here; ``decode`` and ``measure`` are given what this returns.
+
+        Args:
+            predict: maps inputs by name to outputs.
+            asked: the ``answering`` options, None where nobody asked (training, evaluation).
+        """
+        del assets, top_k, asked
+        return predict(batch.inputs)
+
     @abstractmethod
     def decode(
         self,
         batch: Batch,
-        outputs: np.ndarray,
+        outputs: Any,
         assets: Any,
         *,
         top_k: int = 1,
@@ -368,11 +395,18 @@ class Task(ABC):
     ) -> list[dict[str, Any]]:
         """Turn a batch of model outputs into predictions, one JSON object a row.
 
-        ``asked`` are the ``answering`` options, their defaults where it is None.
+        Args:
+            outputs: (batch, ...), or a dict of such arrays where the model names several.
+            asked: the ``answering`` options, their defaults where it is None.
         """
 
+    def draw(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> np.ndarray | None:
+        """A picture of a row and its answer, (height, width, 3) uint8; None if it has none."""
+        del fields, answer
+        return None
+
     @abstractmethod
-    def measure(self, batch: Batch, outputs: np.ndarray, assets: Any) -> dict[str, np.ndarray]:
+    def measure(self, batch: Batch, outputs: Any, assets: Any) -> dict[str, np.ndarray]:
         """Keep of a batch what scoring needs: arrays whose first axis is the row."""
 
     @abstractmethod
@@ -388,10 +422,22 @@ class Task(ABC):
 
     @abstractmethod
     def explain(
-        self, fields: Mapping[str, Any], predict: Any, assets: Any, *, target: str | None = None
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: Any,
+        *,
+        target: str | None = None,
+        model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
         """Say which parts of one row carried its prediction.
 
-        ``predict`` maps a list of rows' fields to outputs (rows, ...). Returns JSON: the
-        ``prediction`` and ``parts``, a list of {"text": str, "weight": float} in order.
+        Args:
+            predict: maps a list of rows' fields to outputs (rows, ...).
+            target: explain this answer instead of the predicted one.
+            model: opens the Keras model, for gradients; None for a run of another format.
+
+        Returns:
+            JSON: the ``prediction`` and ``parts``, a list of {"text": str, "weight": float} in
+            order; and ``pictures``, {"caption": str, "png": bytes} each. One of the two.
         """

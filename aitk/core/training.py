@@ -21,7 +21,7 @@ from aitk.core.batches import Examples, epoch_rng, measure_rows, plan_epoch
 from aitk.core.checkpoint import load_progress, restore_variables, save_state
 from aitk.core.errors import ArtifactError, Interrupted, TrainingError
 from aitk.core.events import Events
-from aitk.core.feeding import feed
+from aitk.core.feeding import Waiting, feed
 from aitk.core.optimizers import make_optimizer
 from aitk.core.progress import Reporter
 from aitk.core.runtime import KerasPredictor
@@ -40,7 +40,8 @@ class Trained:
 
     Attributes:
         model: uncompiled, holding the weights of the best epoch.
-        history: one dict an epoch: epoch, step, loss, learning_rate, validation metrics, seconds.
+        history: one dict an epoch: epoch, step, loss, learning_rate, validation metrics, the share
+            of its time spent waiting for data, seconds.
         best: the row of the epoch whose weights were kept.
         stopped: why it ended before its last epoch, or None.
     """
@@ -181,6 +182,7 @@ class _Loop:
         self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
         self.progress = Progress()
         self.events = Events(events) if events else None
+        self.waiting = Waiting()
         self.saved_at = time.monotonic()
         self.started = time.monotonic()
 
@@ -216,6 +218,7 @@ class _Loop:
         plan = plan_epoch(
             self.train.lengths, options.batch_size, rng=epoch_rng(options.seed, progress.epoch)
         )
+        waiting = self.waiting = Waiting()
         watcher = _watcher(self, sizes=[len(rows) for rows in plan[progress.step :]])
         try:
             self.model.fit(
@@ -228,6 +231,7 @@ class _Loop:
                     epoch=progress.epoch,
                     start=progress.step,
                     seed=options.seed,
+                    waiting=waiting,
                 ),
                 epochs=1,
                 steps_per_epoch=len(plan) - progress.step,
@@ -257,6 +261,7 @@ class _Loop:
                 hint=f"Try a --learning-rate below {options.learning_rate:g}, --clip-norm 1,"
                 " or --precision float32",
             )
+        self.waiting.step_is_done()
         progress.step += 1
         progress.loss_sum += loss * rows
         progress.rows += rows
@@ -329,6 +334,7 @@ class _Loop:
         with self._averaged_weights():
             if self.validation is not None:
                 row |= self._validate(self.validation, predict)
+            row["waiting"] = round(self.waiting.share, 4)
             row["seconds"] = round(self.minutes * 60, 2)
             progress.history.append(row)
             if self.validation is None or self._is_best(row):

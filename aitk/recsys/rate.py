@@ -87,6 +87,7 @@ class Rate(LogTask):
         assets: LogAssets,
         *,
         target: str | None = None,
+        model: Any = None,
     ) -> dict[str, Any]:
         from aitk.recsys.shares import explain_rating
 

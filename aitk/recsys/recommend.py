@@ -104,6 +104,7 @@ class Recommend(LogTask):
         assets: LogAssets,
         *,
         target: str | None = None,
+        model: Any = None,
     ) -> dict[str, Any]:
         from aitk.recsys.shares import explain_recommendation
 

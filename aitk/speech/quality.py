@@ -5,7 +5,6 @@ One pass, in memory that does not hold the sounds: of each a few numbers are kep
 
 from __future__ import annotations
 
-import base64
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -100,7 +99,7 @@ class SoundInspector:
     def summary(self) -> dict[str, Any]:
         """Rows, hours, speakers, levels, labels or characters, as JSON values and charts.
 
-        ``pictures`` are spectrograms of some sounds: ``{"caption": str, "png": base64}``.
+        ``pictures`` are spectrograms of some sounds: ``{"caption": str, "png": bytes}``.
         """
         splits, seconds = np.array(self._splits), np.array(self._seconds)
         rows = np.bincount(splits, minlength=len(SPLITS))
@@ -127,8 +126,7 @@ class SoundInspector:
                 "signal_to_noise_ratio_dB_guessed": _histogram(ratios[~np.isnan(ratios)]),
             },
             "pictures": [
-                {"caption": caption, "png": base64.b64encode(png).decode("ascii")}
-                for caption, png in self._pictures.items()
+                {"caption": caption, "png": png} for caption, png in self._pictures.items()
             ],
         }
         if 0 < summary["speakers"] <= MOST_SPEAKERS:

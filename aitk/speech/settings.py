@@ -118,6 +118,14 @@ class TranscriberSettings(SpeechSettings):
         "char", "what the model writes with", choices=("char", "subword", "word", "phone")
     )
     vocabulary_size: int = option(200, "units at most (subword, word)", minimum=4)
+    lexicon: str | None = option(
+        None, "pronunciation lexicon for phones: a word and its phones a line"
+    )
+    lm_order: int = option(
+        3, "words of the longest n-gram that is learned of the transcripts, for predict --lm self;"
+        " 0 learns none",
+        minimum=0, maximum=6,
+    )  # fmt: skip
 
     default_epochs: ClassVar[int] = 40
 
@@ -200,6 +208,45 @@ class JointTransformerSettings(TranscriberSettings):
     dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
 
     default_learning_rate: ClassVar[float] = 1e-3
+
+
+# Pretraining --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MaskedSpeech:
+    """What is hidden, and what is to be guessed of it (Chiu et al. 2022, section 3)."""
+
+    time_masks: int = option(0, "stretches of time hidden besides (SpecAugment)", minimum=0)
+    frequency_masks: int = option(0, "bands hidden besides (SpecAugment)", minimum=0)
+    mask_share: float = option(
+        0.4, "about how much of a sound is hidden", minimum=0.05, maximum=0.9
+    )
+    mask_ms: float = option(200.0, "length of a hidden stretch", minimum=10.0)
+    codes: int = option(512, "entries of the random codebook", minimum=2, maximum=65536)
+    code_size: int = option(16, "numbers an entry", minimum=1)
+
+    default_epochs: ClassVar[int] = 40
+
+
+@dataclass(frozen=True)
+class MaskedConformerSettings(MaskedSpeech, ConformerSettings):
+    """Attention and convolutions in turn (Gulati et al. 2020), for masked speech."""
+
+
+@dataclass(frozen=True)
+class MaskedBiLstmSettings(MaskedSpeech, BiLstmCtcSettings):
+    """A bidirectional LSTM, for masked speech."""
+
+
+@dataclass(frozen=True)
+class MaskedTcnSettings(MaskedSpeech, TcnSettings):
+    """Dilated convolutions (Bai et al. 2018), for masked speech."""
+
+
+@dataclass(frozen=True)
+class MaskedTransformerSettings(MaskedSpeech, JointTransformerSettings):
+    """Self-attention, for masked speech."""
 
 
 def _subsampling_context(factor: int) -> int:

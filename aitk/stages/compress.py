@@ -119,7 +119,7 @@ def compress(
         resamples=options.resamples,
         seed=training.seed,
     )
-    written.add_evaluation(split, result, after.evaluated.rows)
+    written.add_evaluation(split, result, after.evaluated.rows, pictures=after.evaluated.pictures)
     refresh_pages(written)
     name = task.name.partition(".")[0]
     return Outcome(

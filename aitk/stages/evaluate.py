@@ -93,7 +93,7 @@ def evaluate(
         seed=options.seed,
         warnings=warnings,
     ) | {"details": details}
-    opened.add_evaluation(judged.name, result, evaluated.rows)
+    opened.add_evaluation(judged.name, result, evaluated.rows, pictures=evaluated.pictures)
     refresh_pages(opened)
     return Outcome(
         facts={

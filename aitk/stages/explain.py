@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.report import explanations_report
 from aitk.core.rows import Refusal, Row
-from aitk.core.run import load_run
+from aitk.core.run import Run, load_run
 from aitk.core.task import Task
 from aitk.stages.options import ExplainOptions
 from aitk.tasks import load_task
@@ -55,13 +56,16 @@ def explain(
         from aitk.core.runtime import open_predictor
 
         predict = _predict_fields(task, assets, open_predictor(opened))
+        model = _model_of(opened)
         explanations = [
-            task.explain(row.fields, predict, assets, target=options.target)
+            task.explain(row.fields, predict, assets, target=options.target, model=model)
             for row in reporter.track(rows, "explaining")
         ]
         with (folder / "explanations.jsonl").open("w", encoding="utf-8") as file:
-            for row, explanation in zip(rows, explanations, strict=True):
+            for number, (row, explanation) in enumerate(zip(rows, explanations, strict=True), 1):
                 line = {"file": row.file, "line": row.line} | explanation
+                if pictures := explanation.get("pictures"):
+                    line["pictures"] = _write_pictures(pictures, folder, stem=f"{number:03}")
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         faithfulness = _mean_faithfulness(explanations)
         explanations_report(
@@ -109,14 +113,38 @@ def _first_rows(
 
 
 def _predict_fields(
-    task: Task, assets: Any, predict: Callable[..., np.ndarray]
-) -> Callable[[Sequence[Mapping[str, Any]]], np.ndarray]:
-    """What ``Task.explain`` asks: rows' fields to outputs (rows, ...)."""
+    task: Task, assets: Any, predict: Callable[..., Any]
+) -> Callable[[Sequence[Mapping[str, Any]]], Any]:
+    """What ``Task.explain`` asks: rows' fields to outputs (rows, ...), by name where several."""
 
-    def outputs(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        return np.stack(list(predict_rows(rows, task, assets, predict, batch_size=BATCH_SIZE)))
+    def outputs(rows: Sequence[Mapping[str, Any]]) -> Any:
+        found = list(predict_rows(rows, task, assets, predict, batch_size=BATCH_SIZE))
+        if isinstance(found[0], Mapping):
+            return {name: np.stack([item[name] for item in found]) for name in found[0]}
+        return np.stack(found)
 
     return outputs
+
+
+def _model_of(run: Run) -> Callable[[], Any] | None:
+    """What opens the run's Keras model, once."""
+    if run.format != "keras":
+        return None
+    from aitk.core.keras_file import load_keras
+
+    return functools.cache(lambda: load_keras(run.model_path))
+
+
+def _write_pictures(
+    pictures: Sequence[Mapping[str, Any]], folder: Path, *, stem: str
+) -> list[dict[str, str]]:
+    """Each picture as a file, named beside its caption."""
+    named = []
+    for number, picture in enumerate(pictures, 1):
+        name = f"{stem}-{number}.png"
+        (folder / name).write_bytes(picture["png"])
+        named.append({"caption": picture["caption"], "file": name})
+    return named
 
 
 def _mean_faithfulness(explanations: Sequence[Mapping[str, Any]]) -> dict[str, float]:

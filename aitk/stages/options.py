@@ -113,6 +113,7 @@ class PredictOptions:
     batch_size: int = option(32, "rows a batch", minimum=1)
     max_errors: int | None = option(None, "stop when more rows than this fail", minimum=0)
     resume: bool = option(False, "go on after the last whole row of --out")
+    draw: str | None = option(None, "also draw the answers, as PNG files in this folder")
 
 
 @dataclass(frozen=True)

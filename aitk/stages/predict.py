@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from aitk.core.answer_lines import AnswerLines, CsvLines, JsonLines
 from aitk.core.batches import BATCHES_PER_WINDOW, answer_rows
 from aitk.core.errors import DataError, UsageError
-from aitk.core.files import fingerprint
+from aitk.core.files import check_writable, fingerprint
 from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -24,6 +22,9 @@ from aitk.core.runtime import Predictor, open_predictor
 from aitk.core.task import Task
 from aitk.stages.options import PredictOptions
 from aitk.tasks import load_task
+
+if TYPE_CHECKING:
+    from aitk.core.drawings import Drawings
 
 STDIO = "-"
 
@@ -45,7 +46,8 @@ def predict(
     Args:
         inputs: files, folders, or ``-`` for stdin.
         asked: the task's own options of its answers.
-        out: a ``.jsonl`` or ``.csv`` file, or ``-`` for JSON lines on stdout.
+        out: a ``.jsonl`` or ``.csv`` file or one of the task's formats, or ``-`` for JSON lines on
+            stdout.
         write: takes the text for stdout.
 
     Raises:
@@ -56,7 +58,8 @@ def predict(
     loaded = load_run(run, domain=domain)
     task = load_task(loaded.task)
     wanted: Any = resolve(task.answering, asked or {})
-    lines = _lines_for(out)
+    lines = _lines_for(out, task)
+    drawings = _open_drawings(options.draw, task)
     sink = _open_sink(out, loaded, inputs, options, wanted, write=write, overwrite=overwrite)
     try:
         assets = task.load_assets(loaded.assets)
@@ -75,6 +78,8 @@ def predict(
                 _error(item, several) if found is None else _merged(item, found)
                 for item, found in zip(window, answers, strict=True)
             )
+            if drawings is not None:
+                _draw(drawings, window, answers, task)
             failed = [item for item in window if isinstance(item, Refusal)]
             refused += len(failed)
             notes = {"refused": refused, "columns": lines.columns}
@@ -86,7 +91,11 @@ def predict(
                     f" {failed[-1].reason}",
                     where=failed[-1].where,
                 )
+        if tail := lines.tail():
+            sink.append(tail, items=0, notes=sink.notes)
         sink.finish()
+        if drawings is not None:
+            drawings.finish()
     finally:
         sink.leave()
     if lines.left_out:
@@ -99,6 +108,7 @@ def predict(
             "rows": sink.done,
             "refused": refused,
             "resumed_after": resumed,
+            **({"drawn": options.draw} if options.draw else {}),
             "seconds": round(seconds, 2),
             "rows_per_second": round((sink.done - resumed) / seconds, 1),
         },
@@ -149,53 +159,6 @@ def answer(
     return [next(answers) if isinstance(item, Row) else None for item in window]
 
 
-class _Lines(Protocol):
-    """Turns rows into text. ``left_out`` are columns that it had no place for."""
-
-    columns: list[str]
-    left_out: set[str]
-    needs_columns: bool
-
-    def format(self, rows: Iterable[Mapping[str, Any]]) -> str: ...
-
-
-class _JsonLines:
-    needs_columns = False
-
-    def __init__(self) -> None:
-        self.columns: list[str] = []
-        self.left_out: set[str] = set()
-
-    def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
-
-
-class _CsvLines:
-    """CSV with the columns of the first window, and one for errors."""
-
-    needs_columns = True
-
-    def __init__(self) -> None:
-        self.columns: list[str] = []
-        self.left_out: set[str] = set()
-
-    def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        rows = list(rows)
-        text = io.StringIO()
-        new = not self.columns
-        if new:
-            good = [row for row in rows if "error" not in row] or rows
-            self.columns = list(dict.fromkeys(key for row in [*good, *rows] for key in row))
-            self.columns += [name for name in ("line", "error") if name not in self.columns]
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n", extrasaction="ignore")
-        if new:
-            writer.writeheader()
-        for row in rows:
-            self.left_out.update(row.keys() - self.columns)
-            writer.writerow({key: _cell(value) for key, value in row.items()})
-        return text.getvalue()
-
-
 class _Stdout:
     """The sink for ``--out -``, with the face of a ``ResumableFile``."""
 
@@ -216,16 +179,20 @@ class _Stdout:
         """Nothing to close."""
 
 
-def _lines_for(out: str) -> _Lines:
-    kinds: dict[str, type[_Lines]] = {
-        STDIO: _JsonLines,
-        ".jsonl": _JsonLines,
-        ".ndjson": _JsonLines,
-        ".csv": _CsvLines,
+def _lines_for(out: str, task: Task) -> AnswerLines:
+    kinds: dict[str, type[AnswerLines]] = {
+        STDIO: JsonLines,
+        ".jsonl": JsonLines,
+        ".ndjson": JsonLines,
+        ".csv": CsvLines,
+        **task.formats,
     }
     kind = kinds.get(out if out == STDIO else Path(out).suffix.lower())
     if kind is None:
-        raise UsageError(f"cannot write {out!r}", where="--out", hint="Name a .jsonl or .csv file")
+        known = ", ".join(name for name in kinds if name != STDIO)
+        raise UsageError(
+            f"cannot write {out!r}", where="--out", hint=f"Name a file that ends in {known}"
+        )
     return kind()
 
 
@@ -254,6 +221,30 @@ def _open_sink(
     )
 
 
+def _open_drawings(folder: str | None, task: Task) -> Drawings | None:
+    if folder is None:
+        return None
+    if type(task).draw is Task.draw:
+        raise UsageError(f"{task.name} has no pictures of its answers", where="--draw")
+    from aitk.core.drawings import Drawings
+
+    check_writable(Path(folder))
+    return Drawings(Path(folder))
+
+
+def _draw(
+    drawings: Drawings,
+    window: Sequence[Row | Refusal],
+    answers: Sequence[Mapping[str, Any] | None],
+    task: Task,
+) -> None:
+    for item, found in zip(window, answers, strict=True):
+        if isinstance(item, Row) and found is not None:
+            picture = task.draw(item.fields, found)
+            if picture is not None:
+                drawings.add(item.fields.get("name", f"row-{item.line}"), picture)
+
+
 def _described(path: Path) -> list[Any]:
     """A file or folder by name, sizes and times, so that a changed input is noticed."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -278,10 +269,3 @@ def _error(item: Row | Refusal, several: bool) -> dict[str, Any]:
     reason = item.reason if isinstance(item, Refusal) else ""
     where = {"file": item.file} if several else {}
     return where | {"line": item.line, "error": reason}
-
-
-def _cell(value: Any) -> Any:
-    """Lists and objects (top-k) as JSON inside their cell."""
-    if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return value

@@ -20,6 +20,7 @@ from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.report import prepare_report
 from aitk.core.rows import SPLITS, Refusal, Row
+from aitk.core.spool import dump_line, load_line
 from aitk.core.task import Finding, Task
 from aitk.core.versions import package_versions
 from aitk.stages.options import PrepareOptions
@@ -65,8 +66,9 @@ def prepare(
             split = rule(row.split, key, options.seed)
             inspector.add(row, split)
             counts[split] += 1
-            digest.update(f"{split}\0{json.dumps(row.fields, sort_keys=True)}\n".encode())
+            digest.update(f"{split}\0{dump_line(row.fields, sort_keys=True)}\n".encode())
         summary, findings = inspector.summary(), inspector.findings()
+        pictures = summary.pop("pictures", [])
         if not counts["train"]:
             raise DataError(
                 "no row is left for training", hint=f"See --split (now {options.split})"
@@ -96,7 +98,7 @@ def prepare(
             "packages": package_versions(),
             "wall_s": round(time.monotonic() - started, 2),
         }
-        prepare_report(manifest, folder / "report.html")
+        prepare_report(manifest, folder / "report.html", pictures=pictures)
         write_json(folder / "dataset.json", manifest)
     for note in manifest["notes"]:
         reporter.note(note)
@@ -190,7 +192,7 @@ def _spool_rows(
                 continue
             named[item.split] += 1
             line = {"f": dict(item.fields), "s": item.split, "n": item.line, "p": item.file}
-            spool.write(json.dumps(line, ensure_ascii=False) + "\n")
+            spool.write(dump_line(line) + "\n")
     if not named:
         reason = f"all {refused} rows were refused" if refused else "no rows were found"
         raise DataError(reason, where=", ".join(sources))
@@ -206,7 +208,7 @@ def _embed(source: str, values: Sequence[Any], *, kind: str, reporter: Reporter)
 def _spooled(spool: Path, task: Task) -> Iterator[tuple[Row, str]]:
     with spool.open(encoding="utf-8") as file:
         for line in file:
-            item = json.loads(line)
+            item = load_line(line)
             row = Row(item["f"], item["p"], item["n"], split=item["s"])
             yield row, task.key(row.fields)
 

@@ -79,6 +79,8 @@ def train_run(
                 balance=options.balance,
                 tables=data.tables,
             )
+            for note in task.reading_notes():
+                reporter.warn(note)
             assets.save(draft.assets)
             solved = task.solve(name, chosen, assets, rows, seed=options.seed, reporter=reporter)
             if solved is not None and start:
@@ -243,7 +245,7 @@ def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData
     """The best epoch's validation scores, as ``metrics.json`` holds them."""
     if "validation" not in data.splits or task.main_metric not in best:
         return {}
-    own = {"epoch", "step", "loss", "learning_rate", "seconds"}
+    own = {"epoch", "step", "loss", "learning_rate", "waiting", "seconds"}
     return {
         "validation": {
             "rows": data.splits["validation"],

@@ -184,3 +184,24 @@ def test_the_format_that_is_written(format, quantize, chosen):
 def test_what_a_format_cannot_hold_is_refused():
     with pytest.raises(UsageError, match=r"saved_model cannot hold int8.*keras or litert or onnx"):
         choose_format("saved_model", "int8")
+
+
+@pytest.mark.parametrize("format", ["litert", "onnx", "saved_model", "keras"])
+def test_several_outputs_keep_their_names(tmp_path, format):
+    import keras
+    from keras import layers
+
+    x = keras.Input((4,), name="x")
+    outputs = {"size": layers.Dense(2)(x), "kind": layers.Dense(3, use_bias=False)(x)}
+    model = keras.Model(x, outputs)
+    given = {"x": np.ones((5, 4), np.float32)}
+    wanted = KerasPredictor(model)(given)
+    assert {name: array.shape for name, array in wanted.items()} == {"size": (5, 2), "kind": (5, 3)}
+    path = tmp_path / MODEL_FILES[format]
+    model.save(path) if format == "keras" else write(
+        model, tmp_path, format=format, quantize="none"
+    )
+    found = open_predictor(Run(tmp_path, {"format": format}))(given)
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert found[name] == pytest.approx(array, abs=1e-5)

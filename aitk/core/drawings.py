@@ -1,0 +1,74 @@
+"""Pictures of answers, written as PNG files; those of a video's frames as a video as well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from aitk.core.files import write_bytes
+from aitk.core.pictures import encode_png
+
+FRAMES_PER_SECOND = 10.0
+#: A frame is named VIDEO#NUMBER.
+_FRAME = re.compile(r"(.+)#(\d+)")
+
+
+class Drawings:
+    """A folder of pictures, each under the name of its row."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._frames: dict[str, list[Path]] = {}
+        self._names: set[str] = set()
+
+    def add(self, name: str, picture: np.ndarray) -> Path:
+        """Write a picture (height, width, 3) uint8 RGB.
+
+        Args:
+            name: of the row: a file, a member of an archive, ``VIDEO#FRAME``.
+        """
+        path = self._folder / f"{self._free(_flat(name))}.png"
+        write_bytes(path, encode_png(picture))
+        if frame := _FRAME.fullmatch(name):
+            self._frames.setdefault(frame[1], []).append(path)
+        return path
+
+    def finish(self) -> list[Path]:
+        """Put the frames of each video together; returns the videos."""
+        return [
+            _write_video(self._folder / f"{_flat(name)}.mp4", paths)
+            for name, paths in self._frames.items()
+        ]
+
+    def _free(self, name: str) -> str:
+        number, wanted = 2, name
+        while name in self._names:
+            name, number = f"{wanted}-{number}", number + 1
+        self._names.add(name)
+        return name
+
+
+def _flat(name: str) -> str:
+    """A name without folders or signs that a file system may refuse."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "picture"
+
+
+def _write_video(path: Path, frames: Iterable[Path]) -> Path:
+    import cv2
+
+    pictures = (cv2.imread(str(frame)) for frame in frames)
+    first = next(pictures)
+    height, width = first.shape[:2]
+    part = path.with_suffix(".part.mp4")
+    code = cv2.VideoWriter.fourcc(*"mp4v")
+    video = cv2.VideoWriter(str(part), code, FRAMES_PER_SECOND, (width, height))
+    video.write(first)
+    for picture in pictures:
+        video.write(picture)
+    video.release()
+    part.rename(path)
+    return path

@@ -1,0 +1,33 @@
+"""Pictures of answers: one file a row, frames as a video."""
+
+import numpy as np
+
+from aitk.core.drawings import Drawings
+from aitk.core.pictures import read_picture
+
+RED = np.full((16, 24, 3), (255, 0, 0), np.uint8)
+
+
+def test_a_picture_is_written_under_its_name(tmp_path):
+    path = Drawings(tmp_path / "drawn").add("shop/left shelf.jpg", RED)
+    assert path.name == "shop_left_shelf.jpg.png"
+    assert np.array_equal(read_picture(path), RED)
+
+
+def test_names_never_leave_the_folder_nor_meet(tmp_path):
+    drawings = Drawings(tmp_path)
+    paths = [drawings.add(name, RED) for name in ("../../etc/x", "../../etc/x", "..", "")]
+    assert len(set(paths)) == 4
+    assert {path.parent for path in paths} == {tmp_path}
+
+
+def test_frames_become_a_video(tmp_path):
+    import cv2
+
+    drawings = Drawings(tmp_path)
+    for frame in (0, 10, 20):
+        drawings.add(f"road.mp4#{frame}", RED)
+    (video,) = drawings.finish()
+    read = cv2.VideoCapture(str(video))
+    assert video.name == "road.mp4.mp4"
+    assert read.get(cv2.CAP_PROP_FRAME_COUNT) == 3
