@@ -41,5 +41,5 @@ done
 echo "# MovieLens-1M, leave-one-out on the given sequences"
 once "$out/ml1m" aitk recsys prepare "$ml1m" --task recommend
 train ml1m-ease ml1m --model ease
-train ml1m-sasrec ml1m --model sasrec
-train ml1m-gsasrec ml1m --model sasrec --set loss=gbce
+train ml1m-sasrec ml1m --model sasrec --set hidden=128 --set loss=sampled-softmax --epochs 40
+train ml1m-gsasrec ml1m --model sasrec --set hidden=128 --set loss=gbce --set negatives=256 --epochs 40
