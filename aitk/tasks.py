@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from aitk.core.task import Task
 
 DOMAINS = {
+    "speech": "sound: recognition of what is said, keywords, pretraining",
     "nlp": "text: classification, sentiment, intents, masked language models",
+    "vision": "pictures: classification, detection, segmentation, several at once, pretraining",
     "recsys": "recommendation: top-N lists and ratings from a log of interactions",
 }
 
@@ -47,6 +49,31 @@ class Row:
 
 
 TASKS = {
+    "speech.keywords": Row(
+        task="aitk.speech.keywords:Keywords",
+        reading="aitk.speech.options:LabelledSoundReading",
+        summary="one label for a short sound: words, commands",
+        sample="sample_data/commands.csv",
+        options={"sample_rate_hz": "8000"},
+        beside=("sample_data/commands.flac",),
+    ),
+    "speech.asr": Row(
+        task="aitk.speech.asr:Asr",
+        reading="aitk.speech.options:TranscribedSoundReading",
+        answering="aitk.speech.options:TranscriptionAnswers",
+        summary="what is said in a sound, as text: speech recognition",
+        sample="sample_data/requests.csv",
+        beside=("sample_data/requests.flac",),
+    ),
+    "speech.masked-speech": Row(
+        task="aitk.speech.masked_speech:MaskedSpeech",
+        reading="aitk.speech.options:UnlabelledSoundReading",
+        summary="masked speech on sounds without labels (BEST-RQ, Chiu et al. 2022)",
+        sample="sample_data/voices.csv",
+        objective=True,
+        options={"sample_rate_hz": "8000"},
+        beside=("sample_data/commands.flac", "sample_data/requests.flac"),
+    ),
     "nlp.classify": Row(
         task="aitk.nlp.classify:Classify",
         reading="aitk.nlp.options:ClassifyReading",
@@ -59,6 +86,41 @@ TASKS = {
         reading="aitk.nlp.options:TextReading",
         summary="masked language model on unlabelled text (BERT, Devlin et al. 2018)",
         sample="sample_data/manual.txt",
+        objective=True,
+    ),
+    "vision.classify": Row(
+        task="aitk.vision.classify:Classify",
+        reading="aitk.vision.options:ClassifyPictures",
+        summary="one label for a picture",
+        sample="sample_data/surfaces.zip",
+    ),
+    "vision.detect": Row(
+        task="aitk.vision.detect:Detect",
+        reading="aitk.vision.options:DetectPictures",
+        answering="aitk.vision.detect_settings:DetectAnswers",
+        summary="which objects are in a picture, and where: boxes",
+        sample="sample_data/parts.zip",
+    ),
+    "vision.segment": Row(
+        task="aitk.vision.segment:Segment",
+        reading="aitk.vision.options:SegmentPictures",
+        answering="aitk.vision.segment_settings:SegmentAnswers",
+        summary="the class of every pixel",
+        sample="sample_data/coatings.zip",
+    ),
+    "vision.multitask": Row(
+        task="aitk.vision.multitask:Multitask",
+        reading="aitk.vision.options:MultitaskPictures",
+        answering="aitk.vision.detect_settings:DetectAnswers",
+        summary="label, boxes and mask of a picture by one network",
+        sample="sample_data/castings.zip",
+    ),
+    "vision.masked-image": Row(
+        task="aitk.vision.masked_image:MaskedImage",
+        reading="aitk.vision.options:UnlabelledPictures",
+        answering="aitk.vision.masked_image_settings:MaskedImageAnswers",
+        summary="masked pictures without labels (MAE, He et al. 2022; SparK, Tian et al. 2023)",
+        sample="sample_data/steel.zip",
         objective=True,
     ),
     "recsys.recommend": Row(

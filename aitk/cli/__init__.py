@@ -12,5 +12,5 @@ STAGES = (
     "explain",
 )
 #: Stages that only one domain has.
-OWN_STAGES = {"speech": ("record",)}
+OWN_STAGES = {"speech": ("record",), "vision": ("export",)}
 QUESTIONS = ("tasks", "doctor", "init", "compare", "demo")

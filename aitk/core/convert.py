@@ -175,7 +175,9 @@ def _save_frozen(model: Any, folder: str, batches: tuple[int | None, ...]) -> li
         signatures[f"batch_{batch or 'any'}"] = function.get_concrete_function(
             **signature(model, batch=batch)
         )
-    tf.saved_model.save(tf.Module(), folder, signatures=signatures)
+    # Nobody trains this file, and the gradient of Swish cannot be saved from a frozen graph.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(tf.Module(), folder, signatures=signatures, options=options)
     return list(signatures)
 
 

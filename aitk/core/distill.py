@@ -1,12 +1,12 @@
 """Train a student on what a teacher makes of the rows (Hinton, Vinyals and Dean 2015).
 
-For networks that choose one of some classes: one target and one row of logits an example.
+The loss is that of networks that choose one of some classes: one target and one row of logits an
+example. A task whose networks put out something else has its own (``Task.taught_objective``).
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -24,11 +24,20 @@ TEACHER_SHARE = 0.9
 
 
 class TaughtExamples(Examples):
-    """Encoded rows whose targets are the true class followed by the teacher's logits."""
+    """Encoded rows that also hold what a teacher made of them.
 
-    def __init__(self, examples: Examples, logits: np.ndarray):
-        # (rows, classes) logits of the teacher, in the order of the rows
-        self._examples, self._logits = examples, logits
+    Args:
+        outputs: of the teacher, in the order of the rows.
+        teach: puts an output into the example of its row (``Task.teach``).
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        outputs: Sequence[np.ndarray],
+        teach: Callable[[Example, np.ndarray], Example],
+    ):
+        self._examples, self._outputs, self._teach = examples, outputs, teach
         self.lengths = examples.lengths
 
     def __len__(self) -> int:
@@ -38,13 +47,16 @@ class TaughtExamples(Examples):
         """Several examples at once."""
         indices = list(indices)
         return [
-            dataclasses.replace(example, target=np.append(example.target, self._logits[index]))
+            self._teach(example, self._outputs[index])
             for index, example in zip(indices, self._examples.take(indices), strict=True)
         ]
 
 
 class DistillationLoss(keras.losses.Loss):
     """Cross-entropy with the softened teacher and with the true class, section 2 of the paper."""
+
+    #: What is recorded of it.
+    facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         # (batch, 1 + classes), (batch, classes) -> (batch,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: The packages whose layers a file may name. A file from elsewhere makes nothing else import.
 PACKAGES = ("aitk", "keras_hub")
+#: The weights inside of a ``.keras`` file.
+WEIGHTS = "model.weights.h5"
+LARGE_BYTES = 500_000_000
 
 
 def load_keras(path: Path) -> keras.Model:
@@ -28,13 +32,28 @@ def load_keras(path: Path) -> keras.Model:
     """
     import keras
 
-    register_layers(_config(path))
+    config = _config(path)
+    register_layers(config)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if path.stat().st_size > LARGE_BYTES:
+            model = _load_large(path, config)
+        else:
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise damaged(path, error) from error
     if not isinstance(model, keras.Model):
         raise ArtifactError(f"holds a {type(model).__name__}, not a model", where=str(path))
+    return model
+
+
+def _load_large(path: Path, config: Any) -> Any:
+    """Read the weights from a file of their own: Keras reads them into memory, twice."""
+    import keras
+
+    model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    with tempfile.TemporaryDirectory(prefix="aitk-weights-") as folder:
+        with zipfile.ZipFile(path) as archive:
+            model.load_weights(archive.extract(WEIGHTS, folder))
     return model
 
 

@@ -86,8 +86,12 @@ class Lines:
             yield Line(number, text, problem)
 
 
-def open_lines(source: str, *, encoding: str | None = None) -> Lines:
+def open_lines(source: str, *, encoding: str | None = None, content: bytes | None = None) -> Lines:
     """Open a text file, gzipped or not, or stdin (``-``).
+
+    Args:
+        encoding: None finds out.
+        content: the bytes of a file that lies elsewhere (in an archive); ``source`` names it.
 
     Raises:
         DataError: there is no such file, or it is a folder, empty, or not text.
@@ -96,7 +100,7 @@ def open_lines(source: str, *, encoding: str | None = None) -> Lines:
     if encoding is not None and not encodings.is_known(encoding):
         raise UsageError(f"unknown encoding {encoding!r}", hint="Try utf-8 or cp1252")
     size = PIPE_HEAD_BYTES if source == "-" else FILE_HEAD_BYTES
-    head, chunks = _look_ahead(_read(_open(source), source), size)
+    head, chunks = _look_ahead(_read(_open(source, content), source), size)
     if head.startswith(_GZIP):
         packed = io.BufferedReader(_Chunks(chunks))
         head, chunks = _look_ahead(_read(gzip.GzipFile(fileobj=packed), source), size)
@@ -132,7 +136,9 @@ def check_file(path: Path) -> None:
         raise DataError("no such file", where=str(path), hint=hint)
 
 
-def _open(source: str) -> io.BufferedIOBase:
+def _open(source: str, content: bytes | None) -> io.BufferedIOBase:
+    if content is not None:
+        return io.BytesIO(content)
     if source == "-":
         return cast(io.BufferedIOBase, sys.stdin.buffer)
     path = Path(source)

@@ -53,9 +53,9 @@ def decode_picture(data: bytes, where: str, *, animated: bool = False) -> np.nda
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         except cv2.error:
             picture = None
-        # What is missing in the middle of a JPEG is filled with grey, and only warned of.
-        is_damaged = picture is None or _tells_damage(heard())
-    if is_damaged:
+        said = heard()
+    # What is missing in the middle of a JPEG is filled with grey, and only warned of.
+    if picture is None or _tells_damage(said):
         raise DataError("is damaged or cut off", where=where)
     return picture
 
@@ -68,7 +68,10 @@ def decode_checked(data: bytes) -> np.ndarray:
     """
     import cv2
 
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        raise DataError("a stored picture is damaged")
+    return picture
 
 
 def encode_png(picture: np.ndarray) -> bytes:

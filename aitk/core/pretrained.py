@@ -1,13 +1,15 @@
 """Weights from elsewhere: what was loaded, what was skipped, and why.
 
-A source is a run; a Keras Hub preset by name, ``kaggle://`` or ``hf://``; a local Keras Hub or
-Hugging Face folder; or a ``.keras``, ``.weights.h5`` or ``.h5`` file. Only the names of presets
-and the two schemes fetch anything. Whatever the source, the task's head is new.
+A source is a run; a Keras Hub preset by name, ``kaggle://`` or ``hf://``; a local Keras Hub,
+Hugging Face or timm folder; or a ``.keras``, ``.weights.h5`` or ``.h5`` file. Only the names of
+presets and the two schemes fetch anything. Whatever the source, the task's head is new.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from aitk.core.task import Task
 
-#: The model name of a backbone that comes from Keras Hub or Hugging Face.
+#: The model name of a backbone that comes from Keras Hub, Hugging Face or timm.
 HUB = "hub"
 BACKBONE = "backbone"
 
@@ -34,7 +36,7 @@ class Pretrained:
 
     Attributes:
         source: what ``--from`` was.
-        kind: ``run``, ``hub`` (Keras Hub), ``hugging-face``, ``keras`` or ``weights``.
+        kind: ``run``, ``hub`` (Keras Hub), ``hugging-face``, ``timm``, ``keras`` or ``weights``.
         model: which of the task's models it is.
         folder: where its other files lie (tokeniser).
         backbone: the encoder; None for bare weights, which ``fill`` puts into a built model.
@@ -94,15 +96,15 @@ def load_pretrained(source: str, *, model: str | None, task: Task) -> Pretrained
     """
     path = Path(source)
     if "://" in source:
-        found = _from_folder(_fetch(source), source)
+        found = _from_folder(_fetch(source), source, task)
     elif (path / "run.json").is_file() or path.with_name(path.name + ".part").is_dir():
         found = _from_run(path, task)
     elif path.is_dir():
-        found = _from_folder(path, source)
+        found = _from_folder(path, source, task)
     elif path.is_file():
         found = _from_file(path, model)
     else:
-        found = _from_folder(_fetch_preset(source), source)
+        found = _from_folder(_fetch_preset(source), source, task)
     if found.model not in task.models:
         raise ArtifactError(
             f"holds a {found.model!r} model, which {task.name} does not have",
@@ -199,8 +201,8 @@ def _with_current_policy(backbone: keras.Model) -> keras.Model:
     return backbone
 
 
-def _from_folder(folder: Path, source: str) -> Pretrained:
-    """A Keras Hub preset, or a Hugging Face folder, on this disk."""
+def _from_folder(folder: Path, source: str, task: Task) -> Pretrained:
+    """A Keras Hub preset, a Hugging Face folder or a timm folder, on this disk."""
     import keras_hub
     from safetensors import SafetensorError
 
@@ -210,12 +212,16 @@ def _from_folder(folder: Path, source: str) -> Pretrained:
             where=source,
         )
     config = read_artifact(folder / "config.json")
-    foreign = "model_type" in config
+    if (found := task.open_folder(folder, config, source=source)) is not None:
+        return found
+    foreign = "model_type" in config or "architecture" in config
     if not foreign and "registered_name" not in config:
         raise ArtifactError("config.json describes no model that is known here", where=source)
     register_layers(config)
     try:
-        backbone = keras_hub.models.Backbone.from_preset(str(folder))
+        # A converter may tell of every array it moves, on what is kept for data.
+        with contextlib.redirect_stdout(io.StringIO()):
+            backbone = keras_hub.models.Backbone.from_preset(str(folder))
     except SafetensorError as error:
         raise damaged(folder / "model.safetensors", error) from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -228,7 +234,7 @@ def _from_folder(folder: Path, source: str) -> Pretrained:
         loaded, skipped = [weight.path for weight in backbone.weights], []
     return Pretrained(
         source=source,
-        kind="hugging-face" if foreign else "hub",
+        kind=_foreign_kind(config) if foreign else "hub",
         model=HUB,
         folder=folder,
         backbone=backbone,
@@ -236,6 +242,10 @@ def _from_folder(folder: Path, source: str) -> Pretrained:
         loaded=tuple(loaded),
         skipped=tuple(skipped),
     )
+
+
+def _foreign_kind(config: Mapping[str, Any]) -> str:
+    return "hugging-face" if "model_type" in config else "timm"
 
 
 def read_artifact(path: Path) -> dict[str, Any]:

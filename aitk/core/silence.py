@@ -13,8 +13,9 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 
 ENVIRONMENT = {
@@ -58,6 +59,27 @@ def hushed() -> Iterator[None]:
         finally:
             os.dup2(screen, 2)
             os.close(screen)
+
+
+@contextlib.contextmanager
+def overheard() -> Iterator[Callable[[], bytes]]:
+    """Swallow what native code writes to standard error, and hand it over when asked.
+
+    One thread at a time, since all of them share standard error.
+    """
+    with _one_listener, tempfile.TemporaryFile() as kept:
+        sys.stderr.flush()
+        screen = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield lambda: os.pread(kept.fileno(), _HEARD_BYTES, 0)
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+_one_listener = threading.Lock()
+_HEARD_BYTES = 1 << 16
 
 
 class _HushedFinder(importlib.abc.MetaPathFinder):

@@ -11,6 +11,7 @@ compressed run predicts without importing it.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,7 +150,7 @@ class Task(ABC):
     answering: ClassVar[type] = NoAnswerOptions
     #: Suffix of a file -> how ``predict`` writes it, beside .jsonl and .csv.
     formats: ClassVar[Mapping[str, type[AnswerLines]]] = {}
-    #: Outputs are logits of classes, which ``compress --distill`` can teach a smaller model.
+    #: Its outputs can be taught to a smaller model (``compress --distill``; see ``teach``).
     distils: ClassVar[bool] = True
     #: Rows are split one by one, by a hash of their key. If not, ``arrange`` splits them.
     splits_by_key: ClassVar[bool] = True
@@ -270,6 +271,18 @@ class Task(ABC):
 
     # Model ----------------------------------------------------------------
 
+    def open_folder(
+        self, folder: Path, config: Mapping[str, Any], *, source: str
+    ) -> Pretrained | None:
+        """Weights in a folder that the task reads itself; None leaves it to Keras Hub.
+
+        Args:
+            config: the folder's ``config.json``.
+            source: what ``--from`` was.
+        """
+        del folder, config, source
+        return None
+
     def adopt(self, found: Pretrained) -> Pretrained:
         """Fit weights from elsewhere to this domain: the backbone's inputs, its tokeniser."""
         return found
@@ -312,6 +325,28 @@ class Task(ABC):
     @abstractmethod
     def objective(self, assets: Any) -> Any:
         """The Keras loss the model is trained with (from logits)."""
+
+    def teach(self, example: Example, outputs: np.ndarray, assets: Any, *, teacher: Any) -> Example:
+        """An example that also holds what a larger model made of its row (``distils``).
+
+        Args:
+            outputs: of the larger model; by default logits of classes, put behind the target.
+            assets: of the model that is taught.
+            teacher: assets of the larger model.
+        """
+        del assets, teacher
+        return dataclasses.replace(example, target=np.append(example.target, outputs))
+
+    def taught_objective(self, assets: Any, *, teacher: Any) -> Any:
+        """The Keras loss of such examples; its ``facts`` are recorded.
+
+        Raises:
+            UsageError: the models are too unlike for one to teach the other.
+        """
+        del assets, teacher
+        from aitk.core.distill import DistillationLoss
+
+        return DistillationLoss()
 
     def fill(self, found: Pretrained, model: keras.Model, assets: Any) -> Pretrained:
         """Give a built model what ``build`` left to be taken from the source.

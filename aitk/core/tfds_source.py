@@ -23,6 +23,16 @@ def open_tfds(source: str) -> list[tuple[str, Table]]:
     Raises:
         DataError: there is no such data set or split, or it cannot be fetched.
     """
+    builder, splits = fetch_tfds(source)
+    return [(split, _open_split(builder, split, source)) for split in splits]
+
+
+def fetch_tfds(source: str) -> tuple[Any, list[str]]:
+    """The builder of a data set, fetched where it is not here yet, and the splits that are meant.
+
+    Raises:
+        DataError: there is no such data set or split, or it cannot be fetched.
+    """
     import tensorflow_datasets as tfds
 
     name = source.removeprefix(PREFIX)
@@ -44,8 +54,7 @@ def open_tfds(source: str) -> list[tuple[str, Table]]:
     splits = list(builder.info.splits)
     if wanted and wanted not in splits:
         raise DataError(f"no split {wanted!r}", where=source, hint=f"Splits: {', '.join(splits)}")
-    splits = [wanted] if wanted else splits
-    return [(split, _open_split(builder, split, source)) for split in splits]
+    return builder, [wanted] if wanted else splits
 
 
 def _open_split(builder: Any, split: str, source: str) -> Table:

@@ -60,7 +60,7 @@ def judge_solved(
     validation: Examples | None,
     batch_size: int,
 ) -> Trained:
-    """What training leaves behind, for a model whose weights were computed at once."""
+    """What training leaves behind, for a model whose weights were computed at once or are kept."""
     started = time.monotonic()
     row: dict[str, float] = {"epoch": 1, "step": 1}
     if validation is not None:
@@ -123,6 +123,10 @@ def train(
         TrainingError: the loss is not finite, or memory ran out.
         Interrupted: Ctrl-C; the state was saved.
     """
+    if not options.epochs:
+        return judge_solved(
+            model, task, assets, validation=validation, batch_size=options.batch_size
+        )
     config = model.get_config() if options.lora_rank else None
     if config:
         count = lora.add_adapters(model.get_layer("backbone"), rank=options.lora_rank)

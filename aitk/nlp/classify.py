@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.classification import score_classification
+from aitk.core.classification import (
+    answer_classes,
+    explained_class,
+    score_classification,
+    softmax,
+)
 from aitk.core.errors import DataError
-from aitk.core.options import unknown_name
 from aitk.core.rows import Refusal, Row
 from aitk.core.task import Batch, Evaluation, Example, Task
 from aitk.nlp import batching
@@ -172,20 +176,7 @@ class Classify(Task):
         top_k: int = 1,
         asked: Any = None,
     ) -> list[dict[str, Any]]:
-        answers = []
-        for row in softmax(outputs):
-            best = np.argsort(-row, kind="stable")[:top_k]
-            answer: dict[str, Any] = {
-                "prediction": assets.labels[best[0]],
-                "probability": round(float(row[best[0]]), 6),
-            }
-            if top_k > 1:
-                answer["top_k"] = [
-                    {"label": assets.labels[index], "probability": round(float(row[index]), 6)}
-                    for index in best
-                ]
-            answers.append(answer)
-        return answers
+        return answer_classes(softmax(outputs), assets.labels, top_k=top_k)
 
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: TextAssets
@@ -215,25 +206,13 @@ class Classify(Task):
         assets: TextAssets,
         *,
         target: str | None = None,
+        model: Any = None,
     ) -> dict[str, Any]:
         from aitk.nlp.occlusion import explain_text
 
-        probabilities = softmax(predict([fields]))[0]
-        if target is not None and target not in assets.labels:
-            raise unknown_name(target, assets.labels, what="label")
-        index = assets.labels.index(target) if target else int(np.argmax(probabilities))
+        index, told = explained_class(softmax(predict([fields]))[0], assets.labels, target)
 
         def probability(texts: Sequence[str]) -> np.ndarray:
             return softmax(predict([{"text": text} for text in texts]))[:, index]
 
-        return {
-            "prediction": assets.labels[int(np.argmax(probabilities))],
-            "explained": assets.labels[index],
-            "probability": float(probabilities[index]),
-        } | explain_text(fields["text"], probability)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(rows, classes) logits to probabilities."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+        return told | explain_text(fields["text"], probability)

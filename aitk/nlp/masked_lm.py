@@ -294,6 +294,7 @@ class MaskedLanguageModel(Task):
         assets: MaskedAssets,
         *,
         target: str | None = None,
+        model: Any = None,
     ) -> dict[str, Any]:
         """Which words led to the token guessed for the first mask, by taking each out."""
         from aitk.nlp.occlusion import explain_text

@@ -7,25 +7,29 @@ One pass, in memory that does not hold the texts: of each row its place, two len
 from __future__ import annotations
 
 import re
-import unicodedata
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from aitk.core.class_checks import (
+    CONFLICT_SHARE,
+    HELD_OUT_SHARE,
+    find_imbalance,
+    find_label_typos,
+    find_rare_classes,
+    find_single_class,
+    find_unseen_labels,
+    judge,
+)
 from aitk.core.rows import SPLITS, Row
-from aitk.core.task import Finding, Grade
+from aitk.core.task import Finding
 from aitk.nlp.languages import guess_language, script_of
 from aitk.nlp.options import TextReading
 
-#: Held-out rows that training has seen, or whose label it has not, make an error from this share
-#: on: below it they move a score by less than its usual interval.
-HELD_OUT_SHARE = 0.01
-#: Rows whose text stands elsewhere with another label make an error from this share on.
-CONFLICT_SHARE = 0.05
-FEW_ROWS, IMBALANCE, SECOND_LANGUAGE_SHARE = 5, 10.0, 0.05
+SECOND_LANGUAGE_SHARE = 0.05
 #: About 512 subword tokens, the longest that BERT and most of its kin read.
 LONG_WORDS = 400
 _EXAMPLES, _BARS = 10, 30
@@ -33,8 +37,6 @@ _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 # Scripts without spaces: Thai and Lao, kana, Chinese characters. Each character counts as a word.
 _UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
-_NUMBER = re.compile(r"\s*[+-]?[\d.,]+\s*")
-_LABEL_NOISE = re.compile(r"[\s_\-.,;:!?'\"]+")
 
 
 class TextInspector:
@@ -131,7 +133,7 @@ class TextInspector:
         _, first = np.unique(groups * len(SPLITS) + splits, return_index=True)
         repeated = np.ones(len(groups), bool)
         repeated[first] = False
-        return _judge(
+        return judge(
             "duplicates",
             int(repeated.sum()),
             len(groups),
@@ -144,7 +146,7 @@ class TextInspector:
         earlier = np.isin(groups, groups[splits == 0])
         earlier |= (splits == 2) & np.isin(groups, groups[splits == 1])
         leaked = held_out & earlier
-        return _judge(
+        return judge(
             "duplicates across splits",
             int(leaked.sum()),
             int(held_out.sum()),
@@ -158,7 +160,7 @@ class TextInspector:
         texts, labels = np.unique(pairs[0], return_counts=True)
         rows = np.flatnonzero(np.isin(groups, texts[labels > 1]))
         rows = rows[np.argsort(groups[rows], kind="stable")]  # side by side
-        return _judge(
+        return judge(
             "conflicting labels",
             len(rows),
             len(groups),
@@ -168,7 +170,7 @@ class TextInspector:
         )
 
     def _find_wordless(self) -> Finding:
-        return _judge(
+        return judge(
             "texts without words",
             self._wordless,
             len(self._words),
@@ -177,7 +179,7 @@ class TextInspector:
 
     def _find_long_texts(self) -> Finding:
         long = int((np.array(self._words) > LONG_WORDS).sum())
-        return _judge(
+        return judge(
             "long texts",
             long,
             len(self._words),
@@ -198,77 +200,6 @@ class TextInspector:
         """Where the first of these rows stand in the user's files."""
         files = list(self._files)
         return [f"{files[self._file_numbers[row]]}:{self._lines[row]}" for row in rows[:_EXAMPLES]]
-
-
-def find_single_class(counts: Mapping[str, int]) -> Finding:
-    """Check that the training rows (label -> rows) have two labels at least."""
-    message = f"{len(counts)} classes in training"
-    if len(counts) == 1:
-        message = f"every training row has the label {next(iter(counts))!r}: nothing to learn"
-    return Finding(
-        "classes", "ok" if len(counts) > 1 else "error", message, {"classes": len(counts)}
-    )
-
-
-def find_label_typos(labels: Iterable[str]) -> Finding:
-    """Find labels that differ only in case, spaces or punctuation. Numbers are left alone."""
-    spellings = defaultdict(list)
-    for label in sorted(labels):
-        if not _NUMBER.fullmatch(label):
-            plain = unicodedata.normalize("NFKC", label).casefold()
-            spellings[_LABEL_NOISE.sub("", plain) or label].append(label)
-    alike = [group for group in spellings.values() if len(group) > 1]
-    told = "; ".join(" / ".join(map(repr, group)) for group in alike[:_EXAMPLES])
-    message = f"perhaps the same label: {told}" if alike else "no two labels look alike"
-    return Finding("label typos", "warning" if alike else "ok", message, {"alike": alike})
-
-
-def find_rare_classes(counts: Mapping[str, int]) -> Finding:
-    """Find classes with too few training rows to learn from."""
-    rare = {label: count for label, count in counts.items() if count < FEW_ROWS}
-    message = f"{len(rare)} of {len(counts)} classes have under {FEW_ROWS} training rows"
-    return Finding("rare classes", "warning" if rare else "ok", message, {"rows": rare})
-
-
-def find_unseen_labels(counts: Mapping[str, Mapping[str, int]]) -> Finding:
-    """Find labels of held-out rows (split -> label -> rows) that no training row has."""
-    unseen: Counter[str] = Counter()
-    held_out = 0
-    for split in SPLITS[1:]:
-        held_out += sum(counts[split].values())
-        unseen.update({k: n for k, n in counts[split].items() if k not in counts["train"]})
-    return _judge(
-        "unseen labels",
-        unseen.total(),
-        held_out,
-        "held-out rows with a label that no training row has",
-        error_share=HELD_OUT_SHARE,
-        labels=dict(unseen.most_common()),
-    )
-
-
-def find_imbalance(counts: Mapping[str, int]) -> Finding:
-    """Compare the largest with the smallest class."""
-    if not counts:
-        return Finding("balance", "ok", "no class")
-    largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-    ratio = counts[largest] / counts[smallest]
-    if ratio == 1:
-        return Finding("balance", "ok", f"every class has {counts[largest]:,} training rows")
-    message = f"{largest!r} has {ratio:.1f} times the training rows of {smallest!r}"
-    message += ": see --balance" if ratio >= IMBALANCE else ""
-    details = {"largest": largest, "smallest": smallest, "ratio": round(ratio, 2)}
-    return Finding("balance", "warning" if ratio >= IMBALANCE else "ok", message, details)
-
-
-def _judge(
-    check: str, count: int, total: int, what: str, *, error_share: float = 2.0, **details: Any
-) -> Finding:
-    """A finding about ``count`` of ``total`` rows: an error above the share, if any a warning."""
-    share = count / total if total else 0.0
-    grade: Grade = "error" if share > error_share else "warning" if count else "ok"
-    message = f"{count:,} {what} ({share:.1%})" if count else f"no {what}"
-    return Finding(check, grade, message, {"rows": count, "share": round(share, 6), **details})
 
 
 def _describe(lengths: Sequence[int]) -> dict[str, float]:

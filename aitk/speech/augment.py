@@ -61,6 +61,28 @@ def varies_sound(options: AugmentOptions) -> bool:
     )
 
 
+def warp_features(
+    features: np.ndarray, options: AugmentOptions, *, rng: np.random.Generator
+) -> np.ndarray:
+    """Another tempo, and another length of the vocal tract (VTLP, Jaitly and Hinton 2013).
+
+    Both are drawn evenly on a logarithmic scale, and features are interpolated.
+
+    Args:
+        features: (frames, d), d being filters from low to high where the tract is to change.
+
+    Returns:
+        (other frames, d) float32.
+    """
+    if options.tempo_most and len(features) > 1:
+        frames = max(1, round(len(features) * _factor(options.tempo_most, rng)))
+        features = _interpolated(features, np.linspace(0, len(features) - 1, frames))
+    if options.tract_most:
+        places = np.arange(features.shape[1]) * _factor(options.tract_most, rng)
+        features = _interpolated(features.T, np.minimum(places, features.shape[1] - 1)).T
+    return np.ascontiguousarray(features, np.float32)
+
+
 def mask_features(
     features: np.ndarray, options: AugmentOptions, *, rng: np.random.Generator
 ) -> np.ndarray:
@@ -86,6 +108,19 @@ def mask_features(
         start = int(rng.integers(0, size - width + 1))
         hidden[:, start : start + width] = mean[start : start + width]
     return hidden
+
+
+def _factor(most: float, rng: np.random.Generator) -> float:
+    """Between 1 / (1 + most) and 1 + most."""
+    return float((1 + most) ** rng.uniform(-1, 1))
+
+
+def _interpolated(lines: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Lines (n, d) at places between them: (places, d)."""
+    low = np.minimum(places.astype(int), len(lines) - 1)
+    high = np.minimum(low + 1, len(lines) - 1)
+    share = (places - low)[:, None]
+    return lines[low] * (1 - share) + lines[high] * share
 
 
 def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:

@@ -14,8 +14,8 @@ import numpy as np
 
 from aitk.core.errors import DataError
 from aitk.speech.assets import CORPUS, SoundAssets, at_speed_name, moments_by_speaker
-from aitk.speech.augment import at_speed, mask_features, vary_sound
-from aitk.speech.features import features_of_many, frame_lengths
+from aitk.speech.augment import at_speed, mask_features, vary_sound, warp_features
+from aitk.speech.features import features_of_many, frame_count, frame_lengths
 from aitk.speech.normalise import Moments, normalised
 from aitk.speech.options import FeatureSettings
 from aitk.speech.sound import decode_sound
@@ -24,9 +24,9 @@ from aitk.speech.sound import decode_sound
 def sound_inputs(
     rows: Sequence[Mapping[str, Any]], assets: SoundAssets
 ) -> list[dict[str, np.ndarray]]:
-    """What examples keep of rows: ``samples`` (n,) float32, and with normalisation by speaker or
-    corpus ``moments`` (2, d), the means of the features and of their squares, of which
-    ``speed_moments`` (speeds, 2, d) are those at each speed of training.
+    """What examples keep of rows: ``samples`` (n,) float32, the number of their ``frames``, and
+    with normalisation by speaker or corpus ``moments`` (2, d), the means of the features and of
+    their squares, of which ``speed_moments`` (speeds, 2, d) are those at each speed of training.
 
     A speaker whom training never heard is normalised by what these rows hold of hers, together
     with a second of the training rows' average, so that a single short sound is no measure.
@@ -36,7 +36,7 @@ def sound_inputs(
     """
     settings = assets.features
     if settings.normalise in ("none", "utterance"):
-        return [{"samples": _samples(row, settings)} for row in rows]
+        return [_sound(row, settings) for row in rows]
     speakers = [row.get("speaker", CORPUS) for row in rows]
     strange = [row for row, name in zip(rows, speakers, strict=True) if name not in assets.moments]
     known = dict(assets.moments)
@@ -50,7 +50,7 @@ def sound_inputs(
 
     found = []
     for row, name in zip(rows, speakers, strict=True):
-        inputs = {"samples": _samples(row, settings), "moments": moments(name)}
+        inputs = _sound(row, settings) | {"moments": moments(name)}
         # Played faster or slower a speaker is another one, and is normalised as that one.
         faster = [at_speed_name(name, speed) for speed in assets.augment.speeds]
         if faster and all(other in known for other in faster):
@@ -86,6 +86,7 @@ def pad_features(
         for each, (_, moments) in zip(features_of_many(sounds, plain, rng=rng), heard, strict=True)
     ]
     if rng is not None:
+        found = [warp_features(each, assets.augment, rng=rng) for each in found]
         found = [mask_features(each, assets.augment, rng=rng) for each in found]
     return pad_frames(found, pad_to=pad_to)
 
@@ -121,7 +122,7 @@ def _varied(
     return vary_sound(samples, assets.features.sample_rate_hz, options, rng=rng), moments
 
 
-def _samples(row: Mapping[str, Any], settings: FeatureSettings) -> np.ndarray:
+def _sound(row: Mapping[str, Any], settings: FeatureSettings) -> dict[str, np.ndarray]:
     samples, rate = decode_sound(row["audio"])
     if rate != settings.sample_rate_hz:
         raise DataError(
@@ -129,7 +130,8 @@ def _samples(row: Mapping[str, Any], settings: FeatureSettings) -> np.ndarray:
             f" {settings.sample_rate_hz}",
             hint=f"Prepare with --sample-rate-hz {settings.sample_rate_hz}",
         )
-    return samples
+    frames = max(1, frame_count(len(samples), settings))
+    return {"samples": samples, "frames": np.array(frames, np.int32)}
 
 
 def _average(moments: Moments) -> np.ndarray:

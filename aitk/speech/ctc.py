@@ -30,12 +30,16 @@ def least_steps(units: Sequence[int]) -> int:
     return len(units) + repeats
 
 
-def least_frames(units: Sequence[int], *, subsampling: int) -> int:
-    """The fewest frames of a sound that can carry these units.
+def ctc_targets(texts: Sequence[Sequence[int]], steps: Sequence[int]) -> np.ndarray:
+    """What ``ctc_loss`` reads as the targets of a batch: (batch, 1 + units) int32.
 
-    A model makes ceil(frames / subsampling) steps.
+    The first column is how many steps of the row are real, the others are its units; 0 fills up.
     """
-    return max(0, least_steps(units) - 1) * subsampling + 1 if units else 0
+    targets = np.zeros((len(texts), 1 + max(map(len, texts), default=0)), np.int32)
+    for row, (units, count) in enumerate(zip(texts, steps, strict=True)):
+        targets[row, 0] = count
+        targets[row, 1 : 1 + len(units)] = units
+    return targets
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -106,7 +110,7 @@ def force_align(log_probabilities: np.ndarray, units: Sequence[int]) -> list[Spa
     path = np.empty(steps, np.int64)
     for step in range(steps - 1, -1, -1):
         path[step] = at
-        at -= came[step, at]
+        at -= int(came[step, at])
     spans = []
     for place, unit in enumerate(units):
         inside = np.flatnonzero(path == 2 * place + 1)

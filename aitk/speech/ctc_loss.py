@@ -6,25 +6,14 @@ elsewhere that one. Both have the same values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import keras
-import numpy as np
 from keras import ops
 
 from aitk.speech.units import BLANK
 
-
-def ctc_targets(texts: Sequence[Sequence[int]], steps: Sequence[int]) -> np.ndarray:
-    """What a batch's targets are: (batch, 1 + units) int32.
-
-    The first column is how many steps of the row are real, the others are its units; 0 fills up.
-    """
-    targets = np.zeros((len(texts), 1 + max(map(len, texts), default=0)), np.int32)
-    for row, (units, count) in enumerate(zip(texts, steps, strict=True)):
-        targets[row, 0] = count
-        targets[row, 1 : 1 + len(units)] = units
-    return targets
+#: Of the teacher in the loss of a model that is taught. A teacher's spikes need not stand at the
+#: steps where a student would put its own, so that it has less of a say than in classification.
+TEACHER_SHARE, TEMPERATURE = 0.5, 2.0
 
 
 @keras.saving.register_keras_serializable("aitk")
@@ -53,6 +42,33 @@ class CtcLoss(keras.losses.Loss):
         return super().get_config() | {"per_unit": self.per_unit}
 
 
+class TaughtCtcLoss(keras.losses.Loss):
+    """The loss of a text together with that of a teacher's answer at every step.
+
+    Cross-entropy with the teacher's softened distribution (Hinton et al. 2015, section 2), summed
+    over the steps and divided by the units of the text, as the loss of the text is.
+    """
+
+    #: What is recorded of it.
+    facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
+
+    def call(self, y_true, y_pred):
+        # (batch, 1 + units + steps * classes), (batch, steps, classes) -> (batch,)
+        y_pred = ops.cast(y_pred, "float32")
+        steps, classes = ops.shape(y_pred)[1], y_pred.shape[2]
+        known = ops.shape(y_true)[1] - steps * classes
+        said, teacher = ops.cast(y_true[:, :known], "int32"), y_true[:, known:]
+        teacher = ops.reshape(ops.cast(teacher, "float32"), (-1, steps, classes))
+        softened = ops.softmax(teacher / TEMPERATURE, axis=-1)
+        each = ops.categorical_crossentropy(softened, y_pred / TEMPERATURE, from_logits=True)
+        real = ops.cast(ops.arange(steps)[None] < said[:, :1], "float32")
+        units = ops.sum(ops.cast(ops.not_equal(said[:, 1:], BLANK), "float32"), axis=1)
+        soft = ops.sum(each * real, axis=1) / ops.maximum(units, 1)
+        hard = CtcLoss(reduction=None)(said, y_pred)
+        # Gradients of softened targets shrink with the square of the temperature.
+        return TEACHER_SHARE * TEMPERATURE**2 * soft + (1 - TEACHER_SHARE) * hard
+
+
 @keras.saving.register_keras_serializable("aitk")
 class JointLoss(keras.losses.Loss):
     """The losses of both heads of a joint model (Watanabe et al. 2017, equation 14).
@@ -67,16 +83,16 @@ class JointLoss(keras.losses.Loss):
         self.ctc_weight = ctc_weight
 
     def call(self, y_true, y_pred):
-        # (batch, 1 + units), (batch, steps + 1 + units, classes) -> (batch,)
+        # (batch, 1 + units), (batch, 1 + units + steps, classes) -> (batch,)
         y_true = ops.cast(y_true, "int32")
         y_pred = ops.cast(y_pred, "float32")
         units = y_true[:, 1:]
         places = ops.shape(units)[1] + 1
-        by_steps = CtcLoss(reduction=None)(y_true, y_pred[:, :-places])
+        by_steps = CtcLoss(reduction=None)(y_true, y_pred[:, places:])
         present = ops.not_equal(units, BLANK)
         wanted = ops.pad(units, ((0, 0), (0, 1)))  # the end after the last unit is 0, as padding is
         weights = ops.cast(ops.pad(present, ((0, 0), (1, 0)), constant_values=True), "float32")
-        each = ops.sparse_categorical_crossentropy(wanted, y_pred[:, -places:], from_logits=True)
+        each = ops.sparse_categorical_crossentropy(wanted, y_pred[:, :places], from_logits=True)
         in_turn = ops.sum(each * weights, axis=1) / ops.sum(weights, axis=1)
         return self.ctc_weight * by_steps + (1 - self.ctc_weight) * in_turn
 

@@ -1,6 +1,6 @@
 """Reading what a joint CTC/attention model puts out: the second opinion of its decoder.
 
-Its logits are those of the steps, then those of the decoder's places (``models.joint``).
+Its logits are those of the decoder's places, then those of the steps (``models.joint``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aitk.speech.beam_search import Found
 from aitk.speech.ctc import log_softmax
 from aitk.speech.units import BLANK
 
-#: Inputs by name to logits (batch, steps + length, units).
+#: Inputs by name to logits (batch, length + steps, units).
 Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
@@ -32,7 +32,7 @@ def text_log_probabilities(
     """The logarithm of the decoder's probability of each text, its end included: (batch,).
 
     Args:
-        decoder_logits: (batch, length, units), for ``decoder_inputs(texts)``.
+        decoder_logits: (batch, length or more, units), for ``decoder_inputs(texts)``.
     """
     scores = log_softmax(decoder_logits)
     return np.array(
@@ -65,37 +65,9 @@ def rescore(
     ids = decoder_inputs(texts)
     many = {name: np.repeat(array, len(found), axis=0) for name, array in inputs.items()}
     logits = np.asarray(predict(many | {"target_ids": ids}))
-    by_attention = text_log_probabilities(logits[:, -ids.shape[1] :], texts)
+    by_attention = text_log_probabilities(logits, texts)
     both = [
         dataclasses.replace(each, score=ctc_weight * each.score + (1 - ctc_weight) * float(score))
         for each, score in zip(found, by_attention, strict=True)
     ]
     return sorted(both, key=lambda each: (-each.score, each.text))
-
-
-def decode_in_turn(
-    inputs: Mapping[str, np.ndarray], predict: Predict, *, longest: int
-) -> list[list[int]]:
-    """Let the decoder write, always the most likely unit, until every row has ended.
-
-    Args:
-        inputs: ``features`` and ``padding_mask`` (batch, ...).
-        longest: units a text may have.
-
-    Returns:
-        The units of each row.
-    """
-    rows = len(inputs["features"])
-    texts: list[list[int]] = [[] for _ in range(rows)]
-    over = np.zeros(rows, bool)
-    for _ in range(longest):
-        ids = decoder_inputs(texts)
-        logits = np.asarray(predict(dict(inputs) | {"target_ids": ids}))[:, -ids.shape[1] :]
-        for row in np.flatnonzero(~over):
-            unit = int(logits[row, len(texts[row])].argmax())
-            over[row] = unit == BLANK
-            if unit != BLANK:
-                texts[row].append(unit)
-        if over.all():
-            break
-    return texts

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.classification import score_classification
+from aitk.core.classification import (
+    answer_classes,
+    explained_class,
+    score_classification,
+    softmax,
+)
 from aitk.core.errors import DataError
-from aitk.core.options import unknown_name
 from aitk.core.rows import Refusal, Row
 from aitk.core.task import Batch, Evaluation, Example, Task
 from aitk.speech.assets import (
@@ -143,7 +147,7 @@ class Keywords(Task):
         return examples
 
     def length(self, example: Example) -> int:
-        return len(example.inputs["samples"])
+        return int(example.inputs["frames"])
 
     def collate(
         self,
@@ -228,20 +232,7 @@ class Keywords(Task):
         top_k: int = 1,
         asked: Any = None,
     ) -> list[dict[str, Any]]:
-        answers = []
-        for row in softmax(outputs):
-            best = np.argsort(-row, kind="stable")[:top_k]
-            answer: dict[str, Any] = {
-                "prediction": assets.labels[best[0]],
-                "probability": round(float(row[best[0]]), 6),
-            }
-            if top_k > 1:
-                answer["top_k"] = [
-                    {"label": assets.labels[index], "probability": round(float(row[index]), 6)}
-                    for index in best
-                ]
-            answers.append(answer)
-        return answers
+        return answer_classes(softmax(outputs), assets.labels, top_k=top_k)
 
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: SoundAssets
@@ -275,22 +266,16 @@ class Keywords(Task):
         assets: SoundAssets,
         *,
         target: str | None = None,
+        model: Any = None,
     ) -> dict[str, Any]:
-        probabilities = softmax(predict([fields]))[0]
-        if target is not None and target not in assets.labels:
-            raise unknown_name(target, assets.labels, what="label")
-        index = assets.labels.index(target) if target else int(np.argmax(probabilities))
+        index, told = explained_class(softmax(predict([fields]))[0], assets.labels, target)
         samples, rate = decode_sound(fields["audio"])
 
         def probability(sounds: Sequence[np.ndarray]) -> np.ndarray:
             rows = [dict(fields) | {"audio": encode_sound(sound, rate)} for sound in sounds]
             return softmax(predict(rows))[:, index]
 
-        return {
-            "prediction": assets.labels[int(np.argmax(probabilities))],
-            "explained": assets.labels[index],
-            "probability": float(probabilities[index]),
-        } | explain_sound(samples, rate, probability)
+        return told | explain_sound(samples, rate, probability)
 
     def _scale(
         self, scorer: Any, sounds: list[list[np.ndarray]], settings: Any, seed: int
@@ -317,12 +302,6 @@ class Keywords(Task):
             for at in range(0, len(flat), ROWS_AT_ONCE)
         ]
         return fit_scale(np.concatenate(scores), targets)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(rows, classes) logits to probabilities."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
 def _at_speed(rows: Sequence[Mapping[str, Any]], speed: float) -> list[dict[str, Any]]:

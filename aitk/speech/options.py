@@ -60,6 +60,11 @@ class LabelledSoundReading(SoundReading):
 
 
 @dataclass(frozen=True)
+class UnlabelledSoundReading(SoundReading):
+    """Sounds of which nothing else need be known: longer ones are cut at pauses."""
+
+
+@dataclass(frozen=True)
 class TranscribedSoundReading(SoundReading):
     """Sounds with what is said in them."""
 
@@ -71,6 +76,10 @@ class TranscribedSoundReading(SoundReading):
     strip_punctuation: bool = option(
         True, "drop punctuation and symbols, but apostrophes inside of words"
     )
+    most_characters: float = option(
+        40.0, "refuse a transcript with more characters a second: nobody speaks so fast",
+        minimum=1.0,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,14 @@ class AugmentOptions:
     frequency_mask_share: float = option(
         0.2, "widest of them, as a share of the features", minimum=0.0, maximum=0.9
     )
+    tempo_most: float = option(
+        0.0, "make features longer or shorter by up to this share, at the same pitch",
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
+    tract_most: float = option(
+        0.0, "move filters up or down by up to this share, as of a shorter or longer vocal tract"
+        " (fbank)", minimum=0.0, maximum=0.5,
+    )  # fmt: skip
     speeds: list[float] = option(
         [], "play at one of these speeds, for instance 0.9,1,1.1", minimum=0.5, maximum=2.0
     )
@@ -140,6 +157,36 @@ class AugmentOptions:
     )
     shift_ms_most: float = option(0.0, "move the sound in time by up to this much", minimum=0.0)
     gain_db_most: float = option(0.0, "change the level by up to this much", minimum=0.0)
+
+
+@dataclass(frozen=True)
+class TranscriptionAnswers:
+    """How a recogniser writes: the likeliest unit at every step, or the best of a search."""
+
+    beam: int = option(
+        0, "hypotheses kept in the search; 1 for none; 0 for 16 where another option needs it",
+        minimum=0, maximum=1000,
+    )  # fmt: skip
+    lm: str | None = option(
+        None,
+        "language model: an ARPA file, a .txt with a sentence a line, or self: the transcripts"
+        " of training",
+    )
+    lm_weight: float = option(0.5, "weight of the language model", minimum=0.0)
+    word_bonus: float = option(1.0, "added for every word, with a language model")
+    lexicon: str | None = option(
+        None,
+        "the only words that may be written: a file with one a line (and its phones, where the"
+        " model writes phones), or self: those of training",
+    )
+    hot_words: list[str] = option(
+        [], "words to listen for, each with a weight if it is not 5: taxi,kowalski:8"
+    )
+    words: bool = option(True, "tell the time and the confidence of every word")
+    stream: bool = option(False, "feed the sound in chunks; partial results and latency are told")
+    chunk_ms: float = option(
+        320.0, "length of a chunk, rounded up to what the model needs", minimum=1.0
+    )
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,10 @@ class TrainingOptions:
         None, "pretrained weights: a run, a Keras Hub preset, a Hugging Face folder, a file"
     )
     epochs: int | None = option(
-        None, "passes over the training split; its default depends on the model", minimum=1
+        None,
+        "passes over the training split; its default depends on the model; 0 keeps the weights of"
+        " --from as they are",
+        minimum=0,
     )
     batch_size: int = option(32, "rows a step", minimum=1)
     learning_rate: float | None = option(

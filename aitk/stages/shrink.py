@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from aitk.core.batches import Examples, predict_rows
 from aitk.core.data import PreparedData
@@ -83,32 +82,33 @@ def _distill(
     settings: Mapping[str, Any],
     reporter: Reporter,
 ) -> Candidate:
-    from aitk.core.distill import TEACHER_SHARE, TEMPERATURE, DistillationLoss, TaughtExamples
+    from aitk.core.distill import TaughtExamples
     from aitk.core.keras_file import load_keras
     from aitk.core.runtime import KerasPredictor
 
     rows = data.rows("train")
     predictor = KerasPredictor(load_keras(teacher.path))
     answers = predict_rows(_each(rows), task, teacher.assets, predictor, batch_size=BATCH)
-    logits = np.stack(list(reporter.track(answers, "asking the teacher", total=len(rows))))
+    taught = list(reporter.track(answers, "asking the teacher", total=len(rows)))
     chosen: Any = resolve(task.models[model], settings, where="setting")
     assets = task.learn(rows, data.summary, chosen, balance=training.balance, tables=data.tables)
+    loss = task.taught_objective(assets, teacher=teacher.assets)
     student = task.build(model, chosen, assets)
+    teach = functools.partial(task.teach, assets=assets, teacher=teacher.assets)
     trained = _fit(
         student,
         task,
         assets,
         data,
         folder / "distilled.keras",
-        examples=TaughtExamples(Examples(rows, task, assets, reporter=reporter), logits),
-        loss=DistillationLoss(),
+        examples=TaughtExamples(Examples(rows, task, assets, reporter=reporter), taught, teach),
+        loss=loss,
         training=with_defaults(training, chosen, rows=len(rows)),
         reporter=reporter,
     )
     facts = {
         "distilled_from": teacher.model,
-        "temperature": TEMPERATURE,
-        "teacher_share": TEACHER_SHARE,
+        **loss.facts,
         "parameters": student.count_params(),
     }
     return Candidate(trained.path, model, as_dict(chosen), assets, trained.history, facts)

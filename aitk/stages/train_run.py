@@ -69,6 +69,12 @@ def train_run(
             chosen: Any = resolve(
                 task.models[name], start.settings if start else {}, settings, where="setting"
             )
+            if options.epochs == 0 and not start:
+                raise UsageError(
+                    "without training there must be weights to keep",
+                    where="--epochs 0",
+                    hint="Name them with --from",
+                )
             rows = data.rows("train")
             options = with_defaults(options, type(chosen), rows=len(rows))
             assets = task.learn(
@@ -98,8 +104,8 @@ def train_run(
         if validation is None and solved is None:
             reporter.warn("no validation split: the weights of the last epoch are kept")
         parameters = model.count_params()
-        how = "computed at once"
-        if solved is None:
+        how = "computed at once" if solved is not None else "no training"
+        if solved is None and options.epochs:
             how = f"{options.epochs} epochs of batches of {options.batch_size}"
         reporter.note(f"{name}: {parameters:,} parameters, {len(rows):,} training rows, {how}")
         held_out = None
@@ -191,7 +197,9 @@ def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> Trai
     """
     steps_per_epoch = math.ceil(rows / options.batch_size)
     enough = min(MOST_EPOCHS, math.ceil(settings.default_steps / steps_per_epoch))
-    epochs = options.epochs or max(settings.default_epochs, enough)
+    epochs = options.epochs
+    if epochs is None:
+        epochs = max(settings.default_epochs, enough)
     return dataclasses.replace(
         options,
         epochs=epochs,

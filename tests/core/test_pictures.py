@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from aitk.core import pictures
 from aitk.core.errors import DataError
-from aitk.core.pictures import read_picture
+from aitk.core.pictures import (
+    decode_checked,
+    decode_picture,
+    encode_jpeg,
+    encode_png,
+    is_animated,
+    picture_format,
+    read_picture,
+)
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 
@@ -118,3 +126,61 @@ def test_any_bytes_give_a_picture_or_one_line(tmp_path_factory, suffix, data):
         assert read_picture(path).dtype == np.uint8
     except DataError as error:
         assert str(path) in error.line
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"),
+    [(".png", "PNG"), (".jpg", "JPEG"), (".webp", "WebP"), (".gif", "GIF"), (".bmp", "BMP")],
+)
+def test_bytes_are_decoded_like_a_file(tmp_path, suffix, name):
+    data = encoded(red_and_blue(), suffix)
+    (tmp_path / "picture").write_bytes(data)
+    picture = read_picture(tmp_path / "picture")
+    np.testing.assert_array_equal(decode_picture(data, "x"), picture)
+    np.testing.assert_array_equal(decode_checked(data), picture)
+    assert picture_format(data) == name
+    assert not is_animated(data)
+
+
+def test_a_jpeg_that_lacks_its_middle_is_damaged():
+    noise = cv2.GaussianBlur(
+        np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8), (9, 9), 3
+    )
+    data = encoded(noise, ".jpg")
+    with pytest.raises(DataError, match="here.jpg: is damaged or cut off"):
+        decode_picture(data[: len(data) // 2] + data[-2:], "here.jpg")
+
+
+def test_stray_bytes_between_the_segments_of_a_jpeg_do_no_harm():
+    data = encoded(red_and_blue(), ".jpg")
+    stray = data[:-2] + b"\0\0\0" + data[-2:]
+    np.testing.assert_array_equal(decode_picture(stray, ""), decode_picture(data, ""))
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_an_animated_picture_is_refused_or_its_first_taken(tmp_path, suffix):
+    path = tmp_path / f"moving{suffix}"
+    animation = cv2.Animation()
+    animation.frames = [red_and_blue()[..., ::-1].copy(), np.full((24, 48, 3), 90, np.uint8)]
+    animation.durations = [100, 100]
+    assert cv2.imwriteanimation(str(path), animation)
+    with pytest.raises(DataError, match="is animated"):
+        decode_picture(path.read_bytes(), "")
+    assert read_picture(path).shape == (24, 48, 3)
+
+
+def test_pictures_are_encoded_as_they_are():
+    picture = red_and_blue()
+    np.testing.assert_array_equal(decode_picture(encode_png(picture), ""), picture)
+    np.testing.assert_array_equal(decode_picture(encode_png(picture[..., 0]), "")[..., 0],
+                                  picture[..., 0])  # fmt: skip
+    near = decode_picture(encode_jpeg(picture), "")
+    np.testing.assert_allclose(near[12, [4, 44]].astype(int), [RED, BLUE], atol=10)
+
+
+@given(st.sampled_from([".png", ".webp", ".gif"]), st.data())
+def test_any_bytes_are_animated_or_not(suffix, data):
+    content = bytearray(encoded(red_and_blue(8, 8), suffix))
+    for _ in range(data.draw(st.integers(0, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    assert is_animated(bytes(content[: data.draw(st.integers(0, len(content)))])) in (True, False)

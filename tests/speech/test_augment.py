@@ -14,6 +14,7 @@ from aitk.speech.augment import (
     shifted,
     varies_sound,
     vary_sound,
+    warp_features,
     with_noise,
 )
 from aitk.speech.levels import level_dbfs
@@ -132,3 +133,32 @@ def test_a_room_lengthens_and_keeps_the_level(voice):
     early, late = heard[1100:1400], heard[3600:3900]
     assert level_dbfs(early) - level_dbfs(late) == pytest.approx(60 * 2500 / 3200, abs=5)
     assert len(in_room(voice(), 8000, decay_s=0.4, rng=rng())) == len(voice())
+
+
+def test_tempo_changes_the_length_and_not_the_ends():
+    features = np.linspace(0, 1, 50)[:, None].repeat(3, axis=1).astype("float32")
+    options = AugmentOptions(tempo_most=0.5)
+    lengths = set()
+    for seed in range(20):
+        warped = warp_features(features, options, rng=np.random.default_rng(seed))
+        assert warped[0, 0] == 0 and warped[-1, 0] == pytest.approx(1)
+        assert np.all(np.diff(warped[:, 0]) > 0)
+        lengths.add(len(warped))
+    assert 33 <= min(lengths) < 45 < 55 < max(lengths) <= 75
+
+
+def test_another_vocal_tract_moves_a_peak_between_filters():
+    features = np.zeros((4, 40), "float32")
+    features[:, 20] = 1
+    options = AugmentOptions(tract_most=0.2)
+    peaks = [
+        int(warp_features(features, options, rng=np.random.default_rng(seed))[0].argmax())
+        for seed in range(30)
+    ]
+    assert 16 <= min(peaks) < 19 < 21 < max(peaks) <= 25
+
+
+def test_nothing_is_warped_unless_asked():
+    features = np.ones((5, 4), "float32")
+    same = warp_features(features, AugmentOptions(), rng=np.random.default_rng(0))
+    assert np.array_equal(same, features)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from aitk.core.errors import DataError
 from aitk.speech.ctc import (
     collapse,
+    ctc_targets,
     force_align,
     greedy,
-    least_frames,
     least_steps,
     log_softmax,
     path_log_probability,
@@ -54,12 +54,6 @@ def test_a_text_fits_its_least_steps_and_no_fewer(units):
     assert np.isfinite(path_log_probability(some, units))
     if steps > 1:
         assert path_log_probability(some[:-1], units) == -np.inf
-
-
-def test_frames_are_counted_before_subsampling():
-    assert least_frames([1, 2, 2], subsampling=1) == 4
-    assert least_frames([1, 2, 2], subsampling=4) == 13  # 13 frames make ceil(13 / 4) = 4 steps
-    assert least_frames([], subsampling=4) == 0
 
 
 @pytest.mark.parametrize("units", [[], [1], [1, 1], [1, 2], [2, 1, 2]])
@@ -106,6 +100,15 @@ def test_words_have_times_and_the_confidence_of_their_weakest_unit():
     assert found[0]["confidence"] == pytest.approx(0.5 / 0.56, abs=1e-3)
 
 
+def test_a_long_text_is_aligned_as_well():
+    units = [1, 2] * 100
+    path = [number for unit in units for number in (unit, 0)]
+    spans = force_align(np.log(np.eye(4)[path] * 0.9 + 0.025), units)
+    assert [(span.unit, span.start) for span in spans] == [
+        (unit, 2 * at) for at, unit in enumerate(units)
+    ]
+
+
 def test_subwords_are_put_together_into_words():
     units = Units("subword", ("<blank>", "▁", "▁ta", "xi", "x"))
     steps = np.log(np.full((8, 5), 0.2))
@@ -116,7 +119,7 @@ def test_subwords_are_put_together_into_words():
 
 
 def test_the_keras_loss_is_minus_the_log_probability():
-    from aitk.speech.ctc_loss import CtcLoss, ctc_targets
+    from aitk.speech.ctc_loss import CtcLoss
 
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(3, 9, 5)).astype("float32")

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from aitk.speech.beam_search import Found
-from aitk.speech.ctc import log_softmax, path_log_probability
+from aitk.speech.ctc import ctc_targets, log_softmax, path_log_probability
 from aitk.speech.joint import (
-    decode_in_turn,
     decoder_inputs,
     rescore,
     text_log_probabilities,
@@ -42,8 +41,8 @@ def sounds(*, pad_to: int) -> dict[str, np.ndarray]:
 
 def test_both_heads_come_one_after_the_other(model):
     logits = np.asarray(model(sounds(pad_to=20) | {"target_ids": decoder_inputs(TEXTS)}))
-    assert logits.shape == (2, 10 + 4, UNITS)
-    assert (logits[1, 7:10] == 0).all()
+    assert logits.shape == (2, 4 + 10, UNITS)
+    assert (logits[1, 4 + 7 :] == 0).all()
 
 
 def test_padding_changes_neither_head(model):
@@ -51,14 +50,14 @@ def test_padding_changes_neither_head(model):
     short = np.asarray(model(sounds(pad_to=20) | {"target_ids": ids}))
     more = np.pad(ids, ((0, 0), (0, 3)), constant_values=4)
     long = np.asarray(model(sounds(pad_to=31) | {"target_ids": more}))
-    np.testing.assert_allclose(long[0, :10], short[0, :10], atol=1e-4)
-    np.testing.assert_allclose(long[:, 16:20], short[:, 10:], atol=1e-4)
+    np.testing.assert_allclose(long[0, 7:17], short[0, 4:], atol=1e-4)
+    np.testing.assert_allclose(long[:, :4], short[:, :4], atol=1e-4)
 
 
 def test_the_decoder_reads_only_what_came_before(model):
     one, other = decoder_inputs([[1, 2, 3], [1]]), decoder_inputs([[1, 4, 4], [1]])
-    first = np.asarray(model(sounds(pad_to=20) | {"target_ids": one}))[:, 10:]
-    second = np.asarray(model(sounds(pad_to=20) | {"target_ids": other}))[:, 10:]
+    first = np.asarray(model(sounds(pad_to=20) | {"target_ids": one}))
+    second = np.asarray(model(sounds(pad_to=20) | {"target_ids": other}))
     np.testing.assert_allclose(first[0, :2], second[0, :2], atol=1e-5)
     assert np.abs(first[0, 2] - second[0, 2]).max() > 0.01
 
@@ -73,14 +72,14 @@ def test_a_saved_model_is_the_same_after_loading(model, tmp_path):
 
 
 def test_the_loss_is_the_weighted_sum_of_both(model):
-    from aitk.speech.ctc_loss import JointLoss, ctc_targets
+    from aitk.speech.ctc_loss import JointLoss
 
     logits = np.asarray(model(sounds(pad_to=20) | {"target_ids": decoder_inputs(TEXTS)}))
     steps = [10, 7]
     found = np.asarray(JointLoss(0.4, reduction=None)(ctc_targets(TEXTS, steps), logits))
-    by_attention = text_log_probabilities(logits[:, 10:], TEXTS)
+    by_attention = text_log_probabilities(logits, TEXTS)
     for row, units in enumerate(TEXTS):
-        by_steps = path_log_probability(log_softmax(logits[row, : steps[row]]), units)
+        by_steps = path_log_probability(log_softmax(logits[row, 4 : 4 + steps[row]]), units)
         wanted = -0.4 * by_steps / len(units) - 0.6 * by_attention[row] / (len(units) + 1)
         assert found[row] == pytest.approx(wanted, rel=1e-4)
 
@@ -95,7 +94,7 @@ def test_rescoring_listens_to_both(model):
     found = [Found("b", -1.0, (2,)), Found("a", -1.1, (1,))]
     ids = decoder_inputs([(2,), (1,)])
     twice = {name: np.repeat(array, 2, axis=0) for name, array in one.items()}
-    logits = np.asarray(model(twice | {"target_ids": ids}))[:, 10:]
+    logits = np.asarray(model(twice | {"target_ids": ids}))
     by_attention = text_log_probabilities(logits, [[2], [1]])
     scores = {each.text: each.score for each in rescore(found, one, model, ctc_weight=0.3)}
     assert scores["b"] == pytest.approx(0.3 * -1.0 + 0.7 * by_attention[0], rel=1e-4)
@@ -103,20 +102,3 @@ def test_rescoring_listens_to_both(model):
     only = rescore(found, one, model, ctc_weight=1.0)
     assert [each.text for each in only] == ["b", "a"]
     assert rescore([], one, model, ctc_weight=0.5) == []
-
-
-def test_writing_in_turn_takes_the_best_unit_until_the_end():
-    script = {0: [3, 1, 0], 1: [2, 0]}
-
-    def predict(inputs):
-        ids = inputs["target_ids"]
-        logits = np.zeros((2, 6 + ids.shape[1], UNITS))
-        for row in range(2):
-            for place in range(ids.shape[1]):
-                units = script[row]
-                logits[row, 6 + place, units[min(place, len(units) - 1)]] = 5
-        return logits
-
-    inputs = sounds(pad_to=20)
-    assert decode_in_turn(inputs, predict, longest=9) == [[3, 1], [2]]
-    assert decode_in_turn(inputs, predict, longest=1) == [[3], [2]]

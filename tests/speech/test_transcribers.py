@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aitk.speech.ctc import greedy, log_softmax
-from aitk.speech.ctc_loss import CtcLoss, ctc_targets
+from aitk.speech.ctc import ctc_targets, greedy, log_softmax
+from aitk.speech.ctc_loss import CtcLoss
 from aitk.speech.settings import ConformerSettings, TcnSettings
 
 UNITS, FRAMES = 4, 32

@@ -9,11 +9,7 @@ from __future__ import annotations
 import keras
 
 from aitk.speech.models.attention import RelativeSelfAttention
-from aitk.speech.models.convolution import (
-    convolve_each,
-    normalise,
-    subsample,
-)
+from aitk.speech.models.convolution import convolve_each, normalise, subsample, swish
 from aitk.speech.models.inputs import speech_inputs
 from aitk.speech.models.transformer import norm
 from aitk.speech.settings import ConformerSettings
@@ -39,13 +35,6 @@ def build_backbone(settings: ConformerSettings, dimensions: int) -> keras.Model:
         x = _half_dense_part(x, settings.dropout, f"{name}_dense_b")
         x = norm(f"{name}_norm")(x)
     return keras.Model(inputs, x, name="backbone")
-
-
-@keras.saving.register_keras_serializable("aitk")
-def swish(x):
-    """x * sigmoid(x) (Ramachandran et al. 2017), without TensorFlow's own gradient of it, which
-    models that are converted cannot hold."""
-    return x * keras.ops.sigmoid(x)
 
 
 def _half_dense_part(x, dropout: float, name: str):

@@ -134,3 +134,14 @@ def subsample(
         padding_mask = SubsampleMask(stride, name=f"{name}_mask")(padding_mask)
         x = normalise(x, padding_mask, activation="relu", name=name)
     return x, padding_mask
+
+
+@keras.saving.register_keras_serializable("aitk")
+def swish(x):
+    """x * sigmoid(x) (Ramachandran et al. 2017), without TensorFlow's own gradient of it, which
+    models that are converted cannot hold.
+
+    It stands in this file because a saved model names the module of its layers, not that of its
+    activations: ``StepNormalization`` brings it along.
+    """
+    return x * keras.ops.sigmoid(x)

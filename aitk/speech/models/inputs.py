@@ -25,11 +25,17 @@ def frames_per_step(backbone: keras.Model) -> int:
 
 @keras.saving.register_keras_serializable("aitk")
 class HidePadding(keras.layers.Layer):
-    """Set padded steps to zero: a window over the end of a sound sees silence either way."""
+    """Set padded steps to zero: a window over the end of a sound sees silence either way.
+
+    A Keras mask, such as recurrent layers pass on, ends here: losses would take it for their own.
+    """
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True  # recurrent layers pass their mask on
+        self.supports_masking = True
+
+    def compute_mask(self, *_):
+        return None
 
     def call(self, sequence, padding_mask):
         # (batch, steps, ...), (batch, steps) -> the same shape as the sequence

@@ -27,8 +27,8 @@ def joint_transcriber(
 
     Returns:
         A functional model that also reads ``target_ids`` (batch, length) int32: 0, then the units
-        known so far. Its float32 logits (batch, steps + length, units) are those of the steps,
-        zero where padded, and then for each place of ``target_ids`` those of the unit after it.
+        known so far. Its float32 logits (batch, length + steps, units) are for each place of
+        ``target_ids`` those of the unit after it, and then those of the steps, zero where padded.
     """
     dimensions = next(spec.shape[-1] for spec in backbone.inputs if spec.name == "features")
     inputs = speech_inputs(dimensions)
@@ -44,7 +44,7 @@ def joint_transcriber(
         x = _decoder_part(x, memory, mask, target_ids, heads, dropout, f"decoder_{index}")
     x = norm("decoder_norm")(x)
     in_turn = keras.layers.Dense(units, name="decoder_head", dtype="float32")(x)
-    logits = keras.layers.Concatenate(axis=1, name="both", dtype="float32")([at_steps, in_turn])
+    logits = keras.layers.Concatenate(axis=1, name="both", dtype="float32")([in_turn, at_steps])
     return keras.Model(inputs | {"target_ids": target_ids}, logits, name="joint_transcriber")
 
 

@@ -1,0 +1,98 @@
+"""What is wrong with the labels of a data set, by how many rows have each."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aitk.core.rows import SPLITS
+from aitk.core.task import Finding, Grade
+
+#: Held-out rows that training has seen, or whose label it has not, make an error from this share
+#: on: below it they move a score by less than its usual interval.
+HELD_OUT_SHARE = 0.01
+#: Rows that stand elsewhere with another label make an error from this share on.
+CONFLICT_SHARE = 0.05
+FEW_ROWS, IMBALANCE = 5, 10.0
+_EXAMPLES = 10
+_NUMBER = re.compile(r"\s*[+-]?[\d.,]+\s*")
+_LABEL_NOISE = re.compile(r"[\s_\-.,;:!?'\"]+")
+
+
+def judge(
+    check: str, count: int, total: int, what: str, *, error_share: float = 2.0, **details: Any
+) -> Finding:
+    """A finding about ``count`` of ``total`` rows: an error above the share, if any a warning.
+
+    Args:
+        what: the rows that count, in the plural: "rows that repeat another".
+        details: further values for ``dataset.json``.
+    """
+    share = count / total if total else 0.0
+    grade: Grade = "error" if share > error_share else "warning" if count else "ok"
+    message = f"{count:,} {what} ({share:.1%})" if count else f"no {what}"
+    return Finding(check, grade, message, {"rows": count, "share": round(share, 6), **details})
+
+
+def find_single_class(counts: Mapping[str, int]) -> Finding:
+    """Check that the training rows (label -> rows) have two labels at least."""
+    message = f"{len(counts)} classes in training"
+    if len(counts) == 1:
+        message = f"every training row has the label {next(iter(counts))!r}: nothing to learn"
+    return Finding(
+        "classes", "ok" if len(counts) > 1 else "error", message, {"classes": len(counts)}
+    )
+
+
+def find_label_typos(labels: Iterable[str]) -> Finding:
+    """Find labels that differ only in case, spaces or punctuation. Numbers are left alone."""
+    spellings = defaultdict(list)
+    for label in sorted(labels):
+        if not _NUMBER.fullmatch(label):
+            plain = unicodedata.normalize("NFKC", label).casefold()
+            spellings[_LABEL_NOISE.sub("", plain) or label].append(label)
+    alike = [group for group in spellings.values() if len(group) > 1]
+    told = "; ".join(" / ".join(map(repr, group)) for group in alike[:_EXAMPLES])
+    message = f"perhaps the same label: {told}" if alike else "no two labels look alike"
+    return Finding("label typos", "warning" if alike else "ok", message, {"alike": alike})
+
+
+def find_rare_classes(counts: Mapping[str, int], *, what: str = "training rows") -> Finding:
+    """Find classes with too few training rows, or other things that are counted, to learn from."""
+    rare = {label: count for label, count in counts.items() if count < FEW_ROWS}
+    message = f"{len(rare)} of {len(counts)} classes have under {FEW_ROWS} {what}"
+    return Finding("rare classes", "warning" if rare else "ok", message, {"rows": rare})
+
+
+def find_unseen_labels(counts: Mapping[str, Mapping[str, int]]) -> Finding:
+    """Find labels of held-out rows (split -> label -> rows) that no training row has."""
+    unseen: Counter[str] = Counter()
+    held_out = 0
+    for split in SPLITS[1:]:
+        held_out += sum(counts[split].values())
+        unseen.update({k: n for k, n in counts[split].items() if k not in counts["train"]})
+    return judge(
+        "unseen labels",
+        unseen.total(),
+        held_out,
+        "held-out rows with a label that no training row has",
+        error_share=HELD_OUT_SHARE,
+        labels=dict(unseen.most_common()),
+    )
+
+
+def find_imbalance(counts: Mapping[str, int], *, what: str = "training rows") -> Finding:
+    """Compare the largest with the smallest class, by rows or other things that are counted."""
+    if not counts:
+        return Finding("balance", "ok", "no class")
+    largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    ratio = counts[largest] / counts[smallest]
+    if ratio == 1:
+        return Finding("balance", "ok", f"every class has {counts[largest]:,} {what}")
+    message = f"{largest!r} has {ratio:.1f} times the {what} of {smallest!r}"
+    message += ": see --balance" if ratio >= IMBALANCE else ""
+    details = {"largest": largest, "smallest": smallest, "ratio": round(ratio, 2)}
+    return Finding("balance", "warning" if ratio >= IMBALANCE else "ok", message, details)

@@ -1,0 +1,132 @@
+"""Whisper (Radford et al. 2023), one token at a time, in the layers of Keras Hub's network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class WhisperDecoder:
+    """Reads ``features`` (batch, 3000, filters) float32; see ``models.decoders``."""
+
+    def __init__(self, network: Any):
+        self._network = network
+        self.compute_dtype = network.compute_dtype
+        self.inputs = {
+            "features": keras.Input(
+                (network.max_encoder_sequence_length, network.num_mels),
+                dtype="float32",
+                name="features",
+            )
+        }
+        self._encode = keras.Function(
+            network.input["encoder_features"], network.output["encoder_sequence_output"]
+        )
+
+    def teach(self, inputs, token_ids):
+        """(batch, length, hidden): what follows the tokens up to each place."""
+        return self._network(
+            {
+                "encoder_features": inputs["features"],
+                "decoder_token_ids": token_ids,
+                "decoder_padding_mask": ops.ones_like(token_ids),
+            }
+        )["decoder_sequence_output"]
+
+    def listen(self, inputs):
+        """Keys and values of the sound in every layer, (batch, heads, steps, size) each."""
+        heard = self._encode(inputs["features"])
+        return [
+            (by_head(layer._key_dense(heard)), by_head(layer._value_dense(heard)))
+            for layer in self._cross_attentions()
+        ]
+
+    def empty(self, batch, beams, length):
+        """Keys and values of tokens, none so far: (batch, beams, heads, length, size) each."""
+        size = self._network.hidden_dim // self._network.num_heads
+        shape = (batch, beams, self._network.num_heads, length, size)
+        return [ops.zeros(shape, self.compute_dtype) for _ in range(2 * self._network.num_layers)]
+
+    def step(self, tokens, at, memory, kept):
+        """What follows ``tokens`` (batch, beams) at place ``at``: (batch, beams, hidden), and what
+        is kept now."""
+        embeddings = self._network.decoder_embeddings
+        position = ops.take(embeddings.position_embedding.position_embeddings, at, axis=0)
+        x = embeddings.token_embedding(tokens)
+        x = x + ops.cast(position, x.dtype)
+        keeping = []
+        for index, layer in enumerate(self._network.decoder_transformer_layers):
+            own, cross = layer._self_attention_layer, layer._cross_attention_layer
+            y = layer._self_attention_layer_norm(x)
+            keys = place_at(at, own._key_dense(y), kept[2 * index])
+            values = place_at(at, own._value_dense(y), kept[2 * index + 1])
+            y = attend_to_tokens(own._query_dense(y), keys, values, at)
+            x = x + own._output_dense(y)
+            y = layer._cross_attention_layer_norm(x)
+            y = attend_to_sound(cross._query_dense(y), *memory[index])
+            x = x + cross._output_dense(y)
+            y = layer._feedforward_layer_norm(x)
+            x = x + layer._feedforward_output_dense(layer._feedforward_intermediate_dense(y))
+            keeping += [keys, values]
+        return self._network.decoder_layer_norm(x), keeping
+
+    def trace(self, tokens, memory, heads):
+        """How much of its attention each token (batch, length) pays to each step of the sound, the
+        mean of some (layer, head): (batch, length, steps)."""
+        x = self._network.decoder_embeddings(tokens)
+        looks = []
+        for index, layer in enumerate(self._network.decoder_transformer_layers):
+            own, cross = layer._self_attention_layer, layer._cross_attention_layer
+            y = layer._self_attention_layer_norm(x)
+            x = x + own(y, y, attention_mask=_causal(tokens))
+            y = layer._cross_attention_layer_norm(x)
+            keys, values = memory[index]
+            queries = by_head(cross._query_dense(y))  # (batch, heads, length, size)
+            scores = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
+            look = ops.softmax(ops.cast(scores * queries.shape[-1] ** -0.5, "float32"))
+            looks += [look[:, head] for at, head in heads if at == index]
+            x = x + cross._output_dense(by_head(ops.matmul(ops.cast(look, values.dtype), values)))
+            y = layer._feedforward_layer_norm(x)
+            x = x + layer._feedforward_output_dense(layer._feedforward_intermediate_dense(y))
+        return sum(looks) / len(looks)
+
+    def _cross_attentions(self):
+        return [layer._cross_attention_layer for layer in self._network.decoder_transformer_layers]
+
+
+def by_head(array):
+    # (batch, steps, heads, size) -> (batch, heads, steps, size), and back
+    return ops.transpose(array, (0, 2, 1, 3))
+
+
+def _causal(tokens):
+    """(1, length, length) bool: what each token may look at."""
+    places = ops.arange(ops.shape(tokens)[1])
+    return (places[None, :] <= places[:, None])[None]
+
+
+def place_at(at, new, kept):
+    """(batch, beams, heads, size) written at a place of (batch, beams, heads, length, size)."""
+    here = ops.arange(kept.shape[3])[:, None] == at
+    return ops.where(here, new[..., None, :], kept)
+
+
+def attend_to_tokens(queries, keys, values, at):
+    """Attention of the newest token to those up to itself: (batch, beams, heads, size)."""
+    scores = ops.einsum("bkhd,bkhld->bkhl", queries, keys) * queries.shape[-1] ** -0.5
+    scores = ops.where(ops.arange(keys.shape[3]) <= at, ops.cast(scores, "float32"), -1e9)
+    return ops.einsum("bkhl,bkhld->bkhd", ops.cast(ops.softmax(scores), values.dtype), values)
+
+
+def attend_to_sound(queries, keys, values, mask=None):
+    """Attention of the newest tokens of all beams to one sound: (batch, beams, heads, size).
+
+    ``mask`` (batch, steps) is true where a step is real.
+    """
+    scores = ops.einsum("bkhd,bhsd->bkhs", queries, keys) * queries.shape[-1] ** -0.5
+    scores = ops.cast(scores, "float32")
+    if mask is not None:
+        scores = ops.where(mask[:, None, None], scores, -1e9)
+    return ops.einsum("bkhs,bhsd->bkhd", ops.cast(ops.softmax(scores), values.dtype), values)

@@ -1,0 +1,396 @@
+"""How good detections are: average precision as COCO defines it, with intervals.
+
+The figures come from pycocotools, the reference (Lin et al. 2014). The intervals take thousands
+of resamples of the pictures, for which the matches are found once and only counted again: what
+that gives on the pictures as they are equals pycocotools (tests/vision/test_average_precision.py).
+
+Objects and detections are arrays of a picture each, in pixels of the original picture: objects
+(m, 6) are box, class and 1, or 0 for one that is not scored (a crowd, or difficult); detections
+(n, 6) are box, score and class. A class that training never saw is -1: it counts as one more
+class, which is never found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aitk.core.classification import UNSEEN
+from aitk.core.errors import ArtifactError, DataError
+from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.task import Evaluation, Score
+from aitk.vision.boxes import overlaps, to_corner_and_size
+from aitk.vision.geometry import box_areas
+
+#: 0.5, 0.55, ... 0.95, and the recalls at which precision is read, as in COCO.
+OVERLAPS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0, 1, 101)
+#: Detections of a class in a picture that are scored, the best ones.
+MOST_DETECTIONS = 100
+SIZES = ("all", "small", "medium", "large")  # below 32 x 32, 96 x 96 pixels, and above
+MISSED, NOTHING = "(missed)", "(nothing there)"
+
+
+def score_detections(
+    found: Sequence[np.ndarray],
+    objects: Sequence[np.ndarray],
+    labels: Sequence[str],
+    *,
+    resamples: int = 0,
+    seed: int = 0,
+) -> Evaluation:
+    """Score a detector.
+
+    Args:
+        found: detections of each picture.
+        objects: what there is in each picture.
+        labels: the classes' names.
+        resamples: bootstrap resamples of the pictures; 0 computes no intervals.
+        seed: seed of the bootstrap.
+
+    Returns:
+        Mean average precision at an overlap of 0.5 (``map50``, the main metric), of 0.75
+        (``map75``), over 0.5 to 0.95 (``map``) and by size of the object; the mean recall of at
+        most 100 detections a picture; and precision, recall and F1 at the score with the best F1.
+        ``per_row`` is the F1 of each picture at that score.
+
+    Raises:
+        DataError: there is no object in any picture.
+        ArtifactError: a detection is not finite.
+    """
+    if not any((truth[:, 5] > 0).any() for truth in objects):
+        raise DataError("there are no objects in these pictures to score")
+    if not all(np.isfinite(each).all() for each in found):
+        raise ArtifactError(
+            "the model puts out values that are not finite", hint="Train or convert it again"
+        )
+    found = [each[each[:, 4] > 0] for each in found]
+    names = [*labels]
+    if any((truth[:, 4] < 0).any() for truth in objects):
+        names.append(UNSEEN)
+    objects = [_numbered(truth, unseen=len(labels)) for truth in objects]
+    precision, recall = reference(found, objects, len(names))
+    matches = [match_class(found, objects, number) for number in range(len(names))]
+    threshold = _best_score(matches)
+    at_best = _counts_at(matches, threshold)  # (pictures, classes, 3)
+    metrics = _metrics(precision, recall, at_best)
+    ends: tuple[np.ndarray, np.ndarray] | None = None
+    if resamples:
+        ends = bootstrap_interval(
+            lambda counts: _resampled(matches, counts), len(found), resamples=resamples, seed=seed
+        )
+        for place, name in enumerate(("map50", "map75", "map")):
+            metrics[name] = bounded_score(
+                metrics[name].value, float(ends[0][place]), float(ends[1][place])
+            )
+    return Evaluation(
+        metrics={name: score for name, score in metrics.items() if score.value >= 0},
+        per_row=_f1(at_best.sum(axis=1)).astype(np.float32),
+        details={
+            "labels": [*names, MISSED],
+            "best_score": round(threshold, 4),
+            "per_class": _per_class(names, precision, at_best, ends),
+            "confusion": _confusion(found, objects, names, threshold),
+            "curves": {
+                "Precision over recall, at an overlap of 0.5": {
+                    "x_label": "recall",
+                    "y_label": "precision",
+                    "series": {
+                        name: [
+                            [round(float(x), 2), round(float(y), 4)]
+                            for x, y in zip(RECALLS, precision[0, :, number, 0], strict=True)
+                        ]
+                        for number, name in enumerate(names)
+                        if precision[0, 0, number, 0] >= 0
+                    },
+                }
+            },
+        },
+    )
+
+
+def reference(
+    found: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What pycocotools says: precision (overlaps, recalls, classes, sizes) and recall (overlaps,
+    classes, sizes), -1 where there are no such objects."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth = _coco([(each[:, :4], each[:, 4], {"iscrowd": 1 - each[:, 5]}) for each in objects])
+    answers = _coco([(each[:, :4], each[:, 5], {"score": each[:, 4]}) for each in found])
+    scored, made = COCO(), COCO()
+    with contextlib.redirect_stdout(io.StringIO()):  # it talks
+        for side, annotations in ((scored, truth), (made, answers)):
+            side.dataset = {
+                "images": [{"id": number} for number in range(len(found))],
+                "categories": [{"id": number} for number in range(classes)],
+                "annotations": annotations,
+            }
+            side.createIndex()
+        judge = COCOeval(scored, made, "bbox")
+        judge.params.maxDets = [MOST_DETECTIONS]
+        judge.evaluate()
+        judge.accumulate()
+    return judge.eval["precision"][..., 0], judge.eval["recall"][..., 0]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The detections of one class in all pictures, the best first.
+
+    Attributes:
+        pictures: (n,) which picture each is in.
+        scores: (n,).
+        right: (overlaps, n) whether it finds an object that no better one found.
+        ignored: (overlaps, n) whether it lies in what is not scored.
+        objects: (pictures,) how many there are to find.
+    """
+
+    pictures: np.ndarray
+    scores: np.ndarray
+    right: np.ndarray
+    ignored: np.ndarray
+    objects: np.ndarray
+
+
+def match_class(found: Sequence[np.ndarray], objects: Sequence[np.ndarray], number: int) -> Matches:
+    """Match the detections of a class with its objects as pycocotools does."""
+    pictures, scores, right, ignored = [], [], [], []
+    wanted = np.zeros(len(found))
+    for picture, (all_found, all_objects) in enumerate(zip(found, objects, strict=True)):
+        truth = all_objects[all_objects[:, 4] == number]
+        wanted[picture] = (truth[:, 5] > 0).sum()
+        made = all_found[all_found[:, 5] == number]
+        made = made[np.argsort(-made[:, 4], kind="mergesort")][:MOST_DETECTIONS]
+        hit, skipped = _match(made, truth)
+        pictures.append(np.full(len(made), picture))
+        scores.append(made[:, 4])
+        right.append(hit)
+        ignored.append(skipped)
+    order = np.argsort(-np.concatenate(scores), kind="mergesort")
+    return Matches(
+        np.concatenate(pictures)[order],
+        np.concatenate(scores)[order],
+        np.concatenate(right, axis=1)[:, order],
+        np.concatenate(ignored, axis=1)[:, order],
+        wanted,
+    )
+
+
+def average_precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
+    """Average precision of a class, at each overlap, of many resamples of the pictures.
+
+    Args:
+        counts: (resamples, pictures) how often each picture was drawn.
+
+    Returns:
+        (resamples, overlaps), NaN where a resample has no object of the class.
+    """
+    objects = counts @ matches.objects
+    weights = counts[:, matches.pictures]  # (resamples, n)
+    values = np.zeros((len(counts), len(OVERLAPS)))
+    for place in range(len(OVERLAPS)):
+        seen = ~matches.ignored[place]
+        hits = matches.right[place] & seen
+        # Precision is at its highest where an object is found: no other places are needed.
+        right = np.cumsum(weights[:, hits], axis=1)
+        told = np.cumsum(weights * seen, axis=1)[:, hits]
+        precision = np.divide(right, told, out=np.zeros_like(right), where=told > 0)
+        best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        best = np.pad(best, ((0, 0), (0, 1)))  # recalls that are never reached
+        with np.errstate(invalid="ignore", divide="ignore"):
+            recall = right / objects[:, None]
+        for line in range(len(counts)):
+            reached = np.searchsorted(recall[line], RECALLS, side="left")
+            values[line, place] = best[line, reached].mean()
+    values[objects == 0] = np.nan
+    return values
+
+
+def _numbered(truth: np.ndarray, *, unseen: int) -> np.ndarray:
+    """Objects whose unknown class is the number after the last."""
+    truth = truth.copy()
+    truth[truth[:, 4] < 0, 4] = unseen
+    return truth
+
+
+def _coco(pictures: Sequence[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]) -> list[Any]:
+    """Annotations as COCO writes them, of (boxes, classes, further columns) a picture."""
+    annotations: list[dict[str, Any]] = []
+    for picture, (boxes, classes, more) in enumerate(pictures):
+        boxes = np.asarray(boxes, np.float64)
+        areas = box_areas(boxes).tolist()
+        columns = {name: column.tolist() for name, column in more.items()}
+        for place, box in enumerate(to_corner_and_size(boxes).tolist()):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": picture,
+                    "category_id": int(classes[place]),
+                    "bbox": box,
+                    "area": areas[place],
+                    "iscrowd": 0,
+                }
+                | {name: column[place] for name, column in columns.items()}
+            )
+    return annotations
+
+
+def _match(made: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of one picture and class: (overlaps, n) which are right, and which are ignored."""
+    shape = (len(OVERLAPS), len(made))
+    right, ignored = np.zeros(shape, bool), np.zeros(shape, bool)
+    if not len(made) or not len(truth):
+        return right, ignored
+    crowd = truth[:, 5] <= 0
+    shared = overlaps(made[:, :4], truth[:, :4], crowd=crowd)
+    free = np.ones((len(OVERLAPS), len(truth)), bool)
+    lines = np.arange(len(OVERLAPS))
+    for place in np.flatnonzero(shared.max(axis=1) >= OVERLAPS[0]):
+        near = np.where(free & (shared[place] >= OVERLAPS[:, None]), shared[place], -1.0)
+        # An object that is scored comes before any that is not.
+        for kind, told in ((~crowd, right), (crowd, ignored)):
+            value = np.where(kind, near, -1.0)
+            last = value.shape[1] - 1 - value[:, ::-1].argmax(axis=1)  # of equals the last
+            hit = (value[lines, last] >= 0) & ~right[:, place]
+            told[hit, place] = True
+            free[lines[hit], last[hit]] = False
+        free[:, crowd] = True  # a crowd may be found again
+    return right, ignored
+
+
+def _resampled(matches: Sequence[Matches], counts: np.ndarray) -> np.ndarray:
+    """(resamples, pictures) -> (resamples, 3 + 2 * classes): ``map50``, ``map75``, ``map``, and
+    the average precision of each class at 0.5 and over all overlaps."""
+    each = np.stack([average_precisions(item, counts) for item in matches], axis=2)
+    known = np.isfinite(each)  # (resamples, overlaps, classes)
+    with np.errstate(invalid="ignore"):
+        mean = np.where(known, each, 0).sum(axis=2) / known.sum(axis=2)
+    at_75 = int(np.argmin(np.abs(OVERLAPS - 0.75)))
+    summary = np.stack([mean[:, 0], mean[:, at_75], mean.mean(axis=1)], axis=1)
+    return np.concatenate([summary, each[:, 0], each.mean(axis=1)], axis=1)
+
+
+def _metrics(precision: np.ndarray, recall: np.ndarray, at_best: np.ndarray) -> dict[str, Score]:
+    """The figures, -1 where there are no such objects."""
+
+    def mean(values: np.ndarray) -> Score:
+        known = values[values > -1]
+        return Score(float(known.mean()) if len(known) else -1.0)
+
+    at_75 = int(np.argmin(np.abs(OVERLAPS - 0.75)))
+    right, wrong, missed = at_best.sum(axis=(0, 1))
+    return {
+        "map50": mean(precision[0, :, :, 0]),
+        "map75": mean(precision[at_75, :, :, 0]),
+        "map": mean(precision[..., 0]),
+        **{f"map_{size}": mean(precision[..., place]) for place, size in enumerate(SIZES) if place},
+        "mean_recall": mean(recall[..., 0]),
+        "precision": Score(float(right / max(right + wrong, 1))),
+        "recall": Score(float(right / max(right + missed, 1))),
+        "f1": Score(float(_f1(at_best.sum(axis=(0, 1))))),
+    }
+
+
+def _best_score(matches: Sequence[Matches]) -> float:
+    """The score from which on detections of all classes have the best F1, at an overlap of 0.5."""
+    scores = np.concatenate([item.scores[~item.ignored[0]] for item in matches])
+    right = np.concatenate([item.right[0][~item.ignored[0]] for item in matches])
+    if not len(scores):
+        return 1.0
+    order = np.argsort(-scores, kind="mergesort")
+    hits = np.cumsum(right[order])
+    total = sum(item.objects.sum() for item in matches)
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + total)
+    return float(scores[order][np.argmax(f1)])
+
+
+def _counts_at(matches: Sequence[Matches], threshold: float) -> np.ndarray:
+    """(pictures, classes, 3): how many are right, wrong and missed at an overlap of 0.5."""
+    counts = np.zeros((len(matches[0].objects), len(matches), 3))
+    for number, item in enumerate(matches):
+        told = (item.scores >= threshold) & ~item.ignored[0]
+        for column, kind in enumerate((item.right[0], ~item.right[0])):
+            np.add.at(counts[:, number, column], item.pictures[told & kind], 1)
+        counts[:, number, 2] = item.objects - counts[:, number, 0]
+    return counts
+
+
+def _f1(counts: np.ndarray) -> np.ndarray:
+    """(..., 3) right, wrong and missed to (...); 1 where there was nothing and nothing was told."""
+    right, wrong, missed = np.moveaxis(counts, -1, 0)
+    total = 2 * right + wrong + missed
+    return np.where(total > 0, 2 * right / np.maximum(total, 1), 1.0)
+
+
+def _per_class(
+    names: Sequence[str],
+    precision: np.ndarray,
+    at_best: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray] | None,
+) -> list[dict[str, Any]]:
+    counts = at_best.sum(axis=0)  # (classes, 3)
+    table = []
+    for number, name in enumerate(names):
+        right, wrong, missed = counts[number].tolist()
+        line: dict[str, Any] = {"label": name, "objects": int(right + missed)}
+        averages = (("ap50", precision[0, :, number, 0]), ("ap", precision[:, :, number, 0]))
+        for place, (column, values) in enumerate(averages):
+            score = {"value": float(values.mean())}
+            if ends is not None:
+                at = 3 + place * len(names) + number
+                score |= {"low": float(ends[0][at]), "high": float(ends[1][at])}
+            line[column] = score if values.mean() >= 0 and _finite(score) else None
+        line["precision"] = {"value": right / (right + wrong)} if right + wrong else None
+        line["recall"] = {"value": right / (right + missed)} if right + missed else None
+        line["f1"] = {"value": float(_f1(counts[number]))}
+        table.append(line)
+    return table
+
+
+def _finite(score: dict[str, float]) -> bool:
+    return bool(np.isfinite(list(score.values())).all())
+
+
+def _confusion(
+    found: Sequence[np.ndarray],
+    objects: Sequence[np.ndarray],
+    names: Sequence[str],
+    threshold: float,
+) -> dict[str, dict[str, int]]:
+    """What the objects are taken for: true class -> answered class -> how many.
+
+    Boxes are matched whatever their classes, the nearest pairs first, at an overlap of 0.5.
+    """
+    table: dict[str, dict[str, int]] = {}
+
+    def count(truth: str, answer: str) -> None:
+        line = table.setdefault(truth, {})
+        line[answer] = line.get(answer, 0) + 1
+
+    for made, truth in zip(found, objects, strict=True):
+        made = made[made[:, 4] >= threshold]
+        crowd = truth[:, 5] <= 0
+        shared = overlaps(made[:, :4], truth[:, :4], crowd=crowd)
+        left_found, left_true = set(range(len(made))), set(np.flatnonzero(~crowd).tolist())
+        pairs = np.argwhere(shared >= OVERLAPS[0])
+        for one, other in pairs[np.argsort(-shared[tuple(pairs.T)], kind="stable")].tolist():
+            if one in left_found and crowd[other]:
+                continue
+            if one in left_found and other in left_true:
+                left_found.remove(one)
+                left_true.remove(other)
+                count(names[int(truth[other, 4])], names[int(made[one, 5])])
+        inside = shared[:, crowd].max(axis=1, initial=0) >= OVERLAPS[0]
+        for one in sorted(left_found):
+            if not inside[one]:
+                count(NOTHING, names[int(made[one, 5])])
+        for other in sorted(left_true):
+            count(names[int(truth[other, 4])], MISSED)
+    return table

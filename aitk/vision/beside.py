@@ -1,0 +1,102 @@
+"""Which files belong together: a picture, its boxes and its mask.
+
+They have the same name, and lie in one folder, in twin folders (``images/train/1.jpg``,
+``labels/train/1.txt``; ``train/1.png``, ``trainannot/1.png``), or the mask's name says what it
+is (``1_mask.png``).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".jpe", ".jfif")
+MASK_SUFFIXES = (".png", ".bmp", ".webp", ".gif")
+#: Folders whose name says of what kind all in them are, not what is on them.
+PICTURE_FOLDERS = frozenset(
+    ("image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "photo", "photos")
+)
+MASK_FOLDERS = frozenset(
+    ("mask", "masks", "annot", "label", "labels", "annotation", "annotations", "segmentationclass",
+     "segmentation", "groundtruth", "gt", "target", "targets")
+)  # fmt: skip
+BOX_FOLDERS = frozenset(("annotation", "annotations", "label", "labels", "xml", "xmls", "boxes"))
+#: VOC's masks of single objects, which no task here learns.
+OBJECT_FOLDERS = frozenset(("segmentationobject",))
+#: What may follow the name of a picture in its folder.
+ENDINGS_BESIDE = (
+    ".xml", ".txt", "_mask.png", "-mask.png", "_masks.png", "_label.png", "_L.png", "_seg.png",
+    "_gt.png", "_mask.bmp",
+)  # fmt: skip
+_TWIN = re.compile(r"(.+?)[_-]?(?:annot|annotations?|labels?|masks?)", re.IGNORECASE)
+_MASK_NAME = re.compile(r"(.+)[_-](?:masks?|labels?|l|seg|segmentation|gt)", re.IGNORECASE)
+
+Place = tuple[str, str]
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's ending says that it is a picture."""
+    return name.lower().endswith(PICTURE_SUFFIXES)
+
+
+def place_of(name: str) -> Place:
+    """Folder and name of a file, without what tells kinds apart: equal ones belong together."""
+    folder, file = posixpath.split(name)
+    kinds = PICTURE_FOLDERS | MASK_FOLDERS | BOX_FOLDERS
+    parts = []
+    for part in folder.split("/") if folder else []:
+        if part.lower() not in kinds:
+            twin = _TWIN.fullmatch(part)
+            parts.append(twin[1] if twin else part)
+    return "/".join(parts), posixpath.splitext(file)[0]
+
+
+def find_masks(names: Iterable[str]) -> dict[Place, str]:
+    """The place of a picture -> its mask, of all files in a tree.
+
+    What looks like a mask, but belongs to no picture, is not one.
+    """
+    candidates: dict[Place, str] = {}
+    pictures: set[Place] = set()
+    for name in names:
+        if not is_picture(name):
+            continue
+        place = place_of(name)
+        own = None
+        if name.lower().endswith(MASK_SUFFIXES):
+            own = place if _is_in_mask_folder(name) else None
+            marked = _MASK_NAME.fullmatch(place[1])
+            if marked:
+                candidates.setdefault((place[0], marked[1]), name)
+        if own is not None:
+            candidates[own] = name
+        else:
+            pictures.add(place)
+    return {place: name for place, name in candidates.items() if place in pictures}
+
+
+def find_boxes(names: Iterable[str]) -> dict[Place, str]:
+    """The place of a picture -> its XML, else its text file, of all files in a tree."""
+    found: dict[Place, str] = {}
+    for suffix in (".txt", ".xml"):
+        found |= {place_of(name): name for name in names if name.lower().endswith(suffix)}
+    return found
+
+
+def find_pictures(names: Iterable[str], masks: Mapping[Place, str]) -> list[str]:
+    """The pictures among all files, without their masks."""
+    taken = set(masks.values())
+    parts = (name for name in names if is_picture(name) and name not in taken)
+    return [name for name in parts if not _parts(name) & OBJECT_FOLDERS]
+
+
+def _is_in_mask_folder(name: str) -> bool:
+    folders = _parts(name)
+    if folders & MASK_FOLDERS:
+        return True
+    return any(_TWIN.fullmatch(part) for part in folders)
+
+
+def _parts(name: str) -> set[str]:
+    return {part.lower() for part in name.split("/")[:-1]}

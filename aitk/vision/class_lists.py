@@ -1,0 +1,133 @@
+"""Files that name classes, one a line, perhaps with the colour that masks give them.
+
+``name``, ``name R G B``, ``R G B name`` (CamVid) and ``name:R,G,B::`` (CVAT's labelmap.txt) are
+understood, and YOLO's ``data.yaml``. What begins with ``#`` is a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aitk.core.errors import DataError
+from aitk.core.lines import check_file, open_lines
+from aitk.vision.trees import Tree
+
+MOST_BYTES = 1_000_000
+#: Names that such a file has where nobody says.
+LIST_NAMES = (
+    "classes.txt", "class_names.txt", "labelmap.txt", "label_colors.txt", "label_colours.txt",
+    "codes.txt", "obj.names",
+)  # fmt: skip
+YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+
+_NUMBER = r"(\d{1,3})"
+_BETWEEN = r"[\s,]+"
+_COLOUR = rf"{_NUMBER}{_BETWEEN}{_NUMBER}{_BETWEEN}{_NUMBER}"
+_NAME_FIRST = re.compile(rf"(?P<name>.*?\S)\s*[\s,:]\s*{_COLOUR}(:.*)?")
+_COLOUR_FIRST = re.compile(rf"{_COLOUR}[\s,]+(?P<name>\S.*)")
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """Classes in the order of their numbers.
+
+    Attributes:
+        names: of all of them; none where nobody told them.
+        colours: (red, green, blue) -> number; empty where no colour is told.
+        ignored: those that become void.
+    """
+
+    names: tuple[str, ...]
+    colours: Mapping[tuple[int, int, int], int] = field(default_factory=dict)
+    ignored: Collection[str] = ()
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The names that are not ignored, in order: what the numbers of stored masks mean."""
+        return tuple(name for name in self.names if name not in self.ignored)
+
+
+def read_class_list(file: str, ignored: Collection[str] = ()) -> ClassList:
+    """Read a file of the user's.
+
+    Raises:
+        DataError: there is no such file, or it names no class, or one twice.
+    """
+    check_file(Path(file))
+    try:
+        with Path(file).open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=file) from error
+    return parse_class_list(content, file, ignored)
+
+
+def find_class_list(tree: Tree, ignored: Collection[str] = ()) -> ClassList | None:
+    """The list that lies among the files of a tree; the nearest to its root."""
+    found = [
+        name for name in tree.names if name.rpartition("/")[2].lower() in (*LIST_NAMES, *YAML_NAMES)
+    ]
+    for name in sorted(found, key=lambda name: (name.count("/"), name)):
+        where = tree.location(name)
+        return parse_class_list(tree.read(name, most=MOST_BYTES), where, ignored)
+    return None
+
+
+def parse_class_list(content: bytes, where: str, ignored: Collection[str] = ()) -> ClassList:
+    """Read the content of such a file.
+
+    Raises:
+        DataError: it names no class, or one twice, or more than a mask can number.
+    """
+    if len(content) > MOST_BYTES:
+        raise DataError(f"is larger than {MOST_BYTES:,} bytes", where=where)
+    names: list[str] = []
+    colours: dict[tuple[int, int, int], int] = {}
+    if where.lower().endswith((".yaml", ".yml")):
+        names = _names_of_yaml(content, where)
+    else:
+        for line in open_lines(where, content=content):
+            text = line.text.strip()
+            if not text or text.startswith("#"):
+                continue
+            match = _COLOUR_FIRST.fullmatch(text) or _NAME_FIRST.fullmatch(text)
+            if match:
+                red, green, blue = (int(part) for part in match.groups()[_first(match) :][:3])
+                colours[red, green, blue] = len(names)
+                text = match["name"].strip()
+            names.append(text)
+    if not names:
+        raise DataError("names no class", where=where)
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise DataError(f"names {twice[0]!r} twice", where=where)
+    if colours and len(colours) < len(names):
+        raise DataError(
+            "gives some classes a colour of their own, and some none or the same", where=where
+        )
+    return ClassList(tuple(names), colours, frozenset(ignored))
+
+
+def _first(match: re.Match[str]) -> int:
+    """Where among a match's groups the colour begins."""
+    return 0 if match.re is _COLOUR_FIRST else 1
+
+
+def _names_of_yaml(content: bytes, where: str) -> list[str]:
+    """``names`` of YOLO's data.yaml: a list, or a mapping from numbers."""
+    import yaml
+
+    try:
+        found: Any = yaml.safe_load(content)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"cannot be read as YAML ({reason})", where=where) from error
+    names = found.get("names") if isinstance(found, dict) else None
+    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
+        names = [names[number] for number in range(len(names))]
+    if not isinstance(names, list):
+        raise DataError("has no list of names", where=where)
+    return [str(name) for name in names]

@@ -1,0 +1,275 @@
+"""Object detection: where things are in a picture, and what they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.errors import UsageError
+from aitk.core.options import unknown_name
+from aitk.core.pictures import decode_checked, encode_png
+from aitk.core.task import Batch, Evaluation
+from aitk.vision.anchors import learn_anchors
+from aitk.vision.assets import PictureAssets
+from aitk.vision.average_precision import score_detections
+from aitk.vision.boxes import overlaps
+from aitk.vision.coco_results import CocoResults
+from aitk.vision.detect_settings import (
+    DetectAnswers,
+    FasterRcnnSettings,
+    SsdSettings,
+    YoloSettings,
+    parse_strides,
+)
+from aitk.vision.geometry import Fit, fit_picture, plan_fit
+from aitk.vision.options import DetectPictures
+from aitk.vision.picture_task import PictureTask
+from aitk.vision.sample import Sample
+
+if TYPE_CHECKING:
+    from aitk.core.pretrained import Pretrained
+
+#: Anchors of a place, for the models that have them.
+ANCHORS = {"ssd": 4, "faster-rcnn": 3}
+#: Objects of a batch are padded to a multiple of this, so that few shapes occur.
+PADDING = 16
+
+
+class Detect(PictureTask):
+    """Cells, parts, defects, vehicles: a box around each, and its class."""
+
+    name = "vision.detect"
+    reading = DetectPictures
+    answering = DetectAnswers
+    models = {"yolo": YoloSettings, "ssd": SsdSettings, "faster-rcnn": FasterRcnnSettings}
+    main_metric = "map50"
+    wants = frozenset({"boxes"})
+    distils = False
+    formats = {".json": CocoResults}
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Pretrained | None = None,
+        balance: bool = False,
+        tables: Path | None = None,
+    ) -> PictureAssets:
+        if balance:
+            raise UsageError(
+                "pictures with boxes of several classes cannot be balanced", where="--balance"
+            )
+        assets = super().learn(rows, summary, settings, start=start, tables=tables)
+        model = next(name for name, kind in self.models.items() if kind is type(settings))
+        extras: dict[str, Any] = {**assets.extras, "model": model}
+        if model in ANCHORS:
+            strides = parse_strides(settings.strides)
+            sizes = _fitted_sizes(rows, assets)
+            extras["anchors"] = learn_anchors(sizes, strides, each=ANCHORS[model])
+        return dataclasses.replace(assets, extras=extras)
+
+    def targets(
+        self, samples: Sequence[Sample], assets: PictureAssets
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        return pad_objects(samples), None
+
+    def adopt(self, found: Pretrained) -> Pretrained:
+        from aitk.vision.pretrained import adopt
+
+        adopted = adopt(found)
+        if found.kind in ("run", "keras", "weights"):
+            return adopted
+        # A classifier was trained on small squares; detectors take whole pictures.
+        return dataclasses.replace(adopted, settings={})
+
+    def build(
+        self, model: str, settings: Any, assets: PictureAssets, *, backbone: Any = None
+    ) -> Any:
+        from aitk.vision.models import build_backbone
+        from aitk.vision.models.copying import at_size
+        from aitk.vision.models.faster_rcnn import faster_rcnn
+        from aitk.vision.models.ssd import ssd
+        from aitk.vision.models.suppression import Suppression
+        from aitk.vision.models.yolo import yolo
+
+        if backbone is None:
+            backbone = build_backbone(settings.backbone, settings, assets.size)
+        backbone = at_size(backbone, assets.size)
+        shared: dict[str, Any] = {
+            "size": assets.size,
+            "classes": len(assets.labels),
+            "strides": parse_strides(settings.strides),
+            "width": settings.width,
+            "suppression": Suppression(
+                candidates=3 * settings.detections,
+                detections=settings.detections,
+                overlap=settings.overlap,
+            ),
+        }
+        if model == "yolo":
+            return yolo(backbone, **shared)
+        sides = assets.extras["anchors"]
+        if model == "ssd":
+            return ssd(backbone, sides=sides, **shared)
+        return faster_rcnn(backbone, sides=sides, hidden=settings.hidden, **shared)
+
+    def objective(self, assets: PictureAssets) -> Any:
+        from aitk.vision.detection_losses import LOSSES
+
+        return LOSSES[assets.extras["model"]]()
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: PictureAssets,
+        *,
+        top_k: int = 1,
+        asked: DetectAnswers | None = None,
+    ) -> list[dict[str, Any]]:
+        """For each picture ``boxes``, the best first: ``label``, its ``number`` from 1, ``score``,
+        and ``box``: x_min, y_min, x_max, y_max in pixels of the original picture."""
+        asked = asked or DetectAnswers()
+        return [
+            {"boxes": [_told(row, assets.labels) for row in each[: asked.most]]}
+            for each in (
+                found[found[:, 4] >= max(asked.least_score, 1e-6)]
+                for found in in_original(outputs, batch.context["fit"])
+            )
+        ]
+
+    def measure(
+        self, batch: Batch, outputs: np.ndarray, assets: PictureAssets
+    ) -> dict[str, np.ndarray]:
+        """``found`` and ``objects``, an array (n, 6) a picture: see ``average_precision``."""
+        found = in_original(outputs, batch.context["fit"])
+        objects = [
+            np.concatenate([boxes, classes[:, None], 1 - crowd[:, None]], axis=1)
+            for boxes, classes, crowd in zip(
+                *(batch.context[name] for name in ("boxes", "classes", "crowd")), strict=True
+            )
+        ]
+        return {"found": _cells(found), "objects": _cells(objects)}
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: PictureAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        return score_detections(
+            measured["found"].tolist(),
+            measured["objects"].tolist(),
+            assets.labels,
+            resamples=resamples,
+            seed=seed,
+        )
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: PictureAssets,
+        *,
+        target: str | None = None,
+        model: Any = None,
+    ) -> dict[str, Any]:
+        """What the surest box, or the surest of the class ``target``, rests on: D-RISE (Petsiuk
+        et al. 2021), which asks for answers alone and so serves every format."""
+        from aitk.vision.saliency import explain_picture
+
+        if target is not None and target not in assets.labels:
+            raise unknown_name(target, assets.labels, what="label")
+        original = decode_checked(fields["picture"])
+        fitted, fit = fit_picture(original, assets.size, how=assets.fit)
+        found = predict([fields])[0]
+        if target is not None:
+            found = found[found[:, 5] == assets.labels.index(target)]
+        if not len(found) or found[0, 4] <= 0:
+            return {"prediction": "", "probability": 0.0, "pictures": []}
+        best = found[0]  # they are in the order of their scores
+
+        def likeness(pictures: Sequence[np.ndarray]) -> np.ndarray:
+            height, width = assets.size
+            same = {"height": height, "width": width}
+            rows = [dict(fields) | same | {"picture": encode_png(each)} for each in pictures]
+            return np.array([_likeness(best, each) for each in predict(rows)])
+
+        told = _told(in_original(best[None, None], fit.to_array()[None])[0][0], assets.labels)
+        return {
+            "prediction": told["label"],
+            "probability": told["score"],
+            "box": ", ".join(f"{side:g}" for side in told["box"]),
+        } | explain_picture(original, fitted, fit, likeness)
+
+
+def pad_objects(samples: Sequence[Sample]) -> np.ndarray:
+    """The objects of samples as losses read them: (samples, most, 6) float32, see ``matching``."""
+    most = max(len(sample.boxes) for sample in samples)
+    padded = np.zeros((len(samples), PADDING * max(1, -(-most // PADDING)), 6), np.float32)
+    for row, sample in zip(padded, samples, strict=True):
+        count = len(sample.boxes)
+        row[:count, :4] = sample.boxes
+        row[:count, 4] = sample.classes
+        row[:count, 5] = 1 - sample.crowd
+    return padded
+
+
+def in_original(outputs: np.ndarray, fits: np.ndarray) -> list[np.ndarray]:
+    """Detections in pixels of the original pictures, without the empty rows.
+
+    Args:
+        outputs: (batch, detections, 6).
+        fits: (batch, 6), how each picture was fitted.
+    """
+    found = []
+    for rows, fit in zip(outputs, fits, strict=True):
+        rows = rows[rows[:, 4] > 0]
+        boxes = Fit.from_array(fit).boxes_out(rows[:, :4])
+        found.append(np.concatenate([boxes, rows[:, 4:]], axis=1))
+    return found
+
+
+def _fitted_sizes(rows: Sequence[Mapping[str, Any]], assets: PictureAssets) -> np.ndarray:
+    """(n, 2) width and height of every training box, in pixels of the fitted pictures."""
+    sizes = [np.zeros((0, 2), np.float32)]
+    for row in rows:
+        boxes = np.asarray(row["boxes"], np.float32).reshape(-1, 4)
+        fit = plan_fit((int(row["height"]), int(row["width"])), assets.size, how=assets.fit)
+        boxes = fit.boxes_in(boxes)
+        sizes.append(boxes[:, 2:] - boxes[:, :2])
+    return np.concatenate(sizes)
+
+
+def _told(row: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
+    number = int(row[5])
+    return {
+        "label": labels[number],
+        "number": number + 1,
+        "score": round(float(row[4]), 6),
+        "box": [round(float(side), 2) for side in row[:4]],
+    }
+
+
+def _cells(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """A column whose cells are arrays of different lengths."""
+    cells = np.empty(len(arrays), object)
+    for place, array in enumerate(arrays):
+        cells[place] = array
+    return cells
+
+
+def _likeness(wanted: np.ndarray, found: np.ndarray) -> float:
+    """How well a detection is found again: the best overlap times score, of its class."""
+    same = found[(found[:, 5] == wanted[5]) & (found[:, 4] > 0)]
+    if not len(same):
+        return 0.0
+    return float((overlaps(same[:, :4], wanted[None, :4])[:, 0] * same[:, 4]).max())

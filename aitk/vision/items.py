@@ -1,0 +1,70 @@
+"""A picture that the user's files name, before it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+#: The class of pixels that are neither learnt nor scored.
+VOID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """The boxes of one picture.
+
+    Attributes:
+        corners: (n, 4) x_min, y_min, x_max, y_max in pixels of the upright picture.
+        labels: the class of each.
+        crowd: 1 where a box is ignored in scoring.
+    """
+
+    corners: np.ndarray
+    labels: tuple[str, ...]
+    crowd: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMask:
+    """The class of each pixel of one picture.
+
+    Attributes:
+        numbers: (h, w) uint8; 255 is void.
+        names: of the classes, by number; none where nobody names them.
+    """
+
+    numbers: np.ndarray
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Where a picture lies, and what is known of it.
+
+    Attributes:
+        picture: reads the bytes of its file.
+        name: identifies it among the user's.
+        file: the user's file that names it.
+        line: in that file, from 1.
+        split: one of ``SPLITS``, or None.
+        label: its class, or None.
+        boxes: makes its boxes of the (height, width) of the picture; None where nobody looked
+            for any.
+        mask: makes its mask of the (height, width) of the picture; None where it has none.
+        size: (height, width) that its annotation says it has, or None.
+        record: as it stood in the user's file.
+    """
+
+    picture: Callable[[], bytes]
+    name: str
+    file: str
+    line: int
+    split: str | None = None
+    label: str | None = None
+    boxes: Callable[[int, int], Boxes] | None = None
+    mask: Callable[[int, int], ClassMask] | None = None
+    size: tuple[int, int] | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,399 @@
+"""Trees of files: what the pictures in them are, and where what is known of them stands."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aitk.core.errors import DataError
+from aitk.core.pictures import encode_jpeg
+from aitk.core.rows import Refusal
+from aitk.core.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.tables import Table
+from aitk.vision import coco
+from aitk.vision.beside import (
+    BOX_FOLDERS,
+    PICTURE_FOLDERS,
+    PICTURE_SUFFIXES,
+    Place,
+    find_boxes,
+    find_masks,
+    find_pictures,
+    is_picture,
+    place_of,
+)
+from aitk.vision.class_lists import ClassList, find_class_list, read_class_list
+from aitk.vision.idx_files import find_idx, read_idx
+from aitk.vision.items import Item
+from aitk.vision.masks import mask_reader
+from aitk.vision.options import PictureReading
+from aitk.vision.tables import MOST_BYTES as MOST_TABLE_BYTES
+from aitk.vision.tables import is_table, names_pictures, open_pictures, read_table
+from aitk.vision.trees import Folder, Members, Tree
+from aitk.vision.video import is_video, read_frames
+from aitk.vision.voc import MOST_BYTES as MOST_XML_BYTES
+from aitk.vision.voc import listed_splits, parse_voc
+from aitk.vision.yolo_text import MOST_BYTES as MOST_TEXT_BYTES
+from aitk.vision.yolo_text import box_maker, mask_maker, parse_yolo
+
+#: What a picture needs that nobody annotated it with.
+MISSING = {
+    "label": "no folder or table tells its label",
+    "boxes": "nothing tells its boxes: there is no XML or text file of its name",
+    "mask": "there is no mask of its name",
+}
+
+
+@dataclass
+class Wish:
+    """What is asked of a reader.
+
+    Attributes:
+        reading: the task's reading options.
+        wants: of ``label``, ``boxes``, ``mask``.
+        labelled: what is wanted must be there; where several things are, one of them.
+        notes: what was decided on the way is added here.
+    """
+
+    reading: PictureReading
+    wants: Collection[str]
+    labelled: bool
+    notes: list[str]
+
+    @property
+    def due(self) -> Collection[str]:
+        """What is looked for."""
+        return self.wants if self.labelled else ()
+
+    @property
+    def ignored(self) -> Collection[str]:
+        return getattr(self.reading, "ignore", ())
+
+    @property
+    def binary(self) -> bool:
+        return getattr(self.reading, "binary_masks", False)
+
+    def told(self, name: str) -> str | None:
+        """An option that only some tasks have."""
+        return getattr(self.reading, name, None)
+
+    def class_list(self, tree: Tree | None) -> ClassList | None:
+        """The classes that the options name, or a file in the tree."""
+        if file := self.told("classes"):
+            return read_class_list(file, self.ignored)
+        return find_class_list(tree, self.ignored) if tree else None
+
+    def mask_classes(self, tree: Tree | None) -> ClassList:
+        """The same for masks, whose numbers may have no names."""
+        return self.class_list(tree) or ClassList((), ignored=frozenset(self.ignored))
+
+
+def read_tree(tree: Tree, wish: Wish) -> Iterator[Item | Refusal]:
+    """The pictures of a folder or archive, by the layout that its files show.
+
+    Raises:
+        DataError: it holds nothing to read, or an annotation file cannot be read.
+    """
+    if isinstance(tree, Members):
+        for name, reason in tree.refused.items():
+            if is_picture(name) or is_video(name):
+                yield Refusal(tree.source, 1, f"{name} {reason}")
+    named = wish.labelled and wish.told("annotations")
+    if not named and (tables := _tables(tree, wish)):
+        yield from _read_tables(tables, tree, wish)
+        return
+    if files := find_idx(tree):
+        classes = wish.class_list(tree)
+        for name in files:
+            yield from read_idx(
+                tree, name, wants=wish.wants, labelled=wish.labelled, classes=classes
+            )
+        return
+    masks = {} if set(wish.wants) == {"label"} else find_masks(tree.names)
+    pictures = find_pictures(tree.names, masks)
+    videos = [name for name in tree.names if is_video(name)]
+    if not pictures and not videos:
+        hint = f"It should hold {', '.join(PICTURE_SUFFIXES[:5])} files or videos"
+        raise DataError("no picture here", where=tree.source, hint=hint)
+    if {"boxes", "mask"} & set(wish.due) and (found := _coco_files(tree, wish)):
+        yield from _read_coco(found, tree, pictures, wish)
+        return
+    yield from _read_files(tree, pictures, masks, wish)
+    for name in videos:
+        yield from _read_video(tree, name, wish)
+
+
+def _tables(tree: Tree, wish: Wish) -> list[tuple[str, Table]]:
+    """The tables in a tree that name pictures of it."""
+    found = []
+    for name in tree.names:
+        if not is_table(name) or name.lower().endswith(".parquet"):
+            continue
+        try:
+            content = tree.read(name, most=MOST_TABLE_BYTES)
+            table = open_pictures(tree.location(name), wish.reading, content=content)
+        except DataError:  # a table of something else, or damaged: the pictures may do without it
+            continue
+        if names_pictures(table, wish.reading, wants=wish.due):
+            found.append((name, table))
+    return found
+
+
+def _read_tables(
+    tables: Sequence[tuple[str, Table]], tree: Tree, wish: Wish
+) -> Iterator[Item | Refusal]:
+    for name, table in tables:
+        wish.notes.extend(note for note in table.notes if note not in wish.notes)
+        yield from read_table(
+            table,
+            tree,
+            posixpath.dirname(name),
+            wish.reading,
+            wants=wish.wants,
+            labelled=wish.labelled,
+            split=split_named(posixpath.basename(name)) or _split_of(name),
+            classes=wish.mask_classes(tree),
+        )
+
+
+def _coco_files(tree: Tree, wish: Wish) -> list[tuple[str, dict[str, Any]]]:
+    """The COCO files that are meant: the named one, or those of the tree."""
+    told = wish.told("annotations")
+    if told and Path(told).is_file():
+        content = Path(told).read_bytes()
+        parsed = coco.parse_coco(content, told)
+        if parsed is None:
+            raise DataError("has no images, annotations and categories", where=told)
+        return [(told, parsed)]
+    found = []
+    for name in tree.names:
+        if name.lower().endswith(".json") and (told is None or name == told):
+            where = tree.location(name)
+            parsed = coco.parse_coco(tree.read(name, most=coco.MOST_BYTES), where)
+            if parsed is not None:
+                found.append((where, parsed))
+    return found
+
+
+def read_coco_file(path: Path, wish: Wish) -> Iterator[Item | Refusal] | None:
+    """The pictures of a COCO file that is itself the source; None where it is another JSON.
+
+    They lie below its folder, or beside it where the folder is named ``annotations``.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    parsed = coco.parse_coco(content, str(path))
+    if parsed is None:
+        return None
+    root = path.parent
+    if root.name.lower() in BOX_FOLDERS:
+        root = root.parent
+    tree = Folder(root, wish.notes)
+    pictures = find_pictures(tree.names, {})
+    if wish.due:
+        return _read_coco([(str(path), parsed)], tree, pictures, wish)
+    return coco.read_coco(parsed, str(path), tree, pictures, wants=(), ignored=())
+
+
+def _read_coco(
+    files: Sequence[tuple[str, dict[str, Any]]],
+    tree: Tree,
+    pictures: Sequence[str],
+    wish: Wish,
+) -> Iterator[Item | Refusal]:
+    named: set[str] = set()
+    for where, content in files:
+        for item in coco.read_coco(
+            content, where, tree, pictures, wants=wish.wants, ignored=wish.ignored
+        ):
+            if isinstance(item, Item):
+                named.add(item.name)
+            yield item
+    if left := len(set(pictures) - named):
+        wish.notes.append(f"{tree.source}: {left:,} pictures that no annotation names, left out")
+
+
+def _read_files(
+    tree: Tree, pictures: Sequence[str], masks: Mapping[Place, str], wish: Wish
+) -> Iterator[Item | Refusal]:
+    """Pictures whose annotations are files of their names, and whose label is their folder."""
+    wants = wish.due
+    boxes = _Boxes(tree, wish) if "boxes" in wants else None
+    outlines = boxes or (_Boxes(tree, wish) if "mask" in wants else None)
+    mask_tree = tree
+    if "mask" in wants and (folder := wish.told("masks")):
+        if not Path(folder).is_dir():
+            raise DataError("is no folder", where=folder)
+        mask_tree = Folder(Path(folder), wish.notes)
+        masks = {("", place_of(name)[1]): name for name in mask_tree.names if is_picture(name)}
+    classes = wish.mask_classes(tree)
+    annotated = any(name.lower().endswith(".xml") for name in tree.names)
+    lists = listed_splits(tree, segmentation="boxes" not in wants) if masks or annotated else {}
+    label_of = _labels(tree, pictures, mixed=len(wish.wants) > 1) if "label" in wants else None
+    unlisted = 0
+    for name in pictures:
+        file, line = tree.where(name)
+        place = place_of(name)
+        split = lists.get(place[1])
+        if lists and split is None:
+            unlisted += 1
+            continue
+        size = found = mask = None
+        try:
+            if boxes is not None:
+                found, size = boxes.of(place)
+            if "mask" in wants:
+                beside = masks.get(place) or (masks.get(("", place[1])) if mask_tree is not tree
+                                              else None)  # fmt: skip
+                if beside:
+                    mask = mask_reader(mask_tree, beside, classes, binary=wish.binary)
+                elif outlines is not None:
+                    mask = outlines.mask_of(place)
+        except DataError as error:
+            yield Refusal(file, line, f"{posixpath.basename(name)}: {error.line}")
+            continue
+        yield Item(
+            picture=lambda name=name: tree.read(name),  # type: ignore[misc]
+            name=name,
+            file=file,
+            line=line,
+            split=split or _split_of(name) or _split_of_root(tree),
+            label=label_of(name) if label_of else None,
+            boxes=found,
+            mask=mask,
+            size=size,
+        )
+    if unlisted:
+        wish.notes.append(f"{tree.source}: {unlisted:,} pictures in no list of ImageSets, left out")
+
+
+class _Boxes:
+    """The XML and text files of a tree, or of the folder that the options name."""
+
+    def __init__(self, tree: Tree, wish: Wish):
+        self._flat = False
+        self._tree = tree
+        if folder := wish.told("annotations"):
+            if Path(folder).is_dir():
+                self._tree, self._flat = Folder(Path(folder), wish.notes), True
+            elif not any(name.startswith(f"{folder.rstrip('/')}/") for name in tree.names):
+                raise DataError("no such file or folder of annotations", where=folder)
+        self._files = find_boxes(self._tree.names)
+        if self._flat:
+            self._files = {("", stem): name for (_, stem), name in self._files.items()}
+        self._classes = None
+        if any(name.endswith(".txt") for name in self._files.values()):
+            self._classes = wish.class_list(self._tree) or wish.class_list(tree)
+
+    def of(self, place: Place) -> Any:
+        """What makes the boxes of a picture, and the size that is told of it."""
+        name = self._name(place)
+        if name is None:
+            return None, None
+        if name.lower().endswith(".xml"):
+            boxes, size = parse_voc(self._tree.read(name, most=MOST_XML_BYTES))
+            return (lambda height, width: boxes), size
+        return box_maker(self._objects(name)), None
+
+    def mask_of(self, place: Place) -> Any:
+        """What makes the mask of a picture with polygons, or None."""
+        name = self._name(place)
+        if name is None or not name.lower().endswith(".txt") or self._classes is None:
+            return None
+        objects = self._objects(name)
+        if any(len(points) < 3 for _, points in objects):  # boxes tell no outline
+            return None
+        return mask_maker(objects, self._classes)
+
+    def _name(self, place: Place) -> str | None:
+        return self._files.get(("", place[1]) if self._flat else place)
+
+    def _objects(self, name: str) -> Any:
+        if self._classes is None:
+            hint = "Say --classes FILE, or put classes.txt or data.yaml beside them"
+            raise DataError("its classes are numbers without names", hint=hint)
+        content = self._tree.read(name, most=MOST_TEXT_BYTES)
+        return parse_yolo(content, self._classes.names)
+
+
+def _labels(tree: Tree, pictures: Sequence[str], *, mixed: bool) -> Callable[[str], str | None]:
+    """How the label of a picture follows from its folders.
+
+    Folders that name splits are no part of it, nor those above that all pictures share. Where
+    none has a folder, the root's own name is the label.
+
+    Args:
+        mixed: rows may have no label: folders named ``images`` and the like tell none.
+    """
+
+    def folders(name: str) -> tuple[str, ...]:
+        parts = name.split("/")[:-1]
+        return tuple(
+            part
+            for part in parts
+            if part.lower() not in SPLIT_OF_WORD and not (mixed and part.lower() in PICTURE_FOLDERS)
+        )
+
+    shared = 0
+    counts = Counter(folders(name) for name in pictures)
+    found = [parts for parts in counts if parts]
+    if found:
+        shortest = min(map(len, found))
+        while shared < shortest - 1 and len({parts[shared] for parts in found}) == 1:
+            shared += 1
+    root = Path(tree.source).resolve().name if isinstance(tree, Folder) else ""
+    alone = root if not found and not mixed and root.lower() not in SPLIT_OF_WORD else ""
+
+    def label_of(name: str) -> str | None:
+        return "/".join(folders(name)[shared:]) or alone or None
+
+    return label_of
+
+
+def _split_of(name: str) -> str | None:
+    """The split that a folder above a file is named for."""
+    for part in reversed(name.split("/")[:-1]):
+        if part.lower() in SPLIT_OF_WORD:
+            return SPLIT_OF_WORD[part.lower()]
+        twin = place_of(f"{part}/x")[0].lower()  # trainannot, train_images
+        if twin in SPLIT_OF_WORD:
+            return SPLIT_OF_WORD[twin]
+    return None
+
+
+def _split_of_root(tree: Tree) -> str | None:
+    if isinstance(tree, Folder):
+        return SPLIT_OF_WORD.get(tree.root.resolve().name.lower())
+    return None
+
+
+def _read_video(tree: Tree, name: str, wish: Wish) -> Iterator[Item | Refusal]:
+    """The frames of a video, its folder's label theirs."""
+    file, line = tree.where(name)
+    wants = wish.due
+    label = None
+    if "label" in wants:
+        label = _labels(tree, [name], mixed=len(wish.wants) > 1)(name)
+    if wants and label is None:
+        needed = next(iter(sorted(wants)))
+        yield Refusal(file, line, f"{posixpath.basename(name)}: {MISSING[needed]}")
+        return
+    reading = wish.reading
+    try:
+        for number, frame in read_frames(tree, name, every=reading.every, scenes=reading.scenes):
+            yield Item(
+                picture=lambda frame=frame: encode_jpeg(frame),  # type: ignore[misc]
+                name=f"{name}#{number}",
+                file=file,
+                line=number + 1,
+                split=_split_of(name),
+                label=label,
+            )
+    except DataError as error:
+        yield Refusal(file, line, f"{posixpath.basename(name)} {error.what}")

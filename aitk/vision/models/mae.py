@@ -1,0 +1,99 @@
+"""Masked autoencoder of a vision transformer (He et al. 2022, section 3).
+
+The encoder reads only the patches that are shown, so it works on a quarter of a picture; a light
+decoder then sees all places, those hidden as one learned vector, and tells their pixels.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+from keras_hub.src.models.vit.vit_layers import ViTEncoder
+
+#: Layers of the backbone, as Keras Hub names them.
+EMBEDDING, ENCODER = "vit_patching_and_embedding", "vit_encoder"
+HEAD_WIDTH = 16  # channels of a head of the decoder's attention
+
+
+def fill_in_tokens(
+    backbone: keras.Model,
+    picture: keras.KerasTensor,
+    visible: keras.KerasTensor,
+    *,
+    width: int,
+    layers: int,
+) -> keras.KerasTensor:
+    """What the transformer tells of every patch, having read those shown.
+
+    Args:
+        backbone: ``models.vit``, without a class token; its layers are called one by one.
+        picture: (batch, height, width, 3) uint8.
+        visible: (batch, shown) int32, numbers of the patches shown.
+        width: channels of the decoder.
+        layers: of the decoder.
+
+    Returns:
+        (batch, rows, columns, width).
+    """
+    embedding, encoder = backbone.get_layer(EMBEDDING), backbone.get_layer(ENCODER)
+    rows, columns = backbone.output.shape[1:3]
+    x = embedding(backbone.get_layer("normalise")(picture))  # (batch, patches, hidden)
+    x = TakePatches(name="take_patches")(x, visible)  # (batch, shown, hidden)
+    x = encoder(x)
+    x = keras.layers.Dense(width, name="decoder_in")(x)
+    x = PutPatches(rows * columns, name="put_patches")(x, visible)  # (batch, patches, width)
+    heads = max(1, width // HEAD_WIDTH)
+    x = ViTEncoder(layers, heads, hidden_dim=width, mlp_dim=4 * width, name="decoder")(x)
+    return keras.layers.Reshape((rows, columns, width), name="decoder_map")(x)
+
+
+@keras.saving.register_keras_serializable("aitk")
+class TakePatches(keras.layers.Layer):
+    """Keep the vectors of some patches."""
+
+    def call(self, tokens, visible):
+        # (batch, patches, channels), (batch, shown) -> (batch, shown, channels)
+        # A product with zeros and ones is exact, and every converter knows it.
+        return ops.matmul(marked(visible, tokens.shape[1], tokens.dtype), tokens)
+
+    def compute_output_shape(self, tokens_shape, visible_shape):
+        return (*visible_shape, tokens_shape[-1])
+
+
+@keras.saving.register_keras_serializable("aitk")
+class PutPatches(keras.layers.Layer):
+    """Put the vectors of some patches into their places, a learned one into all others.
+
+    Every place has a learned position added.
+    """
+
+    def __init__(self, patches: int, **kwargs):
+        super().__init__(**kwargs)
+        self.patches = patches
+
+    def build(self, tokens_shape, visible_shape):
+        normal = keras.initializers.TruncatedNormal(stddev=0.02)
+        channels = tokens_shape[-1]
+        self.hidden = self.add_weight(shape=(channels,), initializer=normal, name="hidden")
+        self.positions = self.add_weight(
+            shape=(self.patches, channels), initializer=normal, name="positions"
+        )
+
+    def call(self, tokens, visible):
+        # (batch, shown, channels), (batch, shown) -> (batch, patches, channels)
+        places = marked(visible, self.patches, tokens.dtype)
+        put = ops.matmul(ops.transpose(places, (0, 2, 1)), tokens)
+        empty = 1 - ops.sum(places, axis=1)
+        return put + ops.expand_dims(empty, -1) * self.hidden + self.positions
+
+    def compute_output_shape(self, tokens_shape, visible_shape):
+        return (tokens_shape[0], self.patches, tokens_shape[-1])
+
+    def get_config(self):
+        return super().get_config() | {"patches": self.patches}
+
+
+def marked(visible, patches: int, dtype: str):
+    """1 at the place of each number: (batch, shown) -> (batch, shown, patches)."""
+    numbers = ops.arange(patches, dtype=visible.dtype)
+    return ops.cast(ops.equal(ops.expand_dims(visible, -1), numbers), dtype)

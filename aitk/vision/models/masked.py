@@ -1,0 +1,79 @@
+"""A network that fills in hidden patches of pictures, on any backbone that can be shown a part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from aitk.vision.models.mae import ENCODER, fill_in_tokens
+from aitk.vision.models.normalise import picture_input
+from aitk.vision.models.spark import fill_in_map
+
+
+@keras.saving.register_keras_serializable("aitk")
+class MaskedPicture(keras.Model):
+    """Backbone, decoder, and the pixels that they tell.
+
+    Inputs: ``picture`` (batch, height, width, 3) uint8 and ``visible`` (batch, shown) int32, the
+    numbers of the patches that are shown, counted row by row. Output: (batch, height, width, 3)
+    float32, each patch without its mean and divided by its deviation.
+
+    A class of its own, since its graph goes through parts of the backbone, which a plain
+    functional model would not know as one layer.
+
+    Args:
+        backbone: ``models.vit``, or convolutions with batch normalisation.
+        patch: pixels of a patch's side, a multiple of what a place of the last map stands for.
+        shown: how many patches are shown.
+        width: channels of the decoder.
+        layers: of the decoder.
+    """
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        *,
+        patch: int,
+        shown: int,
+        width: int,
+        layers: int,
+        **kwargs: Any,
+    ):
+        size = backbone.input_shape[1:3]
+        picture = picture_input(size)
+        visible = keras.Input((shown,), dtype="int32", name="visible")
+        decoder = {"width": width, "layers": layers}
+        if is_transformer(backbone):
+            x = fill_in_tokens(backbone, picture, visible, **decoder)
+        else:
+            grid = (size[0] // patch, size[1] // patch)
+            x = fill_in_map(backbone, picture, visible, grid=grid, **decoder)
+        stride = size[0] // x.shape[1]
+        # One linear map from the vector of a place to all its pixels.
+        pixels = keras.layers.Conv2DTranspose(
+            3, stride, strides=stride, dtype="float32", name="pixels"
+        )(x)
+        super().__init__({"picture": picture, "visible": visible}, pixels, **kwargs)
+        self.backbone = backbone
+        self._made = {"patch": patch, "shown": shown, **decoder}
+
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """The layers of the graph and the backbone, which ``finetune`` takes by its name."""
+        backbone = getattr(self, "backbone", None)
+        return [*super().layers, *([backbone] if backbone is not None else [])]
+
+    def get_config(self) -> dict[str, Any]:
+        backbone = keras.saving.serialize_keras_object(self.backbone)
+        return {"name": self.name, "backbone": backbone, **self._made}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MaskedPicture:
+        backbone = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(**(config | {"backbone": backbone}))
+
+
+def is_transformer(backbone: keras.Model) -> bool:
+    """Whether it reads patches one by one."""
+    return any(layer.name == ENCODER for layer in backbone.layers)

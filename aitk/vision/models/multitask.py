@@ -1,0 +1,126 @@
+"""Several heads over one backbone, trained together.
+
+How much each counts is learned too: a head's loss is divided by how uncertain the head is, and
+uncertainty itself costs (Kendall, Gal and Cipolla 2018, section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from aitk.core.pretrained import BACKBONE
+from aitk.vision.models.levels import levels, strides_of
+from aitk.vision.models.normalise import picture_input
+from aitk.vision.multitask_settings import KNOWN
+
+
+def multitask(backbone: keras.Model, heads: Mapping[str, keras.Model]) -> Multitask:
+    """Put the heads of several models on one backbone, which then runs once.
+
+    Args:
+        backbone: ``picture`` to maps, its stages named by their strides.
+        heads: name -> a model from ``picture`` to its answer, built on that backbone. Their layers
+            are made anew, with the name of the head before their own.
+
+    Returns:
+        ``picture`` to a dict of the heads' outputs.
+    """
+    picture = picture_input(backbone.input_shape[1:3])
+    strides = strides_of(backbone)
+    trunk = levels(backbone, strides)
+    maps = dict(zip(trunk.output_names, trunk(picture), strict=True))
+    outputs = {name: _moved(heads[name], picture, maps, name=name) for name in sorted(heads)}
+    return Multitask(picture, outputs, name="multitask")
+
+
+@keras.saving.register_keras_serializable("aitk")
+class Multitask(keras.Model):
+    """A functional model with a dict of outputs whose loss weighs the heads by uncertainty.
+
+    Targets are a dict: of each head by its name, and ``known``. Compile it with a dict of losses.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        self.heads = sorted(outputs)
+        self.balance = Uncertainty(len(self.heads), name="balance", dtype="float32")
+        self.balance.build((len(self.heads),))
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The weighted sum of the heads' losses, each a mean over the rows that have its target."""
+        known = ops.cast(y[KNOWN], "float32")  # (batch, heads)
+        weights = known if sample_weight is None else known * ops.reshape(sample_weight, (-1, 1))
+        means, present = [], []
+        for number, name in enumerate(self.heads):
+            own = weights[:, number]
+            each = self.loss[name].call(y[name], y_pred[name])  # (batch,)
+            means.append(ops.sum(each * own) / ops.maximum(ops.sum(own), 1e-6))
+            present.append(ops.any(own > 0))
+        total = self.balance(ops.stack(means), ops.cast(ops.stack(present), "float32"))
+        return total + sum(self.losses)
+
+
+@keras.saving.register_keras_serializable("aitk")
+class Uncertainty(keras.layers.Layer):
+    """Weigh losses by learned variances: the sum of loss / variance + log(variance) / 2.
+
+    That is equation 10 of the paper for classes. For coordinates it divides by twice the variance,
+    which only moves the variance that is learned. What is learned is the logarithm, so that
+    variances stay positive.
+    """
+
+    def __init__(self, heads: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def build(self, losses_shape, present_shape=None):
+        self.log_variances = self.add_weight(
+            shape=(self.heads,), initializer="zeros", name="log_variances"
+        )
+
+    def call(self, losses, present):
+        # (heads,), (heads,): 1 where the batch has a target of the head -> ()
+        each = losses * ops.exp(-self.log_variances) + self.log_variances / 2
+        return ops.sum(each * present)
+
+    def compute_output_shape(self, losses_shape, present_shape):
+        return ()
+
+    def get_config(self):
+        return super().get_config() | {"heads": self.heads}
+
+
+def _moved(
+    head: keras.Model, picture: keras.KerasTensor, maps: Mapping[str, Any], *, name: str
+) -> keras.KerasTensor:
+    """What a head says of the maps of another network with the same stages."""
+
+    def renamed(layer: Any) -> Any:
+        if layer.name == BACKBONE or not isinstance(layer, keras.layers.Layer):
+            return layer  # a plain operation has nothing to learn
+        return type(layer).from_config(layer.get_config() | {"name": f"{name}_{layer.name}"})
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if layer.name != BACKBONE:
+            return layer(*args, **kwargs)
+        found = [maps[stage] for stage in layer.output_names]
+        return found if isinstance(layer.output, list | tuple) else found[0]
+
+    moved = keras.models.clone_model(
+        keras.Model(head.input, head.output),
+        input_tensors=picture,
+        clone_function=renamed,
+        call_function=call,
+    )
+    return moved.output

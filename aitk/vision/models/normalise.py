@@ -1,0 +1,48 @@
+"""Where every picture model begins: a uint8 picture, and the numbers its network was made for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+#: Of the pictures of ImageNet, red, green and blue from 0 to 255.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
+
+
+def picture_input(size: tuple[int, int]) -> keras.KerasTensor:
+    """``picture``: uint8 (batch, height, width, 3), RGB from 0 to 255."""
+    return keras.Input((*size, 3), dtype="uint8", name="picture")
+
+
+@keras.saving.register_keras_serializable("aitk")
+class Normalise(keras.layers.Layer):
+    """Take the mean of each channel away and divide by its deviation, in float32.
+
+    It lies inside the model, so that whatever the model is exported to reads plain pictures.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        deviation: Sequence[float] = IMAGENET_DEVIATION,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.mean = tuple(float(value) for value in mean)
+        self.deviation = tuple(float(value) for value in deviation)
+
+    def call(self, picture):
+        # (batch, height, width, 3) uint8 -> the same in the compute dtype
+        scale = [1 / value for value in self.deviation]
+        offset = [-mean / value for mean, value in zip(self.mean, self.deviation, strict=True)]
+        x = ops.cast(picture, "float32") * ops.convert_to_tensor(scale, "float32")
+        return ops.cast(x + ops.convert_to_tensor(offset, "float32"), self.compute_dtype)
+
+    def compute_output_spec(self, picture):
+        return keras.KerasTensor(picture.shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return super().get_config() | {"mean": self.mean, "deviation": self.deviation}

@@ -1,0 +1,55 @@
+"""Between the row of patches of a transformer and the map that heads read."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("aitk")
+class TokensToMap(keras.layers.Layer):
+    """Lay the patches out as they lie in the picture, without a class token before them.
+
+    Args:
+        image_size: (height, width) of the pictures.
+        patch_size: (height, width) of a patch.
+    """
+
+    def __init__(self, image_size: tuple[int, int], patch_size: tuple[int, int], **kwargs):
+        super().__init__(**kwargs)
+        self.image_size, self.patch_size = tuple(image_size), tuple(patch_size)
+        self.grid = grid_of(self.image_size, self.patch_size)
+
+    def call(self, tokens):
+        # (batch, tokens, channels) -> (batch, rows, columns, channels)
+        rows, columns = self.grid
+        return ops.reshape(tokens[:, -rows * columns :], (-1, rows, columns, tokens.shape[-1]))
+
+    def compute_output_shape(self, tokens_shape):
+        return (tokens_shape[0], *self.grid, tokens_shape[-1])
+
+    def get_config(self):
+        sizes = {"image_size": self.image_size, "patch_size": self.patch_size}
+        return super().get_config() | sizes
+
+
+def grid_of(image_size: tuple[int, int], patch_size: tuple[int, int]) -> tuple[int, int]:
+    """How many patches lie below and beside each other."""
+    return image_size[0] // patch_size[0], image_size[1] // patch_size[1]
+
+
+def spread_positions(
+    positions: np.ndarray, old: tuple[int, int], new: tuple[int, int]
+) -> np.ndarray:
+    """Interpolate what was learned for a grid of patches (Dosovitskiy et al. 2021, section 3.2).
+
+    Args:
+        positions: (tokens before the patches + rows * columns, channels).
+        old: (rows, columns) they were learned for.
+        new: (rows, columns) they are wanted for.
+    """
+    before = len(positions) - old[0] * old[1]
+    grid = positions[before:].reshape(1, *old, positions.shape[-1])
+    moved = ops.convert_to_numpy(ops.image.resize(grid, new, interpolation="bicubic"))
+    return np.concatenate([positions[:before], moved.reshape(-1, positions.shape[-1])])

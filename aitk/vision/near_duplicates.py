@@ -1,0 +1,75 @@
+"""Pictures that look the same though their files differ: found by perceptual hashes.
+
+The hash tells where a picture gets brighter, from left to right and from top to bottom, of 8 by
+8 patches each way (the difference hash of Krawetz, "Kind of Like That", 2013, in both directions).
+Another size, format, compression or brightness changes few of its 128 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+#: Bits in which two pictures that look the same differ at most.
+MOST_BITS = 7
+#: Steps between patches that are taken for noise, in grey levels.
+_LEAST_STEP = 0.5
+# With so many bands, two hashes that differ in MOST_BITS bits agree in one band at least.
+_BANDS = MOST_BITS + 1
+#: Pictures without structure share bands in masses; they are not compared.
+_MOST_PAIRS = 20_000_000
+_AT_ONCE = 4_000_000
+
+
+def picture_hash(grey: np.ndarray) -> np.ndarray:
+    """The hash of a picture (h, w) uint8 grey: (16,) uint8."""
+    import cv2
+
+    small = cv2.resize(grey, (9, 9), interpolation=cv2.INTER_AREA).astype(np.float32)
+    across = np.diff(small, axis=1)[:8] > _LEAST_STEP
+    down = np.diff(small, axis=0)[:, :8] > _LEAST_STEP
+    return np.packbits(np.concatenate([across.ravel(), down.ravel()]))
+
+
+def find_pairs(hashes: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Pairs that look the same and are of different groups.
+
+    Args:
+        hashes: (n, 16) uint8.
+        groups: (n,) the split of each.
+
+    Returns:
+        (pairs, 2) row numbers, each pair once, sorted. Of pictures that share a band with
+        thousands of others some may be missing.
+    """
+    bands = np.ascontiguousarray(hashes).view(np.uint16).reshape(len(hashes), _BANDS)
+    words = np.ascontiguousarray(hashes).view(np.uint64).reshape(len(hashes), 2)
+    found = [np.zeros((0, 2), np.int64)]
+    for band in bands.T:
+        for rows in _buckets(band):
+            for group in np.unique(groups[rows])[:-1]:
+                left, right = rows[groups[rows] == group], rows[groups[rows] > group]
+                if len(left) * len(right) <= _MOST_PAIRS:
+                    found.append(_close(words, left, right))
+    pairs = np.sort(np.concatenate(found), axis=1)
+    return np.unique(pairs, axis=0)
+
+
+def _buckets(band: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows with equal values, those alone left out."""
+    order = np.argsort(band, kind="stable")
+    starts = np.flatnonzero(np.diff(band[order])) + 1
+    return (rows for rows in np.split(order, starts) if len(rows) > 1)
+
+
+def _close(words: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The pairs of rows whose hashes differ in few bits."""
+    found = [np.zeros((0, 2), np.int64)]
+    step = max(1, _AT_ONCE // len(right))
+    for start in range(0, len(left), step):
+        part = left[start : start + step]
+        bits = np.bitwise_count(words[part, None] ^ words[None, right]).sum(axis=-1)
+        rows, columns = np.nonzero(bits <= MOST_BITS)
+        found.append(np.stack([part[rows], right[columns]], axis=1))
+    return np.concatenate(found)

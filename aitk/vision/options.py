@@ -1,0 +1,116 @@
+"""How pictures and what is known of them are found. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aitk.core.options import option
+
+
+@dataclass(frozen=True)
+class PictureReading:
+    """Where the pictures are. They are stored as they were found, unless ``largest_side`` is
+    set; what is asked for is done alike in training and in prediction."""
+
+    path_column: str | None = option(
+        None, "column of the picture's file in a table, by name or number from 1"
+    )
+    header: str = option(
+        "auto", "does the first line of a table name the columns", choices=("auto", "yes", "no")
+    )
+    delimiter: str | None = option(None, "what separates fields: one character, or TAB")
+    encoding: str | None = option(None, "encoding of the text files, for instance cp1252")
+    outside: bool = option(False, "let tables name files outside of their folder")
+    every: int = option(10, "of a video take each Nth frame", minimum=1)
+    scenes: bool = option(False, "of a video take only the first frame of each scene")
+    largest_side: int | None = option(
+        None, "shrink pictures whose longer side has more pixels, boxes and masks with them",
+        minimum=8, maximum=20_000,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class UnlabelledPictures(PictureReading):
+    """Pictures of which nothing is known."""
+
+
+@dataclass(frozen=True)
+class ClassifyPictures(PictureReading):
+    """Pictures with one label each: their folder, or a column of a table."""
+
+    label_column: str | None = option(
+        None, "column of the label in a table, by name or number from 1"
+    )
+    classes: str | None = option(None, "file with a class a line: other labels are refused")
+
+
+@dataclass(frozen=True)
+class DetectPictures(PictureReading):
+    """Pictures with boxes: COCO, Pascal VOC, YOLO, or a table."""
+
+    label_column: str | None = option(
+        None, "column of the label in a table, by name or number from 1"
+    )
+    annotations: str | None = option(
+        None, "COCO JSON file, or folder of VOC or YOLO files; found by itself beside the pictures"
+    )
+    classes: str | None = option(
+        None, "file with a class a line: names YOLO's numbers, other classes are refused"
+    )
+    ignore: list[str] = option(["void"], "classes whose boxes are left out, separated by commas")
+    most_boxes: int = option(1000, "refuse a picture with more boxes than this", minimum=1)
+
+
+@dataclass(frozen=True)
+class SegmentPictures(PictureReading):
+    """Pictures with masks: files beside them, COCO polygons, or a column of a table."""
+
+    annotations: str | None = option(
+        None, "COCO JSON file, or folder of YOLO polygons; found by itself beside the pictures"
+    )
+    masks: str | None = option(
+        None, "folder of mask files with the names of the pictures; found by itself beside them"
+    )
+    classes: str | None = option(
+        None, "file with a class a line, in the order of their numbers; 'NAME R G B' where masks "
+        "are colour-coded",
+    )  # fmt: skip
+    ignore: list[str] = option(
+        ["void"], "classes that become void (neither learnt nor scored), separated by commas"
+    )
+    binary_masks: bool = option(
+        False, "masks are black and white: 0 is the first class, all else the second"
+    )
+
+
+@dataclass(frozen=True)
+class MultitaskPictures(PictureReading):
+    """Pictures with any of a label, boxes and a mask."""
+
+    label_column: str | None = option(
+        None, "column of the label in a table, by name or number from 1"
+    )
+    annotations: str | None = option(
+        None, "COCO JSON file, or folder of VOC or YOLO files; found by itself beside the pictures"
+    )
+    masks: str | None = option(
+        None, "folder of mask files with the names of the pictures; found by itself beside them"
+    )
+    classes: str | None = option(
+        None, "file with a class of the masks a line, in the order of their numbers; 'NAME R G B' "
+        "where they are colour-coded",
+    )  # fmt: skip
+    ignore: list[str] = option(
+        ["void"], "classes that become void in masks, and whose boxes are left out"
+    )
+    binary_masks: bool = option(
+        False, "masks are black and white: 0 is the first class, all else the second"
+    )
+    most_boxes: int = option(1000, "refuse a picture with more boxes than this", minimum=1)
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How ``export`` writes annotations."""
+
+    format: str = option("coco", "whose files to write", choices=("coco", "voc", "yolo"))

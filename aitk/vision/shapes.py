@@ -1,0 +1,90 @@
+"""Outlines of objects as masks and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.errors import DataError
+from aitk.vision.run_lengths import decode_runs
+
+#: The class of pixels that no outline holds.
+BACKGROUND = "background"
+# OpenCV also fills the pixels that an edge touches. So outlines are drawn five times as large, in
+# sixteenths of a pixel, and of each five by five the middle one counts.
+_FINER, _SHIFT = 5, 4
+
+
+def fill_shapes(shapes: Iterable[tuple[int, Any]], *, height: int, width: int) -> np.ndarray:
+    """Draw outlines, the largest first, so that what is small stays visible.
+
+    Args:
+        shapes: the class number of each, and its polygons or run lengths (see ``shape_mask``).
+
+    Returns:
+        (height, width) uint8 numbers, 0 where there is no shape.
+
+    Raises:
+        DataError: a shape cannot be drawn.
+    """
+    drawn = [(number, shape_mask(shape, height=height, width=width)) for number, shape in shapes]
+    numbers = np.zeros((height, width), np.uint8)
+    for number, inside in sorted(drawn, key=lambda item: -int(item[1].sum())):
+        numbers[inside] = number
+    return numbers
+
+
+def shape_mask(shape: Any, *, height: int, width: int) -> np.ndarray:
+    """The pixels inside of COCO's ``segmentation``: polygons [[x, y, x, y, ...], ...] or RLE.
+
+    Returns:
+        (height, width) bool. A polygon holds the pixels whose centre it holds.
+
+    Raises:
+        DataError: it is neither, or of another size.
+    """
+    import cv2
+
+    if isinstance(shape, Mapping):
+        return decode_runs(shape, height=height, width=width)
+    inside = np.zeros((height, width), bool)
+    for points in polygons(shape):
+        left, top = np.clip(np.floor(points.min(axis=0)), 0, [width, height]).astype(int)
+        right, bottom = np.clip(np.ceil(points.max(axis=0)), 0, [width, height]).astype(int)
+        if right <= left or bottom <= top:
+            continue
+        canvas = np.zeros(((bottom - top) * _FINER, (right - left) * _FINER), np.uint8)
+        # OpenCV's coordinates are those of the centres of pixels.
+        fine = (points - [left, top]) * _FINER - 0.5
+        cv2.fillPoly(canvas, [np.round(fine * (1 << _SHIFT)).astype(np.int32)], 1, shift=_SHIFT)
+        middle = _FINER // 2
+        inside[top:bottom, left:right] |= canvas[middle::_FINER, middle::_FINER] > 0
+    return inside
+
+
+def polygons(shape: Any) -> list[np.ndarray]:
+    """The polygons of a shape, (points, 2) each.
+
+    Raises:
+        DataError: they are none, have under three points, or hold what is no number.
+    """
+    if not isinstance(shape, Sequence) or isinstance(shape, str) or not shape:
+        raise DataError("has an outline that is neither polygons nor run lengths")
+    found = []
+    for flat in shape:
+        try:
+            points = np.array(flat, np.float64).reshape(-1, 2)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise DataError("has a polygon that is no list of x, y, x, y") from error
+        if len(points) < 3 or not np.isfinite(points).all() or np.abs(points).max() > 1e5:
+            raise DataError("has a polygon of under three points, or with one out of reach")
+        found.append(points)
+    return found
+
+
+def box_of(shape: Any) -> list[float]:
+    """The box around polygons: x_min, y_min, x_max, y_max."""
+    points = np.concatenate(polygons(shape))
+    return [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]

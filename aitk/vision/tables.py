@@ -1,0 +1,292 @@
+"""Tables that name pictures: CSV, TSV, JSON lines or Parquet, with what is known of each.
+
+Boxes stand in a cell, as a list of ``{"label": "dog", "box": [x_min, y_min, x_max, y_max]}``, or
+as a list of the four numbers beside a list in the column ``box_labels``; or each row is one box,
+and the rows of a picture are gathered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from aitk.core.errors import DataError
+from aitk.core.lines import open_lines
+from aitk.core.rows import SPLITS, Refusal
+from aitk.core.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.tables import SUFFIXES, Table, file_suffix, find_column, open_table, usual_column
+from aitk.vision.box_checks import make_boxes
+from aitk.vision.class_lists import ClassList
+from aitk.vision.items import Boxes, Item
+from aitk.vision.masks import mask_reader
+from aitk.vision.options import PictureReading
+from aitk.vision.trees import Tree
+
+PATH_COLUMNS = (
+    "picture", "image", "path", "file", "filename", "file_name", "filepath", "file_path",
+    "image_path", "image_file", "image_name", "img", "img_path", "photo", "图片", "文件",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "class", "category", "target", "class_name", "cell_type", "name", "标签", "类别",
+)  # fmt: skip
+BOXES_COLUMNS = ("boxes", "objects", "annotations", "bboxes")
+BOX_LABELS_COLUMNS = ("box_labels", "box_classes", "labels", "classes")
+CROWD_COLUMNS = ("crowd", "iscrowd")
+MASK_COLUMNS = ("mask", "mask_path", "mask_file", "segmentation", "annotation")
+SPLIT_COLUMNS = ("split", "set", "subset", "partition")
+CORNER_COLUMNS = (
+    ("x_min", "xmin", "left", "x1"),
+    ("y_min", "ymin", "top", "y1"),
+    ("x_max", "xmax", "right", "x2"),
+    ("y_max", "ymax", "bottom", "y2"),
+)
+MOST_BYTES = 1_000_000_000
+_NAMES = frozenset((*PATH_COLUMNS, *LABEL_COLUMNS, *MASK_COLUMNS))
+_HEADER = {"auto": None, "yes": True, "no": False}
+
+
+def is_table(name: str) -> bool:
+    """Whether a file's ending says that it is a table (JSON may be anything)."""
+    suffix = file_suffix(name)
+    return suffix in SUFFIXES and suffix != ".json"
+
+
+def open_pictures(source: str, reading: PictureReading, *, content: bytes | None = None) -> Table:
+    """Open a table.
+
+    Args:
+        content: the bytes of one that lies in an archive; ``source`` names it.
+
+    Raises:
+        DataError: it is missing, empty or no table.
+        UsageError: the encoding or delimiter cannot be used.
+    """
+    told = reading.delimiter
+    lines = None
+    if content is not None:
+        lines = open_lines(source, encoding=reading.encoding, content=content)
+    return open_table(
+        source if lines is None else lines,
+        header=_HEADER[reading.header],
+        delimiter="\t" if told and told.lower() in ("tab", r"\t") else told,
+        encoding=reading.encoding,
+        names=_NAMES,
+    )
+
+
+def names_pictures(table: Table, reading: PictureReading, *, wants: Collection[str]) -> bool:
+    """Whether a table that was found beside pictures names them, and what is wanted of them."""
+    columns = table.columns
+    if reading.path_column not in columns and not usual_column(columns, PATH_COLUMNS):
+        return False
+    known = {
+        "label": getattr(reading, "label_column", None) in columns
+        or usual_column(columns, LABEL_COLUMNS) is not None,
+        "boxes": usual_column(columns, BOXES_COLUMNS) is not None or _corners(columns) is not None,
+        "mask": usual_column(columns, MASK_COLUMNS) is not None,
+    }
+    return not wants or any(known[want] for want in wants)
+
+
+def read_table(
+    table: Table,
+    tree: Tree,
+    folder: str,
+    reading: PictureReading,
+    *,
+    wants: Collection[str],
+    labelled: bool,
+    split: str | None,
+    classes: ClassList,
+) -> Iterator[Item | Refusal]:
+    """The pictures that a table names.
+
+    Args:
+        tree: where they lie.
+        folder: of the table in it, from which paths begin.
+        wants: of ``label``, ``boxes`` and ``mask``.
+        labelled: what is wanted must have a column. Where several things are, one is enough.
+        split: of rows whose own column names none.
+        classes: what mask files hold.
+
+    Raises:
+        DataError: its columns cannot be told apart.
+        UsageError: an option names a column that is not there.
+    """
+    columns = _Columns(table, reading, wants=wants if labelled else ())
+    if columns.corners:
+        rows = _gathered(table, columns)
+    else:
+        rows = (item if isinstance(item, Refusal) else (*item, None) for item in table)
+    for row in rows:
+        if isinstance(row, Refusal):
+            yield row
+            continue
+        line, record, boxes = row
+        try:
+            item = columns.item(
+                record, line, tree, folder, split=split, outside=reading.outside, classes=classes,
+                binary=getattr(reading, "binary_masks", False),
+            )  # fmt: skip
+        except DataError as error:
+            yield Refusal(table.source, line, error.what)
+            continue
+        if boxes is not None:
+            item = dataclasses.replace(item, boxes=boxes)
+        yield item
+
+
+class _Columns:
+    """Which column holds what."""
+
+    def __init__(self, table: Table, reading: PictureReading, *, wants: Collection[str]):
+        names, self.where = table.columns, table.source
+        self.path = find_column(
+            names, reading.path_column, PATH_COLUMNS, what="path", where=self.where
+        )
+        self.corners = _corners(names) if "boxes" in wants else None
+        self.label = self.boxes = self.box_labels = self.crowd = self.mask = None
+        due = len(wants) == 1
+        told = getattr(reading, "label_column", None)
+        if "label" in wants or self.corners:
+            others = [name for name in names if name != self.path]
+            if due or told:
+                self.label = find_column(
+                    others, told, LABEL_COLUMNS, what="label", where=self.where
+                )
+            else:
+                self.label = usual_column(others, LABEL_COLUMNS)
+        if "boxes" in wants:
+            self.boxes = usual_column(names, BOXES_COLUMNS)
+            self.box_labels = usual_column(names, BOX_LABELS_COLUMNS)
+            self.crowd = usual_column(names, CROWD_COLUMNS)
+            if due and not self.boxes and not self.corners:
+                hint = f"It should be called boxes, or xmin, ymin, xmax, ymax. Columns: {names}"
+                raise DataError("no column has boxes", where=self.where, hint=hint)
+        if "mask" in wants:
+            self.mask = usual_column(names, MASK_COLUMNS)
+            if due and not self.mask:
+                hint = f"It should be called mask. Columns: {', '.join(names)}"
+                raise DataError("no column names masks", where=self.where, hint=hint)
+        self.split = usual_column(names, SPLIT_COLUMNS)
+
+    def item(
+        self,
+        record: Mapping[str, Any],
+        line: int,
+        tree: Tree,
+        folder: str,
+        *,
+        split: str | None,
+        outside: bool,
+        classes: ClassList,
+        binary: bool,
+    ) -> Item:
+        """What one row names.
+
+        Raises:
+            DataError: there is no such picture or mask, or a cell cannot be read.
+        """
+        named = _text(record, self.path)
+        if not named:
+            raise DataError("it names no picture")
+        name = tree.find(named, folder, outside=outside)
+        mask = _text(record, self.mask)
+        own_split = _text(record, self.split).lower()
+        return Item(
+            picture=lambda: tree.read(name),
+            name=named,
+            file=self.where,
+            line=line,
+            split=own_split
+            if own_split in SPLITS
+            else SPLIT_OF_WORD.get(own_split) or split_named(own_split) or split,
+            label=None if self.corners else _label(record, self.label),
+            boxes=self._boxes(record),
+            mask=mask_reader(tree, tree.find(mask, folder, outside=outside), classes, binary=binary)
+            if mask
+            else None,
+            record=record,
+        )
+
+    def _boxes(self, record: Mapping[str, Any]) -> Callable[[int, int], Boxes] | None:
+        found = _list(record, self.boxes)
+        if found is None:
+            return None
+        if self.box_labels and (labels := _list(record, self.box_labels)) is not None:
+            boxes = make_boxes(found, labels, _list(record, self.crowd))
+        else:
+            if not all(isinstance(item, dict) and "box" in item for item in found):
+                raise DataError('its boxes are not a list of {"label": ..., "box": [...]}')
+            boxes = make_boxes(
+                [item["box"] for item in found],
+                [item.get("label") for item in found],
+                [item.get("crowd", 0) for item in found],
+            )
+        return lambda height, width: boxes
+
+
+def _gathered(
+    table: Table, columns: _Columns
+) -> Iterator[tuple[int, Mapping[str, Any], Callable[[int, int], Boxes]] | Refusal]:
+    """One row a picture, of a table with one box a row; a row without numbers adds none."""
+    first: dict[str, tuple[int, Mapping[str, Any]]] = {}
+    boxes: dict[str, list[tuple[list[str], str | None]]] = {}
+    for item in table:
+        if isinstance(item, Refusal):
+            yield item
+            continue
+        line, record = item
+        name = _text(record, columns.path)
+        first.setdefault(name, (line, record))
+        corners = [_text(record, column) for column in columns.corners or ()]
+        found = boxes.setdefault(name, [])
+        if any(corners):
+            found.append((corners, _label(record, columns.label)))
+    for name, (line, record) in first.items():
+        try:
+            made = make_boxes(
+                [corners for corners, _ in boxes[name]], [label for _, label in boxes[name]]
+            )
+        except DataError as error:
+            yield Refusal(table.source, line, error.what)
+            continue
+        yield line, record, lambda height, width, made=made: made  # type: ignore[misc]
+
+
+def _corners(columns: Sequence[str]) -> tuple[str, ...] | None:
+    """The columns of a box's four numbers, where each row is one box."""
+    found = [usual_column(columns, usual) for usual in CORNER_COLUMNS]
+    return tuple(column for column in found if column) if all(found) else None
+
+
+def _list(record: Mapping[str, Any], column: str | None) -> list[Any] | None:
+    """A list that stands in a cell, perhaps as JSON; None where the cell is empty."""
+    value = record.get(column) if column else None
+    if isinstance(value, str):
+        if not value.strip():
+            return None
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"its {column} is no JSON list") from error
+    if value is not None and not isinstance(value, list):
+        raise DataError(f"its {column} is a {type(value).__name__}, and a list is due")
+    return value
+
+
+def _label(record: Mapping[str, Any], column: str | None) -> str | None:
+    value = record.get(column) if column else None
+    if isinstance(value, list | dict):
+        raise DataError(f"its {column} is a {type(value).__name__}, and one string is due")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of integers with a gap becomes one of floats
+    text = "" if value is None else str(value).strip()
+    return text or None
+
+
+def _text(record: Mapping[str, Any], column: str | None) -> str:
+    value = record.get(column) if column else None
+    return "" if value is None else str(value).strip()

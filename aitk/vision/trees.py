@@ -1,0 +1,180 @@
+"""Files below a folder, named alike wherever it lies: on disk or in an archive.
+
+An archive's members are read one by one, never unpacked to disk, so none of them can be written
+anywhere; what they claim and what they hold is bounded.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from aitk.core.errors import DataError
+from aitk.core.pictures import MOST_BYTES
+
+
+class Tree(Protocol):
+    """Files below a folder.
+
+    Attributes:
+        source: the folder or archive as the user named it.
+        names: of its files, with ``/`` between folders, sorted.
+    """
+
+    source: str
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    def read(self, name: str, *, most: int = MOST_BYTES) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            DataError: it cannot be read, or has more than ``most`` bytes.
+        """
+
+    def find(self, name: str, folder: str, *, outside: bool) -> str:
+        """The file that a table in ``folder`` means by ``name``.
+
+        Raises:
+            DataError: there is none, or it lies outside and that is not allowed.
+        """
+
+    def where(self, name: str) -> tuple[str, int]:
+        """The user's file, and the line in it, that stand for a file in reports."""
+
+    def location(self, name: str) -> str:
+        """How a file is called where it alone is meant."""
+
+
+@dataclass
+class Folder:
+    """A folder on disk.
+
+    Attributes:
+        root: the folder.
+        notes: what was decided on the way is added here.
+        only: the files of interest, where not all below the folder are.
+    """
+
+    root: Path
+    notes: list[str] = field(default_factory=list)
+    only: Sequence[str] | None = None
+
+    @property
+    def source(self) -> str:
+        return str(self.root)
+
+    @functools.cached_property
+    def names(self) -> Sequence[str]:
+        if self.only is not None:
+            return self.only
+        return sorted(path.relative_to(self.root).as_posix() for path in self._walk())
+
+    def read(self, name: str, *, most: int = MOST_BYTES) -> bytes:
+        path = self.root / name
+        try:
+            if not path.is_file():  # a pipe or device could give bytes for ever
+                raise DataError("is no file")
+            if path.stat().st_size > most:
+                raise DataError(f"is larger than {most:,} bytes")
+            return path.read_bytes()
+        except (OSError, ValueError) as error:
+            raise DataError(f"cannot be read ({error})") from error
+
+    def find(self, name: str, folder: str, *, outside: bool) -> str:
+        if "\0" in name:
+            raise DataError("the name of its file holds a NUL byte")
+        base = self.root / folder
+        path = base / name
+        if not outside and not path.resolve().is_relative_to(base.resolve()):
+            raise DataError(f"{name} lies outside of the table's folder: allow it with --outside")
+        if not path.is_file():
+            raise DataError(f"there is no file {name}")
+        return posixpath.normpath(posixpath.join(folder, name))
+
+    def where(self, name: str) -> tuple[str, int]:
+        return str(self.root / name), 1
+
+    def location(self, name: str) -> str:
+        return str(self.root / name)
+
+    def _walk(self) -> Iterator[Path]:
+        """The files below the folder. Hidden ones and links that lead out are left out."""
+        inside = self.root.resolve()
+        for folder, folders, files in os.walk(self.root, followlinks=False):
+            folders[:] = sorted(item for item in folders if not is_hidden(item))
+            for file in sorted(files):
+                path = Path(folder, file)
+                if is_hidden(file) or not path.is_file():
+                    continue
+                if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                    self.notes.append(f"{path}: not followed, since it leads out of the folder")
+                else:
+                    yield path
+
+
+@dataclass
+class Members:
+    """The files of an opened archive.
+
+    Attributes:
+        source: the archive as the user named it.
+        bytes_of: member -> how many bytes it says it has.
+        open_bytes: reads at most so many bytes of a member.
+        refused: members that are not read, and why.
+    """
+
+    source: str
+    bytes_of: Mapping[str, int]
+    open_bytes: Callable[[str, int], bytes]
+    refused: Mapping[str, str]
+
+    @functools.cached_property
+    def names(self) -> Sequence[str]:
+        return sorted(self.bytes_of)
+
+    def read(self, name: str, *, most: int = MOST_BYTES) -> bytes:
+        if self.bytes_of[name] > most:
+            raise DataError(f"is larger than {most:,} bytes")
+        data = self.open_bytes(name, most + 1)
+        if len(data) > most:  # more than its header says
+            raise DataError(f"is larger than {most:,} bytes")
+        return data
+
+    def find(self, name: str, folder: str, *, outside: bool) -> str:
+        path = posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))
+        if posixpath.isabs(path) or path.startswith(".."):
+            raise DataError(f"{name} lies outside of the archive")
+        if not outside and folder and not path.startswith(f"{folder}/"):
+            raise DataError(f"{name} lies outside of the table's folder: allow it with --outside")
+        if path not in self.bytes_of:
+            raise DataError(f"there is no file {name}")
+        return path
+
+    def where(self, name: str) -> tuple[str, int]:
+        return self.source, self._lines[name]
+
+    def location(self, name: str) -> str:
+        return f"{self.source}/{name}"
+
+    @functools.cached_property
+    def _lines(self) -> Mapping[str, int]:
+        return {name: number for number, name in enumerate(self.names, 1)}
+
+
+def is_hidden(part: str) -> bool:
+    """Whether files of this name, or below a folder of it, are none of the user's."""
+    return part.startswith(".") or part == "__MACOSX"
+
+
+def leads_out(name: str) -> bool:
+    """Whether the name of a member means a file outside of its archive."""
+    parts = re.split(r"[/\\]", name)
+    return ".." in parts or name.startswith(("/", "\\")) or bool(re.match(r"[A-Za-z]:", name))

@@ -1,0 +1,77 @@
+"""YOLO's text files: a line an object, with numbers as shares of the picture's sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from aitk.core.errors import DataError
+from aitk.vision.box_checks import make_boxes
+from aitk.vision.class_lists import ClassList
+from aitk.vision.items import Boxes, ClassMask
+from aitk.vision.masks import number_classes
+from aitk.vision.shapes import BACKGROUND, fill_shapes
+
+MOST_BYTES = 10_000_000
+
+
+def parse_yolo(content: bytes, names: tuple[str, ...]) -> list[tuple[str, np.ndarray]]:
+    """The objects of one file: their class and their outline, (points, 2) in shares.
+
+    ``class x y width height`` is a box around x, y; ``class x y x y x y ...`` a polygon.
+
+    Raises:
+        DataError: a line is neither, or has an unknown class.
+    """
+    objects = []
+    for line, text in enumerate(content.decode("utf-8", errors="replace").splitlines(), 1):
+        words = text.split()
+        if not words:
+            continue
+        try:
+            number = int(words[0])
+            values = np.array([float(word) for word in words[1:]])
+        except ValueError as error:
+            raise DataError(f"line {line} is not a class and numbers: {text[:60]!r}") from error
+        if not 0 <= number < len(names):
+            raise DataError(f"line {line} has the class {number}, and there are {len(names)}")
+        if len(values) == 4:
+            x, y, width, height = values
+            points = np.array([[x - width / 2, y - height / 2], [x + width / 2, y + height / 2]])
+        elif len(values) >= 6 and len(values) % 2 == 0:
+            points = values.reshape(-1, 2)
+        else:
+            raise DataError(f"line {line} has {len(values)} numbers, and 4 or a polygon are due")
+        objects.append((names[number], points))
+    return objects
+
+
+def box_maker(objects: list[tuple[str, np.ndarray]]) -> Callable[[int, int], Boxes]:
+    """Makes the boxes around objects."""
+
+    def make(height: int, width: int) -> Boxes:
+        scale = np.array([width, height])
+        corners = [
+            [*(points.min(axis=0) * scale).tolist(), *(points.max(axis=0) * scale).tolist()]
+            for _, points in objects
+        ]
+        return make_boxes(corners, [name for name, _ in objects])
+
+    return make
+
+
+def mask_maker(
+    objects: list[tuple[str, np.ndarray]], classes: ClassList
+) -> Callable[[int, int], ClassMask]:
+    """Makes the mask of objects with polygons; the background is its first class."""
+    numbered = ClassList((BACKGROUND, *classes.names), ignored=classes.ignored)
+
+    def make(height: int, width: int) -> ClassMask:
+        shapes = [
+            (numbered.names.index(name), [(points * [width, height]).ravel().tolist()])
+            for name, points in objects
+        ]
+        return number_classes(fill_shapes(shapes, height=height, width=width), numbered)
+
+    return make

@@ -1,0 +1,187 @@
+"""COCO JSON: boxes, polygons, run lengths, and the pictures they are of."""
+
+import contextlib
+import json
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aitk.core.errors import DataError
+from aitk.vision.masks import decode_mask, mask_names
+from aitk.vision.options import DetectPictures, SegmentPictures
+from aitk.vision.reading import read_pictures
+from aitk.vision.shapes import shape_mask
+
+CATEGORIES = [{"id": 7, "name": "nut"}, {"id": 3, "name": "bolt"}]
+SQUARE = [[2, 2, 10, 2, 10, 8, 2, 8]]
+
+
+def coco(*annotations, images=None):
+    images = images or [{"id": 1, "file_name": "1.png", "height": 20, "width": 30}]
+    return json.dumps(
+        {"images": images, "annotations": list(annotations), "categories": CATEGORIES}
+    )
+
+
+def note(category=7, bbox=(2, 3, 10, 5), image=1, **more):
+    box = {} if bbox is None else {"bbox": list(bbox)}
+    return {"image_id": image, "category_id": category, **box, **more}
+
+
+def boxes(source, **told):
+    return list(
+        read_pictures(
+            [str(source)], DetectPictures(**told), wants={"boxes"}, labelled=True, notes=[]
+        )
+    )
+
+
+def masks(source, **told):
+    return list(
+        read_pictures(
+            [str(source)], SegmentPictures(**told), wants={"mask"}, labelled=True, notes=[]
+        )
+    )
+
+
+def test_a_box_is_two_corners(save, tmp_path):
+    save("in/1.png"), save("in/boxes.json", coco(note(), note(3, (0, 0, 4, 4), iscrowd=1)))
+    (row,) = boxes(tmp_path / "in")
+    assert row.fields["boxes"].tolist() == [[2, 3, 12, 8], [0, 0, 4, 4]]
+    assert row.fields["box_labels"] == ["nut", "bolt"]
+    assert row.fields["crowd"] == [0, 1]
+
+
+def test_the_json_itself_is_a_source(save, tmp_path):
+    save("in/images/1.png")
+    path = save("in/annotations/val.json", coco(note()))
+    (row,) = boxes(path)
+    assert row.split == "validation"
+    assert row.fields["name"] == "images/1.png"
+
+
+def test_the_json_may_lie_elsewhere(save, tmp_path):
+    save("in/1.png")
+    (row,) = boxes(tmp_path / "in", annotations=str(save("boxes.json", coco(note()))))
+    assert row.fields["box_labels"] == ["nut"]
+
+
+def test_a_picture_without_annotations_has_no_boxes(save, tmp_path):
+    save("in/1.png"), save("in/boxes.json", coco())
+    (row,) = boxes(tmp_path / "in")
+    assert row.fields["boxes"].shape == (0, 4)
+
+
+def test_the_picture_of_the_nearest_path_is_meant(save, tmp_path):
+    save("in/train/1.png"), save("in/val/1.png", height=22)
+    images = [{"id": 1, "file_name": "val/1.png"}]
+    save("in/boxes.json", coco(note(), images=images))
+    (row,) = boxes(tmp_path / "in")
+    assert row.fields["name"] == "val/1.png"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "reason"),
+    [
+        (note(9), "unknown category 9"),
+        (note(bbox=(2, 3, 0, 5)), "has no area"),
+        (note(bbox=(2, 3, 40, 5)), "reaches out"),
+        (note(bbox=(2, 3)), "is not x, y, width, height"),
+        (note(bbox=(2, 3, 10**400, 5)), "is not x, y, width, height"),
+        (note([7]), "unknown category None"),
+    ],
+)
+def test_a_wrong_annotation_refuses_its_picture(save, tmp_path, annotation, reason):
+    save("in/1.png")
+    path = save("in/boxes.json", coco(annotation))
+    (bad,) = boxes(tmp_path / "in")
+    assert reason in bad.reason
+    assert (bad.file, bad.line) == (str(path), 1)
+
+
+def test_a_missing_picture_and_one_of_another_size(save, tmp_path):
+    save("in/1.png")
+    images = [
+        {"id": 1, "file_name": "1.png", "height": 40, "width": 60},
+        {"id": 2, "file_name": "2.png"},
+    ]
+    save("in/boxes.json", coco(note(), images=images))
+    other, missing = boxes(tmp_path / "in")
+    assert "of a picture of 60 x 40, and upright it has 30 x 20" in other.reason
+    assert missing.reason == "there is no picture 2.png"
+
+
+def test_polygons_become_a_mask_and_small_things_stay_visible(save, tmp_path):
+    save("in/1.png")
+    inner = [[4, 4, 6, 4, 6, 6, 4, 6]]
+    save(
+        "in/shapes.json",
+        coco(note(3, segmentation=inner), note(7, segmentation=SQUARE)),
+    )
+    (row,) = masks(tmp_path / "in")
+    mask = decode_mask(row.fields["mask"])
+    assert mask_names(row.fields["mask"]) == ("background", "bolt", "nut")
+    assert mask[3, 3] == 2 and mask[5, 5] == 1 and mask[0, 0] == 0
+    assert (mask > 0).sum() == 8 * 6
+
+
+def test_run_lengths_become_a_mask(save, tmp_path):
+    save("in/1.png")
+    runs = {"size": [20, 30], "counts": [20, 20, 560]}  # the second column
+    save("in/shapes.json", coco(note(7, segmentation=runs)))
+    (row,) = masks(tmp_path / "in")
+    mask = decode_mask(row.fields["mask"])
+    assert (mask[:, 1] == 2).all() and (mask != 0).sum() == 20
+
+
+def test_ignored_classes_are_void(save, tmp_path):
+    save("in/1.png")
+    save("in/shapes.json", coco(note(3, segmentation=SQUARE)))
+    (row,) = masks(tmp_path / "in", ignore=["bolt"])
+    assert mask_names(row.fields["mask"]) == ("background", "nut")
+    assert decode_mask(row.fields["mask"])[5, 5] == 255
+
+
+def test_a_polygon_holds_the_pixels_whose_centre_it_holds():
+    """Of convex ones: a point is inside if it is on the same side of every edge."""
+    rng = np.random.default_rng(0)
+    centres = np.stack(np.meshgrid(np.arange(60) + 0.5, np.arange(60) + 0.5), axis=-1)
+    for _ in range(20):
+        hull = cv2.convexHull(rng.uniform(-3, 63, (6, 2)).astype(np.float32))[:, 0]
+        edges = np.roll(hull, -1, axis=0) - hull
+        across = np.stack([-edges[:, 1], edges[:, 0]]) / np.linalg.norm(edges, axis=1)
+        distances = ((centres[:, :, None] - hull) * across.T).sum(axis=-1)  # (60, 60, edges)
+        least = (distances * np.sign(np.median(distances))).min(axis=-1)
+        clear = np.abs(least) > 0.25
+        inside = shape_mask([hull.ravel().tolist()], height=60, width=60)
+        assert (inside != (least > 0))[clear].sum() <= 1  # a tip may be rounded off
+
+
+def test_pycocotools_finds_about_the_same_pixels():
+    coco_masks = pytest.importorskip("pycocotools.mask")
+    points = [10, 5, 50, 20, 30, 55, 5.5, 40]
+    theirs = coco_masks.decode(coco_masks.frPyObjects([points], 60, 60))[..., 0].astype(bool)
+    ours = shape_mask([points], height=60, width=60)
+    assert (theirs & ours).sum() > 0.96 * (theirs | ours).sum()
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=8)
+    | st.dictionaries(st.sampled_from(["size", "counts", "id"]), inner, max_size=3),
+    max_leaves=20,
+))  # fmt: skip
+def test_any_outline_is_drawn_or_refused(shape):
+    with contextlib.suppress(DataError):
+        assert shape_mask(shape, height=5, width=4).shape == (5, 4)
+
+
+def test_another_json_is_no_coco(save, tmp_path):
+    save("in/1.png"), save("in/package.json", '{"name": "x"}')
+    (bad,) = boxes(tmp_path / "in")
+    assert "nothing tells its boxes" in bad.reason
+    with pytest.raises(DataError, match="has no images, annotations"):
+        boxes(tmp_path / "in", annotations=str(tmp_path / "in/package.json"))

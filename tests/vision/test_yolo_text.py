@@ -1,0 +1,63 @@
+"""YOLO's text files: boxes, polygons, names of classes."""
+
+import numpy as np
+import pytest
+
+from aitk.vision.masks import decode_mask, mask_names
+from aitk.vision.options import DetectPictures, SegmentPictures
+from aitk.vision.reading import read_pictures
+
+
+def read(path, reading=None, wants=frozenset(("boxes",))):
+    reading = reading or DetectPictures()
+    return list(read_pictures([str(path)], reading, wants=wants, labelled=True, notes=[]))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.yaml", "train: images/train\nnames: [nut, bolt]\n"),
+        ("data.yaml", "names:\n  0: nut\n  1: bolt\n"),
+        ("classes.txt", "nut\nbolt\n"),
+    ],
+)
+def test_boxes_are_shares_of_the_sides(save, tmp_path, name, content):
+    save(name, content)
+    save("images/val/1.jpg"), save("labels/val/1.txt", "1 0.5 0.5 0.2 0.5\n\n")
+    save("images/train/1.jpg"), save("labels/train/1.txt", "")
+    train, validation = read(tmp_path)
+    assert (train.split, len(train.fields["boxes"])) == ("train", 0)
+    np.testing.assert_allclose(validation.fields["boxes"], [[12, 5, 18, 15]], atol=1e-5)
+    assert validation.fields["box_labels"] == ["bolt"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("2 0.5 0.5 0.2 0.5", "has the class 2, and there are 2"),
+        ("nut 0.5 0.5 0.2 0.5", "is not a class and numbers"),
+        ("0 0.5 0.5 0.2", "has 3 numbers"),
+        ("0 0.9 0.5 0.5 0.5", "reaches out"),
+        ("0 0.5 0.5 0.0 0.5", "has no area"),
+    ],
+)
+def test_a_wrong_line_refuses_its_picture(save, tmp_path, line, reason):
+    save("classes.txt", "nut\nbolt\n"), save("images/1.jpg"), save("labels/1.txt", line)
+    (bad,) = read(tmp_path)
+    assert reason in bad.reason
+
+
+def test_numbers_without_names_are_refused(save, tmp_path):
+    save("images/1.jpg"), save("labels/1.txt", "0 0.5 0.5 0.2 0.5")
+    (bad,) = read(tmp_path)
+    assert "--classes FILE" in bad.reason
+
+
+def test_polygons_are_boxes_and_masks(save, tmp_path):
+    save("classes.txt", "nut\nbolt\n"), save("images/1.jpg")
+    save("labels/1.txt", "1 0.2 0.25 0.8 0.25 0.8 0.75 0.2 0.75")
+    (row,) = read(tmp_path)
+    np.testing.assert_allclose(row.fields["boxes"], [[6, 5, 24, 15]], atol=1e-5)
+    (row,) = read(tmp_path, SegmentPictures(), frozenset(("mask",)))
+    assert mask_names(row.fields["mask"]) == ("background", "nut", "bolt")
+    assert decode_mask(row.fields["mask"])[10, 15] == 2
