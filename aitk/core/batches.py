@@ -19,7 +19,7 @@ ROWS_AT_ONCE = 1024
 CACHE_BYTES = 2**30
 
 Kept = TypeVar("Kept")
-Predict = Callable[[dict[str, np.ndarray]], Any]
+Predict = Callable[[Mapping[str, np.ndarray]], Any]
 
 
 class Examples(Sequence[Example]):

@@ -51,9 +51,11 @@ def _load_large(path: Path, config: Any) -> Any:
     import keras
 
     model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-    with tempfile.TemporaryDirectory(prefix="aitk-weights-") as folder:
-        with zipfile.ZipFile(path) as archive:
-            model.load_weights(archive.extract(WEIGHTS, folder))
+    with (
+        tempfile.TemporaryDirectory(prefix="aitk-weights-") as folder,
+        zipfile.ZipFile(path) as archive,
+    ):
+        model.load_weights(archive.extract(WEIGHTS, folder))
     return model
 
 

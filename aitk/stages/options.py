@@ -26,8 +26,8 @@ class TrainingOptions:
     )
     epochs: int | None = option(
         None,
-        "passes over the training split; its default depends on the model; 0 keeps the weights of"
-        " --from as they are",
+        "passes over the training split; its default depends on the model; 0 keeps the weights it"
+        " starts from",
         minimum=0,
     )
     batch_size: int = option(32, "rows a step", minimum=1)

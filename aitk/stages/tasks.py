@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from aitk import tasks
+from aitk.core.errors import UsageError
 from aitk.core.options import Described, describe
 from aitk.core.outcome import Outcome
 
@@ -58,7 +59,11 @@ def show_task(name: str) -> Outcome:
 def _full_name(name: str) -> str:
     """``classify`` -> ``nlp.classify`` where no other domain has a task of that name."""
     matching = [full for full in tasks.TASKS if full.partition(".")[2] == name]
-    return matching[0] if len(matching) == 1 else name
+    if len(matching) > 1:
+        raise UsageError(
+            f"several domains have a task {name!r}", hint=f"Did you mean {' or '.join(matching)}?"
+        )
+    return matching[0] if matching else name
 
 
 def _plain(item: Described) -> dict[str, Any]:

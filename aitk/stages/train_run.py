@@ -101,7 +101,7 @@ def train_run(
                 for line in start.report():
                     reporter.note(line)
         validation = data.rows("validation") if "validation" in data.splits else None
-        if validation is None and solved is None:
+        if validation is None and solved is None and options.epochs:
             reporter.warn("no validation split: the weights of the last epoch are kept")
         parameters = model.count_params()
         how = "computed at once" if solved is not None else "no training"

@@ -32,6 +32,8 @@ OVERLAPS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 #: Detections of a class in a picture that are scored, the best ones.
 MOST_DETECTIONS = 100
+#: Resamples times detections that are counted at once: 32 MB an array.
+CELLS = 4_000_000
 SIZES = ("all", "small", "medium", "large")  # below 32 x 32, 96 x 96 pixels, and above
 MISSED, NOTHING = "(missed)", "(nothing there)"
 
@@ -192,6 +194,15 @@ def average_precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
     Returns:
         (resamples, overlaps), NaN where a resample has no object of the class.
     """
+    size = max(1, CELLS // max(1, len(matches.scores)))
+    parts = [
+        _average_precisions(matches, counts[start : start + size])
+        for start in range(0, len(counts), size)
+    ]
+    return np.concatenate(parts)
+
+
+def _average_precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
     objects = counts @ matches.objects
     weights = counts[:, matches.pictures]  # (resamples, n)
     values = np.zeros((len(counts), len(OVERLAPS)))

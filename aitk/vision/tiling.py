@@ -63,20 +63,20 @@ def label_in_tiles(
     certainty = np.empty(canvas.shape[:2], np.float32)
     tops = tile_starts(canvas.shape[0], size[0], overlap=overlap)
     weights = _weights(size)[:, :, None]
-    strip = total = None
+    strip = np.zeros(0, np.float32)  # sums of weighted scores, and of the weights behind them
     for top, below in zip(tops, [*tops[1:], None], strict=True):
         for left, scores in _scored(canvas, top, size, score, batch_size, overlap):
-            if strip is None:
-                strip = np.zeros((size[0], canvas.shape[1], scores.shape[-1]), np.float32)
-                total = np.zeros((size[0], canvas.shape[1], 1), np.float32)
-            strip[:, left : left + size[1]] += weights * scores
-            total[:, left : left + size[1]] += weights
+            if not strip.size:
+                shape = (size[0], canvas.shape[1], scores.shape[-1] + 1)
+                strip = np.zeros(shape, np.float32)
+            under = strip[:, left : left + size[1]]
+            under[..., :-1] += weights * scores
+            under[..., -1:] += weights
         done = size[0] if below is None else below - top  # no later tile reaches these lines
-        mean = strip[:done] / total[:done]
+        mean = strip[:done, :, :-1] / strip[:done, :, -1:]
         mask[top : top + done], certainty[top : top + done] = mean.argmax(axis=2), mean.max(axis=2)
-        for kept in (strip, total):
-            kept[: size[0] - done] = kept[done:].copy()
-            kept[size[0] - done :] = 0
+        strip[: size[0] - done] = strip[done:].copy()
+        strip[size[0] - done :] = 0
     return mask[:height, :width], certainty[:height, :width]
 
 

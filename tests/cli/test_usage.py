@@ -15,7 +15,7 @@ WRONG = [
     (["nlp", "finetune", "data", "--out", "x", "--optimizer", "adma"], "'adam'"),
     (["nlp", "finetune", "data", "--out", "x", "--learning-rate", "nan"], "learning_rate is nan"),
     (["nlp", "finetune", "data", "--out", "x", "--learning-rate", "fast"], "learning_rate"),
-    (["nlp", "finetune", "data", "--out", "x", "--epochs", "0"], "epochs is 0"),
+    (["nlp", "finetune", "data", "--out", "x", "--epochs", "-1"], "epochs is -1"),
     (["nlp", "finetune", "data", "--out", "x", "--set", "dropout"], "KEY=VALUE"),
     (["nlp", "finetune", "data", "--out", "x", "--config", "missing.toml"], "missing.toml"),
     (["nlp", "prepare", "rows.csv", "--out", "x"], "--task"),
@@ -42,10 +42,10 @@ def test_usage_error(aitk, tmp_path, monkeypatch, arguments: list[str], named: s
 
 
 def test_with_json_the_error_is_one_object(aitk) -> None:
-    said = aitk("nlp", "finetune", "data", "--out", "x", "--epochs", "0", "--json")
+    said = aitk("nlp", "finetune", "data", "--out", "x", "--epochs", "-1", "--json")
     told = json.loads(said.out)
     assert told["exit_code"] == said.code == 2
-    assert told["error"]["what"] == "epochs is 0"
+    assert told["error"]["what"] == "epochs is -1"
 
 
 def test_a_missing_folder_exits_4(aitk, tmp_path) -> None:

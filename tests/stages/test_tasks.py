@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aitk import tasks
+from aitk.core.errors import UsageError
 from aitk.core.options import describe
 from aitk.stages.tasks import list_tasks, show_task
 
@@ -23,8 +24,12 @@ def test_shows_every_setting_with_its_default(name: str) -> None:
         assert shown == {item.name.rstrip("_"): item.default for item in describe(settings)}
 
 
-def test_the_domain_may_be_left_out() -> None:
-    assert show_task("classify").facts["task"] == "nlp.classify"
+def test_the_domain_may_be_left_out_where_one_task_is_called_so() -> None:
+    assert show_task("rate").facts["task"] == "recsys.rate"
+    with pytest.raises(
+        UsageError, match=r"'classify'.*Did you mean nlp.classify or vision.classify"
+    ):
+        show_task("classify")
 
 
 def test_no_tensorflow_is_needed(python) -> None:

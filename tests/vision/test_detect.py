@@ -1,4 +1,4 @@
-"""Detection as a task: from stored rows to boxes in the original's pixels, their files and scores."""
+"""Detection as a task: from stored rows to boxes in the original, their files and scores."""
 
 import dataclasses
 import json
@@ -9,7 +9,6 @@ import pytest
 from aitk.core.errors import UsageError
 from aitk.core.options import resolve
 from aitk.core.pictures import encode_png
-from aitk.core.task import Batch
 from aitk.vision.coco_results import CocoResults
 from aitk.vision.detect import Detect, pad_objects
 from aitk.vision.detect_settings import (

@@ -211,7 +211,7 @@ def trained():
     model.compile(keras.optimizers.Adam(0.02), TASK.objective(assets))
     rows = [row(scene(car=place)) for place in range(0, 20, 2)]
     made = batch(rows, assets)
-    model.fit(made.inputs["picture"], made.targets, epochs=60, batch_size=10, verbose=0)
+    model.fit(made.inputs, made.targets, epochs=60, batch_size=10, verbose=0)
     return model, assets
 
 
@@ -277,7 +277,7 @@ def test_new_classes_are_grown_into(trained):
     model, assets = trained
     wider = assets.with_labels("mask", (*LABELS, "tree"))
     grown = TASK.grow(model, "unet", SETTINGS, old=assets, new=wider)
-    pictures = batch([row(scene())], assets).inputs["picture"]
+    pictures = batch([row(scene())], assets).inputs
     before, after = np.asarray(model(pictures)), np.asarray(grown(pictures))
     assert after.shape[-1] == 4
     assert after[..., :3] == pytest.approx(before, abs=1e-4)

@@ -58,7 +58,7 @@ def test_every_weight_learns(model):
 
     truth = np.random.default_rng(0).integers(0, CLASSES, (2, *SIZE)).astype(np.uint8)
     with tf.GradientTape() as tape:
-        loss = SegmentationLoss("ce")(truth, model(pictures(2), training=True))
+        loss = SegmentationLoss("ce")(truth, model({"picture": pictures(2)}, training=True))
     gradients = tape.gradient(loss, model.trainable_variables)
     assert not [
         variable.path
@@ -67,7 +67,9 @@ def test_every_weight_learns(model):
     ]
     copy = type(model).from_config(model.get_config())
     copy.set_weights(model.get_weights())
-    assert np.asarray(copy(pictures(2))) == pytest.approx(np.asarray(model(pictures(2))), abs=1e-5)
+    assert np.asarray(copy({"picture": pictures(2)})) == pytest.approx(
+        np.asarray(model({"picture": pictures(2)})), abs=1e-5
+    )
 
 
 def test_it_is_written_to_files(model, tmp_path):
@@ -106,7 +108,7 @@ def test_unet_looks_near_more_than_far():
     made, (one,) = HEADS["unet"](backbone()), pictures(1)
     other = one.copy()
     other[:8, :8] = 255 - other[:8, :8]
-    before, after = (np.asarray(made(each[None]))[0] for each in (one, other))
+    before, after = (np.asarray(made({"picture": each[None]}))[0] for each in (one, other))
     moved = np.abs(after - before).mean(axis=2)
     assert moved[:8, :8].mean() > 3 * moved[-8:, -8:].mean()
 

@@ -164,7 +164,8 @@ def scores_told(rows: Any) -> Any:
 def boxes_told(rows: Any) -> Any:
     """The boxes in pixels: around each place, at the mean of each of its distances."""
     shares = ops.softmax(distances_told(rows), axis=-1)
-    means = ops.matmul(shares, ops.reshape(ops.arange(BINS, dtype="float32"), (BINS, 1)))
-    distances = means[..., 0] * rows[..., 2:3]  # (batch, places, 4)
+    # Not a matrix product, whose constant side an export in int8 would round.
+    means = ops.sum(shares * ops.arange(BINS, dtype="float32"), axis=-1)
+    distances = means * rows[..., 2:3]  # (batch, places, 4)
     points = rows[..., :2]
     return ops.concatenate([points - distances[..., :2], points + distances[..., 2:]], axis=-1)
