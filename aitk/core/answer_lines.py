@@ -26,6 +26,8 @@ class AnswerLines(Protocol):
     left_out: set[str]
     needs_columns: ClassVar[bool]
 
+    def __init__(self) -> None: ...
+
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
         """The text of some more rows; the first call begins the file, unless columns are set."""
 
@@ -36,7 +38,7 @@ class AnswerLines(Protocol):
 class JsonLines:
     """One JSON object a line."""
 
-    needs_columns = False
+    needs_columns: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.columns: list[str] = []
@@ -54,7 +56,7 @@ class JsonLines:
 class CsvLines:
     """CSV with the columns of the first window, and one for errors."""
 
-    needs_columns = True
+    needs_columns: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.columns: list[str] = []

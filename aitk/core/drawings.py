@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from aitk.core.files import write_bytes
-from aitk.core.pictures import encode_png
+from aitk.core.pictures import encode_png, read_picture
 
 FRAMES_PER_SECOND = 10.0
 #: A frame is named VIDEO#NUMBER.
@@ -60,15 +61,14 @@ def _flat(name: str) -> str:
 def _write_video(path: Path, frames: Iterable[Path]) -> Path:
     import cv2
 
-    pictures = (cv2.imread(str(frame)) for frame in frames)
+    pictures = (read_picture(frame)[..., ::-1] for frame in frames)  # BGR, as OpenCV has it
     first = next(pictures)
     height, width = first.shape[:2]
     part = path.with_suffix(".part.mp4")
     code = cv2.VideoWriter.fourcc(*"mp4v")
     video = cv2.VideoWriter(str(part), code, FRAMES_PER_SECOND, (width, height))
-    video.write(first)
-    for picture in pictures:
-        video.write(picture)
+    for picture in itertools.chain([first], pictures):
+        video.write(np.ascontiguousarray(picture))
     video.release()
     part.rename(path)
     return path

@@ -149,8 +149,8 @@ class Run:
         for number, picture in enumerate(pictures, 1):
             path = folder / f"{stem}-{number}.png"
             write_bytes(path, picture["png"])
-            file = str(path.relative_to(self.folder))
-            kept.append({"caption": picture["caption"], "file": file})
+            inside = str(path.relative_to(self.folder))
+            kept.append({"caption": picture["caption"], "file": inside})
         entry = dict(result) | ({"pictures": kept} if kept else {})
         write_json(self.folder / "metrics.json", self.metrics | {name: entry})
         if rows:

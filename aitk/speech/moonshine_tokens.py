@@ -59,6 +59,7 @@ class MoonshineTokens:
     def time_of(self, token: int) -> float | None:
         """None: no token is a time."""
         del token
+        return None
 
     def rules(self, longest: int) -> Rules:
         """What may be written, in at most ``longest`` tokens with the prompt."""

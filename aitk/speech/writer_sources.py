@@ -74,6 +74,7 @@ def _open_preset(folder: Path, model: str, config: Mapping[str, Any], source: st
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise damaged(folder, error) from error
     network = _in_current_policy(saved)
+    tokens: Any
     if model == "whisper":
         from aitk.speech.whisper.tokens import read_hub_tokens
 

@@ -186,9 +186,10 @@ def _closed(tokens: list[int], assets: WriterAssets, length_s: float) -> tuple[l
 
 def _segments(tokens: Sequence[int], assets: WriterAssets, heard_s: float) -> list[dict[str, Any]]:
     """What stands between times; without any, one segment as long as the sound."""
-    found, start, inside = [], 0.0, list[int]()
-    for token in [*tokens, None]:
-        time_s = heard_s if token is None else assets.tokens.time_of(token)
+    found, start = [], 0.0
+    inside: list[int] = []
+    times = [*map(assets.tokens.time_of, tokens), heard_s]
+    for token, time_s in zip([*tokens, assets.tokens.end], times, strict=True):
         if time_s is None:
             inside.append(token)
             continue

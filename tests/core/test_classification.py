@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from aitk.core.classification import UNSEEN, macro_auc, score_classification
-from aitk.core.errors import ArtifactError, DataError
+from aitk.core.classification import (
+    UNSEEN,
+    answer_classes,
+    explained_class,
+    macro_auc,
+    score_classification,
+    softmax,
+)
+from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.statistics import resample_counts
 
 
@@ -172,3 +179,27 @@ def test_many_classes_are_scored_quickly():
     started = time.process_time()
     score_classification(targets, probabilities.astype(np.float32), labels)
     assert time.process_time() - started < 1.0
+
+
+def test_softmax_stays_finite_for_large_logits():
+    probabilities = softmax(np.array([[1000.0, 1000.0], [0.0, np.log(3.0)]]))
+    np.testing.assert_allclose(probabilities, [[0.5, 0.5], [0.25, 0.75]])
+
+
+def test_answers_are_the_best_classes_in_order():
+    one, other = answer_classes(np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]]), "abc", top_k=2)
+    assert (one["prediction"], one["probability"]) == ("b", 0.5)
+    assert [each["label"] for each in one["top_k"]] == ["b", "c"]
+    assert other["prediction"] == "a"  # of equals the first
+    assert "top_k" not in answer_classes(np.array([[0.2, 0.8]]), "ab")[0]
+
+
+def test_the_explained_class_is_the_target_or_the_best():
+    probabilities = np.array([0.2, 0.8])
+    assert explained_class(probabilities, ("a", "b"), None) == (
+        1,
+        {"prediction": "b", "explained": "b", "probability": 0.8},
+    )
+    assert explained_class(probabilities, ("a", "b"), "a")[0] == 0
+    with pytest.raises(UsageError, match="label"):
+        explained_class(probabilities, ("a", "b"), "c")

@@ -285,7 +285,7 @@ def _tokens(
         isinstance(number, int) and 0 <= number < size for number in units.values()
     ):
         raise ArtifactError(f"numbers of tokens are not from 0 to {size - 1}", where=str(where))
-    numbers = {name: special.get(name) for name in NAMED}
+    numbers: dict[str, Any] = {name: special.get(name) for name in NAMED}
     if not all(isinstance(each, int) and 0 <= each < size - 1 for each in numbers.values()):
         missing = [name for name, each in numbers.items() if not isinstance(each, int)]
         raise ArtifactError(

@@ -26,8 +26,9 @@ def pairwise_iou(boxes: Any, others: Any) -> Any:
 def complete_iou(boxes: Any, others: Any) -> Any:
     """Complete IoU of boxes that stand in pairs: (..., 4) -> (...).
 
-    Zheng et al. 2020, section 3.2: IoU less the distance of the centres, in diagonals of the smallest box around both, and less
-    a measure of how much their proportions differ, whose weight takes no gradient.
+    Zheng et al. 2020, section 3.2: IoU less the distance of the centres, in diagonals of the
+    smallest box around both, and less a measure of how much their proportions differ, whose weight
+    takes no gradient.
     """
     iou, sizes, other_sizes = _shares(boxes, others)
     around = ops.maximum(boxes[..., 2:], others[..., 2:]) - ops.minimum(
