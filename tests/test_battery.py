@@ -28,7 +28,16 @@ GRAPH_BYTES = 64_000
 #: Models that start from weights: tests/nlp/test_pretrained.py and its like.
 PRETRAINED_ONLY = {"hub", "whisper", "moonshine"}
 #: Settings that keep a model of any task small, used where the model has them.
-SMALL = {"vocabulary_size": 500, "hidden": 16, "filters": 16, "max_length": 48, "size": "tiny"}
+SMALL = {
+    "vocabulary_size": 500,
+    "hidden": 16,
+    "filters": 16,
+    "max_length": 48,
+    "size": "tiny",
+    "image_size": "64",
+    "boxes_width": 16,
+    "mask_width": 8,
+}
 
 
 def small(settings: type) -> dict:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: The model name of a backbone that comes from Keras Hub, Hugging Face or timm.
 HUB = "hub"
 BACKBONE = "backbone"
+#: Settings that say how large a backbone is, and nothing of the rows it was trained on.
+BACKBONE_SHAPE = ("filters", "blocks", "stem_stride")
 
 
 @dataclass(frozen=True)
@@ -105,21 +107,38 @@ def load_pretrained(source: str, *, model: str | None, task: Task) -> Pretrained
         found = _from_file(path, model)
     else:
         found = _from_folder(_fetch_preset(source), source, task)
-    if found.model not in task.models:
-        raise ArtifactError(
-            f"holds a {found.model!r} model, which {task.name} does not have",
-            where=source,
-            hint="It has " + ", ".join(task.models),
-        )
-    if model is not None and model != found.model:
-        raise UsageError(
-            f"{model!r} was asked for, but {source} is a {found.model!r}",
-            where="--model",
-            hint="Leave --model out",
-        )
+    found = _for_task(found, model, task)
     known = known_names(task.models[found.model])
     settings = {key: value for key, value in found.settings.items() if key in known}
     return task.adopt(dataclasses.replace(found, settings=settings))
+
+
+def _for_task(found: Pretrained, model: str | None, task: Task) -> Pretrained:
+    """The source as one of the task's models.
+
+    A backbone belongs to the model it was trained in, or to that named as it is. Where models are
+    heads (``Task.any_backbone``), each of them takes any.
+    """
+    if found.model in task.models and model in (None, found.model):
+        return found
+    under = found.settings.get(BACKBONE, found.model)  # the network under the head
+    if task.any_backbone:
+        shape = {key: found.settings[key] for key in BACKBONE_SHAPE if key in found.settings}
+        name = model or next(iter(task.models))
+        return dataclasses.replace(found, model=name, settings=shape | {BACKBONE: under})
+    if found.model not in task.models and under in task.models and model in (None, under):
+        return dataclasses.replace(found, model=under)
+    if found.model not in task.models:
+        raise ArtifactError(
+            f"holds a {found.model!r} model, which {task.name} does not have",
+            where=found.source,
+            hint="It has " + ", ".join(task.models),
+        )
+    raise UsageError(
+        f"{model!r} was asked for, but {found.source} is a {found.model!r}",
+        where="--model",
+        hint="Leave --model out",
+    )
 
 
 def _from_run(folder: Path, task: Task) -> Pretrained:

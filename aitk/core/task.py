@@ -150,6 +150,8 @@ class Task(ABC):
     answering: ClassVar[type] = NoAnswerOptions
     #: Suffix of a file -> how ``predict`` writes it, beside .jsonl and .csv.
     formats: ClassVar[Mapping[str, type[AnswerLines]]] = {}
+    #: Its models are heads over any backbone of the domain, which the setting ``backbone`` names.
+    any_backbone: ClassVar[bool] = False
     #: Its outputs can be taught to a smaller model (``compress --distill``; see ``teach``).
     distils: ClassVar[bool] = True
     #: Rows are split one by one, by a hash of their key. If not, ``arrange`` splits them.

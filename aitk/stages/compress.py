@@ -154,6 +154,14 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
     elif settings:
         raise UsageError("only the model of --distill takes settings", where="--set")
     format = choose_format(options.format, options.quantize)
+    model = options.distill or run.model
+    kept = getattr(task.models[model], "formats", None)
+    if kept is not None and format not in kept:
+        raise UsageError(
+            f"{model} writes in a loop of its own, which {format} cannot hold here",
+            where=str(run.folder),
+            hint=f"It can be kept as {' or '.join(kept)}",
+        )
     if format == run.format and not (options.distill or options.prune):
         raise UsageError(
             "nothing to do", where=str(run.folder), hint="Try --quantize int8, --prune or --distill"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, ClassVar
 
 COLUMNS = ["image_id", "category_id", "category_name", "bbox", "score"]
 
@@ -17,7 +17,7 @@ class CocoResults:
     ``category_id`` counts the model's classes from 1.
     """
 
-    needs_columns = False
+    needs_columns: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.columns: list[str] = []  # empty until a box is written

@@ -46,6 +46,7 @@ class Detect(PictureTask):
     reading = DetectPictures
     answering = DetectAnswers
     models = {"yolo": YoloSettings, "ssd": SsdSettings, "faster-rcnn": FasterRcnnSettings}
+    any_backbone = True
     main_metric = "map50"
     wants = frozenset({"boxes"})
     distils = False

@@ -59,6 +59,7 @@ class Segment(PictureTask):
     reading = SegmentPictures
     answering = SegmentAnswers
     models = {"unet": UNetSettings, "deeplabv3plus": DeepLabSettings, "pspnet": PspSettings}
+    any_backbone = True
     main_metric = "mean_iou"
     wants = frozenset({"mask"})
     distils = False

@@ -242,7 +242,9 @@ class WithBackbone(PictureSettings):
     network has its own.
     """
 
-    backbone: str = option("resnet", "network under the head", choices=BACKBONES)
+    backbone: str = option(
+        "resnet", "network under the head; hub is one of --from", choices=(*BACKBONES, "hub")
+    )
     filters: int | None = option(None, "channels of its first stage", minimum=4, maximum=1024)
     blocks: str | None = option(None, "blocks of each of its stages, such as 2,2,2,2")
     stem_stride: int | None = option(

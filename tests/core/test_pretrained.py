@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.keras_file import load_keras
-from aitk.core.pretrained import Pretrained, load_pretrained
+from aitk.core.pretrained import Pretrained, _for_task, load_pretrained
 from aitk.core.weights_file import load_weights
 
 
@@ -24,6 +25,10 @@ class Settings:
 class ToyTask:
     name = "toy.classify"
     models = {"dense": Settings, "hub": Settings}
+    any_backbone = False
+
+    def open_folder(self, folder, config, *, source):
+        return None
 
     def adopt(self, found: Pretrained) -> Pretrained:
         return found
@@ -295,3 +300,41 @@ def test_a_damaged_hugging_face_folder_is_one_line(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ArtifactError, match=r"config\.json"):
         load_pretrained(str(tmp_path), model=None, task=TASK)
+
+
+class Heads:
+    """A task whose models take any backbone."""
+
+    name = "vision.heads"
+    models = {"first": object, "second": object}
+    any_backbone = True
+
+
+class Networks:
+    name = "vision.networks"
+    models = {"resnet": object, "vit": object}
+    any_backbone = False
+
+
+def found_in(model, **settings):
+    return Pretrained("runs/x", "run", model, Path("runs/x"), settings=settings)
+
+
+def test_a_network_goes_under_any_head():
+    found = _for_task(found_in("resnet", filters=8, image_size="32"), None, Heads)
+    assert (found.model, found.settings) == ("first", {"filters": 8, "backbone": "resnet"})
+    assert _for_task(found_in("resnet"), "second", Heads).model == "second"
+
+
+def test_what_is_under_a_head_goes_under_another_and_alone():
+    source = found_in("first", backbone="vit")
+    assert _for_task(source, None, Heads) is source
+    assert _for_task(source, "second", Heads).settings == {"backbone": "vit"}
+    assert _for_task(source, None, Networks).model == "vit"
+
+
+def test_a_network_that_the_task_lacks_is_refused():
+    with pytest.raises(ArtifactError, match="'bag' model, which vision.networks does not have"):
+        _for_task(found_in("bag"), None, Networks)
+    with pytest.raises(UsageError, match="'vit' was asked for, but runs/x is a 'resnet'"):
+        _for_task(found_in("resnet"), "vit", Networks)

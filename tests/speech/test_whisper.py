@@ -239,6 +239,16 @@ def test_a_keras_hub_preset_writes_the_same(found, assets, predict, tmp_path):
     np.testing.assert_array_equal(again["token_ids"], expected["token_ids"])
 
 
+def test_a_run_brings_its_vocabulary_along(found, assets, tmp_path):
+    import dataclasses
+
+    from aitk.speech.writer_sources import adopt_writer
+
+    assets.save(tmp_path)
+    run = dataclasses.replace(found, kind="run", folder=tmp_path, tokenizer=None)
+    assert adopt_writer(run).tokenizer == found.tokenizer
+
+
 def test_only_the_text_and_its_end_are_taught():
     read, targets = writers.teach([[5, 6], [7]], [1, 2, 3], end=9)
     assert read.tolist() == [[1, 2, 3, 5, 6], [1, 2, 3, 7, 9]]

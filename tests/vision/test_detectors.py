@@ -91,7 +91,7 @@ def test_it_learns(trained):
 
 def test_detections_are_in_order_and_inside(trained):
     made, _ = pictures(3, seed=1)
-    found = np.asarray(trained[1](made, training=False))
+    found = np.asarray(trained[1]({"picture": made}, training=False))
     assert found.shape == (3, 10, 6)
     assert (np.diff(found[:, :, 4], axis=1) <= 0).all()
     assert (found[..., :4] >= 0).all()
@@ -110,7 +110,7 @@ def test_training_gives_the_raw_rows(trained):
         "ssd": (2 * PLACES, 4 + 4 + 1 + 2),
         "faster-rcnn": (2 * PLACES + PROPOSALS.detections, 4 + 4 + 1 + 2),
     }
-    assert np.asarray(model(made, training=True)).shape == (2, *shapes[name])
+    assert np.asarray(model({"picture": made}, training=True)).shape == (2, *shapes[name])
 
 
 def test_copies_and_files_are_the_same(trained, tmp_path):
@@ -118,13 +118,13 @@ def test_copies_and_files_are_the_same(trained, tmp_path):
 
     model = trained[1]
     made, _ = pictures(2)
-    wanted = np.asarray(model(made, training=False))
+    wanted = np.asarray(model({"picture": made}, training=False))
     copy = type(model).from_config(model.get_config())
     copy.set_weights(model.get_weights())
-    assert np.asarray(copy(made, training=False)).tolist() == wanted.tolist()
+    assert np.asarray(copy({"picture": made}, training=False)).tolist() == wanted.tolist()
     model.save(tmp_path / "model.keras")
     loaded = load_keras(tmp_path / "model.keras")
-    assert np.asarray(loaded(made, training=False)).tolist() == wanted.tolist()
+    assert np.asarray(loaded({"picture": made}, training=False)).tolist() == wanted.tolist()
     assert loaded.get_layer("backbone").count_params() > 0
 
 

@@ -63,7 +63,7 @@ ROWS = [
 
 
 def learned(*kinds: str, **given):
-    settings = resolve(TASK.models["resnet"], SMALL, given)
+    settings = resolve(TASK.models["cnn"], SMALL, given)
     kinds = kinds or tuple(NAMES)
     names = {kind: NAMES[kind] if kind in kinds else [] for kind in NAMES}
     summary = {"label_sets": names, "labels": NAMES["label"]}
@@ -87,7 +87,7 @@ def test_assets_reload(tmp_path):
 
 
 def test_classes_of_several_kinds_cannot_be_balanced():
-    settings = resolve(TASK.models["resnet"], SMALL)
+    settings = resolve(TASK.models["cnn"], SMALL)
     with pytest.raises(UsageError, match="balance|several"):
         TASK.learn(ROWS, {"label_sets": NAMES, "labels": []}, settings, balance=True)
 
@@ -134,7 +134,7 @@ def test_what_is_learned_is_twice_the_loss():
 def made():
     keras.utils.set_random_seed(0)
     assets, settings = learned()
-    model = TASK.build("resnet", settings, assets)
+    model = TASK.build("cnn", settings, assets)
     # Run without a graph: compiling takes longer than all steps.
     model.compile(keras.optimizers.Adam(1e-2), loss=TASK.objective(assets), run_eagerly=True)
     return model, assets
@@ -153,7 +153,7 @@ def test_the_backbone_runs_once_under_all_heads(made):
 def test_rows_without_a_label_teach_nothing_about_it(made):
     model, assets = made
     batch = TASK.collate(TASK.encode_many(ROWS, assets), assets)
-    outputs = model(batch.inputs["picture"], training=True)
+    outputs = model(batch.inputs, training=True)
     before = float(model.compute_loss(None, batch.targets, outputs, batch.weights))
     known = batch.targets[KNOWN]
     for place, kind in enumerate(sorted(outputs)):
@@ -183,8 +183,8 @@ def test_it_learns_its_weights_of_the_heads_and_reloads(made, tmp_path):
     plain.save(tmp_path / "model.keras")
     loaded = load_keras(tmp_path / "model.keras")
     picture = TASK.collate(examples, assets).inputs["picture"]
-    for name, output in model(picture, training=False).items():
-        found = loaded(picture, training=False)[name]
+    for name, output in model({"picture": picture}, training=False).items():
+        found = loaded({"picture": picture}, training=False)[name]
         np.testing.assert_allclose(np.asarray(found), np.asarray(output), atol=1e-5)
     np.testing.assert_array_equal(
         np.asarray(loaded.balance.log_variances), np.asarray(model.balance.log_variances)

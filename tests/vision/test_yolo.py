@@ -22,7 +22,7 @@ def test_strides_that_the_backbone_lacks_are_made_of_the_nearest():
     )
     places = [(16, 20), (8, 10), (4, 5), (2, 3)]
     assert model.get_layer("detections").shapes == places
-    assert model(np.zeros((1, *size, 3), np.uint8), training=False).shape == (1, 10, 6)
+    assert model({"picture": np.zeros((1, *size, 3), np.uint8)}, training=False).shape == (1, 10, 6)
     with pytest.raises(ValueError, match="No such layer"):
         model.get_layer("further_8")
     assert model.get_layer("further_16").filters == 8

@@ -79,7 +79,9 @@ def faster_rcnn(
     correction = layers.Dense(4, dtype="float32", name="head_box")(x)
     kinds = layers.Dense(1 + classes, dtype="float32", name="head_class")(x)
     decoding = RcnnDetections(size=size, suppression=suppression, name="detections")
-    return keras.Model(picture, decoding(rpn, proposals, correction, kinds), name="faster_rcnn")
+    return keras.Model(
+        {"picture": picture}, decoding(rpn, proposals, correction, kinds), name="faster_rcnn"
+    )
 
 
 @keras.saving.register_keras_serializable("aitk")
@@ -95,7 +97,7 @@ class WithAnchors(layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.shapes = [tuple(shape) for shape in shapes]
+        self.shapes = [(shape[0], shape[1]) for shape in shapes]
         self.strides = list(strides)
         self.sides = [[list(pair) for pair in pairs] for pairs in sides]
         self.anchors = anchor_boxes(self.shapes, self.strides, self.sides)
@@ -124,7 +126,7 @@ class Proposals(layers.Layer):
 
     def __init__(self, *, size: Sequence[int], **kwargs: Any):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.size = tuple(size)
+        self.size = (size[0], size[1])
 
     def call(self, rows):
         # (batch, anchors, anchor + correction + objectness)
@@ -153,7 +155,7 @@ class RcnnDetections(layers.Layer):
         self, *, size: Sequence[int], suppression: Suppression | dict[str, Any], **kwargs: Any
     ):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.size = tuple(size)
+        self.size = (size[0], size[1])
         self.suppression = Suppression.of(suppression)
 
     def call(self, rpn, proposals, correction, kinds, training=None):

@@ -34,7 +34,7 @@ def multitask(backbone: keras.Model, heads: Mapping[str, keras.Model]) -> Multit
     trunk = levels(backbone, strides)
     maps = dict(zip(trunk.output_names, trunk(picture), strict=True))
     outputs = {name: _moved(heads[name], picture, maps, name=name) for name in sorted(heads)}
-    return Multitask(picture, outputs, name="multitask")
+    return Multitask({"picture": picture}, outputs, name="multitask")
 
 
 @keras.saving.register_keras_serializable("aitk")
@@ -118,7 +118,7 @@ def _moved(
         return found if isinstance(layer.output, list | tuple) else found[0]
 
     moved = keras.models.clone_model(
-        keras.Model(head.input, head.output),
+        keras.Model(head.inputs[0], head.output),
         input_tensors=picture,
         clone_function=renamed,
         call_function=call,

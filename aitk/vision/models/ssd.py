@@ -70,7 +70,7 @@ def ssd(
         suppression=suppression,
         name="detections",
     )
-    return keras.Model(picture, decoding(raw), name="ssd")
+    return keras.Model({"picture": picture}, decoding(raw), name="ssd")
 
 
 def _anchor_rows(x: Any, anchors: int, columns: int, *, name: str) -> Any:
@@ -100,8 +100,8 @@ class SsdDetections(layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.size = tuple(size)
-        self.shapes = [tuple(shape) for shape in shapes]
+        self.size = (size[0], size[1])
+        self.shapes = [(shape[0], shape[1]) for shape in shapes]
         self.strides = list(strides)
         self.sides = [[list(pair) for pair in pairs] for pairs in sides]
         self.suppression = Suppression.of(suppression)

@@ -40,7 +40,7 @@ class Suppression:
     @classmethod
     def of(cls, value: Suppression | dict[str, Any]) -> Suppression:
         """From the configuration of a layer, or itself."""
-        return value if isinstance(value, cls) else cls(**value)
+        return cls(**value) if isinstance(value, dict) else value
 
     def to_config(self) -> dict[str, Any]:
         """As the JSON values of a layer's configuration."""

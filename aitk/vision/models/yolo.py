@@ -73,7 +73,7 @@ def yolo(
         suppression=suppression,
         name="detections",
     )
-    return keras.Model(picture, decode(raw), name="yolo")
+    return keras.Model({"picture": picture}, decode(raw), name="yolo")
 
 
 def branches(x: Any, *, classes: int, width: int, name: str) -> Any:
@@ -124,8 +124,8 @@ class YoloDetections(layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.size = tuple(size)
-        self.shapes = [tuple(shape) for shape in shapes]
+        self.size = (size[0], size[1])
+        self.shapes = [(shape[0], shape[1]) for shape in shapes]
         self.strides = list(strides)
         self.suppression = Suppression.of(suppression)
         self.points, self.steps = centre_points(self.shapes, self.strides)
