@@ -182,27 +182,19 @@ class MaskedImage(PictureTask):
         top_k: int = 1,
         asked: Any = None,
     ) -> list[dict[str, Any]]:
-        """Of each picture: the error, the numbers of the patches shown, and the picture filled in.
-
-        The latter is left out where nothing is asked (``evaluate``).
-        """
-        hidden = _hidden(batch, assets)
+        """Of each picture its error, and where somebody asked (``predict``) the side of a patch,
+        the numbers of the patches shown, and the picture filled in."""
+        hidden, patch = _hidden(batch, assets), assets.extras["patch"]
         errors = _row_errors(outputs, np.asarray(batch.targets), hidden)
-        answers = []
-        filled = None
-        if asked is not None and asked.filled:
-            pictures = batch.inputs["picture"]
-            filled = fill_in(pictures, outputs, hidden, patch=assets.extras["patch"])
-        for row, visible in enumerate(batch.inputs["visible"]):
-            answer: dict[str, Any] = {
-                "prediction": round(float(errors[row]), 6),
-                "patch": assets.extras["patch"],
-                "visible": visible.tolist(),
-            }
-            if filled is not None:
-                png = encode_png(filled[row])
-                answer["filled"] = base64.b64encode(png).decode("ascii")
-            answers.append(answer)
+        answers: list[dict[str, Any]] = [{"prediction": round(float(each), 6)} for each in errors]
+        if asked is None:
+            return answers
+        for answer, visible in zip(answers, batch.inputs["visible"], strict=True):
+            answer |= {"patch": patch, "visible": visible.tolist()}
+        if asked.filled:
+            filled = fill_in(batch.inputs["picture"], outputs, hidden, patch=patch)
+            for answer, picture in zip(answers, filled, strict=True):
+                answer["filled"] = base64.b64encode(encode_png(picture)).decode("ascii")
         return answers
 
     def draw(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> np.ndarray | None:
