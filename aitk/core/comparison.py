@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from aitk.core.evaluation import Evaluated, evaluate_rows
 from aitk.core.latency import Latency, measure_latency
 from aitk.core.progress import Reporter
 from aitk.core.run import Run
-from aitk.core.runtime import Predictor, open_predictor
+from aitk.core.runtime import ONLY_OUTPUT, Predictor, open_predictor
 from aitk.core.task import Task
 
 BATCH = 32
@@ -79,7 +80,7 @@ def compare_runs(task: Task, rows: Any, before: Measured, after: Measured) -> di
     """
     scores = [side.evaluated.evaluation.metrics[task.main_metric].value for side in (before, after)]
     answers = [
-        [row["prediction"].get("prediction") for row in side.evaluated.rows]
+        [row["prediction"].get("prediction", row["prediction"]) for row in side.evaluated.rows]
         for side in (before, after)
     ]
     same = [old == new for old, new in zip(*answers, strict=True)]
@@ -101,8 +102,14 @@ def _largest_difference(task: Task, rows: Any, before: Measured, after: Measured
         for side in (before, after)
     ]
     largest = 0.0
-    for old, new in zip(*sides, strict=True):
-        if old.shape != new.shape:
-            return None
-        largest = max(largest, float(np.abs(old - new).max()))
+    for old, new in zip(*(map(_named, side) for side in sides), strict=True):
+        for name, array in old.items():
+            if array.shape != new[name].shape:
+                return None
+            largest = max(largest, float(np.abs(array - new[name]).max()))
     return largest
+
+
+def _named(outputs: Any) -> Mapping[str, np.ndarray]:
+    """A row's outputs by name, also where there is but one."""
+    return outputs if isinstance(outputs, Mapping) else {ONLY_OUTPUT: outputs}

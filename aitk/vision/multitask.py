@@ -155,7 +155,7 @@ class Multitask(PictureTask):
     def decode(
         self,
         batch: Batch,
-        outputs: Mapping[str, np.ndarray],
+        outputs: Any,
         assets: PictureAssets,
         *,
         top_k: int = 1,
@@ -164,10 +164,11 @@ class Multitask(PictureTask):
         """The answers of all heads as one: ``prediction`` and ``probability`` of the label,
         ``boxes``, ``classes`` and ``mask``, as the heads' own tasks tell them."""
         answers: list[dict[str, Any]] = [{} for _ in batch.inputs["picture"]]
+        told = _by_head(outputs, assets)
         for kind in heads_of(assets):
             own = self._tasks[kind].decode(
                 batch,
-                _told(kind, outputs, batch),
+                _told(kind, told, batch),
                 assets_of(kind, assets),
                 top_k=top_k,
                 asked=asked if kind == "boxes" else None,
@@ -177,14 +178,12 @@ class Multitask(PictureTask):
         order = ("prediction", "probability", "top_k", "boxes", "classes", "mask")
         return [{key: answer[key] for key in order if key in answer} for answer in answers]
 
-    def measure(
-        self, batch: Batch, outputs: Mapping[str, np.ndarray], assets: PictureAssets
-    ) -> dict[str, np.ndarray]:
+    def measure(self, batch: Batch, outputs: Any, assets: PictureAssets) -> dict[str, np.ndarray]:
         """What each head's task keeps, and whether it is known, with the kind before the name."""
         kept = {}
         known = np.asarray(batch.targets[KNOWN]) > 0
         for place, kind in enumerate(sorted(heads_of(assets))):
-            told = _told(kind, outputs, batch)
+            told = _told(kind, _by_head(outputs, assets), batch)
             own = batch
             if kind == "mask":
                 own = _with_masks(batch, [each.mask.shape for each in told])
@@ -249,7 +248,7 @@ class Multitask(PictureTask):
         kind = kinds[0]
 
         def own(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-            return np.stack([output[kind] for output in predict(rows)])
+            return predict(rows)[kind]
 
         return self._tasks[kind].explain(fields, own, assets_of(kind, assets), target=target)
 
@@ -271,6 +270,11 @@ def _settings_of(kind: str, settings: Any) -> Any:
     if kind == "boxes":
         return box_settings(settings)
     return mask_settings(settings) if kind == "mask" else settings
+
+
+def _by_head(outputs: Any, assets: PictureAssets) -> Mapping[str, np.ndarray]:
+    """What each head said; a model with a single head puts out its array alone."""
+    return outputs if isinstance(outputs, Mapping) else {heads_of(assets)[0]: outputs}
 
 
 def _is_known(kind: str, sample: Sample) -> bool:

@@ -194,12 +194,12 @@ def test_it_learns_and_reloads_with_the_backbone_as_a_layer(made, tmp_path):
     examples = TASK.encode_many(rows(), assets)
     model.compile(keras.optimizers.Adam(5e-3), loss=TASK.objective(assets))
     losses = []
-    for step in range(60):
-        batch = TASK.collate(examples, assets, rng=np.random.default_rng(step))
+    for _ in range(40):
+        batch = TASK.collate(examples, assets)
         losses.append(float(model.train_on_batch(batch.inputs, batch.targets, batch.weights)))
         model.reset_metrics()
     assert losses[0] > 0.9
-    assert np.mean(losses[-10:]) < 0.9
+    assert losses[-1] < 0.8
     plain = MaskedPicture.from_config(model.get_config())
     plain.set_weights(model.get_weights())
     plain.save(tmp_path / "model.keras")

@@ -243,3 +243,12 @@ def test_rows_that_know_nothing_cannot_be_scored():
     batch = TASK.collate(TASK.encode_many(ROWS[5:], assets), assets)
     with pytest.raises(DataError, match="no row"):
         TASK.score(TASK.measure(batch, perfect(batch), assets), assets)
+
+
+def test_a_single_head_puts_out_its_array_alone():
+    assets, _ = learned("label")
+    batch = TASK.collate(TASK.encode_many(ROWS, assets), assets)
+    logits = 9 * batch.targets["label"]
+    scored = TASK.score(TASK.measure(batch, logits, assets), assets)
+    assert scored.metrics["mean_score"].value == scored.metrics["label_accuracy"].value == 1
+    assert TASK.decode(batch, logits, assets)[1]["prediction"] == "box"
