@@ -16,7 +16,7 @@ class WriterSettings(AugmentOptions):
     most_tokens: int = option(224, "longest text, in tokens", minimum=1, maximum=448)
 
     #: Run formats that can hold such a model: its loop is no part of an exported graph.
-    formats: ClassVar[tuple[str, ...]] = ("keras", "saved_model")
+    formats: ClassVar[tuple[str, ...]] = ("keras", "keras-quantized", "saved_model")
     default_learning_rate: ClassVar[float] = 1e-5
     default_epochs: ClassVar[int] = 3
     default_steps: ClassVar[int] = 200

@@ -248,7 +248,7 @@ class Multitask(PictureTask):
         kind = kinds[0]
 
         def own(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-            return predict(rows)[kind]
+            return _by_head(predict(rows), assets)[kind]
 
         return self._tasks[kind].explain(fields, own, assets_of(kind, assets), target=target)
 
