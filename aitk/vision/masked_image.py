@@ -1,8 +1,8 @@
 """Masked-image pretraining (He et al. 2022; Tian et al. 2023): learn to see by filling in holes.
 
 Transformers are trained as masked autoencoders (MAE): they read only what is shown. Convolutional
-networks are made blind to the holes in every layer (SparK); holes merely painted over, as in SimMIM
-(Xie et al. 2022), leave a convolutional network little better than it was (SparK, table 6).
+networks are made blind to the holes in every layer (SparK): with holes merely painted over, as in
+SimMIM (Xie et al. 2022), each layer would wipe out more of the mask (Tian et al. 2023).
 """
 
 from __future__ import annotations

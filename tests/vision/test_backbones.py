@@ -204,3 +204,16 @@ def test_networks_name_no_backend():
             names = [alias.name for alias in getattr(node, "names", ())]
             names.append(getattr(node, "module", None) or "")
             assert not {name.partition(".")[0] for name in names} & {"tensorflow", "jax", "torch"}
+
+
+def test_a_narrow_residual_network_learns_from_odd_batches():
+    import keras
+
+    settings = ResNetSettings(filters=8, blocks="1,1")
+    backbone = aitk.vision.models.build_backbone("resnet", settings, (16, 16))
+    pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
+    model = keras.Model(backbone.input, pooled)
+    model.compile("sgd", "mse")
+    for rows in (1, 3, 5):
+        pictures = np.zeros((rows, 16, 16, 3), np.uint8)
+        assert np.isfinite(model.train_on_batch(pictures, np.zeros((rows, 16))))
