@@ -84,8 +84,13 @@ def find_unseen_labels(counts: Mapping[str, Mapping[str, int]]) -> Finding:
     )
 
 
-def find_imbalance(counts: Mapping[str, int], *, what: str = "training rows") -> Finding:
-    """Compare the largest with the smallest class, by rows or other things that are counted."""
+def find_imbalance(
+    counts: Mapping[str, int], *, what: str = "training rows", balanced: bool = True
+) -> Finding:
+    """Compare the largest with the smallest class, by rows or other things that are counted.
+
+    ``balanced``: training can weight the classes (``--balance``).
+    """
     if not counts:
         return Finding("balance", "ok", "no class")
     largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
@@ -93,6 +98,6 @@ def find_imbalance(counts: Mapping[str, int], *, what: str = "training rows") ->
     if ratio == 1:
         return Finding("balance", "ok", f"every class has {counts[largest]:,} {what}")
     message = f"{largest!r} has {ratio:.1f} times the {what} of {smallest!r}"
-    message += ": see --balance" if ratio >= IMBALANCE else ""
+    message += ": see --balance" if ratio >= IMBALANCE and balanced else ""
     details = {"largest": largest, "smallest": smallest, "ratio": round(ratio, 2)}
     return Finding("balance", "warning" if ratio >= IMBALANCE else "ok", message, details)

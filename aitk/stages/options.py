@@ -51,7 +51,8 @@ class TrainingOptions:
     balance: bool = option(False, "weight rows by the inverse frequency of their class")
     patience: int | None = option(
         None,
-        "epochs without a better validation score before stopping; default: 3, or a quarter",
+        "epochs without a better validation score before stopping; by default a quarter, at least 3"
+        " and those of 50 steps",
         minimum=1,
     )
     freeze_epochs: int = option(0, "first epochs that train only the head", minimum=0)

@@ -29,6 +29,8 @@ from aitk.stages.options import TrainingOptions
 #: By default no training sees its rows more often than this.
 MOST_EPOCHS = 30
 LEAST_PATIENCE = 3
+#: Epochs of few steps say little: patience lasts at least for so many steps.
+PATIENT_STEPS = 50
 #: Options that may differ between an interrupted training and its resumption.
 NOT_IDENTITY = ("save_minutes", "max_minutes", "devices")
 
@@ -198,12 +200,13 @@ def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> Trai
     steps_per_epoch = math.ceil(rows / options.batch_size)
     enough = min(MOST_EPOCHS, math.ceil(settings.default_steps / steps_per_epoch))
     epochs = options.epochs
+    least = max(LEAST_PATIENCE, math.ceil(PATIENT_STEPS / steps_per_epoch))
     if epochs is None:
         epochs = max(settings.default_epochs, enough)
     return dataclasses.replace(
         options,
         epochs=epochs,
-        patience=options.patience or max(LEAST_PATIENCE, math.ceil(epochs / 4)),
+        patience=options.patience or max(least, math.ceil(epochs / 4)),
         learning_rate=settings.default_learning_rate
         if options.learning_rate is None
         else options.learning_rate,

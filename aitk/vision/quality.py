@@ -104,6 +104,7 @@ class PictureInspector:
             self._find_near_duplicates(groups, splits),
             self._find_flat(),
         ]
+        balanced = "boxes" not in self._wants  # pictures of several boxes have no class to weigh
         for kind in self._kinds():
             counts = self._counts_of(kind)
             train = counts["train"]
@@ -117,7 +118,7 @@ class PictureInspector:
                 find_label_typos(set().union(*counts.values())),
                 find_rare_classes(train, what=_COUNTED[kind]),
                 find_unseen_labels(counts),
-                find_imbalance(train, what=_COUNTED[kind]),
+                find_imbalance(train, what=_COUNTED[kind], balanced=balanced),
             ]
         if "boxes" in self._wants:
             found += self._boxes.findings()
