@@ -113,23 +113,29 @@ def explanations_report(
         facts: figures about all of them.
     """
     page = Page("What carried the answers", run)
-    page.text(
-        "Blue parts speak for the answer, orange ones against it; the stronger the colour, the"
-        " more the answer's score moves without that part. Hover over a part for the figure."
-    )
+    explanations = list(explanations)
+    if any(explanation.get("parts") for explanation in explanations):
+        page.text(
+            "Blue parts speak for the answer, orange ones against it; the stronger the colour, the"
+            " more the answer's score moves without that part. Hover over a part for the figure."
+        )
     page.facts(facts)
     for explanation in explanations:
         told = {
-            name.replace("_", " "): f"{value:.4g}" if isinstance(value, float) else value
+            name.replace("_", " "): _told(name, value)
             for name, value in explanation.items()
-            if isinstance(value, str | int | float) and name not in ("probability", "between")
+            if isinstance(value, str | int | float) and name != "between"
         }
         title = ", ".join(f"{name}: {value}" for name, value in told.items())
-        if "probability" in explanation:
-            title += f" ({explanation['probability']:.1%})"
         page.words(title, explanation.get("parts", ()), between=explanation.get("between", ""))
         _add_pictures(page, explanation.get("pictures", ()))
     page.write(path)
+
+
+def _told(name: str, value: Any) -> Any:
+    if name == "probability":
+        return f"{value:.1%}"
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _add_pictures(page: Page, pictures: Iterable[Mapping[str, Any]]) -> None:
