@@ -79,7 +79,7 @@ class WordTask(Task):
             measured["target"], measured["probabilities"], assets, resamples=resamples, seed=seed
         )
 
-    def explain(self, fields, predict, assets, *, target=None):
+    def explain(self, fields, predict, assets, *, target=None, model=None):
         from aitk.nlp.occlusion import explain_text
 
         index = assets.index(target) if target else int(predict([fields])[0].argmax())

@@ -200,10 +200,12 @@ def test_stdout_gets_the_rows_and_nothing_is_written(ask, tmp_path):
 
 def test_wrong_calls_are_refused(ask, run, tmp_path):
     rows = write(tmp_path / "rows.csv", "text\ngood\n")
-    with pytest.raises(UsageError, match=r"\.jsonl or \.csv"):
+    with pytest.raises(UsageError, match=r"\.jsonl, .*\.csv"):
         ask(rows, out="out.xlsx")
     with pytest.raises(UsageError, match="cannot be resumed"):
         ask("-", resume=True)
+    with pytest.raises(UsageError, match="--draw: .* has no pictures of its answers"):
+        ask(rows, draw="drawn")
     with pytest.raises(ArtifactError, match="not of vision"):
         ask(rows, domain="vision")
 
