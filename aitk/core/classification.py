@@ -20,6 +20,12 @@ CALIBRATION_BINS = 15
 UNSEEN = "(never seen in training)"
 
 
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """(..., classes) logits to logarithms of probabilities."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """(rows, classes) logits to probabilities."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.files import read_json, write_json
 from aitk.core.rows import Refusal, Row
@@ -233,7 +234,7 @@ class MaskedLanguageModel(Task):
         for row in outputs:
             slots = []
             for logits in row[np.any(row != 0, axis=-1)]:
-                probabilities = np.exp(_log_softmax(logits))
+                probabilities = np.exp(log_softmax(logits))
                 best = np.argsort(-probabilities, kind="stable")[:top_k]
                 slots.append(
                     [
@@ -254,7 +255,7 @@ class MaskedLanguageModel(Task):
         """Of each row: guessed tokens, how many were right, and their summed loss (nats)."""
         used = np.asarray(batch.weights) > 0
         targets = np.asarray(batch.targets)
-        answers = np.take_along_axis(_log_softmax(outputs), targets[..., None], -1)[..., 0]
+        answers = np.take_along_axis(log_softmax(outputs), targets[..., None], -1)[..., 0]
         right = (outputs.argmax(-1) == targets) & used
         return {
             "tokens": used.sum(-1),
@@ -304,7 +305,7 @@ class MaskedLanguageModel(Task):
             raise UsageError(
                 f"there is no {mask} in the text", hint=f"Write {mask} for the word to guess"
             )
-        first = _log_softmax(predict([fields])[0][0])
+        first = log_softmax(predict([fields])[0][0])
         index = int(np.argmax(first))
         if target is not None:
             index = assets.tokenizer.token_id(target)
@@ -314,7 +315,7 @@ class MaskedLanguageModel(Task):
             # Taking the mask itself out asks nothing, so it changes nothing.
             kept = [each for each in texts if mask in each]
             outputs = predict([{"text": each} for each in kept]) if kept else []
-            values = iter([float(np.exp(_log_softmax(row[0])[index])) for row in outputs])
+            values = iter([float(np.exp(log_softmax(row[0])[index])) for row in outputs])
             return np.array([next(values) if mask in each else whole for each in texts])
 
         return {
@@ -336,8 +337,3 @@ def _ratio(sums: np.ndarray, tokens: np.ndarray, resamples: int, seed: int) -> S
         seed=seed,
     )
     return bounded_score(value, float(low), float(high))
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

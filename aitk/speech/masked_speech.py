@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, DataError
 from aitk.core.files import read_json, write_json
 from aitk.core.rows import Refusal, Row
@@ -257,7 +258,7 @@ class MaskedSpeech(Task):
         """Of each row: hidden steps, how many were right, their summed loss (nats), and how often
         each code stood there."""
         hidden, targets = np.asarray(batch.weights) > 0, np.asarray(batch.targets)
-        answers = np.take_along_axis(_log_softmax(outputs), targets[..., None], -1)[..., 0]
+        answers = np.take_along_axis(log_softmax(outputs), targets[..., None], -1)[..., 0]
         right = (outputs.argmax(-1) == targets) & hidden
         codes = [
             np.bincount(row[own], minlength=assets.quantiser.codes)
@@ -311,7 +312,7 @@ class MaskedSpeech(Task):
         steps = int(batch.context["steps"][0])
         logits = predict([fields])[0][:steps]
         targets = batch.targets[0, :steps]
-        gains = _log_softmax(logits)[np.arange(steps), targets] + np.log(assets.quantiser.codes)
+        gains = log_softmax(logits)[np.arange(steps), targets] + np.log(assets.quantiser.codes)
         step_s = assets.quantiser.frames_per_step * assets.sound.features.shift_ms / 1000
         (answer,) = self.decode(batch, logits[None], assets)
         samples, rate = decode_sound(fields["audio"])
@@ -346,8 +347,3 @@ def _ratio(sums: np.ndarray, steps: np.ndarray, resamples: int, seed: int) -> Sc
         seed=seed,
     )
     return bounded_score(value, float(low), float(high))
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
