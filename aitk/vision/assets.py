@@ -12,7 +12,7 @@ from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.files import read_json, write_json
 from aitk.core.options import resolve
 from aitk.vision.augment import AugmentSettings
-from aitk.vision.geometry import FITS
+from aitk.vision.settings import FITS
 
 FILE = "picture.json"
 LARGEST_SIDE = 65_536

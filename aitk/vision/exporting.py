@@ -19,7 +19,8 @@ from aitk.core.files import draft_folder
 from aitk.core.pictures import encode_jpeg, encode_png, picture_format
 from aitk.core.progress import Reporter
 from aitk.vision.class_lists import LIST_NAMES
-from aitk.vision.items import VOID, ClassMask
+from aitk.vision.geometry import VOID
+from aitk.vision.items import ClassMask
 from aitk.vision.masks import encode_mask, numbered_by
 from aitk.vision.run_lengths import encode_runs
 from aitk.vision.shapes import BACKGROUND

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from aitk.core.options import unknown_name
+from aitk.vision.settings import FITS
 
-FITS = ("stretch", "letterbox", "crop")
 #: What surrounds a picture: the grey that detectors are commonly trained with.
 GREY = 114
-#: The class of a mask's pixels of which nothing is known.
+#: The class of a mask's pixels of which nothing is known: neither learnt nor scored.
 VOID = 255
 
 Place = tuple[slice, slice]  # rows and columns

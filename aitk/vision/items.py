@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 
-#: The class of pixels that are neither learnt nor scored.
-VOID = 255
-
 
 @dataclass(frozen=True, slots=True)
 class Boxes:

@@ -18,7 +18,8 @@ from aitk.core.errors import DataError
 from aitk.core.pictures import check_size, encode_png, picture_format
 from aitk.core.silence import overheard
 from aitk.vision.class_lists import ClassList
-from aitk.vision.items import VOID, ClassMask
+from aitk.vision.geometry import VOID
+from aitk.vision.items import ClassMask
 from aitk.vision.trees import Tree
 
 _CLASSES = b"Classes"

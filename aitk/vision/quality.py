@@ -27,7 +27,7 @@ from aitk.core.class_checks import (
 from aitk.core.pictures import picture_format
 from aitk.core.rows import SPLITS, Row
 from aitk.core.task import Finding
-from aitk.vision.items import VOID
+from aitk.vision.geometry import VOID
 from aitk.vision.masks import decode_mask, mask_names
 from aitk.vision.near_duplicates import find_pairs, picture_hash
 from aitk.vision.options import PictureReading
