@@ -9,6 +9,7 @@ from aitk.core.errors import ArtifactError, DataError
 from aitk.vision.average_precision import (
     average_precisions,
     match_class,
+    precision_recall,
     reference,
     score_detections,
 )
@@ -81,7 +82,7 @@ def test_a_class_without_objects_does_not_count():
 
 
 def test_metrics_by_size_are_those_of_the_sizes_there_are():
-    metrics, _ = figures([found((BOX, 0.9, 0))], [there((BOX, 0))])
+    metrics, _ = figures([found((BOX, 0.9, 0))], [there((BOX, 0))], resamples=2)
     assert metrics["map_small"] == ONE
     assert "map_large" not in metrics
 
@@ -125,15 +126,18 @@ def scene(seed, pictures, classes):
 @settings(max_examples=60, deadline=None)
 def test_the_fast_figures_equal_those_of_pycocotools(seed, pictures, classes):
     detections, objects = scene(seed, pictures, classes)
-    precision, _ = reference(detections, objects, classes)
+    precision, recall = reference(detections, objects, classes)
     wanted = precision[..., 0].mean(axis=1)  # (overlaps, classes)
-    for number in range(classes):
-        matches = match_class(detections, objects, number)
-        (found,) = average_precisions(matches, np.ones((1, pictures)))
-        if matches.objects.sum():
+    matches = [match_class(detections, objects, number) for number in range(classes)]
+    for number, item in enumerate(matches):
+        (found,) = average_precisions(item, np.ones((1, pictures)))
+        if item.objects.sum():
             assert found == pytest.approx(wanted[:, number], abs=1e-9)
         else:
             assert np.isnan(found).all()
+    curves, recalls = precision_recall(matches)
+    assert curves == pytest.approx(precision[..., :1], abs=1e-9)
+    assert recalls == pytest.approx(recall[..., :1], abs=1e-9)
 
 
 @given(st.integers(0, 2**32 - 1))
