@@ -1,7 +1,8 @@
 """``compress``: make a run smaller and faster, and measure what that costs.
 
-In this order, as far as asked: a smaller model is taught by the run, its small weights are set
-to zero, and the result is stored in fewer bits and another format.
+In this order, as far as asked: a smaller model is taught by the run, channels with small filters
+are taken out, small weights are set to zero, and the result is stored in fewer bits and another
+format.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def compress(
     """Write a smaller run, with a table of both.
 
     Args:
-        training: how to train for ``distill`` and ``prune``.
+        training: how to train for ``distill``, ``prune_channels`` and ``prune``.
         settings: of the model that ``distill`` names.
 
     Raises:
@@ -162,9 +163,11 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
             where=str(run.folder),
             hint=f"It can be kept as {' or '.join(kept)}",
         )
-    if format == run.format and not (options.distill or options.prune):
+    if format == run.format and not (options.distill or options.prune_channels or options.prune):
         raise UsageError(
-            "nothing to do", where=str(run.folder), hint="Try --quantize int8, --prune or --distill"
+            "nothing to do",
+            where=str(run.folder),
+            hint="Try --quantize int8, --prune-channels, --prune or --distill",
         )
     return format
 

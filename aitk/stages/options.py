@@ -98,6 +98,12 @@ class CompressOptions:
     prune: float | None = option(
         None, "share of the weights set to zero, smallest first", minimum=0.0, maximum=0.99
     )
+    prune_channels: float | None = option(
+        None,
+        "share of the channels taken out of each convolution inside, smallest filters first",
+        minimum=0.0,
+        maximum=0.99,
+    )
     distill: str | None = option(None, "train this smaller model on the run's own outputs")
     max_drop: float | None = option(
         None, "largest loss of the main metric that is accepted (exit 7)", minimum=0.0

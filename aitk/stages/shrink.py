@@ -1,4 +1,5 @@
-"""Training towards a smaller model: a student taught by a run, small weights set to zero."""
+"""Training towards a smaller model: a student taught by a run, channels taken out, small weights
+set to zero."""
 
 from __future__ import annotations
 
@@ -49,11 +50,11 @@ def train_smaller(
     settings: Mapping[str, Any],
     reporter: Reporter,
 ) -> Candidate:
-    """Distil and prune, as far as asked."""
+    """Distil, take channels out and prune, as far as asked, each followed by training."""
     candidate = Candidate(
         run.model_path, run.model, run.settings, task.load_assets(run.assets), run.history
     )
-    if not (options.distill or options.prune):
+    if not (options.distill or options.prune_channels or options.prune):
         return candidate
     from aitk.core.devices import set_up_training
 
@@ -64,6 +65,10 @@ def train_smaller(
             if options.distill:
                 candidate = _distill(
                     candidate, task, data, folder, options.distill, training, settings, reporter
+                )
+            if options.prune_channels:
+                candidate = _prune_channels(
+                    candidate, task, data, folder, options.prune_channels, training, reporter
                 )
             if options.prune:
                 candidate = _prune(candidate, task, data, folder, options.prune, training, reporter)
@@ -82,36 +87,85 @@ def _distill(
     settings: Mapping[str, Any],
     reporter: Reporter,
 ) -> Candidate:
-    from aitk.core.distill import TaughtExamples
+    from aitk.core.distill import BatchTeacher, TaughtExamples, facts_of
     from aitk.core.keras_file import load_keras
     from aitk.core.runtime import KerasPredictor
 
     rows = data.rows("train")
-    predictor = KerasPredictor(load_keras(teacher.path))
-    answers = predict_rows(_each(rows), task, teacher.assets, predictor, batch_size=BATCH)
-    taught = list(reporter.track(answers, "asking the teacher", total=len(rows)))
     chosen: Any = resolve(task.models[model], settings, where="setting")
     assets = task.learn(rows, data.summary, chosen, balance=training.balance, tables=data.tables)
     loss = task.taught_objective(assets, teacher=teacher.assets)
     student = task.build(model, chosen, assets)
-    teach = functools.partial(task.teach, assets=assets, teacher=teacher.assets)
+    larger = load_keras(teacher.path)
+    examples: Examples
+    teach = None
+    if task.asks_each_batch:
+        teach = BatchTeacher(larger, student, task, assets)
+        examples = Examples(rows, task, assets, reporter=reporter)
+    else:
+        predictor = KerasPredictor(larger)
+        answers = predict_rows(_each(rows), task, teacher.assets, predictor, batch_size=BATCH)
+        taught = list(reporter.track(answers, "asking the teacher", total=len(rows)))
+        examples = TaughtExamples(
+            Examples(rows, task, assets, reporter=reporter),
+            taught,
+            functools.partial(task.teach, assets=assets, teacher=teacher.assets),
+        )
     trained = _fit(
         student,
         task,
         assets,
         data,
         folder / "distilled.keras",
-        examples=TaughtExamples(Examples(rows, task, assets, reporter=reporter), taught, teach),
+        examples=examples,
         loss=loss,
+        teach=teach,
         training=with_defaults(training, chosen, rows=len(rows)),
         reporter=reporter,
     )
     facts = {
         "distilled_from": teacher.model,
-        **loss.facts,
+        **facts_of(loss),
         "parameters": student.count_params(),
     }
     return Candidate(trained.path, model, as_dict(chosen), assets, trained.history, facts)
+
+
+def _prune_channels(
+    candidate: Candidate,
+    task: Task,
+    data: PreparedData,
+    folder: Path,
+    share: float,
+    training: TrainingOptions,
+    reporter: Reporter,
+) -> Candidate:
+    from aitk.core.channels import prune_channels
+    from aitk.core.keras_file import load_keras
+
+    model = load_keras(candidate.path)
+    before = model.count_params()
+    model, removed = prune_channels(model, share=share)
+    after = model.count_params()
+    reporter.note(f"{removed:,} channels taken out: {after:,} of {before:,} parameters are left")
+    examples = Examples(data.rows("train"), task, candidate.assets, reporter=reporter)
+    narrow = _fit(
+        model,
+        task,
+        candidate.assets,
+        data,
+        folder / "narrow.keras",
+        examples=examples,
+        training=with_defaults(training, task.models[candidate.model], rows=len(examples)),
+        reporter=reporter,
+    )
+    facts = {"channels_removed": removed, "parameters_before": before, "parameters": after}
+    return dataclasses.replace(
+        candidate,
+        path=narrow.path,
+        history=narrow.history,
+        facts={**candidate.facts, **facts},
+    )
 
 
 def _prune(
@@ -171,6 +225,7 @@ def _fit(
     examples: Examples,
     training: TrainingOptions,
     loss: Any = None,
+    teach: Any = None,
     pruner: Any = None,
     reporter: Reporter,
 ) -> _Fitted:
@@ -191,6 +246,7 @@ def _fit(
         identity=path.name,
         reporter=reporter,
         loss=loss,
+        teach=teach,
         after_step=pruner,
     )
     trained.model.save(path)

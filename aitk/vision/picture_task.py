@@ -260,9 +260,11 @@ class PictureTask(Task):
         """
         if all(old.labels_of(kind) == new.labels_of(kind) for kind in self.wants):
             return model
+        from aitk.core.channels import narrowed_like
         from aitk.vision.models.growing import take_over
 
         grown = self.build(name, settings, new, backbone=model.get_layer("backbone"))
+        grown = narrowed_like(grown, model)  # ``compress`` may have taken channels out of the head
         added = {
             f"{kind}_" if self._mixed else "": len(new.labels_of(kind)) - len(old.labels_of(kind))
             for kind in self.wants

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -36,11 +38,11 @@ CAUSAL = {
 }  # fmt: skip
 
 
-def build(name: str):
+def build(name: str, **changed):
     from aitk.speech.models import build_backbone
     from aitk.speech.models.head import classifier
 
-    settings = MODELS[name]
+    settings = dataclasses.replace(MODELS[name], **changed)
     backbone = build_backbone(name, settings, DIMENSIONS)
     return with_large_weights(
         classifier(backbone, classes=3, pooling=settings.pooling, dropout=0.0)
@@ -200,3 +202,34 @@ def test_attention_by_distance_is_what_its_formula_says():
                 wanted = (query[i, head] + content[head]) @ key[j, head]
                 wanted += (query[i, head] + place[head]) @ position[head]
                 assert found[head, i, j] == pytest.approx(wanted / 2, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [
+        ("dscnn", {"backbone/first", "backbone/block_0_pointwise"}),
+        ("tc-resnet", {"backbone/block_0_0_a", "backbone/block_0_1_a"}),
+        ("tcn", {"backbone/block_0_0_a", "backbone/block_0_1_a"}),
+    ],
+)
+def test_channels_taken_out_change_nothing_where_nobody_read_them(name, inside):
+    from aitk.core.channels import inner_channels, prune_channels, smallest_removed
+
+    wide = {"multiplier": 0.6} if name == "tc-resnet" else {"channels": 12}
+    model = build(name, **wide)
+    found = inner_channels(model)
+    assert inside <= {inner.path for inner in found}
+    narrow, removed = prune_channels(model, share=0.25)
+    before = logits(model, batch(pad_to=31))
+    kernels = [inner.convolution.get_weights()[0] for inner in found]
+    for inner, kernel in zip(found, kernels, strict=True):
+        gone = np.setdiff1d(np.arange(kernel.shape[-1]), smallest_removed(kernel, share=0.25))
+        removed -= len(gone)
+        for reader in inner.readers:
+            weights = reader.get_weights()
+            weights[0][..., gone, :] = 0
+            reader.set_weights(weights)
+    assert removed == 0
+    unread = logits(model, batch(pad_to=31))
+    assert np.abs(unread - before).max() > 1e-3
+    np.testing.assert_allclose(logits(narrow, batch(pad_to=31)), unread, rtol=1e-3, atol=1e-4)

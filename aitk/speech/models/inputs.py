@@ -30,6 +30,8 @@ class HidePadding(keras.layers.Layer):
     A Keras mask, such as recurrent layers pass on, ends here: losses would take it for their own.
     """
 
+    channel_wise = True
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
