@@ -39,7 +39,7 @@ class Trained:
     """What a training left behind.
 
     Attributes:
-        model: uncompiled, holding the weights of the best epoch.
+        model: uncompiled, holding the weights of the best epoch, the last of equals.
         history: one dict an epoch: epoch, step, loss, learning_rate, validation metrics, the share
             of its time spent waiting for data, seconds.
         best: the row of the epoch whose weights were kept.
@@ -373,12 +373,16 @@ class _Loop:
     def _is_best(self, row: dict[str, float]) -> bool:
         name, sign = self.task.main_metric, 1 if self.task.higher_is_better else -1
         earlier = [sign * old[name] for old in self.progress.history[:-1]]
-        return all(sign * row[name] > value for value in earlier)
+        # Of equals the later one: on few rows scores tie soon, and it has learned more.
+        return all(sign * row[name] >= value for value in earlier)
 
     def _epochs_without_gain(self) -> int:
-        if self.validation is None or self.progress.best_epoch is None:
+        """Epochs since the score last rose; one that only equals the best is no gain."""
+        if self.validation is None or not self.progress.history:
             return 0
-        return self.progress.epoch - 1 - self.progress.best_epoch
+        name, sign = self.task.main_metric, 1 if self.task.higher_is_better else -1
+        values = [sign * row[name] for row in self.progress.history]
+        return len(values) - 1 - values.index(max(values))
 
     def _out_of_time(self) -> bool:
         limit = self.options.max_minutes

@@ -13,7 +13,7 @@ from aitk.stages.options import TrainingOptions
 def run_training(toy_task, toy_rows, tmp_path):
     """Train the toy and return what training returned."""
 
-    def run(*, rows=None, resume=False, reporter=None, state="state", **given):
+    def run(*, rows=None, validation=None, resume=False, reporter=None, state="state", **given):
         from aitk.core.batches import Examples
         from aitk.core.devices import set_up_training
         from aitk.core.training import train
@@ -30,12 +30,15 @@ def run_training(toy_task, toy_rows, tmp_path):
         settings = toy_task.models["dense"]()
         model = toy_task.build("dense", settings, None)
         silent = Silent()
+        if validation is None:
+            validation = toy_rows(100, seed=1)
+        judged = Examples(validation, toy_task, None, reporter=silent) if validation else None
         return train(
             model,
             toy_task,
             None,
             train=Examples(rows or toy_rows(200), toy_task, None, reporter=silent),
-            validation=Examples(toy_rows(100, seed=1), toy_task, None, reporter=silent),
+            validation=judged,
             options=options,
             state=tmp_path / state,
             identity="toy",
@@ -103,6 +106,22 @@ def test_minutes_and_patience_end_a_training(run_training):
     flat = run_training(epochs=9, learning_rate=0.0, patience=2)
     assert flat.stopped == "no gain for 2 epochs"
     assert len(flat.history) == 3
+
+
+def test_of_equal_epochs_the_last_is_kept_though_it_is_no_gain(run_training):
+    obvious = [{"values": [9.0], "label": "plus"}, {"values": [-9.0], "label": "minus"}]
+    tied = run_training(validation=obvious, epochs=9, patience=2)
+    scores = [row["accuracy"] for row in tied.history]
+    assert scores.index(1.0) == len(scores) - 3
+    assert tied.stopped == "no gain for 2 epochs"
+    assert tied.best["epoch"] == len(scores)
+
+
+def test_the_weights_kept_of_equal_epochs_are_the_last(run_training):
+    obvious = [{"values": [9.0], "label": "plus"}]
+    tied = run_training(validation=obvious, epochs=3, learning_rate=0.05)
+    assert [row["accuracy"] for row in tied.history][-2:] == [1.0, 1.0]
+    assert equal(tied, run_training(validation=[], epochs=3, learning_rate=0.05))
 
 
 def test_a_frozen_backbone_does_not_move(run_training):
