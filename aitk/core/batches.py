@@ -11,8 +11,8 @@ import numpy as np
 from aitk.core.progress import Reporter
 from aitk.core.task import Batch, Example, Task
 
-#: Rows are sorted by length inside windows of this many batches: long enough that a batch holds
-#: rows of one length, short enough that the order stays random.
+#: Rows are sorted by length inside windows of this many batches, where lengths differ: long enough
+#: that a batch holds rows of one length, short enough that the order stays random.
 BATCHES_PER_WINDOW = 32
 ROWS_AT_ONCE = 1024
 #: Encoded examples are kept in memory up to this size, and encoded anew each epoch beyond it.
@@ -92,6 +92,14 @@ def plan_epoch(
     return [batches[index] for index in rng.permutation(len(batches))]
 
 
+def usual_window(task: Task) -> int:
+    """How many batches of rows are held at once to predict them.
+
+    Pictures, of which none is longer than another, can each be as large as a thousand texts.
+    """
+    return 1 if task.one_length else BATCHES_PER_WINDOW
+
+
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
     """The generator of an epoch's order."""
     return np.random.default_rng([seed, epoch])
@@ -109,11 +117,14 @@ def predict_rows(
     predict: Predict,
     *,
     batch_size: int,
-    batches_per_window: int = BATCHES_PER_WINDOW,
+    batches_per_window: int | None = None,
 ) -> Iterator[Any]:
     """Yield the model's output of each row, in order, holding one window of rows in memory.
 
     Of a model with several outputs a dict of arrays.
+
+    Args:
+        batches_per_window: how many are held at once; by default what suits the task.
     """
 
     def outputs_of(batch: Batch, outputs: Any) -> Sequence[Any]:
@@ -149,9 +160,7 @@ def answer_rows(
     def answers_of(batch: Batch, outputs: Any) -> list[dict[str, Any]]:
         return task.decode(batch, outputs, assets, top_k=top_k, asked=asked)
 
-    return _in_order(
-        _predicted(rows, task, assets, infer, answers_of, batch_size, BATCHES_PER_WINDOW)
-    )
+    return _in_order(_predicted(rows, task, assets, infer, answers_of, batch_size))
 
 
 def measure_rows(
@@ -171,9 +180,7 @@ def measure_rows(
     def measured(batch: Batch, outputs: Any) -> dict[str, np.ndarray]:
         return task.measure(batch, outputs, assets)
 
-    for kept, places in _predicted(
-        rows, task, assets, infer, measured, batch_size, BATCHES_PER_WINDOW
-    ):
+    for kept, places in _predicted(rows, task, assets, infer, measured, batch_size):
         order = np.argsort(places)
         for name in kept[0]:
             column = np.concatenate([part[name] for part in kept])
@@ -196,10 +203,11 @@ def _predicted(
     infer: Callable[[Batch], Any],
     keep: Callable[[Batch, Any], Kept],
     batch_size: int,
-    batches_per_window: int,
+    batches_per_window: int | None = None,
 ) -> Iterator[tuple[list[Kept], np.ndarray]]:
     """For each window of rows: what to keep of each of its batches, and every row's place."""
-    for examples in _windows(rows, task, assets, batch_size * batches_per_window):
+    batches = batches_per_window or usual_window(task)
+    for examples in _windows(rows, task, assets, batch_size * batches):
         lengths = np.array([task.length(example) for example in examples])
         places = np.argsort(lengths, kind="stable")
         kept = []

@@ -156,6 +156,8 @@ class Task(ABC):
     distils: ClassVar[bool] = True
     #: Rows are split one by one, by a hash of their key. If not, ``arrange`` splits them.
     splits_by_key: ClassVar[bool] = True
+    #: Every row is as long as any other (see ``length``): nothing is gained by sorting many at once.
+    one_length: ClassVar[bool] = False
 
     # Rows -----------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.answer_lines import AnswerLines, CsvLines, JsonLines
-from aitk.core.batches import BATCHES_PER_WINDOW, answer_rows
+from aitk.core.batches import answer_rows, usual_window
 from aitk.core.errors import DataError, UsageError
 from aitk.core.files import check_writable, fingerprint
 from aitk.core.options import as_dict, resolve
@@ -70,7 +70,12 @@ def predict(
         resumed = sink.done
         refused = sink.notes.get("refused", 0)
         lines.columns = sink.notes.get("columns", [])
-        for window in windows(items, options.batch_size, until_row=lines.needs_columns):
+        for window in windows(
+            items,
+            options.batch_size,
+            batches=usual_window(task),
+            until_row=lines.needs_columns,
+        ):
             for note in task.reading_notes():
                 reporter.note(note)
             answers = answer(window, task, assets, predictor, options=options, asked=wanted)
@@ -117,11 +122,13 @@ def predict(
 
 
 def windows(
-    items: Iterable[Row | Refusal], batch_size: int, *, until_row: bool = False
+    items: Iterable[Row | Refusal], batch_size: int, *, batches: int, until_row: bool = False
 ) -> Iterator[list[Row | Refusal]]:
     """Cut a stream into windows: one batch at first, so that answers come soon, then more.
 
-    With ``until_row`` the first goes on until it holds a row.
+    Args:
+        batches: of a window, at most.
+        until_row: the first goes on until it holds a row.
     """
     iterator, size = iter(items), batch_size
     window: list[Row | Refusal] = []
@@ -131,7 +138,7 @@ def windows(
             continue
         yield window
         window, until_row = [], False
-        size = min(2 * size, batch_size * BATCHES_PER_WINDOW)
+        size = min(2 * size, batch_size * batches)
     if window:
         yield window
 

@@ -42,6 +42,7 @@ class PictureTask(Task):
     varied batch by batch."""
 
     content = "picture"
+    one_length = True
     #: Which kinds of annotation are stored: ``label``, ``boxes``, ``mask``. With several, each
     #: row carries any of them.
     wants: ClassVar[frozenset[str]]

@@ -64,6 +64,31 @@ def test_prediction_reads_one_window_ahead(toy_task):
     assert len(taken) == 6
 
 
+@pytest.mark.parametrize(("one_length", "ahead"), [(True, 2), (False, 64)])
+def test_rows_of_one_length_are_read_a_batch_at_a_time(toy_task, monkeypatch, one_length, ahead):
+    from aitk.core.batches import answer_rows, measure_rows
+
+    monkeypatch.setattr(toy_task, "one_length", one_length, raising=False)
+    taken, held = [], []
+
+    def rows():
+        for n in range(100):
+            taken.append(n)
+            yield {"values": [float(n - 50)], "label": "plus"}
+
+    def predict(inputs):
+        held.append(len(taken))
+        return np.concatenate([-inputs["values"], inputs["values"]], axis=1)
+
+    answers = answer_rows(rows(), toy_task, None, predict, batch_size=2, top_k=1)
+    assert [answer["prediction"] == "plus" for answer in answers] == [n > 50 for n in range(100)]
+    assert held[0] == ahead
+    taken.clear(), held.clear()
+    measured = measure_rows(rows(), toy_task, None, predict, batch_size=2)
+    assert (measured["probabilities"][:, 1] >= 0.5).tolist() == [n >= 50 for n in range(100)]
+    assert held[0] == ahead
+
+
 def test_examples_beyond_the_cache_are_encoded_again(toy_task):
     from aitk.core.batches import Examples
     from aitk.core.progress import Silent

@@ -9,7 +9,6 @@ import json
 import numpy as np
 import pytest
 
-from aitk.core.batches import BATCHES_PER_WINDOW
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.options import as_dict, resolve
 from aitk.core.progress import Silent
@@ -213,17 +212,16 @@ def test_wrong_calls_are_refused(ask, run, tmp_path):
 def test_at_most_a_window_is_read_ahead():
     pulled = itertools.count()
     stream = (Row({"text": "x"}, "f", next(pulled)) for _ in range(10**9))
-    size = 2 * BATCHES_PER_WINDOW
-    taken = windows(stream, 2)
+    taken = windows(stream, 2, batches=32)
     lengths = [len(next(taken)) for _ in range(9)]
-    assert lengths[:3] == [2, 4, 8] and max(lengths) == size
+    assert lengths[:3] == [2, 4, 8] and max(lengths) == 64
     assert next(pulled) == sum(lengths)
 
 
 def test_the_first_window_of_a_csv_holds_a_row():
     items = [Refusal("f", n, "bad") for n in range(5)] + [Row({}, "f", 6), Row({}, "f", 7)]
-    assert [len(window) for window in windows(items, 2, until_row=True)] == [6, 1]
-    assert [len(window) for window in windows(items, 2)] == [2, 4, 1]
+    assert [len(window) for window in windows(items, 2, batches=9, until_row=True)] == [6, 1]
+    assert [len(window) for window in windows(items, 2, batches=9)] == [2, 4, 1]
 
 
 def test_tensorflow_is_not_imported(run, tmp_path, python):

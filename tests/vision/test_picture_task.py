@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aitk.core.batches import predict_rows
 from aitk.core.data import DataWriter, Rows
 from aitk.core.errors import ArtifactError, DataError
 from aitk.core.pictures import encode_jpeg, encode_png
@@ -257,6 +258,21 @@ def test_many_pictures_are_encoded_as_each_by_itself():
     ):
         assert (one.inputs["picture"] == other.inputs["picture"]).all()
         assert (one.inputs["fit"] == other.inputs["fit"]).all()
+
+
+def test_no_more_pictures_are_held_than_are_answered_at_once():
+    task = Fake("label")
+    assets = task.learn([], summary("cat", "dog"), SETTINGS)
+    taken = iter(range(100))
+    outputs = predict_rows(
+        (row(number=next(taken)) for _ in range(50)),
+        task,
+        assets,
+        lambda inputs: inputs["picture"],
+        batch_size=4,
+    )
+    assert next(outputs).shape == (16, 24, 3)
+    assert next(taken) == 4
 
 
 def test_jpegs_are_turned_upright_before_boxes_are_placed():
