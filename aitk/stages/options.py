@@ -30,7 +30,9 @@ class TrainingOptions:
         " starts from",
         minimum=0,
     )
-    batch_size: int = option(32, "rows a step", minimum=1)
+    batch_size: int | None = option(
+        None, "rows a step; its default depends on the model", minimum=1
+    )
     learning_rate: float | None = option(
         None, "peak learning rate; its default depends on the model", minimum=0.0, maximum=100.0
     )

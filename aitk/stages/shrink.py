@@ -18,7 +18,7 @@ from aitk.core.progress import Reporter
 from aitk.core.run import Run
 from aitk.core.task import Task
 from aitk.stages.options import CompressOptions, TrainingOptions
-from aitk.stages.train_run import with_defaults
+from aitk.stages.train_run import batch_size_of, with_defaults
 
 if TYPE_CHECKING:
     import keras
@@ -175,7 +175,8 @@ def _prune(
         facts = {**candidate.facts, "pruned_share": share, "parameters": solved.count_params()}
         return dataclasses.replace(candidate, path=path, facts=facts)
     examples = Examples(data.rows("train"), task, candidate.assets, reporter=reporter)
-    steps = math.ceil(len(examples) / training.batch_size)
+    settings = task.models[candidate.model]
+    steps = math.ceil(len(examples) / batch_size_of(training, settings))
     pruned = _fit(
         model,
         task,

@@ -29,6 +29,8 @@ from aitk.stages.options import TrainingOptions
 #: By default no training sees its rows more often than this.
 MOST_EPOCHS = 30
 LEAST_PATIENCE = 3
+#: Rows a step, where the settings of the model name no ``default_batch_size``.
+BATCH_SIZE = 32
 #: Epochs of few steps say little: patience lasts at least for so many steps.
 PATIENT_STEPS = 50
 #: Options that may differ between an interrupted training and its resumption.
@@ -114,9 +116,8 @@ def train_run(
         if validation is not None:
             held_out = Examples(validation, task, assets, reporter=reporter)
         if solved is not None:
-            trained = judge_solved(
-                model, task, assets, validation=held_out, batch_size=options.batch_size
-            )
+            size = batch_size_of(options, chosen)
+            trained = judge_solved(model, task, assets, validation=held_out, batch_size=size)
         else:
             trained = train(
                 model,
@@ -197,7 +198,8 @@ def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> Trai
             make ``default_steps``. Little data is seen more often.
         rows: how many the training split has.
     """
-    steps_per_epoch = math.ceil(rows / options.batch_size)
+    batch_size = batch_size_of(options, settings)
+    steps_per_epoch = math.ceil(rows / batch_size)
     enough = min(MOST_EPOCHS, math.ceil(settings.default_steps / steps_per_epoch))
     epochs = options.epochs
     least = max(LEAST_PATIENCE, math.ceil(PATIENT_STEPS / steps_per_epoch))
@@ -206,11 +208,17 @@ def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> Trai
     return dataclasses.replace(
         options,
         epochs=epochs,
+        batch_size=batch_size,
         patience=options.patience or max(least, math.ceil(epochs / 4)),
         learning_rate=settings.default_learning_rate
         if options.learning_rate is None
         else options.learning_rate,
     )
+
+
+def batch_size_of(options: TrainingOptions, settings: Any) -> int:
+    """Rows a step: as the user says, else as the model's settings, else as for most."""
+    return options.batch_size or getattr(settings, "default_batch_size", BATCH_SIZE)
 
 
 def identity(data: PreparedData, model: str, options: TrainingOptions, settings: Any) -> str:

@@ -23,6 +23,7 @@ from aitk.core.run import load_run
 from aitk.core.task import Task
 from aitk.stages.options import TrainingOptions, TuneOptions
 from aitk.stages.train_run import (
+    batch_size_of,
     check_settings,
     choose_model,
     require_task,
@@ -156,8 +157,8 @@ def parse_space(texts: Sequence[str], settings: type) -> Space:
 
 
 def default_space(settings: type) -> Space:
-    """What the model names; else learning rate within a factor of five of its own, batch size,
-    dropout.
+    """What the model names; else learning rate within a factor of five of its own, batch size
+    within one of two, dropout.
 
     Raises:
         UsageError: the model says that there is nothing to search.
@@ -168,9 +169,10 @@ def default_space(settings: type) -> Space:
             raise UsageError("this model has nothing to tune", where="--model", hint="See --space")
         return parse_space(own, settings)
     rate = settings.default_learning_rate  # type: ignore[attr-defined]
+    batch = batch_size_of(TrainingOptions(), settings)
     space: Space = {
         "learning_rate": Range(rate / 5, rate * 5, log=True),
-        "batch_size": Choice((16, 32, 64)),
+        "batch_size": Choice((batch // 2, batch, 2 * batch)),
     }
     if any(item.name == "dropout" for item in describe(settings)):
         space["dropout"] = Range(0.0, 0.5, log=False)
@@ -272,7 +274,7 @@ def _enqueue_defaults(study: Any, space: Space, settings: Any, training: Trainin
     rate = training.learning_rate
     first = {item.name: item.default for item in describe(settings)} | {
         "learning_rate": settings.default_learning_rate if rate is None else rate,
-        "batch_size": training.batch_size,
+        "batch_size": batch_size_of(training, settings),
     }
     inside = {
         key: value

@@ -29,6 +29,7 @@ from aitk.core.versions import package_versions
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.prepare import hash_position
 from aitk.stages.train_run import (
+    batch_size_of,
     data_of,
     measured_cost,
     require_float_run,
@@ -116,6 +117,7 @@ def update(
         settings: Any = resolve(task.models[old.model], old.settings)
         replayed = _replay(known, round(len(new.train) * options.replay), seed=training.seed)
         chosen = with_defaults(training, settings, rows=len(new.train) + len(replayed))
+        batch_size = batch_size_of(chosen, settings)
         held_out = data.held_out("test")
         validation = Examples(
             [*data.rows(data.held_out("validation")), *new.held_out],
@@ -130,7 +132,7 @@ def update(
             if new.held_out:
                 judged["new"] = new.held_out
             return {
-                name: _main_score(task, rows, knowing, predict, chosen.batch_size)
+                name: _main_score(task, rows, knowing, predict, batch_size)
                 for name, rows in judged.items()
             }
 
@@ -147,7 +149,7 @@ def update(
             replayed = []
             reporter.note(f"{len(new.train):,} new rows; {old.model} is computed again from all")
             trained = judge_solved(
-                solved, task, assets, validation=validation, batch_size=chosen.batch_size
+                solved, task, assets, validation=validation, batch_size=batch_size
             )
         else:
             reporter.note(f"{len(new.train):,} new rows with {len(replayed):,} old ones replayed")

@@ -39,6 +39,7 @@ class DetectSettings(WithBackbone):
     default_learning_rate: ClassVar[float] = 2e-3
     default_epochs: ClassVar[int] = 50
     default_steps: ClassVar[int] = 3000
+    default_batch_size: ClassVar[int] = 8
 
 
 @dataclass(frozen=True)

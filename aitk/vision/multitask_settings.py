@@ -65,6 +65,7 @@ class MultitaskResNetSettings(HeadOptions, ResNetSettings):
     default_learning_rate: ClassVar[float] = 2e-3
     default_epochs: ClassVar[int] = 50
     default_steps: ClassVar[int] = 3000
+    default_batch_size: ClassVar[int] = 8
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class MultitaskCnnSettings(HeadOptions, CnnSettings):
     default_learning_rate: ClassVar[float] = 2e-3
     default_epochs: ClassVar[int] = 50
     default_steps: ClassVar[int] = 3000
+    default_batch_size: ClassVar[int] = 8
 
 
 def box_settings(settings: MultitaskResNetSettings | MultitaskCnnSettings) -> DetectSettings:

@@ -38,6 +38,7 @@ class SegmentSettings(WithBackbone):
     default_learning_rate: ClassVar[float] = 3e-3
     default_epochs: ClassVar[int] = 30
     default_steps: ClassVar[int] = 1500
+    default_batch_size: ClassVar[int] = 8
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,8 @@ class AugmentOptions:
 class PictureSettings(AugmentOptions):
     """What all picture models share: how a picture becomes an array, and varies in training.
 
-    ``default_learning_rate``, ``default_epochs`` and ``default_steps`` are what training uses
-    where the user names none.
+    ``default_learning_rate``, ``default_epochs``, ``default_steps`` and ``default_batch_size`` are
+    what training uses where the user names none.
     """
 
     image_size: str = option("32", "pixels of a side, or HEIGHTxWIDTH")
@@ -69,6 +69,7 @@ class PictureSettings(AugmentOptions):
     default_learning_rate: ClassVar[float] = 3e-3
     default_epochs: ClassVar[int] = 30
     default_steps: ClassVar[int] = 2000
+    default_batch_size: ClassVar[int] = 32
 
 
 def parse_size(image_size: str) -> tuple[int, int]:

@@ -31,7 +31,7 @@ def test_flags_become_the_resolved_dataclass(aitk, called) -> None:
     assert aitk(*FINETUNE, "--epochs", 7, "--from", "base", "--balance").code == 0
     options = called["options"]
     assert (options.epochs, options.from_, options.balance) == (7, "base", True)
-    assert options.batch_size == 32
+    assert options.batch_size is None
     assert called["data"] == Path("data")
     assert called["domain"] == "nlp"
     assert (called["overwrite"], called["resume"]) == (False, False)

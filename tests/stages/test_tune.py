@@ -14,6 +14,7 @@ from aitk.recsys.recommend import Recommend
 from aitk.recsys.settings import PopularSettings
 from aitk.stages.options import TrainingOptions, TuneOptions
 from aitk.stages.tune import Choice, Range, default_space, parse_space, tune
+from aitk.vision.detect_settings import YoloSettings
 
 
 def test_a_space_is_ranges_and_choices():
@@ -41,6 +42,8 @@ def test_a_wrong_space_is_named(text, words):
 
 def test_by_default_rate_batch_and_dropout_are_searched():
     assert set(default_space(BagSettings)) == {"learning_rate", "batch_size", "dropout"}
+    assert default_space(BagSettings)["batch_size"] == Choice((16, 32, 64))
+    assert default_space(YoloSettings)["batch_size"] == Choice((4, 8, 16))
 
 
 class Impatient(Silent):

@@ -1,0 +1,31 @@
+"""What training uses where the user says nothing."""
+
+import pytest
+
+from aitk.nlp.settings import BagSettings
+from aitk.stages.options import TrainingOptions
+from aitk.stages.train_run import batch_size_of, with_defaults
+from aitk.vision.detect_settings import YoloSettings
+from aitk.vision.segment_settings import UNetSettings
+from aitk.vision.settings import ResNetSettings
+
+
+@pytest.mark.parametrize(
+    ("settings", "size"),
+    [(BagSettings, 32), (ResNetSettings(), 32), (YoloSettings, 8), (UNetSettings(), 8)],
+)
+def test_the_model_says_how_many_rows_a_step_has(settings, size):
+    assert with_defaults(TrainingOptions(), settings, rows=80).batch_size == size
+    assert with_defaults(TrainingOptions(batch_size=5), settings, rows=80).batch_size == 5
+    assert batch_size_of(TrainingOptions(), settings) == size
+
+
+def test_epochs_are_counted_in_steps_of_that_size():
+    # 800 rows are 100 steps of 8: 30 epochs make the 3000 steps that a detector wants, 50 are
+    # its least. Patience lasts for a quarter of them.
+    filled = with_defaults(TrainingOptions(), YoloSettings, rows=800)
+    assert (filled.epochs, filled.patience) == (50, 13)
+    # 160 rows are 20 steps of 8, and 50 steps of patience 3 epochs; of 32, 5 steps and 10 epochs.
+    few = {"epochs": 8}
+    assert with_defaults(TrainingOptions(**few), YoloSettings, rows=160).patience == 3
+    assert with_defaults(TrainingOptions(**few), ResNetSettings, rows=160).patience == 10
