@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aitk.cli.options import Reading, RunFolder
+from aitk.cli.options import Reading, RunFolder, Scored
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.stages.options import EvaluateOptions
@@ -13,12 +13,14 @@ def evaluate(
     run: RunFolder,
     options: EvaluateOptions,
     reading: Reading,
+    asked: Scored,
     reporter: Reporter,
 ) -> Outcome:
     """Measure a run on rows it was not trained on, with 95% intervals.
 
     Adds the result to the run's metrics.json and report.html, and lists its worst errors. How
-    rows are read counts for a raw file named with --data.
+    rows are read counts for a raw file named with --data. Options of the answers that predict
+    has and that change what is scored are told beside the scores.
 
     For example:
 
@@ -26,4 +28,6 @@ def evaluate(
     """
     from aitk.stages.evaluate import evaluate
 
-    return evaluate(run, options=options, domain=domain, reading=reading, reporter=reporter)
+    return evaluate(
+        run, options=options, domain=domain, reading=reading, asked=asked, reporter=reporter
+    )

@@ -26,6 +26,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="go on where an interrupt
 Settings = Annotated[Mapping[str, Any], "what --set assigns"]
 Reading = Annotated[Mapping[str, Any], "how rows are read, whichever task is named"]
 Asked = Annotated[Mapping[str, Any], "what may be asked of answers, whichever task the run has"]
+Scored = Annotated[Mapping[str, Any], "what of that changes how good answers are"]
 
 SET = Annotated[
     list[str] | None,
@@ -80,12 +81,13 @@ def reading_of(task: str, given: Mapping[str, Any]) -> Any:
 
 def group(hint: Any, domain: str | None) -> Group | None:
     """What options a parameter stands for; None where it is a plain one."""
-    if hint in (Reading, Asked):
+    if hint in (Reading, Asked, Scored):
         rows = [tasks.TASKS[name] for name in tasks.names(domain or "")]
         paths = [row.reading if hint == Reading else row.answering for row in rows]
         known = [tasks.load(path) for path in paths if path]
         union = {item.name: item for options in reversed(known) for item in describe(options)}
-        return Group(None, list(union.values()))
+        fields = [item for item in union.values() if item.scored or hint != Scored]
+        return Group(None, fields)
     left_out: tuple[str, ...] = ()
     if typing.get_origin(hint) is Annotated:
         hint, *marks = typing.get_args(hint)

@@ -153,6 +153,7 @@ def answer_rows(
     asked: Any = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the answer to each row, in order; of the outputs only a batch is held at a time."""
+    assets = task.answering_assets(assets, asked)
 
     def infer(batch: Batch) -> Any:
         return task.infer(batch, predict, assets, top_k=top_k, asked=asked)
@@ -170,12 +171,18 @@ def measure_rows(
     predict: Predict,
     *,
     batch_size: int,
+    asked: Any = None,
 ) -> dict[str, np.ndarray]:
-    """Predict every row and keep what ``task.score`` needs, in the order of the rows."""
+    """Predict every row and keep what ``task.score`` needs, in the order of the rows.
+
+    Args:
+        asked: the task's options of its answers; None where nobody asked.
+    """
+    assets = task.answering_assets(assets, asked)
     parts: dict[str, list[np.ndarray]] = {}
 
     def infer(batch: Batch) -> Any:
-        return task.infer(batch, predict, assets)
+        return task.infer(batch, predict, assets, asked=asked)
 
     def measured(batch: Batch, outputs: Any) -> dict[str, np.ndarray]:
         return task.measure(batch, outputs, assets)

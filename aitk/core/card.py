@@ -56,6 +56,15 @@ def describe_origin(manifest: Mapping[str, Any]) -> str:
     return "trained from scratch"
 
 
+def describe_answering(result: Mapping[str, Any]) -> str:
+    """How the answers of an evaluation were asked for, in words; "" where as by default."""
+    parts = []
+    for name, value in (result.get("answering") or {}).items():
+        told = ", ".join(map(str, value)) if isinstance(value, list) else value
+        parts.append(name.replace("_", " ") + ("" if value is True else f" {told}"))
+    return "; ".join(parts)
+
+
 def _compression(manifest: Mapping[str, Any]) -> list[str]:
     """The table of ``compress`` and what it comes to."""
     compression = manifest["compression"]
@@ -88,6 +97,8 @@ def _scores(metrics: Mapping[str, Any]) -> list[str]:
         resamples = result.get("resamples")
         intervals = f", 95% intervals from {resamples:,} bootstrap resamples" if resamples else ""
         lines += [f"On `{name}`, {result['rows']:,} rows{intervals}:", ""]
+        if answering := describe_answering(result):
+            lines += [f"Answered with {answering}.", ""]
         lines += ["| metric | value | 95% interval |", "|---|---|---|"]
         for metric, score in result["metrics"].items():
             between = f"{score['low']:.4f} to {score['high']:.4f}" if "low" in score else ""

@@ -60,6 +60,7 @@ def evaluate_rows(
     batch_size: int = 32,
     resamples: int = 1000,
     seed: int = 0,
+    asked: Any = None,
 ) -> Evaluated:
     """Predict, decode and score labelled rows.
 
@@ -68,10 +69,16 @@ def evaluate_rows(
         predict: maps a batch's inputs to the model's outputs.
         resamples: bootstrap resamples of the intervals.
         seed: seed of the bootstrap.
+        asked: the task's options of its answers; None where all are as by default.
     """
-    answering = _Answering(task)
-    tracked = reporter.track(rows, "evaluating", total=len(rows))
-    measured = measure_rows(tracked, answering, assets, predict, batch_size=batch_size)  # type: ignore[arg-type]
+    measured = measure_rows(
+        reporter.track(rows, "evaluating", total=len(rows)),
+        _Answering(task, asked),  # type: ignore[arg-type]
+        assets,
+        predict,
+        batch_size=batch_size,
+        asked=asked,
+    )
     answers = measured.pop(_ANSWERS)
     evaluation = task.score(measured, assets, resamples=resamples, seed=seed)
     results = [
@@ -104,14 +111,14 @@ def evaluate_rows(
 class _Answering:
     """A task that measures the decoded answers too, so that each row is predicted once."""
 
-    def __init__(self, task: Task):
-        self._task = task
+    def __init__(self, task: Task, asked: Any):
+        self._task, self._asked = task, asked
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
 
     def measure(self, batch: Batch, outputs: Any, assets: Any) -> dict[str, np.ndarray]:
-        answers = self._task.decode(batch, outputs, assets)
+        answers = self._task.decode(batch, outputs, assets, asked=self._asked)
         return dict(self._task.measure(batch, outputs, assets)) | {
             _ANSWERS: np.fromiter(answers, dtype=object, count=len(answers))
         }

@@ -27,9 +27,21 @@ def option(
     choices: Iterable[str] = (),
     minimum: float | None = None,
     maximum: float | None = None,
+    scored: bool = False,
 ) -> Any:
-    """Declare one field of an options dataclass, with what a person is told about it."""
-    metadata = {"help": help, "choices": tuple(choices), "minimum": minimum, "maximum": maximum}
+    """Declare one field of an options dataclass, with what a person is told about it.
+
+    Args:
+        scored: of an option of answers: it changes what is right about them, not only what of
+            them is told, so that ``evaluate`` takes it as well as ``predict``.
+    """
+    metadata = {
+        "help": help,
+        "choices": tuple(choices),
+        "minimum": minimum,
+        "maximum": maximum,
+        "scored": scored,
+    }
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -46,6 +58,7 @@ class Described:
     choices: tuple[str, ...]
     optional: bool
     repeated: bool
+    scored: bool
 
     @property
     def flag(self) -> str:
@@ -70,6 +83,7 @@ def describe(options: type) -> list[Described]:
                 field.metadata.get("choices", ()),
                 optional,
                 repeated,
+                field.metadata.get("scored", False),
             )
         )
     return described
@@ -101,6 +115,12 @@ def as_dict(options: Any) -> dict[str, Any]:
         key.rstrip("_"): str(value) if isinstance(value, Path) else value
         for key, value in dataclasses.asdict(options).items()
     }
+
+
+def changed(options: Any) -> dict[str, Any]:
+    """Those of the options, as JSON values, that are not their defaults."""
+    usual = as_dict(type(options)())
+    return {name: value for name, value in as_dict(options).items() if value != usual[name]}
 
 
 def known_names(*options: type) -> set[str]:

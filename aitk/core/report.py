@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aitk.core.card import describe_origin, describe_use
+from aitk.core.card import describe_answering, describe_origin, describe_use
 from aitk.core.charts import (
     calibration_chart,
     column_chart,
@@ -226,6 +226,8 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any], *, folder:
     details = result.get("details", {})
     if details.get("protocol"):
         page.text(details["protocol"])
+    if answering := describe_answering(result):
+        page.text(f"Answered with {answering}.")
     page.findings({"grade": "warning", "message": note} for note in result.get("warnings", ()))
     lines = [_metric_line(metric, score) for metric, score in result["metrics"].items()]
     page.table(lines[:LONG_TABLE])

@@ -146,7 +146,8 @@ class Task(ABC):
     content: ClassVar[str] = "text"
     #: How many answers a row ``predict`` gives where nobody says.
     usual_top_k: ClassVar[int] = 1
-    #: Options dataclass of ``predict``: what the user may ask of the answers.
+    #: Options dataclass of ``predict``: what the user may ask of the answers. Those declared with
+    #: ``scored`` are options of ``evaluate`` too.
     answering: ClassVar[type] = NoAnswerOptions
     #: Suffix of a file -> how ``predict`` writes it, beside .jsonl and .csv.
     formats: ClassVar[Mapping[str, type[AnswerLines]]] = {}
@@ -156,7 +157,7 @@ class Task(ABC):
     distils: ClassVar[bool] = True
     #: Rows are split one by one, by a hash of their key. If not, ``arrange`` splits them.
     splits_by_key: ClassVar[bool] = True
-    #: Every row is as long as any other (see ``length``): nothing is gained by sorting many at once.
+    #: Every row is as long as any other (see ``length``): nothing is gained by sorting many.
     one_length: ClassVar[bool] = False
 
     # Rows -----------------------------------------------------------------
@@ -401,6 +402,15 @@ class Task(ABC):
 
     # Answers --------------------------------------------------------------
 
+    def answering_assets(self, assets: Any, asked: Any) -> Any:
+        """What rows are encoded, answered and scored with; by default the run's own assets.
+
+        Args:
+            asked: the ``answering`` options: one that changes what the model is shown does so here.
+        """
+        del asked
+        return assets
+
     def infer(
         self,
         batch: Batch,
@@ -417,7 +427,8 @@ class Task(ABC):
 
         Args:
             predict: maps inputs by name to outputs.
-            asked: the ``answering`` options, None where nobody asked (training, evaluation).
+            asked: the ``answering`` options, None where nobody asked (training, and evaluation
+                where all are as by default).
         """
         del assets, top_k, asked
         return predict(batch.inputs)

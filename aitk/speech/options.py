@@ -165,27 +165,31 @@ class TranscriptionAnswers:
 
     beam: int = option(
         0, "hypotheses kept in the search; 1 for none; 0 for 16 where another option needs it",
-        minimum=0, maximum=1000,
+        minimum=0, maximum=1000, scored=True,
     )  # fmt: skip
     lm: str | None = option(
         None,
         "language model: an ARPA file, a .txt with a sentence a line, or self: the transcripts"
         " of training",
+        scored=True,
     )
-    lm_weight: float = option(0.5, "weight of the language model", minimum=0.0)
-    word_bonus: float = option(1.0, "added for every word, with a language model")
+    lm_weight: float = option(0.5, "weight of the language model", minimum=0.0, scored=True)
+    word_bonus: float = option(1.0, "added for every word, with a language model", scored=True)
     lexicon: str | None = option(
         None,
         "the only words that may be written: a file with one a line (and its phones, where the"
         " model writes phones), or self: those of training",
+        scored=True,
     )
     hot_words: list[str] = option(
-        [], "words to listen for, each with a weight if it is not 5: taxi,kowalski:8"
+        [], "words to listen for, each with a weight if it is not 5: taxi,kowalski:8", scored=True
     )
     words: bool = option(True, "tell the time and the confidence of every word")
-    stream: bool = option(False, "feed the sound in chunks; partial results and latency are told")
+    stream: bool = option(
+        False, "feed the sound in chunks; partial results and latency are told", scored=True
+    )
     chunk_ms: float = option(
-        320.0, "length of a chunk, rounded up to what the model needs", minimum=1.0
+        320.0, "length of a chunk, rounded up to what the model needs", minimum=1.0, scored=True
     )
 
 

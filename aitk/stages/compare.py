@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.card import describe_answering
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -52,6 +53,7 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
     _check_same_rows(opened, scores, split)
     if len({(result.get("data") or {}).get("fingerprint") for result in results}) > 1:
         reporter.note("their data was prepared differently, but these rows are the same")
+    answering = _tell_answering(opened, results, reporter)
     first = [score for _, score in scores[0]]
     metrics = dict.fromkeys(name for result in results for name in result["metrics"])
     columns = dict.fromkeys(["run", task.main_metric, "megabytes"]) | metrics
@@ -85,6 +87,7 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
             "evaluation": split,
             "rows": len(first),
             **protocol_of(results[0].get("details") or {}),
+            **answering,
             "verdict": "; ".join(verdicts),
             "comparisons": comparisons,
         },
@@ -116,6 +119,18 @@ def _check_same_protocol(runs: Sequence[Run], results: Sequence[Mapping[str, Any
                 where=str(run.folder),
                 hint="Prepare the data of both alike, and evaluate both on it",
             )
+
+
+def _tell_answering(
+    runs: Sequence[Run], results: Sequence[Mapping[str, Any]], reporter: Reporter
+) -> dict[str, str]:
+    """How answers were asked for; a warning where not alike, which is part of the difference."""
+    ways = [describe_answering(result) or "the default options" for result in results]
+    if len(set(ways)) == 1:
+        return {"answered_with": ways[0]} if results[0].get("answering") else {}
+    told = "; ".join(f"{run.folder} with {way}" for run, way in zip(runs, ways, strict=True))
+    reporter.warn(f"not all answered alike, so that differences are not the models' alone: {told}")
+    return {"answered_with": told}
 
 
 def _check_same_rows(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aitk.core.card import model_card
+from aitk.core.card import describe_answering, model_card
 from aitk.core.data import PreparedData, load_data
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.evaluation import evaluate_rows
 from aitk.core.files import atomic_text, check_writable, sha256_file
-from aitk.core.options import resolve
+from aitk.core.options import changed, describe, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.report import run_report
@@ -50,6 +50,7 @@ def evaluate(
     options: EvaluateOptions,
     domain: str | None = None,
     reading: Mapping[str, Any] | None = None,
+    asked: Mapping[str, Any] | None = None,
     reporter: Reporter,
 ) -> Outcome:
     """Score a run with bootstrap intervals; keep the result, report and card in the run.
@@ -57,14 +58,18 @@ def evaluate(
     Args:
         domain: refuse a run of another domain.
         reading: how a raw file is read, where it differs from how the training data was.
+        asked: those of the task's options of its answers that change what is scored.
 
     Raises:
         ArtifactError: the run or its data is missing, damaged, or of another task.
         DataError: there are no labelled rows to score.
+        UsageError: something is asked that the task does not offer, or the model cannot do.
     """
     opened = load_run(run, domain=domain)
     check_writable(opened.folder)
     task = load_task(opened.task)
+    wanted = _resolve_asked(task, asked or {})
+    answering = {name: _recorded(value) for name, value in changed(wanted).items()}
     assets = task.load_assets(opened.assets)
     judged = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
@@ -80,6 +85,7 @@ def evaluate(
         batch_size=options.batch_size,
         resamples=options.resamples,
         seed=options.seed,
+        asked=wanted if answering else None,
     )
     details = dict(evaluated.evaluation.details)
     if judged.protocol is not None:
@@ -92,6 +98,7 @@ def evaluate(
         resamples=options.resamples,
         seed=options.seed,
         warnings=warnings,
+        **({"answering": answering} if answering else {}),
     ) | {"details": details}
     opened.add_evaluation(judged.name, result, evaluated.rows, pictures=evaluated.pictures)
     refresh_pages(opened)
@@ -101,6 +108,7 @@ def evaluate(
             "evaluation": judged.name,
             "rows": result["rows"],
             **protocol_of(details),
+            **({"answered_with": describe_answering(result)} if answering else {}),
             "metrics": result["metrics"],
             "worst": result["worst"],
             "report": str(opened.folder / "report.html"),
@@ -121,6 +129,25 @@ def refresh_pages(run: Run) -> None:
 def protocol_of(details: Mapping[str, Any]) -> dict[str, str]:
     """How rows came to be held out and scored, where a task has more than one way."""
     return {"protocol": details["protocol"]} if "protocol" in details else {}
+
+
+def _resolve_asked(task: Task, asked: Mapping[str, Any]) -> Any:
+    """The options of the task's answers, of which those that are not scored cannot be set."""
+    scored = {item.name for item in describe(task.answering) if item.scored}
+    for name in asked:
+        if name not in scored:
+            raise UsageError(
+                f"changes no answer of {task.name} that is scored",
+                where="--" + name.replace("_", "-"),
+            )
+    return resolve(task.answering, asked)
+
+
+def _recorded(value: Any) -> Any:
+    """What is kept of an option: of a file (a language model) also which one it was."""
+    if isinstance(value, str) and Path(value).is_file():
+        return f"{value} (sha256 {sha256_file(Path(value))[:16]})"
+    return value
 
 
 def _find_rows(

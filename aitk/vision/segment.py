@@ -86,8 +86,7 @@ class Segment(PictureTask):
     def encode(self, fields: Mapping[str, Any], assets: PictureAssets) -> Example:
         """The fitted picture and its mask, or both as they are where the model reads tiles.
 
-        ``truth`` is the mask as it is stored, since scores are those of the original's pixels;
-        ``file`` is the picture of a row without a mask, which may have to be looked at in tiles.
+        ``truth`` is the mask as it is stored, since scores are those of the original's pixels.
         """
         if assets.extras["view"] == "tiles":
             picture = decode_checked(fields["picture"])
@@ -97,9 +96,10 @@ class Segment(PictureTask):
                 inputs["mask"] = known_classes(fields["mask"], assets.labels)
             return Example(inputs, 1 if "mask" in fields else None)
         example = super().encode(fields, assets)
-        kept = {"truth": "mask"} if "mask" in fields else {"file": "picture"}
-        extra = {name: np.frombuffer(fields[field], np.uint8) for name, field in kept.items()}
-        return dataclasses.replace(example, inputs={**example.inputs, **extra})
+        if "mask" not in fields:
+            return example
+        truth = np.frombuffer(fields["mask"], np.uint8)
+        return dataclasses.replace(example, inputs={**example.inputs, "truth": truth})
 
     def collate(
         self,
@@ -161,6 +161,14 @@ class Segment(PictureTask):
 
         return SegmentationLoss(assets.extras["loss"], assets.weights)
 
+    def answering_assets(
+        self, assets: PictureAssets, asked: SegmentAnswers | None
+    ) -> PictureAssets:
+        """The assets, with the view that was asked for in place of that of the training."""
+        if asked is None or asked.view is None:
+            return assets
+        return dataclasses.replace(assets, extras={**assets.extras, "view": asked.view})
+
     def infer(
         self,
         batch: Batch,
@@ -173,9 +181,9 @@ class Segment(PictureTask):
         """What the model says of each picture of the batch, at its original size."""
         asked = asked or SegmentAnswers()
         score = _scorer(lambda pictures: predict({"picture": pictures}), mirror=asked.mirror)
-        if "tiles" in (assets.extras["view"], asked.view):
-            originals = [_original(inputs, assets) for inputs in batch.context["examples"]]
-            return [_look(each, assets, score, view=asked.view) for each in originals]
+        if assets.extras["view"] == "tiles":
+            examples = batch.context["examples"]
+            return [_look(inputs["picture"], assets, score) for inputs in examples]
         found = []
         for start in range(0, len(batch.inputs["picture"]), AT_ONCE):
             some = slice(start, start + AT_ONCE)
@@ -300,11 +308,9 @@ def label_whole(scores: np.ndarray, fit: Fit) -> Segmented:
     return Segmented(mask, certainty)
 
 
-def _look(
-    original: np.ndarray, assets: PictureAssets, score: Score, *, view: str | None = None
-) -> Segmented:
-    """What a model says of a picture, looked at as it was trained unless ``view`` is named."""
-    if (view or assets.extras["view"]) == "tiles":
+def _look(original: np.ndarray, assets: PictureAssets, score: Score) -> Segmented:
+    """What a model says of a picture, whole or in tiles."""
+    if assets.extras["view"] == "tiles":
         return Segmented(*label_in_tiles(original, assets.size, score, batch_size=AT_ONCE))
     fitted, fit = fit_picture(original, assets.size, how=assets.fit)
     return label_whole(score(fitted[None])[0], fit)
@@ -321,13 +327,6 @@ def _scorer(predict: Callable[[np.ndarray], np.ndarray], *, mirror: bool) -> Sco
         return scores
 
     return score
-
-
-def _original(inputs: Mapping[str, np.ndarray], assets: PictureAssets) -> np.ndarray:
-    """The picture of an example as it was found."""
-    if assets.extras["view"] == "tiles":
-        return inputs["picture"]
-    return decode_checked(inputs["file"].tobytes())
 
 
 def _piece(example: Example, size: tuple[int, int], rng: np.random.Generator | None) -> Example:

@@ -77,5 +77,8 @@ class SegmentAnswers:
         "fit the whole picture, or cut it into overlapping tiles of the model's size in its own"
         " resolution; by default as the model was trained",
         choices=VIEWS,
+        scored=True,
     )
-    mirror: bool = option(False, "take the mean with the answer to the mirrored picture")
+    mirror: bool = option(
+        False, "take the mean with the answer to the mirrored picture", scored=True
+    )

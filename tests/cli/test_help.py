@@ -61,3 +61,17 @@ def test_nothing_asked_shows_help_and_exits_2(aitk) -> None:
     assert said.code == 2
     assert "Commands:" in said.err
     assert said.out == ""
+
+
+def test_what_is_asked_of_answers_is_an_option_of_evaluate_where_it_is_scored(aitk) -> None:
+    speech, vision, recsys = (
+        aitk(domain, "evaluate", "--help").out for domain in ("speech", "vision", "recsys")
+    )
+    assert all(flag in speech for flag in ("--beam ", "--lm ", "--lexicon ", "--hot-words "))
+    assert "--view " in vision and "--mirror" in vision
+    for flag, said in {
+        "--words": speech,
+        "--least-score": vision,
+        "--exclude-seen": recsys,
+    }.items():
+        assert flag not in said

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.evaluation import evaluate_rows
+from aitk.core.progress import Silent
 from aitk.core.rows import Refusal, Row
 from aitk.speech.asr import Asr
 from aitk.speech.options import TranscribedSoundReading, TranscriptionAnswers
@@ -147,6 +149,29 @@ def test_an_update_refuses_what_the_model_cannot_write(assets):
 def test_a_causal_model_needs_features_that_are(assets):
     with pytest.raises(UsageError, match="normalise=corpus"):
         learn(dataclasses.replace(TINY["conformer"], normalise="utterance"))
+
+
+def test_a_search_that_is_asked_for_is_scored(assets, tmp_path):
+    (tmp_path / "words.txt").write_text("la\nti\ndo\n")
+    path = [number for unit in assets.units.encode("di") for number in (unit, 0)]
+
+    def predict(inputs):
+        """A model that hears ``di``, a little more than ``do``."""
+        steps = assets.steps(inputs["padding_mask"].shape[1])
+        logits = np.zeros((1, steps, len(assets.units)), np.float32)
+        logits[0, :, 0] = 9.0
+        logits[0, np.arange(len(path)), 0] = 0.0
+        logits[0, np.arange(len(path)), path] = 9.0
+        logits[0, 2, assets.units.encode("o")[0]] = 8.0
+        return logits
+
+    plain, searched = (
+        evaluate_rows([row("do")], TASK, assets, predict, reporter=Silent(), asked=asked)
+        for asked in (None, TranscriptionAnswers(beam=4, lexicon=str(tmp_path / "words.txt")))
+    )
+    assert plain.evaluation.metrics["wer"].value == 1
+    assert searched.evaluation.metrics["wer"].value == 0
+    assert [each.rows[0]["prediction"]["text"] for each in (plain, searched)] == ["di", "do"]
 
 
 def test_phones_need_a_lexicon(tmp_path):

@@ -26,11 +26,19 @@ class WordReading:
     lower: bool = option(False, "fold case")
 
 
+@dataclass(frozen=True)
+class WordAnswers:
+    contrary: bool = option(False, "take no for yes", scored=True)
+    note: str | None = option(None, "a file of what is thought besides", scored=True)
+    loud: bool = option(False, "answer in capitals")
+
+
 class WordTask(Task):
     """Counts of "yes" and "no" in a text."""
 
     name = "toy.words"
     reading = WordReading
+    answering = WordAnswers
     models: ClassVar = {}
     main_metric = "accuracy"
 
@@ -64,6 +72,10 @@ class WordTask(Task):
     def collate(self, examples, assets, *, rng=None, pad_to=None):
         inputs = {"counts": np.stack([item.inputs["counts"] for item in examples])}
         return Batch(inputs, np.array([-1 if e.target is None else e.target for e in examples]))
+
+    def infer(self, batch, predict, assets, *, top_k=1, asked=None):
+        outputs = predict(batch.inputs)
+        return outputs[:, ::-1] if asked and asked.contrary else outputs
 
     def decode(self, batch, outputs, assets, *, top_k=1, asked=None):
         odds = probabilities(outputs)

@@ -92,6 +92,23 @@ def test_without_test_rows_the_validation_rows_are_compared(write_data, write_ru
     assert compare(folders, reporter=heard).facts["evaluation"] == "validation"
 
 
+def test_answers_that_were_asked_for_in_another_way_are_told(runs, heard):
+    one, two = runs(one=[1, 1], two=[1, 1])
+    evaluate(two, options=EvaluateOptions(resamples=0), asked={"contrary": True}, reporter=heard)
+    told = compare([one, two], reporter=heard).facts["answered_with"]
+    assert told == f"{one} with the default options; {two} with contrary"
+    assert any("not all answered alike" in warning for warning in heard.warnings)
+
+
+def test_answers_that_were_asked_for_alike_are_no_reason_to_warn(runs, heard):
+    folders = runs(one=[1, 1], two=[1, 1])
+    assert "answered_with" not in compare(folders, reporter=heard).facts
+    for run in folders:
+        evaluate(run, options=EvaluateOptions(), asked={"contrary": True}, reporter=heard)
+    assert compare(folders, reporter=heard).facts["answered_with"] == "contrary"
+    assert not heard.warnings
+
+
 def test_scores_of_another_protocol_are_refused(runs, heard):
     folders = runs(one=[1, 1], two=[1, 1])
     path = folders[1] / "metrics.json"

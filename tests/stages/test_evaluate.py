@@ -60,6 +60,36 @@ def test_evaluating_twice_gives_the_same_bytes(run, heard):
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == first
 
 
+def test_what_is_asked_of_answers_is_scored_and_told(run, heard):
+    outcome = evaluate(run, options=QUICK, asked={"contrary": True}, reporter=heard)
+    assert outcome.table[0]["value"] == 0.5
+    assert [row["prediction"] for row in outcome.facts["worst"]] == ["no", "yes"]
+    assert outcome.facts["answered_with"] == "contrary"
+    assert load_run(run).metrics["test"]["answering"] == {"contrary": True}
+    assert "Answered with contrary." in (run / "report.html").read_text()
+    assert "Answered with contrary." in (run / "README.md").read_text()
+
+
+def test_a_file_that_answers_rest_on_is_told_with_its_digest(run, tmp_path, heard):
+    (tmp_path / "note.txt").write_text("x")
+    asked = {"note": str(tmp_path / "note.txt")}
+    told = evaluate(run, options=QUICK, asked=asked, reporter=heard).facts["answered_with"]
+    assert told == f"note {tmp_path}/note.txt (sha256 2d711642b726b044)"
+
+
+def test_defaults_that_are_spelled_out_change_nothing(run, heard):
+    evaluate(run, options=QUICK, reporter=heard)
+    first = (run / "metrics.json").read_bytes()
+    evaluate(run, options=QUICK, asked={"contrary": False}, reporter=heard)
+    assert (run / "metrics.json").read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["loud", "nonsense"])
+def test_what_changes_no_score_is_refused(run, heard, name):
+    with pytest.raises(UsageError, match=rf"--{name}: changes no answer of toy\.words"):
+        evaluate(run, options=QUICK, asked={name: True}, reporter=heard)
+
+
 def test_validation_stands_in_where_there_is_no_test(write_data, write_run, heard):
     run = write_run("run", write_data("data", train=ROWS, validation=ROWS[:2]), [1, 1])
     outcome = evaluate(run, options=QUICK, reporter=heard)

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from aitk.core.batches import measure_rows
 from aitk.core.errors import UsageError
 from aitk.core.pictures import encode_png
 from aitk.vision.geometry import VOID
@@ -60,6 +61,7 @@ def by_colour(inputs):
 
 
 def answered(masks, assets, *, asked=None, labelled=False, predict=by_colour):
+    assets = TASK.answering_assets(assets, asked)
     made = batch([row(mask, labelled=labelled) for mask in masks], assets)
     return made, TASK.infer(made, predict, assets, asked=asked)
 
@@ -148,6 +150,20 @@ def test_an_answer_tells_shares_and_run_lengths():
         assert (runs == (scene() == LABELS.index(part["label"]))).all()
     drawn = TASK.draw(row(scene()), answer)
     assert drawn.dtype == np.uint8 and drawn.shape[2] == 3
+
+
+@pytest.mark.parametrize("trained", ["whole", "tiles"])
+def test_the_view_that_is_asked_for_is_scored(trained):
+    assets, _ = learned(view=trained)
+    rows = [row(scene(height=64, width=80)), row(scene(height=64, width=96))]
+
+    def score(asked):
+        measured = measure_rows(rows, TASK, assets, by_colour, batch_size=2, asked=asked)
+        return TASK.score(measured, assets).metrics["mean_iou"].value
+
+    whole, tiles = (score(SegmentAnswers(view=view)) for view in ("whole", "tiles"))
+    assert whole < 0.99 < tiles == 1
+    assert score(None) == (whole if trained == "whole" else tiles)
 
 
 @pytest.mark.parametrize("view", ["whole", "tiles"])
