@@ -93,8 +93,13 @@ def evaluate_rows(
     worst = _worst(results, higher=task.higher_is_better)
     details = dict(evaluation.details)
     pictures = [*details.pop("pictures", ())]
-    for place in worst[:DRAWN]:
-        picture = task.draw(rows[place], answers[place])
+    table = []
+    for rank, place in enumerate(worst):
+        fields, kept = rows[place], results[place]["fields"]
+        # Of bytes (a picture, a sound) only their number is kept, which says nothing.
+        told = {name: kept[name] for name, value in fields.items() if not isinstance(value, bytes)}
+        table.append(told | task.shown(fields, answers[place]))
+        picture = task.draw(fields, answers[place]) if rank < DRAWN else None
         if picture is not None:
             from aitk.core.pictures import encode_png
 
@@ -103,7 +108,7 @@ def evaluate_rows(
     return Evaluated(
         evaluation=dataclasses.replace(evaluation, details=details),
         rows=results,
-        worst=[results[place]["fields"] | dict(results[place]["prediction"]) for place in worst],
+        worst=table,
         pictures=pictures,
     )
 

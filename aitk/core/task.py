@@ -455,6 +455,11 @@ class Task(ABC):
         del fields, answer
         return None
 
+    def shown(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+        """What the table of the worst answers shows of an answer; by default all of it."""
+        del fields
+        return dict(answer)
+
     @abstractmethod
     def measure(self, batch: Batch, outputs: Any, assets: Any) -> dict[str, np.ndarray]:
         """Keep of a batch what scoring needs: arrays whose first axis is the row."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from aitk.vision.box_faults import BoxFaults
 from aitk.vision.colours import LUMA
 from aitk.vision.geometry import VOID, fit_mask, fit_picture
 from aitk.vision.run_lengths import decode_runs
@@ -41,7 +43,11 @@ def class_colour(number: int) -> tuple[int, int, int]:
 
 
 def draw_answer(
-    picture: np.ndarray, answer: Mapping[str, Any], *, labels: Sequence[str] = ()
+    picture: np.ndarray,
+    answer: Mapping[str, Any],
+    *,
+    labels: Sequence[str] = (),
+    faults: BoxFaults | None = None,
 ) -> np.ndarray:
     """A picture with the answer of a model.
 
@@ -51,6 +57,8 @@ def draw_answer(
             y_min, x_max, y_max], "label": str, "score": float}; ``mask``, for each class {"label":
             str, "size": [h, w], "counts": str} (COCO's run lengths). All in its own pixels.
         labels: classes in the order of their numbers; colours go by it.
+        faults: of its boxes, where the truth is known: false ones are crossed out, objects that
+            were missed have a broken outline, and the name of each says so.
 
     Returns:
         (height, width, 3) uint8; larger than the original where that is small.
@@ -66,10 +74,17 @@ def draw_answer(
     drawn = _Drawn(picture, size)
     if mask is not None:
         drawn.add_mask(mask, names, [_colour_of(name, labels) for name in names])
+    faults = faults or BoxFaults(false=(False,) * len(boxes), missed=())
+    objects = [*boxes, *faults.missed]
+    texts = [_scored(item["label"], item.get("score")) for item in objects]
+    kinds = ["false: " if wrong else "" for wrong in faults.false]
+    kinds += ["missed: "] * len(faults.missed)
     drawn.add_boxes(
-        np.array([item["box"] for item in boxes], np.float32).reshape(-1, 4),
-        [_scored(item["label"], item.get("score")) for item in boxes],
-        [_colour_of(item["label"], labels) for item in boxes],
+        np.array([item["box"] for item in objects], np.float32).reshape(-1, 4),
+        [kind + text for kind, text in zip(kinds, texts, strict=True)],
+        [_colour_of(item["label"], labels) for item in objects],
+        crossed=[kind == "false: " for kind in kinds],
+        broken=[kind == "missed: " for kind in kinds],
     )
     if isinstance(answer.get("prediction"), str):
         drawn.add_title(
@@ -204,8 +219,16 @@ class _Drawn:
         colours: Sequence[tuple[int, int, int]],
         *,
         crowd: Sequence[int] | None = None,
+        crossed: Sequence[bool] | None = None,
+        broken: Sequence[bool] | None = None,
     ) -> None:
-        """Draw the outlines of boxes (n, 4), those to be ignored thin, then the tags above all."""
+        """Draw the outlines of boxes (n, 4), then the tags above all.
+
+        Args:
+            crowd: which are to be ignored: their outlines are thin.
+            crossed: which have thin diagonals.
+            broken: which have outlines of dashes.
+        """
         import cv2
 
         corners = np.rint(self._fit.boxes_in(boxes)).astype(int).tolist()
@@ -218,9 +241,17 @@ class _Drawn:
             left, top, right, bottom = corners[at]
             line = 1 if ignored[at] else self._line - crowded
             ends = (left, top), (max(left, right - 1), max(top, bottom - 1))
-            if not crowded and max(self._size) > _CELL:
-                cv2.rectangle(self.picture, *ends, _INK, line + 2)
-            cv2.rectangle(self.picture, *ends, colours[at], line)
+            dashes = _dashes(*ends, length=5 * line) if broken and broken[at] else None
+            edged = not crowded and max(self._size) > _CELL
+            for colour, width in ((_INK, line + 2), (colours[at], line))[not edged :]:
+                if dashes is None:
+                    cv2.rectangle(self.picture, *ends, colour, width)
+                else:
+                    cv2.polylines(self.picture, dashes, False, colour, width)
+            if crossed and crossed[at]:
+                (left, top), (right, bottom) = ends
+                cv2.line(self.picture, (left, top), (right, bottom), colours[at], 1)
+                cv2.line(self.picture, (left, bottom), (right, top), colours[at], 1)
         for at in order:
             left, top = corners[at][:2]
             text = f"({texts[at]})" if ignored[at] else texts[at]
@@ -249,6 +280,19 @@ class _Drawn:
         self.picture[top : top + height, left : left + width] = colour
         ink = _INK if np.dot(colour, LUMA) > 130 else _PAPER
         _write(self.picture, text, (left + 3, top + height - max(4, size // 4)), ink, size)
+
+
+def _dashes(start: tuple[int, int], end: tuple[int, int], *, length: int) -> list[np.ndarray]:
+    """The outline of a box in dashes, each (2, 2), with gaps as long as they are."""
+    (left, top), (right, bottom) = start, end
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
+    parts = []
+    for one, other in itertools.pairwise(corners):
+        # An odd number of parts, so that a dash begins and ends every side: corners are seen.
+        count = 2 * (int(np.abs(other - one).max()) // (2 * length)) + 1
+        places = np.rint(np.linspace(one, other, count + 1)).astype(np.int32)
+        parts += [places[at : at + 2] for at in range(0, count, 2)]
+    return parts
 
 
 def _edges(mask: np.ndarray, line: int) -> np.ndarray:

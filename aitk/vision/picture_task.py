@@ -16,6 +16,7 @@ from aitk.core.rows import Refusal, Row
 from aitk.core.task import Batch, Example, Task
 from aitk.vision.assets import PictureAssets, load_picture_assets
 from aitk.vision.augment import augment, augmentation_of
+from aitk.vision.box_faults import find_faults
 from aitk.vision.drawing import draw_answer
 from aitk.vision.geometry import VOID, Fit, fit_mask, fit_picture
 from aitk.vision.masks import decode_mask, mask_names
@@ -274,8 +275,18 @@ class PictureTask(Task):
         return grown
 
     def draw(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> np.ndarray:
+        """The answer on its picture, with the faults of its boxes where the row has the truth."""
         picture = decode_checked(fields["picture"])
-        return draw_answer(picture, answer, labels=self._drawn_labels)
+        faults = find_faults(answer, fields)
+        return draw_answer(picture, answer, labels=self._drawn_labels, faults=faults)
+
+    def shown(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+        """How many faults its boxes have, and the answer without its mask: runs of pixels."""
+        told = {name: value for name, value in answer.items() if name != "mask"}
+        faults = find_faults(answer, fields)
+        if faults is None:
+            return told
+        return {"missed": len(faults.missed), "false_boxes": sum(faults.false)} | told
 
     @property
     def _mixed(self) -> bool:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from aitk.core.errors import UsageError
+from aitk.core.evaluation import evaluate_rows
 from aitk.core.options import resolve
-from aitk.core.pictures import encode_png
+from aitk.core.pictures import decode_checked, encode_png
+from aitk.core.progress import Silent
 from aitk.vision.coco_results import CocoResults
 from aitk.vision.detect import Detect, pad_objects
 from aitk.vision.detect_settings import (
@@ -52,6 +54,29 @@ def still(settings):
     """The settings without augmentation."""
     knobs = ("flip", "shift", "scale", "brightness", "contrast", "saturation")
     return dataclasses.replace(settings, **dict.fromkeys(knobs, 0.0))
+
+
+def test_the_worst_answers_tell_and_show_what_was_missed():
+    task, assets = Detect(), learned(YoloSettings(**SMALL))
+    fields = row([8, 8, 24, 24], [40, 32, 72, 56])
+
+    def predict(inputs):
+        """Finds the first object, and one that is not there, in pixels of the model."""
+        found = np.zeros((len(inputs["picture"]), 4, 6), np.float32)
+        found[:, :2] = [[4, 4, 12, 12, 0.9, 0], [30, 2, 38, 10, 0.8, 0]]
+        return found
+
+    evaluated = evaluate_rows([fields], task, assets, predict, reporter=Silent(), resamples=0)
+    (line,) = evaluated.worst
+    assert (line["missed"], line["false_boxes"]) == (1, 1)
+    assert "picture" not in line
+    (answer,) = (each["prediction"] for each in evaluated.rows)
+    unknown = {name: fields[name] for name in ("picture", "name", "height", "width")}
+    (shown,) = (decode_checked(each["png"]) for each in evaluated.pictures)
+    differing = (shown != task.draw(unknown, answer)).any(axis=2)
+    scale = shown.shape[0] // 64
+    assert differing[32 * scale : 56 * scale, 40 * scale : 72 * scale].any()  # the missed one
+    assert not differing[10 * scale : 24 * scale, 10 * scale : 22 * scale].any()  # the right one
 
 
 def test_objects_are_padded_with_empty_ones():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aitk.vision.box_faults import BoxFaults
 from aitk.vision.drawing import (
     COLOURS,
     LEAST_SIDE,
@@ -82,6 +83,22 @@ def test_names_and_scores_stand_on_the_picture():
     )
     differing = np.argwhere((named != other).any(axis=2))
     assert len(differing) and differing[:, 0].max() <= 200  # in the tag above the box
+
+
+def test_false_boxes_are_crossed_out_and_missed_objects_have_broken_outlines():
+    box = {"label": "dog", "score": 0.5}
+    answer = {"boxes": [{"box": [100, 200, 300, 400]} | box, {"box": [500, 200, 700, 400]} | box]}
+    missed = {"box": [300, 450, 500, 590], "label": "dog"}
+    plain = draw_answer(black(600, 800), answer, labels=["dog"])
+    drawn = draw_answer(
+        black(600, 800), answer, labels=["dog"], faults=BoxFaults((False, True), (missed,))
+    )
+    colour = class_colour(0)
+    assert (drawn[:410, :450] == plain[:410, :450]).all()  # what is right looks as ever
+    assert tuple(drawn[300, 600]) == colour and tuple(drawn[300, 500]) == colour
+    assert (plain[440:] == 0).all() and tuple(drawn[450, 300]) == colour
+    side = (drawn[470:580, 300] == colour).all(axis=1)
+    assert 0.3 < side.mean() < 0.8  # dashes and gaps, below the tag
 
 
 def test_a_box_at_the_edge_keeps_its_name_inside():

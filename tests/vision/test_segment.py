@@ -9,7 +9,9 @@ import pytest
 
 from aitk.core.batches import measure_rows
 from aitk.core.errors import UsageError
+from aitk.core.evaluation import evaluate_rows
 from aitk.core.pictures import encode_png
+from aitk.core.progress import Silent
 from aitk.vision.geometry import VOID
 from aitk.vision.items import ClassMask
 from aitk.vision.masks import encode_mask
@@ -150,6 +152,14 @@ def test_an_answer_tells_shares_and_run_lengths():
         assert (runs == (scene() == LABELS.index(part["label"]))).all()
     drawn = TASK.draw(row(scene()), answer)
     assert drawn.dtype == np.uint8 and drawn.shape[2] == 3
+
+
+def test_the_table_of_the_worst_answers_has_no_runs_of_pixels():
+    assets, _ = learned()
+    rows = [row(scene(height=64, width=80))]
+    evaluated = evaluate_rows(rows, TASK, assets, by_colour, reporter=Silent(), resamples=0)
+    assert set(evaluated.worst[0]) == {"name", "height", "width", "classes", "probability"}
+    assert evaluated.rows[0]["prediction"]["mask"]
 
 
 @pytest.mark.parametrize("trained", ["whole", "tiles"])
