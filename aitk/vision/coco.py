@@ -72,9 +72,7 @@ def read_coco(
         if isinstance(annotation, dict):
             found[_id(annotation, "image_id")].append(annotation)
     # Of a file of boxes alone no mask follows, not even an empty one.
-    outlined = len(wants) == 1 or any(
-        note.get("segmentation") for notes in found.values() for note in notes
-    )
+    outlined = len(wants) == 1 or tells_outlines(coco)
     split = split_named(posixpath.basename(where.replace("\\", "/")))
     files = _Files(pictures, split)
     for line, image in enumerate(coco["images"], 1):
@@ -94,6 +92,13 @@ def read_coco(
             )
         except DataError as error:
             yield Refusal(where, line, error.what)
+
+
+def tells_outlines(coco: Mapping[str, Any]) -> bool:
+    """Whether any annotation has more than a box, so that masks can be made of them."""
+    return any(
+        isinstance(note, dict) and bool(note.get("segmentation")) for note in coco["annotations"]
+    )
 
 
 def split_of_folders(name: str) -> str | None:

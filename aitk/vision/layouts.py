@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -120,7 +121,7 @@ def read_tree(tree: Tree, wish: Wish) -> Iterator[Item | Refusal]:
         hint = f"It should hold {', '.join(PICTURE_SUFFIXES[:5])} files or videos"
         raise DataError("no picture here", where=tree.source, hint=hint)
     if {"boxes", "mask"} & set(wish.due) and (found := _coco_files(tree, wish)):
-        yield from _read_coco(found, tree, pictures, wish)
+        yield from _read_coco(found, tree, pictures, masks, wish)
         return
     yield from _read_files(tree, pictures, masks, wish)
     for name in videos:
@@ -195,9 +196,10 @@ def read_coco_file(path: Path, wish: Wish) -> Iterator[Item | Refusal] | None:
     if root.name.lower() in BOX_FOLDERS:
         root = root.parent
     tree = Folder(root, wish.notes)
-    pictures = find_pictures(tree.names, {})
+    masks = find_masks(tree.names) if "mask" in wish.due else {}
+    pictures = find_pictures(tree.names, masks)
     if wish.due:
-        return _read_coco([(str(path), parsed)], tree, pictures, wish)
+        return _read_coco([(str(path), parsed)], tree, pictures, masks, wish)
     return coco.read_coco(parsed, str(path), tree, pictures, wants=(), ignored=())
 
 
@@ -205,16 +207,28 @@ def _read_coco(
     files: Sequence[tuple[str, dict[str, Any]]],
     tree: Tree,
     pictures: Sequence[str],
+    masks: Mapping[Place, str],
     wish: Wish,
 ) -> Iterator[Item | Refusal]:
+    """The pictures that COCO files name; of a file without outlines, with the masks beside them."""
+    beside = _Masks(tree, masks, wish)
     named: set[str] = set()
     for where, content in files:
+        joined = beside.found and not coco.tells_outlines(content)
+        wants = set(wish.wants) - {"mask"} if joined else wish.wants
+        found = 0
         for item in coco.read_coco(
-            content, where, tree, pictures, wants=wish.wants, ignored=wish.ignored
+            content, where, tree, pictures, wants=wants, ignored=wish.ignored
         ):
             if isinstance(item, Item):
                 named.add(item.name)
+                mask = beside.of(place_of(item.name))
+                found += mask is not None
+                item = dataclasses.replace(item, mask=mask) if joined else item
             yield item
+        if found:
+            what = "joined to it" if joined else "left out, since it tells outlines itself"
+            wish.notes.append(f"{where}: {found:,} masks beside the pictures {what}")
     if left := len(set(pictures) - named):
         wish.notes.append(f"{tree.source}: {left:,} pictures that no annotation names, left out")
 
@@ -226,15 +240,13 @@ def _read_files(
     wants = wish.due
     boxes = _Boxes(tree, wish) if "boxes" in wants else None
     outlines = boxes or (_Boxes(tree, wish) if "mask" in wants else None)
-    mask_tree = tree
-    if "mask" in wants and (folder := wish.told("masks")):
-        if not Path(folder).is_dir():
-            raise DataError("is no folder", where=folder)
-        mask_tree = Folder(Path(folder), wish.notes)
-        masks = {("", place_of(name)[1]): name for name in mask_tree.names if is_picture(name)}
-    classes = wish.mask_classes(tree)
+    beside = _Masks(tree, masks, wish)
     annotated = any(name.lower().endswith(".xml") for name in tree.names)
-    lists = listed_splits(tree, segmentation="boxes" not in wants) if masks or annotated else {}
+    lists = (
+        listed_splits(tree, segmentation="boxes" not in wants)
+        if masks or beside.found or annotated
+        else {}
+    )
     label_of = _labels(tree, pictures, mixed=len(wish.wants) > 1) if "label" in wants else None
     unlisted = 0
     for name in pictures:
@@ -249,11 +261,8 @@ def _read_files(
             if boxes is not None:
                 found, size = boxes.of(place)
             if "mask" in wants:
-                beside = masks.get(place) or (masks.get(("", place[1])) if mask_tree is not tree
-                                              else None)  # fmt: skip
-                if beside:
-                    mask = mask_reader(mask_tree, beside, classes, binary=wish.binary)
-                elif outlines is not None:
+                mask = beside.of(place)
+                if mask is None and outlines is not None:
                     mask = outlines.mask_of(place)
         except DataError as error:
             yield Refusal(file, line, f"{posixpath.basename(name)}: {error.line}")
@@ -271,6 +280,33 @@ def _read_files(
         )
     if unlisted:
         wish.notes.append(f"{tree.source}: {unlisted:,} pictures in no list of ImageSets, left out")
+
+
+class _Masks:
+    """The mask pictures of a tree, or of the folder that the options name.
+
+    Attributes:
+        found: the place of a picture -> its mask; empty where no masks are looked for.
+    """
+
+    def __init__(self, tree: Tree, found: Mapping[Place, str], wish: Wish):
+        self.found = found if "mask" in wish.due else {}
+        self._tree, self._flat = tree, False
+        if "mask" in wish.due and (folder := wish.told("masks")):
+            if not Path(folder).is_dir():
+                raise DataError("is no folder", where=folder)
+            self._tree, self._flat = Folder(Path(folder), wish.notes), True
+            names = filter(is_picture, self._tree.names)
+            self.found = {("", place_of(name)[1]): name for name in names}
+        self._classes = wish.mask_classes(tree if self.found else None)
+        self._binary = wish.binary
+
+    def of(self, place: Place) -> Any:
+        """What makes the mask of a picture, or None."""
+        name = self.found.get(("", place[1]) if self._flat else place)
+        if name is None:
+            return None
+        return mask_reader(self._tree, name, self._classes, binary=self._binary)
 
 
 class _Boxes:

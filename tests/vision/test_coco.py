@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aitk.core.errors import DataError
 from aitk.vision.masks import decode_mask, mask_names
-from aitk.vision.options import DetectPictures, SegmentPictures
+from aitk.vision.options import DetectPictures, MultitaskPictures, SegmentPictures
 from aitk.vision.reading import read_pictures
 from aitk.vision.shapes import shape_mask
 
@@ -185,3 +185,58 @@ def test_another_json_is_no_coco(save, tmp_path):
     assert "nothing tells its boxes" in bad.reason
     with pytest.raises(DataError, match="has no images, annotations"):
         boxes(tmp_path / "in", annotations=str(tmp_path / "in/package.json"))
+
+
+@pytest.fixture
+def scene(save, tmp_path):
+    """Two pictures of nuts with a COCO file; of the first a mask in numbers stands beside them."""
+
+    def make(*annotations):
+        images = [{"id": number, "file_name": f"{number}.png"} for number in (1, 2)]
+        numbers = np.zeros((20, 30), np.uint8)
+        numbers[3:8, 2:12] = 1
+        save("in/images/1.png"), save("in/images/2.png"), save("in/masks/1.png", numbers)
+        save("in/classes.txt", "metal\nthread\n")
+        save("in/boxes.json", coco(*annotations, images=images))
+        return tmp_path / "in"
+
+    return make
+
+
+def everything(source):
+    notes = []
+    wants = {"label", "boxes", "mask"}
+    rows = list(
+        read_pictures([str(source)], MultitaskPictures(), wants=wants, labelled=True, notes=notes)
+    )
+    return [row.fields for row in rows], notes
+
+
+@pytest.mark.parametrize("source", [".", "boxes.json"])
+def test_masks_beside_the_pictures_are_joined_to_boxes(scene, source):
+    rows, notes = everything(scene(note(), note(image=2)) / source)
+    assert [fields["boxes"].tolist() for fields in rows] == [[[2, 3, 12, 8]]] * 2
+    mask = decode_mask(rows[0]["mask"])
+    assert (mask[3:8, 2:12] == 1).all() and mask.sum() == 50
+    assert mask_names(rows[0]["mask"]) == ("metal", "thread")
+    assert rows[1]["mask"] == b""
+    assert [text.partition(": ")[2] for text in notes] == [
+        "1 masks beside the pictures joined to it"
+    ]
+
+
+def test_outlines_come_before_masks_beside_and_that_is_told(scene):
+    rows, notes = everything(scene(note(segmentation=SQUARE), note(image=2, segmentation=SQUARE)))
+    assert mask_names(rows[0]["mask"]) == ("background", "bolt", "nut")
+    assert "1 masks beside the pictures left out, since it tells outlines itself" in notes[0]
+
+
+def test_masks_beside_boxes_alone_are_rows_to_segment(scene):
+    rows = masks(scene(note(), note(image=2)))
+    assert decode_mask(rows[0].fields["mask"]).sum() == 50
+    assert rows[1].reason.endswith("there is no mask of its name")
+
+
+def test_boxes_alone_are_read_beside_masks(scene):
+    rows = boxes(scene(note(), note(image=2)))
+    assert [row.fields["box_labels"] for row in rows] == [["nut"], ["nut"]]
