@@ -1,4 +1,4 @@
-"""``compress`` on a small run of real training: quantised, and taught and pruned."""
+"""``compress`` on small runs of real training: quantised, taught, pruned, and made narrower."""
 
 import json
 
@@ -37,7 +37,6 @@ def small(run, out, *, settings=None, training=None, overwrite=False, **options)
     return compress(
         run,
         out,
-        domain="nlp",
         options=resolve(CompressOptions, {"resamples": 20, "calibration_rows": 8} | options),
         training=resolve(TrainingOptions, {"epochs": 2, "batch_size": 16} | (training or {})),
         settings=settings or {},
@@ -93,6 +92,64 @@ def test_taught_and_pruned(run, tmp_path):
     assert outcome.facts["zero_share"] == pytest.approx(0.7, abs=1e-3)
     assert outcome.facts["gzip_bytes"] < made.model_bytes()
     assert json.loads((made.folder / "run.json").read_text())["compression"]["table"]
+
+
+@pytest.fixture(scope="module")
+def picture_run(tmp_path_factory):
+    """A network for pictures that are bright or dark."""
+    import cv2
+    import numpy as np
+
+    from aitk.core.data import load_data
+    from aitk.stages.options import PrepareOptions
+    from aitk.stages.prepare import prepare
+    from aitk.stages.train_run import train_run
+    from aitk.tasks import TASKS, load, load_task
+
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for number in range(60):
+        path = folder / "shades" / ("bright" if number % 2 else "dark") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shade = rng.integers(0, 80, (16, 16, 3)) + 150 * (number % 2)
+        cv2.imwrite(str(path), shade.astype(np.uint8))
+    prepare(
+        [str(folder / "shades")],
+        folder / "data",
+        task="vision.classify",
+        options=PrepareOptions(),
+        reading=resolve(load(TASKS["vision.classify"].reading), {}),
+        reporter=Silent(),
+    )
+    train_run(
+        load_task("vision.classify"),
+        load_data(folder / "data"),
+        folder / "run",
+        options=resolve(TrainingOptions, {"model": "resnet", "epochs": 1}),
+        settings={"image_size": "16", "filters": 12, "blocks": "1,1"},
+        reporter=Silent(),
+    )
+    return folder / "run"
+
+
+def test_channels_are_taken_out_and_the_run_goes_on(picture_run, tmp_path):
+    old = load_run(picture_run)
+    # Of 12 and 24 channels inside of the two blocks 8 and 14 are left; the weights are kept.
+    outcome = small(picture_run, tmp_path / "a", prune_channels=0.4, training={"epochs": 0})
+    made = load_run(tmp_path / "a")
+    assert outcome.facts["channels_removed"] == 4 + 10
+    assert outcome.facts["parameters_before"] == old.manifest["parameters"]
+    assert made.manifest["parameters"] == outcome.facts["parameters"] < old.manifest["parameters"]
+    assert made.settings == old.settings and made.format == "keras"
+    outcome = small(made.folder, tmp_path / "b", prune_channels=0.2, prune=0.5)
+    assert outcome.facts["channels_removed"] == 3  # 8 are the least, 14 become 11
+    assert outcome.facts["zero_share"] == pytest.approx(0.5, abs=1e-3)
+    assert load_run(tmp_path / "b").model_bytes() < made.model_bytes() < old.model_bytes()
+
+
+def test_channels_of_a_model_without_convolutions_are_not_taken_out(run, tmp_path):
+    with pytest.raises(UsageError, match="no convolution whose channels"):
+        small(run, tmp_path / "out", prune_channels=0.5)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_budget_that_is_missed_is_said_and_the_run_written(run, tmp_path):
