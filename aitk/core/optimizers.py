@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aitk.core.layer_rates import rate_factors, with_rate_factors
+
 if TYPE_CHECKING:
     import keras
 
 
-def make_optimizer(options: Any) -> keras.optimizers.Optimizer:
-    """The optimizer of ``TrainingOptions``: clipping, accumulation, averaged weights included."""
+def make_optimizer(options: Any, backbone: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer of ``TrainingOptions``: clipping, accumulation, averaged weights included.
+
+    Args:
+        backbone: whose layers learn at lower rates, where ``layer_decay`` says so.
+    """
     import keras
+
+    def rule(kind: type[Any]) -> type[Any]:
+        if options.layer_decay is None:
+            return kind
+        return with_rate_factors(kind, rate_factors(backbone, decay=options.layer_decay))
 
     shared = {
         "learning_rate": options.learning_rate,
@@ -21,9 +32,9 @@ def make_optimizer(options: Any) -> keras.optimizers.Optimizer:
     }
     if options.optimizer == "adamw":
         # Loshchilov and Hutter 2019. Norms and biases are not decayed, as in BERT's training.
-        optimizer = keras.optimizers.AdamW(weight_decay=options.weight_decay, **shared)
+        optimizer = rule(keras.optimizers.AdamW)(weight_decay=options.weight_decay, **shared)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
     if options.optimizer == "adam":
-        return keras.optimizers.Adam(**shared)
-    return keras.optimizers.SGD(momentum=0.9, nesterov=True, **shared)
+        return rule(keras.optimizers.Adam)(**shared)
+    return rule(keras.optimizers.SGD)(momentum=0.9, nesterov=True, **shared)

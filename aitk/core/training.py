@@ -401,7 +401,7 @@ class _Loop:
         backbone = self.model.get_layer("backbone")
         if self.options.freeze_epochs:
             backbone.trainable = not frozen
-        optimizer = make_optimizer(self.options)
+        optimizer = make_optimizer(self.options, backbone)
         # XLA compiles anew for every batch length, which costs more than it saves here.
         compiled = keras.backend.backend() == "jax"
         self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)

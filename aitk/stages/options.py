@@ -57,6 +57,13 @@ class TrainingOptions:
         " and those of 50 steps",
         minimum=1,
     )
+    layer_decay: float | None = option(
+        None,
+        "share of its learning rate that each layer of the backbone leaves to the one below it,"
+        " the head having all (0.65 to 0.9, with --from)",
+        minimum=0.0,
+        maximum=1.0,
+    )
     freeze_epochs: int = option(0, "first epochs that train only the head", minimum=0)
     lora_rank: int | None = option(None, "train low-rank adapters of the backbone", minimum=1)
     precision: str = option(

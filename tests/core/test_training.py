@@ -83,7 +83,15 @@ def test_the_same_seed_gives_the_same_weights(run_training):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"accumulate": 2}, {"freeze_epochs": 1}, {"optimizer": "sgd"}, {"ema": 0.9}]
+    "options",
+    [
+        {},
+        {"accumulate": 2},
+        {"freeze_epochs": 1},
+        {"optimizer": "sgd"},
+        {"ema": 0.9},
+        {"layer_decay": 0.5, "freeze_epochs": 1, "ema": 0.9, "accumulate": 2},
+    ],
 )
 def test_an_interrupted_training_resumes_to_the_same_bits(run_training, options):
     whole = run_training(**options)
@@ -124,8 +132,11 @@ def test_the_weights_kept_of_equal_epochs_are_the_last(run_training):
     assert equal(tied, run_training(validation=[], epochs=3, learning_rate=0.05))
 
 
-def test_a_frozen_backbone_does_not_move(run_training):
-    trained = run_training(epochs=1, freeze_epochs=1)
+@pytest.mark.parametrize(
+    "options", [{"freeze_epochs": 1}, {"layer_decay": 0.0}, {"layer_decay": 0.0, "lora_rank": 1}]
+)
+def test_a_frozen_backbone_does_not_move(run_training, options):
+    trained = run_training(epochs=1, **options)
     start = run_training(epochs=1, learning_rate=0.0)
     moved = {
         weight.path: not np.array_equal(weight, before)
