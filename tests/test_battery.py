@@ -242,6 +242,27 @@ def test_a_compressed_run_is_a_run(chain, tmp_path, format):
     )
 
 
+def test_a_run_teaches_a_model_of_its_own_kind(chain, tmp_path):
+    from aitk.stages.compress import compress
+
+    if not (chain.task.distils and chain.task.asks_each_batch):
+        pytest.skip("rows are taught one by one: see the tests of compress, or not at all")
+    model = load_run(chain.run).model
+    outcome = compress(
+        chain.run,
+        tmp_path / "taught",
+        options=resolve(stage_options.CompressOptions, {"distill": model, "resamples": 0}),
+        training=resolve(stage_options.TrainingOptions, {"epochs": 1}),
+        settings=small(chain.task.models[model]),
+        reporter=Silent(),
+    )
+    before, after = outcome.table
+    assert chain.task.main_metric in before and chain.task.main_metric in after
+    taught = load_run(tmp_path / "taught")
+    assert taught.manifest["compression"]["distilled_from"] == model
+    assert any("teacher_share" in name for name in taught.manifest["compression"])
+
+
 def test_predict_answers_every_row_in_order(chain):
     from aitk.stages.predict import predict
 

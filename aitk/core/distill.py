@@ -1,12 +1,17 @@
 """Train a student on what a teacher makes of the rows (Hinton, Vinyals and Dean 2015).
 
-The loss is that of networks that choose one of some classes: one target and one row of logits an
-example. A task whose networks put out something else has its own (``Task.taught_objective``).
+A teacher is asked once about every row, or about every batch as the student sees it: a teacher
+that saw the picture before it was varied would answer for another one (Beyer et al. 2022,
+"Knowledge distillation: a good teacher is patient and consistent", section 3.1).
+
+The loss here is that of networks that choose one of some classes: one target and one row of
+logits an example. A task whose networks put out something else has its own
+(``Task.taught_objective``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,7 +19,8 @@ import numpy as np
 from keras import ops
 
 from aitk.core.batches import Examples
-from aitk.core.task import Example
+from aitk.core.runtime import KerasPredictor
+from aitk.core.task import Batch, Example, Task
 
 #: Softens both distributions. The paper finds 2.5 to 4 best for small students and higher ones for
 #: large students (section 3); DistilBERT (Sanh et al. 2019) uses 2.
@@ -50,6 +56,41 @@ class TaughtExamples(Examples):
             self._teach(example, self._outputs[index])
             for index, example in zip(indices, self._examples.take(indices), strict=True)
         ]
+
+
+class BatchTeacher:
+    """Adds to a batch what a teacher makes of it, as the student will see it.
+
+    Args:
+        teacher: the larger model, in no training of its own.
+        student: the model that is taught.
+        assets: of the student.
+    """
+
+    def __init__(self, teacher: keras.Model, student: keras.Model, task: Task, assets: Any):
+        self._task, self._assets = task, assets
+        self._predict = KerasPredictor(task.lesson(teacher, student))
+
+    def __call__(self, batch: Batch) -> Batch:
+        return self._task.teach_batch(batch, self._predict(batch.inputs), self._assets)
+
+
+def softened_divergence(told: Any, logits: Any, *, temperature: float = TEMPERATURE) -> Any:
+    """How far a student's classes are from a teacher's, both softened: (..., classes) -> (...).
+
+    The Kullback-Leibler divergence, 0 where they agree, times the square of the temperature, with
+    which the gradients of softened targets shrink.
+    """
+    wanted = ops.log_softmax(told / temperature, axis=-1)
+    found = ops.log_softmax(logits / temperature, axis=-1)
+    return temperature**2 * ops.sum(ops.exp(wanted) * (wanted - found), axis=-1)
+
+
+def facts_of(loss: Any) -> dict[str, Any]:
+    """What is recorded of a loss, or of several by their names."""
+    if not isinstance(loss, Mapping):
+        return dict(loss.facts)
+    return {f"{name}_{key}": fact for name, own in loss.items() for key, fact in own.facts.items()}
 
 
 class DistillationLoss(keras.losses.Loss):

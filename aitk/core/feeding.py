@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aitk.core.batches import Examples, step_rng
-from aitk.core.task import Task
+from aitk.core.task import Batch, Task
 
 if TYPE_CHECKING:
     import keras
@@ -55,16 +55,20 @@ def feed(
     start: int,
     seed: int,
     waiting: Waiting,
+    teach: Callable[[Batch], Batch] | None = None,
 ) -> Any:
     """The batches of an epoch's plan from number ``start`` on: (inputs, targets, weights).
 
-    ``waiting`` is told when each is made. On TensorFlow a ``tf.data.Dataset`` whose lengths vary
-    without retracing the step; on other backends a generator.
+    ``waiting`` is told when each is made; ``teach`` adds a teacher's answer to its targets. On
+    TensorFlow a ``tf.data.Dataset`` whose lengths vary without retracing the step; on other
+    backends a generator.
     """
     import keras
 
     def batch_at(step: int) -> tuple[Any, ...]:
         batch = task.collate(examples.take(plan[step]), assets, rng=step_rng(seed, epoch, step))
+        if teach is not None:
+            batch = teach(batch)
         weights = batch.weights
         if weights is None:
             weights = np.ones(len(plan[step]), np.float32)

@@ -155,6 +155,9 @@ class Task(ABC):
     any_backbone: ClassVar[bool] = False
     #: Its outputs can be taught to a smaller model (``compress --distill``; see ``teach``).
     distils: ClassVar[bool] = True
+    #: A larger model is asked about every batch as it is varied for training (``teach_batch``),
+    #: not once about every row (``teach``).
+    asks_each_batch: ClassVar[bool] = False
     #: Rows are split one by one, by a hash of their key. If not, ``arrange`` splits them.
     splits_by_key: ClassVar[bool] = True
     #: Every row is as long as any other (see ``length``): nothing is gained by sorting many.
@@ -342,8 +345,32 @@ class Task(ABC):
         del assets, teacher
         return dataclasses.replace(example, target=np.append(example.target, outputs))
 
+    def lesson(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
+        """What a larger model is asked about each batch (``asks_each_batch``): its outputs.
+
+        Args:
+            student: the model that is taught, whose inputs the lesson takes.
+
+        Raises:
+            UsageError: the models are too unlike for one to teach the other.
+        """
+        del student
+        return teacher
+
+    def teach_batch(self, batch: Batch, outputs: Any, assets: Any) -> Batch:
+        """A batch whose targets also hold what a larger model made of it (``asks_each_batch``).
+
+        Args:
+            outputs: of the ``lesson``; by default logits of classes, put behind the target.
+            assets: of the model that is taught.
+        """
+        del assets
+        return dataclasses.replace(batch, targets=np.concatenate([batch.targets, outputs], axis=-1))
+
     def taught_objective(self, assets: Any, *, teacher: Any) -> Any:
-        """The Keras loss of such examples; its ``facts`` are recorded.
+        """The Keras loss of such examples or batches; its ``facts`` are recorded.
+
+        Of a model with several outputs a dict of losses.
 
         Raises:
             UsageError: the models are too unlike for one to teach the other.

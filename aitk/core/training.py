@@ -26,7 +26,7 @@ from aitk.core.optimizers import make_optimizer
 from aitk.core.progress import Reporter
 from aitk.core.runtime import KerasPredictor
 from aitk.core.schedule import learning_rate_at
-from aitk.core.task import Task
+from aitk.core.task import Batch, Task
 
 if TYPE_CHECKING:
     import keras
@@ -105,6 +105,7 @@ def train(
     resume: bool = False,
     reporter: Reporter,
     loss: Any = None,
+    teach: Callable[[Batch], Batch] | None = None,
     after_step: Callable[[], None] | None = None,
     events: Path | None = None,
 ) -> Trained:
@@ -116,6 +117,7 @@ def train(
         state: folder for what ``resume`` needs.
         identity: names data and options; a state of another identity is not resumed.
         loss: a Keras loss in place of the task's own.
+        teach: adds to each batch of training what a teacher makes of it, for such a loss.
         after_step: called after every weight update (pruning masks).
         events: folder for TensorBoard events.
 
@@ -142,6 +144,7 @@ def train(
         identity=identity,
         reporter=reporter,
         loss=loss or task.objective(assets),
+        teach=teach,
         after_step=after_step,
         events=events,
     )
@@ -176,13 +179,14 @@ class _Loop:
         identity: str,
         reporter: Reporter,
         loss: Any,
+        teach: Callable[[Batch], Batch] | None,
         after_step: Callable[[], None] | None,
         events: Path | None,
     ):
         self.model, self.task, self.assets = model, task, assets
         self.train, self.validation, self.options = train, validation, options
         self.state, self.identity, self.reporter = state, identity, reporter
-        self.loss, self.after_step = loss, after_step
+        self.loss, self.teach, self.after_step = loss, teach, after_step
         self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
         self.progress = Progress()
         self.events = Events(events) if events else None
@@ -236,6 +240,7 @@ class _Loop:
                     start=progress.step,
                     seed=options.seed,
                     waiting=waiting,
+                    teach=self.teach,
                 ),
                 epochs=1,
                 steps_per_epoch=len(plan) - progress.step,

@@ -87,33 +87,45 @@ def _distill(
     settings: Mapping[str, Any],
     reporter: Reporter,
 ) -> Candidate:
-    from aitk.core.distill import TaughtExamples
+    from aitk.core.distill import BatchTeacher, TaughtExamples, facts_of
     from aitk.core.keras_file import load_keras
     from aitk.core.runtime import KerasPredictor
 
     rows = data.rows("train")
-    predictor = KerasPredictor(load_keras(teacher.path))
-    answers = predict_rows(_each(rows), task, teacher.assets, predictor, batch_size=BATCH)
-    taught = list(reporter.track(answers, "asking the teacher", total=len(rows)))
     chosen: Any = resolve(task.models[model], settings, where="setting")
     assets = task.learn(rows, data.summary, chosen, balance=training.balance, tables=data.tables)
     loss = task.taught_objective(assets, teacher=teacher.assets)
     student = task.build(model, chosen, assets)
-    teach = functools.partial(task.teach, assets=assets, teacher=teacher.assets)
+    larger = load_keras(teacher.path)
+    examples: Examples
+    teach = None
+    if task.asks_each_batch:
+        teach = BatchTeacher(larger, student, task, assets)
+        examples = Examples(rows, task, assets, reporter=reporter)
+    else:
+        predictor = KerasPredictor(larger)
+        answers = predict_rows(_each(rows), task, teacher.assets, predictor, batch_size=BATCH)
+        taught = list(reporter.track(answers, "asking the teacher", total=len(rows)))
+        examples = TaughtExamples(
+            Examples(rows, task, assets, reporter=reporter),
+            taught,
+            functools.partial(task.teach, assets=assets, teacher=teacher.assets),
+        )
     trained = _fit(
         student,
         task,
         assets,
         data,
         folder / "distilled.keras",
-        examples=TaughtExamples(Examples(rows, task, assets, reporter=reporter), taught, teach),
+        examples=examples,
         loss=loss,
+        teach=teach,
         training=with_defaults(training, chosen, rows=len(rows)),
         reporter=reporter,
     )
     facts = {
         "distilled_from": teacher.model,
-        **loss.facts,
+        **facts_of(loss),
         "parameters": student.count_params(),
     }
     return Candidate(trained.path, model, as_dict(chosen), assets, trained.history, facts)
@@ -214,6 +226,7 @@ def _fit(
     examples: Examples,
     training: TrainingOptions,
     loss: Any = None,
+    teach: Any = None,
     pruner: Any = None,
     reporter: Reporter,
 ) -> _Fitted:
@@ -234,6 +247,7 @@ def _fit(
         identity=path.name,
         reporter=reporter,
         loss=loss,
+        teach=teach,
         after_step=pruner,
     )
     trained.model.save(path)

@@ -62,10 +62,6 @@ class AugmentSettings:
         """Whether pictures are joined, so that every label comes out as shares of classes."""
         return bool(self.mosaic or self.mixup)
 
-    def apart(self) -> AugmentSettings:
-        """The same for each picture by itself."""
-        return dataclasses.replace(self, mosaic=0.0, mixup=0.0)
-
 
 def augmentation_of(settings: Any) -> AugmentSettings:
     """The augmentation in a model's settings: its fields that have these names."""

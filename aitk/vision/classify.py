@@ -25,6 +25,8 @@ from aitk.vision.sample import Sample, soft_labels
 from aitk.vision.settings import NETWORKS, HubSettings
 
 if TYPE_CHECKING:
+    import keras
+
     from aitk.core.pretrained import Pretrained
 
 
@@ -81,6 +83,18 @@ class Classify(PictureTask):
         return keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=assets.extras.get("smoothing", 0.0)
         )
+
+    def lesson(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
+        """The larger model's logits of the student's pictures, whatever size it reads itself."""
+        from aitk.vision.lessons import at_its_own_size
+
+        return at_its_own_size(teacher, student.inputs[0].shape[1:3])
+
+    def taught_objective(self, assets: PictureAssets, *, teacher: PictureAssets) -> Any:
+        from aitk.vision.lessons import TaughtLabelLoss, check_alike
+
+        check_alike(assets, teacher, kinds=self.wants)
+        return TaughtLabelLoss()
 
     def decode(
         self,

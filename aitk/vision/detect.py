@@ -31,6 +31,8 @@ from aitk.vision.picture_task import PictureTask
 from aitk.vision.sample import Sample
 
 if TYPE_CHECKING:
+    import keras
+
     from aitk.core.pretrained import Pretrained
 
 #: Anchors of a place, for the models that have them.
@@ -49,7 +51,6 @@ class Detect(PictureTask):
     any_backbone = True
     main_metric = "map50"
     wants = frozenset({"boxes"})
-    distils = False
     formats = {".json": CocoResults}
 
     def learn(
@@ -124,6 +125,42 @@ class Detect(PictureTask):
         from aitk.vision.detection_losses import LOSSES
 
         return LOSSES[assets.extras["model"]]()
+
+    def lesson(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
+        """What the larger detector tells before boxes compete."""
+        import keras
+
+        from aitk.vision.detection_lessons import check_same_places, raw_rows
+
+        rows = raw_rows(teacher)
+        check_same_places(rows, raw_rows(student))
+        return keras.Model(teacher.inputs, rows)
+
+    def teach_batch(self, batch: Batch, outputs: np.ndarray, assets: PictureAssets) -> Batch:
+        from aitk.vision.detection_lessons import with_rows
+
+        return dataclasses.replace(batch, targets=with_rows(batch.targets, outputs))
+
+    def taught_objective(self, assets: PictureAssets, *, teacher: PictureAssets) -> Any:
+        from aitk.vision.detection_lessons import TAUGHT_LOSSES
+        from aitk.vision.lessons import check_alike, check_same_size
+
+        ours, theirs = assets.extras["model"], teacher.extras["model"]
+        if ours != theirs:
+            raise UsageError(
+                f"{theirs} tells boxes in another way than {ours}, and cannot teach it",
+                where="--distill",
+                hint=f"Take --distill {theirs} with a smaller --set backbone, width or filters",
+            )
+        check_alike(assets, teacher, kinds=self.wants)
+        check_same_size(assets, teacher)
+        if assets.extras.get("anchors") != teacher.extras.get("anchors"):
+            raise UsageError(
+                "the model to teach has other anchors than the run",
+                where="--distill",
+                hint="Add --set strides=... and fit=... as the run has them",
+            )
+        return TAUGHT_LOSSES[ours]()
 
     def decode(
         self,

@@ -51,7 +51,6 @@ class Multitask(PictureTask):
     models = {"resnet": MultitaskResNetSettings, "cnn": MultitaskCnnSettings}
     main_metric = "mean_score"
     wants = frozenset(KINDS)
-    distils = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,6 +149,46 @@ class Multitask(PictureTask):
         """The loss of each head, which the model weighs."""
         return {
             kind: self._tasks[kind].objective(assets_of(kind, assets)) for kind in heads_of(assets)
+        }
+
+    def lesson(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
+        """What all heads of the larger model tell, its boxes before they compete."""
+        import keras
+
+        from aitk.vision.detection_lessons import check_same_places, raw_rows
+
+        outputs = dict(teacher.output)
+        if "boxes" in outputs:
+            layer = "boxes_detections"
+            outputs["boxes"] = raw_rows(teacher, layer=layer)
+            check_same_places(outputs["boxes"], raw_rows(student, layer=layer))
+        return keras.Model(teacher.inputs, outputs)
+
+    def teach_batch(self, batch: Batch, outputs: Any, assets: PictureAssets) -> Batch:
+        """Every row has a target of every head: where it is not annotated, the teacher's alone."""
+        told = _by_head(outputs, assets)
+        given = dict(batch.targets)
+        if "boxes" in given:
+            known = given[KNOWN][:, sorted(heads_of(assets)).index("boxes")]
+            given["boxes"] = _ignored_where(known == 0, given["boxes"], assets.size)
+        targets = {}
+        for kind in heads_of(assets):
+            own = dataclasses.replace(batch, targets=given[kind])
+            own = self._tasks[kind].teach_batch(own, told[kind], assets_of(kind, assets))
+            targets[kind] = own.targets
+        return dataclasses.replace(batch, targets=targets | {KNOWN: np.ones_like(given[KNOWN])})
+
+    def taught_objective(self, assets: PictureAssets, *, teacher: PictureAssets) -> dict[str, Any]:
+        """The loss of each head that is taught."""
+        from aitk.vision.lessons import check_alike, check_same_size
+
+        check_alike(assets, teacher, kinds=self.wants)
+        check_same_size(assets, teacher)
+        return {
+            kind: self._tasks[kind].taught_objective(
+                assets_of(kind, assets), teacher=assets_of(kind, teacher)
+            )
+            for kind in heads_of(assets)
         }
 
     def decode(
@@ -283,6 +322,13 @@ def _is_known(kind: str, sample: Sample) -> bool:
     if kind == "boxes":
         return sample.boxes_known
     return sample.mask is not None
+
+
+def _ignored_where(unknown: np.ndarray, objects: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Padded objects (batch, most, 6), a region to ignore over each whole picture that has none."""
+    objects = objects.copy()
+    objects[unknown, 0] = (0, 0, size[1], size[0], 0, 0)
+    return objects
 
 
 def _told(kind: str, outputs: Mapping[str, np.ndarray], batch: Batch) -> Any:

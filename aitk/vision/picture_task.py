@@ -43,6 +43,7 @@ class PictureTask(Task):
     varied batch by batch."""
 
     content = "picture"
+    asks_each_batch = True
     one_length = True
     #: Which kinds of annotation are stored: ``label``, ``boxes``, ``mask``. With several, each
     #: row carries any of them.
@@ -196,18 +197,14 @@ class PictureTask(Task):
     ) -> Batch:
         """Stack pictures, varied where ``rng`` is given.
 
-        Targets that carry a teacher's logits after the class are passed on as they are.
         ``context`` holds ``fit`` (batch, 6), and where boxes are known the lists ``boxes``, in
         pixels of the originals, ``classes`` and ``crowd`` of arrays, one a row.
         """
         samples = [self._sample(item) for item in examples]
-        taught = np.ndim(examples[0].target) > 0
         if rng is None:
             samples = [visible(sample) for sample in samples]
         else:
-            # A teacher saw each picture by itself.
-            settings = assets.augment.apart() if taught else assets.augment
-            samples = augment(samples, settings, rng)
+            samples = augment(samples, assets.augment, rng)
         inputs = {"picture": np.stack([sample.picture for sample in samples])}
         context: dict[str, Any] = {"fit": np.stack([item.inputs["fit"] for item in examples])}
         if all("boxes" in item.inputs for item in examples):
@@ -220,8 +217,6 @@ class PictureTask(Task):
         if any(item.target is None for item in examples):
             return Batch(inputs, context=context)
         own = np.array([item.weight for item in examples], np.float32)
-        if taught:
-            return Batch(inputs, np.stack([item.target for item in examples]), own, context)
         targets, weights = self.targets(samples, assets)
         return Batch(inputs, targets, own if weights is None else own * weights, context)
 
@@ -315,7 +310,7 @@ class PictureTask(Task):
             number = int(inputs["label"])
             label = None if number == NONE else number
         elif self.wants == {"label"} and example.target is not None:
-            label = int(np.ravel(example.target)[0])
+            label = int(example.target)
         return Sample(
             picture=inputs["picture"],
             label=label,

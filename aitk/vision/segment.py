@@ -62,7 +62,6 @@ class Segment(PictureTask):
     any_backbone = True
     main_metric = "mean_iou"
     wants = frozenset({"mask"})
-    distils = False
 
     def learn(
         self,
@@ -160,6 +159,18 @@ class Segment(PictureTask):
         from aitk.vision.segmentation_losses import SegmentationLoss
 
         return SegmentationLoss(assets.extras["loss"], assets.weights)
+
+    def teach_batch(self, batch: Batch, outputs: np.ndarray, assets: PictureAssets) -> Batch:
+        """Class numbers and logits of every pixel in float16, half the memory of float32."""
+        targets = [batch.targets[..., None].astype(np.float16), outputs.astype(np.float16)]
+        return dataclasses.replace(batch, targets=np.concatenate(targets, axis=-1))
+
+    def taught_objective(self, assets: PictureAssets, *, teacher: PictureAssets) -> Any:
+        from aitk.vision.lessons import TaughtMaskLoss, check_alike, check_same_size
+
+        check_alike(assets, teacher, kinds=self.wants)
+        check_same_size(assets, teacher)
+        return TaughtMaskLoss(assets.extras["loss"], assets.weights)
 
     def answering_assets(
         self, assets: PictureAssets, asked: SegmentAnswers | None

@@ -369,17 +369,22 @@ def test_rows_with_some_annotation_say_what_they_lack():
     assert (second.mask[:, 6:18] == 1).all()
 
 
-def test_what_a_teacher_said_is_passed_on():
+def test_a_teacher_is_asked_about_pictures_as_the_student_sees_them():
+    import keras
+
+    from aitk.core.distill import BatchTeacher
+
     task = Fake("label")
-    assets = task.learn([], summary("cat", "dog"), SETTINGS)
-    assets = dataclasses.replace(assets, augment=AugmentSettings(mixup=1.0, mosaic=1.0))
-    examples = [
-        dataclasses.replace(example, target=np.append(example.target, [0.5, -0.5]))
-        for example in task.encode_many([row(label="dog"), row(label="cat")], assets)
-    ]
+    assets = task.learn([], summary("cat", "dog"), SETTINGS)  # every picture is mirrored
+    keras.utils.set_random_seed(0)
+    teacher, student = (task.build("net", SETTINGS, assets) for _ in range(2))
+    examples = task.encode_many([row(label="dog"), row(label="cat")], assets)
     batch = task.collate(examples, assets, rng=np.random.default_rng(0))
-    assert batch.targets.tolist() == [[1, 0.5, -0.5], [0, 0.5, -0.5]]
-    assert (batch.inputs["picture"][0] == examples[0].inputs["picture"]).all()
+    taught = BatchTeacher(teacher, student, task, assets)(batch)
+    mirrored = np.stack([example.inputs["picture"][:, ::-1] for example in examples])
+    assert (taught.inputs["picture"] == mirrored).all()
+    assert taught.targets[:, :2].tolist() == [[0, 1], [1, 0]]
+    np.testing.assert_allclose(taught.targets[:, 2:], np.asarray(teacher(mirrored)), atol=1e-5)
 
 
 def test_pictures_are_read_from_a_folder_for_each_class(tmp_path):

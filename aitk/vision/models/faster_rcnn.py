@@ -84,6 +84,14 @@ def faster_rcnn(
     )
 
 
+def rows_of_both(rpn: Any, proposals: Any, correction: Any, kinds: Any) -> Any:
+    """What both stages told, in one table: see ``RcnnDetections``."""
+    unused = kinds.shape[-1] - 1
+    rpn = ops.pad(rpn, ((0, 0), (0, 0), (0, unused)))
+    second = ops.concatenate([proposals, correction, kinds], axis=-1)
+    return ops.concatenate([rpn, second], axis=1)
+
+
 @keras.saving.register_keras_serializable("aitk")
 class WithAnchors(layers.Layer):
     """(batch, anchors, columns) -> (batch, anchors, 4 + columns): each row behind its anchor."""
@@ -160,10 +168,7 @@ class RcnnDetections(layers.Layer):
 
     def call(self, rpn, proposals, correction, kinds, training=None):
         if training:
-            unused = kinds.shape[-1] - 1
-            rpn = ops.pad(rpn, ((0, 0), (0, 0), (0, unused)))
-            second = ops.concatenate([proposals, correction, kinds], axis=-1)
-            return ops.concatenate([rpn, second], axis=1)
+            return rows_of_both(rpn, proposals, correction, kinds)
         there = ops.cast(ops.expand_dims(areas(proposals), -1) > 0, "float32")
         boxes = clip(decode(correction, proposals), self.size)
         scores = ops.softmax(kinds, axis=-1)[..., 1:] * there
