@@ -36,6 +36,8 @@ class Row:
         options: what ``prepare`` must be told about the sample.
         beside: further files of the sample, which ``options`` name.
         answering: ``module:Class`` of the options of its answers (light to import), if it has any.
+        flags: ``module:Class`` of those settings of its models that are flags of their own, beside
+            ``--set`` (light to import), if it has any.
     """
 
     task: str
@@ -46,6 +48,7 @@ class Row:
     options: Mapping[str, str] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
     answering: str | None = None
+    flags: str | None = None
 
 
 TASKS = {
@@ -91,6 +94,7 @@ TASKS = {
     "vision.classify": Row(
         task="aitk.vision.classify:Classify",
         reading="aitk.vision.options:ClassifyPictures",
+        flags="aitk.vision.settings:PictureFlags",
         summary="one label for a picture",
         sample="sample_data/surfaces.zip",
     ),
@@ -98,6 +102,7 @@ TASKS = {
         task="aitk.vision.detect:Detect",
         reading="aitk.vision.options:DetectPictures",
         answering="aitk.vision.detect_settings:DetectAnswers",
+        flags="aitk.vision.settings:PictureFlags",
         summary="which objects are in a picture, and where: boxes",
         sample="sample_data/parts.zip",
     ),
@@ -105,6 +110,7 @@ TASKS = {
         task="aitk.vision.segment:Segment",
         reading="aitk.vision.options:SegmentPictures",
         answering="aitk.vision.segment_settings:SegmentAnswers",
+        flags="aitk.vision.settings:PictureFlags",
         summary="the class of every pixel",
         sample="sample_data/coatings.zip",
     ),
@@ -112,6 +118,7 @@ TASKS = {
         task="aitk.vision.multitask:Multitask",
         reading="aitk.vision.options:MultitaskPictures",
         answering="aitk.vision.detect_settings:DetectAnswers",
+        flags="aitk.vision.settings:PictureFlags",
         summary="label, boxes and mask of a picture by one network",
         sample="sample_data/castings.zip",
     ),
@@ -119,6 +126,7 @@ TASKS = {
         task="aitk.vision.masked_image:MaskedImage",
         reading="aitk.vision.options:UnlabelledPictures",
         answering="aitk.vision.masked_image_settings:MaskedImageAnswers",
+        flags="aitk.vision.settings:PictureFlags",
         summary="masked pictures without labels (MAE, He et al. 2022; SparK, Tian et al. 2023)",
         sample="sample_data/steel.zip",
         objective=True,

@@ -17,7 +17,7 @@ import typer
 
 from aitk.cli.config import stage_config
 from aitk.cli.failures import RESUME
-from aitk.cli.options import SET, Group, Settings, flag, group, keyword
+from aitk.cli.options import SET, Group, Settings, flag, group, keyword, settings_of
 from aitk.cli.output import Output
 from aitk.core.errors import Interrupted
 from aitk.core.options import split_assignments
@@ -59,9 +59,9 @@ def as_command(
             groups[name] = found
             for field in found.fields:
                 flags.setdefault(field.name, flag(field))
-        elif hint == Settings:
+        if hint == Settings:
             plain.append(keyword(name, SET, None))
-        else:
+        elif not found:
             plain.append(keyword(name, hint, parameter.default))
     common = [keyword("config", CONFIG, None)] if flags else []
     common += [keyword("json", JSON, False), keyword("quiet", QUIET, False)]
@@ -76,8 +76,11 @@ def as_command(
         sets = "settings" in values
         config = stage_config(path, function.__name__, flags, takes_settings=sets) if path else {}
         if sets:
-            values["settings"] = config.get("set", {}) | split_assignments(values["settings"] or [])
-        values |= {name: found.resolved(config, given) for name, found in groups.items()}
+            assigned = split_assignments(values["settings"] or [])
+            values["settings"] = settings_of(groups["settings"], config, given, assigned)
+        for name, found in groups.items():
+            if name != "settings":
+                values[name] = found.resolved(config, given)
         supplied = {"domain": domain, "reporter": output}
         values |= {name: supplied[name] for name in handed if name in hints}
         return _run(function, values, output, hint=RESUME if resumable else None)

@@ -79,11 +79,38 @@ def reading_of(task: str, given: Mapping[str, Any]) -> Any:
     return resolve(options, given)
 
 
+def settings_of(
+    own: Group, config: Mapping[str, Any], given: Mapping[str, Any], assigned: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a command says to the model: ``--set`` and the flags, winning over the config file.
+
+    Args:
+        own: the settings that are flags.
+        config: options of the config file, its settings under ``set``.
+        given: the flags that were given.
+        assigned: what ``--set`` assigns.
+
+    Raises:
+        UsageError: the command line, or the file, says one setting in both ways.
+    """
+    below, above, in_file = own.resolved(config, {}), own.resolved({}, given), config.get("set", {})
+    twice = (above.keys() & assigned.keys()) | (below.keys() & in_file.keys())
+    if twice:
+        name = min(twice)
+        raise UsageError(
+            f"{name} is set twice",
+            where="--" + name.replace("_", "-"),
+            hint="Say it there or as a setting, not both",
+        )
+    return in_file | below | assigned | above
+
+
 def group(hint: Any, domain: str | None) -> Group | None:
     """What options a parameter stands for; None where it is a plain one."""
-    if hint in (Reading, Asked, Scored):
+    if hint in (Reading, Asked, Scored, Settings):
         rows = [tasks.TASKS[name] for name in tasks.names(domain or "")]
-        paths = [row.reading if hint == Reading else row.answering for row in rows]
+        path_of = {Reading: "reading", Settings: "flags"}.get(hint, "answering")
+        paths = dict.fromkeys(getattr(row, path_of) for row in rows)
         known = [tasks.load(path) for path in paths if path]
         union = {item.name: item for options in reversed(known) for item in describe(options)}
         fields = [item for item in union.values() if item.scored or hint != Scored]

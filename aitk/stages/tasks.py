@@ -7,7 +7,7 @@ from typing import Any
 
 from aitk import tasks
 from aitk.core.errors import UsageError
-from aitk.core.options import Described, describe
+from aitk.core.options import Described, describe, known_names
 from aitk.core.outcome import Outcome
 
 
@@ -41,11 +41,14 @@ def show_task(name: str) -> Outcome:
         }
         for model, settings in task.models.items()
     }
+    flags = tasks.TASKS[name].flags
+    own = known_names(tasks.load(flags)) if flags else set()
     rows = [_row("prepare", "--" + item["name"].replace("_", "-"), item) for item in reading]
     for model, about in models.items():
-        rows += [
-            _row(f"--model {model}", f"--set {item['name']}", item) for item in about["settings"]
-        ]
+        for item in about["settings"]:
+            flag = "--" + item["name"].replace("_", "-")
+            said = flag if item["name"] in own else f"--set {item['name']}"
+            rows.append(_row(f"--model {model}", said, item))
     facts: dict[str, Any] = {
         "task": name,
         "what": tasks.TASKS[name].summary,

@@ -56,6 +56,15 @@ class AugmentOptions:
 
 
 @dataclass(frozen=True)
+class PictureFlags:
+    """The settings of every picture model that are flags of their own."""
+
+    image_size: str | None = option(
+        None, "pixels of a side, or HEIGHTxWIDTH; its default depends on the model"
+    )
+
+
+@dataclass(frozen=True)
 class PictureSettings(AugmentOptions):
     """What all picture models share: how a picture becomes an array, and varies in training.
 

@@ -68,6 +68,39 @@ def test_a_table_named_after_a_stage_is_for_that_stage(aitk, called, tmp_path) -
     assert called["settings"] == {"hidden": 8}
 
 
+PICTURES = ("vision", *FINETUNE[1:])
+
+
+def test_a_setting_may_be_a_flag_of_its_own(aitk, called, tmp_path) -> None:
+    assert aitk(*PICTURES, "--image-size", "24x32", "--set", "fit=crop").code == 0
+    assert called["settings"] == {"image_size": "24x32", "fit": "crop"}
+    config = tmp_path / "aitk.toml"
+    config.write_text("image-size = 64\n[set]\nfit = 'crop'\n")
+    assert aitk(*PICTURES, "--config", config).code == 0
+    assert called["settings"] == {"image_size": 64, "fit": "crop"}
+    assert aitk(*PICTURES, "--config", config, "--set", "image_size=8").code == 0
+    assert called["settings"]["image_size"] == "8"
+    config.write_text("[set]\nimage_size = 64\n")
+    assert aitk(*PICTURES, "--config", config, "--image-size", "9").code == 0
+    assert called["settings"] == {"image_size": "9"}
+
+
+def test_a_setting_is_said_in_one_way(aitk, called, tmp_path) -> None:
+    said = aitk(*PICTURES, "--image-size", 24, "--set", "image-size=32")
+    assert said.code == 2
+    assert "--image-size: image_size is set twice" in said.err
+    config = tmp_path / "aitk.toml"
+    config.write_text("image_size = 64\n[set]\nimage_size = 32\n")
+    assert "image_size is set twice" in aitk(*PICTURES, "--config", config).err
+    assert called == {}
+
+
+def test_other_domains_have_no_such_flag(aitk, called) -> None:
+    said = aitk(*FINETUNE, "--image-size", 24)
+    assert said.code == 2
+    assert "--image-size" in said.err
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

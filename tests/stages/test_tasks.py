@@ -24,6 +24,14 @@ def test_shows_every_setting_with_its_default(name: str) -> None:
         assert shown == {item.name.rstrip("_"): item.default for item in describe(settings)}
 
 
+@pytest.mark.parametrize("name", [name for name, row in tasks.TASKS.items() if row.flags])
+def test_a_setting_that_is_a_flag_is_one_of_every_model(name: str) -> None:
+    task = show_task(name)
+    for flag in describe(tasks.load(str(tasks.TASKS[name].flags))):
+        shown = [row["for"] for row in task.table or () if row["option"] == flag.flag]
+        assert shown == [f"--model {model}" for model in tasks.load_task(name).models]
+
+
 def test_the_domain_may_be_left_out_where_one_task_is_called_so() -> None:
     assert show_task("rate").facts["task"] == "recsys.rate"
     with pytest.raises(
