@@ -70,7 +70,7 @@ def with_rate_factors(kind: type[Any], factors: Mapping[int, float]) -> type[Any
     """
     import keras
 
-    class WithRateFactors(kind):  # type: ignore[misc]
+    class WithRateFactors(kind):
         def build(self, variables: list[keras.Variable]) -> None:
             # Told by place, since backends hand their own variables to ``update_step``.
             self._factors = tuple(factors.get(id(variable), 1.0) for variable in variables)

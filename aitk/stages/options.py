@@ -60,7 +60,7 @@ class TrainingOptions:
     layer_decay: float | None = option(
         None,
         "share of its learning rate that each layer of the backbone leaves to the one below it,"
-        " the head having all (0.65 to 0.9, with --from)",
+        " the head having all (0.65 to 0.9 for pretrained weights)",
         minimum=0.0,
         maximum=1.0,
     )

@@ -197,7 +197,7 @@ def _prune(
         folder / "pruned.keras",
         examples=examples,
         pruner=MagnitudePruner(model, share=share, steps=int(PRUNING_SHARE * steps)),
-        training=with_defaults(training, task.models[candidate.model], rows=len(examples)),
+        training=with_defaults(training, settings, rows=len(examples)),
         reporter=reporter,
     )
     zeros = share_of_zeros(load_keras(pruned.path))

@@ -218,7 +218,8 @@ def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> Trai
 
 def batch_size_of(options: TrainingOptions, settings: Any) -> int:
     """Rows a step: as the user says, else as the model's settings, else as for most."""
-    return options.batch_size or getattr(settings, "default_batch_size", BATCH_SIZE)
+    usual: int = getattr(settings, "default_batch_size", BATCH_SIZE)
+    return options.batch_size or usual
 
 
 def identity(data: PreparedData, model: str, options: TrainingOptions, settings: Any) -> str:
