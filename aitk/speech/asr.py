@@ -423,6 +423,8 @@ class Asr(Task):
         scores = log_softmax(logits[0])
         explained = best
         if target is not None:
+            if problem := refuse_transcript(dict(fields) | {"text": target}, assets):
+                raise UsageError(problem, where="--target")
             explained = Found(target, 0.0, tuple(assets.units.encode(target)))
         words = timed_words(explained, scores, assets, lexicon=assets.lexicon)
         spans = force_align(scores, explained.units)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -48,8 +49,14 @@ def score_recognition(
             :MOST_GROUPS
         ]
     tables |= details.pop("tables")
-    if units is not None and (unknown := _unknown(said, units)):
-        tables["Never seen in training"] = unknown
+    if units is not None:
+        unwritable = [found for text in said if (found := _unknown(text, units))]
+        details["unwritable_rows"] = len(unwritable)
+        if unwritable:
+            every = Counter(itertools.chain.from_iterable(each.elements() for each in unwritable))
+            tables["Never seen in training"] = [
+                {"unit": unit, "times": times} for unit, times in every.most_common(MOST_GROUPS)
+            ]
     worst = [at for at in np.argsort(-per_row, kind="stable") if per_row[at] > 0][:ALIGNED]
     if worst:
         tables["The worst utterances, aligned"] = [
@@ -94,16 +101,15 @@ def _length(seconds: float) -> str:
     return f"{LENGTHS_S[-1]:g} s and more"
 
 
-def _unknown(said: Sequence[str], units: Units) -> list[dict[str, Any]]:
-    """Units of the transcripts that the model cannot write."""
+def _unknown(text: str, units: Units) -> Counter[str]:
+    """Units of a transcript that the model cannot write, and in how many words each stands."""
     known = set(units.symbols)
     found: Counter[str] = Counter()
-    for text in said:
-        for word in text.split():
-            try:
-                symbols = units.split(word)
-            except DataError:
-                found[f"{word} (not in the lexicon)"] += 1
-                continue
-            found.update(symbol.replace(WORD, "") for symbol in set(symbols) - known)
-    return [{"unit": unit, "times": times} for unit, times in found.most_common(MOST_GROUPS)]
+    for word in text.split():
+        try:
+            symbols = units.split(word)
+        except DataError:
+            found[f"{word} (not in the lexicon)"] += 1
+            continue
+        found.update(symbol.replace(WORD, "") for symbol in set(symbols) - known)
+    return found

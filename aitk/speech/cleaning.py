@@ -37,7 +37,7 @@ def clean(sound: Sound, reading: SoundReading) -> tuple[np.ndarray, float]:
             f"{sound.clipped:.1%} of it is clipped, more than {reading.max_clipped:.1%}"
             " (--max-clipped)"
         )
-    loudest = frame_levels_dbfs(remove_dc(samples), rate).max()
+    loudest = loudest_dbfs(sound)
     if loudest < reading.quietest_dbfs:
         raise DataError(
             f"is silent: its loudest 25 ms have {loudest:.0f} dBFS,"
@@ -53,3 +53,8 @@ def clean(sound: Sound, reading: SoundReading) -> tuple[np.ndarray, float]:
     if reading.loudness_dbfs is not None:
         samples = at_loudness(samples, reading.loudness_dbfs)
     return samples, first / rate
+
+
+def loudest_dbfs(sound: Sound) -> float:
+    """The level of the loudest 25 ms of a sound, an offset of its samples left out."""
+    return float(frame_levels_dbfs(remove_dc(sound.samples), sound.sample_rate_hz).max())

@@ -7,9 +7,10 @@ of a mono FLAC file of 16 bits.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from aitk.core.split_names import split_named
 from aitk.core.tables import SUFFIXES as TABLE_SUFFIXES
 from aitk.core.tables import file_suffix
 from aitk.core.tfds_source import PREFIX
-from aitk.speech.cleaning import clean
+from aitk.speech.cleaning import clean, loudest_dbfs
 from aitk.speech.items import Item
 from aitk.speech.layouts import read_files, read_folder
 from aitk.speech.manifests import read_manifest
@@ -156,10 +157,15 @@ def _rows(
     elif content == "label":
         fields["label"] = (item.content or "").strip()
     try:
-        for start_s, sound, is_part in _pieces(item, reading, whole=content is not None):
-            kind = f"{sound.channels} channel{'s' * (sound.channels > 1)}"
-            heard[f"{sound.source_rate_hz:,} Hz, {kind}"] += 1
-            yield _row(item, start_s, sound, is_part, fields, reading, split)
+        pieces = _pieces(item, reading, whole=content is not None)
+        for silent, alike in itertools.groupby(pieces, lambda piece: _is_silent(piece, reading)):
+            if silent:
+                yield _silence(item, alike, reading)
+                continue
+            for start_s, sound, is_part in alike:
+                kind = f"{sound.channels} channel{'s' * (sound.channels > 1)}"
+                heard[f"{sound.source_rate_hz:,} Hz, {kind}"] += 1
+                yield _row(item, start_s, sound, is_part, fields, reading, split)
     except DataError as error:
         yield _refused(item, error)
 
@@ -239,6 +245,23 @@ def _pieces(
         yield item.start_s + start_s, Sound(samples, rate, own_rate, channels, clipped), True
 
 
+def _is_silent(piece: tuple[float, Sound, bool], reading: SoundReading) -> bool:
+    """Whether nothing is heard in a part of a recording."""
+    _, sound, is_part = piece
+    return is_part and loudest_dbfs(sound) < reading.quietest_dbfs
+
+
+def _silence(
+    item: Item, parts: Iterable[tuple[float, Sound, bool]], reading: SoundReading
+) -> Refusal:
+    """Silent parts in a row, told once: a recording of a night may have thousands."""
+    bounds = [(start_s, start_s + sound.seconds) for start_s, sound, _ in parts]
+    error = DataError(
+        f"is silent: all of it stays below {reading.quietest_dbfs:g} dBFS (--quietest-dbfs)"
+    )
+    return _refused(item, error, between=(bounds[0][0], bounds[-1][1]))
+
+
 def _from_memory(values: np.ndarray, own_rate: int, reading: SoundReading) -> Sound:
     """Samples (n,) or (n, channels) as a file of them would be read."""
     values = values.reshape(len(values), -1)
@@ -258,5 +281,5 @@ def _refused(
     if between:
         reason = f"from {between[0]:.2f} to {between[1]:.2f} s it {reason}"
     if isinstance(item.audio, Path) and str(item.audio) != item.file:
-        reason = f"{item.audio.name} {reason}"
+        reason = f"{item.audio.name}: {reason}"
     return Refusal(item.file, item.line, reason)

@@ -22,6 +22,12 @@ from aitk.core.task import Task
 from aitk.stages.options import EvaluateOptions
 from aitk.tasks import load_task
 
+#: Counts among the details of scores that a reader of the scores should know.
+UNSEEN = {
+    "unseen_rows": "have a label never seen in training: they count as wrong",
+    "unwritable_rows": "hold a text that the model has no units for: it counts as wrong",
+}
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -248,7 +254,4 @@ def _raw_rows(
 
 
 def _unseen(details: Mapping[str, Any]) -> list[str]:
-    count = details.get("unseen_rows")
-    if not count:
-        return []
-    return [f"{count} rows have a label never seen in training: they count as wrong"]
+    return [f"{details[name]} rows {what}" for name, what in UNSEEN.items() if details.get(name)]

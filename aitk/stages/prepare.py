@@ -164,7 +164,7 @@ def _spool_rows(
 ) -> tuple[Counter[str | None], int]:
     """Read every source once; count the splits that the files name, and the refusals."""
     named: Counter[str | None] = Counter()
-    refused = 0
+    refused, first_reason = 0, ""
     with (
         (folder / "spool.jsonl").open("w", encoding="utf-8") as spool,
         (folder / "rejects.jsonl").open("w", encoding="utf-8") as rejects,
@@ -181,6 +181,7 @@ def _spool_rows(
         for item in items:
             if isinstance(item, Refusal):
                 refused += 1
+                first_reason = first_reason or item.reason
                 line = {"file": item.file, "line": item.line, "reason": item.reason}
                 rejects.write(json.dumps(line, ensure_ascii=False) + "\n")
                 if refused > options.max_errors:
@@ -194,7 +195,11 @@ def _spool_rows(
             line = {"f": dict(item.fields), "s": item.split, "n": item.line, "p": item.file}
             spool.write(dump_line(line) + "\n")
     if not named:
-        reason = f"all {refused} rows were refused" if refused else "no rows were found"
+        reason = f"all {refused} rows were refused, the first because: {first_reason}"
+        if refused < 2:
+            reason = (
+                f"its only row was refused: {first_reason}" if refused else "no rows were found"
+            )
         raise DataError(reason, where=", ".join(sources))
     return named, refused
 

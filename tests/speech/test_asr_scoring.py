@@ -82,6 +82,8 @@ def test_units_that_training_never_saw_are_told():
     assert found.details["tables"]["Never seen in training"] == [
         {"unit": "x", "times": 3}, {"unit": "z", "times": 1}, {"unit": "k", "times": 1},
     ]  # fmt: skip
+    assert found.details["unwritable_rows"] == 4
+    assert score_recognition(measured(), UNITS).details["unwritable_rows"] == 0
 
 
 def test_an_alignment_is_shown_in_one_line():
