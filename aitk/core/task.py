@@ -521,5 +521,5 @@ class Task(ABC):
 
         Returns:
             JSON: the ``prediction`` and ``parts``, a list of {"text": str, "weight": float} in
-            order; and ``pictures``, {"caption": str, "png": bytes} each. One of the two.
+            order; and ``pictures``, {"caption": str, "png": bytes} each. At least one of the two.
         """

@@ -31,6 +31,7 @@ from aitk.speech.batching import pad_features, pad_frames, sound_inputs
 from aitk.speech.detection import detection_details
 from aitk.speech.features import feature_size, settings_for
 from aitk.speech.occlusion import explain_sound
+from aitk.speech.occlusion_picture import occlusion_png
 from aitk.speech.options import LabelledSoundReading
 from aitk.speech.quality import SoundInspector
 from aitk.speech.reading import read_sounds
@@ -275,7 +276,12 @@ class Keywords(Task):
             rows = [dict(fields) | {"audio": encode_sound(sound, rate)} for sound in sounds]
             return softmax(predict(rows))[:, index]
 
-        return told | explain_sound(samples, rate, probability)
+        found = explain_sound(samples, rate, probability)
+        picture = {
+            "caption": f"{fields['id']}: {told['explained']}, {told['probability']:.1%}",
+            "png": occlusion_png(samples, rate, found["regions"]),
+        }
+        return told | found | {"pictures": [picture]}
 
     def _scale(
         self, scorer: Any, sounds: list[list[np.ndarray]], settings: Any, seed: int

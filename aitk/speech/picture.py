@@ -20,21 +20,25 @@ _STOPS = np.array(
 
 def spectrogram_png(samples: np.ndarray, sample_rate_hz: int) -> bytes:
     """A picture of a sound (n,): time to the right, mel filters upwards, 70 dB of colours."""
-    settings = FeatureSettings(
-        filters=min(HEIGHT, sample_rate_hz // 200),
-        normalise="none",
-        snip_edges=False,
-        sample_rate_hz=sample_rate_hz,
-    )
-    levels = features(samples, settings) * (10 / np.log(10))  # decibels, (frames, filters)
-    if not len(levels):
-        levels = np.zeros((1, settings.filters), np.float32)
+    levels = mel_levels(samples, sample_rate_hz)
     if len(levels) > WIDEST:  # the mean of neighbouring frames
         edges = np.linspace(0, len(levels), WIDEST + 1).astype(int)[:-1]
         counts = np.diff(np.append(edges, len(levels)))
         levels = np.add.reduceat(levels, edges, axis=0) / counts[:, None]
     shares = (levels - levels.max()) / RANGE_DB + 1
     return colour_png(np.clip(shares, 0, 1).T[::-1])
+
+
+def mel_levels(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Decibels of mel filters every 10 ms of a sound (n,): (frames, filters), never none."""
+    settings = FeatureSettings(
+        filters=min(HEIGHT, sample_rate_hz // 200),
+        normalise="none",
+        snip_edges=False,
+        sample_rate_hz=sample_rate_hz,
+    )
+    levels = features(samples, settings) * (10 / np.log(10))
+    return levels if len(levels) else np.zeros((1, settings.filters), np.float32)
 
 
 def colour_png(shares: np.ndarray) -> bytes:
