@@ -6,9 +6,10 @@ Reads ``job.json`` and the calibration batches in FOLDER, writes the target and 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,12 @@ def write_litert(model: Any, target: Path, *, quantize: str, calibration: Calibr
     ``int8`` means full int8 for convolutional networks, if it keeps their outputs, and int8
     weights with activations quantised on the fly for all others: for attention, full int8 was
     both slower and wrong, and a recurrent loop crashes the converter.
+
+    A layer that makes the answer out of what a network tells, as boxes that compete, says so by an
+    attribute ``answers``. It stays in float32: in full int8 a good detector found nothing more.
     """
-    operations = _operations(freeze(model, batch=None))
+    answering = [layer.name for layer in model.layers if getattr(layer, "answers", False)]
+    operations = _operations(freeze(model, batch=None), apart_from=answering)
     batches = LOOP_BATCHES if any(op.startswith("TensorList") for op in operations) else (None,)
     convolutional = bool({"Conv2D", "DepthwiseConv2dNative"} & operations) and not (
         {"Softmax", "TensorListReserve"} & operations
@@ -97,10 +102,14 @@ def write_litert(model: Any, target: Path, *, quantize: str, calibration: Calibr
     with tempfile.TemporaryDirectory(prefix="aitk-frozen-") as folder:
         names = _save_frozen(model, folder, batches)
         if quantize == "int8" and convolutional and len(calibration):
-            content = _litert(folder, names, quantize="full", calibration=calibration)
-            target.write_bytes(content)
-            if _keeps_outputs(model, target, calibration):
-                return "int8 weights and activations"
+            if not answering:
+                target.write_bytes(_litert(folder, names, quantize="full", calibration=calibration))
+                if _keeps_outputs(model, target, calibration):
+                    return "int8 weights and activations"
+            # Which answers come out may hang by a hair, so what they are made of is compared.
+            elif _can_be_int8(_before_answers(model), calibration):
+                target.write_bytes(_partly_int8(folder, names, calibration, apart_from=answering))
+                return "int8 weights and activations, answers in float32"
         target.write_bytes(_litert(folder, names, quantize=quantize))
     return {
         "none": "float32",
@@ -149,10 +158,17 @@ def freeze(model: Any, *, batch: int | None) -> Any:
     return convert_variables_to_constants_v2(function)
 
 
-def _operations(function: Any) -> set[str]:
+def _operations(function: Any, *, apart_from: Collection[str]) -> set[str]:
+    """The kinds of operation of a graph, without those of the layers that are named."""
     graph = function.graph.as_graph_def()
     nodes = [*graph.node, *(node for item in graph.library.function for node in item.node_def)]
-    return {node.op for node in nodes}
+    return {node.op for node in nodes if not _is_in(node.name, apart_from)}
+
+
+def _is_in(name: str, layers: Collection[str]) -> bool:
+    """Whether an operation belongs to one of the layers; a copy of a layer is numbered."""
+    parts = {re.sub(r"_\d+$", "", part) for part in re.split("[/;]", name)}
+    return not parts.isdisjoint(layers)
 
 
 def _save_frozen(model: Any, folder: str, batches: tuple[int | None, ...]) -> list[str]:
@@ -198,6 +214,53 @@ def _litert(
         ]
         converter.representative_dataset = lambda: ((names[0], batch) for batch in calibration)
     return converter.convert()
+
+
+def _partly_int8(
+    folder: str, names: list[str], calibration: Iterable[Inputs], *, apart_from: Collection[str]
+) -> bytes:
+    """Full int8 of all but the layers that are named, and the outputs that come from them."""
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ((names[0], batch) for batch in calibration)
+    converter._experimental_calibrate_only = True  # the ranges are in it, nothing is rounded yet
+    calibrated = converter.convert()
+    interpreter = Interpreter(model_content=calibrated)
+    called = {each["index"]: each["name"] for each in interpreter.get_tensor_details()}
+    outputs = {each["index"] for each in interpreter.get_output_details()}
+    floats: set[int] = set()
+    for operation in interpreter._get_ops_details():
+        made = [index for index in operation["outputs"] if index in called]
+        # The tensor of an output is named as an output, not by its layer.
+        if any(_is_in(called[index], apart_from) for index in made) or (
+            outputs.intersection(made) and floats.intersection(operation["inputs"])
+        ):
+            floats.update(made)
+    return mlir_quantize(calibrated, denylisted_nodes=[called[index] for index in floats])
+
+
+def _before_answers(model: Any) -> Any:
+    """The network up to the layers that make answers of what it tells."""
+    import keras
+
+    def told(output: Any) -> Any:
+        layer = output._keras_history.operation
+        return layer.input if getattr(layer, "answers", False) else output
+
+    return keras.Model(model.input, keras.tree.map_structure(told, model.output))
+
+
+def _can_be_int8(model: Any, calibration: Calibration) -> bool:
+    """Whether a network in full int8 keeps its outputs."""
+    with tempfile.TemporaryDirectory(prefix="aitk-frozen-") as folder:
+        names = _save_frozen(model, folder, (None,))
+        path = Path(folder) / "int8.tflite"
+        path.write_bytes(_litert(folder, names, quantize="full", calibration=calibration))
+        return _keeps_outputs(model, path, calibration)
 
 
 def _keeps_outputs(model: Any, path: Path, calibration: Calibration) -> bool:

@@ -139,6 +139,45 @@ def test_full_int8_is_taken_for_convolutions_that_bear_it(tmp_path, masked):
     assert way.startswith("int8 weights and activations") != masked
 
 
+def test_answers_are_made_in_float_of_what_an_int8_network_tells(tmp_path):
+    import keras
+    from ai_edge_litert.interpreter import Interpreter
+
+    class Best(keras.layers.Layer):
+        """The place of the likeliest of many, in pixels: 8 bits could not tell it."""
+
+        answers = True
+
+        def call(self, x):
+            places = keras.ops.arange(256, dtype="float32") * 40
+            return keras.ops.sum(keras.ops.softmax(x) * places, axis=-1, keepdims=True)
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 3), name="x")
+    hidden = keras.layers.Conv2D(8, 3, activation="relu", name="inside")(x)
+    other = keras.layers.Dense(2, name="other")(keras.layers.GlobalAveragePooling2D()(hidden))
+    told = keras.layers.Dense(256)(keras.layers.Flatten()(hidden))
+    model = keras.Model({"x": x}, {"best": Best(name="best")(told), "other": other})
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        np.savez(tmp_path / f"batch-{number}.npz", x=rng.normal(size=(8, 8, 8, 3)).astype("f4"))
+    path = tmp_path / "model.tflite"
+    way = write_litert(model, path, quantize="int8", calibration=Calibration(tmp_path))
+    assert way == "int8 weights and activations, answers in float32"
+    interpreter = Interpreter(model_path=str(path))
+    types = {each["index"]: each["dtype"] for each in interpreter.get_tensor_details()}
+    made = {each["op_name"]: types[each["outputs"][0]] for each in interpreter._get_ops_details()}
+    assert made["CONV_2D"] == made["FULLY_CONNECTED"] == np.int8
+    assert made["SOFTMAX"] == made["SUM"] == np.float32
+    inputs = {"x": rng.normal(size=(16, 8, 8, 3)).astype("f4")}
+    found, exact = (
+        predict(inputs)
+        for predict in (open_predictor(Run(tmp_path, {"format": "litert"})), KerasPredictor(model))
+    )
+    assert found["best"] == pytest.approx(exact["best"], rel=0.02)
+    assert found["other"] == pytest.approx(exact["other"], abs=0.1)
+
+
 def test_converting_is_a_process_of_its_own(tmp_path):
     model = text_model(recurrent=False)
     model.save(tmp_path / "model.keras")

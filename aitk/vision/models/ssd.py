@@ -89,6 +89,9 @@ class SsdDetections(layers.Layer):
     class.
     """
 
+    #: Boxes compete in float32 whatever the network before them is quantised to.
+    answers = True
+
     def __init__(
         self,
         *,

@@ -114,6 +114,9 @@ class YoloDetections(layers.Layer):
     pixels of the picture, score, class.
     """
 
+    #: Boxes compete in float32 whatever the network before them is quantised to.
+    answers = True
+
     def __init__(
         self,
         *,
