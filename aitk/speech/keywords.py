@@ -272,11 +272,13 @@ class Keywords(Task):
         index, told = explained_class(softmax(predict([fields]))[0], assets.labels, target)
         samples, rate = decode_sound(fields["audio"])
 
-        def probability(sounds: Sequence[np.ndarray]) -> np.ndarray:
+        def log_odds(sounds: Sequence[np.ndarray]) -> np.ndarray:
             rows = [dict(fields) | {"audio": encode_sound(sound, rate)} for sound in sounds]
-            return softmax(predict(rows))[:, index]
+            logits = np.asarray(predict(rows), np.float64)
+            others = np.delete(logits, index, axis=1)
+            return logits[:, index] - np.logaddexp.reduce(others, axis=1)
 
-        found = explain_sound(samples, rate, probability)
+        found = explain_sound(samples, rate, log_odds)
         picture = {
             "caption": f"{fields['id']}: {told['explained']}, {told['probability']:.1%}",
             "png": occlusion_png(samples, rate, found["regions"]),

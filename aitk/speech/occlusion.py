@@ -21,24 +21,25 @@ WINDOW_S = 0.032
 DELETED_SHARE = 0.2  # of the regions, to see whether the named ones matter
 RANDOM_DRAWS = 10
 
-#: Maps sounds, (n,) samples each, to the probability of the answer that is explained.
-Probability = Callable[[Sequence[np.ndarray]], np.ndarray]
+#: Maps sounds, (n,) samples each, to the log-odds of the answer that is explained: unlike its
+#: probability they also move where a model is sure.
+LogOdds = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 def explain_sound(
-    samples: np.ndarray, sample_rate_hz: int, probability: Probability, *, seed: int = 0
+    samples: np.ndarray, sample_rate_hz: int, log_odds: LogOdds, *, seed: int = 0
 ) -> dict[str, Any]:
     """Attribute an answer to regions of a sound.
 
     Returns:
         ``regions``: start_s, end_s, low_hz, high_hz and weight of each (the fall of the
-        probability without it); ``parts``: the sound in order of time, the weight of each part
+        log-odds without it); ``parts``: the sound in order of time, the weight of each part
         being the sum over its bands; ``faithfulness``: how far the probability falls without the
         fifth of the regions that weigh most (``named``), and without as many random ones.
     """
     grid = _Grid(samples, sample_rate_hz)
     cells = [(column, band) for column in range(grid.columns) for band in range(BANDS)]
-    values = probability([samples, *(grid.without([cell]) for cell in cells)])
+    values = log_odds([samples, *(grid.without([cell]) for cell in cells)])
     weights = (values[0] - values[1:]).reshape(grid.columns, BANDS)
     regions = [
         grid.place(column, band) | {"weight": round(float(weights[column, band]), 6)}
@@ -53,15 +54,20 @@ def explain_sound(
     rng = np.random.default_rng(seed)
     chosen = [np.argsort(-weights.ravel(), kind="stable")[:count]]
     chosen += [rng.choice(len(cells), count, replace=False) for _ in range(RANDOM_DRAWS)]
-    fallen = values[0] - probability(
-        [grid.without([cells[index] for index in indices]) for indices in chosen]
-    )
+    without = log_odds([grid.without([cells[index] for index in indices]) for indices in chosen])
+    fallen = _probability(values[:1]) - _probability(without)
     faithfulness = {
         "deleted": count,
         "named": round(float(fallen[0]), 6),
         "random": round(float(fallen[1:].mean()), 6),
     }
     return {"parts": parts, "regions": regions, "faithfulness": faithfulness}
+
+
+def _probability(log_odds: np.ndarray) -> np.ndarray:
+    from scipy.special import expit
+
+    return expit(log_odds)
 
 
 class _Grid:

@@ -26,7 +26,7 @@ def occlusion_png(
     Args:
         samples: (n,).
         regions: as ``explain_sound`` gives them: ``start_s``, ``end_s``, ``low_hz``, ``high_hz``,
-            and ``weight``, by how much the probability falls without the region.
+            and ``weight``, by how much the log-odds of the answer fall without the region.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
@@ -78,7 +78,7 @@ def occlusion_png(
     bar = figure.colorbar(
         ScalarMappable(Normalize(-reach, reach), shades), ax=axes, pad=0.02, aspect=15
     )
-    bar.set_label("fall of the probability\nwithout the region")
+    bar.set_label("fall of the log-odds\nwithout the region")
     figure.tight_layout()
     file = io.BytesIO()
     canvas.print_png(file, metadata={"Software": None})

@@ -13,7 +13,7 @@ from aitk.core.task import Batch
 from aitk.speech.assets import load_sound_assets
 from aitk.speech.keywords import Keywords
 from aitk.speech.settings import DsCnnSettings, GmmHmmSettings
-from aitk.speech.sound import encode_sound
+from aitk.speech.sound import decode_sound, encode_sound
 
 TASK = Keywords()
 RATE = 8000
@@ -236,8 +236,6 @@ def test_an_explanation_points_at_the_tone(assets):
 
     def predict(rows):
         """High where there is energy above 1 kHz."""
-        from aitk.speech.sound import decode_sound
-
         logits = []
         for each in rows:
             spectrum = np.abs(np.fft.rfft(decode_sound(each["audio"])[0], RATE)) ** 2
@@ -257,3 +255,19 @@ def test_an_explanation_points_at_the_tone(assets):
     assert heaviest["text"].startswith(f"{best['start_s']:.2f}")
     with pytest.raises(UsageError, match="higher"):
         TASK.explain(fields, predict, assets, target="higher")
+
+
+def test_an_answer_beyond_doubt_can_be_explained(assets):
+    samples = np.concatenate([np.zeros(1600), tone(2200, 0.2), np.zeros(1600)]).astype("float32")
+    fields = dict(ROWS[0], audio=encode_sound(samples, RATE))
+
+    def predict(rows):
+        """High by far, the more so the more energy there is: the probability is 1 anyhow."""
+        energies = [float(np.square(decode_sound(each["audio"])[0]).sum()) for each in rows]
+        return np.array([[500.0 + energy, 0.0] for energy in energies])
+
+    found = TASK.explain(fields, predict, assets)
+    best = max(found["regions"], key=lambda region: region["weight"])
+    assert best["low_hz"] < 2200 < best["high_hz"]
+    assert best["weight"] > 1
+    assert found["faithfulness"]["named"] == found["faithfulness"]["random"] == 0

@@ -19,11 +19,11 @@ def test_a_muted_region_is_silent_and_the_others_are_not():
     noise = 0.1 * np.random.default_rng(0).standard_normal(RATE).astype("float32")
     heard = []
 
-    def probability(sounds):
+    def log_odds(sounds):
         heard.extend(sounds)
         return np.zeros(len(sounds))
 
-    found = explain_sound(noise, RATE, probability)
+    found = explain_sound(noise, RATE, log_odds)
     regions = found["regions"]
     assert len(regions) == 20 * BANDS
     region = regions[10 * BANDS + 4]  # the middle of the sound
