@@ -26,6 +26,11 @@ def region_grad_cam(
     Returns:
         (rows, columns) importance, at least 0.
     """
+    # A head that begins at an input and at an inner map too makes Keras forget which node the
+    # input came from (clone_graph_nodes): a model cut so can be neither saved nor taken apart.
+    twin = keras.models.clone_model(model)
+    twin.set_weights(model.get_weights())
+    model = twin
     deepest = model.get_layer(DEEPEST).output
     features = keras.Model(model.inputs, deepest)
     head = keras.Model([*model.inputs, deepest], model.output)
