@@ -15,6 +15,9 @@ from aitk.vision.boxes import size_overlaps
 #: What stands for boxes where the training pictures have none: sides in strides (Lin et al. 2017).
 USUAL_SIDES = 4.0
 ROUNDS = 100
+#: Clusters start between the boxes that this share of all is smaller, or larger, than: two boxes
+#: of a pixel among thousands would take half of the anchors.
+OUTLIERS = 0.005
 
 
 def centre_points(
@@ -83,7 +86,8 @@ def learn_anchors(
     ordered = sizes[np.argsort(sizes.prod(axis=1), kind="stable")].astype(np.float64)
     # Evenly by logarithm, not by rank: rare sizes get anchors too.
     logs = np.log(ordered.prod(axis=1)) / 2
-    centres = np.exp(np.linspace(logs[0], logs[-1], 2 * count + 1)[1::2])[:, None].repeat(2, axis=1)
+    first, last = np.quantile(logs, (OUTLIERS, 1 - OUTLIERS))
+    centres = np.exp(np.linspace(first, last, 2 * count + 1)[1::2])[:, None].repeat(2, axis=1)
     nearest = np.full(len(ordered), -1)
     for _ in range(ROUNDS):
         found = size_overlaps(ordered, centres).argmax(axis=1)

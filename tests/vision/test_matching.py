@@ -63,6 +63,11 @@ def test_where_there_are_no_boxes_anchors_follow_the_strides():
     assert learn_anchors(np.zeros((0, 2)), [8, 16], each=1) == [[[32.0, 32.0]], [[64.0, 64.0]]]
 
 
+def test_two_specks_among_hundreds_of_boxes_take_no_anchors():
+    sizes = np.array([[1.0, 1.0]] * 2 + [[20.0, 20.0]] * 300 + [[50.0, 50.0]] * 700)
+    assert np.min(learn_anchors(sizes, [8, 16], each=2)) >= 20
+
+
 def test_few_boxes_give_as_many_anchors():
     found = np.array(learn_anchors(np.array([[10.0, 20.0]]), [8, 16, 32], each=4))
     assert found.shape == (3, 4, 2)
