@@ -101,3 +101,18 @@ def test_help_loads_nothing_heavy(python) -> None:
     codes, loaded = json.loads(done.stderr.splitlines()[-1])
     assert set(codes) == {0}
     assert not HEAVY & set(loaded)
+
+
+def test_registered_layers_have_names_of_their_own() -> None:
+    """Keras finds a layer of a file by its registered name: of two, the last imported would win."""
+    names = [
+        f"{decorator.args[0].value}>{node.name}"  # type: ignore[attr-defined]
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call)
+        and ast.unparse(decorator.func) == "keras.saving.register_keras_serializable"
+    ]
+    assert names
+    assert sorted(names) == sorted(set(names))

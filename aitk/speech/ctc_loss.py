@@ -16,7 +16,7 @@ from aitk.speech.units import BLANK
 TEACHER_SHARE, TEMPERATURE = 0.5, 2.0
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class CtcLoss(keras.losses.Loss):
     """Minus the logarithm of a text's probability over all its paths, per unit of the text.
 
@@ -69,7 +69,7 @@ class TaughtCtcLoss(keras.losses.Loss):
         return TEACHER_SHARE * TEMPERATURE**2 * soft + (1 - TEACHER_SHARE) * hard
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class JointLoss(keras.losses.Loss):
     """The losses of both heads of a joint model (Watanabe et al. 2017, equation 14).
 

@@ -17,7 +17,7 @@ from aitk.vision.geometry import VOID
 FOCUS = 2.0
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class SegmentationLoss(keras.losses.Loss):
     """The sum of the losses that a setting names.
 

@@ -29,7 +29,7 @@ def classifier(backbone: keras.Model, *, classes: int, pooling: str, dropout: fl
     return keras.Model(inputs, logits, name="classifier")
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.nlp")
 class Pooling(keras.layers.Layer):
     """Reduce a sequence to one vector, looking at real tokens only."""
 

@@ -54,7 +54,7 @@ def with_exact_gelu(hub: keras_hub.models.Backbone) -> keras_hub.models.Backbone
     return copy
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.nlp")
 class ExactBertBackbone(keras_hub.models.BertBackbone):
     """BERT (Devlin et al. 2018) with the exact GELU."""
 
@@ -63,7 +63,7 @@ class ExactBertBackbone(keras_hub.models.BertBackbone):
         _set_exact_gelu(self)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.nlp")
 class ExactAlbertBackbone(keras_hub.models.AlbertBackbone):
     """ALBERT (Lan et al. 2019) with the exact GELU."""
 
@@ -78,7 +78,7 @@ def _set_exact_gelu(hub: keras_hub.models.Backbone) -> None:
             layer._feedforward_intermediate_dense.activation = keras.activations.gelu
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.nlp")
 class FirstSegment(keras.layers.Layer):
     """Segment 0 for every token: there is only one text."""
 

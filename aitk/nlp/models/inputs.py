@@ -13,7 +13,7 @@ def text_inputs() -> dict[str, keras.KerasTensor]:
     }
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.nlp")
 class HidePadding(keras.layers.Layer):
     """Set the features of padded positions to zero."""
 

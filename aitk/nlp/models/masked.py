@@ -10,7 +10,7 @@ from keras import ops
 from aitk.nlp.models.inputs import text_inputs
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.nlp")
 class MaskedTokens(keras.Model):
     """Backbone, one dense layer, and the embedding of the tokens read backwards.
 
@@ -53,7 +53,7 @@ def token_embedding(backbone: keras.Model) -> Any:
     raise ValueError(f"{backbone.name} has no token_embedding")
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.nlp")
 class TakeSlots(keras.layers.Layer):
     """Pick the features at some positions, counted from 1 (0 picks the first as well)."""
 

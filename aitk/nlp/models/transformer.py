@@ -45,7 +45,7 @@ def _dense_part(x, dropout: float, name: str):
     return keras.layers.Add(name=f"{name}_dense_add")([x, y])
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.nlp")
 class LearnedPositions(keras.layers.Layer):
     """Add a learned vector to each position, for texts of up to ``max_length`` tokens."""
 
@@ -69,7 +69,7 @@ class LearnedPositions(keras.layers.Layer):
         return super().get_config() | {"max_length": self.max_length}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.nlp")
 class SelfAttention(keras.layers.Layer):
     """Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
 

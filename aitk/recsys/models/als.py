@@ -33,7 +33,7 @@ def solve_als(settings: AlsSettings, log: TrainingLog) -> Scorer:
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class FactorScores(keras.layers.Layer):
     """The factors that explain a history, times those of all items.
 

@@ -51,7 +51,7 @@ def _dense_part(x, dropout: float, name: str):
     return keras.layers.Add(name=f"{name}_dense_add")([x, y])
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class PositionsFromEnd(keras.layers.Layer):
     """Add a learned vector to each position, counted from the newest item.
 
@@ -82,7 +82,7 @@ class PositionsFromEnd(keras.layers.Layer):
         return super().get_config() | {"max_length": self.max_length}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class HistoryAttention(keras.layers.Layer):
     """Multi-head attention of a history to itself (Vaswani et al. 2017, section 3.2)."""
 

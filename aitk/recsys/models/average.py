@@ -26,7 +26,7 @@ def solve_average(settings: AverageSettings, log: TrainingLog) -> Scorer:
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class AverageRatings(keras.layers.Layer):
     """Mean plus user plus item.
 

@@ -29,7 +29,7 @@ def build_biased_mf(
     return CandidateModel(backbone, items=shape.items, ratings=ratings)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class BiasedFactors(keras.layers.Layer):
     """Biases and factors of users and items, in standard units of the ratings.
 

@@ -32,7 +32,7 @@ def build_bpr(settings: BprSettings, shape: ItemShape) -> DotModel:
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class Factors(keras.layers.Layer):
     """A vector for each user and item; an unknown user's is folded in.
 

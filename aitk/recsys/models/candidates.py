@@ -20,7 +20,7 @@ class Ratings:
     scale: float
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class CandidateModel(keras.Model):
     """A backbone that judges items, asked for all of the catalogue or, to rate, for some.
 
@@ -95,7 +95,7 @@ class CandidateModel(keras.Model):
         return cls(**config | {"backbone": backbone, "ratings": ratings})
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class AllItems(keras.layers.Layer):
     """Ask for every item: (batch, length) -> the numbers 1 to items in each row."""
 
@@ -114,7 +114,7 @@ class AllItems(keras.layers.Layer):
         return super().get_config() | {"items": self.items}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class Rescale(keras.layers.Layer):
     """From standard units to ratings: ``scale * x + mean``."""
 

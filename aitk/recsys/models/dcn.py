@@ -40,7 +40,7 @@ def build_dcn(
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class Cross(keras.layers.Layer):
     """One more degree of products: ``start * dense(x) + x`` (section 3.2, equation 1).
 

@@ -35,7 +35,7 @@ def build_dlrm(settings: DlrmSettings, shape: ItemShape) -> CandidateModel:
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class PairProducts(keras.layers.Layer):
     """The product of each pair of the vectors that stand side by side.
 

@@ -11,7 +11,7 @@ from aitk.recsys.models.scores import ItemScores, Popularity, sampled_logits
 from aitk.recsys.models.shape import ItemShape
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class DotModel(keras.Model):
     """A backbone that gives the vectors, and their products.
 
@@ -110,7 +110,7 @@ class DotModel(keras.Model):
         return cls(**config | {"backbone": backbone})
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class SquarePenalty(keras.layers.Layer):
     """Add to the loss in training: ``l2`` times the mean square length of vectors.
 

@@ -47,7 +47,7 @@ def solve_hybrid(settings: HybridSettings, log: TrainingLog) -> Scorer:
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class BlendedScores(keras.layers.Layer):
     """Scores of EASE and of content, each brought to mean 0 and deviation 1 for each user.
 

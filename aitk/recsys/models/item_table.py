@@ -15,7 +15,7 @@ from aitk.recsys.models.shape import ItemShape
 NEVER = -1e9
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class ItemTable(keras.layers.Layer):
     """The vectors of all items, and those of a history.
 

@@ -29,7 +29,7 @@ def linear_scorer(weights: np.ndarray) -> Scorer:
     return make_scorer(layer, "history", "history_weights")
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class LinearScores(keras.layers.Layer):
     """The weights of the history's items, added up.
 

@@ -59,7 +59,7 @@ def pair_vectors(
     return [own, *means], TakeRows(name="asked")(table, inputs["targets"])
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class TakeRows(keras.layers.Layer):
     """Rows of a table by their numbers: (rows, width), (batch, slots) -> (batch, slots, width)."""
 
@@ -70,7 +70,7 @@ class TakeRows(keras.layers.Layer):
         return *numbers_shape, table_shape[-1]
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class BesideEach(keras.layers.Layer):
     """Put a user's vector before that of every item.
 
@@ -86,7 +86,7 @@ class BesideEach(keras.layers.Layer):
         return *items_shape[:-1], user_shape[-1] + items_shape[-1]
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class LastAxisGone(keras.layers.Layer):
     """(batch, slots, 1) -> (batch, slots)."""
 

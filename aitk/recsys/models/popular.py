@@ -43,7 +43,7 @@ def solve_random(settings: RandomSettings, log: TrainingLog) -> Scorer:
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class SameForAll(keras.layers.Layer):
     """One score an item: ``history`` (batch, length) -> (batch, items)."""
 
@@ -65,7 +65,7 @@ class SameForAll(keras.layers.Layer):
         return super().get_config() | {"items": self.items}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class RandomOrder(keras.layers.Layer):
     """Waves of random frequency and phase, read where the history points to.
 

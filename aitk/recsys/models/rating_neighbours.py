@@ -49,7 +49,7 @@ def solve_rate_user_knn(settings: RateUserKnnSettings, log: TrainingLog) -> Scor
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class RatedItems(keras.layers.Layer):
     """Averages, and the mean of what the most similar rated items leave (Koren 2010, section 2.2).
 
@@ -90,7 +90,7 @@ class RatedItems(keras.layers.Layer):
         return super().get_config() | own
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class Raters(UserEvents):
     """Averages, and the mean of what the most similar raters of an item leave.
 

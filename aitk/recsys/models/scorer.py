@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class Scorer(keras.Model):
     """A functional model whose one layer, ``backbone``, was computed rather than trained."""
 

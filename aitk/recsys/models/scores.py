@@ -13,7 +13,7 @@ from aitk.recsys.models.item_table import NEVER
 from aitk.recsys.models.shape import ItemShape
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class ItemScores(keras.layers.Layer):
     """Score every item by the product with its vector (Press and Wolf 2017).
 
@@ -58,7 +58,7 @@ class ItemScores(keras.layers.Layer):
         return super().get_config() | {"items": self.items, "bias": self.use_bias}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class Popularity(keras.layers.Layer):
     """How often each item was chosen: the answer to a user of whom nothing is known.
 

@@ -43,7 +43,7 @@ def build_sequence_model(
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class SequenceModel(keras.Model):
     """A backbone, and the items' own vectors as the output layer.
 
@@ -127,7 +127,7 @@ class SequenceModel(keras.Model):
         return cls(**config | {"backbone": backbone})
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class AppendNumber(keras.layers.Layer):
     """Put one more number at the end of each row: (batch, length) -> (batch, length + 1)."""
 

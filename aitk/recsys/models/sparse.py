@@ -55,7 +55,7 @@ def prune_neighbours(model: Scorer, *, share: float) -> Scorer:
     )
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class SparseScores(keras.layers.Layer):
     """The weights of an item's neighbours in the history, added up.
 

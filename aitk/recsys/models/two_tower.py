@@ -51,7 +51,7 @@ def _tower(x, settings: TwoTowerSettings, *, name: str):
     return keras.layers.Add(name=f"{name}_add")([x, y])
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class Unit(keras.layers.Layer):
     """Scale each vector (..., hidden) to one length; zero stays zero."""
 

@@ -53,7 +53,7 @@ def user_layer(kind: type[UserEvents], settings: UserKnnSettings, log: TrainingL
     )
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class UserEvents(keras.layers.Layer):
     """Every training event, and how similar a history is to each user's.
 
@@ -163,7 +163,7 @@ class UserEvents(keras.layers.Layer):
         }
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class UserNeighbours(UserEvents):
     """The events of the most similar users, times their similarity.
 

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class HistoryMean(keras.layers.Layer):
     """The weighted mean of a history's vectors, and zero for an empty one.
 
@@ -27,7 +27,7 @@ class HistoryMean(keras.layers.Layer):
         return vectors_shape[0], vectors_shape[2]
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.recsys")
 class UserVectors(keras.layers.Layer):
     """The vector read from the history, and for a known user a learned one on top of it.
 

@@ -13,7 +13,7 @@ from keras import ops
 FAR = -1e9  # makes a key weigh exactly nothing
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class SelfAttention(keras.layers.Layer):
     """Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
 
@@ -72,7 +72,7 @@ class SelfAttention(keras.layers.Layer):
         return super().get_config() | own
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class RelativeSelfAttention(SelfAttention):
     """Attention by content and by distance (Dai et al. 2019, Transformer-XL, section 3.3)."""
 
@@ -97,7 +97,7 @@ class RelativeSelfAttention(SelfAttention):
         return (by_content + _shift(by_distance)) / query.shape[-1] ** 0.5
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class CrossAttention(SelfAttention):
     """Multi-head attention of one sequence to another (Vaswani et al. 2017, section 3.2.3)."""
 
@@ -128,7 +128,7 @@ class CrossAttention(SelfAttention):
         return {name: value for name, value in config.items() if name not in ("left", "chunk")}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class SinusoidalPositions(keras.layers.Layer):
     """Add waves of many lengths to each step (Vaswani et al. 2017, section 3.5): any length."""
 

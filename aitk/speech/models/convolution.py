@@ -82,7 +82,7 @@ def normalise(
     return keras.layers.Activation(activation, name=f"{name}_activation")(x)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class StepNormalization(keras.layers.BatchNormalization):
     """Batch normalisation whose statistics are those of the real steps."""
 
@@ -136,7 +136,7 @@ def subsample(
     return x, padding_mask
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 def swish(x):
     """x * sigmoid(x) (Ramachandran et al. 2017), without TensorFlow's own gradient of it, which
     models that are converted cannot hold.

@@ -45,7 +45,7 @@ def _pad(x, padding_mask, window: tuple[int, int], name: str):
     return keras.layers.ZeroPadding2D(sides, name=f"{name}_zeros")(x)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class MeanOverFrequency(keras.layers.Layer):
     """Average (batch, steps, filters, channels) to (batch, steps, channels)."""
 

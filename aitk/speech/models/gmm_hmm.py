@@ -80,7 +80,7 @@ def prune(model: keras.Model, *, share: float) -> keras.Model:
     return model
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class StateDensities(keras.layers.Layer):
     """Log-densities of frames under the Gaussian mixture of each state.
 
@@ -120,7 +120,7 @@ class StateDensities(keras.layers.Layer):
         return super().get_config() | {"states": self.states, "mixtures": self.mixtures}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class ForwardCell(keras.layers.Layer):
     """One step of the forward algorithm for all words at once, as a recurrent cell.
 
@@ -159,7 +159,7 @@ class ForwardCell(keras.layers.Layer):
         return super().get_config() | {"words": self.words, "states": self.states}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class SumOverStates(keras.layers.Layer):
     """A word may end in any of its states: (batch, words * states) -> (batch, words)."""
 
@@ -177,7 +177,7 @@ class SumOverStates(keras.layers.Layer):
         return super().get_config() | {"words": self.words}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class Scale(keras.layers.Layer):
     """Multiply by one number."""
 

@@ -49,7 +49,7 @@ def _inputs_and_mask(backbone: keras.Model):
     return inputs, mask
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class Pooling(keras.layers.Layer):
     """Reduce a sequence to one vector, looking at real steps only."""
 

@@ -23,7 +23,7 @@ def frames_per_step(backbone: keras.Model) -> int:
     return math.prod(strides)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class HidePadding(keras.layers.Layer):
     """Set padded steps to zero: a window over the end of a sound sees silence either way.
 
@@ -48,7 +48,7 @@ class HidePadding(keras.layers.Layer):
         return sequence_shape
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class SubsampleMask(keras.layers.Layer):
     """The mask of every ``stride``-th step: ceil(length / stride) steps of a sound stay real."""
 

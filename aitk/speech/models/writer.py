@@ -21,7 +21,7 @@ NEVER = -1e9
 LATEST_FIRST_TIME = 50
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class Writer(keras.Model):
     """A Keras Hub encoder-decoder of speech that writes.
 
@@ -186,7 +186,7 @@ class Writer(keras.Model):
         return ops.log_softmax(ops.where(banned, NEVER, logits))
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.speech")
 class TokenCrossEntropy(keras.losses.Loss):
     """The mean cross entropy of a text's tokens; places whose target is -1 do not count."""
 

@@ -92,7 +92,7 @@ def rows_of_both(rpn: Any, proposals: Any, correction: Any, kinds: Any) -> Any:
     return ops.concatenate([rpn, second], axis=1)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class WithAnchors(layers.Layer):
     """(batch, anchors, columns) -> (batch, anchors, 4 + columns): each row behind its anchor."""
 
@@ -125,7 +125,7 @@ class WithAnchors(layers.Layer):
         }
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class Proposals(layers.Layer):
     """The best boxes of the first stage, (batch, proposals, 4); where there are fewer, empty ones.
 
@@ -149,7 +149,7 @@ class Proposals(layers.Layer):
         return super().get_config() | {"size": self.size}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class RcnnDetections(layers.Layer):
     """From what both stages told to boxes that do not overlap.
 

@@ -67,7 +67,7 @@ def wrap(
     return keras.Model(picture, output, name="backbone")
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class PatchEmbedding(ViTPatchingAndEmbedding):
     """Keras Hub's embedding of patches, whose own configuration does not make it again."""
 

@@ -47,7 +47,7 @@ def fill_in_tokens(
     return keras.layers.Reshape((rows, columns, width), name="decoder_map")(x)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class TakePatches(keras.layers.Layer):
     """Keep the vectors of some patches."""
 
@@ -60,7 +60,7 @@ class TakePatches(keras.layers.Layer):
         return (*visible_shape, tokens_shape[-1])
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class PutPatches(keras.layers.Layer):
     """Put the vectors of some patches into their places, a learned one into all others.
 

@@ -11,7 +11,7 @@ from aitk.vision.models.normalise import picture_input
 from aitk.vision.models.spark import fill_in_map
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class MaskedPicture(keras.Model):
     """Backbone, decoder, and the pixels that they tell.
 

@@ -37,7 +37,7 @@ def multitask(backbone: keras.Model, heads: Mapping[str, keras.Model]) -> Multit
     return Multitask({"picture": picture}, outputs, name="multitask")
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class Multitask(keras.Model):
     """A functional model with a dict of outputs whose loss weighs the heads by uncertainty.
 
@@ -71,7 +71,7 @@ class Multitask(keras.Model):
         return total + sum(self.losses)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class Uncertainty(keras.layers.Layer):
     """Weigh losses by learned variances: the sum of loss / variance + log(variance) / 2.
 

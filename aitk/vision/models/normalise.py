@@ -17,7 +17,7 @@ def picture_input(size: tuple[int, int]) -> keras.KerasTensor:
     return keras.Input((*size, 3), dtype="uint8", name="picture")
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class Normalise(keras.layers.Layer):
     """Take the mean of each channel away and divide by its deviation, in float32.
 

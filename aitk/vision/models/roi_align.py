@@ -13,7 +13,7 @@ from keras import ops
 CANONICAL_SIDE, CANONICAL_STRIDE = 224.0, 16.0
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class RoiAlign(keras.layers.Layer):
     """Maps of several strides and boxes to (batch, boxes, bins, bins, channels).
 

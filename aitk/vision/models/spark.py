@@ -94,7 +94,7 @@ def blind(backbone: keras.Model) -> keras.Model:
     )
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class VisibleMap(keras.layers.Layer):
     """1 where a patch is shown, 0 where it is hidden: (batch, shown) -> (batch, *grid, 1)."""
 
@@ -113,7 +113,7 @@ class VisibleMap(keras.layers.Layer):
         return super().get_config() | {"grid": self.grid}
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class FillHoles(keras.layers.Layer):
     """Put a learned vector at every hidden place (section 3.2)."""
 

@@ -79,7 +79,7 @@ def _anchor_rows(x: Any, anchors: int, columns: int, *, name: str) -> Any:
     return layers.Reshape((-1, columns), name=f"{name}_rows", dtype="float32")(x)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class SsdDetections(layers.Layer):
     """From raw rows, (batch, anchors, 4 + 1 + classes), to boxes that do not overlap.
 

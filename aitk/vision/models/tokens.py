@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class TokensToMap(keras.layers.Layer):
     """Lay the patches out as they lie in the picture, without a class token before them.
 

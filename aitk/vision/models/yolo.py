@@ -97,7 +97,7 @@ def branches(x: Any, *, classes: int, width: int, name: str) -> Any:
     return layers.Reshape((-1, both.shape[-1]), name=f"{name}_rows", dtype="float32")(both)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class FallingBias(keras.initializers.Initializer):
     """Short distances are likelier than long ones before anything is learned."""
 
@@ -105,7 +105,7 @@ class FallingBias(keras.initializers.Initializer):
         return ops.convert_to_tensor(np.tile(-DECAY * np.arange(BINS), shape[0] // BINS), dtype)
 
 
-@keras.saving.register_keras_serializable("aitk")
+@keras.saving.register_keras_serializable("aitk.vision")
 class YoloDetections(layers.Layer):
     """From raw rows to boxes that do not overlap.
 
