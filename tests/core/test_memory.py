@@ -1,0 +1,44 @@
+"""Memory that was freed is used again, without asking the kernel for it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+ROUNDS = """
+import resource, threading
+from aitk.core.memory import keep_freed_memory
+
+keep_freed_memory()
+
+def fill():
+    for _ in range(3):
+        b"x" * (3 * 2**24)
+
+def faults(work):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    work()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def in_thread():
+    other = threading.Thread(target=fill)
+    other.start()
+    other.join()
+
+fill()
+print(faults(fill), faults(in_thread))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+def test_freed_arrays_are_filled_again_without_new_pages():
+    told = subprocess.run(
+        [sys.executable, "-c", ROUNDS], capture_output=True, text=True, check=True
+    )
+    here, in_thread = map(int, told.stdout.split())
+    one_array = 3 * 2**24 // 4096  # pages
+    assert here < one_array / 4
+    assert in_thread < one_array / 4
