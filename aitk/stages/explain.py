@@ -57,10 +57,12 @@ def explain(
 
         predict = _predict_fields(task, assets, open_predictor(opened))
         model = _model_of(opened)
-        explanations = [
-            task.explain(row.fields, predict, assets, target=options.target, model=model)
-            for row in reporter.track(rows, "explaining")
-        ]
+        explanations = []
+        for row in reporter.track(rows, "explaining"):
+            found = task.explain(row.fields, predict, assets, target=options.target, model=model)
+            explanations.append(found)
+            if note := found.get("note"):
+                reporter.note(f"{row.file}:{row.line}: {note}")
         with (folder / "explanations.jsonl").open("w", encoding="utf-8") as file:
             for number, (row, explanation) in enumerate(zip(rows, explanations, strict=True), 1):
                 line = {"file": row.file, "line": row.line} | explanation

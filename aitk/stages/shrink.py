@@ -148,24 +148,11 @@ def _prune_channels(
     model, removed = prune_channels(model, share=share)
     after = model.count_params()
     reporter.note(f"{removed:,} channels taken out: {after:,} of {before:,} parameters are left")
-    examples = Examples(data.rows("train"), task, candidate.assets, reporter=reporter)
-    narrow = _fit(
-        model,
-        task,
-        candidate.assets,
-        data,
-        folder / "narrow.keras",
-        examples=examples,
-        training=with_defaults(training, task.models[candidate.model], rows=len(examples)),
-        reporter=reporter,
+    narrow = _train_on(
+        candidate, model, task, data, folder / "narrow.keras", training=training, reporter=reporter
     )
     facts = {"channels_removed": removed, "parameters_before": before, "parameters": after}
-    return dataclasses.replace(
-        candidate,
-        path=narrow.path,
-        history=narrow.history,
-        facts={**candidate.facts, **facts},
-    )
+    return dataclasses.replace(narrow, facts={**candidate.facts, **facts})
 
 
 def _prune(
@@ -186,28 +173,48 @@ def _prune(
         solved.save(path)
         facts = {**candidate.facts, "pruned_share": share, "parameters": solved.count_params()}
         return dataclasses.replace(candidate, path=path, facts=facts)
-    examples = Examples(data.rows("train"), task, candidate.assets, reporter=reporter)
-    settings = task.models[candidate.model]
-    steps = math.ceil(len(examples) / batch_size_of(training, settings))
-    pruned = _fit(
+    batch_size = batch_size_of(training, task.models[candidate.model])
+    steps = math.ceil(len(data.rows("train")) / batch_size)
+    pruned = _train_on(
+        candidate,
         model,
         task,
-        candidate.assets,
         data,
         folder / "pruned.keras",
-        examples=examples,
         pruner=MagnitudePruner(model, share=share, steps=int(PRUNING_SHARE * steps)),
-        training=with_defaults(training, settings, rows=len(examples)),
+        training=training,
         reporter=reporter,
     )
     zeros = share_of_zeros(load_keras(pruned.path))
     reporter.note(f"{zeros:.1%} of the weights in matrices are zero")
-    return dataclasses.replace(
-        candidate,
-        path=pruned.path,
-        history=pruned.history,
-        facts={**candidate.facts, "zero_share": round(zeros, 6)},
+    return dataclasses.replace(pruned, facts={**candidate.facts, "zero_share": round(zeros, 6)})
+
+
+def _train_on(
+    candidate: Candidate,
+    model: keras.Model,
+    task: Task,
+    data: PreparedData,
+    path: Path,
+    *,
+    training: TrainingOptions,
+    pruner: Any = None,
+    reporter: Reporter,
+) -> Candidate:
+    """Train what was made of a candidate, as the candidate was trained."""
+    examples = Examples(data.rows("train"), task, candidate.assets, reporter=reporter)
+    trained = _fit(
+        model,
+        task,
+        candidate.assets,
+        data,
+        path,
+        examples=examples,
+        pruner=pruner,
+        training=with_defaults(training, task.models[candidate.model], rows=len(examples)),
+        reporter=reporter,
     )
+    return dataclasses.replace(candidate, path=trained.path, history=trained.history)
 
 
 @dataclasses.dataclass(frozen=True)

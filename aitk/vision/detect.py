@@ -232,7 +232,8 @@ class Detect(PictureTask):
         if target is not None:
             found = found[found[:, 5] == assets.labels.index(target)]
         if not len(found) or found[0, 4] <= 0:
-            return {"prediction": "", "probability": 0.0, "pictures": []}
+            nothing = f"no {target} was found" if target else "nothing was found"
+            return {"prediction": "", "probability": 0.0, "note": f"{nothing}: nothing to explain"}
         best = found[0]  # they are in the order of their scores
 
         def likeness(pictures: Sequence[np.ndarray]) -> np.ndarray:
