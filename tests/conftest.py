@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import settings
 
+from aitk.core.speed import prefer_onednn
+
 # The same examples at each run, and no race against the clock of a busy machine.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+prefer_onednn()
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,12 @@ def _run(
     Args:
         hint: what to do when it was interrupted.
     """
-    from aitk.core.silence import silence  # what help never needs
+    # Help never needs these.
+    from aitk.core.silence import silence
+    from aitk.core.speed import prefer_onednn
 
     silence()
+    prefer_onednn()
     try:
         outcome = function(**values)
     except KeyboardInterrupt as error:

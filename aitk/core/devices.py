@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 from aitk.core.errors import UsageError
-from aitk.core.memory import keep_freed_memory
+from aitk.core.speed import keep_freed_memory
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 

@@ -1,8 +1,9 @@
-"""Keep the memory that a step freed for the next one."""
+"""Settings of a process with which TensorFlow is faster on CPUs."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 # Of glibc's malloc.h.
@@ -10,6 +11,15 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 
 _MOST = 2**31 - 1
 _GROWTH_BYTES = 2**26
+
+
+def prefer_onednn() -> None:
+    """Have TensorFlow compute with oneDNN, before it is imported.
+
+    By itself it does so on the newest processors alone, though those with AVX2 gain as much. What
+    the user set in the environment stays as it is.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def keep_freed_memory() -> None:

@@ -1,16 +1,19 @@
-"""Memory that was freed is used again, without asking the kernel for it."""
+"""What makes TensorFlow faster on CPUs is set, and what the user set is kept."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
 
+from aitk.core.speed import prefer_onednn
+
 ROUNDS = """
 import resource, threading
-from aitk.core.memory import keep_freed_memory
+from aitk.core.speed import keep_freed_memory
 
 keep_freed_memory()
 
@@ -42,3 +45,12 @@ def test_freed_arrays_are_filled_again_without_new_pages():
     one_array = 3 * 2**24 // 4096  # pages
     assert here < one_array / 4
     assert in_thread < one_array / 4
+
+
+@pytest.mark.parametrize(("users", "kept"), [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
+def test_the_users_own_choice_is_kept(monkeypatch, users, kept):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    for name, value in users.items():
+        monkeypatch.setenv(name, value)
+    prefer_onednn()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == kept
