@@ -6,7 +6,6 @@ import contextlib
 from typing import Any
 
 from aitk.core.errors import UsageError
-from aitk.core.speed import keep_freed_memory
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -24,8 +23,6 @@ def set_up_training(*, seed: int, precision: str, devices: int | None) -> Any:
     Raises:
         UsageError: more devices asked for than there are.
     """
-    keep_freed_memory()
-
     import keras
 
     keras.utils.set_random_seed(seed)

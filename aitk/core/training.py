@@ -26,6 +26,7 @@ from aitk.core.optimizers import make_optimizer
 from aitk.core.progress import Reporter
 from aitk.core.runtime import KerasPredictor
 from aitk.core.schedule import learning_rate_at
+from aitk.core.speed import keep_freed_memory
 from aitk.core.task import Batch, Task
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def train(
         return judge_solved(
             model, task, assets, validation=validation, batch_size=options.batch_size
         )
+    keep_freed_memory()
     config = model.get_config() if options.lora_rank else None
     if config:
         count = lora.add_adapters(model.get_layer("backbone"), rank=options.lora_rank)
