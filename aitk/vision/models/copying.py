@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from aitk.core.errors import UsageError
+from aitk.vision.models.batch_norm import FusedBatchNormalization
 from aitk.vision.models.normalise import picture_input
 from aitk.vision.models.stem import MOMENTUM
 from aitk.vision.models.tokens import grid_of, spread_positions
@@ -75,7 +76,10 @@ def clone_layer(layer: Any, size: tuple[int, int]) -> Any:
         config["image_size"] = size
     if isinstance(layer, keras.layers.BatchNormalization):
         config["momentum"] = min(config["momentum"], MOMENTUM)
-    copy = type(layer).from_config(config)
+    kind = type(layer)
+    if kind is keras.layers.BatchNormalization:
+        kind = FusedBatchNormalization
+    copy = kind.from_config(config)
     copy.name = layer.name  # some of Keras Hub's lengthen it
     return copy
 

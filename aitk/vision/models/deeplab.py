@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from aitk.vision.models.batch_norm import FusedBatchNormalization
 from aitk.vision.models.dense import feature_maps, joined, pixel_logits, resized
 from aitk.vision.models.levels import strides_of
 from aitk.vision.models.normalise import picture_input
@@ -74,6 +75,6 @@ def _separable(x: keras.KerasTensor, width: int, *, rate: int = 1, name: str) ->
     x = keras.layers.DepthwiseConv2D(
         3, padding="same", dilation_rate=rate, use_bias=False, name=f"{name}_depthwise"
     )(x)
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_depthwise_norm")(x)
+    x = FusedBatchNormalization(momentum=MOMENTUM, name=f"{name}_depthwise_norm")(x)
     x = keras.layers.Activation("relu", name=f"{name}_depthwise_relu")(x)
     return convolution(x, width, width=1, name=name)

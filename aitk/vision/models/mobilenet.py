@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keras
 
+from aitk.vision.models.batch_norm import FusedBatchNormalization
 from aitk.vision.models.normalise import picture_input
 from aitk.vision.models.stem import MOMENTUM, convolution, stem
 from aitk.vision.settings import MobileNetSettings, parse_blocks, stem_stride
@@ -51,7 +52,7 @@ def _inverted_residual(
         depthwise_initializer="he_normal",
         name=f"{name}_depthwise",
     )(x)
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_depthwise_norm")(x)
+    x = FusedBatchNormalization(momentum=MOMENTUM, name=f"{name}_depthwise_norm")(x)
     x = keras.layers.Activation("relu6", name=f"{name}_depthwise_relu6")(x)
     x = convolution(x, filters, width=1, activation=None, name=f"{name}_narrow")
     if stride == 1 and before.shape[-1] == filters:

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.vision.models.batch_norm import FusedBatchNormalization
 from aitk.vision.models.mae import marked
 from aitk.vision.models.stem import MOMENTUM
 
@@ -136,5 +137,5 @@ def _enlarged(shown: Any, shape: tuple[int, ...], *, name: str) -> Any:
 
 
 def _normalised(x: Any, name: str) -> Any:
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=1e-5, name=name)(x)
+    x = FusedBatchNormalization(momentum=MOMENTUM, epsilon=1e-5, name=name)(x)
     return keras.layers.Activation("relu", name=f"{name}_relu")(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from aitk.vision.models.batch_norm import FusedBatchNormalization
 from aitk.vision.models.normalise import Normalise
 
 #: Keras' default of 0.99 lags behind the weights for hundreds of steps.
@@ -45,7 +46,7 @@ def convolution(
         kernel_initializer="he_normal",
         name=name,
     )(x)
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=1e-5, name=f"{name}_norm")(x)
+    x = FusedBatchNormalization(momentum=MOMENTUM, epsilon=1e-5, name=f"{name}_norm")(x)
     if activation is None:
         return x
     return keras.layers.Activation(activation, name=last or f"{name}_{activation}")(x)
