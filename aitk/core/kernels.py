@@ -1,0 +1,37 @@
+"""What one backend has a kernel of its own for; networks name no backend themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def normalised_batch(maps: Any, gamma: Any, beta: Any, *, epsilon: float) -> tuple | None:
+    """Batch normalisation in training by one kernel, where the backend has one (TensorFlow).
+
+    Args:
+        maps: (batch, height, width, channels), in any precision.
+        gamma: (channels,) scale.
+        beta: (channels,) offset.
+
+    Returns:
+        The normalised maps, and mean and variance of the batch (channels,) float32; None where
+        there is no such kernel.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    maps, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=tf.convert_to_tensor(maps),
+        scale=tf.convert_to_tensor(gamma, tf.float32),
+        offset=tf.convert_to_tensor(beta, tf.float32),
+        mean=[],
+        variance=[],
+        epsilon=epsilon,
+        is_training=True,
+    )
+    # The kernel hands back the variance of the population.
+    count = tf.cast(tf.size(maps) / tf.shape(maps)[-1], tf.float32)
+    return maps, mean, variance * (count - 1) / count
