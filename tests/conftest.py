@@ -20,6 +20,22 @@ settings.load_profile("steady")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 prefer_onednn()
 
+#: A worker starts TensorFlow for itself, in 1 to 2 GB.
+MOST_WORKERS = 4
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a worker whole files, of the battery a whole chain: what they share is made once."""
+    for item in items:
+        call = getattr(item, "callspec", None)
+        chain = call.params.get("chain", "") if call else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{chain}"))
+
 
 @dataclass(frozen=True)
 class Said:

@@ -85,7 +85,7 @@ def test_many_sounds_at_once_are_those_one_by_one(sound, kind):
     settings = FeatureSettings(features=kind, deltas=1)
     sounds = [sound[:length] for length in (16000, 100, 400, 9000, 401)]
     for found, samples in zip(features_of_many(sounds, settings), sounds, strict=True):
-        np.testing.assert_allclose(found, features(samples, settings), atol=1e-4)
+        np.testing.assert_allclose(found, features(samples, settings), atol=5e-4)
     assert features_of_many([], settings) == []
 
 
