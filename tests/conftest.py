@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from aitk.core.speed import prefer_onednn
+from aitk.tasks import TASKS
 
 # The same examples at each run, and no race against the clock of a busy machine.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -28,13 +31,19 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give a worker whole files, of the battery a whole chain: what they share is made once."""
-    for item in items:
-        call = getattr(item, "callspec", None)
-        chain = call.params.get("chain", "") if call else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{chain}"))
+class FilesAndChains(LoadScopeScheduling):
+    """Gives a worker whole files, of the battery a whole chain: what they share is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        if not path.endswith("test_battery.py"):
+            return path
+        first = test.partition("[")[2]
+        return path + next(name for name in TASKS if first.startswith(name))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndChains:
+    return FilesAndChains(config, log)
 
 
 @dataclass(frozen=True)
