@@ -35,7 +35,7 @@ def chain(task: str) -> dict[str, list[str]]:
         "predict": [f"{run}-int8", beside["new"], "--out", f"{name}-predicted.jsonl"],
         "tune": [data, "--trials", "5", "--out", f"{run}-tuned"],
         "update": [run, beside["update"], "--out", f"{run}-updated"],
-        "explain": [run, beside["new"], "--out", f"explained/{name}"],
+        "explain": [run, beside["new"], "--rows", "4", "--out", f"explained/{name}"],
     }
 
 

@@ -153,7 +153,11 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
             raise unknown_name(options.distill, task.models, what="model")
         check_settings(task, options.distill, settings)
     elif settings:
-        raise UsageError("only the model of --distill takes settings", where="--set")
+        raise UsageError(
+            f"only the model of --distill takes settings, here {', '.join(settings)}",
+            where="compress",
+            hint="The run keeps those it was trained with",
+        )
     format = choose_format(options.format, options.quantize)
     model = options.distill or run.model
     kept = getattr(task.models[model], "formats", None)
