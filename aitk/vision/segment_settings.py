@@ -45,7 +45,9 @@ class SegmentSettings(WithBackbone):
 class UNetSettings(SegmentSettings):
     """Back up to full resolution, past what each stage saw (Ronneberger et al. 2015)."""
 
-    width: int = option(16, "channels of the decoder's finest stage", minimum=4, maximum=512)
+    width: int = option(
+        16, "channels of the decoder's finest stage: more for more classes", minimum=4, maximum=512
+    )
 
 
 @dataclass(frozen=True)
