@@ -46,6 +46,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAn
     return FilesAndChains(config, log)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name no test by the bytes of a file: they may hold the time, which workers do not share."""
+    return argname if isinstance(val, bytes) else None
+
+
 @dataclass(frozen=True)
 class Said:
     """What a command left behind: exit code, stdout, stderr."""
