@@ -14,6 +14,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from aitk.core.runtime import usable_cpus
 from aitk.core.speed import prefer_onednn
 from aitk.tasks import TASKS
 
@@ -28,7 +29,7 @@ MOST_WORKERS = 4
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return min(usable_cpus(), MOST_WORKERS)
 
 
 class FilesAndChains(LoadScopeScheduling):
