@@ -10,9 +10,9 @@ all. Written are
     phone_test.csv                        the same speaker as test.csv reads phone numbers
     phone.txt, phone.arpa                 other phone numbers of that kind, and a trigram of them
 
-Validation is of the speakers of training, in recordings that training does not have; test is of
-the speaker held out. A phone number is zero, one of ten area codes of two digits, and four digits.
-The same seed and recordings give the same samples.
+With --voices training has as many utterances again, of synthetic voices. Validation is of the
+recorded speakers of training, in recordings that training does not have; test is of the speaker
+held out. A phone number is zero, one of ten area codes of two digits, and four digits. The same seed and recordings give the same samples.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import soundfile
 
 from aitk.speech.augment import coloured_noise, with_noise
 from aitk.speech.ngram import train_ngram, write_arpa
+from aitk.speech.resampling import resampled
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 AREAS = ("61", "62", "30", "40", "89", "69", "21", "22", "34", "35")
@@ -46,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("recordings", type=Path, metavar="FSDD")
     parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--voices", type=Path, help="what bench/digit_voices.py wrote")
     parser.add_argument("--test-speaker", default="jackson")
     parser.add_argument("--train", type=int, default=1600, help="utterances")
     parser.add_argument("--validation", type=int, default=120, help="utterances")
@@ -53,6 +55,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     told = parser.parse_args()
     recordings, rate = read_recordings(told.recordings)
+    voices = read_recordings(told.voices, rate)[0] if told.voices else {}
     if told.test_speaker not in recordings:
         parser.error(f"no speaker {told.test_speaker}, but {', '.join(recordings)}")
     others = [name for name in recordings if name != told.test_speaker]
@@ -64,26 +67,31 @@ def main() -> None:
         ("test", told.test, [told.test_speaker], every, any_digits),
         ("phone_test", told.test, [told.test_speaker], every, phone_number),
     ]
+    if voices:
+        splits.append(("train", told.train, list(voices), every, any_digits))
+    manifests: dict[str, list[tuple[str, str, str]]] = {}
     for place, (name, count, speakers, which, draw) in enumerate(splits):
         random = np.random.default_rng([told.seed, place])
-        rows = []
+        rows = manifests.setdefault(name, [])
         for number in range(count):
             speaker = speakers[number % len(speakers)]
             digits = draw(random)
-            samples = join([recordings[speaker][digit][which] for digit in digits], rate, random)
-            audio = Path(name) / f"{number:05}.flac"
+            own = (recordings | voices)[speaker]
+            samples = join([own[digit][which] for digit in digits], rate, random)
+            audio = Path(name) / f"{len(rows):05}.flac"
             (told.out / audio).parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(told.out / audio, samples, rate, subtype="PCM_16")
             rows.append((str(audio), spoken(digits), speaker))
+    for name, rows in manifests.items():
         write_manifest(told.out / f"{name}.csv", rows)
-    random = np.random.default_rng([told.seed, len(splits)])
+    random = np.random.default_rng([told.seed, NUMBERS])
     numbers = [spoken(phone_number(random)) for _ in range(NUMBERS)]
     (told.out / "phone.txt").write_text("\n".join(numbers) + "\n", encoding="utf-8")
     write_arpa(train_ngram(map(str.split, numbers), order=3), told.out / "phone.arpa")
 
 
-def read_recordings(folder: Path) -> tuple[Recordings, int]:
-    """All recordings, and their common rate in hertz."""
+def read_recordings(folder: Path, wanted_hz: int | None = None) -> tuple[Recordings, int]:
+    """All recordings, and the rate in hertz that they have, or are brought to."""
     found: dict[str, list[dict[int, np.ndarray]]] = {}
     rate = 0
     for path in sorted(folder.glob("*.wav")):
@@ -91,6 +99,8 @@ def read_recordings(folder: Path) -> tuple[Recordings, int]:
         if name is None:
             continue
         samples, rate = soundfile.read(path, dtype="float32")
+        if wanted_hz:
+            samples, rate = resampled(samples, rate, wanted_hz), wanted_hz
         digits = found.setdefault(name[2], [{} for _ in DIGITS])
         digits[int(name[1])][int(name[3])] = samples
     if not found:

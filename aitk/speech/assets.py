@@ -26,6 +26,7 @@ class SoundAssets:
         augment: how sounds are varied in training.
         labels: class names in the order of the outputs; empty where there are none.
         weights: weight of each class in the loss, or empty.
+        smoothing: share of the target spread over all classes in the loss.
         moments: mean and variance of the training rows' features, by speaker, by speaker at each
             speed of ``augment``, and (under "") of all, where ``features.normalise`` asks.
     """
@@ -34,6 +35,7 @@ class SoundAssets:
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     labels: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    smoothing: float = 0.0
     moments: Mapping[str, Moments] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
@@ -48,6 +50,7 @@ class SoundAssets:
             "augment": as_dict(self.augment),
             "labels": list(self.labels),
             "weights": list(self.weights),
+            "smoothing": self.smoothing,
             "moments": {name: each.as_json() for name, each in self.moments.items()},
         }
 
@@ -72,6 +75,7 @@ def assets_from(values: Mapping[str, Any], *, where: str) -> SoundAssets:
             augment=resolve(AugmentOptions, values["augment"]),
             labels=tuple(values["labels"]),
             weights=tuple(values["weights"]),
+            smoothing=float(values["smoothing"]),
             moments={name: moments_from(each) for name, each in values["moments"].items()},
         )
     except KeyError as error:

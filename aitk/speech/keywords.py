@@ -37,6 +37,7 @@ from aitk.speech.quality import SoundInspector
 from aitk.speech.reading import read_sounds
 from aitk.speech.settings import (
     BiLstmSettings,
+    CnnSettings,
     DsCnnSettings,
     GmmHmmSettings,
     TcResNetSettings,
@@ -61,6 +62,7 @@ class Keywords(Task):
     reading = LabelledSoundReading
     models = {
         "dscnn": DsCnnSettings,
+        "cnn": CnnSettings,
         "tc-resnet": TcResNetSettings,
         "bilstm": BiLstmSettings,
         "transformer": TransformerSettings,
@@ -129,6 +131,7 @@ class Keywords(Task):
             augment=augment,
             labels=labels,
             weights=weights,
+            smoothing=getattr(settings, "smoothing", 0.0),
             moments=learn_moments(rows, features, speeds=augment.speeds),
         )
 
@@ -220,9 +223,9 @@ class Keywords(Task):
         return prune(model, share=share)
 
     def objective(self, assets: SoundAssets) -> Any:
-        import keras
+        from aitk.speech.smoothing import SmoothedCrossEntropy
 
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return SmoothedCrossEntropy(assets.smoothing)
 
     def decode(
         self,

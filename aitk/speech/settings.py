@@ -35,6 +35,29 @@ class KeywordSettings(SpeechSettings):
         "speaker", "what has mean 0 and variance 1 in every feature; corpus where nobody is named",
         choices=("none", "utterance", "speaker", "corpus"),
     )  # fmt: skip
+    smoothing: float = option(
+        0.0, "share of the target spread over all classes", minimum=0.0, maximum=0.9
+    )
+
+
+@dataclass(frozen=True)
+class CnnSettings(KeywordSettings):
+    """Convolutions over time and frequency, with maxima between (Sainath and Parada 2015)."""
+
+    filters: int = option(24, "mel filters (fbank, mfcc)", minimum=8, maximum=256)
+    time_masks: int = option(0, "stretches of time hidden (SpecAugment)", minimum=0)
+    frequency_masks: int = option(0, "bands hidden (SpecAugment)", minimum=0)
+    smoothing: float = option(
+        0.1, "share of the target spread over all classes", minimum=0.0, maximum=0.9
+    )
+    channels: int = option(
+        24, "channels of the first convolution; the others have 2, 2, 3 and 4 times as many",
+        minimum=1,
+    )  # fmt: skip
+    channel_dropout: float = option(
+        0.1, "share of the channels dropped between convolutions", minimum=0.0, maximum=0.95
+    )
+    dropout: float = option(0.4, "share dropped before the head", minimum=0.0, maximum=0.95)
 
 
 @dataclass(frozen=True)
@@ -173,6 +196,11 @@ class ConformerSettings(TranscriberSettings):
     heads: int = option(4, "attention heads", minimum=1)
     width: int = option(15, "steps a convolution looks at", minimum=2)
     subsampling: int = option(4, "frames a step: 1, 2, 4 or 8", minimum=1, maximum=8)
+    front: str = option(
+        "time", "the first convolutions look over time, every filter a channel, or over the plane"
+        " of time and frequency, which suits speakers that training did not hear",
+        choices=("time", "plane"),
+    )  # fmt: skip
     causal: bool = option(False, "look at no later chunk, so that sound can be streamed")
     chunk_steps: int = option(8, "steps that see each other, if causal", minimum=1)
     left_steps: int = option(32, "steps seen before one's own chunk, if causal", minimum=0)

@@ -12,7 +12,7 @@ from aitk.core.progress import Silent
 from aitk.core.task import Batch
 from aitk.speech.assets import load_sound_assets
 from aitk.speech.keywords import Keywords
-from aitk.speech.settings import DsCnnSettings, GmmHmmSettings
+from aitk.speech.settings import CnnSettings, DsCnnSettings, GmmHmmSettings
 from aitk.speech.sound import decode_sound, encode_sound
 
 TASK = Keywords()
@@ -138,13 +138,26 @@ def test_another_sample_rate_is_refused(assets):
         TASK.encode(other, assets)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_smoothing_spreads_a_share_of_the_target(share):
+    learned = learn(CnnSettings(smoothing=share))
+    logits = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    targets = np.array([0, 4, 2, 2])
+    wanted = (1 - share) * np.eye(5)[targets] + share / 5
+    entropies = -(wanted * np.log(softmax(logits))).sum(axis=1)
+    weights = np.array([1.0, 0.5, 0.0, 2.0])
+    found = TASK.objective(learned)(targets, logits, sample_weight=weights)
+    assert float(found) == pytest.approx((entropies * weights).mean(), rel=1e-5)
+
+
 def test_assets_survive_saving(tmp_path):
-    learned = learn(DsCnnSettings(speeds=[0.9, 1.1]), balance=True)
+    learned = learn(DsCnnSettings(speeds=[0.9, 1.1], smoothing=0.2), balance=True)
     learned.save(tmp_path)
     again = load_sound_assets(tmp_path)
     assert again.features == learned.features
     assert again.augment == learned.augment
     assert (again.labels, again.weights) == (("high", "low"), (1.0, 1.0))
+    assert again.smoothing == 0.2
     np.testing.assert_array_equal(again.moments["anna"].sums, learned.moments["anna"].sums)
 
 

@@ -11,6 +11,7 @@ from aitk.core.errors import UsageError
 from aitk.core.keras_file import load_keras
 from aitk.speech.settings import (
     BiLstmSettings,
+    CnnSettings,
     ConformerSettings,
     DsCnnSettings,
     TcnSettings,
@@ -20,6 +21,7 @@ from aitk.speech.settings import (
 
 DIMENSIONS = 6
 MODELS = {
+    "cnn": CnnSettings(channels=2, channel_dropout=0.0),
     "dscnn": DsCnnSettings(channels=4, blocks=2),
     "tc-resnet": TcResNetSettings(multiplier=0.2, blocks=2),
     "bilstm": BiLstmSettings(hidden=4, layers=2, subsampling=2),
@@ -27,6 +29,9 @@ MODELS = {
     "tcn": TcnSettings(channels=4, blocks=2, stacks=1, width=3, subsampling=2, dropout=0.0),
     "conformer": ConformerSettings(
         hidden=8, layers=2, heads=2, width=3, subsampling=4, dropout=0.0
+    ),
+    "conformer-plane": ConformerSettings(
+        hidden=8, layers=1, heads=2, width=3, subsampling=4, dropout=0.0, front="plane"
     ),
 }
 CAUSAL = {
@@ -38,12 +43,17 @@ CAUSAL = {
 }  # fmt: skip
 
 
-def build(name: str, **changed):
+def backbone_of(name: str, settings, dimensions: int = DIMENSIONS):
     from aitk.speech.models import build_backbone
+
+    return build_backbone(name.removesuffix("-plane"), settings, dimensions)
+
+
+def build(name: str, **changed):
     from aitk.speech.models.head import classifier
 
     settings = dataclasses.replace(MODELS[name], **changed)
-    backbone = build_backbone(name, settings, DIMENSIONS)
+    backbone = backbone_of(name, settings)
     return with_large_weights(
         classifier(backbone, classes=3, pooling=settings.pooling, dropout=0.0)
     )
@@ -79,7 +89,7 @@ def test_padding_changes_no_logits(name):
     np.testing.assert_allclose(logits(model, alone), short[1:2], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["dscnn", "tc-resnet", "tcn", "conformer"])
+@pytest.mark.parametrize("name", ["cnn", "dscnn", "tc-resnet", "tcn", "conformer", "conformer-plane"])
 def test_padding_does_not_enter_the_statistics_of_batches(name):
     means = []
     for pad_to in (23, 40):
@@ -121,19 +131,18 @@ def test_each_keyword_model_has_fewer_than_200_000_parameters():
 
     sizes = {
         name: build_backbone(name, type(settings)(), 40).count_params()
-        for name, settings in list(MODELS.items())[:4]
+        for name, settings in list(MODELS.items())[:5]
     }
     assert max(sizes.values()) < 200_000, sizes
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_steps_are_the_frames_divided_by_frames_per_step(name):
-    from aitk.speech.models import build_backbone
     from aitk.speech.models.inputs import frames_per_step
 
-    backbone = build_backbone(name, MODELS[name], DIMENSIONS)
+    backbone = backbone_of(name, MODELS[name])
     each = frames_per_step(backbone)
-    assert each == {"dscnn": 2, "tc-resnet": 8, "bilstm": 2, "tcn": 2}.get(name, 4)
+    assert each == {"cnn": 8, "dscnn": 2, "tc-resnet": 8, "bilstm": 2, "tcn": 2}.get(name, 4)
     for frames in (23, 24, 25):
         assert logits(backbone, batch(pad_to=frames)).shape[1] == -(-frames // each)
 
@@ -143,6 +152,15 @@ def test_a_model_without_weights_of_its_own_says_so():
 
     with pytest.raises(UsageError, match="--from"):
         build_backbone("hub", None, 10)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"), [({"causal": True}, "later frames"), ({"subsampling": 3}, "is 3")]
+)
+def test_a_front_over_the_plane_says_what_it_cannot(changed, named):
+    settings = dataclasses.replace(MODELS["conformer-plane"], **changed)
+    with pytest.raises(UsageError, match=named):
+        backbone_of("conformer", settings)
 
 
 def test_features_that_heads_cannot_share_are_refused():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: Model name -> the file it is in.
 FILES = {
+    "cnn": "cnn",
     "dscnn": "dscnn",
     "tc-resnet": "tc_resnet",
     "bilstm": "bilstm",

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import keras
 
+from aitk.core.errors import UsageError
 from aitk.speech.models.attention import RelativeSelfAttention
 from aitk.speech.models.convolution import convolve_each, normalise, subsample, swish
 from aitk.speech.models.inputs import speech_inputs
+from aitk.speech.models.planes import plane_front
 from aitk.speech.models.transformer import norm
 from aitk.speech.settings import ConformerSettings
+
+PLANE_CHANNELS = 24
 
 
 def build_backbone(settings: ConformerSettings, dimensions: int) -> keras.Model:
     """Features (batch, frames, dimensions) -> (batch, ceil(frames / subsampling), hidden)."""
     inputs = speech_inputs(dimensions)
-    x, mask = subsample(
-        inputs["features"],
-        inputs["padding_mask"],
-        settings.hidden,
-        factor=settings.subsampling,
-        causal=settings.causal,
-    )
+    x, mask = _front(settings, inputs)
     x = keras.layers.Dense(settings.hidden, name="entry")(x)
     x = keras.layers.Dropout(settings.dropout, name="entry_dropout")(x)
     for index in range(settings.layers):
@@ -35,6 +33,21 @@ def build_backbone(settings: ConformerSettings, dimensions: int) -> keras.Model:
         x = _half_dense_part(x, settings.dropout, f"{name}_dense_b")
         x = norm(f"{name}_norm")(x)
     return keras.Model(inputs, x, name="backbone")
+
+
+def _front(settings: ConformerSettings, inputs):
+    features, mask = inputs["features"], inputs["padding_mask"]
+    if settings.front == "plane":
+        if settings.causal:
+            raise UsageError(
+                "a front over time and frequency looks at later frames",
+                where="--set front",
+                hint="Give --set front=time, or --set causal=false",
+            )
+        return plane_front(features, mask, PLANE_CHANNELS, factor=settings.subsampling)
+    return subsample(
+        features, mask, settings.hidden, factor=settings.subsampling, causal=settings.causal
+    )
 
 
 def _half_dense_part(x, dropout: float, name: str):

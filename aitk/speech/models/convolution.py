@@ -123,17 +123,26 @@ def subsample(
     Raises:
         UsageError: the factor is no power of two.
     """
-    if factor & (factor - 1):
-        raise UsageError(
-            f"subsampling is {factor}", where="--set subsampling", hint="Give 1, 2, 4 or 8"
-        )
-    strides = [2] * (factor.bit_length() - 1) or [1]
+    strides = [2] * halvings(factor) or [1]
     for index, stride in enumerate(strides):
         name = f"subsample_{index}"
         x = convolve(x, padding_mask, filters, width=3, stride=stride, causal=causal, name=name)
         padding_mask = SubsampleMask(stride, name=f"{name}_mask")(padding_mask)
         x = normalise(x, padding_mask, activation="relu", name=name)
     return x, padding_mask
+
+
+def halvings(factor: int) -> int:
+    """How often the rate is halved until it is divided by ``factor``.
+
+    Raises:
+        UsageError: the factor is no power of two.
+    """
+    if factor & (factor - 1):
+        raise UsageError(
+            f"subsampling is {factor}", where="--set subsampling", hint="Give 1, 2, 4 or 8"
+        )
+    return factor.bit_length() - 1
 
 
 @keras.saving.register_keras_serializable("aitk.speech")

@@ -1,0 +1,43 @@
+"""CNN: plain convolutions over time and frequency, with maxima between (Sainath and Parada 2015).
+
+"Convolutional Neural Networks for Small-footprint Keyword Spotting".
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from aitk.speech.models.inputs import speech_inputs
+from aitk.speech.models.planes import convolve_plane, maxima
+from aitk.speech.settings import CnnSettings
+
+TIMES_CHANNELS = (1, 2, 2, 3, 4)
+WINDOWS = (5, 3, 3, 3, 3)  # frames and filters
+HALVINGS = 3  # the first convolutions, each followed by maxima of 2 x 2
+
+
+def build_backbone(settings: CnnSettings, dimensions: int) -> keras.Model:
+    """Features (batch, frames, dimensions) -> (batch, ceil(frames / 8), 8 * channels)."""
+    inputs = speech_inputs(dimensions)
+    mask = inputs["padding_mask"]
+    x = keras.layers.Reshape((-1, dimensions, 1), name="one_channel")(inputs["features"])
+    for index, (times, window) in enumerate(zip(TIMES_CHANNELS, WINDOWS, strict=True)):
+        name = f"block_{index}"
+        x = convolve_plane(x, mask, settings.channels * times, window=window, name=name)
+        if index < HALVINGS:
+            x, mask = maxima(x, mask, steps=2, filters=2, name=name)
+            x = keras.layers.SpatialDropout2D(settings.channel_dropout, name=f"{name}_drop")(x)
+    x = OverFrequency(name="over_frequency")(x)
+    return keras.Model(inputs, x, name="backbone")
+
+
+@keras.saving.register_keras_serializable("aitk.speech")
+class OverFrequency(keras.layers.Layer):
+    """(batch, steps, filters, channels) to (batch, steps, 2 * channels): maxima, then means."""
+
+    def call(self, x):
+        return ops.concatenate([ops.max(x, axis=2), ops.mean(x, axis=2)], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:2], 2 * input_shape[3])

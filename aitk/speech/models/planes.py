@@ -1,0 +1,70 @@
+"""Convolutions over time and frequency alike, with maxima between, that padding cannot reach.
+
+A maximum over neighbouring filters makes a sound from a longer throat, or at another pitch, look
+alike. Networks that take the filters as channels learn the voices of few speakers by heart
+instead.
+"""
+
+from __future__ import annotations
+
+import keras
+
+from aitk.speech.models.convolution import halvings, normalise
+from aitk.speech.models.inputs import HidePadding, SubsampleMask
+
+FRONT_WINDOWS = (5, 3, 3)  # frames and filters
+
+
+def convolve_plane(
+    x: keras.KerasTensor, padding_mask: keras.KerasTensor, channels: int, *, window: int, name: str
+) -> keras.KerasTensor:
+    """Convolve (batch, steps, filters, channels) with a square window, normalise, and rectify."""
+    x = HidePadding(name=f"{name}_hide_padding")(x, padding_mask)
+    x = keras.layers.Conv2D(channels, window, padding="same", use_bias=False, name=name)(x)
+    return normalise(x, padding_mask, activation="relu", name=name)
+
+
+def plane_front(
+    x: keras.KerasTensor, padding_mask: keras.KerasTensor, channels: int, *, factor: int
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The front of an encoder that looks over time and frequency (Hori et al. 2017, section 3.3).
+
+    Three convolutions, each followed by maxima that halve the filters, the first of them the
+    steps as well until ``factor`` is reached.
+
+    Args:
+        x: (batch, frames, dimensions).
+        channels: of the first; the others have 2 and 3 times as many.
+        factor: 1, 2, 4 or 8.
+
+    Returns:
+        (batch, ceil(frames / factor), features), and the mask of these steps.
+
+    Raises:
+        UsageError: the factor is no power of two.
+    """
+    in_time = halvings(factor)
+    x = keras.layers.Reshape((-1, x.shape[-1], 1), name="one_channel")(x)
+    for index, window in enumerate(FRONT_WINDOWS):
+        name = f"front_{index}"
+        x = convolve_plane(x, padding_mask, channels * (index + 1), window=window, name=name)
+        steps = 2 if index < in_time else 1
+        x, padding_mask = maxima(x, padding_mask, steps=steps, filters=2, name=name)
+    flat = x.shape[2] * x.shape[3]
+    return keras.layers.Reshape((-1, flat), name="front")(x), padding_mask
+
+
+def maxima(
+    x: keras.KerasTensor, padding_mask: keras.KerasTensor, *, steps: int, filters: int, name: str
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The largest of ``steps`` x ``filters`` neighbours of what is never below zero.
+
+    Returns:
+        (batch, ceil(steps / ``steps``), ceil(filters / ``filters``), channels), and its mask.
+    """
+    # Zeros in place of the padding are never larger than what they stand beside.
+    x = HidePadding(name=f"{name}_hide_rest")(x, padding_mask)
+    x = keras.layers.MaxPooling2D((steps, filters), padding="same", name=f"{name}_maxima")(x)
+    if steps > 1:
+        padding_mask = SubsampleMask(steps, name=f"{name}_mask")(padding_mask)
+    return x, padding_mask
