@@ -12,7 +12,8 @@ all. Written are
 
 With --voices training has as many utterances again, of synthetic voices. Validation is of the
 recorded speakers of training, in recordings that training does not have; test is of the speaker
-held out. A phone number is zero, one of ten area codes of two digits, and four digits. The same seed and recordings give the same samples.
+held out. A phone number is zero, one of ten area codes of two digits, and four digits. The same
+seed and recordings give the same samples.
 """
 
 from __future__ import annotations

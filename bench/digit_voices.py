@@ -84,9 +84,7 @@ def espeak_data() -> Path:
 def mbrola_voices(data: Path) -> list[str]:
     """The names of the MBROLA voices that are there, and that espeak-ng knows to drive."""
     known = {path.name.removeprefix("mb-") for path in (data / "voices" / "mb").iterdir()}
-    return sorted(
-        name for name in known - set(MISHEARD) if (MBROLA / name / name).is_file()
-    )
+    return sorted(name for name in known - set(MISHEARD) if (MBROLA / name / name).is_file())
 
 
 def add_english_voice(data: Path, name: str) -> tuple[str, str]:

@@ -44,12 +44,17 @@ class KeywordSettings(SpeechSettings):
 class CnnSettings(KeywordSettings):
     """Convolutions over time and frequency, with maxima between (Sainath and Parada 2015)."""
 
+    # Forty filters of telephone sound tell the harmonics of low voices apart, not the words.
     filters: int = option(24, "mel filters (fbank, mfcc)", minimum=8, maximum=256)
     time_masks: int = option(0, "stretches of time hidden (SpecAugment)", minimum=0)
     frequency_masks: int = option(0, "bands hidden (SpecAugment)", minimum=0)
     smoothing: float = option(
         0.1, "share of the target spread over all classes", minimum=0.0, maximum=0.9
     )
+    tempo_most: float = option(
+        0.2, "make features longer or shorter by up to this share, at the same pitch",
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
     channels: int = option(
         24, "channels of the first convolution; the others have 2, 2, 3 and 4 times as many",
         minimum=1,
@@ -58,6 +63,8 @@ class CnnSettings(KeywordSettings):
         0.1, "share of the channels dropped between convolutions", minimum=0.0, maximum=0.95
     )
     dropout: float = option(0.4, "share dropped before the head", minimum=0.0, maximum=0.95)
+
+    pooling: ClassVar[str] = "max"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from aitk.core.classification import softmax
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.progress import Silent
 from aitk.core.task import Batch

@@ -89,7 +89,9 @@ def test_padding_changes_no_logits(name):
     np.testing.assert_allclose(logits(model, alone), short[1:2], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["cnn", "dscnn", "tc-resnet", "tcn", "conformer", "conformer-plane"])
+@pytest.mark.parametrize(
+    "name", ["cnn", "dscnn", "tc-resnet", "tcn", "conformer", "conformer-plane"]
+)
 def test_padding_does_not_enter_the_statistics_of_batches(name):
     means = []
     for pad_to in (23, 40):
