@@ -29,6 +29,7 @@ import soundfile
 
 from aitk.speech.augment import coloured_noise, with_noise
 from aitk.speech.ngram import train_ngram, write_arpa
+from aitk.speech.pauses import speech_bounds
 from aitk.speech.resampling import resampled
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -57,6 +58,7 @@ def main() -> None:
     told = parser.parse_args()
     recordings, rate = read_recordings(told.recordings)
     voices = read_recordings(told.voices, rate)[0] if told.voices else {}
+    voices = {name: digits for name, digits in voices.items() if all(digits)}
     if told.test_speaker not in recordings:
         parser.error(f"no speaker {told.test_speaker}, but {', '.join(recordings)}")
     others = [name for name in recordings if name != told.test_speaker]
@@ -92,7 +94,8 @@ def main() -> None:
 
 
 def read_recordings(folder: Path, wanted_hz: int | None = None) -> tuple[Recordings, int]:
-    """All recordings, and the rate in hertz that they have, or are brought to."""
+    """All recordings, and the rate in hertz that they have, or (synthetic voices) are brought to,
+    the silence cut off that synthesisers put around a word."""
     found: dict[str, list[dict[int, np.ndarray]]] = {}
     rate = 0
     for path in sorted(folder.glob("*.wav")):
@@ -102,6 +105,7 @@ def read_recordings(folder: Path, wanted_hz: int | None = None) -> tuple[Recordi
         samples, rate = soundfile.read(path, dtype="float32")
         if wanted_hz:
             samples, rate = resampled(samples, rate, wanted_hz), wanted_hz
+            samples = samples[slice(*speech_bounds(samples, rate))]
         digits = found.setdefault(name[2], [{} for _ in DIGITS])
         digits[int(name[1])][int(name[3])] = samples
     if not found:

@@ -21,6 +21,9 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+import soundfile
+
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PACES_AND_PITCHES = ((110, 45), (130, 60), (150, 30), (170, 50), (190, 70), (215, 40))
 ENGLISH = ("en1", "us1", "us2", "us3")
@@ -69,8 +72,9 @@ def main() -> None:
         ]  # fmt: skip
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda command: run(command, environment), commands))
+    said = drop_silent(out)
     count = len(voices) + len(FLITE_VOICES) + len(PICO_LANGUAGES)
-    print(f"{len(commands)} sounds of {count} voices in {out}")
+    print(f"{said} sounds of {count} voices in {out}")
 
 
 def espeak_data() -> Path:
@@ -99,6 +103,15 @@ def add_english_voice(data: Path, name: str) -> tuple[str, str]:
         lines = [f"name en-mb-{name}", "language en 10", "dictrules 1", "voicing 70", database]
         english.write_text("\n".join([*lines, pitch.group() if pitch else "pitch 82 117", ""]))
     return name, english.name
+
+
+def drop_silent(folder: Path) -> int:
+    """Delete what holds no sound, as of a voice that lacks one of the word's: how many stay."""
+    paths = sorted(folder.glob("*.wav"))
+    silent = [path for path in paths if np.abs(soundfile.read(path)[0]).max() < 0.01]
+    for path in silent:
+        path.unlink()
+    return len(paths) - len(silent)
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
