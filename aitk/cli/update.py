@@ -23,15 +23,18 @@ def update(
     """Teach a run new rows without losing the old ones.
 
     Old rows are replayed among the new. A model that got worse on the held-out rows is not
-    written, unless --force says so.
+    written, unless --force says so. With --without-labels the model fits itself to new rows that
+    nobody labelled, such as the sounds of one more speaker.
 
     For example:
 
         {update}
     """
-    from aitk.stages.update import update
-
-    return update(
+    if options.without_labels:
+        from aitk.stages.adapt import adapt as stage
+    else:
+        from aitk.stages.update import update as stage
+    return stage(
         run,
         inputs,
         out,

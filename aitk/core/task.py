@@ -155,6 +155,8 @@ class Task(ABC):
     any_backbone: ClassVar[bool] = False
     #: Its outputs can be taught to a smaller model (``compress --distill``; see ``teach``).
     distils: ClassVar[bool] = True
+    #: Its models are classifiers that fit themselves to rows without labels (``core.adapt``).
+    adapts: ClassVar[bool] = False
     #: A larger model is asked about every batch as it is varied for training (``teach_batch``),
     #: not once about every row (``teach``).
     asks_each_batch: ClassVar[bool] = False
@@ -401,7 +403,8 @@ class Task(ABC):
     ) -> tuple[Any, Iterator[Row | Refusal]]:
         """What ``update`` learns from: assets that know the new rows, and these rows.
 
-        By default nothing grows: a row whose label training never saw is refused.
+        By default nothing grows: a row whose label training never saw is refused. Rows may have
+        no labels, where the task ``adapts``.
 
         Args:
             items: what ``read`` yields of the new files.
@@ -413,8 +416,9 @@ class Task(ABC):
 
         def checked() -> Iterator[Row | Refusal]:
             for item in items:
-                if isinstance(item, Row) and labels and item.fields["label"] not in labels:
-                    reason = f"the label {item.fields['label']!r} was never seen in training"
+                label = item.fields.get("label") if isinstance(item, Row) else None
+                if labels and label is not None and label not in labels:
+                    reason = f"the label {label!r} was never seen in training"
                     item = Refusal(item.file, item.line, reason)
                 yield item
 

@@ -158,7 +158,7 @@ def train(
         model = lora.merged_copy(model, config)
     best = progress.best_epoch if progress.best_epoch is not None else -1
     return Trained(
-        model=_uncompiled(model),
+        model=uncompiled(model),
         history=progress.history,
         best=progress.history[best],
         stopped=stopped,
@@ -446,7 +446,7 @@ def _out_of_memory() -> tuple[type[BaseException], ...]:
     return (MemoryError, tf.errors.ResourceExhaustedError)
 
 
-def _uncompiled(model: keras.Model) -> keras.Model:
+def uncompiled(model: keras.Model) -> keras.Model:
     """A copy without the optimizer, which ``.keras`` files would otherwise carry.
 
     Built from the configuration, so that a class that ties weights (masked LM) stays itself.

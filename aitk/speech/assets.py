@@ -117,6 +117,17 @@ def learn_moments(
     return found | corpus
 
 
+def with_speakers(assets: SoundAssets, rows: Sequence[Mapping[str, Any]]) -> SoundAssets:
+    """Assets that know how the speakers of new rows sound too, where it is asked by speaker."""
+    if assets.features.normalise != "speaker":
+        return assets
+    new = [row for row in rows if row.get("speaker") and row["speaker"] not in assets.moments]
+    learned = moments_by_speaker(new, assets.features)
+    for speed in assets.augment.speeds:
+        learned |= moments_by_speaker(new, assets.features, speed=speed)
+    return replace(assets, moments={**assets.moments, **learned})
+
+
 def moments_by_speaker(
     rows: Iterable[Mapping[str, Any]], settings: FeatureSettings, *, speed: float | None = None
 ) -> dict[str, Moments]:

@@ -25,6 +25,7 @@ from aitk.speech.assets import (
     augmentation_of,
     learn_moments,
     load_sound_assets,
+    with_speakers,
 )
 from aitk.speech.augment import at_speed
 from aitk.speech.batching import pad_features, pad_frames, sound_inputs
@@ -70,6 +71,7 @@ class Keywords(Task):
     }
     main_metric = "accuracy"
     content = "audio"
+    adapts = True
 
     def __init__(self) -> None:
         self._notes: list[str] = []
@@ -134,6 +136,19 @@ class Keywords(Task):
             smoothing=getattr(settings, "smoothing", 0.0),
             moments=learn_moments(rows, features, speeds=augment.speeds),
         )
+
+    def extend(
+        self,
+        items: Iterator[Row | Refusal],
+        assets: SoundAssets,
+        known: Sequence[Mapping[str, Any]],
+        *,
+        reading: LabelledSoundReading,
+    ) -> tuple[SoundAssets, Iterator[Row | Refusal]]:
+        assets, items = super().extend(items, assets, known, reading=reading)
+        kept = list(items)
+        rows = [item.fields for item in kept if isinstance(item, Row)]
+        return with_speakers(assets, rows), iter(kept)
 
     def load_assets(self, folder: Path) -> SoundAssets:
         return load_sound_assets(folder)

@@ -154,6 +154,10 @@ class UpdateOptions:
         0.0, "largest loss of the held-out score that is accepted", minimum=0.0
     )
     force: bool = option(False, "write the run even if it got worse")
+    without_labels: bool = option(
+        False, "the new rows have no labels, as sounds of a new speaker: fit the model to them, of"
+        " all classes about as often, and replay nothing (SHOT)",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def update(
     reading: Any = resolve(task.reading, old.reading)
     events = task.read(inputs, reading, labelled=True)
     assets, items = task.extend(events, old_assets, known, reading=reading)
-    new = _read_new(task, items, inputs, reporter)
+    new = read_new(task, items, inputs, reporter)
     for note in task.reading_notes():
         reporter.note(note)
     with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
@@ -132,7 +132,7 @@ def update(
             if new.held_out:
                 judged["new"] = new.held_out
             return {
-                name: _main_score(task, rows, knowing, predict, batch_size)
+                name: main_score(task, rows, knowing, predict, batch_size)
                 for name, rows in judged.items()
             }
 
@@ -165,18 +165,9 @@ def update(
                 reporter=reporter,
             )
         after = scores(trained.model, assets)
-        sign = 1 if task.higher_is_better else -1
-        drop = sign * (before["old"] - after["old"])
-        sentence = (
-            f"{task.main_metric} on the held-out {held_out} rows"
-            f" {before['old']:.4f} before, {after['old']:.4f} after"
+        sentence = accept(
+            task, before["old"], after["old"], held_out=held_out, run=run, options=options
         )
-        if drop > options.max_drop and not options.force:
-            raise BudgetMissed(
-                f"not updated: {sentence}",
-                where=str(run),
-                hint="Accept it with --max-drop or --force, or replay more with --replay",
-            )
         record = {
             "inputs": list(inputs),
             "rows": len(new.train),
@@ -208,10 +199,19 @@ def update(
     )
 
 
-def _read_new(
-    task: Task, items: Iterable[Row | Refusal], inputs: Sequence[str], reporter: Reporter
+def read_new(
+    task: Task,
+    items: Iterable[Row | Refusal],
+    inputs: Sequence[str],
+    reporter: Reporter,
+    *,
+    hold_out: bool = True,
 ) -> NewRows:
-    """The usable new rows; those that name no split are held out by a hash of their key."""
+    """The usable new rows; those that name no split are held out by a hash of their key.
+
+    Args:
+        hold_out: if not, all are for training.
+    """
     train: list[dict[str, Any]] = []
     held_out: list[dict[str, Any]] = []
     refused = 0
@@ -225,7 +225,7 @@ def _read_new(
         if task.splits_by_key:
             held = hash_position(task.key(item.fields), 0) < HELD_OUT_SHARE
             split = "test" if held else "train"
-        (train if split == "train" else held_out).append(dict(item.fields))
+        (train if split == "train" or not hold_out else held_out).append(dict(item.fields))
     if refused > MOST_WARNINGS:
         reporter.warn(f"{refused - MOST_WARNINGS:,} more rows were refused")
     if not train:
@@ -248,8 +248,29 @@ def _latest(task: Task, rows: Known) -> Sequence[dict[str, Any]]:
     return list({task.key(row): row for row in rows[:]}.values())
 
 
-def _main_score(
+def accept(
+    task: Task, before: float, after: float, *, held_out: str, run: Path, options: UpdateOptions
+) -> str:
+    """One sentence on what the score of the rows held out became.
+
+    Raises:
+        BudgetMissed: it fell by more than ``max_drop``.
+    """
+    sign = 1 if task.higher_is_better else -1
+    sentence = (
+        f"{task.main_metric} on the held-out {held_out} rows {before:.4f} before, {after:.4f} after"
+    )
+    if sign * (before - after) > options.max_drop and not options.force:
+        hint = "Accept it with --max-drop or --force"
+        if not options.without_labels:
+            hint += ", or replay more with --replay"
+        raise BudgetMissed(f"not updated: {sentence}", where=str(run), hint=hint)
+    return sentence
+
+
+def main_score(
     task: Task, rows: Sequence[Mapping[str, Any]], assets: Any, predict: Any, batch_size: int
 ) -> float:
+    """The metric that decides, of these rows."""
     measured = measure_rows(rows, task, assets, predict, batch_size=batch_size)
     return task.score(measured, assets).metrics[task.main_metric].value

@@ -10,6 +10,7 @@ import pytest
 from aitk.core.classification import softmax
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.progress import Silent
+from aitk.core.rows import Row
 from aitk.core.task import Batch
 from aitk.speech.assets import load_sound_assets
 from aitk.speech.keywords import Keywords
@@ -160,6 +161,17 @@ def test_assets_survive_saving(tmp_path):
     assert (again.labels, again.weights) == (("high", "low"), (1.0, 1.0))
     assert again.smoothing == 0.2
     np.testing.assert_array_equal(again.moments["anna"].sums, learned.moments["anna"].sums)
+
+
+def test_a_new_speaker_is_known_at_every_speed():
+    learned = learn(DsCnnSettings(speeds=[0.9, 1.1]))
+    new = [Row(row("high", seed) | {"speaker": "zoe"}, "zoe.wav", 1) for seed in range(3)]
+    again, items = TASK.extend(iter(new), learned, ROWS, reading=TASK.reading())
+    assert list(items) == new
+    assert set(again.moments) - set(learned.moments) == {"zoe", "zoe x0.9", "zoe x1.1"}
+    by_corpus = learn(DsCnnSettings(normalise="corpus"))
+    same, _ = TASK.extend(iter(new), by_corpus, ROWS, reading=TASK.reading())
+    assert same.moments == by_corpus.moments
 
 
 def test_a_stored_row_reads_back_the_same(tmp_path):

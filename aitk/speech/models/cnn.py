@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import keras
-from keras import ops
 
 from aitk.speech.models.inputs import speech_inputs
-from aitk.speech.models.planes import convolve_plane, maxima
+from aitk.speech.models.planes import OverFrequency, convolve_plane, maxima
 from aitk.speech.settings import CnnSettings
 
 TIMES_CHANNELS = (1, 2, 2, 3, 4)
@@ -30,14 +29,3 @@ def build_backbone(settings: CnnSettings, dimensions: int) -> keras.Model:
             x = keras.layers.SpatialDropout2D(settings.channel_dropout, name=f"{name}_drop")(x)
     x = OverFrequency(name="over_frequency")(x)
     return keras.Model(inputs, x, name="backbone")
-
-
-@keras.saving.register_keras_serializable("aitk.speech")
-class OverFrequency(keras.layers.Layer):
-    """(batch, steps, filters, channels) to (batch, steps, 2 * channels): maxima, then means."""
-
-    def call(self, x):
-        return ops.concatenate([ops.max(x, axis=2), ops.mean(x, axis=2)], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:2], 2 * input_shape[3])

@@ -8,6 +8,7 @@ instead.
 from __future__ import annotations
 
 import keras
+from keras import ops
 
 from aitk.speech.models.convolution import halvings, normalise
 from aitk.speech.models.inputs import HidePadding, SubsampleMask
@@ -68,3 +69,14 @@ def maxima(
     if steps > 1:
         padding_mask = SubsampleMask(steps, name=f"{name}_mask")(padding_mask)
     return x, padding_mask
+
+
+@keras.saving.register_keras_serializable("aitk.speech")
+class OverFrequency(keras.layers.Layer):
+    """(batch, steps, filters, channels) to (batch, steps, 2 * channels): maxima, then means."""
+
+    def call(self, x):
+        return ops.concatenate([ops.max(x, axis=2), ops.mean(x, axis=2)], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:2], 2 * input_shape[3])

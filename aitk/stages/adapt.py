@@ -1,0 +1,160 @@
+"""``update --without-labels``: fit a classifier to rows that nobody labelled.
+
+Such as the sounds of a speaker whom it never heard. The rows it learned from are not replayed:
+only those held out when its data was prepared are asked again, whether it forgot them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk.core.batches import Examples
+from aitk.core.errors import DataError, UsageError
+from aitk.core.files import check_free
+from aitk.core.options import as_dict, resolve
+from aitk.core.outcome import Outcome
+from aitk.core.progress import Reporter
+from aitk.core.run import load_run, new_run
+from aitk.core.versions import package_versions
+from aitk.stages.options import TrainingOptions, UpdateOptions
+from aitk.stages.train_run import (
+    data_of,
+    measured_cost,
+    require_float_run,
+    save_trained,
+    validation_metrics,
+)
+from aitk.stages.update import accept, main_score, read_new
+from aitk.tasks import load_task
+
+EPOCHS = 15
+BATCH_SIZE = 64  # a batch is to hold a few rows of each class
+RATE_SHARE = 0.5  # of the learning rate that trains the model from scratch
+ROWS_A_CLASS = 2  # fewer say nothing of where a class gathers
+
+
+def adapt(
+    run: Path,
+    inputs: Sequence[str],
+    out: Path,
+    *,
+    domain: str,
+    options: UpdateOptions,
+    training: TrainingOptions,
+    overwrite: bool = False,
+    reporter: Reporter,
+) -> Outcome:
+    """Fit a run's model to new rows without labels, and write the result as a run of its own.
+
+    Raises:
+        UsageError: the task, or this model, has no such way to learn.
+        DataError: there are too few rows to tell its classes apart.
+        BudgetMissed: the held-out score fell by more than ``max_drop``; nothing was written.
+    """
+    old = load_run(run, domain=domain)
+    require_float_run(old, "updated")
+    check_free(out, overwrite=overwrite)
+    task = load_task(old.task)
+    if not task.adapts:
+        raise UsageError(
+            f"{task.name} learns nothing from rows without labels", where="--without-labels"
+        )
+    data = data_of(old)
+    old_assets = task.load_assets(old.assets)
+    reading: Any = resolve(task.reading, old.reading)
+    events = task.read(inputs, reading, labelled=False)
+    assets, items = task.extend(events, old_assets, data.rows("train"), reading=reading)
+    rows = read_new(task, items, inputs, reporter, hold_out=False)
+    least = ROWS_A_CLASS * len(assets.labels)
+    if len(rows.train) < least:
+        raise DataError(
+            f"{len(rows.train)} rows are too few to fit {len(assets.labels)} classes to",
+            where=", ".join(inputs),
+            hint=f"Give at least {least}, of all classes about as many",
+        )
+    with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
+        import keras
+
+        from aitk.core.adapt import adapt as fit
+        from aitk.core.devices import set_up_training
+        from aitk.core.keras_file import load_keras
+        from aitk.core.runtime import KerasPredictor
+        from aitk.core.training import judge_solved, uncompiled
+
+        scope = set_up_training(
+            seed=training.seed, precision=training.precision, devices=training.devices
+        )
+        assets.save(draft.assets)
+        settings: Any = resolve(task.models[old.model], old.settings)
+        chosen = dataclasses.replace(
+            training,
+            epochs=training.epochs or EPOCHS,
+            batch_size=training.batch_size or BATCH_SIZE,
+            learning_rate=training.learning_rate or RATE_SHARE * settings.default_learning_rate,
+        )
+        held_out = data.held_out("test")
+
+        def score(of: Any, knowing: Any) -> float:
+            rows, predict = data.rows(held_out), KerasPredictor(of)
+            return main_score(task, rows, knowing, predict, chosen.batch_size)
+
+        with scope:
+            model = load_keras(old.model_path)
+            if not isinstance(model.get_layer("head"), keras.layers.Dense):
+                raise UsageError(
+                    f"{old.model} is no network that could fit itself to rows without labels",
+                    where="--without-labels",
+                )
+            before = score(model, old_assets)
+            reporter.note(f"{len(rows.train):,} new rows without labels")
+            history = fit(
+                model,
+                task,
+                assets,
+                rows=Examples(rows.train, task, assets, reporter=reporter),
+                options=chosen,
+                reporter=reporter,
+            )
+            after = score(model, assets)
+            validation = Examples(
+                data.rows(data.held_out("validation")), task, assets, reporter=reporter
+            )
+            judged = judge_solved(
+                uncompiled(model),
+                task,
+                assets,
+                validation=validation,
+                batch_size=chosen.batch_size,
+            )
+        sentence = accept(task, before, after, held_out=held_out, run=run, options=options)
+        record = {
+            "inputs": list(inputs),
+            "rows": len(rows.train),
+            "replayed": 0,
+            "without_labels": True,
+            "before": {"old": before},
+            "after": {"old": after},
+        }
+        best = judged.best | {key: history[-1][key] for key in ("epoch", "step", "loss")}
+        manifest = {
+            **old.manifest,
+            "options": as_dict(chosen),
+            "parent": str(old.folder),
+            "seed": training.seed,
+            "best": best,
+            "updates": [*old.manifest.get("updates", []), record],
+            "packages": package_versions(),
+        }
+        draft.write_learned(old.learned)
+        metrics = validation_metrics(task, best, data)
+        save_trained(draft, out.name, judged.model, history, manifest | cost(), metrics)
+    reporter.note(sentence)
+    return Outcome(
+        facts={"run": str(out), "task": task.name, **record, "report": str(out / "report.html")},
+        table=[{"held-out rows": "old", "before": before, "after": after}],
+        refused=rows.refused,
+        next=f"aitk {domain} evaluate {out}",
+    )
