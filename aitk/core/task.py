@@ -424,6 +424,10 @@ class Task(ABC):
 
         return assets, checked()
 
+    def fitting_assets(self, assets: Any) -> Any:
+        """What rows without labels are varied by (``adapts``); by default as in training."""
+        return assets
+
     def grow(
         self, model: keras.Model, name: str, settings: Any, *, old: Any, new: Any
     ) -> keras.Model:

@@ -150,6 +150,11 @@ class Keywords(Task):
         rows = [item.fields for item in kept if isinstance(item, Row)]
         return with_speakers(assets, rows), iter(kept)
 
+    def fitting_assets(self, assets: SoundAssets) -> SoundAssets:
+        # At another speed, or from another throat, the new speaker would be somebody else.
+        augment = dataclasses.replace(assets.augment, speeds=[], tract_most=0.0)
+        return dataclasses.replace(assets, augment=augment)
+
     def load_assets(self, folder: Path) -> SoundAssets:
         return load_sound_assets(folder)
 

@@ -7,6 +7,7 @@ only those held out when its data was prepared are asked again, whether it forgo
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from aitk.stages.train_run import (
 from aitk.stages.update import accept, main_score, read_new
 from aitk.tasks import load_task
 
-EPOCHS = 15
+EPOCHS, LEAST_STEPS = 15, 100
 BATCH_SIZE = 64  # a batch is to hold a few rows of each class
 RATE_SHARE = 0.5  # of the learning rate that trains the model from scratch
 ROWS_A_CLASS = 2  # fewer say nothing of where a class gathers
@@ -89,10 +90,12 @@ def adapt(
         )
         assets.save(draft.assets)
         settings: Any = resolve(task.models[old.model], old.settings)
+        size = training.batch_size or BATCH_SIZE
+        steps = max(1, len(rows.train) // size)
         chosen = dataclasses.replace(
             training,
-            epochs=training.epochs or EPOCHS,
-            batch_size=training.batch_size or BATCH_SIZE,
+            epochs=training.epochs or max(EPOCHS, math.ceil(LEAST_STEPS / steps)),
+            batch_size=size,
             learning_rate=training.learning_rate or RATE_SHARE * settings.default_learning_rate,
         )
         held_out = data.held_out("test")
@@ -110,11 +113,12 @@ def adapt(
                 )
             before = score(model, old_assets)
             reporter.note(f"{len(rows.train):,} new rows without labels")
+            varied = task.fitting_assets(assets)
             history = fit(
                 model,
                 task,
-                assets,
-                rows=Examples(rows.train, task, assets, reporter=reporter),
+                varied,
+                rows=Examples(rows.train, task, varied, reporter=reporter),
                 options=chosen,
                 reporter=reporter,
             )
