@@ -14,7 +14,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from aitk.core.runtime import usable_cpus
+from aitk.core.environment import usable_cpus
 from aitk.core.speed import prefer_onednn
 from aitk.tasks import TASKS
 

@@ -96,11 +96,18 @@ def machine(folder: Path) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "processors": _processors(),
+        "processors": usable_cpus(),
         "memory_gib": _gib(total),
         "memory_available_gib": _gib(available),
         "disk_free_gib": _gib(shutil.disk_usage(folder).free),
     }
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _package(name: str, wanted: str, *, extra: str | None) -> Package:
@@ -119,13 +126,6 @@ def _numbers(version: str) -> tuple[int, ...]:
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
-
-
-def _processors() -> int:
-    """The processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory_bytes() -> tuple[int | None, int | None]:

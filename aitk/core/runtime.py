@@ -7,13 +7,13 @@ A LiteRT or ONNX run is predicted without importing TensorFlow.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.environment import usable_cpus
 from aitk.core.errors import ArtifactError
 from aitk.core.run import Run
 from aitk.core.silence import hushed
@@ -181,13 +181,6 @@ _ONNX_TYPES = {
     "tensor(bool)": np.bool_,
     "tensor(uint8)": np.uint8,
 }
-
-
-def usable_cpus() -> int:
-    """How many CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _compiled(model: keras.Model) -> Callable[[Mapping[str, Any]], Any]:

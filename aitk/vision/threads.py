@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from aitk.core.runtime import usable_cpus
+from aitk.core.environment import usable_cpus
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
 from typing import TypeVar
 
-from aitk.core.runtime import usable_cpus
+from aitk.core.environment import usable_cpus
 
 Result = TypeVar("Result")
 
