@@ -34,6 +34,10 @@ from aitk.tasks import load_task
 EPOCHS, LEAST_STEPS = 15, 100
 BATCH_SIZE = 64  # a batch is to hold a few rows of each class
 RATE_SHARE = 0.5  # of the learning rate that trains the model from scratch
+#: Options of training without meaning here: the rate is constant, the last epoch is kept.
+UNUSED = (
+    "warmup", "schedule", "ema", "balance", "patience", "freeze_epochs", "lora_rank", "max_minutes",
+)  # fmt: skip
 ROWS_A_CLASS = 2  # fewer say nothing of where a class gathers
 
 
@@ -51,10 +55,16 @@ def adapt(
     """Fit a run's model to new rows without labels, and write the result as a run of its own.
 
     Raises:
-        UsageError: the task, or this model, has no such way to learn.
+        UsageError: the task, or this model, has no such way to learn, or an option no meaning.
         DataError: there are too few rows to tell its classes apart.
         BudgetMissed: the held-out score fell by more than ``max_drop``; nothing was written.
     """
+    for name in UNUSED:
+        if getattr(training, name) != getattr(TrainingOptions(), name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} does nothing with --without-labels",
+                hint="Leave it out: the rate is constant, and the last epoch is kept",
+            )
     old = load_run(run, domain=domain)
     require_float_run(old, "updated")
     check_free(out, overwrite=overwrite)

@@ -59,14 +59,14 @@ def trained(tmp_path_factory):
     return folder
 
 
-def fit(run, sounds, out, **options):
+def fit(run, sounds, out, *, training=None, **options):
     return adapt(
         run,
         [str(sounds)],
         out,
         domain="speech",
         options=resolve(UpdateOptions, {"without_labels": True} | options),
-        training=resolve(TrainingOptions, {"epochs": 2}),
+        training=resolve(TrainingOptions, {"epochs": 2} | (training or {})),
         reporter=Silent(),
     )
 
@@ -113,3 +113,8 @@ def test_a_task_that_has_no_such_way_says_so(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(type(load_task("speech.keywords")), "adapts", False)
     with pytest.raises(UsageError, match="learns nothing from rows without labels"):
         fit(trained / "cnn", tmp_path, tmp_path / "out")
+
+
+def test_an_option_without_meaning_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="--freeze-epochs does nothing with --without-labels"):
+        fit(tmp_path / "run", tmp_path, tmp_path / "out", training={"freeze_epochs": 1})
