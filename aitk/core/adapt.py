@@ -75,7 +75,7 @@ def adapt(
             model,
             task,
             assets,
-            examples=TaughtExamples(rows, guesses, _told),
+            examples=TaughtExamples(rows, list(guesses), _told),
             plan=np.split(order[: steps * size], steps),
             epoch=epoch,
             start=0,

@@ -112,7 +112,7 @@ def adapt(
 
         def score(of: Any, knowing: Any) -> float:
             rows, predict = data.rows(held_out), KerasPredictor(of)
-            return main_score(task, rows, knowing, predict, chosen.batch_size)
+            return main_score(task, rows, knowing, predict, size)
 
         with scope:
             model = load_keras(old.model_path)
@@ -141,7 +141,7 @@ def adapt(
                 task,
                 assets,
                 validation=validation,
-                batch_size=chosen.batch_size,
+                batch_size=size,
             )
         sentence = accept(task, before, after, held_out=held_out, run=run, options=options)
         record = {
