@@ -27,7 +27,7 @@ from aitk.core.progress import Reporter
 from aitk.core.runtime import KerasPredictor
 from aitk.core.task import Example, Task
 
-GUESS_SHARE = 0.3  # weight of the guessed labels, as the paper has it
+GUESS_SHARE = 0.3  # weight of the guessed labels, the paper's beta
 GATHERINGS = 2  # times that the centres are placed and labels taken from them
 TINY = 1e-6
 
