@@ -107,7 +107,7 @@ def adapt(
 
 
 class InformationMaximisation(keras.losses.Loss):
-    """Equations 3 and 4 with the guessed labels of equation 7, of one batch: (batch,).
+    """To be sure of each row, of all classes evenly, and of its guessed label: (batch,).
 
     The share of each class is that of the batch, which is to hold a few rows of each.
     """
@@ -124,7 +124,7 @@ class InformationMaximisation(keras.losses.Loss):
 
 
 def guess_labels(features: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The class whose centre is nearest to each row, by the cosine (equations 5 to 7): (n,).
+    """The class whose centre is nearest to each row, by the cosine (section 3.3): (n,).
 
     Centres are first the means of all rows weighted by ``probabilities``, then of the rows nearest.
 
@@ -157,8 +157,6 @@ def _guesses(look: Any, task: Task, assets: Any, rows: Examples, size: int) -> n
     for at in range(0, len(rows), size):
         batch = task.collate(rows[at : at + size], assets)
         found.append(look(batch.inputs))
-    features, logits = (
-        np.concatenate([np.asarray(each[name]) for each in found])
-        for name in ("features", "logits")
-    )
+    features = np.concatenate([each["features"] for each in found])
+    logits = np.concatenate([each["logits"] for each in found])
     return guess_labels(features, softmax(logits))

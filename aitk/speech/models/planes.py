@@ -28,7 +28,7 @@ def convolve_plane(
 def plane_front(
     x: keras.KerasTensor, padding_mask: keras.KerasTensor, channels: int, *, factor: int
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The front of an encoder that looks over time and frequency (Hori et al. 2017, section 3.3).
+    """The front of an encoder that looks over time and frequency, as of Hori et al. 2017.
 
     Three convolutions, each followed by maxima that halve the filters, the first of them the
     steps as well until ``factor`` is reached.
