@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DOMAINS = {
     "speech": "sound: recognition of what is said, keywords, pretraining",
-    "nlp": "text: classification, sentiment, intents, masked language models",
+    "nlp": "text: classification, sentiment, intents, language models, masked and causal",
     "vision": "pictures: classification, detection, segmentation, several at once, pretraining",
     "recsys": "recommendation: top-N lists and ratings from a log of interactions",
 }
@@ -90,6 +90,13 @@ TASKS = {
         summary="masked language model on unlabelled text (BERT, Devlin et al. 2018)",
         sample="sample_data/manual.txt",
         objective=True,
+    ),
+    "nlp.generate": Row(
+        task="aitk.nlp.generate:Generate",
+        reading="aitk.nlp.options:TextReading",
+        answering="aitk.nlp.options:GenerationAnswers",
+        summary="language model that continues a text (GPT, Radford et al. 2019)",
+        sample="sample_data/handbook.txt",
     ),
     "vision.classify": Row(
         task="aitk.vision.classify:Classify",

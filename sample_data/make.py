@@ -7,6 +7,9 @@ Everything in them is made up: no customer, order or shop exists.
     messages_new.csv     id, received, text          (to predict)
     messages_update.csv  as messages.csv, from a later season   (to update with)
     manual.txt           the handbook and old messages, a text a line (to pretrain on)
+    handbook.txt         the handbook alone, a sentence a line  (to learn to write on)
+    handbook_new.txt     beginnings of further sentences        (to continue)
+    handbook_update.txt  sentences of a later edition           (to update with)
 """
 
 from __future__ import annotations
@@ -113,6 +116,16 @@ class Writer:
         return list(written)
 
 
+def _write_lines(name: str, lines: list[str]) -> None:
+    (HERE / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _beginning(sentence: str) -> str:
+    """Its first four words, or its first six characters where there are no words between spaces."""
+    words = sentence.split()
+    return " ".join(words[:4]) if len(words) > 4 else sentence[:6]
+
+
 def _row(text: str, intent: str, sentiment: str) -> dict[str, str]:
     language = "zh" if re.search(r"[\u4e00-\u9fff]", text) else "en"
     return {"text": text, "intent": intent, "sentiment": sentiment, "language": language}
@@ -153,7 +166,13 @@ def main() -> None:
     lines = manual.sentences("en", 330) + manual.sentences("zh", 220)
     lines += [row["text"] for row in manual.messages(630)]
     manual.random.shuffle(lines)
-    (HERE / "manual.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _write_lines("manual.txt", lines)
+
+    handbook = Writer(seed=11).sentences("en", 360) + Writer(seed=12).sentences("zh", 180)
+    random.Random(13).shuffle(handbook)
+    _write_lines("handbook.txt", handbook[30:])
+    _write_lines("handbook_new.txt", [_beginning(sentence) for sentence in handbook[:30]])
+    _write_lines("handbook_update.txt", Writer(seed=14, later=True).sentences("en", 60))
 
 
 if __name__ == "__main__":

@@ -100,9 +100,9 @@ class DistillationLoss(keras.losses.Loss):
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        # (batch, 1 + classes), (batch, classes) -> (batch,)
+        # (batch, ..., 1 + classes), (batch, ..., classes) -> (batch, ...)
         y_true = ops.cast(y_true, y_pred.dtype)
-        labels, logits = ops.cast(y_true[:, 0], "int32"), y_true[:, 1:]
+        labels, logits = ops.cast(y_true[..., 0], "int32"), y_true[..., 1:]
         hard = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
         softened = ops.softmax(logits / TEMPERATURE, axis=-1)
         soft = ops.categorical_crossentropy(softened, y_pred / TEMPERATURE, from_logits=True)

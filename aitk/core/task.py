@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aitk.core.answer_lines import AnswerLines
     from aitk.core.pretrained import Pretrained
     from aitk.core.progress import Reporter
+    from aitk.core.text_scores import OpenScorer
 
 Grade = Literal["ok", "warning", "error"]
 
@@ -444,6 +445,16 @@ class Task(ABC):
             asked: the ``answering`` options: one that changes what the model is shown does so here.
         """
         del asked
+        return assets
+
+    def equip(self, assets: Any, asked: Any, *, open_scorer: OpenScorer) -> Any:
+        """The assets with the other models that the answers ask for; by default there are none.
+
+        Args:
+            asked: the ``answering`` options.
+            open_scorer: opens a language model, which may belong to another domain.
+        """
+        del asked, open_scorer
         return assets
 
     def infer(

@@ -16,7 +16,9 @@ def token_arrays(texts: Sequence[str], assets: TextAssets) -> list[np.ndarray]:
     return [np.asarray(ids or [0], np.int32) for ids in encoded]
 
 
-def pad_tokens(tokens: Sequence[np.ndarray], *, pad_to: int | None = None) -> dict[str, np.ndarray]:
+def pad_tokens(
+    tokens: Sequence[Sequence[int] | np.ndarray], *, pad_to: int | None = None
+) -> dict[str, np.ndarray]:
     """Stack token ids.
 
     Returns:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.classification import log_softmax
-from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import read_json, write_json
 from aitk.core.rows import Refusal, Row
-from aitk.core.statistics import bootstrap_interval, bounded_score
-from aitk.core.task import Batch, Evaluation, Example, Score, Task
+from aitk.core.task import Batch, Evaluation, Example, Task
 from aitk.nlp.assets import TextAssets, load_text_assets
 from aitk.nlp.masking import choose_tokens, hide_tokens, own_rng
 from aitk.nlp.options import TextReading
+from aitk.nlp.perplexity import measure_tokens, score_tokens
 from aitk.nlp.quality import TextInspector
 from aitk.nlp.reading import read_texts
 from aitk.nlp.settings import MaskedHubSettings, MaskedTransformerSettings
@@ -253,15 +253,7 @@ class MaskedLanguageModel(Task):
         self, batch: Batch, outputs: np.ndarray, assets: MaskedAssets
     ) -> dict[str, np.ndarray]:
         """Of each row: guessed tokens, how many were right, and their summed loss (nats)."""
-        used = np.asarray(batch.weights) > 0
-        targets = np.asarray(batch.targets)
-        answers = np.take_along_axis(log_softmax(outputs), targets[..., None], -1)[..., 0]
-        right = (outputs.argmax(-1) == targets) & used
-        return {
-            "tokens": used.sum(-1),
-            "right": right.sum(-1),
-            "loss": np.where(used, -answers, 0).sum(-1, dtype=np.float64),
-        }
+        return measure_tokens(batch, outputs)
 
     def score(
         self,
@@ -271,22 +263,7 @@ class MaskedLanguageModel(Task):
         resamples: int = 0,
         seed: int = 0,
     ) -> Evaluation:
-        counted = measured["tokens"] > 0
-        if not counted.any():
-            raise DataError("no row holds a token to guess")
-        tokens, right, loss = (measured[key][counted] for key in ("tokens", "right", "loss"))
-        mean_loss = _ratio(loss, tokens, resamples, seed)
-        ends = (mean_loss.low, mean_loss.high)
-        low, high = (None if end is None else float(np.exp(end)) for end in ends)
-        return Evaluation(
-            metrics={
-                "perplexity": Score(float(np.exp(mean_loss.value)), low, high),
-                "loss": mean_loss,
-                "accuracy": _ratio(right, tokens, resamples, seed),
-            },
-            per_row=loss / tokens,
-            details={"tokens": int(tokens.sum())},
-        )
+        return score_tokens(measured, resamples=resamples, seed=seed)
 
     def explain(
         self,
@@ -323,17 +300,3 @@ class MaskedLanguageModel(Task):
             "explained": assets.tokenizer.token(index),
             "probability": whole,
         } | explain_text(text, probability)
-
-
-def _ratio(sums: np.ndarray, tokens: np.ndarray, resamples: int, seed: int) -> Score:
-    """A mean over tokens, with its interval over rows."""
-    value = float(sums.sum() / tokens.sum())
-    if not resamples:
-        return Score(value)
-    low, high = bootstrap_interval(
-        lambda counts: (counts @ sums) / (counts @ tokens),
-        len(sums),
-        resamples=resamples,
-        seed=seed,
-    )
-    return bounded_score(value, float(low), float(high))

@@ -38,3 +38,19 @@ class ClassifyReading(TextReading):
     """Texts with one label each."""
 
     label_column: str | None = option(None, "column of the label, by name or number from 1")
+
+
+@dataclass(frozen=True)
+class GenerationAnswers:
+    """How a text is continued. Each text has random numbers of its own, which the seed repeats."""
+
+    tokens: int = option(40, "write at most this many tokens", minimum=1, maximum=4096)
+    temperature: float = option(
+        0.8, "below 1 likelier tokens, above 1 rarer ones; 0 always the likeliest",
+        minimum=0.0, maximum=10.0,
+    )  # fmt: skip
+    top_p: float = option(
+        0.95, "draw from the likeliest tokens that have this share of the probability",
+        minimum=0.01, maximum=1.0,
+    )  # fmt: skip
+    seed: int = option(0, "of the random numbers", minimum=0)

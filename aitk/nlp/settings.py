@@ -120,3 +120,41 @@ class MaskedHubSettings(HubSettings):
 
     mask_share: float = option(0.15, "share of the tokens to guess", minimum=0.01, maximum=0.9)
     whole_words: bool = option(False, "hide all tokens of a word or none")
+
+
+@dataclass(frozen=True)
+class GptSettings(TransformerSettings):
+    """A transformer that foretells the next token from those before it (Radford et al. 2019,
+    GPT-2)."""
+
+    tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
+    vocabulary_size: int = option(8000, "largest number of units", minimum=300)
+    lowercase: bool = option(False, "ignore the case of letters")
+
+    default_epochs: ClassVar[int] = 10
+
+
+@dataclass(frozen=True)
+class CausalLstmSettings(TextSettings):
+    """An LSTM that foretells the next token from those before it (Zaremba et al. 2014)."""
+
+    tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
+    vocabulary_size: int = option(8000, "largest number of units", minimum=300)
+    lowercase: bool = option(False, "ignore the case of letters")
+    hidden: int = option(256, "size of an embedding, and of the state", minimum=1)
+    layers: int = option(1, "recurrent layers", minimum=1)
+    dropout: float = option(0.3, "share of the features dropped", minimum=0.0, maximum=0.95)
+
+    default_learning_rate: ClassVar[float] = 3e-3
+    default_epochs: ClassVar[int] = 10
+
+
+@dataclass(frozen=True)
+class CausalHubSettings:
+    """A pretrained Keras Hub decoder such as GPT-2, with its tokeniser (needs --from)."""
+
+    max_length: int = option(128, "tokens of a text that are read", minimum=4)
+
+    default_learning_rate: ClassVar[float] = 5e-5
+    default_epochs: ClassVar[int] = 3
+    default_steps: ClassVar[int] = 200

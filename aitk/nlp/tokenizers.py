@@ -27,6 +27,8 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD_NAMES = ("[PAD]", "<pad>")
 UNKNOWN_NAMES = ("[UNK]", "<unk>")
 MASK_NAMES = ("[MASK]", "<mask>")
+START_NAMES = ("[CLS]", "<s>", "<|endoftext|>")
+END_NAMES = ("[SEP]", "</s>", "<|endoftext|>")
 
 #: Scripts written without spaces, taken by character with its marks; and pictographs, so that an
 #: unknown one does not make the word beside it unknown.
@@ -83,12 +85,25 @@ class SubwordTokenizer:
         return self._first(MASK_NAMES)
 
     @cached_property
+    def start_id(self) -> int | None:
+        return self._first(START_NAMES)
+
+    @cached_property
+    def end_id(self) -> int | None:
+        return self._first(END_NAMES)
+
+    @cached_property
     def special_ids(self) -> frozenset[int]:
         added = self.engine.get_added_tokens_decoder().items()
         return frozenset(index for index, token in added if token.special)
 
     def encode_many(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         return [encoding.ids for encoding in self._encode(texts, max_length)]
+
+    def encode_bare(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
+        """At most ``max_length`` ids of each text, without special tokens."""
+        encoded = self._encode(texts, max_length, framed=False)
+        return [encoding.ids for encoding in encoded]
 
     def encode_words(
         self, texts: Sequence[str], max_length: int
@@ -121,11 +136,13 @@ class SubwordTokenizer:
         self.engine.no_truncation()
         (folder / FILE).write_text(self.engine.to_str(), encoding="utf-8")
 
-    def _encode(self, texts: Sequence[str], max_length: int) -> list[tokenizers.Encoding]:
+    def _encode(
+        self, texts: Sequence[str], max_length: int, *, framed: bool = True
+    ) -> list[tokenizers.Encoding]:
         if (self.engine.truncation or {}).get("max_length") != max_length:
             self.engine.enable_truncation(max_length)
         limit = max_length * CHARACTERS_PER_TOKEN
-        return self.engine.encode_batch([text[:limit] for text in texts])
+        return self.engine.encode_batch([text[:limit] for text in texts], add_special_tokens=framed)
 
     def _first(self, names: Sequence[str]) -> int | None:
         found = (self.engine.token_to_id(name) for name in names)

@@ -32,7 +32,7 @@ from aitk.speech.settings import (
 )
 from aitk.speech.sound import content_key
 from aitk.speech.spelling import refuse_hurry, refuse_transcript
-from aitk.speech.transcribing import Heard, step_logits, transcribe
+from aitk.speech.transcribing import Heard, step_logits, transcribe, with_language_model
 from aitk.speech.writer_assets import FILE as WRITER
 from aitk.speech.writer_assets import WriterAssets, load_writer_assets
 from aitk.speech.writer_settings import MoonshineSettings, WhisperSettings
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import keras
 
     from aitk.core.pretrained import Pretrained
+    from aitk.core.text_scores import OpenScorer
 
 _PLAIN = TranscriptionAnswers()
 
@@ -228,6 +229,11 @@ class Asr(Task):
                 yield Refusal(item.file, item.line, problem) if problem else item
 
         return assets, checked()
+
+    def equip(self, assets: Any, asked: TranscriptionAnswers, *, open_scorer: OpenScorer) -> Any:
+        if isinstance(assets, WriterAssets):
+            return assets  # it is told in ``infer`` what it does not offer
+        return with_language_model(assets, asked, open_scorer)
 
     def infer(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.files import read_json, write_json
 from aitk.speech.assets import SoundAssets, load_sound_assets
+from aitk.speech.beam_search import LanguageModel
 from aitk.speech.lexicon import Lexicon, spelled_lexicon, spoken_lexicon
 from aitk.speech.ngram import NgramModel, read_arpa, train_ngram, write_arpa
 from aitk.speech.units import Units, learn_units, read_pronunciations, units_from
@@ -37,6 +38,7 @@ class AsrAssets:
         pronunciations: of a model that writes phones: how every word may be spoken.
         ngrams: language model of the transcripts of training, if one was learned.
         folder: where ``ngrams`` lies on disk, to be read when somebody asks for it.
+        outside: a language model that was opened for an answer; it is never saved.
     """
 
     sound: SoundAssets
@@ -48,6 +50,7 @@ class AsrAssets:
     pronunciations: Pronunciations = field(default_factory=dict)
     ngrams: NgramModel | None = None
     folder: Path | None = None
+    outside: LanguageModel | None = None
 
     def save(self, folder: Path) -> None:
         """Write ``sound.json``, ``units.json`` and, if there is one, ``transcripts.arpa``."""

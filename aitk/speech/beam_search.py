@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,14 @@ class LanguageModel(Protocol):
     def score(self, state: Hashable, word: str) -> tuple[float, Hashable]: ...
 
     def end(self, state: Hashable) -> float: ...
+
+
+@runtime_checkable
+class SlowLanguageModel(Protocol):
+    """A language model that is faster when it is asked for many scores at once."""
+
+    def prepare(self, asked: Iterable[tuple[Hashable, str | None]]) -> None:
+        """Told of the states and words that it will be asked for; None is the end."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,8 @@ class _Search:
 
     def advance(self, beams: list[_Beam], step: np.ndarray, tried: list[int]) -> list[_Beam]:
         """All hypotheses one step on, the best of them."""
+        if self.phones or any(self.units.symbols[unit].startswith(WORD) for unit in tried):
+            self._prepare(beams)
         after: dict[tuple, _Beam] = {}
         chances = {unit: float(step[unit]) for unit in tried}
         for beam in beams:
@@ -168,13 +178,16 @@ class _Search:
     def finish(self, beams: list[_Beam], best: int) -> list[Found]:
         """Complete the last words; texts that came out alike are one."""
         results: dict[str, list[tuple[float, float, tuple[int, ...]]]] = {}
-        for beam in beams:
-            for done in self._completed(beam):
-                language = done.language
-                if self.model:
-                    language += self.options.language_weight * self.model.end(done.state)
-                text = " ".join(done.words)
-                results.setdefault(text, []).append((beam.acoustic, language, beam.units))
+        self._prepare(beams)
+        completed = [(beam, done) for beam in beams for done in self._completed(beam)]
+        if isinstance(self.model, SlowLanguageModel):
+            self.model.prepare((done.state, None) for _, done in completed)
+        for beam, done in completed:
+            language = done.language
+            if self.model:
+                language += self.options.language_weight * self.model.end(done.state)
+            text = " ".join(done.words)
+            results.setdefault(text, []).append((beam.acoustic, language, beam.units))
         found = []
         for text, ways in results.items():
             likeliest = max(ways, key=lambda way: way[0] + way[1])
@@ -227,14 +240,24 @@ class _Search:
         """The hypothesis with the word under way done, once for each word spelled so."""
         if not beam.spelling:
             return [beam]
+        return [self._with_words(beam, words) for words in self._spelled(beam.spelling)]
+
+    def _spelled(self, spelling: str) -> list[tuple[str, ...]]:
+        """The words that a spelling can be; of phones without a lexicon each stands for itself."""
         if self.lexicon:
-            words = self.lexicon.words.get(beam.spelling, ())
-        elif self.phones:
-            words = tuple(beam.spelling.split())
-            return [self._with_words(beam, words)]
-        else:
-            words = (beam.spelling,)
-        return [self._with_words(beam, (word,)) for word in words]
+            return [(word,) for word in self.lexicon.words.get(spelling, ())]
+        return [tuple(spelling.split())] if self.phones else [(spelling,)]
+
+    def _prepare(self, beams: list[_Beam]) -> None:
+        """Tell a slow language model which words may be completed next."""
+        if isinstance(self.model, SlowLanguageModel):
+            self.model.prepare(
+                (beam.state, words[0])
+                for beam in beams
+                if beam.spelling
+                for words in self._spelled(beam.spelling)
+                if (beam.state, words[0]) not in self._scores
+            )
 
     def _with_words(self, beam: _Beam, words: tuple[str, ...]) -> _Beam:
         language, state = beam.language, beam.state

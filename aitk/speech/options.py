@@ -169,8 +169,8 @@ class TranscriptionAnswers:
     )  # fmt: skip
     lm: str | None = option(
         None,
-        "language model: an ARPA file, a .txt with a sentence a line, or self: the transcripts"
-        " of training",
+        "language model: an ARPA file, a .txt with a sentence a line, a run of nlp generate, or"
+        " self: the transcripts of training",
         scored=True,
     )
     lm_weight: float = option(0.5, "weight of the language model", minimum=0.0, scored=True)

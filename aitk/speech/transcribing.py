@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError, UsageError
+from aitk.core.text_scores import OpenScorer
 from aitk.speech.asr_assets import AsrAssets, read_lexicon, read_lines
 from aitk.speech.beam_search import Found, LanguageModel, SearchOptions, beam_search
 from aitk.speech.ctc import collapse, greedy, log_softmax
@@ -20,6 +22,7 @@ from aitk.speech.lexicon import Lexicon, spelled_lexicon, spoken_lexicon
 from aitk.speech.ngram import END, START, UNKNOWN, read_arpa, train_ngram
 from aitk.speech.options import TranscriptionAnswers
 from aitk.speech.streaming import Stream
+from aitk.speech.text_model import TextLanguageModel
 from aitk.speech.units import Units
 
 USUAL_BEAM = 16
@@ -159,9 +162,18 @@ def _hot_word(told: str) -> tuple[str, float]:
     return word.strip(), value
 
 
+def with_language_model(
+    assets: AsrAssets, asked: TranscriptionAnswers, open_scorer: OpenScorer
+) -> AsrAssets:
+    """The assets with the language model of a run, where one is asked for."""
+    if asked.lm in (None, SELF) or not Path(asked.lm).is_dir():
+        return assets
+    return dataclasses.replace(assets, outside=TextLanguageModel(open_scorer(asked.lm)))
+
+
 def _language_model(asked: TranscriptionAnswers, assets: AsrAssets) -> LanguageModel | None:
-    if asked.lm is None:
-        return None
+    if asked.lm is None or assets.outside is not None:
+        return assets.outside
     if asked.lm != SELF:
         return _model_from_file(asked.lm, _changed(asked.lm))
     return _own(assets.language_model, "--lm")

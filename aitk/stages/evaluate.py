@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from aitk.core.report import run_report
 from aitk.core.rows import Refusal
 from aitk.core.run import Run, load_run
 from aitk.core.task import Task
+from aitk.core.text_scores import open_scorer
 from aitk.stages.options import EvaluateOptions
 from aitk.tasks import load_task
 
@@ -76,7 +78,11 @@ def evaluate(
     task = load_task(opened.task)
     wanted = _resolve_asked(task, asked or {})
     answering = {name: _recorded(value) for name, value in changed(wanted).items()}
-    assets = task.load_assets(opened.assets)
+    assets = task.equip(
+        task.load_assets(opened.assets),
+        wanted,
+        open_scorer=functools.partial(open_scorer, task_of=load_task),
+    )
     judged = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
     from aitk.core.runtime import open_predictor
@@ -150,9 +156,11 @@ def _resolve_asked(task: Task, asked: Mapping[str, Any]) -> Any:
 
 
 def _recorded(value: Any) -> Any:
-    """What is kept of an option: of a file (a language model) also which one it was."""
-    if isinstance(value, str) and Path(value).is_file():
-        return f"{value} (sha256 {sha256_file(Path(value))[:16]})"
+    """What is kept of an option: of a file or a run (a language model) also which one it was."""
+    if isinstance(value, str):
+        for path in (Path(value), Path(value) / "run.json"):
+            if path.is_file():
+                return f"{value} (sha256 {sha256_file(path)[:16]})"
     return value
 
 

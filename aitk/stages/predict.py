@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from aitk.core.rows import Refusal, Row
 from aitk.core.run import Run, load_run
 from aitk.core.runtime import Predictor, open_predictor
 from aitk.core.task import Task
+from aitk.core.text_scores import open_scorer
 from aitk.stages.options import PredictOptions
 from aitk.tasks import load_task
 
@@ -62,7 +64,11 @@ def predict(
     drawings = _open_drawings(options.draw, task)
     sink = _open_sink(out, loaded, inputs, options, wanted, write=write, overwrite=overwrite)
     try:
-        assets = task.load_assets(loaded.assets)
+        assets = task.equip(
+            task.load_assets(loaded.assets),
+            wanted,
+            open_scorer=functools.partial(open_scorer, task_of=load_task),
+        )
         predictor = open_predictor(loaded)
         reading: Any = resolve(task.reading, loaded.reading)
         items = itertools.islice(task.read(inputs, reading, labelled=False), sink.done, None)

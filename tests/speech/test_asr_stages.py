@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from aitk.core.errors import ArtifactError
 from aitk.core.options import resolve
 from aitk.core.progress import Silent
 from aitk.core.run import load_run
@@ -104,6 +105,55 @@ def test_captions_and_words_in_time_are_written(run, tmp_path):
     words = [line.split() for line in lines]
     assert {word[4] for word in words} <= set(TONES)
     assert all(len(word) == 6 and word[0].startswith("songs-") for word in words)
+
+
+@pytest.fixture(scope="module")
+def text_run(run):
+    """A language model that has seen the transcripts of the songs."""
+    from aitk.core.data import load_data
+    from aitk.nlp.generate import Generate
+    from aitk.nlp.options import TextReading
+    from aitk.stages.prepare import prepare
+    from aitk.stages.train_run import train_run
+
+    prepare(
+        [str(run.parent / "songs.csv")],
+        run.parent / "texts",
+        task="nlp.generate",
+        options=stages.PrepareOptions(),
+        reading=TextReading(),
+        reporter=Silent(),
+    )
+    train_run(
+        Generate(),
+        load_data(run.parent / "texts"),
+        run.parent / "text-run",
+        options=resolve(stages.TrainingOptions, {"model": "lstm", "epochs": 2}),
+        settings={"hidden": 8, "tokenizer": "word"},
+        reporter=Silent(),
+    )
+    return run.parent / "text-run"
+
+
+def test_a_run_of_texts_is_a_language_model_of_the_search(run, text_run, tmp_path):
+    from aitk.stages.evaluate import evaluate
+
+    told = {"lm": str(text_run), "lexicon": "self", "lm_weight": 1.0}
+    predict(run, run.parent / "songs.csv", tmp_path / "a.jsonl", **told)
+    lines = (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {word for line in lines for word in json.loads(line)["text_2"].split()} <= set(TONES)
+    evaluate(
+        run,
+        options=resolve(stages.EvaluateOptions, {"resamples": 0}),
+        asked=told,
+        reporter=Silent(),
+    )
+    assert "sha256" in load_run(run).metrics["test"]["answering"]["lm"]
+
+
+def test_a_run_without_probabilities_of_texts_is_no_language_model(run, tmp_path):
+    with pytest.raises(ArtifactError, match=r"speech\.asr, which gives no probabilities"):
+        predict(run, run.parent / "songs.csv", tmp_path / "a.jsonl", lm=str(run))
 
 
 def test_a_record_comes_before_its_answer(run, tmp_path):

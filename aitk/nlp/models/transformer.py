@@ -1,4 +1,7 @@
-"""A transformer encoder with the norms before each part (Xiong et al. 2020, figure 1b)."""
+"""A transformer with the norms before each part (Xiong et al. 2020, figure 1b).
+
+Reading both ways it is an encoder like BERT; looking back alone, a decoder like GPT-2.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,14 @@ from aitk.nlp.settings import TransformerSettings
 SIZES = {"tiny": (128, 2, 2), "small": (256, 4, 4), "base": (768, 12, 12)}
 
 
-def build_backbone(settings: TransformerSettings, vocabulary_size: int) -> keras.Model:
-    """Token ids (batch, length) -> contextual features (batch, length, hidden)."""
+def build_backbone(
+    settings: TransformerSettings, vocabulary_size: int, *, causal: bool = False
+) -> keras.Model:
+    """Token ids (batch, length) -> contextual features (batch, length, hidden).
+
+    Args:
+        causal: the features of a token know nothing of the tokens after it.
+    """
     hidden, layers, heads = SIZES[settings.size]
     inputs = text_inputs()
     x = keras.layers.Embedding(
@@ -23,15 +32,18 @@ def build_backbone(settings: TransformerSettings, vocabulary_size: int) -> keras
     x = LearnedPositions(settings.max_length, name="positions")(x)
     x = keras.layers.Dropout(settings.dropout, name="embedding_dropout")(x)
     for index in range(layers):
-        x = _attention_part(x, inputs["padding_mask"], heads, settings.dropout, f"layer_{index}")
+        attention = SelfAttention(heads, causal=causal, name=f"layer_{index}_attention")
+        x = _attention_part(
+            x, inputs["padding_mask"], attention, settings.dropout, f"layer_{index}"
+        )
         x = _dense_part(x, settings.dropout, f"layer_{index}")
     x = _norm("final_norm")(x)
     return keras.Model(inputs, x, name="backbone")
 
 
-def _attention_part(x, padding_mask, heads: int, dropout: float, name: str):
+def _attention_part(x, padding_mask, attention: SelfAttention, dropout: float, name: str):
     y = _norm(f"{name}_attention_norm")(x)
-    y = SelfAttention(heads, name=f"{name}_attention")(y, padding_mask)
+    y = attention(y, padding_mask)
     y = keras.layers.Dropout(dropout, name=f"{name}_attention_dropout")(y)
     return keras.layers.Add(name=f"{name}_attention_add")([x, y])
 
@@ -74,11 +86,15 @@ class SelfAttention(keras.layers.Layer):
     """Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
 
     Made of plain dense layers, so that adapters, quantisation and converters see only those.
+
+    Args:
+        heads: among which the features are divided.
+        causal: a position attends to itself and to those before it.
     """
 
-    def __init__(self, heads: int, **kwargs):
+    def __init__(self, heads: int, causal: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.heads = heads
+        self.heads, self.causal = heads, causal
 
     def build(self, sequence_shape, padding_mask_shape=None):
         hidden = sequence_shape[-1]
@@ -95,6 +111,8 @@ class SelfAttention(keras.layers.Layer):
         scale = 1 / (query.shape[-1] ** 0.5)
         scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * scale  # (batch, heads, length, length)
         scores = ops.cast(scores, "float32") + _penalty(padding_mask)
+        if self.causal:
+            scores += _later(ops.shape(sequence)[1])
         weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
         mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
         return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
@@ -107,7 +125,14 @@ class SelfAttention(keras.layers.Layer):
         return sequence_shape
 
     def get_config(self):
-        return super().get_config() | {"heads": self.heads}
+        return super().get_config() | {"heads": self.heads, "causal": self.causal}
+
+
+def _later(length):
+    """What makes keys after a query weigh exactly nothing: (length, length)."""
+    places = ops.arange(length)
+    later = ops.expand_dims(places, 0) > ops.expand_dims(places, 1)
+    return ops.cast(later, "float32") * -1e9
 
 
 def _penalty(padding_mask):
