@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from aitk.speech.asr_batches import collate_examples, encode_rows
 from aitk.speech.asr_learning import each_row, learn_assets
 from aitk.speech.asr_scoring import score_recognition
 from aitk.speech.asr_teaching import taught_example, taught_loss
+from aitk.speech.assets import with_speakers
 from aitk.speech.caption_lines import CtmLines, SrtLines, VttLines
 from aitk.speech.features import feature_size
 from aitk.speech.options import TranscribedSoundReading, TranscriptionAnswers
@@ -228,7 +230,12 @@ class Asr(Task):
                 problem = _refuse(item.fields, assets) if isinstance(item, Row) else None
                 yield Refusal(item.file, item.line, problem) if problem else item
 
-        return assets, checked()
+        if isinstance(assets, WriterAssets):
+            return assets, checked()
+        kept = list(checked())
+        rows = [item.fields for item in kept if isinstance(item, Row)]
+        sound = with_speakers(assets.sound, rows)
+        return dataclasses.replace(assets, sound=sound), iter(kept)
 
     def equip(self, assets: Any, asked: TranscriptionAnswers, *, open_scorer: OpenScorer) -> Any:
         if isinstance(assets, WriterAssets):

@@ -140,10 +140,22 @@ def test_an_update_refuses_what_the_model_cannot_write(assets):
     ]
     same, checked = TASK.extend(iter(items), assets, ROWS, reading=TranscribedSoundReading())
     found = list(checked)
-    assert same is assets
+    assert same == assets
     assert isinstance(found[0], Row)
     assert found[1].reason == "'z' is not among the 7 units of the model"
     assert "8 units, more than its 0.10 s can carry in steps of 40 ms" in found[2].reason
+
+
+def test_a_new_speaker_is_known_at_every_speed():
+    learned = learn(dataclasses.replace(TINY["tcn"], normalise="speaker", speeds=[0.9, 1.1]))
+    new = [Row(row("la ti", seed, "zoe"), "zoe.wav", 1) for seed in range(3)]
+    refused = Row(row("la", 4, "tim") | {"text": "zu"}, "tim.wav", 2)
+    items = iter([*new, refused])
+    again, found = TASK.extend(items, learned, ROWS, reading=TranscribedSoundReading())
+    kept = list(found)
+    assert kept[:3] == new and isinstance(kept[3], Refusal)
+    added = set(again.sound.moments) - set(learned.sound.moments)
+    assert added == {"zoe", "zoe x0.9", "zoe x1.1"}
 
 
 def test_a_causal_model_needs_features_that_are(assets):
