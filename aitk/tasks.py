@@ -34,6 +34,7 @@ class Row:
         sample: its rows in ``sample_data/``; ``NAME_new`` and ``NAME_update`` lie beside them.
         objective: it is a pretraining objective (``pretrain``) rather than a task (``finetune``).
         options: what ``prepare`` must be told about the sample.
+        training: options with which the small sample trains soon; by default those of the model.
         beside: further files of the sample, which ``options`` name.
         answering: ``module:Class`` of the options of its answers (light to import), if it has any.
         flags: ``module:Class`` of those settings of its models that are flags of their own, beside
@@ -46,6 +47,7 @@ class Row:
     sample: str
     objective: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, str] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
     answering: str | None = None
     flags: str | None = None
@@ -112,6 +114,7 @@ TASKS = {
         flags="aitk.vision.settings:PictureFlags",
         summary="which objects are in a picture, and where: boxes",
         sample="sample_data/parts.zip",
+        training={"epochs": "15", "image_size": "80x96", "set": "strides=4,8,16"},
     ),
     "vision.segment": Row(
         task="aitk.vision.segment:Segment",
@@ -120,6 +123,7 @@ TASKS = {
         flags="aitk.vision.settings:PictureFlags",
         summary="the class of every pixel",
         sample="sample_data/coatings.zip",
+        training={"epochs": "12", "image_size": "64"},
     ),
     "vision.multitask": Row(
         task="aitk.vision.multitask:Multitask",
@@ -128,6 +132,7 @@ TASKS = {
         flags="aitk.vision.settings:PictureFlags",
         summary="label, boxes and mask of a picture by one network",
         sample="sample_data/castings.zip",
+        training={"epochs": "15", "image_size": "64", "set": "strides=4,8,16"},
     ),
     "vision.masked-image": Row(
         task="aitk.vision.masked_image:MaskedImage",
@@ -136,6 +141,7 @@ TASKS = {
         flags="aitk.vision.settings:PictureFlags",
         summary="masked pictures without labels (MAE, He et al. 2022; SparK, Tian et al. 2023)",
         sample="sample_data/steel.zip",
+        training={"epochs": "12", "image_size": "64"},
         objective=True,
     ),
     "recsys.recommend": Row(

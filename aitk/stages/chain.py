@@ -23,13 +23,13 @@ def chain(task: str) -> dict[str, list[str]]:
     name, kind = sample.stem, task.partition(".")[2]
     data, run = f"data/{name}", f"runs/{name}"
     beside = {part: str(sample.with_stem(f"{name}_{part}")) for part in ("new", "update")}
-    told = [part for key, value in row.options.items() for part in (_flag(key), value)]
-    prepare = [row.sample, "--task", kind, *told, "--out", data]
+    prepare = [row.sample, "--task", kind, *_flags(row.options), "--out", data]
+    train = [data, *_flags(row.training), "--out", run]
     if row.objective:
-        return {"prepare": prepare, "pretrain": [data, "--out", run]}
+        return {"prepare": prepare, "pretrain": train}
     return {
         "prepare": prepare,
-        "finetune": [data, "--out", run],
+        "finetune": train,
         "evaluate": [run],
         "compress": [run, "--quantize", "int8", "--out", f"{run}-int8"],
         "predict": [f"{run}-int8", beside["new"], "--out", f"{name}-predicted.jsonl"],
@@ -49,5 +49,7 @@ def examples(domain: str) -> Mapping[str, str]:
     }
 
 
-def _flag(option: str) -> str:
-    return "--" + option.replace("_", "-")
+def _flags(options: Mapping[str, str]) -> list[str]:
+    return [
+        part for name, value in options.items() for part in ("--" + name.replace("_", "-"), value)
+    ]
