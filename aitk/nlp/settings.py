@@ -124,8 +124,7 @@ class MaskedHubSettings(HubSettings):
 
 @dataclass(frozen=True)
 class GptSettings(TransformerSettings):
-    """A transformer that foretells the next token from those before it (Radford et al. 2019,
-    GPT-2)."""
+    """GPT: a transformer that looks back alone, at all tokens so far (Radford et al. 2019)."""
 
     tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
     vocabulary_size: int = option(8000, "largest number of units", minimum=300)
@@ -136,7 +135,7 @@ class GptSettings(TransformerSettings):
 
 @dataclass(frozen=True)
 class CausalLstmSettings(TextSettings):
-    """An LSTM that foretells the next token from those before it (Zaremba et al. 2014)."""
+    """An LSTM, which carries what it read along (Zaremba et al. 2014)."""
 
     tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
     vocabulary_size: int = option(8000, "largest number of units", minimum=300)
