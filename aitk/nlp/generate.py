@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,19 +13,17 @@ import numpy as np
 
 from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.rows import Refusal, Row
 from aitk.core.task import Batch, Evaluation, Example
 from aitk.core.text_scores import LanguageModelTask
 from aitk.nlp.assets import TextAssets, load_text_assets
 from aitk.nlp.batching import pad_tokens
 from aitk.nlp.masking import own_rng
-from aitk.nlp.options import GenerationAnswers, TextReading
+from aitk.nlp.options import GenerationAnswers
 from aitk.nlp.perplexity import measure_tokens, score_tokens
-from aitk.nlp.quality import TextInspector
-from aitk.nlp.reading import read_texts
 from aitk.nlp.sampling import LENGTH_STEP, choose_token, write_on
 from aitk.nlp.settings import CausalHubSettings, CausalLstmSettings, GptSettings
 from aitk.nlp.tokenizers import SubwordTokenizer, train_tokenizer
+from aitk.nlp.unlabelled import UnlabelledTexts
 
 if TYPE_CHECKING:
     import keras
@@ -53,13 +51,13 @@ class CausalAssets:
     def max_length(self) -> int:
         return self.text.max_length
 
-    @cached_property
+    @property
     def start_id(self) -> int:
-        return _mark(self.tokenizer.start_id, "start")
+        return self.tokenizer.start_id  # type: ignore[return-value]  # learn saw to it
 
-    @cached_property
+    @property
     def end_id(self) -> int:
-        return _mark(self.tokenizer.end_id, "end")
+        return self.tokenizer.end_id  # type: ignore[return-value]
 
     @cached_property
     def unwritten(self) -> list[int]:
@@ -77,44 +75,15 @@ class Written:
     continuations: Sequence[Sequence[Sequence[int]]]
 
 
-class Generate(LanguageModelTask):
+class Generate(UnlabelledTexts, LanguageModelTask):
     """A language model of texts without labels; its predictions continue them."""
 
     name = "nlp.generate"
-    reading = TextReading
     answering = GenerationAnswers
     models = {"gpt": GptSettings, "lstm": CausalLstmSettings, "hub": CausalHubSettings}
     main_metric = "perplexity"
     higher_is_better = False
     asks_each_batch = True
-
-    def __init__(self) -> None:
-        self._notes: list[str] = []
-
-    def read(
-        self, sources: Sequence[str], reading: TextReading, *, labelled: bool
-    ) -> Iterator[Row | Refusal]:
-        return read_texts(sources, reading, labelled=False, label=False, notes=self._notes)
-
-    def reading_notes(self) -> list[str]:
-        notes, self._notes[:] = list(self._notes), []
-        return notes
-
-    def key(self, fields: Mapping[str, Any]) -> str:
-        return fields["text"]
-
-    def inspector(self, reading: TextReading) -> TextInspector:
-        return TextInspector(reading, labelled=False)
-
-    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        import tensorflow_datasets as tfds
-
-        return {"text": tfds.features.Text()}
-
-    def adopt(self, found: Pretrained) -> Pretrained:
-        from aitk.nlp.pretrained import adopt
-
-        return adopt(found)
 
     def learn(
         self,
@@ -129,13 +98,12 @@ class Generate(LanguageModelTask):
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
             tokenizer = train_tokenizer((row["text"] for row in rows), settings)
-        assets = CausalAssets(TextAssets(tokenizer, settings.max_length))
         if tokenizer.start_id is None or tokenizer.end_id is None:
             raise ArtifactError(
                 "its vocabulary has no marks for the start and the end of a text",
                 where=start.source if start else None,
             )
-        return assets
+        return CausalAssets(TextAssets(tokenizer, settings.max_length))
 
     def load_assets(self, folder: Path) -> CausalAssets:
         return CausalAssets(load_text_assets(folder))
@@ -356,12 +324,6 @@ class Generate(LanguageModelTask):
             "explained": _named(index, assets),
             "probability": float(whole[index]),
         } | explain_text(text, probability)
-
-
-def _mark(index: int | None, name: str) -> int:
-    if index is None:
-        raise ArtifactError(f"its vocabulary has no mark for the {name} of a text")
-    return index
 
 
 def _rows(texts: Sequence[str]) -> list[dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +13,13 @@ import numpy as np
 from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import read_json, write_json
-from aitk.core.rows import Refusal, Row
-from aitk.core.task import Batch, Evaluation, Example, Task
+from aitk.core.task import Batch, Evaluation, Example
 from aitk.nlp.assets import TextAssets, load_text_assets
 from aitk.nlp.masking import choose_tokens, hide_tokens, own_rng
-from aitk.nlp.options import TextReading
 from aitk.nlp.perplexity import measure_tokens, score_tokens
-from aitk.nlp.quality import TextInspector
-from aitk.nlp.reading import read_texts
 from aitk.nlp.settings import MaskedHubSettings, MaskedTransformerSettings
 from aitk.nlp.tokenizers import SubwordTokenizer, train_tokenizer
+from aitk.nlp.unlabelled import UnlabelledTexts
 
 if TYPE_CHECKING:
     import keras
@@ -59,42 +56,13 @@ class MaskedAssets:
         write_json(folder / "masking.json", values)
 
 
-class MaskedLanguageModel(Task):
+class MaskedLanguageModel(UnlabelledTexts):
     """Pretraining on texts without labels; its predictions fill in ``[MASK]``."""
 
     name = "nlp.masked-lm"
-    reading = TextReading
     models = {"transformer": MaskedTransformerSettings, "hub": MaskedHubSettings}
     main_metric = "perplexity"
     higher_is_better = False
-
-    def __init__(self) -> None:
-        self._notes: list[str] = []
-
-    def read(
-        self, sources: Sequence[str], reading: TextReading, *, labelled: bool
-    ) -> Iterator[Row | Refusal]:
-        return read_texts(sources, reading, labelled=False, label=False, notes=self._notes)
-
-    def reading_notes(self) -> list[str]:
-        notes, self._notes[:] = list(self._notes), []
-        return notes
-
-    def key(self, fields: Mapping[str, Any]) -> str:
-        return fields["text"]
-
-    def inspector(self, reading: TextReading) -> TextInspector:
-        return TextInspector(reading, labelled=False)
-
-    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        import tensorflow_datasets as tfds
-
-        return {"text": tfds.features.Text()}
-
-    def adopt(self, found: Pretrained) -> Pretrained:
-        from aitk.nlp.pretrained import adopt
-
-        return adopt(found)
 
     def learn(
         self,
