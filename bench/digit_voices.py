@@ -1,6 +1,6 @@
 """Spoken digits by synthetic voices, to train with beside the recordings of few speakers.
 
-    python bench/digit_voices.py OUT
+    python bench/digit_voices.py OUT [--cut-silence]
 
 Writes DIGIT_VOICE_NUMBER.wav: every digit six times, at other paces and pitches. Needs of Debian
 ``espeak-ng``, ``flite``, and of its contrib and non-free parts ``mbrola``, the voices that
@@ -36,12 +36,16 @@ FLITE_STRETCHES = (0.7, 0.85, 1.0, 1.15, 1.3, 1.5)
 PICO_LANGUAGES = ("en-US", "en-GB")
 PICO_PACES_AND_PITCHES = ((85, 100), (95, 75), (100, 85), (100, 115), (115, 95), (130, 105))
 MBROLA = Path("/usr/share/mbrola")
+FRAME_S = 0.01
+MOST_BELOW_PEAK_DB, MARGIN_FRAMES = 50.0, 2  # of a word, and around it
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
-    out = parser.parse_args().out
+    parser.add_argument("--cut-silence", action="store_true", help="leave 20 ms around a word")
+    told = parser.parse_args()
+    out = told.out
     out.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / "espeak-ng-data"
@@ -73,6 +77,9 @@ def main() -> None:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda command: run(command, environment), commands))
     said = drop_silent(out)
+    if told.cut_silence:
+        for path in out.glob("*.wav"):
+            cut_silence(path)
     count = len(voices) + len(FLITE_VOICES) + len(PICO_LANGUAGES)
     print(f"{said} sounds of {count} voices in {out}")
 
@@ -112,6 +119,18 @@ def drop_silent(folder: Path) -> int:
     for path in silent:
         path.unlink()
     return len(paths) - len(silent)
+
+
+def cut_silence(path: Path) -> None:
+    """Cut off what comes before a word and after it, but the margin."""
+    samples, sample_rate_hz = soundfile.read(path)
+    step = int(FRAME_S * sample_rate_hz)
+    frames = samples[: len(samples) // step * step].reshape(-1, step)
+    levels_db = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
+    said = np.flatnonzero(levels_db > levels_db.max() - MOST_BELOW_PEAK_DB)
+    first = max(0, said[0] - MARGIN_FRAMES) * step
+    last = (said[-1] + 1 + MARGIN_FRAMES) * step
+    soundfile.write(path, samples[first:last], sample_rate_hz)
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:

@@ -21,17 +21,21 @@ def vary_sound(
     rng: np.random.Generator,
     noises: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
-    """A variation of one sound, as the options say: speed, shift, room, noise, gain.
+    """A variation of one sound, as the options say: speed, cuts, shift, room, noise, gain.
 
     Args:
         samples: (n,) in [-1, 1].
         noises: recordings (m,) at the same rate to add; without any, coloured noise is made.
 
     Returns:
-        (m,) float32 in [-1, 1]; another length only where another speed is drawn.
+        (m,) float32 in [-1, 1]; another length only where another speed or a cut is drawn.
     """
     if options.speeds:
         samples = at_speed(samples, float(rng.choice(options.speeds)))
+    if options.cut_start_most or options.cut_end_most:
+        samples = cut(
+            samples, start_most=options.cut_start_most, end_most=options.cut_end_most, rng=rng
+        )
     if options.shift_ms_most:
         most = round(options.shift_ms_most * sample_rate_hz / 1000)
         samples = shifted(samples, int(rng.integers(-most, most + 1)))
@@ -54,6 +58,8 @@ def varies_sound(options: AugmentOptions) -> bool:
     """Whether ``vary_sound`` would change anything, so that features cannot be kept."""
     return bool(
         options.speeds
+        or options.cut_start_most
+        or options.cut_end_most
         or options.shift_ms_most
         or options.reverberation_share
         or options.noise_share
@@ -127,6 +133,22 @@ def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
     """A sound (n,) played faster, tempo and pitch together (Ko et al. 2015): (n / speed,)."""
     ratio = Fraction(speed).limit_denominator(100)
     return resampled(samples, ratio.numerator, ratio.denominator)
+
+
+def cut(
+    samples: np.ndarray, *, start_most: float, end_most: float, rng: np.random.Generator
+) -> np.ndarray:
+    """A sound (n,) with up to these shares missing at its ends, each end with probability 1/2.
+
+    Recordings that begin late and end early lack the weak sounds there: "six" becomes "si", "three"
+    "ree". A model that has heard such words of nobody takes them for others. The end loses a share
+    of what the beginning has left.
+    """
+    if rng.random() < 0.5:
+        samples = samples[int(len(samples) * start_most * rng.random()) :]
+    if rng.random() < 0.5:
+        samples = samples[: len(samples) - int(len(samples) * end_most * rng.random())]
+    return samples
 
 
 def shifted(samples: np.ndarray, by: int) -> np.ndarray:

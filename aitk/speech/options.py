@@ -149,6 +149,13 @@ class AugmentOptions:
     speeds: list[float] = option(
         [], "play at one of these speeds, for instance 0.9,1,1.1", minimum=0.5, maximum=2.0
     )
+    cut_start_most: float = option(
+        0.0, "cut up to this share off the beginning of half of the sounds, as of recordings that"
+        " begin late", minimum=0.0, maximum=0.9,
+    )  # fmt: skip
+    cut_end_most: float = option(
+        0.0, "cut up to this share off the end of half of the sounds", minimum=0.0, maximum=0.9
+    )
     noise_share: float = option(0.0, "share of sounds with added noise", minimum=0.0, maximum=1.0)
     noise_low_db: float = option(5.0, "lowest signal-to-noise ratio of it")
     noise_high_db: float = option(25.0, "highest signal-to-noise ratio of it")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from aitk.speech.augment import (
     at_speed,
     coloured_noise,
+    cut,
     cut_noise,
     in_room,
     mask_features,
@@ -38,6 +39,7 @@ def test_nothing_asked_for_changes_nothing(voice):
     "asked",
     [
         {"speeds": [0.9, 1.1]},
+        {"cut_start_most": 0.5, "cut_end_most": 0.5},
         {"noise_share": 1.0},
         {"reverberation_share": 1.0},
         {"shift_ms_most": 50.0},
@@ -88,6 +90,16 @@ def test_speed_moves_tempo_and_pitch(speed):
     assert len(found) == pytest.approx(8000 / speed, abs=2)
     peak = np.argmax(np.abs(np.fft.rfft(found))) * 8000 / len(found)
     assert peak == pytest.approx(400 * speed, abs=2)
+
+
+def test_cuts_take_no_more_than_their_shares_and_leave_every_second_end():
+    samples = np.arange(100, dtype=np.float32)
+    found = [cut(samples, start_most=0.2, end_most=0.3, rng=rng(seed)) for seed in range(200)]
+    first, last = np.array([(each[0], each[-1]) for each in found]).T
+    assert 15 <= first.max() < 20
+    assert 70 <= last.min() <= 76
+    assert 70 < (first == 0).sum() < 130
+    assert 70 < (last == 99).sum() < 130
 
 
 def test_shifts_leave_silence_behind():
