@@ -158,6 +158,8 @@ class Task(ABC):
     distils: ClassVar[bool] = True
     #: Its models are classifiers that fit themselves to rows without labels (``core.adapt``).
     adapts: ClassVar[bool] = False
+    #: Its outputs are logits of its labels, which can be joined with another run's (``--also``).
+    combines: ClassVar[bool] = False
     #: A larger model is asked about every batch as it is varied for training (``teach_batch``),
     #: not once about every row (``teach``).
     asks_each_batch: ClassVar[bool] = False

@@ -53,6 +53,7 @@ class Classify(Task):
         "hub": HubSettings,
     }
     main_metric = "accuracy"
+    combines = True
 
     def __init__(self) -> None:
         self._notes: list[str] = []

@@ -72,6 +72,7 @@ class Keywords(Task):
     main_metric = "accuracy"
     content = "audio"
     adapts = True
+    combines = True
 
     def __init__(self) -> None:
         self._notes: list[str] = []

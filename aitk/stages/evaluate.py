@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.card import describe_answering, model_card
+from aitk.core.combination import combine
 from aitk.core.data import PreparedData, load_data
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.evaluation import evaluate_rows
@@ -83,6 +84,8 @@ def evaluate(
         wanted,
         open_scorer=functools.partial(open_scorer, task_of=load_task),
     )
+    if options.also is not None:
+        answering |= {"also": _recorded(options.also), "also_weight": options.also_weight}
     judged = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
     from aitk.core.runtime import open_predictor
@@ -90,14 +93,14 @@ def evaluate(
     predict = open_predictor(opened)
     evaluated = evaluate_rows(
         judged.rows,
-        task,
+        combine(task, opened, assets, options.also, weight=options.also_weight),
         assets,
         predict,
         reporter=reporter,
         batch_size=options.batch_size,
         resamples=options.resamples,
         seed=options.seed,
-        asked=wanted if answering else None,
+        asked=wanted if changed(wanted) else None,
     )
     details = dict(evaluated.evaluation.details)
     if judged.protocol is not None:

@@ -90,6 +90,12 @@ class EvaluateOptions:
     resamples: int = option(1000, "bootstrap resamples for the intervals; 0 for none", minimum=0)
     batch_size: int = option(32, "rows a batch", minimum=1)
     seed: int = option(0, "seed of the bootstrap", minimum=0)
+    also: str | None = option(
+        None, "another run whose opinion counts too, where answers are classes"
+    )
+    also_weight: float = option(
+        1.0, "weight of its log-probabilities; the run's own have 1", minimum=0.0
+    )
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,12 @@ class PredictOptions:
     max_errors: int | None = option(None, "stop when more rows than this fail", minimum=0)
     resume: bool = option(False, "go on after the last whole row of --out")
     draw: str | None = option(None, "also draw the answers, as PNG files in this folder")
+    also: str | None = option(
+        None, "another run whose opinion counts too, where answers are classes"
+    )
+    also_weight: float = option(
+        1.0, "weight of its log-probabilities; the run's own have 1", minimum=0.0
+    )
 
 
 @dataclass(frozen=True)

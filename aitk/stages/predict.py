@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aitk.core.answer_lines import AnswerLines, CsvLines, JsonLines
 from aitk.core.batches import answer_rows, usual_window
+from aitk.core.combination import combine
 from aitk.core.errors import DataError, UsageError
 from aitk.core.files import check_writable, fingerprint
 from aitk.core.options import as_dict, resolve
@@ -70,6 +71,7 @@ def predict(
             open_scorer=functools.partial(open_scorer, task_of=load_task),
         )
         predictor = open_predictor(loaded)
+        answering = combine(task, loaded, assets, options.also, weight=options.also_weight)
         reading: Any = resolve(task.reading, loaded.reading)
         items = itertools.islice(task.read(inputs, reading, labelled=False), sink.done, None)
         several = len(inputs) > 1 or Path(inputs[0]).is_dir()
@@ -84,7 +86,7 @@ def predict(
         ):
             for note in task.reading_notes():
                 reporter.note(note)
-            answers = answer(window, task, assets, predictor, options=options, asked=wanted)
+            answers = answer(window, answering, assets, predictor, options=options, asked=wanted)
             text = lines.format(
                 _error(item, several) if found is None else _merged(item, found)
                 for item, found in zip(window, answers, strict=True)
@@ -228,6 +230,7 @@ def _open_sink(
         "inputs": [_described(Path(name)) for name in inputs],
         "top_k": options.top_k,
         "asked": as_dict(asked),
+        "also": [options.also, options.also_weight],
     }
     return ResumableFile(
         Path(out), identity=fingerprint(identity), resume=options.resume, overwrite=overwrite

@@ -37,6 +37,7 @@ class Classify(PictureTask):
     reading = ClassifyPictures
     models = {**NETWORKS, "hub": HubSettings}
     main_metric = "accuracy"
+    combines = True
     wants = frozenset({"label"})
 
     def learn(
