@@ -105,7 +105,7 @@ def evaluate(
     details = dict(evaluated.evaluation.details)
     if judged.protocol is not None:
         details["protocol"] = judged.protocol
-    warnings = [*judged.warnings, *_unseen(details)]
+    warnings = [*judged.warnings, *_unseen(details), *_other_data(opened, options.also)]
     for warning in warnings:
         reporter.warn(warning)
     result = evaluated.result(
@@ -165,6 +165,16 @@ def _recorded(value: Any) -> Any:
             if path.is_file():
                 return f"{value} (sha256 {sha256_file(path)[:16]})"
     return value
+
+
+def _other_data(run: Run, also: str | None) -> list[str]:
+    """What a reader should know of a second run that was not trained on the same data."""
+    if also is None:
+        return []
+    own, other = (each.manifest["data"]["fingerprint"] for each in (run, load_run(also)))
+    if own == other:
+        return []
+    return [f"{also} was trained on other data: see to it that it never saw these rows"]
 
 
 def _find_rows(

@@ -80,26 +80,32 @@ def runs(tmp_path_factory):
         lines.append(f"please {label} number {number} now,{label},{words[label]}")
     rows.write_text("\n".join(lines))
 
-    def made(name, task, model, reading, **settings):
-        prepare(
-            [str(rows)],
-            folder / f"{name}-data",
-            task=task,
-            options=stages.PrepareOptions(),
-            reading=reading,
-            reporter=Silent(),
-        )
+    def made(name, task, model, reading, *, data=None, source=rows, **settings):
+        data = folder / (data or f"{name}-data")
+        if not data.exists():
+            prepare(
+                [str(source)],
+                data,
+                task=task,
+                options=stages.PrepareOptions(),
+                reading=reading,
+                reporter=Silent(),
+            )
         train_run(
             load_task(task),
-            load_data(folder / f"{name}-data"),
+            load_data(data),
             folder / name,
             options=resolve(stages.TrainingOptions, {"model": model, "epochs": 1}),
             settings=settings,
             reporter=Silent(),
         )
 
-    made("bag", "nlp.classify", "bag", ClassifyReading(), vocabulary_size=300, hidden=8)
-    made("cnn", "nlp.classify", "cnn", ClassifyReading(), vocabulary_size=300, hidden=8, filters=8)
+    fewer = folder / "fewer.csv"
+    fewer.write_text("\n".join(lines[:60]))
+    tiny = {"vocabulary_size": 300, "hidden": 8}
+    made("bag", "nlp.classify", "bag", ClassifyReading(), data="data", **tiny)
+    made("cnn", "nlp.classify", "cnn", ClassifyReading(), data="data", filters=8, **tiny)
+    made("other", "nlp.classify", "bag", ClassifyReading(), source=fewer, **tiny)
     made("mood", "nlp.classify", "bag", ClassifyReading(label_column="mood"), hidden=8)
     made("lm", "nlp.generate", "lstm", TextReading(), vocabulary_size=300, hidden=8)
     return folder
@@ -144,6 +150,18 @@ def test_an_evaluation_tells_of_the_other_run(runs):
     answering = load_run(runs / "bag").metrics["test"]["answering"]
     assert answering["also"].startswith(str(runs / "cnn")) and "sha256" in answering["also"]
     assert answering["also_weight"] == 1.0
+    assert not load_run(runs / "bag").metrics["test"]["warnings"]
+
+
+def test_a_run_that_was_trained_on_other_data_may_have_seen_the_rows(runs):
+    from aitk.stages.evaluate import evaluate
+
+    evaluate(
+        runs / "bag",
+        options=resolve(stages.EvaluateOptions, {"resamples": 0, "also": str(runs / "other")}),
+        reporter=Silent(),
+    )
+    assert "other data" in load_run(runs / "bag").metrics["test"]["warnings"][0]
 
 
 @pytest.mark.parametrize(

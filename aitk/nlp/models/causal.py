@@ -14,7 +14,7 @@ import numpy as np
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.nlp.models import transformer
 from aitk.nlp.models.inputs import text_inputs
-from aitk.nlp.models.masked import TiedLogits, token_embedding
+from aitk.nlp.models.tied import OverBackbone, TiedLogits, token_embedding
 from aitk.nlp.settings import CausalLstmSettings
 
 PROBED_TOKENS = 8
@@ -47,29 +47,17 @@ def _build_lstm(settings: CausalLstmSettings, vocabulary_size: int) -> keras.Mod
 
 
 @keras.saving.register_keras_serializable("aitk.nlp")
-class NextTokens(keras.Model):
+class NextTokens(OverBackbone):
     """A causal backbone, and the embedding of the tokens read backwards.
 
     Inputs: ``token_ids`` and ``padding_mask`` (batch, length). Output: float32 logits of the token
     after each (batch, length, vocabulary), all zero in padding.
-
-    A class of its own, since a plain functional model does not keep weights shared with a layer
-    inside its backbone when it is saved.
     """
 
     def __init__(self, backbone: keras.Model, **kwargs: Any):
         inputs = text_inputs()
         head = TiedLogits(token_embedding(backbone), dtype="float32", name="head")
         super().__init__(inputs, head(backbone(inputs), inputs["padding_mask"]), **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        backbone = keras.saving.serialize_keras_object(self.get_layer("backbone"))
-        return {"name": self.name, "backbone": backbone}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> NextTokens:
-        backbone = keras.saving.deserialize_keras_object(config["backbone"])
-        return cls(backbone, name=config["name"])
 
 
 def check_causal(backbone: keras.Model) -> None:
