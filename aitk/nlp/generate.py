@@ -238,6 +238,9 @@ class Generate(UnlabelledTexts, LanguageModelTask):
             answers.append(told[0] | ({"others": told[1:]} if top_k > 1 else {}))
         return answers
 
+    def shown(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+        return {"foretold, token by token": answer["prediction"]}
+
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: CausalAssets
     ) -> dict[str, np.ndarray]:

@@ -62,8 +62,8 @@ class Keywords(Task):
     name = "speech.keywords"
     reading = LabelledSoundReading
     models = {
-        "dscnn": DsCnnSettings,
         "cnn": CnnSettings,
+        "dscnn": DsCnnSettings,
         "tc-resnet": TcResNetSettings,
         "bilstm": BiLstmSettings,
         "transformer": TransformerSettings,

@@ -38,7 +38,7 @@ def test_the_script_makes_the_same_bytes_again(tmp_path, monkeypatch) -> None:
     runpy.run_path(str(tmp_path / "make.py"), run_name="__main__")
     sys.modules.pop("phrases", None)
     made = sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".py")
-    assert len(made) == 4
+    assert len(made) == 7
     for name in made:
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
 
