@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.run import Run, load_run
+from aitk.core.run import Run
 from aitk.core.task import Batch, Example, Task
 
 _SECOND = "second"
@@ -80,14 +79,14 @@ class Combination:
         return log_softmax(np.asarray(own)) + self._weight * log_softmax(other)
 
 
-def combine(task: Task, run: Run, assets: Any, source: str | None, *, weight: float) -> Any:
-    """The task of a run, which answers together with a second run if one is named.
+def combine(task: Task, run: Run, assets: Any, second: Run | None, *, weight: float) -> Any:
+    """The task of a run, which answers together with a second run if there is one.
 
     Raises:
         UsageError: the task's answers are no classes.
-        ArtifactError: the second run is missing, damaged, or knows other classes.
+        ArtifactError: the second run is damaged, or knows other classes.
     """
-    if source is None:
+    if second is None:
         return task
     from aitk.core.runtime import open_predictor
 
@@ -95,7 +94,7 @@ def combine(task: Task, run: Run, assets: Any, source: str | None, *, weight: fl
         raise UsageError(
             f"answers of {task.name} are not joined with a second run's", where="--also"
         )
-    second = load_run(Path(source))
+    source = str(second.folder)
     if second.task != run.task:
         raise ArtifactError(f"is a run of {second.task}, not of {run.task}", where=source)
     other: Any = task.load_assets(second.assets)

@@ -20,7 +20,7 @@ from aitk.nlp.batching import pad_tokens
 from aitk.nlp.masking import own_rng
 from aitk.nlp.options import GenerationAnswers
 from aitk.nlp.perplexity import measure_tokens, score_tokens
-from aitk.nlp.sampling import LENGTH_STEP, choose_token, write_on
+from aitk.nlp.sampling import choose_token, pad_in_steps, write_on
 from aitk.nlp.settings import CausalHubSettings, CausalLstmSettings, GptSettings
 from aitk.nlp.tokenizers import SubwordTokenizer, train_tokenizer
 from aitk.nlp.unlabelled import UnlabelledTexts
@@ -278,11 +278,8 @@ class Generate(UnlabelledTexts, LanguageModelTask):
         asked.sort(key=lambda place: len(encoded[place]))
         for at in range(0, len(asked), SCORED_AT_ONCE):
             places = asked[at : at + SCORED_AT_ONCE]
-            longest = max(len(encoded[place]) for place in places) - 1
-            padded = min(assets.max_length, -(-longest // LENGTH_STEP) * LENGTH_STEP)
-            logits = np.asarray(
-                predict(pad_tokens([encoded[place][:-1] for place in places], pad_to=padded))
-            )
+            read = [encoded[place][:-1] for place in places]
+            logits = np.asarray(predict(pad_in_steps(read, assets.max_length)))
             for row, place in enumerate(places):
                 ids = encoded[place][1:]
                 scores = log_softmax(logits[row, : len(ids)].astype(np.float64))

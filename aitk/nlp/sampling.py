@@ -16,6 +16,14 @@ LENGTH_STEP = 16
 Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
+def pad_in_steps(
+    texts: Sequence[Sequence[int] | np.ndarray], max_length: int
+) -> dict[str, np.ndarray]:
+    """The inputs of texts of up to ``max_length`` tokens, padded to one of few lengths."""
+    longest = max(map(len, texts))
+    return pad_tokens(texts, pad_to=min(max_length, -(-longest // LENGTH_STEP) * LENGTH_STEP))
+
+
 def choose_token(
     logits: np.ndarray, *, temperature: float, top_p: float, rng: np.random.Generator
 ) -> int:
@@ -60,17 +68,15 @@ def write_on(
         What was written of each, ``end_id`` included where it ended by itself.
     """
     written: list[list[int]] = [[] for _ in prompts]
-    open_ = list(range(len(prompts)))
+    unfinished = list(range(len(prompts)))
     for _ in range(tokens):
-        read = [[*prompts[row], *written[row]][-max_length:] for row in open_]
-        longest = max(map(len, read))
-        padded = min(max_length, -(-longest // LENGTH_STEP) * LENGTH_STEP)
-        logits = np.array(predict(pad_tokens(read, pad_to=padded)))
-        for place, row in enumerate(open_):
+        read = [[*prompts[row], *written[row]][-max_length:] for row in unfinished]
+        logits = np.array(predict(pad_in_steps(read, max_length)))
+        for place, row in enumerate(unfinished):
             own = logits[place, len(read[place]) - 1]
             own[never] = -np.inf
             written[row].append(choose(row, own))
-        open_ = [row for row in open_ if written[row][-1] != end_id]
-        if not open_:
+        unfinished = [row for row in unfinished if written[row][-1] != end_id]
+        if not unfinished:
             break
     return written

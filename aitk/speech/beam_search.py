@@ -148,6 +148,7 @@ class _Search:
                 known = self.hot_beginnings.get(word[:end], NEVER)
                 self.hot_beginnings[word[:end]] = max(part, known)
         self._scores: dict[tuple[Hashable, str], tuple[float, Hashable]] = {}
+        self.slow = model if isinstance(model, SlowLanguageModel) else None
 
     def first(self) -> _Beam:
         state = self.model.start() if self.model else None
@@ -155,8 +156,10 @@ class _Search:
 
     def advance(self, beams: list[_Beam], step: np.ndarray, tried: list[int]) -> list[_Beam]:
         """All hypotheses one step on, the best of them."""
-        if self.phones or any(self.units.symbols[unit].startswith(WORD) for unit in tried):
-            self._prepare(beams)
+        if self.slow and (
+            self.phones or any(self.units.symbols[unit].startswith(WORD) for unit in tried)
+        ):
+            self._prepare(self.slow, beams)
         after: dict[tuple, _Beam] = {}
         chances = {unit: float(step[unit]) for unit in tried}
         for beam in beams:
@@ -178,10 +181,11 @@ class _Search:
     def finish(self, beams: list[_Beam], best: int) -> list[Found]:
         """Complete the last words; texts that came out alike are one."""
         results: dict[str, list[tuple[float, float, tuple[int, ...]]]] = {}
-        self._prepare(beams)
+        if self.slow:
+            self._prepare(self.slow, beams)
         completed = [(beam, done) for beam in beams for done in self._completed(beam)]
-        if isinstance(self.model, SlowLanguageModel):
-            self.model.prepare((done.state, None) for _, done in completed)
+        if self.slow:
+            self.slow.prepare((done.state, None) for _, done in completed)
         for beam, done in completed:
             language = done.language
             if self.model:
@@ -248,16 +252,15 @@ class _Search:
             return [(word,) for word in self.lexicon.words.get(spelling, ())]
         return [tuple(spelling.split())] if self.phones else [(spelling,)]
 
-    def _prepare(self, beams: list[_Beam]) -> None:
+    def _prepare(self, slow: SlowLanguageModel, beams: list[_Beam]) -> None:
         """Tell a slow language model which words may be completed next."""
-        if isinstance(self.model, SlowLanguageModel):
-            self.model.prepare(
-                (beam.state, words[0])
-                for beam in beams
-                if beam.spelling
-                for words in self._spelled(beam.spelling)
-                if (beam.state, words[0]) not in self._scores
-            )
+        slow.prepare(
+            (beam.state, words[0])
+            for beam in beams
+            if beam.spelling
+            for words in self._spelled(beam.spelling)
+            if (beam.state, words[0]) not in self._scores
+        )
 
     def _with_words(self, beam: _Beam, words: tuple[str, ...]) -> _Beam:
         language, state = beam.language, beam.state

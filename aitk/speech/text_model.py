@@ -12,7 +12,7 @@ from aitk.core.text_scores import TextScorer
 
 #: Words that are looked back at: what is said in half a minute, and less than most models read.
 CONTEXT_WORDS = 60
-#: Probabilities that are remembered: 100 MB at most.
+#: Probabilities that are remembered, so that memory does not grow with what is recognised.
 KEPT_SCORES = 200_000
 
 State = tuple[str, ...]

@@ -86,6 +86,7 @@ def evaluate(
     )
     if options.also is not None:
         answering |= {"also": _recorded(options.also), "also_weight": options.also_weight}
+    second = load_run(options.also) if options.also is not None else None
     judged = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
     from aitk.core.runtime import open_predictor
@@ -93,7 +94,7 @@ def evaluate(
     predict = open_predictor(opened)
     evaluated = evaluate_rows(
         judged.rows,
-        combine(task, opened, assets, options.also, weight=options.also_weight),
+        combine(task, opened, assets, second, weight=options.also_weight),
         assets,
         predict,
         reporter=reporter,
@@ -105,7 +106,7 @@ def evaluate(
     details = dict(evaluated.evaluation.details)
     if judged.protocol is not None:
         details["protocol"] = judged.protocol
-    warnings = [*judged.warnings, *_unseen(details), *_other_data(opened, options.also)]
+    warnings = [*judged.warnings, *_unseen(details), *_other_data(opened, second)]
     for warning in warnings:
         reporter.warn(warning)
     result = evaluated.result(
@@ -167,14 +168,14 @@ def _recorded(value: Any) -> Any:
     return value
 
 
-def _other_data(run: Run, also: str | None) -> list[str]:
+def _other_data(run: Run, second: Run | None) -> list[str]:
     """What a reader should know of a second run that was not trained on the same data."""
-    if also is None:
+    if second is None:
         return []
-    own, other = (each.manifest["data"]["fingerprint"] for each in (run, load_run(also)))
+    own, other = (each.manifest["data"]["fingerprint"] for each in (run, second))
     if own == other:
         return []
-    return [f"{also} was trained on other data: see to it that it never saw these rows"]
+    return [f"{second.folder} was trained on other data: see to it that it never saw these rows"]
 
 
 def _find_rows(

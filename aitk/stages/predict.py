@@ -61,9 +61,12 @@ def predict(
     loaded = load_run(run, domain=domain)
     task = load_task(loaded.task)
     wanted: Any = resolve(task.answering, asked or {})
+    second = load_run(options.also) if options.also is not None else None
     lines = _lines_for(out, task)
     drawings = _open_drawings(options.draw, task)
-    sink = _open_sink(out, loaded, inputs, options, wanted, write=write, overwrite=overwrite)
+    sink = _open_sink(
+        out, loaded, second, inputs, options, wanted, write=write, overwrite=overwrite
+    )
     try:
         assets = task.equip(
             task.load_assets(loaded.assets),
@@ -71,7 +74,7 @@ def predict(
             open_scorer=functools.partial(open_scorer, task_of=load_task),
         )
         predictor = open_predictor(loaded)
-        answering = combine(task, loaded, assets, options.also, weight=options.also_weight)
+        answering = combine(task, loaded, assets, second, weight=options.also_weight)
         reading: Any = resolve(task.reading, loaded.reading)
         items = itertools.islice(task.read(inputs, reading, labelled=False), sink.done, None)
         several = len(inputs) > 1 or Path(inputs[0]).is_dir()
@@ -214,6 +217,7 @@ def _lines_for(out: str, task: Task) -> AnswerLines:
 def _open_sink(
     out: str,
     run: Run,
+    second: Run | None,
     inputs: Sequence[str],
     options: PredictOptions,
     asked: Any,
@@ -230,7 +234,7 @@ def _open_sink(
         "inputs": [_described(Path(name)) for name in inputs],
         "top_k": options.top_k,
         "asked": as_dict(asked),
-        "also": [options.also, options.also_weight],
+        "also": [dict(second.manifest), options.also_weight] if second else None,
     }
     return ResumableFile(
         Path(out), identity=fingerprint(identity), resume=options.resume, overwrite=overwrite

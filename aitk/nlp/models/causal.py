@@ -66,8 +66,8 @@ def check_causal(backbone: keras.Model) -> None:
     Raises:
         ArtifactError: it would be shown what it is to foretell.
     """
-    last = min(PROBED_TOKENS, token_embedding(backbone).input_dim) - 1
-    token_ids = np.tile(np.arange(PROBED_TOKENS, dtype=np.int32) % (last + 1), (2, 1))
+    known = token_embedding(backbone).input_dim
+    token_ids = np.tile(np.arange(PROBED_TOKENS, dtype=np.int32) % known, (2, 1))
     token_ids[1, -1] = 0
     mask = np.ones_like(token_ids)
     features = keras.ops.convert_to_numpy(
