@@ -108,7 +108,7 @@ def load_pretrained(source: str, *, model: str | None, task: Task) -> Pretrained
     else:
         found = _from_folder(_fetch_preset(source), source, task)
     found = _for_task(found, model, task)
-    known = known_names(task.models[found.model])
+    known = known_names(task.models[found.model]) - task.not_handed_on
     settings = {key: value for key, value in found.settings.items() if key in known}
     return task.adopt(dataclasses.replace(found, settings=settings))
 

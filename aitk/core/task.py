@@ -140,9 +140,15 @@ class Task(ABC):
     reading: ClassVar[type]
     #: Model name -> settings dataclass. Its order is the order people see.
     models: ClassVar[Mapping[str, type]]
-    #: The metric that picks the best epoch and that ``compress`` guards.
+    #: The metric that runs are judged by, and that ``compress`` guards.
     main_metric: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    #: The metric that picks the best epoch, if not the main one: one that counts more on the same
+    #: rows, and is better where the main one is.
+    epoch_metric: ClassVar[str] = ""
+    #: Settings that a run does not hand on to a training from it: how rows vary, and whatever else
+    #: its network does not depend on. What suits one aim (masked sound) does not suit another.
+    not_handed_on: ClassVar[frozenset[str]] = frozenset()
     #: The field of a row that holds its content, for vectors of it (``core.embedding``).
     content: ClassVar[str] = "text"
     #: How many answers a row ``predict`` gives where nobody says.

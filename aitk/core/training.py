@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -378,18 +378,19 @@ class _Loop:
         )
 
     def _is_best(self, row: dict[str, float]) -> bool:
-        name, sign = self.task.main_metric, 1 if self.task.higher_is_better else -1
-        earlier = [sign * old[name] for old in self.progress.history[:-1]]
         # Of equals the later one: on few rows scores tie soon, and it has learned more.
-        return all(sign * row[name] >= value for value in earlier)
+        return self._goodness(row) >= max(map(self._goodness, self.progress.history))
 
     def _epochs_without_gain(self) -> int:
         """Epochs since the score last rose; one that only equals the best is no gain."""
         if self.validation is None or not self.progress.history:
             return 0
-        name, sign = self.task.main_metric, 1 if self.task.higher_is_better else -1
-        values = [sign * row[name] for row in self.progress.history]
+        values = [self._goodness(row) for row in self.progress.history]
         return len(values) - 1 - values.index(max(values))
+
+    def _goodness(self, row: Mapping[str, float]) -> float:
+        value = row[self.task.epoch_metric or self.task.main_metric]
+        return value if self.task.higher_is_better else -value
 
     def _out_of_time(self) -> bool:
         limit = self.options.max_minutes

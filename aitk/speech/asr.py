@@ -27,6 +27,7 @@ from aitk.speech.options import TranscribedSoundReading, TranscriptionAnswers
 from aitk.speech.quality import SoundInspector
 from aitk.speech.reading import read_sounds
 from aitk.speech.settings import (
+    VARIATION,
     BiLstmCtcSettings,
     ConformerSettings,
     JointTransformerSettings,
@@ -66,6 +67,9 @@ class Asr(Task):
     formats = {".srt": SrtLines, ".vtt": VttLines, ".ctm": CtmLines}
     main_metric = "wer"
     higher_is_better = False
+    # A hundred short utterances have too few words to tell epochs apart.
+    epoch_metric = "cer"
+    not_handed_on = VARIATION
     content = "audio"
 
     def __init__(self) -> None:

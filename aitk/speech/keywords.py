@@ -37,6 +37,7 @@ from aitk.speech.options import LabelledSoundReading
 from aitk.speech.quality import SoundInspector
 from aitk.speech.reading import read_sounds
 from aitk.speech.settings import (
+    VARIATION,
     BiLstmSettings,
     CnnSettings,
     DsCnnSettings,
@@ -70,6 +71,7 @@ class Keywords(Task):
         GMM_HMM: GmmHmmSettings,
     }
     main_metric = "accuracy"
+    not_handed_on = VARIATION
     content = "audio"
     adapts = True
     combines = True

@@ -25,6 +25,7 @@ from aitk.speech.picture import spectrogram_png
 from aitk.speech.quality import SoundInspector
 from aitk.speech.reading import read_sounds
 from aitk.speech.settings import (
+    VARIATION,
     MaskedBiLstmSettings,
     MaskedConformerSettings,
     MaskedTcnSettings,
@@ -84,6 +85,7 @@ class MaskedSpeech(Task):
     }
     main_metric = "perplexity"
     higher_is_better = False
+    not_handed_on = VARIATION
     content = "audio"
     distils = False
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from aitk.core.options import option
+from aitk.core.options import known_names, option
 from aitk.speech.options import AugmentOptions, FeatureOptions
+
+#: The settings that say how sounds vary in training.
+VARIATION = frozenset(known_names(AugmentOptions))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from aitk.vision.moving import visible
 from aitk.vision.quality import PictureInspector
 from aitk.vision.reading import read_pictures
 from aitk.vision.sample import Sample
-from aitk.vision.settings import parse_size
+from aitk.vision.settings import VARIATION, parse_size
 from aitk.vision.threads import in_threads
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class PictureTask(Task):
     varied batch by batch."""
 
     content = "picture"
+    # Of a run's settings those are kept that shape its network or fit its pictures. What keeps it
+    # from learning them by heart is left behind as well.
+    not_handed_on = VARIATION | {"dropout", "smoothing", "loss", "mask_loss"}
     asks_each_batch = True
     one_length = True
     #: Which kinds of annotation are stored: ``label``, ``boxes``, ``mask``. With several, each

@@ -7,31 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.options import known_names
-from aitk.vision.settings import AugmentOptions
-
 if TYPE_CHECKING:
     from aitk.core.pretrained import Pretrained
 
 USUAL_SIZE = (224, 224)
-#: What a run was trained with, and its network does not depend on.
-TRAINED_WITH = known_names(AugmentOptions) | {"dropout", "smoothing", "loss", "mask_loss"}
 
 
 def adopt(found: Pretrained) -> Pretrained:
-    """The same source as picture models here take it.
-
-    Of a run's settings those are kept that shape its network or fit its pictures. How pictures
-    vary in training, and what keeps it from learning them by heart, is the new task's own: an
-    objective such as masked pictures wants other variation than a classifier.
-    """
+    """The same source as picture models here take it."""
     if found.backbone is None:
         return found
     if found.kind in ("run", "keras"):
         from aitk.vision.models.levels import last_map
 
-        kept = {name: value for name, value in found.settings.items() if name not in TRAINED_WITH}
-        return dataclasses.replace(found, backbone=last_map(found.backbone), settings=kept)
+        return dataclasses.replace(found, backbone=last_map(found.backbone))
     return _adopt_hub(found)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from aitk.core.errors import UsageError
-from aitk.core.options import option
+from aitk.core.options import known_names, option
 
 FITS = ("stretch", "letterbox", "crop")
 #: The names of the networks that any head can be put on.
@@ -53,6 +53,10 @@ class AugmentOptions:
     mixup: float = option(
         0.0, "how much two pictures are laid over each other (alpha)", minimum=0.0, maximum=10.0
     )
+
+
+#: The settings that say how pictures vary in training.
+VARIATION = frozenset(known_names(AugmentOptions))
 
 
 @dataclass(frozen=True)

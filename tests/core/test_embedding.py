@@ -27,6 +27,7 @@ class Numbers:
     name = "speech.numbers"
     content = "numbers"
     models = {"dense": Settings}
+    not_handed_on = frozenset()
 
     def adopt(self, found):
         return found

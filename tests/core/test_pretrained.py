@@ -20,12 +20,14 @@ class Settings:
     """Of a model that a toy task has."""
 
     width: int = 4
+    noise: float = 0.5
 
 
 class ToyTask:
     name = "toy.classify"
     models = {"dense": Settings, "hub": Settings}
     any_backbone = False
+    not_handed_on = frozenset({"noise"})
 
     def open_folder(self, folder, config, *, source):
         return None
@@ -86,6 +88,11 @@ def test_a_run_gives_its_backbone_and_its_settings(tmp_path):
     assert same(found.backbone, model.get_layer("backbone"))
     assert found.skipped == (("head", "the head; the task's own is new"),)
     assert found.report()[0] == f"loaded 4 arrays from {run} (run)"
+
+
+def test_how_rows_varied_is_not_handed_on(tmp_path):
+    run = write_run(tmp_path / "run", whole(), settings={"width": 4, "noise": 0.0})
+    assert load_pretrained(str(run), model=None, task=TASK).settings == {"width": 4}
 
 
 def test_a_run_that_does_not_fit_is_refused(tmp_path):

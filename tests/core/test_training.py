@@ -132,6 +132,16 @@ def test_the_weights_kept_of_equal_epochs_are_the_last(run_training):
     assert equal(tied, run_training(validation=[], epochs=3, learning_rate=0.05))
 
 
+def test_another_metric_than_the_main_one_may_pick_the_epoch(run_training, toy_task, monkeypatch):
+    monkeypatch.setattr(type(toy_task), "epoch_metric", "log_loss")
+    monkeypatch.setattr(type(toy_task), "higher_is_better", False)
+    trained = run_training(epochs=6, learning_rate=0.3)
+    losses = [row["log_loss"] for row in trained.history]
+    accuracies = [row["accuracy"] for row in trained.history]
+    assert trained.best["epoch"] == 1 + losses.index(min(losses))
+    assert trained.best["accuracy"] > min(accuracies)  # which would be the least now
+
+
 @pytest.mark.parametrize(
     "options", [{"freeze_epochs": 1}, {"layer_decay": 0.0}, {"layer_decay": 0.0, "lora_rank": 1}]
 )

@@ -154,25 +154,30 @@ def test_the_backbone_of_another_task_puts_out_one_map(tmp_path):
 
 
 def test_a_run_hands_on_its_network_and_not_how_it_was_trained(tmp_path):
+    import keras
+
     from aitk.core.options import as_dict, resolve
     from aitk.vision.masked_image_settings import MaskedResNetSettings
     from aitk.vision.models import build_backbone
-    from aitk.vision.pretrained import adopt
     from aitk.vision.settings import ResNetSettings
 
     given = {"filters": 4, "blocks": "1,1", "image_size": "16", "fit": "crop"}
     taught = {"crop": 0.8, "shift": 0.0, "mixup": 1.0, "dropout": 0.0}
     pretrained = resolve(MaskedResNetSettings, given, taught)
     backbone = build_backbone("resnet", pretrained, (16, 16))
-    source = Pretrained(
-        "run", "run", "resnet", tmp_path, backbone=backbone, settings=as_dict(pretrained)
-    )
-    found = adopt(source)
-    own = {
-        name: found.settings[name] for name in as_dict(ResNetSettings()) if name in found.settings
+    manifest = {
+        "version": 1,
+        "task": "vision.masked-image",
+        "model": "resnet",
+        "settings": as_dict(pretrained),
+        "format": "keras",
+        "data": {"folder": "data", "reading": {}},
     }
-    assert own == given | {"stem_stride": None}
-    chosen = resolve(ResNetSettings, own, {"crop": 0.1})
+    keras.Model(backbone.inputs, backbone.outputs, name="backbone").save(tmp_path / "model.keras")
+    (tmp_path / "run.json").write_text(json.dumps(manifest))
+    found = load_pretrained(str(tmp_path), model=None, task=TASK)
+    assert found.settings == given | {"stem_stride": None}
+    chosen = resolve(ResNetSettings, found.settings, {"crop": 0.1})
     assert chosen == resolve(ResNetSettings, given, {"crop": 0.1})
 
 
