@@ -379,7 +379,8 @@ class _Loop:
 
     def _is_best(self, row: dict[str, float]) -> bool:
         # Of equals the later one: on few rows scores tie soon, and it has learned more.
-        return self._goodness(row) >= max(map(self._goodness, self.progress.history))
+        own = self._goodness(row)
+        return all(own >= self._goodness(old) for old in self.progress.history[:-1])
 
     def _epochs_without_gain(self) -> int:
         """Epochs since the score last rose; one that only equals the best is no gain."""
