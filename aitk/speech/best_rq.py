@@ -2,11 +2,13 @@
 
 Frames are projected by a random matrix and named after the nearest entry of a random codebook;
 neither is ever trained. Stretches of a sound are replaced by noise, and the network is to name the
-codes of what was there.
+codes of what was there. Principal components may stand in for the random matrix, which mostly
+sees loudness (Yang et al. 2026), and several codebooks for the one (Baumann et al. 2025).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,14 +18,46 @@ NOISE_DEVIATION = 0.1
 
 
 @dataclass(frozen=True)
+class Components:
+    """The first principal components of steps, each made to have variance 1.
+
+    Attributes:
+        mean: of the steps, (inputs,).
+        directions: (inputs, components).
+    """
+
+    mean: tuple[float, ...]
+    directions: tuple[tuple[float, ...], ...]
+
+
+def principal_components(steps: Iterable[np.ndarray], size: int) -> Components:
+    """Learn ``size`` components of steps, given as arrays (some, inputs) one after the other.
+
+    Fewer where the steps have fewer that vary.
+    """
+    count, sums, products = 0, 0.0, 0.0
+    for some in steps:
+        exact = some.astype(np.float64)
+        count, sums = count + len(exact), sums + exact.sum(axis=0)
+        products = products + exact.T @ exact
+    mean = np.asarray(sums) / max(count, 1)
+    variances, directions = np.linalg.eigh(products / max(count, 1) - np.outer(mean, mean))
+    kept = [at for at in np.argsort(-variances)[:size] if variances[at] > 1e-9]
+    scaled = directions[:, kept] / np.sqrt(variances[kept])
+    return Components(tuple(mean.tolist()), tuple(map(tuple, scaled.tolist())))
+
+
+@dataclass(frozen=True)
 class Quantiser:
-    """A random projection and codebook; equal arguments make equal ones.
+    """A projection and random codebooks; equal arguments make equal ones.
 
     Attributes:
         dimensions: numbers a frame.
         frames_per_step: frames that become one code together: those of a step of the network.
-        codes: entries of the codebook.
+        codes: entries of a codebook.
         code_size: numbers an entry.
+        codebooks: how many name each step.
+        components: what steps are projected on; None for a random matrix.
         seed: of the drawing.
     """
 
@@ -31,28 +65,40 @@ class Quantiser:
     frames_per_step: int
     codes: int = 1024
     code_size: int = 16
+    codebooks: int = 1
+    components: Components | None = None
     seed: int = 0
 
     def codes_of(self, features: np.ndarray) -> np.ndarray:
-        """Name each step: (frames, d) to (ceil(frames / frames_per_step),) int32.
+        """Name each step: (frames, d) to (ceil(frames / frames_per_step), codebooks) int32.
 
         The features should have mean 0 and variance 1, or most codes will stay unused.
         """
-        stacked = self._stacked(features)  # (steps, frames_per_step * d)
-        projected = stacked @ self._projection
+        mean, matrix = self._projection
+        projected = (self.stacked(features) - mean) @ matrix  # (steps, code_size)
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         projected = projected / np.maximum(length, 1e-12)
         # Both have length 1: the nearest entry is the one with the largest product.
-        return (projected @ self._codebook.T).argmax(axis=1).astype(np.int32)
+        products = np.einsum("se,bce->sbc", projected, self._codebooks, optimize=True)
+        return products.argmax(axis=-1).astype(np.int32)
 
-    def _stacked(self, features: np.ndarray) -> np.ndarray:
+    def stacked(self, features: np.ndarray) -> np.ndarray:
+        """The frames (frames, d) of each step side by side: (steps, frames_per_step * d)."""
         steps = -(-len(features) // self.frames_per_step)
         missing = steps * self.frames_per_step - len(features)
         padded = np.pad(features, ((0, missing), (0, 0)))
         return padded.reshape(steps, self.frames_per_step * self.dimensions)
 
     @cached_property
-    def _projection(self) -> np.ndarray:
+    def _projection(self) -> tuple[np.ndarray, np.ndarray]:
+        """What is taken off a step, (inputs,), and what it is multiplied by, (inputs, size)."""
+        if self.components is None:
+            matrix = self._random_projection()
+            return np.zeros(len(matrix), np.float32), matrix
+        mean, directions = self.components.mean, self.components.directions
+        return np.array(mean, np.float32), np.array(directions, np.float32)
+
+    def _random_projection(self) -> np.ndarray:
         """Xavier's uniform distribution (Glorot and Bengio 2010), (inputs, code_size)."""
         inputs = self.frames_per_step * self.dimensions
         limit = np.sqrt(6 / (inputs + self.code_size))
@@ -60,11 +106,12 @@ class Quantiser:
         return rng.uniform(-limit, limit, (inputs, self.code_size)).astype(np.float32)
 
     @cached_property
-    def _codebook(self) -> np.ndarray:
-        """Directions drawn from a normal distribution, (codes, code_size)."""
+    def _codebooks(self) -> np.ndarray:
+        """Directions drawn from a normal distribution, (codebooks, codes, size)."""
         rng = np.random.default_rng([self.seed, 1])
-        drawn = rng.standard_normal((self.codes, self.code_size)).astype(np.float32)
-        return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+        size = self._projection[1].shape[1]
+        drawn = rng.standard_normal((self.codebooks, self.codes, size)).astype(np.float32)
+        return drawn / np.linalg.norm(drawn, axis=-1, keepdims=True)
 
 
 def choose_steps(steps: int, *, share: float, span: int, rng: np.random.Generator) -> np.ndarray:

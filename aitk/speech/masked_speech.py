@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,14 @@ from aitk.core.statistics import bootstrap_interval, bounded_score
 from aitk.core.task import Batch, Evaluation, Example, Score, Task
 from aitk.speech.assets import SoundAssets, augmentation_of, learn_moments, load_sound_assets
 from aitk.speech.batching import pad_features, pad_frames, sound_inputs
-from aitk.speech.best_rq import Quantiser, choose_steps, code_usage, hide_frames
+from aitk.speech.best_rq import (
+    Components,
+    Quantiser,
+    choose_steps,
+    code_usage,
+    hide_frames,
+    principal_components,
+)
 from aitk.speech.features import feature_size, settings_for
 from aitk.speech.options import UnlabelledSoundReading
 from aitk.speech.picture import spectrogram_png
@@ -39,6 +46,9 @@ if TYPE_CHECKING:
     from aitk.core.pretrained import Pretrained
 
 FILE = "masking.json"
+
+#: How many sounds principal components are learned of at most.
+MOST_ROWS = 5000
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,8 @@ class MaskedSpeechAssets:
             "frames_per_step": quantiser.frames_per_step,
             "codes": quantiser.codes,
             "code_size": quantiser.code_size,
+            "codebooks": quantiser.codebooks,
+            "components": quantiser.components and vars(quantiser.components),
         }
         write_json(folder / FILE, values)
 
@@ -137,7 +149,10 @@ class MaskedSpeech(Task):
             settings.subsampling,
             codes=settings.codes,
             code_size=settings.code_size,
+            codebooks=settings.codebooks,
         )
+        if settings.projection == "pca":
+            quantiser = replace(quantiser, components=_components(rows, sound, quantiser))
         span = max(1, round(settings.mask_ms / step_ms))
         return MaskedSpeechAssets(sound, quantiser, settings.mask_share, span)
 
@@ -149,6 +164,8 @@ class MaskedSpeech(Task):
                 values["frames_per_step"],
                 codes=values["codes"],
                 code_size=values["code_size"],
+                codebooks=values["codebooks"],
+                components=_read_components(values["components"]),
             )
             share, span = values["mask_share"], values["span"]
         except KeyError as error:
@@ -193,8 +210,8 @@ class MaskedSpeech(Task):
             weights.append(hidden)
         inputs = pad_frames(features, pad_to=pad_to)
         steps = -(-inputs["features"].shape[1] // quantiser.frames_per_step)
-        padded_targets = _padded(targets, steps, np.int32)
-        padded_weights = _padded(weights, steps, np.float32)
+        padded_targets = _padded(targets, steps)
+        padded_weights = _padded(weights, steps).astype(np.float32)
         # The loss is a mean over all steps: make that the mean over the hidden ones.
         padded_weights *= padded_weights.size / max(1.0, float(padded_weights.sum()))
         lengths = np.array([len(codes) for codes in targets])
@@ -223,12 +240,12 @@ class MaskedSpeech(Task):
                 f" {quantiser.frames_per_step}",
                 hint=f"Add --set subsampling={own}",
             )
-        return transcriber(backbone, units=quantiser.codes, dropout=0.0)
+        return transcriber(backbone, units=quantiser.codebooks * quantiser.codes, dropout=0.0)
 
     def objective(self, assets: MaskedSpeechAssets) -> Any:
-        import keras
+        from aitk.speech.codebook_loss import CodebookLoss
 
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return CodebookLoss(assets.quantiser.codes)
 
     def decode(
         self,
@@ -240,14 +257,15 @@ class MaskedSpeech(Task):
         asked: Any = None,
     ) -> list[dict[str, Any]]:
         """The likeliest code of each step, and which of the hidden ones are right."""
-        answers = []
+        answers, by_codebook = [], _by_codebook(outputs, assets)
         for row, steps in enumerate(batch.context["steps"]):
-            codes = outputs[row, :steps].argmax(-1)
+            codes = by_codebook[row, :steps].argmax(-1)
             hidden = batch.weights[row, :steps] > 0
             right = int((codes == batch.targets[row, :steps])[hidden].sum())
+            asked_for = int(hidden.sum()) * codes.shape[1]
             answers.append(
                 {
-                    "prediction": f"{right} of {int(hidden.sum())} hidden steps",
+                    "prediction": f"{right} of {asked_for} hidden codes",
                     "codes": codes.tolist(),
                     "hidden": np.flatnonzero(hidden).tolist(),
                 }
@@ -257,19 +275,20 @@ class MaskedSpeech(Task):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: MaskedSpeechAssets
     ) -> dict[str, np.ndarray]:
-        """Of each row: hidden steps, how many were right, their summed loss (nats), and how often
-        each code stood there."""
+        """Of each row: hidden steps, how many of their codes were right, the summed loss (nats),
+        both as a mean over the codebooks, and how often each code of the first stood there."""
         hidden, targets = np.asarray(batch.weights) > 0, np.asarray(batch.targets)
-        answers = np.take_along_axis(log_softmax(outputs), targets[..., None], -1)[..., 0]
-        right = (outputs.argmax(-1) == targets) & hidden
+        logits = _by_codebook(outputs, assets)
+        answers = np.take_along_axis(log_softmax(logits), targets[..., None], -1)[..., 0]
+        right = (logits.argmax(-1) == targets).mean(-1)
         codes = [
-            np.bincount(row[own], minlength=assets.quantiser.codes)
+            np.bincount(row[own, 0], minlength=assets.quantiser.codes)
             for row, own in zip(targets, hidden, strict=True)
         ]
         return {
             "steps": hidden.sum(-1),
-            "right": right.sum(-1),
-            "loss": np.where(hidden, -answers, 0).sum(-1, dtype=np.float64),
+            "right": np.where(hidden, right, 0).sum(-1),
+            "loss": np.where(hidden, -answers.mean(-1), 0).sum(-1, dtype=np.float64),
             "codes": np.stack(codes).astype(np.int32),
         }
 
@@ -314,7 +333,9 @@ class MaskedSpeech(Task):
         steps = int(batch.context["steps"][0])
         logits = predict([fields])[0][:steps]
         targets = batch.targets[0, :steps]
-        gains = log_softmax(logits)[np.arange(steps), targets] + np.log(assets.quantiser.codes)
+        answers = log_softmax(_by_codebook(logits, assets))
+        gains = np.take_along_axis(answers, targets[..., None], -1)[..., 0].mean(-1)
+        gains += np.log(assets.quantiser.codes)
         step_s = assets.quantiser.frames_per_step * assets.sound.features.shift_ms / 1000
         (answer,) = self.decode(batch, logits[None], assets)
         samples, rate = decode_sound(fields["audio"])
@@ -329,12 +350,38 @@ class MaskedSpeech(Task):
         return {"prediction": answer["prediction"], "parts": parts, "pictures": [picture]}
 
 
-def _padded(rows: Sequence[np.ndarray], length: int, dtype: Any) -> np.ndarray:
-    """(rows, length), zero where a row is shorter; a longer one is cut."""
-    padded = np.zeros((len(rows), length), dtype)
+def _components(
+    rows: Sequence[Mapping[str, Any]], sound: SoundAssets, quantiser: Quantiser
+) -> Components:
+    """The principal components of the steps of some of the rows, spread over all of them."""
+    some = rows[:: -(-len(rows) // MOST_ROWS)]
+
+    def steps() -> Iterator[np.ndarray]:
+        for row in some:
+            heard = pad_features(sound_inputs([row], sound), sound)["features"]
+            yield quantiser.stacked(heard[0])
+
+    return principal_components(steps(), quantiser.code_size)
+
+
+def _read_components(value: Mapping[str, Any] | None) -> Components | None:
+    """What ``MaskedSpeechAssets.save`` wrote of them."""
+    if value is None:
+        return None
+    return Components(tuple(value["mean"]), tuple(map(tuple, value["directions"])))
+
+
+def _padded(rows: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """(rows, length, ...), zero where a row is shorter; a longer one is cut."""
+    padded = np.zeros((len(rows), length, *rows[0].shape[1:]), rows[0].dtype)
     for number, row in enumerate(rows):
         padded[number, : len(row)] = row[:length]
     return padded
+
+
+def _by_codebook(outputs: np.ndarray, assets: MaskedSpeechAssets) -> np.ndarray:
+    """Logits (..., codebooks * codes) as (..., codebooks, codes)."""
+    return outputs.reshape(*outputs.shape[:-1], assets.quantiser.codebooks, -1)
 
 
 def _ratio(sums: np.ndarray, steps: np.ndarray, resamples: int, seed: int) -> Score:

@@ -261,8 +261,17 @@ class MaskedSpeech:
         0.4, "about how much of a sound is hidden", minimum=0.05, maximum=0.9
     )
     mask_ms: float = option(200.0, "length of a hidden stretch", minimum=10.0)
-    codes: int = option(512, "entries of the random codebook", minimum=2, maximum=65536)
+    codes: int = option(512, "entries of a random codebook", minimum=2, maximum=65536)
     code_size: int = option(16, "numbers an entry", minimum=1)
+    codebooks: int = option(
+        1, "random codebooks, all of which are to be guessed (Baumann et al. 2025)",
+        minimum=1, maximum=64,
+    )  # fmt: skip
+    projection: str = option(
+        "random", "what is named by codes: a random projection of a step, or its principal"
+        " components (Yang et al. 2026)",
+        choices=("random", "pca"),
+    )  # fmt: skip
 
     default_epochs: ClassVar[int] = 40
 

@@ -1,0 +1,34 @@
+"""The loss of masked speech prediction: every codebook is guessed by itself."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("aitk.speech")
+class CodebookLoss(keras.losses.Loss):
+    """Cross-entropy with the code of each codebook, their mean at every step.
+
+    Args:
+        codes: entries of a codebook.
+    """
+
+    def __init__(self, codes: int, name: str = "codebooks", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.codes = codes
+
+    def call(self, y_true, y_pred):
+        # (batch, steps, codebooks), (batch, steps, codebooks * codes) -> (batch, steps)
+        batch, steps = ops.shape(y_pred)[0], ops.shape(y_pred)[1]
+        logits = ops.reshape(
+            ops.cast(y_pred, "float32"),
+            (batch, steps, y_pred.shape[-1] // self.codes, self.codes),
+        )
+        losses = ops.sparse_categorical_crossentropy(
+            ops.cast(y_true, "int32"), logits, from_logits=True
+        )
+        return ops.mean(losses, axis=-1)
+
+    def get_config(self):
+        return super().get_config() | {"codes": self.codes}
