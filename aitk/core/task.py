@@ -174,6 +174,11 @@ class Task(ABC):
     #: Every row is as long as any other (see ``length``): nothing is gained by sorting many.
     one_length: ClassVar[bool] = False
 
+    @property
+    def watched_metrics(self) -> tuple[str, ...]:
+        """What people watch in training: the main metric, and the one that picks the epoch."""
+        return (self.main_metric, self.epoch_metric) if self.epoch_metric else (self.main_metric,)
+
     # Rows -----------------------------------------------------------------
 
     @abstractmethod

@@ -352,8 +352,8 @@ class _Loop:
                 progress.best_epoch = progress.epoch
                 progress.best_weights = self.model.get_weights()
         shown = [f"loss {loss:.4f}"]
-        judged = (self.task.main_metric, self.task.epoch_metric)
-        shown += [f"{name} {row[name]:.4f}" for name in row if name in judged]
+        watched = self.task.watched_metrics
+        shown += [f"{name} {row[name]:.4f}" for name in watched if name in row]
         self.reporter.note(f"epoch {progress.epoch + 1}/{self.options.epochs}: {', '.join(shown)}")
         if self.events:
             self.events.write(self._global_step(), {f"epoch/{key}": row[key] for key in row})

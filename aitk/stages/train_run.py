@@ -154,7 +154,7 @@ def train_run(
         } | dict(extra or {})
         metrics = validation_metrics(task, trained.best, data)
         save_trained(draft, out.name, trained.model, trained.history, manifest | cost(), metrics)
-    score = trained.best.get(task.main_metric)
+    watched = task.watched_metrics
     domain = task.name.partition(".")[0]
     return Outcome(
         facts={
@@ -166,9 +166,9 @@ def train_run(
             "stopped": trained.stopped,
             "report": str(out / "report.html"),
         }
-        | ({task.main_metric: score} if score is not None else {}),
+        | {name: trained.best[name] for name in watched if name in trained.best},
         table=[
-            {key: row[key] for key in ("epoch", "loss", task.main_metric, "seconds") if key in row}
+            {key: row[key] for key in ("epoch", "loss", *watched, "seconds") if key in row}
             for row in trained.history
         ],
         next=f"aitk {domain} evaluate {out}",

@@ -135,6 +135,7 @@ def test_the_weights_kept_of_equal_epochs_are_the_last(run_training):
 def test_another_metric_than_the_main_one_may_pick_the_epoch(run_training, toy_task, monkeypatch):
     monkeypatch.setattr(type(toy_task), "epoch_metric", "log_loss")
     monkeypatch.setattr(type(toy_task), "higher_is_better", False)
+    assert toy_task.watched_metrics == (toy_task.main_metric, "log_loss")
     trained = run_training(epochs=6, learning_rate=0.3)
     losses = [row["log_loss"] for row in trained.history]
     accuracies = [row["accuracy"] for row in trained.history]
