@@ -79,8 +79,8 @@ class Quantiser:
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         projected = projected / np.maximum(length, 1e-12)
         # Both have length 1: the nearest entry is the one with the largest product.
-        products = np.einsum("se,bce->sbc", projected, self._codebooks, optimize=True)
-        return products.argmax(axis=-1).astype(np.int32)
+        products = projected @ self._codebooks.transpose(0, 2, 1)  # (codebooks, steps, codes)
+        return products.argmax(axis=-1).T.astype(np.int32)
 
     def stacked(self, features: np.ndarray) -> np.ndarray:
         """The frames (frames, d) of each step side by side: (steps, frames_per_step * d)."""
