@@ -8,11 +8,12 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from aitk.core.child import python_command, python_environment
 
 DISTRIBUTION = "aitk-toolkit"
 GIB = 1024**3
@@ -72,10 +73,10 @@ def packages() -> list[Package]:
 
 def devices() -> dict[str, Any]:
     """The GPUs that TensorFlow can use, or why it cannot be asked: key ``error``."""
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict(os.environ)
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | python_environment()
     try:
         asked = subprocess.run(
-            [sys.executable, "-c", _ASK_DEVICES],
+            python_command("-c", _ASK_DEVICES),
             capture_output=True,
             text=True,
             timeout=DEVICES_TIMEOUT_S,

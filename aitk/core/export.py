@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.child import python_command, python_environment
 from aitk.core.errors import ArtifactError, UsageError
 
 #: Format of the file -> what its weights can be stored as.
@@ -78,8 +78,8 @@ def export_model(
         }
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "aitk.core.convert", str(folder)],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            python_command("-m", "aitk.core.convert", str(folder)),
+            env=python_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=None if os.environ.get("AITK_DEBUG") else subprocess.PIPE,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aitk import tasks
+from aitk.core.child import python_command, python_environment
 from aitk.core.errors import AitkError, UsageError
 from aitk.core.files import check_writable
 from aitk.core.outcome import Outcome
@@ -69,7 +69,8 @@ def demo(out: Path, *, overwrite: bool, reporter: Reporter) -> Outcome:
 def _run(command: list[str], *, folder: Path) -> Mapping[str, Any]:
     """Run one command; what it says on stderr passes through."""
     done = subprocess.run(
-        [sys.executable, "-m", "aitk", *command, "--json"],
+        python_command("-m", "aitk", *command, "--json"),
+        env=python_environment(),
         cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
