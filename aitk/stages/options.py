@@ -12,6 +12,11 @@ class PrepareOptions:
     """Splits and limits of ``prepare``."""
 
     split: str = option("80/10/10", "train/validation/test in percent, where the files name none")
+    held_out: str = option(
+        "divide", "validation rows where the files name no test rows: divide them by hash into "
+        "validation and test, or keep them",
+        choices=("divide", "keep"),
+    )  # fmt: skip
     seed: int = option(0, "salt of the hash that splits the rows", minimum=0)
     max_errors: int = option(1000, "stop when more rows than this are refused", minimum=0)
 

@@ -27,6 +27,8 @@ from aitk.stages.options import PrepareOptions
 from aitk.tasks import TASKS, load_task
 
 ROWS_AT_ONCE = 1000
+#: Validation rows are divided from so many on: halves of fewer measure next to nothing.
+MIN_DIVIDED_ROWS = 40
 
 
 def prepare(
@@ -58,7 +60,7 @@ def prepare(
         named, rejects = _spool_rows(worker, sources, reading, folder, options, shares, reporter)
         rule: Any = _as_arranged
         if worker.splits_by_key:
-            rule = _split_rule(named, shares, reporter)
+            rule = _split_rule(named, shares, reporter, divide=options.held_out == "divide")
         inspector = worker.inspector(reading)
         counts: Counter[str] = Counter()
         digest = hashlib.sha256()
@@ -225,9 +227,18 @@ def _as_arranged(split: str | None, key: str, seed: int) -> str | None:
 
 
 def _split_rule(
-    named: Mapping[str | None, int], shares: Mapping[str, float], reporter: Reporter
+    named: Mapping[str | None, int],
+    shares: Mapping[str, float],
+    reporter: Reporter,
+    *,
+    divide: bool,
 ) -> Any:
-    """Decide how a row gets its split. The rule's docstring goes into ``dataset.json``."""
+    """Decide how a row gets its split. The rule's docstring goes into ``dataset.json``.
+
+    Args:
+        divide: validation rows are divided where the files name no test rows, so that the rows
+            which choose the epoch are not those which give the score.
+    """
     given = {name for name in named if name}
 
     def by_hash(split: str | None, key: str, seed: int) -> str:
@@ -249,6 +260,12 @@ def _split_rule(
         kept = shares["train"] / (shares["train"] + shares["validation"])
         return "train" if hash_position(key, seed) < kept else "validation"
 
+    def as_named_with_divided_validation(split: str | None, key: str, seed: int) -> str:
+        """as the files name it, validation divided into validation and test by a hash of the key"""
+        if split != "validation":
+            return as_named(split, key, seed)
+        return "validation" if hash_position(f"held out\0{key}", seed) < 0.5 else "test"
+
     if not given or given == {"train"}:
         return by_hash
     if "train" not in given and None not in named:
@@ -260,6 +277,12 @@ def _split_rule(
     if "validation" not in given and shares["validation"]:
         reporter.note("no validation file: a part of the training rows is held out for it")
         return as_named_without_validation
+    if "test" not in given and None not in named:
+        reason = "no test file: the validation rows would choose the epoch and give the score"
+        if divide and named["validation"] >= MIN_DIVIDED_ROWS:
+            reporter.note(f"{reason}, so half of them become test rows (--held-out keep: none)")
+            return as_named_with_divided_validation
+        reporter.warn(f"{reason}, which flatters it")
     return as_named
 
 

@@ -70,6 +70,21 @@ def test_splits_named_by_files_are_kept(run_prepare):
     assert data.splits == {"train": 20, "validation": 4}
 
 
+def test_the_only_held_out_rows_are_divided_into_validation_and_test(run_prepare):
+    files = {"train.csv": table(20), "val.csv": table(60, 20)}
+    _, data = run_prepare(files)
+    assert data.splits["train"] == 20
+    assert data.splits["validation"] + data.splits["test"] == 60
+    assert 15 < data.splits["test"] < 45
+    assert "divided into validation and test" in data.manifest["split_rule"]
+
+
+def test_the_only_held_out_rows_are_kept_where_the_user_says_so(run_prepare):
+    files = {"train.csv": table(20), "val.csv": table(60, 20)}
+    _, data = run_prepare(files, held_out="keep")
+    assert data.splits == {"train": 20, "validation": 60}
+
+
 def test_validation_is_cut_from_train_where_only_a_test_file_exists(run_prepare):
     _, data = run_prepare({"train.csv": table(200), "test.csv": table(6, 200)})
     assert data.splits["test"] == 6
