@@ -38,6 +38,7 @@ class ClassifyReading(TextReading):
     """Texts with one label each."""
 
     label_column: str | None = option(None, "column of the label, by name or number from 1")
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from aitk.core import encodings
 from aitk.core.delimited import DELIMITERS, sniff_delimiter
 from aitk.core.errors import DataError, UsageError
+from aitk.core.labels import NameReader, normalise
 from aitk.core.lines import MAX_LINE_BYTES, Lines, open_lines
 from aitk.core.rows import Refusal, Row
 from aitk.core.split_names import split_named
@@ -77,7 +78,10 @@ def read_texts(
             if labelled and source.kind == "tfds" and _hides_labels(table, label_column):
                 _add(notes, f"{table.source}: skipped, its labels are not public")
                 continue
-            yield from _read_table(table, split, clean, text_column, label_column)
+            names = NameReader(keep_na=getattr(reading, "keep_na", False))
+            yield from _read_table(table, split, clean, text_column, label_column, names)
+            for note in names.notes(table.source):
+                _add(notes, note)
 
 
 def _tables_of(
@@ -183,6 +187,7 @@ def _read_table(
     clean: Callable[[str], str],
     text_column: str,
     label_column: str | None,
+    names: NameReader,
 ) -> Iterator[Row | Refusal]:
     file = table.source
     for item in table:
@@ -193,7 +198,7 @@ def _read_table(
         text, problem = _text(record.get(text_column), clean)
         fields: dict[str, Any] = {"text": text}
         if label_column is not None and not problem:
-            fields["label"], problem = _label(record.get(label_column))
+            fields["label"], problem = names.read(record.get(label_column), "label")
         if problem:
             yield Refusal(file, line, problem)
         else:
@@ -241,7 +246,7 @@ def _read_document(
     if problem:
         return Refusal(name, 1, problem)
     if labelled:
-        return Row({"text": text, "label": source.label}, name, 1, source.split)
+        return Row({"text": text, "label": normalise(source.label or "")}, name, 1, source.split)
     return Row({"text": text}, name, 1, source.split, {"file": name})
 
 
@@ -259,18 +264,6 @@ def _text(value: Any, clean: Callable[[str], str]) -> tuple[str, str | None]:
     if not text:
         return "", "its text is empty" + (" after cleaning" if value.strip() else "")
     return text, None
-
-
-def _label(value: Any) -> tuple[str, str | None]:
-    """The label of a value as a trimmed string, or why it has none."""
-    if isinstance(value, bool):
-        value = str(value).lower()
-    elif isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of integers with a gap becomes one of floats
-    elif isinstance(value, list | dict):
-        return "", f"its label is a {type(value).__name__}, and one string is due"
-    label = "" if value is None else str(value).strip()
-    return label, None if label else "it has no label"
 
 
 def _add(notes: list[str], note: str) -> None:

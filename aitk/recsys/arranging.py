@@ -145,6 +145,7 @@ class Arranger:
                 told_kinds=reading.item_kinds,
                 what="item",
                 encoding=reading.encoding,
+                keep_na=reading.keep_na,
                 notes=self._notes,
             )
         if reading.users is not None:
@@ -154,6 +155,7 @@ class Arranger:
                 told_key=reading.user_column,
                 what="user",
                 encoding=reading.encoding,
+                keep_na=reading.keep_na,
                 notes=self._notes,
             )
         return items, users

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import DataError, UsageError
+from aitk.core.labels import MISSING, NameReader
 from aitk.core.options import unknown_name
 from aitk.core.rows import Refusal
 from aitk.core.tables import Record, Table, find_column
 from aitk.recsys.kinds import convert_column
 from aitk.recsys.layouts import Sequences, declared_type, open_layout, plain_name
 from aitk.recsys.options import TOLD_KINDS
-from aitk.recsys.values import read_id
 
-_MISSING = frozenset(("", "nan", "null", "\\n"))
+#: As a value of an attribute: whatever the case.
+_MISSING = frozenset(word.casefold() for word in MISSING)
 
 _GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
@@ -67,6 +68,7 @@ def read_attributes(
     told_kinds: Sequence[str] = (),
     what: str,
     encoding: str | None = None,
+    keep_na: bool = False,
     notes: list[str],
 ) -> Attributes:
     """Read a file with a line for each item or user.
@@ -79,6 +81,7 @@ def read_attributes(
         told_key: its name as the user told it.
         told_kinds: NAME=KIND, which go before a guess.
         what: item or user.
+        keep_na: ids such as NULL and nan are names like any other.
         notes: what was decided on the way is added here.
 
     Raises:
@@ -92,7 +95,7 @@ def read_attributes(
     plain = [plain_name(column) for column in table.columns]
     told_key = told_key if told_key in plain else None
     key = table.columns[plain.index(find_column(plain, told_key, key_names, what=what, where=path))]
-    ids, raw = _read(table, key, what, notes)
+    ids, raw = _read(table, key, what, NameReader(keep_na=keep_na), notes)
     if not ids:
         raise DataError(f"no line has an id of a {what}", where=path)
     told = _parse_kinds(told_kinds, [plain_name(name) for name in raw])
@@ -115,7 +118,7 @@ def read_attributes(
 
 
 def _read(
-    table: Table, key: str, what: str, notes: list[str]
+    table: Table, key: str, what: str, names: NameReader, notes: list[str]
 ) -> tuple[list[str], dict[str, list[Any]]]:
     """The ids, each once, and the values of the other columns, missing ones as None."""
     places: dict[str, int] = {}
@@ -127,7 +130,7 @@ def _read(
             line, problem = found.line, found.reason
         else:
             line, record = found
-            name, problem = read_id(record.get(key), what)
+            name, problem = names.read(record.get(key), what)
         if problem:
             refused += 1
             first = first or f"line {line}: {problem}"
@@ -143,6 +146,7 @@ def _read(
                 cells.append(_present(value))
     for cells in raw.values():
         cells.extend([None] * (len(places) - len(cells)))
+    notes += names.notes(table.source)
     if refused:
         notes.append(f"{table.source}: {refused:,} lines left out, the first {first}")
     if repeated:

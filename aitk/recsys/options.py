@@ -29,6 +29,7 @@ class LogReading:
     )
     delimiter: str | None = option(None, "what separates fields: one character, or TAB")
     encoding: str | None = option(None, "encoding of the files, for instance cp1252 or gb18030")
+    keep_na: bool = option(False, "ids such as NULL, nan, None and N/A are names, not missing")
     items: str | None = option(None, "file of what is known of the items: titles, tags, pictures")
     users: str | None = option(None, "file of what is known of the users")
     item_kinds: list[str] = option(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.data import TABLES
+from aitk.core.labels import NameReader, read_name
 from aitk.core.lines import Lines, open_lines
 from aitk.core.rows import Refusal, Row
 from aitk.core.split_names import split_named
@@ -33,7 +34,7 @@ from aitk.recsys.options import LogReading, RateReading
 from aitk.recsys.sources import LogFile, find_log
 from aitk.recsys.stored import HISTORY_TABLE, ITEM_TABLE
 from aitk.recsys.tables import read_table
-from aitk.recsys.values import read_id, read_list, read_rating, read_time
+from aitk.recsys.values import read_list, read_rating, read_time
 
 
 def read_events(
@@ -55,16 +56,19 @@ def read_events(
     """
     for file in find_log(sources, notes=notes):
         for split, opened in _open_log(file, reading):
+            names = NameReader(keep_na=reading.keep_na)
             if isinstance(opened, Sequences):
                 add_note(notes, _describe_sequences(opened))
-                yield from _read_sequences(opened, split)
+                yield from _read_sequences(opened, split, names)
+                add_notes(notes, names.notes(opened.lines.source))
                 continue
             for note in opened.notes:
                 add_note(notes, note)
             columns = choose_columns(opened, reading)
             add_note(notes, f"{opened.source}: {describe_columns(columns)}")
             reader = _read_lists if columns.lists else _read_table
-            yield from reader(opened, columns, split)
+            yield from reader(opened, columns, split, names)
+            add_notes(notes, names.notes(opened.source))
 
 
 def read_queries(
@@ -132,14 +136,22 @@ def add_note(notes: list[str], note: str) -> None:
         notes.append(note)
 
 
-def _read_table(table: Table, columns: Columns, split: str | None) -> Iterator[Row | Refusal]:
+def add_notes(notes: list[str], more: Sequence[str]) -> None:
+    """Add the notes that are not there yet."""
+    for note in more:
+        add_note(notes, note)
+
+
+def _read_table(
+    table: Table, columns: Columns, split: str | None, names: NameReader
+) -> Iterator[Row | Refusal]:
     file = table.source
     for item in table:
         if isinstance(item, Refusal):
             yield item
             continue
         line, record = item
-        fields = _event(record, columns)
+        fields = _event(record, columns, names)
         yield (
             Refusal(file, line, fields)
             if isinstance(fields, str)
@@ -147,12 +159,12 @@ def _read_table(table: Table, columns: Columns, split: str | None) -> Iterator[R
         )
 
 
-def _event(record: Mapping[str, Any], columns: Columns) -> dict[str, Any] | str:
+def _event(record: Mapping[str, Any], columns: Columns, names: NameReader) -> dict[str, Any] | str:
     """The fields of one event, or why the record is none."""
-    user, problem = read_id(record.get(columns.user or ""), "user")
+    user, problem = names.read(record.get(columns.user or ""), "user")
     if problem:
         return problem
-    item, problem = read_id(record.get(columns.item), "item")
+    item, problem = names.read(record.get(columns.item), "item")
     if problem:
         return problem
     fields: dict[str, Any] = {"user": user, "item": item}
@@ -167,7 +179,9 @@ def _event(record: Mapping[str, Any], columns: Columns) -> dict[str, Any] | str:
     return fields
 
 
-def _read_lists(table: Table, columns: Columns, split: str | None) -> Iterator[Row | Refusal]:
+def _read_lists(
+    table: Table, columns: Columns, split: str | None, names: NameReader
+) -> Iterator[Row | Refusal]:
     """A user a record, its events in lists; without a column of the user, each is a user."""
     file = table.source
     for found in table:
@@ -186,7 +200,7 @@ def _read_lists(table: Table, columns: Columns, split: str | None) -> Iterator[R
                 ("rating" if columns.rating else None),
                 ("time" if columns.time else None),
             )
-            fields = _event(event, Columns("user", "item", rating, time))
+            fields = _event(event, Columns("user", "item", rating, time), names)
             if isinstance(fields, str):
                 yield Refusal(file, line, f"its event {place}: {fields}")
             else:
@@ -212,7 +226,9 @@ def _lists(record: Mapping[str, Any], columns: Columns) -> dict[str, list[Any]] 
 _OF_LINES = Columns("user", "item", None, None)
 
 
-def _read_sequences(sequences: Sequences, split: str | None) -> Iterator[Row | Refusal]:
+def _read_sequences(
+    sequences: Sequences, split: str | None, names: NameReader
+) -> Iterator[Row | Refusal]:
     lines = sequences.lines
     for number, text, problem in lines:
         if problem:
@@ -223,7 +239,7 @@ def _read_sequences(sequences: Sequences, split: str | None) -> Iterator[Row | R
         if tokens and (sequences.user_first or tokens[0].endswith(":")):
             user = tokens.pop(0).removesuffix(":")
         for token in tokens:
-            fields = _event({"user": user, "item": token}, _OF_LINES)
+            fields = _event({"user": user, "item": token}, _OF_LINES, names)
             if isinstance(fields, str):
                 yield Refusal(lines.source, number, fields)
             else:
@@ -242,7 +258,7 @@ def _read_questions(table: Table, reading: LogReading) -> Iterator[Row | Refusal
             yield found
             continue
         line, record = found
-        fields = _question(record, keys)
+        fields = _question(record, keys, keep_na=reading.keep_na)
         if isinstance(fields, dict) and isinstance(reading, RateReading) and "item" not in fields:
             fields = "it has no item to rate"
         if isinstance(fields, str):
@@ -272,13 +288,15 @@ def _question_keys(table: Table, reading: LogReading) -> dict[str, str]:
     return found
 
 
-def _question(record: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any] | str:
+def _question(
+    record: Mapping[str, Any], keys: Mapping[str, str], *, keep_na: bool
+) -> dict[str, Any] | str:
     """The user, history and item that a record has, or what is wrong with them."""
     fields: dict[str, Any] = {}
     for name in ("user", "item"):
         value = record.get(keys.get(name, ""))
         if value is not None and value != "":
-            fields[name], problem = read_id(value, name)
+            fields[name], problem = read_name(value, name, keep_na=keep_na)
             if problem:
                 return problem
     told = record.get(keys.get("history", ""))
@@ -286,7 +304,7 @@ def _question(record: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, A
         items = read_list(told)
         if items is None:
             return f"its history is a {type(told).__name__}, and a list is due"
-        read = [read_id(item, "item") for item in items]
+        read = [read_name(item, "item", keep_na=keep_na) for item in items]
         problem = next((problem for _, problem in read if problem), None)
         if problem:
             return f"its history: {problem}"
@@ -310,7 +328,7 @@ def _read_users(lines: Lines, reading: LogReading) -> Iterator[Row | Refusal]:
         if isinstance(reading, RateReading):
             problem = problem or "it has no item to rate"
         what = "user" if len(words) == 1 else "item"
-        read = [read_id(word, what) for word in words]
+        read = [read_name(word, what, keep_na=reading.keep_na) for word in words]
         problem = problem or next((flaw for _, flaw in read if flaw), None)
         if problem:
             yield Refusal(lines.source, number, problem)

@@ -1,4 +1,4 @@
-"""What a value of a log stands for: an id, a rating, a time; or why it stands for none."""
+"""What a value of a log stands for: a rating, a time, a list; or why it stands for none."""
 
 from __future__ import annotations
 
@@ -7,28 +7,11 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-MAX_ID_CHARACTERS = 1000
 #: Ratings are kept as 32-bit floats.
 LARGEST_RATING = 3e38
 #: From each size on, a number of seconds since 1970 must be one of ms, of us, of ns.
 _TIME_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _LATEST_TIME_S = 1e11
-
-
-def read_id(value: Any, what: str) -> tuple[str, str | None]:
-    """The id in a value as a string, or why there is none. ``what`` is user or item."""
-    if not isinstance(value, str):
-        if isinstance(value, list | dict):
-            return "", f"its {what} is a {type(value).__name__}, and one id is due"
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)  # a column of integers with a gap becomes one of floats
-        value = "" if value is None else str(value)
-    text = value.strip()
-    if not text:
-        return "", f"it has no {what}"
-    if len(text) > MAX_ID_CHARACTERS:
-        return "", f"its {what} is longer than {MAX_ID_CHARACTERS:,} characters"
-    return text, None
 
 
 def read_rating(value: Any) -> tuple[float, str | None]:

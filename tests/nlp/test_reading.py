@@ -158,7 +158,7 @@ def test_bad_rows_are_refused_in_their_place(write):
     source = write(
         "a.jsonl",
         '{"text": "a", "label": 1.0}\n{"text": null, "label": "x"}\n{"text": "b"}\n'
-        '{"text": ["c"], "label": "x"}\n{"text": "d", "label": ["x"]}\n'
+        '{"text": ["c"], "label": "x"}\n{"text": "d", "label": ["x", "y"]}\n'
         '{"text": "e\\u0000", "label": "x"}\n{"text": "f", "label": true}\n',
     )
     assert read(source) == [
@@ -166,7 +166,7 @@ def test_bad_rows_are_refused_in_their_place(write):
         "it has no text",
         "it has no label",
         "its text is a list, not a string",
-        "its label is a list, and one string is due",
+        "its label is a list of 2 values, and one value is due",
         "it holds a NUL byte",
         ("f", "true", None),
     ]

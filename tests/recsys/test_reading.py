@@ -3,15 +3,13 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aitk.core.errors import DataError, UsageError
 from aitk.core.rows import Refusal
 from aitk.recsys.options import RateReading, RecommendReading
 from aitk.recsys.reading import read_events, read_queries
 from aitk.recsys.sources import complete_reading
-from aitk.recsys.values import read_id, read_time
+from aitk.recsys.values import read_time
 
 
 @pytest.fixture
@@ -176,12 +174,6 @@ def test_lists_of_unequal_length_are_refused(write):
 )
 def test_times(told, time_s):
     assert read_time(told) == (pytest.approx(time_s, abs=1e-6), None)
-
-
-@given(st.text(min_size=1, max_size=20))
-def test_an_id_is_the_trimmed_text(text):
-    found, problem = read_id(text, "user")
-    assert found == text.strip() and (problem is None) == bool(text.strip())
 
 
 def test_names_of_files_tell_the_split(write):

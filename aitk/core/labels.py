@@ -1,0 +1,91 @@
+"""One form for labels and ids that look alike: ``normalise``, and what counts as no label.
+
+``é`` has two spellings in Unicode, a zero-width space cannot be seen, and pandas writes a column
+of integers with a gap as ``5.0``: none of these makes a class, a user or an item of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any
+
+#: How programs write a missing value: the list of pandas' ``read_csv``, and MySQL's ``\N``.
+MISSING = frozenset(
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+     "<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", r"\N")
+)  # fmt: skip
+MAX_LABEL_CHARACTERS = 1000
+
+# Zero-width spaces, byte order marks, soft hyphens, marks of direction, control characters.
+# Joiners are not among them: they are part of Persian, of Indic scripts and of emoji.
+_UNSEEN = re.compile(
+    "[\0-\x08\x0e-\x1b\x7f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064"
+    "\u2066-\u206f\ufeff]"
+)
+_JOINERS_AT_ENDS = re.compile(r"^[\u200c\u200d\s]+|[\u200c\u200d\s]+$")
+_WHOLE_NUMBER = re.compile(r"(-?(?:0|[1-9]\d*))\.0+")
+
+
+def normalise(text: str) -> str:
+    """A label or an id as it is compared and stored.
+
+    Unicode form NFC, no characters that cannot be seen, single spaces, none at the ends, and
+    ``5`` for ``5.0``. Leading zeros stay: ``007`` is a code.
+    """
+    if text.isascii() and text.isalnum():
+        return text
+    text = unicodedata.normalize("NFC", _UNSEEN.sub("", text))
+    text = " ".join(_JOINERS_AT_ENDS.sub("", text).split())
+    number = _WHOLE_NUMBER.fullmatch(text)
+    return number[1] if number else text
+
+
+def read_name(value: Any, what: str, *, keep_na: bool = False) -> tuple[str, str | None]:
+    """The label or id in a value, normalised; or why there is none.
+
+    Args:
+        what: what is read, for the reason: label, user, item.
+        keep_na: words for a missing value, such as NULL and nan, are names like any other.
+    """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, bool):
+        value = str(value).lower()
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of integers with a gap becomes one of floats
+    elif isinstance(value, list | dict):
+        kind = f"list of {len(value)} values" if isinstance(value, list) else "JSON object"
+        return "", f"its {what} is a {kind}, and one value is due"
+    name = "" if value is None else normalise(str(value))
+    if not name:
+        return "", f"it has no {what}"
+    if len(name) > MAX_LABEL_CHARACTERS:
+        return "", f"its {what} is longer than {MAX_LABEL_CHARACTERS:,} characters"
+    if name in MISSING and not keep_na:
+        return "", f"its {what} is {name}, a missing value (--keep-na reads it as a name)"
+    return name, None
+
+
+@dataclass
+class NameReader:
+    """Reads the labels or ids of one source, and counts those whose spelling it changed."""
+
+    keep_na: bool = False
+    changed: dict[str, int] = field(default_factory=dict)
+
+    def read(self, value: Any, what: str) -> tuple[str, str | None]:
+        """Like ``read_name``."""
+        name, problem = read_name(value, what, keep_na=self.keep_na)
+        if problem is None and isinstance(value, str | float) and name != str(value).strip(" "):
+            self.changed[what] = self.changed.get(what, 0) + 1
+        return name, problem
+
+    def notes(self, source: str) -> list[str]:
+        """What was changed, in words."""
+        return [
+            f"{source}: {count:,} {what} values normalised (5.0 is 5; invisible characters and"
+            " odd spaces dropped; Unicode form NFC)"
+            for what, count in self.changed.items()
+        ]
