@@ -19,6 +19,7 @@ from aitk.cli.config import stage_config
 from aitk.cli.failures import RESUME
 from aitk.cli.options import SET, Group, Settings, flag, group, keyword, settings_of
 from aitk.cli.output import Output
+from aitk.cli.surroundings import check_current_folder, own_temporary_folder
 from aitk.core.errors import Interrupted
 from aitk.core.options import split_assignments
 from aitk.core.outcome import Outcome
@@ -69,6 +70,7 @@ def as_command(
     resumable = any(item.name == "resume" for item in parameters)
 
     def command(**values: Any) -> int:
+        check_current_folder()
         output = Output(as_json=values.pop("json"), quiet=values.pop("quiet"), answer=not domain)
         path = values.pop("config", None)
         given = {name: values.pop(name) for name in flags}
@@ -107,7 +109,8 @@ def _run(
     silence()
     prefer_onednn()
     try:
-        outcome = function(**values)
+        with own_temporary_folder():
+            outcome = function(**values)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted", hint=hint) from error
     finally:

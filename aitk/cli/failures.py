@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import traceback
 from pathlib import Path
 
@@ -11,6 +12,20 @@ import typer
 from aitk.core.errors import AitkError, Interrupted, TrainingError, UsageError
 
 RESUME = "Repeat the command with --resume to go on, or with --overwrite to start anew"
+
+
+#: What libraries say of a disk, or a file, that cannot take more: they wrap the system's error.
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the largest size of a file is reached (see: ulimit -f)",
+}
+#: Errors of the place that a file lies in; another ``OSError`` is a bug.
+_PLACE = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
+    errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE,
+    errno.ENOTEMPTY, errno.EEXIST, errno.ENODEV, errno.ENXIO, errno.EBUSY, errno.ETXTBSY,
+}  # fmt: skip
 
 
 class Bug(AitkError):
@@ -29,14 +44,15 @@ def as_failure(error: BaseException) -> AitkError:
         return Interrupted("the reader of stdout has gone")
     if isinstance(error, typer.TyperException) and error.exit_code == 2:
         return UsageError(error.format_message().strip().rstrip("."), hint="See --help")
-    if _is_full_disk(error):
+    if full := _full(error):
         return UsageError(
-            "the disk is full",
-            where=getattr(error, "filename", None),
+            full,
+            where=_place(error),
             hint="Free some space, or choose an --out on another disk",
         )
-    if isinstance(error, PermissionError):
-        return UsageError("permission denied", where=str(error.filename or "file"))
+    if isinstance(error, OSError) and error.errno in _PLACE:
+        reason = os.strerror(error.errno).lower()
+        return UsageError(reason, where=_place(error), hint="Check the path, then try again")
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return TrainingError(
             "out of memory",
@@ -49,10 +65,18 @@ def as_failure(error: BaseException) -> AitkError:
     )
 
 
-def _is_full_disk(error: BaseException) -> bool:
-    """Libraries wrap the system's error in their own: its words are what is left of it."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or "No space left on device" in str(error)
+def _full(error: BaseException) -> str | None:
+    """Why nothing more can be written; of an error that a library wrapped its words are left."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return _FULL[error.errno]
+    text = str(error)
+    return next((told for code, told in _FULL.items() if os.strerror(code) in text), None)
+
+
+def _place(error: BaseException) -> str | None:
+    """The file that the system refused."""
+    name = getattr(error, "filename", None)
+    return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else None
 
 
 def _last_place(error: BaseException) -> str | None:

@@ -17,6 +17,7 @@ from aitk.cli import OWN_STAGES, QUESTIONS, STAGES
 from aitk.cli.command import as_command
 from aitk.cli.failures import as_failure
 from aitk.cli.output import Output
+from aitk.cli.surroundings import open_streams
 from aitk.core.errors import EXIT_CODES
 from aitk.core.outcome import Outcome
 from aitk.tasks import DOMAINS
@@ -34,12 +35,13 @@ example. stdout carries data only, talk goes to stderr.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    open_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = build(arguments)(args=arguments, prog_name="aitk", standalone_mode=False)
         if code == 130:  # Typer's answer to Ctrl-C before a command began
             raise KeyboardInterrupt
-        sys.stdout.flush()
+        Output().flush()
         return code or 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the outermost edge
         if os.environ.get("AITK_DEBUG"):
@@ -98,7 +100,7 @@ def _overview(
         Output().write(f"aitk {__version__}\n")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        Output().note(context.get_help())
+        Output().help(context.get_help())
         raise typer.Exit(2)
 
 

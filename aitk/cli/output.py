@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from aitk.core.errors import AitkError, Interrupted
+from aitk.cli.surroundings import close_broken
+from aitk.core.errors import AitkError, Interrupted, UsageError, escape_controls
 from aitk.core.outcome import Outcome
 
 Item = TypeVar("Item")
@@ -34,12 +35,16 @@ class Output:
     def note(self, text: str) -> None:
         """Say one plain line."""
         if not self.quiet:
-            self._say(text)
+            self._say(_one_line(text))
 
     def warn(self, text: str) -> None:
         """Say one line that a person should act on."""
         if not self.quiet:
-            self._say(f"warning: {text}")
+            self._say(f"warning: {_one_line(text)}")
+
+    def help(self, text: str) -> None:
+        """Say how to use aitk, in several lines."""
+        self._say(text)
 
     def track(
         self, items: Iterable[Item], what: str, *, total: int | None = None
@@ -64,6 +69,7 @@ class Output:
         """Show the state of work that is not a loop over items."""
         if self.quiet:
             return
+        what, detail = _one_line(what), _one_line(detail)
         if self._bar is None or self._bar.what != what:
             self.close()
             self._bar = _RichBar(what) if sys.stderr.isatty() else _PlainBar(what)
@@ -78,14 +84,28 @@ class Output:
             self._bar = None
 
     def write(self, text: str) -> None:
-        """Write data to stdout, exactly this text."""
+        """Write data to stdout: exactly this text, unless a terminal would obey a part of it.
+
+        Raises:
+            Interrupted: its reader has gone.
+            UsageError: stdout is closed, or its disk is full.
+        """
+        if sys.stdout is None:
+            raise UsageError("is closed", where="stdout", hint="Open it, or give --out FILE")
         try:
-            sys.stdout.write(text)
+            sys.stdout.write(_shown(text) if sys.stdout.isatty() else text)
+        except OSError as error:
+            raise _unwritable(error) from error
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is left of the data on stdout. Raises as ``write``."""
+        if sys.stdout is None:
+            return
+        try:
             sys.stdout.flush()
-        except BrokenPipeError as error:
-            # What is left in the buffer must not fail once more when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Interrupted("the reader of stdout has gone") from error
+        except OSError as error:
+            raise _unwritable(error) from error
 
     def show(self, outcome: Outcome) -> None:
         """Show the result of a command."""
@@ -93,7 +113,7 @@ class Output:
         if self.as_json:
             self.write(json.dumps(_facts(outcome), ensure_ascii=False, default=_plain) + "\n")
         elif self.answer:
-            self.write("".join(f"{line}\n" for line in _lines(outcome)))
+            self.write("".join(f"{_shown(line)}\n" for line in _lines(outcome)))
         elif not self.quiet:
             self._say("\n".join(_lines(outcome)))
         if outcome.refused:
@@ -110,15 +130,40 @@ class Output:
         self._say(f"aitk: {error.line}")
         if self.as_json:
             told = {"what": error.what, "where": error.where, "hint": error.hint}
-            self.write(
-                json.dumps({"error": told, "exit_code": error.exit_code}, ensure_ascii=False) + "\n"
-            )
+            text = json.dumps({"error": told, "exit_code": error.exit_code}, ensure_ascii=False)
+            # The exit code is that of the first failure, which may be stdout's own.
+            with contextlib.suppress(Interrupted, UsageError):
+                self.write(f"{text}\n")
 
     def _say(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.say(text)
+            self._bar.say(_shown(text))
         else:
-            print(text, file=sys.stderr, flush=True)
+            _talk(_shown(text))
+
+
+def _talk(text: str) -> None:
+    """Print to stderr, or go on in silence where nobody can hear it."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        close_broken(sys.stderr)
+
+
+def _unwritable(error: OSError) -> AitkError:
+    close_broken(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return Interrupted("the reader of stdout has gone")
+    return UsageError(f"cannot be written to ({error.strerror})", where="stdout")
+
+
+def _shown(text: str) -> str:
+    """Several lines as a terminal may show them."""
+    return escape_controls(text, keep="\n\t")
+
+
+def _one_line(text: str) -> str:
+    return escape_controls(text, keep="\t")
 
 
 class _PlainBar:
@@ -136,7 +181,7 @@ class _PlainBar:
             self.say(self._line())
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        _talk(text)
 
     def close(self) -> None:
         # Work that was done before a line was due needs none of its own.

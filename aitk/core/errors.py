@@ -6,6 +6,8 @@ A message says what happened, where, and the next step. Anything that is not an
 
 from __future__ import annotations
 
+import re
+
 EXIT_CODES = {
     0: "done",
     1: "a bug in aitk",
@@ -17,6 +19,21 @@ EXIT_CODES = {
     7: "done, but a stated budget was missed",
     130: "interrupted",
 }
+
+
+#: C0 and C1 control characters, and those that reorder text around them.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def escape_controls(text: str, *, keep: str = "") -> str:
+    """Show characters that a terminal would obey as ``\\u001b``, which JSON can hold as well.
+
+    Args:
+        keep: control characters that stay as they are.
+    """
+    return _CONTROLS.sub(
+        lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text
+    )
 
 
 class AitkError(Exception):
@@ -39,7 +56,7 @@ class AitkError(Exception):
         """The whole message as the one line a person reads."""
         text = f"{self.where}: {self.what}" if self.where else self.what
         text = f"{text}. {self.hint}" if self.hint else text
-        return " ".join(text.split())
+        return escape_controls(" ".join(text.split()))
 
 
 class UsageError(AitkError):

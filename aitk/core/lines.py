@@ -140,6 +140,8 @@ def _open(source: str, content: bytes | None) -> io.BufferedIOBase:
     if content is not None:
         return io.BytesIO(content)
     if source == "-":
+        if sys.stdin is None:
+            raise UsageError("is closed", where="stdin", hint="Name a file, or send it the rows")
         return cast(io.BufferedIOBase, sys.stdin.buffer)
     path = Path(source)
     check_file(path)

@@ -17,6 +17,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
+from typing import IO
 
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -46,9 +47,9 @@ def hushed() -> Iterator[None]:
     if os.environ.get("AITK_DEBUG"):
         yield
         return
-    sys.stderr.flush()
+    _flush_stderr()
     screen = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
+    with _kept_bytes() as kept:
         os.dup2(kept.fileno(), 2)
         try:
             yield
@@ -67,8 +68,8 @@ def overheard() -> Iterator[Callable[[], bytes]]:
 
     One thread at a time, since all of them share standard error.
     """
-    with _one_listener, tempfile.TemporaryFile() as kept:
-        sys.stderr.flush()
+    with _one_listener, _kept_bytes() as kept:
+        _flush_stderr()
         screen = os.dup(2)
         os.dup2(kept.fileno(), 2)
         try:
@@ -76,6 +77,18 @@ def overheard() -> Iterator[Callable[[], bytes]]:
         finally:
             os.dup2(screen, 2)
             os.close(screen)
+
+
+def _flush_stderr() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
+
+
+def _kept_bytes() -> IO[bytes]:
+    """A nameless file: in memory where the system can, so that a full disk does not matter."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 _one_listener = threading.Lock()

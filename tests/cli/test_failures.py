@@ -24,6 +24,11 @@ class ResourceExhaustedError(Exception):
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
+        (OSError(errno.EFBIG, "File too large"), 2, "the largest size of a file is reached"),
+        (OSError("Can't write (file write failed: errno = 27, 'File too large')"), 2, "ulimit -f"),
+        (OSError(errno.EROFS, "x", "run"), 2, "run: read-only file system"),
+        (FileNotFoundError(errno.ENOENT, "x", "run.part/a"), 2, "run.part/a: no such file"),
+        (OSError(errno.EBADF, "Bad file descriptor"), 1, "a bug in aitk"),
         (DataError("no rows", where="a.csv:3", hint="Add some"), 3, "a.csv:3: no rows. Add some"),
         (FULL, 2, "run/model.keras: the disk is full"),
         (RuntimeError("write: No space left on device"), 2, "the disk is full"),

@@ -8,6 +8,7 @@ import pytest
 
 from aitk.cli import output
 from aitk.cli.output import Output
+from aitk.core.errors import UsageError
 from aitk.core.outcome import Outcome
 
 SCORES = Outcome(
@@ -93,3 +94,40 @@ def test_a_reader_that_leaves_ends_the_command_quietly(python) -> None:
     )
     assert done.returncode == 130
     assert done.stderr == ""
+
+
+def test_what_a_terminal_would_obey_is_shown_escaped(capsys) -> None:
+    talk = Output()
+    talk.note("label a\x1b]0;owned\x07\nb")
+    talk.warn("c\x9b2J")
+    talk.show(Outcome(facts={}, table=[{"name\x1b": "d\u202e"}]))
+    talk.fail(UsageError("no such file", where="e\x1b[1m"))
+    assert capsys.readouterr().err.splitlines() == [
+        "label a\\u001b]0;owned\\u0007\\u000ab",
+        "warning: c\\u009b2J",
+        "name\\u001b",
+        "d\\u202e",
+        "aitk: e\\u001b[1m: no such file",
+    ]
+
+
+def test_data_in_a_pipe_is_exactly_what_was_written(capsys) -> None:
+    Output().write("a\x1b\n")
+    assert capsys.readouterr().out == "a\x1b\n"
+
+
+def test_a_full_stdout_ends_with_one_line_and_two(python) -> None:
+    done = python(
+        "import sys; from aitk.cli.main import main; sys.stdout = open('/dev/full', 'w')\n"
+        "sys.exit(main(['tasks', '--json']))"
+    )
+    assert done.returncode == 2
+    assert done.stderr == "aitk: stdout: cannot be written to (No space left on device)\n"
+
+
+def test_a_full_stderr_stops_no_work(python) -> None:
+    done = python(
+        "import sys; from aitk.cli.output import Output; sys.stderr = open('/dev/full', 'w')\n"
+        "Output().note('a'); Output().write('row')"
+    )
+    assert (done.returncode, done.stdout) == (0, "row")
