@@ -2,14 +2,15 @@
 
 Parameters annotated with an options dataclass become flags, ``--config`` is merged below those
 that are given, and the function gets the resolved dataclass. ``domain`` and ``reporter`` are
-handed in. Every command takes ``--json`` and ``--quiet``.
+handed in. Every command takes ``--json`` and ``--quiet``. A list is given with commas or by
+repeating its flag; any other flag is given once.
 """
 
 from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +20,10 @@ from aitk.cli.config import stage_config
 from aitk.cli.failures import RESUME
 from aitk.cli.options import SET, Group, Settings, flag, group, keyword, settings_of
 from aitk.cli.output import Output
+from aitk.cli.repeats import refuse_repeats
 from aitk.cli.surroundings import check_current_folder, own_temporary_folder
 from aitk.core.errors import Interrupted
-from aitk.core.options import split_assignments
+from aitk.core.options import split_assignments, split_list
 from aitk.core.outcome import Outcome
 from aitk.stages.chain import examples
 
@@ -39,18 +41,20 @@ CONFIG = Annotated[
 
 
 def as_command(
-    function: Callable[..., Outcome], *, domain: str | None = None
+    function: Callable[..., Outcome], *, domain: str | None = None, arguments: Sequence[str] = ()
 ) -> Callable[..., int]:
     """Make the function that Typer reads flags from; it returns the exit code.
 
     Args:
         function: says its help in its docstring, where ``{stage}`` stands for an example.
         domain: the domain it is for. Without one its outcome is an answer: data, on stdout.
+        arguments: the command line, to find a flag that is given twice.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     handed = {"reporter"} | ({"domain"} if domain else set())
     groups: dict[str, Group] = {}
     flags: dict[str, inspect.Parameter] = {}
+    keyed: dict[str, bool] = {}
     plain: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(function).parameters.items():
         hint = hints[name]
@@ -60,6 +64,7 @@ def as_command(
             groups[name] = found
             for field in found.fields:
                 flags.setdefault(field.name, flag(field))
+                keyed.setdefault(field.name, field.keyed)
         if hint == Settings:
             plain.append(keyword(name, SET, None))
         elif not found:
@@ -71,10 +76,17 @@ def as_command(
 
     def command(**values: Any) -> int:
         check_current_folder()
+        refuse_repeats(arguments, parameters)
         output = Output(as_json=values.pop("json"), quiet=values.pop("quiet"), answer=not domain)
         path = values.pop("config", None)
         given = {name: values.pop(name) for name in flags}
-        given = {name: value for name, value in given.items() if value not in (None, [])}
+        given = {
+            name: [entry for text in value for entry in split_list(text, keyed=keyed[name])]
+            if isinstance(value, list)
+            else value
+            for name, value in given.items()
+            if value not in (None, [])
+        }
         sets = "settings" in values
         config = stage_config(path, function.__name__, flags, takes_settings=sets) if path else {}
         if sets:

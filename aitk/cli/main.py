@@ -59,16 +59,28 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     for domain, summary in DOMAINS.items():
         group = _group(f"{summary[0].upper()}{summary[1:]}.")
         for stage in (*OWN_STAGES.get(domain, ()), *STAGES):
-            _add(group, stage, domain=domain, whole=named == [domain, stage])
+            _add(
+                group,
+                stage,
+                domain=domain,
+                arguments=arguments if named == [domain, stage] else None,
+            )
         app.add_typer(group, name=domain)
     for question in QUESTIONS:
-        _add(app, question, domain=None, whole=named[:1] == [question])
+        called = named[:1] == [question]
+        _add(app, question, domain=None, arguments=arguments if called else None)
     return app
 
 
-def _add(app: typer.Typer, name: str, *, domain: str | None, whole: bool) -> None:
+def _add(
+    app: typer.Typer, name: str, *, domain: str | None, arguments: Sequence[str] | None
+) -> None:
+    """Add a command: whole for the arguments that call it, else its title alone."""
     function = getattr(importlib.import_module(f"aitk.cli.{name}"), name)
-    app.command(name)(as_command(function, domain=domain) if whole else _title(function))
+    if arguments is None:
+        app.command(name)(_title(function))
+    else:
+        app.command(name)(as_command(function, domain=domain, arguments=arguments))
 
 
 def _title(function: Callable[..., Outcome]) -> Callable[[], None]:

@@ -18,6 +18,7 @@ HELD_OUT_SHARE = 0.01
 CONFLICT_SHARE = 0.05
 FEW_ROWS, IMBALANCE = 5, 10.0
 _EXAMPLES = 10
+_LABEL_DELIMITERS = (",", ";", "|")
 _NUMBER = re.compile(r"\s*[+-]?[\d.,]+\s*")
 _LABEL_NOISE = re.compile(r"[\s_\-.,;:!?'\"]+")
 
@@ -31,7 +32,9 @@ def judge(
         what: the rows that count, in the plural: "rows that repeat another".
         details: further values for ``dataset.json``.
     """
-    share = count / total if total else 0.0
+    if not total:
+        return Finding(check, "skipped", f"not checked, for lack of rows: {what}", details)
+    share = count / total
     grade: Grade = "error" if share > error_share else "warning" if count else "ok"
     message = f"{count:,} {what} ({share:.1%})" if count else f"no {what}"
     return Finding(check, grade, message, {"rows": count, "share": round(share, 6), **details})
@@ -39,6 +42,8 @@ def judge(
 
 def find_single_class(counts: Mapping[str, int]) -> Finding:
     """Check that the training rows (label -> rows) have two labels at least."""
+    if not counts:
+        return Finding("classes", "skipped", "not checked: there are no training rows")
     message = f"{len(counts)} classes in training"
     if len(counts) == 1:
         message = f"every training row has the label {next(iter(counts))!r}: nothing to learn"
@@ -60,8 +65,42 @@ def find_label_typos(labels: Iterable[str]) -> Finding:
     return Finding("label typos", "warning" if alike else "ok", message, {"alike": alike})
 
 
+def find_several_labels(labels: Iterable[str]) -> Finding:
+    """Find labels that look like several in one: ``pos,delivery`` beside ``neg,delivery``.
+
+    What a comma separates counts only where a part comes again in another label.
+    """
+    check, several = "several labels in one", set[str]()
+    labels = sorted(labels)
+    for delimiter in _LABEL_DELIMITERS:
+        parts = {label: _parts(label, delimiter) for label in labels}
+        seen = Counter(part for found in parts.values() for part in set(found))
+        several |= {
+            label
+            for label, found in parts.items()
+            if len(found) > 1 and (delimiter != "," or any(seen[part] > 1 for part in found))
+        }
+    if not several:
+        return Finding(check, "ok", "no label looks like several in one")
+    told = ", ".join(map(repr, sorted(several)[:_EXAMPLES]))
+    message = (
+        f"{len(several)} labels look like several in one, and each combination is a class of its"
+        f" own: {told}. A row has one label: keep the most important, or prepare the data once for"
+        " each label (yes or no)"
+    )
+    return Finding(check, "warning", message, {"labels": sorted(several)})
+
+
+def _parts(label: str, delimiter: str) -> list[str]:
+    """What lies between delimiters, also in a list as Python writes it: ``['a', 'b']``."""
+    parts = (part.strip(" '\"") for part in label.strip("[]").split(delimiter))
+    return [part for part in parts if part]
+
+
 def find_rare_classes(counts: Mapping[str, int], *, what: str = "training rows") -> Finding:
     """Find classes with too few training rows, or other things that are counted, to learn from."""
+    if not counts:
+        return Finding("rare classes", "skipped", f"not checked: no class has {what}")
     rare = {label: count for label, count in counts.items() if count < FEW_ROWS}
     message = f"{len(rare)} of {len(counts)} classes have under {FEW_ROWS} {what}"
     return Finding("rare classes", "warning" if rare else "ok", message, {"rows": rare})
@@ -92,7 +131,7 @@ def find_imbalance(
     ``balanced``: training can weight the classes (``--balance``).
     """
     if not counts:
-        return Finding("balance", "ok", "no class")
+        return Finding("balance", "skipped", f"not checked: no class has {what}")
     largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     ratio = counts[largest] / counts[smallest]
     if ratio == 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import tomllib
 import types
 import typing
@@ -18,6 +19,10 @@ from typing import Any, TypeVar
 from aitk.core.errors import UsageError
 
 Options = TypeVar("Options")
+_QUOTED = r',\s*(?:"((?:[^"]|"")*)"\s*(?=,|\Z)|'
+_ENTRY = re.compile(_QUOTED + r"([^,]*))")
+_KEYED_ENTRY = re.compile(_QUOTED + r"(.*?)(?=,[^,=]+=|\Z))", re.DOTALL)
+_NAMES_SHOWN = 5
 
 
 def option(
@@ -28,10 +33,12 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     scored: bool = False,
+    keyed: bool = False,
 ) -> Any:
     """Declare one field of an options dataclass, with what a person is told about it.
 
     Args:
+        keyed: of a list: its entries are KEY=VALUE, and a VALUE may hold commas.
         scored: of an option of answers: it changes what is right about them, not only what of
             them is told, so that ``evaluate`` takes it as well as ``predict``.
     """
@@ -41,6 +48,7 @@ def option(
         "minimum": minimum,
         "maximum": maximum,
         "scored": scored,
+        "keyed": keyed,
     }
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
@@ -59,6 +67,7 @@ class Described:
     optional: bool
     repeated: bool
     scored: bool
+    keyed: bool
 
     @property
     def flag(self) -> str:
@@ -70,7 +79,7 @@ def describe(options: type) -> list[Described]:
     hints = typing.get_type_hints(options)
     described = []
     for field in dataclasses.fields(options):
-        kind, optional, repeated = _plain_type(hints[field.name])
+        kind, optional, repeated = plain_type(hints[field.name])
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
@@ -84,6 +93,7 @@ def describe(options: type) -> list[Described]:
                 optional,
                 repeated,
                 field.metadata.get("scored", False),
+                field.metadata.get("keyed", False),
             )
         )
     return described
@@ -129,14 +139,55 @@ def known_names(*options: type) -> set[str]:
 
 
 def split_assignments(assignments: Iterable[str]) -> dict[str, str]:
-    """Parse ``--set KEY=VALUE`` occurrences."""
-    values = {}
+    """Parse ``--set KEY=VALUE`` occurrences.
+
+    Raises:
+        UsageError: one is no assignment, or two assign to one key.
+    """
+    values: dict[str, str] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"cannot read {assignment!r}", where="--set", hint="Write KEY=VALUE")
-        values[key.strip().replace("-", "_")] = value.strip()
+        key = key.strip().replace("-", "_")
+        if key in values:
+            raise UsageError(f"{key} is set twice", where="--set", hint="Give it once")
+        values[key] = value.strip()
     return values
+
+
+def split_list(text: str, *, keyed: bool = False) -> list[str]:
+    """The entries between commas, trimmed. One in double quotation marks may hold commas.
+
+    Args:
+        keyed: a comma separates entries only where ``KEY=`` follows: a value may hold commas.
+
+    >>> split_list('a, "b,c"')
+    ['a', 'b,c']
+    >>> split_list("genre=Action, Drama,year=1990..1999", keyed=True)
+    ['genre=Action, Drama', 'year=1990..1999']
+    """
+    found = (_KEYED_ENTRY if keyed else _ENTRY).findall("," + text)
+    entries = (quoted.replace('""', '"') or plain for quoted, plain in found)
+    return [entry.strip() for entry in entries if entry.strip()]
+
+
+def require_names(wanted: Iterable[str], known: Iterable[str], *, where: str, what: str) -> None:
+    """Check that names an option gives occur in the data.
+
+    Args:
+        what: what they name, in the singular.
+
+    Raises:
+        UsageError: one does not; the nearest that do are named.
+    """
+    names = sorted(set(known))
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or names[:_NAMES_SHOWN]
+            more = ", ..." if len(near) == _NAMES_SHOWN < len(names) else ""
+            hint = f"There are: {', '.join(near)}{more}" if near else f"No {what} is named"
+            raise UsageError(f"no {what} {name!r} in the data", where=where, hint=hint)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -168,7 +219,7 @@ def unknown_name(name: str, known: Iterable[str], *, what: str) -> UsageError:
     return UsageError(f"unknown {what} {name!r}", hint=hint)
 
 
-def _plain_type(hint: Any) -> tuple[type, bool, bool]:
+def plain_type(hint: Any) -> tuple[type, bool, bool]:
     """The type inside ``int | None`` or ``list[str]``, whether it is optional, and repeated."""
     optional = False
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
@@ -186,8 +237,9 @@ def _checked(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
             return None
         raise UsageError(f"{item.name} needs a value")
     if item.repeated:
-        values = value if isinstance(value, list | tuple) else str(value).split(",")
-        return [_converted(item, each, metadata) for each in values]
+        if not isinstance(value, list | tuple):
+            value = split_list(str(value), keyed=item.keyed)
+        return [_converted(item, each, metadata) for each in value]
     return _converted(item, value, metadata)
 
 

@@ -65,7 +65,7 @@ class Page:
 
     def findings(self, findings: Iterable[Mapping[str, Any]]) -> None:
         """Graded findings, the gravest first: ``grade``, ``message``, ``details``."""
-        gravity = ("error", "warning", "ok")
+        gravity = ("error", "warning", "skipped", "ok")
         ordered = sorted(findings, key=lambda finding: gravity.index(finding["grade"]))
         shown = [
             {

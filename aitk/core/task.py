@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from aitk.core.progress import Reporter
     from aitk.core.text_scores import OpenScorer
 
-Grade = Literal["ok", "warning", "error"]
+#: ``skipped`` is a check that was not made: there was nothing to make it on.
+Grade = Literal["ok", "skipped", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,15 @@ class LogReading:
     items: str | None = option(None, "file of what is known of the items: titles, tags, pictures")
     users: str | None = option(None, "file of what is known of the users")
     item_kinds: list[str] = option(
-        [], f"what an attribute of the items is, as NAME=KIND: {', '.join(TOLD_KINDS)}"
+        [],
+        f"what an attribute of the items is, as NAME=KIND: {', '.join(TOLD_KINDS)}",
+        keyed=True,
     )
     encoders: list[str] = option(
         [],
         "encode a text, picture or audio attribute of the items, as NAME=RUN (or a Keras Hub preset"
         " folder); pictures and sounds without an encoder are described by colours and timbre",
+        keyed=True,
     )
     since: str | None = option(None, "leave out events before this date (ISO) or unix second")
     until: str | None = option(None, "leave out events from this date (ISO) or unix second on")
@@ -105,5 +108,5 @@ class RecommendAnswers:
 
     exclude_seen: bool = option(True, "leave out what the user has had")
     filter: list[str] = option(
-        [], "only items with COLUMN=VALUE, or COLUMN=LOW..HIGH; may be repeated"
+        [], "only items with COLUMN=VALUE, or COLUMN=LOW..HIGH; may be repeated", keyed=True
     )

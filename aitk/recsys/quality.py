@@ -241,7 +241,9 @@ def _judge(
     **details: Any,
 ) -> Finding:
     """A finding about ``count`` of ``total``: a warning if there are any, above the share."""
-    share = count / total if total else 0.0
+    if not total:
+        return Finding(check, "skipped", f"not checked, for lack of events: {what}", details)
+    share = count / total
     grade: Grade = "warning" if count and share >= warn_from else "ok"
     message = f"{count:,} {what} ({share:.1%})" if count else f"no {what}"
     message += f": {hint}" if count and hint else ""

@@ -24,7 +24,9 @@ class SoundReading:
     )
     outside: bool = option(False, "let manifests name files outside of their folder")
     test_speakers: list[str] = option([], "speakers held out for test, separated by commas")
-    validation_speakers: list[str] = option([], "speakers held out for validation")
+    validation_speakers: list[str] = option(
+        [], "speakers held out for validation, separated by commas"
+    )
     sample_rate_hz: int = option(
         16000, "samples a second that are kept", minimum=4000, maximum=48000
     )

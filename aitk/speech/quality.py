@@ -12,6 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.class_checks import (
+    HELD_OUT_SHARE,
+    find_label_typos,
+    find_several_labels,
+    find_unseen_labels,
+)
+from aitk.core.options import require_names
 from aitk.core.rows import SPLITS, Row
 from aitk.core.task import Finding, Grade
 from aitk.speech.levels import SILENCE_DBFS, level_dbfs, signal_to_noise_db
@@ -20,8 +27,6 @@ from aitk.speech.picture import spectrogram_png
 from aitk.speech.reading import Content
 from aitk.speech.sound import content_key, count_clipped, decode_sound
 
-#: Held-out rows that training has seen make an error from this share on.
-HELD_OUT_SHARE = 0.01
 #: Of a sound with this share of clipped samples one hears it.
 CLIPPED_SHARE = 0.001
 NOISY_DB = 10.0
@@ -81,7 +86,12 @@ class SoundInspector:
             self._pictures[title] = spectrogram_png(samples, rate)
 
     def findings(self) -> list[Finding]:
-        """Every check made, those that found no fault too."""
+        """Every check made, those that found no fault too.
+
+        Raises:
+            UsageError: a speaker who is to be held out does not occur.
+        """
+        self._require_speakers()
         found = [
             self._find_duplicates(),
             self._find_leakage(),
@@ -91,7 +101,12 @@ class SoundInspector:
         ]
         if self._content == "label":
             counts = self._label_counts()
-            found += [find_classes(counts["train"]), find_unseen(counts)]
+            found += [
+                find_classes(counts["train"]),
+                find_label_typos(self._labels),
+                find_several_labels(self._labels),
+                find_unseen_labels(counts),
+            ]
         elif self._content == "text":
             found += [self._find_wrong_lengths(), self._find_characters()]
         return found
@@ -182,23 +197,38 @@ class SoundInspector:
             error_share=HELD_OUT_SHARE,
         )
 
+    def _require_speakers(self) -> None:
+        """Check that the speakers to be held out occur."""
+        for name in ("test_speakers", "validation_speakers"):
+            where = "--" + name.replace("_", "-")
+            wanted = getattr(self._reading, name)
+            require_names(wanted, set(self._speakers) - {""}, where=where, what="speaker")
+
     def _find_speakers(self) -> Finding:
         speakers, splits = np.array(self._speaker_numbers), np.array(self._splits)
         known = np.ones(len(speakers), bool)
         if "" in self._speakers:
             known = speakers != self._speakers[""]
         if not known.any():
-            return Finding("speakers", "ok", "no speaker is named, so that splits may share some")
-        # Where validation is cut out of training it shares the speakers: what counts is test.
-        judged = known & (splits == (2 if (splits == 2).any() else 1))
-        shared = judged & np.isin(speakers, speakers[splits == 0])
+            message = "not checked: no speaker is named, so that splits may share some"
+            return Finding("speakers", "skipped", message)
+        held_out = known & (splits > 0)
+        shared = held_out & np.isin(speakers, speakers[splits == 0])
+        options = {1: "--validation-speakers", 2: "--test-speakers"}
+        told = [
+            f"{SPLITS[split]} (see {option})"
+            for split, option in options.items()
+            if (shared & (splits == split)).any()
+        ]
         names = list(self._speakers)
         return self._judge(
             "speakers",
             shared,
-            "held-out sounds of speakers that training hears too: scores say little about new"
-            " speakers (see --test-speakers)",
-            among=judged,
+            "held-out sounds of speakers that training hears too: the scores say little about new"
+            f" speakers, in {' and '.join(told)}"
+            if told
+            else "held-out sounds of speakers that training hears too",
+            among=held_out,
             speakers=sorted({names[number] for number in speakers[shared]})[:_EXAMPLES],
         )
 
@@ -257,7 +287,9 @@ class SoundInspector:
         """A finding about the faulty rows: an error above the share, if any a warning."""
         total = len(faulty) if among is None else int(among.sum())
         count = int(faulty.sum())
-        share = count / total if total else 0.0
+        if not total:
+            return Finding(check, "skipped", f"not checked, for lack of rows: {what}", details)
+        share = count / total
         grade: Grade = "error" if share > error_share else "warning" if count else "ok"
         message = f"{count:,} {what} ({share:.1%})" if count else f"no {what}"
         files = list(self._files)
@@ -283,18 +315,6 @@ def find_classes(counts: Mapping[str, int]) -> Finding:
         message += f"; the largest has {ratio:.1f} times the rows of the smallest: see --balance"
     grade: Grade = "warning" if rare or ratio >= IMBALANCE else "ok"
     return Finding("classes", grade, message, {"rare": rare, "ratio": round(ratio, 2)})
-
-
-def find_unseen(counts: Mapping[str, Mapping[str, int]]) -> Finding:
-    """Find labels of held-out rows (split -> label -> rows) that no training row has."""
-    held_out = Counter(counts["validation"]) + Counter(counts["test"])
-    unseen = {label: count for label, count in held_out.items() if label not in counts["train"]}
-    share = sum(unseen.values()) / max(held_out.total(), 1)
-    if not unseen:
-        return Finding("unseen labels", "ok", "no held-out label that training lacks")
-    message = f"{sum(unseen.values()):,} held-out rows with a label that no training row has"
-    grade: Grade = "error" if share > HELD_OUT_SHARE else "warning"
-    return Finding("unseen labels", grade, f"{message} ({share:.1%})", {"labels": unseen})
 
 
 def _share(values: Sequence[float], above: float) -> float:

@@ -75,13 +75,11 @@ def read_sounds(
     due = content if labelled else None
     heard: Counter[str] = Counter()
     held_out = _held_out(reading)
-    unseen = set(held_out)
     for source in sources:
         for item in _items(source, reading, content=due, notes=notes):
             if isinstance(item, Refusal):
                 yield item
                 continue
-            unseen.discard(item.speaker)
             split = held_out.get(item.speaker, "train") if held_out else item.split
             rows = _rows(item, reading, content=due, split=split, heard=heard)
             for row in _stored(rows) if labelled else rows:
@@ -90,8 +88,6 @@ def read_sounds(
     if heard and labelled:
         told = ", ".join(f"{kind} ({count:,})" for kind, count in heard.most_common(10))
         notes.append(f"sounds as they were found: {told}")
-    if unseen and labelled:
-        notes.append(f"no sound of speakers who were to be held out: {', '.join(sorted(unseen))}")
 
 
 def _stored(rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:

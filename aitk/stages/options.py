@@ -158,7 +158,9 @@ class TuneOptions:
 
     trials: int = option(10, "how many settings to try", minimum=1)
     space: list[str] = option(
-        [], "search KEY=LOW..HIGH (log), KEY=A,B,C; default: learning rate, batch size, dropout"
+        [],
+        "search KEY=LOW..HIGH (log), KEY=A,B,C; default: learning rate, batch size, dropout",
+        keyed=True,
     )
 
 

@@ -105,7 +105,7 @@ def prepare(
     for note in manifest["notes"]:
         reporter.note(note)
     for finding in findings:
-        if finding.grade != "ok":
+        if finding.grade in ("warning", "error"):
             reporter.warn(finding.message)
     domain = task.partition(".")[0]
     stage = "pretrain" if TASKS[task].objective else "finetune"

@@ -18,6 +18,7 @@ from aitk.core.class_checks import (
     find_imbalance,
     find_label_typos,
     find_rare_classes,
+    find_several_labels,
     find_single_class,
     find_unseen_labels,
     judge,
@@ -123,6 +124,7 @@ class PictureInspector:
                 found.append(Finding("boxes", "error", "no training picture has a box"))
             found += [
                 find_label_typos(set().union(*counts.values())),
+                find_several_labels(set().union(*counts.values())),
                 find_rare_classes(train, what=_COUNTED[kind]),
                 find_unseen_labels(counts),
                 find_imbalance(train, what=_COUNTED[kind], balanced=balanced),

@@ -18,6 +18,11 @@ WRONG = [
     (["nlp", "finetune", "data", "--out", "x", "--epochs", "-1"], "epochs is -1"),
     (["nlp", "finetune", "data", "--out", "x", "--set", "dropout"], "KEY=VALUE"),
     (["nlp", "finetune", "data", "--out", "x", "--config", "missing.toml"], "missing.toml"),
+    (["nlp", "finetune", "data", "--out", "x", "--epochs", "1", "--epochs", "2"], "'1' and '2'"),
+    (["nlp", "finetune", "data", "--out", "x", "--out=y"], "'x' and 'y'"),
+    (["nlp", "finetune", "data", "--out", "x", "--balance", "--no-balance"], "--no-balance"),
+    (["nlp", "finetune", "data", "--out", "x", "--set", "a=1", "--set", "a=2"], "a is set twice"),
+    (["compare", "a", "b", "--resamples", "1", "--resamples", "1"], "--resamples"),
     (["nlp", "prepare", "rows.csv", "--out", "x"], "--task"),
     (["nlp", "prepare", "rows.csv", "--out", "x", "--task", "clasify"], "'classify'"),
     (

@@ -9,8 +9,10 @@ from aitk.core.options import (
     describe,
     option,
     read_config,
+    require_names,
     resolve,
     split_assignments,
+    split_list,
 )
 
 
@@ -79,3 +81,29 @@ def test_a_broken_config_is_a_usage_error(tmp_path):
     path.write_text("rate = = 1", encoding="utf-8")
     with pytest.raises(UsageError, match="not valid TOML"):
         read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("a,b", ["a", "b"]),
+        (' a , "b,c" ,d', ["a", "b,c", "d"]),
+        ('"say ""hi"", twice"', ['say "hi", twice']),
+        ('5" disk,b', ['5" disk', "b"]),
+        ("", []),
+        ("a,,b,", ["a", "b"]),
+    ],
+)
+def test_commas_separate_entries_outside_of_quotation_marks(text: str, entries: list[str]) -> None:
+    assert split_list(text) == entries
+
+
+def test_a_value_of_a_keyed_entry_may_hold_commas() -> None:
+    assert split_list("rate=1,2,epochs=3..9", keyed=True) == ["rate=1,2", "epochs=3..9"]
+    assert split_list('"title=a, b=c",year=1990', keyed=True) == ["title=a, b=c", "year=1990"]
+
+
+def test_a_name_that_does_not_occur_is_an_error_with_the_nearest() -> None:
+    require_names(["sp1"], ["sp1", "sp2"], where="--test-speakers", what="speaker")
+    with pytest.raises(UsageError, match="sp10"):
+        require_names(["sp1O"], ["sp10", "kim"], where="--test-speakers", what="speaker")

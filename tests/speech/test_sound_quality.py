@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from aitk.core.errors import UsageError
 from aitk.core.rows import Row
 from aitk.speech.options import SoundReading
 from aitk.speech.quality import SoundInspector
@@ -72,9 +73,28 @@ def test_speakers_whom_training_hears_too(row):
         )
     ]
     found = finding(rows, "speakers")
-    assert (found.grade, found.details["rows"], found.details["share"]) == ("warning", 1, 0.5)
+    assert (found.grade, found.details["rows"]) == ("warning", 2)
     assert found.details["speakers"] == ["ann"]
-    assert "no speaker is named" in finding([(row(1), "train")], "speakers").message
+    assert "validation (see --validation-speakers) and test" in found.message
+
+
+def test_speakers_that_validation_shares_are_told_where_test_has_its_own(row):
+    speakers = [("ann", "train"), ("ann", "validation"), ("ben", "test")]
+    rows = [(row(n, speaker=speaker), split) for n, (speaker, split) in enumerate(speakers)]
+    found = finding(rows, "speakers")
+    assert found.grade == "warning" and "in validation (see --validation-sp" in found.message
+
+
+def test_speakers_without_names_are_not_checked(row):
+    found = finding([(row(1), "train")], "speakers")
+    assert found.grade == "skipped" and "no speaker is named" in found.message
+
+
+def test_a_speaker_to_be_held_out_who_does_not_occur_is_an_error(row):
+    inspector = SoundInspector(SoundReading(test_speakers=["sp1,sp2"]), content=None)
+    inspector.add(Row(row(1, speaker="sp1"), "a.csv", 1), "train")
+    with pytest.raises(UsageError, match="There are: sp1"):
+        inspector.findings()
 
 
 def test_clipping_and_noise(row):
