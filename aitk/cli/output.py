@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from aitk.cli.surroundings import close_broken
 from aitk.core.errors import AitkError, Interrupted, UsageError, escape_controls
 from aitk.core.outcome import Outcome
+from aitk.core.values import dump_json
 
 Item = TypeVar("Item")
 
@@ -111,7 +111,7 @@ class Output:
         """Show the result of a command."""
         self.close()
         if self.as_json:
-            self.write(json.dumps(_facts(outcome), ensure_ascii=False, default=_plain) + "\n")
+            self.write(dump_json(_facts(outcome), default=_plain) + "\n")
         elif self.answer:
             self.write("".join(f"{_shown(line)}\n" for line in _lines(outcome)))
         elif not self.quiet:
@@ -130,7 +130,7 @@ class Output:
         self._say(f"aitk: {error.line}")
         if self.as_json:
             told = {"what": error.what, "where": error.where, "hint": error.hint}
-            text = json.dumps({"error": told, "exit_code": error.exit_code}, ensure_ascii=False)
+            text = dump_json({"error": told, "exit_code": error.exit_code})
             # The exit code is that of the first failure, which may be stdout's own.
             with contextlib.suppress(Interrupted, UsageError):
                 self.write(f"{text}\n")

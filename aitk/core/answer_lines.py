@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
+
+from aitk.core.values import dump_json
 
 
 class AnswerLines(Protocol):
@@ -46,7 +47,7 @@ class JsonLines:
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
         """A line for each row."""
-        return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+        return "".join(dump_json(row, default=str) + "\n" for row in rows)
 
     def tail(self) -> str:
         """Nothing."""
@@ -91,5 +92,5 @@ def _columns_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _cell(value: Any) -> Any:
     """Lists and objects (top-k) as JSON inside their cell."""
     if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return dump_json(value, default=str)
     return value

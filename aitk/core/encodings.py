@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Sequence
 
-from aitk.core.errors import DataError
+from aitk.core.errors import DataError, UsageError
 
 _BOMS = (  # UTF-32 first: UTF-16's mark is the beginning of its
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -21,6 +21,8 @@ _LEGACY = [
     *("cp1252", "cp1251", "koi8_r", "cp1250", "cp1254", "cp1253", "cp1255", "cp1256", "cp874"),
     *_MULTIBYTE,
 ]
+#: Codecs for domain names and for Python's own strings.
+_NOT_OF_FILES = ("undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape")
 _SAMPLE_BYTES = 1 << 16
 
 
@@ -29,13 +31,19 @@ def find_mark(head: bytes) -> str | None:
     return next((encoding for mark, encoding in _BOMS if head.startswith(mark)), None)
 
 
-def is_known(encoding: str) -> bool:
-    """Whether Python can decode text in this encoding."""
+def check(encoding: str | None) -> None:
+    """Raise a ``UsageError`` unless Python can decode files in this encoding (None is fine)."""
+    if encoding is None:
+        return
     try:
-        b"a\xff".decode(encoding, errors="replace")
-    except (LookupError, UnicodeError):  # the latter from codecs not meant for files, as idna
-        return False
-    return True
+        name = codecs.lookup(encoding).name
+        b"a".decode(encoding, errors="replace")
+    except (LookupError, ValueError):  # unknown, or not of text, as zip and rot13
+        name = _NOT_OF_FILES[0]
+    if name in _NOT_OF_FILES:
+        raise UsageError(
+            f"unknown encoding {encoding!r}", where="--encoding", hint="Try utf-8 or cp1252"
+        )
 
 
 def extends_ascii(encoding: str) -> bool:
@@ -55,8 +63,9 @@ def to_utf8(
     for chunk in chunks:
         try:
             text = decoder.decode(chunk)
-        except UnicodeDecodeError as error:
-            raise DataError(f"is not {encoding} ({error.reason})", where=source) from error
+        except UnicodeError as error:
+            hint = "Say --encoding utf-16-le or utf-16-be" if "BOM" in str(error) else None
+            raise DataError(f"is not {encoding} ({error})", where=source, hint=hint) from error
         yield text.encode("utf-8", errors="surrogatepass")
     if last and decoder.getstate()[0]:
         yield b"\xff"

@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from aitk.core.errors import DataError, UsageError
+from aitk.core.values import dump_json
 
 
 @contextlib.contextmanager
 def atomic_text(path: Path) -> Iterator[TextIO]:
     """Write UTF-8 text beside ``path`` and rename it there when it is whole."""
-    with _renamed_when_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with (
+        _renamed_when_whole(path) as part,
+        # A name of a file may be no text; ``printable`` shows it better.
+        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -86,8 +91,7 @@ def check_free(out: Path, *, overwrite: bool) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON for people to read: indented, real characters, whole or not at all."""
     with atomic_text(path) as file:
-        json.dump(value, file, ensure_ascii=False, indent=2, default=_plain)
-        file.write("\n")
+        file.write(dump_json(value, indent=2, default=_plain) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def sha256_file(path: Path) -> str:
 
 def fingerprint(values: Mapping[str, Any]) -> str:
     """A short stable name for a JSON value."""
-    text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=_plain)
+    text = dump_json(values, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

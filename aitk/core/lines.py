@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from aitk.core import encodings
-from aitk.core.errors import DataError, UsageError
+from aitk.core.errors import DataError
 
 MAX_LINE_BYTES = 10_000_000
 #: Looked at before reading starts. From a pipe less, since its writer may be slow.
@@ -55,7 +55,8 @@ class Lines:
     Attributes:
         source: the file as the user named it, ``-`` for stdin.
         encoding: what it was found, or said, to be encoded in.
-        head: its first whole lines, for looking ahead (undecodable bytes replaced).
+        head: its first whole lines, for looking ahead (undecodable bytes replaced), without the
+            blank ones before them.
     """
 
     source: str
@@ -80,7 +81,7 @@ class Lines:
                 text = raw.decode(self._codec)
             except UnicodeDecodeError as error:
                 text = raw.decode(self._codec, errors="replace")
-                problem = f"byte 0x{raw[error.start]:02x} is not {self.encoding}"
+                problem = f"byte 0x{error.object[error.start]:02x} is not {self.encoding}"
             if b"\0" in raw:
                 problem = "it holds a NUL byte"
             yield Line(number, text, problem)
@@ -97,8 +98,7 @@ def open_lines(source: str, *, encoding: str | None = None, content: bytes | Non
         DataError: there is no such file, or it is a folder, empty, or not text.
         UsageError: ``encoding`` is unknown.
     """
-    if encoding is not None and not encodings.is_known(encoding):
-        raise UsageError(f"unknown encoding {encoding!r}", hint="Try utf-8 or cp1252")
+    encodings.check(encoding)
     size = PIPE_HEAD_BYTES if source == "-" else FILE_HEAD_BYTES
     head, chunks = _look_ahead(_read(_open(source, content), source), size)
     if head.startswith(_GZIP):
@@ -121,7 +121,8 @@ def open_lines(source: str, *, encoding: str | None = None, content: bytes | Non
     if codec == "utf-8" and head.startswith(_MARK):
         chunks = _without_mark(chunks)
         raw_lines[:1] = [line.removeprefix(_MARK) for line in raw_lines[:1]]
-    lines = [line.decode(codec, errors="replace") for line in raw_lines[:HEAD_LINES]]
+    lines = itertools.dropwhile(_is_blank, raw_lines)
+    lines = [line.decode(codec, errors="replace") for line in itertools.islice(lines, HEAD_LINES)]
     return Lines(source, encoding, lines, codec, chunks)
 
 
@@ -171,6 +172,10 @@ def _look_ahead(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[byt
         length += len(chunk)
     head = b"".join(taken)
     return head, itertools.chain([head], chunks)
+
+
+def _is_blank(line: bytes) -> bool:
+    return not line.strip(b"\r\n")
 
 
 def _check_text(head: bytes, source: str) -> None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from aitk import __version__
 from aitk.core.charts import number
 from aitk.core.files import atomic_text
+from aitk.core.names import printable
 
 MISSING = "–"
 LONGEST_CELL = 400  # characters of a user's text in a table
@@ -151,7 +152,7 @@ class Page:
     def write(self, path: Path) -> None:
         """Write the page, whole or not at all."""
         with atomic_text(path) as file:
-            file.write(self.html())
+            file.write(printable(self.html()))
 
     def _add(self, kind: str, **values: Any) -> None:
         self._blocks.append({"kind": kind, **values})

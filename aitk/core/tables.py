@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import difflib
-import json
-import math
+import os
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +19,13 @@ from aitk.core.delimited import (
 from aitk.core.errors import DataError, UsageError
 from aitk.core.lines import Lines, check_file, open_lines
 from aitk.core.rows import Refusal
+from aitk.core.values import parse_json
 
 DELIMITED, JSON_LINES = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
 
 Record = dict[str, Any]
+MAX_COLUMNS = 100_000
 _PREVIEW_ROWS = 200
 _DELIMITER_NAMES = {"\t": "TAB", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
 
@@ -151,8 +150,8 @@ def _open_delimited(
         header = has_header(first, names)
         if not header:
             notes.append(f"{source}: no header; columns are called by number, 1 to {width}")
-    columns = _column_names(first.pop(0), notes, source) if header else []
-    columns = columns or [str(number + 1) for number in range(width)]
+    columns = first.pop(0) if header and first else []
+    columns = _column_names(columns or [""] * width, notes, source)
     preview = [dict(zip(columns, fields, strict=False)) for fields in first]
 
     def records() -> Iterator[tuple[int, Record] | Refusal]:
@@ -169,14 +168,19 @@ def _open_delimited(
 
 
 def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[str]:
-    names: list[str] = []
+    if len(fields) > MAX_COLUMNS:
+        reason = f"has {len(fields):,} columns, and {MAX_COLUMNS:,} are the most"
+        raise DataError(reason, where=source)
+    names: dict[str, None] = {}
     for number, field in enumerate(fields, 1):
         name = field.strip() or str(number)
         if name in names:
-            notes.append(f"{source}: the second column {name!r} is called {name}.{number}")
-            name = f"{name}.{number}"
-        names.append(name)
-    return names
+            second = name
+            while name in names:
+                name = f"{name}.{number}"
+            notes.append(f"{source}: the second column {second!r} is called {name}")
+        names[name] = None
+    return list(names)
 
 
 def _open_json_lines(lines: Lines) -> Table:
@@ -202,23 +206,14 @@ def _open_json_lines(lines: Lines) -> Table:
     return Table(source, columns, preview, [f"{source}: encoding {lines.encoding}"], records())
 
 
-# A number JSON has no word for (NaN, Infinity) is a missing value.
-_JSON = json.JSONDecoder(parse_constant=lambda _: None)
-
-
 def _parse_object(text: str) -> Record | str:
     """The JSON object on a line, or why there is none."""
     try:
-        record = _JSON.decode(text)
-    except (ValueError, RecursionError) as error:
-        return f"it is not JSON ({getattr(error, 'msg', error)})"
+        record = parse_json(text)
+    except ValueError as error:
+        return f"it is not JSON ({getattr(error, 'msg', None) or error})"
     if not isinstance(record, dict):
         return "it is JSON, but not an object"
-    if "\\u" in text:
-        try:
-            json.dumps(record, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return "it holds half of a surrogate pair, which is no character"
     return record
 
 
@@ -226,41 +221,35 @@ def _open_parquet(source: str) -> Table:
     import pyarrow
     from pyarrow import parquet
 
+    from aitk.core.arrow_records import read_batch
+
     check_file(Path(source))
+    notes: list[str] = []
     try:
-        file = parquet.ParquetFile(source)
+        # As bytes, since a name may be no text.
+        file = parquet.ParquetFile(pyarrow.OSFile(os.fsencode(source)))
         first = next(file.iter_batches(batch_size=_PREVIEW_ROWS), None)
+        columns = _column_names(file.schema_arrow.names, notes, source)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"cannot be read as Parquet ({error})", where=source) from error
     if first is None:
         raise DataError("has no rows", where=source)
 
-    def records() -> Iterator[tuple[int, Record]]:
+    def records() -> Iterator[tuple[int, Record] | Refusal]:
         number = 0
         try:
             for batch in file.iter_batches(batch_size=1024):
-                for record in batch.to_pylist():
+                for record in read_batch(batch, columns, where=source):
                     number += 1
-                    yield number, plain_value(record)
+                    if isinstance(record, str):
+                        yield Refusal(source, number, record)
+                    else:
+                        yield number, record
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise DataError(f"is damaged after row {number} ({error})", where=source) from error
         finally:
             file.close()
 
-    preview = [plain_value(record) for record in first.to_pylist()]
-    return Table(source, list(file.schema_arrow.names), preview, [], records())
-
-
-def plain_value(value: Any) -> Any:
-    """JSON for a value of a typed column."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, datetime.date | datetime.time | datetime.timedelta | decimal.Decimal):
-        return str(value)
-    if isinstance(value, dict):
-        return {str(name): plain_value(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_value(item) for item in value]
-    return value
+    found = read_batch(first, columns, where=source)
+    preview = [record for record in found if isinstance(record, dict)]
+    return Table(source, columns, preview, notes, records())

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from aitk.core.errors import DataError
-from aitk.core.tables import Record, Table, plain_value
+from aitk.core.tables import Record, Table
+from aitk.core.values import plain_value
 
 PREFIX = "tfds:"
 _PREVIEW_ROWS = 200

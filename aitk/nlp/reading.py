@@ -58,6 +58,7 @@ def read_texts(
         DataError: a file is missing or is no text, or its columns cannot be told apart.
         UsageError: an option names a column, language or encoding that is not there.
     """
+    encodings.check(reading.encoding)
     clean = make_cleaner(reading)
     chosen: dict[tuple[str, ...], tuple[str, str | None]] = {}  # alike for files with like columns
     for source in find_sources(sources, labelled=labelled, label=label, notes=notes):
@@ -236,9 +237,7 @@ def _read_document(
         encoding = reading.encoding or encodings.find_mark(raw)
         encoding = encoding or encodings.detect(raw.splitlines(), name)
         content = raw.decode(encoding)
-    except LookupError as error:
-        raise UsageError(f"unknown encoding {reading.encoding!r}") from error
-    except (OSError, UnicodeDecodeError, DataError) as error:
+    except (OSError, UnicodeError, DataError) as error:
         return Refusal(name, 1, f"it cannot be read ({error})")
     if encoding != "utf-8":
         _add(notes, f"{Path(name).parent}: some files have the encoding {encoding}")

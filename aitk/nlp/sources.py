@@ -106,7 +106,7 @@ def _walk(root: Path, notes: list[str]) -> Iterator[Path]:
         folders[:] = sorted(item for item in folders if not item.startswith("."))
         for file in sorted(files):
             path = Path(folder, file)
-            if file.startswith(".") or not path.is_file():
+            if file.startswith(".") or not os.path.isfile(path):
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(inside):
                 notes.append(f"{path}: not followed, since it leads out of the folder")

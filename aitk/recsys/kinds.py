@@ -9,7 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aitk.recsys.values import read_list
+from aitk.core.errors import DataError
+from aitk.core.names import find_file
+from aitk.core.values import to_number
+from aitk.recsys.values import LARGEST_RATING, read_list
 
 KINDS = ("text", "tags", "number", "picture", "audio", "vector")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -89,10 +92,10 @@ def guess_kind(cells: Sequence[Any], declared: str | None = None) -> str | None:
 
 def _number(cell: Any) -> float | None:
     try:
-        number = float(cell)
-    except (TypeError, ValueError):
+        number = to_number(cell)
+    except ValueError:
         return None
-    return number if abs(number) < float("inf") else None
+    return number if abs(number) < LARGEST_RATING else None
 
 
 def _text(cell: Any) -> str:
@@ -147,5 +150,7 @@ def _repeat(parts: Sequence[str]) -> bool:
 
 def _path(text: str, inside: Path) -> str | None:
     """The path of a file in the folder or below it; None where there is no such file."""
-    path = (inside / text).resolve()
-    return str(path) if path.is_relative_to(inside) and path.is_file() else None
+    try:
+        return str(find_file(text, inside, outside=False))
+    except DataError:
+        return None

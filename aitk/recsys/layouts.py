@@ -71,7 +71,7 @@ def open_layout(
     if suffix == ".parquet":
         return open_table(source)
     lines = open_lines(source, encoding=encoding)
-    if suffix in ATOMIC and any(map(_TYPE.search, lines.head[0].split())):
+    if suffix in ATOMIC and any(map(_TYPE.search, next(iter(lines.head), "").split())):
         return open_table(lines, header=True, delimiter=told or "\t")
     if suffix not in (*DELIMITED, *JSON_LINES) and not told and not looks_like_json(lines):
         kind = _kind(lines, names)
@@ -100,6 +100,8 @@ def _kind(
 ) -> Literal["table", "double colons", "pairs", "adjacency", "sequences"]:
     """What a file is whose ending does not tell."""
     head = [line for line in lines.head if line.strip()]
+    if not head:  # too long for a line of events; the table's reader says so
+        return "table"
     first = head[0].strip()
     if all("::" in line for line in head):
         return "double colons"

@@ -6,6 +6,7 @@ in each line.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def read_queries(
         UsageError: an option names an encoding that is not there.
     """
     for source in sources:
-        if (Path(source) / "dataset.json").is_file():
+        if os.path.isfile(Path(source, "dataset.json")):
             yield from _read_stored_users(source)
             continue
         for file in find_log([source], notes=notes):

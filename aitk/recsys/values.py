@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
-from datetime import UTC, datetime
 from typing import Any
+
+from aitk.core.values import parse_json, quoted, to_number, to_time
 
 #: Ratings are kept as 32-bit floats.
 LARGEST_RATING = 3e38
-#: From each size on, a number of seconds since 1970 must be one of ms, of us, of ns.
-_TIME_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-_LATEST_TIME_S = 1e11
 
 
 def read_rating(value: Any) -> tuple[float, str | None]:
@@ -19,39 +15,22 @@ def read_rating(value: Any) -> tuple[float, str | None]:
     if value is None or value == "":
         return 0.0, "it has no rating"
     try:
-        rating = float(value)
-    except (TypeError, ValueError):
-        return 0.0, f"its rating is {_short(value)}, not a number"
-    if not abs(rating) < LARGEST_RATING:  # NaN is not, either
-        return 0.0, f"its rating is {_short(value)}"
+        rating = to_number(value)
+    except ValueError as error:
+        return 0.0, f"its rating is {quoted(value)}, which {error}"
+    if abs(rating) >= LARGEST_RATING:
+        return 0.0, f"its rating is {quoted(value)}"
     return rating, None
 
 
 def read_time(value: Any) -> tuple[float, str | None]:
-    """The seconds since 1970 that a value names, or why it names none.
-
-    Numbers are seconds; large ones milliseconds, microseconds or nanoseconds. Dates are ISO
-    8601, also with slashes, in UTC where they name no zone.
-    """
+    """The seconds since 1970 that a value names (see ``to_time``), or why it names none."""
     if value is None or value == "":
         return 0.0, "it has no time"
     try:
-        time_s = float(value)
-    except (TypeError, ValueError):
-        try:
-            moment = datetime.fromisoformat(str(value).strip().replace("/", "-"))
-        except ValueError:
-            return 0.0, f"its time is {_short(value)}, neither seconds nor an ISO date"
-        time_s = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if math.isnan(time_s):
-        return 0.0, f"its time is {_short(value)}"
-    if time_s < 0:
-        return 0.0, f"its time is {_short(value)}, before 1970"
-    if time_s >= _LATEST_TIME_S:
-        time_s /= next(unit for start, unit in _TIME_UNITS if time_s >= start)
-        if time_s >= _LATEST_TIME_S:
-            return 0.0, f"its time is {_short(value)}, which is no date"
-    return time_s, None
+        return to_time(value), None
+    except ValueError as error:
+        return 0.0, f"its time is {quoted(value)}, which {error}"
 
 
 def read_list(value: Any) -> list[Any] | None:
@@ -63,14 +42,9 @@ def read_list(value: Any) -> list[Any] | None:
     text = str(value).strip()
     if text.startswith("["):
         try:
-            parsed = json.loads(text)
-        except (ValueError, RecursionError):
+            parsed = parse_json(text)
+        except ValueError:
             parsed = None
         if isinstance(parsed, list):
             return parsed
     return text.split()
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.names import find_file
 from aitk.speech.options import SoundReading
 
 CLIPS = "clips"  # Common Voice: the folder of the sounds that its tables name
@@ -53,13 +54,9 @@ def locate(name: str, folder: Path, reading: SoundReading) -> Path:
     """
     if not name:
         raise DataError("it names no sound")
-    if "\0" in name:
-        raise DataError("the name of its sound holds a NUL byte")
-    path = folder / name
-    if not path.is_file() and (folder / CLIPS / name).is_file():
-        path = folder / CLIPS / name
-    if not reading.outside and not path.resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"{name} lies outside of the manifest's folder: allow it with --outside")
-    if not path.is_file():
-        raise DataError(f"there is no file {name}")
-    return path
+    try:
+        return find_file(name, folder, outside=reading.outside, of="manifest")
+    except DataError:
+        if not (folder / CLIPS).is_dir():
+            raise
+    return find_file(name, folder / CLIPS, outside=reading.outside, of="manifest")

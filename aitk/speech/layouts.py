@@ -9,11 +9,13 @@ from pathlib import Path
 
 from aitk.core.errors import DataError, UsageError
 from aitk.core.lines import open_lines
+from aitk.core.names import shorten
 from aitk.core.options import unknown_name
 from aitk.core.rows import Refusal
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.tables import SUFFIXES as TABLE_SUFFIXES
 from aitk.core.tables import file_suffix
+from aitk.core.values import quoted, to_number
 from aitk.speech.items import CLIPS, Item, locate
 from aitk.speech.manifests import names_sounds, read_manifest
 from aitk.speech.options import SoundReading
@@ -107,7 +109,7 @@ def read_files(
                 continue
         elif content == "text":
             beside = path.with_suffix(".txt")
-            if not beside.is_file():
+            if not os.path.isfile(beside):
                 yield Refusal(str(path), 1, f"there is no transcript {beside.name} beside it")
                 continue
             value = " ".join(
@@ -144,12 +146,12 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
             (
                 folder / (name + suffix)
                 for suffix in SUFFIXES
-                if (folder / (name + suffix)).is_file()
+                if os.path.isfile(folder / (name + suffix))
             ),
             None,
         )
         if problem or sound is None or not sound.resolve().is_relative_to(folder.resolve()):
-            reason = problem or f"there is no sound {name} beside it"
+            reason = problem or f"there is no sound {shorten(name)} beside it"
             yield Refusal(str(transcripts), number, reason)
         elif not said.strip():
             yield Refusal(str(transcripts), number, "its text is empty")
@@ -186,10 +188,10 @@ def read_kaldi(
             if listed is segments:
                 recording, start_s, end_s = _segment(rest)
             if recording not in recordings:
-                raise DataError(f"wav.scp has no recording {recording}")
+                raise DataError(f"wav.scp has no recording {shorten(recording)}")
             said = texts.get(name, "")
             if content and not said:
-                raise DataError(f"the file text has nothing for {name}")
+                raise DataError(f"the file text has nothing for {shorten(name)}")
             path = _recording(recordings[recording], root, reading)
         except DataError as error:
             yield Refusal(str(listed), number, error.what)
@@ -245,16 +247,16 @@ def _entries(path: Path) -> Iterator[tuple[int, str, str]]:
 def _segment(text: str) -> tuple[str, float, float | None]:
     parts = text.split()
     try:
-        recording, start_s, end_s = parts[0], float(parts[1]), float(parts[2])
+        recording, start_s, end_s = parts[0], to_number(parts[1]), to_number(parts[2])
     except (IndexError, ValueError) as error:
-        raise DataError(f"cannot read the segment {text!r}") from error
+        raise DataError(f"cannot read the segment {quoted(text)}") from error
     return recording, start_s, None if end_s < 0 else end_s  # -1: to the end
 
 
 def _recording(name: str, root: Path, reading: SoundReading) -> Path:
     if name.endswith("|"):
         raise DataError("its recording is a command, and none is run: write a file's name")
-    if not (root / name).is_file() and reading.outside and Path(name).is_file():
+    if not os.path.isfile(root / name) and reading.outside and os.path.isfile(name):
         return Path(name)  # Kaldi's paths begin where its scripts run
     return locate(name, root, reading)
 
@@ -299,7 +301,7 @@ def _walk(root: Path, notes: list[str]) -> Iterator[Path]:
         folders[:] = sorted(item for item in folders if not item.startswith("."))
         for file in sorted(files):
             path = Path(folder, file)
-            if file.startswith(".") or not path.is_file():
+            if file.startswith(".") or not os.path.isfile(path):
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(inside):
                 notes.append(f"{path}: not followed, since it leads out of the folder")

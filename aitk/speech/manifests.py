@@ -6,7 +6,6 @@ them, and as the options say.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from aitk.core.errors import DataError
 from aitk.core.rows import SPLITS, Refusal
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.tables import Table, find_column, open_table, usual_column
+from aitk.core.values import quoted, to_number
 from aitk.speech.items import Item, locate
 from aitk.speech.options import SoundReading
 
@@ -172,10 +172,10 @@ def _seconds(record: Mapping[str, Any], column: str | None) -> float | None:
     if not text:
         return None
     try:
-        value = float(text)
+        value = to_number(text)
     except ValueError as error:
-        raise DataError(f"its {column} is {text!r}, and seconds are due") from error
-    if not math.isfinite(value) or value < 0:
+        raise DataError(f"its {column} is {quoted(text)}, and seconds are due") from error
+    if value < 0:
         raise DataError(f"its {column} is {text}, and seconds are due")
     return value
 

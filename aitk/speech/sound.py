@@ -243,7 +243,7 @@ def _opened(source: str | Path | bytes) -> Any:
         path = Path(source)
         check_file(path)
         size = path.stat().st_size
-        opened = str(path)
+        opened = os.fsencode(path)  # a name may be no text
         if path.suffix.lower() == ".raw":  # by this name it would not look for a header
             try:
                 opened = os.open(path, os.O_RDONLY)

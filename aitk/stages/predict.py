@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ def predict(
         answering = combine(task, loaded, assets, second, weight=options.also_weight)
         reading: Any = resolve(task.reading, loaded.reading)
         items = itertools.islice(task.read(inputs, reading, labelled=False), sink.done, None)
-        several = len(inputs) > 1 or Path(inputs[0]).is_dir()
+        several = len(inputs) > 1 or os.path.isdir(inputs[0])
         resumed = sink.done
         refused = sink.notes.get("refused", 0)
         lines.columns = sink.notes.get("columns", [])
@@ -267,8 +268,8 @@ def _draw(
 
 def _described(path: Path) -> list[Any]:
     """A file or folder by name, sizes and times, so that a changed input is noticed."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    stats = [(str(file), file.stat()) for file in files if file.is_file()]
+    files = sorted(path.rglob("*")) if os.path.isdir(path) else [path]
+    stats = [(str(file), file.stat()) for file in files if os.path.isfile(file)]
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
 

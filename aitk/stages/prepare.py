@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ from aitk.core.report import prepare_report
 from aitk.core.rows import SPLITS, Refusal, Row
 from aitk.core.spool import dump_line, load_line
 from aitk.core.task import Finding, Task
+from aitk.core.values import dump_json
 from aitk.core.versions import package_versions
 from aitk.stages.options import PrepareOptions
 from aitk.tasks import TASKS, load_task
@@ -140,7 +141,8 @@ def parse_shares(split: str) -> dict[str, float]:
         shares = [float(part) for part in parts]
     except ValueError:
         shares = []
-    if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 100) > 1e-6 or shares[0] == 0:
+    adds_up = abs(sum(shares) - 100) <= 1e-6  # NaN does not
+    if len(shares) != 3 or not adds_up or min(shares) < 0 or shares[0] == 0:
         raise UsageError(
             f"cannot read {split!r}",
             where="--split",
@@ -185,7 +187,7 @@ def _spool_rows(
                 refused += 1
                 first_reason = first_reason or item.reason
                 line = {"file": item.file, "line": item.line, "reason": item.reason}
-                rejects.write(json.dumps(line, ensure_ascii=False) + "\n")
+                rejects.write(dump_json(line) + "\n")
                 if refused > options.max_errors:
                     raise DataError(
                         f"{refused} rows refused, the last because: {item.reason}",
@@ -311,13 +313,14 @@ def _describe_sources(sources: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Name each file by its content; what is no file on disk by its name alone."""
     for source in sources:
         path = Path(source)
-        if source != "-" and path.is_dir():
+        if source != "-" and os.path.isdir(path):
             files = sorted(file for file in path.rglob("*") if file.is_file())
             digest = hashlib.sha256()
             for file in files:
-                digest.update(f"{file.relative_to(path)}\0{sha256_file(file)}\n".encode())
+                name = os.fsencode(file.relative_to(path))
+                digest.update(name + f"\0{sha256_file(file)}\n".encode())
             yield {"source": source, "sha256": digest.hexdigest(), "files": len(files)}
-        elif source != "-" and path.is_file():
+        elif source != "-" and os.path.isfile(path):
             yield {"source": source, "sha256": sha256_file(path), "bytes": path.stat().st_size}
         else:
             yield {"source": source}

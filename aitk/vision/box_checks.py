@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.names import shorten
+from aitk.core.values import to_number
 from aitk.vision.items import Boxes
 
 #: What rounding and other conventions of pixel numbers may cost.
@@ -31,9 +33,9 @@ def make_boxes(
         if not name:
             raise DataError(f"box {at + 1} has no class")
         try:
-            values[at] = [float(value) for value in box]
-        except (ValueError, TypeError, OverflowError) as error:
-            raise DataError(f"box {at + 1} ({name}) is not four numbers") from error
+            values[at] = [to_number(value) for value in box]
+        except (ValueError, TypeError) as error:
+            raise DataError(f"box {at + 1} ({shorten(name)}) is not four numbers") from error
         names.append(name)
     ignored = [0] * len(names) if crowd is None else [int(bool(value)) for value in crowd]
     return Boxes(values, tuple(names), tuple(ignored))

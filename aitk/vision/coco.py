@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from aitk.core.errors import DataError
+from aitk.core.names import shorten
 from aitk.core.rows import Refusal
 from aitk.core.split_names import split_named
+from aitk.core.values import parse_json, to_number
 from aitk.vision.box_checks import make_boxes
 from aitk.vision.class_lists import ClassList
 from aitk.vision.items import Boxes, ClassMask, Item
@@ -31,8 +32,8 @@ def parse_coco(content: bytes, where: str) -> dict[str, Any] | None:
     if not all(word in content for word in (b'"images"', b'"annotations"', b'"categories"')):
         return None
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        found = parse_json(content)
+    except ValueError as error:
         raise DataError(f"is no JSON ({error})", where=where) from error
     if not isinstance(found, dict):
         return None
@@ -123,7 +124,7 @@ class _Files:
         told = posixpath.normpath(told.replace("\\", "/"))
         found = self._named.get(posixpath.basename(told), [])
         if not found:
-            raise DataError(f"there is no picture {told}")
+            raise DataError(f"there is no picture {shorten(told)}")
         return max(
             found,
             key=lambda name: (_shared(name, told), split_of_folders(name) == self._split),
@@ -167,9 +168,9 @@ def _box_maker(
                 corners.append(box_of(note.get("segmentation")))
                 continue
             try:
-                left, top, across, down = map(float, box)  # type: ignore[arg-type]
-            except (TypeError, ValueError, OverflowError) as error:
-                reason = f"box {at} ({labels[-1]}) is not x, y, width, height"
+                left, top, across, down = map(to_number, box)  # type: ignore[arg-type]
+            except (TypeError, ValueError) as error:
+                reason = f"box {at} ({shorten(labels[-1])}) is not x, y, width, height"
                 raise DataError(reason) from error
             corners.append([left, top, left + across, top + down])
         return make_boxes(corners, labels, crowd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -164,7 +165,7 @@ def _read_tables(
 def _coco_files(tree: Tree, wish: Wish) -> list[tuple[str, dict[str, Any]]]:
     """The COCO files that are meant: the named one, or those of the tree."""
     told = wish.told("annotations")
-    if told and Path(told).is_file():
+    if told and os.path.isfile(told):
         content = Path(told).read_bytes()
         parsed = coco.parse_coco(content, told)
         if parsed is None:
@@ -293,7 +294,7 @@ class _Masks:
         self.found = found if "mask" in wish.due else {}
         self._tree, self._flat = tree, False
         if "mask" in wish.due and (folder := wish.told("masks")):
-            if not Path(folder).is_dir():
+            if not os.path.isdir(folder):
                 raise DataError("is no folder", where=folder)
             self._tree, self._flat = Folder(Path(folder), wish.notes), True
             names = filter(is_picture, self._tree.names)
@@ -316,7 +317,7 @@ class _Boxes:
         self._flat = False
         self._tree = tree
         if folder := wish.told("annotations"):
-            if Path(folder).is_dir():
+            if os.path.isdir(folder):
                 self._tree, self._flat = Folder(Path(folder), wish.notes), True
             elif not any(name.startswith(f"{folder.rstrip('/')}/") for name in tree.names):
                 raise DataError("no such file or folder of annotations", where=folder)

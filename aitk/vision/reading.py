@@ -96,7 +96,7 @@ def _items(source: str, wish: Wish) -> Iterator[Item | Refusal]:
         )
         return
     path = Path(source)
-    if source != "-" and path.is_dir():
+    if source != "-" and os.path.isdir(source):
         yield from read_tree(Folder(path, wish.notes), wish)
         return
     if source != "-":
@@ -123,7 +123,7 @@ def _alone(path: Path, wish: Wish) -> Folder:
     if wish.due:
         names += [f"{path.stem}{ending}" for ending in ENDINGS_BESIDE]
         names += [*LIST_NAMES, *YAML_NAMES]
-    found = [name for name in dict.fromkeys(names) if (path.parent / name).is_file()]
+    found = [name for name in dict.fromkeys(names) if os.path.isfile(path.parent / name)]
     return Folder(path.parent, wish.notes, only=found)
 
 

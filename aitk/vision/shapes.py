@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.values import to_number
 from aitk.vision.run_lengths import decode_runs
 
 #: The class of pixels that no outline holds.
@@ -75,10 +76,10 @@ def polygons(shape: Any) -> list[np.ndarray]:
     found = []
     for flat in shape:
         try:
-            points = np.array(flat, np.float64).reshape(-1, 2)
-        except (ValueError, TypeError, OverflowError) as error:
+            points = np.array([to_number(value) for value in flat]).reshape(-1, 2)
+        except (ValueError, TypeError) as error:
             raise DataError("has a polygon that is no list of x, y, x, y") from error
-        if len(points) < 3 or not np.isfinite(points).all() or np.abs(points).max() > 1e5:
+        if len(points) < 3 or np.abs(points).max() > 1e5:
             raise DataError("has a polygon of under three points, or with one out of reach")
         found.append(points)
     return found

@@ -8,7 +8,6 @@ and the rows of a picture are gathered.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from aitk.core.lines import open_lines
 from aitk.core.rows import SPLITS, Refusal
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.tables import SUFFIXES, Table, file_suffix, find_column, open_table, usual_column
+from aitk.core.values import parse_json
 from aitk.vision.box_checks import make_boxes
 from aitk.vision.class_lists import ClassList
 from aitk.vision.items import Boxes, Item
@@ -269,8 +269,8 @@ def _list(record: Mapping[str, Any], column: str | None) -> list[Any] | None:
         if not value.strip():
             return None
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(value)
+        except ValueError as error:
             raise DataError(f"its {column} is no JSON list") from error
     if value is not None and not isinstance(value, list):
         raise DataError(f"its {column} is a {type(value).__name__}, and a list is due")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aitk.core.errors import DataError
+from aitk.core.names import find_file, match_spelling, shorten
 from aitk.core.pictures import MOST_BYTES
 
 
@@ -80,7 +81,7 @@ class Folder:
     def read(self, name: str, *, most: int = MOST_BYTES) -> bytes:
         path = self.root / name
         try:
-            if not path.is_file():  # a pipe or device could give bytes for ever
+            if not os.path.isfile(path):  # a pipe or device could give bytes for ever
                 raise DataError("is no file")
             if path.stat().st_size > most:
                 raise DataError(f"is larger than {most:,} bytes")
@@ -89,15 +90,9 @@ class Folder:
             raise DataError(f"cannot be read ({error})") from error
 
     def find(self, name: str, folder: str, *, outside: bool) -> str:
-        if "\0" in name:
-            raise DataError("the name of its file holds a NUL byte")
         base = self.root / folder
-        path = base / name
-        if not outside and not path.resolve().is_relative_to(base.resolve()):
-            raise DataError(f"{name} lies outside of the table's folder: allow it with --outside")
-        if not path.is_file():
-            raise DataError(f"there is no file {name}")
-        return posixpath.normpath(posixpath.join(folder, name))
+        path = find_file(name, base, outside=outside)
+        return posixpath.normpath(posixpath.join(folder, os.path.relpath(path, base)))
 
     def where(self, name: str) -> tuple[str, int]:
         return str(self.root / name), 1
@@ -112,7 +107,7 @@ class Folder:
             folders[:] = sorted(item for item in folders if not is_hidden(item))
             for file in sorted(files):
                 path = Path(folder, file)
-                if is_hidden(file) or not path.is_file():
+                if is_hidden(file) or not os.path.isfile(path):
                     continue
                 if path.is_symlink() and not path.resolve().is_relative_to(inside):
                     self.notes.append(f"{path}: not followed, since it leads out of the folder")
@@ -149,13 +144,18 @@ class Members:
         return data
 
     def find(self, name: str, folder: str, *, outside: bool) -> str:
-        path = posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))
+        def place(spelling: str) -> str:
+            return posixpath.normpath(posixpath.join(folder, spelling.replace("\\", "/")))
+
+        found = match_spelling(name, lambda spelling: place(spelling) in self.bytes_of)
+        path = place(name if found is None else found)
         if posixpath.isabs(path) or path.startswith(".."):
-            raise DataError(f"{name} lies outside of the archive")
+            raise DataError(f"{shorten(name)} lies outside of the archive")
         if not outside and folder and not path.startswith(f"{folder}/"):
-            raise DataError(f"{name} lies outside of the table's folder: allow it with --outside")
-        if path not in self.bytes_of:
-            raise DataError(f"there is no file {name}")
+            reason = f"{shorten(name)} lies outside of the table's folder: allow it with --outside"
+            raise DataError(reason)
+        if found is None:
+            raise DataError(f"there is no file {shorten(name)}")
         return path
 
     def where(self, name: str) -> tuple[str, int]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from aitk.core.errors import DataError
+from aitk.core.names import shorten
+from aitk.core.values import to_number
 from aitk.vision.box_checks import make_boxes
 from aitk.vision.items import Boxes
 from aitk.vision.trees import Tree
@@ -37,11 +39,11 @@ def parse_voc(content: bytes) -> tuple[Boxes, tuple[int, int] | None]:
         box = thing.find("bndbox")
         try:
             left, top, right, bottom = (
-                float(box.findtext(name) or "")  # type: ignore[union-attr]
+                to_number(box.findtext(name) or "")  # type: ignore[union-attr]
                 for name in ("xmin", "ymin", "xmax", "ymax")
             )
         except (ValueError, AttributeError) as error:
-            raise DataError(f"box {at} ({label}) lacks one of its four numbers") from error
+            raise DataError(f"box {at} ({shorten(label)}) lacks one of its four numbers") from error
         corners.append([left - 1, top - 1, right, bottom])
         labels.append(label)
         crowd.append((thing.findtext("difficult") or "0").strip() == "1")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.values import quoted, to_number
 from aitk.vision.box_checks import make_boxes
 from aitk.vision.class_lists import ClassList
 from aitk.vision.items import Boxes, ClassMask
@@ -31,9 +32,9 @@ def parse_yolo(content: bytes, names: tuple[str, ...]) -> list[tuple[str, np.nda
             continue
         try:
             number = int(words[0])
-            values = np.array([float(word) for word in words[1:]])
+            values = np.array([to_number(word) for word in words[1:]])
         except ValueError as error:
-            raise DataError(f"line {line} is not a class and numbers: {text[:60]!r}") from error
+            raise DataError(f"line {line} is not a class and numbers: {quoted(text)}") from error
         if not 0 <= number < len(names):
             raise DataError(f"line {line} has the class {number}, and there are {len(names)}")
         if len(values) == 4:

@@ -197,9 +197,9 @@ def test_refused_records_say_why(write):
         "{'a': 1}",
         "it is not JSON (Expe",
         "it is JSON, but not ",
-        "it holds half of a s",
+        "it is not JSON (hold",
         "{'a': None}",
-        "it is not JSON (maxi",
+        "it is not JSON (nest",
     ]
 
 

@@ -1,0 +1,42 @@
+"""Names of files that are no text, and those that cells mean."""
+
+import os
+
+import pytest
+
+from aitk.core.errors import DataError
+from aitk.core.names import find_file, printable
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "in_the_cell"),
+    [
+        (b"a.png", "a.png"),
+        (b"caf\xe9.png", r"caf\xe9.png"),  # as ``printable`` shows it
+        (b"caf\xe9.png", "café.png"),
+        (b"caf\xc3\xa9.png", "cafe\u0301.png"),
+        ("cafe\u0301.png".encode(), "café.png"),
+        (b"a b.png", "a%20b.png"),
+    ],
+)
+def test_a_file_is_found_by_each_spelling_of_its_name(tmp_path, on_disk, in_the_cell):
+    path = os.path.join(os.fsencode(tmp_path), on_disk)
+    open(path, "wb").close()
+    assert os.fsencode(find_file(in_the_cell, tmp_path, outside=False)) == path
+
+
+@pytest.mark.parametrize(
+    "cell", ["x" * 300, "x/" * 5000, "a\0b", "~/a.png", "/etc/passwd", "../up", "nul\udce9", "."]
+)
+def test_what_names_no_file_of_the_folder_is_one_refusal(tmp_path, cell):
+    (tmp_path / "loop").symlink_to("loop")
+    for name in (cell, f"loop/{cell}"):
+        with pytest.raises(DataError) as refused:
+            find_file(name, tmp_path, outside=False)
+        assert len(refused.value.line) < 300
+        refused.value.line.encode()
+
+
+def test_a_name_that_is_no_text_is_shown_escaped():
+    assert printable(os.fsdecode(b"caf\xe9")) == r"caf\xe9"
+    assert printable("café") == "café"
