@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from aitk.core import encodings
-from aitk.core.errors import DataError
+from aitk.core.errors import DataError, UsageError
 
 MAX_LINE_BYTES = 10_000_000
 #: Looked at before reading starts. From a pipe less, since its writer may be slow.
