@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aitk.cli.options import Reading, RunFolder, Scored
+from aitk.cli.options import Reading, RunFolder, Scored, Trust
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.stages.options import EvaluateOptions
@@ -15,6 +15,7 @@ def evaluate(
     reading: Reading,
     asked: Scored,
     reporter: Reporter,
+    trust: Trust = False,
 ) -> Outcome:
     """Measure a run on rows it was not trained on, with 95% intervals.
 
@@ -29,5 +30,11 @@ def evaluate(
     from aitk.stages.evaluate import evaluate
 
     return evaluate(
-        run, options=options, domain=domain, reading=reading, asked=asked, reporter=reporter
+        run,
+        options=options,
+        domain=domain,
+        reading=reading,
+        asked=asked,
+        trust=trust,
+        reporter=reporter,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aitk.cli.options import Inputs, Out, Overwrite, RunFolder
+from aitk.cli.options import Inputs, Out, Overwrite, RunFolder, Trust
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.stages.options import ExplainOptions
@@ -16,6 +16,7 @@ def explain(
     options: ExplainOptions,
     reporter: Reporter,
     overwrite: Overwrite = False,
+    trust: Trust = False,
 ) -> Outcome:
     """Show which parts of a row carried its answer.
 
@@ -33,6 +34,7 @@ def explain(
         out,
         options=options,
         overwrite=overwrite,
+        trust=trust,
         domain=domain,
         reporter=reporter,
     )

@@ -22,6 +22,10 @@ Inputs = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="the folder to write")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace --out if it exists")]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="run a saved_model, a program that may read and write your files"),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="go on where an interrupted one stopped")]
 Settings = Annotated[Mapping[str, Any], "what --set assigns"]
 Reading = Annotated[Mapping[str, Any], "how rows are read, whichever task is named"]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aitk.cli.options import Asked, Inputs, Overwrite, RunFolder
+from aitk.cli.options import Asked, Inputs, Overwrite, RunFolder, Trust
 from aitk.cli.output import Output
 from aitk.core.errors import UsageError
 from aitk.core.outcome import Outcome
@@ -26,6 +26,7 @@ def predict(
     reporter: Output,
     out: Rows = "-",
     overwrite: Overwrite = False,
+    trust: Trust = False,
 ) -> Outcome:
     """Answer every row of your files, in order, as they come.
 
@@ -47,6 +48,7 @@ def predict(
         options=options,
         asked=asked,
         overwrite=overwrite,
+        trust=trust,
         write=reporter.write,
         reporter=reporter,
         domain=domain,

@@ -5,9 +5,13 @@ After Mitchell et al. 2019, "Model Cards for Model Reporting", as far as a run k
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
+
+from aitk.core.run import EXECUTABLE
 
 FEW_ROWS = 200  # below this many scored rows an interval is wide
 
@@ -23,7 +27,7 @@ def model_card(
         name: the run's folder, as the commands name it.
     """
     sections = [
-        [f"# {name}", _what_it_is(manifest)],
+        [f"# {_inline(name)}", _what_it_is(manifest)],
         ["## How to use it", "```", *describe_use(manifest, name), "```"],
         ["## How good it is", *_scores(metrics)],
         *([["## Before and after", *_compression(manifest)]] if "compression" in manifest else []),
@@ -32,18 +36,21 @@ def model_card(
         ["## Limits", *_limits(manifest, metrics)],
         ["## Licence", *_licence(manifest)],
     ]
-    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+    return "\n\n".join("\n".join(map(_one_line, lines)) for lines in sections) + "\n"
 
 
-def describe_use(manifest: Mapping[str, Any], name: str) -> list[str]:
+def describe_use(manifest: Mapping[str, Any], folder: str) -> list[str]:
     """The commands that put a run to work."""
     domain = manifest["task"].partition(".")[0]
+    name = shlex.quote(folder)
+    trust = " --trust" if manifest["format"] in EXECUTABLE else ""
     commands = [
-        f"aitk {domain} predict {name} INPUT --out predictions.jsonl",
-        f"aitk {domain} evaluate {name}",
+        f"aitk {domain} predict {name} INPUT --out predictions.jsonl{trust}",
+        f"aitk {domain} evaluate {name}{trust}",
     ]
     if manifest["format"] == "keras":
-        commands.append(f"aitk {domain} compress {name} --quantize int8 --out {name}-int8")
+        small = shlex.quote(f"{folder}-int8")
+        commands.append(f"aitk {domain} compress {name} --quantize int8 --out {small}")
     return commands
 
 
@@ -68,14 +75,20 @@ def describe_answering(result: Mapping[str, Any]) -> str:
 def _compression(manifest: Mapping[str, Any]) -> list[str]:
     """The table of ``compress`` and what it comes to."""
     compression = manifest["compression"]
-    names = list(compression["table"][0])
+    names = list(compression["table"][0]) if compression["table"] else []
     facts = {name: value for name, value in compression.items() if name != "table"}
     return [
-        f"| {' | '.join(names)} |",
+        f"| {' | '.join(map(_inline, names))} |",
         "|" + "---|" * len(names),
-        *(f"| {' | '.join(str(line[name]) for name in names)} |" for line in compression["table"]),
+        *(
+            f"| {' | '.join(_inline(line.get(name)) for name in names)} |"
+            for line in compression["table"]
+        ),
         "",
-        *(f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items()),
+        *(
+            f"- {_inline(name.replace('_', ' '))}: {_inline(value)}"
+            for name, value in facts.items()
+        ),
     ]
 
 
@@ -84,8 +97,8 @@ def _what_it_is(manifest: Mapping[str, Any]) -> str:
     labels = manifest["data"].get("labels") or []
     answers = f" It answers with one of {len(labels)} labels." if labels else ""
     return (
-        f"A `{manifest['model']}` model{size} for the task `{manifest['task']}`,"
-        f" {describe_origin(manifest)}, stored as {manifest['format']}.{answers}"
+        f"A {_code(manifest['model'])} model{size} for the task {_code(manifest['task'])},"
+        f" {_inline(describe_origin(manifest))}, stored as {manifest['format']}.{answers}"
     )
 
 
@@ -96,25 +109,28 @@ def _scores(metrics: Mapping[str, Any]) -> list[str]:
     for name, result in metrics.items():
         resamples = result.get("resamples")
         intervals = f", 95% intervals from {resamples:,} bootstrap resamples" if resamples else ""
-        lines += [f"On `{name}`, {result['rows']:,} rows{intervals}:", ""]
+        lines += [f"On {_code(name)}, {result['rows']:,} rows{intervals}:", ""]
         if answering := describe_answering(result):
-            lines += [f"Answered with {answering}.", ""]
+            lines += [f"Answered with {_inline(answering)}.", ""]
         lines += ["| metric | value | 95% interval |", "|---|---|---|"]
         for metric, score in result["metrics"].items():
-            between = f"{score['low']:.4f} to {score['high']:.4f}" if "low" in score else ""
-            lines.append(f"| {metric.replace('_', ' ')} | {score['value']:.4f} | {between} |")
-        lines += ["", *(f"Note: {warning}." for warning in result.get("warnings", ()))]
+            known = None not in (score.get("low"), score.get("high"))
+            between = f"{score['low']:.4f} to {score['high']:.4f}" if known else ""
+            lines.append(
+                f"| {_inline(metric.replace('_', ' '))} | {score['value']:.4f} | {between} |"
+            )
+        lines += ["", *(f"Note: {_inline(warning)}." for warning in result.get("warnings") or ())]
     return lines[:-1] if lines[-1] == "" else lines
 
 
 def _data(manifest: Mapping[str, Any]) -> list[str]:
     data = manifest["data"]
-    rows = ", ".join(f"{count:,} {split}" for split, count in data.get("rows", {}).items())
+    rows = ", ".join(f"{count:,} {split}" for split, count in (data.get("rows") or {}).items())
     labels = data.get("labels") or []
     folder = PurePath(data.get("folder") or "?").name
     lines = [
-        f"- Folder: `{folder}`, fingerprint `{data.get('fingerprint')}`",
-        f"- Rows: {rows or 'not recorded'}",
+        f"- Folder: {_code(folder)}, fingerprint {_code(data.get('fingerprint'))}",
+        f"- Rows: {_inline(rows or 'not recorded')}",
     ]
     if labels:
         lines.append(f"- Labels: {_listed(labels)}")
@@ -135,13 +151,13 @@ def _making(manifest: Mapping[str, Any]) -> list[str]:
         if manifest.get(key)
     ]
     lines = [
-        f"- Command: `{manifest['command']}`" if manifest.get("command") else "",
-        f"- Weights: {describe_origin(manifest)}",
+        f"- Command: {_code(manifest['command'])}" if manifest.get("command") else "",
+        f"- Weights: {_inline(describe_origin(manifest))}",
         f"- Settings: {_pairs(manifest['settings'])}" if manifest["settings"] else "",
-        f"- Options: {_pairs(manifest['options'])}",
+        f"- Options: {_pairs(manifest.get('options') or {})}",
         f"- Seed: {manifest.get('seed')}",
         f"- Cost: {', '.join(cost)}" if cost else "",
-        f"- Versions: {_pairs(manifest.get('packages', {}))}",
+        f"- Versions: {_pairs(manifest.get('packages') or {})}",
     ]
     return [line for line in lines if line]
 
@@ -167,9 +183,9 @@ def _limits(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str
 
 def _licence(manifest: Mapping[str, Any]) -> list[str]:
     if manifest.get("licence"):
-        return [f"{manifest['licence']}"]
+        return [_inline(manifest["licence"])]
     source = manifest.get("source") or manifest.get("parent")
-    of_weights = f", and of the weights it started from (`{source}`)" if source else ""
+    of_weights = f", and of the weights it started from ({_code(source)})" if source else ""
     return [
         f"Not recorded. That of the training data{of_weights} decides.",
         "Check before passing the model on.",
@@ -177,9 +193,27 @@ def _licence(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in values.items())
+    return ", ".join(_inline(f"{key} {value}") for key, value in values.items())
 
 
 def _listed(labels: Sequence[str], most: int = 30) -> str:
-    shown = ", ".join(f"`{label}`" for label in labels[:most])
+    shown = ", ".join(map(_code, labels[:most]))
     return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")
+
+
+def _code(value: Any) -> str:
+    """A name as Markdown shows it letter by letter, backticks of its own included."""
+    text = _one_line(str(value))
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}" if longest else f"{fence}{text}{fence}"
+
+
+def _inline(value: Any) -> str:
+    """Text in which nothing is Markdown or HTML; an underscore inside a word is none."""
+    return re.sub(r"([\\`*\[\]<>|~]|&(?=[#\w]))", r"\\\1", _one_line(str(value)))
+
+
+def _one_line(text: str) -> str:
+    """Text without line breaks, and without characters that turn the direction of others."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", " ", text)

@@ -13,15 +13,16 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 26, 40
+LARGEST = 1e100  # between larger numbers there may be no finite distance
 SERIES = 4  # colours in the style sheet
 
 Points = Sequence[tuple[float, float]]
 
 
 def line_chart(series: Mapping[str, Points], *, x_label: str, y_label: str = "") -> Markup:
-    """Draw lines over common axes; points that are not finite are left out."""
+    """Draw lines over common axes; points that no paper can hold are left out."""
     clean = {
-        name: [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+        name: [(x, y) for x, y in points if abs(x) < LARGEST and abs(y) < LARGEST]
         for name, points in series.items()
     }
     every = [point for points in clean.values() for point in points] or [(0.0, 0.0)]
@@ -186,7 +187,8 @@ class _Frame:
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     if low == high:
-        return low - 0.5, high + 0.5
+        half = max(0.5, abs(low) / 1000)
+        return low - half, high + half
     return low, high
 
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import ArtifactError, DataError
-from aitk.core.files import part_of, read_json
+from aitk.core.files import part_of
+from aitk.core.json_files import read_json
 
 FORMAT = 1
 TABLES = "tables"

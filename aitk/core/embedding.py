@@ -161,9 +161,9 @@ def _picture_encoder(source: str, reporter: Reporter) -> Encoder:
     import keras
     import keras_hub
 
+    from aitk.core.json_files import read_json
     from aitk.core.keras_file import damaged, register_layers
     from aitk.core.pictures import read_picture
-    from aitk.core.pretrained import read_artifact
 
     if Path(source).is_dir():
         if not (Path(source) / "config.json").is_file():
@@ -171,7 +171,7 @@ def _picture_encoder(source: str, reporter: Reporter) -> Encoder:
                 "is neither a run nor a model folder: it has no run.json and no config.json",
                 where=source,
             )
-        register_layers(read_artifact(Path(source) / "config.json"))
+        register_layers(read_json(Path(source) / "config.json"))
     elif "://" not in source and source not in keras_hub.models.Backbone.presets:
         raise ArtifactError("no such run, folder or Keras Hub preset", where=source)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,12 +40,18 @@ class Evaluated:
     pictures: list[dict[str, Any]]
 
     def result(self, **facts: Any) -> dict[str, Any]:
-        """The entry of ``metrics.json``, with further facts about the data."""
+        """The entry of ``metrics.json``, with further facts about the data.
+
+        A metric that these rows leave undefined is left out.
+        """
         metrics = {
             name: {
-                end: value for end, value in dataclasses.asdict(score).items() if value is not None
+                end: value
+                for end, value in dataclasses.asdict(score).items()
+                if value is not None and math.isfinite(value)
             }
             for name, score in self.evaluation.metrics.items()
+            if math.isfinite(score.value)
         }
         details = {"details": dict(self.evaluation.details), "worst": self.worst}
         return {"rows": len(self.rows), "metrics": metrics} | facts | details

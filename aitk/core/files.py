@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from aitk.core.errors import DataError, UsageError
+from aitk.core.errors import UsageError
 from aitk.core.values import dump_json
 
 
@@ -92,17 +92,6 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON for people to read: indented, real characters, whole or not at all."""
     with atomic_text(path) as file:
         file.write(dump_json(value, indent=2, default=_plain) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object, or raise a ``DataError`` that names the file."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot be read ({error})", where=str(path)) from error
-    if not isinstance(value, dict):
-        raise DataError("does not hold a JSON object", where=str(path))
-    return value
 
 
 def sha256_file(path: Path) -> str:

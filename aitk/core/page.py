@@ -15,6 +15,8 @@ from aitk.core.files import atomic_text
 from aitk.core.names import printable
 
 MISSING = "–"
+#: The keys of a score, alone and with its interval.
+SCORES = ({"value"}, {"value", "low", "high"})
 LONGEST_CELL = 400  # characters of a user's text in a table
 
 
@@ -171,7 +173,7 @@ def cell(value: Any) -> str | Markup:
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, Mapping):
-        if "value" in value and set(value) <= {"value", "low", "high"}:
+        if set(value) in SCORES and all(map(_is_number, value.values())):
             return score_cell(value)
         return ", ".join(f"{name}: {cell(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
@@ -182,8 +184,10 @@ def cell(value: Any) -> str | Markup:
 
 def score_cell(score: Mapping[str, float]) -> Markup:
     """``0.9120 [0.900, 0.924]``."""
+    if score["value"] is None:
+        return Markup(MISSING)
     text = Markup("{}").format(f"{score['value']:.4f}")
-    if "low" in score:
+    if score.get("low") is not None and score.get("high") is not None:
         between = f"[{score['low']:.3f}, {score['high']:.3f}]"
         text += Markup(' <span class="range-text">{}</span>').format(between)
     return text

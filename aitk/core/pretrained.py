@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.files import read_json
+from aitk.core.json_files import read_json
 from aitk.core.keras_file import damaged, load_keras, register_layers
 from aitk.core.options import known_names, unknown_name
 
@@ -230,7 +230,7 @@ def _from_folder(folder: Path, source: str, task: Task) -> Pretrained:
             "is neither a run nor a model folder: it has no run.json and no config.json",
             where=source,
         )
-    config = read_artifact(folder / "config.json")
+    config = read_json(folder / "config.json")
     if (found := task.open_folder(folder, config, source=source)) is not None:
         return found
     foreign = "model_type" in config or "architecture" in config
@@ -265,16 +265,6 @@ def _from_folder(folder: Path, source: str, task: Task) -> Pretrained:
 
 def _foreign_kind(config: Mapping[str, Any]) -> str:
     return "hugging-face" if "model_type" in config else "timm"
-
-
-def read_artifact(path: Path) -> dict[str, Any]:
-    """Read a JSON object that belongs to a model: damage to it is damage to the model."""
-    from aitk.core.errors import DataError
-
-    try:
-        return read_json(path)
-    except DataError as error:
-        raise ArtifactError(error.what, where=error.where) from error
 
 
 def _fetch_preset(name: str) -> Path:

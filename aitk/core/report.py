@@ -16,9 +16,11 @@ from aitk.core.charts import (
     number,
 )
 from aitk.core.page import Page
+from aitk.core.run import read_picture
 
 LONG_TABLE = 12  # rows; longer ones are folded
 LARGEST_MATRIX = 24  # classes whose confusion matrix can still be read as numbers
+LARGEST_HEAT_MAP = 500  # classes; the cells grow with their square
 WORST_CONFUSIONS = 15
 
 
@@ -149,7 +151,7 @@ def _update_line(update: Mapping[str, Any]) -> dict[str, Any]:
     line["replayed"] = update["replayed"]
     for rows, score in update["before"].items():
         line[f"{rows} rows before"] = score
-        line[f"{rows} rows after"] = update["after"][rows]
+        line[f"{rows} rows after"] = update["after"].get(rows)
     return line
 
 
@@ -201,7 +203,8 @@ def _headline(
     for name, result in metrics.items():
         score = result["metrics"].get(main)
         if score:
-            between = f"[{score['low']:.3f}, {score['high']:.3f}] " if "low" in score else ""
+            known = None not in (score.get("low"), score.get("high"))
+            between = f"[{score['low']:.3f}, {score['high']:.3f}] " if known else ""
             figures.append(
                 (
                     f"{main.replace('_', ' ')}, {name}",
@@ -223,16 +226,16 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any], *, folder:
         + (", 95% bootstrap intervals in brackets" if result.get("resamples") else ""),
         note=True,
     )
-    details = result.get("details", {})
+    details = result.get("details") or {}
     if details.get("protocol"):
         page.text(details["protocol"])
     if answering := describe_answering(result):
         page.text(f"Answered with {answering}.")
-    page.findings({"grade": "warning", "message": note} for note in result.get("warnings", ()))
+    page.findings({"grade": "warning", "message": note} for note in result.get("warnings") or ())
     lines = [_metric_line(metric, score) for metric, score in result["metrics"].items()]
     page.table(lines[:LONG_TABLE])
     page.table(lines[LONG_TABLE:], folded=f"{len(lines) - LONG_TABLE} more metrics")
-    for title, table in details.get("tables", {}).items():
+    for title, table in (details.get("tables") or {}).items():
         page.heading(title, level=3)
         page.table(table)
     if details.get("per_class"):
@@ -244,7 +247,7 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any], *, folder:
         page.table(table, folded=folded)
     if details.get("confusion"):
         page.heading("What is taken for what", level=3)
-        _add_confusion(page, details["confusion"], details["labels"])
+        _add_confusion(page, details["confusion"], details.get("labels") or ())
     if details.get("calibration"):
         page.heading("Calibration", level=3)
         page.figure(
@@ -255,25 +258,29 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any], *, folder:
     if result.get("pictures"):
         page.heading("Pictures", level=3)
         for picture in result["pictures"]:
-            file = folder / picture["file"]
-            if file.is_file():  # a run may have been copied without its evaluations
-                page.picture(file.read_bytes(), caption=picture["caption"])
+            if (png := read_picture(folder, picture["file"])) is not None:
+                page.picture(png, caption=picture["caption"])
     if result.get("worst"):
         page.heading("The worst answers", level=3)
         page.text("Wrong, and most sure of it.", note=True)
         page.table(result["worst"])
 
 
-def _metric_line(metric: str, score: Mapping[str, float]) -> dict[str, Any]:
+def _metric_line(metric: str, score: Mapping[str, Any]) -> dict[str, Any]:
     line: dict[str, Any] = {"metric": metric.replace("_", " "), "score": score}
     # Losses have no upper end, so a place between 0 and 1 would mislead.
-    bounded = "low" in score and 0 <= score["low"] <= score["high"] <= 1 and "loss" not in metric
-    return line | {"from 0 to 1": interval_bar(**score) if bounded else ""}
+    value, low, high = score["value"], score.get("low"), score.get("high")
+    if low is None or high is None or not 0 <= low <= high <= 1 or "loss" in metric:
+        return line | {"from 0 to 1": ""}
+    return line | {"from 0 to 1": interval_bar(value, low, high)}
 
 
 def _add_confusion(
     page: Page, confusion: Mapping[str, Mapping[str, int]], labels: Sequence[str]
 ) -> None:
+    if len(labels) > LARGEST_HEAT_MAP:
+        _add_mistakes(page, confusion)
+        return
     rows = [*labels, *(name for name in confusion if name not in labels)]
     counts = [[confusion.get(row, {}).get(column, 0) for column in labels] for row in rows]
     if len(labels) <= LARGEST_MATRIX:
@@ -291,6 +298,10 @@ def _add_confusion(
         caption="A line for each class, a column for each answer, both in the order of the"
         " labels; hover for names.",
     )
+    _add_mistakes(page, confusion)
+
+
+def _add_mistakes(page: Page, confusion: Mapping[str, Mapping[str, int]]) -> None:
     mistakes: list[dict[str, Any]] = [
         {"is": row, "answered": column, "rows": count}
         for row, line in confusion.items()
@@ -339,7 +350,7 @@ def _add_making(page: Page, manifest: Mapping[str, Any]) -> None:
             "packages": manifest.get("packages"),
         }
     )
-    for line in manifest.get("load_report", ()):
+    for line in manifest.get("load_report") or ():
         page.text(str(line), note=True)
 
 

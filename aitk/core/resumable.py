@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.files import check_free, part_of, read_json, write_json
+from aitk.core.files import check_free, part_of, write_json
+from aitk.core.json_files import read_json
 
 
 class ResumableFile:

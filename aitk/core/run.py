@@ -21,7 +21,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import glob
+import io
 import json
+import math
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +34,7 @@ from typing import Any
 from aitk import __version__
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import atomic_text, draft_folder, part_of, write_bytes, write_json
+from aitk.core.json_files import Count, check_shape, parse_json, read_json, read_text
 from aitk.core.spool import dump_line, load_line
 
 FORMAT = 1
@@ -41,17 +45,85 @@ MODEL_FILES = {
     "onnx": "model.onnx",
     "saved_model": "saved_model",
 }
-
-
+#: Formats whose file is a program: it may read and write whatever the user may.
+EXECUTABLE = ("saved_model",)
 LEARNED = "learned.jsonl"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+#: The shapes of the files of a run, as far as anything reads them; see ``core.json_files``.
+_SCORES = {str: {"value": float, "low?": float, "high?": float}}
+MANIFEST = {
+    "version": Count,
+    "aitk?": str,
+    "task": str,
+    "model": str,
+    "format": str,
+    "settings": dict,
+    "options?": dict,
+    "data": {
+        "folder": str,
+        "fingerprint": str,
+        "reading": dict,
+        "rows?": {str: Count},
+        "labels?": [str],
+    },
+    "parent?": str,
+    "source?": str,
+    "licence?": str,
+    "command?": str,
+    "stopped?": str,
+    "load_report?": [str],
+    "main_metric?": str,
+    "parameters?": Count,
+    "wall_s?": float,
+    "cpu_s?": float,
+    "peak_memory_mb?": float,
+    "packages?": dict,
+    "compression?": {"table": [dict]},
+    "updates?": [
+        {
+            "inputs": [str],
+            "rows": Count,
+            "replayed": Count,
+            "before": {str: float},
+            "after": {str: float},
+        }
+    ],
+}
+METRICS = {
+    str: {
+        "rows": Count,
+        "metrics": _SCORES,
+        "resamples?": Count,
+        "warnings?": [str],
+        "answering?": dict,
+        "worst?": [dict],
+        "pictures?": [{"caption": str, "file": str}],
+        "data?": dict,
+        "details?": {
+            "protocol?": str,
+            "tables?": {str: [dict]},
+            "per_class?": [{"f1?": {"value": float, "low?": float, "high?": float}}],
+            "labels?": [str],
+            "confusion?": {str: {str: Count}},
+            "calibration?": [{"rows": Count, "confidence": float, "accuracy": float}],
+        },
+    }
+}
+EVALUATED_ROW = {"key": str, "score": float}
 
 
 @dataclass(frozen=True)
 class Run:
-    """A whole run on disk, read only."""
+    """A whole run on disk, read only.
+
+    Attributes:
+        trusted: its model may be executed even if it is a program.
+    """
 
     folder: Path
     manifest: Mapping[str, Any]
+    trusted: bool = False
 
     @property
     def task(self) -> str:
@@ -74,9 +146,8 @@ class Run:
     @property
     def data(self) -> Path | None:
         """The prepared data it was trained on, where that still exists."""
-        path = Path(self.manifest["data"]["folder"])
-        path = path if path.is_absolute() else (self.folder / path).resolve()
-        return path if path.is_dir() else None
+        path = self.folder / self.manifest["data"]["folder"]
+        return path.resolve() if os.path.isdir(path) else None
 
     @property
     def format(self) -> str:
@@ -93,7 +164,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         path = self.folder / "metrics.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return read_json(path, METRICS) if path.exists() else {}
 
     @property
     def history(self) -> list[dict[str, float | None]]:
@@ -101,15 +172,19 @@ class Run:
         path = self.folder / "history.csv"
         if not path.exists():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
+        text = read_text(path)
         try:
-            return [
+            lines = list(csv.DictReader(io.StringIO(text, newline="")))
+            history = [
                 {name: float(value) if value else None for name, value in line.items()}
                 for line in lines
             ]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, csv.Error) as error:
             raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
+        for number, line in enumerate(history, 2):
+            if line.get("epoch") is None or not all(map(_is_finite, line.values())):
+                raise ArtifactError("is no epoch of a training", where=f"{path}:{number}")
+        return history
 
     @property
     def learned(self) -> list[dict[str, Any]]:
@@ -117,10 +192,12 @@ class Run:
         path = self.folder / LEARNED
         if not path.exists():
             return []
-        try:
-            return [load_line(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except ValueError as error:
-            raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
+        rows = []
+        for number, line in enumerate(read_text(path).split("\n"), 1):
+            if line:
+                rows.append(load_line(line, where=f"{path}:{number}"))
+                check_shape(rows[-1], dict, where=f"{path}:{number}")
+        return rows
 
     def model_bytes(self) -> int:
         """Size of the model's file or folder."""
@@ -161,17 +238,26 @@ class Run:
     def evaluation_rows(self, name: str) -> list[dict[str, Any]]:
         """The per-row results of one evaluation."""
         path = self.folder / "evaluations" / f"{name.replace('/', '_')}.jsonl"
-        if not path.exists():
+        if not os.path.exists(path):  # false also of a name that no file can have
             raise ArtifactError(
                 f"no evaluation on {name!r}",
                 where=str(self.folder),
                 hint=f"Run: aitk {self.task.split('.')[0]} evaluate {self.folder}",
             )
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = []
+        for number, line in enumerate(read_text(path).split("\n"), 1):
+            if line:
+                rows.append(parse_json(line, where=f"{path}:{number}"))
+                check_shape(rows[-1], EVALUATED_ROW, where=f"{path}:{number}")
+        return rows
 
 
-def load_run(folder: Path | str, *, domain: str | None = None) -> Run:
-    """Open a run folder and check that it is whole, and of the domain if one is named."""
+def load_run(folder: Path | str, *, domain: str | None = None, trust: bool | None = None) -> Run:
+    """Open a run folder and check that it is whole, and of the domain if one is named.
+
+    Args:
+        trust: whether a model that is a program may be executed; None where none is going to be.
+    """
     folder = Path(folder)
     path = folder / "run.json"
     if not folder.is_dir():
@@ -186,19 +272,19 @@ def load_run(folder: Path | str, *, domain: str | None = None) -> Run:
             where=str(folder),
             hint="Train one with: aitk DOMAIN finetune DATA --out RUN",
         )
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        run = Run(folder, manifest)
-        exists = run.model_path.exists()
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"run.json is damaged ({error})", where=str(path)) from error
-    if manifest.get("version", 0) > FORMAT:
+    manifest = read_json(path)
+    check_shape(manifest, {"version": Count}, where=str(path))
+    if manifest["version"] > FORMAT:
         raise ArtifactError(
             f"written by a newer aitk ({manifest.get('aitk')})",
             where=str(folder),
             hint="Update aitk",
         )
-    if not exists:
+    check_shape(manifest, MANIFEST, where=str(path))
+    run = Run(folder, manifest, trusted=bool(trust))
+    if run.format not in MODEL_FILES:
+        raise ArtifactError(f"unknown model format {run.format!r}", where=str(path))
+    if not run.model_path.exists():
         raise ArtifactError(f"{run.model_path.name} is missing", where=str(folder))
     own = run.task.partition(".")[0]
     if domain not in (None, own):
@@ -207,7 +293,36 @@ def load_run(folder: Path | str, *, domain: str | None = None) -> Run:
             where=str(folder),
             hint=f"Use: aitk {own} ...",
         )
+    if trust is not None:
+        check_trusted(run)
     return run
+
+
+def check_trusted(run: Run) -> None:
+    """Raise an ``ArtifactError`` where the run's model is a program that nobody vouched for."""
+    if run.format in EXECUTABLE and not run.trusted:
+        raise ArtifactError(
+            f"its {run.model_path.name} is a program, which may read and write your files",
+            where=str(run.folder),
+            hint="Add --trust if you made it, or trust who did",
+        )
+
+
+def read_picture(folder: Path, name: str) -> bytes | None:
+    """A PNG picture that a run's ``metrics.json`` names.
+
+    None where it is gone (a run may have been copied without its evaluations), or where the name
+    or a link leads out of the run.
+    """
+    path = folder / name
+    if not os.path.isfile(path) or not path.resolve().is_relative_to(folder.resolve()):
+        return None
+    content = path.read_bytes()
+    return content if content.startswith(PNG) else None
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is None or math.isfinite(value)
 
 
 @dataclass

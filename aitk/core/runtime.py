@@ -15,7 +15,7 @@ import numpy as np
 
 from aitk.core.environment import usable_cpus
 from aitk.core.errors import ArtifactError
-from aitk.core.run import Run
+from aitk.core.run import Run, check_trusted
 from aitk.core.silence import hushed
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def open_predictor(run: Run) -> Predictor:
     """Open a run's model for prediction.
 
     Raises:
-        ArtifactError: the model's file is damaged or of an unknown format.
+        ArtifactError: the model's file is damaged, or a program and not trusted.
     """
+    check_trusted(run)
     openers: dict[str, Callable[[Path], Predictor]] = {
         "keras": _open_keras,
         "keras-quantized": _open_quantized,
@@ -44,8 +45,6 @@ def open_predictor(run: Run) -> Predictor:
         "onnx": OnnxPredictor,
         "saved_model": SavedModelPredictor,
     }
-    if run.format not in openers:
-        raise ArtifactError(f"unknown model format {run.format!r}", where=str(run.folder))
     return openers[run.format](run.model_path)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.errors import ArtifactError
+
 _BYTES, _ARRAY = "$bytes", "$array"
 
 
@@ -17,9 +19,16 @@ def dump_line(value: Any, *, sort_keys: bool = False) -> str:
     return json.dumps(value, ensure_ascii=sort_keys, sort_keys=sort_keys, default=_wrapped)
 
 
-def load_line(line: str) -> Any:
-    """What ``dump_line`` wrote."""
-    return json.loads(line, object_hook=_unwrapped)
+def load_line(line: str, *, where: str) -> Any:
+    """What ``dump_line`` wrote.
+
+    Raises:
+        ArtifactError: nothing that it writes; ``where`` is named.
+    """
+    try:
+        return json.loads(line, object_hook=_unwrapped)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ArtifactError(f"is damaged ({error})", where=where) from error
 
 
 def _wrapped(value: Any) -> dict[str, Any]:

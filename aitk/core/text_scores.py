@@ -48,15 +48,18 @@ class TextScorer:
         return self._task.log_probabilities(texts, self._predict, self._assets, ended=ended)
 
 
-def open_scorer(source: str, *, task_of: Callable[[str], Task]) -> TextScorer:
+def open_scorer(source: str, *, task_of: Callable[[str], Task], trust: bool = False) -> TextScorer:
     """Open the language model of a run, in whatever format it was kept.
+
+    Args:
+        trust: also where its model is a program.
 
     Raises:
         ArtifactError: there is no such run, it is damaged, or gives no probabilities to texts.
     """
     from aitk.core.runtime import open_predictor
 
-    run = load_run(Path(source))
+    run = load_run(Path(source), trust=trust)
     task = task_of(run.task)
     if not isinstance(task, LanguageModelTask):
         raise ArtifactError(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitk.core.errors import ArtifactError
-from aitk.core.files import read_json, write_json
+from aitk.core.files import write_json
+from aitk.core.json_files import read_json
 
 if TYPE_CHECKING:
     from aitk.nlp.tokenizers import Tokenizer

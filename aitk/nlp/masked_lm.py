@@ -12,7 +12,8 @@ import numpy as np
 
 from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.files import read_json, write_json
+from aitk.core.files import write_json
+from aitk.core.json_files import read_json
 from aitk.core.task import Batch, Evaluation, Example
 from aitk.nlp.assets import TextAssets, load_text_assets
 from aitk.nlp.masking import choose_tokens, hide_tokens, own_rng

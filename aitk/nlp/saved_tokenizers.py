@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import ArtifactError
-from aitk.core.pretrained import read_artifact
+from aitk.core.json_files import read_json
 from aitk.nlp.tokenizers import SubwordTokenizer, damage_at, framed, read_engine
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_hugging_face_tokenizer(folder: Path, config: Mapping[str, Any]) -> Subw
     if saved.is_file():
         return SubwordTokenizer(read_engine(_read(saved), where=saved))
     settings_path = folder / "tokenizer_config.json"
-    settings = read_artifact(settings_path) if settings_path.is_file() else {}
+    settings = read_json(settings_path) if settings_path.is_file() else {}
     family = _family(str(config.get("model_type", "")))
     if (folder / "vocab.txt").is_file():
         lowercase = bool(settings.get("do_lower_case", True))
@@ -67,7 +67,7 @@ def read_hub_tokenizer(folder: Path) -> SubwordTokenizer:
     Raises:
         ArtifactError: a file is missing or damaged, or the family is not known.
     """
-    described = read_artifact(folder / "tokenizer.json")
+    described = read_json(folder / "tokenizer.json")
     name, config = str(described.get("class_name", "")), described.get("config", {})
     family = _family(name.removesuffix("Tokenizer"))
     assets = folder / "assets" / "tokenizer"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.errors import ArtifactError
-from aitk.core.files import read_json, write_json
+from aitk.core.files import write_json
+from aitk.core.json_files import read_json
 from aitk.recsys.tables import read_table, write_table
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import numpy as np
 
 from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, DataError
-from aitk.core.files import read_json, write_json
+from aitk.core.files import write_json
+from aitk.core.json_files import read_json
 from aitk.core.rows import Refusal, Row
 from aitk.core.statistics import bootstrap_interval, bounded_score
 from aitk.core.task import Batch, Evaluation, Example, Score, Task

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.files import read_json, write_json
+from aitk.core.files import write_json
+from aitk.core.json_files import read_json
 from aitk.speech.writing import Rules
 
 ENGINE, FILE = "vocabulary.spm", "moonshine.json"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import ArtifactError
-from aitk.core.files import read_json, write_json
+from aitk.core.files import write_json
+from aitk.core.json_files import read_json
 from aitk.core.options import as_dict, resolve
 from aitk.speech.options import AugmentOptions
 

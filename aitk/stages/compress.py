@@ -24,7 +24,7 @@ from aitk.core.files import check_free
 from aitk.core.options import as_dict, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
-from aitk.core.run import Run, load_run, new_run
+from aitk.core.run import EXECUTABLE, Run, load_run, new_run
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
 from aitk.stages.evaluate import refresh_pages
@@ -99,7 +99,7 @@ def compress(
             "packages": package_versions(),
         }
         reporter.note("measuring before and after")
-        new = Run(draft.folder, manifest)
+        new = Run(draft.folder, manifest, trusted=True)  # written here just now
         before, after = (
             measure_run(each, task, rows, resamples=options.resamples, reporter=reporter)
             for each in (old, new)
@@ -127,7 +127,8 @@ def compress(
         facts={"run": str(out), "format": format, **comparison, "report": str(out / "report.html")},
         table=table,
         missed=_missed(task, comparison["drop"], options.max_drop),
-        next=f"aitk {name} predict {out} INPUT --out FILE",
+        next=f"aitk {name} predict {out} INPUT --out FILE"
+        + (" --trust" if format in EXECUTABLE else ""),
     )
 
 

@@ -60,6 +60,7 @@ def evaluate(
     domain: str | None = None,
     reading: Mapping[str, Any] | None = None,
     asked: Mapping[str, Any] | None = None,
+    trust: bool = False,
     reporter: Reporter,
 ) -> Outcome:
     """Score a run with bootstrap intervals; keep the result, report and card in the run.
@@ -68,13 +69,14 @@ def evaluate(
         domain: refuse a run of another domain.
         reading: how a raw file is read, where it differs from how the training data was.
         asked: those of the task's options of its answers that change what is scored.
+        trust: also execute a model that is a program.
 
     Raises:
         ArtifactError: the run or its data is missing, damaged, or of another task.
         DataError: there are no labelled rows to score.
         UsageError: something is asked that the task does not offer, or the model cannot do.
     """
-    opened = load_run(run, domain=domain)
+    opened = load_run(run, domain=domain, trust=trust)
     check_writable(opened.folder)
     task = load_task(opened.task)
     wanted = _resolve_asked(task, asked or {})
@@ -82,11 +84,11 @@ def evaluate(
     assets = task.equip(
         task.load_assets(opened.assets),
         wanted,
-        open_scorer=functools.partial(open_scorer, task_of=load_task),
+        open_scorer=functools.partial(open_scorer, task_of=load_task, trust=trust),
     )
     if options.also is not None:
         answering |= {"also": _recorded(options.also), "also_weight": options.also_weight}
-    second = load_run(options.also) if options.also is not None else None
+    second = load_run(options.also, trust=trust) if options.also is not None else None
     judged = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
     from aitk.core.runtime import open_predictor

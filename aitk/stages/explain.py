@@ -34,6 +34,7 @@ def explain(
     *,
     options: ExplainOptions,
     overwrite: bool = False,
+    trust: bool = False,
     domain: str | None = None,
     reporter: Reporter,
 ) -> Outcome:
@@ -41,13 +42,14 @@ def explain(
 
     Args:
         inputs: the user's files, folders or ``-``.
+        trust: also execute a model that is a program.
         out: a folder, whole or absent: ``explanations.jsonl`` and ``explanations.html``.
 
     Raises:
         UsageError: ``out`` exists, or the asked target is no label of the run.
         DataError: the inputs hold no row.
     """
-    opened = load_run(run, domain=domain)
+    opened = load_run(run, domain=domain, trust=trust)
     task = load_task(opened.task)
     with draft_folder(out, overwrite=overwrite) as folder:
         assets = task.load_assets(opened.assets)

@@ -42,6 +42,7 @@ def predict(
     options: PredictOptions,
     asked: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    trust: bool = False,
     write: Callable[[str], None],
     reporter: Reporter,
 ) -> Outcome:
@@ -52,6 +53,7 @@ def predict(
         asked: the task's own options of its answers.
         out: a ``.jsonl`` or ``.csv`` file or one of the task's formats, or ``-`` for JSON lines on
             stdout.
+        trust: also execute a model that is a program.
         write: takes the text for stdout.
 
     Raises:
@@ -59,10 +61,10 @@ def predict(
         ArtifactError: the run is of another domain, damaged, or predicts nothing.
     """
     started = time.monotonic()
-    loaded = load_run(run, domain=domain)
+    loaded = load_run(run, domain=domain, trust=trust)
     task = load_task(loaded.task)
     wanted: Any = resolve(task.answering, asked or {})
-    second = load_run(options.also) if options.also is not None else None
+    second = load_run(options.also, trust=trust) if options.also is not None else None
     lines = _lines_for(out, task)
     drawings = _open_drawings(options.draw, task)
     sink = _open_sink(
@@ -72,7 +74,7 @@ def predict(
         assets = task.equip(
             task.load_assets(loaded.assets),
             wanted,
-            open_scorer=functools.partial(open_scorer, task_of=load_task),
+            open_scorer=functools.partial(open_scorer, task_of=load_task, trust=trust),
         )
         predictor = open_predictor(loaded)
         answering = combine(task, loaded, assets, second, weight=options.also_weight)

@@ -217,7 +217,7 @@ def _embed(source: str, values: Sequence[Any], *, kind: str, reporter: Reporter)
 def _spooled(spool: Path, task: Task) -> Iterator[tuple[Row, str]]:
     with spool.open(encoding="utf-8") as file:
         for line in file:
-            item = load_line(line)
+            item = load_line(line, where=str(spool))
             row = Row(item["f"], item["p"], item["n"], split=item["s"])
             yield row, task.key(row.fields)
 

@@ -269,7 +269,11 @@ def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData
     return {
         "validation": {
             "rows": data.splits["validation"],
-            "metrics": {key: {"value": best[key]} for key in best if key not in own},
+            "metrics": {
+                name: {"value": value}
+                for name, value in best.items()
+                if name not in own and math.isfinite(value)
+            },
             "details": protocol_of(data.summary),
         }
     }

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import ArtifactError, DataError, UsageError
-from aitk.core.files import read_json, write_json
+from aitk.core.files import write_json
+from aitk.core.json_files import read_json
 from aitk.core.options import resolve
 from aitk.vision.augment import AugmentSettings
 from aitk.vision.settings import FITS

@@ -68,7 +68,7 @@ def write_run(folder, built, task, **changes):
     (folder / "assets").mkdir(parents=True)
     built.save(folder / "model.keras")
     manifest = {"version": 1, "task": task, "model": "dense", "settings": {}, "format": "keras"}
-    manifest |= {"data": {"folder": "data", "reading": {}}} | changes
+    manifest |= {"data": {"folder": "data", "fingerprint": "f", "reading": {}}} | changes
     (folder / "run.json").write_text(json.dumps(manifest))
     return str(folder)
 

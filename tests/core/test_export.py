@@ -74,7 +74,10 @@ def write(model, folder, *, format, quantize):
 )
 def test_outputs_are_kept_for_any_batch(model, tmp_path, format, quantize, smaller, tolerance):
     path = write(model, tmp_path, format=format, quantize=quantize)
-    exact, near = KerasPredictor(model), open_predictor(Run(tmp_path, {"format": format}))
+    exact, near = (
+        KerasPredictor(model),
+        open_predictor(Run(tmp_path, {"format": format}, trusted=True)),
+    )
     for rows, length in ((1, 1), (3, 7), (40, 5)):
         inputs = batch(rows, length)
         assert near(inputs) == pytest.approx(exact(inputs), abs=tolerance)
@@ -93,7 +96,7 @@ def test_a_converted_run_needs_no_tensorflow(tmp_path, python):
             "from aitk.core.run import Run\n"
             "from aitk.core.runtime import open_predictor\n"
             "x = np.ones((2, 3))\n"
-            "run = Run(Path(sys.argv[1]), {'format': sys.argv[2]})\n"
+            "run = Run(Path(sys.argv[1]), {'format': sys.argv[2]}, trusted=True)\n"
             "print(open_predictor(run)({'token_ids': x, 'padding_mask': x}).shape)\n"
             "print({'tensorflow', 'keras'} & set(sys.modules))",
             tmp_path,
@@ -240,7 +243,7 @@ def test_several_outputs_keep_their_names(tmp_path, format):
     model.save(path) if format == "keras" else write(
         model, tmp_path, format=format, quantize="none"
     )
-    found = open_predictor(Run(tmp_path, {"format": format}))(given)
+    found = open_predictor(Run(tmp_path, {"format": format}, trusted=True))(given)
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():
         assert found[name] == pytest.approx(array, abs=1e-5)

@@ -73,7 +73,7 @@ def write_run(folder, trained, **changes):
         "model": "dense",
         "settings": {"width": 4, "of_the_other_task": 1},
         "format": "keras",
-        "data": {"folder": "data", "reading": {}},
+        "data": {"folder": "data", "fingerprint": "f", "reading": {}},
     }
     (folder / "run.json").write_text(json.dumps(manifest | changes))
     return folder

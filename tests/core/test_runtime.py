@@ -61,11 +61,6 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path, format, content):
     assert "\n" not in raised.value.line
 
 
-def test_an_unknown_format_is_refused(tmp_path):
-    with pytest.raises(ArtifactError, match="'pickle'"):
-        open_predictor(Run(tmp_path, {"format": "pickle"}))
-
-
 def test_a_live_model_is_traced_once_and_followed():
     import keras
 

@@ -115,7 +115,7 @@ def test_a_model_is_the_same_in_every_form(models, name, tmp_path):
     )
     write_onnx(model, tmp_path / MODEL_FILES["onnx"], quantize="none")
     for format in ("litert", "onnx"):
-        near = open_predictor(Run(tmp_path, {"format": format}))
+        near = open_predictor(Run(tmp_path, {"format": format}, trusted=True))
         assert near(inputs) == pytest.approx(exact, abs=2e-5), format
         assert near(one) == pytest.approx(exact[:1], abs=2e-5), format
 

@@ -59,7 +59,10 @@ def test_a_converted_model_scores_the_same(name, format, tmp_path):
         write_litert(model, path, quantize="none", calibration=Calibration(tmp_path))
     else:
         write_onnx(model, path, quantize="none")
-    exact, near = KerasPredictor(model), open_predictor(Run(tmp_path, {"format": format}))
+    exact, near = (
+        KerasPredictor(model),
+        open_predictor(Run(tmp_path, {"format": format}, trusted=True)),
+    )
     for rows, length in ((1, 3), (3, 5)):
         inputs = inputs_of(rows, length)
         assert near(inputs) == pytest.approx(exact(inputs), abs=1e-4)

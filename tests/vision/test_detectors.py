@@ -142,7 +142,7 @@ def test_exports_find_the_same_boxes(trained, tmp_path, format):
         write_litert(trained[1], path, quantize="none", calibration=Calibration(tmp_path))
     else:
         write_onnx(trained[1], path, quantize="none")
-    near = open_predictor(Run(tmp_path, {"format": format}))
+    near = open_predictor(Run(tmp_path, {"format": format}, trusted=True))
     for count in (1, 3):
         found = near({"picture": made[:count]})
         # Of boxes that are hardly told the order may differ.

@@ -171,7 +171,7 @@ def test_a_run_hands_on_its_network_and_not_how_it_was_trained(tmp_path):
         "model": "resnet",
         "settings": as_dict(pretrained),
         "format": "keras",
-        "data": {"folder": "data", "reading": {}},
+        "data": {"folder": "data", "fingerprint": "f", "reading": {}},
     }
     keras.Model(backbone.inputs, backbone.outputs, name="backbone").save(tmp_path / "model.keras")
     (tmp_path / "run.json").write_text(json.dumps(manifest))

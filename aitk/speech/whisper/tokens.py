@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import write_json
+from aitk.core.json_files import read_json
 from aitk.core.options import unknown_name
-from aitk.core.pretrained import read_artifact
 from aitk.speech.writing import Rules
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def read_hugging_face_tokens(folder: Path, config: Mapping[str, Any]) -> Whisper
     size = config["vocab_size"]
     saved = folder / ENGINE
     if saved.is_file():
-        values = read_artifact(saved)
+        values = read_json(saved)
         try:
             units, merges = values["model"]["vocab"], values["model"]["merges"]
             added = {item["content"]: item["id"] for item in values["added_tokens"]}
@@ -227,7 +227,7 @@ def read_hugging_face_tokens(folder: Path, config: Mapping[str, Any]) -> Whisper
         more = folder / "added_tokens.json"
         added = _object(more) if more.is_file() else {}
     path = folder / "generation_config.json"
-    generation = dict(config) | (read_artifact(path) if path.is_file() else {})
+    generation = dict(config) | (read_json(path) if path.is_file() else {})
     return _tokens(
         units,
         merges,
@@ -250,7 +250,7 @@ def read_hub_tokens(folder: Path, *, size: int) -> WhisperTokens:
     Raises:
         ArtifactError: a file is missing, damaged, or contradicts the model.
     """
-    described = read_artifact(folder / "tokenizer.json").get("config")
+    described = read_json(folder / "tokenizer.json").get("config")
     assets = folder / "assets" / "tokenizer"
     if not isinstance(described, dict):
         raise ArtifactError("describes no tokeniser", where=str(folder / "tokenizer.json"))
@@ -356,7 +356,7 @@ def _merges(path: Path) -> list[str]:
 def _object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ArtifactError(f"{path.name} is missing", where=str(path.parent))
-    return read_artifact(path)
+    return read_json(path)
 
 
 def _list(value: Any, where: Path) -> list[Any]:

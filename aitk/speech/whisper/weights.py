@@ -13,8 +13,9 @@ import keras_hub
 import numpy as np
 
 from aitk.core.errors import ArtifactError
+from aitk.core.json_files import read_json
 from aitk.core.keras_file import damaged
-from aitk.core.pretrained import BACKBONE, read_artifact
+from aitk.core.pretrained import BACKBONE
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PREFIX = "model."
@@ -129,7 +130,7 @@ def _files(folder: Path) -> list[Path]:
             where=str(folder),
             hint="Weights as .bin or .pt are not read: they may run code",
         )
-    names = read_artifact(index).get("weight_map")
+    names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(each, str) for each in names.values()):
         raise ArtifactError("names no files", where=str(index))
     files = [folder / name for name in sorted(set(names.values()))]
