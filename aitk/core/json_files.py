@@ -13,18 +13,16 @@ A shape says what a value must be::
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any
 
 from aitk.core.errors import ArtifactError
+from aitk.core.values import parse_json
 
 LARGEST_BYTES = 256 * 1024**2
-DEEPEST = 100  # levels; what walks over values by recursion must not run out of stack
-LARGEST_NUMBER = 2**63  # whole numbers that fit no array only cause trouble
+LARGEST_NUMBER = 2**63  # larger whole numbers fit no array
 LONGEST_SHOWN = 60  # characters of a wrong value in a message
 
 
@@ -52,7 +50,7 @@ def read_json(
     Raises:
         ArtifactError: it is missing, too large or too deep, no JSON, or of another shape.
     """
-    value = parse_json(read_text(path, largest_bytes=largest_bytes), where=str(path))
+    value = parse_line(read_text(path, largest_bytes=largest_bytes), where=str(path))
     if not isinstance(value, dict):
         raise ArtifactError("does not hold a JSON object", where=str(path))
     check_shape(value, shape, where=str(path))
@@ -77,20 +75,16 @@ def read_text(path: Path, *, largest_bytes: int = LARGEST_BYTES) -> str:
         raise ArtifactError(f"cannot be read ({reason})", where=str(path)) from error
 
 
-def parse_json(text: str | bytes, *, where: str, deepest: int = DEEPEST) -> Any:
-    """A JSON value without ``NaN``, infinity, or numbers and nesting beyond reason.
+def parse_line(line: str, *, where: str) -> Any:
+    """The JSON value in such a file, or in one line of it; None for a number that is not finite.
 
     Raises:
-        ArtifactError: it is none.
+        ArtifactError: it is no JSON, or nested too deep.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-        _check_bounds(value, deepest)
-    except RecursionError as error:
-        raise ArtifactError("is nested too deep", where=where) from error
+        return parse_json(line)
     except ValueError as error:
         raise ArtifactError(f"is damaged ({error})", where=where) from error
-    return value
 
 
 def check_shape(value: Any, shape: Any, *, where: str, key: str = "") -> None:
@@ -132,9 +126,9 @@ def _may_miss(name: Any) -> bool:
 def _is(value: Any, kind: type) -> bool:
     if kind is bool or isinstance(value, bool):
         return kind is bool and isinstance(value, bool)
-    if kind is Count:
-        return isinstance(value, int) and value >= 0
-    return isinstance(value, (int, float) if kind is float else kind)
+    if isinstance(value, int) and kind in (int, float, Count):
+        return (0 if kind is Count else -LARGEST_NUMBER) <= value <= LARGEST_NUMBER
+    return isinstance(value, kind)
 
 
 def _require(fits: bool, value: Any, shape: Any, where: str, key: str) -> None:
@@ -144,28 +138,3 @@ def _require(fits: bool, value: Any, shape: Any, where: str, key: str) -> None:
     due = " or ".join(_WORDS[kind] for kind in kinds)
     shown = repr(value) if len(repr(value)) <= LONGEST_SHOWN else f"{type(value).__name__}"
     raise ArtifactError(f"{key or 'it'}: {due} is due, not {shown}", where=where)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _check_bounds(value: Any, deepest: int) -> None:
-    level = [value]
-    for _ in range(deepest):
-        if not level:
-            return
-        inner: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                inner += [*item, *item.values()]
-            elif isinstance(item, list):
-                inner += item
-            elif isinstance(item, str) and not item.isascii():
-                item.encode("utf-8")  # half of a surrogate pair could be written nowhere
-            elif isinstance(item, float) and not math.isfinite(item):
-                raise ValueError("a number is infinite")
-            elif isinstance(item, int) and abs(item) > LARGEST_NUMBER:
-                raise ValueError(f"a number is beyond {LARGEST_NUMBER:,}")
-        level = inner
-    raise RecursionError

@@ -34,7 +34,7 @@ from typing import Any
 from aitk import __version__
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import atomic_text, draft_folder, part_of, write_bytes, write_json
-from aitk.core.json_files import Count, check_shape, parse_json, read_json, read_text
+from aitk.core.json_files import Count, check_shape, parse_line, read_json, read_text
 from aitk.core.spool import dump_line, load_line
 
 FORMAT = 1
@@ -247,7 +247,7 @@ class Run:
         rows = []
         for number, line in enumerate(read_text(path).split("\n"), 1):
             if line:
-                rows.append(parse_json(line, where=f"{path}:{number}"))
+                rows.append(parse_line(line, where=f"{path}:{number}"))
                 check_shape(rows[-1], EVALUATED_ROW, where=f"{path}:{number}")
         return rows
 

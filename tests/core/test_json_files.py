@@ -3,7 +3,7 @@
 import pytest
 
 from aitk.core.errors import ArtifactError
-from aitk.core.json_files import Count, check_shape, parse_json, read_json
+from aitk.core.json_files import Count, check_shape, parse_line, read_json
 
 SHAPE = {"name": str, "size": Count, "share?": float, "labels": [str], "more?": {str: int | None}}
 GOOD = {"name": "a", "size": 0, "share": 1, "labels": ["x"], "more": {"y": None}, "other": []}
@@ -17,6 +17,8 @@ def test_what_has_the_shape_passes():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"size": 10**20}, "f: size: a whole number from 0 is due"),
+        ({"share": 10**400}, "f: share: a number is due"),
         ({"name": None}, "f: name: a text is due, not None"),
         ({"size": True}, "f: size: a whole number from 0 is due, not True"),
         ({"share": "1"}, "f: share: a number is due, not '1'"),
@@ -40,9 +42,6 @@ def test_a_missing_key_is_named():
     [
         "",
         "{",
-        "NaN",
-        "[1e999]",
-        "9" * 400,
         "9" * 9999,
         "[" * 101 + "]" * 101,
         "[" * 10**6,
@@ -51,7 +50,7 @@ def test_a_missing_key_is_named():
 )
 def test_values_beyond_reason_are_damage(text):
     with pytest.raises(ArtifactError, match="^f: is"):
-        parse_json(text, where="f")
+        parse_line(text, where="f")
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"[]", b"{}" + b" " * 100])

@@ -128,12 +128,12 @@ def damage(folder, name, text):
         ("data", "x", "data: an object is due, not 'x'"),
         ("data", {}, "data lacks folder, fingerprint, reading"),
         ("version", "1", "version: a whole number from 0 is due"),
-        ("version", 10**20, "a number is beyond"),
+        ("version", 10**20, "version: a whole number from 0 is due"),
         ("settings", [], "settings: an object is due"),
         ("format", "pickle", "unknown model format 'pickle'"),
         ("updates", [{"rows": -1}], r"updates\[0\].rows: a whole number from 0 is due, not -1"),
-        ("wall_s", float("inf"), "Infinity is no JSON"),
-        ("task", "\ud800", "surrogates not allowed"),
+        ("data", {"folder": float("inf")}, "data.folder: a text is due, not None"),
+        ("task", "\ud800", "surrogate"),
     ],
 )
 def test_a_manifest_of_odd_values_is_damage_that_names_the_key(tmp_path, key, value, named):
