@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from aitk.cli.command import as_command
 from aitk.cli.failures import as_failure
 from aitk.cli.output import Output
 from aitk.cli.surroundings import open_streams
+from aitk.core import interrupts
 from aitk.core.errors import EXIT_CODES
 from aitk.core.outcome import Outcome
 from aitk.tasks import DOMAINS
@@ -36,9 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     open_streams()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    quiet = "--quiet" in arguments
     try:
-        code = build(arguments)(args=arguments, prog_name="aitk", standalone_mode=False)
+        with interrupts.listening(None if quiet else Output().stopping):
+            code = build(arguments)(args=arguments, prog_name="aitk", standalone_mode=False)
         if code == 130:  # Typer's answer to Ctrl-C before a command began
             raise KeyboardInterrupt
         Output().flush()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aitk.cli.surroundings import close_broken
+from aitk.core import interrupts
 from aitk.core.errors import AitkError, Interrupted, UsageError, escape_controls
 from aitk.core.outcome import Outcome
 from aitk.core.values import dump_json
@@ -46,6 +47,10 @@ class Output:
         """Say how to use aitk, in several lines."""
         self._say(text)
 
+    def stopping(self) -> None:
+        """Say that a signal was heard, where the work does not stop at once."""
+        self.note("stopping at the next safe point; Ctrl-C once more stops at once")
+
     def track(
         self, items: Iterable[Item], what: str, *, total: int | None = None
     ) -> Iterator[Item]:
@@ -56,6 +61,7 @@ class Output:
         try:
             for item in items:
                 yield item
+                interrupts.check()
                 done += 1
                 now = time.monotonic()
                 if now - shown >= 1 / TICKS_A_SECOND:

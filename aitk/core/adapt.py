@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core import interrupts
 from aitk.core.batches import Examples, epoch_rng
 from aitk.core.classification import softmax
 from aitk.core.distill import TaughtExamples
@@ -53,6 +54,7 @@ def adapt(
 
     Raises:
         TrainingError: the loss is not finite.
+        Interrupted: by a signal, between two steps; nothing is kept.
     """
     started = time.monotonic()
     head = model.get_layer("head")
@@ -65,6 +67,7 @@ def adapt(
     )
     size = min(options.batch_size, len(rows))
     steps = len(rows) // size  # whole batches only: a few rows are no sample of the classes
+    stop = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: interrupts.check())
     history: list[dict[str, float]] = []
     guesses = np.full(len(rows), -1)
     for epoch in range(options.epochs):
@@ -82,7 +85,7 @@ def adapt(
             seed=options.seed,
             waiting=Waiting(),
         )
-        losses = model.fit(fed, steps_per_epoch=steps, verbose=0, shuffle=False)
+        losses = model.fit(fed, steps_per_epoch=steps, callbacks=[stop], verbose=0, shuffle=False)
         loss = float(losses.history["loss"][0])
         if not math.isfinite(loss):
             raise TrainingError(

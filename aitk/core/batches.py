@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from aitk.core import interrupts
 from aitk.core.progress import Reporter
 from aitk.core.task import Batch, Example, Task
 
@@ -220,6 +221,7 @@ def _predicted(
         kept = []
         for start in range(0, len(places), batch_size):
             inside = [examples[place] for place in places[start : start + batch_size]]
+            interrupts.check()
             batch = task.collate(inside, assets)
             kept.append(keep(batch, infer(batch)))
         yield kept, places

@@ -1,66 +1,75 @@
 """The state of an interrupted training: enough to end with the same bits.
 
 Weights, optimizer slots, and the seeds of dropout are Keras variables; order and masking follow
-from (seed, epoch, step), so that a position is all that must be kept of them.
+from (seed, epoch, step), so that a position is all that must be kept of them. Both are in one
+file, which one rename replaces: whenever the process ends, a whole state is there.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aitk.core.errors import ArtifactError
+from aitk.core.files import part_of
+
+STATE = "training.npz"
+PROGRESS, VARIABLE, BEST = "progress", "variable", "best"
 
 
-def save_state(folder: Path, *, variables: list[Any], progress: dict[str, Any]) -> None:
+def has_state(folder: Path) -> bool:
+    """Whether a training can go on from this folder."""
+    return (folder / STATE).is_file()
+
+
+def save_state(folder: Path, *, variables: Sequence[Any], progress: dict[str, Any]) -> None:
     """Replace the state in ``folder`` by this one; a crash leaves one of the two whole.
 
     Args:
-        folder: holds ``current/`` when this returns.
-        variables: every Keras variable of model and optimizer, in their order.
-        progress: JSON values; ``best`` may hold NumPy weights under ``"weights"``.
+        variables: every Keras variable that training changes, in an order of their own.
+        progress: JSON values, and NumPy arrays under ``best_weights``.
     """
-    draft = folder / "next"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    np.savez(draft / "variables.npz", *[np.asarray(variable) for variable in variables])
-    best = progress.pop("best_weights", None)
-    if best is not None:
-        np.savez(draft / "best.npz", *best)
-    (draft / "progress.json").write_text(json.dumps(progress), encoding="utf-8")
-    current, retired = folder / "current", folder / "retired"
-    shutil.rmtree(retired, ignore_errors=True)
-    if current.exists():
-        os.replace(current, retired)
-    os.replace(draft, current)
-    shutil.rmtree(retired, ignore_errors=True)
+    best = progress.get("best_weights")
+    values = {key: value for key, value in progress.items() if key != "best_weights"}
+    values["arrays"] = {VARIABLE: len(variables), BEST: None if best is None else len(best)}
+    arrays = {PROGRESS: np.frombuffer(json.dumps(values).encode(), np.uint8)}
+    arrays |= {f"{VARIABLE}-{at}": np.asarray(each) for at, each in enumerate(variables)}
+    arrays |= {f"{BEST}-{at}": each for at, each in enumerate(best or ())}
+    folder.mkdir(parents=True, exist_ok=True)
+    part = part_of(folder / STATE)
+    with part.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, folder / STATE)
 
 
 def load_progress(folder: Path) -> dict[str, Any]:
-    """Where the interrupted training stood."""
-    # Killed between the two renames of save_state, the state before it is the newest whole one.
-    current = folder / "current" if (folder / "current").exists() else folder / "retired"
+    """Where the interrupted training stood: what was saved, and its ``variables``."""
+    path = folder / STATE
     try:
-        progress = json.loads((current / "progress.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with np.load(path, allow_pickle=False) as archive:
+            progress = json.loads(archive[PROGRESS].tobytes())
+            counts = progress.pop("arrays")
+            for name, kind in (("variables", VARIABLE), ("best_weights", BEST)):
+                if counts[kind] is not None:
+                    progress[name] = [archive[f"{kind}-{at}"] for at in range(counts[kind])]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError(
             f"the training state is damaged ({error})",
-            where=str(folder),
+            where=str(path),
             hint="Start anew with --overwrite",
         ) from error
-    if (current / "best.npz").exists():
-        progress["best_weights"] = _arrays(current / "best.npz")
-    progress["variables"] = _arrays(current / "variables.npz")
     return progress
 
 
-def restore_variables(variables: list[Any], values: list[np.ndarray]) -> None:
+def restore_variables(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
     """Assign saved values, refusing a state that belongs to another model."""
     shapes = [tuple(variable.shape) for variable in variables]
     if shapes != [value.shape for value in values]:
@@ -70,15 +79,3 @@ def restore_variables(variables: list[Any], values: list[np.ndarray]) -> None:
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _arrays(path: Path) -> list[np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return [archive[f"arr_{index}"] for index in range(len(archive.files))]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ArtifactError(
-            f"the training state is damaged ({error})",
-            where=str(path),
-            hint="Start anew with --overwrite",
-        ) from error

@@ -32,11 +32,16 @@ class Drawings:
         Args:
             name: of the row: a file, a member of an archive, ``VIDEO#FRAME``.
         """
-        path = self._folder / f"{self._free(_flat(name))}.png"
+        path = self._path(name)
         write_bytes(path, encode_png(picture))
-        if frame := _FRAME.fullmatch(name):
-            self._frames.setdefault(frame[1], []).append(path)
+        self._keep(name, path)
         return path
+
+    def take_up(self, name: str) -> None:
+        """Count a picture that an interrupted process drew, if it drew one of this row."""
+        path = self._path(name)
+        if path.exists():
+            self._keep(name, path)
 
     def finish(self) -> list[Path]:
         """Put the frames of each video together; returns the videos."""
@@ -45,12 +50,17 @@ class Drawings:
             for name, paths in self._frames.items()
         ]
 
-    def _free(self, name: str) -> str:
-        number, wanted = 2, name
-        while name in self._names:
-            name, number = f"{wanted}-{number}", number + 1
-        self._names.add(name)
-        return name
+    def _path(self, name: str) -> Path:
+        """The file of the next picture of this name."""
+        wanted = _flat(name)
+        numbered = (f"{wanted}-{number}" for number in itertools.count(2))
+        free = next(each for each in itertools.chain([wanted], numbered) if each not in self._names)
+        return self._folder / f"{free}.png"
+
+    def _keep(self, name: str, path: Path) -> None:
+        self._names.add(path.stem)
+        if frame := _FRAME.fullmatch(name):
+            self._frames.setdefault(frame[1], []).append(path)
 
 
 def _flat(name: str) -> str:

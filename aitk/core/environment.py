@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from aitk.core import interrupts
 from aitk.core.child import python_command, python_environment
 
 DISTRIBUTION = "aitk-toolkit"
@@ -75,14 +76,15 @@ def devices() -> dict[str, Any]:
     """The GPUs that TensorFlow can use, or why it cannot be asked: key ``error``."""
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | python_environment()
     try:
-        asked = subprocess.run(
-            python_command("-c", _ASK_DEVICES),
-            capture_output=True,
-            text=True,
-            timeout=DEVICES_TIMEOUT_S,
-            env=environment,
-            check=False,
-        )
+        with interrupts.waiting():
+            asked = subprocess.run(
+                python_command("-c", _ASK_DEVICES),
+                capture_output=True,
+                text=True,
+                timeout=DEVICES_TIMEOUT_S,
+                env=environment,
+                check=False,
+            )
         if asked.returncode == 0:
             return json.loads(asked.stdout)
     except (subprocess.TimeoutExpired, ValueError) as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core import interrupts
 from aitk.core.child import python_command, python_environment
 from aitk.core.errors import ArtifactError, UsageError
 
@@ -77,16 +78,18 @@ def export_model(
             "quantize": quantize,
         }
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        done = subprocess.run(
-            python_command("-m", "aitk.core.convert", str(folder)),
-            env=python_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=None if os.environ.get("AITK_DEBUG") else subprocess.PIPE,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        with interrupts.waiting():
+            done = subprocess.run(
+                python_command("-m", "aitk.core.convert", str(folder)),
+                env=python_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None if os.environ.get("AITK_DEBUG") else subprocess.PIPE,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        interrupts.check()
         if done.returncode:
             raise ArtifactError(
                 f"cannot be converted to {format} ({_reason(done)})",

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from aitk.core import encodings
+from aitk.core import encodings, interrupts
 from aitk.core.errors import DataError, UsageError
 
 MAX_LINE_BYTES = 10_000_000
@@ -155,7 +155,11 @@ def _open(source: str, content: bytes | None) -> io.BufferedIOBase:
 def _read(stream: io.BufferedIOBase, source: str) -> Iterator[bytes]:
     """The bytes of a stream as they come; closes it at the end, unless it is stdin."""
     try:
-        while chunk := stream.read1(1 << 16):
+        while True:
+            with interrupts.waiting():
+                chunk = stream.read1(1 << 16)
+            if not chunk:
+                return
             yield chunk
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot be read to its end ({error})", where=source) from error

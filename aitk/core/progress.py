@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
+from aitk.core import interrupts
+
 Item = TypeVar("Item")
 
 
@@ -20,7 +22,11 @@ class Reporter(Protocol):
     def track(
         self, items: Iterable[Item], what: str, *, total: int | None = None
     ) -> Iterator[Item]:
-        """Pass the items on, showing how many are done, the rate and the time left."""
+        """Pass the items on, showing how many are done, the rate and the time left.
+
+        Raises:
+            Interrupted: between two items, where a signal asked to stop.
+        """
 
     def update(self, what: str, done: int, total: int | None, detail: str = "") -> None:
         """Show the state of work that is not a loop over items (training steps)."""
@@ -39,7 +45,9 @@ class Silent:
         self, items: Iterable[Item], what: str, *, total: int | None = None
     ) -> Iterator[Item]:
         del what, total
-        yield from items
+        for item in items:
+            yield item
+            interrupts.check()
 
     def update(self, what: str, done: int, total: int | None, detail: str = "") -> None:
         del what, done, total, detail

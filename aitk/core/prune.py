@@ -19,26 +19,33 @@ RAISES = 20  # times that the share is raised
 class MagnitudePruner:
     """Masks for every weight with two or more axes; biases and norms are left alone.
 
-    Call it after every weight update. By ``steps`` calls the whole share is zero, and stays so.
+    After step number ``steps`` the whole share is zero, and stays so.
 
     Args:
         model: the network, its present weights being the first to choose from.
         share: of the weights to set to zero, from 0 to 1.
         steps: updates over which the share grows.
+
+    Attributes:
+        masks: Keras variables, 1 where a weight is kept: part of the state of a training.
     """
 
     def __init__(self, model: keras.Model, *, share: float, steps: int):
+        import keras
+
         self.share, self.steps = share, max(1, steps)
         self._weights = prunable(model)
-        self._masks: list[Any] = [1.0] * len(self._weights)
-        self._step = 0
+        self.masks = [
+            keras.Variable(np.ones(weight.shape), dtype=weight.dtype, trainable=False)
+            for weight in self._weights
+        ]
         self._every = max(1, self.steps // RAISES)
 
-    def __call__(self) -> None:
-        self._step += 1
-        if self._step <= self.steps and (self._step % self._every == 0 or self._step == self.steps):
-            self._raise(share_at(self._step, steps=self.steps, share=self.share))
-        for weight, mask in zip(self._weights, self._masks, strict=True):
+    def after_step(self, step: int) -> None:
+        """Set weights to zero after this step, the first of a training being number 1."""
+        if step <= self.steps and (step % self._every == 0 or step == self.steps):
+            self._raise(share_at(step, steps=self.steps, share=self.share))
+        for weight, mask in zip(self._weights, self.masks, strict=True):
             weight.assign(weight * mask)
 
     def _raise(self, share: float) -> None:
@@ -51,10 +58,8 @@ class MagnitudePruner:
         if not zeros:
             return
         threshold = np.partition(every, zeros - 1)[zeros - 1]
-        self._masks = [
-            keras.ops.cast(size > threshold, weight.dtype)
-            for size, weight in zip(sizes, self._weights, strict=True)
-        ]
+        for mask, size in zip(self.masks, sizes, strict=True):
+            mask.assign(size > threshold)
 
 
 def share_at(step: int, *, steps: int, share: float) -> float:

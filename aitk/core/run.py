@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk import __version__
-from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.errors import ArtifactError, Interrupted, UsageError
 from aitk.core.files import atomic_text, draft_folder, part_of, write_bytes, write_json
 from aitk.core.json_files import Count, check_shape, parse_line, read_json, read_text
 from aitk.core.spool import dump_line, load_line
@@ -341,7 +341,8 @@ class RunDraft:
         return self.folder / "assets"
 
     def resumable(self) -> bool:
-        return self.state.is_dir() and any(self.state.iterdir())
+        """Whether a state is there to go on from; a file that was not written whole is none."""
+        return any(path.is_file() and path.suffix != ".part" for path in self.state.rglob("*"))
 
     def model_path(self, format: str) -> Path:
         return self.folder / MODEL_FILES[format]
@@ -357,7 +358,6 @@ class RunDraft:
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write ``run.json``, the last file: its presence means that the run is whole."""
-        shutil.rmtree(self.state, ignore_errors=True)
         write_json(
             self.folder / "run.json", {"version": FORMAT, "aitk": __version__} | dict(manifest)
         )
@@ -367,7 +367,8 @@ class RunDraft:
 def new_run(out: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[RunDraft]:
     """Write a run: whole under its name, or not at all.
 
-    On an error the draft is kept only if it holds a training state to resume from.
+    On an error the draft is kept only if it holds a training state to resume from. The state goes
+    last, when the run has its name.
     """
     out = Path(out)
     draft = RunDraft(part_of(out))
@@ -383,8 +384,14 @@ def new_run(out: Path, *, overwrite: bool = False, resume: bool = False) -> Iter
                 hint="Go on with --resume, or start anew with --overwrite",
             )
         shutil.rmtree(draft.folder)
-    with draft_folder(out, overwrite=overwrite, keep=lambda part: draft.resumable()):
-        draft.assets.mkdir(exist_ok=True)
-        yield draft
-        if not (draft.folder / "run.json").is_file():
-            raise RuntimeError(f"the run {out} was left unfinished")
+    try:
+        with draft_folder(out, overwrite=overwrite, keep=lambda part: draft.resumable()):
+            draft.assets.mkdir(exist_ok=True)
+            yield draft
+            if not (draft.folder / "run.json").is_file():
+                raise RuntimeError(f"the run {out} was left unfinished")
+    except Interrupted as error:
+        if draft.resumable():
+            raise Interrupted(error.what, hint="Go on with --resume") from error
+        raise
+    shutil.rmtree(out / draft.state.name, ignore_errors=True)

@@ -1,22 +1,23 @@
 """The training loop: the epochs and their order are ours, the compiled step is Keras'.
 
 An epoch is a plan of batches drawn from (seed, epoch), so a position in it is a pair of numbers.
-A saved state and that position are enough to go on and end with the same bits.
+A saved state and that position are enough to go on and end with the same bits. Both are saved
+between two steps, where a signal stops the training as well, and once more when it is done: what
+comes after it, such as measuring, may be cut short too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core import lora
+from aitk.core import interrupts, lora
 from aitk.core.batches import Examples, epoch_rng, measure_rows, plan_epoch
 from aitk.core.checkpoint import load_progress, restore_variables, save_state
 from aitk.core.errors import ArtifactError, Interrupted, TrainingError
@@ -24,6 +25,7 @@ from aitk.core.events import Events
 from aitk.core.feeding import Waiting, feed
 from aitk.core.optimizers import make_optimizer
 from aitk.core.progress import Reporter
+from aitk.core.prune import MagnitudePruner
 from aitk.core.runtime import KerasPredictor
 from aitk.core.schedule import learning_rate_at
 from aitk.core.speed import keep_freed_memory
@@ -107,7 +109,7 @@ def train(
     reporter: Reporter,
     loss: Any = None,
     teach: Callable[[Batch], Batch] | None = None,
-    after_step: Callable[[], None] | None = None,
+    pruner: MagnitudePruner | None = None,
     events: Path | None = None,
 ) -> Trained:
     """Train until the epochs, the patience or the minutes are used up.
@@ -119,12 +121,12 @@ def train(
         identity: names data and options; a state of another identity is not resumed.
         loss: a Keras loss in place of the task's own.
         teach: adds to each batch of training what a teacher makes of it, for such a loss.
-        after_step: called after every weight update (pruning masks).
+        pruner: sets weights to zero after every step.
         events: folder for TensorBoard events.
 
     Raises:
         TrainingError: the loss is not finite, or memory ran out.
-        Interrupted: Ctrl-C; the state was saved.
+        Interrupted: by a signal; the state was saved.
     """
     if not options.epochs:
         return judge_solved(
@@ -147,10 +149,11 @@ def train(
         reporter=reporter,
         loss=loss or task.objective(assets),
         teach=teach,
-        after_step=after_step,
+        pruner=pruner,
         events=events,
     )
-    stopped = loop.run(resume=resume)
+    with interrupts.listening():
+        stopped = loop.run(resume=resume)
     progress = loop.progress
     if progress.best_weights is not None:
         model.set_weights(progress.best_weights)
@@ -182,13 +185,13 @@ class _Loop:
         reporter: Reporter,
         loss: Any,
         teach: Callable[[Batch], Batch] | None,
-        after_step: Callable[[], None] | None,
+        pruner: MagnitudePruner | None,
         events: Path | None,
     ):
         self.model, self.task, self.assets = model, task, assets
         self.train, self.validation, self.options = train, validation, options
         self.state, self.identity, self.reporter = state, identity, reporter
-        self.loss, self.teach, self.after_step = loss, teach, after_step
+        self.loss, self.teach, self.pruner = loss, teach, pruner
         self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
         self.progress = Progress()
         self.events = Events(events) if events else None
@@ -204,32 +207,34 @@ class _Loop:
     def run(self, *, resume: bool) -> str | None:
         """Train every epoch that is left; say why it ended early, if it did."""
         saved = self._load() if resume else None
-        options, progress = self.options, self.progress
-        self._compile(frozen=progress.epoch < options.freeze_epochs)
+        progress = self.progress
+        self._compile()
         if saved is not None:
             restore_variables(self._variables(), saved)
         predict = KerasPredictor(self.model)
-        stopped = None
-        while progress.epoch < options.epochs and not stopped:
-            if 0 < progress.epoch == options.freeze_epochs and progress.step == 0:
-                self._compile(frozen=False)
-            loss = self._train_epoch()
-            out_of_time = self._out_of_time()
-            self._finish_epoch(loss, predict)
-            if out_of_time:
-                stopped = f"--max-minutes {options.max_minutes:g} reached"
-            elif self._epochs_without_gain() >= options.patience:
-                stopped = f"no gain for {options.patience} epochs"
-        return stopped
+        try:
+            while progress.epoch < self.options.epochs and not self._reason_to_stop():
+                interrupts.check()
+                self._train_epoch()
+                self._finish_epoch(predict)
+        except Interrupted as error:
+            self.save()
+            raise Interrupted(
+                f"interrupted at epoch {progress.epoch + 1}, step {progress.step}",
+                hint="Repeat the command with --resume",
+            ) from error
+        self.save()
+        return self._reason_to_stop()
 
-    def _train_epoch(self) -> float:
-        """Run the batches of this epoch that are left; return the mean loss of all of them."""
+    def _train_epoch(self) -> None:
+        """Run the batches of this epoch that are left."""
         progress, options = self.progress, self.options
         plan = plan_epoch(
             self.train.lengths, options.batch_size, rng=epoch_rng(options.seed, progress.epoch)
         )
-        waiting = self.waiting = Waiting()
-        watcher = _watcher(self, sizes=[len(rows) for rows in plan[progress.step :]])
+        self.waiting = Waiting()
+        if progress.step == len(plan) or (progress.step and self._out_of_time()):
+            return
         try:
             self.model.fit(
                 feed(
@@ -241,30 +246,27 @@ class _Loop:
                     epoch=progress.epoch,
                     start=progress.step,
                     seed=options.seed,
-                    waiting=waiting,
+                    waiting=self.waiting,
                     teach=self.teach,
                 ),
                 epochs=1,
                 steps_per_epoch=len(plan) - progress.step,
-                callbacks=[watcher],
+                callbacks=[_watcher(self, sizes=[len(rows) for rows in plan[progress.step :]])],
                 verbose=0,
                 shuffle=False,
             )
-        except KeyboardInterrupt as error:
-            self.save()
-            raise Interrupted(
-                f"interrupted at epoch {progress.epoch + 1}, step {progress.step}",
-                hint="The state is saved: repeat the command with --resume",
-            ) from error
         except _out_of_memory() as error:
             raise TrainingError(
                 "out of memory",
                 hint=f"Try a --batch-size below {options.batch_size}, with --accumulate",
             ) from error
-        return progress.loss_sum / max(1, progress.rows)
 
     def after_batch(self, loss: float, *, rows: int) -> bool:
-        """Book one step. Returns whether to stop here, for want of time."""
+        """Book one step. Returns whether to stop here, for want of time.
+
+        Raises:
+            Interrupted: a signal came; the step is whole and booked.
+        """
         progress, options = self.progress, self.options
         if not math.isfinite(loss):
             raise TrainingError(
@@ -276,8 +278,8 @@ class _Loop:
         progress.step += 1
         progress.loss_sum += loss * rows
         progress.rows += rows
-        if self.after_step:
-            self.after_step()
+        if self.pruner:
+            self.pruner.after_step(self._global_step())
         if self.events and self._global_step() % EVENTS_EVERY == 0:
             self.events.write(self._global_step(), {"loss": loss, "learning_rate": self.rate()})
         self.reporter.update(
@@ -286,6 +288,7 @@ class _Loop:
             self.steps_per_epoch,
             f"loss {progress.loss_sum / progress.rows:.4f}",
         )
+        interrupts.check()
         if time.monotonic() - self.saved_at > options.save_minutes * 60:
             self.save()
         return self._out_of_time()
@@ -334,44 +337,49 @@ class _Loop:
         self.reporter.note(f"resuming at {at}")
         return variables
 
-    def _finish_epoch(self, loss: float, predict: Any) -> None:
-        progress = self.progress
+    def _finish_epoch(self, predict: Any) -> None:
+        """Judge the epoch and go on to the next; an interruption leaves it to be judged again."""
+        progress, options = self.progress, self.options
+        # The moving average (Polyak and Juditsky 1992), where one is kept, takes the place of the
+        # weights, and the next epoch goes on from it. Keras' fit ends with the same; of an epoch
+        # that was interrupted after its last step this is the first time.
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        loss = progress.loss_sum / max(1, progress.rows)
         row = {
             "epoch": progress.epoch + 1,
             "step": self._global_step(),
             "loss": loss,
             "learning_rate": self.rate(),
         }
-        with self._averaged_weights():
-            if self.validation is not None:
-                row |= self._validate(self.validation, predict)
-            row["waiting"] = round(self.waiting.share, 4)
-            row["seconds"] = round(self.minutes * 60, 2)
-            progress.history.append(row)
-            if self.validation is None or self._is_best(row):
-                progress.best_epoch = progress.epoch
-                progress.best_weights = self.model.get_weights()
+        if self.validation is not None:
+            row |= self._validate(self.validation, predict)
+        row["waiting"] = round(self.waiting.share, 4)
+        row["seconds"] = round(self.minutes * 60, 2)
+        progress.history.append(row)
+        if self.validation is None or self._is_best(row):
+            progress.best_epoch = progress.epoch
+            progress.best_weights = self.model.get_weights()
         shown = [f"loss {loss:.4f}"]
         watched = self.task.watched_metrics
         shown += [f"{name} {row[name]:.4f}" for name in watched if name in row]
-        self.reporter.note(f"epoch {progress.epoch + 1}/{self.options.epochs}: {', '.join(shown)}")
+        self.reporter.note(f"epoch {progress.epoch + 1}/{options.epochs}: {', '.join(shown)}")
         if self.events:
             self.events.write(self._global_step(), {f"epoch/{key}": row[key] for key in row})
         progress.epoch += 1
         progress.step, progress.rows, progress.loss_sum = 0, 0, 0.0
+        if progress.epoch == options.freeze_epochs:
+            self._compile()
 
-    @contextlib.contextmanager
-    def _averaged_weights(self) -> Iterator[None]:
-        """Put the moving average (Polyak and Juditsky 1992) in place of the weights, if kept."""
-        if self.options.ema is None:
-            yield
-            return
-        weights = self.model.trainable_variables
-        last = [np.asarray(weight) for weight in weights]
-        self.model.optimizer.finalize_variable_values(weights)
-        yield
-        for weight, value in zip(weights, last, strict=True):
-            weight.assign(value)
+    def _reason_to_stop(self) -> str | None:
+        """Why no further epoch should begin, though some are left."""
+        options = self.options
+        if not self.progress.history:
+            return None
+        if self._out_of_time():
+            return f"--max-minutes {options.max_minutes:g} reached"
+        if self._epochs_without_gain() >= options.patience:
+            return f"no gain for {options.patience} epochs"
+        return None
 
     def _validate(self, rows: Examples, predict: Any) -> dict[str, float]:
         return validation_scores(
@@ -402,15 +410,17 @@ class _Loop:
         return self.progress.epoch * self.steps_per_epoch + self.progress.step
 
     def _variables(self) -> list[Any]:
-        """Everything that training changes: weights, seeds of dropout, optimizer slots."""
-        return [*self.model.variables, *self.model.optimizer.variables]
+        """Everything that training changes: weights, seeds of dropout, optimizer slots, masks."""
+        masks = self.pruner.masks if self.pruner else []
+        return [*self.model.variables, *self.model.optimizer.variables, *masks]
 
-    def _compile(self, *, frozen: bool) -> None:
+    def _compile(self) -> None:
+        """Compile for the epoch that comes next: which variables there are follows from it."""
         import keras
 
         backbone = self.model.get_layer("backbone")
         if self.options.freeze_epochs:
-            backbone.trainable = not frozen
+            backbone.trainable = self.progress.epoch >= self.options.freeze_epochs
         optimizer = make_optimizer(self.options, backbone)
         # XLA compiles anew for every batch length, which costs more than it saves here.
         compiled = keras.backend.backend() == "jax"
@@ -423,18 +433,16 @@ def _watcher(loop: _Loop, *, sizes: list[int]) -> Any:
     import keras
 
     class Watcher(keras.callbacks.Callback):
-        seen, total = 0, 0.0  # rows and summed loss since the first batch
+        # On JAX, reading ``self.model`` brings its variables up to date with the step.
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.model.optimizer.learning_rate = loop.rate()
+            self.model.reset_metrics()  # so that the loss in the logs is this batch's own
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            # Keras logs the mean over all rows so far; the loss of this batch is what it added.
-            self.seen += sizes[batch]
-            total = float((logs or {})["loss"]) * self.seen
-            loss, self.total = (total - self.total) / sizes[batch], total
-            if loop.after_batch(loss, rows=sizes[batch]):
-                self.model.stop_training = True
+            model = self.model
+            if loop.after_batch(float((logs or {})["loss"]), rows=sizes[batch]):
+                model.stop_training = True
 
     return Watcher()
 

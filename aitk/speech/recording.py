@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core import interrupts
 from aitk.core.environment import DISTRIBUTION
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import check_free
@@ -142,6 +143,10 @@ class _Stop:
         silent = 0
         try:
             for number, block in enumerate(blocks, 1):
+                if interrupts.requested():
+                    interrupts.acknowledge()
+                    self.reason = "Ctrl-C"
+                    return
                 level = level_dbfs(block)
                 yield block
                 quietest, loudest = min(quietest, level), max(loudest, level)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk import tasks
+from aitk.core import interrupts
 from aitk.core.child import python_command, python_environment
 from aitk.core.errors import AitkError, UsageError
 from aitk.core.files import check_writable
@@ -68,14 +69,16 @@ def demo(out: Path, *, overwrite: bool, reporter: Reporter) -> Outcome:
 
 def _run(command: list[str], *, folder: Path) -> Mapping[str, Any]:
     """Run one command; what it says on stderr passes through."""
-    done = subprocess.run(
-        python_command("-m", "aitk", *command, "--json"),
-        env=python_environment(),
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    with interrupts.waiting():
+        done = subprocess.run(
+            python_command("-m", "aitk", *command, "--json"),
+            env=python_environment(),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    interrupts.check()
     if done.returncode != 0:
         raise StepFailed(f"aitk {shlex.join(command)}", done.returncode)
     return json.loads(done.stdout)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aitk.core import interrupts
 from aitk.core.answer_lines import AnswerLines, CsvLines, JsonLines
 from aitk.core.batches import answer_rows, usual_window
 from aitk.core.combination import combine
-from aitk.core.errors import DataError, UsageError
+from aitk.core.errors import DataError, Interrupted, UsageError
 from aitk.core.files import check_writable, fingerprint
 from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
@@ -79,15 +80,20 @@ def predict(
         predictor = open_predictor(loaded)
         answering = combine(task, loaded, assets, second, weight=options.also_weight)
         reading: Any = resolve(task.reading, loaded.reading)
-        items = itertools.islice(task.read(inputs, reading, labelled=False), sink.done, None)
+        items = task.read(inputs, reading, labelled=False)
+        for item in itertools.islice(items, sink.done):
+            interrupts.check()
+            if drawings is not None and isinstance(item, Row):
+                drawings.take_up(_drawing_name(item))
         several = len(inputs) > 1 or os.path.isdir(inputs[0])
         resumed = sink.done
         refused = sink.notes.get("refused", 0)
         lines.columns = sink.notes.get("columns", [])
-        for window in windows(
+        for window, next_batches in windows(
             items,
             options.batch_size,
-            batches=usual_window(task),
+            batches=sink.notes.get("batches", 1),
+            max_batches=usual_window(task),
             until_row=lines.needs_columns,
         ):
             for note in task.reading_notes():
@@ -101,7 +107,7 @@ def predict(
                 _draw(drawings, window, answers, task)
             failed = [item for item in window if isinstance(item, Refusal)]
             refused += len(failed)
-            notes = {"refused": refused, "columns": lines.columns}
+            notes = {"refused": refused, "columns": lines.columns, "batches": next_batches}
             sink.append(text, items=len(window), notes=notes)
             reporter.update("predicting", sink.done, None)
             if options.max_errors is not None and refused > options.max_errors:
@@ -115,6 +121,10 @@ def predict(
         sink.finish()
         if drawings is not None:
             drawings.finish()
+    except Interrupted as error:
+        if sink.done and STDIO not in (out, *inputs):
+            raise Interrupted(error.what, hint="Go on with --resume") from error
+        raise
     finally:
         sink.leave()
     if lines.left_out:
@@ -136,25 +146,35 @@ def predict(
 
 
 def windows(
-    items: Iterable[Row | Refusal], batch_size: int, *, batches: int, until_row: bool = False
-) -> Iterator[list[Row | Refusal]]:
+    items: Iterable[Row | Refusal],
+    batch_size: int,
+    *,
+    batches: int = 1,
+    max_batches: int,
+    until_row: bool = False,
+) -> Iterator[tuple[list[Row | Refusal], int]]:
     """Cut a stream into windows: one batch at first, so that answers come soon, then more.
 
+    With each comes the number of batches of the next one: whoever goes on there makes the same
+    batches, and a model's outputs depend on them in their last digits.
+
     Args:
-        batches: of a window, at most.
+        batches: of the first window.
+        max_batches: of any window.
         until_row: the first goes on until it holds a row.
     """
-    iterator, size = iter(items), batch_size
+    iterator = iter(items)
     window: list[Row | Refusal] = []
-    while taken := list(itertools.islice(iterator, size)):
+    while taken := list(itertools.islice(iterator, batch_size * batches)):
         window += taken
         if until_row and not any(isinstance(item, Row) for item in taken):
             continue
-        yield window
+        batches = min(2 * batches, max_batches)
+        yield window, batches
         window, until_row = [], False
-        size = min(2 * size, batch_size * batches)
+        interrupts.check()
     if window:
-        yield window
+        yield window, batches
 
 
 def answer(
@@ -265,7 +285,11 @@ def _draw(
         if isinstance(item, Row) and found is not None:
             picture = task.draw(item.fields, found)
             if picture is not None:
-                drawings.add(item.fields.get("name", f"row-{item.line}"), picture)
+                drawings.add(_drawing_name(item), picture)
+
+
+def _drawing_name(row: Row) -> str:
+    return row.fields.get("name", f"row-{row.line}")
 
 
 def _described(path: Path) -> list[Any]:

@@ -255,7 +255,7 @@ def _fit(
         reporter=reporter,
         loss=loss,
         teach=teach,
-        after_step=pruner,
+        pruner=pruner,
     )
     trained.model.save(path)
     return _Fitted(path, trained.history)

@@ -71,11 +71,13 @@ def test_ctrl_c_says_how_to_go_on(aitk, monkeypatch) -> None:
     assert "--resume" in said.err
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_a_running_command_with_130(kind: signal.Signals) -> None:
     program = (
         "import sys, time; import aitk.stages.finetune as stage; from aitk.cli.main import main\n"
-        "def finetune(*more, **given):\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "from aitk.core import interrupts\n"
+        "def finetune(*more, **given):\n    print('ready', flush=True)\n"
+        "    while True:\n        time.sleep(0.01)\n        interrupts.check()\n"
         "stage.finetune = finetune\n"
         "sys.exit(main(['nlp', 'finetune', 'data', '--out', 'run']))"
     )

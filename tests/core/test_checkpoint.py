@@ -1,9 +1,11 @@
 """The saved state of an interrupted training."""
 
+import os
+
 import numpy as np
 import pytest
 
-from aitk.core.checkpoint import load_progress, restore_variables, save_state
+from aitk.core.checkpoint import STATE, load_progress, restore_variables, save_state
 from aitk.core.errors import ArtifactError
 
 
@@ -36,10 +38,17 @@ def test_a_state_comes_back_bit_by_bit(tmp_path):
     assert (saved["best_weights"][0] == 1).all()
 
 
-def test_a_crash_between_the_renames_loses_nothing(tmp_path):
+def test_a_crash_while_saving_leaves_the_state_before(tmp_path, monkeypatch):
     save_state(tmp_path, variables=[Variable([1.0])], progress={"epoch": 0})
-    (tmp_path / "current").rename(tmp_path / "retired")
-    assert load_progress(tmp_path)["epoch"] == 0
+
+    def killed(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_state(tmp_path, variables=[Variable([2.0])], progress={"epoch": 1})
+    saved = load_progress(tmp_path)
+    assert (saved["epoch"], saved["variables"]) == (0, [1.0])
 
 
 def test_a_state_of_another_model_is_refused(tmp_path):
@@ -50,7 +59,7 @@ def test_a_state_of_another_model_is_refused(tmp_path):
 
 def test_a_truncated_state_is_refused(tmp_path):
     save_state(tmp_path, variables=[Variable([1.0] * 100)], progress={"epoch": 0})
-    path = tmp_path / "current" / "variables.npz"
+    path = tmp_path / STATE
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(ArtifactError, match="damaged"):
         load_progress(tmp_path)

@@ -21,6 +21,15 @@ def test_names_never_leave_the_folder_nor_meet(tmp_path):
     assert {path.parent for path in paths} == {tmp_path}
 
 
+def test_what_was_drawn_before_an_interruption_is_counted(tmp_path):
+    Drawings(tmp_path).add("road.mp4#0", RED)
+    resumed = Drawings(tmp_path)
+    resumed.take_up("road.mp4#0")
+    resumed.take_up("undrawn.jpg")
+    assert resumed.add("road.mp4#0", RED).name == "road.mp4_0-2.png"
+    assert resumed.add("undrawn.jpg", RED).name == "undrawn.jpg.png"
+
+
 def test_frames_become_a_video(tmp_path):
     import cv2
 

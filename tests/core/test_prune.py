@@ -25,7 +25,7 @@ def model():
 
 
 def test_the_smallest_of_all_matrices_go_and_biases_stay(model):
-    MagnitudePruner(model, share=0.5, steps=1)()
+    MagnitudePruner(model, share=0.5, steps=1).after_step(1)
     kernel, bias = model.get_layer("first").get_weights()
     assert kernel.tolist() == [[0, 0], [0, -4]] and (bias != 0).all()
     assert model.get_layer("second").get_weights()[0].tolist() == [[0, 6], [7, 8]]
@@ -33,10 +33,10 @@ def test_the_smallest_of_all_matrices_go_and_biases_stay(model):
 
 
 def test_what_was_pruned_stays_zero_when_training_moves_it(model):
-    prune = MagnitudePruner(model, share=0.5, steps=2)
-    for _ in range(4):
-        prune()
+    pruner = MagnitudePruner(model, share=0.5, steps=2)
+    for step in range(1, 5):
+        pruner.after_step(step)
         for weight in model.trainable_weights:
             weight.assign(weight + 0.01)
-    prune()
+    pruner.after_step(5)
     assert share_of_zeros(model) == 0.5

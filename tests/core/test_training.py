@@ -1,5 +1,8 @@
 """The training loop on a toy: it learns, repeats, resumes, and stops when it should."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -49,15 +52,19 @@ def run_training(toy_task, toy_rows, tmp_path):
     return run
 
 
+def press_ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 class Interrupting(Silent):
-    """A reporter at which somebody presses Ctrl-C."""
+    """A reporter at which somebody presses Ctrl-C after a step."""
 
     def __init__(self, epoch, step):
         self.at = (f"epoch {epoch}/2", step)
 
     def update(self, what, done, total, detail=""):
         if (what, done) == self.at:
-            raise KeyboardInterrupt
+            press_ctrl_c()
 
 
 def weights_of(trained):
@@ -86,20 +93,64 @@ def test_the_same_seed_gives_the_same_weights(run_training):
     "options",
     [
         {},
-        {"accumulate": 2},
-        {"freeze_epochs": 1},
-        {"optimizer": "sgd"},
-        {"ema": 0.9},
+        {"optimizer": "sgd", "accumulate": 2},
         {"layer_decay": 0.5, "freeze_epochs": 1, "ema": 0.9, "accumulate": 2},
+        {"lora_rank": 1, "ema": 0.9},
     ],
 )
-def test_an_interrupted_training_resumes_to_the_same_bits(run_training, options):
+def test_wherever_it_is_interrupted_it_ends_with_the_same_bits(
+    run_training, toy_task, monkeypatch, options
+):
     whole = run_training(**options)
-    with pytest.raises(Interrupted, match="--resume"):
-        run_training(reporter=Interrupting(epoch=2, step=5), state="cut", **options)
-    resumed = run_training(resume=True, state="cut", **options)
+    cut = options | {"state": "cut"}
+    with pytest.raises(Interrupted, match="epoch 2, step 5"):
+        run_training(reporter=Interrupting(epoch=2, step=5), **cut)
+    with pytest.raises(Interrupted, match="epoch 2, step 13.*--resume"):  # the last one
+        run_training(reporter=Interrupting(epoch=2, step=13), resume=True, **cut)
+    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="epoch 2, step 13"):
+        measure = toy_task.measure
+
+        def interrupted(*given):  # during validation
+            press_ctrl_c()
+            return measure(*given)
+
+        patch.setattr(type(toy_task), "measure", staticmethod(interrupted))
+        run_training(resume=True, **cut)
+    resumed = run_training(resume=True, **cut)
     assert equal(whole, resumed)
-    assert resumed.history[1]["loss"] == pytest.approx(whole.history[1]["loss"], rel=1e-5)
+    assert without_times(resumed.history) == without_times(whole.history)
+
+
+def without_times(history):
+    return [{key: row[key] for key in row if key not in ("seconds", "waiting")} for row in history]
+
+
+def test_between_two_epochs_and_when_all_is_done_a_training_can_go_on(run_training):
+    options = {"freeze_epochs": 1, "state": "cut"}
+
+    class Between(Silent):
+        def note(self, text):
+            if text.startswith("epoch 1/"):
+                press_ctrl_c()
+
+    whole = run_training(freeze_epochs=1)
+    with pytest.raises(Interrupted, match="epoch 2, step 0"):
+        run_training(reporter=Between(), **options)
+    assert equal(whole, run_training(resume=True, **options))
+    again = run_training(resume=True, **options)
+    assert equal(whole, again) and len(again.history) == 2
+
+
+def test_patience_that_ran_out_before_an_interruption_still_ends_a_training(run_training):
+    class Late(Silent):
+        def note(self, text):
+            if text.startswith("epoch 3/"):
+                press_ctrl_c()
+
+    options = {"epochs": 9, "learning_rate": 0.0, "patience": 2}
+    run_training(reporter=Late(), **options)
+    resumed = run_training(resume=True, **options)
+    assert (resumed.stopped, len(resumed.history)) == ("no gain for 2 epochs", 3)
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(run_training, toy_rows):

@@ -212,16 +212,25 @@ def test_wrong_calls_are_refused(ask, run, tmp_path):
 def test_at_most_a_window_is_read_ahead():
     pulled = itertools.count()
     stream = (Row({"text": "x"}, "f", next(pulled)) for _ in range(10**9))
-    taken = windows(stream, 2, batches=32)
-    lengths = [len(next(taken)) for _ in range(9)]
+    taken = windows(stream, 2, max_batches=32)
+    lengths = [len(next(taken)[0]) for _ in range(9)]
     assert lengths[:3] == [2, 4, 8] and max(lengths) == 64
     assert next(pulled) == sum(lengths)
 
 
 def test_the_first_window_of_a_csv_holds_a_row():
     items = [Refusal("f", n, "bad") for n in range(5)] + [Row({}, "f", 6), Row({}, "f", 7)]
-    assert [len(window) for window in windows(items, 2, batches=9, until_row=True)] == [6, 1]
-    assert [len(window) for window in windows(items, 2, batches=9)] == [2, 4, 1]
+    lengths = [len(window) for window, _ in windows(items, 2, max_batches=9, until_row=True)]
+    assert lengths == [6, 1]
+    assert [len(window) for window, _ in windows(items, 2, max_batches=9)] == [2, 4, 1]
+
+
+def test_windows_that_go_on_are_those_that_would_have_come():
+    items = [Row({}, "f", number) for number in range(40)]
+    whole = [(len(window), batches) for window, batches in windows(items, 2, max_batches=4)]
+    done, batches = whole[0][0] + whole[1][0], whole[1][1]
+    resumed = windows(items[done:], 2, batches=batches, max_batches=4)
+    assert [(len(window), batches) for window, batches in resumed] == whole[2:]
 
 
 def test_tensorflow_is_not_imported(run, tmp_path, python):
