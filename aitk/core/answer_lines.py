@@ -66,11 +66,11 @@ class CsvLines:
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
         """A line for each row, the header before the first."""
         rows = list(rows)
-        text = io.StringIO()
+        text = _Records()
         new = not self.columns
         if new:
             self.columns = _columns_of(rows)
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n", extrasaction="ignore")
+        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
         if new:
             writer.writeheader()
         for row in rows:
@@ -81,6 +81,17 @@ class CsvLines:
     def tail(self) -> str:
         """Nothing."""
         return ""
+
+
+class _Records(io.StringIO):
+    """Takes records as ``csv`` ends them, and ends them with a line feed alone.
+
+    A writer that is told to do so leaves a carriage return in a cell unquoted, and it reads back
+    as the end of the record.
+    """
+
+    def write(self, record: str) -> int:
+        return super().write(record.removesuffix("\r\n") + "\n")
 
 
 def _columns_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:

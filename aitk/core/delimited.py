@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from statistics import mode
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ from aitk.core.lines import MAX_LINE_BYTES, Line
 #: In the order of preference where a file's lines fit several.
 DELIMITERS = ("\t", ",", ";", "|")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
+#: With a decimal comma, perhaps points between thousands; or a whole number.
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 _SENTENCE_END = (".", "!", "?", ",", "。", "！", "？")
 
 
@@ -58,6 +61,8 @@ def split_records(
             if not body and problem is None:
                 continue
             fields = body.split(delimiter)
+        if width is not None and len(fields) > width and not any(fields[width:]):
+            fields = fields[:width]  # spreadsheet programs write empty columns at the end
         if problem is None and width is not None and len(fields) != width:
             problem = f"number of fields: {len(fields)}, not {width}"
         yield Record(number, fields, problem)
@@ -79,6 +84,33 @@ def sniff_width(head: Sequence[str], delimiter: str) -> int:
     if delimiter == "\t":
         return mode(line.count(delimiter) + 1 for line in head if line.strip("\r\n"))
     return mode(len(record.fields) for record in split_records(as_lines(head), delimiter))
+
+
+def without_empty_ends(records: Sequence[Sequence[str]], width: int) -> int:
+    """The width without the last columns that are empty in all records, as spreadsheets have."""
+    return max((_used(record) for record in records if len(record) <= width), default=0) or width
+
+
+def decimal_comma_columns(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """The columns with numbers whose decimals follow a comma: ``4,5``, ``1.234,56``.
+
+    Where each comma has three digits after it (``1,234``) it may separate thousands: not taken.
+    """
+    found = []
+    for column in columns:
+        cells = [cell for row in rows if (cell := row.get(column, "").strip())]
+        commas = [cell for cell in cells if "," in cell]
+        numeric = all(map(_DECIMAL_COMMA.fullmatch, cells))
+        if commas and numeric and not all(map(_THOUSANDS.fullmatch, commas)):
+            found.append(column)
+    return found
+
+
+def with_decimal_point(cell: str) -> str:
+    """``1.234,5`` as ``1234.5``; a cell that is no number with a comma stays."""
+    if "," not in cell or not _DECIMAL_COMMA.fullmatch(cell.strip()):
+        return cell
+    return cell.strip().replace(".", "").replace(",", ".")
 
 
 def has_header(records: Sequence[Sequence[str]], names: Container[str] = ()) -> bool:
@@ -177,6 +209,11 @@ def _unquote(field: str) -> str:
     if len(field) > 1 and field[0] == field[-1] == '"' and '"' not in inner.replace('""', ""):
         return inner.replace('""', '"')
     return field
+
+
+def _used(record: Sequence[str]) -> int:
+    """How many fields a record has up to the last that is not empty."""
+    return next((at for at in range(len(record), 0, -1) if record[at - 1].strip()), 0)
 
 
 def _is_name(field: str) -> bool:

@@ -12,6 +12,7 @@ import gzip
 import io
 import itertools
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ _SIGNATURES = {
     b"\xfd7zXZ": "an xz archive",
     _GZIP: "gzip inside gzip",
 }
+_SEPARATOR = re.compile(r'"?sep=([^\w"])"?', re.IGNORECASE)
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
 _MAX_CONTROL_SHARE = 0.05
 
@@ -57,6 +59,8 @@ class Lines:
         encoding: what it was found, or said, to be encoded in.
         head: its first whole lines, for looking ahead (undecodable bytes replaced), without the
             blank ones before them.
+        delimiter: what separates fields, where the first line, which is then no part of the head
+            and not among the lines, declares it as spreadsheet programs do: ``sep=;``.
     """
 
     source: str
@@ -64,6 +68,7 @@ class Lines:
     head: list[str]
     _codec: str
     _chunks: Iterator[bytes]
+    delimiter: str | None = None
 
     def __iter__(self) -> Iterator[Line]:
         stream = io.BufferedReader(_Chunks(self._chunks), 1 << 16)
@@ -71,6 +76,8 @@ class Lines:
             raw = stream.readline(MAX_LINE_BYTES)
             if not raw:
                 return
+            if number == 1 and self.delimiter is not None:
+                continue
             problem = None
             if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
                 problem = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
@@ -121,9 +128,12 @@ def open_lines(source: str, *, encoding: str | None = None, content: bytes | Non
     if codec == "utf-8" and head.startswith(_MARK):
         chunks = _without_mark(chunks)
         raw_lines[:1] = [line.removeprefix(_MARK) for line in raw_lines[:1]]
-    lines = itertools.dropwhile(_is_blank, raw_lines)
+    first = raw_lines[0].decode(codec, errors="replace").strip("\r\n") if raw_lines else ""
+    declared = _SEPARATOR.fullmatch(first)
+    lines = itertools.dropwhile(_is_blank, raw_lines[1:] if declared else raw_lines)
     lines = [line.decode(codec, errors="replace") for line in itertools.islice(lines, HEAD_LINES)]
-    return Lines(source, encoding, lines, codec, chunks)
+    delimiter = declared[1] if declared else None
+    return Lines(source, encoding, lines, codec, chunks, delimiter)
 
 
 def check_file(path: Path) -> None:

@@ -11,10 +11,13 @@ from typing import Any
 
 from aitk.core.delimited import (
     as_lines,
+    decimal_comma_columns,
     has_header,
     sniff_delimiter,
     sniff_width,
     split_records,
+    with_decimal_point,
+    without_empty_ends,
 )
 from aitk.core.errors import DataError, UsageError
 from aitk.core.lines import Lines, check_file, open_lines
@@ -57,6 +60,7 @@ def open_table(
     header: bool | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    decimal: str | None = None,
     names: Container[str] = (),
 ) -> Table:
     """Open a tabular file by its ending, or by its content where that says nothing.
@@ -67,6 +71,8 @@ def open_table(
             columns are called 1, 2 and so on.
         delimiter: one character; None finds out.
         encoding: None finds out.
+        decimal: what stands before the decimals of a number, ``.`` or ``,``; None finds out for
+            each column of a file whose fields are not delimited by commas.
         names: usual column names (casefolded): a first record with one of them is a header.
 
     Raises:
@@ -80,7 +86,7 @@ def open_table(
     suffix = file_suffix(source.source)
     if suffix in JSON_LINES or (suffix not in DELIMITED and looks_like_json(source)):
         return _open_json_lines(source)
-    return _open_delimited(source, header, delimiter, names)
+    return _open_delimited(source, header, delimiter, decimal, names)
 
 
 def file_suffix(source: str) -> str:
@@ -127,7 +133,11 @@ def usual_column(columns: Sequence[str], usual: Sequence[str]) -> str | None:
 
 
 def _open_delimited(
-    lines: Lines, header: bool | None, delimiter: str | None, names: Container[str]
+    lines: Lines,
+    header: bool | None,
+    delimiter: str | None,
+    decimal: str | None,
+    names: Container[str],
 ) -> Table:
     source, head = lines.source, lines.head[:_PREVIEW_ROWS]
     notes = [f"{source}: encoding {lines.encoding}"]
@@ -135,12 +145,15 @@ def _open_delimited(
         raise DataError("its first lines are blank or too long for a table", where=source)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise UsageError(f"{delimiter!r} cannot delimit fields", hint="Give one character")
+    delimiter = delimiter or lines.delimiter
     if delimiter is None:
         suffix = file_suffix(source)
         delimiter = "\t" if suffix in (".tsv", ".tab") else sniff_delimiter(head) or ","
         if delimiter != {".tsv": "\t", ".tab": "\t"}.get(suffix, ","):
             notes.append(f"{source}: fields are delimited by {_DELIMITER_NAMES[delimiter]}")
     width = sniff_width(head, delimiter)
+    fields = [record.fields for record in split_records(as_lines(head), delimiter)]
+    width = without_empty_ends(fields, width)
     first = [
         record.fields
         for record in split_records(as_lines(head), delimiter, width=width)
@@ -153,6 +166,12 @@ def _open_delimited(
     columns = first.pop(0) if header and first else []
     columns = _column_names(columns or [""] * width, notes, source)
     preview = [dict(zip(columns, fields, strict=False)) for fields in first]
+    commas = columns if decimal == "," else []
+    if decimal is None and delimiter != ",":
+        commas = decimal_comma_columns(columns, preview)
+        if commas:
+            notes.append(f"{source}: numbers with a decimal comma in {', '.join(commas)}")
+    preview = [_with_points(record, commas) for record in preview]
 
     def records() -> Iterator[tuple[int, Record] | Refusal]:
         skip = header
@@ -162,9 +181,16 @@ def _open_delimited(
             elif problem:
                 yield Refusal(source, number, problem)
             else:
-                yield number, dict(zip(columns, fields, strict=True))
+                yield number, _with_points(dict(zip(columns, fields, strict=True)), commas)
 
     return Table(source, columns, preview, notes, records())
+
+
+def _with_points(record: Record, columns: Sequence[str]) -> Record:
+    """A record with decimal points in these columns."""
+    if not columns:
+        return record
+    return record | {name: with_decimal_point(record.get(name, "")) for name in columns}
 
 
 def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[str]:

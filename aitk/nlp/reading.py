@@ -121,7 +121,7 @@ def _is_table(lines: Lines, reading: TextReading, *, labelled: bool, label: bool
     if Path(lines.source).suffix == ".txt" and not label:
         return False
     first = next(iter(lines.head), "").strip("\r\n").casefold()
-    if looks_like_json(lines) or (_delimiter(reading) or "\n") in first:
+    if lines.delimiter or looks_like_json(lines) or (_delimiter(reading) or "\n") in first:
         return True
     wanted = _NAMES | {(reading.text_column or "text").casefold()}
     fields = {field.strip(' "') for delimiter in DELIMITERS for field in first.split(delimiter)}

@@ -71,6 +71,7 @@ def open_layout(
     if suffix == ".parquet":
         return open_table(source)
     lines = open_lines(source, encoding=encoding)
+    told = told or lines.delimiter
     if suffix in ATOMIC and any(map(_TYPE.search, next(iter(lines.head), "").split())):
         return open_table(lines, header=True, delimiter=told or "\t")
     if suffix not in (*DELIMITED, *JSON_LINES) and not told and not looks_like_json(lines):

@@ -127,7 +127,7 @@ def words_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if "error" in row:
         return []
     for name in reversed(list(row)):
-        if name.partition("_")[0] == "words" and isinstance(row[name], list):
+        if name.removeprefix("predicted_").startswith("words") and isinstance(row[name], list):
             return row[name]
     raise UsageError("captions need the times of words", where="--no-words", hint="Leave it out")
 

@@ -300,15 +300,12 @@ def _described(path: Path) -> list[Any]:
 
 
 def _merged(row: Row | Refusal, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The input's columns, then the answer under names that are still free."""
+    """The input's columns, then the answer: ``predicted_text`` beside a ``text`` of the input."""
     merged = dict(row.record) if isinstance(row, Row) else {}
     for key, value in answer.items():
-        name = key
-        for number in itertools.count(2):
-            if name not in merged:
-                break
-            name = f"{key}_{number}"
-        merged[name] = value
+        numbered = (f"predicted_{key}_{number}" for number in itertools.count(2))
+        names = itertools.chain([key, f"predicted_{key}"], numbered)
+        merged[next(name for name in names if name not in merged)] = value
     return merged
 
 

@@ -1,5 +1,7 @@
 """Answers as the text of a file."""
 
+import csv
+import io
 import json
 
 from aitk.core.answer_lines import CsvLines, JsonLines
@@ -22,3 +24,11 @@ def test_csv_takes_its_columns_from_good_rows():
     lines = CsvLines()
     lines.format([{"line": 2, "error": "no"}, {"text": "x", "prediction": "y"}])
     assert lines.columns == ["text", "prediction", "line", "error"]
+
+
+def test_a_carriage_return_in_a_cell_reads_back():
+    cells = ["a\rb", "a\nb", "a\r\nb", 'say "a"', "plain"]
+    lines = CsvLines()
+    text = "".join(lines.format([{"text": cell}]) for cell in cells)
+    read = csv.DictReader(io.StringIO(text, newline=""))
+    assert [row["text"] for row in read] == cells

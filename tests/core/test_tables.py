@@ -322,3 +322,42 @@ def test_any_bytes_end_in_records_refusals_or_one_line(tmp_path_factory, content
             json.dumps(item if isinstance(item, tuple) else item.reason)
     except DataError as error:
         assert "\n" not in error.line
+
+
+def test_a_first_line_may_declare_the_delimiter(write):
+    source = write("a.csv", "sep=|\r\nType|Example\r\npos|a;b;c,d\r\n")
+    assert records(source) == [{"Type": "pos", "Example": "a;b;c,d"}]
+    assert [line for line, _ in open_table(source)] == [3]
+
+
+def test_empty_columns_at_the_end_are_left_out(write):
+    assert records(write("a.csv", "text,label,,\na,x,,\nb,y,,\n")) == [
+        {"text": "a", "label": "x"},
+        {"text": "b", "label": "y"},
+    ]
+    assert records(write("b.csv", "text,label\na,x,\nb,y,\n"))[1] == {"text": "b", "label": "y"}
+
+
+def test_a_last_column_with_a_name_stays_though_it_is_empty(write):
+    assert records(write("a.csv", "text,label,note\na,x,\n"))[0]["note"] == ""
+
+
+@pytest.mark.parametrize(
+    ("cells", "read"),
+    [
+        (["4,5", "3"], ["4.5", "3"]),
+        (["1.234,50", "-0,5"], ["1234.50", "-0.5"]),
+        (["1,234", "12"], ["1,234", "12"]),
+        (["4,5", "good"], ["4,5", "good"]),
+        (["4,5", ""], ["4.5", ""]),
+    ],
+)
+def test_decimal_commas_are_found_where_fields_have_another_delimiter(write, cells, read):
+    source = write("a.csv", "id;score\n" + "".join(f"k;{cell}\n" for cell in cells))
+    assert [record["score"] for record in records(source)] == read
+
+
+def test_decimal_commas_may_be_stated(write):
+    content = 'id,score\nk,"1,234"\n'
+    assert records(write("a.csv", content), decimal=",")[0]["score"] == "1.234"
+    assert records(write("b.csv", "id;score\nk;4,5\n"), decimal=".")[0]["score"] == "4,5"

@@ -141,7 +141,8 @@ def test_a_run_of_texts_is_a_language_model_of_the_search(run, text_run, tmp_pat
     told = {"lm": str(text_run), "lexicon": "self", "lm_weight": 1.0}
     predict(run, run.parent / "songs.csv", tmp_path / "a.jsonl", **told)
     lines = (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()
-    assert {word for line in lines for word in json.loads(line)["text_2"].split()} <= set(TONES)
+    texts = [json.loads(line)["predicted_text"] for line in lines]
+    assert {word for text in texts for word in text.split()} <= set(TONES)
     evaluate(
         run,
         options=resolve(stages.EvaluateOptions, {"resamples": 0}),
@@ -159,7 +160,7 @@ def test_a_run_without_probabilities_of_texts_is_no_language_model(run, tmp_path
 def test_a_record_comes_before_its_answer(run, tmp_path):
     predict(run, run.parent / "songs.csv", tmp_path / "a.jsonl")
     line = json.loads((tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    assert list(line) == ["audio", "text", "speaker", "text_2", "confidence", "words"]
+    assert list(line) == ["audio", "text", "speaker", "predicted_text", "confidence", "words"]
 
 
 def test_a_long_recording_is_cut_and_keeps_its_time(run, tmp_path):

@@ -61,7 +61,12 @@ def test_ctm_has_a_word_a_line():
 
 
 def test_a_column_of_the_users_own_is_not_taken_for_the_answer():
-    row = {"id": "a b", "words": "two of them", "text": "x", "words_2": [word("yes", 0.0, 0.5)]}
+    row = {
+        "id": "a b",
+        "words": "two of them",
+        "text": "x",
+        "predicted_words": [word("yes", 0.0, 0.5)],
+    }
     assert CtmLines().format([row]) == "a_b 1 0.000 0.500 yes 0.9000\n"
 
 

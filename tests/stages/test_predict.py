@@ -133,7 +133,7 @@ def test_a_column_of_the_input_is_never_overwritten(ask, tmp_path):
     rows = write(tmp_path / "rows.csv", "text,prediction\ngood,mine\n")
     ask(rows)
     (row,) = objects(tmp_path / "out.jsonl")
-    assert row["prediction"] == "mine" and row["prediction_2"] == "up"
+    assert row["prediction"] == "mine" and row["predicted_prediction"] == "up"
 
 
 def test_too_many_errors_stop_it_and_it_can_go_on(ask, tmp_path):
