@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from aitk.core.silence import overheard
 #: A file of a few kilobytes can say that it holds gigabytes of pixels: its header is asked first.
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 100_000_000
+_CHECK_BYTES = 4  # the checksum after a PNG chunk
 
 
 def read_picture(path: Path | str) -> np.ndarray:
@@ -100,6 +103,10 @@ def check_size(data: bytes, where: str) -> None:
     width, height = size
     if width * height > MOST_PIXELS:
         raise DataError(f"has {width} x {height} pixels, more than {MOST_PIXELS:,}", where=where)
+    if width * height == 0:
+        raise DataError(f"has {width} x {height} pixels", where=where)
+    if data.startswith(b"\x89PNG") and not _png_is_whole(data):
+        raise DataError("is damaged or cut off", where=where)
 
 
 def picture_format(data: bytes) -> str | None:
@@ -166,21 +173,34 @@ def _gif_colours(flags: int) -> int:
 
 def _png_is_animated(data: bytes) -> bool:
     """Look for the chunk acTL before the pixels (PNG, third edition, section 11.3.6.1)."""
-    place = 8
-    while place + 12 <= len(data):
-        length, kind = struct.unpack(">I4s", data[place : place + 8])
+    for kind, place, _ in _png_chunks(data):
         if kind == b"acTL":
-            return data[place + 8 : place + 12] != b"\0\0\0\1"
+            return data[place : place + 4] != b"\0\0\0\1"
         if kind == b"IDAT":
             return False
-        place += 12 + length
     return False
+
+
+def _png_is_whole(data: bytes) -> bool:
+    """Whether every chunk is there: OpenCV allocates what a chunk claims, before it reads."""
+    return all(place + length + _CHECK_BYTES <= len(data) for _, place, length in _png_chunks(data))
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The kind of each chunk, where its content begins, and the length that it claims."""
+    place = 8
+    while place + 8 <= len(data):
+        length, kind = struct.unpack(">I4s", data[place : place + 8])
+        yield kind, place + 8, length
+        if kind == b"IEND":
+            return
+        place += 8 + length + _CHECK_BYTES
 
 
 def _read(path: Path, where: str) -> bytes:
     try:
         # A pipe or device of this name could give bytes for ever.
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise DataError("no such file", where=where)
         if path.stat().st_size > MOST_BYTES:
             raise DataError(f"is larger than {MOST_BYTES:,} bytes", where=where)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.labels import MAX_LABEL_CHARACTERS
 from aitk.core.lines import check_file
 from aitk.core.rows import Refusal, Row
 from aitk.core.split_names import split_named
@@ -152,6 +153,10 @@ def _rows(
             return
     elif content == "label":
         fields["label"] = (item.content or "").strip()
+        if len(fields["label"]) > MAX_LABEL_CHARACTERS:
+            reason = f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters"
+            yield Refusal(item.file, item.line, reason)
+            return
     try:
         pieces = _pieces(item, reading, whole=content is not None)
         for silent, alike in itertools.groupby(pieces, lambda piece: _is_silent(piece, reading)):

@@ -6,6 +6,7 @@ import bz2
 import contextlib
 import gzip
 import lzma
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -24,6 +25,12 @@ MOST_RATIO, HARMLESS_BYTES = 200, 10_000_000
 #: temporary file of this size at most.
 MOST_UNPACKED_BYTES = 50_000_000_000
 _CHUNK = 1 << 20
+_MOST_HEADER_BYTES = 1 << 20
+#: What Python's readers raise of files that are damaged, or made to harm.
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError,
+    struct.error, ValueError, OverflowError, RecursionError, NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 def is_archive(name: str) -> bool:
@@ -42,8 +49,7 @@ def open_archive(path: Path) -> Iterator[Members]:
     with contextlib.ExitStack() as stack:
         try:
             members = stack.enter_context(opened(path))
-        except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, zlib.error,
-                lzma.LZMAError, ValueError, NotImplementedError) as error:  # fmt: skip
+        except _DAMAGED as error:
             raise DataError(f"cannot be read ({error})", where=str(path)) from error
         yield members
 
@@ -70,8 +76,7 @@ def _open_zip(path: Path) -> Iterator[Members]:
             try:
                 with archive.open(name) as file:
                     return file.read(most)
-            except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
-                    NotImplementedError) as error:  # fmt: skip
+            except _DAMAGED as error:
                 raise DataError(f"cannot be read ({error})") from error
 
         yield Members(str(path), bytes_of, open_bytes, refused)
@@ -79,7 +84,10 @@ def _open_zip(path: Path) -> Iterator[Members]:
 
 @contextlib.contextmanager
 def _open_tar(path: Path) -> Iterator[Members]:
-    with _plain_tar(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
+    with (
+        _plain_tar(path) as file,
+        tarfile.open(fileobj=_Headers(file), mode="r:") as archive,  # type: ignore[call-overload]
+    ):
         members: dict[str, tarfile.TarInfo] = {}
         refused: dict[str, str] = {}
         for info in archive:
@@ -93,13 +101,14 @@ def _open_tar(path: Path) -> Iterator[Members]:
             else:
                 members[name] = info
 
+        archive.fileobj = file
+
         def open_bytes(name: str, most: int) -> bytes:
-            content = archive.extractfile(members[name])
             try:
-                data = content.read(most) if content else b""
-            except (tarfile.TarError, OSError) as error:
+                content = archive.extractfile(members[name])
+                return content.read(most) if content else b""
+            except _DAMAGED as error:
                 raise DataError(f"cannot be read ({error})") from error
-            return data
 
         bytes_of = {name: info.size for name, info in members.items()}
         yield Members(str(path), bytes_of, open_bytes, refused)
@@ -123,6 +132,19 @@ def _plain_tar(path: Path) -> Iterator[IO[bytes]]:
                     raise DataError("is a decompression bomb", where=str(path))
             plain.seek(0)
             yield plain
+
+
+class _Headers:
+    """A file of which only headers are read: ``tarfile`` reads them as long as they claim to be."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file = file
+        self.tell, self.seek = file.tell, file.seek
+
+    def read(self, size: int) -> bytes:
+        if size > _MOST_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
 
 
 def _problem_of_name(name: str, known: object) -> str | None:

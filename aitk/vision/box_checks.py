@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.labels import MAX_LABEL_CHARACTERS
 from aitk.core.names import shorten
 from aitk.core.values import to_number
 from aitk.vision.items import Boxes
@@ -32,6 +33,10 @@ def make_boxes(
         name = "" if label is None else str(label).strip()
         if not name:
             raise DataError(f"box {at + 1} has no class")
+        if len(name) > MAX_LABEL_CHARACTERS:
+            raise DataError(
+                f"the class of box {at + 1} is longer than {MAX_LABEL_CHARACTERS:,} characters"
+            )
         try:
             values[at] = [to_number(value) for value in box]
         except (ValueError, TypeError) as error:

@@ -7,12 +7,14 @@ understood, and YOLO's ``data.yaml``. What begins with ``#`` is a comment.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import DataError
+from aitk.core.labels import MAX_LABEL_CHARACTERS
 from aitk.core.lines import check_file, open_lines
 from aitk.vision.trees import Tree
 
@@ -102,8 +104,12 @@ def parse_class_list(content: bytes, where: str, ignored: Collection[str] = ()) 
             names.append(text)
     if not names:
         raise DataError("names no class", where=where)
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise DataError(f"names {twice[0]!r} twice", where=where)
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"names {name!r} twice", where=where)
+    if any(len(name) > MAX_LABEL_CHARACTERS for name in names):
+        reason = f"has a name of over {MAX_LABEL_CHARACTERS:,} characters"
+        raise DataError(reason, where=where)
     if colours and len(colours) < len(names):
         raise DataError(
             "gives some classes a colour of their own, and some none or the same", where=where
@@ -120,14 +126,22 @@ def _names_of_yaml(content: bytes, where: str) -> list[str]:
     """``names`` of YOLO's data.yaml: a list, or a mapping from numbers."""
     import yaml
 
+    class Strings(yaml.BaseLoader):
+        """Takes every value as it is written. An alias may stand for more than memory holds."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("aliases are not read")
+            return super().compose_node(parent, index)
+
     try:
-        found: Any = yaml.safe_load(content)
+        found: Any = yaml.load(content, Loader=Strings)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"cannot be read as YAML ({reason})", where=where) from error
     names = found.get("names") if isinstance(found, dict) else None
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list):
+    if isinstance(names, dict) and set(names) == {str(number) for number in range(len(names))}:
+        names = [names[str(number)] for number in range(len(names))]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError("has no list of names", where=where)
-    return [str(name) for name in names]
+    return names

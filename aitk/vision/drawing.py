@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 import zlib
@@ -34,6 +35,7 @@ _TEXT_PIXELS = (13, 30)  # least and greatest size of text
 _NAMED_SHARE = 0.004  # of the picture: a region below it is coloured, not named
 _MARGIN = 6
 _CELL = 400  # pixels up to which lines are bare: with dark edges they would hide too much
+_MOST_CHARACTERS = 1000  # of a text, whatever its width: letters may have none
 _PAPER, _INK = (255, 255, 255), (35, 35, 35)
 
 
@@ -352,11 +354,11 @@ def _extent(text: str, size: int) -> tuple[int, int]:
 
 def _cut(text: str, width: int, size: int) -> str:
     """As much of a text as is not wider than ``width`` pixels."""
-    if _text_width(text, size) <= width:
+    if len(text) <= _MOST_CHARACTERS and _text_width(text, size) <= width:
         return text
-    while text and _text_width(text + "…", size) > width:
-        text = text[:-1]
-    return text + "…"
+    ends = range(min(len(text), _MOST_CHARACTERS))
+    end = bisect.bisect_right(ends, width, key=lambda end: _text_width(text[:end] + "…", size))
+    return text[: max(0, end - 1)] + "…"
 
 
 def _within(shape: tuple[int, ...], side: int) -> tuple[int, int]:

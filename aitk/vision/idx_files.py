@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import re
 import struct
 import zlib
@@ -12,9 +13,10 @@ from collections.abc import Collection, Iterator
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.pictures import encode_png
+from aitk.core.pictures import MOST_PIXELS, encode_png
 from aitk.core.rows import Refusal
 from aitk.core.split_names import split_named
+from aitk.vision.archives import HARMLESS_BYTES, MOST_RATIO
 from aitk.vision.class_lists import ClassList
 from aitk.vision.items import Item
 from aitk.vision.trees import Tree
@@ -85,14 +87,20 @@ def _read(tree: Tree, name: str, magic: int) -> np.ndarray:
     if data.startswith(b"\x1f\x8b"):
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-                data = file.read(MOST_BYTES + 1)
+                most = min(MOST_BYTES, max(HARMLESS_BYTES, MOST_RATIO * len(data)))
+                data = file.read(most + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"cannot be read ({error})", where=where) from error
+        if len(data) > most:
+            raise DataError("is a decompression bomb", where=where)
     axes = magic & 0xFF
     if len(data) < 4 + 4 * axes or struct.unpack(">I", data[:4])[0] != magic:
         raise DataError("is no IDX file of the kind that its name tells", where=where)
     sizes = struct.unpack(f">{axes}I", data[4 : 4 + 4 * axes])
     content = np.frombuffer(data, np.uint8, offset=4 + 4 * axes)
-    if len(data) > MOST_BYTES or content.size != int(np.prod(sizes, dtype=object)):
+    if content.size != math.prod(sizes):
         raise DataError("has not as many values as its header says", where=where)
+    if not content.size or math.prod(sizes[1:]) > MOST_PIXELS:
+        told = " x ".join(map(str, sizes))
+        raise DataError(f"holds {told} values, which are no pictures or labels", where=where)
     return content.reshape(sizes)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.labels import MAX_LABEL_CHARACTERS
 from aitk.core.lines import check_file
 from aitk.core.pictures import decode_picture, encode_jpeg, encode_png, picture_format
 from aitk.core.rows import Refusal, Row
@@ -189,6 +190,8 @@ def _annotated(
     if "label" in wish.wants and item.label is not None:
         if known and len(wish.wants) == 1 and item.label not in known.names:
             raise DataError(f"its label {item.label!r} is none of --classes")
+        if len(item.label) > MAX_LABEL_CHARACTERS:
+            raise DataError(f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters")
         found["label"] = item.label
     if "boxes" in wish.wants and item.boxes is not None:
         boxes = without(item.boxes(height, width), wish.ignored)

@@ -14,6 +14,9 @@ import numpy as np
 
 from aitk.core.errors import DataError
 
+#: Of the seventh character of a number, which is the last.
+_LAST_SHIFT = 30
+
 
 def decode_runs(coded: Mapping[str, Any], *, height: int, width: int) -> np.ndarray:
     """The mask of ``{"size": [height, width], "counts": ...}``.
@@ -32,7 +35,7 @@ def decode_runs(coded: Mapping[str, Any], *, height: int, width: int) -> np.ndar
     runs = _unpack(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, Sequence) or not all(isinstance(run, int) for run in runs):
         raise DataError("has a mask whose run lengths are no numbers")
-    if sum(runs) != height * width or min(runs, default=0) < 0:
+    if any(not 0 <= run <= height * width for run in runs) or sum(runs) != height * width:
         raise DataError("has a mask whose run lengths do not fill the picture")
     values = np.zeros(len(runs), bool)
     values[1::2] = True
@@ -67,6 +70,8 @@ def _unpack(text: str) -> list[int]:
                 raise DataError("has a mask whose run lengths hold a wrong character")
             value |= (bits & 0x1F) << shift
             more = bool(bits & 0x20)
+            if more and shift == _LAST_SHIFT:
+                raise DataError("has a mask with a run length of over 35 bits")
             place, shift = place + 1, shift + 5
             if not more and bits & 0x10:
                 value -= 1 << shift

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.values import to_number
+from aitk.vision.geometry import VOID
 from aitk.vision.run_lengths import decode_runs
 
 #: The class of pixels that no outline holds.
@@ -16,9 +16,10 @@ BACKGROUND = "background"
 # OpenCV also fills the pixels that an edge touches. So outlines are drawn five times as large, in
 # sixteenths of a pixel, and of each five by five the middle one counts.
 _FINER, _SHIFT = 5, 4
+_MOST_CANVAS = 400_000_000
 
 
-def fill_shapes(shapes: Iterable[tuple[int, Any]], *, height: int, width: int) -> np.ndarray:
+def fill_shapes(shapes: Sequence[tuple[int, Any]], *, height: int, width: int) -> np.ndarray:
     """Draw outlines, the largest first, so that what is small stays visible.
 
     Args:
@@ -30,10 +31,15 @@ def fill_shapes(shapes: Iterable[tuple[int, Any]], *, height: int, width: int) -
     Raises:
         DataError: a shape cannot be drawn.
     """
-    drawn = [(number, shape_mask(shape, height=height, width=width)) for number, shape in shapes]
+    largest = max((number for number, _ in shapes), default=0)
+    if largest > VOID:
+        raise DataError(f"has a class of the number {largest}, and a mask holds {VOID} classes")
+    # Drawn twice: the masks of all shapes of a large picture could fill the memory.
+    areas = [int(shape_mask(shape, height=height, width=width).sum()) for _, shape in shapes]
     numbers = np.zeros((height, width), np.uint8)
-    for number, inside in sorted(drawn, key=lambda item: -int(item[1].sum())):
-        numbers[inside] = number
+    for at in sorted(range(len(shapes)), key=lambda at: -areas[at]):
+        number, shape = shapes[at]
+        numbers[shape_mask(shape, height=height, width=width)] = number
     return numbers
 
 
@@ -56,12 +62,16 @@ def shape_mask(shape: Any, *, height: int, width: int) -> np.ndarray:
         right, bottom = np.clip(np.ceil(points.max(axis=0)), 0, [width, height]).astype(int)
         if right <= left or bottom <= top:
             continue
-        canvas = np.zeros(((bottom - top) * _FINER, (right - left) * _FINER), np.uint8)
-        # OpenCV's coordinates are those of the centres of pixels.
-        fine = (points - [left, top]) * _FINER - 0.5
-        cv2.fillPoly(canvas, [np.round(fine * (1 << _SHIFT)).astype(np.int32)], 1, shift=_SHIFT)
-        middle = _FINER // 2
-        inside[top:bottom, left:right] |= canvas[middle::_FINER, middle::_FINER] > 0
+        rows = max(1, _MOST_CANVAS // ((right - left) * _FINER**2))
+        for start in range(top, bottom, rows):
+            # In strips: where the picture is large, 25 times as much could fill the memory.
+            stop = min(start + rows, bottom)
+            canvas = np.zeros(((stop - start) * _FINER, (right - left) * _FINER), np.uint8)
+            # OpenCV's coordinates are those of the centres of pixels.
+            fine = (points - [left, start]) * _FINER - 0.5
+            cv2.fillPoly(canvas, [np.round(fine * (1 << _SHIFT)).astype(np.int32)], 1, shift=_SHIFT)
+            middle = _FINER // 2
+            inside[start:stop, left:right] |= canvas[middle::_FINER, middle::_FINER] > 0
     return inside
 
 
@@ -76,10 +86,10 @@ def polygons(shape: Any) -> list[np.ndarray]:
     found = []
     for flat in shape:
         try:
-            points = np.array([to_number(value) for value in flat]).reshape(-1, 2)
-        except (ValueError, TypeError) as error:
+            points = np.array(flat, np.float64).reshape(-1, 2)
+        except (ValueError, TypeError, OverflowError) as error:
             raise DataError("has a polygon that is no list of x, y, x, y") from error
-        if len(points) < 3 or np.abs(points).max() > 1e5:
+        if len(points) < 3 or not np.isfinite(points).all() or np.abs(points).max() > 1e5:
             raise DataError("has a polygon of under three points, or with one out of reach")
         found.append(points)
     return found

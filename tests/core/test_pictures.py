@@ -184,3 +184,16 @@ def test_any_bytes_are_animated_or_not(suffix, data):
     for _ in range(data.draw(st.integers(0, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     assert is_animated(bytes(content[: data.draw(st.integers(0, len(content)))])) in (True, False)
+
+
+def test_a_png_chunk_that_claims_gigabytes_is_refused_before_decoding(monkeypatch):
+    whole = encoded(red_and_blue(), ".png")
+    bomb = whole[:33] + struct.pack(">I", 0xFFFF_FFF0) + b"zTXt" + whole[33:]
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(DataError, match="damaged or cut off"):
+        decode_picture(bomb, "a.png")
+
+
+def test_a_picture_without_pixels_is_refused():
+    with pytest.raises(DataError, match="has 0 x 7 pixels"):
+        decode_picture(png(0, 7), "a.png")

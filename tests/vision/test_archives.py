@@ -120,3 +120,30 @@ def test_a_table_in_an_archive_names_its_pictures(tmp_path, painted):
     good, bad = read(path)
     assert (good.fields["label"], good.split) == ("cat", "test")
     assert bad.reason == "../1.png lies outside of the archive"
+
+
+def test_a_chain_of_long_names_is_refused(tmp_path):
+    link = tarfile.TarInfo("././@LongLink")
+    link.type, link.size = tarfile.GNUTYPE_LONGNAME, 2
+    block = link.tobuf(tarfile.GNU_FORMAT) + b"a\0".ljust(512, b"\0")
+    path = tmp_path / "a.tar"
+    path.write_bytes(block * 5000 + bytes(1024))
+    with pytest.raises(DataError, match="cannot be read"):
+        read(path)
+
+
+def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path):
+    link = tarfile.TarInfo("././@LongLink")
+    link.type, link.size = tarfile.GNUTYPE_LONGNAME, 5_000_000_000
+    path = tmp_path / "a.tar"
+    with path.open("wb") as file:
+        file.write(link.tobuf(tarfile.GNU_FORMAT))
+        file.truncate(6_000_000_000)  # a hole, not written
+    with pytest.raises(DataError, match="a header of 5,000,000,"):
+        read(path)
+
+
+def test_members_whose_names_are_no_text_are_read(tmp_path, painted):
+    path = write(tmp_path / "a.tar", {"caf\udce9/1.png": painted(0), "b/2.png": painted(1)})
+    rows = read(path)
+    assert {row.fields["label"] for row in rows} == {"b", r"caf\xe9"}

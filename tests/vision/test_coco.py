@@ -13,7 +13,7 @@ from aitk.core.errors import DataError
 from aitk.vision.masks import decode_mask, mask_names
 from aitk.vision.options import DetectPictures, MultitaskPictures, SegmentPictures
 from aitk.vision.reading import read_pictures
-from aitk.vision.shapes import shape_mask
+from aitk.vision.shapes import fill_shapes, shape_mask
 
 CATEGORIES = [{"id": 7, "name": "nut"}, {"id": 3, "name": "bolt"}]
 SQUARE = [[2, 2, 10, 2, 10, 8, 2, 8]]
@@ -240,3 +240,18 @@ def test_masks_beside_boxes_alone_are_rows_to_segment(scene):
 def test_boxes_alone_are_read_beside_masks(scene):
     rows = boxes(scene(note(), note(image=2)))
     assert [row.fields["box_labels"] for row in rows] == [["nut"], ["nut"]]
+
+
+def test_a_large_outline_is_drawn_in_strips_as_it_is_whole(monkeypatch):
+    points = [3.3, -5, 90, 20, 47, 99.5, -8.25, 40]
+    whole = shape_mask([points], height=90, width=80)
+    monkeypatch.setattr("aitk.vision.shapes._MOST_CANVAS", 20_000)
+    strips = shape_mask([points], height=90, width=80)
+    assert (strips != whole).sum() < 0.01 * whole.sum()  # on the edges, by rounding
+
+
+def test_a_mask_holds_255_classes():
+    square = [[0, 0, 4, 0, 4, 4, 0, 4]]
+    assert (fill_shapes([(7, square), (254, square)], height=4, width=4) == 254).all()
+    with pytest.raises(DataError, match="a mask holds 255"):
+        fill_shapes([(271, square)], height=4, width=4)

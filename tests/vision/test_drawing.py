@@ -175,3 +175,8 @@ def test_a_contact_sheet_holds_every_picture_and_its_caption():
 def test_a_long_caption_is_cut():
     sheet = contact_sheet([Sample(black(50, 50))], captions=["a long name " * 20], cell=100)
     assert sheet.shape[1] == 112 and (sheet[:, 106:] == 255).all()
+
+
+def test_a_caption_of_a_million_letters_is_cut_at_once():
+    sheet = contact_sheet([Sample(black(50, 50))], captions=["w" * 1_000_000], cell=100)
+    assert sheet.shape[1] == 112

@@ -57,3 +57,17 @@ def test_damage_is_said(save, tmp_path):
     save("labels-idx1-ubyte", idx(np.uint8([1])))
     with pytest.raises(DataError, match="has 1 labels, and there are 2 pictures"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 5), (0, 4, 4), (2, 0, 2**32 - 1)])
+def test_pictures_without_pixels_are_refused(save, tmp_path, shape):
+    save("train-images-idx3-ubyte", struct.pack(">I3I", 0x803, *shape))
+    save("train-labels-idx1-ubyte", idx(np.array([1, 0], np.uint8)))
+    with pytest.raises(DataError, match="no pictures"):
+        read(tmp_path)
+
+
+def test_a_packed_file_that_grows_without_bound_is_refused(save, tmp_path):
+    save("train-images-idx3-ubyte.gz", gzip.compress(bytes(50_000_000)))
+    with pytest.raises(DataError, match="bomb"):
+        read(tmp_path)

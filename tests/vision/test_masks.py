@@ -208,3 +208,25 @@ def test_any_bytes_are_a_mask_or_refused(bits, data):
     content = content[: data.draw(st.integers(0, len(content)))]
     with contextlib.suppress(DataError):
         assert read(bytes(content)).numbers.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]\n", "aliases are not read"),
+        (b"names: {0: a, b: c}\n", "no list of names"),
+        (b"names: {0: a, 2: c}\n", "no list of names"),
+        (b"names: [[a], b]\n", "no list of names"),
+        (b"names: " + b"[" * 100_000, "cannot be read as YAML"),
+        (b"names: [" + b"a" * 2000 + b"]\n", "over 1,000 characters"),
+        (b"names: [a, a]\n", "'a' twice"),
+    ],
+)
+def test_a_yaml_file_that_lists_no_names_is_refused(content, reason):
+    with pytest.raises(DataError, match=reason):
+        parse_class_list(content, "data.yaml")
+
+
+def test_names_in_yaml_are_taken_as_they_are_written():
+    tags = b"names: {1: no, 0: 1.50, 2: !!timestamp x}\n"
+    assert parse_class_list(tags, "data.yaml").names == ("1.50", "no", "x")

@@ -41,3 +41,9 @@ def test_long_runs_take_several_characters():
 def test_what_is_no_such_mask_is_refused(coded):
     with pytest.raises(DataError, match="has a mask"):
         decode_runs(coded, height=2, width=3)
+
+
+def test_a_run_length_without_end_is_refused_at_once():
+    counts = "o" * 1_000_000 + "0"
+    with pytest.raises(DataError, match="over 35 bits"):
+        decode_runs({"size": [2, 3], "counts": counts}, height=2, width=3)
