@@ -43,11 +43,15 @@ from aitk.recsys.stored import (
 class Arranger:
     """Arranges one log, and tells afterwards what it found: an ``aitk.core.task.Inspector``."""
 
-    def __init__(self, reading: LogReading, *, rated: bool, notes: list[str]) -> None:
+    def __init__(
+        self, reading: LogReading, *, rated: bool, notes: list[str], found: Sequence[Finding] = ()
+    ) -> None:
         """Args:
         rated: the events must carry ratings that differ.
         notes: what was decided on the way is added here.
+        found: what is found while the events are read, which may grow until then.
         """
+        self._found_in_reading = found
         self._reading, self._rated, self._notes = reading, rated, notes
         self._findings: list[Finding] = []
         self._summary: dict[str, Any] = {}
@@ -110,6 +114,7 @@ class Arranger:
         self._write_users(tables / USER_TABLE, events, everything.user_ids, user_facts)
         write_histories(tables / HISTORY_TABLE, events)
         self._findings = [
+            *self._found_in_reading,
             *findings,
             check_times(events),
             *steps,
@@ -145,6 +150,7 @@ class Arranger:
                 told_kinds=reading.item_kinds,
                 what="item",
                 encoding=reading.encoding,
+                decimal=reading.decimal,
                 keep_na=reading.keep_na,
                 notes=self._notes,
             )
@@ -155,6 +161,7 @@ class Arranger:
                 told_key=reading.user_column,
                 what="user",
                 encoding=reading.encoding,
+                decimal=reading.decimal,
                 keep_na=reading.keep_na,
                 notes=self._notes,
             )

@@ -68,6 +68,7 @@ def read_attributes(
     told_kinds: Sequence[str] = (),
     what: str,
     encoding: str | None = None,
+    decimal: str | None = None,
     keep_na: bool = False,
     notes: list[str],
 ) -> Attributes:
@@ -81,6 +82,7 @@ def read_attributes(
         told_key: its name as the user told it.
         told_kinds: NAME=KIND, which go before a guess.
         what: item or user.
+        decimal: what stands before the decimals of a number; None finds out.
         keep_na: ids such as NULL and nan are names like any other.
         notes: what was decided on the way is added here.
 
@@ -88,7 +90,7 @@ def read_attributes(
         DataError: the file is missing, no table, has no column of the id or no line with one.
         UsageError: a kind was told of a column that is not there, or is none.
     """
-    table = open_layout(path, encoding=encoding, names=frozenset(key_names))
+    table = open_layout(path, encoding=encoding, decimal=decimal, names=frozenset(key_names))
     if isinstance(table, Sequences):
         raise DataError(f"holds no table of {what}s", where=path, hint="Give columns with names")
     table = _with_names(table)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aitk.core.errors import UsageError
 from aitk.core.tables import Table, find_column, usual_column
+from aitk.core.task import Finding
 from aitk.recsys.layouts import plain_name
-from aitk.recsys.options import LogReading, RateReading
-from aitk.recsys.values import read_time
+from aitk.recsys.options import ORDERED, LogReading, RateReading
+from aitk.recsys.times import TimeReader, are_dates
 
 USER_COLUMNS = (
     "user_id", "userid", "user", "uid", "user-id", "user_name", "username", "customer_id",
@@ -43,6 +45,7 @@ _TIME_LISTS = ("times", "timestamps", "timestamp", "time", "时间")
 NAMES = frozenset(USER_COLUMNS + ITEM_COLUMNS + RATING_COLUMNS + TIME_COLUMNS + HISTORY_COLUMNS)
 #: A number this large is a time and not a rating (1973 as unix seconds).
 _TIME_FROM = 1e8
+_TIME_WORDS = re.compile(r"time|date|stamp|created|(^|_)(ts|dat|day|at)($|_)|时间|日期|日時")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,29 @@ def _usual_places(table: Table) -> dict[str, str]:
 
 
 def _holds_times(table: Table, column: str) -> bool:
-    times = (read_time(record.get(column)) for record in table.preview)
+    cells = [record.get(column) for record in table.preview]
+    reader = TimeReader(None, cells)
+    times = map(reader.read, cells)
     return all(problem is None and time_s >= _TIME_FROM for time_s, problem in times)
+
+
+def find_unused_times(table: Table, columns: Columns, reading: LogReading) -> Finding | None:
+    """A column that holds dates, or numbers under a name of times, and was not taken, though what
+    is held out depends on the order of events."""
+    if columns.time is not None or columns.lists or reading.protocol not in ORDERED:
+        return None
+    chosen = (columns.user, columns.item, columns.rating)
+    for column in table.columns:
+        cells = [record.get(column) for record in table.preview]
+        is_named = bool(_TIME_WORDS.search(plain_name(column).casefold()))
+        if column in chosen or not (are_dates(cells) or (is_named and _holds_times(table, column))):
+            continue
+        message = (
+            f"{table.source}: {column!r} holds times and is not used, though {reading.protocol}"
+            f" needs the order of events: name it with --time-column {column}"
+        )
+        return Finding("unused times", "warning", message, {"column": column})
+    return None
 
 
 def _has_lists(table: Table, column: str) -> bool:

@@ -18,6 +18,8 @@ KINDS = ("text", "tags", "number", "picture", "audio", "vector")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _AUDIO = (".wav", ".flac", ".mp3", ".ogg")
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+#: A number does not begin with a zero: this is the code of something.
+_CODE = re.compile(r"0\d+")
 #: Shares of values that make a rule, where a few may be otherwise.
 _NEARLY_ALL, _MOST, _SOME = 0.95, 0.8, 0.2
 #: Tags come again: this often each on average. They are short: this many words on average.
@@ -78,6 +80,8 @@ def guess_kind(cells: Sequence[Any], declared: str | None = None) -> str | None:
     if declared == "float_seq" or (lists and _vector_size(lists)):
         return "vector"
     if lists:
+        return "tags"
+    if any(isinstance(cell, str) and _CODE.fullmatch(cell) for cell in present):
         return "tags"
     if sum(_number(cell) is not None for cell in present) >= _NEARLY_ALL * len(present):
         return "number"

@@ -51,6 +51,7 @@ def open_layout(
     header: str = "auto",
     delimiter: str | None = None,
     encoding: str | None = None,
+    decimal: str | None = None,
     names: Container[str] = (),
 ) -> Table | Sequences:
     """Open a file by its ending, or by its content where that says nothing.
@@ -59,6 +60,7 @@ def open_layout(
         source: a path, or ``-`` for stdin.
         header: auto, yes or no.
         delimiter: one character, or ``TAB``.
+        decimal: what stands before the decimals of a number; None finds out.
         names: usual column names (casefolded): a first record with one of them is a header.
 
     Raises:
@@ -73,7 +75,8 @@ def open_layout(
     lines = open_lines(source, encoding=encoding)
     told = told or lines.delimiter
     if suffix in ATOMIC and any(map(_TYPE.search, next(iter(lines.head), "").split())):
-        return open_table(lines, header=True, delimiter=told or "\t")
+        told = told or ("\t" if "\t" in lines.head[0] else " ")
+        return open_table(lines, header=True, delimiter=told, decimal=decimal)
     if suffix not in (*DELIMITED, *JSON_LINES) and not told and not looks_like_json(lines):
         kind = _kind(lines, names)
         if kind == "double colons":
@@ -82,7 +85,7 @@ def open_layout(
             told = " "
         elif kind != "table":
             return Sequences(lines, kind == "adjacency")
-    return open_table(lines, header=has_header, delimiter=told, names=names)
+    return open_table(lines, header=has_header, delimiter=told, decimal=decimal, names=names)
 
 
 def plain_name(column: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.rows import Refusal, Row
-from aitk.core.task import Batch, Embed, Example, Inspector, Task
+from aitk.core.task import Batch, Embed, Example, Finding, Inspector, Task
 from aitk.recsys.arranging import Arranger
 from aitk.recsys.assets import LogAssets, check_catalogue, load_log_assets
 from aitk.recsys.batching import collate_rows, encode_row
@@ -41,6 +41,7 @@ class LogTask(Task):
     def __init__(self) -> None:
         self._notes: list[str] = []
         self._found: LogReading | None = None
+        self._findings: list[Finding] = []
         self._arranger: Arranger | None = None
 
     def read(
@@ -48,7 +49,7 @@ class LogTask(Task):
     ) -> Iterator[Row | Refusal]:
         if labelled:
             self._found = complete_reading(sources, reading, notes=self._notes)
-            return read_events(sources, reading, notes=self._notes)
+            return read_events(sources, reading, notes=self._notes, findings=self._findings)
         return read_queries(sources, reading, notes=self._notes)
 
     def reading_notes(self) -> list[str]:
@@ -66,7 +67,9 @@ class LogTask(Task):
         embed: Embed,
         reporter: Reporter,
     ) -> Iterator[Row | Refusal]:
-        self._arranger = Arranger(self._found or reading, rated=self.rated, notes=self._notes)
+        self._arranger = Arranger(
+            self._found or reading, rated=self.rated, notes=self._notes, found=self._findings
+        )
         rows = self._arranger.rows(items, shares=shares, seed=seed, tables=tables)
         return before_first_row(
             rows, lambda: add_vectors(tables / ITEM_TABLE, reading.encoders, embed, reporter)

@@ -8,6 +8,8 @@ from aitk.core.options import option
 
 DUPLICATES = ("keep-last", "keep-first", "keep-all")
 PROTOCOLS = ("leave-one-out", "time", "ratio", "cold-users", "cold-items")
+#: What they hold out depends on which event came before which.
+ORDERED = ("leave-one-out", "time")
 TEST_HISTORIES = ("all", "train")
 UNKNOWN_ITEMS = ("keep", "drop")
 #: What an attribute may be told to be; ``none`` leaves it out.
@@ -22,7 +24,13 @@ class LogReading:
     item_column: str | None = option(None, "column of the item, by name or number from 1")
     rating_column: str | None = option(None, "column of the rating, by name or number from 1")
     time_column: str | None = option(
-        None, "column of the time (unix seconds or ISO dates), by name or number from 1"
+        None, "column of the time (unix seconds or dates), by name or number from 1"
+    )
+    time_format: str | None = option(
+        None, "how dates are written: dmy, mdy, or codes such as %d/%m/%Y %H:%M; found out"
+    )
+    decimal: str | None = option(
+        None, "what stands before decimals; found out where no comma delimits", choices=(".", ",")
     )
     header: str = option(
         "auto", "does the first line name the columns", choices=("auto", "yes", "no")

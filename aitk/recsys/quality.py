@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,7 @@ from aitk.core.rows import SPLITS
 from aitk.core.task import Finding, Grade
 from aitk.recsys.attributes import Attributes
 from aitk.recsys.events import Events
-from aitk.recsys.options import LogReading
+from aitk.recsys.options import ORDERED, LogReading, RateReading
 from aitk.recsys.protocols import HISTORY, TEST, TRAIN, VALIDATION, looked_at
 
 #: Shares of the items, from the most popular on.
@@ -26,6 +27,7 @@ FEW_TARGETS = 100
 _MANY = 0.2
 _BARS, _MOST_RATINGS, _CURVE_STEPS = 30, 20, 20
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+_ROUNDED = re.compile(r"\d(\.\d+)?E\+\d\d")
 _DAY_S, _HOUR_S, _YEAR_S = 86_400, 3_600, 365.2425 * 86_400
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -48,8 +50,13 @@ def find_faults(
         _find_repeated_targets(events, codes),
         _find_concentration(events, codes),
     ]
+    if events.has_times and reading.protocol in ORDERED:
+        found.append(_find_ties(events, codes))
     if events.has_ratings:
-        found.append(_find_zero_ratings(events))
+        found.append(_find_zero_ratings(events, reading))
+    if events.has_ratings and not isinstance(reading, RateReading):
+        found.append(_find_dislikes(events))
+    found.append(_find_rounded_ids(events))
     if items is not None:
         found.append(_find_bare_items(events, items))
     return found
@@ -205,18 +212,51 @@ def _find_concentration(events: Events, codes: np.ndarray) -> Finding:
     return Finding("popularity", "ok", message, shares)
 
 
-def _find_zero_ratings(events: Events) -> Finding:
+def _find_zero_ratings(events: Events, reading: LogReading) -> Finding:
     zeros = int((events.ratings == 0).sum())
-    others = events.ratings[events.ratings != 0]
-    if not zeros or not len(others) or others.min() < 1:
+    others = events.ratings[events.ratings > 0]
+    least = 1.0 if isinstance(reading, RateReading) else 0.0  # a scale may have a 0 of its own
+    if not zeros or not len(others) or others.min() < least:
         return Finding("ratings of 0", "ok", "no ratings of 0 below a scale that begins at 1")
     return _judge(
         "ratings of 0",
         zeros,
         len(events),
-        "ratings of 0 where the others begin at 1",
+        f"ratings of 0 where the others begin at {others.min():g}",
         hint="if 0 means no rating, see --min-rating",
     )
+
+
+def _find_dislikes(events: Events) -> Finding:
+    """Ratings that say no: a list of recommendations takes every event as a choice."""
+    return _judge(
+        "negative ratings",
+        int((events.ratings < 0).sum()),
+        len(events),
+        "ratings below 0, which are learned as choices like any other",
+        hint="leave them out with --min-rating",
+    )
+
+
+def _find_ties(events: Events, codes: np.ndarray) -> Finding:
+    """Held-out events at the very time of one of their user's that is not held out with them."""
+    tied = (events.users[1:] == events.users[:-1]) & (events.times[1:] == events.times[:-1])
+    tied &= (codes[1:] != codes[:-1]) & np.isin(codes[1:], (VALIDATION, TEST))
+    return _judge(
+        "tied times",
+        int(tied.sum()),
+        int(np.isin(codes, (VALIDATION, TEST)).sum()),
+        "held-out events with the same time as the event before them",
+        hint="the order in the file decided which is held out (see --protocol)",
+    )
+
+
+def _find_rounded_ids(events: Events) -> Finding:
+    """Ids that a spreadsheet program turned into numbers of a few digits: ``1.23E+15``."""
+    rounded = [name for name in (*events.user_ids, *events.item_ids) if _ROUNDED.fullmatch(name)]
+    hint = f"a spreadsheet program cut their digits, as of {rounded[0]}" if rounded else ""
+    total = len(events.user_ids) + len(events.item_ids)
+    return _judge("rounded ids", len(rounded), total, "ids like 1.23E+15", hint=hint)
 
 
 def _find_bare_items(events: Events, items: Attributes) -> Finding:

@@ -6,8 +6,10 @@ in each line.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from aitk.core.lines import Lines, open_lines
 from aitk.core.rows import Refusal, Row
 from aitk.core.split_names import split_named
 from aitk.core.tables import Record, Table, file_suffix, find_column
+from aitk.core.task import Finding
 from aitk.core.tfds_source import PREFIX, open_tfds
 from aitk.recsys.columns import (
     HISTORY_COLUMNS,
@@ -27,6 +30,7 @@ from aitk.recsys.columns import (
     Columns,
     choose_columns,
     describe_columns,
+    find_unused_times,
     has_no_header,
     usual_key,
 )
@@ -35,11 +39,16 @@ from aitk.recsys.options import LogReading, RateReading
 from aitk.recsys.sources import LogFile, find_log
 from aitk.recsys.stored import HISTORY_TABLE, ITEM_TABLE
 from aitk.recsys.tables import read_table
-from aitk.recsys.values import read_list, read_rating, read_time
+from aitk.recsys.times import NO_TIMES, TimeReader
+from aitk.recsys.values import read_list, read_rating
 
 
 def read_events(
-    sources: Sequence[str], reading: LogReading, *, notes: list[str]
+    sources: Sequence[str],
+    reading: LogReading,
+    *,
+    notes: list[str],
+    findings: list[Finding] | None = None,
 ) -> Iterator[Row | Refusal]:
     """Stream events as rows ``{"user", "item", "rating", "time"}``; refusals in their place.
 
@@ -49,6 +58,7 @@ def read_events(
     Args:
         sources: files, folders, ``-`` for stdin, ``tfds:NAME``.
         notes: what was decided on the way is added here.
+        findings: what is wrong with the columns is added here.
 
     Raises:
         DataError: a file is missing or no text, its columns cannot be told apart, or it has no
@@ -60,7 +70,7 @@ def read_events(
             names = NameReader(keep_na=reading.keep_na)
             if isinstance(opened, Sequences):
                 add_note(notes, _describe_sequences(opened))
-                yield from _read_sequences(opened, split, names)
+                yield from _read_sequences(opened, split, Cells(names, NO_TIMES))
                 add_notes(notes, names.notes(opened.lines.source))
                 continue
             for note in opened.notes:
@@ -68,8 +78,25 @@ def read_events(
             columns = choose_columns(opened, reading)
             add_note(notes, f"{opened.source}: {describe_columns(columns)}")
             reader = _read_lists if columns.lists else _read_table
-            yield from reader(opened, columns, split, names)
+            times = _time_reader(file, opened, columns, reading)
+            yield from reader(opened, columns, split, Cells(names, times))
             add_notes(notes, names.notes(opened.source))
+            if note := times.note():
+                add_note(notes, f"{opened.source}: {note}")
+            if findings is not None:
+                found = (
+                    times.finding(opened.source, str(columns.time)),
+                    find_unused_times(opened, columns, reading),
+                )
+                findings += filter(None, found)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How the cells of one file are read."""
+
+    names: NameReader
+    times: TimeReader
 
 
 def read_queries(
@@ -126,9 +153,31 @@ def _open_log(file: LogFile, reading: LogReading) -> Iterator[tuple[str | None, 
             header=reading.header,
             delimiter=reading.delimiter,
             encoding=reading.encoding,
+            decimal=reading.decimal,
             names=NAMES | {name.casefold() for name in told if name},
         ),
     )
+
+
+def _time_reader(file: LogFile, table: Table, columns: Columns, reading: LogReading) -> TimeReader:
+    """What reads a file's times. Where its first rows leave open which number is the month, the
+    file is read to the row that shows it."""
+    column = columns.time
+    if column is None:
+        return NO_TIMES
+    cells = (_cells_of(record.get(column), columns) for record in table.preview)
+    times = TimeReader(reading.time_format, itertools.chain.from_iterable(cells))
+    if times.is_ambiguous and file.name != "-":
+        for _, again in _open_log(file, reading):
+            for item in again if isinstance(again, Table) else ():
+                if times.is_ambiguous and not isinstance(item, Refusal):
+                    for cell in _cells_of(item[1].get(column), columns):
+                        times.look_at(cell)
+    return times
+
+
+def _cells_of(value: Any, columns: Columns) -> Sequence[Any]:
+    return (read_list(value) or ()) if columns.lists else (value,)
 
 
 def add_note(notes: list[str], note: str) -> None:
@@ -144,7 +193,7 @@ def add_notes(notes: list[str], more: Sequence[str]) -> None:
 
 
 def _read_table(
-    table: Table, columns: Columns, split: str | None, names: NameReader
+    table: Table, columns: Columns, split: str | None, cells: Cells
 ) -> Iterator[Row | Refusal]:
     file = table.source
     for item in table:
@@ -152,7 +201,7 @@ def _read_table(
             yield item
             continue
         line, record = item
-        fields = _event(record, columns, names)
+        fields = _event(record, columns, cells)
         yield (
             Refusal(file, line, fields)
             if isinstance(fields, str)
@@ -160,12 +209,12 @@ def _read_table(
         )
 
 
-def _event(record: Mapping[str, Any], columns: Columns, names: NameReader) -> dict[str, Any] | str:
+def _event(record: Mapping[str, Any], columns: Columns, cells: Cells) -> dict[str, Any] | str:
     """The fields of one event, or why the record is none."""
-    user, problem = names.read(record.get(columns.user or ""), "user")
+    user, problem = cells.names.read(record.get(columns.user or ""), "user")
     if problem:
         return problem
-    item, problem = names.read(record.get(columns.item), "item")
+    item, problem = cells.names.read(record.get(columns.item), "item")
     if problem:
         return problem
     fields: dict[str, Any] = {"user": user, "item": item}
@@ -174,14 +223,14 @@ def _event(record: Mapping[str, Any], columns: Columns, names: NameReader) -> di
         if problem:
             return problem
     if columns.time is not None:
-        fields["time"], problem = read_time(record.get(columns.time))
+        fields["time"], problem = cells.times.read(record.get(columns.time))
         if problem:
             return problem
     return fields
 
 
 def _read_lists(
-    table: Table, columns: Columns, split: str | None, names: NameReader
+    table: Table, columns: Columns, split: str | None, cells: Cells
 ) -> Iterator[Row | Refusal]:
     """A user a record, its events in lists; without a column of the user, each is a user."""
     file = table.source
@@ -201,7 +250,7 @@ def _read_lists(
                 ("rating" if columns.rating else None),
                 ("time" if columns.time else None),
             )
-            fields = _event(event, Columns("user", "item", rating, time), names)
+            fields = _event(event, Columns("user", "item", rating, time), cells)
             if isinstance(fields, str):
                 yield Refusal(file, line, f"its event {place}: {fields}")
             else:
@@ -228,7 +277,7 @@ _OF_LINES = Columns("user", "item", None, None)
 
 
 def _read_sequences(
-    sequences: Sequences, split: str | None, names: NameReader
+    sequences: Sequences, split: str | None, cells: Cells
 ) -> Iterator[Row | Refusal]:
     lines = sequences.lines
     for number, text, problem in lines:
@@ -240,7 +289,7 @@ def _read_sequences(
         if tokens and (sequences.user_first or tokens[0].endswith(":")):
             user = tokens.pop(0).removesuffix(":")
         for token in tokens:
-            fields = _event({"user": user, "item": token}, _OF_LINES, names)
+            fields = _event({"user": user, "item": token}, _OF_LINES, cells)
             if isinstance(fields, str):
                 yield Refusal(lines.source, number, fields)
             else:

@@ -132,3 +132,8 @@ def test_files_that_tell_nothing(read):
         read("name,title\nx,One more\n")
     with pytest.raises(DataError, match="no line has an id of a item"):
         read("item,title\n,One\n")
+
+
+def test_codes_with_leading_zeros_are_tags_and_no_numbers():
+    assert guess_kind(["09", "10", "11", "09"]) == "tags"
+    assert guess_kind(["0.9", "10", "0"]) == "number"

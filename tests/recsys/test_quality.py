@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aitk.recsys.attributes import Attributes
 from aitk.recsys.cleaning import clean
 from aitk.recsys.events import EventLog
-from aitk.recsys.options import RecommendReading
+from aitk.recsys.options import RateReading, RecommendReading
 from aitk.recsys.protocols import HISTORY, TEST, TRAIN, VALIDATION
 from aitk.recsys.quality import describe_log, find_faults, gini, popularity_curve
 
@@ -37,8 +37,8 @@ def codes_of(*letters):
     return np.array([CODES[letter] for letter in "".join(letters)], np.int8)
 
 
-def faults(events, codes, items=None, **options):
-    found = find_faults(events, codes, RecommendReading(**options), items=items)
+def faults(events, codes, items=None, kind=RecommendReading, **options):
+    found = find_faults(events, codes, kind(**options), items=items)
     return {finding.check: finding for finding in found}
 
 
@@ -143,8 +143,13 @@ def test_short_histories():
     ("ratings", "grade"), [([0, 3, 5], "warning"), ([0, 0.5, 5], "ok"), ([1, 3, 5], "ok")]
 )
 def test_ratings_of_0_below_a_scale_from_1(ratings, grade):
-    found = faults(log("xy", "x", ratings=ratings), codes_of("..", "."))
+    found = faults(log("xy", "x", ratings=ratings), codes_of("..", "."), kind=RateReading)
     assert found["ratings of 0"].grade == grade
+
+
+def test_a_rating_of_0_is_no_choice():
+    found = faults(log("xy", "x", ratings=[0, 0.5, 5]), codes_of("..", "."))
+    assert found["ratings of 0"].grade == "warning"
 
 
 def test_items_that_the_items_file_lacks():
@@ -156,3 +161,27 @@ def test_items_that_the_items_file_lacks():
 def test_popularity_is_told():
     found = faults(log("xy", "xz"), codes_of("..", ".."))["popularity"]
     assert found.details["top_10_percent"] == 0.5  # one item of three
+
+
+def test_negative_ratings_are_warned_of():
+    found = faults(log("wxyz", ratings=[-3, 1, 2, -1]), codes_of("..vt"))
+    assert (found["negative ratings"].grade, found["negative ratings"].details["count"]) == (
+        "warning",
+        2,
+    )
+    assert "--min-rating" in found["negative ratings"].message
+
+
+def test_a_held_out_event_with_the_time_of_one_before_it_is_told():
+    events = log("xyz", "xyz", times=[1, 2, 2, 1, 2, 3])
+    found = faults(events, codes_of("..t", "..t"))["tied times"]
+    assert (found.grade, found.details["count"]) == ("warning", 1)
+    assert "tied times" not in faults(events, codes_of("..t", "..t"), protocol="ratio")
+
+
+def test_ids_that_a_spreadsheet_rounded_are_told():
+    gathered = EventLog()
+    for item in ("1.23E+15", "1.24E+15", "7"):
+        gathered.add({"user": "u", "item": item}, None)
+    found = faults(gathered.events(), codes_of("..t"))["rounded ids"]
+    assert found.grade == "warning" and found.details["count"] == 2

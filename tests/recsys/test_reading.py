@@ -256,3 +256,76 @@ def test_refused_questions(write):
 def test_columns_of_training_may_be_missing_in_questions(write):
     source = write("a.csv", "history\nx y\n")
     assert ask(source, user_column="who") == [{"history": ["x", "y"]}]
+
+
+@pytest.mark.parametrize(
+    ("cells", "first"),
+    [
+        (["09.09.2001 02:42:42", "10.09.2001 00:00:00"], "2001-09-09 02:42:42"),
+        (["9/30/2001", "10/1/2001"], "2001-09-30"),
+        (["01/02/2001", "13/02/2001"], "2001-02-01"),
+        (["30-9-01 1:05 PM", "1-10-01 12:00 AM"], "2001-09-30 13:05:00"),
+        (["2001年9月9日", "2001年10月1日"], "2001-09-09"),
+        (["20010909", "20011001"], "2001-09-09"),
+    ],
+)
+def test_dates_of_a_country_are_read(write, cells, first):
+    source = write("a.csv", "user,item,date\n" + "".join(f"u,i,{cell}\n" for cell in cells))
+    rows = list(read_events([source], RecommendReading(), notes=[]))
+    assert rows[0].fields["time"] == read_time(first)[0]
+    assert rows[1].fields["time"] > rows[0].fields["time"]
+
+
+def test_which_number_is_the_month_is_looked_for_beyond_the_first_rows(write):
+    dates = [f"0{1 + n % 9}/01/2001" for n in range(300)] + ["31/01/2001"]
+    source = write("a.csv", "user,item,date\n" + "".join(f"u,i,{date}\n" for date in dates))
+    rows = list(read_events([source], RecommendReading(), notes=[]))
+    assert rows[1].fields["time"] == read_time("2001-01-02")[0]
+
+
+def test_dates_that_can_be_read_in_two_ways_are_told(write):
+    source = write("a.csv", "user,item,date\nu,i,03/04/2001\n")
+    findings = []
+    (row,) = read_events([source], RecommendReading(), notes=[], findings=findings)
+    assert row.fields["time"] == read_time("2001-03-04")[0]
+    assert findings[0].grade == "warning" and "--time-format" in findings[0].message
+    (row,) = read_events([source], RecommendReading(time_format="dmy"), notes=[])
+    assert row.fields["time"] == read_time("2001-04-03")[0]
+
+
+def test_a_format_of_times_may_be_stated(write):
+    source = write("a.csv", "user,item,date\nu,i,9 Sep 2001\nu,i,09.09.2001\n")
+    first, second = read_events([source], RecommendReading(time_format="%d %b %Y"), notes=[])
+    assert first.fields["time"] == read_time("2001-09-09")[0]
+    assert "--time-format" in second.reason
+    with pytest.raises(UsageError, match="--time-format"):
+        list(read_events([source], RecommendReading(time_format="%Q"), notes=[]))
+
+
+def test_decimal_commas_of_ratings(write):
+    source = write("a.csv", "user;item;rating\nu;i;4,5\nu;j;3\n")
+    rows = list(read_events([source], RateReading(), notes=[]))
+    assert [row.fields["rating"] for row in rows] == [4.5, 3.0]
+
+
+def test_a_column_of_dates_that_is_not_taken_is_told(write):
+    content = "t_dat,customer_id,article_id,price\n2018-09-20,c1,0108775015,0.05\n"
+    source = write("a.csv", content)
+    findings = []
+    (row,) = read_events([source], RecommendReading(), notes=[], findings=findings)
+    assert row.fields["item"] == "0108775015"
+    assert "--time-column t_dat" in findings[0].message
+    findings = []
+    list(read_events([source], RateReading(rating_column="price"), notes=[], findings=findings))
+    assert not findings  # a random part is held out: the order does not matter
+
+
+@pytest.mark.parametrize("word", ["NULL", "nan", "None", "N/A", ""])
+def test_a_missing_user_or_item_is_refused(write, word):
+    source = write("a.csv", f"user_id,item_id\n{word},i\nu,{word}\n5.0,7\n")
+    first, second, third = read_events([source], RecommendReading(), notes=[])
+    assert "user" in first.reason and "item" in second.reason
+    assert third.fields == {"user": "5", "item": "7"}
+    if word:
+        kept = list(read_events([source], RecommendReading(keep_na=True), notes=[]))
+        assert kept[0].fields["user"] == word
