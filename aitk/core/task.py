@@ -158,7 +158,7 @@ class Task(ABC):
     #: ``scored`` are options of ``evaluate`` too.
     answering: ClassVar[type] = NoAnswerOptions
     #: Suffix of a file -> how ``predict`` writes it, beside .jsonl and .csv.
-    formats: ClassVar[Mapping[str, type[AnswerLines]]] = {}
+    formats: Mapping[str, Callable[[], AnswerLines]] = {}
     #: Its models are heads over any backbone of the domain, which the setting ``backbone`` names.
     any_backbone: ClassVar[bool] = False
     #: Its outputs can be taught to a smaller model (``compress --distill``; see ``teach``).

@@ -221,7 +221,7 @@ class _Stdout:
 
 
 def _lines_for(out: str, task: Task) -> AnswerLines:
-    kinds: dict[str, type[AnswerLines]] = {
+    kinds: dict[str, Callable[[], AnswerLines]] = {
         STDIO: JsonLines,
         ".jsonl": JsonLines,
         ".ndjson": JsonLines,

@@ -9,10 +9,24 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".jpe", ".jfif")
-MASK_SUFFIXES = (".png", ".bmp", ".webp", ".gif")
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jpe", ".jfif",
+)  # fmt: skip
+#: Pictures that are not read: they are counted, so that nobody misses them unawares.
+UNREAD_SUFFIXES = (
+    ".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".jpx", ".jxr", ".hdr", ".exr", ".pfm",
+    ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".tga", ".pcx", ".ico", ".icns", ".psd", ".xcf",
+    ".svg", ".eps", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".dcm",
+    ".dicom", ".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".fits", ".czi", ".lif", ".nd2", ".svs",
+    ".ndpi", ".npy", ".npz",
+)  # fmt: skip
+MASK_SUFFIXES = (".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+#: Compressed with loss: read as masks only where they lie in a folder of masks.
+LOSSY_SUFFIXES = (".jpg", ".jpeg")
 #: Folders whose name says of what kind all in them are, not what is on them.
 PICTURE_FOLDERS = frozenset(
     ("image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "photo", "photos")
@@ -40,6 +54,20 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(PICTURE_SUFFIXES)
 
 
+def is_unread_picture(name: str) -> bool:
+    """Whether a file's ending says that it is a picture of a kind that is not read."""
+    return name.lower().endswith(UNREAD_SUFFIXES)
+
+
+def name_key(name: str) -> str:
+    """A name as all of its spellings have it: percent-decoded, composed (NFC), in lower case."""
+    try:
+        plain = unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        plain = name
+    return unicodedata.normalize("NFC", plain).casefold()
+
+
 def place_of(name: str) -> Place:
     """Folder and name of a file, without what tells kinds apart: equal ones belong together."""
     folder, file = posixpath.split(name)
@@ -50,6 +78,30 @@ def place_of(name: str) -> Place:
             twin = _TWIN.fullmatch(part)
             parts.append(twin[1] if twin else part)
     return "/".join(parts), posixpath.splitext(file)[0]
+
+
+def pair(files: Mapping[Place, str], pictures: Iterable[Place]) -> dict[Place, str]:
+    """The place of a picture -> the file that belongs to it.
+
+    A file of its very name wins over one whose name is only spelt otherwise: tools write
+    ``Capture_d%C3%A9cran%201.txt``, and accents composed or not.
+    """
+    places = set(pictures)
+    paired = {place: name for place, name in files.items() if place in places}
+    spelt: dict[Place, list[str]] = {}
+    for place, name in files.items():
+        if place not in places:
+            spelt.setdefault(_spelt(place), []).append(name)
+    if spelt:
+        for place in places - set(paired):
+            found = spelt.get(_spelt(place), ())
+            if len(found) == 1:
+                paired[place] = found[0]
+    return paired
+
+
+def _spelt(place: Place) -> Place:
+    return name_key(place[0]), name_key(place[1])
 
 
 def find_masks(names: Iterable[str]) -> dict[Place, str]:
@@ -63,17 +115,17 @@ def find_masks(names: Iterable[str]) -> dict[Place, str]:
         if not is_picture(name):
             continue
         place = place_of(name)
-        own = None
-        if name.lower().endswith(MASK_SUFFIXES):
-            own = place if _is_in_mask_folder(name) else None
-            marked = _MASK_NAME.fullmatch(place[1])
-            if marked:
-                candidates.setdefault((place[0], marked[1]), name)
-        if own is not None:
-            candidates[own] = name
+        is_mask = _is_in_mask_folder(name) and name.lower().endswith(
+            (*MASK_SUFFIXES, *LOSSY_SUFFIXES)
+        )
+        marked = _MASK_NAME.fullmatch(place[1])
+        if marked and name.lower().endswith(MASK_SUFFIXES):
+            candidates.setdefault((place[0], marked[1]), name)
+        if is_mask:
+            candidates[place] = name
         else:
             pictures.add(place)
-    return {place: name for place, name in candidates.items() if place in pictures}
+    return pair(candidates, pictures)
 
 
 def find_boxes(names: Iterable[str]) -> dict[Place, str]:

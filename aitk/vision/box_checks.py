@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.labels import MAX_LABEL_CHARACTERS
+from aitk.core.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.names import shorten
 from aitk.core.values import to_number
 from aitk.vision.items import Boxes
@@ -30,7 +30,7 @@ def make_boxes(
     values = np.zeros((len(corners), 4))
     names = []
     for at, (box, label) in enumerate(zip(corners, labels, strict=True)):
-        name = "" if label is None else str(label).strip()
+        name = "" if label is None else normalise(str(label))
         if not name:
             raise DataError(f"box {at + 1} has no class")
         if len(name) > MAX_LABEL_CHARACTERS:
@@ -48,13 +48,23 @@ def make_boxes(
 
 def without(boxes: Boxes, ignored: Collection[str]) -> Boxes:
     """The boxes whose class is not ignored."""
-    kept = [at for at, label in enumerate(boxes.labels) if label not in ignored]
-    if len(kept) == len(boxes.labels):
+    return _kept(boxes, [at for at, name in enumerate(boxes.labels) if name not in ignored])
+
+
+def drop_empty(boxes: Boxes) -> tuple[Boxes, int]:
+    """The boxes without those whose sides are 0, which show nothing, and how many those were."""
+    sides = boxes.corners[:, 2:] - boxes.corners[:, :2]
+    is_empty = (sides == 0).any(axis=1) & (sides >= 0).all(axis=1)
+    return _kept(boxes, np.flatnonzero(~is_empty).tolist()), int(is_empty.sum())
+
+
+def _kept(boxes: Boxes, places: Sequence[int]) -> Boxes:
+    if len(places) == len(boxes.labels):
         return boxes
     return Boxes(
-        boxes.corners[kept],
-        tuple(boxes.labels[at] for at in kept),
-        tuple(boxes.crowd[at] for at in kept),
+        boxes.corners[list(places)],
+        tuple(boxes.labels[at] for at in places),
+        tuple(boxes.crowd[at] for at in places),
     )
 
 

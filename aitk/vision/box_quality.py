@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from aitk.core.class_checks import judge
-from aitk.core.task import Finding
+from aitk.core.task import Finding, Grade
 from aitk.vision.class_counts import Counts
 from aitk.vision.spread import describe, histogram
 
 #: A box whose side is under so many pixels shows too little of a thing to tell what it is.
 SMALL_SIDE = 8.0
+#: Warned of where so many of the boxes are crowd regions, or of those of a class.
+CROWD_SHARE, CROWD_SHARE_OF_CLASS = 0.2, 0.5
 
 
 class BoxStatistics:
-    """How many boxes there are, of which class, and how large."""
+    """How many boxes there are, of which class, and how large.
+
+    Attributes:
+        counts: boxes of each class.
+        objects: those of them that are no crowd regions; a class may have none.
+    """
 
     def __init__(self) -> None:
-        self.counts = Counts()
+        self.counts, self.objects = Counts(), Counts()
         self._each_picture = array("I")
         self._sides, self._shares, self._aspects = array("f"), array("f"), array("f")
-        self._crowd = self._repeated = 0
+        self._repeated = 0
 
     def add(self, fields: Mapping[str, Any], split: str) -> None:
         """Count the boxes of a row whose boxes are known: ``boxes`` (n, 4) in pixels."""
         boxes, labels = np.asarray(fields["boxes"]), fields["box_labels"]
         self._each_picture.append(len(boxes))
-        self._crowd += sum(fields["crowd"])
-        for label in labels:
+        for label, crowd in zip(labels, fields["crowd"], strict=True):
             self.counts.add(split, label)
+            self.objects.add(split, label, int(not crowd))
         if not len(boxes):
             return
         distinct = {(label, *box) for label, box in zip(labels, boxes.tolist(), strict=True)}
@@ -47,6 +55,7 @@ class BoxStatistics:
         small = int((np.array(self._sides) < SMALL_SIDE).sum())
         empty = sum(1 for count in self._each_picture if not count)
         return [
+            self._find_crowds(),
             judge("small boxes", small, len(self._sides),
                   f"boxes with a side under {SMALL_SIDE:g} pixels"),
             judge("repeated boxes", self._repeated, len(self._sides),
@@ -54,6 +63,27 @@ class BoxStatistics:
             Finding("pictures without boxes", "ok", f"{empty:,} pictures have no box",
                     {"rows": empty, "share": round(empty / max(len(self._each_picture), 1), 6)}),
         ]  # fmt: skip
+
+    def _find_crowds(self) -> Finding:
+        """Count boxes of crowd regions: a class of which all are is never predicted."""
+        total = _totals(self.counts)
+        crowds = {label: total[label] - kept for label, kept in _totals(self.objects).items()}
+        crowds = {label: count for label, count in crowds.items() if count}
+        count = sum(crowds.values())
+        if not count:
+            return Finding("crowd regions", "ok", "no box is a crowd region", {"boxes": 0})
+        mostly = [name for name, found in crowds.items()
+                  if found >= CROWD_SHARE_OF_CLASS * total[name]]  # fmt: skip
+        share = count / sum(total.values())
+        message = (
+            f"{count:,} boxes ({share:.1%}) are crowd regions (iscrowd) or difficult objects,"
+            " which are neither learnt nor scored"
+        )
+        if mostly:
+            message += f"; most of {', '.join(mostly)} are"
+        grade: Grade = "warning" if mostly or share >= CROWD_SHARE else "ok"
+        message += ": --crowd objects learns them" if grade == "warning" else ""
+        return Finding("crowd regions", grade, message, {"boxes": count, "labels": crowds})
 
     def described(self) -> dict[str, Any]:
         """How many boxes a picture has, and their sides, sizes and shapes."""
@@ -70,3 +100,11 @@ class BoxStatistics:
             "boxes_of_a_picture": histogram(self._each_picture),
             "box_size_as_a_share_of_the_picture": histogram(self._shares),
         }
+
+
+def _totals(counts: Counts) -> dict[str, int]:
+    """Class -> count in all splits."""
+    found: Counter[str] = Counter()
+    for split in counts.table().values():
+        found.update(split)
+    return dict(found)

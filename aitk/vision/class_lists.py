@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import DataError
-from aitk.core.labels import MAX_LABEL_CHARACTERS
+from aitk.core.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.lines import check_file, open_lines
 from aitk.vision.trees import Tree
 
@@ -102,6 +102,7 @@ def parse_class_list(content: bytes, where: str, ignored: Collection[str] = ()) 
                 colours[red, green, blue] = len(names)
                 text = match["name"].strip()
             names.append(text)
+    names = [normalise(name) for name in names]
     if not names:
         raise DataError("names no class", where=where)
     name, count = Counter(names).most_common(1)[0]

@@ -3,24 +3,63 @@
 from __future__ import annotations
 
 import posixpath
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aitk.core.errors import DataError
+from aitk.core.labels import normalise
 from aitk.core.names import shorten
 from aitk.core.rows import Refusal
-from aitk.core.split_names import split_named
 from aitk.core.values import parse_json, to_number
 from aitk.vision.box_checks import make_boxes
 from aitk.vision.class_lists import ClassList
+from aitk.vision.geometry import VOID
 from aitk.vision.items import Boxes, ClassMask, Item
 from aitk.vision.masks import number_classes
-from aitk.vision.shapes import BACKGROUND, box_of, fill_shapes
+from aitk.vision.picture_finder import PictureFinder, split_of_folders
+from aitk.vision.reading_counts import (
+    CROWD_OUTLINES,
+    DEGENERATE_POLYGONS,
+    NO_OBJECT,
+    UNKNOWN_CATEGORY,
+    UNKNOWN_IMAGE,
+    VOID_CROWDS,
+    ReadingCounts,
+)
+from aitk.vision.shapes import BACKGROUND, box_of, drop_degenerate, fill_shapes
 from aitk.vision.trees import Tree
 
 #: COCO's own training file has 450 MB.
 MOST_BYTES = 4_000_000_000
+_WHOLE_NUMBER = re.compile(r"([+-]?[0-9]{1,18})(\.0+)?")
+
+Id = int | str
+Annotation = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """A COCO file among the user's.
+
+    Attributes:
+        where: as the user would name it.
+        name: below the root of the pictures' tree; "" where it lies elsewhere.
+        split: that its name or folder tells.
+        content: what ``parse_coco`` gave.
+    """
+
+    where: str
+    name: str
+    split: str | None
+    content: Mapping[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """The folder that it lies in, below the root of the tree."""
+        return posixpath.dirname(self.name)
 
 
 def parse_coco(content: bytes, where: str) -> dict[str, Any] | None:
@@ -42,57 +81,96 @@ def parse_coco(content: bytes, where: str) -> dict[str, Any] | None:
 
 
 def read_coco(
-    coco: Mapping[str, Any],
-    where: str,
+    file: CocoFile,
     tree: Tree,
     pictures: Sequence[str],
     *,
     wants: Collection[str],
     ignored: Collection[str],
+    crowd: str = "ignore",
+    counts: ReadingCounts,
 ) -> Iterator[Item | Refusal]:
     """The pictures that a COCO file names, in its order.
 
     Args:
-        coco: what ``parse_coco`` gave of the file ``where``.
         tree: where the pictures lie.
         pictures: the names of all pictures in it.
         wants: what is made of annotations: ``boxes``, ``mask``.
         ignored: classes that are left out of masks.
+        crowd: what crowd regions are in masks: ``objects`` of their class, or ``ignore``: void.
+        counts: annotations that are left out are counted here.
 
     Raises:
         DataError: its categories have no ids and names.
     """
-    try:
-        names = {item["id"]: str(item["name"]) for item in coco["categories"]}
-        ordered = [names[key] for key in sorted(names)]
-    except (TypeError, KeyError) as error:
-        raise DataError("has categories without id and name", where=where) from error
+    images = file.content["images"]
+    names = category_names(file)
+    counts.add_categories(names)
+    ordered = tuple(dict.fromkeys(names.values()))
     classes = ClassList((BACKGROUND, *ordered), ignored=frozenset(ignored))
-    found: defaultdict[Any, list[Any]] = defaultdict(list)
-    for annotation in coco["annotations"]:
-        if isinstance(annotation, dict):
-            found[_id(annotation, "image_id")].append(annotation)
+    make = _Annotations(names, classes, crowd, counts)
+    ids = _Ids(images)
+    found = _by_image(file.content["annotations"], ids, names, counts)
     # Of a file of boxes alone no mask follows, not even an empty one.
-    outlined = len(wants) == 1 or tells_outlines(coco)
-    split = split_named(posixpath.basename(where.replace("\\", "/")))
-    files = _Files(pictures, split)
-    for line, image in enumerate(coco["images"], 1):
+    has_mask = "mask" in wants and (len(wants) == 1 or tells_outlines(file.content))
+    finder = finder_of(file, pictures)
+    for line, image in enumerate(images, 1):
         try:
-            name = files.find(image)
-            notes = found.get(_id(image, "id"), [])
-            has_mask = "mask" in wants and outlined
+            number = ids.of(image)
+            name = finder.find(_file_name(image))
+            notes = found.get(number, [])
             yield Item(
                 picture=lambda name=name: tree.read(name),  # type: ignore[misc]
                 name=name,
-                file=where,
+                file=file.where,
                 line=line,
-                split=split or split_of_folders(name),
-                boxes=_box_maker(notes, names) if "boxes" in wants else None,
-                mask=_mask_maker(notes, names, classes) if has_mask else None,
+                split=file.split or split_of_folders(name),
+                boxes=make.boxes(notes) if "boxes" in wants else None,
+                mask=make.mask(notes, name) if has_mask else None,
                 size=_size(image),
+                record={} if image.get("id") is None else {"image_id": image["id"]},
             )
         except DataError as error:
-            yield Refusal(where, line, error.what)
+            yield Refusal(file.where, line, error.what)
+
+
+def category_names(file: CocoFile) -> dict[Id, str]:
+    """Id of a category -> its name, in the order of the ids, numbers first.
+
+    Raises:
+        DataError: a category has no id or no name.
+    """
+    found: dict[Id, str] = {}
+    for category in file.content["categories"]:
+        known = isinstance(category, dict) and isinstance(category.get("name"), str | int)
+        number = id_value(category.get("id")) if known else None
+        if number is None:
+            raise DataError("has categories without id and name", where=file.where)
+        name = normalise(str(category["name"]))
+        if found.setdefault(number, name) != name:
+            raise DataError(f"has two categories of the id {number}", where=file.where)
+    return dict(sorted(found.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+
+
+def image_ids(file: CocoFile, pictures: Sequence[str]) -> dict[str, Id]:
+    """Picture -> its id in the file, for those that it names without doubt."""
+    found: dict[str, Id] = {}
+    finder = finder_of(file, pictures)
+    for image in file.content["images"]:
+        try:
+            name = finder.find(_file_name(image))
+        except DataError:  # a picture that is not here gets no prediction
+            continue
+        if id_value(image.get("id")) is not None:
+            found[name] = image["id"]
+    return found
+
+
+def finder_of(file: CocoFile, pictures: Sequence[str]) -> PictureFinder:
+    """What finds the pictures of a file."""
+    told = [image.get("file_name") for image in file.content["images"] if isinstance(image, dict)]
+    paths = [path for path in told if isinstance(path, str)]
+    return PictureFinder(pictures, folder=file.folder, told=paths, split=file.split)
 
 
 def tells_outlines(coco: Mapping[str, Any]) -> bool:
@@ -102,100 +180,141 @@ def tells_outlines(coco: Mapping[str, Any]) -> bool:
     )
 
 
-def split_of_folders(name: str) -> str | None:
-    """The split that a folder above a file names, as in ``images/val2017/1.jpg``."""
-    folders = name.split("/")[-2::-1]
-    return next(filter(None, map(split_named, folders)), None)
+def id_value(value: Any) -> Id | None:
+    """An id by its value: 5, 5.0 and "5" are one; None where it is no id."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str):
+        number = _WHOLE_NUMBER.fullmatch(value.strip())
+        return int(number[1]) if number else value.strip() or None
+    return value if isinstance(value, int) else None
 
 
-class _Files:
-    """Finds the picture that ``file_name`` means, wherever its folders begin."""
+class _Ids:
+    """The ids of the images of a file: compared by value, unless that makes two of them one."""
 
-    def __init__(self, pictures: Sequence[str], split: str | None):
-        self._split = split
-        self._named: defaultdict[str, list[str]] = defaultdict(list)
-        for name in pictures:
-            self._named[posixpath.basename(name)].append(name)
+    def __init__(self, images: Sequence[Any]):
+        named: defaultdict[Id | None, set[str]] = defaultdict(set)
+        for image in images:
+            if isinstance(image, dict) and (number := id_value(image.get("id"))) is not None:
+                named[number].add(str(image["id"]))
+        self._as_written = {text for texts in named.values() if len(texts) > 1 for text in texts}
+        listed = Counter(self.key(image.get("id")) for image in images if isinstance(image, dict))
+        self._repeated = {key for key, count in listed.items() if count > 1 and key is not None}
+        self.known = set(listed)
 
-    def find(self, image: Any) -> str:
-        told = image.get("file_name") if isinstance(image, dict) else None
-        if not isinstance(told, str) or not told:
-            raise DataError("an image without file_name")
-        told = posixpath.normpath(told.replace("\\", "/"))
-        found = self._named.get(posixpath.basename(told), [])
-        if not found:
-            raise DataError(f"there is no picture {shorten(told)}")
-        return max(
-            found,
-            key=lambda name: (_shared(name, told), split_of_folders(name) == self._split),
-        )
+    def key(self, value: Any) -> Id | None:
+        text = str(value)
+        return f"'{text}'" if text in self._as_written else id_value(value)
 
+    def of(self, image: Any) -> Id | None:
+        """The id of an image.
 
-def _shared(name: str, told: str) -> int:
-    """How many parts of two paths agree, from the end."""
-    count = 0
-    for left, right in zip(reversed(name.split("/")), reversed(told.split("/")), strict=False):
-        if left != right:
-            break
-        count += 1
-    return count
+        Raises:
+            DataError: another image has it too, so that nobody knows whose its annotations are.
+        """
+        key = self.key(image.get("id")) if isinstance(image, dict) else None
+        if key in self._repeated:
+            raise DataError(f"another image has the same id {image['id']}")
+        return key
 
 
-def _id(item: Mapping[str, Any], name: str) -> int | str | None:
-    """What identifies a part of the file; a number or a string."""
-    value = item.get(name)
-    return value if isinstance(value, int | str) else None
+def _by_image(
+    annotations: Sequence[Any], ids: _Ids, names: Mapping[Id, str], counts: ReadingCounts
+) -> Mapping[Id | None, list[Annotation]]:
+    """Annotations by the image that they are of; those of none are counted."""
+    found: defaultdict[Id | None, list[Annotation]] = defaultdict(list)
+    for at, annotation in enumerate(annotations, 1):
+        if not isinstance(annotation, dict):
+            counts.add(NO_OBJECT, f"annotation {at}")
+            continue
+        key = ids.key(annotation.get("image_id"))
+        if key is None or key not in ids.known:
+            counts.add(UNKNOWN_IMAGE, f"image_id {str(annotation.get('image_id'))[:40]}")
+            continue
+        if id_value(annotation.get("category_id")) not in names:
+            counts.add(UNKNOWN_CATEGORY, f"category_id {str(annotation.get('category_id'))[:40]}")
+        found[key].append(annotation)
+    return found
+
+
+def _file_name(image: Any) -> str:
+    told = image.get("file_name") if isinstance(image, dict) else None
+    if not isinstance(told, str) or not told.strip("./\\ "):
+        raise DataError("an image without file_name")
+    return told
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
-    height, width = image.get("height"), image.get("width")
+    height, width = id_value(image.get("height")), id_value(image.get("width"))
     if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
         return height, width
     return None
 
 
-def _box_maker(
-    notes: Sequence[Mapping[str, Any]], names: Mapping[Any, str]
-) -> Callable[[int, int], Boxes]:
-    def make(height: int, width: int) -> Boxes:
-        del height, width  # COCO counts in pixels
-        corners, labels, crowd = [], [], []
-        for at, note in enumerate(notes, 1):
-            labels.append(_class_of(note, names))
-            crowd.append(bool(note.get("iscrowd")))
-            box = note.get("bbox")
-            if box is None and not isinstance(note.get("segmentation"), dict):
-                corners.append(box_of(note.get("segmentation")))
-                continue
-            try:
-                left, top, across, down = map(to_number, box)  # type: ignore[arg-type]
-            except (TypeError, ValueError) as error:
-                reason = f"box {at} ({shorten(labels[-1])}) is not x, y, width, height"
-                raise DataError(reason) from error
-            corners.append([left, top, left + across, top + down])
-        return make_boxes(corners, labels, crowd)
+@dataclass(frozen=True)
+class _Annotations:
+    """Makes boxes and masks of the annotations of an image."""
 
-    return make
+    names: Mapping[Id, str]
+    classes: ClassList
+    crowd: str
+    counts: ReadingCounts
+
+    def boxes(self, notes: Sequence[Annotation]) -> Callable[[int, int], Boxes]:
+        def make(height: int, width: int) -> Boxes:
+            del height, width  # COCO counts in pixels
+            corners, labels, crowd = [], [], []
+            for at, note in enumerate(notes, 1):
+                label = self._class_of(note)
+                box = note.get("bbox")
+                if not box and not isinstance(note.get("segmentation"), dict):
+                    outline, dropped = drop_degenerate(note.get("segmentation"))
+                    self.counts.add(DEGENERATE_POLYGONS, count=dropped)
+                    if dropped and not outline:
+                        continue
+                    corners.append(box_of(outline))
+                else:
+                    corners.append(_corners(box, f"box {at} ({shorten(label)})"))
+                labels.append(label)
+                crowd.append(bool(note.get("iscrowd")))
+            return make_boxes(corners, labels, crowd)
+
+        return make
+
+    def mask(self, notes: Sequence[Annotation], name: str) -> Callable[[int, int], ClassMask]:
+        def make(height: int, width: int) -> ClassMask:
+            shapes = []
+            for note in notes:
+                number = self.classes.names.index(self._class_of(note))
+                if not note.get("segmentation"):
+                    raise DataError("has an annotation without an outline")
+                outline, dropped = drop_degenerate(note["segmentation"])
+                self.counts.add(DEGENERATE_POLYGONS, name, count=dropped)
+                if note.get("iscrowd"):
+                    void = self.crowd == "ignore"
+                    self.counts.add(VOID_CROWDS if void else CROWD_OUTLINES, name)
+                    number = VOID if void else number
+                if outline:
+                    shapes.append((number, outline))
+            return number_classes(fill_shapes(shapes, height=height, width=width), self.classes)
+
+        return make
+
+    def _class_of(self, note: Annotation) -> str:
+        number = id_value(note.get("category_id"))
+        if number not in self.names:
+            told = str(note.get("category_id"))[:40]
+            raise DataError(f"has an annotation of the unknown category {told}")
+        return self.names[number]
 
 
-def _mask_maker(
-    notes: Sequence[Mapping[str, Any]], names: Mapping[Any, str], classes: ClassList
-) -> Callable[[int, int], ClassMask]:
-    def make(height: int, width: int) -> ClassMask:
-        shapes = [
-            (classes.names.index(_class_of(note, names)), note["segmentation"])
-            for note in notes
-            if note.get("segmentation")
-        ]
-        if len(shapes) < len(notes):
-            raise DataError("has an annotation without an outline")
-        return number_classes(fill_shapes(shapes, height=height, width=width), classes)
-
-    return make
-
-
-def _class_of(note: Mapping[str, Any], names: Mapping[Any, str]) -> str:
-    number = _id(note, "category_id")
-    if number not in names:
-        raise DataError(f"has an annotation of the unknown category {number}")
-    return names[number]
+def _corners(box: Any, told: str) -> list[float]:
+    """The corners of a box that is told as x, y, width, height."""
+    try:
+        left, top, across, down = map(to_number, box)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{told} is not x, y, width, height") from error
+    return [left, top, left + across, top + down]

@@ -13,13 +13,18 @@ COLUMNS = ["image_id", "category_id", "category_name", "bbox", "score"]
 class CocoResults:
     """One JSON list; each box names its picture, and its place as x, y, width, height.
 
-    ``image_id`` is the number that the picture's name consists of, as in COCO, else its name;
-    ``category_id`` counts the model's classes from 1.
+    ``image_id`` and ``category_id`` are those of the COCO file that names the picture. Without
+    one, ``image_id`` is the number that the picture's name consists of, as in COCO, else its name,
+    and ``category_id`` the number of the class in the model.
+
+    Args:
+        category_ids: class -> its id in the COCO file that is read; filled while it is.
     """
 
     needs_columns: ClassVar[bool] = False
 
-    def __init__(self) -> None:
+    def __init__(self, category_ids: Mapping[str, int | str] | None = None) -> None:
+        self._category_ids = {} if category_ids is None else category_ids
         self.columns: list[str] = []  # empty until a box is written
         self.left_out: set[str] = set()
 
@@ -28,7 +33,9 @@ class CocoResults:
         parts = []
         for row in rows:
             for box in row.get("boxes", ()):
-                parts.append((",\n" if self.columns else "[\n") + json.dumps(_result(row, box)))
+                parts.append(
+                    (",\n" if self.columns else "[\n") + json.dumps(self._result(row, box))
+                )
                 self.columns = COLUMNS
         return "".join(parts)
 
@@ -36,15 +43,27 @@ class CocoResults:
         """The end of the list."""
         return "\n]\n" if self.columns else "[]\n"
 
+    def _result(self, row: Mapping[str, Any], box: Mapping[str, Any]) -> dict[str, Any]:
+        left, top, right, bottom = box["box"]
+        return {
+            "image_id": row["image_id"] if "image_id" in row else _id_of_name(row),
+            "category_id": self._category_id(box),
+            "category_name": box["label"],
+            "bbox": [left, top, round(right - left, 2), round(bottom - top, 2)],
+            "score": box["score"],
+        }
 
-def _result(row: Mapping[str, Any], box: Mapping[str, Any]) -> dict[str, Any]:
+    def _category_id(self, box: Mapping[str, Any]) -> int | str:
+        """The id of a box's class; of one that the COCO file lacks, an id that it has not given."""
+        if box["label"] in self._category_ids:
+            return self._category_ids[box["label"]]
+        numbers = [number for number in self._category_ids.values() if isinstance(number, int)]
+        if numbers and isinstance(box["number"], int):
+            return max(numbers) + box["number"]
+        return box["number"]
+
+
+def _id_of_name(row: Mapping[str, Any]) -> int | str:
     name = str(row.get("picture", ""))
     stem = PurePath(name).stem
-    left, top, right, bottom = box["box"]
-    return {
-        "image_id": int(stem) if stem.isascii() and stem.isdigit() else name,
-        "category_id": box["number"],
-        "category_name": box["label"],
-        "bbox": [left, top, round(right - left, 2), round(bottom - top, 2)],
-        "score": box["score"],
-    }
+    return int(stem) if stem.isascii() and stem.isdigit() else name

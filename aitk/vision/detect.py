@@ -51,7 +51,10 @@ class Detect(PictureTask):
     any_backbone = True
     main_metric = "map50"
     wants = frozenset({"boxes"})
-    formats = {".json": CocoResults}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.formats = {".json": lambda: CocoResults(self._counts.category_ids)}
 
     def learn(
         self,
@@ -70,6 +73,8 @@ class Detect(PictureTask):
         assets = super().learn(rows, summary, settings, start=start, tables=tables)
         model = next(name for name, kind in self.models.items() if kind is type(settings))
         extras: dict[str, Any] = {**assets.extras, "model": model}
+        if "category_ids" in summary:
+            extras["category_ids"] = dict(summary["category_ids"])
         if model in ANCHORS:
             strides = parse_strides(settings.strides)
             sizes = _fitted_sizes(rows, assets)
@@ -171,11 +176,15 @@ class Detect(PictureTask):
         top_k: int = 1,
         asked: DetectAnswers | None = None,
     ) -> list[dict[str, Any]]:
-        """For each picture ``boxes``, the best first: ``label``, its ``number`` from 1, ``score``,
-        and ``box``: x_min, y_min, x_max, y_max in pixels of the original picture."""
+        """For each picture ``boxes``, the best first: ``label``, its ``number``, ``score``, and
+        ``box``: x_min, y_min, x_max, y_max in pixels of the original picture.
+
+        The number is the category id of the COCO file that the model learnt from, else the place
+        of the class from 1.
+        """
         asked = asked or DetectAnswers()
         return [
-            {"boxes": [_told(row, assets.labels) for row in each[: asked.most]]}
+            {"boxes": [_told(row, assets) for row in each[: asked.most]]}
             for each in (
                 found[found[:, 4] >= max(asked.least_score, 1e-6)]
                 for found in in_original(outputs, batch.context["fit"])
@@ -242,7 +251,7 @@ class Detect(PictureTask):
             rows = [dict(fields) | same | {"picture": encode_png(each)} for each in pictures]
             return np.array([_likeness(best, each) for each in predict(rows)])
 
-        told = _told(in_original(best[None, None], fit.to_array()[None])[0][0], assets.labels)
+        told = _told(in_original(best[None, None], fit.to_array()[None])[0][0], assets)
         return {
             "prediction": told["label"],
             "probability": told["score"],
@@ -288,11 +297,13 @@ def _fitted_sizes(rows: Sequence[Mapping[str, Any]], assets: PictureAssets) -> n
     return np.concatenate(sizes)
 
 
-def _told(row: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    number = int(row[5])
+def _told(row: np.ndarray, assets: PictureAssets) -> dict[str, Any]:
+    place = int(row[5])
+    ids = assets.extras.get("category_ids", {})
+    numbered = all(label in ids for label in assets.labels)  # ``update`` may have added classes
     return {
-        "label": labels[number],
-        "number": number + 1,
+        "label": assets.labels[place],
+        "number": ids[assets.labels[place]] if numbered else place + 1,
         "score": round(float(row[4]), 6),
         "box": [round(float(side), 2) for side in row[:4]],
     }

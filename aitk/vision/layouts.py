@@ -7,11 +7,12 @@ import os
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import DataError
+from aitk.core.labels import normalise
 from aitk.core.pictures import encode_jpeg
 from aitk.core.rows import Refusal
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
@@ -26,13 +27,23 @@ from aitk.vision.beside import (
     find_masks,
     find_pictures,
     is_picture,
+    pair,
     place_of,
 )
-from aitk.vision.class_lists import ClassList, find_class_list, read_class_list
+from aitk.vision.class_lists import LIST_NAMES, ClassList, find_class_list, read_class_list
+from aitk.vision.coco import CocoFile
 from aitk.vision.idx_files import find_idx, read_idx
 from aitk.vision.items import Item
 from aitk.vision.masks import mask_reader
 from aitk.vision.options import PictureReading
+from aitk.vision.passed_over import count_links, count_passed_over, kinds_of
+from aitk.vision.picture_finder import split_of_folders
+from aitk.vision.reading_counts import (
+    NAMED_TWICE,
+    ORPHAN_FILES,
+    UNNAMED_PICTURES,
+    ReadingCounts,
+)
 from aitk.vision.tables import MOST_BYTES as MOST_TABLE_BYTES
 from aitk.vision.tables import is_table, names_pictures, open_pictures, read_table
 from aitk.vision.trees import Folder, Members, Tree
@@ -59,12 +70,14 @@ class Wish:
         wants: of ``label``, ``boxes``, ``mask``.
         labelled: what is wanted must be there; where several things are, one of them.
         notes: what was decided on the way is added here.
+        counts: what is left out on the way is counted here.
     """
 
     reading: PictureReading
     wants: Collection[str]
     labelled: bool
     notes: list[str]
+    counts: ReadingCounts = field(default_factory=ReadingCounts)
 
     @property
     def due(self) -> Collection[str]:
@@ -73,7 +86,11 @@ class Wish:
 
     @property
     def ignored(self) -> Collection[str]:
-        return getattr(self.reading, "ignore", ())
+        return [normalise(name) for name in getattr(self.reading, "ignore", ())]
+
+    @property
+    def crowd(self) -> str:
+        return getattr(self.reading, "crowd", "objects")
 
     @property
     def binary(self) -> bool:
@@ -82,6 +99,10 @@ class Wish:
     def told(self, name: str) -> str | None:
         """An option that only some tasks have."""
         return getattr(self.reading, name, None)
+
+    def folder(self, path: Path, *, only: Sequence[str] | None = None) -> Folder:
+        """A folder on disk, its links followed as the options say."""
+        return Folder(path, outside=self.reading.outside, only=only)
 
     def class_list(self, tree: Tree | None) -> ClassList | None:
         """The classes that the options name, or a file in the tree."""
@@ -107,6 +128,8 @@ def read_tree(tree: Tree, wish: Wish) -> Iterator[Item | Refusal]:
     named = wish.labelled and wish.told("annotations")
     if not named and (tables := _tables(tree, wish)):
         yield from _read_tables(tables, tree, wish)
+        if isinstance(tree, Folder):
+            count_links(tree, wish.counts)
         return
     if files := find_idx(tree):
         classes = wish.class_list(tree)
@@ -119,10 +142,14 @@ def read_tree(tree: Tree, wish: Wish) -> Iterator[Item | Refusal]:
     pictures = find_pictures(tree.names, masks)
     videos = [name for name in tree.names if is_video(name)]
     if not pictures and not videos:
-        hint = f"It should hold {', '.join(PICTURE_SUFFIXES[:5])} files or videos"
+        kinds = kinds_of(tree.names)
+        hint = f"It should hold {', '.join(PICTURE_SUFFIXES[:7])} files or videos"
+        hint += f"; {kinds} files are not read" if kinds else ""
         raise DataError("no picture here", where=tree.source, hint=hint)
     if {"boxes", "mask"} & set(wish.due) and (found := _coco_files(tree, wish)):
         yield from _read_coco(found, tree, pictures, masks, wish)
+        used = [*pictures, *masks.values(), *(file.name for file in found)]
+        count_passed_over(tree, used, wish.counts)
         return
     yield from _read_files(tree, pictures, masks, wish)
     for name in videos:
@@ -148,6 +175,8 @@ def _tables(tree: Tree, wish: Wish) -> list[tuple[str, Table]]:
 def _read_tables(
     tables: Sequence[tuple[str, Table]], tree: Tree, wish: Wish
 ) -> Iterator[Item | Refusal]:
+    """The pictures that tables name, and how many others lie in their tree."""
+    named: set[str] = set()
     for name, table in tables:
         wish.notes.extend(note for note in table.notes if note not in wish.notes)
         yield from read_table(
@@ -159,26 +188,40 @@ def _read_tables(
             labelled=wish.labelled,
             split=split_named(posixpath.basename(name)) or _split_of(name),
             classes=wish.mask_classes(tree),
+            named=named,
         )
+    for name in filter(is_picture, tree.names):
+        if name not in named:
+            wish.counts.add(UNNAMED_PICTURES, name)
 
 
-def _coco_files(tree: Tree, wish: Wish) -> list[tuple[str, dict[str, Any]]]:
+def _coco_files(tree: Tree, wish: Wish) -> list[CocoFile]:
     """The COCO files that are meant: the named one, or those of the tree."""
     told = wish.told("annotations")
     if told and os.path.isfile(told):
-        content = Path(told).read_bytes()
-        parsed = coco.parse_coco(content, told)
+        parsed = coco.parse_coco(Path(told).read_bytes(), told)
         if parsed is None:
             raise DataError("has no images, annotations and categories", where=told)
-        return [(told, parsed)]
+        name = _name_in(tree, Path(told))
+        split = split_named(Path(told).name) or split_of_folders(name)
+        return [CocoFile(told, name, split, parsed)]
     found = []
     for name in tree.names:
         if name.lower().endswith(".json") and (told is None or name == told):
             where = tree.location(name)
             parsed = coco.parse_coco(tree.read(name, most=coco.MOST_BYTES), where)
             if parsed is not None:
-                found.append((where, parsed))
+                split = split_named(posixpath.basename(name)) or split_of_folders(name)
+                found.append(CocoFile(where, name, split or _split_of_root(tree), parsed))
     return found
+
+
+def _name_in(tree: Tree, path: Path) -> str:
+    """The name of a file below the tree's root; "" where it lies elsewhere."""
+    if not isinstance(tree, Folder):
+        return ""
+    full, root = path.resolve(), tree.root.resolve()
+    return full.relative_to(root).as_posix() if full.is_relative_to(root) else ""
 
 
 def read_coco_file(path: Path, wish: Wish) -> Iterator[Item | Refusal] | None:
@@ -196,16 +239,17 @@ def read_coco_file(path: Path, wish: Wish) -> Iterator[Item | Refusal] | None:
     root = path.parent
     if root.name.lower() in BOX_FOLDERS:
         root = root.parent
-    tree = Folder(root, wish.notes)
+    tree = wish.folder(root)
+    split = split_named(path.name) or split_named(path.resolve().parent.name)
+    file = CocoFile(str(path), _name_in(tree, path), split, parsed)
     masks = find_masks(tree.names) if "mask" in wish.due else {}
     pictures = find_pictures(tree.names, masks)
-    if wish.due:
-        return _read_coco([(str(path), parsed)], tree, pictures, masks, wish)
-    return coco.read_coco(parsed, str(path), tree, pictures, wants=(), ignored=())
+    count_links(tree, wish.counts)
+    return _read_coco([file], tree, pictures, masks, wish)
 
 
 def _read_coco(
-    files: Sequence[tuple[str, dict[str, Any]]],
+    files: Sequence[CocoFile],
     tree: Tree,
     pictures: Sequence[str],
     masks: Mapping[Place, str],
@@ -214,14 +258,22 @@ def _read_coco(
     """The pictures that COCO files name; of a file without outlines, with the masks beside them."""
     beside = _Masks(tree, masks, wish)
     named: set[str] = set()
-    for where, content in files:
-        joined = beside.found and not coco.tells_outlines(content)
-        wants = set(wish.wants) - {"mask"} if joined else wish.wants
+    for file in files:
+        joined = beside.found and not coco.tells_outlines(file.content)
+        wants = set(wish.due) - {"mask"} if joined else wish.due
         found = 0
         for item in coco.read_coco(
-            content, where, tree, pictures, wants=wants, ignored=wish.ignored
+            file,
+            tree,
+            pictures,
+            wants=wants,
+            ignored=wish.ignored,
+            crowd=wish.crowd,
+            counts=wish.counts,
         ):
             if isinstance(item, Item):
+                if item.name in named:
+                    wish.counts.add(NAMED_TWICE, item.name)
                 named.add(item.name)
                 mask = beside.of(place_of(item.name))
                 found += mask is not None
@@ -229,9 +281,10 @@ def _read_coco(
             yield item
         if found:
             what = "joined to it" if joined else "left out, since it tells outlines itself"
-            wish.notes.append(f"{where}: {found:,} masks beside the pictures {what}")
-    if left := len(set(pictures) - named):
-        wish.notes.append(f"{tree.source}: {left:,} pictures that no annotation names, left out")
+            wish.notes.append(f"{file.where}: {found:,} masks beside the pictures {what}")
+    if wish.due:
+        for name in sorted(set(pictures) - named):
+            wish.counts.add(UNNAMED_PICTURES, name)
 
 
 def _read_files(
@@ -239,8 +292,10 @@ def _read_files(
 ) -> Iterator[Item | Refusal]:
     """Pictures whose annotations are files of their names, and whose label is their folder."""
     wants = wish.due
-    boxes = _Boxes(tree, wish) if "boxes" in wants else None
-    outlines = boxes or (_Boxes(tree, wish) if "mask" in wants else None)
+    places = [place_of(name) for name in pictures]
+    boxes = _Boxes(tree, places, wish) if "boxes" in wants else None
+    outlines = boxes or (_Boxes(tree, places, wish) if "mask" in wants else None)
+    ids = _image_ids(tree, pictures, wish.counts) if "boxes" in wish.wants and not wants else {}
     beside = _Masks(tree, masks, wish)
     annotated = any(name.lower().endswith(".xml") for name in tree.names)
     lists = (
@@ -250,9 +305,8 @@ def _read_files(
     )
     label_of = _labels(tree, pictures, mixed=len(wish.wants) > 1) if "label" in wants else None
     unlisted = 0
-    for name in pictures:
+    for name, place in zip(pictures, places, strict=True):
         file, line = tree.where(name)
-        place = place_of(name)
         split = lists.get(place[1])
         if lists and split is None:
             unlisted += 1
@@ -278,9 +332,27 @@ def _read_files(
             boxes=found,
             mask=mask,
             size=size,
+            record={"image_id": ids[name]} if name in ids else {},
         )
+    used = [*pictures, *masks.values(), *(outlines.used if outlines else ())]
+    count_passed_over(tree, used, wish.counts)
+    if outlines:
+        outlines.count_orphans()
     if unlisted:
         wish.notes.append(f"{tree.source}: {unlisted:,} pictures in no list of ImageSets, left out")
+
+
+def _image_ids(tree: Tree, pictures: Sequence[str], counts: ReadingCounts) -> dict[str, coco.Id]:
+    """The ids that COCO files in a tree give its pictures."""
+    ids: dict[str, coco.Id] = {}
+    for name in tree.names:
+        if name.lower().endswith(".json"):
+            parsed = coco.parse_coco(tree.read(name, most=coco.MOST_BYTES), tree.location(name))
+            if parsed is not None:
+                file = CocoFile(name, name, split_of_folders(name), parsed)
+                counts.add_categories(coco.category_names(file))
+                ids |= coco.image_ids(file, pictures)
+    return ids
 
 
 class _Masks:
@@ -296,9 +368,10 @@ class _Masks:
         if "mask" in wish.due and (folder := wish.told("masks")):
             if not os.path.isdir(folder):
                 raise DataError("is no folder", where=folder)
-            self._tree, self._flat = Folder(Path(folder), wish.notes), True
+            self._tree, self._flat = wish.folder(Path(folder)), True
             names = filter(is_picture, self._tree.names)
-            self.found = {("", place_of(name)[1]): name for name in names}
+            places = (("", place_of(name)[1]) for name in find_pictures(tree.names, {}))
+            self.found = pair({("", place_of(name)[1]): name for name in names}, places)
         self._classes = wish.mask_classes(tree if self.found else None)
         self._binary = wish.binary
 
@@ -311,22 +384,38 @@ class _Masks:
 
 
 class _Boxes:
-    """The XML and text files of a tree, or of the folder that the options name."""
+    """The XML and text files of a tree, or of the folder that the options name.
 
-    def __init__(self, tree: Tree, wish: Wish):
+    Attributes:
+        used: those that belong to a picture.
+    """
+
+    def __init__(self, tree: Tree, places: Sequence[Place], wish: Wish):
         self._flat = False
-        self._tree = tree
+        self._tree, self._counts = tree, wish.counts
         if folder := wish.told("annotations"):
             if os.path.isdir(folder):
-                self._tree, self._flat = Folder(Path(folder), wish.notes), True
+                self._tree, self._flat = wish.folder(Path(folder)), True
             elif not any(name.startswith(f"{folder.rstrip('/')}/") for name in tree.names):
                 raise DataError("no such file or folder of annotations", where=folder)
-        self._files = find_boxes(self._tree.names)
+        files = find_boxes(self._tree.names)
         if self._flat:
-            self._files = {("", stem): name for (_, stem), name in self._files.items()}
+            files = {("", stem): name for (_, stem), name in files.items()}
+            places = [("", stem) for _, stem in places]
+        self._files = pair(files, places)
+        self.used = set(self._files.values())
+        self._unused = sorted(set(files.values()) - self.used)
         self._classes = None
-        if any(name.endswith(".txt") for name in self._files.values()):
+        if any(name.lower().endswith(".txt") for name in self._files.values()):
             self._classes = wish.class_list(self._tree) or wish.class_list(tree)
+
+    def count_orphans(self) -> None:
+        """Count the files beside those that belong to pictures, which belong to none."""
+        folders = {posixpath.dirname(name) for name in self.used}
+        for name in self._unused:
+            folder, file = posixpath.split(name)
+            if folder in folders and file.lower() not in LIST_NAMES:
+                self._counts.add(ORPHAN_FILES, name)
 
     def of(self, place: Place) -> Any:
         """What makes the boxes of a picture, and the size that is told of it."""

@@ -20,7 +20,7 @@ class PictureReading:
     )
     delimiter: str | None = option(None, "what separates fields: one character, or TAB")
     encoding: str | None = option(None, "encoding of the text files, for instance cp1252")
-    outside: bool = option(False, "let tables name files outside of their folder")
+    outside: bool = option(False, "let tables and links lead to files outside of their folder")
     every: int = option(10, "of a video take each Nth frame", minimum=1)
     scenes: bool = option(False, "of a video take only the first frame of each scene")
     largest_side: int | None = option(
@@ -58,6 +58,11 @@ class DetectPictures(PictureReading):
         None, "file with a class a line: names YOLO's numbers, other classes are refused"
     )
     ignore: list[str] = option(["void"], "classes whose boxes are left out, separated by commas")
+    crowd: str = option(
+        "ignore", "what COCO's crowd regions and VOC's difficult objects are: ignore them (neither "
+        "learnt nor scored), or take them for objects like all others",
+        choices=("ignore", "objects"),
+    )  # fmt: skip
     most_boxes: int = option(1000, "refuse a picture with more boxes than this", minimum=1)
 
 
@@ -78,6 +83,10 @@ class SegmentPictures(PictureReading):
     ignore: list[str] = option(
         ["void"], "classes that become void (neither learnt nor scored), separated by commas"
     )
+    crowd: str = option(
+        "objects", "what COCO's crowd regions are: objects of their class, or void (ignore)",
+        choices=("objects", "ignore"),
+    )  # fmt: skip
     binary_masks: bool = option(
         False, "masks are black and white: 0 is the first class, all else the second"
     )
@@ -106,6 +115,11 @@ class MultitaskPictures(PictureReading):
     binary_masks: bool = option(
         False, "masks are black and white: 0 is the first class, all else the second"
     )
+    crowd: str = option(
+        "ignore", "what COCO's crowd regions and VOC's difficult objects are: ignore them (neither "
+        "learnt nor scored), or take them for objects like all others",
+        choices=("ignore", "objects"),
+    )  # fmt: skip
     most_boxes: int = option(1000, "refuse a picture with more boxes than this", minimum=1)
 
 

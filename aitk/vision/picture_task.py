@@ -23,6 +23,7 @@ from aitk.vision.masks import decode_mask, mask_names
 from aitk.vision.moving import visible
 from aitk.vision.quality import PictureInspector
 from aitk.vision.reading import read_pictures
+from aitk.vision.reading_counts import ReadingCounts
 from aitk.vision.sample import Sample
 from aitk.vision.settings import VARIATION, parse_size
 from aitk.vision.threads import in_threads
@@ -54,6 +55,7 @@ class PictureTask(Task):
 
     def __init__(self) -> None:
         self._notes: list[str] = []
+        self._counts = ReadingCounts()
         self._drawn_labels: tuple[str, ...] = ()  # which decide the colours of drawings
 
     @abstractmethod
@@ -73,9 +75,23 @@ class PictureTask(Task):
     def read(
         self, sources: Sequence[str], reading: Any, *, labelled: bool
     ) -> Iterator[Row | Refusal]:
-        return read_pictures(
-            sources, reading, wants=self.wants, labelled=labelled, notes=self._notes
+        self._counts = ReadingCounts()
+        items = read_pictures(
+            sources,
+            reading,
+            wants=self.wants,
+            labelled=labelled,
+            notes=self._notes,
+            counts=self._counts,
         )
+        return items if labelled else self._with_notes(items)
+
+    def _with_notes(self, items: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
+        """The same, what was left out told in notes: where nobody asks for findings."""
+        for item in items:
+            self._notes += self._counts.notes()
+            yield item
+        self._notes += self._counts.notes()
 
     def reading_notes(self) -> list[str]:
         notes, self._notes[:] = list(self._notes), []
@@ -85,7 +101,7 @@ class PictureTask(Task):
         return hashlib.sha256(fields["picture"]).hexdigest()[:32]
 
     def inspector(self, reading: Any) -> PictureInspector:
-        return PictureInspector(reading, wants=self.wants)
+        return PictureInspector(reading, wants=self.wants, counts=self._counts)
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds

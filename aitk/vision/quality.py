@@ -32,6 +32,7 @@ from aitk.vision.mask_quality import MaskStatistics
 from aitk.vision.names import Names
 from aitk.vision.near_duplicates import picture_hash
 from aitk.vision.options import PictureReading
+from aitk.vision.reading_counts import ReadingCounts
 from aitk.vision.repeats import (
     EXAMPLES,
     find_conflicts,
@@ -57,10 +58,18 @@ class PictureInspector:
 
     Args:
         wants: what the rows have, of ``label``, ``boxes`` and ``mask``.
+        counts: what reading left out.
     """
 
-    def __init__(self, reading: PictureReading, *, wants: Collection[str]):
+    def __init__(
+        self,
+        reading: PictureReading,
+        *,
+        wants: Collection[str],
+        counts: ReadingCounts | None = None,
+    ):
         del reading  # pictures arrive as they are stored
+        self._counts = counts or ReadingCounts()
         self._wants = frozenset(wants)
         self._names = Names()
         self._splits = array("B")
@@ -111,6 +120,7 @@ class PictureInspector:
                 shows=np.flatnonzero(~flat),
             ),
             self._find_flat(np.flatnonzero(flat)),
+            *self._counts.findings(),
         ]
         balanced = "boxes" not in self._wants  # pictures of several boxes have no class to weigh
         for kind in self._kinds():
@@ -120,14 +130,20 @@ class PictureInspector:
                 found.append(find_conflicts(groups, np.array(self._label_numbers), self._names))
             if kind != "boxes":
                 found.append(find_single_class(train))
-            elif not train:
-                found.append(Finding("boxes", "error", "no training picture has a box"))
+            found.append(find_label_typos(set().union(*counts.values())))
+            found.append(find_several_labels(set().union(*counts.values())))
+            if kind == "boxes":  # those in a crowd teach nothing
+                train = self._boxes.objects.table()["train"]
+                if not any(train.values()):
+                    found.append(Finding("boxes", "error", "no training picture has a box"))
             found += [
-                find_label_typos(set().union(*counts.values())),
-                find_several_labels(set().union(*counts.values())),
                 find_rare_classes(train, what=_COUNTED[kind]),
                 find_unseen_labels(counts),
-                find_imbalance(train, what=_COUNTED[kind], balanced=balanced),
+                find_imbalance(
+                    {name: count for name, count in train.items() if count},
+                    what=_COUNTED[kind],
+                    balanced=balanced,
+                ),
             ]
         if "boxes" in self._wants:
             found += self._boxes.findings()
@@ -164,6 +180,8 @@ class PictureInspector:
         counts = {
             kind: {split: self._counts_of(kind)[split] for split in present} for kind in labels
         }
+        if self._counts.category_ids:
+            summary["category_ids"] = dict(self._counts.category_ids)
         if "boxes" in self._wants:
             summary["measured"] |= self._boxes.described()
             summary["charts"] |= self._boxes.charts()

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.labels import MAX_LABEL_CHARACTERS
+from aitk.core.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.lines import check_file
+from aitk.core.names import shorten
 from aitk.core.pictures import decode_picture, encode_jpeg, encode_png, picture_format
 from aitk.core.rows import Refusal, Row
 from aitk.core.split_names import split_named
@@ -26,12 +27,13 @@ from aitk.core.tables import file_suffix
 from aitk.core.tfds_source import PREFIX
 from aitk.vision.archives import is_archive, open_archive
 from aitk.vision.beside import ENDINGS_BESIDE, is_picture
-from aitk.vision.box_checks import check_boxes, without
+from aitk.vision.box_checks import check_boxes, drop_empty, without
 from aitk.vision.class_lists import LIST_NAMES, YAML_NAMES, ClassList
 from aitk.vision.items import Boxes, ClassMask, Item
 from aitk.vision.layouts import MISSING, Wish, read_coco_file, read_tree
 from aitk.vision.masks import encode_mask
 from aitk.vision.options import PictureReading
+from aitk.vision.reading_counts import EMPTY_BOXES, ReadingCounts
 from aitk.vision.tables import open_pictures, read_table
 from aitk.vision.tfds_pictures import read_tfds
 from aitk.vision.trees import Folder
@@ -48,6 +50,7 @@ def read_pictures(
     wants: Collection[str],
     labelled: bool,
     notes: list[str],
+    counts: ReadingCounts | None = None,
 ) -> Iterator[Row | Refusal]:
     """Stream rows of pictures; refusals stand in their place.
 
@@ -60,13 +63,14 @@ def read_pictures(
         labelled: it must be there. If not, a row has a picture alone, and ``Row.record`` carries
             its name and the record as it stood.
         notes: what was decided on the way is added here.
+        counts: what is left out on the way is counted here.
 
     Raises:
         DataError: a source is missing or holds nothing to read, or its annotations cannot be
             read.
         UsageError: an option names a column that is not there.
     """
-    wish = Wish(reading, wants, labelled, notes)
+    wish = Wish(reading, wants, labelled, notes, counts or ReadingCounts())
     known = wish.class_list(None) if labelled and "mask" not in wants else None
     for source in _expanded(sources):
         for item in _items(source, wish):
@@ -98,7 +102,7 @@ def _items(source: str, wish: Wish) -> Iterator[Item | Refusal]:
         return
     path = Path(source)
     if source != "-" and os.path.isdir(source):
-        yield from read_tree(Folder(path, wish.notes), wish)
+        yield from read_tree(wish.folder(path), wish)
         return
     if source != "-":
         check_file(path)
@@ -125,7 +129,7 @@ def _alone(path: Path, wish: Wish) -> Folder:
         names += [f"{path.stem}{ending}" for ending in ENDINGS_BESIDE]
         names += [*LIST_NAMES, *YAML_NAMES]
     found = [name for name in dict.fromkeys(names) if os.path.isfile(path.parent / name)]
-    return Folder(path.parent, wish.notes, only=found)
+    return wish.folder(path.parent, only=found)
 
 
 def _read_table(source: str, wish: Wish) -> Iterator[Item | Refusal]:
@@ -133,7 +137,7 @@ def _read_table(source: str, wish: Wish) -> Iterator[Item | Refusal]:
     table = open_pictures(source, wish.reading)
     wish.notes.extend(note for note in table.notes if note not in wish.notes)
     root = Path.cwd() if source == "-" else Path(source).parent
-    tree = Folder(root, wish.notes)
+    tree = wish.folder(root)
     yield from read_table(
         table,
         tree,
@@ -187,14 +191,17 @@ def _annotated(
             f"its annotation is of a picture of {told}, and upright it has {width} x {height}"
         )
     found: dict[str, Any] = {}
-    if "label" in wish.wants and item.label is not None:
-        if known and len(wish.wants) == 1 and item.label not in known.names:
-            raise DataError(f"its label {item.label!r} is none of --classes")
-        if len(item.label) > MAX_LABEL_CHARACTERS:
+    label = normalise(item.label) if item.label is not None else ""
+    if "label" in wish.wants and label:
+        if known and len(wish.wants) == 1 and label not in known.names:
+            raise DataError(f"its label {shorten(label)!r} is none of --classes")
+        if len(label) > MAX_LABEL_CHARACTERS:
             raise DataError(f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters")
-        found["label"] = item.label
+        found["label"] = label
     if "boxes" in wish.wants and item.boxes is not None:
         boxes = without(item.boxes(height, width), wish.ignored)
+        boxes, empty = drop_empty(boxes)
+        wish.counts.add(EMPTY_BOXES, item.name, count=empty)
         most = getattr(wish.reading, "most_boxes", len(boxes.labels))
         if len(boxes.labels) > most:
             raise DataError(f"it has {len(boxes.labels)} boxes, more than --most-boxes {most}")
@@ -202,7 +209,8 @@ def _annotated(
             if known and label not in known.names:
                 raise DataError(f"box {at + 1} has the class {label!r}, which is none of --classes")
         corners = check_boxes(boxes, height=height, width=width)
-        found["boxes"] = Boxes(corners, boxes.labels, boxes.crowd)
+        crowd = boxes.crowd if wish.crowd == "ignore" else (0,) * len(boxes.crowd)
+        found["boxes"] = Boxes(corners, boxes.labels, crowd)
     if "mask" in wish.wants and item.mask is not None:
         found["mask"] = item.mask(height, width)
     if wish.wants and not found:

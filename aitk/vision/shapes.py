@@ -75,6 +75,29 @@ def shape_mask(shape: Any, *, height: int, width: int) -> np.ndarray:
     return inside
 
 
+def drop_degenerate(shape: Any) -> tuple[Any, int]:
+    """An outline without its parts of under three points, and how many parts that were.
+
+    A flat list [x, y, x, y, ...] is one polygon, and so is a list of three points or more
+    [[x, y], [x, y], ...]. What is no outline stays as it is.
+    """
+    if not isinstance(shape, Sequence) or isinstance(shape, str) or not shape:
+        return shape, 0
+    flat = all(isinstance(value, int | float) for value in shape)
+    points = len(shape) >= 3 and all(isinstance(p, Sequence) and len(p) == 2 for p in shape)
+    parts = [shape] if flat or points else list(shape)
+    kept = [part for part in parts if not _is_degenerate(part)]
+    return kept, len(parts) - len(kept)
+
+
+def _is_degenerate(part: Any) -> bool:
+    """Whether a part [x, y, x, y, ...] or [[x, y], ...] of an outline has under three points."""
+    if not isinstance(part, Sequence) or isinstance(part, str):
+        return False
+    is_nested = bool(part) and all(isinstance(point, Sequence) for point in part)
+    return len(part) < 3 if is_nested else len(part) < 6 and len(part) % 2 == 0
+
+
 def polygons(shape: Any) -> list[np.ndarray]:
     """The polygons of a shape, (points, 2) each.
 

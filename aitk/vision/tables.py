@@ -100,6 +100,7 @@ def read_table(
     labelled: bool,
     split: str | None,
     classes: ClassList,
+    named: set[str] | None = None,
 ) -> Iterator[Item | Refusal]:
     """The pictures that a table names.
 
@@ -110,12 +111,14 @@ def read_table(
         labelled: what is wanted must have a column. Where several things are, one is enough.
         split: of rows whose own column names none.
         classes: what mask files hold.
+        named: the files that it names are added here.
 
     Raises:
         DataError: its columns cannot be told apart.
         UsageError: an option names a column that is not there.
     """
     columns = _Columns(table, reading, wants=wants if labelled else ())
+    named = set() if named is None else named
     if columns.corners:
         rows = _gathered(table, columns)
     else:
@@ -128,7 +131,7 @@ def read_table(
         try:
             item = columns.item(
                 record, line, tree, folder, split=split, outside=reading.outside, classes=classes,
-                binary=getattr(reading, "binary_masks", False),
+                binary=getattr(reading, "binary_masks", False), named=named,
             )  # fmt: skip
         except DataError as error:
             yield Refusal(table.source, line, error.what)
@@ -183,21 +186,24 @@ class _Columns:
         outside: bool,
         classes: ClassList,
         binary: bool,
+        named: set[str],
     ) -> Item:
         """What one row names.
 
         Raises:
             DataError: there is no such picture or mask, or a cell cannot be read.
         """
-        named = _text(record, self.path)
-        if not named:
+        told = _text(record, self.path)
+        if not told:
             raise DataError("it names no picture")
-        name = tree.find(named, folder, outside=outside)
+        name = tree.find(told, folder, outside=outside)
         mask = _text(record, self.mask)
+        mask_name = tree.find(mask, folder, outside=outside) if mask else None
+        named.update(filter(None, (name, mask_name)))
         own_split = _text(record, self.split).lower()
         return Item(
             picture=lambda: tree.read(name),
-            name=named,
+            name=told,
             file=self.where,
             line=line,
             split=own_split
@@ -205,9 +211,7 @@ class _Columns:
             else SPLIT_OF_WORD.get(own_split) or split_named(own_split) or split,
             label=None if self.corners else _label(record, self.label),
             boxes=self._boxes(record),
-            mask=mask_reader(tree, tree.find(mask, folder, outside=outside), classes, binary=binary)
-            if mask
-            else None,
+            mask=mask_reader(tree, mask_name, classes, binary=binary) if mask_name else None,
             record=record,
         )
 

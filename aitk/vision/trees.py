@@ -60,13 +60,17 @@ class Folder:
 
     Attributes:
         root: the folder.
-        notes: what was decided on the way is added here.
+        outside: follow links that lead out of the folder.
         only: the files of interest, where not all below the folder are.
+        links: those that were not followed; known once ``names`` are.
+        unreadable: folders that cannot be opened; known once ``names`` are.
     """
 
     root: Path
-    notes: list[str] = field(default_factory=list)
+    outside: bool = False
     only: Sequence[str] | None = None
+    links: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
     @property
     def source(self) -> str:
@@ -101,18 +105,44 @@ class Folder:
         return str(self.root / name)
 
     def _walk(self) -> Iterator[Path]:
-        """The files below the folder. Hidden ones and links that lead out are left out."""
-        inside = self.root.resolve()
-        for folder, folders, files in os.walk(self.root, followlinks=False):
-            folders[:] = sorted(item for item in folders if not is_hidden(item))
+        """The files below the folder, without hidden ones; the folder that a link leads to once."""
+        inside = os.path.realpath(self.root)
+        followed: set[str] = set()
+
+        def may_follow(path: Path) -> bool:
+            target = os.path.realpath(path)
+            if not os.path.exists(target):
+                return False
+            return self.outside or Path(target).is_relative_to(inside)
+
+        def may_enter(path: Path) -> bool:
+            target = os.path.realpath(path)
+            above = Path(os.path.realpath(path.parent)).is_relative_to(target)
+            if above or target in followed or not may_follow(path):
+                return False
+            followed.add(target)
+            return True
+
+        def note_unreadable(error: OSError) -> None:
+            self.unreadable.append(str(error.filename))
+
+        for folder, folders, files in os.walk(self.root, followlinks=True, onerror=note_unreadable):
+            shown = sorted(item for item in folders if not is_hidden(item))
+            folders[:] = [
+                item
+                for item in shown
+                if not Path(folder, item).is_symlink() or may_enter(Path(folder, item))
+            ]
+            links = [Path(folder, item) for item in shown if item not in folders]
             for file in sorted(files):
                 path = Path(folder, file)
-                if is_hidden(file) or not os.path.isfile(path):
+                if is_hidden(file):
                     continue
-                if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                    self.notes.append(f"{path}: not followed, since it leads out of the folder")
-                else:
+                if path.is_symlink() and not may_follow(path):
+                    links.append(path)
+                elif os.path.isfile(path):
                     yield path
+            self.links += [path.relative_to(self.root).as_posix() for path in links]
 
 
 @dataclass

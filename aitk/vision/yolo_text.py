@@ -20,7 +20,8 @@ MOST_BYTES = 10_000_000
 def parse_yolo(content: bytes, names: tuple[str, ...]) -> list[tuple[str, np.ndarray]]:
     """The objects of one file: their class and their outline, (points, 2) in shares.
 
-    ``class x y width height`` is a box around x, y; ``class x y x y x y ...`` a polygon.
+    ``class x y width height`` is a box around x, y, which may have a confidence behind it;
+    ``class x y x y x y ...`` is a polygon. The class may be written as a decimal (``0.0``).
 
     Raises:
         DataError: a line is neither, or has an unknown class.
@@ -31,20 +32,24 @@ def parse_yolo(content: bytes, names: tuple[str, ...]) -> list[tuple[str, np.nda
         if not words:
             continue
         try:
-            number = int(words[0])
-            values = np.array([to_number(word) for word in words[1:]])
+            class_number, *numbers = (to_number(word) for word in words)
+            values = np.array(numbers)
         except ValueError as error:
             raise DataError(f"line {line} is not a class and numbers: {quoted(text)}") from error
-        if not 0 <= number < len(names):
-            raise DataError(f"line {line} has the class {number}, and there are {len(names)}")
-        if len(values) == 4:
-            x, y, width, height = values
+        if class_number not in range(len(names)):
+            raise DataError(f"line {line} has the class {words[0]}, and there are {len(names)}")
+        if len(values) in (4, 5):
+            x, y, width, height = values[:4]
+            if len(values) == 5 and not 0 <= values[4] <= 1:
+                raise DataError(f"line {line} has {values[4]:g} where a confidence may stand")
+            if width < 0 or height < 0:
+                raise DataError(f"line {line} has a negative width or height")
             points = np.array([[x - width / 2, y - height / 2], [x + width / 2, y + height / 2]])
         elif len(values) >= 6 and len(values) % 2 == 0:
             points = values.reshape(-1, 2)
         else:
             raise DataError(f"line {line} has {len(values)} numbers, and 4 or a polygon are due")
-        objects.append((names[number], points))
+        objects.append((names[int(class_number)], points))
     return objects
 
 

@@ -13,6 +13,7 @@ from aitk.core.errors import DataError
 from aitk.vision.masks import decode_mask, mask_names
 from aitk.vision.options import DetectPictures, MultitaskPictures, SegmentPictures
 from aitk.vision.reading import read_pictures
+from aitk.vision.reading_counts import ReadingCounts
 from aitk.vision.shapes import fill_shapes, shape_mask
 
 CATEGORIES = [{"id": 7, "name": "nut"}, {"id": 3, "name": "bolt"}]
@@ -87,11 +88,11 @@ def test_the_picture_of_the_nearest_path_is_meant(save, tmp_path):
     ("annotation", "reason"),
     [
         (note(9), "unknown category 9"),
-        (note(bbox=(2, 3, 0, 5)), "has no area"),
+        (note(bbox=(2, 3, -1, 5)), "has no area"),
         (note(bbox=(2, 3, 40, 5)), "reaches out"),
         (note(bbox=(2, 3)), "is not x, y, width, height"),
         (note(bbox=(2, 3, 10**400, 5)), "is not x, y, width, height"),
-        (note([7]), "unknown category None"),
+        (note([7]), "unknown category [7]"),
     ],
 )
 def test_a_wrong_annotation_refuses_its_picture(save, tmp_path, annotation, reason):
@@ -100,6 +101,110 @@ def test_a_wrong_annotation_refuses_its_picture(save, tmp_path, annotation, reas
     (bad,) = boxes(tmp_path / "in")
     assert reason in bad.reason
     assert (bad.file, bad.line) == (str(path), 1)
+
+
+def counted(source, **told):
+    """The boxes of a source, and what was left out: name of the check -> count."""
+    counts = ReadingCounts()
+    rows = list(
+        read_pictures(
+            [str(source)], DetectPictures(**told), wants={"boxes"}, labelled=True, notes=[],
+            counts=counts,
+        )
+    )  # fmt: skip
+    return rows, {kind.check: count for kind, count in counts.counts.items()}
+
+
+def test_ids_are_compared_by_value(save, tmp_path):
+    images = [{"id": number, "file_name": f"{at}.png"} for at, number in enumerate([1, "2", 3.0])]
+    notes = [note("7", image="1"), note(7.0, image=2.0), note(3, image="3.0")]
+    for at in range(3):
+        save(f"in/{at}.png")
+    save("in/boxes.json", coco(*notes, images=images))
+    rows, left_out = counted(tmp_path / "in")
+    assert [row.fields["box_labels"] for row in rows] == [["nut"], ["nut"], ["bolt"]]
+    assert not left_out
+
+
+def test_ids_that_only_their_spelling_tells_apart_stay_apart(save, tmp_path):
+    save("in/0.png"), save("in/1.png")
+    images = [{"id": "07", "file_name": "0.png"}, {"id": 7, "file_name": "1.png"}]
+    save("in/boxes.json", coco(note(7, image="07"), note(3, image=7), images=images))
+    rows, _ = counted(tmp_path / "in")
+    assert [row.fields["box_labels"] for row in rows] == [["nut"], ["bolt"]]
+
+
+def test_images_of_one_id_are_refused(save, tmp_path):
+    save("in/0.png"), save("in/1.png")
+    images = [{"id": 1, "file_name": "0.png"}, {"id": 1, "file_name": "1.png"}]
+    save("in/boxes.json", coco(note(), images=images))
+    first, second = boxes(tmp_path / "in")
+    assert first.reason == second.reason == "another image has the same id 1"
+
+
+def test_annotations_of_no_image_and_pictures_of_no_annotation_are_counted(save, tmp_path):
+    save("in/1.png"), save("in/2.png")
+    save("in/boxes.json", coco(note(), note(image=9), note(image=None), "note"))
+    rows, left_out = counted(tmp_path / "in")
+    assert len(rows) == 1
+    assert left_out == {
+        "annotations of unknown images": 2,
+        "malformed annotations": 1,
+        "pictures without annotation": 1,
+    }
+
+
+def test_a_box_without_area_is_left_out_and_counted(save, tmp_path):
+    save("in/1.png"), save("in/boxes.json", coco(note(), note(bbox=(2, 3, 0, 5))))
+    (row,), left_out = counted(tmp_path / "in")
+    assert len(row.fields["boxes"]) == 1
+    assert left_out == {"empty boxes": 1}
+
+
+def test_each_file_means_the_pictures_beside_it(save, tmp_path):
+    for split in ("train", "valid", "test"):
+        for at in range(2):
+            save(f"in/{split}/images/{at}.png")
+        images = [{"id": at, "file_name": f"{at}.png"} for at in range(2)]
+        save(f"in/{split}/annotations.json", coco(note(image=0), images=images))
+    rows = boxes(tmp_path / "in")
+    assert sorted((row.split, row.fields["name"]) for row in rows) == sorted(
+        (split, f"{folder}/images/{at}.png")
+        for split, folder in (("train", "train"), ("validation", "valid"), ("test", "test"))
+        for at in range(2)
+    )
+
+
+def test_crowd_regions_are_objects_where_the_user_says_so(save, tmp_path):
+    save("in/1.png"), save("in/boxes.json", coco(note(iscrowd=1)))
+    (row,) = boxes(tmp_path / "in", crowd="objects")
+    assert row.fields["crowd"] == [0]
+
+
+def test_crowd_regions_are_void_in_masks_where_the_user_says_so(save, tmp_path):
+    save("in/1.png")
+    runs = {"size": [20, 30], "counts": [20, 20, 560]}
+    save("in/shapes.json", coco(note(7, segmentation=runs, iscrowd=1)))
+    (row,) = masks(tmp_path / "in", crowd="ignore")
+    assert (decode_mask(row.fields["mask"])[:, 1] == 255).all()
+    (row,) = masks(tmp_path / "in")
+    assert (decode_mask(row.fields["mask"])[:, 1] == 2).all()
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [*SQUARE, [4.0, 3.0]],
+        [*SQUARE, [4, 3, 5, 3]],
+        SQUARE[0],
+        [[2, 2], [10, 2], [10, 8], [2, 8]],
+    ],
+    ids=["a stray point", "a line", "a flat list", "a list of points"],
+)
+def test_an_outline_loses_degenerate_parts_and_may_be_flat(save, tmp_path, outline):
+    save("in/1.png"), save("in/shapes.json", coco(note(7, segmentation=outline)))
+    (row,) = masks(tmp_path / "in")
+    assert (decode_mask(row.fields["mask"]) > 0).sum() == 8 * 6
 
 
 def test_a_missing_picture_and_one_of_another_size(save, tmp_path):

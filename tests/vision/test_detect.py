@@ -20,6 +20,7 @@ from aitk.vision.detect_settings import (
     YoloSettings,
     parse_strides,
 )
+from aitk.vision.options import DetectPictures
 from aitk.vision.sample import Sample
 
 SUMMARY = {"labels": ["cell", "clot"]}
@@ -179,6 +180,39 @@ def test_measures_of_batches_can_be_joined():
     assert [each.shape for each in joined["objects"]] == [(1, 6), (2, 6), (2, 6)]
     assert joined["objects"][1][:, 5].tolist() == [1, 0]
     assert task.score(joined, assets).metrics["map50"].value == 0
+
+
+@pytest.mark.parametrize("source", ["in/boxes.json", "in"], ids=["the file", "its folder"])
+def test_coco_results_have_the_ids_of_the_file_that_names_the_pictures(save, tmp_path, source):
+    """As pycocotools reads them."""
+    from pycocotools.coco import COCO
+
+    save("in/images/a.png"), save("in/images/b.png")
+    content = {
+        "images": [{"id": 70, "file_name": "b.png"}, {"id": 80, "file_name": "a.png"}],
+        "annotations": [],
+        "categories": [{"id": 9, "name": "clot"}, {"id": 5, "name": "cell"}],
+    }
+    truth = save("in/boxes.json", json.dumps(content))
+    task = Detect()
+    rows = task.read([str(tmp_path / source)], DetectPictures(), labelled=False)
+    box = {"label": "clot", "number": 1, "score": 0.9, "box": [2, 1, 6, 4]}
+    other = box | {"label": "washer", "number": 3}
+    lines = task.formats[".json"]()
+    text = lines.format([{**row.record, "boxes": [box, other]} for row in rows]) + lines.tail()
+    found = save("found.json", text)
+    loaded = COCO(str(truth)).loadRes(str(found))
+    named = {each["id"]: each["file_name"] for each in loaded.loadImgs(loaded.getImgIds())}
+    told = {(named[note["image_id"]], note["category_id"]) for note in loaded.anns.values()}
+    assert told == {("a.png", 9), ("b.png", 9), ("a.png", 12), ("b.png", 12)}
+
+
+def test_the_number_of_a_class_is_its_id_in_the_file_it_was_learnt_from():
+    assets = learned(YoloSettings(**SMALL))
+    ids = {"category_ids": {"cell": 4, "clot": 11}}
+    assets = dataclasses.replace(assets, extras={**assets.extras, **ids})
+    (box,) = answered(assets, outputs([10, 8, 30, 24, 0.9, 1]))
+    assert (box["label"], box["number"]) == ("clot", 11)
 
 
 def test_coco_results_are_one_list_over_all_parts():

@@ -153,3 +153,20 @@ def test_rows_without_annotations():
     found, summary = inspect(row(1), row(2, "test"), wants=())
     assert "labels" not in summary
     assert all(finding.grade == "ok" for finding in found.values())
+
+
+def test_a_class_of_crowd_regions_alone_is_warned_of():
+    fields = boxes([0, 0, 20, 20], [10, 10, 30, 30], labels=["nut", "bolt"]) | {"crowd": [0, 1]}
+    found, _ = inspect(*(row(seed, **fields) for seed in range(6)), wants=("boxes",))
+    assert found["crowd regions"].grade == "warning"
+    assert "most of bolt" in found["crowd regions"].message
+    assert "--crowd objects" in found["crowd regions"].message
+    assert found["rare classes"].details["rows"] == {"bolt": 0}
+
+
+def test_a_few_difficult_objects_are_no_fault():
+    clean = [row(seed, **boxes([0, 0, 20, 20], labels=["nut"])) for seed in range(9)]
+    hard = row(9, **boxes([0, 0, 20, 20], labels=["nut"]) | {"crowd": [1]})
+    found, _ = inspect(*clean, hard, wants=("boxes",))
+    assert found["crowd regions"].grade == "ok"
+    assert found["crowd regions"].details["boxes"] == 1

@@ -11,9 +11,10 @@ from aitk.core.pictures import decode_picture
 from aitk.core.rows import Refusal, Row
 from aitk.vision.options import ClassifyPictures, DetectPictures, UnlabelledPictures
 from aitk.vision.reading import read_pictures
+from aitk.vision.reading_counts import LINKS, UNNAMED_PICTURES, ReadingCounts
 
 
-def read(source, *, wants=("label",), labelled=True, notes=None, **told):
+def read(source, *, wants=("label",), labelled=True, notes=None, counts=None, **told):
     reading = ClassifyPictures if "label" in wants else UnlabelledPictures
     return list(
         read_pictures(
@@ -22,6 +23,7 @@ def read(source, *, wants=("label",), labelled=True, notes=None, **told):
             wants=frozenset(wants),
             labelled=labelled,
             notes=[] if notes is None else notes,
+            counts=counts,
         )
     )
 
@@ -152,12 +154,43 @@ def test_a_folder_without_pictures_is_said_so(save, tmp_path):
         read(tmp_path)
 
 
-def test_a_link_that_leads_out_is_not_followed(save, tmp_path):
-    save("secret.png"), save("in/cat/1.png")
-    (tmp_path / "in/cat/2.png").symlink_to(tmp_path / "secret.png")
-    notes = []
-    assert len(read(tmp_path / "in", notes=notes)) == 1
-    assert "leads out of the folder" in notes[0]
+def test_a_link_that_leads_out_is_followed_only_where_the_user_says_so(save, tmp_path):
+    save("more/2.png"), save("in/cat/1.png")
+    (tmp_path / "in/cat/2.png").symlink_to(tmp_path / "more/2.png")
+    (tmp_path / "in/dog").symlink_to(tmp_path / "more")
+    (tmp_path / "in/cat/3.png").symlink_to("nowhere.png")
+    counts = ReadingCounts()
+    assert len(read(tmp_path / "in", counts=counts)) == 1
+    assert counts.examples[LINKS] == ["dog", "cat/2.png", "cat/3.png"]
+    assert len(read(tmp_path / "in", outside=True)) == 3
+
+
+def test_a_linked_folder_is_read_and_a_loop_is_not_followed(save, tmp_path):
+    save("in/.cache/1.png")
+    (tmp_path / "in/cat").symlink_to(tmp_path / "in/.cache")
+    (tmp_path / "in/dog").mkdir()
+    (tmp_path / "in/dog/loop").symlink_to(tmp_path / "in")
+    (row,) = read(tmp_path / "in")
+    assert row.fields["name"] == "cat/1.png"
+
+
+def test_files_that_no_row_comes_from_are_counted_by_kind(save, tmp_path):
+    save("in/cat/1.png"), save("in/cat/2.heic", "x"), save("in/cat/3.jpg_large", "x")
+    save("in/README.md", "x"), save("in/cat/Thumbs.db", "x")
+    counts = ReadingCounts()
+    read(tmp_path / "in", counts=counts)
+    assert {kind.check: counts.examples[kind] for kind in counts.counts} == {
+        "pictures of other kinds": ["cat/2.heic"],
+        "files of unknown kind": ["cat/3.jpg_large"],
+        "other files": ["README.md", "cat/Thumbs.db"],
+    }
+
+
+def test_pictures_that_no_table_names_are_counted(save, tmp_path):
+    save("in/1.png"), save("in/2.png"), save("in/rows.csv", "image,label\n1.png,cat\n")
+    counts = ReadingCounts()
+    assert len(read(tmp_path / "in", counts=counts)) == 1
+    assert counts.examples[UNNAMED_PICTURES] == ["2.png"]
 
 
 def test_boxes_of_a_picture_on_its_side_are_refused(save, tmp_path):

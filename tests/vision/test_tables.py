@@ -72,7 +72,7 @@ def test_one_box_a_row_is_gathered(save):
 @pytest.mark.parametrize(
     ("box", "reason"),
     [
-        ([5, 5, 5, 9], "box 1 (nut: 5, 5, 5, 9) has no area"),
+        ([5, 5, 4, 9], "box 1 (nut: 5, 5, 4, 9) has no area"),
         ([0, 0, 32, 9], "box 1 (nut: 0, 0, 32, 9) reaches out of the picture of 30 x 20"),
         ([0, 0, "x", 9], "box 1 (nut) is not four numbers"),
         ([0, 0, float("nan"), 9], "is not four numbers"),

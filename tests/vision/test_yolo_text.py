@@ -1,11 +1,15 @@
 """YOLO's text files: boxes, polygons, names of classes."""
 
+import unicodedata
+from urllib.parse import unquote
+
 import numpy as np
 import pytest
 
 from aitk.vision.masks import decode_mask, mask_names
 from aitk.vision.options import DetectPictures, SegmentPictures
 from aitk.vision.reading import read_pictures
+from aitk.vision.reading_counts import ORPHAN_FILES, ReadingCounts
 
 
 def read(path, reading=None, wants=frozenset(("boxes",))):
@@ -38,13 +42,45 @@ def test_boxes_are_shares_of_the_sides(save, tmp_path, name, content):
         ("nut 0.5 0.5 0.2 0.5", "is not a class and numbers"),
         ("0 0.5 0.5 0.2", "has 3 numbers"),
         ("0 0.9 0.5 0.5 0.5", "reaches out"),
-        ("0 0.5 0.5 0.0 0.5", "has no area"),
+        ("0 0.5 0.5 -0.1 0.5", "negative width"),
+        ("0.5 0.5 0.5 0.2 0.5", "has the class 0.5"),
+        ("0 0.5 0.5 0.2 0.5 1.2", "where a confidence may stand"),
     ],
 )
 def test_a_wrong_line_refuses_its_picture(save, tmp_path, line, reason):
     save("classes.txt", "nut\nbolt\n"), save("images/1.jpg"), save("labels/1.txt", line)
     (bad,) = read(tmp_path)
     assert reason in bad.reason
+
+
+def test_a_class_may_be_a_decimal_and_a_box_have_a_confidence(save, tmp_path):
+    save("classes.txt", "nut\nbolt\n"), save("images/1.jpg")
+    save("labels/1.txt", "1.0 0.5 0.5 0.2 0.5 0.97\n")
+    (row,) = read(tmp_path)
+    assert row.fields["box_labels"] == ["bolt"]
+    np.testing.assert_allclose(row.fields["boxes"], [[12, 5, 18, 15]], atol=1e-5)
+
+
+@pytest.mark.parametrize("stem", ["Capture_d%C3%A9cran%201", unicodedata.normalize("NFD", "é 1")])
+def test_a_text_file_whose_name_is_spelt_otherwise_belongs_to_its_picture(save, tmp_path, stem):
+    plain = unicodedata.normalize("NFC", unquote(stem))
+    save("classes.txt", "nut\nbolt\n"), save(f"images/{plain}.jpg")
+    save(f"labels/{stem}.txt", "1 0.5 0.5 0.2 0.5")
+    (row,) = read(tmp_path)
+    assert row.fields["box_labels"] == ["bolt"]
+
+
+def test_a_text_file_of_no_picture_is_counted(save, tmp_path):
+    save("classes.txt", "nut\nbolt\n"), save("images/1.jpg"), save("labels/1.txt", "")
+    save("labels/2.txt", "1 0.5 0.5 0.2 0.5"), save("labels/classes.txt", "nut\n")
+    counts = ReadingCounts()
+    reading = DetectPictures()
+    list(
+        read_pictures(
+            [str(tmp_path)], reading, wants={"boxes"}, labelled=True, notes=[], counts=counts
+        )
+    )
+    assert counts.examples[ORPHAN_FILES] == ["labels/2.txt"]
 
 
 def test_numbers_without_names_are_refused(save, tmp_path):
