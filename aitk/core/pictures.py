@@ -11,6 +11,8 @@ import numpy as np
 
 from aitk.core.errors import DataError
 from aitk.core.silence import overheard
+from aitk.core.tiff import STARTS as TIFF_STARTS
+from aitk.core.tiff import TiffHeader, read_header
 
 #: A file of a few kilobytes can say that it holds gigabytes of pixels: its header is asked first.
 MOST_PIXELS = 50_000_000
@@ -19,7 +21,7 @@ _CHECK_BYTES = 4  # the checksum after a PNG chunk
 
 
 def read_picture(path: Path | str) -> np.ndarray:
-    """Decode a JPEG, PNG, WebP, GIF or BMP file, upright; of an animated one the first picture.
+    """Decode a JPEG, PNG, WebP, GIF, BMP or TIFF file, upright; of several pictures the first.
 
     Returns:
         (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
@@ -36,7 +38,7 @@ def decode_picture(data: bytes, where: str, *, animated: bool = False) -> np.nda
     """Decode the bytes of a picture file, upright.
 
     Args:
-        data: a JPEG, PNG, WebP, GIF or BMP file.
+        data: a JPEG, PNG, WebP, GIF, BMP or TIFF file.
         where: names it in errors.
         animated: take the first picture of an animated file, instead of refusing it.
 
@@ -61,6 +63,48 @@ def decode_picture(data: bytes, where: str, *, animated: bool = False) -> np.nda
     if picture is None or _tells_damage(said):
         raise DataError("is damaged or cut off", where=where)
     return picture
+
+
+def decode_deep(data: bytes, where: str) -> np.ndarray:
+    """Decode a picture of more than 8 bits a channel (see ``bits_of``), upright.
+
+    Returns:
+        (height, width, 3) RGB, uint16 in most cases; TIFF also has int16, int32 and floats.
+
+    Raises:
+        DataError: it is too large, damaged or cut off.
+    """
+    import cv2
+
+    check_size(data, where)
+    picture = None
+    with overheard():
+        for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, cv2.IMREAD_UNCHANGED):
+            try:
+                picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            except cv2.error:
+                continue
+            if picture is not None:
+                break
+    if picture is None:
+        raise DataError("is damaged or cut off", where=where)
+    if picture.ndim == 2:
+        picture = np.stack([picture] * 3, axis=-1)
+    return picture[..., 2::-1]
+
+
+def bits_of(data: bytes) -> int:
+    """Bits of a channel, by the file's header; 8 where its kind has no others."""
+    if data.startswith(b"\x89PNG") and len(data) > 24:
+        return data[24]
+    header = read_header(data)
+    return header.bits if header else 8
+
+
+def has_pages(data: bytes) -> bool:
+    """Whether a TIFF file holds several pictures."""
+    header = read_header(data)
+    return header is not None and header.has_more
 
 
 def decode_checked(data: bytes) -> np.ndarray:
@@ -99,18 +143,20 @@ def check_size(data: bytes, where: str) -> None:
     """Raise a ``DataError`` unless this is the beginning of a picture that may be decoded."""
     size = _size(data)
     if size is None:
-        raise DataError("is no JPEG, PNG, WebP, GIF or BMP picture", where=where)
+        raise DataError("is no JPEG, PNG, WebP, GIF, BMP or TIFF picture", where=where)
     width, height = size
     if width * height > MOST_PIXELS:
         raise DataError(f"has {width} x {height} pixels, more than {MOST_PIXELS:,}", where=where)
     if width * height == 0:
         raise DataError(f"has {width} x {height} pixels", where=where)
+    if (header := read_header(data)) and (reason := _tiff_problem(header)):
+        raise DataError(reason, where=where)
     if data.startswith(b"\x89PNG") and not _png_is_whole(data):
         raise DataError("is damaged or cut off", where=where)
 
 
 def picture_format(data: bytes) -> str | None:
-    """What kind of file this is by its first bytes: JPEG, PNG, WebP, GIF or BMP."""
+    """What kind of file this is by its first bytes: JPEG, PNG, WebP, GIF, BMP or TIFF."""
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP"
     return next((name for start, name in _STARTS.items() if data.startswith(start)), None)
@@ -133,6 +179,7 @@ _STARTS = {
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
     b"BM": "BMP",
+    **dict.fromkeys(TIFF_STARTS, "TIFF"),
 }
 
 
@@ -218,12 +265,23 @@ def _size(data: bytes) -> tuple[int, int] | None:
             return struct.unpack("<HH", data[6:10])
         if data.startswith(b"BM"):
             return _bmp_size(data)
+        if header := read_header(data):
+            return header.width, header.height
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _webp_size(data)
         if data.startswith(b"\xff\xd8"):
             return _jpeg_size(data)
     except struct.error:  # the header is cut off
         return None
+    return None
+
+
+def _tiff_problem(header: TiffHeader) -> str | None:
+    """Why a TIFF file is not decoded: its header asks for more than a picture needs."""
+    if not 1 <= header.channels <= 4:
+        return f"has {header.channels} channels, and a picture has 1 to 4"
+    if header.tile[0] * header.tile[1] > MOST_PIXELS:
+        return f"has tiles of {header.tile[0]} x {header.tile[1]} pixels"
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import posixpath
 from collections import Counter
@@ -33,6 +34,7 @@ from aitk.vision.beside import (
 from aitk.vision.class_lists import LIST_NAMES, ClassList, find_class_list, read_class_list
 from aitk.vision.coco import CocoFile
 from aitk.vision.idx_files import find_idx, read_idx
+from aitk.vision.intensity import IntensityRange, parse_range
 from aitk.vision.items import Item
 from aitk.vision.masks import mask_reader
 from aitk.vision.options import PictureReading
@@ -91,6 +93,10 @@ class Wish:
     @property
     def crowd(self) -> str:
         return getattr(self.reading, "crowd", "objects")
+
+    @functools.cached_property
+    def intensity(self) -> IntensityRange | None:
+        return parse_range(self.reading.intensity_range)
 
     @property
     def binary(self) -> bool:

@@ -23,6 +23,10 @@ class PictureReading:
     outside: bool = option(False, "let tables and links lead to files outside of their folder")
     every: int = option(10, "of a video take each Nth frame", minimum=1)
     scenes: bool = option(False, "of a video take only the first frame of each scene")
+    intensity_range: str | None = option(
+        None, "what is black and white in pictures of over 8 bits: LO-HI such as 0-4095, or auto "
+        "(each from its darkest to its brightest); 0-65535 where nobody says",
+    )  # fmt: skip
     largest_side: int | None = option(
         None, "shrink pictures whose longer side has more pixels, boxes and masks with them",
         minimum=8, maximum=20_000,

@@ -20,7 +20,15 @@ from aitk.core.errors import DataError
 from aitk.core.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.lines import check_file
 from aitk.core.names import shorten
-from aitk.core.pictures import decode_picture, encode_jpeg, encode_png, picture_format
+from aitk.core.pictures import (
+    bits_of,
+    decode_deep,
+    decode_picture,
+    encode_jpeg,
+    encode_png,
+    has_pages,
+    picture_format,
+)
 from aitk.core.rows import Refusal, Row
 from aitk.core.split_names import split_named
 from aitk.core.tables import file_suffix
@@ -29,11 +37,12 @@ from aitk.vision.archives import is_archive, open_archive
 from aitk.vision.beside import ENDINGS_BESIDE, is_picture
 from aitk.vision.box_checks import check_boxes, drop_empty, without
 from aitk.vision.class_lists import LIST_NAMES, YAML_NAMES, ClassList
+from aitk.vision.intensity import from_16_bits
 from aitk.vision.items import Boxes, ClassMask, Item
 from aitk.vision.layouts import MISSING, Wish, read_coco_file, read_tree
 from aitk.vision.masks import encode_mask
 from aitk.vision.options import PictureReading
-from aitk.vision.reading_counts import EMPTY_BOXES, ReadingCounts
+from aitk.vision.reading_counts import EMPTY_BOXES, PAGES, ReadingCounts
 from aitk.vision.tables import open_pictures, read_table
 from aitk.vision.tfds_pictures import read_tfds
 from aitk.vision.trees import Folder
@@ -70,7 +79,8 @@ def read_pictures(
             read.
         UsageError: an option names a column that is not there.
     """
-    wish = Wish(reading, wants, labelled, notes, counts or ReadingCounts())
+    wish = Wish(reading, wants, labelled, notes, ReadingCounts() if counts is None else counts)
+    wish.counts.intensity.told = wish.intensity
     known = wish.class_list(None) if labelled and "mask" not in wants else None
     for source in _expanded(sources):
         for item in _items(source, wish):
@@ -154,11 +164,11 @@ def _row(item: Item, wish: Wish, known: ClassList | None) -> Row | Refusal:
     """The row of one picture, checked, or why there is none."""
     try:
         data = item.picture()
-        picture = decode_picture(data, item.name)
+        picture, is_kept = _decoded(data, item.name, wish)
         height, width = picture.shape[:2]
         fields = _annotated(item, wish, known, height, width)
         shrunk = _shrunk(picture, wish.reading.largest_side)
-        if shrunk is not picture or picture_format(data) not in STORED:
+        if shrunk is not picture or not is_kept:
             lossless = picture_format(data) != "JPEG"
             data = encode_png(shrunk) if lossless else encode_jpeg(shrunk)
             fields = _scaled(fields, shrunk.shape[0], shrunk.shape[1], height, width)
@@ -173,6 +183,18 @@ def _row(item: Item, wish: Wish, known: ClassList | None) -> Row | Refusal:
         return Refusal(item.file, item.line, _reason(item, error))
     record = {} if wish.labelled else {"picture": item.name} | dict(item.record)
     return Row(stored, item.file, item.line, item.split, record)
+
+
+def _decoded(data: bytes, name: str, wish: Wish) -> tuple[np.ndarray, bool]:
+    """A picture, and whether its file can be stored as it is."""
+    if has_pages(data):
+        wish.counts.add(PAGES, name)
+    if bits_of(data) <= 8:
+        return decode_picture(data, name), picture_format(data) in STORED
+    values = decode_deep(data, name)
+    wish.counts.intensity.add(values)
+    picture = from_16_bits(values, wish.intensity)
+    return picture, wish.intensity is None and picture_format(data) in STORED
 
 
 def _annotated(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aitk.core.task import Finding, Grade
+from aitk.vision.intensity import IntensityStatistics
 
 EXAMPLES = 10
 
@@ -83,8 +84,11 @@ class ReadingCounts:
     examples: dict[Kind, list[str]] = field(default_factory=dict)
     #: Class -> its id in the COCO files that were read.
     category_ids: dict[str, int | str] = field(default_factory=dict)
+    #: What pictures of more than 8 bits hold.
+    intensity: IntensityStatistics = field(default_factory=IntensityStatistics)
     _disputed: set[str] = field(default_factory=set)
     _told: set[Kind] = field(default_factory=set)
+    _intensity_is_told: bool = False
 
     def add(self, kind: Kind, example: str = "", *, count: int = 1) -> None:
         """Count a thing, named by an example."""
@@ -108,7 +112,8 @@ class ReadingCounts:
 
     def findings(self) -> list[Finding]:
         """One finding for each kind that was met."""
-        return [
+        found = self.intensity.finding()
+        return ([found] if found else []) + [
             Finding(
                 kind.check,
                 kind.grade,
@@ -122,7 +127,12 @@ class ReadingCounts:
         """What a person should know of it, each kind once: for reading without findings."""
         new = [kind for kind in self.counts if kind.grade != "ok" and kind not in self._told]
         self._told.update(new)
-        return [self._message(kind) for kind in new]
+        told = [self._message(kind) for kind in new]
+        found = self.intensity.finding()
+        if found and found.grade != "ok" and not self._intensity_is_told:
+            self._intensity_is_told = True
+            told.append(found.message)
+        return told
 
     def _message(self, kind: Kind) -> str:
         shown = self.examples[kind][:3]
