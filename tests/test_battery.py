@@ -28,6 +28,8 @@ TEXTS = {".csv", ".txt", ".jsonl"}
 GRAPH_BYTES = 64_000
 #: Models that start from weights: tests/nlp/test_pretrained.py and its like.
 PRETRAINED_ONLY = {"hub", "whisper", "moonshine"}
+#: Tasks that no simple predictor can be compared with.
+WITHOUT_BASELINES = {"vision.detect", "vision.masked-image", "speech.masked-speech"}
 #: Settings that keep a model of any task small, used where the model has them.
 SMALL = {
     "vocabulary_size": 500,
@@ -220,6 +222,20 @@ def test_evaluate_writes_intervals(chain):
     metrics = load_run(chain.run).metrics["test"]["metrics"]
     main = metrics[chain.task.main_metric]
     assert main["low"] <= main["value"] <= main["high"]
+
+
+def test_scores_stand_beside_those_of_baselines(chain):
+    from aitk.core.baselines import HasBaselines
+
+    results = load_run(chain.run).metrics
+    for split in ("validation", "test"):
+        names = [each["name"] for each in results[split].get("baselines", ())]
+        if isinstance(chain.task, HasBaselines):
+            assert names, f"no baseline could be scored on the {split} rows"
+        else:
+            assert chain.name in WITHOUT_BASELINES
+    text = (chain.run / "report.html").read_text(encoding="utf-8")
+    assert ("baseline" in text) == isinstance(chain.task, HasBaselines)
 
 
 @pytest.mark.parametrize("format", ["litert", "onnx"])

@@ -61,12 +61,12 @@ class Examples(Sequence[Example]):
         """Several examples at once."""
         if self._kept is not None:
             return [self._kept[index] for index in indices]
-        rows = _take(self._rows, indices)
+        rows = take_rows(self._rows, indices)
         return self._task.encode_many(rows, self._assets)
 
     def _encoded_in_order(self) -> Iterator[Example]:
         for start in range(0, len(self._rows), ROWS_AT_ONCE):
-            rows = _take(self._rows, range(start, min(start + ROWS_AT_ONCE, len(self._rows))))
+            rows = take_rows(self._rows, range(start, min(start + ROWS_AT_ONCE, len(self._rows))))
             yield from self._task.encode_many(rows, self._assets)
 
 
@@ -239,7 +239,7 @@ def _windows(
         yield task.encode_many(window, assets)
 
 
-def _take(rows: Sequence[Mapping[str, Any]], indices: Iterable[int]) -> list[Mapping[str, Any]]:
+def take_rows(rows: Sequence[Mapping[str, Any]], indices: Iterable[int]) -> list[Mapping[str, Any]]:
     """Rows by number, in one read where the sequence can do that."""
     take = getattr(rows, "take", None)
     return take(indices) if take else [rows[index] for index in indices]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from aitk.core.baselines import describe_baselines
 from aitk.core.run import EXECUTABLE
 
 FEW_ROWS = 200  # below this many scored rows an interval is wide
@@ -29,7 +30,7 @@ def model_card(
     sections = [
         [f"# {_inline(name)}", _what_it_is(manifest)],
         ["## How to use it", "```", *describe_use(manifest, name), "```"],
-        ["## How good it is", *_scores(metrics)],
+        ["## How good it is", *_scores(metrics, manifest.get("main_metric", ""))],
         *([["## Before and after", *_compression(manifest)]] if "compression" in manifest else []),
         ["## Data", *_data(manifest)],
         ["## How it was made", *_making(manifest)],
@@ -102,7 +103,7 @@ def _what_it_is(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _scores(metrics: Mapping[str, Any]) -> list[str]:
+def _scores(metrics: Mapping[str, Any], main: str) -> list[str]:
     if not metrics:
         return ["It has not been evaluated yet."]
     lines = []
@@ -119,6 +120,8 @@ def _scores(metrics: Mapping[str, Any]) -> list[str]:
             lines.append(
                 f"| {_inline(metric.replace('_', ' '))} | {score['value']:.4f} | {between} |"
             )
+        if compared := describe_baselines(main, result):
+            lines += ["", f"Compared: {_inline(compared)}."]
         lines += ["", *(f"Note: {_inline(warning)}." for warning in result.get("warnings") or ())]
     return lines[:-1] if lines[-1] == "" else lines
 

@@ -29,6 +29,7 @@ class Evaluated:
         evaluation: metrics, per-row scores, details.
         rows: one JSON object a row, in the order of the rows: ``key`` (a digest of the task's
             key), ``score`` (what the main metric averages), ``prediction``, ``fields``.
+        measured: what ``Task.measure`` kept of the rows.
         worst: the worst answers, ready to be shown as a table.
         pictures: what the task draws, ``caption`` and ``png`` of each: of the evaluation as a
             whole, and of the worst answers.
@@ -36,6 +37,7 @@ class Evaluated:
 
     evaluation: Evaluation
     rows: list[dict[str, Any]]
+    measured: Mapping[str, np.ndarray]
     worst: list[dict[str, Any]]
     pictures: list[dict[str, Any]]
 
@@ -115,6 +117,7 @@ def evaluate_rows(
     return Evaluated(
         evaluation=dataclasses.replace(evaluation, details=details),
         rows=results,
+        measured=measured,
         worst=table,
         pictures=pictures,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aitk.core.baselines import describe_baselines
 from aitk.core.card import describe_answering, describe_origin, describe_use
 from aitk.core.charts import (
     calibration_chart,
@@ -87,7 +88,7 @@ def run_report(
     page.heading("How to use it")
     page.code("\n".join(describe_use(manifest, name)))
     for evaluation, result in metrics.items():
-        _add_evaluation(page, evaluation, result, folder=path.parent)
+        _add_evaluation(page, evaluation, result, main=main, folder=path.parent)
     if compression := manifest.get("compression"):
         page.heading("Before and after")
         page.table(compression["table"])
@@ -219,7 +220,9 @@ def _headline(
     return figures
 
 
-def _add_evaluation(page: Page, name: str, result: Mapping[str, Any], *, folder: Path) -> None:
+def _add_evaluation(
+    page: Page, name: str, result: Mapping[str, Any], *, main: str, folder: Path
+) -> None:
     page.heading(f"Scores on {name}")
     page.text(
         f"{result['rows']:,} rows"
@@ -232,6 +235,7 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any], *, folder:
     if answering := describe_answering(result):
         page.text(f"Answered with {answering}.")
     page.findings({"grade": "warning", "message": note} for note in result.get("warnings") or ())
+    _add_baselines(page, result, main)
     lines = [_metric_line(metric, score) for metric, score in result["metrics"].items()]
     page.table(lines[:LONG_TABLE])
     page.table(lines[LONG_TABLE:], folded=f"{len(lines) - LONG_TABLE} more metrics")
@@ -264,6 +268,24 @@ def _add_evaluation(page: Page, name: str, result: Mapping[str, Any], *, folder:
         page.heading("The worst answers", level=3)
         page.text("Wrong, and most sure of it.", note=True)
         page.table(result["worst"])
+
+
+def _add_baselines(page: Page, result: Mapping[str, Any], main: str) -> None:
+    """The model's main score beside those of the baselines, with the paired differences."""
+    told = describe_baselines(main, result)
+    if not told:
+        return
+    page.text(told)
+    page.table(
+        [
+            {
+                "baseline": each["name"],
+                main.replace("_", " "): round(each["value"], 4),
+                "model better by, a row": each["gain"],
+            }
+            for each in result["baselines"]
+        ]
+    )
 
 
 def _metric_line(metric: str, score: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ The one file that knows the layout::
     learned.jsonl   rows that ``update`` taught it since its data was prepared
     report.html     opens offline
     README.md       the model card
-    evaluations/    per-row results, for paired comparisons
+    evaluations/    per-row results, for paired comparisons; scores of baselines
 
 A run is written as ``NAME.part`` and renamed when whole; ``NAME.part/state/`` holds what an
 interrupted training needs to go on.
@@ -31,9 +31,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aitk import __version__
+from aitk.core.baselines import MOST_ROWS, BaselineScores, spread
 from aitk.core.errors import ArtifactError, Interrupted, UsageError
-from aitk.core.files import atomic_text, draft_folder, part_of, write_bytes, write_json
+from aitk.core.files import (
+    atomic_text,
+    draft_folder,
+    fingerprint,
+    part_of,
+    write_bytes,
+    write_json,
+)
 from aitk.core.json_files import Count, check_shape, parse_line, read_json, read_text
 from aitk.core.spool import dump_line, load_line
 
@@ -97,6 +107,14 @@ METRICS = {
         "resamples?": Count,
         "warnings?": [str],
         "answering?": dict,
+        "baselines?": [
+            {
+                "name": str,
+                "value": float,
+                "gain": {"value": float, "low": float, "high": float},
+                "rows?": Count,
+            }
+        ],
         "worst?": [dict],
         "pictures?": [{"caption": str, "file": str}],
         "data?": dict,
@@ -110,6 +128,7 @@ METRICS = {
         },
     }
 }
+BASELINES = {"key": str, "baselines": [{"name": str, "value": float, "per_row": [float]}]}
 EVALUATED_ROW = {"key": str, "score": float}
 
 
@@ -234,6 +253,46 @@ class Run:
             with atomic_text(folder / f"{stem}.jsonl") as file:
                 for row in rows:
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def save_baselines(
+        self, name: str, keys: Sequence[str], scores: Sequence[BaselineScores]
+    ) -> None:
+        """Keep what baselines scored on the rows of an evaluation, for the next one on them.
+
+        Args:
+            keys: of the rows.
+        """
+        values = [
+            {"name": each.name, "value": each.value, "per_row": each.per_row.round(6).tolist()}
+            for each in scores
+        ]
+        path = self._baselines_path(name)
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, {"key": self._baselines_key(keys), "baselines": values})
+
+    def load_baselines(self, name: str, keys: Sequence[str]) -> list[BaselineScores] | None:
+        """What baselines scored on the rows of an evaluation; None where that is not known."""
+        path = self._baselines_path(name)
+        if not path.is_file():
+            return None
+        kept = read_json(path, BASELINES)
+        if kept["key"] != self._baselines_key(keys):
+            return None
+        scores = [
+            BaselineScores(each["name"], each["value"], np.array(each["per_row"], float))
+            for each in kept["baselines"]
+        ]
+        if any(len(each.per_row) != len(spread(len(keys), MOST_ROWS)) for each in scores):
+            raise ArtifactError("does not hold a score of each row", where=str(path))
+        return scores
+
+    def _baselines_path(self, name: str) -> Path:
+        return self.folder / "evaluations" / f"{name.replace('/', '_')}-baselines.json"
+
+    def _baselines_key(self, keys: Sequence[str]) -> str:
+        """Names what the scores depend on: the training data, the rows, how they are computed."""
+        train = self.manifest["data"]["fingerprint"]
+        return fingerprint({"aitk": __version__, "train": train, "rows": list(keys)})
 
     def evaluation_rows(self, name: str) -> list[dict[str, Any]]:
         """The per-row results of one evaluation."""

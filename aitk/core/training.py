@@ -47,12 +47,15 @@ class Trained:
             of its time spent waiting for data, seconds.
         best: the row of the epoch whose weights were kept.
         stopped: why it ended before its last epoch, or None.
+        measured: what ``Task.measure`` kept of the validation rows at the best epoch; None without
+            such rows, and where that epoch was before an interruption.
     """
 
     model: keras.Model
     history: list[dict[str, float]]
     best: dict[str, float]
     stopped: str | None
+    measured: Mapping[str, np.ndarray] | None = None
 
 
 def judge_solved(
@@ -66,18 +69,19 @@ def judge_solved(
     """What training leaves behind, for a model whose weights were computed at once or are kept."""
     started = time.monotonic()
     row: dict[str, float] = {"epoch": 1, "step": 1}
+    measured = None
     if validation is not None:
         predict = KerasPredictor(model)
-        row |= validation_scores(validation, task, assets, predict, batch_size=batch_size)
+        measured = measure_rows(validation, task, assets, predict, batch_size=batch_size)
+        row |= scores_without_intervals(task, measured, assets)
     row["seconds"] = round(time.monotonic() - started, 2)
-    return Trained(model=model, history=[row], best=row, stopped=None)
+    return Trained(model=model, history=[row], best=row, stopped=None, measured=measured)
 
 
-def validation_scores(
-    rows: Examples, task: Task, assets: Any, predict: Any, *, batch_size: int
+def scores_without_intervals(
+    task: Task, measured: Mapping[str, np.ndarray], assets: Any
 ) -> dict[str, float]:
-    """The metrics of held-out rows, without intervals."""
-    measured = measure_rows(rows, task, assets, predict, batch_size=batch_size)
+    """The metrics of held-out rows, by name."""
     return {name: score.value for name, score in task.score(measured, assets).metrics.items()}
 
 
@@ -165,6 +169,7 @@ def train(
         history=progress.history,
         best=progress.history[best],
         stopped=stopped,
+        measured=loop.best_measured,
     )
 
 
@@ -194,6 +199,7 @@ class _Loop:
         self.loss, self.teach, self.pruner = loss, teach, pruner
         self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
         self.progress = Progress()
+        self.best_measured: Mapping[str, np.ndarray] | None = None
         self.events = Events(events) if events else None
         self.waiting = Waiting()
         self.saved_at = time.monotonic()
@@ -351,14 +357,19 @@ class _Loop:
             "loss": loss,
             "learning_rate": self.rate(),
         }
+        measured = None
         if self.validation is not None:
-            row |= self._validate(self.validation, predict)
+            measured = measure_rows(
+                self.validation, self.task, self.assets, predict, batch_size=options.batch_size
+            )
+            row |= scores_without_intervals(self.task, measured, self.assets)
         row["waiting"] = round(self.waiting.share, 4)
         row["seconds"] = round(self.minutes * 60, 2)
         progress.history.append(row)
         if self.validation is None or self._is_best(row):
             progress.best_epoch = progress.epoch
             progress.best_weights = self.model.get_weights()
+            self.best_measured = measured
         shown = [f"loss {loss:.4f}"]
         watched = self.task.watched_metrics
         shown += [f"{name} {row[name]:.4f}" for name in watched if name in row]
@@ -380,11 +391,6 @@ class _Loop:
         if self._epochs_without_gain() >= options.patience:
             return f"no gain for {options.patience} epochs"
         return None
-
-    def _validate(self, rows: Examples, predict: Any) -> dict[str, float]:
-        return validation_scores(
-            rows, self.task, self.assets, predict, batch_size=self.options.batch_size
-        )
 
     def _is_best(self, row: dict[str, float]) -> bool:
         # Of equals the later one: on few rows scores tie soon, and it has learned more.

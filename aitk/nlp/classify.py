@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, Rows, majority_class
 from aitk.core.classification import (
     answer_classes,
     explained_class,
@@ -199,6 +200,16 @@ class Classify(Task):
             resamples=resamples,
             seed=seed,
         )
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: TextAssets
+    ) -> Iterator[Baseline]:
+        from aitk.nlp.linear_baseline import linear_baseline
+
+        yield majority_class(summary["label_counts"]["train"], assets.labels)
+        linear = linear_baseline(train, assets.labels)
+        if linear is not None:
+            yield linear
 
     def explain(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, Rows
 from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.task import Batch, Evaluation, Example
@@ -285,6 +286,14 @@ class Generate(UnlabelledTexts, LanguageModelTask):
                 scores = log_softmax(logits[row, : len(ids)].astype(np.float64))
                 found[place] = scores[np.arange(len(ids)), ids].sum()
         return found
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: CausalAssets
+    ) -> list[Baseline]:
+        from aitk.nlp.token_baselines import Frequencies, bigram_baseline, unigram_baseline
+
+        frequencies = Frequencies(self, assets, train, never=assets.unwritten)
+        return [each(frequencies, self, assets) for each in (unigram_baseline, bigram_baseline)]
 
     def explain(
         self,

@@ -25,7 +25,9 @@ _ALONE = (
     "\u4e00-\u9fff\uf900-\ufaff\U0001f300-\U0001faff\U00020000-\U0003134f"
 )
 _MARKS = r"\s!-/:-@\[-`{-~\u00a1-\u00bf\u2000-\u206f\u3000-\u3003\u3008-\u303f\uff01-\uff0f"
-_WORD = re.compile(rf"[{_ALONE}]|[^{_MARKS}{_ALONE}]+|[^\s]")
+#: A word, a character of such a script, or a mark.
+WORD_PATTERN = rf"[{_ALONE}]|[^{_MARKS}{_ALONE}]+|[^\s]"
+_WORD = re.compile(WORD_PATTERN)
 #: The odd multiplier that joins the hashes of neighbours (Knuth's, 2**32 over the golden ratio).
 _MIX = np.uint32(2654435761)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, Rows
 from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import write_json
@@ -233,6 +234,14 @@ class MaskedLanguageModel(UnlabelledTexts):
         seed: int = 0,
     ) -> Evaluation:
         return score_tokens(measured, resamples=resamples, seed=seed)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: MaskedAssets
+    ) -> list[Baseline]:
+        from aitk.nlp.token_baselines import Frequencies, unigram_baseline
+
+        special = assets.tokenizer.special_ids
+        return [unigram_baseline(Frequencies(self, assets, train, never=special), self, assets)]
 
     def explain(
         self,

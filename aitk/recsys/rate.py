@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, Rows
 from aitk.core.task import Batch, Evaluation
 from aitk.recsys.assets import LogAssets
+from aitk.recsys.baselines import average_ratings, baseline_of, mean_rating
 from aitk.recsys.batching import pad_right
+from aitk.recsys.building import training_log
 from aitk.recsys.log_task import LogTask
 from aitk.recsys.options import RateReading
 from aitk.recsys.rating_scores import rating_errors, rating_scores
@@ -79,6 +82,16 @@ class Rate(LogTask):
         metrics, per_row = rating_scores(measured, resamples=resamples, seed=seed)
         details = {"protocol": assets.protocol, "ratings": int(measured["ratings"].sum())}
         return Evaluation(metrics, per_row, details)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: LogAssets
+    ) -> list[Baseline]:
+        events = training_log(AverageSettings(), assets, train, seed=0).events
+        predictors = {
+            "mean rating": mean_rating(assets.rating_mean),
+            "averages of user and item": average_ratings(events),
+        }
+        return [baseline_of(name, each, self, assets) for name, each in predictors.items()]
 
     def explain(
         self,

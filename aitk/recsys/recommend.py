@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, Rows
 from aitk.core.options import resolve
 from aitk.core.task import Batch, Evaluation
 from aitk.recsys.answers import recommend_rows
 from aitk.recsys.assets import LogAssets
+from aitk.recsys.baselines import baseline_of, popular_items
 from aitk.recsys.judging import judge_lists, measure_lists
 from aitk.recsys.log_task import LogTask
 from aitk.recsys.options import RecommendAnswers, RecommendReading
@@ -96,6 +98,11 @@ class Recommend(LogTask):
         seed: int = 0,
     ) -> Evaluation:
         return judge_lists(measured, assets, resamples=resamples, seed=seed)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: LogAssets
+    ) -> list[Baseline]:
+        return [baseline_of("most popular", popular_items(assets.counts), self, assets)]
 
     def explain(
         self,

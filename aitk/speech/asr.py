@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, Measured, Rows
 from aitk.core.errors import ArtifactError, DataError
 from aitk.core.rows import Refusal, Row
 from aitk.core.task import Batch, Evaluation, Example, Task
@@ -295,6 +296,14 @@ class Asr(Task):
     ) -> Evaluation:
         units = None if isinstance(assets, WriterAssets) else assets.units
         return score_recognition(measured, units, resamples=resamples, seed=seed)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: AsrAssets
+    ) -> list[Baseline]:
+        def measure(rows: Rows, measured: Measured) -> Measured:
+            return {**measured, "heard": _texts([""] * len(rows))}
+
+        return [Baseline("nothing recognised", measure)]
 
     def explain(
         self,

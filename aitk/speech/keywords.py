@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, Rows, majority_class
 from aitk.core.classification import (
     answer_classes,
     explained_class,
@@ -285,6 +286,11 @@ class Keywords(Task):
         )
         detection = detection_details(targets, probabilities, measured["seconds"], labels)
         return dataclasses.replace(scored, details=dict(scored.details) | detection)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: SoundAssets
+    ) -> list[Baseline]:
+        return [majority_class(summary["label_counts"]["train"], assets.labels)]
 
     def explain(
         self,

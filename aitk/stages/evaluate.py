@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aitk.core.baselines import (
+    HasBaselines,
+    baseline_warnings,
+    compare_with_baselines,
+    describe_baselines,
+    score_baselines,
+)
 from aitk.core.card import describe_answering, model_card
 from aitk.core.combination import combine
 from aitk.core.data import PreparedData, load_data
 from aitk.core.errors import ArtifactError, DataError, UsageError
-from aitk.core.evaluation import evaluate_rows
+from aitk.core.evaluation import Evaluated, evaluate_rows
 from aitk.core.files import atomic_text, check_writable, sha256_file
 from aitk.core.options import changed, describe, resolve
 from aitk.core.outcome import Outcome
@@ -108,7 +115,14 @@ def evaluate(
     details = dict(evaluated.evaluation.details)
     if judged.protocol is not None:
         details["protocol"] = judged.protocol
-    warnings = [*judged.warnings, *_unseen(details), *_other_data(opened, second)]
+    baselines = _compare_with_baselines(opened, task, assets, judged, evaluated, reporter)
+    main = evaluated.evaluation.metrics.get(task.main_metric)
+    warnings = [
+        *judged.warnings,
+        *_unseen(details),
+        *_other_data(opened, second),
+        *(baseline_warnings(task.main_metric, main.value, baselines) if main else ()),
+    ]
     for warning in warnings:
         reporter.warn(warning)
     result = evaluated.result(
@@ -116,6 +130,7 @@ def evaluate(
         resamples=options.resamples,
         seed=options.seed,
         warnings=warnings,
+        **({"baselines": baselines} if baselines else {}),
         **({"answering": answering} if answering else {}),
     ) | {"details": details}
     opened.add_evaluation(judged.name, result, evaluated.rows, pictures=evaluated.pictures)
@@ -128,6 +143,7 @@ def evaluate(
             **protocol_of(details),
             **({"answered_with": describe_answering(result)} if answering else {}),
             "metrics": result["metrics"],
+            **comparison_facts(task.main_metric, result),
             "worst": result["worst"],
             "report": str(opened.folder / "report.html"),
         },
@@ -142,6 +158,12 @@ def refresh_pages(run: Run) -> None:
     run_report(run.manifest, run.history, metrics, run.folder / "report.html")
     with atomic_text(run.folder / "README.md") as file:
         file.write(model_card(run.manifest, metrics, name=run.folder.name))
+
+
+def comparison_facts(metric: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The baselines beside the score, in words and as they are in ``metrics.json``."""
+    told = describe_baselines(metric, result)
+    return {"comparison": told, "baselines": result["baselines"]} if told else {}
 
 
 def protocol_of(details: Mapping[str, Any]) -> dict[str, str]:
@@ -168,6 +190,38 @@ def _recorded(value: Any) -> Any:
             if path.is_file():
                 return f"{value} (sha256 {sha256_file(path)[:16]})"
     return value
+
+
+def _compare_with_baselines(
+    run: Run, task: Task, assets: Any, judged: Judged, evaluated: Evaluated, reporter: Reporter
+) -> list[dict[str, Any]]:
+    """How far the run is above the baselines of its task, which are learned once for these rows."""
+    main = evaluated.evaluation.metrics.get(task.main_metric)
+    if main is None or not isinstance(task, HasBaselines):
+        return []
+    keys = [row["key"] for row in evaluated.rows]
+    scores = run.load_baselines(judged.name, keys)
+    if scores is None:
+        data = _training_data(run, reporter)
+        if data is None:
+            return []
+        scores = score_baselines(
+            task, data.rows("train"), data.summary, assets, judged.rows, evaluated.measured
+        )
+        run.save_baselines(judged.name, keys, scores)
+    return compare_with_baselines(task, main.value, evaluated.evaluation.per_row, scores)
+
+
+def _training_data(run: Run, reporter: Reporter) -> PreparedData | None:
+    """The data of the run as it was in training, for baselines; None where there is none."""
+    try:
+        data = None if run.data is None else load_data(run.data)
+    except ArtifactError:
+        data = None  # it is not what is evaluated: the score stands without baselines
+    if data is None or data.fingerprint != run.manifest["data"]["fingerprint"]:
+        reporter.note("no baselines: the training data is gone or has changed")
+        return None
+    return data
 
 
 def _other_data(run: Run, second: Run | None) -> list[str]:

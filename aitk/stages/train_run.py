@@ -13,7 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aitk.core.batches import Examples
+import numpy as np
+
+from aitk.core.baselines import (
+    HasBaselines,
+    baseline_warnings,
+    compare_with_baselines,
+    score_baselines,
+)
+from aitk.core.batches import Examples, measure_rows
 from aitk.core.data import PreparedData, load_data
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import fingerprint, write_json
@@ -23,7 +31,7 @@ from aitk.core.progress import Reporter
 from aitk.core.run import Run, RunDraft, new_run
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
-from aitk.stages.evaluate import protocol_of
+from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
 
 #: By default no training sees its rows more often than this.
@@ -153,6 +161,13 @@ def train_run(
             "packages": package_versions(),
         } | dict(extra or {})
         metrics = validation_metrics(task, trained.best, data)
+        if metrics and isinstance(task, HasBaselines):
+            measured = trained.measured
+            if measured is None:  # the best epoch was before an interruption
+                measured = measure_validation(trained.model, task, assets, held_out, options)
+            metrics["validation"] |= compared(task, data, assets, measured)
+            for warning in metrics["validation"]["warnings"]:
+                reporter.warn(warning)
         save_trained(draft, out.name, trained.model, trained.history, manifest | cost(), metrics)
     watched = task.watched_metrics
     domain = task.name.partition(".")[0]
@@ -166,7 +181,8 @@ def train_run(
             "stopped": trained.stopped,
             "report": str(out / "report.html"),
         }
-        | {name: trained.best[name] for name in watched if name in trained.best},
+        | {name: trained.best[name] for name in watched if name in trained.best}
+        | comparison_facts(task.main_metric, metrics.get("validation", {"metrics": {}})),
         table=[
             {key: row[key] for key in ("epoch", "loss", *watched, "seconds") if key in row}
             for row in trained.history
@@ -277,6 +293,35 @@ def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData
             "details": protocol_of(data.summary),
         }
     }
+
+
+def compared(
+    task: Task, data: PreparedData, assets: Any, measured: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """How far the validation scores are above the baselines, for ``metrics.json``.
+
+    Args:
+        measured: what was measured of the model on the validation rows.
+    """
+    rows = data.rows("validation")
+    scores = score_baselines(task, data.rows("train"), data.summary, assets, rows, measured)
+    evaluation = task.score(measured, assets)
+    value = evaluation.metrics[task.main_metric].value
+    baselines = compare_with_baselines(task, value, evaluation.per_row, scores)
+    return {
+        "baselines": baselines,
+        "warnings": baseline_warnings(task.main_metric, value, baselines),
+    }
+
+
+def measure_validation(
+    model: Any, task: Task, assets: Any, rows: Any, options: TrainingOptions
+) -> Mapping[str, np.ndarray]:
+    """What is measured of a model on the encoded validation rows."""
+    from aitk.core.runtime import KerasPredictor
+
+    size = options.batch_size or BATCH_SIZE
+    return measure_rows(rows, task, assets, KerasPredictor(model), batch_size=size)
 
 
 def save_trained(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, Rows, majority_class
 from aitk.core.classification import (
     answer_classes,
     explained_class,
@@ -130,6 +131,11 @@ class Classify(PictureTask):
             resamples=resamples,
             seed=seed,
         )
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: PictureAssets
+    ) -> list[Baseline]:
+        return [majority_class(summary["label_counts"]["train"], assets.labels)]
 
     def explain(
         self,

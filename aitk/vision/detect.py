@@ -309,6 +309,11 @@ def _told(row: np.ndarray, assets: PictureAssets) -> dict[str, Any]:
     }
 
 
+def no_detections(pictures: int) -> np.ndarray:
+    """What ``Detect.measure`` keeps as ``found`` of pictures in which nothing was found."""
+    return _cells([np.zeros((0, 6), np.float32)] * pictures)
+
+
 def _cells(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """A column whose cells are arrays of different lengths."""
     cells = np.empty(len(arrays), object)

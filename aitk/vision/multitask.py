@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, HasBaselines, Measured, Rows
 from aitk.core.classification import softmax
 from aitk.core.errors import DataError, UsageError
 from aitk.core.task import Batch, Evaluation, Example, Score
 from aitk.vision.assets import PictureAssets
 from aitk.vision.classify import Classify
-from aitk.vision.detect import Detect
+from aitk.vision.detect import Detect, no_detections
 from aitk.vision.detect_settings import DetectAnswers
 from aitk.vision.geometry import VOID, Fit
 from aitk.vision.multitask_settings import (
@@ -251,12 +252,7 @@ class Multitask(PictureTask):
             known = measured[f"{kind}_{KNOWN}"]
             if not known.any():
                 continue
-            prefix = f"{kind}_"
-            own = {
-                name.removeprefix(prefix): values[known]
-                for name, values in measured.items()
-                if name.startswith(prefix)
-            }
+            own = {name: values[known] for name, values in _measured_by(kind, measured).items()}
             parts[kind] = self._tasks[kind].score(
                 own, assets_of(kind, assets), resamples=resamples, seed=seed
             )
@@ -270,6 +266,33 @@ class Multitask(PictureTask):
         for kind, part in parts.items():
             metrics |= {f"{kind}_{name}": score for name, score in part.metrics.items()}
         return Evaluation(metrics, _mean_of_known(np.stack(rows)), _details(parts))
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: PictureAssets
+    ) -> list[Baseline]:
+        """The majority class of each head's own task, and no boxes."""
+        heads = heads_of(assets)
+        simplest = {}
+        for kind in heads:
+            counts = {"label_counts": summary["label_set_counts"][kind]}
+            own, task = assets_of(kind, assets), self._tasks[kind]
+            if isinstance(task, HasBaselines):
+                simplest[kind] = next(iter(task.baselines(train, counts, own)))
+
+        def measure(rows: Rows, measured: Measured) -> Measured:
+            kept = dict(measured)
+            for kind, baseline in simplest.items():
+                own = _measured_by(kind, measured)
+                kept |= {
+                    f"{kind}_{name}": each for name, each in baseline.measure(rows, own).items()
+                }
+            if "boxes" in heads:
+                kept["boxes_found"] = no_detections(len(rows))
+            return kept
+
+        return [
+            Baseline("majority class, no boxes" if "boxes" in heads else "majority class", measure)
+        ]
 
     def explain(
         self,
@@ -314,6 +337,16 @@ def _settings_of(kind: str, settings: Any) -> Any:
 def _by_head(outputs: Any, assets: PictureAssets) -> Mapping[str, np.ndarray]:
     """What each head said; a model with a single head puts out its array alone."""
     return outputs if isinstance(outputs, Mapping) else {heads_of(assets)[0]: outputs}
+
+
+def _measured_by(kind: str, measured: Measured) -> dict[str, np.ndarray]:
+    """What the task of one head measured, by its own names."""
+    prefix = f"{kind}_"
+    return {
+        name.removeprefix(prefix): values
+        for name, values in measured.items()
+        if name.startswith(prefix)
+    }
 
 
 def _is_known(kind: str, sample: Sample) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.baselines import Baseline, Measured, Rows
 from aitk.core.classification import softmax
 from aitk.core.options import unknown_name
 from aitk.core.pictures import decode_checked, encode_png
@@ -245,6 +246,19 @@ class Segment(PictureTask):
             seed=seed,
         )
 
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: PictureAssets
+    ) -> list[Baseline]:
+        most = int(np.argmax(_count_pixels(train, assets.labels)))
+
+        def measure(rows: Rows, measured: Measured) -> Measured:
+            confusion = np.zeros_like(measured["confusion"])
+            confusion[:, :, most] = measured["confusion"].sum(axis=2)
+            boundaries = measured["boundaries"] * np.array([0, 0, 1, 0])  # a mask without outlines
+            return {"confusion": confusion, "boundaries": boundaries}
+
+        return [Baseline("majority class of the pixels", measure)]
+
     def explain(
         self,
         fields: Mapping[str, Any],
@@ -406,6 +420,9 @@ def _count_pixels(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> l
     """Pixels of each class in some of the rows, evenly spread over them."""
     counts = np.zeros(VOID + 1, np.int64)
     for number in np.unique(np.linspace(0, len(rows) - 1, COUNTED_ROWS).round().astype(int)):
-        mask = known_classes(rows[int(number)]["mask"], labels)
+        png = rows[int(number)]["mask"]
+        if not len(png):  # rows with several kinds of annotation may have no mask
+            continue
+        mask = known_classes(png, labels)
         counts += np.bincount(mask.ravel(), minlength=VOID + 1)
     return counts[: len(labels)].tolist()

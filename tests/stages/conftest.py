@@ -3,6 +3,7 @@
 import json
 import sys
 import types
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from aitk import tasks
+from aitk.core.baselines import majority_class
 from aitk.core.classification import score_classification
 from aitk.core.data import DataWriter
 from aitk.core.options import option
@@ -90,6 +92,10 @@ class WordTask(Task):
         return score_classification(
             measured["target"], measured["probabilities"], assets, resamples=resamples, seed=seed
         )
+
+    def baselines(self, train, summary, assets):
+        counts = Counter(row["label"] for row in train)
+        return [majority_class(counts, assets)]
 
     def explain(self, fields, predict, assets, *, target=None, model=None):
         from aitk.nlp.occlusion import explain_text

@@ -53,6 +53,43 @@ def test_the_runs_report_card_and_metrics_are_refreshed(run, heard):
     assert json.loads((run / "run.json").read_text())["model"] == "counts"
 
 
+def test_baselines_stand_beside_the_score(run, heard):
+    outcome = evaluate(run, options=QUICK, reporter=heard)
+    told = "accuracy 0.5, baseline 0.5 (majority class)"
+    assert outcome.facts["comparison"] == told
+    assert load_run(run).metrics["test"]["baselines"][0]["gain"]["value"] == 0
+    assert told in (run / "report.html").read_text()
+    assert told in (run / "README.md").read_text()
+
+
+def test_a_run_below_a_baseline_is_warned_of(write_data, write_run, heard):
+    train = [("no", "no"), ("yes", "yes"), ("no no", "no")]
+    test = [("yes", "no")] * 20
+    run = write_run("run", write_data("data", train=train, test=test), [1, 1])
+    evaluate(run, options=QUICK, reporter=heard)
+    assert any(
+        "worse than that of the baseline 'majority class'" in each for each in heard.warnings
+    )
+    assert "majority class" in load_run(run).metrics["test"]["warnings"][-1]
+
+
+def test_baselines_are_learned_once_for_the_same_rows(run, heard, monkeypatch):
+    first = evaluate(run, options=QUICK, reporter=heard).facts["comparison"]
+    monkeypatch.setattr("aitk.stages.evaluate.score_baselines", None)
+    assert evaluate(run, options=QUICK, reporter=heard).facts["comparison"] == first
+
+
+def test_without_the_training_data_there_are_no_baselines_and_it_is_said(
+    write_data, write_run, heard
+):
+    run = write_run("run", write_data("data", train=ROWS, test=ROWS), [1, 1])
+    other = write_data("other", fingerprint="f2", test=ROWS)
+    shutil.rmtree(load_run(run).data)
+    outcome = evaluate(run, options=EvaluateOptions(resamples=50, data=str(other)), reporter=heard)
+    assert "comparison" not in outcome.facts
+    assert "no baselines: the training data is gone or has changed" in heard.notes
+
+
 def test_evaluating_twice_gives_the_same_bytes(run, heard):
     evaluate(run, options=QUICK, reporter=heard)
     first = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
