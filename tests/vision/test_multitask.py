@@ -238,6 +238,18 @@ def test_the_score_is_the_mean_of_the_heads_over_rows_that_know():
     assert worse.per_row == pytest.approx([2 / 3, 2 / 3, 0, 1, 1, 2 / 3])
 
 
+def test_the_baseline_knows_the_majority_of_each_head_and_finds_no_boxes():
+    assets, _ = learned()
+    batch = TASK.collate(TASK.encode_many(ROWS, assets), assets)
+    measured = TASK.measure(batch, perfect(batch), assets)
+    counts = {kind: {"train": {"box": 2, "ball": 1}} for kind in NAMES}
+    (baseline,) = TASK.baselines(ROWS, {"label_set_counts": counts}, assets)
+    metrics = TASK.score(baseline.measure(ROWS, measured), assets).metrics
+    assert metrics["label_accuracy"].value == pytest.approx(1 / 3)
+    assert metrics["boxes_map50"].value == 0
+    assert 0.2 < metrics["mask_mean_iou"].value < 0.33  # the ground alone, of three classes
+
+
 def test_rows_that_know_nothing_cannot_be_scored():
     assets, _ = learned()
     batch = TASK.collate(TASK.encode_many(ROWS[5:], assets), assets)

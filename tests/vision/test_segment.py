@@ -188,6 +188,18 @@ def test_scores_are_those_of_the_original_pixels(view):
     assert scored.metrics["mean_iou"].value > (0.8 if view == "whole" else 0.999)
 
 
+def test_the_baseline_takes_all_pixels_for_the_most_frequent_class():
+    assets, _ = learned()
+    mask = scene()
+    rows = [row(mask)]
+    made, found = answered([mask], assets, labelled=True)
+    measured = TASK.measure(made, found, assets)
+    (baseline,) = TASK.baselines(rows, {}, assets)
+    scored = TASK.score(baseline.measure(rows, measured), assets)
+    assert scored.metrics["pixel_accuracy"].value == pytest.approx((mask == 0).mean())
+    assert scored.metrics["boundary_f1"].value == 0
+
+
 def test_masks_of_other_data_are_read_by_the_names_of_their_classes():
     assets, _ = learned()
     swapped = np.choose(scene(), [1, 0, 2, *[VOID] * 29]).astype(np.uint8)
