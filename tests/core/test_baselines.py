@@ -34,6 +34,10 @@ def compared(model_right, **given):
     return compare_with_baselines(WithMajority(), per_row.mean(), per_row, scored(**given))
 
 
+def result(value, entries):
+    return {"metrics": {"accuracy": {"value": value}}, "baselines": entries}
+
+
 def test_the_majority_class_of_training_is_given_to_every_row():
     (plus,), (minus,) = scored({"minus": 1, "plus": 3}), scored({"minus": 3, "plus": 1})
     assert (plus.value, minus.value) == (0.7, 0.3)
@@ -79,14 +83,14 @@ def test_of_many_rows_some_are_compared_and_it_is_said(monkeypatch):
     monkeypatch.setattr(baselines, "MOST_ROWS", 10)
     entries = compared(np.ones(100), counts={"plus": 3})
     assert entries[0]["rows"] == 10
-    assert describe_baselines("accuracy", 1.0, entries).endswith("on 10 of the rows")
+    assert describe_baselines("accuracy", result(1.0, entries)).endswith("on 10 of the rows")
 
 
 def test_scores_stand_in_one_line():
     entries = [{"name": "majority class", "value": 0.534}, {"name": "linear", "value": 0.871}]
-    line = describe_baselines("accuracy", 0.912, entries)
+    line = describe_baselines("accuracy", result(0.912, entries))
     assert line == "accuracy 0.912, baseline 0.534 (majority class), 0.871 (linear)"
-    assert describe_baselines("accuracy", 0.912, []) == ""
+    assert describe_baselines("accuracy", result(0.912, [])) == ""
 
 
 def test_a_baseline_that_cannot_be_scored_is_left_out():
