@@ -130,8 +130,9 @@ def open_lines(source: str, *, encoding: str | None = None, content: bytes | Non
         raw_lines[:1] = [line.removeprefix(_MARK) for line in raw_lines[:1]]
     first = raw_lines[0].decode(codec, errors="replace").strip("\r\n") if raw_lines else ""
     declared = _SEPARATOR.fullmatch(first)
-    lines = itertools.dropwhile(_is_blank, raw_lines[1:] if declared else raw_lines)
-    lines = [line.decode(codec, errors="replace") for line in itertools.islice(lines, HEAD_LINES)]
+    written = itertools.dropwhile(_is_blank, raw_lines[1:] if declared else raw_lines)
+    kept = itertools.islice(written, HEAD_LINES)
+    lines = [line.decode(codec, errors="replace") for line in kept]
     delimiter = declared[1] if declared else None
     return Lines(source, encoding, lines, codec, chunks, delimiter)
 
