@@ -17,6 +17,8 @@ HELD_OUT_SHARE = 0.01
 #: Rows that stand elsewhere with another label make an error from this share on.
 CONFLICT_SHARE = 0.05
 FEW_ROWS, IMBALANCE = 5, 10.0
+#: More labels a row than this are those of another column: numbers of rows, or texts.
+_LABELS_PER_ROW, _ROWS_TO_TELL = 0.5, 20
 _EXAMPLES = 10
 _LABEL_DELIMITERS = (",", ";", "|")
 _NUMBER = re.compile(r"\s*[+-]?[\d.,]+\s*")
@@ -44,7 +46,10 @@ def find_single_class(counts: Mapping[str, int]) -> Finding:
     """Check that the training rows (label -> rows) have two labels at least."""
     if not counts:
         return Finding("classes", "skipped", "not checked: there are no training rows")
-    message = f"{len(counts)} classes in training"
+    message, rows = f"{len(counts)} classes in training", sum(counts.values())
+    if rows >= _ROWS_TO_TELL and len(counts) > _LABELS_PER_ROW * rows:
+        message = f"{len(counts):,} labels for {rows:,} training rows: is this the label's column?"
+        return Finding("classes", "error", message, {"classes": len(counts)})
     if len(counts) == 1:
         message = f"every training row has the label {next(iter(counts))!r}: nothing to learn"
     return Finding(

@@ -12,7 +12,9 @@ class TextReading:
     """Where the text is, and what is done to it. Nothing is by default but composing characters
     (NFC) and trimming; what is asked for is done alike in training and in prediction."""
 
-    text_column: str | None = option(None, "column of the text, by name or number from 1")
+    text_column: list[str] | None = option(
+        None, "column of the text, by name or number from 1; several (title,text) are joined"
+    )
     header: str = option(
         "auto", "does the first line name the columns", choices=("auto", "yes", "no")
     )

@@ -25,6 +25,7 @@ from aitk.core.class_checks import (
     find_unseen_labels,
     judge,
 )
+from aitk.core.labels import MISSING
 from aitk.core.rows import SPLITS, Row
 from aitk.core.task import Finding
 from aitk.nlp.languages import guess_language, script_of
@@ -54,7 +55,7 @@ class TextInspector:
         self._characters, self._words = array("I"), array("I")
         self._languages: Counter[str] = Counter()
         self._scripts: Counter[str] = Counter()
-        self._wordless = 0
+        self._wordless = self._missing = 0
 
     def add(self, row: Row, split: str) -> None:
         text = row.fields["text"]
@@ -68,6 +69,7 @@ class TextInspector:
         self._scripts[script] += 1
         self._languages[guess_language(text, script)] += 1
         self._wordless += not any(map(str.isalnum, text))
+        self._missing += text in MISSING
         if self._labelled:
             label = row.fields["label"]
             self._label_numbers.append(self._labels.setdefault(label, len(self._labels)))
@@ -81,6 +83,7 @@ class TextInspector:
             self._find_duplicates(groups, splits),
             self._find_leakage(groups, splits),
             self._find_wordless(),
+            self._find_missing(),
             self._find_long_texts(),
             self._find_languages(),
         ]
@@ -177,6 +180,14 @@ class TextInspector:
             self._wordless,
             len(self._words),
             "texts without a letter or a digit",
+        )
+
+    def _find_missing(self) -> Finding:
+        return judge(
+            "missing texts",
+            self._missing,
+            len(self._words),
+            "texts that are a word for a missing value, such as nan or NULL",
         )
 
     def _find_long_texts(self) -> Finding:

@@ -1,13 +1,14 @@
 """Rows of text, with or without a label, from whatever files the user has.
 
-A table has a text column and, where labels are due, a label column. A ``.txt`` file holds a
-text a line; below a folder that is read for a task with labels, it is one whole text, and its
-folder names the label.
+A table has a text column, or several that are joined, and, where labels are due, a label column.
+A ``.txt`` file holds a text a line, perhaps with fastText's ``__label__`` before it; below a
+folder that is read for a task with labels, it is one whole text, and its folder names the label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,15 @@ TEXT_COLUMNS = (
 )  # fmt: skip
 LABEL_COLUMNS = (
     "label", "intent", "category", "class", "sentiment", "target", "topic", "emotion", "tag",
-    "polarity", "标签", "標籤", "类别", "類別", "分类", "情感", "意图", "ラベル", "カテゴリ",
+    "polarity", "labels", "标签", "標籤", "类别", "類別", "分类", "情感", "意图", "ラベル",
+    "カテゴリ",
 )  # fmt: skip
 _NAMES = frozenset(TEXT_COLUMNS + LABEL_COLUMNS)
+#: What joined columns have between them: the title is a line of its own.
+JOINED_BY = "\n"
+FASTTEXT_LABEL = "__label__"
+#: Words that a column has on average to be taken for one of texts.
+_MANY_WORDS = 4
 _HEADER = {"auto": None, "yes": True, "no": False}
 
 
@@ -60,12 +67,18 @@ def read_texts(
     """
     encodings.check(reading.encoding)
     clean = make_cleaner(reading)
-    chosen: dict[tuple[str, ...], tuple[str, str | None]] = {}  # alike for files with like columns
+    # Alike for files with like columns.
+    chosen: dict[tuple[str, ...], tuple[Sequence[str], str | None]] = {}
     for source in find_sources(sources, labelled=labelled, label=label, notes=notes):
         if source.kind == "document":
             yield _read_document(source, reading, clean, labelled=labelled, notes=notes)
             continue
         for split, table in _tables_of(source, reading, labelled=labelled, label=label):
+            names = NameReader(keep_na=getattr(reading, "keep_na", False))
+            if isinstance(table, Lines) and _is_fasttext(table):
+                _add(notes, f"{table.source}: labels and texts as fastText reads them")
+                yield from _read_fasttext(table, split, clean, names, labelled=labelled)
+                continue
             if isinstance(table, Lines):
                 _add(notes, f"{table.source}: a text a line, encoding {table.encoding}")
                 yield from _read_lines(table, split, clean, keep_blank=label)
@@ -75,12 +88,11 @@ def read_texts(
             columns = tuple(table.columns)
             if columns not in chosen:
                 chosen[columns] = _choose_columns(table, reading, labelled, notes)
-            text_column, label_column = chosen[columns]
+            text_columns, label_column = chosen[columns]
             if labelled and source.kind == "tfds" and _hides_labels(table, label_column):
                 _add(notes, f"{table.source}: skipped, its labels are not public")
                 continue
-            names = NameReader(keep_na=getattr(reading, "keep_na", False))
-            yield from _read_table(table, split, clean, text_column, label_column, names)
+            yield from _read_table(table, split, clean, text_columns, label_column, names)
             for note in names.notes(table.source):
                 _add(notes, note)
 
@@ -96,8 +108,9 @@ def _tables_of(
     opened: str | Lines = source.name
     if source.kind == "lines":
         opened = open_lines(source.name, encoding=reading.encoding)
-        if not _is_table(opened, reading, labelled=labelled, label=label):
-            if labelled:
+        is_fasttext = _is_fasttext(opened)
+        if is_fasttext or not _is_table(opened, reading, labelled=labelled, label=label):
+            if labelled and not is_fasttext:
                 hint = "Give a table with a label column, or a folder per label"
                 raise DataError("holds texts without labels", where=source.name, hint=hint)
             yield source.split, opened
@@ -123,7 +136,7 @@ def _is_table(lines: Lines, reading: TextReading, *, labelled: bool, label: bool
     first = next(iter(lines.head), "").strip("\r\n").casefold()
     if lines.delimiter or looks_like_json(lines) or (_delimiter(reading) or "\n") in first:
         return True
-    wanted = _NAMES | {(reading.text_column or "text").casefold()}
+    wanted = _NAMES | {name.casefold() for name in reading.text_column or ()}
     fields = {field.strip(' "') for delimiter in DELIMITERS for field in first.split(delimiter)}
     if fields & wanted:
         return True
@@ -137,13 +150,13 @@ def _delimiter(reading: TextReading) -> str | None:
 
 def _choose_columns(
     table: Table, reading: TextReading, labelled: bool, notes: list[str]
-) -> tuple[str, str | None]:
-    """The columns of the text and of the label: as told, by usual names, or by content."""
+) -> tuple[Sequence[str], str | None]:
+    """The columns of the text and that of the label: as told, by usual names, or by content."""
     columns, where = table.columns, table.source
-    told_text = reading.text_column
+    told_text, *more = reading.text_column or (None,)
     told_label = getattr(reading, "label_column", None)
     if len(columns) == 1 and not labelled:
-        return columns[0], None
+        return columns, None
     text = label = None
     if told_text or usual_column(columns, TEXT_COLUMNS):
         text = find_column(columns, told_text, TEXT_COLUMNS, what="text", where=where)
@@ -159,9 +172,25 @@ def _choose_columns(
     text = text or find_column(columns, None, TEXT_COLUMNS, what="text", where=where)
     if labelled:
         label = label or find_column(columns, None, LABEL_COLUMNS, what="label", where=where)
-        if label == text:
-            raise UsageError(f"column {text!r} cannot be text and label both", where=where)
-    return text, label
+    texts = [text]
+    texts += [find_column(columns, name, (), what="text", where=where) for name in more]
+    if label in texts:
+        raise UsageError(f"column {label!r} cannot be text and label both", where=where)
+    if len(texts) == 1 and (others := _other_texts(table, (text, label))):
+        joined = ",".join((*others, text))
+        _add(notes, f"{where}: texts in {others} are not used; --text-column {joined} joins them")
+    return texts, label
+
+
+def _other_texts(table: Table, chosen: Sequence[str | None]) -> list[str]:
+    """Columns that hold texts of several words and were not chosen."""
+    found = []
+    for column in table.columns:
+        cells = [cell for record in table.preview if (cell := record.get(column)) not in (None, "")]
+        words = sum(len(cell.split()) for cell in cells if isinstance(cell, str))
+        if column not in chosen and cells and words >= _MANY_WORDS * len(cells):
+            found.append(column)
+    return found
 
 
 def _wordiest(table: Table) -> str:
@@ -186,7 +215,7 @@ def _read_table(
     table: Table,
     split: str | None,
     clean: Callable[[str], str],
-    text_column: str,
+    text_columns: Sequence[str],
     label_column: str | None,
     names: NameReader,
 ) -> Iterator[Row | Refusal]:
@@ -196,7 +225,7 @@ def _read_table(
             yield item
             continue
         line, record = item
-        text, problem = _text(record.get(text_column), clean)
+        text, problem = _text(_joined(record, text_columns), clean)
         fields: dict[str, Any] = {"text": text}
         if label_column is not None and not problem:
             fields["label"], problem = names.read(record.get(label_column), "label")
@@ -204,6 +233,50 @@ def _read_table(
             yield Refusal(file, line, problem)
         else:
             yield Row(fields, file, line, split, record if label_column is None else {})
+
+
+def _joined(record: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """The value of a column, or the texts of several; what is no text stands for all."""
+    if len(columns) == 1:
+        return record.get(columns[0])
+    values = [value for name in columns if (value := record.get(name)) not in (None, "")]
+    odd = next((value for value in values if not isinstance(value, str | int | float)), None)
+    if len(values) < 2 or odd is not None:
+        return odd if odd is not None else next(iter(values), None)
+    return JOINED_BY.join(map(str, values))
+
+
+def _is_fasttext(lines: Lines) -> bool:
+    """Whether every line begins with a label as fastText writes it."""
+    head = [line for line in lines.head if line.strip()]
+    return bool(head) and all(line.lstrip().startswith(FASTTEXT_LABEL) for line in head)
+
+
+def _read_fasttext(
+    lines: Lines,
+    split: str | None,
+    clean: Callable[[str], str],
+    names: NameReader,
+    *,
+    labelled: bool,
+) -> Iterator[Row | Refusal]:
+    for number, raw, problem in lines:
+        words = raw.split()
+        marks = list(itertools.takewhile(lambda word: word.startswith(FASTTEXT_LABEL), words))
+        if not words and not problem:
+            continue
+        text, problem = ("", problem) if problem else _text(" ".join(words[len(marks) :]), clean)
+        fields = {"text": text}
+        if labelled and not problem:
+            if len(marks) > 1:
+                problem = f"it has {len(marks)} labels ({' '.join(marks)[:100]}), and one is due"
+            else:
+                label = marks[0].removeprefix(FASTTEXT_LABEL) if marks else None
+                fields["label"], problem = names.read(label, "label")
+        if problem:
+            yield Refusal(lines.source, number, problem)
+        else:
+            yield Row(fields, lines.source, number, split, {} if labelled else {"text": text})
 
 
 def _read_lines(

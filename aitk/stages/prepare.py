@@ -205,6 +205,8 @@ def _spool_rows(
                 f"its only row was refused: {first_reason}" if refused else "no rows were found"
             )
         raise DataError(reason, where=", ".join(sources))
+    if refused:
+        reporter.note(f"{refused:,} rows refused (see rejects.jsonl), the first: {first_reason}")
     return named, refused
 
 

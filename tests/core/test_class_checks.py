@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from aitk.core.class_checks import find_label_typos, find_several_labels, find_unseen_labels, judge
+from aitk.core.class_checks import (
+    find_label_typos,
+    find_several_labels,
+    find_single_class,
+    find_unseen_labels,
+    judge,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,3 +42,8 @@ def test_a_check_without_rows_is_skipped_and_not_ok() -> None:
     assert judge("duplicates", 0, 0, "rows that repeat another").grade == "skipped"
     nothing = {"train": {"a": 3}, "validation": {}, "test": {}}
     assert find_unseen_labels(nothing).grade == "skipped"
+
+
+def test_a_label_of_its_own_for_every_row_is_an_error() -> None:
+    assert find_single_class({str(row): 1 for row in range(30)}).grade == "error"
+    assert find_single_class({"a": 15, "b": 15}).grade == "ok"

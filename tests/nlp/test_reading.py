@@ -50,13 +50,13 @@ def test_a_table_with_usual_columns(write):
 
 def test_columns_by_name_and_number(write):
     source = write("a.csv", "x,y,z\n1,late,where is it\n")
-    assert read(source, text_column="z", label_column="2") == [("where is it", "late", None)]
+    assert read(source, text_column=["z"], label_column="2") == [("where is it", "late", None)]
     with pytest.raises(UsageError, match="no column 'w'"):
-        read(source, text_column="w")
+        read(source, text_column=["w"])
     with pytest.raises(DataError, match="cannot tell which column is the text"):
         read(source)
     with pytest.raises(UsageError, match="text and label both"):
-        read(source, text_column="z", label_column="3")
+        read(source, text_column=["z"], label_column="3")
 
 
 def test_two_columns_without_header_are_told_by_content_and_it_is_said(write):
@@ -230,3 +230,42 @@ def test_a_tensorflow_data_set(tmp_path, monkeypatch):
         read("tfds:tiny_reviews/dev")
     with pytest.raises(DataError, match="no such TensorFlow data set"):
         read("tfds:no_such_set_at_all")
+
+
+def test_several_columns_of_text_are_joined(write):
+    source = write("a.csv", "label,title,text\nx,Late,It came late.\ny,,Good.\n")
+    assert read(source, text_column=["title", "text"]) == [
+        ("Late\nIt came late.", "x", None),
+        ("Good.", "y", None),
+    ]
+    (first, _) = read(source, text_column=["title", "text"], labelled=False)
+    assert first == ("Late\nIt came late.", None, None)
+    with pytest.raises(UsageError, match="no column 'titel'"):
+        read(source, text_column=["titel", "text"])
+    with pytest.raises(UsageError, match="text and label both"):
+        read(source, text_column=["label", "text"])
+
+
+def test_a_column_of_texts_that_is_not_used_is_told(write):
+    notes = []
+    source = write("a.csv", "label,title,text\nx,It came much too late,Never again.\n")
+    read(source, notes=notes)
+    assert any("--text-column title,text joins them" in note for note in notes)
+
+
+def test_fasttext_files(write):
+    source = write("a.txt", "__label__pos good phone\n__label__a __label__b c\n__label__neg bad\n")
+    assert read(source) == [
+        ("good phone", "pos", None),
+        "it has 2 labels (__label__a __label__b), and one is due",
+        ("bad", "neg", None),
+    ]
+    assert read(source, labelled=False)[1] == ("c", None, None)
+
+
+def test_labels_with_invisible_characters_are_one_and_missing_ones_refused(write):
+    source = write("a.csv", "text,label\na,pos\nb,pos\u200b\nc,nan\nd,1.0\ne,1\n")
+    first, second, third, *numbers = read(source)
+    assert first[1] == second[1] == "pos" and "missing value" in third
+    assert {row[1] for row in numbers} == {"1"}
+    assert read(source, keep_na=True)[2][1] == "nan"
