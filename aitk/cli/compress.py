@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from aitk.cli.options import Out, Overwrite, RunFolder, Settings, Without
+from aitk.cli.options import Out, Overwrite, Resume, RunFolder, Settings, Without
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.stages.options import CompressOptions, TrainingOptions
@@ -19,6 +19,7 @@ def compress(
     settings: Settings,
     reporter: Reporter,
     overwrite: Overwrite = False,
+    resume: Resume = False,
 ) -> Outcome:
     """Make a run smaller and faster, and show what that cost.
 
@@ -40,5 +41,6 @@ def compress(
         training=training,
         settings=settings,
         overwrite=overwrite,
+        resume=resume,
         reporter=reporter,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from aitk.cli.options import Inputs, Out, Overwrite, RunFolder, Without
+from aitk.cli.options import Inputs, Out, Overwrite, Resume, RunFolder, Without
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.stages.options import TrainingOptions, UpdateOptions
@@ -19,6 +19,7 @@ def update(
     training: Annotated[TrainingOptions, Without(("model", "from_"))],
     reporter: Reporter,
     overwrite: Overwrite = False,
+    resume: Resume = False,
 ) -> Outcome:
     """Teach a run new rows without losing the old ones.
 
@@ -41,6 +42,7 @@ def update(
         options=options,
         training=training,
         overwrite=overwrite,
+        resume=resume,
         reporter=reporter,
         domain=domain,
     )

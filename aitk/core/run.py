@@ -35,7 +35,7 @@ import numpy as np
 
 from aitk import __version__
 from aitk.core.baselines import MOST_ROWS, BaselineScores, spread
-from aitk.core.errors import ArtifactError, Interrupted, UsageError
+from aitk.core.errors import ArtifactError, BudgetMissed, Interrupted, UsageError
 from aitk.core.files import (
     atomic_text,
     draft_folder,
@@ -446,7 +446,11 @@ def new_run(out: Path, *, overwrite: bool = False, resume: bool = False) -> Iter
     try:
         with draft_folder(out, overwrite=overwrite, keep=lambda part: draft.resumable()):
             draft.assets.mkdir(exist_ok=True)
-            yield draft
+            try:
+                yield draft
+            except BudgetMissed:  # no result: there is nothing to go on with
+                shutil.rmtree(draft.state, ignore_errors=True)
+                raise
             if not (draft.folder / "run.json").is_file():
                 raise RuntimeError(f"the run {out} was left unfinished")
     except Interrupted as error:

@@ -19,7 +19,7 @@ import numpy as np
 
 from aitk.core import interrupts, lora
 from aitk.core.batches import Examples, epoch_rng, measure_rows, plan_epoch
-from aitk.core.checkpoint import load_progress, restore_variables, save_state
+from aitk.core.checkpoint import has_state, load_progress, restore_variables, save_state
 from aitk.core.errors import ArtifactError, Interrupted, TrainingError
 from aitk.core.events import Events
 from aitk.core.feeding import Waiting, feed
@@ -109,7 +109,6 @@ def train(
     options: Any,
     state: Path,
     identity: str,
-    resume: bool = False,
     reporter: Reporter,
     loss: Any = None,
     teach: Callable[[Batch], Batch] | None = None,
@@ -121,8 +120,8 @@ def train(
     Args:
         model: functional, with a layer named ``backbone``.
         options: ``TrainingOptions`` with the epochs and the learning rate filled in.
-        state: folder for what ``resume`` needs.
-        identity: names data and options; a state of another identity is not resumed.
+        state: folder of the state; training goes on from the one that is there.
+        identity: names data and options; a state of another identity is refused.
         loss: a Keras loss in place of the task's own.
         teach: adds to each batch of training what a teacher makes of it, for such a loss.
         pruner: sets weights to zero after every step.
@@ -157,7 +156,7 @@ def train(
         events=events,
     )
     with interrupts.listening():
-        stopped = loop.run(resume=resume)
+        stopped = loop.run()
     progress = loop.progress
     if progress.best_weights is not None:
         model.set_weights(progress.best_weights)
@@ -210,9 +209,9 @@ class _Loop:
         """Minutes trained, those before an interruption included."""
         return (self.progress.seconds + time.monotonic() - self.started) / 60
 
-    def run(self, *, resume: bool) -> str | None:
+    def run(self) -> str | None:
         """Train every epoch that is left; say why it ended early, if it did."""
-        saved = self._load() if resume else None
+        saved = self._load() if has_state(self.state) else None
         progress = self.progress
         self._compile()
         if saved is not None:
@@ -310,7 +309,7 @@ class _Loop:
         )
 
     def save(self) -> None:
-        """Write the state that ``--resume`` starts from."""
+        """Write the state that a resumed training starts from."""
         progress = self.progress
         save_state(
             self.state,

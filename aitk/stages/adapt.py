@@ -50,6 +50,7 @@ def adapt(
     options: UpdateOptions,
     training: TrainingOptions,
     overwrite: bool = False,
+    resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
     """Fit a run's model to new rows without labels, and write the result as a run of its own.
@@ -59,6 +60,12 @@ def adapt(
         DataError: there are too few rows to tell its classes apart.
         BudgetMissed: the held-out score fell by more than ``max_drop``; nothing was written.
     """
+    if resume:
+        raise UsageError(
+            "an update without labels keeps no state to go on from",
+            where="--resume",
+            hint="Repeat it from the start",
+        )
     for name in UNUSED:
         if getattr(training, name) != getattr(TrainingOptions(), name):
             raise UsageError(

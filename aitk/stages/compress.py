@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +48,7 @@ def compress(
     training: TrainingOptions,
     settings: Mapping[str, Any],
     overwrite: bool = False,
+    resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
     """Write a smaller run, with a table of both.
@@ -69,25 +69,24 @@ def compress(
     data = data_of(old)
     split = data.held_out(options.split)
     rows = data.rows(split)
-    with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
-        with tempfile.TemporaryDirectory(prefix="aitk-compress-") as folder:
-            candidate = train_smaller(
-                old, task, data, Path(folder), options, training, settings, reporter
-            )
-            candidate.assets.save(draft.assets)
-            target = draft.model_path(format)
-            arithmetic = "float32"
-            if format == "keras":
-                shutil.copyfile(candidate.path, target)
-            else:
-                reporter.note(f"converting to {format}")
-                arithmetic = export_model(
-                    candidate.path,
-                    target,
-                    format=format,
-                    quantize=options.quantize,
-                    calibration=_calibration(task, data, candidate.assets, options),
-                )["arithmetic"]
+    with new_run(out, overwrite=overwrite, resume=resume) as draft, measured_cost() as cost:
+        candidate = train_smaller(
+            old, task, data, draft.state, options, training, settings, reporter
+        )
+        candidate.assets.save(draft.assets)
+        target = draft.model_path(format)
+        arithmetic = "float32"
+        if format == "keras":
+            shutil.copyfile(candidate.path, target)
+        else:
+            reporter.note(f"converting to {format}")
+            arithmetic = export_model(
+                candidate.path,
+                target,
+                format=format,
+                quantize=options.quantize,
+                calibration=_calibration(task, data, candidate.assets, options),
+            )["arithmetic"]
         manifest = {
             **{key: value for key, value in old.manifest.items() if key not in ("version", "aitk")},
             "model": candidate.model,

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from aitk.core.batches import Examples, predict_rows
 from aitk.core.data import PreparedData
-from aitk.core.errors import Interrupted
+from aitk.core.files import fingerprint
 from aitk.core.options import as_dict, resolve
 from aitk.core.progress import Reporter
 from aitk.core.run import Run
 from aitk.core.task import Task
 from aitk.stages.options import CompressOptions, TrainingOptions
-from aitk.stages.train_run import batch_size_of, with_defaults
+from aitk.stages.train_run import batch_size_of, deciding, with_defaults
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +50,11 @@ def train_smaller(
     settings: Mapping[str, Any],
     reporter: Reporter,
 ) -> Candidate:
-    """Distil, take channels out and prune, as far as asked, each followed by training."""
+    """Distil, take channels out and prune, as far as asked, each followed by training.
+
+    Args:
+        folder: for what is made on the way; a training goes on from the state that is there.
+    """
     candidate = Candidate(
         run.model_path, run.model, run.settings, task.load_assets(run.assets), run.history
     )
@@ -58,22 +62,29 @@ def train_smaller(
         return candidate
     from aitk.core.devices import set_up_training
 
+    made = {"distill": options.distill, "channels": options.prune_channels, "prune": options.prune}
+    folder.mkdir(exist_ok=True)
+    drafts = _Drafts(
+        folder,
+        identity=fingerprint(
+            made
+            | {"run": run.manifest, "data": data.fingerprint}
+            | {"training": deciding(training), "settings": dict(settings)}
+        ),
+    )
     with set_up_training(
         seed=training.seed, precision=training.precision, devices=training.devices
     ):
-        try:
-            if options.distill:
-                candidate = _distill(
-                    candidate, task, data, folder, options.distill, training, settings, reporter
-                )
-            if options.prune_channels:
-                candidate = _prune_channels(
-                    candidate, task, data, folder, options.prune_channels, training, reporter
-                )
-            if options.prune:
-                candidate = _prune(candidate, task, data, folder, options.prune, training, reporter)
-        except Interrupted as error:
-            raise Interrupted("interrupted: nothing was written") from error
+        if options.distill:
+            candidate = _distill(
+                candidate, task, data, drafts, options.distill, training, settings, reporter
+            )
+        if options.prune_channels:
+            candidate = _prune_channels(
+                candidate, task, data, drafts, options.prune_channels, training, reporter
+            )
+        if options.prune:
+            candidate = _prune(candidate, task, data, drafts, options.prune, training, reporter)
     return candidate
 
 
@@ -81,7 +92,7 @@ def _distill(
     teacher: Candidate,
     task: Task,
     data: PreparedData,
-    folder: Path,
+    drafts: _Drafts,
     model: str,
     training: TrainingOptions,
     settings: Mapping[str, Any],
@@ -116,7 +127,8 @@ def _distill(
         task,
         assets,
         data,
-        folder / "distilled.keras",
+        drafts,
+        "distilled",
         examples=examples,
         loss=loss,
         teach=teach,
@@ -135,7 +147,7 @@ def _prune_channels(
     candidate: Candidate,
     task: Task,
     data: PreparedData,
-    folder: Path,
+    drafts: _Drafts,
     share: float,
     training: TrainingOptions,
     reporter: Reporter,
@@ -149,7 +161,7 @@ def _prune_channels(
     after = model.count_params()
     reporter.note(f"{removed:,} channels taken out: {after:,} of {before:,} parameters are left")
     narrow = _train_on(
-        candidate, model, task, data, folder / "narrow.keras", training=training, reporter=reporter
+        candidate, model, task, data, drafts, "narrow", training=training, reporter=reporter
     )
     facts = {"channels_removed": removed, "parameters_before": before, "parameters": after}
     return dataclasses.replace(narrow, facts={**candidate.facts, **facts})
@@ -159,7 +171,7 @@ def _prune(
     candidate: Candidate,
     task: Task,
     data: PreparedData,
-    folder: Path,
+    drafts: _Drafts,
     share: float,
     training: TrainingOptions,
     reporter: Reporter,
@@ -169,7 +181,7 @@ def _prune(
 
     model = load_keras(candidate.path)
     if (solved := task.prune(model, share)) is not None:
-        path = folder / "pruned.keras"
+        path = drafts.model("pruned")
         solved.save(path)
         facts = {**candidate.facts, "pruned_share": share, "parameters": solved.count_params()}
         return dataclasses.replace(candidate, path=path, facts=facts)
@@ -180,7 +192,8 @@ def _prune(
         model,
         task,
         data,
-        folder / "pruned.keras",
+        drafts,
+        "pruned",
         pruner=MagnitudePruner(model, share=share, steps=int(PRUNING_SHARE * steps)),
         training=training,
         reporter=reporter,
@@ -195,7 +208,8 @@ def _train_on(
     model: keras.Model,
     task: Task,
     data: PreparedData,
-    path: Path,
+    drafts: _Drafts,
+    name: str,
     *,
     training: TrainingOptions,
     pruner: Any = None,
@@ -208,13 +222,29 @@ def _train_on(
         task,
         candidate.assets,
         data,
-        path,
+        drafts,
+        name,
         examples=examples,
         pruner=pruner,
         training=with_defaults(training, task.models[candidate.model], rows=len(examples)),
         reporter=reporter,
     )
     return dataclasses.replace(candidate, path=trained.path, history=trained.history)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Drafts:
+    """Where models and the states of their trainings are kept on the way.
+
+    Attributes:
+        identity: names everything that decides their weights.
+    """
+
+    folder: Path
+    identity: str
+
+    def model(self, name: str) -> Path:
+        return self.folder / f"{name}.keras"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +258,8 @@ def _fit(
     task: Task,
     assets: Any,
     data: PreparedData,
-    path: Path,
+    drafts: _Drafts,
+    name: str,
     *,
     examples: Examples,
     training: TrainingOptions,
@@ -250,13 +281,14 @@ def _fit(
         train=examples,
         validation=validation,
         options=training,
-        state=path.with_suffix(".state"),
-        identity=path.name,
+        state=drafts.folder / name,
+        identity=f"{name} {drafts.identity}",
         reporter=reporter,
         loss=loss,
         teach=teach,
         pruner=pruner,
     )
+    path = drafts.model(name)
     trained.model.save(path)
     return _Fitted(path, trained.history)
 

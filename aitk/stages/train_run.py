@@ -136,7 +136,6 @@ def train_run(
                 options=options,
                 state=draft.state,
                 identity=identity(data, name, options, chosen),
-                resume=resume,
                 reporter=reporter,
                 events=draft.folder / "events",
             )
@@ -240,10 +239,19 @@ def batch_size_of(options: TrainingOptions, settings: Any) -> int:
 
 def identity(data: PreparedData, model: str, options: TrainingOptions, settings: Any) -> str:
     """Names everything that decides the weights."""
-    values = {key: value for key, value in as_dict(options).items() if key not in NOT_IDENTITY}
     return fingerprint(
-        {"data": data.fingerprint, "model": model, "options": values, "settings": as_dict(settings)}
+        {
+            "data": data.fingerprint,
+            "model": model,
+            "options": deciding(options),
+            "settings": as_dict(settings),
+        }
     )
+
+
+def deciding(options: TrainingOptions) -> dict[str, Any]:
+    """Those of the options that decide the weights."""
+    return {key: value for key, value in as_dict(options).items() if key not in NOT_IDENTITY}
 
 
 def describe_data(data: PreparedData) -> dict[str, Any]:

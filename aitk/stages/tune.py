@@ -1,31 +1,34 @@
 """``tune``: search hyper-parameters by real trainings, and keep the best run.
 
 Trials are proposed by the tree-structured Parzen estimator (Bergstra et al. 2011) of Optuna. Each
-is a run of its own, so an interrupted search goes on after the last whole one.
+is a run of its own, and what is proposed follows from the seed and the trials before it: an
+interrupted search goes on in the middle of a trial, and ends as it would have ended.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aitk.core import interrupts
 from aitk.core.data import PreparedData, load_data
-from aitk.core.errors import DataError, TrainingError, UsageError
-from aitk.core.files import check_free, fingerprint, write_json
+from aitk.core.errors import ArtifactError, DataError, Interrupted, TrainingError, UsageError
+from aitk.core.files import check_free, draft_folder, fingerprint, part_of, write_json
+from aitk.core.json_files import read_json
 from aitk.core.options import as_dict, describe, known_names, resolve, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
-from aitk.core.run import load_run
+from aitk.core.run import RunDraft, load_run
 from aitk.core.task import Task
 from aitk.stages.options import TrainingOptions, TuneOptions
 from aitk.stages.train_run import (
     batch_size_of,
     check_settings,
     choose_model,
+    deciding,
     require_task,
     train_run,
 )
@@ -40,8 +43,10 @@ class Range:
     high: float
     log: bool
 
-    def suggest(self, trial: Any, name: str) -> float:
-        return trial.suggest_float(name, self.low, self.high, log=self.log)
+    def distribution(self) -> Any:
+        from optuna.distributions import FloatDistribution
+
+        return FloatDistribution(self.low, self.high, log=self.log)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +55,17 @@ class Choice:
 
     values: tuple[Any, ...]
 
-    def suggest(self, trial: Any, name: str) -> Any:
-        return trial.suggest_categorical(name, self.values)
+    def distribution(self) -> Any:
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(self.values)
 
 
 Space = dict[str, Range | Choice]
+
+TRIALS, TUNING = "trials.json", "tuning.json"
+#: States of a trial, as Optuna names them.
+COMPLETE, FAILED = "complete", "fail"
 
 
 def tune(
@@ -84,41 +95,38 @@ def tune(
         model = _model_of_source(training.from_, task)
     check_settings(task, model, settings)
     space = parse_space(options.space, task.models[model]) or default_space(task.models[model])
-    check_free(out, overwrite=overwrite)
     trials = out.with_name(out.name + ".trials")
-    if trials.exists() and not resume:
-        if not overwrite:
-            raise UsageError(
-                "trials of an interrupted search are there",
-                where=str(trials),
-                hint="Go on with --resume, or start anew with --overwrite",
-            )
-        shutil.rmtree(trials)
-    trials.mkdir(parents=True, exist_ok=True)
-    study = _study(trials, task, space, task.models[model], training, prepared)
-    search = _Search(task, prepared, trials, space, training, settings, reporter)
-    while len(finished := _finished(study)) < options.trials:
-        reporter.note(f"trial {len(finished) + 1} of {options.trials}")
-        search.run(study)
-    table = _table(study, task)
-    if not any(row["state"] == "complete" for row in table):
-        raise TrainingError(f"all {len(table)} trials failed", hint="Narrow --space")
-    best = study.best_trial
-    winner = trials / f"trial-{best.number}"
-    write_json(winner / "tuning.json", {"space": _space_json(space), "trials": table})
-    if out.exists():
-        shutil.rmtree(out)
-    os.replace(winner, out)
-    shutil.rmtree(trials)
+    search = _Search(
+        task, prepared, trials, space, task.models[model], training, settings, reporter
+    )
+    if not (resume and search.is_published(out)):
+        check_free(out, overwrite=overwrite)
+        if trials.exists() and not resume:
+            if not overwrite:
+                raise UsageError(
+                    "trials of an interrupted search are there",
+                    where=str(trials),
+                    hint="Go on with --resume, or start anew with --overwrite",
+                )
+            shutil.rmtree(trials)
+        trials.mkdir(parents=True, exist_ok=True)
+        try:
+            search.run(options.trials)
+        except Interrupted as error:
+            raise Interrupted(error.what, hint="Go on with --resume") from error
+        search.publish(out, overwrite=overwrite)
+    shutil.rmtree(trials, ignore_errors=True)
     run = load_run(out)
+    table = read_json(out / TUNING)["trials"]
+    best = search.best(table)
     return Outcome(
         facts={
             "run": str(out),
             "task": task.name,
             "model": run.model,
-            "best_trial": best.number,
-            task.main_metric: best.value,
-            "parameters": best.params,
+            "best_trial": best["trial"],
+            task.main_metric: best[task.main_metric],
+            "parameters": {key: best[key] for key in best if key in space},
             "report": str(out / "report.html"),
         },
         table=table,
@@ -180,53 +188,142 @@ def default_space(settings: type) -> Space:
 
 
 class _Search:
-    """The trainings of one study."""
+    """The trials of a search, of which each finished one is a line of ``trials.json``."""
 
     def __init__(
         self,
         task: Task,
         data: PreparedData,
-        trials: Path,
+        folder: Path,
         space: Space,
+        model: type,
         training: TrainingOptions,
         settings: Mapping[str, Any],
         reporter: Reporter,
     ):
-        self.task, self.data, self.trials, self.space = task, data, trials, space
-        self.training, self.settings, self.reporter = training, settings, reporter
+        self.task, self.data, self.folder, self.space = task, data, folder, space
+        self.model, self.training, self.settings = model, training, settings
+        self.reporter = reporter
+        self.identity = fingerprint(
+            {
+                "space": _space_json(space),
+                "training": deciding(training),
+                "settings": dict(settings),
+                "data": data.fingerprint,
+            }
+        )
 
-    def run(self, study: Any) -> None:
-        """Train one proposal and tell the study how it went."""
+    def run(self, count: int) -> None:
+        """Train until there are so many trials, failed ones included.
+
+        Raises:
+            ArtifactError: the trials that are there are of another search.
+        """
+        path = self.folder / TRIALS
+        table: list[dict[str, Any]] = []
+        if path.exists():
+            saved = read_json(path)
+            if saved.get("identity") != self.identity:
+                raise ArtifactError(
+                    "the interrupted search had other data or options",
+                    where=str(self.folder),
+                    hint="Repeat its exact command with --resume, or start anew with --overwrite",
+                )
+            table = saved["trials"]
+        while len(table) < count:
+            self.reporter.note(f"trial {len(table) + 1} of {count}")
+            table.append(self._try(len(table), self._propose(table)))
+            write_json(path, {"identity": self.identity, "trials": table})
+
+    def publish(self, out: Path, *, overwrite: bool) -> None:
+        """Make the best trial's run the result, with all trials in ``tuning.json``.
+
+        Raises:
+            TrainingError: every trial failed.
+        """
+        table = read_json(self.folder / TRIALS)["trials"]
+        if not any(row["state"] == COMPLETE for row in table):
+            raise TrainingError(f"all {len(table)} trials failed", hint="Narrow --space")
+        with draft_folder(out, overwrite=overwrite) as draft:
+            # A copy: cut short while it is made, the search can still go on.
+            winner = self._trial(self.best(table)["trial"])
+            shutil.copytree(winner, draft, dirs_exist_ok=True)
+            space = _space_json(self.space)
+            tuning = {"identity": self.identity, "space": space, "trials": table}
+            write_json(draft / TUNING, tuning)
+
+    def is_published(self, out: Path) -> bool:
+        """Whether the search was over, and only its trials were left to be removed."""
+        path = out / TUNING
+        return path.is_file() and read_json(path).get("identity") == self.identity
+
+    def best(self, table: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The line of the best trial, the first of equals."""
+        done = [row for row in table if row["state"] == COMPLETE]
+        best = max if self.task.higher_is_better else min
+        return best(done, key=lambda row: row[self.task.main_metric])
+
+    def _trial(self, number: int) -> Path:
+        return self.folder / f"trial-{number}"
+
+    def _propose(self, table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What to try next: the defaults first, so that no search ends worse than none."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        distributions = {name: item.distribution() for name, item in self.space.items()}
+        study = optuna.create_study(
+            direction="maximize" if self.task.higher_is_better else "minimize",
+            sampler=optuna.samplers.TPESampler(
+                seed=self.training.seed + len(table), n_startup_trials=5
+            ),
+        )
+        for row in table:
+            study.add_trial(
+                optuna.trial.create_trial(
+                    state=optuna.trial.TrialState[row["state"].upper()],
+                    value=row[self.task.main_metric],
+                    params={name: row[name] for name in self.space},
+                    distributions=distributions,
+                )
+            )
+        if not table:
+            study.enqueue_trial(_defaults(self.space, self.model, self.training))
+        return study.ask(distributions).params
+
+    def _try(self, number: int, proposed: Mapping[str, Any]) -> dict[str, Any]:
+        """Train one proposal, or go on with its training; its line of the table."""
         import keras
-        from optuna.trial import TrialState
 
-        trial = study.ask()
-        proposed = {name: item.suggest(trial, name) for name, item in self.space.items()}
         options = {key: proposed[key] for key in known_names(TrainingOptions) & set(proposed)}
         given = {key: proposed[key] for key in proposed if key not in options}
         shown = ", ".join(
             f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
             for key, value in proposed.items()
         )
-        self.reporter.note(f"trial {trial.number}: {shown}")
+        self.reporter.note(f"trial {number}: {shown}")
+        interrupts.check()
+        row = {"trial": number, "state": COMPLETE, self.task.main_metric: None, **proposed}
+        out, metric = self._trial(number), self.task.main_metric
+        if out.exists():  # whole, but not yet in the table
+            return row | {metric: load_run(out).manifest["best"][metric]}
         try:
             outcome = train_run(
                 self.task,
                 self.data,
-                self.trials / f"trial-{trial.number}",
+                out,
                 options=resolve(TrainingOptions, as_dict(self.training), options),
                 settings={**self.settings, **given},
-                overwrite=True,
+                resume=RunDraft(part_of(out)).resumable(),
                 reporter=self.reporter,
-                extra={"trial": proposed},
+                extra={"trial": dict(proposed)},
             )
         except TrainingError as error:
-            self.reporter.warn(f"trial {trial.number} failed: {error.line}")
-            study.tell(trial, state=TrialState.FAIL)
-        else:
-            study.tell(trial, outcome.facts[self.task.main_metric])
+            self.reporter.warn(f"trial {number} failed: {error.line}")
+            return row | {"state": FAILED}
         finally:
             keras.utils.clear_session(free_memory=True)
+        return row | {metric: outcome.facts[metric]}
 
 
 def _model_of_source(source: str, task: Task) -> str:
@@ -237,75 +334,20 @@ def _model_of_source(source: str, task: Task) -> str:
     return list(task.models)[-1]
 
 
-def _study(
-    folder: Path,
-    task: Task,
-    space: Space,
-    settings: type,
-    training: TrainingOptions,
-    data: PreparedData,
-) -> Any:
-    """The study in this folder, new or as the interrupted search left it."""
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    name = fingerprint(
-        {"space": _space_json(space), "training": as_dict(training), "data": data.fingerprint}
-    )
-    study = optuna.create_study(
-        study_name=name,
-        storage=JournalStorage(JournalFileBackend(str(folder / "study.journal"))),
-        direction="maximize" if task.higher_is_better else "minimize",
-        sampler=optuna.samplers.TPESampler(seed=training.seed, n_startup_trials=5),
-        load_if_exists=True,
-    )
-    for trial in study.trials:
-        if not trial.state.is_finished():
-            study.tell(trial.number, state=optuna.trial.TrialState.PRUNED)
-    if not study.trials:
-        _enqueue_defaults(study, space, settings, training)
-    return study
-
-
-def _enqueue_defaults(study: Any, space: Space, settings: Any, training: TrainingOptions) -> None:
-    """Try the defaults first, so that the search never ends worse than no search."""
+def _defaults(space: Space, settings: Any, training: TrainingOptions) -> dict[str, Any]:
+    """The defaults of what is searched, as far as they lie inside the space."""
     rate = training.learning_rate
     first = {item.name: item.default for item in describe(settings)} | {
         "learning_rate": settings.default_learning_rate if rate is None else rate,
         "batch_size": batch_size_of(training, settings),
     }
-    inside = {
+    return {
         key: value
         for key, value in first.items()
         if isinstance(item := space.get(key), Choice | Range)
         and value is not None
         and (value in item.values if isinstance(item, Choice) else item.low <= value <= item.high)
     }
-    if inside:
-        study.enqueue_trial(inside)
-
-
-def _finished(study: Any) -> list[Any]:
-    """Trials that count: those cut short by an interruption do not."""
-    return [
-        trial
-        for trial in study.trials
-        if trial.state.is_finished() and trial.state.name != "PRUNED"
-    ]
-
-
-def _table(study: Any, task: Task) -> list[dict[str, Any]]:
-    return [
-        {
-            "trial": trial.number,
-            "state": trial.state.name.lower(),
-            task.main_metric: trial.value,
-            **trial.params,
-        }
-        for trial in _finished(study)
-    ]
 
 
 def _space_json(space: Space) -> dict[str, Any]:

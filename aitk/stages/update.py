@@ -8,6 +8,7 @@ prepared.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.rows import Refusal, Row
 from aitk.core.run import load_run, new_run
+from aitk.core.spool import dump_line
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
 from aitk.stages.options import TrainingOptions, UpdateOptions
@@ -31,6 +33,7 @@ from aitk.stages.prepare import hash_position
 from aitk.stages.train_run import (
     batch_size_of,
     data_of,
+    deciding,
     measured_cost,
     require_float_run,
     save_trained,
@@ -50,6 +53,16 @@ class NewRows:
     train: list[dict[str, Any]]
     held_out: list[dict[str, Any]]
     refused: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the rows and which of them are for training."""
+        digest = hashlib.sha256()
+        for rows in (self.train, self.held_out):
+            for row in rows:
+                digest.update(f"{dump_line(row, sort_keys=True)}\n".encode())
+            digest.update(b"\0")
+        return digest.hexdigest()[:16]
 
 
 class Known(Sequence[dict[str, Any]]):
@@ -83,6 +96,7 @@ def update(
     options: UpdateOptions,
     training: TrainingOptions,
     overwrite: bool = False,
+    resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
     """Train a run further on new rows and write the result as a run of its own.
@@ -104,7 +118,7 @@ def update(
     new = read_new(task, items, inputs, reporter)
     for note in task.reading_notes():
         reporter.note(note)
-    with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
+    with new_run(out, overwrite=overwrite, resume=resume) as draft, measured_cost() as cost:
         from aitk.core.devices import set_up_training
         from aitk.core.keras_file import load_keras
         from aitk.core.runtime import KerasPredictor
@@ -161,7 +175,9 @@ def update(
                 validation=validation,
                 options=chosen,
                 state=draft.state,
-                identity=fingerprint({"parent": str(old.folder), "inputs": list(inputs)}),
+                identity=fingerprint(
+                    {"run": old.manifest, "rows": new.fingerprint, "training": deciding(chosen)}
+                ),
                 reporter=reporter,
             )
         after = scores(trained.model, assets)

@@ -1,6 +1,7 @@
 """The training loop on a toy: it learns, repeats, resumes, and stops when it should."""
 
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -17,6 +18,8 @@ def run_training(toy_task, toy_rows, tmp_path):
     """Train the toy and return what training returned."""
 
     def run(*, rows=None, validation=None, resume=False, reporter=None, state="state", **given):
+        if not resume:
+            shutil.rmtree(tmp_path / state, ignore_errors=True)
         from aitk.core.batches import Examples
         from aitk.core.devices import set_up_training
         from aitk.core.training import train
@@ -45,7 +48,6 @@ def run_training(toy_task, toy_rows, tmp_path):
             options=options,
             state=tmp_path / state,
             identity="toy",
-            resume=resume,
             reporter=reporter or silent,
         )
 

@@ -1,6 +1,8 @@
 """A task without TensorFlow, with data and runs to judge: a word says the label, or misleads."""
 
 import json
+import os
+import signal
 import sys
 import types
 from collections import Counter
@@ -325,3 +327,20 @@ def ease_run(choices, train_log, tmp_path_factory):
     """A computed model of the log: other items of the same kind are recommended."""
     return train_log(choices, tmp_path_factory.mktemp("ease") / "run", model="ease",
                      settings={"l2": 5.0})  # fmt: skip
+
+
+class Interrupting(Silent):
+    """A reporter at which somebody presses Ctrl-C, once, at a step of an epoch."""
+
+    def __init__(self, epoch, step):
+        self.at = (f"epoch {epoch}/", step)
+
+    def update(self, what, done, total, detail=""):
+        if self.at and what.startswith(self.at[0]) and done == self.at[1]:
+            self.at = None
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def interrupting():
+    return Interrupting

@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.errors import ArtifactError, Interrupted, UsageError
+from aitk.core.keras_file import load_keras
 from aitk.core.options import resolve
 from aitk.core.progress import Silent
 from aitk.core.run import load_run
@@ -33,7 +35,8 @@ def run(good_or_bad, tmp_path_factory):
     return folder / "run"
 
 
-def small(run, out, *, settings=None, training=None, overwrite=False, **options):
+def small(run, out, *, settings=None, training=None, overwrite=False, resume=False,
+          reporter=None, **options):  # fmt: skip
     return compress(
         run,
         out,
@@ -41,7 +44,8 @@ def small(run, out, *, settings=None, training=None, overwrite=False, **options)
         training=resolve(TrainingOptions, {"epochs": 2, "batch_size": 16} | (training or {})),
         settings=settings or {},
         overwrite=overwrite,
-        reporter=Silent(),
+        resume=resume,
+        reporter=reporter or Silent(),
     )
 
 
@@ -75,6 +79,27 @@ def test_a_compressed_run_is_not_compressed_again(quantized, tmp_path):
     _, made = quantized
     with pytest.raises(UsageError, match="the run it was compressed from"):
         small(made.folder, tmp_path / "out", quantize="int8")
+
+
+def test_interrupted_in_any_of_its_trainings_it_goes_on_to_the_same_weights(
+    run, tmp_path, interrupting
+):
+    how = {"distill": "bag", "prune": 0.5, "settings": SMALL}
+    small(run, tmp_path / "whole", **how)
+    with pytest.raises(Interrupted, match="--resume"):  # of the teaching
+        small(run, tmp_path / "cut", reporter=interrupting(2, 3), **how)
+
+    class Pruning(interrupting):
+        def note(self, text):
+            self.at = ("epoch 1/", 8)
+
+    with pytest.raises(Interrupted, match="epoch 1, step 8.*--resume"):
+        small(run, tmp_path / "cut", reporter=Pruning(0, 0), resume=True, **how)
+    small(run, tmp_path / "cut", resume=True, **how)
+    models = [load_keras(tmp_path / name / "model.keras") for name in ("whole", "cut")]
+    weights = zip(*(model.get_weights() for model in models), strict=True)
+    assert all(np.array_equal(*pair) for pair in weights)
+    assert not (tmp_path / "cut" / "state").exists()
 
 
 def test_taught_and_pruned(run, tmp_path):

@@ -1,10 +1,14 @@
 """``tune``: a space that is checked, trials that are trained, an interruption that costs one."""
 
-import json
+import os
+import signal
 
+import numpy as np
 import pytest
 
-from aitk.core.errors import UsageError
+from aitk.core import interrupts
+from aitk.core.errors import ArtifactError, Interrupted, UsageError
+from aitk.core.keras_file import load_keras
 from aitk.core.options import resolve
 from aitk.core.progress import Silent
 from aitk.core.run import load_run
@@ -47,37 +51,73 @@ def test_by_default_rate_batch_and_dropout_are_searched():
 
 
 class Impatient(Silent):
-    """Presses Ctrl-C when the second trial starts."""
+    """Presses Ctrl-C in the second epoch of the second trial, and when the third one starts."""
+
+    trial = ""
 
     def note(self, text):
-        if text.startswith("trial 1:"):
-            raise KeyboardInterrupt
+        self.trial = text if text.startswith("trial ") else self.trial
+        if text.startswith("trial 2:"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def update(self, what, done, total, detail=""):
+        if self.trial.startswith("trial 1:") and what.startswith("epoch 2/") and done == 2:
+            os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_an_interrupted_search_goes_on_and_the_best_trial_is_the_run(good_or_bad, tmp_path):
-    def search(reporter, *, resume=False):
+def test_a_search_interrupted_wherever_ends_as_if_it_never_was(good_or_bad, tmp_path):
+    def search(name, reporter, *, resume=False):
+        with interrupts.listening():
+            return tune(
+                good_or_bad,
+                tmp_path / name,
+                domain="nlp",
+                options=resolve(TuneOptions, {"trials": 3}),
+                training=resolve(TrainingOptions, {"model": "bag", "epochs": 2}),
+                settings={"vocabulary_size": 500, "hidden": 4},
+                resume=resume,
+                reporter=reporter,
+            )
+
+    whole = search("whole", Silent())
+    with pytest.raises(Interrupted, match="epoch 2, step 2.*--resume"):
+        search("cut", Impatient())
+    with pytest.raises(UsageError, match="--resume"):
+        search("cut", Silent())
+    with pytest.raises(Interrupted, match="interrupted. Go on with --resume"):
+        search("cut", Impatient(), resume=True)
+    outcome = search("cut", Silent(), resume=True)
+    assert outcome.table == whole.table
+    assert outcome.facts["accuracy"] == max(row["accuracy"] for row in outcome.table)
+    weights = [
+        load_keras(tmp_path / name / "model.keras").get_weights() for name in ("whole", "cut")
+    ]
+    assert all(np.array_equal(*pair) for pair in zip(*weights, strict=True))
+    assert not (tmp_path / "cut.trials").exists()
+
+
+def test_the_trials_of_another_search_are_not_gone_on_with(choices, tmp_path):
+    def search(**training):
         return tune(
-            good_or_bad,
+            choices,
             tmp_path / "best",
-            domain="nlp",
-            options=resolve(TuneOptions, {"trials": 2, "space": ["dropout=0.1,0.3"]}),
-            training=resolve(TrainingOptions, {"model": "bag", "epochs": 2}),
-            settings={"vocabulary_size": 500, "hidden": 4},
-            resume=resume,
-            reporter=reporter,
+            domain="recsys",
+            options=resolve(TuneOptions, {"trials": 1}),
+            training=resolve(TrainingOptions, {"model": "ease", **training}),
+            settings={},
+            resume=True,
+            reporter=Silent(),
         )
 
-    with pytest.raises(KeyboardInterrupt):
-        search(Impatient())
-    with pytest.raises(UsageError, match="--resume"):
-        search(Silent())
-    outcome = search(Silent(), resume=True)
-    trials = json.loads((tmp_path / "best" / "tuning.json").read_text())["trials"]
-    assert len(trials) == 2
-    assert outcome.facts["accuracy"] == max(trial["accuracy"] for trial in trials)
-    run = load_run(tmp_path / "best")
-    assert run.settings["dropout"] == outcome.facts["parameters"]["dropout"]
-    assert not (tmp_path / "best.trials").exists()
+    folder = tmp_path / "best.trials"
+    folder.mkdir()
+    (folder / "trials.json").write_text('{"identity": "other", "trials": []}')
+    with pytest.raises(ArtifactError, match="other data or options"):
+        search()
+    (folder / "trials.json").unlink()
+    search()
+    folder.mkdir()  # as a kill before its removal leaves it
+    assert search().facts["best_trial"] == 0 and not folder.exists()
 
 
 def test_a_computed_model_is_searched_as_it_says(choices, tmp_path):

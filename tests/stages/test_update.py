@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aitk.core.errors import BudgetMissed, DataError
+from aitk.core.errors import ArtifactError, BudgetMissed, DataError, Interrupted
 from aitk.core.keras_file import load_keras
 from aitk.core.options import resolve
 from aitk.core.progress import Silent
@@ -30,18 +30,20 @@ def run(good_or_bad, tmp_path_factory):
     return out
 
 
-def update_with(run, rows, tmp_path, *, training=None, **options):
+def update_with(run, rows, tmp_path, *, training=None, out="out", resume=False, reporter=None,
+                **options):  # fmt: skip
     path = tmp_path / "new.csv"
     path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
     training = {"epochs": 6, "learning_rate": 0.02} | (training or {})
     return update(
         run,
         [str(path)],
-        tmp_path / "out",
+        tmp_path / out,
         domain="nlp",
         options=resolve(UpdateOptions, options),
         training=resolve(TrainingOptions, training),
-        reporter=Silent(),
+        resume=resume,
+        reporter=reporter or Silent(),
     )
 
 
@@ -56,13 +58,26 @@ def test_new_words_are_learnt_without_losing_the_old(run, tmp_path):
     assert updated.manifest["updates"][0]["replayed"] == updated.manifest["updates"][0]["rows"]
 
 
+def test_an_interrupted_update_goes_on_to_the_same_weights(run, tmp_path, interrupting):
+    new = [(f"the {'splendid' if n % 2 else 'dreadful'} thing {n}", n % 2) for n in range(80)]
+    update_with(run, new, tmp_path, out="whole")
+    with pytest.raises(Interrupted, match="--resume"):
+        update_with(run, new, tmp_path, reporter=interrupting(2, 3))
+    with pytest.raises(ArtifactError, match="other data or options"):
+        update_with(run, new[1:], tmp_path, resume=True)
+    update_with(run, new, tmp_path, resume=True)
+    models = [load_keras(tmp_path / name / "model.keras") for name in ("whole", "out")]
+    weights = zip(*(model.get_weights() for model in models), strict=True)
+    assert all(np.array_equal(*pair) for pair in weights)
+
+
 def test_a_model_that_got_worse_is_refused_unless_told(run, tmp_path):
     wrong = [(f"the {'good' if n % 2 else 'bad'} thing {n}", 1 - n % 2) for n in range(80)]
     # One epoch, so that no better one is kept, of many large steps.
     how = {"replay": 0.0, "training": {"epochs": 1, "batch_size": 2, "learning_rate": 0.3}}
     with pytest.raises(BudgetMissed, match="not updated.*--force"):
         update_with(run, wrong, tmp_path, **how)
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob("out*"))
     update_with(run, wrong, tmp_path, **how, force=True)
     assert (tmp_path / "out").exists()
 
