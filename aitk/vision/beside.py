@@ -25,7 +25,7 @@ UNREAD_SUFFIXES = (
     ".ndpi", ".npy", ".npz",
 )  # fmt: skip
 MASK_SUFFIXES = (".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-#: Compressed with loss: read as masks only where they lie in a folder of masks.
+#: Compressed with loss: masks only where their folder or name says so.
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
 #: Folders whose name says of what kind all in them are, not what is on them.
 PICTURE_FOLDERS = frozenset(
@@ -41,7 +41,7 @@ OBJECT_FOLDERS = frozenset(("segmentationobject",))
 #: What may follow the name of a picture in its folder.
 ENDINGS_BESIDE = (
     ".xml", ".txt", "_mask.png", "-mask.png", "_masks.png", "_label.png", "_L.png", "_seg.png",
-    "_gt.png", "_mask.bmp",
+    "_gt.png", "_mask.bmp", "_mask.gif", "_mask.tif", "_mask.jpg",
 )  # fmt: skip
 _TWIN = re.compile(r"(.+?)[_-]?(?:annot|annotations?|labels?|masks?)", re.IGNORECASE)
 _MASK_NAME = re.compile(r"(.+)[_-](?:masks?|labels?|l|seg|segmentation|gt)", re.IGNORECASE)
@@ -119,7 +119,8 @@ def find_masks(names: Iterable[str]) -> dict[Place, str]:
             (*MASK_SUFFIXES, *LOSSY_SUFFIXES)
         )
         marked = _MASK_NAME.fullmatch(place[1])
-        if marked and name.lower().endswith(MASK_SUFFIXES):
+        is_named = place[1].lower().endswith(("mask", "masks"))  # an ``_l.jpg`` may be a picture
+        if marked and (name.lower().endswith(MASK_SUFFIXES) or is_named):
             candidates.setdefault((place[0], marked[1]), name)
         if is_mask:
             candidates[place] = name

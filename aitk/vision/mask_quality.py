@@ -16,6 +16,8 @@ from aitk.vision.masks import decode_mask, mask_names
 
 #: A mask with more void than this teaches little.
 MUCH_VOID = 0.5
+#: Masks without class names that have so many classes, up to so high a number, have grey levels.
+MANY_LEVELS, HIGH_LEVEL = 32, 192
 _EXAMPLES = 10
 
 
@@ -29,6 +31,7 @@ class MaskStatistics:
         self._pictures: Counter[str] = Counter()
         self._void = array("f")
         self._largest = -1
+        self._black_and_white = 0
 
     def add(self, png: bytes, split: str) -> None:
         """Count the pixels of a stored mask."""
@@ -36,6 +39,7 @@ class MaskStatistics:
         counts = np.bincount(mask.ravel(), minlength=VOID + 1)
         self._void.append(float(counts[VOID] / mask.size))
         present = np.flatnonzero(counts[:VOID]).tolist()
+        self._black_and_white += present == [0] and counts[VOID] > 0
         for name in names:
             self._names.setdefault(name, len(self._names))
         self._named, self._unnamed = self._named + bool(names), self._unnamed + (not names)
@@ -57,6 +61,15 @@ class MaskStatistics:
             for split, found in self._pixels.items()
         }
 
+    def look_binary(self) -> str | None:
+        """Why the masks seem to be black and white, if they do."""
+        if self._black_and_white and self._black_and_white == len(self._void):
+            return "all masks hold only 0 and 255, and 255 is void"
+        is_grey = not self._named and self._largest >= HIGH_LEVEL
+        if is_grey and len(self._pictures) >= MANY_LEVELS:
+            return f"the masks hold {len(self._pictures)} grey levels, as soft edges do"
+        return None
+
     def findings(self) -> list[Finding]:
         """Every check made, those that found no fault too."""
         void = np.array(self._void)
@@ -70,6 +83,16 @@ class MaskStatistics:
                   "masks of which over half is void"),
             Finding("mask classes", "warning" if missing else "ok", message, {"missing": missing}),
         ]  # fmt: skip
+        if self._black_and_white:
+            found.append(
+                judge(
+                    "black and white masks",
+                    self._black_and_white,
+                    len(self._void),
+                    "masks hold only 0 and 255 (void): --binary-masks makes 255 a class",
+                    error_share=0.5,
+                )
+            )
         if self._named and self._unnamed:
             message = f"{self._unnamed:,} masks have classes without names, and others have names"
             found.append(Finding("mask names", "error", message))
@@ -85,5 +108,6 @@ class MaskStatistics:
         return {
             "mask_shares": shares,
             "mask_pictures": {name: self._pictures[name] for name in self.names()},
+            "look_binary": self.look_binary(),
             "void_share": round(float(np.mean(self._void)), 6) if self._void else 0.0,
         }

@@ -15,13 +15,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.pictures import check_size, encode_png, picture_format
+from aitk.core.pictures import bits_of, check_size, encode_png, picture_format
 from aitk.core.silence import overheard
 from aitk.vision.class_lists import ClassList
 from aitk.vision.geometry import VOID
 from aitk.vision.items import ClassMask
 from aitk.vision.trees import Tree
 
+#: A black and white mask of more grey levels has soft edges.
+MOST_GREY_LEVELS = 8
 _CLASSES = b"Classes"
 _SIGNATURE_BYTES, _END_BYTES = 8, 12
 
@@ -92,23 +94,30 @@ def read_mask(
     Args:
         height: of the picture that it is a mask of.
         classes: their names and perhaps colours, as far as somebody told them.
-        binary: 0 is the first class, all else the second.
+        binary: 0 is the first class, all else the second. Of many grey levels, as soft edges
+            and JPEG files have them, those above the middle are the second.
 
     Raises:
         DataError: it is no such file, has another size, or a value or colour of no class.
     """
-    values = _values(data, use_colours=bool(classes.colours))
+    is_lossy = picture_format(data) == "JPEG"
+    if is_lossy and not binary:
+        reason = "is a JPEG, whose values are not exact: give a PNG, or say --binary-masks"
+        raise DataError(f"{reason} where it is black and white")
+    values = _values(data, use_colours=bool(classes.colours) and not binary)
     if values.shape[:2] != (height, width):
         found_height, found_width = values.shape[:2]
         raise DataError(
             f"has {found_width} x {found_height} pixels, and its picture {width} x {height}"
         )
+    if binary:
+        grey = values.max(axis=2) if values.ndim == 3 else values
+        is_soft = is_lossy or len(np.unique(grey)) > MOST_GREY_LEVELS
+        values = (grey > (127 if is_soft else 0)).astype(np.uint8)
     if values.ndim == 3:
         if not classes.colours:
             raise DataError("is coded by colours: say what they mean with --classes FILE")
         return ClassMask(_renumbered(_of_colours(values, classes), classes), classes.kept)
-    if binary:
-        values = (values > 0).astype(np.uint8)
     return number_classes(values, classes)
 
 
@@ -129,7 +138,10 @@ def number_classes(values: np.ndarray, classes: ClassList) -> ClassMask:
         return ClassMask(numbers)
     largest = int(values[values != VOID].max(initial=0))
     if largest >= len(classes.names):
-        raise DataError(f"has the value {largest}, and there are {len(classes.names)} classes")
+        hint = " (is it black and white? --binary-masks)" if len(classes.names) == 2 else ""
+        raise DataError(
+            f"has the value {largest}, and there are {len(classes.names)} classes{hint}"
+        )
     return ClassMask(_renumbered(values.astype(np.uint8), classes), classes.kept)
 
 
@@ -138,13 +150,9 @@ def _values(data: bytes, *, use_colours: bool) -> np.ndarray:
     import cv2
 
     check_size(data, "")
-    if picture_format(data) == "JPEG":
-        raise DataError("is a JPEG, whose values are not exact: give a PNG")
-    depth = 8
-    if data.startswith(b"\x89PNG") and len(data) > 25:
-        depth, kind = data[24], data[25]
-        if kind == 3 and not use_colours:
-            data = _without_palette(data)
+    depth = bits_of(data)
+    if data.startswith(b"\x89PNG") and data[25:26] == b"\3" and not use_colours:
+        data = _without_palette(data)
     with overheard():
         try:
             values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -153,9 +161,10 @@ def _values(data: bytes, *, use_colours: bool) -> np.ndarray:
     if values is None:
         raise DataError("is damaged or cut off")
     if values.dtype != np.uint8:
-        if values.max(initial=0) > VOID:
-            raise DataError(f"has the value {values.max()}, and class numbers end at {VOID}")
-        values = values.astype(np.uint8)
+        numbers = values.astype(np.uint8)
+        if (odd := values[numbers != values]).size:
+            raise DataError(f"has the value {odd.max():g}, and class numbers end at {VOID}")
+        values = numbers
     if values.ndim == 3:
         values = values[..., 2::-1]
         if not use_colours and (values == values[..., :1]).all():

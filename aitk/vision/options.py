@@ -92,7 +92,9 @@ class SegmentPictures(PictureReading):
         choices=("objects", "ignore"),
     )  # fmt: skip
     binary_masks: bool = option(
-        False, "masks are black and white: 0 is the first class, all else the second"
+        False,
+        "masks are black and white: 0 is the first class, all else the second (where edges "
+        "are soft, what is above 127)",
     )
 
 
@@ -117,7 +119,9 @@ class MultitaskPictures(PictureReading):
         ["void"], "classes that become void in masks, and whose boxes are left out"
     )
     binary_masks: bool = option(
-        False, "masks are black and white: 0 is the first class, all else the second"
+        False,
+        "masks are black and white: 0 is the first class, all else the second (where edges "
+        "are soft, what is above 127)",
     )
     crowd: str = option(
         "ignore", "what COCO's crowd regions and VOC's difficult objects are: ignore them (neither "

@@ -313,6 +313,10 @@ class PictureTask(Task):
             found = {kind: names for kind, names in summary["label_sets"].items() if names}
             if not found:
                 raise DataError("the training rows carry no label, no boxes and no mask")
+        if reason := summary.get("look_binary"):
+            raise DataError(
+                reason, hint="Say --binary-masks: black is the first class, white the second"
+            )
         for kind, names in found.items():
             if len(names) < FEWEST_CLASSES[kind]:
                 told = f"only the class {names[0]!r}" if names else "no class"

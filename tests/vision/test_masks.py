@@ -14,9 +14,11 @@ from hypothesis.extra import numpy as hnp
 from aitk.core.errors import DataError
 from aitk.vision.class_lists import ClassList, parse_class_list
 from aitk.vision.items import ClassMask
+from aitk.vision.mask_quality import MaskStatistics
 from aitk.vision.masks import decode_mask, encode_mask, mask_names, read_mask
 from aitk.vision.options import SegmentPictures
 from aitk.vision.reading import read_pictures
+from aitk.vision.segment import Segment
 
 NUMBERS = np.array([[0, 1, 2], [2, 1, 255]], np.uint8)
 THREE = ClassList(("road", "car", "tree"))
@@ -230,3 +232,49 @@ def test_a_yaml_file_that_lists_no_names_is_refused(content, reason):
 def test_names_in_yaml_are_taken_as_they_are_written():
     tags = b"names: {1: no, 0: 1.50, 2: !!timestamp x}\n"
     assert parse_class_list(tags, "data.yaml").names == ("1.50", "no", "x")
+
+
+def soft_mask(seed):
+    """A white disc with a soft edge on black."""
+    mask = np.zeros((64, 96), np.uint8)
+    cv2.circle(mask, (20 + seed, 30), 15, 255, -1)
+    return cv2.GaussianBlur(mask, (0, 0), 2)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_soft_edge_is_cut_in_its_middle(suffix):
+    data = cv2.imencode(suffix, soft_mask(0))[1].tobytes()
+    mask = read_mask(data, height=64, width=96, classes=ClassList(()), binary=True)
+    assert set(np.unique(mask.numbers)) == {0, 1}
+    assert abs(int(mask.numbers.sum()) - 709) < 40  # the pixels of the disc
+
+
+def test_a_jpeg_mask_beside_its_picture_is_read_where_it_is_black_and_white(save, tmp_path):
+    save("in/images/1.png", height=64, width=96)
+    save("in/masks/1.jpg", cv2.imencode(".jpg", soft_mask(0))[1].tobytes())
+    source = {"wants": {"mask"}, "labelled": True, "notes": []}
+    (bad,) = read_pictures([str(tmp_path / "in")], SegmentPictures(), **source)
+    assert "--binary-masks" in bad.reason
+    (row,) = read_pictures([str(tmp_path / "in")], SegmentPictures(binary_masks=True), **source)
+    assert set(np.unique(decode_mask(row.fields["mask"]))) == {0, 1}
+
+
+@pytest.mark.parametrize("values", ["black and white", "soft"])
+def test_black_and_white_masks_are_refused_with_the_option_that_reads_them(values):
+    statistics = MaskStatistics()
+    for seed in range(40):
+        mask = soft_mask(seed)
+        numbers = mask if values == "soft" else np.where(mask > 127, 255, 0).astype(np.uint8)
+        statistics.add(encode_mask(ClassMask(numbers)), "train")
+    summary = statistics.summary() | {"labels": statistics.names()}
+    with pytest.raises(DataError) as refused:
+        Segment().features(summary)
+    assert "--binary-masks" in refused.value.hint
+
+
+def test_class_numbers_with_a_void_border_are_no_black_and_white_masks():
+    statistics = MaskStatistics()
+    numbers = np.zeros((20, 20), np.uint8)
+    numbers[5:10, 5:10], numbers[4, 4:11] = 1, 255
+    statistics.add(encode_mask(ClassMask(numbers)), "train")
+    assert statistics.look_binary() is None
