@@ -6,10 +6,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: help demo test check format lock clean
+.PHONY: help demo demo-all test check format lock clean
 
 help:
-	@echo "make demo     set up, then the whole chain on the sample rows (folder: $(DEMO))"
+	@echo "make demo     set up, then one chain per domain on the sample rows (folder: $(DEMO))"
+	@echo "make demo-all the same for every task"
 	@echo "make test     set up, then the tests"
 	@echo "make check    format, lint, types, tests"
 	@echo "make format   put the code into its format"
@@ -18,6 +19,9 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/aitk demo --out $(DEMO) --overwrite
+
+demo-all: $(VENV)/.installed
+	$(BIN)/aitk demo --all --out $(DEMO) --overwrite
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

@@ -14,8 +14,16 @@ from aitk.core.progress import Reporter
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="the folder to write")]
 
 
-def demo(reporter: Reporter, out: Out = Path("demo"), overwrite: Overwrite = False) -> Outcome:
-    """Run the whole chain of every task on its sample rows.
+Every = Annotated[bool, typer.Option("--all", help="every task, not one for each domain")]
+
+
+def demo(
+    reporter: Reporter,
+    out: Out = Path("demo"),
+    every_task: Every = False,
+    overwrite: Overwrite = False,
+) -> Outcome:
+    """Run the chain of commands on the sample rows, for one task of each domain.
 
     For example:
 
@@ -23,4 +31,4 @@ def demo(reporter: Reporter, out: Out = Path("demo"), overwrite: Overwrite = Fal
     """
     from aitk.stages.demo import demo
 
-    return demo(out, overwrite=overwrite, reporter=reporter)
+    return demo(out, every_task=every_task, overwrite=overwrite, reporter=reporter)

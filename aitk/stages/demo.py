@@ -1,4 +1,4 @@
-"""``demo``: the whole chain of every task, on its sample rows, as a person would type it."""
+"""``demo``: the chain of commands on the sample rows, as a person would type them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from aitk.core.samples import copy_samples
 from aitk.stages.chain import chain
 
 STEPS = ("prepare", "pretrain", "finetune", "evaluate", "compress", "predict", "explain")
+#: Exit codes that let the chain go on: done, some rows refused, a budget missed.
+PASSING = (0, 6, 7)
+#: Stages whose report shows most: what a model learned, and why it predicts what it does.
+WORTH_OPENING = ("finetune", "explain")
 
 
 class StepFailed(AitkError):
@@ -31,16 +35,22 @@ class StepFailed(AitkError):
         self.exit_code = exit_code
 
 
-def demo(out: Path, *, overwrite: bool, reporter: Reporter) -> Outcome:
-    """Run each command in a process of its own inside ``out`` and collect what it says."""
+def demo(out: Path, *, every_task: bool = False, overwrite: bool, reporter: Reporter) -> Outcome:
+    """Run each command in a process of its own inside ``out`` and collect its results.
+
+    Args:
+        every_task: run the chain of every task, not of the first task of each domain only.
+    """
     if out.exists() and not overwrite:
         raise UsageError(
             "exists already", where=str(out), hint="Choose another --out or --overwrite"
         )
     check_writable(out)
     started = time.monotonic()
-    table, pages = [], []
-    for name, row in tasks.TASKS.items():
+    steps: list[dict[str, Any]] = []
+    reports: list[str] = []
+    for name in tasks.TASKS if every_task else _first_tasks():
+        row = tasks.TASKS[name]
         copy_samples(Path(row.sample).name, out / Path(row.sample).parent, beside=row.beside)
         domain = name.partition(".")[0]
         commands = chain(name)
@@ -50,28 +60,37 @@ def demo(out: Path, *, overwrite: bool, reporter: Reporter) -> Outcome:
             reporter.note(f"$ aitk {shlex.join(command)}")
             before = time.monotonic()
             facts = _run(command, folder=out)
-            seconds = round(time.monotonic() - before, 1)
-            table.append({"task": name, "stage": stage, "seconds": seconds} | _result(facts))
-            page = facts.get("report") or facts.get("page")
-            if page and str(out / page) not in pages:
-                pages.append(str(out / page))
-    for page in pages:
-        reporter.note(f"report: {page}")
+            step = {"task": name, "stage": stage, "seconds": round(time.monotonic() - before, 1)}
+            steps.append(step | _result(facts))
+            reporter.note("  " + "; ".join(_shown(steps[-1])))
+            report = facts.get("report") or facts.get("page")
+            if report and stage in WORTH_OPENING:
+                reports.append(str(out / report))
     return Outcome(
         facts={
             "folder": str(out),
             "seconds": round(time.monotonic() - started, 1),
-            "reports": pages,
-        },
-        table=table,
+            "steps": steps,
+            "reports": reports,
+        }
+        | {f"report {number}": report for number, report in enumerate(reports, 1)},
     )
 
 
+def _first_tasks() -> list[str]:
+    """The first task of each domain."""
+    return [tasks.names(domain, objective=False)[0] for domain in tasks.DOMAINS]
+
+
+def _shown(step: Mapping[str, Any]) -> list[str]:
+    return [f"{step['seconds']} s", *([step["result"]] if step["result"] else [])]
+
+
 def _run(command: list[str], *, folder: Path) -> Mapping[str, Any]:
-    """Run one command; what it says on stderr passes through."""
+    """Run one command and return its facts; its errors pass through to stderr."""
     with interrupts.waiting():
         done = subprocess.run(
-            python_command("-m", "aitk", *command, "--json"),
+            python_command("-m", "aitk", *command, "--json", "--quiet"),
             env=python_environment(),
             cwd=folder,
             stdout=subprocess.PIPE,
@@ -79,7 +98,7 @@ def _run(command: list[str], *, folder: Path) -> Mapping[str, Any]:
             check=False,
         )
     interrupts.check()
-    if done.returncode != 0:
+    if done.returncode not in PASSING:
         raise StepFailed(f"aitk {shlex.join(command)}", done.returncode)
     return json.loads(done.stdout)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aitk import tasks
 from aitk.core.errors import UsageError
 from aitk.core.progress import Silent
 from aitk.stages import demo as stage
@@ -24,20 +25,30 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return commands
 
 
-def test_runs_each_task_from_prepare_to_predict(typed, tmp_path) -> None:
+def test_one_chain_of_each_domain_runs_from_prepare_to_explain(typed, tmp_path) -> None:
     outcome = stage.demo(tmp_path / "demo", overwrite=False, reporter=Silent())
-    assert ["nlp", "evaluate", "runs/messages"] in typed
-    assert [row["stage"] for row in outcome.table if row["task"] == "nlp.masked-lm"] == [
-        "prepare",
-        "pretrain",
+    steps = outcome.facts["steps"]
+    assert [step["task"] for step in steps if step["stage"] == "explain"] == [
+        tasks.names(domain, objective=False)[0] for domain in tasks.DOMAINS
     ]
-    assert outcome.table[0]["result"] == "8 train + 2 test"
+    assert steps[0]["result"] == "8 train + 2 test"
     assert (tmp_path / "demo/sample_data/messages_new.csv").is_file()
 
 
-def test_reports_are_named_from_where_the_person_stands(typed, tmp_path) -> None:
+def test_all_runs_every_task_and_pretraining_objective(typed, tmp_path) -> None:
+    outcome = stage.demo(tmp_path / "demo", every_task=True, overwrite=False, reporter=Silent())
+    steps = outcome.facts["steps"]
+    assert {step["task"] for step in steps} == set(tasks.TASKS)
+    assert [step["stage"] for step in steps if step["task"] == "nlp.masked-lm"] == [
+        "prepare",
+        "pretrain",
+    ]
+
+
+def test_reports_of_training_and_explanation_are_named_by_their_path(typed, tmp_path) -> None:
     outcome = stage.demo(tmp_path / "demo", overwrite=False, reporter=Silent())
-    assert str(tmp_path / "demo" / "evaluate.html") in outcome.facts["reports"]
+    assert str(tmp_path / "demo" / "explain.html") in outcome.facts["reports"]
+    assert str(tmp_path / "demo" / "evaluate.html") not in outcome.facts["reports"]
 
 
 def test_an_existing_folder_needs_overwrite(typed, tmp_path) -> None:
