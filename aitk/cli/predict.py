@@ -10,6 +10,7 @@ from aitk.cli.options import Asked, Inputs, Overwrite, RunFolder, Trust
 from aitk.cli.output import Output
 from aitk.core.errors import UsageError
 from aitk.core.outcome import Outcome
+from aitk.core.targets import is_stdout
 from aitk.stages.options import PredictOptions
 
 Rows = Annotated[
@@ -37,6 +38,7 @@ def predict(
 
         {predict}
     """
+    out = "-" if is_stdout(out) else out
     if reporter.as_json and out == "-":
         raise UsageError("both the rows and --json want stdout", hint="Give --out FILE")
     from aitk.stages.predict import predict

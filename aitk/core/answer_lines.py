@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from aitk.core.values import dump_json
+from aitk.core.values import dump_json, parse_json
+
+#: As much of a file is looked at to see whether ``predict`` wrote it.
+HEAD_BYTES, HEAD_LINES = 1 << 16, 20
 
 
 class AnswerLines(Protocol):
@@ -35,6 +40,14 @@ class AnswerLines(Protocol):
     def tail(self) -> str:
         """What ends the file."""
 
+    def recognises(self, head: str, names: Sequence[str]) -> bool:
+        """Whether a file that begins so may be replaced: it looks as if this class wrote it.
+
+        Args:
+            head: whole lines.
+            names: what each answer has (``Task.answer_names``).
+        """
+
 
 class JsonLines:
     """One JSON object a line."""
@@ -52,6 +65,16 @@ class JsonLines:
     def tail(self) -> str:
         """Nothing."""
         return ""
+
+    def recognises(self, head: str, names: Sequence[str]) -> bool:
+        """Every line is an object with an answer, or the error of its line."""
+        try:
+            rows = [
+                parse_json(line) for line in itertools.islice(head.split("\n"), HEAD_LINES) if line
+            ]
+        except ValueError:
+            return False
+        return bool(rows) and all(isinstance(row, dict) and _is_answer(row, names) for row in rows)
 
 
 class CsvLines:
@@ -81,6 +104,42 @@ class CsvLines:
     def tail(self) -> str:
         """Nothing."""
         return ""
+
+    def recognises(self, head: str, names: Sequence[str]) -> bool:
+        """The header names an answer, and the line and error of what has none."""
+        header = next(csv.reader([head.partition("\n")[0]]), [])
+        tops = [name.partition(".")[0] for name in names]
+        return {"line", "error"} <= set(header) and _is_answer(dict.fromkeys(header), tops)
+
+
+def wrote(path: Path, lines: AnswerLines, names: Sequence[str]) -> bool:
+    """Whether a file looks as if ``predict`` wrote it, for answers with these names."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if len(head) == HEAD_BYTES:
+        head = head[: head.rfind(b"\n") + 1]
+    try:
+        return lines.recognises(head.decode("utf-8"), names)
+    except (UnicodeDecodeError, csv.Error):
+        return False
+
+
+def _is_answer(row: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether a row holds what each name says, or is that of a record in error."""
+    return {"line", "error"} <= row.keys() or all(_holds(row, name) for name in names)
+
+
+def _holds(row: Mapping[str, Any], name: str) -> bool:
+    """``boxes.score`` is held by a row whose boxes, if it has any, have a score."""
+    top, _, inner = name.partition(".")
+    # Beside a column of that name, an answer has another one.
+    found = [key for key in row if key == top or key.startswith(f"predicted_{top}")]
+    if not found:
+        return False
+    value = row[found[-1]]
+    if inner and isinstance(value, list) and value:
+        return isinstance(value[0], Mapping) and inner in value[0]
+    return True
 
 
 class _Records(io.StringIO):

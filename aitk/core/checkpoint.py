@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import ArtifactError
-from aitk.core.files import part_of
+from aitk.core.targets import part_of
 
 STATE = "training.npz"
 PROGRESS, VARIABLE, BEST = "progress", "variable", "best"

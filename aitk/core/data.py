@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aitk.core.drafts import recover
 from aitk.core.errors import ArtifactError, DataError
-from aitk.core.files import part_of
 from aitk.core.json_files import read_json
+from aitk.core.targets import part_of
 
 FORMAT = 1
 TABLES = "tables"
@@ -126,6 +127,8 @@ class Rows(Sequence[dict[str, Any]]):
 def load_data(folder: Path | str) -> PreparedData:
     """Open a prepared data folder and check that it is whole."""
     folder = Path(folder)
+    if not folder.exists():
+        recover(folder)
     if not folder.exists():
         hint = "Make it with: aitk DOMAIN prepare FILES --task TASK --out " + str(folder)
         if part_of(folder).exists():

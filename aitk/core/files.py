@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from aitk.core.errors import UsageError
 from aitk.core.values import dump_json
@@ -17,11 +17,14 @@ from aitk.core.values import dump_json
 
 @contextlib.contextmanager
 def atomic_text(path: Path) -> Iterator[TextIO]:
-    """Write UTF-8 text beside ``path`` and rename it there when it is whole."""
+    """Write UTF-8 text beside ``path`` and rename it there when it is whole.
+
+    Half a character pair, as in a file name that is not UTF-8, is written as its escape, which
+    JSON reads back.
+    """
     with (
         _renamed_when_whole(path) as part,
-        # A name of a file may be no text; ``printable`` shows it better.
-        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        io.TextIOWrapper(part, "utf-8", errors="backslashreplace", newline="") as file,
     ):
         yield file
         file.flush()
@@ -30,15 +33,32 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all."""
-    with _renamed_when_whole(path) as part:
-        part.write_bytes(content)
+    with _renamed_when_whole(path) as part, part:
+        part.write(content)
 
 
 @contextlib.contextmanager
-def _renamed_when_whole(path: Path) -> Iterator[Path]:
-    part = part_of(path)
+def draft_file(path: Path) -> Iterator[BinaryIO]:
+    """Write beside the user's own files: ``NAME.part``, renamed to ``NAME`` when it is whole.
+
+    Raises:
+        UsageError: there is a ``NAME.part`` already, or it cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
     try:
-        yield part
+        file = _created(part)
+    except FileExistsError as error:
+        hint = "Rename or delete it, or choose another --out"
+        raise UsageError("is in the way", where=str(part), hint=hint) from error
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written to ({error.strerror})",
+            where=str(path),
+            hint="Choose another --out",
+        ) from error
+    try:
+        with file:
+            yield file
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -46,45 +66,25 @@ def _renamed_when_whole(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def draft_folder(
-    out: Path, *, overwrite: bool = False, keep: Callable[[Path], bool] = lambda draft: False
-) -> Iterator[Path]:
-    """Fill ``NAME.part`` and rename it to ``NAME`` when the block ends well.
-
-    On an error the draft is deleted, unless ``keep`` says that it is worth keeping.
-    """
-    part = part_of(out)
-    check_free(out, overwrite=overwrite)
-    if part.exists() and not keep(part):
-        shutil.rmtree(part)
-    part.mkdir(parents=True, exist_ok=True)
+def _renamed_when_whole(path: Path) -> Iterator[BinaryIO]:
+    """For files in folders of aitk's own: what a kill left of them is no loss."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    file = _created(part)
     try:
-        yield part
-        if out.exists():
-            retired = out.with_name(out.name + ".old")
-            os.replace(out, retired)
-            os.replace(part, out)
-            shutil.rmtree(retired)
-        else:
-            os.replace(part, out)
+        yield file
+        os.replace(part, path)
     except BaseException:
-        if not keep(part):
-            shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):  # what is told is the first failure
+            file.close()
+        part.unlink(missing_ok=True)
         raise
 
 
-def part_of(out: Path) -> Path:
-    """Where ``out`` is written until it is whole."""
-    return out.with_name(out.name + ".part")
-
-
-def check_free(out: Path, *, overwrite: bool) -> None:
-    """Refuse an ``--out`` that exists (unless told), or that cannot be written."""
-    if out.exists() and not overwrite:
-        raise UsageError(
-            "exists already", where=str(out), hint="Choose another --out, or add --overwrite"
-        )
-    check_writable(out.parent)
+def _created(path: Path) -> BinaryIO:
+    """A new file; whatever there is of that name, a link above all, is never written to."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    return os.fdopen(os.open(path, flags, 0o666), "w+b")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -35,17 +35,13 @@ import numpy as np
 
 from aitk import __version__
 from aitk.core.baselines import MOST_ROWS, BaselineScores, spread
-from aitk.core.errors import ArtifactError, BudgetMissed, Interrupted, UsageError
-from aitk.core.files import (
-    atomic_text,
-    draft_folder,
-    fingerprint,
-    part_of,
-    write_bytes,
-    write_json,
-)
+from aitk.core.drafts import draft_folder, recover
+from aitk.core.errors import ArtifactError, BudgetMissed, Interrupted
+from aitk.core.files import atomic_text, fingerprint, write_bytes, write_json
 from aitk.core.json_files import Count, check_shape, parse_line, read_json, read_text
+from aitk.core.marker import MARKER
 from aitk.core.spool import dump_line, load_line
+from aitk.core.targets import Named, part_of
 
 FORMAT = 1
 MODEL_FILES = {
@@ -294,6 +290,11 @@ class Run:
         train = self.manifest["data"]["fingerprint"]
         return fingerprint({"aitk": __version__, "train": train, "rows": list(keys)})
 
+    def copy_into(self, draft: Path) -> None:
+        """Copy all of it into the draft of another run."""
+        marker = shutil.ignore_patterns(MARKER)
+        shutil.copytree(self.folder, draft, ignore=marker, dirs_exist_ok=True)
+
     def evaluation_rows(self, name: str) -> list[dict[str, Any]]:
         """The per-row results of one evaluation."""
         path = self.folder / "evaluations" / f"{name.replace('/', '_')}.jsonl"
@@ -319,6 +320,8 @@ def load_run(folder: Path | str, *, domain: str | None = None, trust: bool | Non
     """
     folder = Path(folder)
     path = folder / "run.json"
+    if not folder.is_dir():
+        recover(folder)
     if not folder.is_dir():
         hint = None
         if part_of(folder).is_dir():
@@ -423,28 +426,33 @@ class RunDraft:
 
 
 @contextlib.contextmanager
-def new_run(out: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[RunDraft]:
+def new_run(
+    out: Path,
+    *,
+    inputs: Named = (),
+    options: Any = None,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> Iterator[RunDraft]:
     """Write a run: whole under its name, or not at all.
 
     On an error the draft is kept only if it holds a training state to resume from. The state goes
     last, when the run has its name.
+
+    Args:
+        inputs, options, overwrite: see ``targets.check_folder``.
     """
     out = Path(out)
     draft = RunDraft(part_of(out))
-    if resume and not draft.resumable():
-        raise ArtifactError(
-            "nothing to resume", where=str(draft.folder), hint="Repeat it without --resume"
-        )
-    if not resume and draft.folder.exists():
-        if draft.resumable() and not overwrite:
-            raise UsageError(
-                "an interrupted run is there",
-                where=str(draft.folder),
-                hint="Go on with --resume, or start anew with --overwrite",
-            )
-        shutil.rmtree(draft.folder)
     try:
-        with draft_folder(out, overwrite=overwrite, keep=lambda part: draft.resumable()):
+        with draft_folder(
+            out,
+            inputs=inputs,
+            options=options,
+            overwrite=overwrite,
+            resume=resume,
+            keep=lambda part: draft.resumable(),
+        ):
             draft.assets.mkdir(exist_ok=True)
             try:
                 yield draft

@@ -159,6 +159,9 @@ class Task(ABC):
     answering: ClassVar[type] = NoAnswerOptions
     #: Suffix of a file -> how ``predict`` writes it, beside .jsonl and .csv.
     formats: Mapping[str, Callable[[], AnswerLines]] = {}
+    #: What each answer has; ``predict --overwrite`` knows files of answers by it. ``boxes.score``
+    #: stands for a list of objects with a score.
+    answer_names: ClassVar[tuple[str, ...]] = ("prediction",)
     #: Its models are heads over any backbone of the domain, which the setting ``backbone`` names.
     any_backbone: ClassVar[bool] = False
     #: Its outputs can be taught to a smaller model (``compress --distill``; see ``teach``).

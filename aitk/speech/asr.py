@@ -65,6 +65,7 @@ class Asr(Task):
         "whisper": WhisperSettings,
         "moonshine": MoonshineSettings,
     }
+    answer_names = ("text", "confidence")
     formats = {".srt": SrtLines, ".vtt": VttLines, ".ctm": CtmLines}
     main_metric = "wer"
     higher_is_better = False

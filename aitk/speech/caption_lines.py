@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,13 @@ class _Captions:
     def tail(self) -> str:
         """Nothing."""
         return ""
+
+    def recognises(self, head: str, names: Sequence[str]) -> bool:
+        """The first caption has a number and a time as they are written here."""
+        del names
+        time = rf"\d\d+:\d\d:\d\d{re.escape(self.decimal)}\d{{3}}"
+        begin = re.escape(self.head + self._number(1))
+        return head == self.head or bool(re.match(f"{begin}{time} --> {time}\n", head))
 
     def _caption(self, number: int, words: Sequence[Mapping[str, Any]]) -> str:
         start, end = (self._time(at) for at in (words[0]["start"], words[-1]["end"]))
@@ -116,6 +124,11 @@ class CtmLines:
     def tail(self) -> str:
         """Nothing."""
         return ""
+
+    def recognises(self, head: str, names: Sequence[str]) -> bool:
+        """The first line has these six fields with as many decimals."""
+        del names
+        return bool(re.match(r"\S+ 1 \d+\.\d{3} \d+\.\d{3} \S+ \d\.\d{4}\n", head))
 
 
 def words_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:

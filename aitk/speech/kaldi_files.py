@@ -6,7 +6,6 @@ Nothing in a file is trusted: sizes are checked against the bytes that are there
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.files import draft_file
 
 _BINARY = b"\0B"
 _FLOATS: dict[bytes, np.dtype] = {b"F": np.dtype("<f4"), b"D": np.dtype("<f8")}
@@ -89,26 +89,17 @@ def write_ark(
         DataError: a key is empty or holds white space, or a value has another shape.
     """
     path = Path(path)
-    part = path.with_name(path.name + ".part")
     places = []
-    try:
-        with part.open("wb") as file:
-            for key, value in matrices:
-                if not key or key.split() != [key]:
-                    raise DataError(
-                        f"{key!r} cannot be a key: it holds white space", where=str(path)
-                    )
-                file.write(key.encode() + b" ")
-                places.append(f"{key} {path.name}:{file.tell()}\n")
-                file.write(_packed(np.asarray(value), path))
+    with draft_file(path) as file:
+        for key, value in matrices:
+            if not key or key.split() != [key]:
+                raise DataError(f"{key!r} cannot be a key: it holds white space", where=str(path))
+            file.write(key.encode() + b" ")
+            places.append(f"{key} {path.name}:{file.tell()}\n")
+            file.write(_packed(np.asarray(value), path))
         if script:
-            listed = path.with_suffix(".scp")
-            listed_part = listed.with_name(listed.name + ".part")
-            listed_part.write_text("".join(places), encoding="utf-8")
-            os.replace(listed_part, listed)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+            with draft_file(path.with_suffix(".scp")) as listed:
+                listed.write("".join(places).encode())
     return len(places)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,14 +13,17 @@ import numpy as np
 from aitk.core import interrupts
 from aitk.core.environment import DISTRIBUTION
 from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.files import check_free
+from aitk.core.files import draft_file
 from aitk.core.progress import Reporter
+from aitk.core.targets import check_file
 from aitk.speech.levels import level_dbfs
 from aitk.speech.options import RecordOptions
 from aitk.speech.sound import count_clipped
 
 BLOCK_S = 0.1
 FORMATS = {".wav": "PCM_16", ".flac": "PCM_16", ".ogg": "VORBIS"}
+#: What recordings name as the program that made them.
+SOFTWARE = "aitk"
 #: Somebody speaks this much above the quietest block, and never below the floor.
 ABOVE_NOISE_DB, LEAST_DBFS = 10.0, -60.0
 METER_DBFS, METER_WIDTH = -60.0, 20
@@ -70,7 +72,7 @@ def record(
     """
     if out.suffix.lower() not in FORMATS:
         raise UsageError(f"cannot write {out.name!r}", where="--out", hint="Name a .wav or .flac")
-    check_free(out, overwrite=overwrite)
+    check_file(out, overwrite=overwrite, is_own=_is_recording)
     with _microphone(options, reporter) as (blocks, rate):
         return save(out, blocks, sample_rate_hz=rate, options=options, reporter=reporter)
 
@@ -89,12 +91,11 @@ def save(
     """
     import soundfile
 
-    part = out.with_name(out.name + ".part")
     count = clipped = 0
     power = 0.0
     kept = _Stop(options, reporter)
     suffix = out.suffix.lower()
-    try:
+    with draft_file(out) as part:
         with soundfile.SoundFile(
             part,
             "w",
@@ -103,6 +104,7 @@ def save(
             format=suffix[1:].upper(),
             subtype=FORMATS[suffix],
         ) as file:
+            file.software = SOFTWARE
             for block in kept.take(blocks):
                 file.write(block)
                 count += len(block)
@@ -112,9 +114,6 @@ def save(
             raise ArtifactError(
                 "nothing was recorded", hint="See: aitk speech record --list-devices"
             )
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
     level = 10 * np.log10(max(power / count, 1e-12))
     if level < LEAST_DBFS:
         reporter.warn("the recording is silent: is the microphone muted?")
@@ -128,6 +127,17 @@ def save(
         "clipped_share": round(clipped / count, 6),
         "stopped": kept.reason,
     }
+
+
+def _is_recording(path: Path) -> bool:
+    """Whether a file tells that it was recorded by aitk."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            return file.software.startswith(SOFTWARE)
+    except soundfile.LibsndfileError:
+        return False
 
 
 class _Stop:

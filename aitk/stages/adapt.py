@@ -14,7 +14,6 @@ from typing import Any
 
 from aitk.core.batches import Examples
 from aitk.core.errors import DataError, UsageError
-from aitk.core.files import check_free
 from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -74,26 +73,27 @@ def adapt(
             )
     old = load_run(run, domain=domain)
     require_float_run(old, "updated")
-    check_free(out, overwrite=overwrite)
     task = load_task(old.task)
     if not task.adapts:
         raise UsageError(
             f"{task.name} learns nothing from rows without labels", where="--without-labels"
         )
     data = data_of(old)
-    old_assets = task.load_assets(old.assets)
-    reading: Any = resolve(task.reading, old.reading)
-    events = task.read(inputs, reading, labelled=False)
-    assets, items = task.extend(events, old_assets, data.rows("train"), reading=reading)
-    rows = read_new(task, items, inputs, reporter, hold_out=False)
-    least = ROWS_A_CLASS * len(assets.labels)
-    if len(rows.train) < least:
-        raise DataError(
-            f"{len(rows.train)} rows are too few to fit {len(assets.labels)} classes to",
-            where=", ".join(inputs),
-            hint=f"Give at least {least}, of all classes about as many",
-        )
-    with new_run(out, overwrite=overwrite) as draft, measured_cost() as cost:
+    sources: list[str | Path] = [run, *inputs, data.folder]
+    with new_run(out, inputs=sources, overwrite=overwrite) as draft, measured_cost() as cost:
+        old_assets = task.load_assets(old.assets)
+        reading: Any = resolve(task.reading, old.reading)
+        events = task.read(inputs, reading, labelled=False)
+        assets, items = task.extend(events, old_assets, data.rows("train"), reading=reading)
+        rows = read_new(task, items, inputs, reporter, hold_out=False)
+        least = ROWS_A_CLASS * len(assets.labels)
+        if len(rows.train) < least:
+            raise DataError(
+                f"{len(rows.train)} rows are too few to fit {len(assets.labels)} classes to",
+                where=", ".join(inputs),
+                hint=f"Give at least {least}, of all classes about as many",
+            )
+
         import keras
 
         from aitk.core.adapt import adapt as fit

@@ -19,7 +19,6 @@ from aitk.core.comparison import BATCH, compare_runs, measure_run
 from aitk.core.data import PreparedData
 from aitk.core.errors import UsageError
 from aitk.core.export import choose_format, export_model
-from aitk.core.files import check_free
 from aitk.core.options import as_dict, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -65,11 +64,11 @@ def compress(
     require_float_run(old, "compressed")
     task = load_task(old.task)
     format = _check(old, task, options, settings)
-    check_free(out, overwrite=overwrite)
     data = data_of(old)
     split = data.held_out(options.split)
     rows = data.rows(split)
-    with new_run(out, overwrite=overwrite, resume=resume) as draft, measured_cost() as cost:
+    drafted = new_run(out, inputs=[run, data.folder], overwrite=overwrite, resume=resume)
+    with drafted as draft, measured_cost() as cost:
         candidate = train_smaller(
             old, task, data, draft.state, options, training, settings, reporter
         )

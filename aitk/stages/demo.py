@@ -6,18 +6,19 @@ import json
 import shlex
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aitk import tasks
 from aitk.core import interrupts
 from aitk.core.child import python_command, python_environment
-from aitk.core.errors import AitkError, UsageError
-from aitk.core.files import check_writable
+from aitk.core.drafts import own_folder
+from aitk.core.errors import AitkError
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.samples import copy_samples
+from aitk.core.targets import check_folder
 from aitk.stages.chain import chain
 
 STEPS = ("prepare", "pretrain", "finetune", "evaluate", "compress", "predict", "explain")
@@ -41,15 +42,17 @@ def demo(out: Path, *, every_task: bool = False, overwrite: bool, reporter: Repo
     Args:
         every_task: run the chain of every task, not of the first task of each domain only.
     """
-    if out.exists() and not overwrite:
-        raise UsageError(
-            "exists already", where=str(out), hint="Choose another --out or --overwrite"
-        )
-    check_writable(out)
+    check_folder(out, overwrite=overwrite)
+    with own_folder(out):
+        names = list(tasks.TASKS) if every_task else _first_tasks()
+        return _run_chains(names, out, overwrite=overwrite, reporter=reporter)
+
+
+def _run_chains(names: Sequence[str], out: Path, *, overwrite: bool, reporter: Reporter) -> Outcome:
     started = time.monotonic()
     steps: list[dict[str, Any]] = []
     reports: list[str] = []
-    for name in tasks.TASKS if every_task else _first_tasks():
+    for name in names:
         row = tasks.TASKS[name]
         copy_samples(Path(row.sample).name, out / Path(row.sample).parent, beside=row.beside)
         domain = name.partition(".")[0]

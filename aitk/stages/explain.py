@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from aitk.core.batches import predict_rows
+from aitk.core.drafts import draft_folder
 from aitk.core.errors import DataError
-from aitk.core.files import draft_folder
 from aitk.core.options import resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -51,7 +51,7 @@ def explain(
     """
     opened = load_run(run, domain=domain, trust=trust)
     task = load_task(opened.task)
-    with draft_folder(out, overwrite=overwrite) as folder:
+    with draft_folder(out, inputs=[run, *inputs], overwrite=overwrite) as folder:
         assets = task.load_assets(opened.assets)
         rows, refused = _first_rows(task, inputs, opened.reading, options.rows, reporter)
 

@@ -7,8 +7,8 @@ import string
 from pathlib import Path
 
 from aitk import tasks
+from aitk.core.drafts import draft_folder
 from aitk.core.errors import UsageError
-from aitk.core.files import draft_folder
 from aitk.core.options import unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.samples import copy_samples
@@ -44,7 +44,8 @@ def init(domain: str, folder: Path) -> Outcome:
             f"{key} = {json.dumps(_in_project(value, row))}\n" for key, value in row.options.items()
         ),
     }
-    with draft_folder(folder, overwrite=folder.is_dir()) as draft:
+    # No marker: the user fills the project, and nothing may replace it.
+    with draft_folder(folder, overwrite=folder.is_dir(), marked=False) as draft:
         copy_samples(file.name, draft / "rows", beside=row.beside)
         for template in TEMPLATES.iterdir():
             text = Template(template.read_text(encoding="utf-8")).substitute(words)

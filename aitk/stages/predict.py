@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitk.core import interrupts
-from aitk.core.answer_lines import AnswerLines, CsvLines, JsonLines
+from aitk.core.answer_lines import AnswerLines, CsvLines, JsonLines, wrote
 from aitk.core.batches import answer_rows, usual_window
 from aitk.core.combination import combine
+from aitk.core.drafts import draft_folder
 from aitk.core.errors import DataError, Interrupted, UsageError
-from aitk.core.files import check_writable, fingerprint
+from aitk.core.files import fingerprint
 from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -23,6 +25,7 @@ from aitk.core.resumable import ResumableFile
 from aitk.core.rows import Refusal, Row
 from aitk.core.run import Run, load_run
 from aitk.core.runtime import Predictor, open_predictor
+from aitk.core.targets import is_stream, part_of
 from aitk.core.task import Task
 from aitk.core.text_scores import open_scorer
 from aitk.stages.options import PredictOptions
@@ -67,11 +70,22 @@ def predict(
     wanted: Any = resolve(task.answering, asked or {})
     second = load_run(options.also, trust=trust) if options.also is not None else None
     lines = _lines_for(out, task)
-    drawings = _open_drawings(options.draw, task)
+    resumable = STDIO not in (out, *inputs) and not is_stream(Path(out))
+    if options.resume and not resumable:
+        raise UsageError("streams cannot be resumed", where="--resume")
     sink = _open_sink(
-        out, loaded, second, inputs, options, wanted, write=write, overwrite=overwrite
+        out, lines, loaded, second, inputs, options, wanted, write=write, overwrite=overwrite
     )
-    try:
+    with (
+        _left(sink, resumable=resumable),
+        _open_drawings(
+            options,
+            task,
+            inputs=[run, *inputs, options.also, out],
+            overwrite=overwrite,
+            keep=lambda part: resumable and sink.done > 0,
+        ) as drawings,
+    ):
         assets = task.equip(
             task.load_assets(loaded.assets),
             wanted,
@@ -121,12 +135,6 @@ def predict(
         sink.finish()
         if drawings is not None:
             drawings.finish()
-    except Interrupted as error:
-        if sink.done and STDIO not in (out, *inputs):
-            raise Interrupted(error.what, hint="Go on with --resume") from error
-        raise
-    finally:
-        sink.leave()
     if lines.left_out:
         reporter.warn(f"columns that the first rows lack: {', '.join(sorted(lines.left_out))}")
     seconds = time.monotonic() - started
@@ -200,11 +208,11 @@ def answer(
     return [next(answers) if isinstance(item, Row) else None for item in window]
 
 
-class _Stdout:
-    """The sink for ``--out -``, with the face of a ``ResumableFile``."""
+class _Stream:
+    """The sink for stdout, a device or a pipe, with the face of a ``ResumableFile``."""
 
-    def __init__(self, write: Callable[[str], None]):
-        self._write = write
+    def __init__(self, write: Callable[[str], object], close: Callable[[], None] = lambda: None):
+        self._write, self._close = write, close
         self.done = 0
         self.notes: Mapping[str, Any] = {}
 
@@ -217,7 +225,8 @@ class _Stdout:
         """Nothing to rename."""
 
     def leave(self) -> None:
-        """Nothing to close."""
+        """Close it."""
+        self._close()
 
 
 def _lines_for(out: str, task: Task) -> AnswerLines:
@@ -229,6 +238,8 @@ def _lines_for(out: str, task: Task) -> AnswerLines:
         **task.formats,
     }
     kind = kinds.get(out if out == STDIO else Path(out).suffix.lower())
+    if kind is None and is_stream(Path(out)):
+        kind = JsonLines
     if kind is None:
         known = ", ".join(name for name in kinds if name != STDIO)
         raise UsageError(
@@ -239,6 +250,7 @@ def _lines_for(out: str, task: Task) -> AnswerLines:
 
 def _open_sink(
     out: str,
+    lines: AnswerLines,
     run: Run,
     second: Run | None,
     inputs: Sequence[str],
@@ -247,11 +259,12 @@ def _open_sink(
     *,
     write: Callable[[str], None],
     overwrite: bool,
-) -> ResumableFile | _Stdout:
-    if options.resume and STDIO in (out, *inputs):
-        raise UsageError("stdin and stdout cannot be resumed", where="--resume")
+) -> ResumableFile | _Stream:
     if out == STDIO:
-        return _Stdout(write)
+        return _Stream(write)
+    if is_stream(Path(out)):
+        file = open(out, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        return _Stream(file.write, file.close)
     identity = {
         "run": dict(run.manifest),
         "inputs": [_described(Path(name)) for name in inputs],
@@ -259,20 +272,52 @@ def _open_sink(
         "asked": as_dict(asked),
         "also": [dict(second.manifest), options.also_weight] if second else None,
     }
+    names = load_task(run.task).answer_names
     return ResumableFile(
-        Path(out), identity=fingerprint(identity), resume=options.resume, overwrite=overwrite
+        Path(out),
+        identity=fingerprint(identity),
+        resume=options.resume,
+        overwrite=overwrite,
+        inputs=[run.folder, *inputs, options.also],
+        options=asked,
+        is_own=lambda path: wrote(path, lines, names),
     )
 
 
-def _open_drawings(folder: str | None, task: Task) -> Drawings | None:
-    if folder is None:
-        return None
+@contextlib.contextmanager
+def _left(sink: ResumableFile | _Stream, *, resumable: bool) -> Iterator[None]:
+    """Close a sink in the end; say how to go on with one that was interrupted."""
+    try:
+        yield
+    except Interrupted as error:
+        if sink.done and resumable:
+            raise Interrupted(error.what, hint="Go on with --resume") from error
+        raise
+    finally:
+        sink.leave()
+
+
+@contextlib.contextmanager
+def _open_drawings(
+    options: PredictOptions,
+    task: Task,
+    *,
+    inputs: Sequence[str | Path | None],
+    overwrite: bool,
+    keep: Callable[[Path], bool],
+) -> Iterator[Drawings | None]:
+    if options.draw is None:
+        yield None
+        return
     if type(task).draw is Task.draw:
         raise UsageError(f"{task.name} has no pictures of its answers", where="--draw")
     from aitk.core.drawings import Drawings
 
-    check_writable(Path(folder))
-    return Drawings(Path(folder))
+    resume = options.resume and keep(part_of(Path(options.draw)))
+    with draft_folder(
+        Path(options.draw), inputs=inputs, overwrite=overwrite, resume=resume, keep=keep
+    ) as folder:
+        yield Drawings(folder)
 
 
 def _draw(

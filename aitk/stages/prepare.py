@@ -13,8 +13,9 @@ from typing import Any
 
 from aitk import __version__
 from aitk.core.data import FORMAT, TABLES, DataWriter
+from aitk.core.drafts import draft_folder
 from aitk.core.errors import DataError, UsageError
-from aitk.core.files import draft_folder, sha256_file, write_json
+from aitk.core.files import sha256_file, write_json
 from aitk.core.options import as_dict
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -56,7 +57,7 @@ def prepare(
     worker = load_task(task)
     shares = parse_shares(options.split)
     started = time.monotonic()
-    with draft_folder(out, overwrite=overwrite) as folder:
+    with draft_folder(out, inputs=sources, options=reading, overwrite=overwrite) as folder:
         spool = folder / "spool.jsonl"
         named, rejects = _spool_rows(worker, sources, reading, folder, options, shares, reporter)
         rule: Any = _as_arranged

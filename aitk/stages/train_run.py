@@ -65,7 +65,14 @@ def train_run(
     """
     name = choose_model(task, options)
     check_settings(task, name, settings)
-    with new_run(out, overwrite=overwrite, resume=resume) as draft, measured_cost() as cost:
+    run = new_run(
+        out,
+        inputs=[data.folder, options.from_],
+        options=settings,
+        overwrite=overwrite,
+        resume=resume,
+    )
+    with run as draft, measured_cost() as cost:
         from aitk.core.devices import set_up_training
         from aitk.core.pretrained import load_pretrained
         from aitk.core.training import judge_solved, train

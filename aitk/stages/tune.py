@@ -8,20 +8,21 @@ interrupted search goes on in the middle of a trial, and ends as it would have e
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aitk.core import interrupts
 from aitk.core.data import PreparedData, load_data
+from aitk.core.drafts import discard, draft_folder, empty, own_folder, recover
 from aitk.core.errors import ArtifactError, DataError, Interrupted, TrainingError, UsageError
-from aitk.core.files import check_free, draft_folder, fingerprint, part_of, write_json
+from aitk.core.files import fingerprint, write_json
 from aitk.core.json_files import read_json
 from aitk.core.options import as_dict, describe, known_names, resolve, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.run import RunDraft, load_run
+from aitk.core.targets import check_folder, part_of, trials_of
 from aitk.core.task import Task
 from aitk.stages.options import TrainingOptions, TuneOptions
 from aitk.stages.train_run import (
@@ -95,27 +96,23 @@ def tune(
         model = _model_of_source(training.from_, task)
     check_settings(task, model, settings)
     space = parse_space(options.space, task.models[model]) or default_space(task.models[model])
-    trials = out.with_name(out.name + ".trials")
+    recover(out)
+    trials = trials_of(out)
     search = _Search(
         task, prepared, trials, space, task.models[model], training, settings, reporter
     )
     if not (resume and search.is_published(out)):
-        check_free(out, overwrite=overwrite)
-        if trials.exists() and not resume:
-            if not overwrite:
-                raise UsageError(
-                    "trials of an interrupted search are there",
-                    where=str(trials),
-                    hint="Go on with --resume, or start anew with --overwrite",
-                )
-            shutil.rmtree(trials)
-        trials.mkdir(parents=True, exist_ok=True)
-        try:
-            search.run(options.trials)
-        except Interrupted as error:
-            raise Interrupted(error.what, hint="Go on with --resume") from error
-        search.publish(out, overwrite=overwrite)
-    shutil.rmtree(trials, ignore_errors=True)
+        inputs = [data, training.from_]
+        check_folder(out, inputs=inputs, options=settings, overwrite=overwrite)
+        with own_folder(trials):
+            if not resume:
+                search.start_anew(overwrite=overwrite)
+            try:
+                search.run(options.trials)
+            except Interrupted as error:
+                raise Interrupted(error.what, hint="Go on with --resume") from error
+            search.publish(out, overwrite=overwrite)
+    discard(trials)
     run = load_run(out)
     table = read_json(out / TUNING)["trials"]
     best = search.best(table)
@@ -213,6 +210,16 @@ class _Search:
             }
         )
 
+    def start_anew(self, *, overwrite: bool) -> None:
+        """Forget the trials of an interrupted search, if that is what was asked for."""
+        if not overwrite and (self.folder / TRIALS).exists():
+            raise UsageError(
+                "trials of an interrupted search are there",
+                where=str(self.folder),
+                hint="Go on with --resume, or start anew with --overwrite",
+            )
+        empty(self.folder)
+
     def run(self, count: int) -> None:
         """Train until there are so many trials, failed ones included.
 
@@ -246,8 +253,7 @@ class _Search:
             raise TrainingError(f"all {len(table)} trials failed", hint="Narrow --space")
         with draft_folder(out, overwrite=overwrite) as draft:
             # A copy: cut short while it is made, the search can still go on.
-            winner = self._trial(self.best(table)["trial"])
-            shutil.copytree(winner, draft, dirs_exist_ok=True)
+            load_run(self._trial(self.best(table)["trial"])).copy_into(draft)
             space = _space_json(self.space)
             tuning = {"identity": self.identity, "space": space, "trials": table}
             write_json(draft / TUNING, tuning)

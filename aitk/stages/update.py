@@ -19,7 +19,7 @@ import numpy as np
 from aitk.core.batches import Examples, measure_rows
 from aitk.core.data import Rows
 from aitk.core.errors import BudgetMissed, DataError
-from aitk.core.files import check_free, fingerprint
+from aitk.core.files import fingerprint
 from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -107,18 +107,19 @@ def update(
     """
     old = load_run(run, domain=domain)
     require_float_run(old, "updated")
-    check_free(out, overwrite=overwrite)
     task = load_task(old.task)
     data = data_of(old)
-    old_assets = task.load_assets(old.assets)
-    known = Known(data.rows("train"), old.learned)
-    reading: Any = resolve(task.reading, old.reading)
-    events = task.read(inputs, reading, labelled=True)
-    assets, items = task.extend(events, old_assets, known, reading=reading)
-    new = read_new(task, items, inputs, reporter)
-    for note in task.reading_notes():
-        reporter.note(note)
-    with new_run(out, overwrite=overwrite, resume=resume) as draft, measured_cost() as cost:
+    drafted = new_run(out, inputs=[run, *inputs, data.folder], overwrite=overwrite, resume=resume)
+    with drafted as draft, measured_cost() as cost:
+        old_assets = task.load_assets(old.assets)
+        known = Known(data.rows("train"), old.learned)
+        reading: Any = resolve(task.reading, old.reading)
+        events = task.read(inputs, reading, labelled=True)
+        assets, items = task.extend(events, old_assets, known, reading=reading)
+        new = read_new(task, items, inputs, reporter)
+        for note in task.reading_notes():
+            reporter.note(note)
+
         from aitk.core.devices import set_up_training
         from aitk.core.keras_file import load_keras
         from aitk.core.runtime import KerasPredictor

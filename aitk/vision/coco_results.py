@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, ClassVar
+
+from aitk.core.values import parse_json
 
 COLUMNS = ["image_id", "category_id", "category_name", "bbox", "score"]
 
@@ -42,6 +44,15 @@ class CocoResults:
     def tail(self) -> str:
         """The end of the list."""
         return "\n]\n" if self.columns else "[]\n"
+
+    def recognises(self, head: str, names: Sequence[str]) -> bool:
+        """The list holds nothing, or first a result with these columns in this order."""
+        del names
+        first = head.removeprefix("[\n").partition("\n")[0].removesuffix(",")
+        try:
+            return head == "[]\n" or list(parse_json(first)) == COLUMNS
+        except (ValueError, TypeError):
+            return False
 
     def _result(self, row: Mapping[str, Any], box: Mapping[str, Any]) -> dict[str, Any]:
         left, top, right, bottom = box["box"]

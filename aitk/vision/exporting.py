@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from aitk.core.data import load_data
+from aitk.core.drafts import draft_folder
 from aitk.core.errors import DataError, UsageError
-from aitk.core.files import draft_folder
 from aitk.core.pictures import encode_jpeg, encode_png, picture_format
 from aitk.core.progress import Reporter
 from aitk.vision.class_lists import LIST_NAMES
@@ -54,7 +54,7 @@ def export_data(
         split: reporter.track(each, f"writing {split}", total=len(each))
         for split, each in rows.items()
     }
-    with draft_folder(out, overwrite=overwrite) as folder:
+    with draft_folder(out, inputs=[data], overwrite=overwrite) as folder:
         written = export_annotations(
             tracked, folder, format=format, box_labels=boxes, mask_labels=masks
         )

@@ -48,6 +48,7 @@ class Multitask(PictureTask):
 
     name = "vision.multitask"
     reading = MultitaskPictures
+    answer_names = ("probability",)
     answering = DetectAnswers
     models = {"resnet": MultitaskResNetSettings, "cnn": MultitaskCnnSettings}
     main_metric = "mean_score"

@@ -58,6 +58,7 @@ class Segment(PictureTask):
 
     name = "vision.segment"
     reading = SegmentPictures
+    answer_names = ("classes", "mask")
     answering = SegmentAnswers
     models = {"unet": UNetSettings, "deeplabv3plus": DeepLabSettings, "pspnet": PspSettings}
     any_backbone = True

@@ -181,10 +181,11 @@ def test_other_rows_are_not_resumed(ask, tmp_path):
 def test_a_full_disk_is_told_with_the_file_and_the_way_on(ask, tmp_path, monkeypatch):
     rows = write(tmp_path / "rows.csv", "text\ngood\n")
 
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(file, content):
+        if b"prediction" in content:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("aitk.core.resumable.write_json", full)
+    monkeypatch.setattr("aitk.core.resumable._write", full)
     with pytest.raises(UsageError, match=r"out\.jsonl\.part.*No space left.*--resume"):
         ask(rows)
 

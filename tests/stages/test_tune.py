@@ -9,6 +9,7 @@ import pytest
 from aitk.core import interrupts
 from aitk.core.errors import ArtifactError, Interrupted, UsageError
 from aitk.core.keras_file import load_keras
+from aitk.core.marker import PLACED, mark
 from aitk.core.options import resolve
 from aitk.core.progress import Silent
 from aitk.core.run import load_run
@@ -111,12 +112,14 @@ def test_the_trials_of_another_search_are_not_gone_on_with(choices, tmp_path):
 
     folder = tmp_path / "best.trials"
     folder.mkdir()
+    mark(folder, PLACED)
     (folder / "trials.json").write_text('{"identity": "other", "trials": []}')
     with pytest.raises(ArtifactError, match="other data or options"):
         search()
     (folder / "trials.json").unlink()
     search()
     folder.mkdir()  # as a kill before its removal leaves it
+    mark(folder, PLACED)
     assert search().facts["best_trial"] == 0 and not folder.exists()
 
 
