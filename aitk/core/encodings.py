@@ -36,7 +36,7 @@ def check(encoding: str | None) -> None:
     if encoding is None:
         return
     try:
-        name = codecs.lookup(encoding).name
+        name = codecs.lookup(encoding).name.replace("-", "_")
         b"a".decode(encoding, errors="replace")
     except (LookupError, ValueError):  # unknown, or not of text, as zip and rot13
         name = _NOT_OF_FILES[0]
