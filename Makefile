@@ -5,17 +5,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO ?= demo
+FUZZ ?= fuzz
+FUZZ_MINUTES ?= 60
 
-.PHONY: help demo demo-all test check format lock clean
+.PHONY: help demo demo-all test check fuzz format lock clean
 
 help:
 	@echo "make demo     set up, then one chain per domain on the sample rows (folder: $(DEMO))"
 	@echo "make demo-all the same for every task"
 	@echo "make test     set up, then the tests"
 	@echo "make check    format, lint, types, tests"
+	@echo "make fuzz     hostile inputs for FUZZ_MINUTES (now: $(FUZZ_MINUTES)); failures: $(FUZZ)/failures"
 	@echo "make format   put the code into its format"
 	@echo "make lock     try the newest versions and write constraints.txt anew"
-	@echo "make clean    remove the virtual environment and what the demo wrote"
+	@echo "make clean    remove the virtual environment and what demo and fuzz wrote"
 
 demo: $(VENV)/.installed
 	$(BIN)/aitk demo --out $(DEMO) --overwrite
@@ -31,6 +34,19 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+fuzz: $(FUZZ)/runs/recsys
+	$(BIN)/python tests/fuzz/run.py --minutes $(FUZZ_MINUTES) --failures $(FUZZ)/failures \
+	  --run nlp=$(FUZZ)/runs/nlp --run recsys=$(FUZZ)/runs/recsys
+
+# Runs that predict without TensorFlow.
+$(FUZZ)/runs/recsys: $(VENV)/.installed-dev
+	$(BIN)/aitk nlp prepare sample_data/messages.csv --task classify --label-column intent --out $(FUZZ)/data/nlp --overwrite
+	$(BIN)/aitk nlp finetune $(FUZZ)/data/nlp --epochs 1 --out $(FUZZ)/runs/nlp-keras --overwrite
+	$(BIN)/aitk nlp compress $(FUZZ)/runs/nlp-keras --format litert --out $(FUZZ)/runs/nlp --overwrite
+	$(BIN)/aitk recsys prepare sample_data/shop_events.csv --task recommend --out $(FUZZ)/data/recsys --overwrite
+	$(BIN)/aitk recsys finetune $(FUZZ)/data/recsys --model popular --out $(FUZZ)/runs/recsys-keras --overwrite
+	$(BIN)/aitk recsys compress $(FUZZ)/runs/recsys-keras --format litert --out $(FUZZ)/runs/recsys --overwrite
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
@@ -56,4 +72,4 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) $(FUZZ)

@@ -118,6 +118,8 @@ def interval_bar(value: float, low: float, high: float) -> Markup:
 
 def number(value: float) -> str:
     """A number for people: at most four significant digits, thousands apart."""
+    if isinstance(value, int):  # of any size, which a float may not hold
+        return f"{value:,}"
     if not math.isfinite(value):
         return str(value)
     if float(value).is_integer() and abs(value) < 1e12:

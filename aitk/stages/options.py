@@ -17,7 +17,7 @@ class PrepareOptions:
         "validation and test, or keep them",
         choices=("divide", "keep"),
     )  # fmt: skip
-    seed: int = option(0, "salt of the hash that splits the rows", minimum=0)
+    seed: int = option(0, "salt of the hash that splits the rows", minimum=0, maximum=2**32 - 1)
     max_errors: int = option(1000, "stop when more rows than this are refused", minimum=0)
 
 
@@ -79,7 +79,7 @@ class TrainingOptions:
     max_minutes: float | None = option(None, "stop training after this long", minimum=0.0)
     save_minutes: float = option(2.0, "how often the state for --resume is saved", minimum=0.0)
     devices: int | None = option(None, "how many GPUs to use; all by default", minimum=1)
-    seed: int = option(0, "seed of weights, order and dropout", minimum=0)
+    seed: int = option(0, "seed of weights, order and dropout", minimum=0, maximum=2**32 - 1)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class EvaluateOptions:
     )
     resamples: int = option(1000, "bootstrap resamples for the intervals; 0 for none", minimum=0)
     batch_size: int = option(32, "rows a batch", minimum=1)
-    seed: int = option(0, "seed of the bootstrap", minimum=0)
+    seed: int = option(0, "seed of the bootstrap", minimum=0, maximum=2**32 - 1)
     also: str | None = option(
         None, "another run whose opinion counts too, where answers are classes"
     )

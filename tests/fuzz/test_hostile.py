@@ -1,0 +1,13 @@
+"""A minute of hostile inputs; ``make fuzz`` takes an hour."""
+
+import os
+
+from run import search
+
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
+
+
+def test_hostile_inputs_end_in_one_line_and_leave_nothing_behind():
+    harness, found = search(seconds=SECONDS, runs={}, rounds=10)
+    assert not found.found, [faults for _, faults in found.found.values()]
+    assert harness.ends
