@@ -13,6 +13,7 @@ from aitk.core.errors import DataError
 from aitk.core.labels import normalise
 from aitk.core.names import shorten
 from aitk.core.rows import Refusal
+from aitk.core.split_names import split_named
 from aitk.core.values import parse_json, to_number
 from aitk.vision.box_checks import make_boxes
 from aitk.vision.class_lists import ClassList
@@ -48,13 +49,21 @@ class CocoFile:
         where: as the user would name it.
         name: below the root of the pictures' tree; "" where it lies elsewhere.
         split: that its name or folder tells.
-        content: what ``parse_coco`` gave.
+        content: what ``parse_coco`` gave, or the like of another tool's annotations.
+        sources: the file of each image, where each has one of its own.
+        has_ids: its ids are the user's.
     """
 
     where: str
     name: str
     split: str | None
     content: Mapping[str, Any]
+    sources: Sequence[str] = ()
+    has_ids: bool = True
+
+    def place(self, line: int) -> tuple[str, int]:
+        """The file and the line in it that stand for an image, from 1."""
+        return (self.sources[line - 1], 1) if self.sources else (self.where, line)
 
     @property
     def folder(self) -> str:
@@ -74,10 +83,13 @@ def parse_coco(content: bytes, where: str) -> dict[str, Any] | None:
         found = parse_json(content)
     except ValueError as error:
         raise DataError(f"is no JSON ({error})", where=where) from error
-    if not isinstance(found, dict):
-        return None
-    parts = (found.get(name) for name in ("images", "annotations", "categories"))
-    return found if all(isinstance(part, list) for part in parts) else None
+    return found if is_coco(found) else None
+
+
+def is_coco(found: Any) -> bool:
+    """Whether a JSON value is of a COCO file."""
+    names = ("images", "annotations", "categories")
+    return isinstance(found, dict) and all(isinstance(found.get(name), list) for name in names)
 
 
 def read_coco(
@@ -105,7 +117,8 @@ def read_coco(
     """
     images = file.content["images"]
     names = category_names(file)
-    counts.add_categories(names)
+    if file.has_ids:
+        counts.add_categories(names)
     ordered = tuple(dict.fromkeys(names.values()))
     classes = ClassList((BACKGROUND, *ordered), ignored=frozenset(ignored))
     make = _Annotations(names, classes, crowd, counts)
@@ -114,24 +127,27 @@ def read_coco(
     # Of a file of boxes alone no mask follows, not even an empty one.
     has_mask = "mask" in wants and (len(wants) == 1 or tells_outlines(file.content))
     finder = finder_of(file, pictures)
-    for line, image in enumerate(images, 1):
+    for at, image in enumerate(images, 1):
+        where, line = file.place(at)
         try:
             number = ids.of(image)
+            if problem := not file.has_ids and image.get("problem"):
+                raise DataError(problem)
             name = finder.find(_file_name(image))
             notes = found.get(number, [])
             yield Item(
                 picture=lambda name=name: tree.read(name),  # type: ignore[misc]
                 name=name,
-                file=file.where,
+                file=where,
                 line=line,
-                split=file.split or split_of_folders(name),
+                split=_split_of(image) or file.split or split_of_folders(name),
                 boxes=make.boxes(notes) if "boxes" in wants else None,
                 mask=make.mask(notes, name) if has_mask else None,
                 size=_size(image),
-                record={} if image.get("id") is None else {"image_id": image["id"]},
+                record={"image_id": image["id"]} if file.has_ids and "id" in image else {},
             )
         except DataError as error:
-            yield Refusal(file.where, line, error.what)
+            yield Refusal(where, line, error.what)
 
 
 def category_names(file: CocoFile) -> dict[Id, str]:
@@ -245,6 +261,12 @@ def _file_name(image: Any) -> str:
     if not isinstance(told, str) or not told.strip("./\\ "):
         raise DataError("an image without file_name")
     return told
+
+
+def _split_of(image: Mapping[str, Any]) -> str | None:
+    """The split that an image itself names, as some exports do."""
+    told = image.get("split")
+    return split_named(told) if isinstance(told, str) else None
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -6,8 +6,7 @@ import dataclasses
 import functools
 import os
 import posixpath
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from aitk.core.errors import DataError
 from aitk.core.labels import normalise
 from aitk.core.pictures import encode_jpeg
 from aitk.core.rows import Refusal
-from aitk.core.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.split_names import split_named
 from aitk.core.tables import Table
 from aitk.vision import coco
+from aitk.vision.annotation_files import find_annotation_files, read_named
 from aitk.vision.beside import (
     BOX_FOLDERS,
-    PICTURE_FOLDERS,
     PICTURE_SUFFIXES,
     Place,
     find_boxes,
@@ -33,13 +32,14 @@ from aitk.vision.beside import (
 )
 from aitk.vision.class_lists import LIST_NAMES, ClassList, find_class_list, read_class_list
 from aitk.vision.coco import CocoFile
+from aitk.vision.folder_labels import labels_by_folder, split_of
 from aitk.vision.idx_files import find_idx, read_idx
 from aitk.vision.intensity import IntensityRange, parse_range
 from aitk.vision.items import Item
 from aitk.vision.masks import mask_reader
 from aitk.vision.options import PictureReading
 from aitk.vision.passed_over import count_links, count_passed_over, kinds_of
-from aitk.vision.picture_finder import split_of_folders
+from aitk.vision.picture_finder import split_of_folders, split_of_root
 from aitk.vision.reading_counts import (
     NAMED_TWICE,
     ORPHAN_FILES,
@@ -152,11 +152,15 @@ def read_tree(tree: Tree, wish: Wish) -> Iterator[Item | Refusal]:
         hint = f"It should hold {', '.join(PICTURE_SUFFIXES[:7])} files or videos"
         hint += f"; {kinds} files are not read" if kinds else ""
         raise DataError("no picture here", where=tree.source, hint=hint)
-    if {"boxes", "mask"} & set(wish.due) and (found := _coco_files(tree, wish)):
-        yield from _read_coco(found, tree, pictures, masks, wish)
-        used = [*pictures, *masks.values(), *(file.name for file in found)]
-        count_passed_over(tree, used, wish.counts)
-        return
+    if {"boxes", "mask"} & set(wish.due):
+        found = find_annotation_files(tree, pictures, wish.told("annotations"), wish.counts)
+        if found.files:
+            yield from _read_coco(found.files, tree, pictures, masks, wish)
+            used = [*pictures, *masks.values(), *found.names]
+            count_passed_over(tree, used, wish.counts)
+            return
+        if found.unread and not masks and not pair(find_boxes(tree.names), map(place_of, pictures)):
+            raise found.unread
     yield from _read_files(tree, pictures, masks, wish)
     for name in videos:
         yield from _read_video(tree, name, wish)
@@ -192,7 +196,7 @@ def _read_tables(
             wish.reading,
             wants=wish.wants,
             labelled=wish.labelled,
-            split=split_named(posixpath.basename(name)) or _split_of(name),
+            split=split_named(posixpath.basename(name)) or split_of(name),
             classes=wish.mask_classes(tree),
             named=named,
         )
@@ -201,57 +205,23 @@ def _read_tables(
             wish.counts.add(UNNAMED_PICTURES, name)
 
 
-def _coco_files(tree: Tree, wish: Wish) -> list[CocoFile]:
-    """The COCO files that are meant: the named one, or those of the tree."""
-    told = wish.told("annotations")
-    if told and os.path.isfile(told):
-        parsed = coco.parse_coco(Path(told).read_bytes(), told)
-        if parsed is None:
-            raise DataError("has no images, annotations and categories", where=told)
-        name = _name_in(tree, Path(told))
-        split = split_named(Path(told).name) or split_of_folders(name)
-        return [CocoFile(told, name, split, parsed)]
-    found = []
-    for name in tree.names:
-        if name.lower().endswith(".json") and (told is None or name == told):
-            where = tree.location(name)
-            parsed = coco.parse_coco(tree.read(name, most=coco.MOST_BYTES), where)
-            if parsed is not None:
-                split = split_named(posixpath.basename(name)) or split_of_folders(name)
-                found.append(CocoFile(where, name, split or _split_of_root(tree), parsed))
-    return found
-
-
-def _name_in(tree: Tree, path: Path) -> str:
-    """The name of a file below the tree's root; "" where it lies elsewhere."""
-    if not isinstance(tree, Folder):
-        return ""
-    full, root = path.resolve(), tree.root.resolve()
-    return full.relative_to(root).as_posix() if full.is_relative_to(root) else ""
-
-
-def read_coco_file(path: Path, wish: Wish) -> Iterator[Item | Refusal] | None:
-    """The pictures of a COCO file that is itself the source; None where it is another JSON.
+def read_annotation_file(path: Path, wish: Wish) -> Iterator[Item | Refusal] | None:
+    """The pictures of an annotation file that is itself the source; None where it is none.
 
     They lie below its folder, or beside it where the folder is named ``annotations``.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    parsed = coco.parse_coco(content, str(path))
-    if parsed is None:
-        return None
     root = path.parent
     if root.name.lower() in BOX_FOLDERS:
         root = root.parent
     tree = wish.folder(root)
-    split = split_named(path.name) or split_named(path.resolve().parent.name)
-    file = CocoFile(str(path), _name_in(tree, path), split, parsed)
     masks = find_masks(tree.names) if "mask" in wish.due else {}
     pictures = find_pictures(tree.names, masks)
+    file = read_named(path, tree, pictures, wish.counts)
+    if file is None:
+        return None
+    split = file.split or split_named(path.resolve().parent.name)
     count_links(tree, wish.counts)
-    return _read_coco([file], tree, pictures, masks, wish)
+    return _read_coco([dataclasses.replace(file, split=split)], tree, pictures, masks, wish)
 
 
 def _read_coco(
@@ -309,7 +279,9 @@ def _read_files(
         if masks or beside.found or annotated
         else {}
     )
-    label_of = _labels(tree, pictures, mixed=len(wish.wants) > 1) if "label" in wants else None
+    label_of = (
+        labels_by_folder(tree, pictures, mixed=len(wish.wants) > 1) if "label" in wants else None
+    )
     unlisted = 0
     for name, place in zip(pictures, places, strict=True):
         file, line = tree.where(name)
@@ -333,7 +305,7 @@ def _read_files(
             name=name,
             file=file,
             line=line,
-            split=split or _split_of(name) or _split_of_root(tree),
+            split=split or split_of(name) or split_of_root(tree),
             label=label_of(name) if label_of else None,
             boxes=found,
             mask=mask,
@@ -454,64 +426,13 @@ class _Boxes:
         return parse_yolo(content, self._classes.names)
 
 
-def _labels(tree: Tree, pictures: Sequence[str], *, mixed: bool) -> Callable[[str], str | None]:
-    """How the label of a picture follows from its folders.
-
-    Folders that name splits are no part of it, nor those above that all pictures share. Where
-    none has a folder, the root's own name is the label.
-
-    Args:
-        mixed: rows may have no label: folders named ``images`` and the like tell none.
-    """
-
-    def folders(name: str) -> tuple[str, ...]:
-        parts = name.split("/")[:-1]
-        return tuple(
-            part
-            for part in parts
-            if part.lower() not in SPLIT_OF_WORD and not (mixed and part.lower() in PICTURE_FOLDERS)
-        )
-
-    shared = 0
-    counts = Counter(folders(name) for name in pictures)
-    found = [parts for parts in counts if parts]
-    if found:
-        shortest = min(map(len, found))
-        while shared < shortest - 1 and len({parts[shared] for parts in found}) == 1:
-            shared += 1
-    root = Path(tree.source).resolve().name if isinstance(tree, Folder) else ""
-    alone = root if not found and not mixed and root.lower() not in SPLIT_OF_WORD else ""
-
-    def label_of(name: str) -> str | None:
-        return "/".join(folders(name)[shared:]) or alone or None
-
-    return label_of
-
-
-def _split_of(name: str) -> str | None:
-    """The split that a folder above a file is named for."""
-    for part in reversed(name.split("/")[:-1]):
-        if part.lower() in SPLIT_OF_WORD:
-            return SPLIT_OF_WORD[part.lower()]
-        twin = place_of(f"{part}/x")[0].lower()  # trainannot, train_images
-        if twin in SPLIT_OF_WORD:
-            return SPLIT_OF_WORD[twin]
-    return None
-
-
-def _split_of_root(tree: Tree) -> str | None:
-    if isinstance(tree, Folder):
-        return SPLIT_OF_WORD.get(tree.root.resolve().name.lower())
-    return None
-
-
 def _read_video(tree: Tree, name: str, wish: Wish) -> Iterator[Item | Refusal]:
     """The frames of a video, its folder's label theirs."""
     file, line = tree.where(name)
     wants = wish.due
     label = None
     if "label" in wants:
-        label = _labels(tree, [name], mixed=len(wish.wants) > 1)(name)
+        label = labels_by_folder(tree, [name], mixed=len(wish.wants) > 1)(name)
     if wants and label is None:
         needed = next(iter(sorted(wants)))
         yield Refusal(file, line, f"{posixpath.basename(name)}: {MISSING[needed]}")
@@ -524,7 +445,7 @@ def _read_video(tree: Tree, name: str, wish: Wish) -> Iterator[Item | Refusal]:
                 name=f"{name}#{number}",
                 file=file,
                 line=number + 1,
-                split=_split_of(name),
+                split=split_of(name),
                 label=label,
             )
     except DataError as error:

@@ -15,9 +15,12 @@ from collections.abc import Iterable, Sequence
 
 from aitk.core.errors import DataError
 from aitk.core.names import shorten
-from aitk.core.split_names import split_named
+from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.vision.beside import BOX_FOLDERS, PICTURE_FOLDERS, name_key
+from aitk.vision.trees import Folder, Tree
 
+#: Label Studio names an upload ``90fbb0c7-0001.jpg``.
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -25,6 +28,13 @@ def split_of_folders(name: str) -> str | None:
     """The split that a folder above a file names, as in ``images/val2017/1.jpg``."""
     folders = name.split("/")[-2::-1]
     return next(filter(None, map(split_named, folders)), None)
+
+
+def split_of_root(tree: Tree) -> str | None:
+    """The split that the folder which the user gave is named for."""
+    if isinstance(tree, Folder):
+        return SPLIT_OF_WORD.get(tree.root.resolve().name.lower())
+    return None
 
 
 class PictureFinder:
@@ -46,8 +56,8 @@ class PictureFinder:
         self._named: defaultdict[str, list[str]] = defaultdict(list)
         for name in pictures:
             self._named[name_key(posixpath.basename(name))].append(name)
-        keys = {name_key(posixpath.basename(clean_path(path))) for path in told}
-        meant = [name for key in keys for name in self._named.get(key, ())]
+        names = {posixpath.basename(clean_path(path)) for path in told}
+        meant = [picture for name in names for picture in self._of_name(name)]
         self._scope = _nearest_folder(folder, meant)
         self._split = split
         self._has_split_folder = any(split_of_folders(name) == split for name in meant)
@@ -61,7 +71,7 @@ class PictureFinder:
             DataError: there is none, or there are several.
         """
         told = clean_path(told)
-        named = self._named.get(name_key(posixpath.basename(told)), [])
+        named = self._of_name(told)
         found = [name for name in named if self._is_possible(name)]
         if not found:
             elsewhere = f" beside its annotation file, only {named[0]}" if named else ""
@@ -71,6 +81,14 @@ class PictureFinder:
         if len(best) > 1:
             raise DataError(f"{shorten(told)} may mean {len(best)} pictures: {', '.join(best[:3])}")
         return best[0]
+
+    def _of_name(self, path: str) -> list[str]:
+        """The pictures of a name, or of that without what an upload put before it."""
+        name = posixpath.basename(path)
+        found = self._named.get(name_key(name), [])
+        if not found and (uploaded := _UPLOADED.fullmatch(name)):
+            return self._named.get(name_key(uploaded[1]), [])
+        return found
 
     def _is_possible(self, name: str) -> bool:
         """Whether a picture lies where those of the file do, and not in another split's folder."""

@@ -31,7 +31,6 @@ from aitk.core.pictures import (
 )
 from aitk.core.rows import Refusal, Row
 from aitk.core.split_names import split_named
-from aitk.core.tables import file_suffix
 from aitk.core.tfds_source import PREFIX
 from aitk.vision.archives import is_archive, open_archive
 from aitk.vision.beside import ENDINGS_BESIDE, is_picture
@@ -39,7 +38,7 @@ from aitk.vision.box_checks import check_boxes, drop_empty, without
 from aitk.vision.class_lists import LIST_NAMES, YAML_NAMES, ClassList
 from aitk.vision.intensity import from_16_bits
 from aitk.vision.items import Boxes, ClassMask, Item
-from aitk.vision.layouts import MISSING, Wish, read_coco_file, read_tree
+from aitk.vision.layouts import MISSING, Wish, read_annotation_file, read_tree
 from aitk.vision.masks import encode_mask
 from aitk.vision.options import PictureReading
 from aitk.vision.reading_counts import EMPTY_BOXES, PAGES, ReadingCounts
@@ -123,8 +122,8 @@ def _items(source: str, wish: Wish) -> Iterator[Item | Refusal]:
     if source != "-" and (is_picture(source) or is_video(source)):
         yield from read_tree(_alone(path, wish), wish)
         return
-    if source != "-" and file_suffix(source) == ".json" and path.suffix.lower() == ".json":
-        found = read_coco_file(path, wish)
+    if source != "-" and path.suffix.lower() in (".json", ".xml"):
+        found = read_annotation_file(path, wish)
         if found is not None:
             yield from found
             return

@@ -39,6 +39,10 @@ NO_OBJECT = Kind("malformed annotations", "annotations are no JSON objects, and 
 DEGENERATE_POLYGONS = Kind(
     "degenerate polygons", "polygons of under three points, which hold no pixel, are left out"
 )
+NO_AREA = Kind(
+    "shapes without area",
+    "shapes are points, lines or brush strokes, which are neither boxes nor outlines, left out",
+)
 EMPTY_BOXES = Kind("empty boxes", "boxes without any area are left out")
 CROWD_OUTLINES = Kind(
     "crowd outlines",

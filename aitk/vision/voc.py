@@ -18,6 +18,20 @@ MOST_BYTES = 10_000_000
 LISTS = {"trainval": "train", "train": "train", "val": "validation", "test": "test"}
 
 
+def parse_xml(content: bytes) -> ElementTree.Element:
+    """The root of an XML file from anywhere.
+
+    Raises:
+        DataError: it is no XML, or declares entities, which could grow without bound.
+    """
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"\0" in content:
+        raise DataError("declares a document type or entities, which are not read")
+    try:
+        return ElementTree.fromstring(content)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise DataError(f"is no XML ({error})") from error
+
+
 def parse_voc(content: bytes) -> tuple[Boxes, tuple[int, int] | None]:
     """The boxes of one XML file, and the (height, width) that it tells.
 
@@ -25,14 +39,9 @@ def parse_voc(content: bytes) -> tuple[Boxes, tuple[int, int] | None]:
     so that a box that ends where its picture does has its right edge at the width.
 
     Raises:
-        DataError: it is no such XML, or declares entities, which could grow without bound.
+        DataError: it is no such XML.
     """
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"\0" in content:
-        raise DataError("declares a document type or entities, which are not read")
-    try:
-        root = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"is no XML ({error})") from error
+    root = parse_xml(content)
     corners, labels, crowd = [], [], []
     for at, thing in enumerate(root.iter("object"), 1):
         label = (thing.findtext("name") or "").strip()
