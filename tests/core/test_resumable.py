@@ -1,7 +1,10 @@
 """A file that an interrupted process can go on with."""
 
+import os
+
 import pytest
 
+from aitk.core.drafts import writer_of
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.resumable import ResumableFile
 
@@ -64,3 +67,64 @@ def test_a_file_that_exists_is_kept(path):
     path.write_text("mine")
     with pytest.raises(UsageError, match="exists already"):
         opened(path)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl.part", "out.jsonl.progress"])
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_files_of_the_user_are_not_taken_for_a_draft(path, name, kind):
+    (path.parent / "mine").write_text("precious")
+    there = path.parent / name
+    {
+        "file": lambda: there.write_text("precious"),
+        "link": lambda: there.symlink_to("mine"),
+        "folder": there.mkdir,
+    }[kind]()
+    for how in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(UsageError, match=f"{name}: is in the way"):
+            opened(path, **how)
+    assert (path.parent / "mine").read_text() == "precious"
+    assert os.path.lexists(there)
+
+
+def test_a_second_writer_is_refused(path):
+    file = opened(path)
+    assert writer_of(path) == os.getpid()
+    for how in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(UsageError, match=f"process {os.getpid()} is writing it"):
+            opened(path, **how)
+    file.leave()
+    assert writer_of(path) is None
+
+
+def test_a_note_that_was_cut_short_does_not_count(path):
+    file = opened(path)
+    file.append("one\n", items=1, notes={})
+    file.append("two\n", items=1, notes={})
+    file.leave()
+    progress = path.parent / "out.jsonl.progress"
+    progress.write_bytes(progress.read_bytes()[:-5])
+    file = opened(path, resume=True)
+    assert file.done == 1
+    file.append("zwei\n", items=1, notes={})
+    file.finish()
+    assert path.read_text() == "one\nzwei\n"
+
+
+def test_progress_that_outlived_its_file_is_removed(path):
+    file = opened(path)
+    file.append("one\n", items=1, notes={})
+    file.leave()
+    (path.parent / "out.jsonl.part").rename(path)  # killed right after
+    with pytest.raises(UsageError, match="exists already"):
+        opened(path)
+    assert [item.name for item in path.parent.iterdir()] == ["out.jsonl"]
+
+
+def test_only_its_own_content_is_replaced(path):
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="was not written by aitk"):
+        opened(path, overwrite=True)
+    file = ResumableFile(path, identity="a", resume=False, overwrite=True, is_own=lambda path: True)
+    file.append("new", items=1, notes={})
+    file.finish()
+    assert path.read_text() == "new"
