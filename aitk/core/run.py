@@ -119,7 +119,7 @@ METRICS = {
             "tables?": {str: [dict]},
             "per_class?": [{"f1?": {"value": float, "low?": float, "high?": float}}],
             "labels?": [str],
-            "confusion?": {str: {str: Count}},
+            "confusion?": {str: {str: float}},  # counts, or percent of pixels
             "calibration?": [{"rows": Count, "confidence": float, "accuracy": float}],
         },
     }
