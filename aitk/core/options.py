@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import tomllib
 import types
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aitk.core.errors import UsageError
+from aitk.core.values import parse_json, quoted
 
 Options = TypeVar("Options")
 _QUOTED = r',\s*(?:"((?:[^"]|"")*)"\s*(?=,|\Z)|'
@@ -192,22 +194,23 @@ def require_names(wanted: Iterable[str], known: Iterable[str], *, where: str, wh
 
 def read_config(path: Path) -> dict[str, Any]:
     """Read a TOML config file, or the options of another run's ``run.json``."""
-    import json
-
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the config file ({error})", where=str(path)) from error
     try:
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
+        values = parse_json(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"not valid {path.suffix[1:].upper()}: {error}", where=str(path)
         ) from error
     if not isinstance(values, dict):
         raise UsageError("a config file holds keys and values", where=str(path))
     if path.suffix == ".json" and "options" in values:
-        values = values["options"] | {"set": values.get("settings", {})}
+        options, settings = values["options"], values.get("settings", {})
+        if not isinstance(options, dict) or not isinstance(settings, dict):
+            raise UsageError("its options are no keys and values", where=str(path))
+        values = options | {"set": settings}
     return values
 
 
@@ -250,13 +253,18 @@ def _converted(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
             if isinstance(value, str):
                 value = {"true": True, "false": False, "1": True, "0": False}[value.lower()]
             value = bool(value)
-        elif kind is int and isinstance(value, float) and value != int(value):
+        elif isinstance(value, list | dict) or (
+            kind is int and isinstance(value, float) and value != int(value)
+        ):
             raise ValueError
         elif not isinstance(value, kind):
             value = kind(value)
-    except (ValueError, KeyError, TypeError) as error:
+        if kind is float and not math.isfinite(value):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise UsageError(
-            f"{item.name} takes a {kind.__name__}, not {value!r}", hint=f"Default: {item.default}"
+            f"{item.name} takes a {kind.__name__}, not {quoted(value)}",
+            hint=f"Default: {item.default}",
         ) from error
     if item.choices and value not in item.choices:
         raise unknown_name(str(value), item.choices, what=item.name)

@@ -47,7 +47,11 @@ def test_a_list_may_be_written_with_commas():
         ({"mode": "fats"}, "Did you mean 'fast'"),
         ({"rate": "much"}, "takes a float"),
         ({"rate": -1}, "at least 0"),
-        ({"rate": "nan"}, "at least 0"),
+        ({"rate": "nan"}, "takes a float"),
+        ({"rate": "inf"}, "takes a float"),
+        ({"rate": 10**400}, "takes a float"),
+        ({"rate": [1]}, "takes a float"),
+        ({"limit": float("inf")}, "takes a int"),
         ({"limit": "1.5"}, "takes a int"),
         ({"loud": "maybe"}, "takes a bool"),
     ],
@@ -76,10 +80,19 @@ def test_a_config_may_be_toml_or_the_run_of_another(tmp_path):
     assert read_config(run) == {"rate": 2, "set": {"hidden": 3}}
 
 
-def test_a_broken_config_is_a_usage_error(tmp_path):
-    path = tmp_path / "a.toml"
-    path.write_text("rate = = 1", encoding="utf-8")
-    with pytest.raises(UsageError, match="not valid TOML"):
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.toml", "rate = = 1", "not valid TOML"),
+        ("a.toml", "rate = " + "[" * 5000, "not valid TOML"),
+        ("a.json", '{"a":' * 5000 + "1" + "}" * 5000, "not valid JSON"),
+        ("a.json", '{"options": [1]}', "no keys and values"),
+    ],
+)
+def test_a_broken_config_is_a_usage_error(tmp_path, name, text, words):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=words):
         read_config(path)
 
 
