@@ -22,12 +22,35 @@ from typing import Any
 
 from aitk.core.drafts import recover
 from aitk.core.errors import ArtifactError, DataError
-from aitk.core.json_files import read_json
+from aitk.core.json_files import Count, check_shape, read_json
 from aitk.core.targets import part_of
 
 FORMAT = 1
 TABLES = "tables"
 ROWS_PER_SHARD = 100_000
+LONGEST_REASON = 200  # characters of what a library says
+FILE_FORMAT = "array_record"
+FEATURES, INFO = "features.json", "dataset_info.json"
+#: Where the classes that store rows are defined: a file from elsewhere makes nothing else import.
+FEATURE_CLASSES = "tensorflow_datasets.core.features."
+
+#: The shapes of dataset.json and of what tfds reads, as far as anything depends on them.
+MANIFEST = {
+    "version?": Count,
+    "task": str,
+    "reading": dict,
+    "summary": {
+        "labels?": [str],
+        "label_counts?": {str: {str: Count}},
+        "label_sets?": {str: [str]},
+        "protocol?": str,
+        "sampled_negatives?": Count,
+        "characters?": {str: Count},
+    },
+    "fingerprint": str,
+    "rows": {str: Count},
+}
+INFO_SHAPE = {"splits": [{"name": str, "filepathTemplate?": str, "shardLengths?": [str]}]}
 
 
 @dataclass(frozen=True)
@@ -69,7 +92,7 @@ class PreparedData:
                 where=str(self.folder),
                 hint=f"It has: {', '.join(self.splits)}",
             )
-        return Rows(self._builder.as_data_source(split))
+        return Rows(self._builder.as_data_source(split), where=str(self.folder))
 
     def held_out(self, wanted: str = "test") -> str:
         """The split to judge a model on: the wanted one, or validation in its place."""
@@ -89,19 +112,47 @@ class PreparedData:
 
     @functools.cached_property
     def _builder(self) -> Any:
+        read_json(self.folder / INFO, INFO_SHAPE)
+        _check_classes(read_json(self.folder / FEATURES), where=str(self.folder / FEATURES))
         import tensorflow_datasets as tfds
+        from google.protobuf.json_format import ParseError
 
         try:
-            return tfds.builder_from_directory(str(self.folder))
-        except (OSError, ValueError) as error:
-            raise ArtifactError(f"damaged data folder ({error})", where=str(self.folder)) from error
+            builder = tfds.builder_from_directory(str(self.folder))
+            found = {name: split.num_examples for name, split in builder.info.splits.items()}
+            files = [path for split in builder.info.splits.values() for path in split.filepaths]
+            names = _class_names(builder.info.features)
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, ParseError) as error:
+            raise _damaged(self.folder, error) from error
+        if builder.info.file_format.value != FILE_FORMAT:
+            raise ArtifactError(f"its rows are not stored as {FILE_FORMAT}", where=str(self.folder))
+        for name, count in self.splits.items():
+            if found.get(name) != count:
+                raise ArtifactError(
+                    f"dataset.json counts {count} {name} rows, {INFO} {found.get(name)}",
+                    where=str(self.folder),
+                    hint="Prepare it again",
+                )
+        for path in map(Path, files):
+            if path.parent != self.folder or not path.is_file():
+                raise ArtifactError(f"{path.name} is missing", where=str(self.folder))
+        missing = sorted(_labels_of(self.summary) - names) if names else []
+        if missing:
+            raise ArtifactError(
+                f"the names of its classes lack {missing[0]!r}", where=str(self.folder)
+            )
+        return builder
 
 
 class Rows(Sequence[dict[str, Any]]):
-    """Rows of one split as a sequence, decoded from disk at each access."""
+    """Rows of one split as a sequence, decoded from disk at each access.
 
-    def __init__(self, source: Any):
-        self._source = source
+    Args:
+        where: the folder, for errors.
+    """
+
+    def __init__(self, source: Any, *, where: str):
+        self._source, self._where = source, where
         self._decoders = {
             name: _decoder(feature) for name, feature in source.dataset_info.features.items()
         }
@@ -114,11 +165,29 @@ class Rows(Sequence[dict[str, Any]]):
             return self.take(range(*index.indices(len(self))))
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        return self._decoded(self._source[index % len(self)])
+        return self.take([index % len(self)])[0]
 
     def take(self, indices: Iterable[int]) -> list[dict[str, Any]]:
-        """Several rows at once, much faster than one by one."""
-        return [self._decoded(row) for row in self._source.__getitems__([int(i) for i in indices])]
+        """Several rows at once, much faster than one by one.
+
+        Raises:
+            ArtifactError: the files are damaged: each part of them has a checksum.
+        """
+        from google.protobuf.message import DecodeError
+
+        numbers = [int(index) for index in indices]
+        try:
+            return [self._decoded(row) for row in self._source.__getitems__(numbers)]
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            DecodeError,
+        ) as error:
+            raise _damaged(self._where, error) from error
 
     def _decoded(self, row: Mapping[str, Any]) -> dict[str, Any]:
         return {name: decode(row[name]) for name, decode in self._decoders.items()}
@@ -140,14 +209,12 @@ def load_data(folder: Path | str) -> PreparedData:
             where=str(folder),
             hint=f"Run: aitk DOMAIN prepare {folder} --task TASK --out DATA",
         )
-    manifest = read_json(folder / "dataset.json")
-    missing = {"task", "reading", "summary", "fingerprint", "rows"} - set(manifest)
-    if missing:
-        raise ArtifactError(
-            f"dataset.json lacks {', '.join(sorted(missing))}",
-            where=str(folder),
-            hint="Prepare it again",
-        )
+    path = folder / "dataset.json"
+    manifest = read_json(path)
+    check_shape(manifest, {"version?": Count}, where=str(path))
+    if (manifest.get("version") or 0) > FORMAT:
+        raise ArtifactError("written by a newer aitk", where=str(folder), hint="Update aitk")
+    check_shape(manifest, MANIFEST, where=str(path))
     return PreparedData(folder, manifest)
 
 
@@ -183,6 +250,40 @@ class DataWriter:
     def close(self) -> None:
         """Finish every split; the folder can be read from here on."""
         self._writer.close_all()
+
+
+def _damaged(folder: Path | str, error: Exception) -> ArtifactError:
+    reason = str(error).strip().partition("\n")[0][:LONGEST_REASON] or type(error).__name__
+    return ArtifactError(f"damaged data ({reason})", where=str(folder), hint="Prepare it again")
+
+
+def _check_classes(described: Mapping[str, Any], *, where: str) -> None:
+    """Refuse classes of rows that tfds does not define itself: it would import their modules."""
+    for name, value in described.items():
+        if name == "pythonClassName" and not str(value).startswith(FEATURE_CLASSES):
+            raise ArtifactError(f"names a class that is none of tfds ({value!r})", where=where)
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                _check_classes(each, where=where)
+
+
+def _class_names(feature: Any) -> set[str]:
+    """The names of the classes of all labels that a row holds.
+
+    Raises:
+        ValueError: a label has not as many names as classes.
+    """
+    inner = feature.values() if hasattr(feature, "values") else [getattr(feature, "feature", None)]
+    names = set().union(*(_class_names(each) for each in inner if each is not None))
+    if type(feature).__name__ == "ClassLabel":
+        if len(feature.names) != feature.num_classes:
+            raise ValueError(f"{len(feature.names)} names of {feature.num_classes} classes")
+        names |= set(feature.names)
+    return names
+
+
+def _labels_of(summary: Mapping[str, Any]) -> set[str]:
+    return set(summary.get("labels") or ()).union(*(summary.get("label_sets") or {}).values())
 
 
 def _decoder(feature: Any) -> Any:
