@@ -122,13 +122,13 @@ def _scores(metrics: Mapping[str, Any], main: str) -> list[str]:
             )
         if compared := describe_baselines(main, result):
             lines += ["", f"Compared: {_inline(compared)}."]
-        lines += ["", *(f"Note: {_inline(warning)}." for warning in result.get("warnings") or ())]
+        lines += ["", *(f"Note: {_inline(warning)}." for warning in result.get("warnings", ()))]
     return lines[:-1] if lines[-1] == "" else lines
 
 
 def _data(manifest: Mapping[str, Any]) -> list[str]:
     data = manifest["data"]
-    rows = ", ".join(f"{count:,} {split}" for split, count in (data.get("rows") or {}).items())
+    rows = ", ".join(f"{count:,} {split}" for split, count in data.get("rows", {}).items())
     labels = data.get("labels") or []
     folder = PurePath(data.get("folder") or "?").name
     lines = [
@@ -157,10 +157,10 @@ def _making(manifest: Mapping[str, Any]) -> list[str]:
         f"- Command: {_code(manifest['command'])}" if manifest.get("command") else "",
         f"- Weights: {_inline(describe_origin(manifest))}",
         f"- Settings: {_pairs(manifest['settings'])}" if manifest["settings"] else "",
-        f"- Options: {_pairs(manifest.get('options') or {})}",
+        f"- Options: {_pairs(manifest.get('options', {}))}",
         f"- Seed: {manifest.get('seed')}",
         f"- Cost: {', '.join(cost)}" if cost else "",
-        f"- Versions: {_pairs(manifest.get('packages') or {})}",
+        f"- Versions: {_pairs(manifest.get('packages', {}))}",
     ]
     return [line for line in lines if line]
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.opening import open_assets, open_model
 from aitk.core.run import Run
 from aitk.core.task import Batch, Example, Task
 
@@ -88,8 +89,6 @@ def combine(task: Task, run: Run, assets: Any, second: Run | None, *, weight: fl
     """
     if second is None:
         return task
-    from aitk.core.runtime import open_predictor
-
     if not task.combines:
         raise UsageError(
             f"answers of {task.name} are not joined with a second run's", where="--also"
@@ -97,7 +96,7 @@ def combine(task: Task, run: Run, assets: Any, second: Run | None, *, weight: fl
     source = str(second.folder)
     if second.task != run.task:
         raise ArtifactError(f"is a run of {second.task}, not of {run.task}", where=source)
-    other: Any = task.load_assets(second.assets)
+    other: Any = open_assets(task, second)
     if set(other.labels) != set(assets.labels):
         raise ArtifactError(
             f"knows other classes than {run.folder}",
@@ -105,4 +104,4 @@ def combine(task: Task, run: Run, assets: Any, second: Run | None, *, weight: fl
             hint="Both must be trained on data with the same labels",
         )
     order = [other.labels.index(label) for label in assets.labels]
-    return Combination(task, other, open_predictor(second), order=order, weight=weight)
+    return Combination(task, other, open_model(task, second, other), order=order, weight=weight)

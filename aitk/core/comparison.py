@@ -11,10 +11,11 @@ import numpy as np
 from aitk.core.batches import predict_rows
 from aitk.core.evaluation import Evaluated, evaluate_rows
 from aitk.core.latency import Latency, measure_latency
+from aitk.core.opening import open_assets, open_model
 from aitk.core.progress import Reporter
 from aitk.core.run import Run
-from aitk.core.runtime import ONLY_OUTPUT, Predictor, open_predictor
-from aitk.core.task import Task
+from aitk.core.runtime import Predictor
+from aitk.core.task import ONLY_OUTPUT, Task
 
 BATCH = 32
 TIMED_ROWS = 640
@@ -50,7 +51,8 @@ class Measured:
 
 def measure_run(run: Run, task: Task, rows: Any, *, resamples: int, reporter: Reporter) -> Measured:
     """Open a run, score it on labelled rows, and time it on some of them."""
-    predictor, assets = open_predictor(run), task.load_assets(run.assets)
+    assets = open_assets(task, run)
+    predictor = open_model(task, run, assets)
     evaluated = evaluate_rows(rows, task, assets, predictor, reporter=reporter, resamples=resamples)
     return Measured(
         run=run,

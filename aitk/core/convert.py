@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import ArtifactError
-from aitk.core.runtime import ONLY_OUTPUT
 from aitk.core.silence import silence
+from aitk.core.task import ONLY_OUTPUT
 
 #: Recurrent loops are compiled for a fixed number of rows: one signature for a single row, one
 #: for a batch. Both share their weights in the file.

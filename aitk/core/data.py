@@ -157,6 +157,11 @@ class Rows(Sequence[dict[str, Any]]):
             name: _decoder(feature) for name, feature in source.dataset_info.features.items()
         }
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What each row holds."""
+        return tuple(self._decoders)
+
     def __len__(self) -> int:
         return len(self._source)
 
@@ -212,7 +217,7 @@ def load_data(folder: Path | str) -> PreparedData:
     path = folder / "dataset.json"
     manifest = read_json(path)
     check_shape(manifest, {"version?": Count}, where=str(path))
-    if (manifest.get("version") or 0) > FORMAT:
+    if manifest.get("version", 0) > FORMAT:
         raise ArtifactError("written by a newer aitk", where=str(folder), hint="Update aitk")
     check_shape(manifest, MANIFEST, where=str(path))
     return PreparedData(folder, manifest)
@@ -283,7 +288,7 @@ def _class_names(feature: Any) -> set[str]:
 
 
 def _labels_of(summary: Mapping[str, Any]) -> set[str]:
-    return set(summary.get("labels") or ()).union(*(summary.get("label_sets") or {}).values())
+    return set(summary.get("labels", ())).union(*summary.get("label_sets", {}).values())
 
 
 def _decoder(feature: Any) -> Any:

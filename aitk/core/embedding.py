@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.errors import ArtifactError, DataError
+from aitk.core.opening import open_assets, open_task
 from aitk.core.progress import Reporter
 from aitk.core.task import Example, Task
 
@@ -88,8 +89,8 @@ def _open(source: str, kind: str, task_of: Callable[[str], Task], reporter: Repo
         if domain != DOMAINS[kind]:
             raise ArtifactError(f"is a run of {run.task}, which reads no {kind}", where=source)
         if kind != "text":
-            task = task_of(run.task)
-            return _task_encoder(source, task, lambda _: task.load_assets(run.assets), reporter)
+            task = open_task(run, task_of)
+            return _task_encoder(source, task, lambda _: open_assets(task, run), reporter)
     if kind == "text":
         task = task_of(TEXT_TASK)
         return _task_encoder(source, task, lambda found: _text_assets(task, found), reporter)

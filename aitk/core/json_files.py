@@ -3,12 +3,12 @@
 A shape says what a value must be::
 
     str, int, float, bool, dict, list     a value of that kind; ``float`` takes whole numbers too
-    str | None                            either
+    str | None, (shape, None)             either
     Count                                 a whole number from 0
     [shape]                               a list of such values
     {str: shape}                          an object, all of whose values are such
-    {"name": shape, "other?": shape}      an object with these keys; one with ``?`` may be missing
-                                          or null, and keys that are not named are let be
+    {"name": shape, "other?": shape}      an object with these keys, those with ``?`` if it has
+                                          them; keys that are not named are let be
 """
 
 from __future__ import annotations
@@ -89,7 +89,10 @@ def parse_line(line: str, *, where: str) -> Any:
 
 def check_shape(value: Any, shape: Any, *, where: str, key: str = "") -> None:
     """Raise an ``ArtifactError`` that names the key whose value is not of the shape."""
-    if isinstance(shape, list):
+    if isinstance(shape, tuple):
+        if value is not None:
+            check_shape(value, shape[0], where=where, key=key)
+    elif isinstance(shape, list):
         _require(isinstance(value, list), value, list, where, key)
         for number, item in enumerate(value):
             check_shape(item, shape[0], where=where, key=f"{key}[{number}]")
@@ -111,12 +114,8 @@ def _named(shape: Mapping[Any, Any], value: Mapping[str, Any]) -> list[tuple[str
     """The keys that the shape speaks of, each with the shape of its value."""
     if str in shape:
         return [(name, shape[str]) for name in value]
-    known = {name.removesuffix("?"): (name, inner) for name, inner in shape.items()}
-    return [
-        (name, inner)
-        for name, (told, inner) in known.items()
-        if name in value and not (value[name] is None and told.endswith("?"))
-    ]
+    known = {name.removesuffix("?"): inner for name, inner in shape.items()}
+    return [(name, inner) for name, inner in known.items() if name in value]
 
 
 def _may_miss(name: Any) -> bool:

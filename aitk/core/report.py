@@ -229,17 +229,17 @@ def _add_evaluation(
         + (", 95% bootstrap intervals in brackets" if result.get("resamples") else ""),
         note=True,
     )
-    details = result.get("details") or {}
+    details = result.get("details", {})
     if details.get("protocol"):
         page.text(details["protocol"])
     if answering := describe_answering(result):
         page.text(f"Answered with {answering}.")
-    page.findings({"grade": "warning", "message": note} for note in result.get("warnings") or ())
+    page.findings({"grade": "warning", "message": note} for note in result.get("warnings", ()))
     _add_baselines(page, result, main)
     lines = [_metric_line(metric, score) for metric, score in result["metrics"].items()]
     page.table(lines[:LONG_TABLE])
     page.table(lines[LONG_TABLE:], folded=f"{len(lines) - LONG_TABLE} more metrics")
-    for title, table in (details.get("tables") or {}).items():
+    for title, table in details.get("tables", {}).items():
         page.heading(title, level=3)
         page.table(table)
     if details.get("per_class"):
@@ -251,7 +251,7 @@ def _add_evaluation(
         page.table(table, folded=folded)
     if details.get("confusion"):
         page.heading("What is taken for what", level=3)
-        _add_confusion(page, details["confusion"], details.get("labels") or ())
+        _add_confusion(page, details["confusion"], details.get("labels", ()))
     if details.get("calibration"):
         page.heading("Calibration", level=3)
         page.figure(
@@ -372,7 +372,7 @@ def _add_making(page: Page, manifest: Mapping[str, Any]) -> None:
             "packages": manifest.get("packages"),
         }
     )
-    for line in manifest.get("load_report") or ():
+    for line in manifest.get("load_report", ()):
         page.text(str(line), note=True)
 
 

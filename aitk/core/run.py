@@ -57,7 +57,7 @@ LEARNED = "learned.jsonl"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 #: The shapes of the files of a run, as far as anything reads them; see ``core.json_files``.
-_SCORES = {str: {"value": float, "low?": float, "high?": float}}
+_SCORE = {"value": float, "low?": float, "high?": float}
 MANIFEST = {
     "version": Count,
     "aitk?": str,
@@ -73,17 +73,17 @@ MANIFEST = {
         "rows?": {str: Count},
         "labels?": [str],
     },
-    "parent?": str,
-    "source?": str,
-    "licence?": str,
-    "command?": str,
-    "stopped?": str,
+    "parent?": str | None,
+    "source?": str | None,
+    "licence?": str | None,
+    "command?": str | None,
+    "stopped?": str | None,
     "load_report?": [str],
     "main_metric?": str,
-    "parameters?": Count,
-    "wall_s?": float,
-    "cpu_s?": float,
-    "peak_memory_mb?": float,
+    "parameters?": Count | None,
+    "wall_s?": float | None,
+    "cpu_s?": float | None,
+    "peak_memory_mb?": float | None,
     "packages?": dict,
     "compression?": {"table": [dict]},
     "updates?": [
@@ -99,7 +99,7 @@ MANIFEST = {
 METRICS = {
     str: {
         "rows": Count,
-        "metrics": _SCORES,
+        "metrics": {str: _SCORE},
         "resamples?": Count,
         "warnings?": [str],
         "answering?": dict,
@@ -117,7 +117,7 @@ METRICS = {
         "details?": {
             "protocol?": str,
             "tables?": {str: [dict]},
-            "per_class?": [{"f1?": {"value": float, "low?": float, "high?": float}}],
+            "per_class?": [{"f1?": (_SCORE, None)}],
             "labels?": [str],
             "confusion?": {str: {str: float}},  # counts, or percent of pixels
             "calibration?": [{"rows": Count, "confidence": float, "accuracy": float}],

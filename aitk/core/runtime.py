@@ -7,6 +7,7 @@ A LiteRT or ONNX run is predicted without importing TensorFlow.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,13 @@ from aitk.core.environment import usable_cpus
 from aitk.core.errors import ArtifactError
 from aitk.core.run import Run, check_trusted
 from aitk.core.silence import hushed
+from aitk.core.task import ONLY_OUTPUT
 
 if TYPE_CHECKING:
     import keras
 
 #: Inputs by name, each (batch, ...), to outputs (batch, ...) float32, by name where several.
 Predictor = Callable[[Mapping[str, np.ndarray]], Any]
-
-#: What the only output is called in a file.
-ONLY_OUTPUT = "outputs"
 
 #: A model file whose signature takes any number of rows.
 ANY_BATCH = -1
@@ -46,6 +45,19 @@ def open_predictor(run: Run) -> Predictor:
         "saved_model": SavedModelPredictor,
     }
     return openers[run.format](run.model_path)
+
+
+def run_errors(format: str) -> tuple[type[Exception], ...]:
+    """What a model of this format raises that does not fit the inputs it is given."""
+    errors: tuple[type[Exception], ...] = (LookupError, ValueError, TypeError, RuntimeError)
+    if format == "onnx":
+        from onnxruntime.capi import onnxruntime_pybind11_state as raised
+
+        errors += (raised.Fail, raised.InvalidArgument, raised.RuntimeException)
+    elif tensorflow := sys.modules.get("tensorflow"):
+        errors += (tensorflow.errors.InvalidArgumentError, tensorflow.errors.InternalError)
+        errors += (tensorflow.errors.FailedPreconditionError, tensorflow.errors.NotFoundError)
+    return errors
 
 
 class KerasPredictor:

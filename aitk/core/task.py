@@ -63,6 +63,10 @@ class Assets(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
+#: What the only output of a model is called.
+ONLY_OUTPUT = "outputs"
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One encoded row: arrays without a batch axis.
@@ -262,6 +266,14 @@ class Task(ABC):
     @abstractmethod
     def load_assets(self, folder: Path) -> Assets:
         """Read what ``Assets.save`` wrote."""
+
+    def output_sizes(self, assets: Any) -> Mapping[str, int]:
+        """How many numbers an output has in its last axis, by name, where the assets decide it.
+
+        The only output of a model is called ``ONLY_OUTPUT``.
+        """
+        del assets
+        return {}
 
     def check_tables(self, tables: Path, assets: Any) -> None:
         """Raise an ``ArtifactError`` where rows of other data mean something else to the assets.

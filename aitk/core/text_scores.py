@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import ArtifactError
+from aitk.core.opening import open_assets, open_model, open_task
 from aitk.core.run import load_run
 from aitk.core.task import Task
 
@@ -57,14 +58,13 @@ def open_scorer(source: str, *, task_of: Callable[[str], Task], trust: bool = Fa
     Raises:
         ArtifactError: there is no such run, it is damaged, or gives no probabilities to texts.
     """
-    from aitk.core.runtime import open_predictor
-
     run = load_run(Path(source), trust=trust)
-    task = task_of(run.task)
+    task = open_task(run, task_of)
     if not isinstance(task, LanguageModelTask):
         raise ArtifactError(
             f"is a run of {run.task}, which gives no probabilities to texts",
             where=source,
             hint="Train a language model with: aitk nlp prepare TEXTS --task generate",
         )
-    return TextScorer(task, task.load_assets(run.assets), open_predictor(run))
+    assets = open_assets(task, run)
+    return TextScorer(task, assets, open_model(task, run, assets))

@@ -18,7 +18,7 @@ from aitk.core.classification import (
 )
 from aitk.core.errors import DataError
 from aitk.core.rows import Refusal, Row
-from aitk.core.task import Batch, Evaluation, Example, Task
+from aitk.core.task import ONLY_OUTPUT, Batch, Evaluation, Example, Task
 from aitk.nlp import batching
 from aitk.nlp.assets import TextAssets, load_text_assets
 from aitk.nlp.options import ClassifyReading
@@ -118,6 +118,9 @@ class Classify(Task):
 
     def load_assets(self, folder: Path) -> TextAssets:
         return load_text_assets(folder)
+
+    def output_sizes(self, assets: TextAssets) -> dict[str, int]:
+        return {ONLY_OUTPUT: len(assets.labels)}
 
     def encode(self, fields: Mapping[str, Any], assets: TextAssets) -> Example:
         return self.encode_many([fields], assets)[0]

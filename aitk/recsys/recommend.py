@@ -9,7 +9,7 @@ import numpy as np
 
 from aitk.core.baselines import Baseline, Rows
 from aitk.core.options import resolve
-from aitk.core.task import Batch, Evaluation
+from aitk.core.task import ONLY_OUTPUT, Batch, Evaluation
 from aitk.recsys.answers import recommend_rows
 from aitk.recsys.assets import LogAssets
 from aitk.recsys.baselines import baseline_of, popular_items
@@ -72,6 +72,9 @@ class Recommend(LogTask):
 
         settings = resolve(self.models[assets.model], assets.settings)
         return ranking_loss(settings, items=len(assets.items))
+
+    def output_sizes(self, assets: LogAssets) -> dict[str, int]:
+        return {ONLY_OUTPUT: len(assets.items)}
 
     def decode(
         self,

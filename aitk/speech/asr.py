@@ -13,7 +13,7 @@ import numpy as np
 from aitk.core.baselines import Baseline, Measured, Rows
 from aitk.core.errors import ArtifactError, DataError
 from aitk.core.rows import Refusal, Row
-from aitk.core.task import Batch, Evaluation, Example, Task
+from aitk.core.task import ONLY_OUTPUT, Batch, Evaluation, Example, Task
 from aitk.speech import writers
 from aitk.speech.asr_answers import answer_sounds, explain_transcript
 from aitk.speech.asr_assets import AsrAssets, load_asr_assets
@@ -207,6 +207,11 @@ class Asr(Task):
             heads=settings.heads,
             dropout=dropout,
         )
+
+    def output_sizes(self, assets: AsrAssets | WriterAssets) -> dict[str, int]:
+        if isinstance(assets, WriterAssets) or assets.ctc_weight is not None:
+            return {}
+        return {ONLY_OUTPUT: len(assets.units)}
 
     def objective(self, assets: AsrAssets) -> Any:
         if isinstance(assets, WriterAssets):

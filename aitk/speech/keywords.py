@@ -19,7 +19,7 @@ from aitk.core.classification import (
 )
 from aitk.core.errors import DataError
 from aitk.core.rows import Refusal, Row
-from aitk.core.task import Batch, Evaluation, Example, Task
+from aitk.core.task import ONLY_OUTPUT, Batch, Evaluation, Example, Task
 from aitk.speech.assets import (
     SoundAssets,
     at_speed_name,
@@ -161,6 +161,9 @@ class Keywords(Task):
 
     def load_assets(self, folder: Path) -> SoundAssets:
         return load_sound_assets(folder)
+
+    def output_sizes(self, assets: SoundAssets) -> dict[str, int]:
+        return {ONLY_OUTPUT: len(assets.labels)}
 
     def encode(self, fields: Mapping[str, Any], assets: SoundAssets) -> Example:
         return self.encode_many([fields], assets)[0]

@@ -14,7 +14,8 @@ from typing import Any
 
 from aitk.core.batches import Examples
 from aitk.core.errors import DataError, UsageError
-from aitk.core.options import as_dict, resolve
+from aitk.core.opening import open_assets, open_reading, open_settings, open_task
+from aitk.core.options import as_dict
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.run import load_run, new_run
@@ -73,16 +74,16 @@ def adapt(
             )
     old = load_run(run, domain=domain)
     require_float_run(old, "updated")
-    task = load_task(old.task)
+    task = open_task(old, load_task)
     if not task.adapts:
         raise UsageError(
             f"{task.name} learns nothing from rows without labels", where="--without-labels"
         )
-    data = data_of(old)
+    data = data_of(task, old)
     sources: list[str | Path] = [run, *inputs, data.folder]
     with new_run(out, inputs=sources, overwrite=overwrite) as draft, measured_cost() as cost:
-        old_assets = task.load_assets(old.assets)
-        reading: Any = resolve(task.reading, old.reading)
+        old_assets = open_assets(task, old)
+        reading: Any = open_reading(task, old)
         events = task.read(inputs, reading, labelled=False)
         assets, items = task.extend(events, old_assets, data.rows("train"), reading=reading)
         rows = read_new(task, items, inputs, reporter, hold_out=False)
@@ -106,7 +107,7 @@ def adapt(
             seed=training.seed, precision=training.precision, devices=training.devices
         )
         assets.save(draft.assets)
-        settings: Any = resolve(task.models[old.model], old.settings)
+        settings: Any = open_settings(task, old)
         size = training.batch_size or BATCH_SIZE
         steps = max(1, len(rows.train) // size)
         chosen = dataclasses.replace(

@@ -10,6 +10,7 @@ import numpy as np
 
 from aitk.core.card import describe_answering
 from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.opening import open_task
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.run import Run, load_run
@@ -35,7 +36,7 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
     if len(runs) < 2:
         raise UsageError("one run alone cannot be compared", hint="Name two or more")
     opened = [load_run(folder) for folder in runs]
-    task = load_task(opened[0].task)
+    task = open_task(opened[0], load_task)
     for run in opened[1:]:
         if run.task != task.name:
             raise ArtifactError(

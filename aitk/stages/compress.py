@@ -17,8 +17,9 @@ import numpy as np
 
 from aitk.core.comparison import BATCH, compare_runs, measure_run
 from aitk.core.data import PreparedData
-from aitk.core.errors import UsageError
+from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.export import choose_format, export_model
+from aitk.core.opening import open_task
 from aitk.core.options import as_dict, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -62,9 +63,9 @@ def compress(
     """
     old = load_run(run, domain=domain)
     require_float_run(old, "compressed")
-    task = load_task(old.task)
+    task = open_task(old, load_task)
     format = _check(old, task, options, settings)
-    data = data_of(old)
+    data = data_of(task, old)
     split = data.held_out(options.split)
     rows = data.rows(split)
     drafted = new_run(out, inputs=[run, data.folder], overwrite=overwrite, resume=resume)
@@ -159,6 +160,8 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
         )
     format = choose_format(options.format, options.quantize)
     model = options.distill or run.model
+    if model not in task.models:
+        raise ArtifactError(f"unknown model {model!r}", where=str(run.folder))
     kept = getattr(task.models[model], "formats", None)
     if kept is not None and format not in kept:
         raise UsageError(

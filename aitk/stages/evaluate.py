@@ -21,7 +21,8 @@ from aitk.core.data import PreparedData, load_data
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.evaluation import Evaluated, evaluate_rows
 from aitk.core.files import atomic_text, check_writable, sha256_file
-from aitk.core.options import changed, describe, resolve
+from aitk.core.opening import check_data, open_assets, open_model, open_reading, open_task
+from aitk.core.options import as_dict, changed, describe, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.report import run_report
@@ -85,11 +86,11 @@ def evaluate(
     """
     opened = load_run(run, domain=domain, trust=trust)
     check_writable(opened.folder)
-    task = load_task(opened.task)
+    task = open_task(opened, load_task)
     wanted = _resolve_asked(task, asked or {})
     answering = {name: _recorded(value) for name, value in changed(wanted).items()}
     assets = task.equip(
-        task.load_assets(opened.assets),
+        open_assets(task, opened),
         wanted,
         open_scorer=functools.partial(open_scorer, task_of=load_task, trust=trust),
     )
@@ -98,9 +99,7 @@ def evaluate(
     second = load_run(options.also, trust=trust) if options.also is not None else None
     judged = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
-    from aitk.core.runtime import open_predictor
-
-    predict = open_predictor(opened)
+    predict = open_model(task, opened, assets)
     evaluated = evaluate_rows(
         judged.rows,
         combine(task, opened, assets, second, weight=options.also_weight),
@@ -271,6 +270,7 @@ def _prepared_rows(
         raise ArtifactError(
             f"holds {data.task} rows, but the run's task is {task.name}", where=str(data.folder)
         )
+    check_data(task, data)
     split = wanted if wanted == "train" else data.held_out(wanted)
     warnings = []
     if split != wanted:
@@ -306,7 +306,9 @@ def _raw_rows(
             hint=f"Run: aitk {domain} prepare {path} --task {name} --out DATA, then give --data"
             " DATA",
         )
-    how: Any = resolve(task.reading, run.reading, reading, where="reading option")
+    how: Any = resolve(
+        task.reading, as_dict(open_reading(task, run)), reading, where="reading option"
+    )
     rows, refused = [], []
     for item in reporter.track(task.read([str(path)], how, labelled=True), "reading"):
         if isinstance(item, Refusal):

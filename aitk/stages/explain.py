@@ -14,7 +14,7 @@ import numpy as np
 from aitk.core.batches import predict_rows
 from aitk.core.drafts import draft_folder
 from aitk.core.errors import DataError
-from aitk.core.options import resolve
+from aitk.core.opening import open_assets, open_model, open_reading, open_task
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.report import explanations_report
@@ -50,14 +50,13 @@ def explain(
         DataError: the inputs hold no row.
     """
     opened = load_run(run, domain=domain, trust=trust)
-    task = load_task(opened.task)
+    task = open_task(opened, load_task)
     with draft_folder(out, inputs=[run, *inputs], overwrite=overwrite) as folder:
-        assets = task.load_assets(opened.assets)
-        rows, refused = _first_rows(task, inputs, opened.reading, options.rows, reporter)
-
-        from aitk.core.runtime import open_predictor
-
-        predict = _predict_fields(task, assets, open_predictor(opened))
+        assets = open_assets(task, opened)
+        rows, refused = _first_rows(
+            task, inputs, open_reading(task, opened), options.rows, reporter
+        )
+        predict = _predict_fields(task, assets, open_model(task, opened, assets))
         model = _model_of(opened)
         explanations = []
         for row in reporter.track(rows, "explaining"):
@@ -93,15 +92,14 @@ def explain(
 def _first_rows(
     task: Task,
     inputs: Sequence[str],
-    reading: Mapping[str, Any],
+    reading: Any,
     most: int,
     reporter: Reporter,
 ) -> tuple[list[Row], list[Refusal]]:
-    how: Any = resolve(task.reading, reading, where="reading option")
     refused: list[Refusal] = []
 
     def accepted() -> Iterator[Row]:
-        for item in task.read(inputs, how, labelled=False):
+        for item in task.read(inputs, reading, labelled=False):
             if isinstance(item, Refusal):
                 reporter.warn(f"{item.where}: {item.reason}")
                 refused.append(item)

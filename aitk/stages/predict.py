@@ -18,13 +18,14 @@ from aitk.core.combination import combine
 from aitk.core.drafts import draft_folder
 from aitk.core.errors import DataError, Interrupted, UsageError
 from aitk.core.files import fingerprint
+from aitk.core.opening import open_assets, open_model, open_reading, open_task
 from aitk.core.options import as_dict, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.resumable import ResumableFile
 from aitk.core.rows import Refusal, Row
 from aitk.core.run import Run, load_run
-from aitk.core.runtime import Predictor, open_predictor
+from aitk.core.runtime import Predictor
 from aitk.core.targets import is_stream, part_of
 from aitk.core.task import Task
 from aitk.core.text_scores import open_scorer
@@ -66,7 +67,7 @@ def predict(
     """
     started = time.monotonic()
     loaded = load_run(run, domain=domain, trust=trust)
-    task = load_task(loaded.task)
+    task = open_task(loaded, load_task)
     wanted: Any = resolve(task.answering, asked or {})
     second = load_run(options.also, trust=trust) if options.also is not None else None
     lines = _lines_for(out, task)
@@ -87,13 +88,13 @@ def predict(
         ) as drawings,
     ):
         assets = task.equip(
-            task.load_assets(loaded.assets),
+            open_assets(task, loaded),
             wanted,
             open_scorer=functools.partial(open_scorer, task_of=load_task, trust=trust),
         )
-        predictor = open_predictor(loaded)
+        predictor = open_model(task, loaded, assets)
         answering = combine(task, loaded, assets, second, weight=options.also_weight)
-        reading: Any = resolve(task.reading, loaded.reading)
+        reading: Any = open_reading(task, loaded)
         items = task.read(inputs, reading, labelled=False)
         for item in itertools.islice(items, sink.done):
             interrupts.check()

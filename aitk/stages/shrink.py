@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aitk.core.batches import Examples, predict_rows
 from aitk.core.data import PreparedData
 from aitk.core.files import fingerprint
+from aitk.core.opening import open_assets
 from aitk.core.options import as_dict, resolve
 from aitk.core.progress import Reporter
 from aitk.core.run import Run
@@ -56,7 +57,7 @@ def train_smaller(
         folder: for what is made on the way; a training goes on from the state that is there.
     """
     candidate = Candidate(
-        run.model_path, run.model, run.settings, task.load_assets(run.assets), run.history
+        run.model_path, run.model, run.settings, open_assets(task, run), run.history
     )
     if not (options.distill or options.prune_channels or options.prune):
         return candidate

@@ -25,6 +25,7 @@ from aitk.core.batches import Examples, measure_rows
 from aitk.core.data import PreparedData, load_data
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import fingerprint, write_json
+from aitk.core.opening import check_data
 from aitk.core.options import as_dict, known_names, resolve, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
@@ -65,6 +66,7 @@ def train_run(
     """
     name = choose_model(task, options)
     check_settings(task, name, settings)
+    check_data(task, data)
     run = new_run(
         out,
         inputs=[data.folder, options.from_],
@@ -283,6 +285,12 @@ def require_task(data: PreparedData, domain: str, *, objective: bool) -> str:
     name = data.task
     if not name.startswith(f"{domain}."):
         raise ArtifactError(f"holds {name} rows, not {domain} rows", where=str(data.folder))
+    if name not in TASKS:
+        raise ArtifactError(
+            f"holds rows of an unknown task {name!r}",
+            where=str(data.folder),
+            hint="Use the version of aitk that wrote it",
+        )
     if TASKS[name].objective and not objective:
         raise ArtifactError(
             f"holds {name} rows, which are for pretraining",
@@ -385,7 +393,7 @@ def measured_cost() -> Iterator[Any]:
     yield cost
 
 
-def data_of(run: Run) -> PreparedData:
+def data_of(task: Task, run: Run) -> PreparedData:
     """The data a run was trained on.
 
     Raises:
@@ -401,6 +409,7 @@ def data_of(run: Run) -> PreparedData:
     data = load_data(run.data)
     if data.fingerprint != run.manifest["data"]["fingerprint"]:
         raise ArtifactError(f"its data {folder} has changed since training", where=str(run.folder))
+    check_data(task, data)
     return data
 
 

@@ -20,7 +20,8 @@ from aitk.core.batches import Examples, measure_rows
 from aitk.core.data import Rows
 from aitk.core.errors import BudgetMissed, DataError
 from aitk.core.files import fingerprint
-from aitk.core.options import as_dict, resolve
+from aitk.core.opening import open_assets, open_reading, open_settings, open_task
+from aitk.core.options import as_dict
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.rows import Refusal, Row
@@ -107,13 +108,13 @@ def update(
     """
     old = load_run(run, domain=domain)
     require_float_run(old, "updated")
-    task = load_task(old.task)
-    data = data_of(old)
+    task = open_task(old, load_task)
+    data = data_of(task, old)
     drafted = new_run(out, inputs=[run, *inputs, data.folder], overwrite=overwrite, resume=resume)
     with drafted as draft, measured_cost() as cost:
-        old_assets = task.load_assets(old.assets)
+        old_assets = open_assets(task, old)
         known = Known(data.rows("train"), old.learned)
-        reading: Any = resolve(task.reading, old.reading)
+        reading: Any = open_reading(task, old)
         events = task.read(inputs, reading, labelled=True)
         assets, items = task.extend(events, old_assets, known, reading=reading)
         new = read_new(task, items, inputs, reporter)
@@ -129,7 +130,7 @@ def update(
             seed=training.seed, precision=training.precision, devices=training.devices
         )
         assets.save(draft.assets)
-        settings: Any = resolve(task.models[old.model], old.settings)
+        settings: Any = open_settings(task, old)
         replayed = _replay(known, round(len(new.train) * options.replay), seed=training.seed)
         chosen = with_defaults(training, settings, rows=len(new.train) + len(replayed))
         batch_size = batch_size_of(chosen, settings)

@@ -17,7 +17,7 @@ from aitk.core.classification import (
     softmax,
 )
 from aitk.core.pictures import decode_checked, encode_png
-from aitk.core.task import Batch, Evaluation
+from aitk.core.task import ONLY_OUTPUT, Batch, Evaluation
 from aitk.vision.assets import PictureAssets
 from aitk.vision.geometry import fit_picture
 from aitk.vision.options import ClassifyPictures
@@ -65,6 +65,9 @@ class Classify(PictureTask):
         from aitk.vision.pretrained import adopt
 
         return adopt(found)
+
+    def output_sizes(self, assets: PictureAssets) -> dict[str, int]:
+        return {ONLY_OUTPUT: len(assets.labels)}
 
     def build(
         self, model: str, settings: Any, assets: PictureAssets, *, backbone: Any = None

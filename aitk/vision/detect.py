@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.errors import UsageError
+from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.options import unknown_name
 from aitk.core.pictures import decode_checked, encode_png
 from aitk.core.task import Batch, Evaluation
@@ -300,6 +300,11 @@ def _fitted_sizes(rows: Sequence[Mapping[str, Any]], assets: PictureAssets) -> n
 
 def _told(row: np.ndarray, assets: PictureAssets) -> dict[str, Any]:
     place = int(row[5])
+    if not 0 <= place < len(assets.labels):
+        raise ArtifactError(
+            f"the model finds a class {place + 1}, and there are labels of {len(assets.labels)}",
+            hint="Its parts are of different runs",
+        )
     ids = assets.extras.get("category_ids", {})
     numbered = all(label in ids for label in assets.labels)  # ``update`` may have added classes
     return {

@@ -16,7 +16,7 @@ import numpy as np
 from aitk.core.baselines import Baseline, HasBaselines, Measured, Rows
 from aitk.core.classification import softmax
 from aitk.core.errors import DataError, UsageError
-from aitk.core.task import Batch, Evaluation, Example, Score
+from aitk.core.task import ONLY_OUTPUT, Batch, Evaluation, Example, Score
 from aitk.vision.assets import PictureAssets
 from aitk.vision.classify import Classify
 from aitk.vision.detect import Detect, no_detections
@@ -146,6 +146,14 @@ class Multitask(PictureTask):
             for kind in heads_of(assets)
         }
         return multitask(backbone, heads)
+
+    def output_sizes(self, assets: PictureAssets) -> dict[str, int]:
+        heads = heads_of(assets)
+        return {
+            kind if len(heads) > 1 else ONLY_OUTPUT: len(assets.labels_of(kind))
+            for kind in heads
+            if kind != "boxes"
+        }
 
     def objective(self, assets: PictureAssets) -> dict[str, Any]:
         """The loss of each head, which the model weighs."""

@@ -14,7 +14,7 @@ from aitk.core.baselines import Baseline, Measured, Rows
 from aitk.core.classification import softmax
 from aitk.core.options import unknown_name
 from aitk.core.pictures import decode_checked, encode_png
-from aitk.core.task import Batch, Evaluation, Example
+from aitk.core.task import ONLY_OUTPUT, Batch, Evaluation, Example
 from aitk.vision.assets import PictureAssets
 from aitk.vision.drawing import draw_answer
 from aitk.vision.geometry import GREY, VOID, Fit, fit_picture, plan_fit
@@ -83,6 +83,9 @@ class Segment(PictureTask):
             weights = median_frequency_weights(_count_pixels(rows, assets.labels))
         extras = {**assets.extras, "loss": settings.loss, "view": settings.view}
         return dataclasses.replace(assets, weights=weights, extras=extras)
+
+    def output_sizes(self, assets: PictureAssets) -> dict[str, int]:
+        return {ONLY_OUTPUT: len(assets.labels)}
 
     def encode(self, fields: Mapping[str, Any], assets: PictureAssets) -> Example:
         """The fitted picture and its mask, or both as they are where the model reads tiles.

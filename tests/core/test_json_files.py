@@ -5,13 +5,22 @@ import pytest
 from aitk.core.errors import ArtifactError
 from aitk.core.json_files import Count, check_shape, parse_line, read_json
 
-SHAPE = {"name": str, "size": Count, "share?": float, "labels": [str], "more?": {str: int | None}}
+SHAPE = {
+    "name": str,
+    "size": Count,
+    "share?": float,
+    "labels": [str],
+    "more?": {str: int | None},
+    "score?": ({"x": int}, None),
+}
 GOOD = {"name": "a", "size": 0, "share": 1, "labels": ["x"], "more": {"y": None}, "other": []}
 
 
 def test_what_has_the_shape_passes():
     check_shape(GOOD, SHAPE, where="f")
-    check_shape(GOOD | {"share": None, "more": None}, SHAPE, where="f")
+    check_shape({"name": "a", "size": 1, "labels": []}, SHAPE, where="f")
+    check_shape(GOOD | {"score": None}, SHAPE, where="f")
+    check_shape(GOOD | {"score": {"x": 1}}, SHAPE, where="f")
 
 
 @pytest.mark.parametrize(
@@ -23,6 +32,8 @@ def test_what_has_the_shape_passes():
         ({"size": True}, "f: size: a whole number from 0 is due, not True"),
         ({"share": "1"}, "f: share: a number is due, not '1'"),
         ({"labels": ["x", 2]}, r"f: labels\[1\]: a text is due, not 2"),
+        ({"share": None}, "f: share: a number is due, not None"),
+        ({"score": {"x": "1"}}, "f: score.x: a whole number is due, not '1'"),
         ({"labels": "x"}, "f: labels: a list is due, not 'x'"),
         ({"more": {"y": 1.5}}, "f: more.y: a whole number or null is due, not 1.5"),
     ],

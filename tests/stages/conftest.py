@@ -111,7 +111,10 @@ class WordTask(Task):
     def _unused(self, *args, **kwargs):
         raise NotImplementedError
 
-    inspector = features = learn = build = objective = _unused
+    def features(self, summary):
+        return {"text": None, "label": None}
+
+    inspector = learn = build = objective = _unused
 
 
 def probabilities(logits):
@@ -132,7 +135,7 @@ def word_task(monkeypatch):
         weights = np.array(json.loads(run.model_path.read_text()), np.float32)
         return lambda inputs: inputs["counts"] * weights
 
-    monkeypatch.setattr("aitk.core.runtime.open_predictor", open_predictor)
+    monkeypatch.setattr("aitk.core.opening.open_predictor", open_predictor)
     return WordTask()
 
 

@@ -11,6 +11,7 @@ from aitk.core.run import load_run
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.train_run import data_of
 from aitk.stages.update import Known, _latest, update
+from aitk.tasks import load_task
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +114,10 @@ def expected_ease(rows, items, l2=5.0):
 def test_a_computed_model_is_computed_again_from_all_rows(ease_run, tmp_path, write_log):
     new = [f"n{n},{item},5,{1_800_000_000 + n}" for n in range(10) for item in ("p0", "new")]
     outcome = update_log(ease_run, new, tmp_path, write_log)
-    first = load_run(tmp_path / "out")
+    first, task = load_run(tmp_path / "out"), load_task("recsys.recommend")
     assert outcome.facts["rows"] == len(first.learned) == 10
     assert outcome.facts["replayed"] == 0
-    rows = [row["items"] for row in data_of(first).rows("train")]
+    rows = [row["items"] for row in data_of(task, first).rows("train")]
     rows += [row["items"] for row in first.learned]
     (weights,) = load_keras(first.model_path).get_layer("backbone").get_weights()
     assert weights == pytest.approx(expected_ease(rows, 13), abs=1e-4)
@@ -130,7 +131,7 @@ def test_a_computed_model_is_computed_again_from_all_rows(ease_run, tmp_path, wr
     assert len(second.manifest["updates"]) == 2
     latest = {row["user"]: row["items"] for row in second.learned}
     assert len(latest) == 10
-    rows = [row["items"] for row in data_of(second).rows("train")] + list(latest.values())
+    rows = [row["items"] for row in data_of(task, second).rows("train")] + list(latest.values())
     (weights,) = load_keras(second.model_path).get_layer("backbone").get_weights()
     assert weights == pytest.approx(expected_ease(rows, 13), abs=1e-4)
 
