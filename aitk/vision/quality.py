@@ -30,7 +30,7 @@ from aitk.vision.box_quality import BoxStatistics
 from aitk.vision.class_counts import Counts
 from aitk.vision.mask_quality import MaskStatistics
 from aitk.vision.names import Names
-from aitk.vision.near_duplicates import picture_hash
+from aitk.vision.near_duplicates import SmallCopies, picture_hash
 from aitk.vision.options import PictureReading
 from aitk.vision.reading_counts import ReadingCounts
 from aitk.vision.repeats import (
@@ -74,6 +74,7 @@ class PictureInspector:
         self._names = Names()
         self._splits = array("B")
         self._digests, self._hashes = array("q"), bytearray()
+        self._copies = SmallCopies()
         self._heights, self._widths = array("I"), array("I")
         self._brightness, self._contrast = array("f"), array("f")
         self._formats: Counter[str] = Counter()
@@ -91,6 +92,7 @@ class PictureInspector:
         self._splits.append(SPLITS.index(split))
         self._digests.append(int.from_bytes(digest, "big", signed=True))
         self._hashes += picture_hash(grey).tobytes()
+        self._copies.add(grey)
         self._heights.append(fields["height"])
         self._widths.append(fields["width"])
         self._brightness.append(float(grey.mean()))
@@ -117,6 +119,7 @@ class PictureInspector:
                 splits,
                 self._names,
                 hashes=np.frombuffer(bytes(self._hashes), np.uint8).reshape(-1, 16),
+                copies=self._copies,
                 shows=np.flatnonzero(~flat),
             ),
             self._find_flat(np.flatnonzero(flat)),

@@ -8,11 +8,8 @@ from aitk.core.class_checks import CONFLICT_SHARE, HELD_OUT_SHARE, judge
 from aitk.core.rows import SPLITS
 from aitk.core.task import Finding
 from aitk.vision.names import Names
-from aitk.vision.near_duplicates import find_pairs
+from aitk.vision.near_duplicates import LEAST_CORRELATION, SmallCopies, find_pairs
 
-#: Held-out pictures that look like one of another split make an error from this share on: the
-#: frames of a video, say, whose splits are not apart.
-NEAR_SHARE = 0.05
 EXAMPLES = 10
 
 
@@ -58,16 +55,24 @@ def find_leakage(groups: np.ndarray, splits: np.ndarray, names: Names) -> Findin
 
 
 def find_near_duplicates(
-    groups: np.ndarray, splits: np.ndarray, names: Names, *, hashes: np.ndarray, shows: np.ndarray
+    groups: np.ndarray,
+    splits: np.ndarray,
+    names: Names,
+    *,
+    hashes: np.ndarray,
+    copies: SmallCopies,
+    shows: np.ndarray,
 ) -> Finding:
-    """Find held-out pictures that look like one of another split.
+    """Find held-out pictures that look like one of another split: the frames of a video, say.
 
     Args:
+        copies: of the rows' pictures.
         hashes: (rows, 16) uint8 as ``picture_hash`` gives them.
         shows: the rows that show anything: what is flat looks like all that is flat.
     """
     pairs = shows[find_pairs(hashes[shows], splits[shows])]
     pairs = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]  # the same file is told already
+    pairs = pairs[copies.correlations(pairs) >= LEAST_CORRELATION]
     later = np.where(splits[pairs[:, 0]] > splits[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
     told = [
         f"{names[left]} ({SPLITS[splits[left]]}) and {names[right]} ({SPLITS[splits[right]]})"
@@ -78,7 +83,6 @@ def find_near_duplicates(
         len(np.unique(later)),
         int((splits > 0).sum()),
         "held-out pictures that look like one of another split, which flatters scores",
-        error_share=NEAR_SHARE,
         examples=told,
     )
 

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from aitk.vision import near_duplicates
-from aitk.vision.near_duplicates import MOST_BITS, find_pairs, picture_hash
+from aitk.vision.near_duplicates import (
+    LEAST_CORRELATION,
+    MOST_BITS,
+    SmallCopies,
+    find_pairs,
+    picture_hash,
+)
 
 
 def blobs(seed, size=64):
@@ -35,6 +41,35 @@ CHANGES = {
 def test_a_changed_copy_looks_the_same(change):
     for seed in range(5):
         assert bits(blobs(seed), CHANGES[change](blobs(seed))) <= MOST_BITS
+
+
+def digit(draw):
+    """A white stroke on black, as handwritten digits are."""
+    picture = np.zeros((28, 28), np.uint8)
+    draw(picture)
+    return cv2.GaussianBlur(picture, (0, 0), 0.7)
+
+
+def correlation(left, right):
+    copies = SmallCopies()
+    copies.add(left), copies.add(right)
+    return float(copies.correlations(np.array([[0, 1]]))[0])
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_small_copies_of_a_changed_copy_are_alike(change):
+    for seed in range(5):
+        assert correlation(blobs(seed), CHANGES[change](blobs(seed))) >= LEAST_CORRELATION
+
+
+def test_a_handwritten_0_and_9_are_not_alike():
+    zero = digit(lambda picture: cv2.ellipse(picture, (14, 14), (5, 9), 0, 0, 360, 255, 2))
+
+    def draw_nine(picture):
+        cv2.ellipse(picture, (14, 10), (5, 5), 0, 0, 360, 255, 2)
+        cv2.ellipse(picture, (14, 14), (5, 9), 0, -60, 90, 255, 2)
+
+    assert correlation(zero, digit(draw_nine)) < LEAST_CORRELATION
 
 
 def test_other_pictures_do_not():
