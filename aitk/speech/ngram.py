@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +17,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from aitk.core.errors import DataError, UsageError
+from aitk.core.values import quoted, to_number
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -99.0  # the logarithm to base 10 that ARPA files give to what has no probability
 #: Discounts where an order has too few n-grams to estimate its own.
 USUAL_DISCOUNTS = (0.5, 1.0, 1.5)
 LN_10 = math.log(10)
+_COUNT = re.compile(r"[0-9]{1,18}")
 
 Gram = tuple[str, ...]
 #: The words before the next one, the latest last; as many as matter.
@@ -212,11 +216,12 @@ def read_arpa(path: Path) -> NgramModel:
             if part != "\\data\\":
                 orders.append({})
                 if part != f"\\{len(orders)}-grams:":
-                    raise DataError(f"{part!r} is out of place in an ARPA file", where=where)
+                    reason = f"{quoted(part)} is out of place in an ARPA file"
+                    raise DataError(reason, where=where)
         elif part == "\\data\\":
             size, _, count = line.removeprefix("ngram").partition("=")
-            if not (size.strip().isdecimal() and count.strip().isdecimal()):
-                raise DataError(f"cannot read {line!r}", where=where)
+            if not (size.strip().isdecimal() and _COUNT.fullmatch(count.strip())):
+                raise DataError(f"cannot read {quoted(line)}", where=where)
             expected.append(int(count))
         elif part:
             gram, values = _entry(line, len(orders), where)
@@ -233,10 +238,10 @@ def _entry(line: str, size: int, where: str) -> tuple[Gram, tuple[float, float]]
     if len(fields) not in (size + 1, size + 2):
         raise DataError(f"{len(fields)} fields in a line of {size}-grams", where=where)
     try:
-        chance = float(fields[0])
-        backoff = float(fields[size + 1]) if len(fields) == size + 2 else 0.0
+        chance = to_number(fields[0])
+        backoff = to_number(fields[size + 1]) if len(fields) == size + 2 else 0.0
     except ValueError as error:
-        raise DataError(f"cannot read a number ({error})", where=where) from error
+        raise DataError(f"one of its numbers {error}", where=where) from error
     return tuple(fields[1 : size + 1]), (chance, backoff)
 
 
@@ -303,7 +308,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, line.strip()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(f"cannot be read ({error})", where=str(path)) from error
 
 

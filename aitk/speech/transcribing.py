@@ -14,6 +14,7 @@ import numpy as np
 
 from aitk.core.errors import DataError, UsageError
 from aitk.core.text_scores import OpenScorer
+from aitk.core.values import to_number
 from aitk.speech.asr_assets import AsrAssets, read_lexicon, read_lines
 from aitk.speech.beam_search import Found, LanguageModel, SearchOptions, beam_search
 from aitk.speech.ctc import collapse, greedy, log_softmax
@@ -152,7 +153,7 @@ def _hot_word(told: str) -> tuple[str, float]:
     """``taxi`` or ``taxi:8``."""
     word, colon, weight = told.partition(":")
     try:
-        value = float(weight) if colon else HOT_WEIGHT
+        value = to_number(weight) if colon else HOT_WEIGHT
     except ValueError as error:
         raise UsageError(
             f"the weight of {word!r} is {weight!r}",

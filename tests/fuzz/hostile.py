@@ -6,53 +6,20 @@ are cut, flipped, renamed and made to claim more than they hold, and options get
 
 from __future__ import annotations
 
-import functools
-import gzip
-import io
-import json
 import os
-import struct
-import tarfile
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import cv2
-import numpy as np
-import pyarrow
-import soundfile
+from formats import MAKERS, TASKS, TEXTS, Draw, Files, rarely
 from hypothesis import strategies as st
-from pyarrow import parquet
 
 from aitk.core.options import describe
 from aitk.stages.options import PrepareOptions
 from aitk.tasks import load_task
 
-Files = Mapping[bytes, bytes]
-Draw = Callable[[st.SearchStrategy[Any]], Any]
-
 OUT = "out"
 #: Options that fetch models, or import TensorFlow.
 _LEFT_OUT = ("lemmas", "encoders", "scenes")
-_ROWS = 12
-_TEXTS = ("where is my parcel", "refund please", "the lamp is broken", "灯坏了", "très bien")
-_LABELS = ("a", "b")
-
-TEXTS = (
-    "", " ", "\t", "0", "-1", "1.0", "007", "1,5", "1_000", "nan", "NaN", "inf", "-Infinity",
-    "1e400", "-1e-400", "9" * 25, "9" * 400, "9" * 5000, "0x10", "٣", "true", "null", "None",
-    "NULL", "N/A", "2024-13-45", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "12:60",
-    "x" * 300, "x" * 20_000, "a/" * 3000, "../../etc/passwd", "/etc/passwd", "/dev/null", "~", ".",
-    "..", "-", "--out", "a\\b", "a%00b", "%ff", "=1+1", "@a", "\x1b]0;x\x07", "\u202e", "\u200b",
-    "e\u0301", "\ufeff", "\U0010ffff", '"', '""', "'", "<b>&amp;</b>", "</script>", "{", "[[[[",
-    "[]", "[1, [2]]", '{"a": 1}', "[" * 2000, '[{"label": "a", "box": [1e999, 0, "x", null]}]',
-    "$(id)", "a|b", "a;b", "a,b", "a::b", "a\nb", "a\r\nb", "\x00", "a b c", "{0}", "%s",
-)  # fmt: skip
-VALUES = (
-    None, True, 0, -1, 10**25, 10**400, -(10**310), 1.5, 1e308, float("nan"), float("inf"), [], {},
-    [1, [2, [3]]], {"a": {"b": []}}, [None], "a", [[[[0]]]],
-)  # fmt: skip
 NAMES = (
     b"caf\xe9", b"\xff\xfe", "é".encode(), "e\u0301".encode(), b"x" * 250, b"-", b"--json", b"a b",
     b"a\nb", b"\x1b[31m", b"a'b\"c", b"%41", b"#1", b"[a]", b"*", b"train", b"test", b"tfds:x",
@@ -96,12 +63,12 @@ def attempts(draw: Draw, runs: Mapping[str, Sequence[str]]) -> Attempt:
         runs: of each domain, those that can be asked without TensorFlow.
     """
     domain = draw(st.sampled_from(("nlp", "recsys", "speech", "vision")))
-    predicting = bool(runs.get(domain)) and _rarely(draw, 3)
-    task = draw(st.sampled_from(_TASKS[domain]))
-    files, source, options = _MAKERS[domain](draw, task)
+    predicting = bool(runs.get(domain)) and rarely(draw, 3)
+    task = draw(st.sampled_from(TASKS[domain]))
+    files, source, options = MAKERS[domain](draw, task)
     files, source = _mutated(draw, files, source)
     stdin = b""
-    if source in files and _rarely(draw, 15):
+    if source in files and rarely(draw, 15):
         stdin, source = files[source], b"-"
     if predicting:
         arguments = [domain, "predict", draw(st.sampled_from(runs[domain])), os.fsdecode(source)]
@@ -110,14 +77,11 @@ def attempts(draw: Draw, runs: Mapping[str, Sequence[str]]) -> Attempt:
     else:
         arguments = [domain, "prepare", os.fsdecode(source), "--task", task, "--out", OUT]
         arguments += [*options, *_options(draw, f"{domain}.{task}", list(files))]
-        if _rarely(draw, 15):
+        if rarely(draw, 15):
             files = {**files, b"c.toml": _config(draw)}
             arguments += ["--config", "c.toml"]
     arguments += draw(st.sampled_from(([], ["--json"], ["--quiet"], ["--json", "--quiet"])))
     return Attempt(files, tuple(arguments), stdin)
-
-
-# --- options
 
 
 def _options(draw: Draw, task: str, files: Sequence[bytes]) -> list[str]:
@@ -126,7 +90,7 @@ def _options(draw: Draw, task: str, files: Sequence[bytes]) -> list[str]:
     known = [option for option in known if option.name not in _LEFT_OUT]
     given: list[str] = []
     chosen = draw(st.lists(st.sampled_from(known), max_size=2, unique_by=lambda item: item.name))
-    chosen = chosen if _rarely(draw, 3) else []  # most of them end it before a file is read
+    chosen = chosen if rarely(draw, 3) else []  # most of them end it before a file is read
     for option in chosen:
         if option.type is bool:
             given.append(option.flag)
@@ -155,304 +119,6 @@ def _config(draw: Draw) -> bytes:
         "max_errors = " + "9" * 5000, "seed = {a = 1}", "\xff",
     )), max_size=3))  # fmt: skip
     return "\n".join(lines).encode("latin-1")
-
-
-# --- tables
-
-
-def _rarely(draw: Draw, times: int) -> bool:
-    return draw(st.integers(1, times)) == times
-
-
-def _cell(draw: Draw, good: Any) -> Any:
-    """A good value, or once in a while one that is not."""
-    if not _rarely(draw, 12):
-        return good
-    return draw(st.sampled_from(TEXTS + VALUES) | st.text(max_size=8))
-
-
-def _records(draw: Draw, columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    spoilt = draw(st.sets(st.sampled_from(sorted(columns)), max_size=2))
-    return [
-        {
-            name: _cell(draw, good[row % len(good)]) if name in spoilt else good[row % len(good)]
-            for name, good in columns.items()
-        }
-        for row in range(_ROWS)
-    ]
-
-
-def _table(draw: Draw, columns: Mapping[str, Sequence[Any]], *, name: bytes = b"t") -> Files:
-    """A table of one file."""
-    records = _records(draw, columns)
-    suffix = draw(st.sampled_from((".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".csv.gz")))
-    if suffix == ".parquet":
-        content = _parquet(draw, records)
-    elif suffix == ".jsonl":
-        content = "".join(json.dumps(record) + "\n" for record in records).encode()
-    else:
-        delimiter = draw(st.sampled_from(("\t",) if suffix == ".tsv" else (",", ";", "|", "::")))
-        lines = [list(records[0]), *([str(value) for value in r.values()] for r in records)]
-        if _rarely(draw, 8):
-            del lines[0]
-        text = "".join(delimiter.join(map(_quoted, line)) + "\n" for line in lines)
-        content = text.encode(draw(st.sampled_from(("utf-8", "utf-8-sig", "utf-16"))), "replace")
-    if suffix.endswith(".gz"):
-        content = gzip.compress(content)
-    return {name + suffix.encode(): content}
-
-
-def _quoted(text: str) -> str:
-    if any(sign in text for sign in ',;|"\n\r'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
-
-
-def _parquet(draw: Draw, records: Sequence[Mapping[str, Any]]) -> bytes:
-    columns: dict[str, pyarrow.Array] = {}
-    for name in records[0]:
-        values = [record[name] for record in records]
-        try:
-            columns[name] = pyarrow.array(values)
-        except (pyarrow.ArrowException, ValueError, OverflowError):
-            columns[name] = pyarrow.array([str(value) for value in values])
-    if _rarely(draw, 2):
-        name = draw(st.sampled_from(sorted(columns)))
-        columns[name] = draw(st.sampled_from(_typed_columns()))
-    file = io.BytesIO()
-    parquet.write_table(pyarrow.table(columns), file)
-    return file.getvalue()
-
-
-@functools.cache
-def _typed_columns() -> tuple[pyarrow.Array, ...]:
-    numbers = [number**9 - 5 for number in range(_ROWS)]
-    letters = pyarrow.py_buffer(b"\xff" * _ROWS)
-    offsets = pyarrow.py_buffer(np.arange(_ROWS + 1, dtype=np.int32))
-    kinds = [pyarrow.timestamp(unit, zone) for unit in ("s", "us", "ns")
-             for zone in (None, "Asia/Tokyo", "Mars/Base", "+99:99")]  # fmt: skip
-    kinds += [pyarrow.duration("s"), pyarrow.duration("ns"), pyarrow.time64("ns")]
-    return (
-        *(pyarrow.array(numbers, pyarrow.int64()).view(kind) for kind in kinds),
-        pyarrow.array(range(0, _ROWS * 10**8, 10**8), pyarrow.int32(), safe=False).view("date32"),
-        pyarrow.Array.from_buffers(pyarrow.string(), _ROWS, [None, offsets, letters]),
-        pyarrow.array([b"\xff\x00"] * _ROWS),
-        pyarrow.array([None] * _ROWS),
-        pyarrow.array([[{"t": [number]}] for number in numbers]),
-        pyarrow.array([float("nan")] * _ROWS),
-        pyarrow.array(["a"] * _ROWS).dictionary_encode(),
-    )
-
-
-# --- domains: good files, what names them, and the options they need
-
-
-def _nlp(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
-    layout = draw(st.sampled_from(("table", "table", "folder", "lines")))
-    if layout == "table":
-        files = _table(draw, {"text": _TEXTS, "label": _LABELS, "n": (1, 2.5, None)})
-        return files, next(iter(files)), []
-    texts = [_cell(draw, text) for text in _TEXTS * 2]
-    if layout == "lines":
-        return {b"t.txt": "\n".join(map(str, texts)).encode("utf-8", "replace")}, b"t.txt", []
-    files = {
-        b"in/%s/%d.txt" % (_LABELS[row % 2].encode(), row): str(text).encode("utf-8", "replace")
-        for row, text in enumerate(texts)
-    }
-    return files, b"in", []
-
-
-def _recsys(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
-    users, items = [f"u{number % 4}" for number in range(_ROWS)], ("i1", "i2", "i3", "i4", "i5")
-    layout = draw(st.sampled_from(("table", "table", "table", "lines", "atomic")))
-    if layout == "lines":
-        lines = [" ".join(str(_cell(draw, item)) for item in items) for _ in range(_ROWS)]
-        return {b"t.txt": "\n".join(lines).encode("utf-8", "replace")}, b"t.txt", []
-    times = [1_700_000_000 + 60 * number for number in range(_ROWS)]
-    columns = {"user": users, "item": items, "rating": (1, 2.5, 5), "time": times}
-    if layout == "atomic":
-        lines = ["user:token\titem:token\trating:float\ttime:float"]
-        lines += ["\t".join(map(str, record.values())) for record in _records(draw, columns)]
-        return {b"t.inter": "\n".join(lines).encode("utf-8", "replace")}, b"t.inter", []
-    files = dict(_table(draw, columns))
-    source = next(iter(files))
-    options: list[str] = []
-    if _rarely(draw, 2):
-        facts = _table(draw, {
-            "item": items, "title": _TEXTS, "price": (1, 2.5, 10**9), "tags": ("a|b", "b"),
-            "picture": ("0.png", "1.jpg"), "vector": ("[1, 2]", "[3, 4]"),
-        }, name=b"items")  # fmt: skip
-        files |= facts
-        files[b"0.png"] = _pictures()[0]
-        options = ["--items", os.fsdecode(next(iter(facts)))]
-    return files, source, options
-
-
-def _speech(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
-    sounds = {b"%d%s" % (number, _sounds()[number][0]): _sounds()[number][1] for number in range(8)}
-    names = [name.decode() for name in sounds]
-    files: dict[bytes, bytes]
-    options = ["--sample-rate-hz=8000"]
-    layout = draw(st.sampled_from(("folder", "manifest", "manifest", "kaldi", "chapters")))
-    if layout == "folder":
-        files = {b"in/%s/%s" % (_LABELS[at % 2].encode(), name): content
-                 for at, (name, content) in enumerate(sounds.items())}  # fmt: skip
-        if task == "asr":
-            files |= {name.rpartition(b".")[0] + b".txt": b"hello there" for name in list(files)}
-        return files, b"in", options
-    if layout == "manifest":
-        columns = {"audio": names, "text": _TEXTS, "label": _LABELS, "start": (0, 0.05, ""),
-                   "end": (0.3, 0.25, ""), "speaker": ("s1", "s2")}  # fmt: skip
-        files = dict(_table(draw, columns))
-        return files | sounds, next(iter(files)), options
-    if layout == "kaldi":
-        files = {b"in/" + name: content for name, content in sounds.items()}
-        for name, values in (("wav.scp", names), ("text", _TEXTS), ("utt2spk", ("s1", "s2")),
-                             ("segments", [f"u{at} 0 0.3" for at in range(8)])):  # fmt: skip
-            if name != "segments" or _rarely(draw, 2):
-                lines = [f"u{at} {_cell(draw, values[at % len(values)])}" for at in range(8)]
-                files[b"in/" + name.encode()] = "\n".join(lines).encode("utf-8", "replace")
-        return files, b"in", options
-    files = {b"in/dev/7/1/7-1-%s" % name: content for name, content in sounds.items()}
-    said = [f"7-1-{at} {_cell(draw, 'HELLO THERE')}" for at in range(8)]
-    files[b"in/dev/7/1/7-1.trans.txt"] = "\n".join(said).encode("utf-8", "replace")
-    return files, b"in", options
-
-
-def _vision(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
-    layout = draw(st.sampled_from(("folder", "table", "coco", "yolo", "voc", "masks", "idx")))
-    pictures = _pictures()
-    names = [b"%d%s" % (at, suffix) for at, suffix in enumerate(_SUFFIXES * 2)]
-    stems = [name.rpartition(b".")[0] for name in names]
-    files = dict(zip((b"images/" + name for name in names), pictures, strict=False))
-    if layout == "folder":
-        files = {b"%s/%s" % (_LABELS[at % 2].encode(), name): pictures[at]
-                 for at, name in enumerate(names)}  # fmt: skip
-    elif layout == "table":
-        boxes = '[{"label": "a", "box": [1, 1, 9, 9]}]'
-        columns = {"path": [f"images/{name.decode()}" for name in names], "label": _LABELS}
-        columns |= {"boxes": (boxes, "[]"), "mask": ("masks/0.png", "masks/1.png")}
-        table = _table(draw, columns)
-        files |= table
-        files |= {b"masks/%d.png" % at: _masks()[at] for at in range(2)}
-        if _rarely(draw, 2):
-            return files, next(iter(table)), []
-    elif layout == "coco":
-        files[b"images/annotations.json"] = _coco(draw, [name.decode() for name in names])
-    elif layout == "yolo":
-        line = "\n".join(" ".join(str(_cell(draw, part)) for part in ("0", ".5", ".5", ".2", ".2"))
-                         for _ in range(2))  # fmt: skip
-        files |= {b"labels/%s.txt" % stem: line.encode("utf-8", "replace") for stem in stems}
-        files[draw(st.sampled_from((b"classes.txt", b"data.yaml")))] = draw(st.sampled_from(_LISTS))
-    elif layout == "voc":
-        parts = [str(_cell(draw, part)) for part in ("a", "1", "1", "9", "9")]
-        files |= {b"annotations/%s.xml" % stem: _voc(parts) for stem in stems}
-    elif layout == "masks":
-        files |= {b"masks/%s.png" % stem: _masks()[at % 2] for at, stem in enumerate(stems)}
-        if _rarely(draw, 2):
-            files[b"classes.txt"] = draw(st.sampled_from(_LISTS))
-    else:
-        size = draw(st.sampled_from(((12, 4, 4), (12, 4, 4), (12, 0, 0), (2**32 - 1, 1, 1))))
-        files = {
-            b"train-images-idx3-ubyte": struct.pack(">4I", 0x803, *size) + bytes(192),
-            b"train-labels-idx1-ubyte": struct.pack(">2I", 0x801, 12) + b"\0\1" * 6,
-        }
-    if _rarely(draw, 4):
-        packed = draw(st.sampled_from((b"in.zip", b"in.tar", b"in.tar.gz", b"in.tar.xz")))
-        return {packed: _archive(packed, files)}, packed, []
-    return {b"in/" + name: content for name, content in files.items()}, b"in", []
-
-
-def _coco(draw: Draw, names: Sequence[str]) -> bytes:
-    def value(good: Any) -> Any:
-        return _cell(draw, good)
-
-    more = range(3, draw(st.sampled_from((3, 300))))
-    return json.dumps({
-        "images": [{"id": value(at), "file_name": value(name), "height": value(12), "width": 16}
-                   for at, name in enumerate(names)],
-        "categories": [{"id": value(1), "name": value("a")}, {"id": value(2), "name": value("b")},
-                       *({"id": number, "name": f"c{number}"} for number in more)],
-        "annotations": [
-            {"id": at, "image_id": value(at % len(names)), "category_id": value(1 + at % 2),
-             "bbox": value([1, 1, value(5), 5]), "iscrowd": value(0),
-             "segmentation": value(draw(st.sampled_from((
-                 [[1, 1, 9, 1, 9, 9]], {"size": [12, 16], "counts": "d0X3"}, [[1, 1]],
-                 {"size": [12, 16], "counts": [100, 92]}, {"size": [12, 16], "counts": "o" * 5000},
-             ))))}
-            for at in range(2 * len(names))
-        ],
-    }).encode()  # fmt: skip
-
-
-def _voc(parts: Sequence[str]) -> bytes:
-    name, *numbers = parts
-    box = "".join(
-        f"<{tag}>{value}</{tag}>"
-        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), numbers, strict=True)
-    )
-    text = f"<annotation><object><name>{name}</name><bndbox>{box}</bndbox></object></annotation>"
-    return text.encode("utf-8", "replace")
-
-
-_LISTS = (
-    b"a\nb\n", b"names: [a, b]\n", b"names: {0: a, 1: b}\n", b"a 0 0 0\nb 1 1 1\n", b"a\na\n", b"",
-    b"names: &x [*x]\n", b"names: {0: a, b: 1, null: 2}\n", b"names: " + b"[" * 3000, b"nc: 2\n",
-    b"names: !!python/name:os.system\n", b"\n".join(b"%d" % number for number in range(400)),
-    b"names: [" + b"a" * 5000 + b"]\n",
-)  # fmt: skip
-_SUFFIXES = (b".png", b".jpg", b".webp", b".gif", b".bmp")
-
-
-@functools.cache
-def _pictures() -> tuple[bytes, ...]:
-    """Two small pictures in each format."""
-    rng = np.random.default_rng(0)
-    return tuple(
-        cv2.imencode(suffix.decode(), rng.integers(0, 255, (12, 16, 3), np.uint8))[1].tobytes()
-        for suffix in _SUFFIXES * 2
-    )
-
-
-@functools.cache
-def _masks() -> tuple[bytes, ...]:
-    numbers = np.zeros((12, 16), np.uint8)
-    numbers[3:9, 4:9] = 1
-    large = numbers.astype(np.uint16) * 300
-    return tuple(cv2.imencode(".png", mask)[1].tobytes() for mask in (numbers, large))
-
-
-@functools.cache
-def _sounds() -> tuple[tuple[bytes, bytes], ...]:
-    """Half a second of eight tones in several formats, with their endings."""
-    made = []
-    formats = (("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("WAV", "FLOAT"), ("AIFF", "PCM_16"))
-    for number in range(8):
-        name, subtype = formats[number % len(formats)]
-        tone = 0.3 * np.sin(np.arange(4000) * 0.05 * (number + 1))
-        file = io.BytesIO()
-        soundfile.write(file, tone, 8000, format=name, subtype=subtype)
-        made.append((b"." + name.lower().encode(), file.getvalue()))
-    return tuple(made)
-
-
-def _archive(name: bytes, files: Files) -> bytes:
-    packed = io.BytesIO()
-    if name.endswith(b".zip"):
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for member, content in files.items():
-                archive.writestr(member.decode("latin-1"), content)
-    else:
-        mode = {b"gz": "w:gz", b"xz": "w:xz"}.get(name.rpartition(b".")[2], "w")
-        with tarfile.open(fileobj=packed, mode=mode) as tar:  # type: ignore[call-overload]
-            for member, content in files.items():
-                info = tarfile.TarInfo(os.fsdecode(member))
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
-
-
-# --- mutations
 
 
 def _mutated(draw: Draw, files: Files, source: bytes) -> tuple[Files, bytes]:
@@ -517,12 +183,3 @@ def _rename(draw: Draw, content: bytes) -> bytes:
 
 def _swap(draw: Draw, content: bytes) -> bytes:
     raise NotImplementedError
-
-
-_TASKS = {
-    "nlp": ("classify", "masked-lm", "generate"),
-    "recsys": ("recommend", "rate", "masked-items"),
-    "speech": ("keywords", "asr", "masked-speech"),
-    "vision": ("classify", "detect", "segment", "multitask", "masked-image"),
-}
-_MAKERS = {"nlp": _nlp, "recsys": _recsys, "speech": _speech, "vision": _vision}
