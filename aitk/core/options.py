@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import re
 import tomllib
 import types
@@ -21,6 +20,10 @@ from aitk.core.errors import UsageError
 from aitk.core.values import parse_json, quoted
 
 Options = TypeVar("Options")
+LARGEST_CONFIG_BYTES = 16 * 1024**2
+#: Whole numbers are counts and seeds, which libraries hold in 32 bits.
+_LARGEST = {int: 2**31 - 1, float: 1e300}
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _QUOTED = r',\s*(?:"((?:[^"]|"")*)"\s*(?=,|\Z)|'
 _ENTRY = re.compile(_QUOTED + r"([^,]*))")
 _KEYED_ENTRY = re.compile(_QUOTED + r"(.*?)(?=,[^,=]+=|\Z))", re.DOTALL)
@@ -195,8 +198,10 @@ def require_names(wanted: Iterable[str], known: Iterable[str], *, where: str, wh
 def read_config(path: Path) -> dict[str, Any]:
     """Read a TOML config file, or the options of another run's ``run.json``."""
     try:
+        if path.stat().st_size > LARGEST_CONFIG_BYTES:
+            raise UsageError("is too large for a config file", where=str(path))
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the config file ({error})", where=str(path)) from error
     try:
         values = parse_json(text) if path.suffix == ".json" else tomllib.loads(text)
@@ -249,19 +254,8 @@ def _checked(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
 def _converted(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
     kind = item.type
     try:
-        if kind is bool:
-            if isinstance(value, str):
-                value = {"true": True, "false": False, "1": True, "0": False}[value.lower()]
-            value = bool(value)
-        elif isinstance(value, list | dict) or (
-            kind is int and isinstance(value, float) and value != int(value)
-        ):
-            raise ValueError
-        elif not isinstance(value, kind):
-            value = kind(value)
-        if kind is float and not math.isfinite(value):
-            raise ValueError
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        value = _as_kind(kind, value)
+    except (ValueError, KeyError, OverflowError) as error:
         raise UsageError(
             f"{item.name} takes a {kind.__name__}, not {quoted(value)}",
             hint=f"Default: {item.default}",
@@ -282,3 +276,23 @@ def _converted(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
         )
         raise UsageError(f"{item.name} is {value}", hint=f"It must be {between}")
     return value
+
+
+def _as_kind(kind: type, value: Any) -> Any:
+    """A value, or its text, as the kind that an option takes.
+
+    Raises:
+        ValueError: it is of another kind, or a number that no computation bears.
+        KeyError: it is no boolean.
+        OverflowError: it is infinite.
+    """
+    if kind is bool:
+        return _BOOLEANS[str(value).lower()]
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Path):
+        raise ValueError
+    if kind not in _LARGEST:
+        return kind(value)
+    number = kind(value)
+    if not abs(number) <= _LARGEST[kind] or (isinstance(value, float) and value != number):
+        raise ValueError
+    return number

@@ -1,5 +1,6 @@
 """Options: declared once, resolved strictly."""
 
+import datetime
 from dataclasses import dataclass
 
 import pytest
@@ -120,3 +121,43 @@ def test_a_name_that_does_not_occur_is_an_error_with_the_nearest() -> None:
     require_names(["sp1"], ["sp1", "sp2"], where="--test-speakers", what="speaker")
     with pytest.raises(UsageError, match="sp10"):
         require_names(["sp1O"], ["sp10", "kim"], where="--test-speakers", what="speaker")
+
+
+@dataclass(frozen=True)
+class EveryKind:
+    count: int = option(1, "a count")
+    share: float = option(0.5, "a share")
+    flag: bool = option(False, "a flag")
+    name: str | None = option(None, "a name")
+    names: list[str] = option([], "names")
+
+
+ODD = [float("inf"), float("nan"), 10**400, "1" * 400, "1" * 9999, "inf", "nan", [1], {}, [[]]]
+
+
+@pytest.mark.parametrize("name", ["count", "share", "flag"])
+@pytest.mark.parametrize(
+    "value", [*ODD, datetime.date(2026, 1, 1)], ids=lambda value: repr(value)[:9]
+)
+def test_odd_values_are_usage_errors_that_name_the_option(name, value):
+    with pytest.raises(UsageError, match=name):
+        resolve(EveryKind, {name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("count", True), ("share", False), ("name", [1]), ("name", {}), ("names", [["a"]])],
+)
+def test_values_of_another_kind_are_usage_errors(name, value):
+    with pytest.raises(UsageError, match=name):
+        resolve(EveryKind, {name: value})
+
+
+@pytest.mark.parametrize("name", ["deep.json", "deep.toml"])
+def test_a_config_that_is_nested_too_deep_is_a_usage_error(tmp_path, name):
+    depth = 100_000
+    opened, closed = ('{"a":', "}") if name.endswith(".json") else ("[", "]")
+    text = opened * depth + "1" + closed * depth
+    (tmp_path / name).write_text(text if name.endswith(".json") else f"a = {text}")
+    with pytest.raises(UsageError, match=name):
+        read_config(tmp_path / name)
