@@ -13,6 +13,7 @@ from typing import Any
 
 from aitk.core.baselines import describe_baselines
 from aitk.core.run import EXECUTABLE
+from aitk.core.statistics import describe_intervals
 
 FEW_ROWS = 200  # below this many scored rows an interval is wide
 
@@ -108,9 +109,9 @@ def _scores(metrics: Mapping[str, Any], main: str) -> list[str]:
         return ["It has not been evaluated yet."]
     lines = []
     for name, result in metrics.items():
-        resamples = result.get("resamples")
-        intervals = f", 95% intervals from {resamples:,} bootstrap resamples" if resamples else ""
-        lines += [f"On {_code(name)}, {result['rows']:,} rows{intervals}:", ""]
+        intervals = describe_intervals(result["metrics"].values())
+        told = f"; {_inline(intervals)}" if intervals else ""
+        lines += [f"On {_code(name)}, {result['rows']:,} rows{told}:", ""]
         if answering := describe_answering(result):
             lines += [f"Answered with {_inline(answering)}.", ""]
         lines += ["| metric | value | 95% interval |", "|---|---|---|"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from aitk.core.errors import ArtifactError, DataError
 from aitk.core.options import unknown_name
-from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.statistics import MIN_ROWS, bootstrap_scores, score_proportion
 from aitk.core.task import Evaluation, Score
 
 CALIBRATION_BINS = 15
@@ -87,7 +87,10 @@ def score_classification(
     resamples: int = 0,
     seed: int = 0,
 ) -> Evaluation:
-    """Score a classifier, as scikit-learn does, each metric with a bootstrap 95% interval.
+    """Score a classifier, as scikit-learn does, each metric with a 95% interval.
+
+    Accuracies, and the precision and recall of each class, are shares of rows: their intervals are
+    Wilson's. Those of the others are bootstrap intervals.
 
     Args:
         targets: (rows,) class numbers; -1 is a label never seen in training.
@@ -111,17 +114,16 @@ def score_classification(
             "the model puts out values that are not finite", hint="Train or convert it again"
         )
     rows = _Rows(np.asarray(targets), np.asarray(probabilities))
-    point = rows.measure(np.ones((1, len(targets))))[0].tolist()
-    scores = [Score(value) for value in point]
-    if resamples:
-        ends = bootstrap_interval(rows.measure, len(targets), resamples=resamples, seed=seed)
-        low, high = (end.tolist() for end in ends)
-        scores = [bounded_score(*numbers) for numbers in zip(point, low, high, strict=True)]
+    scores = bootstrap_scores(rows.measure, len(targets), resamples=resamples, seed=seed)
     metrics = dict(zip(rows.names, scores, strict=False))
+    class_scores = scores[len(rows.names) :]
+    if resamples:
+        metrics |= rows.proportions()
+        class_scores = rows.class_proportions(class_scores)
     return Evaluation(
         metrics={name: score for name, score in metrics.items() if np.isfinite(score.value)},
         per_row=rows.correct.astype(np.float32),
-        details=_details(rows, labels, scores[len(rows.names) :]),
+        details=_details(rows, labels, class_scores),
     )
 
 
@@ -184,6 +186,35 @@ class _Rows:
         per_class = each[:, :, : self.classes].reshape(len(counts), -1)
         return np.column_stack([accuracy, macro, micro, weighted, *singles, per_class])
 
+    def proportions(self) -> dict[str, Score]:
+        """The metrics that are shares of the rows."""
+        rows = len(self.targets)
+        accuracy = score_proportion(float(self.correct.sum()), rows)
+        micro = {name: accuracy for name in self.names if name.startswith("micro_")}
+        found = {"accuracy": accuracy, **micro}
+        if self.classes > 5:
+            found["top5_accuracy"] = score_proportion(float(self.top5.sum()), rows)
+        return found
+
+    def class_proportions(self, scores: Sequence[Score]) -> list[Score]:
+        """The scores of the classes, precision and recall as shares of rows, and without an
+        interval of the F1 of a class that has few."""
+        hits, predicted, supports = (
+            np.bincount(classes, minlength=self.classes).tolist()
+            for classes in (
+                self.targets[self.correct > 0],
+                self.predictions,
+                self.targets[self.targets >= 0],
+            )
+        )
+        precision = map(score_proportion, hits, predicted)
+        recall = map(score_proportion, hits, supports)
+        f1 = (
+            score if count >= MIN_ROWS else Score(score.value)
+            for score, count in zip(scores[2 * self.classes :], supports, strict=True)
+        )
+        return [*precision, *recall, *f1]
+
     def _in_top5(self, own: np.ndarray) -> np.ndarray:
         """Whether the right class is among the five best; of equals the first is better."""
         place = (self.probabilities > own[:, None]).sum(axis=1)
@@ -242,7 +273,7 @@ def _details(rows: _Rows, labels: Sequence[str], class_scores: list[Score]) -> d
         entry: dict[str, Any] = {"label": label, "support": int(supports[index])}
         for place, name in enumerate(("precision", "recall", "f1")):
             score = class_scores[place * len(labels) + index]
-            entry[name] = _json(score)
+            entry[name] = score.as_json()
         per_class.append(entry)
     confusion: dict[str, dict[str, int]] = {}
     pairs = np.stack([rows.targets % len(names), rows.predictions], axis=1)
@@ -266,10 +297,3 @@ def _details(rows: _Rows, labels: Sequence[str], class_scores: list[Score]) -> d
         "confusion": confusion,  # target -> prediction -> rows, cells that are not zero
         "calibration": calibration,
     }
-
-
-def _json(score: Score) -> dict[str, float] | None:
-    """A score as JSON, None where the rows leave it undefined."""
-    values = {"value": score.value, "low": score.low, "high": score.high}
-    known = {name: float(value) for name, value in values.items() if value is not None}
-    return known if np.isfinite(list(known.values())).all() else None

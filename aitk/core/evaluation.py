@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,15 +45,8 @@ class Evaluated:
 
         A metric that these rows leave undefined is left out.
         """
-        metrics = {
-            name: {
-                end: value
-                for end, value in dataclasses.asdict(score).items()
-                if value is not None and math.isfinite(value)
-            }
-            for name, score in self.evaluation.metrics.items()
-            if math.isfinite(score.value)
-        }
+        scores = ((name, score.as_json()) for name, score in self.evaluation.metrics.items())
+        metrics = {name: score for name, score in scores if score is not None}
         details = {"details": dict(self.evaluation.details), "worst": self.worst}
         return {"rows": len(self.rows), "metrics": metrics} | facts | details
 

@@ -16,7 +16,7 @@ from aitk.core.names import printable
 
 MISSING = "–"
 #: The keys of a score, alone and with its interval.
-SCORES = ({"value"}, {"value", "low", "high"})
+SCORES = ({"value"}, {"value", "low", "high"}, {"value", "low", "high", "interval"})
 LONGEST_CELL = 400  # characters of a user's text in a table
 
 
@@ -173,7 +173,7 @@ def cell(value: Any) -> str | Markup:
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, Mapping):
-        if set(value) in SCORES and all(map(_is_number, value.values())):
+        if set(value) in SCORES and all(map(_is_number, list(value.values())[:3])):
             return score_cell(value)
         return ", ".join(f"{name}: {cell(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):

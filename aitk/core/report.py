@@ -18,6 +18,7 @@ from aitk.core.charts import (
 )
 from aitk.core.page import Page
 from aitk.core.run import read_picture
+from aitk.core.statistics import describe_intervals
 
 LONG_TABLE = 12  # rows; longer ones are folded
 LARGEST_MATRIX = 24  # classes whose confusion matrix can still be read as numbers
@@ -224,11 +225,8 @@ def _add_evaluation(
     page: Page, name: str, result: Mapping[str, Any], *, main: str, folder: Path
 ) -> None:
     page.heading(f"Scores on {name}")
-    page.text(
-        f"{result['rows']:,} rows"
-        + (", 95% bootstrap intervals in brackets" if result.get("resamples") else ""),
-        note=True,
-    )
+    intervals = describe_intervals(result["metrics"].values())
+    page.text(f"{result['rows']:,} rows" + (f"; {intervals}" if intervals else ""), note=True)
     details = result.get("details", {})
     if details.get("protocol"):
         page.text(details["protocol"])

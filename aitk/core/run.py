@@ -57,7 +57,7 @@ LEARNED = "learned.jsonl"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 #: The shapes of the files of a run, as far as anything reads them; see ``core.json_files``.
-_SCORE = {"value": float, "low?": float, "high?": float}
+_SCORE = {"value": float, "low?": float, "high?": float, "interval?": str}
 MANIFEST = {
     "version": Count,
     "aitk?": str,

@@ -1,16 +1,25 @@
-"""How sure a measured number is: bootstrap intervals and paired tests. NumPy only."""
+"""How sure a measured number is: intervals and paired tests. NumPy only."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
 from aitk.core.task import Score
 
 LEVEL = 0.95
+#: Under so many rows a bootstrap interval is too narrow to be believed.
+MIN_ROWS = 10
+WILSON, BCA, PERCENTILE = "Wilson", "BCa bootstrap", "percentile bootstrap"
+#: A value outside of the middle of its resamples shows that resampling moves the statistic.
+_UNBIASED = 0.1
+_ROUNDING = 1e-12
+_JACKKNIFE_GROUPS = 200
 _CHUNK_CELLS = 4_000_000  # about 32 MB of counts at a time
 _EXACT_PAIRS = 1000  # up to here McNemar's test is exact
 
@@ -49,40 +58,99 @@ def resample_counts(n_rows: int, *, resamples: int, seed: int) -> Iterator[np.nd
         yield np.stack([np.bincount(line, minlength=n_rows) for line in drawn]).astype(float)
 
 
-def bootstrap_interval(
-    statistic: Statistic, n_rows: int, *, resamples: int, seed: int, level: float = LEVEL
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap (Efron 1979) of one or many statistics at once.
+def score_proportion(successes: float, trials: float) -> Score:
+    """A share of independent trials, with the interval of Wilson (1927).
+
+    It is wide where there are few trials, also where all or none succeeded. NaN of no trials.
+    """
+    if not trials:
+        return Score(math.nan)
+    share, z = successes / trials, NormalDist().inv_cdf((1 + LEVEL) / 2)
+    scale = 1 + z**2 / trials
+    centre = (share + z**2 / (2 * trials)) / scale
+    half = z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2) / scale
+    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    return Score(share, low, high, WILSON)
+
+
+def bootstrap_scores(
+    statistic: Statistic,
+    n_rows: int,
+    *,
+    resamples: int,
+    seed: int,
+    values: Sequence[float] | None = None,
+) -> list[Score]:
+    """One or many statistics of the rows, with bootstrap intervals.
+
+    The intervals are bias-corrected and accelerated (BCa, Efron 1987), the acceleration from a
+    jackknife of at most 200 groups of rows. A statistic that resampling itself moves (calibration
+    error is never negative) has a percentile interval (Efron 1979), widened to its value.
+
+    There is no interval under ``MIN_ROWS`` rows, nor where all resamples give one value: of
+    a constant the bootstrap knows nothing.
 
     Args:
-        statistic: maps counts (resamples, rows) to (resamples, ...); NaN where it is undefined
-            on a sample, which is then left out.
+        statistic: maps counts (resamples, rows) to (resamples, statistics); NaN where it is
+            undefined on a sample, which is then left out.
         n_rows: rows of the data, at least 1.
-        resamples: how many samples to draw, at least 1.
+        resamples: how many samples to draw; 0 for no intervals.
         seed: seed of the drawing.
-        level: coverage.
-
-    Returns:
-        The lower and the upper ends, each of the statistic's own shape.
+        values: the statistics of the rows; None computes them.
     """
+    point = statistic(np.ones((1, n_rows)))[0] if values is None else np.asarray(values, float)
+    if not resamples or n_rows < MIN_ROWS:
+        return [Score(float(value)) for value in point]
     drawn = resample_counts(n_rows, resamples=resamples, seed=seed)
-    values = np.concatenate([statistic(counts) for counts in drawn])
-    tail = (1 - level) / 2
-    if not np.isnan(values).any():
-        low, high = np.quantile(values, [tail, 1 - tail], axis=0)
-        return low, high
-    undefined = np.isnan(values).all(axis=0)
-    low, high = np.nanquantile(np.where(undefined, 0.0, values), [tail, 1 - tail], axis=0)
-    return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
+    samples = np.concatenate([statistic(counts) for counts in drawn])
+    left_out = np.concatenate([statistic(kept) for kept in _groups_left_out(n_rows, seed)])
+    return [
+        _bootstrap_score(float(value), sample, jackknife)
+        for value, sample, jackknife in zip(point, samples.T, left_out.T, strict=True)
+    ]
 
 
-def bounded_score(value: float, low: float, high: float) -> Score:
-    """A score whose interval holds its value.
+def describe_intervals(scores: Iterable[Mapping[str, Any]]) -> str:
+    """The methods of the scores' intervals, as JSON has them, in words; "" where none has any."""
+    methods = list(dict.fromkeys(score["interval"] for score in scores if score.get("interval")))
+    return f"95% intervals: {', '.join(methods)}" if methods else ""
 
-    Statistics that are biased on resamples (calibration error is never negative) can have a
-    percentile interval beside the measured value: it is widened to it.
-    """
-    return Score(value, min(low, value), max(high, value))
+
+def _groups_left_out(n_rows: int, seed: int) -> Iterator[np.ndarray]:
+    """Counts (some, n_rows) of samples that lack one group of rows each."""
+    groups = min(n_rows, _JACKKNIFE_GROUPS)
+    group = np.random.default_rng(seed).permutation(np.arange(n_rows) % groups)
+    size = max(1, _CHUNK_CELLS // n_rows)
+    for start in range(0, groups, size):
+        numbers = np.arange(start, min(start + size, groups))
+        yield (group != numbers[:, None]).astype(float)
+
+
+def _bootstrap_score(value: float, sample: np.ndarray, jackknife: np.ndarray) -> Score:
+    """A score from its values on resamples and on the rows without each group."""
+    sample = sample[np.isfinite(sample)]
+    if not math.isfinite(value) or len(sample) < 2 or np.ptp(sample) <= _ROUNDING * abs(value):
+        return Score(value)
+    normal, tail = NormalDist(), (1 - LEVEL) / 2
+    below = float(((sample < value).sum() + (sample == value).sum() / 2) / len(sample))
+    if not _UNBIASED < below < 1 - _UNBIASED:
+        low, high = np.quantile(sample, [tail, 1 - tail]).tolist()
+        return Score(value, min(low, value), max(high, value), PERCENTILE)
+    bias, acceleration = normal.inv_cdf(below), _acceleration(jackknife)
+    ends = []
+    for share in (tail, 1 - tail):
+        shifted = bias + normal.inv_cdf(share)
+        ends.append(normal.cdf(bias + shifted / (1 - acceleration * shifted)))
+    low, high = np.quantile(sample, ends).tolist()
+    return Score(value, min(low, value), max(high, value), BCA)
+
+
+def _acceleration(jackknife: np.ndarray) -> float:
+    """How fast the standard error changes with the statistic (Efron 1987, equation 7.4)."""
+    known = jackknife[np.isfinite(jackknife)]
+    deviations = known.mean() - known if len(known) else known
+    spread = float((deviations**2).sum())
+    return float((deviations**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
 
 
 def compare_paired(

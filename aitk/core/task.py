@@ -12,6 +12,7 @@ compressed run predicts without importing it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,11 +102,23 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric with its bootstrap 95% interval, where one was computed."""
+    """A metric with its 95% interval, where one was computed.
+
+    Attributes:
+        interval: the method of the interval.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
+    interval: str | None = None
+
+    def as_json(self) -> dict[str, Any] | None:
+        """What ``metrics.json`` holds of it; None where the rows leave it undefined."""
+        if not math.isfinite(self.value):
+            return None
+        known = dataclasses.asdict(self).items()
+        return {name: value for name, value in known if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from aitk.core.classification import log_softmax
 from aitk.core.errors import DataError
-from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.statistics import bootstrap_scores
 from aitk.core.task import Batch, Evaluation, Score
 
 
@@ -50,7 +50,7 @@ def score_tokens(
     ends = (mean_loss.low, mean_loss.high)
     low, high = (None if end is None else float(np.exp(end)) for end in ends)
     metrics = {
-        "perplexity": Score(float(np.exp(mean_loss.value)), low, high),
+        "perplexity": Score(float(np.exp(mean_loss.value)), low, high, mean_loss.interval),
         "loss": mean_loss,
         "accuracy": _ratio(right, tokens, resamples, seed),
     }
@@ -64,13 +64,9 @@ def score_tokens(
 
 def _ratio(sums: np.ndarray, counts: np.ndarray, resamples: int, seed: int) -> Score:
     """A mean over tokens or characters, with its interval over rows."""
-    value = float(sums.sum() / counts.sum())
-    if not resamples:
-        return Score(value)
-    low, high = bootstrap_interval(
-        lambda drawn: (drawn @ sums) / (drawn @ counts),
+    return bootstrap_scores(
+        lambda drawn: ((drawn @ sums) / (drawn @ counts))[:, None],
         len(sums),
         resamples=resamples,
         seed=seed,
-    )
-    return bounded_score(value, float(low), float(high))
+    )[0]

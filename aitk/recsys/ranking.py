@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.statistics import bootstrap_scores, score_proportion
 from aitk.core.task import Score
 
 #: Lengths of the lists that are judged, the main one first.
@@ -142,13 +142,16 @@ def _block_metrics(
 
 
 def _mean_scores(values: np.ndarray, resamples: int, seed: int) -> list[Score]:
-    """The mean of each column of (rows, metrics)."""
-    means = values.mean(axis=0)
-    if not resamples:
-        return [Score(float(mean)) for mean in means]
+    """The mean of each column of (rows, metrics); one of zeros and ones is a share of rows."""
     rows = len(values)
-    low, high = bootstrap_interval(
-        lambda counts: counts @ values / rows, rows, resamples=resamples, seed=seed
+    scores = bootstrap_scores(
+        lambda counts: counts @ values / counts.sum(axis=1, keepdims=True),
+        rows,
+        resamples=resamples,
+        seed=seed,
     )
-    ends = zip(means, low, high, strict=True)
-    return [bounded_score(float(mean), float(low), float(high)) for mean, low, high in ends]
+    is_share = np.isin(values, (0, 1)).all(axis=0)
+    return [
+        score_proportion(float(column.sum()), rows) if share and resamples else score
+        for score, column, share in zip(scores, values.T, is_share, strict=True)
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.statistics import bootstrap_scores
 from aitk.core.task import Score
 
 
@@ -54,10 +54,7 @@ def rating_scores(
     if not ratings.any():
         raise DataError("no rating to be predicted")
     sums = np.stack([measured["squared"], measured["absolute"]], axis=1)  # (rows, 2)
-    rmse, mae = _finished(sums.sum(axis=0) / ratings.sum())
     per_row = np.sqrt(sums[:, 0] / np.maximum(ratings, 1))
-    if not resamples:
-        return {"rmse": Score(float(rmse)), "mae": Score(float(mae))}, per_row
 
     def statistic(counts: np.ndarray) -> np.ndarray:
         total = counts @ ratings
@@ -65,11 +62,8 @@ def rating_scores(
         np.divide(counts @ sums, total[:, None], out=means, where=total[:, None] > 0)
         return _finished(means)
 
-    low, high = bootstrap_interval(statistic, len(ratings), resamples=resamples, seed=seed)
-    return {
-        name: bounded_score(float(value), float(low[place]), float(high[place]))
-        for place, (name, value) in enumerate((("rmse", rmse), ("mae", mae)))
-    }, per_row
+    scores = bootstrap_scores(statistic, len(ratings), resamples=resamples, seed=seed)
+    return dict(zip(("rmse", "mae"), scores, strict=True)), per_row
 
 
 def _finished(means: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from aitk.core.errors import ArtifactError, DataError
 from aitk.core.files import write_json
 from aitk.core.json_files import read_json
 from aitk.core.rows import Refusal, Row
-from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.statistics import bootstrap_scores
 from aitk.core.task import Batch, Evaluation, Example, Score, Task
 from aitk.speech.assets import SoundAssets, augmentation_of, learn_moments, load_sound_assets
 from aitk.speech.batching import pad_features, pad_frames, sound_inputs
@@ -310,7 +310,7 @@ class MaskedSpeech(Task):
         used = code_usage(np.repeat(np.arange(len(counts)), counts), len(counts))
         return Evaluation(
             metrics={
-                "perplexity": Score(float(np.exp(loss.value)), low, high),
+                "perplexity": Score(float(np.exp(loss.value)), low, high, loss.interval),
                 "loss": loss,
                 "accuracy": _ratio(measured["right"], steps, resamples, seed),
                 # Knowing nothing but how often each code stands there has this perplexity.
@@ -387,13 +387,9 @@ def _by_codebook(outputs: np.ndarray, assets: MaskedSpeechAssets) -> np.ndarray:
 
 def _ratio(sums: np.ndarray, steps: np.ndarray, resamples: int, seed: int) -> Score:
     """A mean over steps, with its interval over rows."""
-    value = float(sums.sum() / steps.sum())
-    if not resamples:
-        return Score(value)
-    low, high = bootstrap_interval(
-        lambda counts: (counts @ sums) / np.maximum(counts @ steps, 1),
+    return bootstrap_scores(
+        lambda counts: ((counts @ sums) / np.maximum(counts @ steps, 1))[:, None],
         len(sums),
         resamples=resamples,
         seed=seed,
-    )
-    return bounded_score(value, float(low), float(high))
+    )[0]

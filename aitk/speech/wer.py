@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.statistics import bootstrap_scores
 from aitk.core.task import Score
 
 Kind = Literal["equal", "substitution", "deletion", "insertion"]
@@ -190,16 +190,12 @@ def rates_by_group(
 
 
 def _rate(errors: np.ndarray, lengths: np.ndarray, resamples: int, seed: int) -> Score:
-    value = float(errors.sum() / lengths.sum())
-    if not resamples:
-        return Score(value)
-
     def statistic(counts: np.ndarray) -> np.ndarray:
         total = counts @ lengths
-        return np.divide(counts @ errors, total, out=np.full(len(counts), np.nan), where=total > 0)
+        rates = np.full(len(counts), np.nan)
+        return np.divide(counts @ errors, total, out=rates, where=total > 0)[:, None]
 
-    low, high = bootstrap_interval(statistic, len(errors), resamples=resamples, seed=seed)
-    return bounded_score(value, float(low), float(high))
+    return bootstrap_scores(statistic, len(errors), resamples=resamples, seed=seed)[0]
 
 
 def _counts(errors: Errors) -> Mapping[str, int]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from aitk.core.classification import UNSEEN
 from aitk.core.errors import ArtifactError, DataError
-from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.statistics import bootstrap_scores
 from aitk.core.task import Evaluation, Score
 from aitk.vision.boxes import overlaps, to_corner_and_size
 from aitk.vision.geometry import box_areas
@@ -38,6 +38,10 @@ MOST_DETECTIONS = 100
 CELLS = 4_000_000
 SIZES = ("all", "small", "medium", "large")  # below 32 x 32, 96 x 96 pixels, and above
 MISSED, NOTHING = "(missed)", "(nothing there)"
+
+
+#: The first of what is resampled.
+_AVERAGED = ("map50", "map75", "map")
 
 
 def score_detections(
@@ -86,22 +90,24 @@ def score_detections(
     threshold = _best_score(matches)
     at_best = _counts_at(matches, threshold)  # (pictures, classes, 3)
     metrics = _metrics(precision, recall, at_best)
-    ends: tuple[np.ndarray, np.ndarray] | None = None
-    if resamples:
-        ends = bootstrap_interval(
-            lambda counts: _resampled(matches, counts), len(found), resamples=resamples, seed=seed
-        )
-        for place, name in enumerate(("map50", "map75", "map")):
-            metrics[name] = bounded_score(
-                metrics[name].value, float(ends[0][place]), float(ends[1][place])
-            )
+    each = precision[..., 0]  # (overlaps, recalls, classes)
+    of_classes = [*each[0].mean(axis=0), *each.mean(axis=(0, 1))]
+    values = [*(metrics[name].value for name in _AVERAGED), *of_classes]
+    averages = bootstrap_scores(
+        lambda counts: _resampled(matches, counts),
+        len(found),
+        resamples=resamples,
+        seed=seed,
+        values=[value if value >= 0 else np.nan for value in values],
+    )
+    metrics |= dict(zip(_AVERAGED, averages, strict=False))
     return Evaluation(
-        metrics={name: score for name, score in metrics.items() if score.value >= 0},
+        metrics={name: score for name, score in metrics.items() if score.value >= 0},  # not NaN
         per_row=_f1(at_best.sum(axis=1)).astype(np.float32),
         details={
             "labels": [*names, MISSED],
             "best_score": round(threshold, 4),
-            "per_class": _per_class(names, precision, at_best, ends),
+            "per_class": _per_class(names, at_best, averages[len(_AVERAGED) :]),
             "confusion": _confusion(found, objects, names, threshold),
             "curves": {
                 "Precision over recall, at an overlap of 0.5": {
@@ -369,32 +375,20 @@ def _f1(counts: np.ndarray) -> np.ndarray:
 
 
 def _per_class(
-    names: Sequence[str],
-    precision: np.ndarray,
-    at_best: np.ndarray,
-    ends: tuple[np.ndarray, np.ndarray] | None,
+    names: Sequence[str], at_best: np.ndarray, averages: Sequence[Score]
 ) -> list[dict[str, Any]]:
     counts = at_best.sum(axis=0)  # (classes, 3)
     table = []
     for number, name in enumerate(names):
         right, wrong, missed = counts[number].tolist()
         line: dict[str, Any] = {"label": name, "objects": int(right + missed)}
-        averages = (("ap50", precision[0, :, number, 0]), ("ap", precision[:, :, number, 0]))
-        for place, (column, values) in enumerate(averages):
-            score = {"value": float(values.mean())}
-            if ends is not None:
-                at = 3 + place * len(names) + number
-                score |= {"low": float(ends[0][at]), "high": float(ends[1][at])}
-            line[column] = score if values.mean() >= 0 and _finite(score) else None
+        line["ap50"] = averages[number].as_json()
+        line["ap"] = averages[len(names) + number].as_json()
         line["precision"] = {"value": right / (right + wrong)} if right + wrong else None
         line["recall"] = {"value": right / (right + missed)} if right + missed else None
         line["f1"] = {"value": float(_f1(counts[number]))}
         table.append(line)
     return table
-
-
-def _finite(score: dict[str, float]) -> bool:
-    return bool(np.isfinite(list(score.values())).all())
 
 
 def _confusion(

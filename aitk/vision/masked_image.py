@@ -17,8 +17,8 @@ import numpy as np
 
 from aitk.core.errors import UsageError
 from aitk.core.pictures import decode_checked, encode_png
-from aitk.core.statistics import bootstrap_interval, bounded_score
-from aitk.core.task import Batch, Evaluation, Example, Score
+from aitk.core.statistics import bootstrap_scores
+from aitk.core.task import Batch, Evaluation, Example
 from aitk.vision.assets import PictureAssets
 from aitk.vision.geometry import resized
 from aitk.vision.masked_image_settings import (
@@ -237,14 +237,7 @@ class MaskedImage(PictureTask):
             means = counts @ sums / counts.sum(axis=1, keepdims=True)
             return np.stack([means[:, 0], np.sqrt(means[:, 1])], axis=1)
 
-        values = statistics(np.ones((1, len(sums))))[0]
-        scores = [Score(float(value)) for value in values]
-        if resamples:
-            lows, highs = bootstrap_interval(statistics, len(sums), resamples=resamples, seed=seed)
-            scores = [
-                bounded_score(float(value), float(low), float(high))
-                for value, low, high in zip(values, lows, highs, strict=True)
-            ]
+        scores = bootstrap_scores(statistics, len(sums), resamples=resamples, seed=seed)
         return Evaluation(
             metrics=dict(zip(("error", "shades"), scores, strict=True)),
             per_row=measured["error"],

@@ -398,7 +398,7 @@ def _mean(scores: Sequence[Score]) -> Score:
     if any(end is None for pair in ends for end in pair):
         return Score(value)
     low, high = np.mean(np.array(ends, float), axis=0)
-    return Score(value, float(low), float(high))
+    return Score(value, float(low), float(high), "mean of the heads' intervals")
 
 
 def _mean_of_known(rows: np.ndarray) -> np.ndarray:

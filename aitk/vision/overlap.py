@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.statistics import bootstrap_interval, bounded_score
+from aitk.core.statistics import bootstrap_scores
 from aitk.core.task import Evaluation, Score
 from aitk.vision.geometry import VOID
 
@@ -101,12 +101,7 @@ def score_masks(
     if not len(confusions) or not confusions.any():
         raise DataError("there are no annotated pixels to score")
     rows = _Pictures(confusions, boundaries)
-    point = rows.measure(np.ones((1, len(confusions))))[0].tolist()
-    scores = [Score(value) for value in point]
-    if resamples:
-        ends = bootstrap_interval(rows.measure, len(confusions), resamples=resamples, seed=seed)
-        low, high = (end.tolist() for end in ends)
-        scores = [bounded_score(*numbers) for numbers in zip(point, low, high, strict=True)]
+    scores = bootstrap_scores(rows.measure, len(confusions), resamples=resamples, seed=seed)
     metrics = dict(zip(METRICS, scores, strict=False))
     return Evaluation(
         metrics={name: score for name, score in metrics.items() if np.isfinite(score.value)},
@@ -204,7 +199,7 @@ def _details(
     for number, label in enumerate(labels):
         entry: dict[str, Any] = {"label": label, "share": float(pixels[number] / pixels.sum())}
         for place, name in enumerate(BY_CLASS):
-            entry[name] = _json(class_scores[place * len(labels) + number])
+            entry[name] = class_scores[place * len(labels) + number].as_json()
         per_class.append(entry)
     # Of each class's pixels, in percent: counts of pixels are too long to read.
     percent = 100 * confusion / np.maximum(pixels, 1)[:, None]
@@ -220,10 +215,3 @@ def _details(
             for label, line in zip(labels, percent, strict=True)
         },
     }
-
-
-def _json(score: Score) -> dict[str, float] | None:
-    """A score as JSON, None where the pictures leave it undefined."""
-    values = {"value": score.value, "low": score.low, "high": score.high}
-    known = {name: float(value) for name, value in values.items() if value is not None}
-    return known if np.isfinite(list(known.values())).all() else None

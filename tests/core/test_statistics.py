@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aitk.core.statistics import (
-    bootstrap_interval,
+    bootstrap_scores,
     compare_paired,
+    describe_intervals,
     mcnemar,
     paired_bootstrap,
     resample_counts,
+    score_proportion,
 )
 
 
@@ -28,38 +30,90 @@ def test_the_same_seed_draws_the_same_resamples():
     assert (first != next(resample_counts(9, resamples=5, seed=4))).any()
 
 
-def interval_of_mean(values, *, resamples, seed):
-    return bootstrap_interval(
-        lambda counts: counts @ values / len(values), len(values), resamples=resamples, seed=seed
+def score_of_mean(values, *, resamples=1000, seed=0):
+    (score,) = bootstrap_scores(
+        lambda counts: (counts @ values / counts.sum(axis=1))[:, None],
+        len(values),
+        resamples=resamples,
+        seed=seed,
     )
+    return score
 
 
 def test_interval_of_a_mean_is_near_the_normal_one():
     values = np.random.default_rng(0).normal(size=2000)
-    low, high = interval_of_mean(values, resamples=4000, seed=1)
+    score = score_of_mean(values, resamples=4000, seed=1)
     half_width = 1.96 * values.std() / math.sqrt(2000)
-    assert low == pytest.approx(values.mean() - half_width, abs=0.004)
-    assert high == pytest.approx(values.mean() + half_width, abs=0.004)
+    assert score.low == pytest.approx(values.mean() - half_width, abs=0.005)
+    assert score.high == pytest.approx(values.mean() + half_width, abs=0.005)
+    assert score.interval == "BCa bootstrap"
 
 
-def test_interval_covers_the_truth_about_as_often_as_it_says():
+def test_bca_intervals_are_those_of_scipy():
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(3).exponential(size=60)
+    score = score_of_mean(values, resamples=20_000)
+    theirs = bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=1)
+    assert score.low == pytest.approx(theirs.confidence_interval.low, abs=0.01)
+    assert score.high == pytest.approx(theirs.confidence_interval.high, abs=0.02)
+
+
+def test_an_interval_covers_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(5)
     covered = 0
     for trial in range(300):
-        low, high = interval_of_mean(rng.random(80) < 0.7, resamples=300, seed=trial)
-        covered += low <= 0.7 <= high
-    assert 0.90 <= covered / 300 <= 0.99
+        score = score_of_mean(rng.exponential(size=60), resamples=300, seed=trial)
+        covered += score.low <= 1 <= score.high
+    assert 0.89 <= covered / 300 <= 0.98
+
+
+def test_there_is_no_interval_of_a_constant_nor_of_few_rows():
+    assert score_of_mean(np.ones(50)).low is None
+    assert score_of_mean(np.arange(9.0)).low is None
+    assert score_of_mean(np.arange(10.0)).low is not None
+    assert score_of_mean(np.arange(50.0), resamples=0).low is None
 
 
 def test_samples_on_which_a_statistic_is_undefined_are_left_out():
     # The mean of the first row's draws is defined only where it was drawn.
     def first_row(counts):
         drawn = counts[:, 0]
-        return np.stack([np.where(drawn > 0, 2.0, np.nan), np.full(len(counts), np.nan)], axis=1)
+        values = np.where(drawn > 0, drawn / drawn.clip(1) + drawn, np.nan)
+        return np.stack([values, np.full(len(counts), np.nan)], axis=1)
 
-    low, high = bootstrap_interval(first_row, 5, resamples=100, seed=0)
-    assert low[0] == high[0] == 2.0
-    assert np.isnan([low[1], high[1]]).all()
+    first, nothing = bootstrap_scores(first_row, 20, resamples=200, seed=0)
+    assert first.low == 2.0 and np.isfinite(first.high)
+    assert np.isnan(nothing.value) and nothing.low is None and nothing.as_json() is None
+
+
+def test_a_statistic_that_resampling_moves_has_a_percentile_interval():
+    def spread(counts):  # of draws, which no sample of all rows once has
+        return (1 + counts.var(axis=1) + counts[:, 0] / 100)[:, None]
+
+    (score,) = bootstrap_scores(spread, 30, resamples=300, seed=0)
+    assert score.interval == "percentile bootstrap"
+    assert score.low == score.value < score.high
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(4, 4), (0, 3), (7, 10), (950, 1000)])
+def test_shares_have_wilsons_interval(successes, trials):
+    from scipy.stats import binomtest
+
+    score = score_proportion(successes, trials)
+    theirs = binomtest(successes, trials).proportion_ci(method="wilson")
+    assert (score.low, score.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    assert score.interval == "Wilson"
+
+
+def test_the_share_of_nothing_is_undefined():
+    assert score_proportion(0, 0).as_json() is None
+
+
+def test_the_methods_of_intervals_are_named_once():
+    scores = [score_proportion(3, 4).as_json(), {"value": 1.0}, score_proportion(1, 4).as_json()]
+    assert describe_intervals(scores) == "95% intervals: Wilson"
+    assert describe_intervals([{"value": 1.0}]) == ""
 
 
 @pytest.mark.parametrize(

@@ -88,16 +88,16 @@ def test_a_model_that_knows_nothing_has_the_perplexity_of_its_vocabulary(learned
 
 def test_scores_weigh_tokens_not_rows(learned):
     measured = {
-        "tokens": np.array([3, 1, 0]),
-        "right": np.array([3, 0, 0]),
-        "loss": np.array([0.0, 4.0, 0.0]),
+        "tokens": np.array([3, 1, 0] * 5),
+        "right": np.array([3, 0, 0] * 5),
+        "loss": np.array([0.0, 4.0, 0.0] * 5),
     }
     scored = TASK.score(measured, learned, resamples=200)
     assert scored.metrics["accuracy"].value == pytest.approx(0.75)
     assert scored.metrics["perplexity"].value == pytest.approx(np.e)
     assert scored.metrics["loss"].low <= 1 <= scored.metrics["loss"].high
     with pytest.raises(DataError):
-        TASK.score({name: values[2:] for name, values in measured.items()}, learned)
+        TASK.score({name: values[2:3] for name, values in measured.items()}, learned)
 
 
 def test_assets_reload(tmp_path):

@@ -62,7 +62,7 @@ def test_sampled_figures_come_last_and_only_where_asked_for(make_assets):
     assert list(metrics)[-2:] == ["sampled_ndcg@10", "sampled_hit_rate@10"]
     assert metrics["sampled_ndcg@10"].value == pytest.approx((1 / 2 + 1 + 1 / np.log2(3)) / 3)
     assert metrics["sampled_hit_rate@10"].value == 1
-    assert metrics["sampled_ndcg@10"].low <= metrics["sampled_ndcg@10"].value
+    assert metrics["sampled_hit_rate@10"].low < 1  # a share of three rows
     assert "place" not in measured(make_assets())
 
 

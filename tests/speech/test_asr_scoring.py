@@ -34,7 +34,7 @@ def test_error_rates_are_those_of_jiwer():
     assert found.metrics["wer"].value == pytest.approx(jiwer.wer(SAID, HEARD))
     assert found.metrics["cer"].value == pytest.approx(jiwer.cer(SAID, HEARD))
     assert next(iter(found.metrics)) == "wer"
-    assert found.metrics["wer"].low <= found.metrics["wer"].value <= found.metrics["wer"].high
+    assert found.metrics["wer"].low is None  # so few sentences say nothing of others
     assert found.per_row == pytest.approx([1 / 3, 1 / 3, 1, 0])
 
 

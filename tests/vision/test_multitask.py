@@ -233,7 +233,7 @@ def test_the_score_is_the_mean_of_the_heads_over_rows_that_know():
     worse = TASK.score(TASK.measure(batch, outputs, assets), assets, resamples=20)
     assert worse.metrics["label_accuracy"].value == 0
     assert worse.metrics["mean_score"].value == pytest.approx(2 / 3)
-    assert worse.metrics["mean_score"].low <= 2 / 3 <= worse.metrics["mean_score"].high
+    assert worse.metrics["mean_score"].low is None  # six pictures are too few
     # Of the first two rows all is known, of the others one kind, of the last nothing.
     assert worse.per_row == pytest.approx([2 / 3, 2 / 3, 0, 1, 1, 2 / 3])
 
