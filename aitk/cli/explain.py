@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aitk.cli.options import Inputs, Out, Overwrite, RunFolder, Trust
+from aitk.cli.options import Inputs, Located, Out, Overwrite, RunFolder, Trust
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.stages.options import ExplainOptions
@@ -14,6 +14,7 @@ def explain(
     inputs: Inputs,
     out: Out,
     options: ExplainOptions,
+    located: Located,
     reporter: Reporter,
     overwrite: Overwrite = False,
     trust: Trust = False,
@@ -33,6 +34,7 @@ def explain(
         inputs,
         out,
         options=options,
+        located=located,
         overwrite=overwrite,
         trust=trust,
         domain=domain,

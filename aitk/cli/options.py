@@ -29,6 +29,7 @@ Trust = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="go on where an interrupted one stopped")]
 Settings = Annotated[Mapping[str, Any], "what --set assigns"]
 Reading = Annotated[Mapping[str, Any], "how rows are read, whichever task is named"]
+Located = Annotated[Mapping[str, Any], "what of that tells how rows are found in files at hand"]
 Asked = Annotated[Mapping[str, Any], "what may be asked of answers, whichever task the run has"]
 Scored = Annotated[Mapping[str, Any], "what of that changes how good answers are"]
 
@@ -111,13 +112,14 @@ def settings_of(
 
 def group(hint: Any, domain: str | None) -> Group | None:
     """What options a parameter stands for; None where it is a plain one."""
-    if hint in (Reading, Asked, Scored, Settings):
+    if hint in (Reading, Located, Asked, Scored, Settings):
         rows = [tasks.TASKS[name] for name in tasks.names(domain or "")]
-        path_of = {Reading: "reading", Settings: "flags"}.get(hint, "answering")
+        path_of = {Reading: "reading", Located: "reading", Settings: "flags"}.get(hint, "answering")
         paths = dict.fromkeys(getattr(row, path_of) for row in rows)
         known = [tasks.load(path) for path in paths if path]
         union = {item.name: item for options in reversed(known) for item in describe(options)}
-        fields = [item for item in union.values() if item.scored or hint != Scored]
+        kept = {Scored: "scored", Located: "locates"}.get(hint)
+        fields = [item for item in union.values() if kept is None or getattr(item, kept)]
         return Group(None, fields)
     left_out: tuple[str, ...] = ()
     if typing.get_origin(hint) is Annotated:

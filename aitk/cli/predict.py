@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aitk.cli.options import Asked, Inputs, Overwrite, RunFolder, Trust
+from aitk.cli.options import Asked, Inputs, Located, Overwrite, RunFolder, Trust
 from aitk.cli.output import Output
 from aitk.core.errors import UsageError
 from aitk.core.outcome import Outcome
@@ -24,6 +24,7 @@ def predict(
     inputs: Inputs,
     options: PredictOptions,
     asked: Asked,
+    located: Located,
     reporter: Output,
     out: Rows = "-",
     overwrite: Overwrite = False,
@@ -32,7 +33,8 @@ def predict(
     """Answer every row of your files, in order, as they come.
 
     One JSON object a line, or CSV. A row that cannot be read becomes {{"line": 17, "error":
-    "..."}} in its place. Memory does not grow with the input.
+    "..."}} in its place. Memory does not grow with the input. Rows are read as those of the
+    training data were, unless an option says how these files differ.
 
     For example:
 
@@ -49,6 +51,7 @@ def predict(
         out=out,
         options=options,
         asked=asked,
+        located=located,
         overwrite=overwrite,
         trust=trust,
         write=reporter.write,

@@ -16,7 +16,7 @@ import numpy as np
 from aitk.core.data import PreparedData
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.keras_file import damaged
-from aitk.core.options import resolve
+from aitk.core.options import as_dict, resolve
 from aitk.core.run import Run
 from aitk.core.runtime import Predictor, open_predictor, run_errors
 from aitk.core.task import ONLY_OUTPUT, Task
@@ -62,10 +62,19 @@ def open_assets(task: Task, run: Run) -> Any:
         return task.load_assets(run.assets)
 
 
-def open_reading(task: Task, run: Run) -> Any:
-    """The options that its data was read with."""
+def open_reading(task: Task, run: Run, given: Mapping[str, Any] | None = None) -> Any:
+    """The options that its data was read with.
+
+    Args:
+        given: those that are different for the files at hand.
+
+    Raises:
+        ArtifactError: the run's own are damaged.
+        UsageError: the task has no such option, or not with such a value.
+    """
     with damage_at(run.folder / "run.json"):
-        return resolve(task.reading, run.reading)
+        own: Any = resolve(task.reading, run.reading)
+    return resolve(task.reading, as_dict(own), given, where="reading option") if given else own
 
 
 def open_settings(task: Task, run: Run) -> Any:

@@ -39,10 +39,13 @@ def option(
     maximum: float | None = None,
     scored: bool = False,
     keyed: bool = False,
+    locates: bool = False,
 ) -> Any:
     """Declare one field of an options dataclass, with what a person is told about it.
 
     Args:
+        locates: of a reading option: it tells how rows are found in the files at hand, not what is
+            done to them, so that ``predict`` and ``explain`` take it anew.
         keyed: of a list: its entries are KEY=VALUE, and a VALUE may hold commas.
         scored: of an option of answers: it changes what is right about them, not only what of
             them is told, so that ``evaluate`` takes it as well as ``predict``.
@@ -54,6 +57,7 @@ def option(
         "maximum": maximum,
         "scored": scored,
         "keyed": keyed,
+        "locates": locates,
     }
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
@@ -73,6 +77,7 @@ class Described:
     repeated: bool
     scored: bool
     keyed: bool
+    locates: bool
 
     @property
     def flag(self) -> str:
@@ -99,6 +104,7 @@ def describe(options: type) -> list[Described]:
                 repeated,
                 field.metadata.get("scored", False),
                 field.metadata.get("keyed", False),
+                field.metadata.get("locates", False),
             )
         )
     return described

@@ -13,13 +13,19 @@ class TextReading:
     (NFC) and trimming; what is asked for is done alike in training and in prediction."""
 
     text_column: list[str] | None = option(
-        None, "column of the text, by name or number from 1; several (title,text) are joined"
+        None,
+        "column of the text, by name or number from 1; several (title,text) are joined",
+        locates=True,
     )
     header: str = option(
-        "auto", "does the first line name the columns", choices=("auto", "yes", "no")
+        "auto", "does the first line name the columns", choices=("auto", "yes", "no"), locates=True
     )
-    delimiter: str | None = option(None, "what separates fields: one character, or TAB")
-    encoding: str | None = option(None, "encoding of the files, for instance cp1252 or gb18030")
+    delimiter: str | None = option(
+        None, "what separates fields: one character, or TAB", locates=True
+    )
+    encoding: str | None = option(
+        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+    )
     unicode_form: str = option(
         "NFC", "Unicode normal form; NFKC also unifies widths", choices=("NFC", "NFKC", "none")
     )

@@ -20,23 +20,38 @@ TOLD_KINDS = ("text", "tags", "number", "picture", "audio", "none")
 class LogReading:
     """Where the events are, which of them count, and what is held out to be found."""
 
-    user_column: str | None = option(None, "column of the user, by name or number from 1")
-    item_column: str | None = option(None, "column of the item, by name or number from 1")
-    rating_column: str | None = option(None, "column of the rating, by name or number from 1")
+    user_column: str | None = option(
+        None, "column of the user, by name or number from 1", locates=True
+    )
+    item_column: str | None = option(
+        None, "column of the item, by name or number from 1", locates=True
+    )
+    rating_column: str | None = option(
+        None, "column of the rating, by name or number from 1", locates=True
+    )
     time_column: str | None = option(
-        None, "column of the time (unix seconds or dates), by name or number from 1"
+        None, "column of the time (unix seconds or dates), by name or number from 1", locates=True
     )
     time_format: str | None = option(
-        None, "how dates are written: dmy, mdy, or codes such as %d/%m/%Y %H:%M; found out"
+        None,
+        "how dates are written: dmy, mdy, or codes such as %d/%m/%Y %H:%M; found out",
+        locates=True,
     )
     decimal: str | None = option(
-        None, "what stands before decimals; found out where no comma delimits", choices=(".", ",")
+        None,
+        "what stands before decimals; found out where no comma delimits",
+        choices=(".", ","),
+        locates=True,
     )
     header: str = option(
-        "auto", "does the first line name the columns", choices=("auto", "yes", "no")
+        "auto", "does the first line name the columns", choices=("auto", "yes", "no"), locates=True
     )
-    delimiter: str | None = option(None, "what separates fields: one character, or TAB")
-    encoding: str | None = option(None, "encoding of the files, for instance cp1252 or gb18030")
+    delimiter: str | None = option(
+        None, "what separates fields: one character, or TAB", locates=True
+    )
+    encoding: str | None = option(
+        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+    )
     keep_na: bool = option(False, "ids such as NULL, nan, None and N/A are names, not missing")
     items: str | None = option(None, "file of what is known of the items: titles, tags, pictures")
     users: str | None = option(None, "file of what is known of the users")

@@ -92,10 +92,10 @@ def read_files(
         found: dict[str, str] = {}
         if pattern:
             match = pattern.fullmatch(path.stem)
-            if match is None:
+            if match is None and content is not None:
                 yield Refusal(str(path), 1, f"its name is not like {reading.file_names}")
                 continue
-            found = match.groupdict()
+            found = match.groupdict() if match else {}
         folders = path.relative_to(root).parts[:-1] if root else ()
         folders = tuple(part for part in folders if part.lower() not in SPLIT_OF_WORD)
         if any(part.startswith("_") for part in folders):  # Speech Commands' long noises

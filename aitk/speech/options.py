@@ -12,17 +12,25 @@ class SoundReading:
     """Where the sounds are, and what is done to them. By default only the sample rate and the
     number of channels change; what is asked for is done alike in training and in prediction."""
 
-    audio_column: str | None = option(None, "column of the sound's file, by name or number from 1")
-    speaker_column: str | None = option(None, "column of the speaker, by name or number from 1")
+    audio_column: str | None = option(
+        None, "column of the sound's file, by name or number from 1", locates=True
+    )
+    speaker_column: str | None = option(
+        None, "column of the speaker, by name or number from 1", locates=True
+    )
     header: str = option(
-        "auto", "does the first line name the columns", choices=("auto", "yes", "no")
+        "auto", "does the first line name the columns", choices=("auto", "yes", "no"), locates=True
     )
-    delimiter: str | None = option(None, "what separates fields: one character, or TAB")
-    encoding: str | None = option(None, "encoding of the text files, for instance cp1252")
+    delimiter: str | None = option(
+        None, "what separates fields: one character, or TAB", locates=True
+    )
+    encoding: str | None = option(
+        None, "encoding of the text files, for instance cp1252", locates=True
+    )
     file_names: str | None = option(
-        None, "what the names of sound files tell, for instance {label}_{speaker}_{}"
+        None, "what the names of sound files tell, for instance {label}_{speaker}_{}", locates=True
     )
-    outside: bool = option(False, "let manifests name files outside of their folder")
+    outside: bool = option(False, "let manifests name files outside of their folder", locates=True)
     test_speakers: list[str] = option([], "speakers held out for test, separated by commas")
     validation_speakers: list[str] = option(
         [], "speakers held out for validation, separated by commas"

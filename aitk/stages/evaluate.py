@@ -22,7 +22,7 @@ from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.evaluation import Evaluated, evaluate_rows
 from aitk.core.files import atomic_text, check_writable, sha256_file
 from aitk.core.opening import check_data, open_assets, open_model, open_reading, open_task
-from aitk.core.options import as_dict, changed, describe, resolve
+from aitk.core.options import changed, describe, resolve
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.report import run_report
@@ -306,9 +306,7 @@ def _raw_rows(
             hint=f"Run: aitk {domain} prepare {path} --task {name} --out DATA, then give --data"
             " DATA",
         )
-    how: Any = resolve(
-        task.reading, as_dict(open_reading(task, run)), reading, where="reading option"
-    )
+    how = open_reading(task, run, reading)
     rows, refused = [], []
     for item in reporter.track(task.read([str(path)], how, labelled=True), "reading"):
         if isinstance(item, Refusal):

@@ -33,6 +33,7 @@ def explain(
     out: Path,
     *,
     options: ExplainOptions,
+    located: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     trust: bool = False,
     domain: str | None = None,
@@ -42,6 +43,7 @@ def explain(
 
     Args:
         inputs: the user's files, folders or ``-``.
+        located: reading options that differ for these inputs.
         trust: also execute a model that is a program.
         out: a folder, whole or absent: ``explanations.jsonl`` and ``explanations.html``.
 
@@ -53,9 +55,8 @@ def explain(
     task = open_task(opened, load_task)
     with draft_folder(out, inputs=[run, *inputs], overwrite=overwrite) as folder:
         assets = open_assets(task, opened)
-        rows, refused = _first_rows(
-            task, inputs, open_reading(task, opened), options.rows, reporter
-        )
+        reading = open_reading(task, opened, located)
+        rows, refused = _first_rows(task, inputs, reading, options.rows, reporter)
         predict = _predict_fields(task, assets, open_model(task, opened, assets))
         model = _model_of(opened)
         explanations = []

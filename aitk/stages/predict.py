@@ -46,6 +46,7 @@ def predict(
     domain: str,
     options: PredictOptions,
     asked: Mapping[str, Any] | None = None,
+    located: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     trust: bool = False,
     write: Callable[[str], None],
@@ -56,6 +57,8 @@ def predict(
     Args:
         inputs: files, folders, or ``-`` for stdin.
         asked: the task's own options of its answers.
+        located: reading options that tell how rows are found in these inputs, where that differs
+            from how it was in the training data.
         out: a ``.jsonl`` or ``.csv`` file or one of the task's formats, or ``-`` for JSON lines on
             stdout.
         trust: also execute a model that is a program.
@@ -69,13 +72,23 @@ def predict(
     loaded = load_run(run, domain=domain, trust=trust)
     task = open_task(loaded, load_task)
     wanted: Any = resolve(task.answering, asked or {})
+    reading = open_reading(task, loaded, located)
     second = load_run(options.also, trust=trust) if options.also is not None else None
     lines = _lines_for(out, task)
     resumable = STDIO not in (out, *inputs) and not is_stream(Path(out))
     if options.resume and not resumable:
         raise UsageError("streams cannot be resumed", where="--resume")
     sink = _open_sink(
-        out, lines, loaded, second, inputs, options, wanted, write=write, overwrite=overwrite
+        out,
+        lines,
+        loaded,
+        second,
+        inputs,
+        options,
+        wanted,
+        located=located or {},
+        write=write,
+        overwrite=overwrite,
     )
     with (
         _left(sink, resumable=resumable),
@@ -94,7 +107,6 @@ def predict(
         )
         predictor = open_model(task, loaded, assets)
         answering = combine(task, loaded, assets, second, weight=options.also_weight)
-        reading: Any = open_reading(task, loaded)
         items = task.read(inputs, reading, labelled=False)
         for item in itertools.islice(items, sink.done):
             interrupts.check()
@@ -258,6 +270,7 @@ def _open_sink(
     options: PredictOptions,
     asked: Any,
     *,
+    located: Mapping[str, Any],
     write: Callable[[str], None],
     overwrite: bool,
 ) -> ResumableFile | _Stream:
@@ -271,6 +284,7 @@ def _open_sink(
         "inputs": [_described(Path(name)) for name in inputs],
         "top_k": options.top_k,
         "asked": as_dict(asked),
+        "located": dict(located),
         "also": [dict(second.manifest), options.also_weight] if second else None,
     }
     names = load_task(run.task).answer_names

@@ -13,16 +13,25 @@ class PictureReading:
     set; what is asked for is done alike in training and in prediction."""
 
     path_column: str | None = option(
-        None, "column of the picture's file in a table, by name or number from 1"
+        None, "column of the picture's file in a table, by name or number from 1", locates=True
     )
     header: str = option(
-        "auto", "does the first line of a table name the columns", choices=("auto", "yes", "no")
+        "auto",
+        "does the first line of a table name the columns",
+        choices=("auto", "yes", "no"),
+        locates=True,
     )
-    delimiter: str | None = option(None, "what separates fields: one character, or TAB")
-    encoding: str | None = option(None, "encoding of the text files, for instance cp1252")
-    outside: bool = option(False, "let tables and links lead to files outside of their folder")
-    every: int = option(10, "of a video take each Nth frame", minimum=1)
-    scenes: bool = option(False, "of a video take only the first frame of each scene")
+    delimiter: str | None = option(
+        None, "what separates fields: one character, or TAB", locates=True
+    )
+    encoding: str | None = option(
+        None, "encoding of the text files, for instance cp1252", locates=True
+    )
+    outside: bool = option(
+        False, "let tables and links lead to files outside of their folder", locates=True
+    )
+    every: int = option(10, "of a video take each Nth frame", minimum=1, locates=True)
+    scenes: bool = option(False, "of a video take only the first frame of each scene", locates=True)
     intensity_range: str | None = option(
         None, "what is black and white in pictures of over 8 bits: LO-HI such as 0-4095, or auto "
         "(each from its darkest to its brightest); 0-65535 where nobody says",

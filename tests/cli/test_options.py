@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aitk.cli.options import Located, group
 from aitk.core.outcome import Outcome
 
 
@@ -159,3 +160,18 @@ def test_refused_rows_exit_6_and_say_so(aitk, called) -> None:
 def test_json_prints_one_object_on_stdout(aitk, called) -> None:
     said = aitk(*FINETUNE, "--json")
     assert json.loads(said.out) == {"run": "run", "exit_code": 0}
+
+
+@pytest.mark.parametrize(
+    ("domain", "names"),
+    [
+        ("vision", {"outside", "path_column", "every"}),
+        ("speech", {"outside", "file_names"}),
+        ("nlp", {"text_column", "delimiter"}),
+        ("recsys", {"user_column"}),
+    ],
+)
+def test_predict_takes_how_rows_are_found_but_not_what_is_done_to_them(domain, names) -> None:
+    fields = {field.name for field in group(Located, domain).fields}
+    assert names <= fields
+    assert not fields & {"largest_side", "sample_rate_hz", "lowercase", "min_rating"}

@@ -187,6 +187,13 @@ def test_names_of_files_tell_label_and_speaker_who_may_be_held_out(save_sound, t
         rows_of(tmp_path, content="label", file_names="{lable}_{spaeker}")
 
 
+def test_a_name_that_tells_nothing_is_no_fault_where_nothing_need_be_told(save_sound, tmp_path):
+    """A run that learnt its labels from file names predicts for files of any name."""
+    save_sound("notes.wav")
+    rows = rows_of(tmp_path, content="label", labelled=False, file_names="{label}_{speaker}_{}")
+    assert [item.file for item in rows] == [str(tmp_path / "notes.wav")]
+
+
 def test_librispeech(save_sound, write, tmp_path):
     save_sound("dev-clean/84/121/84-121-0000.flac")
     write("dev-clean/84/121/84-121.trans.txt", "84-121-0000 GO, DO YOU HEAR\n84-121-0001 NO\n")

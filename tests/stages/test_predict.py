@@ -67,13 +67,22 @@ def run(tmp_path_factory):
 def ask(run, tmp_path):
     """Predict and return the outcome: ``ask(path, out="a.jsonl", top_k=2)``."""
 
-    def ask(*inputs, out="out.jsonl", reporter=None, overwrite=False, domain="nlp", **options):
+    def ask(
+        *inputs,
+        out="out.jsonl",
+        reporter=None,
+        overwrite=False,
+        domain="nlp",
+        located=None,
+        **options,
+    ):
         return predict(
             run,
             [str(item) for item in inputs],
             out=out if out == "-" else str(tmp_path / out),
             domain=domain,
             options=resolve(PredictOptions, options),
+            located=located,
             overwrite=overwrite,
             write=written.append,
             reporter=reporter or Silent(),
@@ -102,6 +111,15 @@ def test_each_row_keeps_its_columns_and_gets_an_answer(ask, tmp_path):
         {"id": "8", "text": "bad bad", "prediction": "down", "probability": round(odds[1], 6)},
     ]
     assert outcome.facts["rows"] == 2 and outcome.exit_code == 0
+
+
+def test_the_user_says_how_these_files_differ_from_the_training_data(ask, tmp_path):
+    rows = write(tmp_path / "rows.csv", "id;said\n7;a good day\n")
+    ask(rows, out="out.jsonl", located={"text_column": "said", "delimiter": ";"})
+    (row,) = objects(tmp_path / "out.jsonl")
+    assert (row["said"], row["prediction"]) == ("a good day", "up")
+    with pytest.raises(UsageError, match="unknown reading option"):
+        ask(rows, out="other.jsonl", located={"outside": True})
 
 
 def test_csv_holds_the_same_and_lists_as_json(ask, tmp_path):
