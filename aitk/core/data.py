@@ -15,6 +15,7 @@ memory, and written and read without importing TensorFlow.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 from aitk.core.drafts import recover
 from aitk.core.errors import ArtifactError, DataError
 from aitk.core.json_files import Count, check_shape, read_json
+from aitk.core.names import check_text
 from aitk.core.targets import part_of
 
 FORMAT = 1
@@ -201,11 +203,12 @@ class Rows(Sequence[dict[str, Any]]):
 def load_data(folder: Path | str) -> PreparedData:
     """Open a prepared data folder and check that it is whole."""
     folder = Path(folder)
-    if not folder.exists():
+    check_text(folder)
+    if not os.path.exists(folder):
         recover(folder)
-    if not folder.exists():
+    if not os.path.exists(folder):
         hint = "Make it with: aitk DOMAIN prepare FILES --task TASK --out " + str(folder)
-        if part_of(folder).exists():
+        if os.path.exists(part_of(folder)):
             hint = "Its preparation was cut short: run it again"
         raise ArtifactError("no such prepared data", where=str(folder), hint=hint)
     if not (folder / "dataset.json").is_file():

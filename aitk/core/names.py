@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from aitk.core.errors import DataError
+from aitk.core.errors import DataError, UsageError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")
@@ -34,6 +34,17 @@ def printable(text: str, *, backslash: str = "\\") -> str:
     except UnicodeEncodeError:
         return _SURROGATE.sub(lambda found: backslash + _escape(ord(found[0])), text)
     return text
+
+
+def check_text(folder: Path) -> None:
+    """Refuse a folder of aitk's whose path is not UTF-8.
+
+    Raises:
+        UsageError: TensorFlow and others could not open the files in it.
+    """
+    text = os.path.abspath(folder)
+    if printable(text) != text:
+        raise UsageError("its path is not UTF-8", where=text, hint="Rename it, or choose another")
 
 
 def find_file(name: str, folder: Path, *, outside: bool, of: str = "table") -> Path:

@@ -40,6 +40,7 @@ from aitk.core.errors import ArtifactError, BudgetMissed, Interrupted
 from aitk.core.files import atomic_text, fingerprint, write_bytes, write_json
 from aitk.core.json_files import Count, check_shape, parse_line, read_json, read_text
 from aitk.core.marker import MARKER
+from aitk.core.names import check_text
 from aitk.core.spool import dump_line, load_line
 from aitk.core.targets import Named, part_of
 
@@ -320,11 +321,12 @@ def load_run(folder: Path | str, *, domain: str | None = None, trust: bool | Non
     """
     folder = Path(folder)
     path = folder / "run.json"
-    if not folder.is_dir():
+    check_text(folder)
+    if not os.path.isdir(folder):
         recover(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         hint = None
-        if part_of(folder).is_dir():
+        if os.path.isdir(part_of(folder)):
             hint = "It was interrupted: repeat its command with --resume"
         raise ArtifactError("no such run", where=str(folder), hint=hint)
     if not path.is_file():

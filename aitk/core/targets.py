@@ -15,6 +15,7 @@ from typing import Any
 
 from aitk.core.errors import UsageError
 from aitk.core.marker import DRAFT, RETIRED, WHOLE, is_own, read_marker
+from aitk.core.names import check_text
 
 #: What aitk appends to a name while it writes.
 PART, OLD, PROGRESS, TRIALS = ".part", ".old", ".progress", ".trials"
@@ -60,6 +61,7 @@ def check_folder(
         UsageError: says why.
     """
     _check_name(out)
+    check_text(out)
     _check_inputs(out, inputs, options)
     if os.path.lexists(out):
         if not out.is_dir():

@@ -4,8 +4,10 @@ import os
 
 import pytest
 
-from aitk.core.errors import DataError
-from aitk.core.names import find_file, printable
+from aitk.core.data import load_data
+from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.names import check_text, find_file, printable
+from aitk.core.run import load_run
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,16 @@ def test_what_names_no_file_of_the_folder_is_one_refusal(tmp_path, cell):
 def test_a_name_that_is_no_text_is_shown_escaped():
     assert printable(os.fsdecode(b"caf\xe9")) == r"caf\xe9"
     assert printable("café") == "café"
+
+
+def test_a_folder_of_models_must_have_a_name_that_is_text(tmp_path):
+    check_text(tmp_path / "café")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        check_text(tmp_path / "caf\udce9" / "run")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "y/" * 3000, "caf\udce9"])
+@pytest.mark.parametrize("load", [load_run, load_data])
+def test_odd_names_of_runs_and_data_are_refused(load, name):
+    with pytest.raises((ArtifactError, UsageError)):
+        load(name)

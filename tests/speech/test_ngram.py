@@ -175,3 +175,11 @@ def test_what_cannot_be_learned_from_is_refused():
         train_ngram([["a", "<s>"]])
     with pytest.raises(UsageError, match="order 0"):
         train_ngram([["a"]], order=0)
+
+
+@pytest.mark.parametrize("line", ["ngram 1=" + "9" * 5000, "ngram 1=x", "ngram =1"])
+def test_counts_that_are_no_counts_are_refused(tmp_path, line):
+    path = tmp_path / "a.arpa"
+    path.write_text(f"\\data\\\n{line}\n\\1-grams:\n-1 a\n\\end\\\n")
+    with pytest.raises(DataError, match="cannot read"):
+        read_arpa(path)
