@@ -1,8 +1,8 @@
-"""How long work tells of itself. Stages talk to a ``Reporter``; only ``cli/output.py`` prints."""
+"""Progress-reporting protocol. Stages talk to a ``Reporter``; only ``cli/output.py`` prints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from aitk.core import interrupts
@@ -18,6 +18,18 @@ class Reporter(Protocol):
 
     def warn(self, text: str) -> None:
         """Say one line that a person should act on."""
+
+    def status(self, text: str) -> None:
+        """Say what is being done, where its end cannot be foreseen: starting TensorFlow."""
+
+    def epoch(self, row: Mapping[str, float], *, best: int, epochs: int) -> None:
+        """Show the scores of an epoch that has ended.
+
+        Args:
+            row: what a person watches: epoch, loss, metrics, seconds.
+            best: the number of the best epoch so far.
+            epochs: how many there will be at most.
+        """
 
     def track(
         self, items: Iterable[Item], what: str, *, total: int | None = None
@@ -40,6 +52,12 @@ class Silent:
 
     def warn(self, text: str) -> None:
         del text
+
+    def status(self, text: str) -> None:
+        del text
+
+    def epoch(self, row: Mapping[str, float], *, best: int, epochs: int) -> None:
+        del row, best, epochs
 
     def track(
         self, items: Iterable[Item], what: str, *, total: int | None = None

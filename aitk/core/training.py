@@ -214,6 +214,7 @@ class _Loop:
         saved = self._load() if has_state(self.state) else None
         progress = self.progress
         self._compile()
+        self.reporter.status("tracing the model")
         if saved is not None:
             restore_variables(self._variables(), saved)
         predict = KerasPredictor(self.model)
@@ -369,10 +370,12 @@ class _Loop:
             progress.best_epoch = progress.epoch
             progress.best_weights = self.model.get_weights()
             self.best_measured = measured
-        shown = [f"loss {loss:.4f}"]
-        watched = self.task.watched_metrics
-        shown += [f"{name} {row[name]:.4f}" for name in watched if name in row]
-        self.reporter.note(f"epoch {progress.epoch + 1}/{options.epochs}: {', '.join(shown)}")
+        watched = ("epoch", "loss", *self.task.watched_metrics, "seconds")
+        self.reporter.epoch(
+            {name: row[name] for name in watched if name in row},
+            best=(progress.best_epoch or 0) + 1,
+            epochs=options.epochs,
+        )
         if self.events:
             self.events.write(self._global_step(), {f"epoch/{key}": row[key] for key in row})
         progress.epoch += 1

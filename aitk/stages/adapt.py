@@ -19,6 +19,7 @@ from aitk.core.options import as_dict
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.run import load_run, new_run
+from aitk.core.startup import start_keras
 from aitk.core.versions import package_versions
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.train_run import (
@@ -95,6 +96,7 @@ def adapt(
                 hint=f"Give at least {least}, of all classes about as many",
             )
 
+        start_keras(reporter)
         import keras
 
         from aitk.core.adapt import adapt as fit

@@ -28,6 +28,7 @@ from aitk.core.progress import Reporter
 from aitk.core.report import run_report
 from aitk.core.rows import Refusal
 from aitk.core.run import Run, load_run
+from aitk.core.startup import start_runtime
 from aitk.core.task import Task
 from aitk.core.text_scores import open_scorer
 from aitk.stages.options import EvaluateOptions
@@ -99,6 +100,7 @@ def evaluate(
     second = load_run(options.also, trust=trust) if options.also is not None else None
     judged = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
+    start_runtime(opened, reporter)
     predict = open_model(task, opened, assets)
     evaluated = evaluate_rows(
         judged.rows,

@@ -20,6 +20,7 @@ from aitk.core.progress import Reporter
 from aitk.core.report import explanations_report
 from aitk.core.rows import Refusal, Row
 from aitk.core.run import Run, load_run
+from aitk.core.startup import start_runtime
 from aitk.core.task import Task
 from aitk.stages.options import ExplainOptions
 from aitk.tasks import load_task
@@ -57,6 +58,7 @@ def explain(
         assets = open_assets(task, opened)
         reading = open_reading(task, opened, located)
         rows, refused = _first_rows(task, inputs, reading, options.rows, reporter)
+        start_runtime(opened, reporter)
         predict = _predict_fields(task, assets, open_model(task, opened, assets))
         model = _model_of(opened)
         explanations = []

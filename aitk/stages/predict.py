@@ -26,6 +26,7 @@ from aitk.core.resumable import ResumableFile
 from aitk.core.rows import Refusal, Row
 from aitk.core.run import Run, load_run
 from aitk.core.runtime import Predictor
+from aitk.core.startup import start_runtime
 from aitk.core.targets import is_stream, part_of
 from aitk.core.task import Task
 from aitk.core.text_scores import open_scorer
@@ -105,6 +106,7 @@ def predict(
             wanted,
             open_scorer=functools.partial(open_scorer, task_of=load_task, trust=trust),
         )
+        start_runtime(loaded, reporter)
         predictor = open_model(task, loaded, assets)
         answering = combine(task, loaded, assets, second, weight=options.also_weight)
         items = task.read(inputs, reading, labelled=False)

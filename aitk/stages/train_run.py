@@ -30,6 +30,7 @@ from aitk.core.options import as_dict, known_names, resolve, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.run import Run, RunDraft, new_run
+from aitk.core.startup import start_keras
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
 from aitk.stages.evaluate import comparison_facts, protocol_of
@@ -75,6 +76,7 @@ def train_run(
         resume=resume,
     )
     with run as draft, measured_cost() as cost:
+        start_keras(reporter)
         from aitk.core.devices import set_up_training
         from aitk.core.pretrained import load_pretrained
         from aitk.core.training import judge_solved, train
@@ -187,14 +189,11 @@ def train_run(
             "parameters": parameters,
             "best": trained.best,
             "stopped": trained.stopped,
+            "epochs": trained.history,
             "report": str(out / "report.html"),
         }
         | {name: trained.best[name] for name in watched if name in trained.best}
         | comparison_facts(task.main_metric, metrics.get("validation", {"metrics": {}})),
-        table=[
-            {key: row[key] for key in ("epoch", "loss", *watched, "seconds") if key in row}
-            for row in trained.history
-        ],
         next=f"aitk {domain} evaluate {out}",
     )
 

@@ -27,6 +27,7 @@ from aitk.core.progress import Reporter
 from aitk.core.rows import Refusal, Row
 from aitk.core.run import load_run, new_run
 from aitk.core.spool import dump_line
+from aitk.core.startup import start_keras
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
 from aitk.stages.options import TrainingOptions, UpdateOptions
@@ -121,6 +122,7 @@ def update(
         for note in task.reading_notes():
             reporter.note(note)
 
+        start_keras(reporter)
         from aitk.core.devices import set_up_training
         from aitk.core.keras_file import load_keras
         from aitk.core.runtime import KerasPredictor

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from aitk.cli import output
+from aitk.cli import plain
 from aitk.cli.output import Output
 from aitk.core.errors import UsageError
 from aitk.core.outcome import Outcome
@@ -27,9 +27,9 @@ def test_a_result_is_talk(capsys) -> None:
     assert out == ""
     assert err.splitlines() == [
         "run: runs/a",
-        "metric     value  low",
+        "metric     value     low",
         "accuracy  0.9877",
-        "准确率         1  0.5",
+        "准确率         1  0.5000",
         "next: aitk nlp compress runs/a",
     ]
 
@@ -44,7 +44,7 @@ def test_json_holds_the_facts_the_table_and_the_exit_code(capsys) -> None:
     out, err = capsys.readouterr()
     told = json.loads(out)
     assert told == {"n": 1, "table": [{"a": "é"}], "missed": "too slow", "exit_code": 7}
-    assert err == "too slow\n"
+    assert err == "warning: too slow\n"
 
 
 def test_quiet_says_nothing_but_what_explains_an_exit_code(capsys) -> None:
@@ -58,7 +58,7 @@ def test_quiet_says_nothing_but_what_explains_an_exit_code(capsys) -> None:
 
 def test_plain_progress_tells_count_rate_and_time_left(capsys, monkeypatch) -> None:
     now = iter(range(0, 1000, 6))
-    monkeypatch.setattr(output.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(plain.time, "monotonic", lambda: float(next(now)))
     talk = Output()
     talk.update("training", 10, 100, "loss 0.5")
     talk.close()
@@ -67,12 +67,23 @@ def test_plain_progress_tells_count_rate_and_time_left(capsys, monkeypatch) -> N
     assert first.endswith(" left, loss 0.5")
 
 
+def test_an_epoch_is_a_line_that_says_which_is_the_best(capsys) -> None:
+    talk = Output()
+    talk.epoch({"epoch": 1, "loss": 0.5, "accuracy": 0.75, "seconds": 3.21}, best=1, epochs=9)
+    talk.epoch({"epoch": 2, "loss": 0.4, "accuracy": 0.70, "seconds": 6.4}, best=1, epochs=9)
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 1/9: loss 0.5000, accuracy 0.7500, seconds 3.2 (best)",
+        "epoch 2/9: loss 0.4000, accuracy 0.7000, seconds 6.4",
+    ]
+
+
 def test_quick_work_needs_no_line(capsys) -> None:
     assert list(Output().track(range(3), "reading")) == [0, 1, 2]
     assert capsys.readouterr().err == ""
 
 
-def test_track_closes_when_the_work_fails(capsys) -> None:
+def test_track_ends_its_progress_when_the_work_fails(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(plain, "PROGRESS_EVERY_S", 0.0)
     talk = Output()
 
     def broken():
@@ -81,7 +92,8 @@ def test_track_closes_when_the_work_fails(capsys) -> None:
 
     with pytest.raises(ValueError):
         list(talk.track(broken(), "reading"))
-    assert talk._bar is None
+    talk.note("after")
+    assert capsys.readouterr().err.splitlines()[-1] == "after"
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(python) -> None:

@@ -131,8 +131,8 @@ def test_between_two_epochs_and_when_all_is_done_a_training_can_go_on(run_traini
     options = {"freeze_epochs": 1, "state": "cut"}
 
     class Between(Silent):
-        def note(self, text):
-            if text.startswith("epoch 1/"):
+        def epoch(self, row, *, best, epochs):
+            if row["epoch"] == 1:
                 press_ctrl_c()
 
     whole = run_training(freeze_epochs=1)
@@ -145,8 +145,8 @@ def test_between_two_epochs_and_when_all_is_done_a_training_can_go_on(run_traini
 
 def test_patience_that_ran_out_before_an_interruption_still_ends_a_training(run_training):
     class Late(Silent):
-        def note(self, text):
-            if text.startswith("epoch 3/"):
+        def epoch(self, row, *, best, epochs):
+            if row["epoch"] == 3:
                 press_ctrl_c()
 
     options = {"epochs": 9, "learning_rate": 0.0, "patience": 2}

@@ -220,6 +220,12 @@ class Heard:
     def update(self, what, done, total, detail=""):
         pass
 
+    def status(self, text):
+        pass
+
+    def epoch(self, row, *, best, epochs):
+        pass
+
 
 @pytest.fixture
 def heard():

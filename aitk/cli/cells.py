@@ -1,0 +1,96 @@
+"""Numbers, facts and tables as people read them: one rule of rounding."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table, its values as text."""
+
+    title: str
+    cells: list[str]
+    numeric: bool
+
+
+def columns(rows: Sequence[Row]) -> list[Column]:
+    """The columns of a table; the numbers of one have equally many decimals."""
+    return [_column(name, [row.get(name) for row in rows]) for name in rows[0]]
+
+
+def _column(name: str, values: Sequence[Any]) -> Column:
+    floats = [value for value in values if isinstance(value, float) and math.isfinite(value)]
+    places = 1 if _is_time(name) else decimals(max(map(abs, floats), default=0.0))
+    numeric = all(
+        value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        for value in values
+    )
+    return Column(name.replace("_", " "), [cell(value, places) for value in values], numeric)
+
+
+def _is_time(name: str) -> bool:
+    return name == "seconds" or name.endswith("_s")
+
+
+def decimals(largest: float) -> int:
+    """How many decimals are shown of numbers up to this size: scores have four."""
+    return 4 if largest < 10 else 2 if largest < 1000 else 1 if largest < 100_000 else 0
+
+
+def cell(value: Any, places: int | None = None) -> str:
+    """A value in a few characters, on one line."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        places = decimals(abs(value)) if places is None else places
+        # Rounded to nothing, a small number would look like none.
+        tiny = 0 < abs(value) < 0.5 * 10**-places
+        return f"{value:.1e}" if tiny else f"{value:.{places}f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell, value))
+    return " ".join(str(value).split())
+
+
+def fact(name: str, value: Any) -> str:
+    """A single value, rounded as its kind is in tables."""
+    return cell(value, 1 if _is_time(name) else None)
+
+
+def result_lines(facts: Row, table: Sequence[Row]) -> Iterator[str]:
+    """A result as plain lines: its facts, then its table in columns, numbers to the right."""
+    for name, value in facts.items():
+        yield f"{name.replace('_', ' ')}: {fact(name, value)}"
+    if not table:
+        return
+    found = columns(table)
+    widths = [max(map(width, [column.title, *column.cells])) for column in found]
+    titles = [column.title for column in found]
+    for line in (titles, *zip(*(column.cells for column in found), strict=True)):
+        padded = [
+            " " * (space - width(text)) + text
+            if column.numeric
+            else text + " " * (space - width(text))
+            for text, space, column in zip(line, widths, found, strict=True)
+        ]
+        yield "  ".join(padded).rstrip()
+
+
+def width(text: str) -> int:
+    """Columns of a terminal: East Asian characters take two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def clock(seconds: float) -> str:
+    """A duration: 1:05, 2:00:00."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
