@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.names import printable
 from aitk.core.pictures import MOST_PIXELS
 from aitk.core.silence import overheard
 from aitk.vision.trees import Folder, Tree
@@ -53,6 +54,8 @@ def read_frames(
 def _frames(path: Path, *, every: int, scenes: bool) -> Iterator[tuple[int, np.ndarray]]:
     import cv2
 
+    if printable(str(path)) != str(path):
+        raise DataError("has a name that is not UTF-8, which the decoder cannot open: rename it")
     with overheard():
         video = cv2.VideoCapture(str(path))
     try:

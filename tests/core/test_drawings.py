@@ -21,6 +21,12 @@ def test_names_never_leave_the_folder_nor_meet(tmp_path):
     assert {path.parent for path in paths} == {tmp_path}
 
 
+def test_a_long_name_is_cut(tmp_path):
+    drawings = Drawings(tmp_path)
+    paths = [drawings.add(f"a/{'é' * 250}.jpg", RED) for _ in range(2)]
+    assert len({path.name for path in paths}) == 2
+
+
 def test_what_was_drawn_before_an_interruption_is_counted(tmp_path):
     Drawings(tmp_path).add("road.mp4#0", RED)
     resumed = Drawings(tmp_path)

@@ -55,3 +55,8 @@ def test_a_video_has_no_boxes_and_noise_is_no_video(video, save):
     assert "nothing tells its boxes" in bad.reason
     (bad,) = read(save("noise.mp4", bytes(2000)))
     assert bad.reason == "noise.mp4 is no video that can be read"
+
+
+def test_a_video_whose_name_is_no_text_is_refused(video):
+    (bad,) = read(video.rename(video.with_name("cl\udce9p.avi")))
+    assert "not UTF-8" in bad.reason
