@@ -123,8 +123,12 @@ def _first(match: re.Match[str]) -> int:
     return 0 if match.re is _COLOUR_FIRST else 1
 
 
-def _names_of_yaml(content: bytes, where: str) -> list[str]:
-    """``names`` of YOLO's data.yaml: a list, or a mapping from numbers."""
+def parse_yaml(content: bytes, where: str) -> Any:
+    """A YAML file from anywhere: lists and mappings of strings.
+
+    Raises:
+        DataError: it is none, or has aliases.
+    """
     import yaml
 
     class Strings(yaml.BaseLoader):
@@ -136,10 +140,15 @@ def _names_of_yaml(content: bytes, where: str) -> list[str]:
             return super().compose_node(parent, index)
 
     try:
-        found: Any = yaml.load(content, Loader=Strings)
+        return yaml.load(content, Loader=Strings)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"cannot be read as YAML ({reason})", where=where) from error
+
+
+def _names_of_yaml(content: bytes, where: str) -> list[str]:
+    """``names`` of YOLO's data.yaml: a list, or a mapping from numbers."""
+    found = parse_yaml(content, where)
     names = found.get("names") if isinstance(found, dict) else None
     if isinstance(names, dict) and set(names) == {str(number) for number in range(len(names))}:
         names = [names[str(number)] for number in range(len(names))]

@@ -93,7 +93,8 @@ class IntensityStatistics:
         if not self.pictures:
             return None
         grade: Grade = "ok"
-        held = f"{self.pictures:,} pictures of 16 bits hold values of {self.low:g} to {self.high:g}"
+        values = f"values of {self.low:g} to {self.high:g}"
+        held = f"{self.pictures:,} pictures of over 8 bits hold {values}"
         if self.told is None and self.high < WHITE * NEARLY_BLACK:
             grade = "warning"
             bits = max(1, int(self.high)).bit_length()

@@ -52,6 +52,7 @@ from aitk.vision.trees import Folder, Members, Tree
 from aitk.vision.video import is_video, read_frames
 from aitk.vision.voc import MOST_BYTES as MOST_XML_BYTES
 from aitk.vision.voc import listed_splits, parse_voc
+from aitk.vision.yolo_splits import find_yolo_splits
 from aitk.vision.yolo_text import MOST_BYTES as MOST_TEXT_BYTES
 from aitk.vision.yolo_text import box_maker, mask_maker, parse_yolo
 
@@ -279,6 +280,7 @@ def _read_files(
         if masks or beside.found or annotated
         else {}
     )
+    named = find_yolo_splits(tree, pictures) if outlines and not lists else {}
     label_of = (
         labels_by_folder(tree, pictures, mixed=len(wish.wants) > 1) if "label" in wants else None
     )
@@ -305,7 +307,7 @@ def _read_files(
             name=name,
             file=file,
             line=line,
-            split=split or split_of(name) or split_of_root(tree),
+            split=split or named.get(name) or split_of(name) or split_of_root(tree),
             label=label_of(name) if label_of else None,
             boxes=found,
             mask=mask,

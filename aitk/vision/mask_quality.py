@@ -16,8 +16,9 @@ from aitk.vision.masks import decode_mask, mask_names
 
 #: A mask with more void than this teaches little.
 MUCH_VOID = 0.5
-#: Masks without class names that have so many classes, up to so high a number, have grey levels.
-MANY_LEVELS, HIGH_LEVEL = 32, 192
+#: Masks without class names have soft edges where they hold so many classes, up to so high a
+#: number, and nearly all of their pixels are black or white.
+MANY_LEVELS, HIGH_LEVEL, BLACK_OR_WHITE = 9, 192, 0.8
 _EXAMPLES = 10
 
 
@@ -30,6 +31,7 @@ class MaskStatistics:
         self._pixels = {split: Counter[str]() for split in SPLITS}
         self._pictures: Counter[str] = Counter()
         self._void = array("f")
+        self._ends = array("f")
         self._largest = -1
         self._black_and_white = 0
 
@@ -38,6 +40,7 @@ class MaskStatistics:
         mask, names = decode_mask(png), mask_names(png)
         counts = np.bincount(mask.ravel(), minlength=VOID + 1)
         self._void.append(float(counts[VOID] / mask.size))
+        self._ends.append(float((counts[0] + counts[HIGH_LEVEL:].sum()) / mask.size))
         present = np.flatnonzero(counts[:VOID]).tolist()
         self._black_and_white += present == [0] and counts[VOID] > 0
         for name in names:
@@ -65,8 +68,8 @@ class MaskStatistics:
         """Why the masks seem to be black and white, if they do."""
         if self._black_and_white and self._black_and_white == len(self._void):
             return "all masks hold only 0 and 255, and 255 is void"
-        is_grey = not self._named and self._largest >= HIGH_LEVEL
-        if is_grey and len(self._pictures) >= MANY_LEVELS:
+        is_grey = self._largest >= HIGH_LEVEL and len(self._pictures) >= MANY_LEVELS
+        if is_grey and not self._named and np.mean(self._ends) >= BLACK_OR_WHITE:
             return f"the masks hold {len(self._pictures)} grey levels, as soft edges do"
         return None
 

@@ -191,8 +191,8 @@ def _decoded(data: bytes, name: str, wish: Wish) -> tuple[np.ndarray, bool]:
     if bits_of(data) <= 8:
         return decode_picture(data, name), picture_format(data) in STORED
     values = decode_deep(data, name)
-    wish.counts.intensity.add(values)
     picture = from_16_bits(values, wish.intensity)
+    wish.counts.intensity.add(values)
     return picture, wish.intensity is None and picture_format(data) in STORED
 
 

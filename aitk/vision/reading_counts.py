@@ -100,7 +100,7 @@ class ReadingCounts:
             return
         self.counts[kind] += count
         examples = self.examples.setdefault(kind, [])
-        if example and len(examples) < EXAMPLES:
+        if example and example not in examples and len(examples) < EXAMPLES:
             examples.append(example)
 
     def add_categories(self, names: Mapping[int | str, str]) -> None:

@@ -97,3 +97,27 @@ def test_polygons_are_boxes_and_masks(save, tmp_path):
     (row,) = read(tmp_path, SegmentPictures(), frozenset(("mask",)))
     assert mask_names(row.fields["mask"]) == ("background", "nut", "bolt")
     assert decode_mask(row.fields["mask"])[10, 15] == 2
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "path: ../data\ntrain: a/images\nval: b/images\nnames: [nut]\n",
+        "train: ../a/images\nval: /content/data/b/images\nnames: [nut]\n",
+        "train: [a/images]\nval: lists/held.txt\nnames: [nut]\n",
+    ],
+)
+def test_a_data_yaml_names_the_splits(save, tmp_path, yaml):
+    save("data.yaml", yaml), save("lists/held.txt", "./b/images/2.jpg\n")
+    for name in ("a/{}/1", "b/{}/2"):
+        save(f"{name.format('images')}.jpg"), save(f"{name.format('labels')}.txt", "")
+    assert [row.split for row in read(tmp_path)] == ["train", "validation"]
+
+
+def test_lists_of_pictures_name_the_splits(save, tmp_path):
+    """As CVAT and Darknet write them."""
+    save("obj.names", "nut\n"), save("train.txt", "data/obj_train_data/1.jpg\n")
+    save("valid.txt", "data\\obj_train_data\\2.jpg\n")
+    for number in (1, 2):
+        save(f"obj_train_data/{number}.jpg"), save(f"obj_train_data/{number}.txt", "")
+    assert [row.split for row in read(tmp_path)] == ["train", "validation"]
