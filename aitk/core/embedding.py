@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,8 +164,9 @@ def _picture_encoder(source: str, reporter: Reporter) -> Encoder:
     import keras_hub
 
     from aitk.core.json_files import read_json
-    from aitk.core.keras_file import damaged, register_layers
+    from aitk.core.keras_file import LIBRARY_ERRORS, bounded_weights, damaged, register_layers
     from aitk.core.pictures import read_picture
+    from aitk.core.pretrained import stored_bytes
 
     if Path(source).is_dir():
         if not (Path(source) / "config.json").is_file():
@@ -175,10 +177,15 @@ def _picture_encoder(source: str, reporter: Reporter) -> Encoder:
         register_layers(read_json(Path(source) / "config.json"))
     elif "://" not in source and source not in keras_hub.models.Backbone.presets:
         raise ArtifactError("no such run, folder or Keras Hub preset", where=source)
+    folder = Path(source)
+    guard = (
+        bounded_weights(stored_bytes(folder), where=source) if folder.is_dir() else nullcontext()
+    )
     try:
-        backbone = keras_hub.models.Backbone.from_preset(source)
+        with guard:
+            backbone = keras_hub.models.Backbone.from_preset(source)
         convert = keras_hub.layers.ImageConverter.from_preset(source)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except LIBRARY_ERRORS as error:
         raise damaged(source, error) from error
     if len(backbone.inputs) != 1 or len(backbone.inputs[0].shape) != 4:
         raise ArtifactError(f"a {type(backbone).__name__} reads no pictures alone", where=source)

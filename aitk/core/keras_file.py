@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import json
+import math
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import ArtifactError
+from aitk.core.values import parse_json
 
 if TYPE_CHECKING:
     import keras
@@ -18,8 +21,25 @@ if TYPE_CHECKING:
 #: The packages whose layers a file may name. A file from elsewhere makes nothing else import.
 PACKAGES = ("aitk", "keras_hub")
 #: The weights inside of a ``.keras`` file.
-WEIGHTS = "model.weights.h5"
+WEIGHTS, CONFIGURATION = "model.weights.h5", "config.json"
 LARGE_BYTES = 500_000_000
+LARGEST_CONFIG_BYTES = 16 * 1024**2
+#: What a model may have that its file need not hold: random states, tables that are computed.
+SPARE_NUMBERS, SPARE_ARRAYS = 4_000_000, 1000
+#: Bytes that a file spends on the name, shape and place of an array, at least.
+ARRAY_BYTES = 50
+
+#: What libraries raise at a configuration or weights that make no sense.
+LIBRARY_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)
+DAMAGED = "It may be truncated or made by another version"
 
 
 def load_keras(path: Path) -> keras.Model:
@@ -35,15 +55,50 @@ def load_keras(path: Path) -> keras.Model:
     config = _config(path)
     register_layers(config)
     try:
-        if path.stat().st_size > LARGE_BYTES:
-            model = _load_large(path, config)
-        else:
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        with bounded_weights(path.stat().st_size, where=str(path)):
+            if path.stat().st_size > LARGE_BYTES:
+                model = _load_large(path, config)
+            else:
+                model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except LIBRARY_ERRORS as error:
         raise damaged(path, error) from error
     if not isinstance(model, keras.Model):
         raise ArtifactError(f"holds a {type(model).__name__}, not a model", where=str(path))
     return model
+
+
+@contextlib.contextmanager
+def bounded_weights(stored_bytes: int, *, where: str) -> Iterator[None]:
+    """Refuse to build a model that is larger than the weights it is to be given.
+
+    Layers allocate their weights as a configuration says, before a library looks into the file: a
+    few characters of it may ask for all memory. A stored number takes at least half a byte.
+
+    Raises:
+        ArtifactError: the layers that are built inside ask for more numbers than that.
+    """
+    import keras
+
+    numbers = 2 * stored_bytes + SPARE_NUMBERS
+    arrays = stored_bytes // ARRAY_BYTES + SPARE_ARRAYS
+    add_weight = keras.layers.Layer.add_weight
+
+    def counted(layer: Any, *args: Any, **options: Any) -> Any:
+        nonlocal numbers, arrays
+        shape = options.get("shape", args[0] if args else None) or ()
+        numbers -= abs(math.prod(shape if isinstance(shape, tuple | list) else (shape,)))
+        arrays -= 1
+        if numbers < 0 or arrays < 0:
+            raise ArtifactError(
+                "describes a model that is larger than its weights", where=where, hint=DAMAGED
+            )
+        return add_weight(layer, *args, **options)
+
+    keras.layers.Layer.add_weight = counted
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = add_weight
 
 
 def _load_large(path: Path, config: Any) -> Any:
@@ -64,9 +119,9 @@ def register_layers(config: Any) -> None:
     for module in sorted(set(_modules(config))):
         try:
             importlib.import_module(module)
-        except ModuleNotFoundError as error:
+        except (ImportError, ValueError) as error:
             raise ArtifactError(
-                f"needs {module}, which this version does not have",
+                f"needs {module!r}, which this version does not have",
                 hint="Use the aitk version that wrote it",
             ) from error
 
@@ -78,7 +133,7 @@ def damaged(path: Path | str, error: Exception) -> ArtifactError:
     return ArtifactError(
         f"cannot be read as a model ({reason})",
         where=str(path),
-        hint="It may be truncated or made by another version",
+        hint=DAMAGED,
     )
 
 
@@ -87,9 +142,30 @@ def _config(path: Path) -> Any:
         raise ArtifactError("no such file", where=str(path))
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+            _check_claims(archive, path)
+            return parse_json(archive.read(CONFIGURATION))
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        ValueError,
+        OSError,
+        RuntimeError,  # it is encrypted
+        NotImplementedError,  # a way of compression that is unknown here
+    ) as error:
         raise damaged(path, error) from error
+
+
+def _check_claims(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse a file whose parts claim more than it can hold: Keras stores them as they are."""
+    for part in archive.infolist():
+        most = LARGEST_CONFIG_BYTES if part.filename == CONFIGURATION else path.stat().st_size
+        if part.file_size > most:
+            raise ArtifactError(
+                f"its {part.filename} claims {part.file_size:,} bytes",
+                where=str(path),
+                hint=DAMAGED,
+            )
 
 
 def _modules(config: Any) -> Iterator[str]:

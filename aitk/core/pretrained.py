@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.json_files import read_json
-from aitk.core.keras_file import damaged, load_keras, register_layers
+from aitk.core.keras_file import (
+    LARGEST_CONFIG_BYTES,
+    LIBRARY_ERRORS,
+    bounded_weights,
+    damaged,
+    load_keras,
+    register_layers,
+)
 from aitk.core.options import known_names, unknown_name
 
 if TYPE_CHECKING:
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
 #: The model name of a backbone that comes from Keras Hub, Hugging Face or timm.
 HUB = "hub"
 BACKBONE = "backbone"
+#: Files that hold weights, by their suffix.
+WEIGHT_FILES = (".safetensors", ".h5", ".keras")
 #: Settings that say how large a backbone is, and nothing of the rows it was trained on.
 BACKBONE_SHAPE = ("filters", "blocks", "stem_stride")
 
@@ -222,16 +231,30 @@ def _with_current_policy(backbone: keras.Model) -> keras.Model:
 
 def _from_folder(folder: Path, source: str, task: Task) -> Pretrained:
     """A Keras Hub preset, a Hugging Face folder or a timm folder, on this disk."""
-    import keras_hub
-    from safetensors import SafetensorError
-
     if not (folder / "config.json").is_file():
         raise ArtifactError(
             "is neither a run nor a model folder: it has no run.json and no config.json",
             where=source,
         )
-    config = read_json(folder / "config.json")
-    if (found := task.open_folder(folder, config, source=source)) is not None:
+    config = read_json(folder / "config.json", largest_bytes=LARGEST_CONFIG_BYTES)
+    with bounded_weights(stored_bytes(folder), where=source):
+        return _open_folder(folder, source, task, config)
+
+
+def stored_bytes(folder: Path) -> int:
+    """How large the weights in a folder are."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in WEIGHT_FILES)
+
+
+def _open_folder(folder: Path, source: str, task: Task, config: dict[str, Any]) -> Pretrained:
+    import keras_hub
+    from safetensors import SafetensorError
+
+    try:
+        found = task.open_folder(folder, config, source=source)
+    except LIBRARY_ERRORS as error:
+        raise damaged(folder, error) from error
+    if found is not None:
         return found
     foreign = "model_type" in config or "architecture" in config
     if not foreign and "registered_name" not in config:
@@ -243,7 +266,7 @@ def _from_folder(folder: Path, source: str, task: Task) -> Pretrained:
             backbone = keras_hub.models.Backbone.from_preset(str(folder))
     except SafetensorError as error:
         raise damaged(folder / "model.safetensors", error) from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except LIBRARY_ERRORS as error:
         raise damaged(folder, error) from error
     if foreign:
         from aitk.core.weights_file import match_tensors

@@ -7,12 +7,19 @@ layers are quantised, and on a CPU the result is smaller but no faster.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitk.core.errors import ArtifactError
-from aitk.core.keras_file import damaged, register_layers
+from aitk.core.json_files import read_text
+from aitk.core.keras_file import (
+    LARGEST_CONFIG_BYTES,
+    LIBRARY_ERRORS,
+    bounded_weights,
+    damaged,
+    register_layers,
+)
+from aitk.core.values import parse_json
 
 if TYPE_CHECKING:
     import keras
@@ -40,16 +47,17 @@ def load_quantized(weights: Path) -> keras.Model:
     if not configuration.is_file():
         raise ArtifactError(f"{CONFIGURATION} is missing", where=str(weights.parent))
     try:
-        text = configuration.read_text(encoding="utf-8")
-        register_layers(json.loads(text))
-        model = keras.models.model_from_json(text)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        text = read_text(configuration, largest_bytes=LARGEST_CONFIG_BYTES)
+        register_layers(parse_json(text))
+        with bounded_weights(weights.stat().st_size, where=str(weights)):
+            model = keras.models.model_from_json(text)
+    except LIBRARY_ERRORS as error:
         raise damaged(configuration, error) from error
     if not isinstance(model, keras.Model):
         raise ArtifactError("describes no model", where=str(configuration))
-    model.quantize("int8")
     try:
+        model.quantize("int8")
         model.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
+    except LIBRARY_ERRORS as error:
         raise damaged(weights, error) from error
     return model

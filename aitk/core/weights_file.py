@@ -14,7 +14,11 @@ from aitk.core.errors import ArtifactError
 from aitk.core.keras_file import damaged
 
 if TYPE_CHECKING:
+    import h5py
     import keras
+
+LARGEST_EXPANSION = 100  # times the bytes that are stored, where they are compressed
+SMALL_BYTES = 1024**2
 
 Skipped = list[tuple[str, str]]
 
@@ -112,14 +116,24 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     def keep(name: str, item: object) -> None:
         passing = name.startswith("optimizer") or "seed_generator" in name
         if isinstance(item, h5py.Dataset) and not passing:
+            _check_stored(name, item, path)
             arrays[name] = item[()]
 
     try:
         with h5py.File(path, "r") as file:
             file.visititems(keep)
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise damaged(path, error) from error
     return arrays
+
+
+def _check_stored(name: str, item: h5py.Dataset, path: Path) -> None:
+    """Refuse an array whose numbers are not in the file: elsewhere on the disk, or made up."""
+    if item.external or item.is_virtual:
+        raise ArtifactError(f"its {name} lies in another file", where=str(path))
+    most = LARGEST_EXPANSION * item.id.get_storage_size() + SMALL_BYTES
+    if item.size * item.dtype.itemsize > most or item.dtype.hasobject:
+        raise ArtifactError(f"its {name} claims more numbers than it holds", where=str(path))
 
 
 def match_tensors(backbone: keras.Model, paths: Iterable[Path]) -> tuple[list[str], Skipped]:
