@@ -42,6 +42,12 @@ def judge(
     return Finding(check, grade, message, {"rows": count, "share": round(share, 6), **details})
 
 
+def known_labels(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """The labels (split -> label -> rows) of the training rows, or of all where there are none:
+    rows that are prepared to score a model alone."""
+    return sorted(counts["train"] or set().union(*counts.values()))
+
+
 def find_single_class(counts: Mapping[str, int]) -> Finding:
     """Check that the training rows (label -> rows) have two labels at least."""
     if not counts:
@@ -114,6 +120,8 @@ def find_rare_classes(counts: Mapping[str, int], *, what: str = "training rows")
 def find_unseen_labels(counts: Mapping[str, Mapping[str, int]]) -> Finding:
     """Find labels of held-out rows (split -> label -> rows) that no training row has."""
     unseen: Counter[str] = Counter()
+    if not counts["train"]:
+        return Finding("unseen labels", "skipped", "not checked: there are no training rows")
     held_out = 0
     for split in SPLITS[1:]:
         held_out += sum(counts[split].values())

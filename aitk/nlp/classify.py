@@ -78,7 +78,7 @@ class Classify(Task):
         import tensorflow_datasets as tfds
 
         labels = summary["labels"]
-        if len(labels) < 2:
+        if len(labels) < 2 and "train" in summary["label_counts"]:
             found = f"only the class {labels[0]!r}" if labels else "no class"
             raise DataError(
                 f"the training rows hold {found}: nothing to tell apart",

@@ -24,6 +24,7 @@ from aitk.core.class_checks import (
     find_single_class,
     find_unseen_labels,
     judge,
+    known_labels,
 )
 from aitk.core.labels import MISSING
 from aitk.core.rows import SPLITS, Row
@@ -118,7 +119,7 @@ class TextInspector:
         }
         if self._labelled:
             counts = self._label_counts()
-            summary["labels"] = sorted(counts["train"])
+            summary["labels"] = known_labels(counts)
             summary["label_counts"] = {split: counts[split] for split in summary["rows"]}
         return summary
 

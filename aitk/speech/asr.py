@@ -105,7 +105,7 @@ class Asr(Task):
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
 
-        if not summary["characters"]:
+        if not summary["characters"] and "train" in summary["rows"]:
             raise DataError(
                 "the training rows hold no text",
                 hint="Name the right column with --text-column",

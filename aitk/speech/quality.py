@@ -17,6 +17,7 @@ from aitk.core.class_checks import (
     find_label_typos,
     find_several_labels,
     find_unseen_labels,
+    known_labels,
 )
 from aitk.core.options import require_names
 from aitk.core.rows import SPLITS, Row
@@ -148,7 +149,7 @@ class SoundInspector:
             summary["speaker_rows"] = self._speaker_rows(present)
         if self._content == "label":
             counts = self._label_counts()
-            summary["labels"] = sorted(counts["train"])
+            summary["labels"] = known_labels(counts)
             summary["label_counts"] = {split: counts[split] for split in present}
         elif self._content == "text":
             summary["characters"] = dict(sorted(self._characters["train"].items()))
@@ -264,6 +265,8 @@ class SoundInspector:
     def _find_characters(self) -> Finding:
         train = self._characters["train"]
         held_out: Counter[str] = self._characters["validation"] + self._characters["test"]
+        if not train:
+            return Finding("characters", "skipped", "not checked: there are no training rows")
         unseen = {name: count for name, count in held_out.items() if name not in train}
         rare = {name: count for name, count in train.items() if count < FEW_CHARACTERS}
         message = f"{len(train)} characters"
@@ -303,6 +306,8 @@ class SoundInspector:
 
 def find_classes(counts: Mapping[str, int]) -> Finding:
     """Check how many labels the training rows (label -> rows) have, and how evenly."""
+    if not counts:
+        return Finding("classes", "skipped", "not checked: there are no training rows")
     if len(counts) < 2:
         message = f"{len(counts)} class in training: nothing to tell apart"
         return Finding("classes", "error", message, {"classes": len(counts)})

@@ -11,7 +11,10 @@ from aitk.core.options import option
 class PrepareOptions:
     """Splits and limits of ``prepare``."""
 
-    split: str = option("80/10/10", "train/validation/test in percent, where the files name none")
+    split: str = option(
+        "80/10/10",
+        "train/validation/test in percent, where the files name none; 0/0/100 only scores a model",
+    )
     held_out: str = option(
         "divide", "validation rows where the files name no test rows: divide them by hash into "
         "validation and test, or keep them",

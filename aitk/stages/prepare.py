@@ -73,7 +73,7 @@ def prepare(
             digest.update(f"{split}\0{dump_line(row.fields, sort_keys=True)}\n".encode())
         summary, findings = inspector.summary(), inspector.findings()
         pictures = summary.pop("pictures", [])
-        if not counts["train"]:
+        if not counts["train"] and shares["train"]:
             raise DataError(
                 "no row is left for training", hint=f"See --split (now {options.split})"
             )
@@ -127,7 +127,11 @@ def prepare(
             for finding in findings
         ],
         refused=rejects,
-        next=f"aitk {domain} {stage} {out} --out RUN",
+        next=(
+            f"aitk {domain} {stage} {out} --out RUN"
+            if counts["train"]
+            else f"aitk {domain} evaluate RUN --data {out}"
+        ),
     )
 
 
@@ -143,7 +147,7 @@ def parse_shares(split: str) -> dict[str, float]:
     except ValueError:
         shares = []
     adds_up = abs(sum(shares) - 100) <= 1e-6  # NaN does not
-    if len(shares) != 3 or not adds_up or min(shares) < 0 or shares[0] == 0:
+    if len(shares) != 3 or not adds_up or min(shares) < 0:
         raise UsageError(
             f"cannot read {split!r}",
             where="--split",
@@ -273,16 +277,17 @@ def _split_rule(
 
     if not given or given == {"train"}:
         return by_hash
-    if "train" not in given and None not in named:
+    if "train" not in given and None not in named and shares["train"]:
         raise DataError(
             f"the files hold only {' and '.join(sorted(given))} rows, none to train on",
-            hint="Add the training file, or rename the file to have it split",
+            hint="Add the training file, rename the file to have it split, or prepare rows that"
+            " only score a model with --split 0/0/100",
         )
     reporter.note(f"splits as the files name them: {', '.join(sorted(given))}")
     if "validation" not in given and shares["validation"]:
         reporter.note("no validation file: a part of the training rows is held out for it")
         return as_named_without_validation
-    if "test" not in given and None not in named:
+    if "test" not in given and None not in named and shares["train"]:
         reason = "no test file: the validation rows would choose the epoch and give the score"
         if divide and named["validation"] >= MIN_DIVIDED_ROWS:
             reporter.note(f"{reason}, so half of them become test rows (--held-out keep: none)")

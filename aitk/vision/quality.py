@@ -22,6 +22,7 @@ from aitk.core.class_checks import (
     find_single_class,
     find_unseen_labels,
     judge,
+    known_labels,
 )
 from aitk.core.pictures import picture_format
 from aitk.core.rows import SPLITS, Row
@@ -206,10 +207,10 @@ class PictureInspector:
 
     def _labels_of(self, kind: str) -> list[str]:
         """The classes of a kind: of masks all in the order of their numbers, else those of
-        training rows, sorted."""
+        training rows (of all where there are none), sorted."""
         if kind == "mask":
             return self._masks.names()
-        return sorted(self._counts_of(kind)["train"])
+        return known_labels(self._counts_of(kind))
 
     def _shown_labels(self, kind: str) -> list[str]:
         """The same, and last those that only held-out rows have."""

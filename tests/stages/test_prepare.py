@@ -46,10 +46,22 @@ def texts(data, split):
     return {row["text"] for row in data.rows(split)}
 
 
-@pytest.mark.parametrize("text", ["80/20", "50/50/10", "a/b/c", "0/50/50", "110/-20/10"])
+@pytest.mark.parametrize("text", ["80/20", "50/50/10", "a/b/c", "0/0/0", "110/-20/10"])
 def test_shares_must_add_up(text):
     with pytest.raises(UsageError, match="80/10/10"):
         parse_shares(text)
+
+
+def test_rows_may_be_prepared_for_nothing_but_to_score_a_model(run_prepare):
+    for name in ("rows.csv", "test.csv"):
+        outcome, data = run_prepare({name: table(20)}, out=f"of-{name}", split="0/0/100")
+        assert data.splits == {"test": 20}
+        assert data.summary["labels"] == ["bad", "good"]
+        assert outcome.next.startswith("aitk nlp evaluate RUN --data")
+    grades = {finding["check"]: finding["grade"] for finding in data.manifest["findings"]}
+    assert grades["classes"] == grades["unseen labels"] == "skipped"
+    with pytest.raises(DataError, match="0/0/100"):
+        run_prepare({"test.csv": table(20)}, out="alone")
 
 
 def test_the_hash_is_even_and_depends_on_the_seed():
