@@ -65,9 +65,15 @@ def judge_solved(
     *,
     validation: Examples | None,
     batch_size: int,
+    started: float | None = None,
 ) -> Trained:
-    """What training leaves behind, for a model whose weights were computed at once or are kept."""
-    started = time.monotonic()
+    """What training leaves behind, for a model whose weights were computed at once or are kept.
+
+    Args:
+        started: when the computation of the weights began, by ``time.monotonic``; None if they
+            are kept.
+    """
+    started = time.monotonic() if started is None else started
     row: dict[str, float] = {"epoch": 1, "step": 1}
     measured = None
     if validation is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,7 @@ def adapt(
             before = score(model, old_assets)
             reporter.note(f"{len(rows.train):,} new rows without labels")
             varied = task.fitting_assets(assets)
+            started = time.monotonic()
             history = fit(
                 model,
                 task,
@@ -152,6 +154,7 @@ def adapt(
                 assets,
                 validation=validation,
                 batch_size=size,
+                started=started,
             )
         sentence = accept(task, before, after, held_out=held_out, run=run, options=options)
         record = {

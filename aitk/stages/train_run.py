@@ -111,6 +111,7 @@ def train_run(
             for note in task.reading_notes():
                 reporter.warn(note)
             assets.save(draft.assets)
+            started = time.monotonic()
             solved = task.solve(name, chosen, assets, rows, seed=options.seed, reporter=reporter)
             if solved is not None and start:
                 raise UsageError(
@@ -136,7 +137,9 @@ def train_run(
             held_out = Examples(validation, task, assets, reporter=reporter)
         if solved is not None:
             size = batch_size_of(options, chosen)
-            trained = judge_solved(model, task, assets, validation=held_out, batch_size=size)
+            trained = judge_solved(
+                model, task, assets, validation=held_out, batch_size=size, started=started
+            )
         else:
             trained = train(
                 model,

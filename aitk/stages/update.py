@@ -9,6 +9,7 @@ prepared.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,7 @@ def update(
             model = load_keras(old.model_path)
             before = scores(model, old_assets)
             every = _latest(task, Known(data.rows("train"), [*old.learned, *new.train]))
+            started = time.monotonic()
             solved = task.solve(
                 old.model, settings, assets, every, seed=training.seed, reporter=reporter
             )
@@ -167,7 +169,12 @@ def update(
             replayed = []
             reporter.note(f"{len(new.train):,} new rows; {old.model} is computed again from all")
             trained = judge_solved(
-                solved, task, assets, validation=validation, batch_size=batch_size
+                solved,
+                task,
+                assets,
+                validation=validation,
+                batch_size=batch_size,
+                started=started,
             )
         else:
             reporter.note(f"{len(new.train):,} new rows with {len(replayed):,} old ones replayed")

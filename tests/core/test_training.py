@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -223,3 +224,11 @@ def test_low_rank_adapters_are_merged_away(run_training):
     shapes = [weight.shape for weight in plain.model.weights]
     assert [weight.shape for weight in adapted.model.weights] == shapes
     assert adapted.best["accuracy"] > 0.8
+
+
+def test_the_seconds_of_a_model_that_is_computed_hold_its_computation():
+    from aitk.core.training import judge_solved
+
+    started = time.monotonic() - 30
+    trained = judge_solved(None, None, None, validation=None, batch_size=1, started=started)
+    assert trained.history[0]["seconds"] >= 30
