@@ -352,10 +352,8 @@ class _Loop:
     def _finish_epoch(self, predict: Any) -> None:
         """Judge the epoch and go on to the next; an interruption leaves it to be judged again."""
         progress, options = self.progress, self.options
-        # The moving average (Polyak and Juditsky 1992), where one is kept, takes the place of the
-        # weights, and the next epoch goes on from it. Keras' fit ends with the same; of an epoch
-        # that was interrupted after its last step this is the first time.
-        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        if options.ema is not None:
+            self._average_weights()
         loss = progress.loss_sum / max(1, progress.rows)
         row = {
             "epoch": progress.epoch + 1,
@@ -388,6 +386,17 @@ class _Loop:
         progress.step, progress.rows, progress.loss_sum = 0, 0, 0.0
         if progress.epoch == options.freeze_epochs:
             self._compile()
+
+    def _average_weights(self) -> None:
+        """Put the moving average (Polyak and Juditsky 1992) in place of the weights.
+
+        The next epoch goes on from it. Keras' fit ends with the same; of an epoch that was
+        interrupted after its last step this is the first time.
+        """
+        weights = self.model.trainable_variables
+        self.model.optimizer.finalize_variable_values(weights)
+        for weight in weights:  # on JAX, both would share memory that a step gives away once
+            weight.assign(np.array(weight))
 
     def _reason_to_stop(self) -> str | None:
         """Why no further epoch should begin, though some are left."""
