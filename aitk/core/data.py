@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aitk.core.drafts import recover
+from aitk.core.drafts import missing_hint, recover
 from aitk.core.errors import ArtifactError, DataError
 from aitk.core.json_files import Count, check_shape, read_json
 from aitk.core.names import check_text
-from aitk.core.targets import part_of
 
 FORMAT = 1
 TABLES = "tables"
@@ -207,9 +206,8 @@ def load_data(folder: Path | str) -> PreparedData:
     if not os.path.exists(folder):
         recover(folder)
     if not os.path.exists(folder):
-        hint = "Make it with: aitk DOMAIN prepare FILES --task TASK --out " + str(folder)
-        if os.path.exists(part_of(folder)):
-            hint = "Its preparation was cut short: run it again"
+        hint = missing_hint(folder)
+        hint = hint or f"Make it with: aitk DOMAIN prepare FILES --task TASK --out {folder}"
         raise ArtifactError("no such prepared data", where=str(folder), hint=hint)
     if not (folder / "dataset.json").is_file():
         raise ArtifactError(

@@ -39,6 +39,9 @@ from aitk.core.targets import (
     trials_of,
 )
 
+#: The folder inside a draft that holds what it can be gone on with.
+STATE = "state"
+
 
 @contextlib.contextmanager
 def draft_folder(
@@ -121,6 +124,7 @@ def recover(out: Path) -> None:
         return
     if not os.path.lexists(out):
         if left and left.state == WHOLE:
+            _drop_state(part)
             os.replace(part, out)
             mark(out, PLACED)
         elif retired and retired.state == RETIRED:
@@ -137,6 +141,21 @@ def writer_of(out: Path) -> int | None:
     """
     places = (part_of(out) / MARKER, progress_of(out), trials_of(out) / MARKER, out / MARKER)
     return next((pid for each in places if (pid := lock_holder(each)) is not None), None)
+
+
+def missing_hint(out: Path, *, resumable: bool = False) -> str | None:
+    """What to do about a folder that is not there; None where nobody ever began it.
+
+    Args:
+        resumable: whether its draft can be gone on with.
+    """
+    writer = writer_of(out)
+    if writer is not None:
+        who = f"process {writer}" if writer else "another process"
+        return f"It is being made by {who}: wait until it is whole"
+    if resumable or read_marker(trials_of(out)):
+        return "It was interrupted: repeat its command with --resume"
+    return "It was interrupted: repeat its command" if read_marker(part_of(out)) else None
 
 
 def discard(folder: Path) -> None:
@@ -166,6 +185,7 @@ def empty(folder: Path) -> None:
 def _put_in_place(part: Path, out: Path) -> None:
     """Give a whole draft its name, in the place of the folder that has it now."""
     old = old_of(out)
+    _drop_state(part)
     if not is_folder(out):
         os.replace(part, out)
         _discard_retired(old)
@@ -181,6 +201,13 @@ def _put_in_place(part: Path, out: Path) -> None:
             os.replace(old, out)
         raise
     delete(old)
+
+
+def _drop_state(part: Path) -> None:
+    """Delete what a draft would be gone on with: it is whole."""
+    state = part / STATE
+    if is_folder(state):
+        shutil.rmtree(state)
 
 
 def _discard_retired(old: Path) -> None:

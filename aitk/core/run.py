@@ -35,7 +35,7 @@ import numpy as np
 
 from aitk import __version__
 from aitk.core.baselines import MOST_ROWS, BaselineScores, spread
-from aitk.core.drafts import draft_folder, recover
+from aitk.core.drafts import STATE, draft_folder, missing_hint, recover
 from aitk.core.errors import ArtifactError, BudgetMissed, Interrupted
 from aitk.core.files import atomic_text, fingerprint, write_bytes, write_json
 from aitk.core.json_files import Count, check_shape, parse_line, read_json, read_text
@@ -325,9 +325,7 @@ def load_run(folder: Path | str, *, domain: str | None = None, trust: bool | Non
     if not os.path.isdir(folder):
         recover(folder)
     if not os.path.isdir(folder):
-        hint = None
-        if os.path.isdir(part_of(folder)):
-            hint = "It was interrupted: repeat its command with --resume"
+        hint = missing_hint(folder, resumable=RunDraft(part_of(folder)).resumable())
         raise ArtifactError("no such run", where=str(folder), hint=hint)
     if not path.is_file():
         prepared = (folder / "dataset.json").is_file()
@@ -398,7 +396,7 @@ class RunDraft:
     @property
     def state(self) -> Path:
         """Where an interrupted training leaves what it needs to go on."""
-        return self.folder / "state"
+        return self.folder / STATE
 
     @property
     def assets(self) -> Path:
@@ -438,8 +436,7 @@ def new_run(
 ) -> Iterator[RunDraft]:
     """Write a run: whole under its name, or not at all.
 
-    On an error the draft is kept only if it holds a training state to resume from. The state goes
-    last, when the run has its name.
+    On an error the draft is kept only if it holds a training state to resume from.
 
     Args:
         inputs, options, overwrite: see ``targets.check_folder``.
@@ -467,4 +464,3 @@ def new_run(
         if draft.resumable():
             raise Interrupted(error.what, hint="Go on with --resume") from error
         raise
-    shutil.rmtree(out / draft.state.name, ignore_errors=True)

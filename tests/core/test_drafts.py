@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aitk.core.data import load_data
-from aitk.core.drafts import delete, draft_folder, own_folder, recover, writer_of
+from aitk.core.drafts import STATE, delete, draft_folder, own_folder, recover, writer_of
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.marker import DRAFT, MARKER, PLACED, RETIRED, WHOLE, mark, read_marker
 
@@ -120,9 +120,17 @@ def test_reading_completes_a_replacement_too(out: Path) -> None:
     part.mkdir()
     (part / "dataset.json").write_text("{}")
     mark(part, WHOLE)
-    with pytest.raises(ArtifactError, match="lacks fingerprint"):
+    with pytest.raises(ArtifactError, match="fingerprint"):
         load_data(out)
     assert names(out.parent) == ["out"]
+
+
+def test_a_whole_draft_that_a_kill_kept_from_its_name_leaves_no_state(out: Path) -> None:
+    part = out.with_name("out.part")
+    (part / STATE).mkdir(parents=True)
+    mark(part, WHOLE)
+    recover(out)
+    assert names(out) == [MARKER]
 
 
 def test_a_failing_rename_leaves_the_former_folder(out: Path, monkeypatch) -> None:

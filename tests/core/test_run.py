@@ -52,6 +52,16 @@ def test_an_interrupted_run_waits_to_be_resumed(tmp_path):
     assert not (out / "state").exists()
 
 
+def test_a_run_that_is_being_trained_is_not_said_to_be_interrupted(tmp_path):
+    out = tmp_path / "r"
+    with pytest.raises(KeyboardInterrupt), new_run(out) as draft:
+        draft.state.mkdir()
+        (draft.state / "training.npz").touch()
+        with pytest.raises(ArtifactError, match="being made by process .*: wait"):
+            load_run(out)
+        raise KeyboardInterrupt
+
+
 def test_resuming_nothing_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match="nothing to resume"):
         write_run(tmp_path / "r", resume=True)
