@@ -200,6 +200,7 @@ def _read_tables(
             split=split_named(posixpath.basename(name)) or split_of(name),
             classes=wish.mask_classes(tree),
             named=named,
+            counts=wish.counts,
         )
     for name in filter(is_picture, tree.names):
         if name not in named:

@@ -54,6 +54,7 @@ class ClassifyPictures(PictureReading):
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"
     )
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
     classes: str | None = option(None, "file with a class a line: other labels are refused")
 
 
@@ -64,6 +65,7 @@ class DetectPictures(PictureReading):
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"
     )
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
     annotations: str | None = option(
         None, "COCO JSON file, or folder of VOC or YOLO files; found by itself beside the pictures"
     )
@@ -114,6 +116,7 @@ class MultitaskPictures(PictureReading):
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"
     )
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
     annotations: str | None = option(
         None, "COCO JSON file, or folder of VOC or YOLO files; found by itself beside the pictures"
     )

@@ -156,6 +156,7 @@ def _read_table(source: str, wish: Wish) -> Iterator[Item | Refusal]:
         labelled=wish.labelled,
         split=None if source == "-" else split_named(Path(source).name),
         classes=wish.mask_classes(None),
+        counts=wish.counts,
     )
 
 

@@ -74,6 +74,10 @@ LINKS = Kind(
     "links lead out of the folder, nowhere, or to a folder that is read already, and are not"
     " followed: --outside follows those that lead out",
 )
+UNKNOWN_SPLITS = Kind(
+    "unknown splits",
+    "rows name a split that is none of train, validation and test, and are split by a hash",
+)
 UNREADABLE = Kind("unreadable folders", "folders cannot be opened, and are left out")
 PAGES = Kind(
     "pages", "TIFF files hold several pages, of which the first is taken: split the others off"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from aitk.core.errors import DataError
+from aitk.core.labels import read_name
 from aitk.core.lines import open_lines
 from aitk.core.rows import SPLITS, Refusal
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
@@ -22,6 +23,7 @@ from aitk.vision.class_lists import ClassList
 from aitk.vision.items import Boxes, Item
 from aitk.vision.masks import mask_reader
 from aitk.vision.options import PictureReading
+from aitk.vision.reading_counts import UNKNOWN_SPLITS, ReadingCounts
 from aitk.vision.trees import Tree
 
 PATH_COLUMNS = (
@@ -101,6 +103,7 @@ def read_table(
     split: str | None,
     classes: ClassList,
     named: set[str] | None = None,
+    counts: ReadingCounts | None = None,
 ) -> Iterator[Item | Refusal]:
     """The pictures that a table names.
 
@@ -112,12 +115,14 @@ def read_table(
         split: of rows whose own column names none.
         classes: what mask files hold.
         named: the files that it names are added here.
+        counts: what is left out is counted here.
 
     Raises:
         DataError: its columns cannot be told apart.
         UsageError: an option names a column that is not there.
     """
-    columns = _Columns(table, reading, wants=wants if labelled else ())
+    counts = ReadingCounts() if counts is None else counts
+    columns = _Columns(table, reading, wants=wants if labelled else (), counts=counts)
     named = set() if named is None else named
     if columns.corners:
         rows = _gathered(table, columns)
@@ -144,7 +149,15 @@ def read_table(
 class _Columns:
     """Which column holds what."""
 
-    def __init__(self, table: Table, reading: PictureReading, *, wants: Collection[str]):
+    def __init__(
+        self,
+        table: Table,
+        reading: PictureReading,
+        *,
+        wants: Collection[str],
+        counts: ReadingCounts,
+    ):
+        self._counts, self._keep_na = counts, getattr(reading, "keep_na", False)
         names, self.where = table.columns, table.source
         self.path = find_column(
             names, reading.path_column, PATH_COLUMNS, what="path", where=self.where
@@ -200,20 +213,39 @@ class _Columns:
         mask = _text(record, self.mask)
         mask_name = tree.find(mask, folder, outside=outside) if mask else None
         named.update(filter(None, (name, mask_name)))
-        own_split = _text(record, self.split).lower()
         return Item(
             picture=lambda: tree.read(name),
             name=told,
             file=self.where,
             line=line,
-            split=own_split
-            if own_split in SPLITS
-            else SPLIT_OF_WORD.get(own_split) or split_named(own_split) or split,
-            label=None if self.corners else _label(record, self.label),
+            split=self._split_of(record, line) or split,
+            label=None if self.corners else self.label_of(record),
             boxes=self._boxes(record),
             mask=mask_reader(tree, mask_name, classes, binary=binary) if mask_name else None,
             record=record,
         )
+
+    def label_of(self, record: Mapping[str, Any]) -> str | None:
+        """The label in a row, None where its cell is empty.
+
+        Raises:
+            DataError: it is no label, or a word for a missing one.
+        """
+        value = record.get(self.label) if self.label else None
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        name, problem = read_name(value, str(self.label), keep_na=self._keep_na)
+        if problem:
+            raise DataError(problem)
+        return name
+
+    def _split_of(self, record: Mapping[str, Any], line: int) -> str | None:
+        """The split that a row names; a word that is none is counted."""
+        told = _text(record, self.split).lower()
+        split = told if told in SPLITS else SPLIT_OF_WORD.get(told) or split_named(told)
+        if told and split is None:
+            self._counts.add(UNKNOWN_SPLITS, f"{self.where}:{line}: {told[:40]}")
+        return split
 
     def _boxes(self, record: Mapping[str, Any]) -> Callable[[int, int], Boxes] | None:
         found = _list(record, self.boxes)
@@ -238,6 +270,7 @@ def _gathered(
     """One row a picture, of a table with one box a row; a row without numbers adds none."""
     first: dict[str, tuple[int, Mapping[str, Any]]] = {}
     boxes: dict[str, list[tuple[list[str], str | None]]] = {}
+    problems: dict[str, str] = {}
     for item in table:
         if isinstance(item, Refusal):
             yield item
@@ -248,9 +281,14 @@ def _gathered(
         corners = [_text(record, column) for column in columns.corners or ()]
         found = boxes.setdefault(name, [])
         if any(corners):
-            found.append((corners, _label(record, columns.label)))
+            try:
+                found.append((corners, columns.label_of(record)))
+            except DataError as error:
+                problems.setdefault(name, error.what)
     for name, (line, record) in first.items():
         try:
+            if name in problems:
+                raise DataError(problems[name])
             made = make_boxes(
                 [corners for corners, _ in boxes[name]], [label for _, label in boxes[name]]
             )
@@ -279,16 +317,6 @@ def _list(record: Mapping[str, Any], column: str | None) -> list[Any] | None:
     if value is not None and not isinstance(value, list):
         raise DataError(f"its {column} is a {type(value).__name__}, and a list is due")
     return value
-
-
-def _label(record: Mapping[str, Any], column: str | None) -> str | None:
-    value = record.get(column) if column else None
-    if isinstance(value, list | dict):
-        raise DataError(f"its {column} is a {type(value).__name__}, and one string is due")
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of integers with a gap becomes one of floats
-    text = "" if value is None else str(value).strip()
-    return text or None
 
 
 def _text(record: Mapping[str, Any], column: str | None) -> str:

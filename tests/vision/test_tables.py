@@ -9,8 +9,10 @@ import pytest
 
 from aitk.core.errors import DataError
 from aitk.core.rows import Refusal
+from aitk.vision.box_checks import make_boxes
 from aitk.vision.options import ClassifyPictures, DetectPictures, MultitaskPictures
 from aitk.vision.reading import read_pictures
+from aitk.vision.reading_counts import UNKNOWN_SPLITS, ReadingCounts
 
 ALL = frozenset(("label", "boxes", "mask"))
 
@@ -143,3 +145,42 @@ def test_a_table_without_what_is_due_is_said_so(save):
         read(table, wants={"label"})
     with pytest.raises(DataError, match="no column has boxes"):
         read(table, DetectPictures(), wants={"boxes"})
+
+
+def test_a_word_for_a_missing_label_is_refused_unless_it_is_a_name(save):
+    save("1.png"), save("2.png")
+    table = save("rows.csv", "picture,label\n1.png,NULL\n2.png,cat\n")
+    bad, row = read(table, wants={"label"})
+    assert "--keep-na" in bad.reason
+    assert row.fields["label"] == "cat"
+    kept, _ = read(table, ClassifyPictures(keep_na=True), wants={"label"})
+    assert kept.fields["label"] == "NULL"
+
+
+def test_labels_that_differ_in_invisible_characters_are_one(save):
+    save("1.png"), save("2.png")
+    table = save("rows.csv", "picture,label\n1.png,cat\u200b\n2.png,cat\n")
+    assert [row.fields["label"] for row in read(table, wants={"label"})] == ["cat", "cat"]
+
+
+def test_a_split_that_is_none_is_counted(save):
+    save("1.png"), save("2.png")
+    table = save("rows.csv", "picture,label,split\n1.png,cat,holdout\n2.png,dog,Val\n")
+    counts = ReadingCounts()
+    rows = list(
+        read_pictures(
+            [str(table)],
+            ClassifyPictures(),
+            wants={"label"},
+            labelled=True,
+            notes=[],
+            counts=counts,
+        )
+    )
+    assert [row.split for row in rows] == [None, "validation"]
+    assert counts.counts[UNKNOWN_SPLITS] == 1
+
+
+@pytest.mark.parametrize(("crowd", "expected"), [(["0", "1"], [0, 1]), ([False, 1.0], [0, 1])])
+def test_crowd_may_be_told_in_words(crowd, expected):
+    assert make_boxes([[0, 0, 1, 1]] * 2, ["a", "b"], crowd).crowd == tuple(expected)
