@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from aitk.core.task import Task
 
 DOMAINS = {
-    "speech": "sound: recognition of what is said, keywords, pretraining",
-    "nlp": "text: classification, sentiment, intents, language models, masked and causal",
-    "vision": "pictures: classification, detection, segmentation, several at once, pretraining",
-    "recsys": "recommendation: top-N lists and ratings from a log of interactions",
+    "speech": "sound: keywords, speech recognition, pretraining",
+    "nlp": "text: classification, language models, pretraining",
+    "vision": "images: classification, detection, segmentation, pretraining",
+    "recsys": "recommendation: top-N lists and ratings from a log",
 }
 
 

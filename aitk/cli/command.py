@@ -18,7 +18,7 @@ import typer
 
 from aitk.cli.config import stage_config
 from aitk.cli.failures import RESUME
-from aitk.cli.options import SET, Group, Settings, flag, group, keyword, settings_of
+from aitk.cli.options import SET, Group, Settings, group, keyword, settings_of
 from aitk.cli.output import Output
 from aitk.cli.repeats import refuse_repeats
 from aitk.cli.surroundings import check_current_folder, own_temporary_folder
@@ -26,6 +26,9 @@ from aitk.core.errors import Interrupted
 from aitk.core.options import split_assignments, split_list
 from aitk.core.outcome import Outcome
 from aitk.stages.chain import examples
+
+#: Help is indented by two, and fits a terminal of 80 columns.
+EXAMPLE_WIDTH = 75
 
 JSON = Annotated[bool, typer.Option("--json", help="print the result as one JSON object")]
 QUIET = Annotated[bool, typer.Option("--quiet", help="no progress and no notes")]
@@ -56,6 +59,7 @@ def as_command(
     flags: dict[str, inspect.Parameter] = {}
     keyed: dict[str, bool] = {}
     plain: list[inspect.Parameter] = []
+    common: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(function).parameters.items():
         hint = hints[name]
         if name in handed:
@@ -63,13 +67,14 @@ def as_command(
         if found := group(hint, domain):
             groups[name] = found
             for field in found.fields:
-                flags.setdefault(field.name, flag(field))
+                flags.setdefault(field.name, found.flag(field))
                 keyed.setdefault(field.name, field.keyed)
         if hint == Settings:
-            plain.append(keyword(name, SET, None))
+            common.append(keyword(name, SET, None))
         elif not found:
             plain.append(keyword(name, hint, parameter.default))
-    common = [keyword("config", CONFIG, None)] if flags else []
+    if flags:
+        common.append(keyword("config", CONFIG, None))
     common += [keyword("json", JSON, False), keyword("quiet", QUIET, False)]
     parameters = [*plain, *flags.values(), *common]
     resumable = any(item.name == "resume" for item in parameters)
@@ -139,6 +144,18 @@ def _help(function: Callable[..., Any], domain: str | None) -> str:
     paragraphs = text.split("\n\n")
     # Typer fills paragraphs; one that begins with a backspace character it leaves alone.
     return "\n\n".join(
-        f"\b\n{paragraph}" if paragraph.startswith("    ") else paragraph
+        f"\b\n{continued(paragraph)}" if paragraph.startswith("    ") else paragraph
         for paragraph in paragraphs
     )
+
+
+def continued(command: str) -> str:
+    """A command on as many lines as it needs, broken as a shell allows, best before an option."""
+    lines, indent = [command], " " * 8
+    while len(last := lines[-1]) > EXAMPLE_WIDTH:
+        at = last.rfind(" --", len(indent), EXAMPLE_WIDTH)
+        at = at if at > 0 else last.rfind(" ", len(indent), EXAMPLE_WIDTH)
+        if at < 0:
+            break
+        lines[-1:] = [f"{last[:at]} \\", indent + last[at + 1 :]]
+    return "\n".join(lines)

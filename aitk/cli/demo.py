@@ -23,7 +23,7 @@ def demo(
     every_task: Every = False,
     overwrite: Overwrite = False,
 ) -> Outcome:
-    """Run the chain of commands on the sample rows, for one task of each domain.
+    """Run one chain of commands per domain on the sample rows.
 
     For example:
 

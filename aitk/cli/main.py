@@ -15,6 +15,7 @@ from aitk import __version__
 from aitk.cli import OWN_STAGES, QUESTIONS, STAGES
 from aitk.cli.command import as_command
 from aitk.cli.failures import as_failure
+from aitk.cli.grouped import GroupedCommand
 from aitk.cli.output import Output
 from aitk.cli.surroundings import open_streams
 from aitk.core import interrupts
@@ -22,6 +23,8 @@ from aitk.core.errors import EXIT_CODES
 from aitk.core.outcome import Outcome
 from aitk.tasks import DOMAINS
 
+#: Where Typer's zsh and fish scripts put the words of a line that is being completed.
+ZSH_WORDS = "_TYPER_COMPLETE_ARGS"
 OVERVIEW = """
 From raw files to a small, measured, usable model.
 
@@ -54,9 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build(arguments: Sequence[str]) -> typer.Typer:
     """The app with its commands; the flags of only the one that the arguments name."""
-    app = _group(OVERVIEW, epilog=_exit_codes())
+    app = _group(OVERVIEW, epilog=_exit_codes(), add_completion=True)
     app.callback(invoke_without_command=True)(_overview)
-    named = [argument for argument in arguments if not argument.startswith("-")][:2]
+    # A shell that completes a command hands its words over in the environment.
+    words = arguments or os.environ.get("COMP_WORDS", os.environ.get(ZSH_WORDS, "")).split()[1:]
+    named = [word for word in words if not word.startswith("-")][:2]
     for domain, summary in DOMAINS.items():
         group = _group(f"{summary[0].upper()}{summary[1:]}.")
         for stage in (*OWN_STAGES.get(domain, ()), *STAGES):
@@ -81,7 +86,8 @@ def _add(
     if arguments is None:
         app.command(name)(_title(function))
     else:
-        app.command(name)(as_command(function, domain=domain, arguments=arguments))
+        command = as_command(function, domain=domain, arguments=arguments)
+        app.command(name, cls=GroupedCommand)(command)
 
 
 def _title(function: Callable[..., Outcome]) -> Callable[[], None]:
@@ -94,13 +100,13 @@ def _title(function: Callable[..., Outcome]) -> Callable[[], None]:
     return command
 
 
-def _group(help: str, **more: Any) -> typer.Typer:
+def _group(help: str, *, add_completion: bool = False, **more: Any) -> typer.Typer:
     return typer.Typer(
         help=help.replace("\n\n    ", "\n\n\b\n    "),
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        add_completion=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        add_completion=add_completion,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
         **more,
     )
 

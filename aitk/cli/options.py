@@ -14,19 +14,38 @@ import typer
 from aitk import tasks
 from aitk.core.errors import UsageError
 from aitk.core.options import Described, describe, resolve
+from aitk.stages.options import PrepareOptions, TrainingOptions
 
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="a prepared data folder")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
 Inputs = Annotated[
     list[str], typer.Argument(metavar="INPUT", help="files, folders, or - for stdin")
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="the folder to write")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace --out if it exists")]
+#: The parts of a command's help.
+OUTPUT, DATA, TRAINING, TRAINING_IN_DETAIL, MODEL, PREDICTIONS = (
+    "Output",
+    "Your data",
+    "Training",
+    "Training in detail",
+    "Model",
+    "Predictions",
+)
+Out = Annotated[
+    Path,
+    typer.Option("--out", metavar="DIR", help="the folder to write", rich_help_panel=OUTPUT),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="replace --out if it exists", rich_help_panel=OUTPUT),
+]
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="run a saved_model, a program that may read and write your files"),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="go on where an interrupted one stopped")]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="go on where an interrupted one stopped", rich_help_panel=OUTPUT),
+]
 Settings = Annotated[Mapping[str, Any], "what --set assigns"]
 Reading = Annotated[Mapping[str, Any], "how rows are read, whichever task is named"]
 Located = Annotated[Mapping[str, Any], "what of that tells how rows are found in files at hand"]
@@ -39,9 +58,13 @@ SET = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="a setting of the model (see: aitk tasks); may be repeated",
+        rich_help_panel=TRAINING,
         show_default=False,
     ),
 ]
+
+
+PARTS: dict[type, str] = {PrepareOptions: DATA, TrainingOptions: TRAINING}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +80,17 @@ class Group:
 
     Attributes:
         options: the dataclass they are fields of; None where that depends on the task.
+        title: the part of the help that lists them.
     """
 
     options: type | None
     fields: list[Described]
+    title: str | None = None
+
+    def flag(self, item: Described) -> inspect.Parameter:
+        """The optional flag of a field; rare ones of training are listed in a part of their own."""
+        in_detail = item.rare and self.title == TRAINING
+        return flag(item, title=TRAINING_IN_DETAIL if in_detail else self.title)
 
     def resolved(self, config: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
         """The options dataclass, or what there is for one, flags winning over the config file."""
@@ -120,7 +150,8 @@ def group(hint: Any, domain: str | None) -> Group | None:
         union = {item.name: item for options in reversed(known) for item in describe(options)}
         kept = {Scored: "scored", Located: "locates"}.get(hint)
         fields = [item for item in union.values() if kept is None or getattr(item, kept)]
-        return Group(None, fields)
+        title = {Reading: DATA, Located: DATA, Settings: MODEL}.get(hint, PREDICTIONS)
+        return Group(None, fields, title)
     left_out: tuple[str, ...] = ()
     if typing.get_origin(hint) is Annotated:
         hint, *marks = typing.get_args(hint)
@@ -128,11 +159,16 @@ def group(hint: Any, domain: str | None) -> Group | None:
     if not dataclasses.is_dataclass(hint):
         return None
     options = typing.cast(type, hint)
-    return Group(options, [item for item in describe(options) if item.name not in left_out])
+    fields = [item for item in describe(options) if item.name not in left_out]
+    return Group(options, fields, PARTS.get(options))
 
 
-def flag(item: Described) -> inspect.Parameter:
-    """One optional flag; None, its default, means that it was not given."""
+def flag(item: Described, *, title: str | None = None) -> inspect.Parameter:
+    """One optional flag; None, its default, means that it was not given.
+
+    Args:
+        title: the part of the help that lists it.
+    """
     told = item.help
     if item.default not in (None, [], "") and item.type is not bool:
         default = ",".join(map(str, item.default)) if item.repeated else item.default
@@ -145,7 +181,9 @@ def flag(item: Described) -> inspect.Parameter:
     if item.type is bool:
         kind, metavar = bool, None
         declaration = f"{item.flag}/--no-{item.flag[2:]}"
-    option = typer.Option(declaration, help=told, metavar=metavar, show_default=False)
+    option = typer.Option(
+        declaration, help=told, metavar=metavar, show_default=False, rich_help_panel=title
+    )
     return keyword(item.name, Annotated[kind | None, option], None)
 
 

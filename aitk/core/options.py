@@ -40,12 +40,14 @@ def option(
     scored: bool = False,
     keyed: bool = False,
     locates: bool = False,
+    rare: bool = False,
 ) -> Any:
     """Declare one field of an options dataclass, with what a person is told about it.
 
     Args:
         locates: of a reading option: it tells how rows are found in the files at hand, not what is
             done to them, so that ``predict`` and ``explain`` take it anew.
+        rare: few people need it: help lists it after the others.
         keyed: of a list: its entries are KEY=VALUE, and a VALUE may hold commas.
         scored: of an option of answers: it changes what is right about them, not only what of
             them is told, so that ``evaluate`` takes it as well as ``predict``.
@@ -58,6 +60,7 @@ def option(
         "scored": scored,
         "keyed": keyed,
         "locates": locates,
+        "rare": rare,
     }
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
@@ -78,6 +81,7 @@ class Described:
     scored: bool
     keyed: bool
     locates: bool
+    rare: bool
 
     @property
     def flag(self) -> str:
@@ -105,6 +109,7 @@ def describe(options: type) -> list[Described]:
                 field.metadata.get("scored", False),
                 field.metadata.get("keyed", False),
                 field.metadata.get("locates", False),
+                field.metadata.get("rare", False),
             )
         )
     return described

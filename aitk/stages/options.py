@@ -44,45 +44,56 @@ class TrainingOptions:
     learning_rate: float | None = option(
         None, "peak learning rate; its default depends on the model", minimum=0.0, maximum=100.0
     )
-    optimizer: str = option("adamw", "update rule", choices=("adamw", "adam", "sgd"))
-    weight_decay: float = option(0.01, "decoupled weight decay (adamw)", minimum=0.0)
-    warmup: float = option(0.06, "share of the steps with rising rate", minimum=0.0, maximum=1.0)
-    schedule: str = option(
-        "linear", "learning rate after warm-up", choices=("linear", "cosine", "constant")
-    )
-    clip_norm: float | None = option(1.0, "largest global gradient norm, or none", minimum=0.0)
-    ema: float | None = option(
-        None,
-        "judge and keep a moving average of the weights with this momentum (0.99)",
-        minimum=0.0,
-        maximum=0.99999,
-    )
-    accumulate: int = option(1, "batches per weight update", minimum=1)
-    balance: bool = option(False, "weight rows by the inverse frequency of their class")
     patience: int | None = option(
         None,
         "epochs without a better validation score before stopping; by default a quarter, at least 3"
         " and those of 50 steps",
         minimum=1,
     )
+    max_minutes: float | None = option(None, "stop training after this long", minimum=0.0)
+    seed: int = option(0, "seed of weights, order and dropout", minimum=0, maximum=2**32 - 1)
+    optimizer: str = option("adamw", "update rule", choices=("adamw", "adam", "sgd"), rare=True)
+    weight_decay: float = option(0.01, "decoupled weight decay (adamw)", minimum=0.0, rare=True)
+    warmup: float = option(
+        0.06, "share of the steps with rising rate", minimum=0.0, maximum=1.0, rare=True
+    )
+    schedule: str = option(
+        "linear", "learning rate after warm-up", choices=("linear", "cosine", "constant"), rare=True
+    )
+    clip_norm: float | None = option(
+        1.0, "largest global gradient norm, or none", minimum=0.0, rare=True
+    )
+    ema: float | None = option(
+        None,
+        "judge and keep a moving average of the weights with this momentum (0.99)",
+        minimum=0.0,
+        maximum=0.99999,
+        rare=True,
+    )
+    accumulate: int = option(1, "batches per weight update", minimum=1, rare=True)
+    balance: bool = option(False, "weight rows by the inverse frequency of their class", rare=True)
     layer_decay: float | None = option(
         None,
         "share of its learning rate that each layer of the backbone leaves to the one below it,"
         " the head having all (0.65 to 0.9 for pretrained weights)",
         minimum=0.0,
         maximum=1.0,
+        rare=True,
     )
-    freeze_epochs: int = option(0, "first epochs that train only the head", minimum=0)
-    lora_rank: int | None = option(None, "train low-rank adapters of the backbone", minimum=1)
+    freeze_epochs: int = option(0, "first epochs that train only the head", minimum=0, rare=True)
+    lora_rank: int | None = option(
+        None, "train low-rank adapters of the backbone", minimum=1, rare=True
+    )
     precision: str = option(
         "auto",
         "arithmetic; auto is bfloat16 on a GPU that has it, else float32",
         choices=("auto", "float32", "bfloat16", "float16"),
+        rare=True,
     )
-    max_minutes: float | None = option(None, "stop training after this long", minimum=0.0)
-    save_minutes: float = option(2.0, "how often the state for --resume is saved", minimum=0.0)
-    devices: int | None = option(None, "how many GPUs to use; all by default", minimum=1)
-    seed: int = option(0, "seed of weights, order and dropout", minimum=0, maximum=2**32 - 1)
+    save_minutes: float = option(
+        2.0, "how often the state for --resume is saved", minimum=0.0, rare=True
+    )
+    devices: int | None = option(None, "how many GPUs to use; all by default", minimum=1, rare=True)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from aitk import __version__
@@ -26,9 +28,10 @@ def test_a_domain_lists_its_stages(aitk, domain: str) -> None:
 
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_shows_an_example_that_is_not_wrapped(aitk, domain: str, stage: str) -> None:
+def test_a_stage_shows_an_example_in_80_columns(aitk, domain: str, stage: str) -> None:
     said = aitk(domain, stage, "--help")
     assert said.code == 0
+    assert max(map(len, said.out.splitlines())) <= 80
     assert f"      aitk {domain} {stage} " in said.out
     assert "--json" in said.out
     assert "--quiet" in said.out
@@ -44,6 +47,34 @@ def test_what_a_run_decides_is_no_flag_of_update(aitk) -> None:
     said = aitk("nlp", "update", "--help")
     assert "--learning-rate" in said.out
     assert "--from" not in said.out
+
+
+def test_options_are_listed_in_parts_the_most_used_first(aitk) -> None:
+    said = aitk("nlp", "finetune", "--help").out
+    titles = ["Arguments:", "Output:", "Training:", "Training in detail:", "Options:"]
+    assert [line for line in said.splitlines() if line in titles] == titles
+    assert said.index("--model ") < said.index("Training in detail:") < said.index("--warmup ")
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("aitk nlp fine", "finetune"),
+        ("aitk nlp finetune data --ep", "--epochs"),
+        ("aitk vis", "vision"),
+    ],
+)
+def test_a_shell_completes_stages_and_options(python, line: str, completed: str) -> None:
+    done = python(
+        "from aitk.cli.main import main; import sys; sys.exit(main([]))",
+        env=os.environ
+        | {
+            "_AITK_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(line.count(" ")),
+        },
+    )
+    assert done.stdout.split() == [completed]
 
 
 def test_defaults_and_choices_are_shown(aitk) -> None:
