@@ -14,11 +14,12 @@ from aitk.core.errors import AitkError, Interrupted, TrainingError, UsageError
 RESUME = "Repeat the command with --resume to go on, or with --overwrite to start anew"
 
 
+_MAKE_ROOM = "Free some space, or choose an --out on another disk"
 #: What libraries say of a disk, or a file, that cannot take more: they wrap the system's error.
 _FULL = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the largest size of a file is reached (see: ulimit -f)",
+    errno.ENOSPC: ("the disk is full", _MAKE_ROOM),
+    errno.EDQUOT: ("the disk quota is used up", _MAKE_ROOM),
+    errno.EFBIG: ("a file has reached the largest size allowed", "Raise it with ulimit -f"),
 }
 #: Errors of the place that a file lies in; another ``OSError`` is a bug.
 _PLACE = {
@@ -45,11 +46,8 @@ def as_failure(error: BaseException) -> AitkError:
     if isinstance(error, typer.TyperException) and error.exit_code == 2:
         return UsageError(error.format_message().strip().rstrip("."), hint="See --help")
     if full := _full(error):
-        return UsageError(
-            full,
-            where=_place(error),
-            hint="Free some space, or choose an --out on another disk",
-        )
+        told, hint = full
+        return UsageError(told, where=_place(error), hint=hint)
     if isinstance(error, OSError) and error.errno in _PLACE:
         reason = os.strerror(error.errno).lower()
         return UsageError(reason, where=_place(error), hint="Check the path, then try again")
@@ -65,7 +63,7 @@ def as_failure(error: BaseException) -> AitkError:
     )
 
 
-def _full(error: BaseException) -> str | None:
+def _full(error: BaseException) -> tuple[str, str] | None:
     """Why nothing more can be written; of an error that a library wrapped its words are left."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return _FULL[error.errno]

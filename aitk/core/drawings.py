@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from aitk.core.files import write_bytes
+from aitk.core.names import fit_name
 from aitk.core.pictures import encode_png, read_picture
 
-_MOST_NAME_BYTES = 200  # an ending, a number and a mark of drafts come after it
 FRAMES_PER_SECOND = 10.0
 #: A frame is named VIDEO#NUMBER.
 _FRAME = re.compile(r"(.+)#(\d+)")
@@ -65,9 +65,8 @@ class Drawings:
 
 
 def _flat(name: str) -> str:
-    """A name without folders or signs that a file system may refuse, of a length that it takes."""
-    flat = re.sub(r"[^\w.-]+", "_", name).strip("._") or "picture"
-    return flat.encode()[:_MOST_NAME_BYTES].decode(errors="ignore")
+    """A name without folders or signs that a file system may refuse."""
+    return fit_name(re.sub(r"[^\w.-]+", "_", name).strip("._") or "picture")
 
 
 def _write_video(path: Path, frames: Iterable[Path]) -> Path:

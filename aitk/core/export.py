@@ -6,6 +6,7 @@ take memory that is given back only when their process ends.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -65,6 +66,7 @@ def export_model(
         ``arithmetic``: which of a format's ways was taken, in words.
 
     Raises:
+        OSError: the disk is full.
         ArtifactError: the converter refuses the model, or crashes on it.
     """
     with tempfile.TemporaryDirectory(prefix="aitk-export-") as name:
@@ -91,12 +93,20 @@ def export_model(
             )
         interrupts.check()
         if done.returncode:
+            _raise_if_full(_reason(done))
             raise ArtifactError(
                 f"cannot be converted to {format} ({_reason(done)})",
                 where=str(source),
                 hint="Try another --format or --quantize",
             )
         return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+
+
+def _raise_if_full(reason: str) -> None:
+    """Another format would find the disk as full: that is no fault of the model."""
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if os.strerror(code) in reason:
+            raise OSError(code, os.strerror(code))
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:

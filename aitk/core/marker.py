@@ -132,6 +132,18 @@ def lock_file(descriptor: int, path: Path, *, out: Path) -> None:
         raise _busy(out, None)
 
 
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process is here: for a short change of a folder that is in its place."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def lock_holder(path: Path) -> int | None:
     """The process that keeps a file locked (0 where it has not said so yet), None if none does."""
     try:

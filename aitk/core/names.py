@@ -7,6 +7,7 @@ nothing can store; ``printable`` writes them as ``\\xe9``, and ``find_file`` rea
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import unicodedata
@@ -19,6 +20,8 @@ from aitk.core.errors import DataError, UsageError
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")
 _SHOWN_CHARACTERS = 80
+#: Of the 255 bytes that a name may have; the rest is for numbers and endings.
+_NAME_BYTES, _DIGEST_LETTERS = 200, 12
 
 
 def printable(text: str, *, backslash: str = "\\") -> str:
@@ -45,6 +48,19 @@ def check_text(folder: Path) -> None:
     text = os.path.abspath(folder)
     if printable(text) != text:
         raise UsageError("its path is not UTF-8", where=text, hint="Rename it, or choose another")
+
+
+def fit_name(name: str) -> str:
+    """A name of no more bytes than a file system takes, with room for an ending.
+
+    A hash of the whole name keeps names apart that begin alike.
+    """
+    content = name.encode(errors="surrogateescape")
+    if len(content) <= _NAME_BYTES:
+        return name
+    digest = hashlib.sha256(content).hexdigest()[:_DIGEST_LETTERS]
+    kept = content[: _NAME_BYTES - _DIGEST_LETTERS - 1].decode(errors="ignore")
+    return f"{kept}-{digest}"
 
 
 def find_file(name: str, folder: Path, *, outside: bool, of: str = "table") -> Path:

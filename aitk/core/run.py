@@ -39,8 +39,8 @@ from aitk.core.drafts import STATE, draft_folder, missing_hint, recover
 from aitk.core.errors import ArtifactError, BudgetMissed, Interrupted
 from aitk.core.files import atomic_text, fingerprint, write_bytes, write_json
 from aitk.core.json_files import Count, check_shape, parse_line, read_json, read_text
-from aitk.core.marker import MARKER
-from aitk.core.names import check_text
+from aitk.core.marker import MARKER, alone_in
+from aitk.core.names import check_text, fit_name
 from aitk.core.spool import dump_line, load_line
 from aitk.core.targets import Named, part_of
 
@@ -234,8 +234,19 @@ class Run:
         Args:
             pictures: ``caption`` and ``png`` of each; the metrics name their files.
         """
-        folder, stem = self.folder / "evaluations", name.replace("/", "_")
+        folder = self.folder / "evaluations"
         folder.mkdir(exist_ok=True)
+        with alone_in(folder):
+            self._replace_evaluation(name, result, rows, pictures)
+
+    def _replace_evaluation(
+        self,
+        name: str,
+        result: Mapping[str, Any],
+        rows: list[dict],
+        pictures: Sequence[Mapping[str, Any]],
+    ) -> None:
+        folder, stem = self.folder / "evaluations", _stem(name)
         for old in folder.glob(f"{glob.escape(stem)}-*.png"):
             old.unlink()
         kept = []
@@ -265,7 +276,8 @@ class Run:
         ]
         path = self._baselines_path(name)
         path.parent.mkdir(exist_ok=True)
-        write_json(path, {"key": self._baselines_key(keys), "baselines": values})
+        with alone_in(path.parent):
+            write_json(path, {"key": self._baselines_key(keys), "baselines": values})
 
     def load_baselines(self, name: str, keys: Sequence[str]) -> list[BaselineScores] | None:
         """What baselines scored on the rows of an evaluation; None where that is not known."""
@@ -284,7 +296,7 @@ class Run:
         return scores
 
     def _baselines_path(self, name: str) -> Path:
-        return self.folder / "evaluations" / f"{name.replace('/', '_')}-baselines.json"
+        return self.folder / "evaluations" / f"{_stem(name)}-baselines.json"
 
     def _baselines_key(self, keys: Sequence[str]) -> str:
         """Names what the scores depend on: the training data, the rows, how they are computed."""
@@ -298,7 +310,7 @@ class Run:
 
     def evaluation_rows(self, name: str) -> list[dict[str, Any]]:
         """The per-row results of one evaluation."""
-        path = self.folder / "evaluations" / f"{name.replace('/', '_')}.jsonl"
+        path = self.folder / "evaluations" / f"{_stem(name)}.jsonl"
         if not os.path.exists(path):  # false also of a name that no file can have
             raise ArtifactError(
                 f"no evaluation on {name!r}",
@@ -311,6 +323,11 @@ class Run:
                 rows.append(parse_line(line, where=f"{path}:{number}"))
                 check_shape(rows[-1], EVALUATED_ROW, where=f"{path}:{number}")
         return rows
+
+
+def _stem(name: str) -> str:
+    """What the files of an evaluation are called."""
+    return fit_name(name.replace("/", "_"))
 
 
 def load_run(folder: Path | str, *, domain: str | None = None, trust: bool | None = None) -> Run:

@@ -21,6 +21,7 @@ from aitk.core.data import PreparedData, load_data
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.evaluation import Evaluated, evaluate_rows
 from aitk.core.files import atomic_text, check_writable, sha256_file
+from aitk.core.marker import alone_in
 from aitk.core.opening import check_data, open_assets, open_model, open_reading, open_task
 from aitk.core.options import changed, describe, resolve
 from aitk.core.outcome import Outcome
@@ -155,10 +156,11 @@ def evaluate(
 
 def refresh_pages(run: Run) -> None:
     """Write the report and the card of a run anew, from what it holds now."""
-    metrics = run.metrics
-    run_report(run.manifest, run.history, metrics, run.folder / "report.html")
-    with atomic_text(run.folder / "README.md") as file:
-        file.write(model_card(run.manifest, metrics, name=run.folder.name))
+    with alone_in(run.folder):
+        metrics = run.metrics
+        run_report(run.manifest, run.history, metrics, run.folder / "report.html")
+        with atomic_text(run.folder / "README.md") as file:
+            file.write(model_card(run.manifest, metrics, name=run.folder.name))
 
 
 def comparison_facts(metric: str, result: Mapping[str, Any]) -> dict[str, Any]:

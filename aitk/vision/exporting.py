@@ -16,6 +16,7 @@ import numpy as np
 from aitk.core.data import load_data
 from aitk.core.drafts import draft_folder
 from aitk.core.errors import DataError, UsageError
+from aitk.core.names import fit_name
 from aitk.core.pictures import encode_jpeg, encode_png, picture_format
 from aitk.core.progress import Reporter
 from aitk.vision.class_lists import LIST_NAMES
@@ -110,7 +111,7 @@ class _Names:
     def free(self, name: str) -> str:
         """The last part of a name without its ending; with a number where that is taken."""
         stem = re.sub(r"\.\w{1,5}$", "", name.replace("\\", "/").rpartition("/")[2])
-        stem = re.sub(r"[^\w-]+", "_", stem).strip("_") or "picture"
+        stem = fit_name(re.sub(r"[^\w-]+", "_", stem).strip("_") or "picture")
         found, number = stem, 1
         while found in self._taken:
             number += 1

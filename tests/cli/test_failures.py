@@ -24,7 +24,7 @@ class ResourceExhaustedError(Exception):
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (OSError(errno.EFBIG, "File too large"), 2, "the largest size of a file is reached"),
+        (OSError(errno.EFBIG, "File too large"), 2, "a file has reached the largest size"),
         (OSError("Can't write (file write failed: errno = 27, 'File too large')"), 2, "ulimit -f"),
         (OSError(errno.EROFS, "x", "run"), 2, "run: read-only file system"),
         (FileNotFoundError(errno.ENOENT, "x", "run.part/a"), 2, "run.part/a: no such file"),

@@ -1,5 +1,7 @@
 """Pictures of answers: one file a row, frames as a video."""
 
+import os
+
 import numpy as np
 
 from aitk.core.drawings import Drawings
@@ -46,3 +48,11 @@ def test_frames_become_a_video(tmp_path):
     read = cv2.VideoCapture(str(video))
     assert video.name == "road.mp4.mp4"
     assert read.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+
+
+def test_a_long_name_is_cut_to_what_a_file_system_takes(tmp_path):
+    drawings = Drawings(tmp_path)
+    paths = [drawings.add("类" * 300 + str(number), RED) for number in range(2)]
+    paths.append(drawings.add("a" * 300, RED))
+    assert len(set(paths)) == 3
+    assert all(len(os.fsencode(path.name)) <= 240 for path in paths)

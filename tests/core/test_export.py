@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from aitk.core import export
 from aitk.core.convert import Calibration, write_litert, write_saved_model
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.export import choose_format, export_model
@@ -203,10 +202,19 @@ def test_a_crash_of_the_converter_is_one_line(tmp_path, monkeypatch):
     crash = tmp_path / "python"
     crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
     crash.chmod(0o755)
-    monkeypatch.setattr(export.sys, "executable", str(crash))
+    monkeypatch.setattr("sys.executable", str(crash))
     with pytest.raises(ArtifactError, match="crashed: SIGSEGV") as raised:
         export_model(tmp_path / "model.keras", tmp_path / "model.tflite", format="litert")
     assert "\n" not in raised.value.line
+
+
+def test_a_full_disk_is_no_fault_of_the_model(tmp_path, monkeypatch):
+    full = tmp_path / "python"
+    full.write_text("#!/bin/sh\necho 'OSError: [Errno 28] No space left on device' >&2; exit 1\n")
+    full.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(full))
+    with pytest.raises(OSError, match="No space left"):
+        export_model(tmp_path / "model.keras", tmp_path / "model.tflite", format="litert")
 
 
 @pytest.mark.parametrize(

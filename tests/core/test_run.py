@@ -1,6 +1,7 @@
 """A run folder: whole or absent, and resumable in between."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -207,3 +208,24 @@ def test_a_model_that_is_a_program_is_opened_only_where_it_is_trusted(tmp_path):
     with pytest.raises(ArtifactError, match="--trust"):
         open_predictor(load_run(tmp_path / "r"))
     check_trusted(load_run(tmp_path / "r", trust=True))
+
+
+def test_an_evaluation_may_have_a_long_name(tmp_path):
+    write_run(tmp_path / "r")
+    run = load_run(tmp_path / "r")
+    for name in ("x" * 255, "x" * 254 + "y"):
+        run.add_evaluation(name, RESULT, [{"key": name, "score": 1.0}])
+        assert [row["key"] for row in run.evaluation_rows(name)] == [name]
+
+
+def test_evaluations_that_end_at_once_are_all_kept(tmp_path, python):
+    write_run(tmp_path / "r")
+    program = (
+        "import sys; from aitk.core.run import load_run; run = load_run(sys.argv[1])\n"
+        "RESULT = {'rows': 2, 'metrics': {}}\n"
+        "for n in range(20):\n    run.add_evaluation(sys.argv[2] + str(n), RESULT, [])"
+    )
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda name: python(program, tmp_path / "r", name), "ab"))
+    assert [each.stderr for each in done] == ["", ""]
+    assert len(load_run(tmp_path / "r").metrics) == 40
