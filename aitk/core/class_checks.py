@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -68,7 +69,7 @@ def find_label_typos(labels: Iterable[str]) -> Finding:
     spellings = defaultdict(list)
     for label in sorted(labels):
         if not _NUMBER.fullmatch(label):
-            plain = unicodedata.normalize("NFKC", label).casefold()
+            plain = unicodedata.normalize("NFKC", html.unescape(label)).casefold()
             spellings[_LABEL_NOISE.sub("", plain) or label].append(label)
     alike = [group for group in spellings.values() if len(group) > 1]
     told = "; ".join(" / ".join(map(repr, group)) for group in alike[:_EXAMPLES])

@@ -121,7 +121,8 @@ def has_header(records: Sequence[Sequence[str]], names: Container[str] = ()) -> 
     labels do. Otherwise it is taken to.
     """
     first, *others = [[field.strip() for field in record] for record in records]
-    body = [record for record in others if len(record) == len(first)]
+    # Files that were put together have the header again in between.
+    body = [record for record in others if len(record) == len(first) and record != first]
     if any(field.casefold() in names for field in first):
         return True
     # An index column has no name: its field may be empty.

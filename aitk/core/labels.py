@@ -11,10 +11,12 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
-#: How programs write a missing value: the list of pandas' ``read_csv``, and MySQL's ``\N``.
+#: How programs write a missing value: the list of pandas' ``read_csv``, MySQL's ``\N``, and the
+#: errors of spreadsheets.
 MISSING = frozenset(
     ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
-     "<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", r"\N")
+     "<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", r"\N",
+     "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!")
 )  # fmt: skip
 MAX_LABEL_CHARACTERS = 1000
 

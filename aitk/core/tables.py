@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
 Record = dict[str, Any]
 MAX_COLUMNS = 100_000
 _PREVIEW_ROWS = 200
+_LABEL_STUDIO = re.compile(r'"(annotations|completions)"\s*:\s*\[')
 _DELIMITER_NAMES = {"\t": "TAB", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
 
 
@@ -115,6 +117,9 @@ def find_column(
         if found is None:
             hint = f"Say which with --{what}-column NAME. {listed}"
             raise DataError(f"cannot tell which column is the {what}", where=where, hint=hint)
+        if any(re.fullmatch(re.escape(found) + r"\.\d+", column) for column in columns):
+            hint = f"Say which with --{what}-column NUMBER. {listed}"
+            raise DataError(f"two columns are called {found!r}", where=where, hint=hint)
         return found
     if wanted in columns:
         return wanted
@@ -163,8 +168,9 @@ def _open_delimited(
         header = has_header(first, names)
         if not header:
             notes.append(f"{source}: no header; columns are called by number, 1 to {width}")
-    columns = first.pop(0) if header and first else []
-    columns = _column_names(columns or [""] * width, notes, source)
+    named = first.pop(0) if header and first else []
+    columns = _column_names(named or [""] * width, notes, source)
+    first = [fields for fields in first if fields != named]
     preview = [dict(zip(columns, fields, strict=False)) for fields in first]
     commas = columns if decimal == "," else []
     if decimal is None and delimiter != ",":
@@ -178,6 +184,8 @@ def _open_delimited(
         for number, fields, problem in split_records(lines, delimiter, width=len(columns)):
             if skip:
                 skip = False
+            elif fields == named and len(named) > 1:
+                yield Refusal(source, number, "it repeats the header, as files put together do")
             elif problem:
                 yield Refusal(source, number, problem)
             else:
@@ -213,6 +221,8 @@ def _open_json_lines(lines: Lines) -> Table:
     source = lines.source
     if lines.head and lines.head[0].lstrip().startswith("["):
         hint = "Write one object a line, for instance with: jq -c '.[]'"
+        if _LABEL_STUDIO.search("".join(lines.head[:_PREVIEW_ROWS])[:100_000]):
+            hint = "Label Studio wrote it: export CSV or TSV there"
         raise DataError("is one JSON array, not JSON lines", where=source, hint=hint)
     parsed = (_parse_object(line) for line in lines.head[:_PREVIEW_ROWS])
     preview = [record for record in parsed if isinstance(record, dict)]

@@ -32,6 +32,8 @@ from aitk.core.task import Finding
 from aitk.nlp.languages import guess_language, script_of
 from aitk.nlp.options import TextReading
 
+#: UTF-8 that was read as Latin-1 or cp1252, and characters that could not be read at all.
+_GARBLED = re.compile("[ÂÃ][\u0080-\u00bf]|â€|\ufffd")
 SECOND_LANGUAGE_SHARE = 0.05
 #: About 512 subword tokens, the longest that BERT and most of its kin read.
 LONG_WORDS = 400
@@ -56,7 +58,7 @@ class TextInspector:
         self._characters, self._words = array("I"), array("I")
         self._languages: Counter[str] = Counter()
         self._scripts: Counter[str] = Counter()
-        self._wordless = self._missing = 0
+        self._wordless = self._missing = self._garbled = 0
 
     def add(self, row: Row, split: str) -> None:
         text = row.fields["text"]
@@ -71,6 +73,7 @@ class TextInspector:
         self._languages[guess_language(text, script)] += 1
         self._wordless += not any(map(str.isalnum, text))
         self._missing += text in MISSING
+        self._garbled += not text.isascii() and bool(_GARBLED.search(text))
         if self._labelled:
             label = row.fields["label"]
             self._label_numbers.append(self._labels.setdefault(label, len(self._labels)))
@@ -85,6 +88,7 @@ class TextInspector:
             self._find_leakage(groups, splits),
             self._find_wordless(),
             self._find_missing(),
+            self._find_garbled(),
             self._find_long_texts(),
             self._find_languages(),
         ]
@@ -189,6 +193,14 @@ class TextInspector:
             self._missing,
             len(self._words),
             "texts that are a word for a missing value, such as nan or NULL",
+        )
+
+    def _find_garbled(self) -> Finding:
+        return judge(
+            "garbled characters",
+            self._garbled,
+            len(self._words),
+            "texts with characters that were decoded wrongly, such as Ã© for é (see --encoding)",
         )
 
     def _find_long_texts(self) -> Finding:

@@ -45,6 +45,10 @@ _TIME_LISTS = ("times", "timestamps", "timestamp", "time", "时间")
 NAMES = frozenset(USER_COLUMNS + ITEM_COLUMNS + RATING_COLUMNS + TIME_COLUMNS + HISTORY_COLUMNS)
 #: A number this large is a time and not a rating (1973 as unix seconds).
 _TIME_FROM = 1e8
+_NO, _YES = frozenset(("0", "0.0", "-1")), frozenset(("1", "1.0"))
+_FEEDBACK_WORDS = re.compile(
+    r"click|label|like|target|feedback|purchas|bought|buy|convert|conversion|is_|点击|标签|喜欢|购买"
+)
 _TIME_WORDS = re.compile(r"time|date|stamp|created|(^|_)(ts|dat|day|at)($|_)|时间|日期|日時")
 
 
@@ -139,6 +143,23 @@ def find_unused_times(table: Table, columns: Columns, reading: LogReading) -> Fi
     return None
 
 
+def find_unused_feedback(table: Table, columns: Columns, reading: LogReading) -> Finding | None:
+    """A column that says yes or no of each event, as of a click, and was not taken: where events
+    are choices, those of a no are learned as well."""
+    if columns.rating is not None or columns.lists or isinstance(reading, RateReading):
+        return None
+    for column in table.columns:
+        cells = {str(record.get(column)).strip().casefold() for record in table.preview}
+        is_named = bool(_FEEDBACK_WORDS.search(plain_name(column).casefold()))
+        if is_named and cells & _NO and cells <= _NO | _YES:
+            message = (
+                f"{table.source}: {column!r} says of each event yes or no and is not used, so that"
+                f" a no is learned as a choice: take --rating-column {column} --min-rating 1"
+            )
+            return Finding("unused feedback", "warning", message, {"column": column})
+    return None
+
+
 def _has_lists(table: Table, column: str) -> bool:
     """Whether a column holds lists: typed ones, or written as JSON in a column of that name."""
     values = [value for record in table.preview if (value := record.get(column)) is not None]
@@ -165,9 +186,8 @@ def usual_key(table: Table, told: str | None, usual: Sequence[str], *, what: str
     plain = [plain_name(column) for column in table.columns]
     if told is not None and told in table.columns:
         return told
-    if told is None:
-        found = usual_column(plain, usual)
-        return None if found is None else table.columns[plain.index(found)]
+    if told is None and usual_column(plain, usual) is None:
+        return None
     found = find_column(plain, told, usual, what=what, where=table.source)
     return table.columns[plain.index(found)]
 

@@ -30,6 +30,7 @@ from aitk.recsys.columns import (
     Columns,
     choose_columns,
     describe_columns,
+    find_unused_feedback,
     find_unused_times,
     has_no_header,
     usual_key,
@@ -87,6 +88,7 @@ def read_events(
                 found = (
                     times.finding(opened.source, str(columns.time)),
                     find_unused_times(opened, columns, reading),
+                    find_unused_feedback(opened, columns, reading),
                 )
                 findings += filter(None, found)
 

@@ -361,3 +361,26 @@ def test_decimal_commas_may_be_stated(write):
     content = 'id,score\nk,"1,234"\n'
     assert records(write("a.csv", content), decimal=",")[0]["score"] == "1.234"
     assert records(write("b.csv", "id;score\nk;4,5\n"), decimal=".")[0]["score"] == "4,5"
+
+
+def test_a_header_in_between_is_refused(write):
+    source = write("a.csv", "x,y\na,1\nx,y\nb,2\n")
+    rows = list(open_table(source))
+    assert [row.reason[:21] if isinstance(row, Refusal) else row[1]["x"] for row in rows] == [
+        "a",
+        "it repeats the header",
+        "b",
+    ]
+
+
+def test_two_columns_of_the_wanted_name_must_be_told_apart():
+    columns = ["text", "label", "label.3"]
+    with pytest.raises(DataError, match="two columns are called 'label'.*--label-column NUMBER"):
+        find_column(columns, None, ("label",), what="label", where="a.csv")
+    assert find_column(columns, "3", ("label",), what="label", where="a.csv") == "label.3"
+
+
+def test_the_json_of_label_studio_is_named(write):
+    source = write("a.json", '[{"id": 1, "data": {"text": "a"}, "annotations": [{"result": []}]}]')
+    with pytest.raises(DataError, match="Label Studio"):
+        open_table(source)

@@ -109,3 +109,14 @@ def test_texts_without_labels_and_no_rows_at_all():
     empty = inspect([])
     assert empty.summary()["labels"] == []
     json.dumps([item.details for item in empty.findings()])
+
+
+@pytest.mark.parametrize("text", ["cafÃ© au lait", "itâ€™s late", "lost \ufffd here"])
+def test_texts_that_were_decoded_wrongly_are_told(text):
+    found = finding([("a plain café", "x", "train"), (text, "y", "train")], "garbled characters")
+    assert (found.grade, found.details["rows"]) == ("warning", 1)
+
+
+def test_words_for_a_missing_text_are_told():
+    rows = [("nan", "x", "train"), ("none", "y", "train")]
+    assert finding(rows, "missing texts").details["rows"] == 1

@@ -329,3 +329,10 @@ def test_a_missing_user_or_item_is_refused(write, word):
     if word:
         kept = list(read_events([source], RecommendReading(keep_na=True), notes=[]))
         assert kept[0].fields["user"] == word
+
+
+def test_a_column_of_yes_and_no_that_is_not_taken_is_told(write):
+    source = write("a.csv", "user,item,is_click\nu,i,1\nu,j,0\n")
+    findings = []
+    list(read_events([source], RecommendReading(), notes=[], findings=findings))
+    assert "--rating-column is_click --min-rating 1" in findings[0].message
