@@ -11,8 +11,11 @@ SPLIT_OF_WORD = {
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
     "test": "test",
     "testing": "test",
+    "holdout": "test",
 }
 
 

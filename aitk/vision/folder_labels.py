@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+import posixpath
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from aitk.core.split_names import SPLIT_OF_WORD
+from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.vision.beside import PICTURE_FOLDERS, place_of
 from aitk.vision.trees import Folder, Tree
 
 
+@dataclass(frozen=True)
+class SplitFolders:
+    """Folders that name splits by their words, as ``training_set`` and ``test_set`` beside it do.
+
+    One name alone may be that of a class, such as ``train station``: most of the folders beside
+    it must name splits, and these more than one.
+
+    Attributes:
+        splits: folder -> its split.
+        others: folders beside them that name none, which are no classes.
+    """
+
+    splits: Mapping[str, str]
+    others: Collection[str]
+
+    def of(self, name: str) -> str | None:
+        """The split that a folder above a file names."""
+        return next((self.splits[f] for f in _folders(name)[::-1] if f in self.splits), None)
+
+
+def find_split_folders(names: Iterable[str]) -> SplitFolders:
+    """Look for them above files."""
+    beside: dict[str, set[str]] = {}
+    for name in names:
+        for folder in _folders(name):
+            beside.setdefault(posixpath.dirname(folder), set()).add(folder)
+    splits: dict[str, str] = {}
+    others: set[str] = set()
+    for folders in beside.values():
+        told = {folder: split_named(posixpath.basename(folder)) for folder in folders}
+        named = {folder: split for folder, split in told.items() if split}
+        if len(set(named.values())) > 1 and len(named) > len(folders) / 2:
+            splits |= named
+            others |= folders - set(named)
+    return SplitFolders(splits, others)
+
+
 def labels_by_folder(
-    tree: Tree, pictures: Sequence[str], *, mixed: bool
+    tree: Tree, pictures: Sequence[str], splits: SplitFolders, *, mixed: bool
 ) -> Callable[[str], str | None]:
     """How the label of a picture follows from its folders.
 
@@ -23,17 +61,17 @@ def labels_by_folder(
         mixed: rows may have no label: folders named ``images`` and the like tell none.
     """
 
-    def folders(name: str) -> tuple[str, ...]:
-        parts = name.split("/")[:-1]
+    def parts_of(name: str) -> tuple[str, ...]:
         return tuple(
             part
-            for part in parts
-            if part.lower() not in SPLIT_OF_WORD and not (mixed and part.lower() in PICTURE_FOLDERS)
+            for folder in _folders(name)
+            if (part := posixpath.basename(folder)).lower() not in SPLIT_OF_WORD
+            and folder not in splits.splits
+            and not (mixed and part.lower() in PICTURE_FOLDERS)
         )
 
     shared = 0
-    counts = Counter(folders(name) for name in pictures)
-    found = [parts for parts in counts if parts]
+    found = [parts for parts in {parts_of(name) for name in pictures} if parts]
     if found:
         shortest = min(map(len, found))
         while shared < shortest - 1 and len({parts[shared] for parts in found}) == 1:
@@ -42,9 +80,17 @@ def labels_by_folder(
     alone = root if not found and not mixed and root.lower() not in SPLIT_OF_WORD else ""
 
     def label_of(name: str) -> str | None:
-        return "/".join(folders(name)[shared:]) or alone or None
+        if not splits.others.isdisjoint(_folders(name)):
+            return None
+        return "/".join(parts_of(name)[shared:]) or alone or None
 
     return label_of
+
+
+def _folders(name: str) -> list[str]:
+    """The folders above a file, from the root on: ``a``, ``a/b``."""
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[: at + 1]) for at in range(len(parts))]
 
 
 def split_of(name: str) -> str | None:

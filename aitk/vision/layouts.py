@@ -32,7 +32,7 @@ from aitk.vision.beside import (
 )
 from aitk.vision.class_lists import LIST_NAMES, ClassList, find_class_list, read_class_list
 from aitk.vision.coco import CocoFile
-from aitk.vision.folder_labels import labels_by_folder, split_of
+from aitk.vision.folder_labels import find_split_folders, labels_by_folder, split_of
 from aitk.vision.idx_files import find_idx, read_idx
 from aitk.vision.intensity import IntensityRange, parse_range
 from aitk.vision.items import Item
@@ -282,8 +282,11 @@ def _read_files(
         else {}
     )
     named = find_yolo_splits(tree, pictures) if outlines and not lists else {}
+    folders = find_split_folders(pictures)
     label_of = (
-        labels_by_folder(tree, pictures, mixed=len(wish.wants) > 1) if "label" in wants else None
+        labels_by_folder(tree, pictures, folders, mixed=len(wish.wants) > 1)
+        if "label" in wants
+        else None
     )
     unlisted = 0
     for name, place in zip(pictures, places, strict=True):
@@ -308,7 +311,11 @@ def _read_files(
             name=name,
             file=file,
             line=line,
-            split=split or named.get(name) or split_of(name) or split_of_root(tree),
+            split=split
+            or named.get(name)
+            or folders.of(name)
+            or split_of(name)
+            or split_of_root(tree),
             label=label_of(name) if label_of else None,
             boxes=found,
             mask=mask,
@@ -435,7 +442,8 @@ def _read_video(tree: Tree, name: str, wish: Wish) -> Iterator[Item | Refusal]:
     wants = wish.due
     label = None
     if "label" in wants:
-        label = labels_by_folder(tree, [name], mixed=len(wish.wants) > 1)(name)
+        folders = find_split_folders([name])
+        label = labels_by_folder(tree, [name], folders, mixed=len(wish.wants) > 1)(name)
     if wants and label is None:
         needed = next(iter(sorted(wants)))
         yield Refusal(file, line, f"{posixpath.basename(name)}: {MISSING[needed]}")

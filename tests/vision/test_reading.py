@@ -53,6 +53,29 @@ def test_a_folder_names_the_split(save, tmp_path):
     ]
 
 
+def test_folders_side_by_side_name_the_splits_in_words_of_their_own(save, tmp_path):
+    for name in ("training_set/cat/1", "training_set/dog/2", "test_set/cat/3", "pred/4"):
+        save(f"{name}.png")
+    *rows, bad = sorted(read(tmp_path), key=lambda item: isinstance(item, Refusal))
+    assert [(row.split, row.fields["label"]) for row in rows] == [
+        ("test", "cat"),
+        ("train", "cat"),
+        ("train", "dog"),
+    ]
+    assert "no folder or table tells its label" in bad.reason
+
+
+def test_classes_may_have_words_of_splits_in_their_names(save, tmp_path):
+    for name in ("train station/1", "test tube/2", "cat/3", "dog/4"):
+        save(f"{name}.png")
+    assert {(row.split, row.fields["label"]) for row in read(tmp_path)} == {
+        (None, "train station"),
+        (None, "test tube"),
+        (None, "cat"),
+        (None, "dog"),
+    }
+
+
 def test_folders_that_all_share_are_no_part_of_a_label(save, tmp_path):
     save("shapes/v1/round/a/1.png"), save("shapes/v1/square/1.png")
     assert labels(read(tmp_path)) == ["round/a", "square"]
