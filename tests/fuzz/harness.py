@@ -145,7 +145,7 @@ def _faults_of_stdout(out: bytes, attempt: Attempt) -> Iterator[str]:
     as_json = "--json" in attempt.arguments
     is_data = "-" in attempt.arguments[4:]
     try:
-        lines = out.decode().splitlines()
+        lines = _lines(out)
         if as_json or is_data:
             for line in lines:
                 _strict_json(line)
@@ -171,11 +171,16 @@ def _faults_of_files(code: int, left: set[bytes], folder: Path, attempt: Attempt
         return
     try:
         _strict_json((folder / OUT / "dataset.json").read_bytes().decode())
-        for line in (folder / OUT / "rejects.jsonl").read_bytes().decode().splitlines():
+        for line in _lines((folder / OUT / "rejects.jsonl").read_bytes()):
             _strict_json(line)
         (folder / OUT / "report.html").read_bytes().decode()
     except (OSError, ValueError) as error:
         yield f"prepared data do not read back: {error}"
+
+
+def _lines(content: bytes) -> list[str]:
+    """Lines as JSON lines has them: a text may hold what else Python takes for a line end."""
+    return content.decode().split("\n")[:-1]
 
 
 def _strict_json(text: str) -> None:
