@@ -66,8 +66,18 @@ def _records(draw: Draw, columns: Mapping[str, Sequence[Any]]) -> list[dict[str,
     ]
 
 
-def _table(draw: Draw, columns: Mapping[str, Sequence[Any]], *, name: bytes = b"t") -> Files:
-    """A table of one file."""
+def _table(
+    draw: Draw,
+    columns: Mapping[str, Sequence[Any]],
+    *,
+    name: bytes = b"t",
+    more: Sequence[str] = (),
+) -> Files:
+    """A table of one file.
+
+    Args:
+        more: delimiters besides those that every reader knows.
+    """
     records = _records(draw, columns)
     suffix = draw(st.sampled_from((".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".csv.gz")))
     if suffix == ".parquet":
@@ -75,7 +85,7 @@ def _table(draw: Draw, columns: Mapping[str, Sequence[Any]], *, name: bytes = b"
     elif suffix == ".jsonl":
         content = "".join(json.dumps(record) + "\n" for record in records).encode()
     else:
-        delimiter = draw(st.sampled_from(("\t",) if suffix == ".tsv" else (",", ";", "|", "::")))
+        delimiter = draw(st.sampled_from(("\t",) if suffix == ".tsv" else (*",;|", *more)))
         lines = [list(records[0]), *([str(value) for value in r.values()] for r in records)]
         if rarely(draw, 8):
             del lines[0]
@@ -155,7 +165,7 @@ def _recsys(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
         lines = ["user:token\titem:token\trating:float\ttime:float"]
         lines += ["\t".join(map(str, record.values())) for record in _records(draw, columns)]
         return {b"t.inter": "\n".join(lines).encode("utf-8", "replace")}, b"t.inter", []
-    files = dict(_table(draw, columns))
+    files = dict(_table(draw, columns, more=("::",)))
     source = next(iter(files))
     options: list[str] = []
     if rarely(draw, 2):
@@ -194,9 +204,9 @@ def _speech(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
                 lines = [f"u{at} {_cell(draw, values[at % len(values)])}" for at in range(8)]
                 files[b"in/" + name.encode()] = "\n".join(lines).encode("utf-8", "replace")
         return files, b"in", options
-    files = {b"in/dev/7/1/7-1-%s" % name: content for name, content in sounds.items()}
+    files = {b"in/train-clean/7/1/7-1-%s" % name: content for name, content in sounds.items()}
     said = [f"7-1-{at} {_cell(draw, 'HELLO THERE')}" for at in range(8)]
-    files[b"in/dev/7/1/7-1.trans.txt"] = "\n".join(said).encode("utf-8", "replace")
+    files[b"in/train-clean/7/1/7-1.trans.txt"] = "\n".join(said).encode("utf-8", "replace")
     return files, b"in", options
 
 

@@ -19,7 +19,7 @@ import hostile
 from harness import Harness, kind_of, save
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
-ROUND = 200  # attempts; each round begins from another seed
+ROUND = 50  # attempts; each round begins from another seed
 SHRINK_SECONDS = 30.0  # for making an attempt that failed smaller
 
 
