@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aitk.core import interrupts
 from aitk.core.runtime import Predictor
 
 WARM_UPS = 3
@@ -26,6 +27,7 @@ def measure_latency(predictor: Predictor, batches: Sequence[Mapping[str, np.ndar
     """Time single calls, going round the batches. The first calls, which compile, do not count."""
     taken_ms = []
     for number in range(WARM_UPS + max(MEASUREMENTS, len(batches))):
+        interrupts.check()
         started = time.perf_counter()
         predictor(batches[number % len(batches)])
         taken_ms.append((time.perf_counter() - started) * 1e3)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core import interrupts
 from aitk.core.task import Score
 
 LEVEL = 0.95
@@ -54,6 +55,7 @@ def resample_counts(n_rows: int, *, resamples: int, seed: int) -> Iterator[np.nd
     rng = np.random.default_rng(seed)
     size = max(1, _CHUNK_CELLS // max(n_rows, 1))
     for start in range(0, resamples, size):
+        interrupts.check()
         drawn = rng.integers(0, n_rows, size=(min(size, resamples - start), n_rows))
         yield np.stack([np.bincount(line, minlength=n_rows) for line in drawn]).astype(float)
 

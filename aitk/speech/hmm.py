@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aitk.core import interrupts
+
 if TYPE_CHECKING:
     from aitk.speech.mixture_hmm import MixtureHmm
 
@@ -97,6 +99,7 @@ def _train(
     """The trained model of one word."""
     from aitk.speech.mixture_hmm import MixtureHmm
 
+    interrupts.check()
     frames = np.concatenate(sounds).astype(np.float64)
     lengths = [len(sound) for sound in sounds]
     model = MixtureHmm(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from hmmlearn.base import BaseHMM
 
+from aitk.core import interrupts
+
 
 class MixtureHmm(BaseHMM):
     """Left to right or not, as the given transitions are: those of zero stay zero.
@@ -55,6 +57,7 @@ class MixtureHmm(BaseHMM):
         return largest + np.log(np.exp(log_densities - largest[..., None]).sum(axis=2))
 
     def _initialize_sufficient_statistics(self):
+        interrupts.check()  # once in every round
         stats = super()._initialize_sufficient_statistics()
         stats["counts"] = np.zeros(self.weights.shape)
         stats["sums"] = np.zeros(self.means.shape)

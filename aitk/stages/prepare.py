@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk import __version__
+from aitk.core import interrupts
 from aitk.core.data import FORMAT, TABLES, DataWriter
 from aitk.core.drafts import draft_folder
 from aitk.core.errors import DataError, UsageError
@@ -226,6 +227,7 @@ def _spooled(spool: Path, task: Task) -> Iterator[tuple[Row, str]]:
         for line in file:
             item = load_line(line, where=str(spool))
             row = Row(item["f"], item["p"], item["n"], split=item["s"])
+            interrupts.check()
             yield row, task.key(row.fields)
 
 

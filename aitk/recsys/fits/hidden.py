@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core import interrupts
+
 #: So many users are enough to tell two settings apart.
 MOST_USERS = 2000
 CUTOFF = 10
@@ -39,6 +41,7 @@ class Hidden:
         """
         gains: list[np.ndarray] = []
         for start in range(0, len(self.users), _BLOCK):
+            interrupts.check()
             part = slice(start, start + _BLOCK)
             histories = self.events[self.users[part]]
             found = scores(histories)

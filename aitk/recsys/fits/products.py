@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core import interrupts
 from aitk.recsys.fits.blocks import map_blocks
 
 #: A result up to this size is made at once, the products of frequent items by dense blocks.
@@ -93,6 +94,7 @@ def _dense_products(events: Any) -> np.ndarray:
     size = max(256, _BLOCK_BYTES // (4 * max(1, items)))
     products = np.zeros((items, items), np.float32)
     for start in range(0, users, size):
+        interrupts.check()
         block = events[start : start + size].toarray()
         products += block.T @ block
     return products
