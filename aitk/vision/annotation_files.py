@@ -18,7 +18,7 @@ from aitk.core.errors import DataError
 from aitk.core.split_names import split_named
 from aitk.core.values import parse_json
 from aitk.vision.beside import name_key, place_of
-from aitk.vision.coco import MOST_BYTES, CocoFile, is_coco
+from aitk.vision.coco import MOST_BYTES, CocoFile, as_utf8, is_coco
 from aitk.vision.coco_content import CocoContent
 from aitk.vision.cvat import MOST_BYTES as MOST_XML_BYTES
 from aitk.vision.cvat import parse_cvat
@@ -143,6 +143,7 @@ def _file(
 
 def _json_value(data: bytes, where: str) -> Any:
     """The value of a JSON file that may annotate pictures, else None."""
+    data = as_utf8(data)
     if not any(all(word in data for word in words) for words in _KNOWN_WORDS):
         return None
     try:

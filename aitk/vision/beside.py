@@ -100,6 +100,42 @@ def pair(files: Mapping[Place, str], pictures: Iterable[Place]) -> dict[Place, s
     return paired
 
 
+def pair_elsewhere(files: Iterable[str], pictures: Iterable[Place]) -> dict[Place, str]:
+    """The same, of files in another folder, whose own folders may be arranged otherwise.
+
+    Of several of a name that whose folders agree most counts, from the end on. Where that leaves
+    a choice, or one file would be that of several pictures, there is none.
+    """
+    named: dict[str, list[str]] = {}
+    for name in files:
+        named.setdefault(name_key(place_of(name)[1]), []).append(name)
+    chosen: dict[str, list[tuple[int, Place]]] = {}
+    for place in set(pictures):
+        found = [(_agreeing(place_of(name)[0], place[0]), name)
+                 for name in named.get(name_key(place[1]), ())]  # fmt: skip
+        best = [name for agreed, name in found if agreed == max(found)[0]]
+        if len(best) == 1:
+            chosen.setdefault(best[0], []).append((max(found)[0], place))
+    paired: dict[Place, str] = {}
+    for name, places in chosen.items():
+        most = max(places)[0]
+        nearest = [place for agreed, place in places if agreed == most]
+        if len(nearest) == 1:
+            paired[nearest[0]] = name
+    return paired
+
+
+def _agreeing(left: str, right: str) -> int:
+    """How many parts of two folders agree, from the end."""
+    count = 0
+    pairs = zip(reversed(left.split("/")), reversed(right.split("/")), strict=False)
+    for mine, other in pairs:
+        if not mine or name_key(mine) != name_key(other):
+            break
+        count += 1
+    return count
+
+
 def _spelt(place: Place) -> Place:
     return name_key(place[0]), name_key(place[1])
 

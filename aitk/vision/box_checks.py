@@ -42,11 +42,11 @@ def make_boxes(
         except (ValueError, TypeError) as error:
             raise DataError(f"box {at + 1} ({shorten(name)}) is not four numbers") from error
         names.append(name)
-    ignored = [0] * len(names) if crowd is None else [int(_is_true(value)) for value in crowd]
+    ignored = [0] * len(names) if crowd is None else [int(is_true(value)) for value in crowd]
     return Boxes(values, tuple(names), tuple(ignored))
 
 
-def _is_true(value: Any) -> bool:
+def is_true(value: Any) -> bool:
     """Whether a value says yes; tables may hold it as a word."""
     if isinstance(value, str):
         return value.strip().lower() not in ("", "0", "0.0", "false", "no")

@@ -33,6 +33,7 @@ class BoxStatistics:
         self._each_picture = array("I")
         self._sides, self._shares, self._aspects = array("f"), array("f"), array("f")
         self._repeated = 0
+        self._furthest = 0.0
 
     def add(self, fields: Mapping[str, Any], split: str) -> None:
         """Count the boxes of a row whose boxes are known: ``boxes`` (n, 4) in pixels."""
@@ -45,6 +46,7 @@ class BoxStatistics:
             return
         distinct = {(label, *box) for label, box in zip(labels, boxes.tolist(), strict=True)}
         self._repeated += len(boxes) - len(distinct)
+        self._furthest = max(self._furthest, float(boxes.max()))
         width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
         self._sides.extend(np.minimum(width, height).tolist())
         self._shares.extend(np.sqrt(width * height / (fields["width"] * fields["height"])).tolist())
@@ -55,6 +57,7 @@ class BoxStatistics:
         small = int((np.array(self._sides) < SMALL_SIDE).sum())
         empty = sum(1 for count in self._each_picture if not count)
         return [
+            *self._find_shares(),
             self._find_crowds(),
             judge("small boxes", small, len(self._sides),
                   f"boxes with a side under {SMALL_SIDE:g} pixels"),
@@ -63,6 +66,13 @@ class BoxStatistics:
             Finding("pictures without boxes", "ok", f"{empty:,} pictures have no box",
                     {"rows": empty, "share": round(empty / max(len(self._each_picture), 1), 6)}),
         ]  # fmt: skip
+
+    def _find_shares(self) -> list[Finding]:
+        """Tell boxes whose numbers are shares of the sides: they would all lie in one pixel."""
+        if not self._sides or self._furthest > 1.0:
+            return []
+        message = "every box lies in the first pixel: are they shares of the sides, not pixels?"
+        return [Finding("box units", "error", message)]
 
     def _find_crowds(self) -> Finding:
         """Count boxes of crowd regions: a class of which all are is never predicted."""

@@ -41,11 +41,13 @@ class ClassList:
         names: of all of them; none where nobody told them.
         colours: (red, green, blue) -> number; empty where no colour is told.
         ignored: those that become void.
+        has_keypoints: YOLO's lines have key points behind the box (``kpt_shape``).
     """
 
     names: tuple[str, ...]
     colours: Mapping[tuple[int, int, int], int] = field(default_factory=dict)
     ignored: Collection[str] = ()
+    has_keypoints: bool = False
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -89,8 +91,11 @@ def parse_class_list(content: bytes, where: str, ignored: Collection[str] = ()) 
         raise DataError(f"is larger than {MOST_BYTES:,} bytes", where=where)
     names: list[str] = []
     colours: dict[tuple[int, int, int], int] = {}
+    has_keypoints = False
     if where.lower().endswith((".yaml", ".yml")):
-        names = _names_of_yaml(content, where)
+        found = parse_yaml(content, where)
+        names = _names_of_yaml(found, where)
+        has_keypoints = "kpt_shape" in found
     else:
         for line in open_lines(where, content=content):
             text = line.text.strip()
@@ -115,7 +120,7 @@ def parse_class_list(content: bytes, where: str, ignored: Collection[str] = ()) 
         raise DataError(
             "gives some classes a colour of their own, and some none or the same", where=where
         )
-    return ClassList(tuple(names), colours, frozenset(ignored))
+    return ClassList(tuple(names), colours, frozenset(ignored), has_keypoints)
 
 
 def _first(match: re.Match[str]) -> int:
@@ -146,9 +151,8 @@ def parse_yaml(content: bytes, where: str) -> Any:
         raise DataError(f"cannot be read as YAML ({reason})", where=where) from error
 
 
-def _names_of_yaml(content: bytes, where: str) -> list[str]:
+def _names_of_yaml(found: Any, where: str) -> list[str]:
     """``names`` of YOLO's data.yaml: a list, or a mapping from numbers."""
-    found = parse_yaml(content, where)
     names = found.get("names") if isinstance(found, dict) else None
     if isinstance(names, dict) and set(names) == {str(number) for number in range(len(names))}:
         names = [names[str(number)] for number in range(len(names))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import posixpath
 import re
 from collections import Counter, defaultdict
@@ -15,7 +16,7 @@ from aitk.core.names import shorten
 from aitk.core.rows import Refusal
 from aitk.core.split_names import split_named
 from aitk.core.values import parse_json, to_number
-from aitk.vision.box_checks import make_boxes
+from aitk.vision.box_checks import is_true, make_boxes
 from aitk.vision.class_lists import ClassList
 from aitk.vision.geometry import VOID
 from aitk.vision.items import Boxes, ClassMask, Item
@@ -77,6 +78,7 @@ def parse_coco(content: bytes, where: str) -> dict[str, Any] | None:
     Raises:
         DataError: it is no JSON.
     """
+    content = as_utf8(content)
     if not all(word in content for word in (b'"images"', b'"annotations"', b'"categories"')):
         return None
     try:
@@ -84,6 +86,13 @@ def parse_coco(content: bytes, where: str) -> dict[str, Any] | None:
     except ValueError as error:
         raise DataError(f"is no JSON ({error})", where=where) from error
     return found if is_coco(found) else None
+
+
+def as_utf8(content: bytes) -> bytes:
+    """A text as UTF-8; PowerShell writes UTF-16 with a mark."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
+    return content
 
 
 def is_coco(found: Any) -> bool:
@@ -287,21 +296,20 @@ class _Annotations:
 
     def boxes(self, notes: Sequence[Annotation]) -> Callable[[int, int], Boxes]:
         def make(height: int, width: int) -> Boxes:
-            del height, width  # COCO counts in pixels
             corners, labels, crowd = [], [], []
             for at, note in enumerate(notes, 1):
                 label = self._class_of(note)
                 box = note.get("bbox")
-                if not box and not isinstance(note.get("segmentation"), dict):
-                    outline, dropped = drop_degenerate(note.get("segmentation"))
+                if box or not note.get("segmentation"):
+                    corners.append(_corners(box, f"box {at} ({shorten(label)})"))
+                else:
+                    outline, dropped = drop_degenerate(note["segmentation"])
                     self.counts.add(DEGENERATE_POLYGONS, count=dropped)
                     if dropped and not outline:
                         continue
-                    corners.append(box_of(outline))
-                else:
-                    corners.append(_corners(box, f"box {at} ({shorten(label)})"))
+                    corners.append(box_of(outline, height=height, width=width))
                 labels.append(label)
-                crowd.append(bool(note.get("iscrowd")))
+                crowd.append(is_true(note.get("iscrowd")))
             return make_boxes(corners, labels, crowd)
 
         return make
@@ -315,7 +323,7 @@ class _Annotations:
                     raise DataError("has an annotation without an outline")
                 outline, dropped = drop_degenerate(note["segmentation"])
                 self.counts.add(DEGENERATE_POLYGONS, name, count=dropped)
-                if note.get("iscrowd"):
+                if is_true(note.get("iscrowd")):
                     void = self.crowd == "ignore"
                     self.counts.add(VOID_CROWDS if void else CROWD_OUTLINES, name)
                     number = VOID if void else number

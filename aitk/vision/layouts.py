@@ -28,6 +28,7 @@ from aitk.vision.beside import (
     find_pictures,
     is_picture,
     pair,
+    pair_elsewhere,
     place_of,
 )
 from aitk.vision.class_lists import LIST_NAMES, ClassList, find_class_list, read_class_list
@@ -41,8 +42,10 @@ from aitk.vision.options import PictureReading
 from aitk.vision.passed_over import count_links, count_passed_over, kinds_of
 from aitk.vision.picture_finder import split_of_folders, split_of_root
 from aitk.vision.reading_counts import (
+    LISTED_MISSING,
     NAMED_TWICE,
     ORPHAN_FILES,
+    UNLISTED,
     UNNAMED_PICTURES,
     ReadingCounts,
 )
@@ -288,12 +291,11 @@ def _read_files(
         if "label" in wants
         else None
     )
-    unlisted = 0
     for name, place in zip(pictures, places, strict=True):
         file, line = tree.where(name)
         split = lists.get(place[1])
         if lists and split is None:
-            unlisted += 1
+            wish.counts.add(UNLISTED, name)
             continue
         size = found = mask = None
         try:
@@ -326,8 +328,10 @@ def _read_files(
     count_passed_over(tree, used, wish.counts)
     if outlines:
         outlines.count_orphans()
-    if unlisted:
-        wish.notes.append(f"{tree.source}: {unlisted:,} pictures in no list of ImageSets, left out")
+    if lists:
+        here = {place[1] for place in places}
+        for listed in sorted(set(lists) - here):
+            wish.counts.add(LISTED_MISSING, listed)
 
 
 def _image_ids(tree: Tree, pictures: Sequence[str], counts: ReadingCounts) -> dict[str, coco.Id]:
@@ -352,20 +356,19 @@ class _Masks:
 
     def __init__(self, tree: Tree, found: Mapping[Place, str], wish: Wish):
         self.found = found if "mask" in wish.due else {}
-        self._tree, self._flat = tree, False
+        self._tree = tree
         if "mask" in wish.due and (folder := wish.told("masks")):
             if not os.path.isdir(folder):
                 raise DataError("is no folder", where=folder)
-            self._tree, self._flat = wish.folder(Path(folder)), True
-            names = filter(is_picture, self._tree.names)
-            places = (("", place_of(name)[1]) for name in find_pictures(tree.names, {}))
-            self.found = pair({("", place_of(name)[1]): name for name in names}, places)
+            self._tree = wish.folder(Path(folder))
+            places = map(place_of, find_pictures(tree.names, {}))
+            self.found = pair_elsewhere(filter(is_picture, self._tree.names), places)
         self._classes = wish.mask_classes(tree if self.found else None)
         self._binary = wish.binary
 
     def of(self, place: Place) -> Any:
         """What makes the mask of a picture, or None."""
-        name = self.found.get(("", place[1]) if self._flat else place)
+        name = self.found.get(place)
         if name is None:
             return None
         return mask_reader(self._tree, name, self._classes, binary=self._binary)
@@ -379,18 +382,17 @@ class _Boxes:
     """
 
     def __init__(self, tree: Tree, places: Sequence[Place], wish: Wish):
-        self._flat = False
         self._tree, self._counts = tree, wish.counts
-        if folder := wish.told("annotations"):
-            if os.path.isdir(folder):
-                self._tree, self._flat = wish.folder(Path(folder)), True
-            elif not any(name.startswith(f"{folder.rstrip('/')}/") for name in tree.names):
-                raise DataError("no such file or folder of annotations", where=folder)
-        files = find_boxes(self._tree.names)
-        if self._flat:
-            files = {("", stem): name for (_, stem), name in files.items()}
-            places = [("", stem) for _, stem in places]
-        self._files = pair(files, places)
+        files = find_boxes(tree.names)
+        folder = wish.told("annotations")
+        if folder and os.path.isdir(folder):
+            self._tree = wish.folder(Path(folder))
+            files = find_boxes(self._tree.names)
+            self._files = pair_elsewhere(files.values(), places)
+        elif folder and not any(name.startswith(f"{folder.rstrip('/')}/") for name in tree.names):
+            raise DataError("no such file or folder of annotations", where=folder)
+        else:
+            self._files = pair(files, places)
         self.used = set(self._files.values())
         self._unused = sorted(set(files.values()) - self.used)
         self._classes = None
@@ -426,14 +428,14 @@ class _Boxes:
         return mask_maker(objects, self._classes)
 
     def _name(self, place: Place) -> str | None:
-        return self._files.get(("", place[1]) if self._flat else place)
+        return self._files.get(place)
 
     def _objects(self, name: str) -> Any:
         if self._classes is None:
             hint = "Say --classes FILE, or put classes.txt or data.yaml beside them"
             raise DataError("its classes are numbers without names", hint=hint)
         content = self._tree.read(name, most=MOST_TEXT_BYTES)
-        return parse_yolo(content, self._classes.names)
+        return parse_yolo(content, self._classes)
 
 
 def _read_video(tree: Tree, name: str, wish: Wish) -> Iterator[Item | Refusal]:

@@ -53,6 +53,8 @@ VOID_CROWDS = Kind("crowd outlines", "outlines are crowd regions (iscrowd), and 
 UNNAMED_PICTURES = Kind(
     "pictures without annotation", "pictures that no annotation file or table names, left out"
 )
+UNLISTED = Kind("unlisted pictures", "pictures are in no list of ImageSets, and are left out")
+LISTED_MISSING = Kind("listed pictures", "pictures that lists of ImageSets name are not here")
 NAMED_TWICE = Kind(
     "pictures named twice",
     "pictures are named by several entries or files, each with a part of their annotations"

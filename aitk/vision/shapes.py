@@ -118,7 +118,14 @@ def polygons(shape: Any) -> list[np.ndarray]:
     return found
 
 
-def box_of(shape: Any) -> list[float]:
-    """The box around polygons: x_min, y_min, x_max, y_max."""
+def box_of(shape: Any, *, height: int, width: int) -> list[float]:
+    """The box around an outline: x_min, y_min, x_max, y_max; without area where it has none."""
+    if isinstance(shape, Mapping):
+        rows, columns = np.nonzero(decode_runs(shape, height=height, width=width))
+        if not len(rows):
+            return [0.0, 0.0, 0.0, 0.0]
+        return [
+            float(columns.min()), float(rows.min()), columns.max() + 1.0, rows.max() + 1.0
+        ]  # fmt: skip
     points = np.concatenate(polygons(shape))
     return [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]

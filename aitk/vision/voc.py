@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from aitk.core.errors import DataError
 from aitk.core.names import shorten
 from aitk.core.values import to_number
+from aitk.vision.beside import is_picture
 from aitk.vision.box_checks import make_boxes
 from aitk.vision.items import Boxes
 from aitk.vision.trees import Tree
@@ -86,9 +88,15 @@ def _split_by(tree: Tree, lists: Mapping[str, str]) -> dict[str, str]:
     splits: dict[str, str] = {}
     for stem, split in LISTS.items():
         if stem in lists:
-            text = tree.read(lists[stem], most=MOST_BYTES).decode("utf-8", errors="replace")
-            splits |= {line.split()[0]: split for line in text.splitlines() if line.strip()}
+            text = tree.read(lists[stem], most=MOST_BYTES).decode("utf-8-sig", errors="replace")
+            splits |= {_listed(line): split for line in text.splitlines() if line.strip()}
     return splits
+
+
+def _listed(line: str) -> str:
+    """The name in a line, without an ending, or the -1, 0 or 1 of a list of one class."""
+    name = re.sub(r"\s+-?[01]$", "", line.strip())
+    return posixpath.splitext(name)[0] if is_picture(name) else name
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:

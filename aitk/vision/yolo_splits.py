@@ -71,7 +71,7 @@ def _pictures_of(path: str, folder: str, tree: Tree, pictures: Sequence[str]) ->
 
 def _listed(name: str, tree: Tree, pictures: Sequence[str]) -> Iterable[str]:
     """The pictures that a list names, one a line; none where it lists something else."""
-    text = tree.read(name, most=MOST_LIST_BYTES).decode("utf-8", errors="replace")
+    text = tree.read(name, most=MOST_LIST_BYTES).decode("utf-8-sig", errors="replace")
     told = [line.strip() for line in text.splitlines() if line.strip()]
     if not told or not all(map(is_picture, told[:10])):
         return

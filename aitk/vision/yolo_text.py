@@ -17,23 +17,24 @@ from aitk.vision.shapes import BACKGROUND, fill_shapes
 MOST_BYTES = 10_000_000
 
 
-def parse_yolo(content: bytes, names: tuple[str, ...]) -> list[tuple[str, np.ndarray]]:
+def parse_yolo(content: bytes, classes: ClassList) -> list[tuple[str, np.ndarray]]:
     """The objects of one file: their class and their outline, (points, 2) in shares.
 
     ``class x y width height`` is a box around x, y, which may have a confidence behind it;
-    ``class x y x y x y ...`` is a polygon. The class may be written as a decimal (``0.0``).
+    ``class x y x y x y ...`` is a polygon. The class may be written as a decimal (``0.0``). Of
+    lines with key points only the box counts.
 
     Raises:
         DataError: a line is neither, or has an unknown class.
     """
-    objects = []
-    for line, text in enumerate(content.decode("utf-8", errors="replace").splitlines(), 1):
+    objects, names = [], classes.names
+    for line, text in enumerate(content.decode("utf-8-sig", errors="replace").splitlines(), 1):
         words = text.split()
         if not words:
             continue
         try:
             class_number, *numbers = (to_number(word) for word in words)
-            values = np.array(numbers)
+            values = np.array(numbers[:4] if classes.has_keypoints else numbers)
         except ValueError as error:
             raise DataError(f"line {line} is not a class and numbers: {quoted(text)}") from error
         if class_number not in range(len(names)):

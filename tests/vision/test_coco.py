@@ -161,6 +161,20 @@ def test_a_box_without_area_is_left_out_and_counted(save, tmp_path):
     assert left_out == {"empty boxes": 1}
 
 
+def test_a_box_follows_from_run_lengths_alone(save, tmp_path):
+    save("in/1.png")
+    runs = {"size": [20, 30], "counts": [25, 5, 570]}
+    save("in/boxes.json", coco(note(bbox=None, segmentation=runs, iscrowd="0")))
+    (row,) = boxes(tmp_path / "in")
+    assert row.fields["boxes"].tolist() == [[1, 5, 2, 10]]
+    assert row.fields["crowd"] == [0]
+
+
+def test_a_file_in_utf_16_is_read(save, tmp_path):
+    save("in/1.png"), save("in/boxes.json", coco(note()).encode("utf-16"))
+    assert len(boxes(tmp_path / "in")) == 1
+
+
 def test_each_file_means_the_pictures_beside_it(save, tmp_path):
     for split in ("train", "valid", "test"):
         for at in range(2):

@@ -170,3 +170,10 @@ def test_a_few_difficult_objects_are_no_fault():
     found, _ = inspect(*clean, hard, wants=("boxes",))
     assert found["crowd regions"].grade == "ok"
     assert found["crowd regions"].details["boxes"] == 1
+
+
+def test_boxes_in_shares_of_the_sides_are_an_error():
+    found, _ = inspect(row(1, **boxes([0.1, 0.1, 0.5, 0.4])), wants=("boxes",))
+    assert found["box units"].grade == "error"
+    found, _ = inspect(row(1, **boxes([0.1, 0.1, 5, 4])), wants=("boxes",))
+    assert "box units" not in found

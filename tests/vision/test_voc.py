@@ -7,6 +7,7 @@ from aitk.core.errors import DataError
 from aitk.vision.masks import decode_mask
 from aitk.vision.options import DetectPictures, SegmentPictures
 from aitk.vision.reading import read_pictures
+from aitk.vision.reading_counts import LISTED_MISSING, UNLISTED, ReadingCounts
 from aitk.vision.voc import parse_voc
 
 
@@ -19,14 +20,15 @@ def xml(*objects, size="<size><width>30</width><height>20</height></size>"):
     return f"<annotation>{size}{things}</annotation>"
 
 
-def read(path, notes=None, **told):
+def read(path, counts=None, **told):
     return list(
         read_pictures(
             [str(path)],
             DetectPictures(**told),
             wants={"boxes"},
             labelled=True,
-            notes=[] if notes is None else notes,
+            notes=[],
+            counts=counts,
         )
     )
 
@@ -36,13 +38,13 @@ def test_lists_name_the_splits(save, tmp_path):
         save(f"JPEGImages/{stem}.jpg")
         save(f"Annotations/{stem}.xml", xml(("nut", 1, 1, 30, 20, 0)))
     save("ImageSets/Main/train.txt", "a\n"), save("ImageSets/Main/val.txt", "b\n")
-    notes = []
-    rows = read(tmp_path, notes)
+    counts = ReadingCounts()
+    rows = read(tmp_path, counts)
     assert [(row.fields["name"], row.split) for row in rows] == [
         ("JPEGImages/a.jpg", "train"),
         ("JPEGImages/b.jpg", "validation"),
     ]
-    assert "1 pictures in no list" in notes[-1]
+    assert counts.examples[UNLISTED] == ["JPEGImages/c.jpg"]
 
 
 def test_pixels_are_numbered_from_one(save, tmp_path):
@@ -88,3 +90,14 @@ def test_masks_lie_in_segmentation_class(save, tmp_path):
     )
     assert row.split == "validation"
     assert (decode_mask(row.fields["mask"]) == 2).all()
+
+
+def test_lists_may_have_endings_marks_and_spaces_and_name_what_is_missing(save, tmp_path):
+    save("JPEGImages/a b.jpg"), save("JPEGImages/c.jpg")
+    for name in ("a b", "c"):
+        save(f"Annotations/{name}.xml", "<annotation/>")
+    save("ImageSets/Main/train.txt", "\ufeffa b.jpg\nc  1\nd\n")
+    counts = ReadingCounts()
+    rows = read(tmp_path, counts)
+    assert [row.split for row in rows] == ["train", "train"]
+    assert counts.examples[LISTED_MISSING] == ["d"]

@@ -121,3 +121,25 @@ def test_lists_of_pictures_name_the_splits(save, tmp_path):
     for number in (1, 2):
         save(f"obj_train_data/{number}.jpg"), save(f"obj_train_data/{number}.txt", "")
     assert [row.split for row in read(tmp_path)] == ["train", "validation"]
+
+
+def test_key_points_behind_a_box_are_no_polygon(save, tmp_path):
+    save("data.yaml", "kpt_shape: [2, 2]\nnames: [nut]\n"), save("images/1.jpg")
+    save("labels/1.txt", "\ufeff0 0.5 0.5 0.2 0.5 0.9 0.9 0.1 0.1\n")
+    (row,) = read(tmp_path)
+    np.testing.assert_allclose(row.fields["boxes"], [[12, 5, 18, 15]], atol=1e-5)
+
+
+def test_files_in_a_folder_elsewhere_belong_to_pictures_by_the_folders_that_agree(save, tmp_path):
+    save("in/images/train/1.jpg"), save("in/images/val/1.jpg"), save("classes.txt", "nut\nbolt\n")
+    save("more/train/1.txt", "0 .5 .5 .2 .5"), save("more/val/1.txt", "1 .5 .5 .2 .5")
+    told = {"annotations": str(tmp_path / "more"), "classes": str(tmp_path / "classes.txt")}
+    rows = read(tmp_path / "in", DetectPictures(**told))
+    assert [row.fields["box_labels"] for row in rows] == [["nut"], ["bolt"]]
+
+
+def test_one_file_in_a_folder_elsewhere_is_not_that_of_two_pictures(save, tmp_path):
+    save("in/a/1.jpg"), save("in/b/1.jpg"), save("more/1.txt", "0 .5 .5 .2 .5")
+    save("more/classes.txt", "nut\n")
+    rows = read(tmp_path / "in", DetectPictures(annotations=str(tmp_path / "more")))
+    assert all("nothing tells its boxes" in row.reason for row in rows)
