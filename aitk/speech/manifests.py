@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import DataError
+from aitk.core.labels import read_name
 from aitk.core.rows import SPLITS, Refusal
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.tables import Table, find_column, open_table, usual_column
 from aitk.core.values import quoted, to_number
 from aitk.speech.items import Item, locate
-from aitk.speech.options import SoundReading
+from aitk.speech.options import LabelledSoundReading, SoundReading
 
 AUDIO_COLUMNS = (
     "audio", "audio_filepath", "audio_path", "audio_file", "path", "file", "filename", "file_name",
@@ -136,7 +137,12 @@ class _Columns:
         except DataError as error:
             return Refusal(source, line, error.what)
         content = None
-        if self.content is not None:
+        if self.content is not None and isinstance(reading, LabelledSoundReading):
+            value = record.get(self.content)
+            content, problem = read_name(value, self.content, keep_na=reading.keep_na)
+            if problem:
+                return Refusal(source, line, problem)
+        elif self.content is not None:
             value = record.get(self.content)
             if value is None or not str(value).strip():
                 return Refusal(source, line, f"its {self.content} is empty")
@@ -150,7 +156,7 @@ class _Columns:
             line=line,
             split=own_split or split,
             content=content,
-            speaker=_text(record, self.speaker),
+            speaker=_speaker(record, self.speaker),
             start_s=start_s,
             end_s=end_s,
             name=_text(record, self.id) or _name(named, start_s),
@@ -183,6 +189,13 @@ def _seconds(record: Mapping[str, Any], column: str | None) -> float | None:
 def _text(record: Mapping[str, Any], column: str | None) -> str:
     value = record.get(column) if column else None
     return "" if value is None else str(value).strip()
+
+
+def _speaker(record: Mapping[str, Any], column: str | None) -> str:
+    """Who speaks; "" where the cell has a word for nobody."""
+    value = record.get(column) if column else None
+    name, problem = read_name(value, "speaker")
+    return "" if problem else name
 
 
 def _split(word: str) -> str | None:

@@ -67,6 +67,7 @@ class LabelledSoundReading(SoundReading):
     """Sounds with one label each: a keyword, a command."""
 
     label_column: str | None = option(None, "column of the label, by name or number from 1")
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from aitk.core.errors import DataError
-from aitk.core.labels import MAX_LABEL_CHARACTERS
+from aitk.core.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.lines import check_file
 from aitk.core.rows import Refusal, Row
 from aitk.core.split_names import split_named
@@ -152,7 +152,7 @@ def _rows(
             yield Refusal(item.file, item.line, "its text is empty after cleaning")
             return
     elif content == "label":
-        fields["label"] = (item.content or "").strip()
+        fields["label"] = normalise(item.content or "")
         if len(fields["label"]) > MAX_LABEL_CHARACTERS:
             reason = f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters"
             yield Refusal(item.file, item.line, reason)

@@ -331,3 +331,18 @@ def test_stored_rows_are_read_by_tensorflow_datasets_alone(save_sound, tmp_path)
     (stored,) = tfds.builder_from_directory(tmp_path / "data").as_data_source("train")
     samples, rate = soundfile.read(io.BytesIO(stored["audio"]))
     assert (len(samples), rate, stored["label"]) == (4000, 8000, b"yes")
+
+
+def test_labels_and_speakers_that_look_alike_are_one_and_missing_ones_are_told(write, save_sound):
+    save_sound("a.wav")
+    source = write(
+        "a.csv",
+        "audio,label,speaker\na.wav,yes\u200b,ann\na.wav,yes,NULL\na.wav,nan,ann\na.wav,1.0,5.0\n",
+    )
+    rows = rows_of(source, content="label")
+    assert told(rows, "label", "speaker") == [
+        ("yes", "ann", None),
+        ("yes", "", None),
+        "its label is nan, a missing value (--keep-na reads it as a name)",
+        ("1", "5", None),
+    ]
