@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import math
 import tempfile
 import zipfile
@@ -28,6 +29,7 @@ LARGEST_CONFIG_BYTES = 16 * 1024**2
 SPARE_NUMBERS, SPARE_ARRAYS = 4_000_000, 1000
 #: Bytes that a file spends on the name, shape and place of an array, at least.
 ARRAY_BYTES = 50
+LAYERS_AN_ARRAY = 10  # at most: many layers have no weights
 
 #: What libraries raise at a configuration or weights that make no sense.
 LIBRARY_ERRORS = (
@@ -57,7 +59,7 @@ def load_keras(path: Path) -> keras.Model:
     try:
         with bounded_weights(path.stat().st_size, where=str(path)):
             if path.stat().st_size > LARGE_BYTES:
-                model = _load_large(path, config)
+                model = _load_large(path)
             else:
                 model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except LIBRARY_ERRORS as error:
@@ -75,41 +77,53 @@ def bounded_weights(stored_bytes: int, *, where: str) -> Iterator[None]:
     few characters of it may ask for all memory. A stored number takes at least half a byte.
 
     Raises:
-        ArtifactError: the layers that are built inside ask for more numbers than that.
+        ArtifactError: the layers that are built inside are too many, or ask for more numbers.
     """
     import keras
 
     numbers = 2 * stored_bytes + SPARE_NUMBERS
     arrays = stored_bytes // ARRAY_BYTES + SPARE_ARRAYS
-    add_weight = keras.layers.Layer.add_weight
+    layers = LAYERS_AN_ARRAY * arrays
+    layer_class = keras.layers.Layer
+    start, add_weight = layer_class.__init__, layer_class.add_weight
 
-    def counted(layer: Any, *args: Any, **options: Any) -> Any:
+    def check() -> None:
+        if min(numbers, arrays, layers) < 0:
+            raise ArtifactError(
+                "describes a model that is larger than its weights", where=where, hint=DAMAGED
+            )
+
+    def counted_start(layer: Any, *args: Any, **options: Any) -> None:
+        nonlocal layers
+        layers -= 1
+        check()
+        start(layer, *args, **options)
+
+    def counted_weight(layer: Any, *args: Any, **options: Any) -> Any:
         nonlocal numbers, arrays
         shape = options.get("shape", args[0] if args else None) or ()
         numbers -= abs(math.prod(shape if isinstance(shape, tuple | list) else (shape,)))
         arrays -= 1
-        if numbers < 0 or arrays < 0:
-            raise ArtifactError(
-                "describes a model that is larger than its weights", where=where, hint=DAMAGED
-            )
+        check()
         return add_weight(layer, *args, **options)
 
-    keras.layers.Layer.add_weight = counted
+    layer_class.__init__, layer_class.add_weight = counted_start, counted_weight
     try:
         yield
     finally:
-        keras.layers.Layer.add_weight = add_weight
+        layer_class.__init__, layer_class.add_weight = start, add_weight
 
 
-def _load_large(path: Path, config: Any) -> Any:
+def _load_large(path: Path) -> Any:
     """Read the weights from a file of their own: Keras reads them into memory, twice."""
     import keras
 
-    model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     with (
         tempfile.TemporaryDirectory(prefix="aitk-weights-") as folder,
         zipfile.ZipFile(path) as archive,
     ):
+        config = json.loads(archive.read(CONFIGURATION))
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         model.load_weights(archive.extract(WEIGHTS, folder))
     return model
 

@@ -51,6 +51,15 @@ def test_a_model_larger_than_its_weights_is_refused_before_it_is_built(saved, tm
         keras_file.load_keras(path)
 
 
+def test_too_many_layers_are_refused_before_they_are_built():
+    import keras
+
+    start = keras.layers.Layer.__init__
+    with pytest.raises(ArtifactError, match="larger"), keras_file.bounded_weights(0, where="m"):
+        [keras.layers.Dropout(0.1) for _ in range(100_000)]
+    assert keras.layers.Layer.__init__ is start
+
+
 @pytest.mark.parametrize("config", ["", "[]", "null", "[" * 5000, '{"class_name": "Functional"}'])
 def test_a_configuration_that_makes_no_sense_is_damage(saved, tmp_path, config):
     path = rewritten(saved, tmp_path / "m.keras", lambda _: config)
