@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -20,13 +20,13 @@ class CocoResults:
     and ``category_id`` the number of the class in the model.
 
     Args:
-        category_ids: class -> its id in the COCO file that is read; filled while it is.
+        category_ids: gives class -> id of the COCO files that were read so far.
     """
 
     needs_columns: ClassVar[bool] = False
 
-    def __init__(self, category_ids: Mapping[str, int | str] | None = None) -> None:
-        self._category_ids = {} if category_ids is None else category_ids
+    def __init__(self, category_ids: Callable[[], Mapping[str, int | str]] = dict) -> None:
+        self._category_ids = category_ids
         self.columns: list[str] = []  # empty until a box is written
         self.left_out: set[str] = set()
 
@@ -66,9 +66,10 @@ class CocoResults:
 
     def _category_id(self, box: Mapping[str, Any]) -> int | str:
         """The id of a box's class; of one that the COCO file lacks, an id that it has not given."""
-        if box["label"] in self._category_ids:
-            return self._category_ids[box["label"]]
-        numbers = [number for number in self._category_ids.values() if isinstance(number, int)]
+        ids = self._category_ids()
+        if box["label"] in ids:
+            return ids[box["label"]]
+        numbers = [number for number in ids.values() if isinstance(number, int)]
         if numbers and isinstance(box["number"], int):
             return max(numbers) + box["number"]
         return box["number"]

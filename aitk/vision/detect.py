@@ -55,7 +55,7 @@ class Detect(PictureTask):
 
     def __init__(self) -> None:
         super().__init__()
-        self.formats = {".json": lambda: CocoResults(self._counts.category_ids)}
+        self.formats = {".json": lambda: CocoResults(lambda: self._counts.category_ids)}
 
     def learn(
         self,

@@ -195,10 +195,10 @@ def test_coco_results_have_the_ids_of_the_file_that_names_the_pictures(save, tmp
     }
     truth = save("in/boxes.json", json.dumps(content))
     task = Detect()
+    lines = task.formats[".json"]()
     rows = task.read([str(tmp_path / source)], DetectPictures(), labelled=False)
     box = {"label": "clot", "number": 1, "score": 0.9, "box": [2, 1, 6, 4]}
     other = box | {"label": "washer", "number": 3}
-    lines = task.formats[".json"]()
     text = lines.format([{**row.record, "boxes": [box, other]} for row in rows]) + lines.tail()
     found = save("found.json", text)
     loaded = COCO(str(truth)).loadRes(str(found))
