@@ -79,6 +79,10 @@ class NameReader:
 
     def read(self, value: Any, what: str) -> tuple[str, str | None]:
         """Like ``read_name``."""
+        # Most need nothing, and a log has millions.
+        is_plain = type(value) is str and value.isascii() and value.isalnum()
+        if is_plain and len(value) <= MAX_LABEL_CHARACTERS and value not in MISSING:
+            return value, None
         name, problem = read_name(value, what, keep_na=self.keep_na)
         if problem is None and isinstance(value, str | float) and name != str(value).strip(" "):
             self.changed[what] = self.changed.get(what, 0) + 1

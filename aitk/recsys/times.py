@@ -74,6 +74,10 @@ class TimeReader:
 
     def read(self, cell: Any) -> tuple[float, str | None]:
         """The seconds since 1970 that a cell names, or why it names none."""
+        if not (self._format or self._compact or self._example):
+            time_s, problem = read_time(cell)
+            if problem is None:
+                return time_s, None
         text = str(cell).strip() if cell is not None else ""
         if self._format and text:
             return _by_format(text, self._format)
