@@ -1,4 +1,4 @@
-"""What the READMEs say is so: their commands parse, their tables are whole."""
+"""The commands of the README and the guides parse, their tables are complete."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from aitk.tasks import TASKS, load_task
 
 ROOT = Path(__file__).parents[1]
 READMES = ["README.md", "README.zh.md"]
+GUIDES = ["nlp.md", "speech.md", "vision.md", "recsys.md"]
+PAGES = ["README.md", *(f"docs/{guide}" for guide in GUIDES)]
+LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
 def commands(name: str) -> list[list[str]]:
@@ -25,7 +28,10 @@ def commands(name: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.startswith("aitk ")]
 
 
-@pytest.mark.parametrize("words", commands("README.md"), ids=" ".join)
+EVERY_COMMAND = [words for page in PAGES for words in commands(page)]
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
 def test_commands_parse(aitk, monkeypatch, words: list[str]) -> None:
     for stage in (*STAGES, "compare"):
         monkeypatch.setattr(
@@ -37,7 +43,7 @@ def test_commands_parse(aitk, monkeypatch, words: list[str]) -> None:
 
 def test_inputs_of_the_commands_are_there_or_made_before() -> None:
     made: set[str] = set()
-    for words in commands("README.md"):
+    for words in EVERY_COMMAND:
         for word in words[2:]:
             if word.startswith("sample_data/"):
                 assert (ROOT / word).is_file(), word
@@ -48,12 +54,28 @@ def test_inputs_of_the_commands_are_there_or_made_before() -> None:
             made.add(words[-1])
 
 
-def test_both_languages_show_the_same_commands() -> None:
-    assert commands("README.md") == commands("README.zh.md")
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [tuple(READMES), *((f"docs/{guide}", f"docs/zh/{guide}") for guide in GUIDES)],
+)
+def test_both_languages_show_the_same_commands(english: str, chinese: str) -> None:
+    assert commands(english) == commands(chinese)
+
+
+@pytest.mark.parametrize("page", [*READMES, *map(str, sorted((ROOT / "docs").rglob("*.md")))])
+def test_links_lead_to_files(page: str) -> None:
+    path = ROOT / page
+    links = LINK.findall(path.read_text(encoding="utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("name", READMES)
-def test_every_task_model_stage_and_exit_code_is_there(name: str) -> None:
+def test_a_readme_is_one_page(name: str) -> None:
+    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) < 150
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_task_model_and_stage_is_there(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     for task in TASKS:
         assert f"| `{task}` |" in text
@@ -61,5 +83,10 @@ def test_every_task_model_stage_and_exit_code_is_there(name: str) -> None:
             assert f"`{model}`" in text
     for stage in STAGES:
         assert f"| `{stage}` |" in text
+
+
+@pytest.mark.parametrize("name", ["docs/reference.md", "docs/zh/reference.md"])
+def test_every_exit_code_is_explained(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
     for code in EXIT_CODES:
         assert f"| {code} |" in text
