@@ -182,7 +182,8 @@ def _value(name: str, value: Any) -> Text:
     """A fact; a file or folder that is there is a link to it."""
     text = _visible(cells.fact(name, value))
     if isinstance(value, str) and "/" in value and _exists(value):
-        return Text(text, style=Style(link=Path(value).resolve().as_uri(), underline=True))
+        # Appended, so that the padding of its cell is no part of the link.
+        return Text().append(text, Style(link=Path(value).resolve().as_uri(), underline=True))
     return Text(text)
 
 

@@ -1,6 +1,6 @@
 """Draws the README's pictures from a real run: ``python docs/pictures/make.py``.
 
-``terminal.svg`` is what a terminal shows of ``finetune``, ``report.png`` the top of the run's report
+``terminal.svg`` is what a terminal shows of ``finetune``, ``report.png`` the top of its report
 in a headless Chromium.
 """
 
