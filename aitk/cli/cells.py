@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aitk.core.numbers import decimals, format_number
+
 Row = Mapping[str, Any]
 
 
@@ -39,11 +41,6 @@ def _is_time(name: str) -> bool:
     return name == "seconds" or name.endswith("_s")
 
 
-def decimals(largest: float) -> int:
-    """How many decimals are shown of numbers up to this size: scores have four."""
-    return 4 if largest < 10 else 2 if largest < 1000 else 1 if largest < 100_000 else 0
-
-
 def cell(value: Any, places: int | None = None) -> str:
     """A value in a few characters, on one line."""
     if value is None:
@@ -51,10 +48,7 @@ def cell(value: Any, places: int | None = None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        places = decimals(abs(value)) if places is None else places
-        # Rounded to nothing, a small number would look like none.
-        tiny = 0 < abs(value) < 0.5 * 10**-places
-        return f"{value:.1e}" if tiny else f"{value:.{places}f}"
+        return format_number(value, places)
     if isinstance(value, list | tuple):
         return ", ".join(map(cell, value))
     return " ".join(str(value).split())

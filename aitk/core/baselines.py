@@ -14,6 +14,7 @@ import numpy as np
 
 from aitk.core.batches import take_rows
 from aitk.core.errors import DataError
+from aitk.core.numbers import format_number
 from aitk.core.statistics import paired_bootstrap
 from aitk.core.task import Task
 
@@ -141,10 +142,10 @@ def describe_baselines(metric: str, result: Mapping[str, Any]) -> str:
     baselines, score = result.get("baselines"), result["metrics"].get(metric)
     if not baselines or not score:
         return ""
-    told = ", ".join(f"{each['value']:.4g} ({each['name']})" for each in baselines)
+    told = ", ".join(f"{format_number(each['value'])} ({each['name']})" for each in baselines)
     compared = {each["rows"] for each in baselines if each.get("rows")}
     some = f", on {max(compared):,} of the rows" if compared else ""
-    return f"{metric.replace('_', ' ')} {score['value']:.4g}, baseline {told}{some}"
+    return f"{metric.replace('_', ' ')} {format_number(score['value'])}, baseline {told}{some}"
 
 
 def baseline_warnings(
@@ -156,8 +157,9 @@ def baseline_warnings(
         if not each["below"]:
             continue
         gain = each["gain"]
-        told = f"The model's {metric.replace('_', ' ')} of {value:.4g} is worse than that of the"
-        told += f" baseline {each['name']!r} ({each['value']:.4g})"
+        name = metric.replace("_", " ")
+        told = f"The model's {name} of {format_number(value)} is worse than that of the"
+        told += f" baseline {each['name']!r} ({format_number(each['value'])})"
         sure = gain["high"] < 0
         warnings.append(
             f"{told}: paired difference {gain['value']:+.4f}, 95% interval"

@@ -16,6 +16,7 @@ from aitk.core.charts import (
     line_chart,
     number,
 )
+from aitk.core.numbers import format_number
 from aitk.core.page import Page
 from aitk.core.run import read_picture
 from aitk.core.statistics import describe_intervals
@@ -139,7 +140,7 @@ def explanations_report(
 def _told(name: str, value: Any) -> Any:
     if name == "probability":
         return f"{value:.1%}"
-    return f"{value:.4g}" if isinstance(value, float) else value
+    return format_number(value) if isinstance(value, float) else value
 
 
 def _add_pictures(page: Page, pictures: Iterable[Mapping[str, Any]]) -> None:

@@ -58,7 +58,7 @@ def test_a_model_above_the_baseline_raises_no_warning():
 def test_a_model_below_the_baseline_is_warned_of_with_the_interval():
     entries = compared(np.arange(100) < 40, counts={"plus": 3})
     (warning,) = baseline_warnings("accuracy", 0.4, entries)
-    assert "worse than that of the baseline 'majority class' (0.7)" in warning
+    assert "worse than that of the baseline 'majority class' (0.7000)" in warning
     assert "-0.3000" in warning and "chance" not in warning
 
 
@@ -89,7 +89,7 @@ def test_of_many_rows_some_are_compared_and_it_is_said(monkeypatch):
 def test_scores_stand_in_one_line():
     entries = [{"name": "majority class", "value": 0.534}, {"name": "linear", "value": 0.871}]
     line = describe_baselines("accuracy", result(0.912, entries))
-    assert line == "accuracy 0.912, baseline 0.534 (majority class), 0.871 (linear)"
+    assert line == "accuracy 0.9120, baseline 0.5340 (majority class), 0.8710 (linear)"
     assert describe_baselines("accuracy", result(0.912, [])) == ""
 
 
