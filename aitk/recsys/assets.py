@@ -13,14 +13,28 @@ import numpy as np
 
 from aitk.core.errors import ArtifactError
 from aitk.core.files import write_json
-from aitk.core.json_files import read_json
-from aitk.recsys.tables import read_table, write_table
+from aitk.core.json_files import Count, read_json
+from aitk.recsys.tables import read_catalogue, read_table, write_table
 
 if TYPE_CHECKING:
     import pyarrow
 
 FILE = "log.json"
 ITEMS, HISTORIES, COUNTS = "items.parquet", "histories.parquet", "counts.npy"
+
+#: The shape of ``log.json``.
+SHAPE = {
+    "users": [str],
+    "protocol": str,
+    "sampled_negatives": Count,
+    "max_length": Count | None,
+    "rating_range": [float],
+    "rating_mean": float,
+    "rating_deviation": float,
+    "model": str,
+    "settings": dict,
+    "batches": str,
+}
 
 
 @dataclass(frozen=True)
@@ -170,23 +184,59 @@ def load_log_assets(folder: Path) -> LogAssets:
     for name in (FILE, ITEMS, HISTORIES, COUNTS):
         if not (folder / name).is_file():
             raise ArtifactError(f"{name} is missing", where=str(folder))
-    values = read_json(folder / FILE)
-    attributes, kinds = read_table(folder / ITEMS)
-    histories, _ = read_table(folder / HISTORIES)
+    values = read_json(folder / FILE, SHAPE)
+    if unknown := values.keys() - SHAPE.keys():
+        raise ArtifactError(f"is damaged (unknown: {min(unknown)})", where=str(folder / FILE))
+    attributes, kinds = read_catalogue(folder / ITEMS)
+    low, high = values["rating_range"] if len(values["rating_range"]) == 2 else (1.0, 0.0)
+    if not low <= high or values["max_length"] == 0:
+        raise ArtifactError("its ratings or lengths have no range", where=str(folder / FILE))
+    return LogAssets(
+        attributes=attributes,
+        kinds=kinds,
+        histories=read_histories(folder / HISTORIES, items=len(attributes)),
+        counts=_read_counts(folder / COUNTS, items=len(attributes)),
+        **{**values, "users": tuple(values["users"]), "rating_range": (low, high)},
+    )
+
+
+def read_histories(path: Path, *, items: int) -> Histories:
+    """Read what users did, from a table as of ``histories_table``.
+
+    Args:
+        items: how many the catalogue holds.
+
+    Raises:
+        ArtifactError: it is missing or damaged, or an item is not in the catalogue.
+    """
+    table, _ = read_table(path)
     try:
-        return LogAssets(
-            attributes=attributes,
-            kinds=kinds,
-            histories=histories_of(histories),
-            counts=np.load(folder / COUNTS, allow_pickle=False),
-            **{
-                **values,
-                "users": tuple(values["users"]),
-                "rating_range": tuple(values["rating_range"]),
-            },
+        histories = histories_of(table)
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
+    if len(histories.starts) != len(histories.users) + 1 or None in histories.users:
+        raise ArtifactError("a user has no name", where=str(path))
+    check_items(histories.items, items, where=str(path))
+    return histories
+
+
+def check_items(numbers: np.ndarray, items: int, *, where: str) -> None:
+    """Raise an ``ArtifactError`` unless these are numbers of a catalogue of so many items."""
+    if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < items:
+        raise ArtifactError(
+            f"names items that are not among the {items} of the catalogue", where=where
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"is damaged ({error})", where=str(folder / FILE)) from error
+
+
+def _read_counts(path: Path, *, items: int) -> np.ndarray:
+    try:
+        # A mapped file cannot be larger than it is, whatever its header says.
+        counts = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, TypeError, OverflowError, EOFError) as error:
+        raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
+    if counts.shape != (items,) or counts.dtype.kind not in "iu" or (counts < 0).any():
+        raise ArtifactError(f"does not count the {items} items of the catalogue", where=str(path))
+    return counts
 
 
 def check_catalogue(path: Path, assets: LogAssets) -> None:
@@ -194,7 +244,7 @@ def check_catalogue(path: Path, assets: LogAssets) -> None:
 
     One of the two may go on where the other ends.
     """
-    items = read_table(path)[0].column("item").to_pylist()
+    items = read_catalogue(path)[0].column("item").to_pylist()
     shared = min(len(items), len(assets.items))
     if items[:shared] != assets.items[:shared]:
         raise ArtifactError(
@@ -221,7 +271,9 @@ def histories_table(histories: Histories) -> pyarrow.Table:
 def histories_of(table: pyarrow.Table) -> Histories:
     """Histories from a table with the columns of ``histories_table``."""
     lists = [table.column(name).combine_chunks() for name in ("items", "ratings")]
-    lengths = np.diff(np.asarray(lists[0].offsets))
+    lengths, others = (np.diff(np.asarray(column.offsets)) for column in lists)
+    if not np.array_equal(lengths, others):
+        raise ValueError("its items have not a rating each")
     items, ratings = (np.asarray(column.flatten()) for column in lists)
     return Histories(
         users=tuple(table.column("user").to_pylist()),

@@ -13,10 +13,10 @@ import numpy as np
 from aitk.core.errors import ArtifactError
 from aitk.core.options import as_dict
 from aitk.core.rows import Refusal, Row
-from aitk.recsys.assets import LogAssets, histories_of
+from aitk.recsys.assets import LogAssets, check_items, read_histories
 from aitk.recsys.options import LogReading
 from aitk.recsys.stored import HISTORY_TABLE, ITEM_TABLE
-from aitk.recsys.tables import read_table
+from aitk.recsys.tables import read_catalogue
 
 if TYPE_CHECKING:
     import pyarrow
@@ -59,12 +59,12 @@ def learn_assets(
     """
     if tables is None or not tables.is_dir():
         raise ArtifactError("its tables are missing", where=str(tables), hint="Prepare it again")
-    attributes, kinds = read_table(tables / ITEM_TABLE)
-    histories, _ = read_table(tables / HISTORY_TABLE)
+    attributes, kinds = read_catalogue(tables / ITEM_TABLE)
     users, counts = [], np.zeros(len(attributes), np.int64)
     ratings = RatingSums()
     for row in in_blocks(rows):
         users.append(row["user"])
+        check_items(row["items"], len(counts), where=str(tables))
         counts += np.bincount(row["items"], minlength=len(counts))
         ratings.add(np.asarray(row["ratings"]))
     values = as_dict(settings)
@@ -72,7 +72,7 @@ def learn_assets(
         attributes=attributes,
         kinds=kinds,
         users=tuple(users),
-        histories=histories_of(histories),
+        histories=read_histories(tables / HISTORY_TABLE, items=len(attributes)),
         counts=counts,
         protocol=summary.get("protocol", ""),
         sampled_negatives=summary.get("sampled_negatives", 0),

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow
 import pytest
 
 from aitk.core.errors import ArtifactError
@@ -13,7 +14,7 @@ from aitk.recsys.assets import (
     load_log_assets,
     pack_histories,
 )
-from aitk.recsys.tables import write_table
+from aitk.recsys.tables import read_table, write_table
 
 
 def test_saved_and_loaded_is_the_same(make_assets, tmp_path):
@@ -65,6 +66,44 @@ def test_missing_and_damaged_files_are_named(make_assets, tmp_path):
         load_log_assets(tmp_path)
     (tmp_path / "counts.npy").unlink()
     with pytest.raises(ArtifactError, match="counts.npy is missing"):
+        load_log_assets(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("items.parquet", lambda table: table.slice(0, 3), "does not count the 3 items|not among"),
+        ("items.parquet", lambda table: table.drop_columns("item"), "no column item"),
+        ("items.parquet", lambda table: table.take([0, 0, 1, 2, 3]), "that of another"),
+        ("histories.parquet", lambda table: table.drop_columns("items"), "damaged"),
+        (
+            "histories.parquet",
+            lambda table: table.set_column(1, "items", pyarrow.array([[0, 10**6], []])),
+            "not among the 5",
+        ),
+    ],
+)
+def test_tables_that_do_not_fit_each_other_are_refused(make_assets, tmp_path, file, change, said):
+    make_assets().save(tmp_path)
+    table, kinds = read_table(tmp_path / file)
+    write_table(tmp_path / file, change(table), kinds if file == "items.parquet" else None)
+    with pytest.raises(ArtifactError, match=said):
+        load_log_assets(tmp_path)
+
+
+@pytest.mark.parametrize("counts", [[1, 2], [[1] * 5], [-1] * 5, [0.5] * 5])
+def test_counts_that_are_not_of_the_catalogue_are_refused(make_assets, tmp_path, counts):
+    make_assets().save(tmp_path)
+    np.save(tmp_path / "counts.npy", np.array(counts))
+    with pytest.raises(ArtifactError, match=r"counts.npy: does not count the 5 items"):
+        load_log_assets(tmp_path)
+
+
+def test_counts_that_claim_more_than_the_file_holds_are_refused(make_assets, tmp_path):
+    make_assets().save(tmp_path)
+    content = (tmp_path / "counts.npy").read_bytes().replace(b"(5,), ", b"(5000000000,), ", 1)
+    (tmp_path / "counts.npy").write_bytes(content)
+    with pytest.raises(ArtifactError, match="counts.npy"):
         load_log_assets(tmp_path)
 
 
