@@ -79,7 +79,7 @@ def find_annotation_files(
             raise DataError(reason, where=told, hint=_EXPORT)
         found.files, found.names = [file], [file.name]
         return found
-    labelme: defaultdict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+    labelme: defaultdict[str, list[tuple[str, Any]]] = defaultdict(list)
     places = set(map(place_of, pictures))
     for name in tree.names:
         if told is not None and name != told:
@@ -89,16 +89,21 @@ def find_annotation_files(
         value = None
         if suffix == ".json":
             data = tree.read(name, most=MOST_BYTES)
-            value = _json_value(data, where)
+            try:
+                value = _json_value(data, where)
+            except DataError as error:
+                if place_of(name) not in places:
+                    raise
+                value = error  # of one picture, which alone is refused
             content = _as_coco(value, where, counts)
-            if content is None and not is_labelme(value):
+            if content is None and not _is_of_one_picture(value):
                 found.unread = found.unread or _unread(data, where)
         elif suffix == ".xml" and place_of(name) not in places:  # those of one picture are VOC's
             content = _cvat(tree.read(name, most=MOST_XML_BYTES), where, counts)
         elif suffix in _UNREAD_SUFFIXES:
             error = DataError(f"is {_UNREAD_SUFFIXES[suffix]}, which is not read", where=where)
             found.unread = found.unread or error
-        if is_labelme(value):
+        if _is_of_one_picture(value):
             labelme[posixpath.dirname(name)].append((name, value))
         if content is not None:
             found.files.append(_file(name, where, content, tree, has_ids=is_coco(value)))
@@ -132,6 +137,11 @@ def read_named(
     if content is None and (unread := _unread(data, where)):
         raise unread
     return content and _file(name, where, content, tree, has_ids=is_coco(value))
+
+
+def _is_of_one_picture(value: Any) -> bool:
+    """Whether a JSON value is of a labelme file, or why one cannot be read."""
+    return is_labelme(value) or isinstance(value, DataError)
 
 
 def _file(
@@ -171,16 +181,24 @@ def _cvat(data: bytes, where: str, counts: ReadingCounts) -> Mapping[str, Any] |
 
 def _labelme(
     folder: str,
-    files: Sequence[tuple[str, Mapping[str, Any]]],
+    files: Sequence[tuple[str, Any]],
     tree: Tree,
     pictures: Sequence[str],
     counts: ReadingCounts,
 ) -> CocoFile:
-    """The labelme files of one folder. A picture that was renamed with its file is found too."""
+    """The labelme files of one folder. A picture that was renamed with its file is found too.
+
+    Args:
+        files: name and content; or, of a file that cannot be read, why.
+    """
     found = CocoContent()
     names = {name_key(posixpath.basename(name)) for name in pictures}
     of_place = {place_of(name): name for name in pictures}
     for name, value in files:
+        if isinstance(value, DataError):
+            with found.image(of_place[place_of(name)]):
+                raise value
+            continue
         told = str(value.get("imagePath") or "").replace("\\", "/")
         if name_key(posixpath.basename(told)) not in names:
             told = of_place.get(place_of(name), told)

@@ -40,23 +40,22 @@ def parse_label_studio(found: list[dict[str, Any]]) -> CocoContent:
 
 def _results(task: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The shapes of a task, each with its kind's labels. Of several annotations the last counts."""
-    done = [
-        each
-        for each in task.get("annotations") or task.get("completions") or ()
-        if isinstance(each, dict) and not each.get("was_cancelled")
-    ]
+    annotations = _objects(task.get("annotations") or task.get("completions"))
+    done = [each for each in annotations if not each.get("was_cancelled")]
     if done:
-        for each in done[-1].get("result") or ():
-            if isinstance(each, dict) and isinstance(each.get("value"), dict):
+        for each in _objects(done[-1].get("result")):
+            if isinstance(each.get("value"), dict):
                 yield {**each, **each["value"]}
         return
     for value in task.values():  # JSON-MIN: under the name that the project gave the labels
-        if isinstance(value, list):
-            yield from (
-                each
-                for each in value
-                if isinstance(each, dict) and any(kind in each for kind in (*_KINDS, *_OTHER_KINDS))
-            )
+        for each in _objects(value):
+            if any(kind in each for kind in (*_KINDS, *_OTHER_KINDS)):
+                yield each
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects in a list; none in what is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _picture(task: Mapping[str, Any]) -> str | None:
@@ -88,7 +87,7 @@ def _add(shape: Mapping[str, Any], content: CocoContent) -> None:
     sides = ("radiusX", "radiusY") if kind == "ellipselabels" else ("width", "height")
     width, height, x, y, across, down = _numbers(shape, *names, "x", "y", *sides)
     place, size = (x * width / 100, y * height / 100), (across * width / 100, down * height / 100)
-    (degrees,) = _numbers({"rotation": 0} | dict(shape), "rotation")
+    (degrees,) = _numbers({"rotation": shape.get("rotation") or 0}, "rotation")
     if kind == "ellipselabels":
         content.add_ellipse(label, place, size, degrees=degrees)
     elif degrees:

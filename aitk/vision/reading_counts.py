@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aitk.core.names import printable
 from aitk.core.task import Finding, Grade
 from aitk.vision.intensity import IntensityStatistics
 
@@ -107,7 +108,7 @@ class ReadingCounts:
         self.counts[kind] += count
         examples = self.examples.setdefault(kind, [])
         if example and example not in examples and len(examples) < EXAMPLES:
-            examples.append(example)
+            examples.append(printable(example))
 
     def add_categories(self, names: Mapping[int | str, str]) -> None:
         """Note the ids that a COCO file gives its classes.

@@ -56,6 +56,8 @@ def _named(tree: Tree) -> list[tuple[str, str, str]]:
 def _pictures_of(path: str, folder: str, tree: Tree, pictures: Sequence[str]) -> Iterable[str]:
     """The pictures that a path means: those of a list, or below a folder."""
     path = clean_path(path)
+    if not path:  # the root, which all splits share
+        return ()
     if path.lower().endswith(".txt"):
         lists = [name for name in tree.names if f"/{name}".endswith(f"/{path}")]
         nearest = max(lists, key=lambda name: posixpath.dirname(name) == folder, default=None)

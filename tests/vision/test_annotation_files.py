@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aitk.core.errors import DataError
+from aitk.core.rows import Refusal
 from aitk.vision.masks import decode_mask, mask_names
 from aitk.vision.options import DetectPictures, SegmentPictures
 from aitk.vision.reading import read_pictures
@@ -94,6 +95,31 @@ def test_a_wrong_file_refuses_its_picture_alone(save, tmp_path):
     assert bad.reason == "has a shape whose points are not pairs of numbers"
     assert bad.file == str(path)
     assert row.fields["box_labels"] == ["nut"]
+
+
+def test_a_damaged_file_refuses_its_picture_alone(save, tmp_path):
+    save("in/1.png"), save("in/1.json", '{"shapes": [')
+    save("in/2.png"), save("in/2.json", labelme(("nut", "polygon", CORNERS), picture="2.png"))
+    bad, row = boxes(tmp_path / "in")
+    assert "is no JSON" in bad.reason
+    assert row.fields["box_labels"] == ["nut"]
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"annotations": 5, "label": [{"rectanglelabels": 5}]},
+        {"annotations": [{"result": 5}], "image": 5},
+        {"image": "1.png", "label": [{"polygonlabels": ["a"], "points": 5, "original_width": 3}]},
+        {"image": "1.png", "label": [{"ellipselabels": ["a"], "x": None, "rotation": "x"}]},
+    ],
+)
+def test_hostile_exports_are_refused(save, tmp_path, task):
+    good = {"image": "1.png", "label": [studio("rectanglelabels", **STUDIO_BOX)]}
+    save("in/1.png"), save("in/export.json", json.dumps([task, good]))
+    bad, row = boxes(tmp_path / "in")
+    assert isinstance(bad, Refusal)
+    assert row.fields["box_labels"] == ["bolt"]
 
 
 def test_shapes_without_area_are_counted(save, tmp_path):
