@@ -27,6 +27,7 @@ MAX_LINE_BYTES = 10_000_000
 #: Looked at before reading starts. From a pipe less, since its writer may be slow.
 FILE_HEAD_BYTES, PIPE_HEAD_BYTES = 1 << 20, 1 << 16
 HEAD_LINES = 1000
+_MOST_NAMES = 10_000
 
 _GZIP, _MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 _SIGNATURES = {
@@ -142,10 +143,18 @@ def check_file(path: Path) -> None:
     if os.path.isdir(path):
         raise DataError("is a folder, and a file is due", where=str(path))
     if not os.path.exists(path):
-        names = os.listdir(path.parent) if os.access(path.parent, os.R_OK | os.X_OK) else []
-        near = difflib.get_close_matches(path.name, names, n=1)
+        near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
         hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the path"
         raise DataError("no such file", where=str(path), hint=hint)
+
+
+def _names_beside(path: Path) -> list[str]:
+    """Names of files in the folder that a file should be in; of very many, some."""
+    try:
+        with os.scandir(path.parent) as entries:
+            return [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
+    except OSError:
+        return []
 
 
 def _open(source: str, content: bytes | None) -> io.BufferedIOBase:

@@ -22,6 +22,7 @@ from aitk.core.delimited import (
 )
 from aitk.core.errors import DataError, UsageError
 from aitk.core.lines import Lines, check_file, open_lines
+from aitk.core.names import shorten
 from aitk.core.rows import Refusal
 from aitk.core.values import parse_json
 
@@ -30,6 +31,7 @@ SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
 
 Record = dict[str, Any]
 MAX_COLUMNS = 100_000
+_LISTED = 30  # columns in a message
 _PREVIEW_ROWS = 200
 _LABEL_STUDIO = re.compile(r'"(annotations|completions)"\s*:\s*\[')
 _DELIMITER_NAMES = {"\t": "TAB", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
@@ -111,7 +113,7 @@ def find_column(
         UsageError: there is no such column; the nearest is named.
         DataError: nothing was wanted and no column has a usual name.
     """
-    listed = f"Columns: {', '.join(columns)}"
+    listed = f"Columns: {list_names(columns)}"
     if wanted is None:
         found = usual_column(columns, usual)
         if found is None:
@@ -129,6 +131,12 @@ def find_column(
     near = difflib.get_close_matches(wanted.casefold(), folded, n=1, cutoff=0.5)
     hint = f"Did you mean {folded[near[0]]!r}? {listed}" if near else listed
     raise UsageError(f"no column {wanted!r}", where=where, hint=hint)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Names of columns for a message; of very many, the first."""
+    listed = ", ".join(map(shorten, names[:_LISTED]))
+    return listed + f" and {len(names) - _LISTED:,} more" * (len(names) > _LISTED)
 
 
 def usual_column(columns: Sequence[str], usual: Sequence[str]) -> str | None:
@@ -206,14 +214,18 @@ def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[
         reason = f"has {len(fields):,} columns, and {MAX_COLUMNS:,} are the most"
         raise DataError(reason, where=source)
     names: dict[str, None] = {}
+    renamed: list[str] = []
     for number, field in enumerate(fields, 1):
         name = field.strip() or str(number)
         if name in names:
             second = name
             while name in names:
                 name = f"{name}.{number}"
-            notes.append(f"{source}: the second column {second!r} is called {name}")
+            renamed.append(f"{source}: the second column {second!r} is called {name}")
         names[name] = None
+    notes += renamed[:_LISTED]
+    if len(renamed) > _LISTED:
+        notes.append(f"{source}: {len(renamed) - _LISTED:,} more columns repeat a name")
     return list(names)
 
 

@@ -16,7 +16,15 @@ from aitk.core.labels import read_name
 from aitk.core.lines import open_lines
 from aitk.core.rows import SPLITS, Refusal
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
-from aitk.core.tables import SUFFIXES, Table, file_suffix, find_column, open_table, usual_column
+from aitk.core.tables import (
+    SUFFIXES,
+    Table,
+    file_suffix,
+    find_column,
+    list_names,
+    open_table,
+    usual_column,
+)
 from aitk.core.values import parse_json
 from aitk.vision.box_checks import make_boxes
 from aitk.vision.class_lists import ClassList
@@ -164,7 +172,7 @@ class _Columns:
         )
         self.corners = _corners(names) if "boxes" in wants else None
         self.label = self.boxes = self.box_labels = self.crowd = self.mask = None
-        due = len(wants) == 1
+        due, listed = len(wants) == 1, list_names(names)
         told = getattr(reading, "label_column", None)
         if "label" in wants or self.corners:
             others = [name for name in names if name != self.path]
@@ -179,12 +187,12 @@ class _Columns:
             self.box_labels = usual_column(names, BOX_LABELS_COLUMNS)
             self.crowd = usual_column(names, CROWD_COLUMNS)
             if due and not self.boxes and not self.corners:
-                hint = f"It should be called boxes, or xmin, ymin, xmax, ymax. Columns: {names}"
+                hint = f"It should be called boxes, or xmin, ymin, xmax, ymax. Columns: {listed}"
                 raise DataError("no column has boxes", where=self.where, hint=hint)
         if "mask" in wants:
             self.mask = usual_column(names, MASK_COLUMNS)
             if due and not self.mask:
-                hint = f"It should be called mask. Columns: {', '.join(names)}"
+                hint = f"It should be called mask. Columns: {listed}"
                 raise DataError("no column names masks", where=self.where, hint=hint)
         self.split = usual_column(names, SPLIT_COLUMNS)
 
