@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import DataError
+from aitk.core.lines import MAX_LINE_BYTES
 from aitk.core.values import MAX_DEPTH, plain_value
 
 if TYPE_CHECKING:
     import pyarrow
+    from pyarrow import parquet
+
+
+def open_parquet(source: str) -> parquet.ParquetFile:
+    """Open a file so that a value which its dictionary holds once is held once in memory, too:
+    of a few kilobytes, a thousand rows of megabytes each can be made.
+
+    Raises:
+        ArrowException, OSError, ValueError: it is no such file.
+    """
+    import pyarrow
+    from pyarrow import parquet, types
+
+    path = os.fsencode(source)  # a name may be no text
+    schema = parquet.read_schema(pyarrow.OSFile(path))
+    texts = [field.name for field in schema if types.is_string(field.type)]
+    return parquet.ParquetFile(pyarrow.OSFile(path), read_dictionary=texts)
 
 
 def read_batch(
@@ -44,6 +63,11 @@ class _Unreadable:
 def _column_values(column: pyarrow.Array, name: str, where: str) -> list[Any]:
     import pyarrow
 
+    if pyarrow.types.is_dictionary(column.type):
+        used = column.indices.unique().drop_null()
+        values = _column_values(column.dictionary.take(used), name, where)
+        value_of = dict(zip(used.to_pylist(), values, strict=True)) | {None: None}
+        return [value_of[number] for number in column.indices.to_pylist()]
     try:
         readable = _readable(column.type)
         if readable != column.type:
@@ -51,9 +75,15 @@ def _column_values(column: pyarrow.Array, name: str, where: str) -> list[Any]:
     except (pyarrow.ArrowException, NotImplementedError, ValueError) as error:
         raise DataError(f"its column {name!r} cannot be read ({error})", where=where) from error
     try:
-        return column.to_pylist()
+        values = column.to_pylist()
     except (pyarrow.ArrowException, ValueError, OverflowError):
-        return [_scalar_value(scalar, name) for scalar in column]
+        values = [_scalar_value(scalar, name) for scalar in column]
+    return [
+        _Unreadable(f"its {name} is longer than {MAX_LINE_BYTES:,} characters")
+        if isinstance(value, str | bytes) and len(value) > MAX_LINE_BYTES
+        else value
+        for value in values
+    ]
 
 
 def _scalar_value(scalar: pyarrow.Scalar, name: str) -> Any:

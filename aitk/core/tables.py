@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -267,15 +266,13 @@ def _parse_object(text: str) -> Record | str:
 
 def _open_parquet(source: str) -> Table:
     import pyarrow
-    from pyarrow import parquet
 
-    from aitk.core.arrow_records import read_batch
+    from aitk.core.arrow_records import open_parquet, read_batch
 
     check_file(Path(source))
     notes: list[str] = []
     try:
-        # As bytes, since a name may be no text.
-        file = parquet.ParquetFile(pyarrow.OSFile(os.fsencode(source)))
+        file = open_parquet(source)
         first = next(file.iter_batches(batch_size=_PREVIEW_ROWS), None)
         columns = _column_names(file.schema_arrow.names, notes, source)
     except (pyarrow.ArrowException, OSError, ValueError) as error:

@@ -1,5 +1,7 @@
 """Typed columns: what Python cannot hold is cut, told in UTC, or refused row by row."""
 
+import tracemalloc
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,6 +14,10 @@ from aitk.core.tables import open_table
 def records(tmp_path, **columns):
     path = tmp_path / "a.parquet"
     parquet.write_table(pa.table(columns), path)
+    return records_of(path)
+
+
+def records_of(path):
     return [item.reason if isinstance(item, Refusal) else item[1] for item in open_table(str(path))]
 
 
@@ -57,3 +63,17 @@ def test_columns_of_one_name_are_told_apart(tmp_path):
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     parquet.write_table(twice, path)
     assert [record for _, record in open_table(str(path))] == [{"a": 1, "a.2": 2}]
+
+
+def test_a_long_value_that_stands_in_every_row_is_held_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("aitk.core.arrow_records.MAX_LINE_BYTES", 1_000_000)
+    path = tmp_path / "a.parquet"
+    long = pa.array(["x" * 1_100_000, "y"])
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 200 + [1, None], pa.int32()), long)
+    parquet.write_table(pa.table({"text": texts}), path, dictionary_pagesize_limit=1 << 30)
+    tracemalloc.start()
+    reasons = records_of(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    assert reasons[:200] == ["its text is longer than 1,000,000 characters"] * 200
+    assert reasons[200:] == [{"text": "y"}, {"text": None}]
