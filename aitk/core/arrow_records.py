@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import DataError
@@ -46,55 +45,70 @@ def read_batch(
     Raises:
         DataError: a whole column cannot be read.
     """
-    values = [
-        _column_values(column, name, where)
-        for column, name in zip(batch.columns, columns, strict=True)
-    ]
-    for row in zip(*values, strict=True):
-        problem = next((value for value in row if isinstance(value, _Unreadable)), None)
-        yield problem.reason if problem else dict(zip(columns, map(plain_value, row), strict=True))
+    values: list[list[Any]] = []
+    problems: dict[int, str] = {}
+    for column, name in zip(batch.columns, columns, strict=True):
+        found, refused = _column_values(column, name, where)
+        values.append(found)
+        problems |= refused
+    for number, row in enumerate(zip(*values, strict=True)):
+        yield problems.get(number) or dict(zip(columns, row, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class _Unreadable:
-    reason: str
-
-
-def _column_values(column: pyarrow.Array, name: str, where: str) -> list[Any]:
+def _column_values(
+    column: pyarrow.Array, name: str, where: str
+) -> tuple[list[Any], dict[int, str]]:
+    """The JSON value of each row, and of rows without one the reason."""
     import pyarrow
 
     if pyarrow.types.is_dictionary(column.type):
-        used = column.indices.unique().drop_null()
-        values = _column_values(column.dictionary.take(used), name, where)
-        value_of = dict(zip(used.to_pylist(), values, strict=True)) | {None: None}
-        return [value_of[number] for number in column.indices.to_pylist()]
+        return _shared_values(column, name, where)
     try:
         readable = _readable(column.type)
         if readable != column.type:
             column = column.cast(readable, safe=False)
     except (pyarrow.ArrowException, NotImplementedError, ValueError) as error:
         raise DataError(f"its column {name!r} cannot be read ({error})", where=where) from error
+    problems: dict[int, str] = {}
     try:
         values = column.to_pylist()
     except (pyarrow.ArrowException, ValueError, OverflowError):
-        values = [_scalar_value(scalar, name) for scalar in column]
-    return [
-        _Unreadable(f"its {name} is longer than {MAX_LINE_BYTES:,} characters")
-        if isinstance(value, str | bytes) and len(value) > MAX_LINE_BYTES
-        else value
-        for value in values
-    ]
+        values = []
+        for row, scalar in enumerate(column):
+            value, problem = _scalar_value(scalar, name)
+            values.append(value)
+            problems |= {row: problem} if problem else {}
+    if not pyarrow.types.is_string(column.type):
+        values = [plain_value(value) for value in values]
+    for row, value in enumerate(values):
+        if isinstance(value, str) and len(value) > MAX_LINE_BYTES:
+            problems[row] = f"its {name} is longer than {MAX_LINE_BYTES:,} characters"
+    return values, problems
 
 
-def _scalar_value(scalar: pyarrow.Scalar, name: str) -> Any:
+def _shared_values(
+    column: pyarrow.DictionaryArray, name: str, where: str
+) -> tuple[list[Any], dict[int, str]]:
+    """The same of a column that holds equal values once."""
+    numbers = column.indices.to_pylist()
+    used = sorted({number for number in numbers if number is not None})
+    values, problems = _column_values(column.dictionary.take(used), name, where)
+    value_of = dict(zip(used, values, strict=True)) | {None: None}
+    reason_of = {used[at]: reason for at, reason in problems.items()}
+    places = enumerate(numbers) if reason_of else ()
+    refused = {row: reason_of[number] for row, number in places if number in reason_of}
+    return [value_of[number] for number in numbers], refused
+
+
+def _scalar_value(scalar: pyarrow.Scalar, name: str) -> tuple[Any, str | None]:
     import pyarrow
 
     try:
-        return scalar.as_py()
+        return scalar.as_py(), None
     except UnicodeDecodeError as error:
-        return _Unreadable(f"its {name} is not UTF-8 (byte 0x{error.object[error.start]:02x})")
+        return None, f"its {name} is not UTF-8 (byte 0x{error.object[error.start]:02x})"
     except (pyarrow.ArrowException, ValueError, OverflowError):
-        return _Unreadable(f"its {name} is a {scalar.type} that is out of range")
+        return None, f"its {name} is a {scalar.type} that is out of range"
 
 
 def _readable(kind: pyarrow.DataType, depth: int = 0) -> pyarrow.DataType:
