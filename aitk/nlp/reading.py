@@ -41,6 +41,8 @@ JOINED_BY = "\n"
 FASTTEXT_LABEL = "__label__"
 #: Words that a column has on average to be taken for one of texts.
 _MANY_WORDS = 4
+#: Texts have so many times as many different values as labels.
+_MORE_KINDS = 1.5
 _HEADER = {"auto": None, "yes": True, "no": False}
 
 
@@ -172,6 +174,9 @@ def _choose_columns(
     text = text or find_column(columns, None, TEXT_COLUMNS, what="text", where=where)
     if labelled:
         label = label or find_column(columns, None, LABEL_COLUMNS, what="label", where=where)
+        rivals = [each for each in columns if each.casefold() in LABEL_COLUMNS and each != label]
+        if rivals and not told_label:
+            _add(notes, f"{where}: the label is in {label!r}, not in {rivals} (see --label-column)")
     texts = [text]
     texts += [find_column(columns, name, (), what="text", where=where) for name in more]
     if label in texts:
@@ -194,13 +199,16 @@ def _other_texts(table: Table, chosen: Sequence[str | None]) -> list[str]:
 
 
 def _wordiest(table: Table) -> str:
-    """The column whose values are longer; of equals, the one that repeats itself less."""
-
-    def weigh(column: str) -> tuple[int, int]:
-        values = [str(record.get(column) or "") for record in table.preview]
-        return sum(map(len, values)), len(set(values))
-
-    return max(table.columns, key=weigh)
+    """Of two columns the one with the texts: labels repeat themselves, and texts are longer."""
+    cells = {
+        column: [str(record.get(column) or "") for record in table.preview]
+        for column in table.columns
+    }
+    kinds = {column: len(set(values)) for column, values in cells.items()}
+    most = max(kinds, key=kinds.__getitem__)
+    if kinds[most] > _MORE_KINDS * min(kinds.values()):
+        return most
+    return max(cells, key=lambda column: (sum(map(len, cells[column])), kinds[column]))
 
 
 def _other(columns: Sequence[str], known: str | None) -> str:

@@ -269,3 +269,15 @@ def test_labels_with_invisible_characters_are_one_and_missing_ones_refused(write
     assert first[1] == second[1] == "pos" and "missing value" in third
     assert {row[1] for row in numbers} == {"1"}
     assert read(source, keep_na=True)[2][1] == "nan"
+
+
+def test_of_two_columns_without_a_usual_name_the_one_that_repeats_itself_is_the_label(write):
+    path = "Electronics > Phones and tablets > Accessories"
+    lines = "".join(f"{path},case {n}\n" for n in range(6))
+    assert read(write("a.csv", f"where,what\n{lines}"))[0] == ("case 0", path, None)
+
+
+def test_another_column_that_could_be_the_label_is_told(write):
+    notes = []
+    read(write("a.csv", "text,sentiment,category\na b,pos,phone\n"), notes=notes)
+    assert any("the label is in 'category', not in ['sentiment']" in note for note in notes)
