@@ -90,13 +90,16 @@ def _shared_values(
     column: pyarrow.DictionaryArray, name: str, where: str
 ) -> tuple[list[Any], dict[int, str]]:
     """The same of a column that holds equal values once."""
+    import pyarrow
+
     numbers = column.indices.to_pylist()
     used = sorted({number for number in numbers if number is not None})
-    values, problems = _column_values(column.dictionary.take(used), name, where)
+    places = pyarrow.array(used, column.indices.type)
+    values, problems = _column_values(column.dictionary.take(places), name, where)
     value_of = dict(zip(used, values, strict=True)) | {None: None}
     reason_of = {used[at]: reason for at, reason in problems.items()}
-    places = enumerate(numbers) if reason_of else ()
-    refused = {row: reason_of[number] for row, number in places if number in reason_of}
+    rows = enumerate(numbers) if reason_of else ()
+    refused = {row: reason_of[number] for row, number in rows if number in reason_of}
     return [value_of[number] for number in numbers], refused
 
 
