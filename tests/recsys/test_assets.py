@@ -78,7 +78,7 @@ def test_missing_and_damaged_files_are_named(make_assets, tmp_path):
         ("histories.parquet", lambda table: table.drop_columns("items"), "damaged"),
         (
             "histories.parquet",
-            lambda table: table.set_column(1, "items", pyarrow.array([[0, 10**6], []])),
+            lambda table: table.set_column(1, "items", pyarrow.array([[0, 10**6], [1]])),
             "not among the 5",
         ),
     ],
