@@ -13,10 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from aitk.core.values import dump_json, parse_json
+from aitk.core.values import dump_json, parse_json, to_number
 
 #: As much of a file is looked at to see whether ``predict`` wrote it.
 HEAD_BYTES, HEAD_LINES = 1 << 16, 20
+#: How a formula begins, also in the wide forms of East Asian keyboards.
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
 
 class AnswerLines(Protocol):
@@ -78,11 +80,19 @@ class JsonLines:
 
 
 class CsvLines:
-    """CSV with the columns of the first window, and one for errors."""
+    """CSV with the columns of the first window, and one for errors.
+
+    A spreadsheet evaluates a text that begins like a formula, and may fetch what it names. An
+    apostrophe before it makes it text again.
+
+    Args:
+        raw: write such texts as they are.
+    """
 
     needs_columns: ClassVar[bool] = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, raw: bool = False) -> None:
+        self._raw = raw
         self.columns: list[str] = []
         self.left_out: set[str] = set()
 
@@ -93,13 +103,21 @@ class CsvLines:
         new = not self.columns
         if new:
             self.columns = _columns_of(rows)
-        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
+        writer = csv.writer(text)
         if new:
-            writer.writeheader()
+            writer.writerow(map(self._cell, self.columns))
         for row in rows:
             self.left_out.update(row.keys() - self.columns)
-            writer.writerow({key: _cell(value) for key, value in row.items()})
+            writer.writerow(self._cell(row.get(name, "")) for name in self.columns)
         return text.getvalue()
+
+    def _cell(self, value: Any) -> Any:
+        """Lists and objects (top-k) as JSON inside their cell, formulas as texts."""
+        if isinstance(value, Mapping | list | tuple):
+            return dump_json(value, default=str)
+        if isinstance(value, str) and not self._raw and _is_formula(value):
+            return "'" + value
+        return value
 
     def tail(self) -> str:
         """Nothing."""
@@ -159,8 +177,12 @@ def _columns_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return columns + [name for name in ("line", "error") if name not in columns]
 
 
-def _cell(value: Any) -> Any:
-    """Lists and objects (top-k) as JSON inside their cell."""
-    if isinstance(value, Mapping | list | tuple):
-        return dump_json(value, default=str)
-    return value
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet evaluates a cell: a number with a sign is but a number."""
+    if not text.startswith(FORMULA_STARTS):
+        return False
+    try:
+        to_number(text)
+    except ValueError:
+        return True
+    return text[0] in "\t\r\n"

@@ -157,6 +157,9 @@ class PredictOptions:
     batch_size: int = option(32, "rows a batch", minimum=1)
     max_errors: int | None = option(None, "stop when more rows than this fail", minimum=0)
     resume: bool = option(False, "go on after the last whole row of --out")
+    raw_cells: bool = option(
+        False, "write .csv cells as they are, also those that a spreadsheet would evaluate"
+    )
     draw: str | None = option(None, "also draw the answers, as PNG files in this folder")
     also: str | None = option(
         None, "another run whose opinion counts too, where answers are classes"

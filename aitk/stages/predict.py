@@ -75,7 +75,7 @@ def predict(
     wanted: Any = resolve(task.answering, asked or {})
     reading = open_reading(task, loaded, located)
     second = load_run(options.also, trust=trust) if options.also is not None else None
-    lines = _lines_for(out, task)
+    lines = _lines_for(out, task, raw_cells=options.raw_cells)
     resumable = STDIO not in (out, *inputs) and not is_stream(Path(out))
     if options.resume and not resumable:
         raise UsageError("streams cannot be resumed", where="--resume")
@@ -244,12 +244,12 @@ class _Stream:
         self._close()
 
 
-def _lines_for(out: str, task: Task) -> AnswerLines:
+def _lines_for(out: str, task: Task, *, raw_cells: bool) -> AnswerLines:
     kinds: dict[str, Callable[[], AnswerLines]] = {
         STDIO: JsonLines,
         ".jsonl": JsonLines,
         ".ndjson": JsonLines,
-        ".csv": CsvLines,
+        ".csv": functools.partial(CsvLines, raw=raw_cells),
         **task.formats,
     }
     kind = kinds.get(out if out == STDIO else Path(out).suffix.lower())
@@ -285,6 +285,7 @@ def _open_sink(
         "run": dict(run.manifest),
         "inputs": [_described(Path(name)) for name in inputs],
         "top_k": options.top_k,
+        "raw_cells": options.raw_cells,
         "asked": as_dict(asked),
         "located": dict(located),
         "also": [dict(second.manifest), options.also_weight] if second else None,

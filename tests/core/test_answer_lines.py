@@ -36,6 +36,24 @@ def test_a_carriage_return_in_a_cell_reads_back():
     assert [row["text"] for row in read] == cells
 
 
+FORMULAS = ["=1+1", "+1 555", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1", "-", '=cmd|"/c calc"!A1']
+NO_FORMULAS = ["-3.5", "+1e5", "-1", "a=b", "", "[-1]", "'=1", "1-2", -3, -0.5, None, [-1]]
+
+
+def test_cells_that_a_spreadsheet_would_evaluate_begin_with_an_apostrophe():
+    rows = [{"=text": cell} for cell in [*FORMULAS, *NO_FORMULAS]]
+    header, *cells = csv.reader(io.StringIO(CsvLines().format(rows), newline=""))
+    assert header[0] == "'=text"
+    plain = ["" if cell is None else str(cell) for cell in NO_FORMULAS]
+    assert [cell[0] for cell in cells] == ["'" + cell for cell in FORMULAS] + plain
+
+
+def test_raw_cells_are_as_they_were():
+    rows = [{"text": cell} for cell in FORMULAS]
+    _, *cells = csv.reader(io.StringIO(CsvLines(raw=True).format(rows), newline=""))
+    assert [cell[0] for cell in cells] == FORMULAS
+
+
 ANSWER = {"text": "a", "prediction": "up"}
 
 
