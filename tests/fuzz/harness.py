@@ -65,8 +65,7 @@ class Harness:
 
     def close(self) -> None:
         """End the server."""
-        self._server.stdin.close()  # type: ignore[union-attr]
-        self._server.wait()
+        self._server.communicate()
 
     def summary(self) -> str:
         """A line for each command: how many attempts, and how they ended."""
@@ -87,9 +86,10 @@ class Harness:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         server = self._server
-        server.stdin.write(json.dumps(request) + "\n")  # type: ignore[union-attr]
-        server.stdin.flush()  # type: ignore[union-attr]
-        return json.loads(server.stdout.readline())  # type: ignore[union-attr]
+        assert server.stdin and server.stdout
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        return json.loads(server.stdout.readline())
 
 
 def write_files(attempt: Attempt, folder: Path) -> None:

@@ -7,12 +7,13 @@ kind. What was found once is not reported again, so that the search goes on behi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import hostile
@@ -24,21 +25,26 @@ SHRINK_SECONDS = 30.0  # for making an attempt that failed smaller
 
 
 class Search:
-    """Looks for attempts with faults of kinds that were not seen before."""
+    """Looks for attempts with faults of kinds that were not seen before.
 
-    def __init__(self, harness: Harness, *, until: float, runs: Mapping[str, Sequence[str]]):
-        self._harness, self._until, self._runs = harness, until, runs
-        self.found: dict[str, tuple[hostile.Attempt, list[str]]] = {}
+    Attributes:
+        found: kind of fault -> what is wrong with the smallest attempt that shows it.
+    """
 
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() > self._until
+    def __init__(
+        self,
+        harness: Harness,
+        *,
+        runs: Mapping[str, Sequence[str]],
+        report: Callable[[hostile.Attempt, list[str]], None],
+    ):
+        self._harness, self._runs, self._report = harness, runs, report
+        self.found: dict[str, list[str]] = {}
 
-    def round(self, number: int) -> None:
-        """Try attempts of one seed, and keep the smallest that has a new fault."""
+    def round(self, number: int, *, until: float) -> None:
+        """Try attempts of one seed up to a time; report the smallest that has a new fault."""
         ended: dict[object, list[str]] = {}
         worst: list[tuple[hostile.Attempt, list[str]]] = []
-        until = self._until
 
         @seed(number)
         @settings(
@@ -53,12 +59,11 @@ class Search:
         @given(hostile.attempts(self._runs))
         def check(attempt: hostile.Attempt) -> None:
             nonlocal until
-            key = attempt.key
-            if key not in ended:
+            if attempt.key not in ended:
                 # An attempt that has been made ends as it did; in the end, no other is made.
                 over = time.monotonic() > until
-                ended[key] = [] if over else self._harness.faults(attempt)
-            faults = ended[key]
+                ended[attempt.key] = [] if over else self._harness.faults(attempt)
+            faults = ended[attempt.key]
             if any(kind_of(fault) not in self.found for fault in faults):
                 if not worst:
                     until = time.monotonic() + SHRINK_SECONDS
@@ -69,21 +74,35 @@ class Search:
             check()
         except AssertionError:
             attempt, faults = worst[-1]
-            self.found |= {kind_of(fault): (attempt, faults) for fault in faults}
+            self.found |= {kind_of(fault): faults for fault in faults}
+            self._report(attempt, faults)
 
 
 def search(
-    *, seconds: float, first: int = 0, runs: Mapping[str, Sequence[str]], rounds: int | None = None
+    *,
+    seconds: float,
+    runs: Mapping[str, Sequence[str]],
+    first: int = 0,
+    rounds: int | None = None,
+    report: Callable[[hostile.Attempt, list[str]], None] = lambda attempt, faults: None,
 ) -> tuple[Harness, Search]:
-    """Search for some time."""
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as root:
-        harness = Harness(Path(root))
-        found = Search(harness, until=time.monotonic() + seconds, runs=runs)
-        for number in itertools.count(first):
-            if found.is_over or (rounds is not None and number - first >= rounds):
-                break
-            found.round(number)
-        harness.close()
+    """Search for some time, or some rounds.
+
+    Args:
+        first: the seed of the first round.
+        report: is told of each attempt with a new fault.
+    """
+    until = time.monotonic() + seconds
+    with (
+        tempfile.TemporaryDirectory(prefix="fuzz-") as root,
+        contextlib.closing(Harness(Path(root))) as harness,
+    ):
+        found = Search(harness, runs=runs, report=report)
+        with contextlib.suppress(KeyboardInterrupt):
+            for number in itertools.count(first):
+                if time.monotonic() > until or (rounds is not None and number - first >= rounds):
+                    break
+                found.round(number, until=until)
     return harness, found
 
 
@@ -100,12 +119,15 @@ def main() -> int:
     for item in told.run:
         domain, _, run = item.partition("=")
         runs.setdefault(domain, []).append(os.path.abspath(run))
-    harness, found = search(seconds=60 * told.minutes, first=told.seed, runs=runs)
-    print(harness.summary())  # noqa: T201
-    for number, (kind, (attempt, faults)) in enumerate(found.found.items(), 1):
-        folder = told.failures / f"{told.seed}-{number}"
+    numbers = itertools.count(1)
+
+    def keep(attempt: hostile.Attempt, faults: list[str]) -> None:
+        folder = told.failures / f"{told.seed}-{next(numbers)}"
         save(attempt, faults, folder)
-        print(f"fault {number}: {kind}\n  kept in {folder}")  # noqa: T201
+        print(f"{folder}: {faults[0]}", flush=True)  # noqa: T201
+
+    harness, found = search(seconds=60 * told.minutes, first=told.seed, runs=runs, report=keep)
+    print(harness.summary())  # noqa: T201
     print(f"{len(found.found)} kinds of faults")  # noqa: T201
     return 1 if found.found else 0
 

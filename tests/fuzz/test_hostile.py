@@ -9,5 +9,5 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
 
 def test_hostile_inputs_end_in_one_line_and_leave_nothing_behind():
     harness, found = search(seconds=SECONDS, runs={}, rounds=20)
-    assert not found.found, [faults for _, faults in found.found.values()]
+    assert not found.found
     assert harness.ends
