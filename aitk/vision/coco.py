@@ -25,9 +25,11 @@ from aitk.vision.picture_finder import PictureFinder, split_of_folders
 from aitk.vision.reading_counts import (
     CROWD_OUTLINES,
     DEGENERATE_POLYGONS,
+    MATCHED,
     NO_OBJECT,
     UNKNOWN_CATEGORY,
     UNKNOWN_IMAGE,
+    UNMATCHED,
     VOID_CROWDS,
     ReadingCounts,
 )
@@ -128,6 +130,7 @@ def read_coco(
     names = category_names(file)
     if file.has_ids:
         counts.add_categories(names)
+    counts.classes.update(names.values())
     ordered = tuple(dict.fromkeys(names.values()))
     classes = ClassList((BACKGROUND, *ordered), ignored=frozenset(ignored))
     make = _Annotations(names, classes, crowd, counts)
@@ -138,12 +141,13 @@ def read_coco(
     finder = finder_of(file, pictures)
     for at, image in enumerate(images, 1):
         where, line = file.place(at)
+        notes = found.get(ids.key(image.get("id") if isinstance(image, dict) else None), [])
         try:
-            number = ids.of(image)
+            ids.check(image)
             if problem := not file.has_ids and image.get("problem"):
                 raise DataError(problem)
             name = finder.find(_file_name(image))
-            notes = found.get(number, [])
+            counts.add(MATCHED, count=len(notes))
             yield Item(
                 picture=lambda name=name: tree.read(name),  # type: ignore[misc]
                 name=name,
@@ -156,6 +160,7 @@ def read_coco(
                 record={"image_id": image["id"]} if file.has_ids and "id" in image else {},
             )
         except DataError as error:
+            counts.add(UNMATCHED, count=len(notes))
             yield Refusal(where, line, error.what)
 
 
@@ -234,16 +239,11 @@ class _Ids:
         text = str(value)
         return f"'{text}'" if text in self._as_written else id_value(value)
 
-    def of(self, image: Any) -> Id | None:
-        """The id of an image.
-
-        Raises:
-            DataError: another image has it too, so that nobody knows whose its annotations are.
-        """
+    def check(self, image: Any) -> None:
+        """Raise a ``DataError`` where another image has the same id: whose are its annotations?"""
         key = self.key(image.get("id")) if isinstance(image, dict) else None
         if key in self._repeated:
             raise DataError(f"another image has the same id {image['id']}")
-        return key
 
 
 def _by_image(

@@ -38,13 +38,15 @@ from aitk.vision.idx_files import find_idx, read_idx
 from aitk.vision.intensity import IntensityRange, parse_range
 from aitk.vision.items import Item
 from aitk.vision.masks import mask_reader
-from aitk.vision.options import PictureReading
+from aitk.vision.options import USUALLY_IGNORED, PictureReading
 from aitk.vision.passed_over import count_links, count_passed_over, kinds_of
 from aitk.vision.picture_finder import split_of_folders, split_of_root
 from aitk.vision.reading_counts import (
+    DEGENERATE_POLYGONS,
     LISTED_MISSING,
     NAMED_TWICE,
     ORPHAN_FILES,
+    UNKNOWN_IGNORED,
     UNLISTED,
     UNNAMED_PICTURES,
     ReadingCounts,
@@ -117,12 +119,22 @@ class Wish:
     def class_list(self, tree: Tree | None) -> ClassList | None:
         """The classes that the options name, or a file in the tree."""
         if file := self.told("classes"):
-            return read_class_list(file, self.ignored)
-        return find_class_list(tree, self.ignored) if tree else None
+            found: ClassList | None = read_class_list(file, self.ignored)
+        else:
+            found = find_class_list(tree, self.ignored) if tree else None
+        self.counts.classes.update(found.names if found else ())
+        return found
 
     def mask_classes(self, tree: Tree | None) -> ClassList:
         """The same for masks, whose numbers may have no names."""
         return self.class_list(tree) or ClassList((), ignored=frozenset(self.ignored))
+
+    def count_unknown_ignored(self) -> None:
+        """Count the classes that are to be ignored, and are none of those that were read."""
+        known = self.counts.classes
+        for name in self.ignored:
+            if known and name not in known and name not in USUALLY_IGNORED:
+                self.counts.add(UNKNOWN_IGNORED, name)
 
 
 def read_tree(tree: Tree, wish: Wish) -> Iterator[Item | Refusal]:
@@ -423,9 +435,11 @@ class _Boxes:
         if name is None or not name.lower().endswith(".txt") or self._classes is None:
             return None
         objects = self._objects(name)
-        if any(len(points) < 3 for _, points in objects):  # boxes tell no outline
+        outlines = [item for item in objects if len(item[1]) >= 3]
+        if objects and not outlines:  # boxes tell no outline
             return None
-        return mask_maker(objects, self._classes)
+        self._counts.add(DEGENERATE_POLYGONS, name, count=len(objects) - len(outlines))
+        return mask_maker(outlines, self._classes)
 
     def _name(self, place: Place) -> str | None:
         return self._files.get(place)

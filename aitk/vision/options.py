@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from aitk.core.options import option
 
+#: Classes that are ignored where nobody says, if there are any.
+USUALLY_IGNORED = ("void",)
+
 
 @dataclass(frozen=True)
 class PictureReading:
@@ -72,7 +75,9 @@ class DetectPictures(PictureReading):
     classes: str | None = option(
         None, "file with a class a line: names YOLO's numbers, other classes are refused"
     )
-    ignore: list[str] = option(["void"], "classes whose boxes are left out, separated by commas")
+    ignore: list[str] = option(
+        list(USUALLY_IGNORED), "classes whose boxes are left out, separated by commas"
+    )
     crowd: str = option(
         "ignore", "what COCO's crowd regions and VOC's difficult objects are: ignore them (neither "
         "learnt nor scored), or take them for objects like all others",
@@ -96,7 +101,8 @@ class SegmentPictures(PictureReading):
         "are colour-coded",
     )  # fmt: skip
     ignore: list[str] = option(
-        ["void"], "classes that become void (neither learnt nor scored), separated by commas"
+        list(USUALLY_IGNORED),
+        "classes that become void (neither learnt nor scored), separated by commas",
     )
     crowd: str = option(
         "objects", "what COCO's crowd regions are: objects of their class, or void (ignore)",
@@ -128,7 +134,7 @@ class MultitaskPictures(PictureReading):
         "where they are colour-coded",
     )  # fmt: skip
     ignore: list[str] = option(
-        ["void"], "classes that become void in masks, and whose boxes are left out"
+        list(USUALLY_IGNORED), "classes that become void in masks, and whose boxes are left out"
     )
     binary_masks: bool = option(
         False,

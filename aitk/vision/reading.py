@@ -84,6 +84,8 @@ def read_pictures(
     for source in _expanded(sources):
         for item in _items(source, wish):
             yield item if isinstance(item, Refusal) else _row(item, wish, known)
+    if labelled:
+        wish.count_unknown_ignored()
 
 
 def _expanded(sources: Sequence[str]) -> Iterator[str]:
@@ -221,7 +223,9 @@ def _annotated(
             raise DataError(f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters")
         found["label"] = label
     if "boxes" in wish.wants and item.boxes is not None:
-        boxes = without(item.boxes(height, width), wish.ignored)
+        boxes = item.boxes(height, width)
+        wish.counts.classes.update(boxes.labels)
+        boxes = without(boxes, wish.ignored)
         boxes, empty = drop_empty(boxes)
         wish.counts.add(EMPTY_BOXES, item.name, count=empty)
         most = getattr(wish.reading, "most_boxes", len(boxes.labels))

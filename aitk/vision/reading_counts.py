@@ -28,6 +28,8 @@ class Kind:
     grade: Grade = "warning"
 
 
+MATCHED = Kind("annotations", "annotations of the images that are read", "ok")
+UNMATCHED = Kind("annotations of refused images", "annotations are of images that are refused")
 UNKNOWN_IMAGE = Kind(
     "annotations of unknown images",
     "annotations have an image_id that no image of their file has, and are left out",
@@ -37,6 +39,7 @@ UNKNOWN_CATEGORY = Kind(
     "annotations have a category_id that no category of their file has",
 )
 NO_OBJECT = Kind("malformed annotations", "annotations are no JSON objects, and are left out")
+UNKNOWN_IGNORED = Kind("ignored classes", "classes that --ignore names are none of these files")
 DEGENERATE_POLYGONS = Kind(
     "degenerate polygons", "polygons of under three points, which hold no pixel, are left out"
 )
@@ -93,6 +96,8 @@ class ReadingCounts:
 
     counts: Counter[Kind] = field(default_factory=Counter)
     examples: dict[Kind, list[str]] = field(default_factory=dict)
+    #: Classes of boxes, and of masks that name them, those that are ignored too.
+    classes: set[str] = field(default_factory=set)
     #: Class -> its id in the COCO files that were read.
     category_ids: dict[str, int | str] = field(default_factory=dict)
     #: What pictures of more than 8 bits hold.

@@ -22,7 +22,7 @@ def parse_yolo(content: bytes, classes: ClassList) -> list[tuple[str, np.ndarray
 
     ``class x y width height`` is a box around x, y, which may have a confidence behind it;
     ``class x y x y x y ...`` is a polygon. The class may be written as a decimal (``0.0``). Of
-    lines with key points only the box counts.
+    lines with key points only the box counts. A polygon of one point has no area.
 
     Raises:
         DataError: a line is neither, or has an unknown class.
@@ -46,7 +46,7 @@ def parse_yolo(content: bytes, classes: ClassList) -> list[tuple[str, np.ndarray
             if width < 0 or height < 0:
                 raise DataError(f"line {line} has a negative width or height")
             points = np.array([[x - width / 2, y - height / 2], [x + width / 2, y + height / 2]])
-        elif len(values) >= 6 and len(values) % 2 == 0:
+        elif len(values) == 2 or (len(values) >= 6 and len(values) % 2 == 0):
             points = values.reshape(-1, 2)
         else:
             raise DataError(f"line {line} has {len(values)} numbers, and 4 or a polygon are due")

@@ -10,6 +10,7 @@ import pytest
 from aitk.core.errors import UsageError
 from aitk.core.pictures import encode_png
 from aitk.vision.classify import Classify
+from aitk.vision.options import ClassifyPictures
 from aitk.vision.settings import CnnSettings
 
 TASK = Classify()
@@ -142,3 +143,11 @@ def test_an_explanation_draws_and_checks_itself():
         assert told["pictures"][0]["png"].startswith(b"\x89PNG")
     with pytest.raises(UsageError, match="label"):
         TASK.explain(row((250, 10, 10)), predict, assets, target="green")
+
+
+def test_what_predict_leaves_out_is_noted_once(save, tmp_path):
+    save("in/1.png"), save("in/2.heic", "x")
+    task = Classify()
+    assert len(list(task.read([str(tmp_path / "in")], ClassifyPictures(), labelled=False))) == 1
+    assert ["2.heic" in note for note in task.reading_notes()] == [True]
+    assert task.reading_notes() == []

@@ -165,7 +165,7 @@ def test_labels_that_differ_in_invisible_characters_are_one(save):
 
 def test_a_split_that_is_none_is_counted(save):
     save("1.png"), save("2.png")
-    table = save("rows.csv", "picture,label,split\n1.png,cat,holdout\n2.png,dog,Val\n")
+    table = save("rows.csv", "picture,label,split\n1.png,cat,fold 3\n2.png,dog,Val\n")
     counts = ReadingCounts()
     rows = list(
         read_pictures(

@@ -9,7 +9,7 @@ import pytest
 from aitk.vision.masks import decode_mask, mask_names
 from aitk.vision.options import DetectPictures, SegmentPictures
 from aitk.vision.reading import read_pictures
-from aitk.vision.reading_counts import ORPHAN_FILES, ReadingCounts
+from aitk.vision.reading_counts import ORPHAN_FILES, UNKNOWN_IGNORED, ReadingCounts
 
 
 def read(path, reading=None, wants=frozenset(("boxes",))):
@@ -143,3 +143,21 @@ def test_one_file_in_a_folder_elsewhere_is_not_that_of_two_pictures(save, tmp_pa
     save("more/classes.txt", "nut\n")
     rows = read(tmp_path / "in", DetectPictures(annotations=str(tmp_path / "more")))
     assert all("nothing tells its boxes" in row.reason for row in rows)
+
+
+def test_a_stray_point_beside_polygons_costs_no_mask(save, tmp_path):
+    save("classes.txt", "nut\n"), save("images/1.jpg")
+    save("labels/1.txt", "0 0.2 0.25 0.8 0.25 0.8 0.75 0.2 0.75\n0 0.5 0.5\n")
+    (row,) = read(tmp_path, SegmentPictures(), frozenset(("mask",)))
+    assert decode_mask(row.fields["mask"])[10, 15] == 1
+
+
+def test_a_class_to_ignore_that_is_none_is_counted(save, tmp_path):
+    save("classes.txt", "nut\nbolt\n"), save("images/1.jpg")
+    save("labels/1.txt", "0 0.5 0.5 0.2 0.5\n1 0.5 0.5 0.2 0.5")
+    (row,) = read(tmp_path, DetectPictures(ignore=["nut", "void"]))
+    assert row.fields["box_labels"] == ["bolt"]
+    counts = ReadingCounts()
+    source = {"wants": {"boxes"}, "labelled": True, "notes": [], "counts": counts}
+    list(read_pictures([str(tmp_path)], DetectPictures(ignore=["nutt", "void"]), **source))
+    assert counts.examples[UNKNOWN_IGNORED] == ["nutt"]
