@@ -21,6 +21,8 @@ _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 #: With a decimal comma, perhaps points between thousands; or a whole number.
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+#: Spaces, and the mark at the beginning of each of several files that were put together.
+_AROUND = " \t\ufeff"
 _SENTENCE_END = (".", "!", "?", ",", "。", "！", "？")
 
 
@@ -120,7 +122,7 @@ def has_header(records: Sequence[Sequence[str]], names: Container[str] = ()) -> 
     if a field of it is a number, reads like a sentence, or comes again below in its column, as
     labels do. Otherwise it is taken to.
     """
-    first, *others = [[field.strip() for field in record] for record in records]
+    first, *others = [[field.strip(_AROUND) for field in record] for record in records]
     # Files that were put together have the header again in between.
     body = [record for record in others if len(record) == len(first) and record != first]
     if any(field.casefold() in names for field in first):

@@ -32,6 +32,7 @@ Record = dict[str, Any]
 MAX_COLUMNS = 100_000
 _LISTED = 30  # columns in a message
 _PREVIEW_ROWS = 200
+_MARK = "\ufeff"  # at the beginning of each of several files that were put together
 _LABEL_STUDIO = re.compile(r'"(annotations|completions)"\s*:\s*\[')
 _DELIMITER_NAMES = {"\t": "TAB", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
 
@@ -177,7 +178,7 @@ def _open_delimited(
             notes.append(f"{source}: no header; columns are called by number, 1 to {width}")
     named = first.pop(0) if header and first else []
     columns = _column_names(named or [""] * width, notes, source)
-    first = [fields for fields in first if fields != named]
+    first = [fields for fields in first if not _repeats(fields, named)]
     preview = [dict(zip(columns, fields, strict=False)) for fields in first]
     commas = columns if decimal == "," else []
     if decimal is None and delimiter != ",":
@@ -191,7 +192,7 @@ def _open_delimited(
         for number, fields, problem in split_records(lines, delimiter, width=len(columns)):
             if skip:
                 skip = False
-            elif fields == named and len(named) > 1:
+            elif _repeats(fields, named):
                 yield Refusal(source, number, "it repeats the header, as files put together do")
             elif problem:
                 yield Refusal(source, number, problem)
@@ -206,6 +207,11 @@ def _with_points(record: Record, columns: Sequence[str]) -> Record:
     if not columns:
         return record
     return record | {name: with_decimal_point(record.get(name, "")) for name in columns}
+
+
+def _repeats(fields: Sequence[str], header: Sequence[str]) -> bool:
+    """Whether a record is the header again, as in files that were put together."""
+    return len(header) > 1 and [field.lstrip(_MARK) for field in fields] == list(header)
 
 
 def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[str]:

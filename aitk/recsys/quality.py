@@ -56,7 +56,7 @@ def find_faults(
         found.append(_find_zero_ratings(events, reading))
     if events.has_ratings and not isinstance(reading, RateReading):
         found.append(_find_dislikes(events))
-    found.append(_find_rounded_ids(events))
+    found += [_find_rounded_ids(events), _find_ids_alike(events)]
     if items is not None:
         found.append(_find_bare_items(events, items))
     return found
@@ -257,6 +257,21 @@ def _find_rounded_ids(events: Events) -> Finding:
     hint = f"a spreadsheet program cut their digits, as of {rounded[0]}" if rounded else ""
     total = len(events.user_ids) + len(events.item_ids)
     return _judge("rounded ids", len(rounded), total, "ids like 1.23E+15", hint=hint)
+
+
+def _find_ids_alike(events: Events) -> Finding:
+    """Ids that differ only in case or in zeros at the beginning, which programs add and drop."""
+    alike = []
+    for ids in (events.user_ids, events.item_ids):
+        spellings: dict[str, str] = {}
+        for name in ids:
+            first = spellings.setdefault(name.casefold().lstrip("0"), name)
+            if first != name:
+                alike.append(f"{first} and {name}")
+    total = len(events.user_ids) + len(events.item_ids)
+    hint = f"perhaps the same, as {alike[0]}" if alike else ""
+    what = "ids that differ from another only in case or leading zeros"
+    return _judge("ids alike", len(alike), total, what, hint=hint)
 
 
 def _find_bare_items(events: Events, items: Attributes) -> Finding:

@@ -56,6 +56,9 @@ def prepare(
         reading: the task's reading options.
     """
     worker = load_task(task)
+    twice = next((name for name in sources if sources.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError("is given twice: its rows would count double", where=twice)
     shares = parse_shares(options.split)
     started = time.monotonic()
     with draft_folder(out, inputs=sources, options=reading, overwrite=overwrite) as folder:

@@ -364,7 +364,7 @@ def test_decimal_commas_may_be_stated(write):
 
 
 def test_a_header_in_between_is_refused(write):
-    source = write("a.csv", "x,y\na,1\nx,y\nb,2\n")
+    source = write("a.csv", "x,y\na,1\n\ufeffx,y\nb,2\n")
     rows = list(open_table(source))
     assert [row.reason[:21] if isinstance(row, Refusal) else row[1]["x"] for row in rows] == [
         "a",

@@ -185,3 +185,11 @@ def test_ids_that_a_spreadsheet_rounded_are_told():
         gathered.add({"user": "u", "item": item}, None)
     found = faults(gathered.events(), codes_of("..t"))["rounded ids"]
     assert found.grade == "warning" and found.details["count"] == 2
+
+
+def test_ids_that_differ_in_case_or_leading_zeros_are_told():
+    gathered = EventLog()
+    for user, item in (("7", "a"), ("007", "A"), ("8", "b")):
+        gathered.add({"user": user, "item": item}, None)
+    found = faults(gathered.events(), codes_of("..t"))["ids alike"]
+    assert (found.grade, found.details["count"]) == ("warning", 2)

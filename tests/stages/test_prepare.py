@@ -64,6 +64,19 @@ def test_rows_may_be_prepared_for_nothing_but_to_score_a_model(run_prepare):
         run_prepare({"test.csv": table(20)}, out="alone")
 
 
+def test_a_file_that_is_given_twice_is_an_error(tmp_path):
+    path = str(tmp_path / "a.csv")
+    with pytest.raises(UsageError, match="given twice"):
+        prepare(
+            [path, path],
+            tmp_path / "data",
+            task="nlp.classify",
+            options=PrepareOptions(),
+            reading=ClassifyReading(),
+            reporter=Silent(),
+        )
+
+
 def test_the_hash_is_even_and_depends_on_the_seed():
     positions = [hash_position(str(n), 0) for n in range(2000)]
     assert 0.75 < sum(position < 0.8 for position in positions) / 2000 < 0.85
