@@ -31,6 +31,10 @@ class SplitFolders:
         """The split that a folder above a file names."""
         return next((self.splits[f] for f in _folders(name)[::-1] if f in self.splits), None)
 
+    def passes_over(self, name: str) -> bool:
+        """Whether a file lies beside the splits, in none of them."""
+        return not self.others.isdisjoint(_folders(name))
+
 
 def find_split_folders(names: Iterable[str]) -> SplitFolders:
     """Look for them above files."""
@@ -46,6 +50,10 @@ def find_split_folders(names: Iterable[str]) -> SplitFolders:
         if len(set(named.values())) > 1 and len(named) > len(folders) / 2:
             splits |= named
             others |= folders - set(named)
+    for folder in sorted(set().union(*beside.values())):  # those above come before those below
+        above, name = posixpath.split(folder)
+        if above in splits and name == posixpath.basename(above):  # unpacked into its own name
+            splits[folder] = splits[above]
     return SplitFolders(splits, others)
 
 
@@ -80,7 +88,7 @@ def labels_by_folder(
     alone = root if not found and not mixed and root.lower() not in SPLIT_OF_WORD else ""
 
     def label_of(name: str) -> str | None:
-        if not splits.others.isdisjoint(_folders(name)):
+        if splits.passes_over(name):
             return None
         return "/".join(parts_of(name)[shared:]) or alone or None
 

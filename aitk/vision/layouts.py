@@ -42,6 +42,7 @@ from aitk.vision.options import USUALLY_IGNORED, PictureReading
 from aitk.vision.passed_over import count_links, count_passed_over, kinds_of
 from aitk.vision.picture_finder import split_of_folders, split_of_root
 from aitk.vision.reading_counts import (
+    BESIDE_SPLITS,
     DEGENERATE_POLYGONS,
     LISTED_MISSING,
     NAMED_TWICE,
@@ -308,6 +309,9 @@ def _read_files(
         split = lists.get(place[1])
         if lists and split is None:
             wish.counts.add(UNLISTED, name)
+            continue
+        if set(wants) == {"label"} and folders.passes_over(name):
+            wish.counts.add(BESIDE_SPLITS, name)
             continue
         size = found = mask = None
         try:

@@ -57,6 +57,10 @@ VOID_CROWDS = Kind("crowd outlines", "outlines are crowd regions (iscrowd), and 
 UNNAMED_PICTURES = Kind(
     "pictures without annotation", "pictures that no annotation file or table names, left out"
 )
+BESIDE_SPLITS = Kind(
+    "pictures beside the splits",
+    "pictures lie beside the folders of the splits, in none of them, and are left out",
+)
 UNLISTED = Kind("unlisted pictures", "pictures are in no list of ImageSets, and are left out")
 LISTED_MISSING = Kind("listed pictures", "pictures that lists of ImageSets name are not here")
 NAMED_TWICE = Kind(
