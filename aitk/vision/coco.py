@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aitk.core.errors import DataError
-from aitk.core.labels import normalise
+from aitk.core.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.names import shorten
 from aitk.core.rows import Refusal
 from aitk.core.split_names import split_named
@@ -177,6 +177,9 @@ def category_names(file: CocoFile) -> dict[Id, str]:
         if number is None:
             raise DataError("has categories without id and name", where=file.where)
         name = normalise(str(category["name"]))
+        if len(name) > MAX_LABEL_CHARACTERS:
+            reason = f"has a category of over {MAX_LABEL_CHARACTERS:,} characters"
+            raise DataError(reason, where=file.where)
         if found.setdefault(number, name) != name:
             raise DataError(f"has two categories of the id {number}", where=file.where)
     return dict(sorted(found.items(), key=lambda item: (isinstance(item[0], str), item[0])))
@@ -243,7 +246,7 @@ class _Ids:
         """Raise a ``DataError`` where another image has the same id: whose are its annotations?"""
         key = self.key(image.get("id")) if isinstance(image, dict) else None
         if key in self._repeated:
-            raise DataError(f"another image has the same id {image['id']}")
+            raise DataError(f"another image has the same id {shorten(str(image['id']))}")
 
 
 def _by_image(
