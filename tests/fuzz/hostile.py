@@ -7,6 +7,7 @@ are cut, flipped, renamed and made to claim more than they hold, and options get
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,9 @@ class Attempt:
     files: Files
     arguments: tuple[str, ...]
     stdin: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Attempt({shlex.join(self.arguments)[:200]}, {len(self.files)} files)"
 
     @property
     def command(self) -> str:
