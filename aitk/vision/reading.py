@@ -211,9 +211,10 @@ def _annotated(
         return {}
     if item.size is not None and item.size != (height, width):
         told = f"{item.size[1]} x {item.size[0]}"
-        raise DataError(
-            f"its annotation is of a picture of {told}, and upright it has {width} x {height}"
-        )
+        reason = f"its annotation is of a picture of {told}, and upright it has {width} x {height}"
+        if item.size == (width, height):
+            reason += ": its tool ignored the EXIF orientation (annotate upright copies instead)"
+        raise DataError(reason)
     found: dict[str, Any] = {}
     label = normalise(item.label) if item.label is not None else ""
     if "label" in wish.wants and label:
