@@ -193,7 +193,7 @@ def _of_colours(values: np.ndarray, classes: ClassList) -> np.ndarray:
     """(h, w, 3) RGB -> (h, w) numbers."""
     codes = (values.astype(np.int32) << np.array([16, 8, 0])).sum(axis=2)
     found, inverse = np.unique(codes, return_inverse=True)
-    numbers = np.zeros(len(found), np.uint8)
+    numbers = np.zeros(len(found), np.int32)
     for at, code in enumerate(found.tolist()):
         colour = code >> 16, code >> 8 & 255, code & 255
         if colour not in classes.colours:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aitk.core.errors import DataError
+from aitk.core.pictures import encode_png
 from aitk.vision.class_lists import ClassList, parse_class_list
 from aitk.vision.items import ClassMask
 from aitk.vision.mask_quality import MaskStatistics
@@ -278,3 +279,11 @@ def test_class_numbers_with_a_void_border_are_no_black_and_white_masks():
     numbers[5:10, 5:10], numbers[4, 4:11] = 1, 255
     statistics.add(encode_mask(ClassMask(numbers)), "train")
     assert statistics.look_binary() is None
+
+
+def test_colours_of_more_classes_than_a_mask_holds_are_refused():
+    listed = "".join(f"class{number} 0 {number // 256} {number % 256}\n" for number in range(300))
+    classes = parse_class_list(listed.encode(), "classes.txt")
+    png = encode_png(np.full((2, 2, 3), (0, 1, 30), np.uint8))
+    with pytest.raises(DataError, match="a mask holds 255"):
+        read_mask(png, height=2, width=2, classes=classes, binary=False)
