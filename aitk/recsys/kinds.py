@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import DataError
-from aitk.core.names import find_file
+from aitk.core.names import find_file, printable
 from aitk.core.values import to_number
 from aitk.recsys.values import LARGEST_RATING, read_list
 
@@ -153,8 +153,10 @@ def _repeat(parts: Sequence[str]) -> bool:
 
 
 def _path(text: str, inside: Path) -> str | None:
-    """The path of a file in the folder or below it; None where there is no such file."""
+    """The path of a file in the folder or below it; None where there is no such file, or its
+    path is not UTF-8, which the catalogue cannot hold."""
     try:
-        return str(find_file(text, inside, outside=False))
+        path = str(find_file(text, inside, outside=False))
     except DataError:
         return None
+    return path if printable(path) == path else None

@@ -137,3 +137,10 @@ def test_files_that_tell_nothing(read):
 def test_codes_with_leading_zeros_are_tags_and_no_numbers():
     assert guess_kind(["09", "10", "11", "09"]) == "tags"
     assert guess_kind(["0.9", "10", "0"]) == "number"
+
+
+def test_a_picture_whose_path_is_no_text_is_missing(read, tmp_path):
+    (tmp_path / "caf\udce9.png").write_bytes(b"x")
+    (tmp_path / "b.png").write_bytes(b"x")
+    found = read("item,shot\n1,café.png\n2,b.png\n")
+    assert found.values["shot"] == [None, str(tmp_path / "b.png")]
