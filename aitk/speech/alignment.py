@@ -43,6 +43,14 @@ def timed_words(
     return words
 
 
+def confident(
+    text: str, words: Sequence[Mapping[str, Any]], least: float
+) -> tuple[str, list[Mapping[str, Any]]]:
+    """A text and its words without those that were heard with less confidence than ``least``."""
+    kept = [word for word in words if word["confidence"] >= least]
+    return (text if len(kept) == len(words) else " ".join(word["word"] for word in kept)), kept
+
+
 def confidence_of(words: Sequence[Mapping[str, Any]], scores: np.ndarray) -> float:
     """How sure a text is: the mean of its words; of an empty one, of the silence at each step."""
     if words:

@@ -9,7 +9,7 @@ import numpy as np
 
 from aitk.core.errors import UsageError
 from aitk.core.task import Batch
-from aitk.speech.alignment import alignment_png, confidence_of, timed_words
+from aitk.speech.alignment import alignment_png, confidence_of, confident, timed_words
 from aitk.speech.asr_assets import AsrAssets
 from aitk.speech.beam_search import Found
 from aitk.speech.ctc import force_align, log_softmax
@@ -32,8 +32,9 @@ def answer_sounds(
         scores = log_softmax(outputs.logits[row, :count])
         words = timed_words(found[0], scores, assets, lexicon=lexicon)
         start_s = batch.context["start"][row]
+        text, words = confident(found[0].text, words, asked.min_confidence)
         answer: dict[str, Any] = {
-            "text": found[0].text,
+            "text": text,
             "confidence": round(confidence_of(words, scores), 4),
         }
         if asked.words:

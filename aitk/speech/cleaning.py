@@ -9,11 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.speech.features import frame_count
 from aitk.speech.levels import at_loudness, frame_levels_dbfs, remove_dc
 from aitk.speech.noise import reduce_noise
-from aitk.speech.options import SoundReading
+from aitk.speech.options import FeatureSettings, SoundReading
 from aitk.speech.pauses import speech_bounds
+from aitk.speech.pitch import pitch
 from aitk.speech.sound import Sound
+
+#: Normalised cross-correlation from which a frame counts as voiced (Talkin 1995).
+VOICED = 0.7
 
 
 def clean(sound: Sound, reading: SoundReading) -> tuple[np.ndarray, float]:
@@ -43,6 +48,11 @@ def clean(sound: Sound, reading: SoundReading) -> tuple[np.ndarray, float]:
             f"is silent: its loudest 25 ms have {loudest:.0f} dBFS,"
             f" below {reading.quietest_dbfs:g} (--quietest-dbfs)"
         )
+    if reading.min_voiced > 0 and (share := voiced_share(samples, rate)) < reading.min_voiced:
+        raise DataError(
+            f"holds no voice: {share:.0%} of it is voiced, below {reading.min_voiced:.0%}"
+            " (--min-voiced)"
+        )
     if reading.remove_dc:
         samples = remove_dc(samples)
     samples = reduce_noise(samples, rate, reduce_db=reading.reduce_noise_db)
@@ -53,6 +63,18 @@ def clean(sound: Sound, reading: SoundReading) -> tuple[np.ndarray, float]:
     if reading.loudness_dbfs is not None:
         samples = at_loudness(samples, reading.loudness_dbfs)
     return samples, first / rate
+
+
+def voiced_share(samples: np.ndarray, sample_rate_hz: int) -> float:
+    """The share of frames that repeat themselves at the period of a voice.
+
+    Noise of any colour correlates with itself by chance alone, and silence not at all.
+    """
+    settings = FeatureSettings(sample_rate_hz=sample_rate_hz)
+    frames = frame_count(len(samples), settings)
+    if not frames:
+        return 0.0
+    return float((pitch(samples, settings, frames=frames)[:, 0] > VOICED).mean())
 
 
 def loudest_dbfs(sound: Sound) -> float:

@@ -29,6 +29,7 @@ class Item:
         speaker: "" where nobody says.
         start_s: where it begins in its file.
         end_s: where it ends; None for the end of the file.
+        channel: the only one to read, by number from 1; None for what the options say.
         name: identifies it among the user's.
         record: as it stood in the user's file.
     """
@@ -41,6 +42,7 @@ class Item:
     speaker: str = ""
     start_s: float = 0.0
     end_s: float | None = None
+    channel: str | None = None
     name: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from aitk.speech.manifests import names_sounds, read_manifest
 from aitk.speech.options import SoundReading
 from aitk.speech.sound import SUFFIXES
 
+#: Endings of what is read along with sounds, or says something of them to people.
+COMPANIONS = (".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".html", ".pdf", ".py")
 TRANSCRIPTS = ".trans.txt"  # LibriSpeech: "ID TEXT" a line, for the sounds beside it
 #: Google's Speech Commands lists the files of two splits by name.
 LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
@@ -66,6 +69,10 @@ def read_folder(
     if not sounds:
         hint = f"It should hold {', '.join(SUFFIXES[:5])} files, a manifest or wav.scp"
         raise DataError("no sound in this folder", where=name, hint=hint)
+    if others := [path for path in files if path.suffix.lower() not in (*SUFFIXES, *COMPANIONS)]:
+        kinds = Counter(path.suffix.lower() or path.name for path in others).most_common(10)
+        told = ", ".join(f"{kind} ({count})" for kind, count in kinds)
+        notes.append(f"{name}: {len(others)} files of other kinds passed over: {told}")
     yield from read_files(sounds, reading, root=root, content=content, notes=notes)
 
 

@@ -37,6 +37,7 @@ START_COLUMNS = ("start", "start_s", "start_time", "begin", "offset", "from")
 END_COLUMNS = ("end", "end_s", "end_time", "stop", "to")
 DURATION_COLUMNS = ("duration", "duration_s", "seconds", "length_s")
 ID_COLUMNS = ("id", "utt_id", "utterance_id", "utt", "segment_id")
+CHANNEL_COLUMNS = ("channel", "channel_id", "声道")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 _NAMES = frozenset((*AUDIO_COLUMNS, *TEXT_COLUMNS, *LABEL_COLUMNS, *SPEAKER_COLUMNS))
 _HEADER = {"auto": None, "yes": True, "no": False}
@@ -118,6 +119,7 @@ class _Columns:
         self.end = usual_column(names, END_COLUMNS)
         self.duration = usual_column(names, DURATION_COLUMNS)
         self.id = usual_column(names, ID_COLUMNS)
+        self.channel = usual_column(names, CHANNEL_COLUMNS)
         self.split = usual_column(names, SPLIT_COLUMNS)
 
     def item(
@@ -159,6 +161,7 @@ class _Columns:
             speaker=_speaker(record, self.speaker),
             start_s=start_s,
             end_s=end_s,
+            channel=_channel(_text(record, self.channel)),
             name=_text(record, self.id) or _name(named, start_s),
             record=record,
         )
@@ -196,6 +199,11 @@ def _speaker(record: Mapping[str, Any], column: str | None) -> str:
     value = record.get(column) if column else None
     name, problem = read_name(value, "speaker")
     return "" if problem else name
+
+
+def _channel(text: str) -> str | None:
+    """A channel's number without what tables of floats append; None where the cell is empty."""
+    return text.removesuffix(".0") or None
 
 
 def _split(word: str) -> str | None:

@@ -38,7 +38,12 @@ class SoundReading:
     sample_rate_hz: int = option(
         16000, "samples a second that are kept", minimum=4000, maximum=48000
     )
-    channel: str = option("mix", "mix: the mean of all channels; or one, by number from 1")
+    channel: str = option(
+        "mix",
+        "mix: the mean of all channels; each: every channel is a row and a speaker, as in recorded"
+        " calls; or one, by number from 1; a column channel of a table wins",
+        locates=True,
+    )
     min_seconds: float = option(0.05, "refuse shorter sounds", minimum=0.0)
     max_seconds: float = option(
         30.0, "longest sound: a longer one is cut at pauses, or refused if it has a label or text",
@@ -50,6 +55,10 @@ class SoundReading:
     max_clipped: float = option(
         1.0, "refuse a sound with a larger share of clipped samples", minimum=0.0, maximum=1.0
     )
+    min_voiced: float = option(
+        0.0, "refuse a sound with a smaller share of voiced frames: noise without a voice; 0.05"
+        " keeps speech", minimum=0.0, maximum=1.0, locates=True,
+    )  # fmt: skip
     remove_dc: bool = option(False, "subtract the mean of the samples")
     reduce_noise_db: float = option(
         0.0, "weaken steady noise by this much (spectral gate); 0 for none",
@@ -67,6 +76,12 @@ class LabelledSoundReading(SoundReading):
     """Sounds with one label each: a keyword, a command."""
 
     label_column: str | None = option(None, "column of the label, by name or number from 1")
+    split_by: str = option(
+        "auto",
+        "hold out whole speakers, or recordings of any; auto: speakers, where three or more are"
+        " known and nothing names the splits",
+        choices=("auto", "speaker", "recording"),
+    )
     keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
 
 
@@ -203,6 +218,9 @@ class TranscriptionAnswers:
         [], "words to listen for, each with a weight if it is not 5: taxi,kowalski:8", scored=True
     )
     words: bool = option(True, "tell the time and the confidence of every word")
+    min_confidence: float = option(
+        0.0, "leave out words that were heard with less confidence", minimum=0.0, maximum=1.0
+    )
     stream: bool = option(
         False, "feed the sound in chunks; partial results and latency are told", scored=True
     )

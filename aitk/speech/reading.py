@@ -28,7 +28,7 @@ from aitk.speech.cleaning import clean, loudest_dbfs
 from aitk.speech.items import Item
 from aitk.speech.layouts import read_files, read_folder
 from aitk.speech.manifests import read_manifest
-from aitk.speech.options import SoundReading
+from aitk.speech.options import LabelledSoundReading, SoundReading
 from aitk.speech.pauses import cut_at_pauses
 from aitk.speech.resampling import resampled
 from aitk.speech.sound import (
@@ -42,6 +42,7 @@ from aitk.speech.sound import (
     refuse_length,
     stream_sound,
 )
+from aitk.speech.speakers import choose_speakers
 from aitk.speech.tfds_sounds import read_tfds
 from aitk.speech.transcripts import clean_transcript
 
@@ -76,8 +77,10 @@ def read_sounds(
     due = content if labelled else None
     heard: Counter[str] = Counter()
     held_out = _held_out(reading)
+    if labelled and not held_out and "-" not in sources:
+        held_out = _chosen(sources, reading, content=due, notes=notes)
     for source in sources:
-        for item in _items(source, reading, content=due, notes=notes):
+        for item in _by_channel(_items(source, reading, content=due, notes=notes), reading):
             if isinstance(item, Refusal):
                 yield item
                 continue
@@ -105,6 +108,64 @@ def _held_out(reading: SoundReading) -> dict[str, str]:
     return dict.fromkeys(reading.validation_speakers, "validation") | dict.fromkeys(
         reading.test_speakers, "test"
     )
+
+
+def _chosen(
+    sources: Sequence[str], reading: SoundReading, *, content: Content | None, notes: list[str]
+) -> dict[str, str]:
+    """Speaker -> split, where whole speakers are to be held out and nothing names the splits."""
+    if not isinstance(reading, LabelledSoundReading) or reading.split_by == "recording":
+        return {}
+    counts: Counter[str] = Counter()
+    for source in sources:
+        if source.startswith(PREFIX):
+            return {}
+        for item in _items(source, reading, content=content, notes=[]):
+            if isinstance(item, Refusal):
+                continue
+            if item.split or not item.speaker:
+                return {}
+            counts[item.speaker] += 1
+    chosen = choose_speakers(counts)
+    if chosen:
+        told = [f"{split}: {', '.join(names)}" for split, names in _by_split(chosen).items()]
+        notes.append(
+            f"speakers held out, so that scores are of new voices ({'; '.join(told)});"
+            " --split-by recording mixes them"
+        )
+    return chosen
+
+
+def _by_split(chosen: Mapping[str, str]) -> dict[str, list[str]]:
+    return {
+        split: sorted(name for name, own in chosen.items() if own == split)
+        for split in ("validation", "test")
+    }
+
+
+def _by_channel(items: Iterable[Item | Refusal], reading: SoundReading) -> Iterator[Item | Refusal]:
+    """Each channel of an item as an item of its own, where that is asked for."""
+    for item in items:
+        if isinstance(item, Refusal) or reading.channel != "each" or item.channel:
+            yield item
+            continue
+        try:
+            channels = (
+                inspect_sound(item.audio).channels
+                if isinstance(item.audio, Path)
+                else item.audio[0].reshape(len(item.audio[0]), -1).shape[1]
+            )
+        except DataError as error:
+            yield _refused(item, error)
+            continue
+        for number in map(str, range(1, channels + 1)):
+            yield dataclasses.replace(
+                item,
+                channel=number,
+                speaker=item.speaker or f"channel {number}",
+                name=f"{item.name}-channel-{number}" if channels > 1 else item.name,
+                record=dict(item.record) | ({"channel": int(number)} if channels > 1 else {}),
+            )
 
 
 def _items(
@@ -210,9 +271,10 @@ def _pieces(
     memory holds about a piece of a recording of hours.
     """
     rate, longest_s = reading.sample_rate_hz, reading.max_seconds
+    channel = item.channel or reading.channel
     if isinstance(item.audio, tuple):
         values, own_rate = item.audio
-        sound = _from_memory(values, own_rate, reading)
+        sound = _from_memory(values, own_rate, reading, channel)
         if sound.seconds <= longest_s:
             yield 0.0, sound, False
             return
@@ -227,7 +289,7 @@ def _pieces(
             sound = read_sound(
                 item.audio,
                 sample_rate_hz=rate,
-                channel=reading.channel,
+                channel=channel,
                 start_s=item.start_s,
                 end_s=item.end_s,
                 longest_s=longest_s,
@@ -237,7 +299,7 @@ def _pieces(
         blocks = stream_sound(
             item.audio,
             sample_rate_hz=rate,
-            channel=reading.channel,
+            channel=channel,
             start_s=item.start_s,
             end_s=item.end_s,
         )
@@ -263,13 +325,13 @@ def _silence(
     return _refused(item, error, between=(bounds[0][0], bounds[-1][1]))
 
 
-def _from_memory(values: np.ndarray, own_rate: int, reading: SoundReading) -> Sound:
+def _from_memory(values: np.ndarray, own_rate: int, reading: SoundReading, channel: str) -> Sound:
     """Samples (n,) or (n, channels) as a file of them would be read."""
     values = values.reshape(len(values), -1)
     if not np.isfinite(values).all():
         raise DataError("some of its samples are no numbers (NaN or infinite)")
     clipped = count_clipped(values) / values.size
-    mono = one_channel(values, reading.channel)
+    mono = one_channel(values, channel)
     samples = np.clip(resampled(mono, own_rate, reading.sample_rate_hz), -1.0, 1.0)
     return Sound(samples, reading.sample_rate_hz, own_rate, values.shape[1], clipped)
 

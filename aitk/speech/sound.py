@@ -1,7 +1,8 @@
 """Sound files, read in pieces and by their content, and the sound that a row stores.
 
-wav, flac, ogg, opus, mp3, aiff and what else libsndfile knows. What a header claims is not
-believed: memory grows with what is read, and a file that holds less than it promises is refused.
+wav, flac, ogg, opus, mp3, aiff and what else libsndfile knows; m4a, aac, wma and videos through
+FFmpeg. What a header claims is not believed: memory grows with what is read, and a file that holds
+less than it promises is refused.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import numpy as np
 from aitk.core.errors import DataError
 from aitk.core.lines import check_file
 from aitk.core.silence import hushed
+from aitk.speech import containers
 from aitk.speech.resampling import resampled
 
 #: Endings of the files that a folder of sounds is searched for.
 SUFFIXES = (
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au",
-    ".w64", ".rf64", ".caf", ".sph",
+    ".w64", ".rf64", ".caf", ".sph", *containers.SUFFIXES,
 )  # fmt: skip
 BLOCK_S = 10.0
 MOST_CHANNELS = 32
@@ -252,13 +254,17 @@ def _opened(source: str | Path | bytes) -> Any:
     if size == 0:
         raise DataError("the file is empty", where=name)
     try:
-        file = soundfile.SoundFile(opened)
+        file: Any = soundfile.SoundFile(opened)
     except soundfile.SoundFileError as error:
-        raise DataError(
-            f"cannot be read as sound ({_reason(error)})",
-            where=name,
-            hint="Give wav, flac, ogg, opus, mp3 or aiff",
-        ) from error
+        file = containers.open_container(
+            source if isinstance(source, bytes) else Path(source), where=name
+        )
+        if file is None:
+            raise DataError(
+                f"cannot be read as sound ({_reason(error)})",
+                where=name,
+                hint="Give wav, flac, ogg, opus, mp3, aiff, m4a or a video",
+            ) from error
     problem = _problem(file)
     if problem:
         file.close()

@@ -12,6 +12,7 @@ import numpy as np
 
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.task import Batch, Example
+from aitk.speech.alignment import confident
 from aitk.speech.assets import augmentation_of
 from aitk.speech.attention_picture import attention_png
 from aitk.speech.augment import mask_features, vary_sound
@@ -226,18 +227,24 @@ def decode(
 ) -> list[dict[str, Any]]:
     """The text of each sound, its confidence, segments and words with their times."""
     answers = []
+    least = asked.min_confidence if asked is not None else 0.0
     for row, written in enumerate(_written(batch, outputs, assets, top_k)):
         start_s = batch.context["start"][row]
+        words, text = written.words, written.text
+        if words is not None:
+            text, words = confident(text, words, least)
+        elif written.confidence < least:
+            text = ""
         answer: dict[str, Any] = {
-            "text": written.text,
+            "text": text,
             "confidence": round(written.confidence, 4),
         }
         if len(assets.tokens.rules(assets.longest).languages) > 1:
             answer["language"] = written.language
         if written.segments and assets.times:
             answer["segments"] = [_moved(each, start_s) for each in written.segments]
-        if (asked is None or asked.words) and written.words is not None:
-            answer["words"] = [_moved(each, start_s) for each in written.words]
+        if (asked is None or asked.words) and words is not None:
+            answer["words"] = [_moved(each, start_s) for each in words]
         if top_k > 1:
             answer["top_k"] = [
                 {"text": text, "score": round(score, 4)} for text, score in written.others[:top_k]
