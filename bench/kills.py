@@ -8,8 +8,10 @@ just before or just after it. What they leave behind is gone on with as their me
 (``--resume``, or the same command again). Then the weights, rows, scores or predictions must have
 the bytes of the uninterrupted command, and nothing else may be left.
 
-Starting TensorFlow takes longer than these small trainings. So one process imports it, without
-computing anything, and forks for every command; the boundaries are patched in from here.
+Starting TensorFlow and tracing a step take longer than these small trainings. So one process
+imports it, without computing anything, and forks for every command, which runs its steps eagerly;
+the boundaries are patched in from here. Compiled steps in processes of their own are what the test
+suite kills.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ import argparse
 import dataclasses
 import functools
 import hashlib
+import importlib
 import io
 import json
 import os
+import pkgutil
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -58,62 +61,85 @@ class Command:
         return [self.domain, self.stage, *self.arguments, *out, "--quiet", *more]
 
 
-def training(*settings: str, epochs: int = 2) -> tuple[str, ...]:
-    """Options of a small training whose state is saved at every step."""
-    chosen = (part for setting in settings for part in ("--set", setting))
-    return ("--epochs", str(epochs), "--save-minutes", "0", *chosen)
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """The stages of one domain on its sample rows, as small as they get.
+
+    Attributes:
+        batch_size: rows a step, so many that an epoch has few steps.
+        finetune, pretrain, tune: options of these stages, beside those of ``training``.
+    """
+
+    task: str
+    sample: str
+    batch_size: int
+    finetune: tuple[str, ...] = ()
+    pretrain: tuple[str, ...] = ()
+    tune: tuple[str, ...] = ()
+
+    def beside(self, part: str) -> str:
+        """The rows for another stage, next to the sample."""
+        path = SAMPLES / self.sample
+        return str(path.with_stem(f"{path.stem}_{part}"))
+
+    def training(self, epochs: int = 1) -> tuple[str, ...]:
+        """A training whose state is saved at every step."""
+        batch_size = str(self.batch_size)
+        return ("--epochs", str(epochs), "--batch-size", batch_size, "--save-minutes", "0")
+
+
+def sets(*settings: str) -> tuple[str, ...]:
+    return tuple(part for setting in settings for part in ("--set", setting))
+
+
+SMALL_SEQUENCE = sets("hidden=8", "layers=1", "max_length=8")
+CHAINS = {
+    "nlp": Chain(
+        task="classify",
+        sample="messages.csv",
+        batch_size=128,
+        finetune=("--model", "cnn", *sets("hidden=4", "filters=4")),
+        pretrain=sets("vocabulary_size=400"),
+        tune=("--model", "bag", "--space", "dropout=0.1,0.3", *sets("hidden=4")),
+    ),
+    "speech": Chain(
+        task="keywords",
+        sample="commands.csv",
+        batch_size=32,
+        tune=("--space", "learning_rate=1e-4..1e-2"),
+    ),
+    "vision": Chain(
+        task="classify",
+        sample="castings.zip",
+        batch_size=32,
+        finetune=sets("image_size=32", "filters=4"),
+        pretrain=sets("image_size=32"),
+        tune=("--space", "learning_rate=1e-4..1e-2", *sets("image_size=32", "filters=4")),
+    ),
+    "recsys": Chain(
+        task="recommend",
+        sample="shop_events.csv",
+        batch_size=64,
+        finetune=("--model", "sasrec", *SMALL_SEQUENCE),
+        pretrain=SMALL_SEQUENCE,
+        tune=("--model", "sasrec", "--space", "learning_rate=1e-4..1e-2", *SMALL_SEQUENCE),
+    ),
+}
 
 
 def commands(folder: Path) -> Iterator[Command]:
     """Every stage of a task of each domain; what they start from is in ``folder``."""
-    given = {
-        "nlp": {
-            "sample": "messages.csv",
-            "new": "messages_new.csv",
-            "update": "messages_update.csv",
-            "task": "classify",
-            "finetune": ("--model", "cnn", *training("hidden=8", "filters=8")),
-            "pretrain": training("size=tiny", "vocabulary_size=400", "max_length=16", epochs=1),
-            "tune": ("--model", "bag", *training("hidden=4", "vocabulary_size=500", epochs=1)),
-        },
-        "speech": {
-            "sample": "commands.csv",
-            "new": "commands_new.csv",
-            "update": "commands_update.csv",
-            "task": "keywords",
-            "finetune": ("--batch-size", "16", *training()),
-            "pretrain": ("--batch-size", "16", *training(epochs=1)),
-            "tune": ("--batch-size", "16", *training(epochs=1)),
-        },
-        "vision": {
-            "sample": "castings.zip",
-            "new": "castings_new.zip",
-            "update": "castings_update.zip",
-            "task": "classify",
-            "finetune": ("--batch-size", "16", *training("image_size=32", "filters=4")),
-            "pretrain": ("--batch-size", "16", *training("image_size=32", epochs=1)),
-            "tune": ("--batch-size", "16", *training("image_size=32", "filters=4", epochs=1)),
-        },
-        "recsys": {
-            "sample": "shop_events.csv",
-            "new": "shop_events_new.csv",
-            "update": "shop_events_update.csv",
-            "task": "recommend",
-            "finetune": ("--model", "sasrec", *training("hidden=8", "layers=1", "max_length=8")),
-            "pretrain": training("hidden=8", "layers=1", "max_length=8", epochs=1),
-            "tune": ("--model", "als",),
-        },
-    }  # fmt: skip
-    for domain, own in given.items():
+    for domain, own in CHAINS.items():
         data, run = str(folder / f"{domain}-data"), str(folder / f"{domain}-run")
-        sample, new, update = (str(SAMPLES / own[name]) for name in ("sample", "new", "update"))
-        yield Command(domain, "prepare", (sample, "--task", own["task"]))
-        yield Command(domain, "pretrain", (data, *own["pretrain"]))
-        yield Command(domain, "finetune", (data, *own["finetune"]))
-        yield Command(domain, "tune", (data, *own["tune"], "--trials", "2"))
-        yield Command(domain, "update", (run, update, "--force", *training(epochs=1)))
-        yield Command(domain, "compress", (run, "--prune", "0.5", *training(epochs=1)))
+        once = own.training()
+        yield Command(domain, "prepare", (str(SAMPLES / own.sample), "--task", own.task))
+        yield Command(domain, "pretrain", (data, *own.pretrain, *once))
+        yield Command(domain, "finetune", (data, *own.finetune, *own.training(epochs=2)))
+        yield Command(domain, "tune", (data, *own.tune, *once, "--trials", "2"))
+        yield Command(domain, "update", (run, own.beside("update"), "--force", *once))
+        yield Command(domain, "compress", (run, "--prune", "0.5", *once))
         yield Command(domain, "evaluate", ("run",), out=None)
+        new = own.beside("new")
         yield Command(domain, "predict", (run, new, "--batch-size", "4"), out="out.jsonl")
 
 
@@ -152,7 +178,7 @@ class Count(Kill):
 
 def patch(kill: Kill, out: str) -> None:
     """Let the boundaries of this process be heard of by ``kill``."""
-    from aitk.core import training
+    from aitk.core import resumable, training
     from aitk.core.training import _Loop
 
     def patched(owner: Any, name: str, boundary: Callable[..., str | None]) -> None:
@@ -174,10 +200,12 @@ def patch(kill: Kill, out: str) -> None:
         name = os.path.basename(os.fspath(target))
         return "save" if name == "training.npz" else "rename" if name == out else "file"
 
-    # Between the update of the weights and its booking; the epoch's end; its validation.
+    # Between the update of the weights and its booking; the epoch's end; its validation; what
+    # grows piece by piece; what is renamed when it is whole.
     patched(_Loop, "after_batch", step)
     patched(_Loop, "_finish_epoch", lambda *_: "end of epoch")
     patched(training, "measure_rows", lambda *_: "validation")
+    patched(resumable, "_write", lambda *_: "piece")
     for function in ("replace", "rename"):
         patched(os, function, rename)
 
@@ -298,24 +326,25 @@ def finish(command: Command, folder: Path) -> str | None:
     return f"exit codes {codes}: {(folder / 'log').read_text().splitlines()[-1]}"
 
 
-def reference(command: Command, base: Path, folder: Path) -> tuple[str, dict[str, int], float]:
-    """What the uninterrupted command makes; the boundaries it passes; its seconds.
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What the uninterrupted command makes, the boundaries it passes, and how long it takes."""
 
-    Of a training, a process of its own, without a fork, has to make the same.
-    """
+    digest: str
+    passed: dict[str, int]
+    seconds: float
+
+
+def reference(command: Command, base: Path, folder: Path) -> Reference:
+    """Run a command to its end."""
     begin(command, base, folder)
     started = time.monotonic()
     if child(command.line(), folder, Count(), None) not in DONE:
         raise SystemExit(f"{command}: {(folder / 'log').read_text()}")
     seconds = time.monotonic() - started
-    expected, passed = digest(command, folder), json.loads((folder / "count.json").read_text())
-    if command.stage == "finetune":
-        begin(command, base, folder)
-        alone = [sys.executable, "-m", "aitk", *command.line()]
-        subprocess.run(alone, cwd=folder, check=False, capture_output=True)
-        if digest(command, folder) != expected:
-            raise SystemExit(f"{command}: another result in a process of its own")
-    return expected, passed, seconds
+    passed = json.loads((folder / "count.json").read_text())
+    print(f"# {command.domain} {command.stage}: {seconds:.1f} s, {passed}", flush=True)
+    return Reference(digest(command, folder), passed, seconds)
 
 
 def prepare_inputs(base: Path) -> None:
@@ -339,15 +368,18 @@ def load_everything() -> None:
     import h5py  # noqa: F401
     import keras  # noqa: F401
     import optuna  # noqa: F401
-    import tensorflow  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
+    import tensorflow as tf
     import tensorflow_datasets  # noqa: F401
 
-    import aitk.cli.main
-    import aitk.core.training
-    import aitk.stages.compress
-    import aitk.stages.predict
-    import aitk.stages.tune
-    import aitk.stages.update  # noqa: F401
+    import aitk
+
+    for module in pkgutil.walk_packages(aitk.__path__, "aitk."):
+        if not module.name.endswith(("__main__", ".convert")):
+            importlib.import_module(module.name)
+
+    # Tracing costs more than these few steps.
+    tf.config.run_functions_eagerly(True)
 
 
 def main() -> None:
@@ -369,34 +401,56 @@ def main() -> None:
         if (not given.stage or command.stage in given.stage)
         and (not given.domain or command.domain in given.domain)
     ]
+    rng.shuffle(chosen)
     tally: Counter[tuple[str, str, str, bool]] = Counter()
-    for number, command in enumerate(chosen):
-        share = given.kills * (number + 1) // len(chosen) - given.kills * number // len(chosen)
-        folder = base / f"{command.domain}-{command.stage}"
-        expected, passed, seconds = reference(command, base, folder)
-        print(f"# {command.domain} {command.stage}: {seconds:.1f} s, {passed}", flush=True)
-        boundaries = ["random", *sorted(passed)]
-        for turn in range(share):
-            boundary = boundaries[turn % len(boundaries)]
-            sent = SIGNALS[(turn + number) % len(SIGNALS)]
-            count = rng.randint(1, passed.get(boundary, 1))
-            kill = Kill(boundary, sent, count=count, after=rng.random() < 0.5)
-            begin(command, base, folder)
-            delay_s = rng.uniform(0, seconds) if boundary == "random" else None
-            code = child(command.line(), folder, kill, delay_s)
-            allowed = {*DONE, -signal.SIGKILL if sent == signal.SIGKILL else INTERRUPTED}
-            wrong = None if code in allowed else f"exit code {code}"
-            wrong = wrong or (finish(command, folder) if code not in DONE else None)
-            if wrong is None and digest(command, folder) != expected:
-                wrong = "other bytes"
-            if wrong is None and (left := leftovers(command, folder)):
-                wrong = f"left behind: {', '.join(left)}"
+    references: dict[Command, Reference] = {}
+    try:
+        for number in range(given.kills):
+            turn, place = divmod(number, len(chosen))
+            command = chosen[place]
+            folder = base / f"{command.domain}-{command.stage}"
+            if command not in references:
+                references[command] = reference(command, base, folder)
+            sent = SIGNALS[(turn + place) % len(SIGNALS)]
+            known = ["random", *sorted(references[command].passed)]
+            boundary = known[(turn + place) % len(known)]
+            after = rng.random() < 0.5
+            wrong = once(command, base, folder, references[command], sent, boundary, after, rng)
             tally[command.stage, boundary, sent.name, wrong is None] += 1
             if wrong:
-                place = f"{'after' if kill.after else 'before'} {boundary} {count}"
-                print(f"{command.domain} {command.stage} {sent.name} {place}: {wrong}", flush=True)
-                shutil.copytree(folder, base / f"wrong-{sum(tally.values())}", dirs_exist_ok=True)
+                where = f"{'after' if after else 'before'} {boundary}"
+                print(f"{command.domain} {command.stage} {sent.name} {where}: {wrong}", flush=True)
+                shutil.copytree(folder, base / f"wrong-{number}", dirs_exist_ok=True)
+    except KeyboardInterrupt:
+        print("stopped")
     print(table(tally))
+
+
+def once(
+    command: Command,
+    base: Path,
+    folder: Path,
+    expected: Reference,
+    sent: signal.Signals,
+    boundary: str,
+    after: bool,
+    rng: random.Random,
+) -> str | None:
+    """Kill a command, go on with it, and compare; what was wrong, or None."""
+    count = rng.randint(1, expected.passed.get(boundary, 1))
+    delay_s = rng.uniform(0, expected.seconds) if boundary == "random" else None
+    begin(command, base, folder)
+    kill = Kill(boundary, sent, count=count, after=after)
+    code = child(command.line(), folder, kill, delay_s)
+    if code not in DONE:
+        if code != (-signal.SIGKILL if sent == signal.SIGKILL else INTERRUPTED):
+            return f"exit code {code}"
+        if (failed := finish(command, folder)) is not None:
+            return failed
+    if digest(command, folder) != expected.digest:
+        return "other bytes"
+    left = leftovers(command, folder)
+    return f"left behind: {', '.join(left)}" if left else None
 
 
 def table(tally: Counter[tuple[str, str, str, bool]]) -> str:
