@@ -225,6 +225,8 @@ def child(line: list[str], folder: Path, kill: Kill | None, delay_s: float | Non
             time.sleep(0.01)
     code = 1
     try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)  # a background job ignores some
         os.chdir(folder)
         log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
