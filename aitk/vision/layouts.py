@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import os
 import posixpath
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from aitk.core.errors import DataError
-from aitk.core.labels import normalise
 from aitk.core.pictures import encode_jpeg
 from aitk.core.rows import Refusal
 from aitk.core.split_names import split_named
@@ -28,114 +23,30 @@ from aitk.vision.beside import (
     find_pictures,
     is_picture,
     pair,
-    pair_elsewhere,
     place_of,
 )
-from aitk.vision.class_lists import LIST_NAMES, ClassList, find_class_list, read_class_list
 from aitk.vision.coco import CocoFile
 from aitk.vision.folder_labels import find_split_folders, labels_by_folder, split_of
 from aitk.vision.idx_files import find_idx, read_idx
-from aitk.vision.intensity import IntensityRange, parse_range
 from aitk.vision.items import Item
-from aitk.vision.masks import mask_reader
-from aitk.vision.options import USUALLY_IGNORED, PictureReading
 from aitk.vision.passed_over import count_links, count_passed_over, kinds_of
 from aitk.vision.picture_finder import split_of_folders, split_of_root
 from aitk.vision.reading_counts import (
     BESIDE_SPLITS,
-    DEGENERATE_POLYGONS,
     LISTED_MISSING,
     NAMED_TWICE,
-    ORPHAN_FILES,
-    UNKNOWN_IGNORED,
     UNLISTED,
     UNNAMED_PICTURES,
     ReadingCounts,
 )
+from aitk.vision.sidecars import Boxes, Masks
 from aitk.vision.tables import MOST_BYTES as MOST_TABLE_BYTES
 from aitk.vision.tables import is_table, names_pictures, open_pictures, read_table
 from aitk.vision.trees import Folder, Members, Tree
 from aitk.vision.video import is_video, read_frames
-from aitk.vision.voc import MOST_BYTES as MOST_XML_BYTES
-from aitk.vision.voc import listed_splits, parse_voc
+from aitk.vision.voc import listed_splits
+from aitk.vision.wish import MISSING, Wish
 from aitk.vision.yolo_splits import find_yolo_splits
-from aitk.vision.yolo_text import MOST_BYTES as MOST_TEXT_BYTES
-from aitk.vision.yolo_text import box_maker, mask_maker, parse_yolo
-
-#: What a picture needs that nobody annotated it with.
-MISSING = {
-    "label": "no folder or table tells its label",
-    "boxes": "nothing tells its boxes: there is no XML or text file of its name",
-    "mask": "there is no mask of its name",
-}
-
-
-@dataclass
-class Wish:
-    """What is asked of a reader.
-
-    Attributes:
-        reading: the task's reading options.
-        wants: of ``label``, ``boxes``, ``mask``.
-        labelled: what is wanted must be there; where several things are, one of them.
-        notes: what was decided on the way is added here.
-        counts: what is left out on the way is counted here.
-    """
-
-    reading: PictureReading
-    wants: Collection[str]
-    labelled: bool
-    notes: list[str]
-    counts: ReadingCounts = field(default_factory=ReadingCounts)
-
-    @property
-    def due(self) -> Collection[str]:
-        """What is looked for."""
-        return self.wants if self.labelled else ()
-
-    @property
-    def ignored(self) -> Collection[str]:
-        return [normalise(name) for name in getattr(self.reading, "ignore", ())]
-
-    @property
-    def crowd(self) -> str:
-        return getattr(self.reading, "crowd", "objects")
-
-    @functools.cached_property
-    def intensity(self) -> IntensityRange | None:
-        return parse_range(self.reading.intensity_range)
-
-    @property
-    def binary(self) -> bool:
-        return getattr(self.reading, "binary_masks", False)
-
-    def told(self, name: str) -> str | None:
-        """An option that only some tasks have."""
-        return getattr(self.reading, name, None)
-
-    def folder(self, path: Path, *, only: Sequence[str] | None = None) -> Folder:
-        """A folder on disk, its links followed as the options say."""
-        return Folder(path, outside=self.reading.outside, only=only)
-
-    def class_list(self, tree: Tree | None) -> ClassList | None:
-        """The classes that the options name, or a file in the tree."""
-        if file := self.told("classes"):
-            found: ClassList | None = read_class_list(file, self.ignored)
-        else:
-            found = find_class_list(tree, self.ignored) if tree else None
-        self.counts.classes.update(found.names if found else ())
-        return found
-
-    def mask_classes(self, tree: Tree | None) -> ClassList:
-        """The same for masks, whose numbers may have no names."""
-        return self.class_list(tree) or ClassList((), ignored=frozenset(self.ignored))
-
-    def count_unknown_ignored(self) -> None:
-        """Count the classes that are to be ignored, and are none of those that were read."""
-        known = self.counts.classes
-        for name in self.ignored:
-            if known and name not in known and name not in USUALLY_IGNORED:
-                self.counts.add(UNKNOWN_IGNORED, name)
 
 
 def read_tree(tree: Tree, wish: Wish) -> Iterator[Item | Refusal]:
@@ -250,7 +161,7 @@ def _read_coco(
     wish: Wish,
 ) -> Iterator[Item | Refusal]:
     """The pictures that COCO files name; of a file without outlines, with the masks beside them."""
-    beside = _Masks(tree, masks, wish)
+    beside = Masks(tree, masks, wish)
     named: set[str] = set()
     for file in files:
         joined = beside.found and not coco.tells_outlines(file.content)
@@ -287,10 +198,10 @@ def _read_files(
     """Pictures whose annotations are files of their names, and whose label is their folder."""
     wants = wish.due
     places = [place_of(name) for name in pictures]
-    boxes = _Boxes(tree, places, wish) if "boxes" in wants else None
-    outlines = boxes or (_Boxes(tree, places, wish) if "mask" in wants else None)
+    boxes = Boxes(tree, places, wish) if "boxes" in wants else None
+    outlines = boxes or (Boxes(tree, places, wish) if "mask" in wants else None)
     ids = _image_ids(tree, pictures, wish.counts) if "boxes" in wish.wants and not wants else {}
-    beside = _Masks(tree, masks, wish)
+    beside = Masks(tree, masks, wish)
     annotated = any(name.lower().endswith(".xml") for name in tree.names)
     lists = (
         listed_splits(tree, segmentation="boxes" not in wants)
@@ -361,99 +272,6 @@ def _image_ids(tree: Tree, pictures: Sequence[str], counts: ReadingCounts) -> di
                 counts.add_categories(coco.category_names(file))
                 ids |= coco.image_ids(file, pictures)
     return ids
-
-
-class _Masks:
-    """The mask pictures of a tree, or of the folder that the options name.
-
-    Attributes:
-        found: the place of a picture -> its mask; empty where no masks are looked for.
-    """
-
-    def __init__(self, tree: Tree, found: Mapping[Place, str], wish: Wish):
-        self.found = found if "mask" in wish.due else {}
-        self._tree = tree
-        if "mask" in wish.due and (folder := wish.told("masks")):
-            if not os.path.isdir(folder):
-                raise DataError("is no folder", where=folder)
-            self._tree = wish.folder(Path(folder))
-            places = map(place_of, find_pictures(tree.names, {}))
-            self.found = pair_elsewhere(filter(is_picture, self._tree.names), places)
-        self._classes = wish.mask_classes(tree if self.found else None)
-        self._binary = wish.binary
-
-    def of(self, place: Place) -> Any:
-        """What makes the mask of a picture, or None."""
-        name = self.found.get(place)
-        if name is None:
-            return None
-        return mask_reader(self._tree, name, self._classes, binary=self._binary)
-
-
-class _Boxes:
-    """The XML and text files of a tree, or of the folder that the options name.
-
-    Attributes:
-        used: those that belong to a picture.
-    """
-
-    def __init__(self, tree: Tree, places: Sequence[Place], wish: Wish):
-        self._tree, self._counts = tree, wish.counts
-        files = find_boxes(tree.names)
-        folder = wish.told("annotations")
-        if folder and os.path.isdir(folder):
-            self._tree = wish.folder(Path(folder))
-            files = find_boxes(self._tree.names)
-            self._files = pair_elsewhere(files.values(), places)
-        elif folder and not any(name.startswith(f"{folder.rstrip('/')}/") for name in tree.names):
-            raise DataError("no such file or folder of annotations", where=folder)
-        else:
-            self._files = pair(files, places)
-        self.used = set(self._files.values())
-        self._unused = sorted(set(files.values()) - self.used)
-        self._classes = None
-        if any(name.lower().endswith(".txt") for name in self._files.values()):
-            self._classes = wish.class_list(self._tree) or wish.class_list(tree)
-
-    def count_orphans(self) -> None:
-        """Count the files beside those that belong to pictures, which belong to none."""
-        folders = {posixpath.dirname(name) for name in self.used}
-        for name in self._unused:
-            folder, file = posixpath.split(name)
-            if folder in folders and file.lower() not in LIST_NAMES:
-                self._counts.add(ORPHAN_FILES, name)
-
-    def of(self, place: Place) -> Any:
-        """What makes the boxes of a picture, and the size that is told of it."""
-        name = self._name(place)
-        if name is None:
-            return None, None
-        if name.lower().endswith(".xml"):
-            boxes, size = parse_voc(self._tree.read(name, most=MOST_XML_BYTES))
-            return (lambda height, width: boxes), size
-        return box_maker(self._objects(name)), None
-
-    def mask_of(self, place: Place) -> Any:
-        """What makes the mask of a picture with polygons, or None."""
-        name = self._name(place)
-        if name is None or not name.lower().endswith(".txt") or self._classes is None:
-            return None
-        objects = self._objects(name)
-        outlines = [item for item in objects if len(item[1]) >= 3]
-        if objects and not outlines:  # boxes tell no outline
-            return None
-        self._counts.add(DEGENERATE_POLYGONS, name, count=len(objects) - len(outlines))
-        return mask_maker(outlines, self._classes)
-
-    def _name(self, place: Place) -> str | None:
-        return self._files.get(place)
-
-    def _objects(self, name: str) -> Any:
-        if self._classes is None:
-            hint = "Say --classes FILE, or put classes.txt or data.yaml beside them"
-            raise DataError("its classes are numbers without names", hint=hint)
-        content = self._tree.read(name, most=MOST_TEXT_BYTES)
-        return parse_yolo(content, self._classes)
 
 
 def _read_video(tree: Tree, name: str, wish: Wish) -> Iterator[Item | Refusal]:

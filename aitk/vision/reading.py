@@ -38,7 +38,7 @@ from aitk.vision.box_checks import check_boxes, drop_empty, without
 from aitk.vision.class_lists import LIST_NAMES, YAML_NAMES, ClassList
 from aitk.vision.intensity import from_16_bits
 from aitk.vision.items import Boxes, ClassMask, Item
-from aitk.vision.layouts import MISSING, Wish, read_annotation_file, read_tree
+from aitk.vision.layouts import read_annotation_file, read_tree
 from aitk.vision.masks import encode_mask
 from aitk.vision.options import PictureReading
 from aitk.vision.reading_counts import EMPTY_BOXES, PAGES, ReadingCounts
@@ -46,6 +46,7 @@ from aitk.vision.tables import open_pictures, read_table
 from aitk.vision.tfds_pictures import read_tfds
 from aitk.vision.trees import Folder
 from aitk.vision.video import is_video
+from aitk.vision.wish import MISSING, Wish
 
 #: Formats that are stored as they are.
 STORED = ("JPEG", "PNG", "WebP", "BMP")
