@@ -77,8 +77,8 @@ def read_sounds(
     due = content if labelled else None
     heard: Counter[str] = Counter()
     held_out = _held_out(reading)
-    if labelled and not held_out and "-" not in sources:
-        held_out = _chosen(sources, reading, content=due, notes=notes)
+    if labelled and not reading.validation_speakers and "-" not in sources:
+        held_out |= _chosen(sources, reading, content=due, notes=notes)
     for source in sources:
         for item in _by_channel(_items(source, reading, content=due, notes=notes), reading):
             if isinstance(item, Refusal):
@@ -113,7 +113,10 @@ def _held_out(reading: SoundReading) -> dict[str, str]:
 def _chosen(
     sources: Sequence[str], reading: SoundReading, *, content: Content | None, notes: list[str]
 ) -> dict[str, str]:
-    """Speaker -> split, where whole speakers are to be held out and nothing names the splits."""
+    """Speaker -> split, where whole speakers are to be held out and nothing names the splits.
+
+    Where the options name test speakers, validation ones are chosen from the others.
+    """
     if not isinstance(reading, LabelledSoundReading) or reading.split_by == "recording":
         return {}
     counts: Counter[str] = Counter()
@@ -125,8 +128,8 @@ def _chosen(
                 continue
             if item.split or not item.speaker:
                 return {}
-            counts[item.speaker] += 1
-    chosen = choose_speakers(counts)
+            counts[item.speaker] += item.speaker not in reading.test_speakers
+    chosen = choose_speakers(+counts, test=not reading.test_speakers)
     if chosen:
         told = [f"{split}: {', '.join(names)}" for split, names in _by_split(chosen).items()]
         notes.append(

@@ -11,7 +11,7 @@ FEWEST, FEWEST_FOR_TEST = 3, 5
 SHARE, LARGEST_SHARE = 0.1, 0.3
 
 
-def choose_speakers(recordings: Mapping[str, int]) -> dict[str, str]:
+def choose_speakers(recordings: Mapping[str, int], *, test: bool = True) -> dict[str, str]:
     """Choose speakers for validation and test, by a hash of their names.
 
     Of fewer than three speakers none is held out; of three or four one, for validation: it
@@ -19,6 +19,7 @@ def choose_speakers(recordings: Mapping[str, int]) -> dict[str, str]:
 
     Args:
         recordings: how many there are of each speaker.
+        test: hold some out for test as well, where there are enough.
 
     Returns:
         The split of each speaker who is held out.
@@ -27,7 +28,8 @@ def choose_speakers(recordings: Mapping[str, int]) -> dict[str, str]:
         return {}
     total = sum(recordings.values())
     chosen: dict[str, str] = {}
-    for split in ("validation", "test") if len(recordings) >= FEWEST_FOR_TEST else ("validation",):
+    test = test and len(recordings) >= FEWEST_FOR_TEST
+    for split in ("validation", "test") if test else ("validation",):
         left = sorted(recordings.keys() - chosen.keys(), key=_position)
         fitting = [name for name in left if recordings[name] <= LARGEST_SHARE * total]
         held = 0

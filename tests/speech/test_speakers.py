@@ -68,10 +68,16 @@ def test_keywords_hold_out_whole_speakers_unless_told(table):
     assert set(splits(table, split_by="recording")[0].values()) == {None}
 
 
-def test_speakers_named_by_the_user_are_the_only_ones_held_out(table):
+def test_speakers_named_for_test_are_the_only_ones_tested(table):
     by_speaker, _ = splits(table, test_speakers=["s3"])
     assert [name for name, split in by_speaker.items() if split == "test"] == ["s3"]
-    assert set(by_speaker.values()) == {"test", "train"}
+    assert sorted(by_speaker.values()) == ["test", *["train"] * 4, "validation"]
+
+
+def test_speakers_named_for_validation_are_the_only_ones_held_out(table):
+    by_speaker, _ = splits(table, validation_speakers=["s3"])
+    assert by_speaker["s3"] == "validation"
+    assert sorted(by_speaker.values()) == [*["train"] * 5, "validation"]
 
 
 def test_each_channel_of_a_call_is_a_row_and_a_speaker(tmp_path):
