@@ -294,7 +294,7 @@ def _split_rule(
         return as_named_without_validation
     if "test" not in given and None not in named and shares["train"]:
         reason = "no test file: the validation rows would choose the epoch and give the score"
-        if divide and named["validation"] >= MIN_DIVIDED_ROWS:
+        if divide and shares["test"] and named["validation"] >= MIN_DIVIDED_ROWS:
             reporter.note(f"{reason}, so half of them become test rows (--held-out keep: none)")
             return as_named_with_divided_validation
         reporter.warn(f"{reason}, which flatters it")

@@ -70,7 +70,9 @@ class DetectPictures(PictureReading):
     )
     keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
     annotations: str | None = option(
-        None, "COCO JSON file, or folder of VOC or YOLO files; found by itself beside the pictures"
+        None,
+        "COCO, labelme, CVAT or Label Studio file, or folder of VOC or YOLO files; found by itself"
+        " beside the pictures",
     )
     classes: str | None = option(
         None, "file with a class a line: names YOLO's numbers, other classes are refused"
@@ -91,7 +93,9 @@ class SegmentPictures(PictureReading):
     """Pictures with masks: files beside them, COCO polygons, or a column of a table."""
 
     annotations: str | None = option(
-        None, "COCO JSON file, or folder of YOLO polygons; found by itself beside the pictures"
+        None,
+        "COCO, labelme, CVAT or Label Studio file, or folder of YOLO polygons; found by itself"
+        " beside the pictures",
     )
     masks: str | None = option(
         None, "folder of mask files with the names of the pictures; found by itself beside them"
@@ -124,7 +128,9 @@ class MultitaskPictures(PictureReading):
     )
     keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
     annotations: str | None = option(
-        None, "COCO JSON file, or folder of VOC or YOLO files; found by itself beside the pictures"
+        None,
+        "COCO, labelme, CVAT or Label Studio file, or folder of VOC or YOLO files; found by itself"
+        " beside the pictures",
     )
     masks: str | None = option(
         None, "folder of mask files with the names of the pictures; found by itself beside them"
