@@ -17,6 +17,7 @@ from aitk.core.tiff import TiffHeader, read_header
 #: A file of a few kilobytes can say that it holds gigabytes of pixels: its header is asked first.
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 100_000_000
+MOST_SCANS = 100
 _CHECK_BYTES = 4  # the checksum after a PNG chunk
 
 
@@ -153,6 +154,9 @@ def check_size(data: bytes, where: str) -> None:
         raise DataError(reason, where=where)
     if data.startswith(b"\x89PNG") and not _png_is_whole(data):
         raise DataError("is damaged or cut off", where=where)
+    # Each scan of a progressive JPEG goes over all pixels, and may take a few bytes.
+    if data.startswith(b"\xff\xd8") and (scans := _jpeg_scans(data)) > MOST_SCANS:
+        raise DataError(f"has {scans:,} scans, more than {MOST_SCANS}", where=where)
 
 
 def picture_format(data: bytes) -> str | None:
@@ -311,10 +315,27 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 # Start-of-frame markers; the four left out between them start tables and extensions.
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+_SCAN = 0xDA
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Go from segment to segment up to the frame's header (ITU T.81, section B.2)."""
+    """Width and height in the frame's header (ITU T.81, section B.2)."""
+    for marker, place in _jpeg_segments(data):
+        if marker in _FRAMES:
+            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+            return width, height
+    return None
+
+
+def _jpeg_scans(data: bytes) -> int:
+    """How many scans there are up to the end of the first picture in the file."""
+    start = next((place for marker, place in _jpeg_segments(data) if marker == _SCAN), len(data))
+    end = data.find(b"\xff\xd9", start)
+    return data.count(bytes((0xFF, _SCAN)), start, end if end >= 0 else len(data))
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """The marker of each segment, and where it stands, up to the first scan."""
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
@@ -322,10 +343,9 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
             place += 1
         elif marker in _BARE:
             place += 2
-        elif marker in _FRAMES:
-            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
-            return width, height
         else:
+            yield marker, place
+            if marker == _SCAN:
+                return
             (length,) = struct.unpack(">H", data[place + 2 : place + 4])
             place += 2 + length
-    return None

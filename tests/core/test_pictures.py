@@ -197,3 +197,12 @@ def test_a_png_chunk_that_claims_gigabytes_is_refused_before_decoding(monkeypatc
 def test_a_picture_without_pixels_is_refused():
     with pytest.raises(DataError, match="has 0 x 7 pixels"):
         decode_picture(png(0, 7), "a.png")
+
+
+def test_a_jpeg_of_very_many_scans_is_refused():
+    whole = encoded(red_and_blue(), ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    assert decode_picture(whole, "a.jpg").shape == (24, 48, 3)
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    assert decode_picture(whole + last * 200, "a.jpg").shape == (24, 48, 3)  # after its end
+    with pytest.raises(DataError, match="scans, more than 100"):
+        decode_picture(whole[:-2] + last * 200 + b"\xff\xd9", "a.jpg")
