@@ -112,8 +112,8 @@ class ContainerSound:
         import av
 
         context = self._stream.codec_context
-        resampler = av.AudioResampler("fltp", layout=context.layout, rate=context.sample_rate)
         try:
+            resampler = av.AudioResampler("fltp", layout=context.layout, rate=context.sample_rate)
             for frame in self._container.decode(self._stream):
                 for part in resampler.resample(frame):
                     yield part.to_ndarray()

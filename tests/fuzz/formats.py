@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pyarrow
@@ -371,14 +372,26 @@ def _masks() -> tuple[bytes, ...]:
 def _sounds() -> tuple[tuple[bytes, bytes], ...]:
     """Half a second of eight tones in several formats, with their endings."""
     made = []
-    formats = (("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("WAV", "FLOAT"), ("AIFF", "PCM_16"))
+    formats = (("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("WAV", "FLOAT"), ("M4A", "AAC"))
     for number in range(8):
         name, subtype = formats[number % len(formats)]
         tone = 0.3 * np.sin(np.arange(4000) * 0.05 * (number + 1))
         file = io.BytesIO()
-        soundfile.write(file, tone, 8000, format=name, subtype=subtype)
+        if name == "M4A":
+            _write_m4a(file, tone)
+        else:
+            soundfile.write(file, tone, 8000, format=name, subtype=subtype)
         made.append((b"." + name.lower().encode(), file.getvalue()))
     return tuple(made)
+
+
+def _write_m4a(file: io.BytesIO, tone: np.ndarray) -> None:
+    with av.open(file, "w", format="ipod") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone[None].astype(np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
 
 
 def _archive(name: bytes, files: Files) -> bytes:
