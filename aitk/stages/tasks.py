@@ -48,7 +48,7 @@ def show_task(name: str) -> Outcome:
         for item in about["settings"]:
             flag = "--" + item["name"].replace("_", "-")
             said = flag if item["name"] in own else f"--set {item['name']}"
-            rows.append(_row(f"--model {model}", said, item))
+            rows.append(_row(model, said, item))
     facts: dict[str, Any] = {
         "task": name,
         "what": tasks.TASKS[name].summary,
@@ -81,11 +81,11 @@ def _plain(item: Described) -> dict[str, Any]:
 
 
 def _row(stage: str, flag: str, item: dict[str, Any]) -> dict[str, Any]:
+    kind = "|".join(item["choices"]) or item["type"]
     return {
         "for": stage,
         "option": flag,
-        "type": "|".join(item["choices"]) or item["type"],
-        "default": str(item["default"]) if item["default"] not in (None, []) else "",
+        "value": kind if item["default"] in (None, []) else f"{kind} = {item['default']}",
         "what": item["help"],
     }
 
