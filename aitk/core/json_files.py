@@ -4,7 +4,7 @@ A shape says what a value must be::
 
     str, int, float, bool, dict, list     a value of that kind; ``float`` takes whole numbers too
     str | None, (shape, None)             either
-    Count                                 a whole number from 0
+    Count, Size                           a whole number from 0, from 1
     [shape]                               a list of such values
     {str: shape}                          an object, all of whose values are such
     {"name": shape, "other?": shape}      an object with these keys, those with ``?`` if it has
@@ -30,6 +30,10 @@ class Count(int):
     """In a shape: a whole number from 0."""
 
 
+class Size(int):
+    """In a shape: a whole number from 1."""
+
+
 _WORDS: dict[Any, str] = {
     str: "a text",
     int: "a whole number",
@@ -38,6 +42,7 @@ _WORDS: dict[Any, str] = {
     dict: "an object",
     list: "a list",
     Count: "a whole number from 0",
+    Size: "a whole number from 1",
     NoneType: "null",
 }
 
@@ -125,8 +130,8 @@ def _may_miss(name: Any) -> bool:
 def _is(value: Any, kind: type) -> bool:
     if kind is bool or isinstance(value, bool):
         return kind is bool and isinstance(value, bool)
-    if isinstance(value, int) and kind in (int, float, Count):
-        return (0 if kind is Count else -LARGEST_NUMBER) <= value <= LARGEST_NUMBER
+    if isinstance(value, int) and kind in (int, float, Count, Size):
+        return {Count: 0, Size: 1}.get(kind, -LARGEST_NUMBER) <= value <= LARGEST_NUMBER
     return isinstance(value, kind)
 
 

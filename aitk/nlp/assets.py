@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from aitk.core.errors import ArtifactError
 from aitk.core.files import write_json
-from aitk.core.json_files import read_json
+from aitk.core.json_files import Size, read_json
 
 if TYPE_CHECKING:
     from aitk.nlp.tokenizers import Tokenizer
+
+
+#: The shape of ``text.json``.
+SHAPE = {"labels": [str], "weights": [float], "max_length": Size}
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,13 @@ def load_text_assets(folder: Path) -> TextAssets:
     path = folder / "text.json"
     if not path.is_file():
         raise ArtifactError("text.json is missing", where=str(folder))
-    values = read_json(path)
-    try:
-        return TextAssets(
-            tokenizer=load_tokenizer(folder / "tokenizer"),
-            max_length=int(values["max_length"]),
-            labels=tuple(values["labels"]),
-            weights=tuple(values["weights"]),
-        )
-    except KeyError as error:
-        raise ArtifactError(f"lacks {error}", where=str(path)) from error
+    values = read_json(path, SHAPE)
+    labels, weights = tuple(values["labels"]), tuple(values["weights"])
+    if len(set(labels)) < len(labels) or len(weights) not in (0, len(labels)):
+        raise ArtifactError("a label comes twice, or has no weight", where=str(path))
+    return TextAssets(
+        tokenizer=load_tokenizer(folder / "tokenizer"),
+        max_length=values["max_length"],
+        labels=labels,
+        weights=weights,
+    )

@@ -89,13 +89,14 @@ class MaskedLanguageModel(UnlabelledTexts):
         return MaskedAssets(text, settings.mask_share, settings.whole_words)
 
     def load_assets(self, folder: Path) -> MaskedAssets:
-        values = read_json(folder / "masking.json")
-        try:
-            return MaskedAssets(
-                load_text_assets(folder), values["mask_share"], values["whole_words"]
-            )
-        except KeyError as error:
-            raise ArtifactError(f"lacks {error}", where=str(folder / "masking.json")) from error
+        path = folder / "masking.json"
+        values = read_json(path, {"mask_share": float, "whole_words": bool})
+        if not 0 <= values["mask_share"] <= 1:
+            raise ArtifactError("mask_share is no share", where=str(path))
+        text = load_text_assets(folder)
+        if text.tokenizer.mask_id is None:
+            raise ArtifactError("its vocabulary has no mask token", where=str(folder))
+        return MaskedAssets(text, values["mask_share"], values["whole_words"])
 
     def encode(self, fields: Mapping[str, Any], assets: MaskedAssets) -> Example:
         return self.encode_many([fields], assets)[0]

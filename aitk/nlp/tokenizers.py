@@ -7,7 +7,6 @@ TensorFlow is never needed.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.json_files import Count, Size, check_shape, parse_line, read_text
 from aitk.nlp.hashing import HashedNgrams
 
 if TYPE_CHECKING:
@@ -149,6 +149,18 @@ class SubwordTokenizer:
         return next((index for index in found if index is not None), None)
 
 
+LONGEST_NGRAM = 100
+#: The shape of the file of a tokeniser that hashes.
+HASHED = {
+    "hashed_ngrams": {
+        "buckets": Size,
+        "ngrams?": Size,
+        "character_ngrams?": Count,
+        "lowercase?": bool,
+    }
+}
+
+
 def train_tokenizer(texts: Iterable[str], settings: Any) -> Tokenizer:
     """Learn a vocabulary from the training texts.
 
@@ -188,15 +200,16 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     path = folder / FILE
     try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"the tokeniser cannot be read ({error})", where=str(path)) from error
-    try:
-        described = json.loads(content)
-        if "hashed_ngrams" in described:
-            return HashedNgrams(**described["hashed_ngrams"])
-    except (ValueError, TypeError) as error:
-        raise ArtifactError(f"the tokeniser is damaged ({error})", where=str(path)) from error
+        content = read_text(path)
+    except ArtifactError as error:
+        raise ArtifactError(f"the tokeniser {error.what}", where=error.where) from error
+    described = parse_line(content, where=str(path))
+    if isinstance(described, dict) and "hashed_ngrams" in described:
+        check_shape(described, HASHED, where=str(path))
+        hashed = HashedNgrams(**described["hashed_ngrams"])
+        if hashed.buckets >= 2**31 or max(hashed.ngrams, hashed.character_ngrams) > LONGEST_NGRAM:
+            raise ArtifactError("the tokeniser is damaged (n-grams too long)", where=str(path))
+        return hashed
     return SubwordTokenizer(read_engine(content, where=path))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.files import write_json
-from aitk.core.json_files import read_json
+from aitk.core.json_files import Count, Size, read_json
 from aitk.speech.assets import SoundAssets, load_sound_assets
 from aitk.speech.beam_search import LanguageModel
 from aitk.speech.lexicon import Lexicon, spelled_lexicon, spoken_lexicon
@@ -19,6 +19,15 @@ from aitk.speech.units import Units, learn_units, read_pronunciations, units_fro
 
 FILE = "units.json"
 LANGUAGE_MODEL = "transcripts.arpa"
+#: The shape of ``units.json``.
+SHAPE = {
+    "units": {"kind": str, "symbols": [str], "merges": [[str]], "pronunciations": {str: [str]}},
+    "subsampling": Size,
+    "ctc_weight": float | None,
+    "chunk_frames": Count,
+    "context_frames": Count,
+    "pronunciations": {str: [[str]]},
+}
 
 #: Word -> the ways it is spoken, each its phones.
 Pronunciations = Mapping[str, Sequence[Sequence[str]]]
@@ -78,7 +87,12 @@ class AsrAssets:
         if self.ngrams is not None:
             return self.ngrams
         path = self.folder / LANGUAGE_MODEL if self.folder else None
-        return read_arpa(path) if path and path.is_file() else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            return read_arpa(path)
+        except DataError as error:
+            raise ArtifactError(error.what, where=error.where) from error
 
     @functools.cached_property
     def lexicon(self) -> Lexicon | None:
@@ -109,20 +123,17 @@ def load_asr_assets(folder: Path) -> AsrAssets:
     path = folder / FILE
     if not path.is_file():
         raise ArtifactError(f"{FILE} is missing", where=str(folder))
-    values = read_json(path)
-    try:
-        return AsrAssets(
-            sound=load_sound_assets(folder),
-            units=units_from(values["units"]),
-            subsampling=values["subsampling"],
-            ctc_weight=values["ctc_weight"],
-            chunk_frames=values["chunk_frames"],
-            context_frames=values["context_frames"],
-            pronunciations=values["pronunciations"],
-            folder=folder,
-        )
-    except KeyError as error:
-        raise ArtifactError(f"lacks {error}", where=str(path)) from error
+    values = read_json(path, SHAPE)
+    return AsrAssets(
+        sound=load_sound_assets(folder),
+        units=units_from(values["units"]),
+        subsampling=values["subsampling"],
+        ctc_weight=values["ctc_weight"],
+        chunk_frames=values["chunk_frames"],
+        context_frames=values["context_frames"],
+        pronunciations=values["pronunciations"],
+        folder=folder,
+    )
 
 
 def learn_vocabulary(texts: Sequence[str], settings: Any) -> tuple[Units, Pronunciations]:

@@ -9,12 +9,21 @@ from typing import Any
 
 from aitk.core.errors import ArtifactError
 from aitk.core.files import write_json
-from aitk.core.json_files import read_json
+from aitk.core.json_files import Size, check_shape, read_json
 from aitk.core.options import as_dict, resolve
 from aitk.speech.normalise import Moments, moments_from, moments_of, total
 from aitk.speech.options import AugmentOptions, FeatureSettings
 
 FILE = "sound.json"
+#: The shape of ``sound.json``.
+SHAPE = {
+    "features": dict,
+    "augment": dict,
+    "labels": [str],
+    "weights": [float],
+    "smoothing": float,
+    "moments": {str: {"frames": Size, "sums": [float], "squares": [float]}},
+}
 CORPUS = ""  # whose moments are kept under no speaker's name
 
 
@@ -70,17 +79,24 @@ def load_sound_assets(folder: Path) -> SoundAssets:
 
 def assets_from(values: Mapping[str, Any], *, where: str) -> SoundAssets:
     """What ``SoundAssets.as_json`` made; ``where`` is the file named in errors."""
-    try:
-        return SoundAssets(
-            features=resolve(FeatureSettings, values["features"]),
-            augment=resolve(AugmentOptions, values["augment"]),
-            labels=tuple(values["labels"]),
-            weights=tuple(values["weights"]),
-            smoothing=float(values["smoothing"]),
-            moments={name: moments_from(each) for name, each in values["moments"].items()},
-        )
-    except KeyError as error:
-        raise ArtifactError(f"lacks {error}", where=where) from error
+    from aitk.speech.features import feature_size
+
+    check_shape(values, SHAPE, where=where)
+    labels, weights = tuple(values["labels"]), tuple(values["weights"])
+    if len(set(labels)) < len(labels) or len(weights) not in (0, len(labels)):
+        raise ArtifactError("a label comes twice, or has no weight", where=where)
+    features = resolve(FeatureSettings, values["features"])
+    for name, each in values["moments"].items():
+        if not len(each["sums"]) == len(each["squares"]) == feature_size(features):
+            raise ArtifactError(f"the moments of {name!r} are of other features", where=where)
+    return SoundAssets(
+        features=features,
+        augment=resolve(AugmentOptions, values["augment"]),
+        labels=labels,
+        weights=weights,
+        smoothing=values["smoothing"],
+        moments={name: moments_from(each) for name, each in values["moments"].items()},
+    )
 
 
 def augmentation_of(settings: Any) -> AugmentOptions:

@@ -13,7 +13,7 @@ import numpy as np
 from aitk.core.classification import log_softmax
 from aitk.core.errors import ArtifactError, DataError
 from aitk.core.files import write_json
-from aitk.core.json_files import read_json
+from aitk.core.json_files import Size, read_json
 from aitk.core.rows import Refusal, Row
 from aitk.core.statistics import bootstrap_scores
 from aitk.core.task import Batch, Evaluation, Example, Score, Task
@@ -47,6 +47,17 @@ if TYPE_CHECKING:
     from aitk.core.pretrained import Pretrained
 
 FILE = "masking.json"
+#: The shape of that file.
+SHAPE = {
+    "dimensions": Size,
+    "frames_per_step": Size,
+    "codes": Size,
+    "code_size": Size,
+    "codebooks": Size,
+    "components": ({"mean": [float], "directions": [[float]]}, None),
+    "mask_share": float,
+    "span": Size,
+}
 
 #: How many sounds principal components are learned of at most.
 MOST_ROWS = 5000
@@ -158,19 +169,16 @@ class MaskedSpeech(Task):
         return MaskedSpeechAssets(sound, quantiser, settings.mask_share, span)
 
     def load_assets(self, folder: Path) -> MaskedSpeechAssets:
-        values = read_json(folder / FILE)
-        try:
-            quantiser = Quantiser(
-                values["dimensions"],
-                values["frames_per_step"],
-                codes=values["codes"],
-                code_size=values["code_size"],
-                codebooks=values["codebooks"],
-                components=_read_components(values["components"]),
-            )
-            share, span = values["mask_share"], values["span"]
-        except KeyError as error:
-            raise ArtifactError(f"lacks {error}", where=str(folder / FILE)) from error
+        values = read_json(folder / FILE, SHAPE)
+        quantiser = Quantiser(
+            values["dimensions"],
+            values["frames_per_step"],
+            codes=values["codes"],
+            code_size=values["code_size"],
+            codebooks=values["codebooks"],
+            components=_read_components(values["components"]),
+        )
+        share, span = values["mask_share"], values["span"]
         return MaskedSpeechAssets(load_sound_assets(folder), quantiser, share, span)
 
     def encode(self, fields: Mapping[str, Any], assets: MaskedSpeechAssets) -> Example:

@@ -9,7 +9,7 @@ from typing import Any
 
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import write_json
-from aitk.core.json_files import read_json
+from aitk.core.json_files import Size, read_json
 from aitk.speech.writing import Rules
 
 ENGINE, FILE = "vocabulary.spm", "moonshine.json"
@@ -80,7 +80,9 @@ def load_moonshine_tokens(folder: Path) -> MoonshineTokens:
     Raises:
         ArtifactError: a file is missing or damaged.
     """
-    return read_moonshine_tokens(folder / ENGINE, size=int(read_json(folder / FILE)["size"]))
+    return read_moonshine_tokens(
+        folder / ENGINE, size=read_json(folder / FILE, {"size": Size})["size"]
+    )
 
 
 def read_moonshine_tokens(path: Path, *, size: int) -> MoonshineTokens:

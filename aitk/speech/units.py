@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aitk.core.errors import DataError, UsageError
+from aitk.core.errors import ArtifactError, DataError, UsageError
 
 BLANK = 0
 BLANK_SYMBOL = "<blank>"
@@ -93,7 +93,16 @@ class Units:
 
 
 def units_from(value: dict[str, Any]) -> Units:
-    """What ``Units.as_json`` made."""
+    """What ``Units.as_json`` made.
+
+    Raises:
+        ArtifactError: it is of no kind, or has no blank first, or a symbol twice.
+    """
+    symbols = value["symbols"]
+    if value["kind"] not in KINDS or symbols[:1] != [BLANK_SYMBOL]:
+        raise ArtifactError("its units are of no kind that is known, or have no blank")
+    if len(set(symbols)) < len(symbols) or any(len(pair) != 2 for pair in value["merges"]):
+        raise ArtifactError("one of its units comes twice, or is made of more than two")
     return Units(
         value["kind"],
         tuple(value["symbols"]),

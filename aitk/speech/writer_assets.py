@@ -8,11 +8,21 @@ from typing import Any
 
 from aitk.core.errors import ArtifactError
 from aitk.core.files import write_json
-from aitk.core.json_files import read_json
+from aitk.core.json_files import Count, Size, read_json
 from aitk.core.options import as_dict, resolve
 from aitk.speech.options import AugmentOptions
 
 FILE, TOKENS = "writer.json", "tokens"
+#: The shape of ``writer.json``.
+SHAPE = {
+    "model": str,
+    "longest": Size,
+    "filters": Count,
+    "augment": dict,
+    "language": str | None,
+    "translate": bool,
+    "times": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ def load_writer_assets(folder: Path) -> WriterAssets:
     Raises:
         ArtifactError: a file is missing or damaged.
     """
-    values = read_json(folder / FILE)
+    values = read_json(folder / FILE, SHAPE)
     try:
         values["augment"] = resolve(AugmentOptions, values["augment"])
         return WriterAssets(tokens=load_vocabulary(values["model"], folder / TOKENS), **values)

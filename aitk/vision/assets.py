@@ -10,13 +10,33 @@ from typing import Any
 
 from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.files import write_json
-from aitk.core.json_files import read_json
+from aitk.core.json_files import Size, read_json
 from aitk.core.options import resolve
 from aitk.vision.augment import AugmentSettings
 from aitk.vision.settings import FITS
 
 FILE = "picture.json"
-LARGEST_SIDE = 65_536
+MOST_PIXELS = 2**26
+#: The shape of ``picture.json``.
+SHAPE = {
+    "size": [Size],
+    "fit": str,
+    "augment": dict,
+    "labels": [str],
+    "weights": [float],
+    "extras": {
+        "label_sets?": {str: [str]},
+        "category_ids?": {str: int},
+        "anchors?": [[[float]]],
+        "heads?": {str: dict},
+        "smoothing?": float,
+        "model?": str,
+        "loss?": str,
+        "view?": str,
+        "patch?": Size,
+        "shown?": Size,
+    },
+}
 _LABEL_SETS = "label_sets"
 
 
@@ -73,7 +93,7 @@ def load_picture_assets(folder: Path) -> PictureAssets:
     if not path.is_file():
         raise ArtifactError(f"{FILE} is missing", where=str(folder))
     try:
-        return _checked(read_json(path))
+        return _checked(read_json(path, SHAPE))
     except KeyError as error:
         raise ArtifactError(f"lacks {error}", where=str(path)) from error
     except (DataError, UsageError) as error:
@@ -87,7 +107,7 @@ def _checked(values: Mapping[str, Any]) -> PictureAssets:
     if unknown:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
     height, width = (int(side) for side in values["size"])
-    if not all(1 <= side <= LARGEST_SIDE for side in (height, width)):
+    if min(height, width) < 1 or height * width > MOST_PIXELS:
         raise ValueError(f"pictures of {height} x {width} pixels")
     if values["fit"] not in FITS:
         raise ValueError(f"unknown fit {values['fit']!r}")

@@ -51,6 +51,7 @@ class Detect(PictureTask):
     any_backbone = True
     main_metric = "map50"
     wants = frozenset({"boxes"})
+    extras = frozenset({"model"})
     answer_names = ("boxes.score",)
 
     def __init__(self) -> None:

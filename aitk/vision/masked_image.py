@@ -66,6 +66,7 @@ class MaskedImage(PictureTask):
 
     name = "vision.masked-image"
     wants = frozenset()
+    extras = frozenset({"patch", "shown"})
     reading = UnlabelledPictures
     answering = MaskedImageAnswers
     models = {

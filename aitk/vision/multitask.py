@@ -15,7 +15,7 @@ import numpy as np
 
 from aitk.core.baselines import Baseline, HasBaselines, Measured, Rows
 from aitk.core.classification import softmax
-from aitk.core.errors import DataError, UsageError
+from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.task import ONLY_OUTPUT, Batch, Evaluation, Example, Score
 from aitk.vision.assets import PictureAssets
 from aitk.vision.classify import Classify
@@ -53,6 +53,7 @@ class Multitask(PictureTask):
     models = {"resnet": MultitaskResNetSettings, "cnn": MultitaskCnnSettings}
     main_metric = "mean_score"
     wants = frozenset(KINDS)
+    extras = frozenset({"heads", "label_sets"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,6 +147,13 @@ class Multitask(PictureTask):
             for kind in heads_of(assets)
         }
         return multitask(backbone, heads)
+
+    def check_extras(self, assets: PictureAssets, *, where: str) -> None:
+        super().check_extras(assets, where=where)
+        for kind in heads_of(assets):
+            if kind not in assets.extras["heads"]:
+                raise ArtifactError(f"lacks extras.heads.{kind}", where=where)
+            self._tasks[kind].check_extras(assets_of(kind, assets), where=where)
 
     def output_sizes(self, assets: PictureAssets) -> dict[str, int]:
         heads = heads_of(assets)

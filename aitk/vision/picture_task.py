@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from aitk.core.errors import DataError
+from aitk.core.errors import ArtifactError, DataError
 from aitk.core.pictures import decode_checked
 from aitk.core.rows import Refusal, Row
 from aitk.core.task import Batch, Example, Task
-from aitk.vision.assets import PictureAssets, load_picture_assets
+from aitk.vision.assets import FILE, PictureAssets, load_picture_assets
 from aitk.vision.augment import augment, augmentation_of
 from aitk.vision.box_faults import find_faults
 from aitk.vision.drawing import draw_answer
@@ -52,6 +52,8 @@ class PictureTask(Task):
     #: Which kinds of annotation are stored: ``label``, ``boxes``, ``mask``. With several, each
     #: row carries any of them.
     wants: ClassVar[frozenset[str]]
+    #: What it keeps in the extras of its assets, and cannot do without.
+    extras: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:
         self._notes: list[str] = []
@@ -160,9 +162,15 @@ class PictureTask(Task):
 
     def load_assets(self, folder: Path) -> PictureAssets:
         assets = load_picture_assets(folder)
+        self.check_extras(assets, where=str(folder / FILE))
         names = [name for kind in FEWEST_CLASSES for name in assets.labels_of(kind)]
         self._drawn_labels = tuple(dict.fromkeys(names))
         return assets
+
+    def check_extras(self, assets: PictureAssets, *, where: str) -> None:
+        """Raise an ``ArtifactError`` unless the assets hold what the task keeps in them."""
+        if missing := self.extras - assets.extras.keys():
+            raise ArtifactError(f"lacks extras.{min(missing)}", where=where)
 
     def encode(self, fields: Mapping[str, Any], assets: PictureAssets) -> Example:
         """One picture, decoded and fitted, its annotation in pixels of the fitted picture.

@@ -64,6 +64,7 @@ class Segment(PictureTask):
     any_backbone = True
     main_metric = "mean_iou"
     wants = frozenset({"mask"})
+    extras = frozenset({"loss", "view"})
 
     def learn(
         self,

@@ -101,7 +101,7 @@ def stored(task: Task, found: dict, rows: list[dict], folder) -> list[dict]:
     writer = DataWriter(folder, task.features(found), description="a test")
     writer.write("train", rows)
     writer.close()
-    return Rows(tfds.builder_from_directory(str(folder)).as_data_source("train"))[:]
+    return Rows(tfds.builder_from_directory(str(folder)).as_data_source("train"), where="data")[:]
 
 
 def assert_same(read: dict, written: dict) -> None:
