@@ -129,7 +129,7 @@ def read_coco(
     images = file.content["images"]
     names = category_names(file)
     if file.has_ids:
-        counts.add_categories(names)
+        counts.add_categories(category_ids(file))
     counts.classes.update(names.values())
     ordered = tuple(dict.fromkeys(names.values()))
     classes = ClassList((BACKGROUND, *ordered), ignored=frozenset(ignored))
@@ -183,6 +183,19 @@ def category_names(file: CocoFile) -> dict[Id, str]:
         if found.setdefault(number, name) != name:
             raise DataError(f"has two categories of the id {number}", where=file.where)
     return dict(sorted(found.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+
+
+def category_ids(file: CocoFile) -> dict[str, Id]:
+    """Name of a category -> its id as the file writes it; of several the first.
+
+    Raises:
+        DataError: a category has no id or no name.
+    """
+    category_names(file)
+    found: dict[str, Id] = {}
+    for category in file.content["categories"]:
+        found.setdefault(normalise(str(category["name"])), category["id"])
+    return found
 
 
 def image_ids(file: CocoFile, pictures: Sequence[str]) -> dict[str, Id]:

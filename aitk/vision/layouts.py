@@ -269,7 +269,7 @@ def _image_ids(tree: Tree, pictures: Sequence[str], counts: ReadingCounts) -> di
             parsed = coco.parse_coco(tree.read(name, most=coco.MOST_BYTES), tree.location(name))
             if parsed is not None:
                 file = CocoFile(name, name, split_of_folders(name), parsed)
-                counts.add_categories(coco.category_names(file))
+                counts.add_categories(coco.category_ids(file))
                 ids |= coco.image_ids(file, pictures)
     return ids
 

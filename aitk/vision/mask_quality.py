@@ -33,7 +33,7 @@ class MaskStatistics:
         self._void = array("f")
         self._ends = array("f")
         self._largest = -1
-        self._black_and_white = 0
+        self._black_and_white = self._with_classes = 0
 
     def add(self, png: bytes, split: str) -> None:
         """Count the pixels of a stored mask."""
@@ -42,7 +42,9 @@ class MaskStatistics:
         self._void.append(float(counts[VOID] / mask.size))
         self._ends.append(float((counts[0] + counts[HIGH_LEVEL:].sum()) / mask.size))
         present = np.flatnonzero(counts[:VOID]).tolist()
-        self._black_and_white += present == [0] and counts[VOID] > 0
+        has_class = any(number > 0 for number in present)
+        self._with_classes += has_class
+        self._black_and_white += not has_class and bool(counts[VOID])
         for name in names:
             self._names.setdefault(name, len(self._names))
         self._named, self._unnamed = self._named + bool(names), self._unnamed + (not names)
@@ -66,7 +68,7 @@ class MaskStatistics:
 
     def look_binary(self) -> str | None:
         """Why the masks seem to be black and white, if they do."""
-        if self._black_and_white and self._black_and_white == len(self._void):
+        if self._black_and_white and not self._with_classes:
             return "all masks hold only 0 and 255, and 255 is void"
         is_grey = self._largest >= HIGH_LEVEL and len(self._pictures) >= MANY_LEVELS
         if is_grey and not self._named and np.mean(self._ends) >= BLACK_OR_WHITE:

@@ -119,12 +119,12 @@ class ReadingCounts:
         if example and example not in examples and len(examples) < EXAMPLES:
             examples.append(printable(example))
 
-    def add_categories(self, names: Mapping[int | str, str]) -> None:
-        """Note the ids that a COCO file gives its classes.
+    def add_categories(self, ids: Mapping[str, int | str]) -> None:
+        """Note the ids that a COCO file gives its classes, as it writes them.
 
         Of files that disagree none is right for all pictures: such a class keeps no id.
         """
-        for number, name in names.items():
+        for name, number in ids.items():
             known = self.category_ids.setdefault(name, number)
             self._disputed |= {name} if known != number else set()
         for name in self._disputed:

@@ -191,7 +191,7 @@ def test_coco_results_have_the_ids_of_the_file_that_names_the_pictures(save, tmp
     content = {
         "images": [{"id": 70, "file_name": "b.png"}, {"id": 80, "file_name": "a.png"}],
         "annotations": [],
-        "categories": [{"id": 9, "name": "clot"}, {"id": 5, "name": "cell"}],
+        "categories": [{"id": 9, "name": "clot"}, {"id": 5, "name": " cell"}],
     }
     truth = save("in/boxes.json", json.dumps(content))
     task = Detect()

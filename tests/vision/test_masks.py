@@ -267,6 +267,7 @@ def test_black_and_white_masks_are_refused_with_the_option_that_reads_them(value
         mask = soft_mask(seed)
         numbers = mask if values == "soft" else np.where(mask > 127, 255, 0).astype(np.uint8)
         statistics.add(encode_mask(ClassMask(numbers)), "train")
+    statistics.add(encode_mask(ClassMask(np.zeros((20, 20), np.uint8))), "train")  # of nothing
     summary = statistics.summary() | {"labels": statistics.names()}
     with pytest.raises(DataError) as refused:
         Segment().features(summary)
