@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.files import missing_parents, remove_empty
 from aitk.core.marker import (
     DRAFT,
     MARKER,
@@ -219,7 +220,7 @@ def _discard_retired(old: Path) -> None:
 @contextlib.contextmanager
 def _opened_draft(folder: Path, out: Path) -> Iterator[int]:
     """Make a folder unless it is there, and lock it; folders made above it go if it does."""
-    made = [each for each in folder.parents if not os.path.lexists(each)]
+    made = missing_parents(folder)
     try:
         with contextlib.ExitStack() as stack:
             try:
@@ -235,10 +236,4 @@ def _opened_draft(folder: Path, out: Path) -> Iterator[int]:
                 ) from error
             yield descriptor
     finally:
-        _removeempty(made)
-
-
-def _removeempty(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):  # it is in use
-            folder.rmdir()
+        remove_empty(made)

@@ -17,6 +17,7 @@ from typing import Any
 
 from aitk import __version__
 from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.files import missing_parents, remove_empty
 from aitk.core.marker import lock_file, lock_holder
 from aitk.core.targets import Named, check_file, in_the_way, part_of, progress_of
 
@@ -98,9 +99,11 @@ class ResumableFile:
         if not self.done:
             self.part.unlink(missing_ok=True)
             self._progress_path.unlink(missing_ok=True)
+            remove_empty(self._made)
         self._progress.close()
 
     def _open(self, *, resume: bool, overwrite: bool) -> None:
+        self._made = missing_parents(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._progress = _opened(self._progress_path, os.O_CREAT)
         try:

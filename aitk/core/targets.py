@@ -25,6 +25,9 @@ _NAME_BYTES, _PATH_BYTES = 255, 4096
 _INNER_BYTES = 512
 
 Named = Iterable[str | Path | None]
+#: Device and number of a file: equal for all ways that lead to it.
+Place = tuple[int, int]
+Places = set[Place]
 
 
 def part_of(out: Path) -> Path:
@@ -183,27 +186,30 @@ def _check_name(out: Path) -> None:
 def _check_inputs(out: Path, inputs: Named, options: Any) -> None:
     """Refuse what is an input, holds one, or lies inside of one."""
     written = {
-        _place(path): path
+        place: path
         for path in (out, part_of(out), old_of(out), progress_of(out))
-        if os.path.lexists(path)
+        if (place := _place(path)) is not None
     }
     above = _above(out)
+    holding: dict[Path, Places] = {}  # of many files most lie in one folder
     for name, is_input in [*((name, True) for name in inputs), *_named_files(options)]:
-        place = _place(Path(name)) if name and name != "-" else None
-        if place is None:
+        if not name or name == "-":
             continue
+        path = Path(name)
+        place = _place(path)
         if place in written:
             what = "is the input" if is_input else "is read, too"
             raise UsageError(what, where=str(written[place]), hint=_ANOTHER)
-        for each in _above(Path(name)):  # type: ignore[arg-type]
-            if each in written:
-                raise UsageError(f"holds {name}", where=str(written[each]), hint=_ANOTHER)
+        if path.parent not in holding or path.is_symlink():
+            holding[path.parent] = _above(path)
+        for each in holding[path.parent] & written.keys():
+            raise UsageError(f"holds {name}", where=str(written[each]), hint=_ANOTHER)
         if is_input and place in above:
             raise UsageError(f"lies inside the input {name}", where=str(out), hint=_ANOTHER)
 
 
-def _place(path: Path) -> tuple[int, int] | None:
-    """What a path leads to, by which all ways to the same file are equal; None if nothing."""
+def _place(path: Path) -> Place | None:
+    """The file that a path leads to; None if there is none."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -211,13 +217,13 @@ def _place(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _above(path: Path) -> set[tuple[int, int] | None]:
-    """The folders that hold a path."""
+def _above(path: Path) -> Places:
+    """The folders that hold a path, which may itself not be there yet."""
     try:
         parents = path.resolve().parents
     except (OSError, ValueError, RuntimeError):
         return set()
-    return {_place(parent) for parent in parents} - {None}
+    return {place for parent in parents if (place := _place(parent)) is not None}
 
 
 def _named_files(value: Any) -> Iterator[tuple[str, bool]]:

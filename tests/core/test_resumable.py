@@ -128,3 +128,8 @@ def test_only_its_own_content_is_replaced(path):
     file.append("new", items=1, notes={})
     file.finish()
     assert path.read_text() == "new"
+
+
+def test_folders_made_for_nothing_are_removed(tmp_path):
+    opened(tmp_path / "a" / "b" / "out.jsonl").leave()
+    assert not list(tmp_path.iterdir())

@@ -105,6 +105,12 @@ def test_an_input_under_the_name_of_the_draft_is_refused(here: Path) -> None:
         check_folder(Path("out"), inputs=["out.part"])
 
 
+def test_a_folder_is_not_replaced_under_a_file_that_is_yet_to_be_written(here: Path) -> None:
+    mark(Path("photos"), PLACED)
+    with pytest.raises(UsageError, match=r"photos: holds photos/new/out\.jsonl"):
+        check_folder(Path("photos"), inputs=["photos/new/out.jsonl"], overwrite=True)
+
+
 def test_a_hard_link_to_the_input_is_the_input(here: Path) -> None:
     os.link("notes.txt", "again.txt")
     with pytest.raises(UsageError, match="is the input"):
