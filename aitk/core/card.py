@@ -15,6 +15,8 @@ from aitk.core.baselines import describe_baselines
 from aitk.core.run import EXECUTABLE
 from aitk.core.statistics import describe_intervals
 
+#: What ``compress`` records as tables.
+TABLES = ("table", "tried")
 FEW_ROWS = 200  # below this many scored rows an interval is wide
 
 
@@ -77,21 +79,32 @@ def describe_answering(result: Mapping[str, Any]) -> str:
 def _compression(manifest: Mapping[str, Any]) -> list[str]:
     """The table of ``compress`` and what it comes to."""
     compression = manifest["compression"]
-    names = list(compression["table"][0]) if compression["table"] else []
-    facts = {name: value for name, value in compression.items() if name != "table"}
-    return [
-        f"| {' | '.join(map(_inline, names))} |",
-        "|" + "---|" * len(names),
-        *(
-            f"| {' | '.join(_inline(line.get(name)) for name in names)} |"
-            for line in compression["table"]
-        ),
+    facts = {name: value for name, value in compression.items() if name not in TABLES}
+    lines = _table(compression["table"])
+    lines += [
         "",
         *(
             f"- {_inline(name.replace('_', ' '))}: {_inline(value)}"
             for name, value in facts.items()
         ),
     ]
+    if tried := compression.get("tried"):
+        chosen_on = _inline(compression.get("chosen_on"))
+        lines += ["", f"Number formats, tried in this order on {chosen_on}:", "", *_table(tried)]
+    return lines
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = list(rows[0]) if rows else []
+    return [
+        f"| {' | '.join(_inline(name.replace('_', ' ')) for name in names)} |",
+        "|" + "---|" * len(names),
+        *(f"| {' | '.join(_cell(row.get(name)) for name in names)} |" for row in rows),
+    ]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else _inline(value)
 
 
 def _what_it_is(manifest: Mapping[str, Any]) -> str:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from aitk.core.batches import predict_rows
 from aitk.core.evaluation import Evaluated, evaluate_rows
 from aitk.core.latency import Latency, measure_latency
 from aitk.core.opening import open_assets, open_model
 from aitk.core.progress import Reporter
 from aitk.core.run import Run
 from aitk.core.runtime import Predictor
-from aitk.core.task import ONLY_OUTPUT, Task
+from aitk.core.statistics import Drop, measure_drop
+from aitk.core.task import Task
 
 BATCH = 32
+#: Rows that are timed: enough batches that no length is missed, where lengths differ.
 TIMED_ROWS = 640
-COMPARED_ROWS = 512
+TIMED_ROWS_OF_ONE_LENGTH = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +64,8 @@ def measure_run(run: Run, task: Task, rows: Any, *, resamples: int, reporter: Re
 
 def _latency(predictor: Predictor, task: Task, assets: Any, rows: Any, *, size: int) -> Latency:
     """Time batches of rows of near-equal length, as ``predict`` makes them."""
-    examples = task.encode_many(rows[:TIMED_ROWS], assets)
+    count = TIMED_ROWS_OF_ONE_LENGTH if task.one_length else TIMED_ROWS
+    examples = task.encode_many(rows[:count], assets)
     examples.sort(key=task.length)
     batches = [
         task.collate(examples[start : start + size], assets).inputs
@@ -75,43 +74,41 @@ def _latency(predictor: Predictor, task: Task, assets: Any, rows: Any, *, size: 
     return measure_latency(predictor, batches)
 
 
-def compare_runs(task: Task, rows: Any, before: Measured, after: Measured) -> dict[str, Any]:
-    """What changed: size, score, speed, answers, outputs.
+def compare_runs(
+    task: Task, before: Measured, after: Measured, *, resamples: int
+) -> tuple[Drop, dict[str, Any]]:
+    """What changed: score, size, speed, answers.
 
-    ``drop`` is by how much the main metric is worse; ``times_faster`` is about batches.
+    Returns:
+        By how much the main metric is worse, and facts: ``drop`` with the ends of its interval;
+        how many times smaller (or larger) and faster (or slower, of batches) it is; and
+        ``same_answers``, the share of rows with the same answer, where answers are labels or texts.
     """
-    scores = [side.evaluated.evaluation.metrics[task.main_metric].value for side in (before, after)]
+    drop = measure_drop(
+        before.evaluated.evaluation,
+        after.evaluated.evaluation,
+        metric=task.main_metric,
+        higher_is_better=task.higher_is_better,
+        resamples=resamples,
+    )
+    facts: dict[str, Any] = {"drop": drop.value}
+    if drop.low is not None:
+        facts |= {"drop_low": drop.low, "drop_high": drop.high}
+    facts |= _times(before.run.model_bytes(), after.run.model_bytes(), "smaller", "larger")
+    facts |= _times(before.batch.median_ms, after.batch.median_ms, "faster", "slower")
     answers = [
-        [row["prediction"].get("prediction", row["prediction"]) for row in side.evaluated.rows]
+        [row["prediction"].get("prediction") for row in side.evaluated.rows]
         for side in (before, after)
     ]
-    same = [old == new for old, new in zip(*answers, strict=True)]
-    return {
-        "drop": (scores[0] - scores[1]) * (1 if task.higher_is_better else -1),
-        "times_smaller": round(before.run.model_bytes() / after.run.model_bytes(), 2),
-        "times_faster": round(before.batch.median_ms / after.batch.median_ms, 2),
-        "same_answers": round(sum(same) / len(same), 4),
-        "largest_difference": _largest_difference(task, rows[:COMPARED_ROWS], before, after),
-    }
+    # Boxes, masks and numbers are never quite the same: that says nothing.
+    if all(isinstance(answer, str) for side in answers for answer in side):
+        same = [old == new for old, new in zip(*answers, strict=True)]
+        facts["same_answers"] = round(sum(same) / len(same), 4)
+    return drop, facts
 
 
-def _largest_difference(task: Task, rows: Any, before: Measured, after: Measured) -> float | None:
-    """Between the outputs for the same row; None where their shapes differ (other tokens)."""
-    sides = [
-        predict_rows(
-            rows, task, side.assets, side.predictor, batch_size=BATCH, batches_per_window=1
-        )
-        for side in (before, after)
-    ]
-    largest = 0.0
-    for old, new in zip(*(map(_named, side) for side in sides), strict=True):
-        for name, array in old.items():
-            if array.shape != new[name].shape:
-                return None
-            largest = max(largest, float(np.abs(array - new[name]).max()))
-    return largest
-
-
-def _named(outputs: Any) -> Mapping[str, np.ndarray]:
-    """A row's outputs by name, also where there is but one."""
-    return outputs if isinstance(outputs, Mapping) else {ONLY_OUTPUT: outputs}
+def _times(before: float, after: float, less: str, more: str) -> dict[str, float]:
+    """How many times one is of the other, said so that it is at least 1."""
+    if after <= before:
+        return {f"times_{less}": round(before / after, 2)}
+    return {f"times_{more}": round(after / before, 2)}

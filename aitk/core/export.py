@@ -12,23 +12,39 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from aitk.core import interrupts
+from aitk.core.arithmetic import describe_arithmetic
 from aitk.core.child import python_command, python_environment
 from aitk.core.errors import ArtifactError, UsageError
 
-#: Format of the file -> what its weights can be stored as.
+#: Format of the file -> what ``--quantize`` can be with it; ``core.schemes`` explains the names.
 FORMATS = {
     "keras": ("none", "int8", "dynamic"),
-    "litert": ("none", "float16", "int8", "dynamic"),
-    "onnx": ("none", "float16", "int8", "dynamic"),
+    "litert": ("none", "int8", "static", "dynamic", "int16", "float16"),
+    "onnx": ("none", "int8", "static", "dynamic", "float16"),
     "saved_model": ("none",),
 }
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        scheme: the number format that was taken.
+        arithmetic: what the file computes in which format, counted in the file.
+        refused: schemes that do not suit the model -> why.
+    """
+
+    scheme: str
+    arithmetic: str
+    refused: Mapping[str, str]
 
 
 def choose_format(format: str | None, quantize: str) -> str:
@@ -53,21 +69,20 @@ def export_model(
     target: Path,
     *,
     format: str,
-    quantize: str = "none",
-    calibration: Sequence[Mapping[str, np.ndarray]] = (),
-) -> dict[str, Any]:
-    """Convert the ``.keras`` file ``source`` into ``target``.
+    schemes: Sequence[str] = ("none",),
+    calibration: Iterable[Mapping[str, np.ndarray]] = (),
+) -> Exported:
+    """Convert the ``.keras`` file ``source`` into ``target``, by the first scheme that suits it.
 
     Args:
         format: a run format other than ``keras``.
-        calibration: batches of inputs, all of one shape, that set the ranges of full int8.
-
-    Returns:
-        ``arithmetic``: which of a format's ways was taken, in words.
+        schemes: names in ``core.schemes.SCHEMES``, the preferred one first.
+        calibration: batches of inputs, all of one shape, that set the ranges of activations. Each
+            is written to disk before the next is made.
 
     Raises:
         OSError: the disk is full.
-        ArtifactError: the converter refuses the model, or crashes on it.
+        ArtifactError: no scheme suits the model, or the converter crashes on it.
     """
     with tempfile.TemporaryDirectory(prefix="aitk-export-") as name:
         folder = Path(name)
@@ -77,7 +92,7 @@ def export_model(
             "source": str(source.resolve()),
             "target": str(target.resolve()),
             "format": format,
-            "quantize": quantize,
+            "schemes": list(schemes),
         }
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         with interrupts.waiting():
@@ -99,7 +114,12 @@ def export_model(
                 where=str(source),
                 hint="Try another --format or --quantize",
             )
-        return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return Exported(
+        result["scheme"],
+        describe_arithmetic(result["scheme"], result["layers"]),
+        result["refused"],
+    )
 
 
 def _raise_if_full(reason: str) -> None:

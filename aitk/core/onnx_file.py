@@ -4,57 +4,139 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aitk.core.calibration import Batches, check_suits
+from aitk.core.graphs import answering_layers, is_in, serving_function, signature
+
 OPSET = 18
+#: What ``static`` computes in int8: layers with weights, and what lies between them.
+STATIC_OPERATORS = (
+    "Conv", "MatMul", "Add", "Relu", "Clip", "Concat",
+    "MaxPool", "AveragePool", "GlobalAveragePool",
+)  # fmt: skip
+#: Operators that only arrange values.
+ARRANGING = frozenset({"Concat", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Pad", "Identity"})
 #: Smaller weights (biases, norms) stay as they are.
 SMALLEST_WEIGHT = 1024
 
 
-def write_onnx(model: Any, target: Path, *, quantize: str) -> str:
-    """Write an ONNX file that takes any number of rows of any length."""
+def write_onnx(model: Any, target: Path, *, scheme: str, calibration: Batches) -> None:
+    """Write an ONNX file that takes any number of rows of any length.
+
+    Raises:
+        Unsuitable: the scheme does not suit the model.
+    """
     import onnx
     import tf2onnx
 
-    from aitk.core.convert import serving_function, signature
-
+    check_suits(model, scheme, calibration)
     converted, _ = tf2onnx.convert.from_function(
         serving_function(model), input_signature=[signature(model)], opset=OPSET
     )
     _rewrite(converted.graph, "Erfc", _as_erf)
     _lift_scales(converted.graph)
-    with tempfile.TemporaryDirectory(prefix="aitk-onnx-") as folder:
-        simple = _simplified(converted, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="aitk-onnx-") as name:
+        folder = Path(name)
+        simple = _simplified(converted, folder)
         _rewrite(simple.graph, "Gemm", _gemm_splitter(simple.graph))
         _share_equal_weights(simple.graph)
-        if quantize == "float16":
+        if scheme == "float16":
             _store_float16(simple.graph)
-        if quantize not in ("int8", "dynamic"):
+        if scheme in ("none", "float16"):
             onnx.save(simple, target)
-            return "float32" if quantize == "none" else "float16 weights, float32 arithmetic"
+        elif scheme == "static":
+            floats = _float_nodes(simple.graph, apart_from=answering_layers(model))
+            _quantize_static(simple, target, folder, calibration, floats=floats)
+        else:
+            _quantize_dynamic(simple, target, folder)
 
-        from onnxruntime.quantization import QuantType, quantize_dynamic
 
-        whole = Path(folder) / "float.onnx"
-        onnx.save(simple, whole)
-        # Convolutions in int8 are five times slower than in float here. Weights have 7 of the 8
-        # bits: sums of two full products overflow where a processor has AVX2 but no VNNI.
-        quantize_dynamic(
-            whole,
-            target,
-            op_types_to_quantize=["MatMul", "Gather"],
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            reduce_range=True,
-        )
+def _quantize_static(
+    model: Any, target: Path, folder: Path, calibration: Batches, *, floats: list[str]
+) -> None:
+    """Weights and activations in int8, apart from the nodes that are named.
+
+    Weights have 7 of the 8 bits: sums of two full products overflow where a processor has AVX2 but
+    no VNNI.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):
+        """Feeds one batch at a time."""
+
+        def __init__(self) -> None:
+            self._batches = iter(calibration)
+
+        def get_next(self) -> Any:
+            return next(self._batches, None)
+
+    whole = folder / "float.onnx"
+    onnx.save(onnx.shape_inference.infer_shapes(model), whole)
+    quantize_static(
+        whole,
+        target,
+        Reader(),
+        op_types_to_quantize=list(STATIC_OPERATORS),
+        nodes_to_exclude=floats,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        reduce_range=True,
+        extra_options={"MatMulConstBOnly": True},
+    )
+
+
+def _quantize_dynamic(model: Any, target: Path, folder: Path) -> None:
+    """Matrix products in int8, their activations quantised on the fly; other weights are stored
+    in int8 and widened when the file is opened.
+
+    Convolutions quantised on the fly are five times slower than in float.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    whole = folder / "float.onnx"
+    onnx.save(model, whole)
+    quantize_dynamic(
+        whole,
+        target,
+        op_types_to_quantize=["MatMul", "Gather"],
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        reduce_range=True,
+    )
     quantized = onnx.load(target)
     _rewrite(quantized.graph, "DequantizeLinear", _as_arithmetic)
+    _store_convolutions_int8(quantized.graph)
     onnx.save(quantized, target)
-    return "int8 weights, activations quantised on the fly"
+
+
+def _float_nodes(graph: Any, *, apart_from: Collection[str]) -> list[str]:
+    """The names of the nodes that stay in float: those of the layers that are named, what only
+    arranges the values that these and the outputs are made of, and what makes values that are
+    joined (see ``litert_file``)."""
+    floats = {node.name for node in graph.node if is_in(node.name, apart_from)}
+    joined: set[str] = set()
+    read_rounded: set[str] = set()
+    for node in reversed(graph.node):
+        if node.op_type == "Shape":
+            continue
+        free = read_rounded.isdisjoint(node.output)
+        if free and (node.op_type in ARRANGING or not joined.isdisjoint(node.output)):
+            floats.add(node.name)
+        if node.name not in floats:
+            read_rounded.update(node.input)
+        elif node.op_type == "Concat" or (
+            node.op_type in ARRANGING and not joined.isdisjoint(node.output)
+        ):
+            joined.update(node.input)
+    return sorted(floats)
 
 
 def _simplified(model: Any, folder: Path) -> Any:
@@ -212,5 +294,40 @@ def _store_float16(graph: Any) -> None:
         item.CopyFrom(numpy_helper.from_array(value.astype(np.float16), narrow))
         casts.append(helper.make_node("Cast", [narrow], [wide], name=wide, to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _store_convolutions_int8(graph: Any) -> None:
+    """Store the large weights of convolutions in 8 bits a channel, widened when the file is opened.
+
+    Computed in float, only the rounding of the weights themselves is lost.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = {
+        node.input[1]: int(node.op_type == "ConvTranspose")
+        for node in graph.node
+        if node.op_type in ("Conv", "ConvTranspose")
+    }
+    nodes, scales = [], []
+    for item in graph.initializer:
+        if item.name not in weights or int(np.prod(item.dims)) < SMALLEST_WEIGHT:
+            continue
+        value, axis = numpy_helper.to_array(item), weights[item.name]
+        others = tuple(place for place in range(value.ndim) if place != axis)
+        scale = np.abs(value).max(axis=others, keepdims=True) / np.float32(127)
+        scale = np.where(scale > 0, scale, 1).astype(np.float32)
+        wide, stored = item.name, f"{item.name}/int8"
+        item.CopyFrom(numpy_helper.from_array(np.rint(value / scale).astype(np.int8), stored))
+        scales.append(numpy_helper.from_array(scale, f"{wide}/scale"))
+        nodes += [
+            helper.make_node(
+                "Cast", [stored], [f"{wide}/cast"], name=f"{wide}/cast", to=TensorProto.FLOAT
+            ),
+            helper.make_node("Mul", [f"{wide}/cast", f"{wide}/scale"], [wide], name=wide),
+        ]
+    graph.initializer.extend(scales)
+    nodes += graph.node
     del graph.node[:]
     graph.node.extend(nodes)

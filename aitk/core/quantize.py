@@ -7,9 +7,11 @@ layers are quantised, and on a CPU the result is smaller but no faster.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitk.core.arithmetic import CONVOLUTION, ON_THE_FLY, PRODUCT
 from aitk.core.errors import ArtifactError
 from aitk.core.json_files import read_text
 from aitk.core.keras_file import (
@@ -33,6 +35,19 @@ def save_quantized(model: keras.Model, weights: Path) -> None:
     configuration.write_text(model.to_json(), encoding="utf-8")
     model.quantize("int8")
     model.save_weights(weights)
+
+
+def count_quantized(model: keras.Model) -> dict[str, dict[str, int]]:
+    """How many layers with a kernel compute in which number format (see ``core.arithmetic``)."""
+    counts: dict[str, Counter[str]] = {}
+    for layer in model._flatten_layers():
+        kernel = getattr(layer, "_kernel", None)
+        if kernel is None:
+            continue
+        kind = CONVOLUTION if len(kernel.shape) > 2 and "Conv" in type(layer).__name__ else PRODUCT
+        quantized = getattr(layer, "quantization_mode", None) == "int8"
+        counts.setdefault(kind, Counter())[ON_THE_FLY if quantized else "float32"] += 1
+    return {kind: dict(each) for kind, each in counts.items()}
 
 
 def load_quantized(weights: Path) -> keras.Model:

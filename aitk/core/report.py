@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.baselines import describe_baselines
-from aitk.core.card import describe_answering, describe_origin, describe_use
+from aitk.core.card import TABLES, describe_answering, describe_origin, describe_use
 from aitk.core.charts import (
     calibration_chart,
     column_chart,
@@ -94,7 +94,10 @@ def run_report(
     if compression := manifest.get("compression"):
         page.heading("Before and after")
         page.table(compression["table"])
-        page.facts({name: value for name, value in compression.items() if name != "table"})
+        page.facts({name: value for name, value in compression.items() if name not in TABLES})
+        if tried := compression.get("tried"):
+            page.text(f"Number formats, tried in this order on {compression['chosen_on']}:")
+            page.table(tried)
     if updates := manifest.get("updates"):
         page.heading("Updates")
         page.table([_update_line(update) for update in updates])

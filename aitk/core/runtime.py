@@ -38,7 +38,7 @@ def open_predictor(run: Run) -> Predictor:
     """
     check_trusted(run)
     openers: dict[str, Callable[[Path], Predictor]] = {
-        "keras": _open_keras,
+        "keras": open_keras,
         "keras-quantized": _open_quantized,
         "litert": LiteRTPredictor,
         "onnx": OnnxPredictor,
@@ -211,7 +211,8 @@ def _compiled(model: keras.Model) -> Callable[[Mapping[str, Any]], Any]:
     return call
 
 
-def _open_keras(path: Path) -> Predictor:
+def open_keras(path: Path) -> Predictor:
+    """Open a ``.keras`` file for prediction."""
     from aitk.core.keras_file import load_keras
 
     return KerasPredictor(load_keras(path))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core import interrupts
-from aitk.core.task import Score
+from aitk.core.task import Evaluation, Score
 
 LEVEL = 0.95
 #: Under so many rows a bootstrap interval is too narrow to be believed.
@@ -45,6 +45,26 @@ class Difference:
     high: float
     p_value: float
     test: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """How much worse a metric became on the same rows: positive is worse, whatever its direction.
+
+    Attributes:
+        value: the drop.
+        low: lower end of its paired bootstrap interval; None where there is none.
+        high: upper end.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval excludes zero on the side of a loss."""
+        return self.low is not None and self.low > 0
 
 
 def resample_counts(n_rows: int, *, resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -116,6 +136,25 @@ def describe_intervals(scores: Iterable[Mapping[str, Any]]) -> str:
     """The methods of the scores' intervals, as JSON has them, in words; "" where none has any."""
     methods = list(dict.fromkeys(score["interval"] for score in scores if score.get("interval")))
     return f"95% intervals: {', '.join(methods)}" if methods else ""
+
+
+def ratio_statistic(
+    sums: np.ndarray, sizes: np.ndarray, *, finish: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Statistic:
+    """The statistic of a metric that is a ratio of two sums over rows: errors a word, loss a token.
+
+    Args:
+        sums: (rows,) numerators.
+        sizes: (rows,) denominators.
+        finish: makes the metric of the ratio, as ``np.exp`` makes a perplexity of a loss.
+    """
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        total = counts @ sizes
+        ratio = np.divide(counts @ sums, total, out=np.full(len(counts), np.nan), where=total > 0)
+        return finish(ratio) if finish else ratio
+
+    return statistic
 
 
 def _groups_left_out(n_rows: int, seed: int) -> Iterator[np.ndarray]:
@@ -195,6 +234,34 @@ def paired_bootstrap(
     return Difference(
         float(differences.mean()), float(low), float(high), p_value, "paired bootstrap"
     )
+
+
+def measure_drop(
+    before: Evaluation,
+    after: Evaluation,
+    *,
+    metric: str,
+    higher_is_better: bool,
+    resamples: int,
+    seed: int = 0,
+) -> Drop:
+    """How much worse ``metric`` is after than before, both scored on the same rows in one order.
+
+    The interval is of the metric itself, computed anew on each resample, not of a mean of rows.
+
+    Args:
+        metric: the main metric, which ``Evaluation.statistic`` computes.
+    """
+    sign = 1 if higher_is_better else -1
+    value = sign * (before.metrics[metric].value - after.metrics[metric].value)
+
+    def dropped(counts: np.ndarray) -> np.ndarray:
+        return sign * (before.resampled(counts) - after.resampled(counts))[:, None]
+
+    (score,) = bootstrap_scores(
+        dropped, len(before.per_row), resamples=resamples, seed=seed, values=[value]
+    )
+    return Drop(value, score.low, score.high)
 
 
 def mcnemar(a_correct: np.ndarray, b_correct: np.ndarray) -> tuple[float, str]:

@@ -130,11 +130,22 @@ class Evaluation:
         per_row: (rows,) what the main metric averages, for paired comparisons.
         details: JSON values for the report: per-class table, confusion matrix, curves; and
             ``pictures``, {"caption": str, "png": bytes} each.
+        statistic: the main metric of bootstrap samples: how often each row was drawn,
+            (resamples, rows), to (resamples,); None where it is the mean of ``per_row``.
     """
 
     metrics: Mapping[str, Score]
     per_row: np.ndarray
     details: Mapping[str, Any] = field(default_factory=dict)
+    statistic: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def resampled(self, counts: np.ndarray) -> np.ndarray:
+        """The main metric of bootstrap samples, (resamples, rows) -> (resamples,)."""
+        if self.statistic is not None:
+            return self.statistic(counts)
+        drawn = counts.sum(axis=1)
+        means = np.full(len(counts), np.nan)
+        return np.divide(counts @ self.per_row, drawn, out=means, where=drawn > 0)
 
 
 class Embed(Protocol):
@@ -161,6 +172,9 @@ class Task(ABC):
     #: The metric that runs are judged by, and that ``compress`` guards.
     main_metric: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    #: The main metric is a share or an error rate, of which 0.01 is one point. Differences of any
+    #: other (a perplexity, an error in units of the ratings) are judged relative to its value.
+    metric_is_rate: ClassVar[bool] = True
     #: The metric that picks the best epoch, if not the main one: one that counts more on the same
     #: rows, and is better where the main one is.
     epoch_metric: ClassVar[str] = ""

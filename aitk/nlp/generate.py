@@ -84,6 +84,7 @@ class Generate(UnlabelledTexts, LanguageModelTask):
     models = {"gpt": GptSettings, "lstm": CausalLstmSettings, "hub": CausalHubSettings}
     main_metric = "perplexity"
     higher_is_better = False
+    metric_is_rate = False
     asks_each_batch = True
 
     def learn(

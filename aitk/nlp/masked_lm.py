@@ -65,6 +65,7 @@ class MaskedLanguageModel(UnlabelledTexts):
     models = {"transformer": MaskedTransformerSettings, "hub": MaskedHubSettings}
     main_metric = "perplexity"
     higher_is_better = False
+    metric_is_rate = False
 
     def learn(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 
 from aitk.core.classification import log_softmax
 from aitk.core.errors import DataError
-from aitk.core.statistics import bootstrap_scores
+from aitk.core.statistics import bootstrap_scores, ratio_statistic
 from aitk.core.task import Batch, Evaluation, Score
 
 
@@ -59,7 +59,12 @@ def score_tokens(
         metrics["bits_per_character"] = _ratio(
             bits, measured["characters"][counted], resamples, seed
         )
-    return Evaluation(metrics=metrics, per_row=loss / tokens, details={"tokens": int(tokens.sum())})
+    return Evaluation(
+        metrics=metrics,
+        per_row=loss / tokens,
+        details={"tokens": int(tokens.sum())},
+        statistic=ratio_statistic(loss, tokens, finish=np.exp),
+    )
 
 
 def _ratio(sums: np.ndarray, counts: np.ndarray, resamples: int, seed: int) -> Score:

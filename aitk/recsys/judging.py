@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.statistics import ratio_statistic
 from aitk.core.task import Batch, Evaluation, Score
 from aitk.recsys.answers import scores_for_all
 from aitk.recsys.assets import LogAssets
@@ -86,7 +87,9 @@ def judge_lists(
     }
     if "place" in measured:
         metrics |= _sampled_scores(measured["place"][counted], resamples=resamples, seed=seed)
-    return Evaluation(metrics, scores.per_row, details)
+    return Evaluation(
+        metrics, scores.per_row, details, ratio_statistic(scores.per_row, counted.astype(float))
+    )
 
 
 def _sampled_place(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.baselines import Baseline, Rows
+from aitk.core.statistics import ratio_statistic
 from aitk.core.task import Batch, Evaluation
 from aitk.recsys.assets import LogAssets
 from aitk.recsys.baselines import average_ratings, baseline_of, mean_rating
@@ -42,6 +43,7 @@ class Rate(LogTask):
     }
     main_metric = "rmse"
     higher_is_better = False
+    metric_is_rate = False
 
     def objective(self, assets: LogAssets) -> Any:
         from aitk.recsys.losses import RatingLoss
@@ -81,7 +83,8 @@ class Rate(LogTask):
     ) -> Evaluation:
         metrics, per_row = rating_scores(measured, resamples=resamples, seed=seed)
         details = {"protocol": assets.protocol, "ratings": int(measured["ratings"].sum())}
-        return Evaluation(metrics, per_row, details)
+        errors = ratio_statistic(measured["squared"], measured["ratings"], finish=np.sqrt)
+        return Evaluation(metrics, per_row, details, errors)
 
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: LogAssets

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.errors import DataError
+from aitk.core.statistics import ratio_statistic
 from aitk.core.task import Evaluation
 from aitk.speech.units import WORD, Units
 from aitk.speech.wer import Step, align, rates_by_group, score_transcripts, words
@@ -68,7 +69,13 @@ def score_recognition(
             }
             for at in worst
         ]
-    return Evaluation(metrics=metrics, per_row=per_row, details=details | {"tables": tables})
+    lengths = np.array([len(words(text)) for text in said], float)
+    return Evaluation(
+        metrics=metrics,
+        per_row=per_row,
+        details=details | {"tables": tables},
+        statistic=ratio_statistic(per_row * lengths, lengths),
+    )
 
 
 def show_errors(steps: Sequence[Step]) -> str:

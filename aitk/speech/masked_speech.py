@@ -15,7 +15,7 @@ from aitk.core.errors import ArtifactError, DataError
 from aitk.core.files import write_json
 from aitk.core.json_files import Size, read_json
 from aitk.core.rows import Refusal, Row
-from aitk.core.statistics import bootstrap_scores
+from aitk.core.statistics import bootstrap_scores, ratio_statistic
 from aitk.core.task import Batch, Evaluation, Example, Score, Task
 from aitk.speech.assets import SoundAssets, augmentation_of, learn_moments, load_sound_assets
 from aitk.speech.batching import pad_features, pad_frames, sound_inputs
@@ -109,6 +109,7 @@ class MaskedSpeech(Task):
     }
     main_metric = "perplexity"
     higher_is_better = False
+    metric_is_rate = False
     not_handed_on = VARIATION
     content = "audio"
     distils = False
@@ -326,6 +327,7 @@ class MaskedSpeech(Task):
             },
             per_row=measured["loss"] / np.maximum(steps, 1),
             details={"hidden_steps": int(steps.sum()), "codes_used": used["share"]},
+            statistic=ratio_statistic(measured["loss"], steps, finish=np.exp),
         )
 
     def explain(

@@ -8,27 +8,26 @@ format.
 from __future__ import annotations
 
 import gzip
-import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from aitk.core.comparison import BATCH, compare_runs, measure_run
-from aitk.core.data import PreparedData
+from aitk.core.comparison import compare_runs, measure_run
 from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.export import choose_format, export_model
+from aitk.core.export import choose_format
 from aitk.core.opening import open_task
 from aitk.core.options import as_dict, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.run import EXECUTABLE, Run, load_run, new_run
+from aitk.core.statistics import Drop
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import CompressOptions, TrainingOptions
 from aitk.stages.shrink import train_smaller
+from aitk.stages.store import store
 from aitk.stages.train_run import (
     check_settings,
     data_of,
@@ -74,19 +73,17 @@ def compress(
             old, task, data, draft.state, options, training, settings, reporter
         )
         candidate.assets.save(draft.assets)
-        target = draft.model_path(format)
-        arithmetic = "float32"
-        if format == "keras":
-            shutil.copyfile(candidate.path, target)
-        else:
-            reporter.note(f"converting to {format}")
-            arithmetic = export_model(
-                candidate.path,
-                target,
+        with tempfile.TemporaryDirectory(prefix="aitk-compress-") as folder:
+            stored = store(
+                candidate,
+                task,
+                data,
+                draft.folder,
                 format=format,
-                quantize=options.quantize,
-                calibration=_calibration(task, data, candidate.assets, options),
-            )["arithmetic"]
+                options=options,
+                folder=Path(folder),
+                reporter=reporter,
+            )
         manifest = {
             **{key: value for key, value in old.manifest.items() if key not in ("version", "aitk")},
             "model": candidate.model,
@@ -103,16 +100,21 @@ def compress(
             measure_run(each, task, rows, resamples=options.resamples, reporter=reporter)
             for each in (old, new)
         )
-        comparison = compare_runs(task, rows, before, after)
-        comparison |= {"split": split, "arithmetic": arithmetic} | dict(candidate.facts)
+        drop, comparison = compare_runs(task, before, after, resamples=options.resamples)
+        verdict = _verdict(task, drop, f"{len(rows)} {split} rows")
+        missed = stored.missed or _missed(task, drop, options, stored.facts.get("max_drop"))
+        facts = {"verdict": verdict, **comparison, "split": split, **stored.facts}
+        facts |= candidate.facts
         if options.prune:
-            comparison["gzip_bytes"] = gzip_size(new.model_path)
+            facts["gzip_bytes"] = gzip_size(new.model_path)
         table = [
             before.line("before", task.main_metric),
             after.line("after", task.main_metric),
         ]
         write_history(draft, candidate.history)
-        draft.finish(manifest | cost() | {"compression": comparison | {"table": table}})
+        draft.finish(manifest | cost() | {"compression": facts | {"table": table}})
+    if drop.sure:
+        reporter.warn(verdict)
     written = load_run(out)
     result = after.evaluated.result(
         data={"folder": str(data.folder), "fingerprint": data.fingerprint, "split": split},
@@ -121,12 +123,12 @@ def compress(
     )
     written.add_evaluation(split, result, after.evaluated.rows, pictures=after.evaluated.pictures)
     refresh_pages(written)
-    name = task.name.partition(".")[0]
+    domain_name = task.name.partition(".")[0]
     return Outcome(
-        facts={"run": str(out), "format": format, **comparison, "report": str(out / "report.html")},
+        facts={"run": str(out), "format": format, **facts, "report": str(out / "report.html")},
         table=table,
-        missed=_missed(task, comparison["drop"], options.max_drop),
-        next=f"aitk {name} predict {out} INPUT --out FILE"
+        missed=missed,
+        next=f"aitk {domain_name} predict {out} INPUT --out FILE"
         + (" --trust" if format in EXECUTABLE else ""),
     )
 
@@ -178,25 +180,27 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
     return format
 
 
-def _calibration(
-    task: Task, data: PreparedData, assets: Any, options: CompressOptions
-) -> list[dict[str, np.ndarray]]:
-    """Batches of training rows, drawn at random and padded to one shape."""
-    if options.quantize != "int8":
-        return []
-    rows = data.rows("train")
-    count = min(options.calibration_rows, len(rows))
-    drawn = np.random.default_rng(0).permutation(len(rows))[:count]
-    examples = task.encode_many(rows.take(drawn), assets)
-    longest = max(task.length(example) for example in examples)
-    size = min(BATCH, count)
-    return [
-        task.collate(examples[start : start + size], assets, pad_to=longest).inputs
-        for start in range(0, count - size + 1, size)
-    ]
+def _verdict(task: Task, drop: Drop, rows: str) -> str:
+    """What the main metric lost, in one sentence."""
+    if drop.low is None or drop.high is None:
+        return f"{task.main_metric} is worse by {drop.value:.4f} on {rows}"
+    interval = f"{drop.value:.4f}, 95% interval {drop.low:.4f} to {drop.high:.4f}, on {rows}"
+    if drop.sure:
+        return f"{task.main_metric} is worse: by {interval}"
+    return f"no loss of {task.main_metric} shown: {interval}"
 
 
-def _missed(task: Task, drop: float, accepted: float | None) -> str | None:
-    if accepted is None or drop <= accepted:
+def _missed(task: Task, drop: Drop, options: CompressOptions, default: float | None) -> str | None:
+    """The budget that the reported rows miss: a stated one by any loss, the default by a real one.
+
+    Args:
+        default: the budget by which a scheme was chosen, where one was.
+    """
+    lost = f"{task.main_metric} is worse by {drop.value:.4f}"
+    if options.max_drop is not None:
+        over = drop.value > options.max_drop
+        return f"{lost}, more than --max-drop {options.max_drop:g}" if over else None
+    trained = options.distill or options.prune or options.prune_channels
+    if default is None or trained or not drop.sure or drop.value <= default:
         return None
-    return f"{task.main_metric} is worse by {drop:.4f}, more than --max-drop {accepted:g}"
+    return f"{lost}, more than {default:.4g} (--max-drop sets another limit)"

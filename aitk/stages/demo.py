@@ -120,7 +120,7 @@ def _result(facts: Mapping[str, Any]) -> dict[str, str]:
         metric, score = next(iter(facts["metrics"].items()))
         interval = f" ({score['low']:.3f} to {score['high']:.3f})" if score.get("low") else ""
         said.append(f"{metric} {score['value']:.3f}{interval}")
-    for gain in ("smaller", "faster"):
+    for gain in ("smaller", "faster", "slower"):
         if f"times_{gain}" in facts:
             said.append(f"{facts[f'times_{gain}']:.1f} times {gain}")
     return {"result": "; ".join(said)}

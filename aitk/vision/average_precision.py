@@ -15,6 +15,8 @@ class, which is never found.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,6 +106,7 @@ def score_detections(
     return Evaluation(
         metrics={name: score for name, score in metrics.items() if score.value >= 0},  # not NaN
         per_row=_f1(at_best.sum(axis=1)).astype(np.float32),
+        statistic=functools.partial(_resampled_map50, [_at_half(item) for item in matches]),
         details={
             "labels": [*names, MISSED],
             "best_score": round(threshold, 4),
@@ -236,8 +239,9 @@ def _precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
     """(resamples, pictures) -> (resamples, overlaps, recalls): the precision at each recall."""
     objects = counts @ matches.objects
     weights = counts[:, matches.pictures]  # (resamples, n)
-    values = np.zeros((len(counts), len(OVERLAPS), len(RECALLS)))
-    for place in range(len(OVERLAPS)):
+    overlaps = len(matches.right)
+    values = np.zeros((len(counts), overlaps, len(RECALLS)))
+    for place in range(overlaps):
         seen = ~matches.ignored[place]
         hits = matches.right[place] & seen
         # Precision is at its highest where an object is found: no other places are needed.
@@ -316,6 +320,19 @@ def _resampled(matches: Sequence[Matches], counts: np.ndarray) -> np.ndarray:
     at_75 = int(np.argmin(np.abs(OVERLAPS - 0.75)))
     summary = np.stack([mean[:, 0], mean[:, at_75], mean.mean(axis=1)], axis=1)
     return np.concatenate([summary, each[:, 0], each.mean(axis=1)], axis=1)
+
+
+def _at_half(matches: Matches) -> Matches:
+    """The matches at an overlap of 0.5 alone."""
+    return dataclasses.replace(matches, right=matches.right[:1], ignored=matches.ignored[:1])
+
+
+def _resampled_map50(matches: Sequence[Matches], counts: np.ndarray) -> np.ndarray:
+    """(resamples, pictures) -> (resamples,): ``map50``, from matches at an overlap of 0.5."""
+    each = np.concatenate([average_precisions(item, counts) for item in matches], axis=1)
+    known = np.isfinite(each)  # (resamples, classes)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, each, 0).sum(axis=1) / known.sum(axis=1)
 
 
 def _metrics(precision: np.ndarray, recall: np.ndarray, at_best: np.ndarray) -> dict[str, Score]:

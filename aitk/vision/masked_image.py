@@ -77,6 +77,7 @@ class MaskedImage(PictureTask):
     }
     main_metric = "error"
     higher_is_better = False
+    metric_is_rate = False
     distils = False
 
     def learn(

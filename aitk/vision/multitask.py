@@ -265,6 +265,7 @@ class Multitask(PictureTask):
         """
         parts: dict[str, Evaluation] = {}
         rows: list[np.ndarray] = []
+        labelled: dict[str, np.ndarray] = {}
         for kind in heads_of(assets):
             known = measured[f"{kind}_{KNOWN}"]
             if not known.any():
@@ -273,6 +274,7 @@ class Multitask(PictureTask):
             parts[kind] = self._tasks[kind].score(
                 own, assets_of(kind, assets), resamples=resamples, seed=seed
             )
+            labelled[kind] = known.astype(bool)
             each = np.full(len(known), np.nan)
             each[known] = parts[kind].per_row
             rows.append(each)
@@ -282,7 +284,12 @@ class Multitask(PictureTask):
         metrics = {"mean_score": _mean(main)}
         for kind, part in parts.items():
             metrics |= {f"{kind}_{name}": score for name, score in part.metrics.items()}
-        return Evaluation(metrics, _mean_of_known(np.stack(rows)), _details(parts))
+
+        def mean_score(counts: np.ndarray) -> np.ndarray:
+            own = [part.resampled(counts[:, labelled[kind]]) for kind, part in parts.items()]
+            return np.mean(own, axis=0)
+
+        return Evaluation(metrics, _mean_of_known(np.stack(rows)), _details(parts), mean_score)
 
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: PictureAssets

@@ -106,6 +106,7 @@ def score_masks(
     return Evaluation(
         metrics={name: score for name, score in metrics.items() if np.isfinite(score.value)},
         per_row=_each_mean_iou(rows),
+        statistic=lambda counts: rows.measure(counts)[:, 0],
         details=_details(confusions.sum(axis=0), labels, scores[len(METRICS) :]),
     )
 

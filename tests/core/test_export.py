@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from aitk.core.convert import Calibration, write_litert, write_saved_model
+from aitk.core.arithmetic import ON_THE_FLY, count_layers
+from aitk.core.calibration import Calibration, Unsuitable
+from aitk.core.convert import write as write_format
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.export import choose_format, export_model
-from aitk.core.onnx_file import write_onnx
 from aitk.core.run import MODEL_FILES, Run
 from aitk.core.runtime import KerasPredictor, open_predictor
 
@@ -48,31 +49,26 @@ def model(request):
     return text_model(recurrent=request.param)
 
 
-def write(model, folder, *, format, quantize):
+def write(model, folder, *, format, scheme):
     path = folder / MODEL_FILES[format]
-    if format == "litert":
-        write_litert(model, path, quantize=quantize, calibration=Calibration(folder))
-    elif format == "onnx":
-        write_onnx(model, path, quantize=quantize)
-    else:
-        write_saved_model(model, path)
+    write_format(model, path, format=format, scheme=scheme, calibration=Calibration(folder))
     return path
 
 
 @pytest.mark.parametrize(
-    ("format", "quantize", "smaller", "tolerance"),
+    ("format", "scheme", "smaller", "tolerance"),
     [
         ("litert", "none", 0.7, 1e-5),
         ("litert", "float16", 1.6, 2e-3),
-        ("litert", "int8", 2.5, 5e-2),
+        ("litert", "dynamic", 2.5, 5e-2),
         ("onnx", "none", 0.7, 1e-5),
         ("onnx", "float16", 1.6, 2e-3),
-        ("onnx", "int8", 2.5, 5e-2),
+        ("onnx", "dynamic", 2.5, 5e-2),
         ("saved_model", "none", 0, 1e-5),
     ],
 )
-def test_outputs_are_kept_for_any_batch(model, tmp_path, format, quantize, smaller, tolerance):
-    path = write(model, tmp_path, format=format, quantize=quantize)
+def test_outputs_are_kept_for_any_batch(model, tmp_path, format, scheme, smaller, tolerance):
+    path = write(model, tmp_path, format=format, scheme=scheme)
     exact, near = (
         KerasPredictor(model),
         open_predictor(Run(tmp_path, {"format": format}, trusted=True)),
@@ -87,7 +83,7 @@ def test_outputs_are_kept_for_any_batch(model, tmp_path, format, quantize, small
 def test_a_converted_run_needs_no_tensorflow(tmp_path, python):
     model = text_model(recurrent=True)
     for format in ("litert", "onnx"):
-        write(model, tmp_path, format=format, quantize="int8")
+        write(model, tmp_path, format=format, scheme="dynamic")
         done = python(
             "import sys\n"
             "from pathlib import Path\n"
@@ -106,12 +102,13 @@ def test_a_converted_run_needs_no_tensorflow(tmp_path, python):
 
 
 def test_keras_int8_is_rebuilt_exactly(tmp_path):
-    from aitk.core.quantize import save_quantized
+    from aitk.core.quantize import count_quantized, save_quantized
 
     model = text_model(recurrent=False)
     inputs = batch(4, 6)
     exact = KerasPredictor(model)(inputs)
     save_quantized(model, tmp_path / "model.weights.h5")
+    assert count_quantized(model) == {"matrix products": {ON_THE_FLY: 2}}
     quantized = KerasPredictor(model)(inputs)
     rebuilt = open_predictor(Run(tmp_path, {"format": "keras-quantized"}))(inputs)
     assert rebuilt.tolist() == quantized.tolist()
@@ -121,24 +118,67 @@ def test_keras_int8_is_rebuilt_exactly(tmp_path):
         open_predictor(Run(tmp_path, {"format": "keras-quantized"}))
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_full_int8_is_taken_for_convolutions_that_bear_it(tmp_path, masked):
+def calibrate(folder, shape, *, batches=4, seed=0):
+    """Write calibration batches of one input ``x``, and give one more."""
+    rng = np.random.default_rng(seed)
+    for number in range(batches):
+        np.savez(folder / f"batch-{number}.npz", x=rng.normal(size=(8, *shape)).astype("f4"))
+    return {"x": rng.normal(size=(16, *shape)).astype("f4")}
+
+
+@pytest.mark.parametrize("format", ["litert", "onnx"])
+def test_static_int8_reaches_convolutions_and_products(tmp_path, format):
     import keras
 
     keras.utils.set_random_seed(0)
-    inputs = {"x": keras.Input((8, 8, 3), name="x")}
-    x = keras.layers.Conv2D(4, 3, activation="relu")(inputs["x"])
-    if masked:  # one huge value leaves no steps for the others
-        x = keras.ops.where(x > 0.5, x, -1e9)
-    x = keras.ops.max(x, axis=(1, 2))
-    model = keras.Model(inputs, keras.layers.Dense(2)(x))
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        np.savez(tmp_path / f"batch-{number}.npz", x=rng.normal(size=(8, 8, 8, 3)).astype("f4"))
-    way = write_litert(
-        model, tmp_path / "model.tflite", quantize="int8", calibration=Calibration(tmp_path)
-    )
-    assert way.startswith("int8 weights and activations") != masked
+    x = keras.Input((8, 8, 3), name="x")
+    hidden = keras.layers.Conv2D(8, 3, activation="relu")(x)
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(64, 3)(hidden))
+    model = keras.Model({"x": x}, keras.layers.Dense(2)(pooled))
+    inputs = calibrate(tmp_path, (8, 8, 3))
+    path = write(model, tmp_path, format=format, scheme="static")
+    assert count_layers(path, format=format) == {
+        "convolutions": {"int8": 2},
+        "matrix products": {"int8": 1},
+    }
+    found = open_predictor(Run(tmp_path, {"format": format}))(inputs)
+    assert found == pytest.approx(KerasPredictor(model)(inputs), abs=0.1)
+
+
+def test_dynamic_onnx_says_that_its_convolutions_are_computed_in_float(tmp_path):
+    import keras
+
+    x = keras.Input((8, 8, 3), name="x")
+    hidden = keras.layers.Conv2D(64, 3, activation="relu")(x)
+    model = keras.Model({"x": x}, keras.layers.Dense(2)(keras.layers.Flatten()(hidden)))
+    path = write(model, tmp_path, format="onnx", scheme="dynamic")
+    assert count_layers(path, format="onnx") == {
+        "convolutions": {"float32 from int8 weights": 1},
+        "matrix products": {"int8 weights with activations quantised on the fly": 1},
+    }
+    assert path.stat().st_size < model.count_params() * 2
+
+
+def test_ranges_that_no_kernel_takes_are_refused(tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 3), name="x")
+    hidden = keras.layers.Conv2D(4, 3, activation="relu")(x)
+    # One huge value leaves no steps for the others.
+    hidden = keras.ops.max(keras.ops.where(hidden > 0.5, hidden, -1e9), axis=(1, 2))
+    model = keras.Model({"x": x}, keras.layers.Dense(2)(hidden))
+    calibrate(tmp_path, (8, 8, 3))
+    with pytest.raises(Unsuitable, match="no kernel takes its ranges"):
+        write(model, tmp_path, format="litert", scheme="static")
+
+
+@pytest.mark.parametrize("scheme", ["static", "int16"])
+def test_models_without_convolutions_are_not_calibrated(tmp_path, scheme):
+    model = text_model(recurrent=False)
+    calibrate(tmp_path, (4,))
+    with pytest.raises(Unsuitable, match="without convolutions"):
+        write(model, tmp_path, format="litert", scheme=scheme)
 
 
 def test_answers_are_made_in_float_of_what_an_int8_network_tells(tmp_path):
@@ -160,24 +200,38 @@ def test_answers_are_made_in_float_of_what_an_int8_network_tells(tmp_path):
     other = keras.layers.Dense(2, name="other")(keras.layers.GlobalAveragePooling2D()(hidden))
     told = keras.layers.Dense(256)(keras.layers.Flatten()(hidden))
     model = keras.Model({"x": x}, {"best": Best(name="best")(told), "other": other})
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        np.savez(tmp_path / f"batch-{number}.npz", x=rng.normal(size=(8, 8, 8, 3)).astype("f4"))
-    path = tmp_path / "model.tflite"
-    way = write_litert(model, path, quantize="int8", calibration=Calibration(tmp_path))
-    assert way == "int8 weights and activations, answers in float32"
+    inputs = calibrate(tmp_path, (8, 8, 3))
+    path = write(model, tmp_path, format="litert", scheme="static")
     interpreter = Interpreter(model_path=str(path))
     types = {each["index"]: each["dtype"] for each in interpreter.get_tensor_details()}
     made = {each["op_name"]: types[each["outputs"][0]] for each in interpreter._get_ops_details()}
     assert made["CONV_2D"] == made["FULLY_CONNECTED"] == np.int8
     assert made["SOFTMAX"] == made["SUM"] == np.float32
-    inputs = {"x": rng.normal(size=(16, 8, 8, 3)).astype("f4")}
     found, exact = (
         predict(inputs)
         for predict in (open_predictor(Run(tmp_path, {"format": "litert"})), KerasPredictor(model))
     )
     assert found["best"] == pytest.approx(exact["best"], rel=0.02)
     assert found["other"] == pytest.approx(exact["other"], abs=0.1)
+
+
+@pytest.mark.parametrize("format", ["litert", "onnx"])
+def test_outputs_that_are_joined_keep_scales_of_their_own(tmp_path, format):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 3), name="x")
+    hidden = keras.layers.Conv2D(8, 3, activation="relu")(x)
+    boxes = keras.layers.Reshape((-1, 4))(keras.layers.Conv2D(4, 1)(hidden)) * 100
+    scores = keras.layers.Reshape((-1, 2))(keras.layers.Conv2D(2, 1)(hidden))
+    model = keras.Model({"x": x}, keras.layers.Concatenate()([boxes, scores]))
+    inputs = calibrate(tmp_path, (8, 8, 3))
+    exact = KerasPredictor(model)(inputs)
+    write(model, tmp_path, format=format, scheme="static")
+    found = open_predictor(Run(tmp_path, {"format": format}))(inputs)
+    # With one scale for both, the scores have four values left.
+    assert len(np.unique(found[..., 4:])) > 100
+    assert found[..., 4:] == pytest.approx(exact[..., 4:], abs=0.25)
 
 
 def test_converting_is_a_process_of_its_own(tmp_path):
@@ -188,10 +242,15 @@ def test_converting_is_a_process_of_its_own(tmp_path):
         tmp_path / "model.keras",
         target,
         format="litert",
-        quantize="int8",
-        calibration=[batch(4, 6)],
+        schemes=["static", "dynamic"],
+        calibration=iter([batch(4, 6)]),
     )
-    assert found == {"arithmetic": "int8 weights, activations quantised on the fly"}
+    assert found.scheme == "dynamic"
+    assert found.refused == {"static": "it gains nothing without convolutions"}
+    # LiteRT leaves matrices of under 1,024 weights as they are, and so it is told.
+    assert found.arithmetic == (
+        "matrix products: 1 float32, 1 int8 weights with activations quantised on the fly"
+    )
     assert (tmp_path / "model.keras").stat().st_size / target.stat().st_size > 3
     (tmp_path / "model.keras").write_bytes(b"not a model")
     with pytest.raises(ArtifactError, match="not a zip file"):
@@ -248,9 +307,7 @@ def test_several_outputs_keep_their_names(tmp_path, format):
     wanted = KerasPredictor(model)(given)
     assert {name: array.shape for name, array in wanted.items()} == {"size": (5, 2), "kind": (5, 3)}
     path = tmp_path / MODEL_FILES[format]
-    model.save(path) if format == "keras" else write(
-        model, tmp_path, format=format, quantize="none"
-    )
+    model.save(path) if format == "keras" else write(model, tmp_path, format=format, scheme="none")
     found = open_predictor(Run(tmp_path, {"format": format}, trusted=True))(given)
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():

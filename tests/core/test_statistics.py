@@ -12,10 +12,13 @@ from aitk.core.statistics import (
     compare_paired,
     describe_intervals,
     mcnemar,
+    measure_drop,
     paired_bootstrap,
+    ratio_statistic,
     resample_counts,
     score_proportion,
 )
+from aitk.core.task import Evaluation, Score
 
 
 def test_resamples_draw_as_many_rows_as_there_are():
@@ -177,3 +180,22 @@ def test_swapping_the_systems_mirrors_the_comparison(pairs):
     assert forth.p_value == back.p_value
     assert forth.low <= forth.value + 1e-12
     assert forth.high >= forth.value - 1e-12
+
+
+def test_the_drop_is_of_the_metric_itself_with_a_paired_interval():
+    def scored(errors):
+        errors, lengths = np.tile(errors, 3), np.tile([10.0, 5, 20, 5], 3)
+        rate = ratio_statistic(errors, lengths)
+        value = float(rate(np.ones((1, 12)))[0])
+        return Evaluation({"wer": Score(value)}, errors / lengths, statistic=rate)
+
+    before, after = scored(np.array([1.0, 0, 2, 1])), scored(np.array([2.0, 1, 3, 2]))
+    drop = measure_drop(before, after, metric="wer", higher_is_better=False, resamples=500)
+    assert drop.value == pytest.approx(4 / 40)  # not the mean of the rows' own rates
+    assert 0 < drop.low <= drop.value <= drop.high and drop.sure
+
+
+def test_a_drop_of_nothing_is_not_sure():
+    same = Evaluation({"accuracy": Score(0.5)}, np.array([1.0, 0, 1, 0]))
+    drop = measure_drop(same, same, metric="accuracy", higher_is_better=True, resamples=100)
+    assert (drop.value, drop.sure) == (0, False)

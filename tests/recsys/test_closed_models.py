@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from aitk.core.convert import Calibration, write_litert
+from aitk.core.convert import write
 from aitk.core.errors import UsageError
 from aitk.core.keras_file import load_keras
-from aitk.core.onnx_file import write_onnx
 from aitk.core.run import MODEL_FILES, Run
 from aitk.core.runtime import KerasPredictor, open_predictor
 from aitk.recsys import settings as of
@@ -110,10 +109,8 @@ def test_a_model_is_the_same_in_every_form(models, name, tmp_path):
     assert type(reloaded) is type(model)
     assert KerasPredictor(reloaded)(inputs).tolist() == exact.tolist()
     one = {key: value[:1] for key, value in inputs.items()}
-    write_litert(
-        model, tmp_path / MODEL_FILES["litert"], quantize="none", calibration=Calibration(tmp_path)
-    )
-    write_onnx(model, tmp_path / MODEL_FILES["onnx"], quantize="none")
+    write(model, tmp_path / MODEL_FILES["litert"], format="litert", scheme="none")
+    write(model, tmp_path / MODEL_FILES["onnx"], format="onnx", scheme="none")
     for format in ("litert", "onnx"):
         near = open_predictor(Run(tmp_path, {"format": format}, trusted=True))
         assert near(inputs) == pytest.approx(exact, abs=2e-5), format

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from aitk.core.convert import Calibration, write_litert
-from aitk.core.onnx_file import write_onnx
+from aitk.core.convert import write
 from aitk.core.run import MODEL_FILES, Run
 from aitk.core.runtime import KerasPredictor, open_predictor
 from aitk.recsys import settings
@@ -55,10 +54,7 @@ def inputs_of(rows, length):
 def test_a_converted_model_scores_the_same(name, format, tmp_path):
     model = MODELS[name]()
     path = tmp_path / MODEL_FILES[format]
-    if format == "litert":
-        write_litert(model, path, quantize="none", calibration=Calibration(tmp_path))
-    else:
-        write_onnx(model, path, quantize="none")
+    write(model, path, format=format, scheme="none")
     exact, near = (
         KerasPredictor(model),
         open_predictor(Run(tmp_path, {"format": format}, trusted=True)),

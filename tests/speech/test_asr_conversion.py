@@ -43,15 +43,14 @@ def batch(rows, frames, *, joint):
 
 @pytest.mark.parametrize("name", TINY)
 def test_a_converted_recogniser_hears_the_same(name, tmp_path):
-    from aitk.core.convert import write_litert
-    from aitk.core.onnx_file import write_onnx
+    from aitk.core.convert import write
     from aitk.core.runtime import KerasPredictor, LiteRTPredictor, OnnxPredictor
 
     model = build(name)
     exact = KerasPredictor(model)
     files = {"a.tflite": LiteRTPredictor, "a.onnx": OnnxPredictor}
-    write_litert(model, tmp_path / "a.tflite", quantize="int8", calibration=[])
-    write_onnx(model, tmp_path / "a.onnx", quantize="int8")
+    write(model, tmp_path / "a.tflite", format="litert", scheme="dynamic")
+    write(model, tmp_path / "a.onnx", format="onnx", scheme="dynamic")
     for rows, frames in ((1, FRAMES), (3, 2 * FRAMES)):
         inputs = batch(rows, frames, joint=name == "transformer")
         wanted = exact(inputs)

@@ -176,8 +176,7 @@ def test_logits_are_float32_in_mixed_precision():
 
 @pytest.mark.parametrize("name", ["mobilenet", "vit"])
 def test_exports_compute_the_same(name, tmp_path):
-    from aitk.core.convert import Calibration, write_litert
-    from aitk.core.onnx_file import write_onnx
+    from aitk.core.convert import write
     from aitk.core.runtime import LiteRTPredictor, OnnxPredictor
     from aitk.vision.models import build_backbone
     from aitk.vision.models.head import classifier
@@ -185,8 +184,8 @@ def test_exports_compute_the_same(name, tmp_path):
     backbone = with_moved_weights(build_backbone(name, SMALL[name], SIZE))
     model = classifier(backbone, classes=3, dropout=0.1)
     expected = np.asarray(model(pictures()))
-    write_litert(model, tmp_path / "m.tflite", quantize="none", calibration=Calibration(tmp_path))
-    write_onnx(model, tmp_path / "m.onnx", quantize="none")
+    write(model, tmp_path / "m.tflite", format="litert", scheme="none")
+    write(model, tmp_path / "m.onnx", format="onnx", scheme="none")
     for predictor in (LiteRTPredictor(tmp_path / "m.tflite"), OnnxPredictor(tmp_path / "m.onnx")):
         np.testing.assert_allclose(predictor({"picture": pictures()}), expected, rtol=1e-4)
 

@@ -45,13 +45,12 @@ def train(model, loss, *, steps):
     return [float(model.train_on_batch({"picture": made}, objects)) for _ in range(steps)]
 
 
-def average_precision(model):
+def average_precision(predict):
     """``map50`` on the eight pictures."""
-    from aitk.core.runtime import KerasPredictor
     from aitk.vision.average_precision import score_detections
 
     made, objects = pictures(8)
-    found = KerasPredictor(model)({"picture": made})
+    found = predict({"picture": made})
     truth = [rows[rows[:, 5] > 0].astype(float) for rows in objects]
     return (
         score_detections(list(found.astype(float)), truth, ["red", "blue"]).metrics["map50"].value
@@ -84,9 +83,11 @@ def trained(request):
 
 
 def test_it_learns(trained):
+    from aitk.core.runtime import KerasPredictor
+
     _, model, losses = trained
     assert np.mean(losses[-5:]) < losses[0] / 3
-    assert average_precision(model) > 0.9
+    assert average_precision(KerasPredictor(model)) > 0.9
 
 
 def test_detections_are_in_order_and_inside(trained):
@@ -130,20 +131,36 @@ def test_copies_and_files_are_the_same(trained, tmp_path):
 
 @pytest.mark.parametrize("format", ["litert", "onnx"])
 def test_exports_find_the_same_boxes(trained, tmp_path, format):
-    from aitk.core.convert import Calibration, write_litert
-    from aitk.core.onnx_file import write_onnx
+    from aitk.core.convert import write
     from aitk.core.run import MODEL_FILES, Run
     from aitk.core.runtime import KerasPredictor, open_predictor
 
     made, _ = pictures(3)
     wanted = KerasPredictor(trained[1])({"picture": made})
     path = tmp_path / MODEL_FILES[format]
-    if format == "litert":
-        write_litert(trained[1], path, quantize="none", calibration=Calibration(tmp_path))
-    else:
-        write_onnx(trained[1], path, quantize="none")
+    write(trained[1], path, format=format, scheme="none")
     near = open_predictor(Run(tmp_path, {"format": format}, trusted=True))
     for count in (1, 3):
         found = near({"picture": made[:count]})
         # Of boxes that are hardly told the order may differ.
         assert found[:, :2] == pytest.approx(wanted[:count, :2], abs=1e-2)
+
+
+@pytest.mark.parametrize("format", ["litert", "onnx"])
+def test_int8_keeps_the_boxes_and_the_scores_apart(trained, tmp_path, format):
+    from aitk.core.arithmetic import count_layers
+    from aitk.core.calibration import Calibration
+    from aitk.core.convert import write
+    from aitk.core.run import MODEL_FILES, Run
+    from aitk.core.runtime import KerasPredictor, open_predictor
+
+    made, _ = pictures(8)
+    np.savez(tmp_path / "batch-0.npz", picture=made)
+    path = tmp_path / MODEL_FILES[format]
+    write(trained[1], path, format=format, scheme="static", calibration=Calibration(tmp_path))
+    assert count_layers(path, format=format)["convolutions"]["int8"] >= 8
+    near = open_predictor(Run(tmp_path, {"format": format}))
+    found, exact = near({"picture": made}), KerasPredictor(trained[1])({"picture": made})
+    assert average_precision(near) > 0.9
+    # Scores of one scale with the boxes were a few values for all boxes of all pictures.
+    assert len(np.unique(found[..., 4])) > 0.8 * len(np.unique(exact[..., 4]))

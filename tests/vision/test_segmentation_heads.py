@@ -74,14 +74,11 @@ def test_every_weight_learns(model):
 
 def test_it_is_written_to_files(model, tmp_path):
     """LiteRT and ONNX files say what the model says, for any number of pictures."""
-    from aitk.core.convert import Calibration, write_litert
-    from aitk.core.onnx_file import write_onnx
+    from aitk.core.convert import write
     from aitk.core.runtime import KerasPredictor, LiteRTPredictor, OnnxPredictor
 
-    write_litert(
-        model, tmp_path / "model.tflite", quantize="none", calibration=Calibration(tmp_path)
-    )
-    write_onnx(model, tmp_path / "model.onnx", quantize="none")
+    write(model, tmp_path / "model.tflite", format="litert", scheme="none")
+    write(model, tmp_path / "model.onnx", format="onnx", scheme="none")
     exact = KerasPredictor(model)
     near = (LiteRTPredictor(tmp_path / "model.tflite"), OnnxPredictor(tmp_path / "model.onnx"))
     for count in (1, 3):

@@ -94,16 +94,12 @@ def model():
 
 @pytest.mark.parametrize("format", ["litert", "onnx"])
 def test_a_converted_model_carries_it(model, tmp_path, format):
-    from aitk.core.convert import Calibration, write_litert
-    from aitk.core.onnx_file import write_onnx
+    from aitk.core.convert import write
     from aitk.core.run import MODEL_FILES, Run
     from aitk.core.runtime import KerasPredictor, open_predictor
 
     path = tmp_path / MODEL_FILES[format]
-    if format == "litert":
-        write_litert(model, path, quantize="none", calibration=Calibration(tmp_path))
-    else:
-        write_onnx(model, path, quantize="none")
+    write(model, path, format=format, scheme="none")
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(3, 60, 7)) * [9, 9, 0.5, 0.5, 2, 2, 2] + [0, 0, 3, 3, 0, 0, 0]
     wanted = KerasPredictor(model)({"rows": rows})

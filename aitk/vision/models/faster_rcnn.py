@@ -132,6 +132,9 @@ class Proposals(layers.Layer):
     No gradient comes back through their places.
     """
 
+    #: Boxes compete in float32 whatever the network around them is quantised to.
+    answers = True
+
     def __init__(self, *, size: Sequence[int], **kwargs: Any):
         super().__init__(**{"dtype": "float32"} | kwargs)
         self.size = (size[0], size[1])
@@ -158,6 +161,9 @@ class RcnnDetections(layers.Layer):
     rows of anchors, and those of background and the classes in the rows of proposals. Else
     detections (batch, detections, 6): corners in pixels of the picture, score, class.
     """
+
+    #: Boxes compete in float32 whatever the network before them is quantised to.
+    answers = True
 
     def __init__(
         self, *, size: Sequence[int], suppression: Suppression | dict[str, Any], **kwargs: Any

@@ -1,0 +1,252 @@
+"""Storing a model in a run format, by the first number format that keeps its score."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk.core.batches import measure_rows
+from aitk.core.data import PreparedData
+from aitk.core.errors import ArtifactError
+from aitk.core.export import export_model
+from aitk.core.opening import open_model
+from aitk.core.progress import Reporter
+from aitk.core.run import MODEL_FILES, Run
+from aitk.core.runtime import Predictor, open_keras
+from aitk.core.schemes import CALIBRATED, SCHEMES, Attempt, choose, default_budget, schemes_of
+from aitk.core.statistics import measure_drop
+from aitk.core.task import Evaluation, Task
+from aitk.stages.options import CompressOptions
+from aitk.stages.shrink import Candidate
+
+#: Rows of a calibration batch: the ranges are the same for any, the memory is not.
+CALIBRATION_BATCH = 4
+#: Held-out rows that a scheme is chosen on, at most.
+CHOOSING_ROWS = 1000
+BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """How a model was stored.
+
+    Attributes:
+        facts: ``scheme`` and ``arithmetic``; where one was chosen, also the budget, the rows it
+            was chosen on, and ``tried``, the table of all attempts.
+        missed: that no scheme is within the budget, in words.
+    """
+
+    facts: Mapping[str, Any]
+    missed: str | None = None
+
+
+def store(
+    candidate: Candidate,
+    task: Task,
+    data: PreparedData,
+    target: Path,
+    *,
+    format: str,
+    options: CompressOptions,
+    folder: Path,
+    reporter: Reporter,
+) -> Stored:
+    """Write a candidate into the folder ``target`` as ``format``.
+
+    Args:
+        folder: for the files of schemes that are tried.
+
+    Raises:
+        ArtifactError: no scheme suits the model, or the converter crashes on it.
+    """
+    if format == "keras":
+        shutil.copyfile(candidate.path, target / MODEL_FILES[format])
+        return Stored({"scheme": "none", "arithmetic": SCHEMES["none"]})
+    schemes = schemes_of(format, options.quantize)
+    converting = _Converting(candidate, task, data, format, options, folder, reporter)
+    if options.quantize != "int8":
+        converted = converting.first_of(schemes)
+        _move(converted.folder, target)
+        return Stored({"scheme": converted.scheme, "arithmetic": converted.arithmetic})
+    split = data.held_out("validation")
+    rows = _drawn(data.rows(split), CHOOSING_ROWS)
+
+    def scored(predictor: Predictor) -> Evaluation:
+        measured = measure_rows(
+            reporter.track(rows, f"scoring on {split}", total=len(rows)),
+            task,
+            candidate.assets,
+            predictor,
+            batch_size=BATCH,
+        )
+        return task.score(measured, candidate.assets)
+
+    exact = scored(open_keras(candidate.path))
+    budget = options.max_drop
+    if budget is None:
+        budget = default_budget(task, exact.metrics[task.main_metric].value)
+    kept, tried = choose(
+        _attempts(converting, schemes, task, exact, scored, options, reporter), budget=budget
+    )
+    _move(converting.folder_of(kept.scheme), target)
+    lines = [attempt.line(budget=budget, chosen=attempt is kept) for attempt in tried]
+    facts = {
+        "scheme": kept.scheme,
+        "arithmetic": kept.arithmetic,
+        "max_drop": round(budget, 6),
+        "chosen_on": f"{len(rows)} {split} rows",
+        "tried": lines,
+    }
+    if kept.drop is not None and kept.drop.value > budget:
+        return Stored(
+            facts,
+            f"no scheme of {options.quantize} keeps {task.main_metric} within {budget:.4g} on the"
+            f" {split} rows: {kept.scheme}, which loses least, loses {kept.drop.value:.4f}",
+        )
+    return Stored(facts)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Converted:
+    """A candidate in another format: the folder of its files, and what they compute."""
+
+    folder: Path
+    scheme: str
+    arithmetic: str
+    refused: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Converting:
+    """Converts one candidate by one scheme or another."""
+
+    candidate: Candidate
+    task: Task
+    data: PreparedData
+    format: str
+    options: CompressOptions
+    folder: Path
+    reporter: Reporter
+
+    def first_of(self, schemes: Sequence[str]) -> _Converted:
+        """Convert by the first scheme that suits the model."""
+        self.reporter.note(f"converting to {self.format}")
+        made = self.folder_of("made")
+        made.mkdir()
+        exported = export_model(
+            self.candidate.path,
+            made / MODEL_FILES[self.format],
+            format=self.format,
+            schemes=schemes,
+            calibration=self._calibration() if CALIBRATED.intersection(schemes) else (),
+        )
+        folder = made.rename(self.folder_of(exported.scheme))
+        return _Converted(folder, exported.scheme, exported.arithmetic, exported.refused)
+
+    def folder_of(self, scheme: str) -> Path:
+        return self.folder / f"stored-{scheme}"
+
+    def _calibration(self) -> Iterator[dict[str, np.ndarray]]:
+        rows = _drawn(self.data.rows("train"), self.options.calibration_rows)
+        return calibration_batches(rows, self.task, self.candidate.assets)
+
+
+def calibration_batches(
+    rows: Sequence[Mapping[str, Any]], task: Task, assets: Any
+) -> Iterator[dict[str, np.ndarray]]:
+    """Inputs of rows, batch by batch, padded to one shape; only a batch is encoded at a time.
+
+    The batches are of one size: rows that are left over are not used.
+    """
+    size = min(CALIBRATION_BATCH, len(rows))
+    starts = range(0, len(rows) - size + 1, size)
+
+    def encoded(start: int) -> list[Any]:
+        return task.encode_many([rows[place] for place in range(start, start + size)], assets)
+
+    longest = None
+    if not task.one_length:
+        longest = max(task.length(example) for start in starts for example in encoded(start))
+    for start in starts:
+        yield task.collate(encoded(start), assets, pad_to=longest).inputs
+
+
+def _attempts(
+    converting: _Converting,
+    schemes: Sequence[str],
+    task: Task,
+    exact: Evaluation,
+    scored: Callable[[Predictor], Evaluation],
+    options: CompressOptions,
+    reporter: Reporter,
+) -> Iterator[Attempt]:
+    """Convert and score by one scheme after the other."""
+    left = list(schemes)
+    while left:
+        try:
+            made = converting.first_of(left)
+        except ArtifactError as error:
+            if len(left) == 1:
+                raise
+            shutil.rmtree(converting.folder_of("made"))
+            reporter.note(f"{left[0]}: {error.what}")
+            yield Attempt(left.pop(0), refused=error.what)
+            continue
+        for scheme, reason in made.refused.items():
+            reporter.note(f"{scheme}: {reason}")
+            yield Attempt(scheme, refused=reason)
+        left = left[left.index(made.scheme) + 1 :]
+        run = Run(made.folder, {"format": converting.format}, trusted=True)
+        try:
+            found = scored(open_model(task, run, converting.candidate.assets))
+        except ArtifactError as error:  # what it was converted to cannot be run, or is not finite
+            reporter.note(f"{made.scheme}: {error.what}")
+            yield Attempt(made.scheme, refused=error.what)
+            continue
+        drop = measure_drop(
+            exact,
+            found,
+            metric=task.main_metric,
+            higher_is_better=task.higher_is_better,
+            resamples=options.resamples,
+        )
+        lost = f"{made.scheme}: {task.main_metric} drops by {drop.value:.4f}"
+        if drop.low is not None:
+            lost += f" (95% interval {drop.low:.4f} to {drop.high:.4f})"
+        if drop.sure:
+            reporter.warn(f"{lost}, a real loss" + (f": trying {left[0]}" if left else ""))
+        else:
+            reporter.note(lost)
+        yield Attempt(made.scheme, made.arithmetic, run.model_bytes(), drop)
+
+
+def _drawn(rows: Any, most: int) -> Sequence[Mapping[str, Any]]:
+    """At most so many rows, drawn at random but always the same, in their order."""
+    if len(rows) <= most:
+        return rows
+    return _Picked(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[:most]))
+
+
+class _Picked(Sequence[Mapping[str, Any]]):
+    """Some rows of a sequence, read when they are asked for."""
+
+    def __init__(self, rows: Any, places: np.ndarray):
+        self._rows, self._places = rows, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        places = self._places[index]
+        return self._rows.take(places) if isinstance(index, slice) else self._rows[int(places)]
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move the files of a model into a run."""
+    for path in source.iterdir():
+        shutil.move(path, target / path.name)
