@@ -1,6 +1,6 @@
 """What a model file computes in which number format, counted in the file itself.
 
-Only layers with weights count, which is where the work is: convolutions and matrix products.
+Only layers with weights count: convolutions, matrix products, and tables that are looked up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from aitk.core.schemes import SCHEMES
 
-CONVOLUTION, PRODUCT = "convolutions", "matrix products"
+CONVOLUTION, PRODUCT, TABLE = "convolutions", "matrix products", "embedding tables"
 ON_THE_FLY = "int8 weights with activations quantised on the fly"
 #: LiteRT operation -> what it is, and the places of its input and its weights.
 LITERT_LAYERS = {
@@ -21,6 +21,8 @@ LITERT_LAYERS = {
     "CONV_3D": (CONVOLUTION, 0, 1),
     "TRANSPOSE_CONV": (CONVOLUTION, 2, 1),
     "FULLY_CONNECTED": (PRODUCT, 0, 1),
+    "GATHER": (TABLE, 1, 0),
+    "EMBEDDING_LOOKUP": (TABLE, 0, 1),
 }
 #: ONNX operator -> what it is, and the places of its input and its weights.
 ONNX_LAYERS = {
@@ -30,6 +32,7 @@ ONNX_LAYERS = {
     "MatMul": (PRODUCT, 0, 1),
     "Gemm": (PRODUCT, 0, 1),
     "MatMulInteger": (PRODUCT, 0, 1),
+    "Gather": (TABLE, 1, 0),
 }
 #: Kind of layer -> number format -> how many.
 LayerCounts = Mapping[str, Mapping[str, int]]
@@ -53,13 +56,17 @@ def count_layers(path: Path, *, format: str) -> dict[str, dict[str, int]]:
     counters = {"litert": _litert_layers, "onnx": _onnx_layers}
     if format not in counters:
         return {}
-    counts: dict[str, Counter[str]] = {CONVOLUTION: Counter(), PRODUCT: Counter()}
-    for kind, arithmetic in counters[format](path):
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in (CONVOLUTION, PRODUCT, TABLE)}
+    for kind, stored, read in counters[format](path):
+        if kind == TABLE and stored.startswith("int") and stored != "int8":
+            continue  # of numbers of rows or sides, not of weights
+        arithmetic = _stored(stored) if kind == TABLE else _arithmetic(stored, read)
         counts[kind][arithmetic] += 1
     return {kind: dict(each) for kind, each in counts.items() if each}
 
 
-def _litert_layers(path: Path) -> Iterator[tuple[str, str]]:
+def _litert_layers(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Of each layer its kind, the type of its weights and that of its input."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     operators, types = _constants(schema.BuiltinOperator), _constants(schema.TensorType)
@@ -83,10 +90,11 @@ def _litert_layers(path: Path) -> Iterator[tuple[str, str]]:
                 for each in (origin, operator.Inputs(given))
             )
             on_the_fly = read == "float32" and origin == operator.Inputs(weights)
-            yield kind, _arithmetic(stored, "dynamic" if on_the_fly else read)
+            yield kind, stored, "dynamic" if on_the_fly else read
 
 
-def _onnx_layers(path: Path) -> Iterator[tuple[str, str]]:
+def _onnx_layers(path: Path) -> Iterator[tuple[str, str, str]]:
+    """As ``_litert_layers``."""
     import onnx
 
     graph = onnx.load(path).graph
@@ -106,7 +114,7 @@ def _onnx_layers(path: Path) -> Iterator[tuple[str, str]]:
             read = "dynamic"
         elif (maker := makers.get(node.input[given])) and maker.op_type == "DequantizeLinear":
             read = "int8"
-        yield kind, _arithmetic(stored[origin].lower(), read)
+        yield kind, stored[origin].lower(), read
 
 
 def _origin(name: str, makers: Mapping[str, Any]) -> str:
@@ -116,6 +124,11 @@ def _origin(name: str, makers: Mapping[str, Any]) -> str:
     ):  # fmt: skip
         name = makers[name].input[0]
     return name
+
+
+def _stored(type: str) -> str:
+    """ONNX calls 32 bits just "float"."""
+    return {"float": "float32", "uint8": "int8"}.get(type, type)
 
 
 def _arithmetic(stored: str, read: str) -> str:

@@ -182,6 +182,8 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
 
 def _verdict(task: Task, drop: Drop, rows: str) -> str:
     """What the main metric lost, in one sentence."""
+    if drop.value == 0:
+        return f"{task.main_metric} is the same on {rows}"
     if drop.low is None or drop.high is None:
         return f"{task.main_metric} is worse by {drop.value:.4f} on {rows}"
     interval = f"{drop.value:.4f}, 95% interval {drop.low:.4f} to {drop.high:.4f}, on {rows}"
