@@ -22,6 +22,7 @@ from aitk.core.errors import ArtifactError, DataError, UsageError
 from aitk.core.evaluation import Evaluated, evaluate_rows
 from aitk.core.files import atomic_text, check_writable, sha256_file
 from aitk.core.marker import alone_in
+from aitk.core.names import shorten
 from aitk.core.opening import check_data, open_assets, open_model, open_reading, open_task
 from aitk.core.options import changed, describe, resolve
 from aitk.core.outcome import Outcome
@@ -36,6 +37,7 @@ from aitk.stages.options import EvaluateOptions
 from aitk.tasks import load_task
 
 #: Counts among the details of scores that a reader of the scores should know.
+MAX_CLASSES_SHOWN = 10
 UNSEEN = {
     "unseen_rows": "have a label never seen in training: they count as wrong",
     "unwritable_rows": "hold a text that the model has no units for: it counts as wrong",
@@ -336,4 +338,12 @@ def _raw_rows(
 
 
 def _unseen(details: Mapping[str, Any]) -> list[str]:
-    return [f"{details[name]} rows {what}" for name, what in UNSEEN.items() if details.get(name)]
+    found = [f"{details[name]} rows {what}" for name, what in UNSEEN.items() if details.get(name)]
+    if absent := details.get("absent_classes"):
+        shown = ", ".join(map(shorten, absent[:MAX_CLASSES_SHOWN]))
+        more = ", ..." if len(absent) > MAX_CLASSES_SHOWN else ""
+        found.append(
+            f"The scores say nothing of {len(absent)} classes that these rows do not have:"
+            f" {shown}{more}"
+        )
+    return found

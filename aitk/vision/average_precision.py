@@ -109,6 +109,11 @@ def score_detections(
         statistic=functools.partial(_resampled_map50, [_at_half(item) for item in matches]),
         details={
             "labels": [*names, MISSED],
+            "absent_classes": [
+                name
+                for number, name in enumerate(names)
+                if not any((truth[:, 4][truth[:, 5] > 0] == number).any() for truth in objects)
+            ],
             "best_score": round(threshold, 4),
             "per_class": _per_class(names, at_best, averages[len(_AVERAGED) :]),
             "confusion": _confusion(found, objects, names, threshold),

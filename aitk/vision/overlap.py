@@ -206,6 +206,9 @@ def _details(
     percent = 100 * confusion / np.maximum(pixels, 1)[:, None]
     return {
         "labels": list(labels),
+        "absent_classes": [
+            label for label, count in zip(labels, pixels.tolist(), strict=False) if not count
+        ],
         "per_class": per_class,
         "confusion": {
             label: {

@@ -79,6 +79,7 @@ def test_a_class_without_objects_does_not_count():
     metrics, scored = figures([found((BOX, 0.9, 0), (FAR, 0.9, 1))], [there((BOX, 0))])
     assert metrics["map50"] == ONE
     assert scored.details["per_class"][1]["ap50"] is None
+    assert scored.details["absent_classes"] == ["b"]
 
 
 def test_metrics_by_size_are_those_of_the_sizes_there_are():
