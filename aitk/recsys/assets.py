@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -220,9 +220,9 @@ def read_histories(path: Path, *, items: int) -> Histories:
     return histories
 
 
-def check_items(numbers: np.ndarray, items: int, *, where: str) -> None:
+def check_items(numbers: Sequence[int] | np.ndarray, items: int, *, where: str) -> None:
     """Raise an ``ArtifactError`` unless these are numbers of a catalogue of so many items."""
-    if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < items:
+    if len(numbers) and not 0 <= np.min(numbers) <= np.max(numbers) < items:
         raise ArtifactError(
             f"names items that are not among the {items} of the catalogue", where=where
         )
