@@ -36,7 +36,7 @@ Out = Annotated[
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="replace --out if it exists", rich_help_panel=OUTPUT),
+    typer.Option("--overwrite", help="replace --out, if aitk wrote it", rich_help_panel=OUTPUT),
 ]
 Trust = Annotated[
     bool,

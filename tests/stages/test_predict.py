@@ -5,6 +5,8 @@ import errno
 import io
 import itertools
 import json
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -333,3 +335,33 @@ def test_all_users_of_a_prepared_log_are_answered(recommend, choices):
     assert [answer["user"] for answer in answers] == [f"u{n}" for n in range(24)]
     assert items_of(answers[0])[0] == "p5"
     assert outcome.refused == 0
+
+
+def test_only_a_file_of_answers_is_replaced(ask, tmp_path):
+    rows = write(tmp_path / "rows.csv", "text\ngood\n")
+    for out in ("out.jsonl", "out.csv"):
+        ask(rows, out=out)
+        with pytest.raises(UsageError, match="exists already"):
+            ask(rows, out=out)
+        ask(rows, out=out, overwrite=True)
+    labels = write(tmp_path / "labels.jsonl", '{"text": "good", "label": "up"}\n')
+    for mine in (labels, rows):
+        before = mine.read_bytes()
+        with pytest.raises(UsageError, match="not written by aitk|is the input"):
+            ask(rows, out=mine.name, overwrite=True)
+        assert mine.read_bytes() == before
+
+
+def test_a_pipe_and_a_device_get_the_rows_as_they_are_done(ask, tmp_path):
+    rows = write(tmp_path / "rows.csv", "text\ngood\n")
+    os.mkfifo(tmp_path / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    ask(rows, out="pipe")
+    reader.join()
+    assert json.loads(read[0])["prediction"] == "up"
+    assert ask(rows, out="/dev/null").facts["rows"] == 1
+    with pytest.raises(UsageError, match="streams cannot be resumed"):
+        ask(rows, out="/dev/null", resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pipe", "rows.csv"]
