@@ -212,9 +212,7 @@ def _speech(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
 
 
 def _vision(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
-    layout = draw(
-        st.sampled_from(("folder", "table", "yolo", "voc", "masks", "idx", "labelme", *_OF_MANY))
-    )
+    layout = draw(st.sampled_from(_LAYOUTS if rarely(draw, 6) else _LAYOUTS_OF[task]))
     pictures = _pictures()
     names = [b"%d%s" % (at, suffix) for at, suffix in enumerate(_SUFFIXES * 2)]
     stems = [name.rpartition(b".")[0] for name in names]
@@ -238,8 +236,8 @@ def _vision(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
     elif layout == "labelme":
         files |= {b"images/%s.json" % stem: _labelme(draw) for stem in stems}
     elif layout == "yolo":
-        line = "\n".join(" ".join(str(_cell(draw, part)) for part in ("0", ".5", ".5", ".2", ".2"))
-                         for _ in range(2))  # fmt: skip
+        line = "\n".join(" ".join(str(_cell(draw, part)) for part in (at, ".5", ".5", ".2", ".2"))
+                         for at in "01")  # fmt: skip
         files |= {b"labels/%s.txt" % stem: line.encode("utf-8", "replace") for stem in stems}
         files[draw(st.sampled_from((b"classes.txt", b"data.yaml")))] = draw(st.sampled_from(_LISTS))
     elif layout == "voc":
@@ -331,7 +329,10 @@ def _voc(parts: Sequence[str]) -> bytes:
         f"<{tag}>{value}</{tag}>"
         for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), numbers, strict=True)
     )
-    text = f"<annotation><object><name>{name}</name><bndbox>{box}</bndbox></object></annotation>"
+    things = "".join(
+        f"<object><name>{each}</name><bndbox>{box}</bndbox></object>" for each in (name, "b")
+    )
+    text = f"<annotation>{things}</annotation>"
     return text.encode("utf-8", "replace")
 
 
@@ -346,6 +347,14 @@ _OF_MANY: Mapping[str, tuple[bytes, Callable[[Draw, Sequence[str]], bytes]]] = {
     "coco": (b".json", _coco),
     "label studio": (b".json", _label_studio),
     "cvat": (b".xml", _cvat),
+}
+_LAYOUTS = ("folder", "table", "yolo", "voc", "masks", "idx", "labelme", *_OF_MANY)
+_LAYOUTS_OF = {
+    "classify": ("folder", "table", "idx"),
+    "detect": ("table", "yolo", "voc", "labelme", *_OF_MANY),
+    "segment": ("table", "masks", "labelme", *_OF_MANY),
+    "multitask": _LAYOUTS,
+    "masked-image": ("folder", "idx"),
 }
 _SUFFIXES = (b".png", b".jpg", b".webp", b".gif", b".bmp", b".tif")
 

@@ -15,7 +15,7 @@ from formats import MAKERS, TASKS, TEXTS, Draw, Files, rarely
 from hypothesis import strategies as st
 
 from aitk.core.options import describe
-from aitk.stages.options import PrepareOptions
+from aitk.stages.options import PredictOptions, PrepareOptions
 from aitk.tasks import load_task
 
 OUT = "out"
@@ -77,10 +77,12 @@ def attempts(draw: Draw, runs: Mapping[str, Sequence[str]]) -> Attempt:
     if predicting:
         arguments = [domain, "predict", draw(st.sampled_from(runs[domain])), os.fsdecode(source)]
         out = draw(st.sampled_from(("out.jsonl", "out.csv", "-")))
-        arguments += ["--out", out]
+        asked = [PredictOptions, load_task(f"{domain}.{TASKS[domain][0]}").answering]
+        arguments += ["--out", out, *_options(draw, asked, list(files))]
     else:
         arguments = [domain, "prepare", os.fsdecode(source), "--task", task, "--out", OUT]
-        arguments += [*options, *_options(draw, f"{domain}.{task}", list(files))]
+        asked = [PrepareOptions, load_task(f"{domain}.{task}").reading]
+        arguments += [*options, *_options(draw, asked, list(files))]
         if rarely(draw, 15):
             files = {**files, b"c.toml": _config(draw)}
             arguments += ["--config", "c.toml"]
@@ -88,9 +90,9 @@ def attempts(draw: Draw, runs: Mapping[str, Sequence[str]]) -> Attempt:
     return Attempt(files, tuple(arguments), stdin)
 
 
-def _options(draw: Draw, task: str, files: Sequence[bytes]) -> list[str]:
-    """A few options of ``prepare``, mostly with odd values."""
-    known = [*describe(PrepareOptions), *describe(load_task(task).reading)]
+def _options(draw: Draw, described: Sequence[type], files: Sequence[bytes]) -> list[str]:
+    """A few options of these dataclasses, mostly with odd values."""
+    known = [option for options in described for option in describe(options)]
     known = [option for option in known if option.name not in _LEFT_OUT]
     given: list[str] = []
     chosen = draw(st.lists(st.sampled_from(known), max_size=2, unique_by=lambda item: item.name))
