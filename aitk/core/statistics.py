@@ -17,6 +17,10 @@ LEVEL = 0.95
 #: Under so many rows a bootstrap interval is too narrow to be believed.
 MIN_ROWS = 10
 WILSON, BCA, PERCENTILE = "Wilson", "BCa bootstrap", "percentile bootstrap"
+_USES = {
+    WILSON: "Wilson for shares of rows",
+    PERCENTILE: "percentile bootstrap where resampling moves the metric",
+}
 #: A value outside of the middle of its resamples shows that resampling moves the statistic.
 _UNBIASED = 0.1
 _ROUNDING = 1e-12
@@ -135,7 +139,8 @@ def bootstrap_scores(
 def describe_intervals(scores: Iterable[Mapping[str, Any]]) -> str:
     """The methods of the scores' intervals, as JSON has them, in words; "" where none has any."""
     methods = list(dict.fromkeys(score["interval"] for score in scores if score.get("interval")))
-    return f"95% intervals: {', '.join(methods)}" if methods else ""
+    told = ", ".join(_USES.get(method, method) for method in methods)
+    return f"95% intervals: {told}" if methods else ""
 
 
 def ratio_statistic(

@@ -25,7 +25,8 @@ ITEM_COLUMNS = (
     "venue_id", "location_id", "song_id", "track_id", "artist_id", "artistid", "video_id",
     "article_id", "news_id", "recipe_id", "game_id", "app_id", "goods_id", "sku_id", "sku",
     "poi_id", "物品id", "物品", "商品id", "商品", "商品编号", "商品标识", "电影id", "电影",
-    "图书id", "视频id", "歌曲id", "文章id", "アイテムid", "商品コード",
+    "图书id", "视频id", "歌曲id", "文章id", "アイテムid", "商品コード", "artist", "track", "song",
+    "game", "book",
 )  # fmt: skip
 RATING_COLUMNS = (
     "rating", "ratings", "user_rating", "book-rating", "score", "stars", "star_rating", "overall",
