@@ -61,6 +61,14 @@ def has_manifest(folder: Path) -> bool:
     return any(_is_manifest(folder / name) for name in _MANIFESTS)
 
 
+def is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing but, at most, a marker that a kill left without content."""
+    if not is_folder(folder):
+        return False
+    with os.scandir(folder) as entries:
+        return all(entry.name == MARKER and not entry.stat().st_size for entry in entries)
+
+
 def is_folder(path: Path) -> bool:
     """Whether there is a folder itself, not a link to one."""
     try:

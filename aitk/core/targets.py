@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import UsageError
-from aitk.core.marker import DRAFT, RETIRED, WHOLE, is_own, read_marker
+from aitk.core.marker import DRAFT, RETIRED, WHOLE, is_empty, is_own, read_marker
 from aitk.core.names import check_text
 
 #: What aitk appends to a name while it writes.
@@ -74,7 +74,7 @@ def check_folder(
         if os.path.ismount(out):
             hint = "Name a folder inside of it"
             raise UsageError("is a mount point: it cannot be replaced", where=str(out), hint=hint)
-        if not is_own(out) and any(out.iterdir()):
+        if not is_own(out) and not is_empty(out):
             raise _foreign(out)
         check_leftover(old_of(out), states=(RETIRED,))
     check_leftover(part_of(out), states=(DRAFT, WHOLE))
@@ -115,10 +115,8 @@ def check_leftover(path: Path, *, states: tuple[str, ...]) -> None:
     if not os.path.lexists(path):
         return
     marker = read_marker(path)
-    if marker is None or marker.state not in states:
-        empty = not path.is_symlink() and path.is_dir() and not any(path.iterdir())
-        if not empty:
-            raise in_the_way(path)
+    if not (marker and marker.state in states) and not is_empty(path):
+        raise in_the_way(path)
 
 
 def in_the_way(path: Path) -> UsageError:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +107,43 @@ def test_a_kill_within_the_replacement_is_completed(out: Path, step: str) -> Non
     write(out, "next", overwrite=True)
     assert names(out) == [MARKER, "next"]
     assert names(out.parent) == ["out"]
+
+
+def killed_before(step: int, out: Path) -> bool:
+    """Replace ``out`` in a process that is killed before one of its changes of the disk."""
+    child = os.fork()
+    if child == 0:
+        changes = itertools.count()
+
+        def deadly(change: Callable[..., Any]) -> Callable[..., Any]:
+            def changed(*arguments: Any, **more: Any) -> Any:
+                if next(changes) == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return change(*arguments, **more)
+
+            return changed
+
+        for name in ("mkdir", "replace", "pwrite", "unlink", "rmdir"):
+            setattr(os, name, deadly(getattr(os, name)))
+        try:
+            write(out, "latter", overwrite=True)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_whenever_it_is_killed_one_of_the_two_is_whole(out: Path) -> None:
+    for step in itertools.count():
+        write(out, "former", overwrite=True)
+        killed = killed_before(step, out)
+        recover(out)
+        assert names(out) in ([MARKER, "former"], [MARKER, "latter"])
+        write(out, "next", overwrite=True)
+        assert names(out) == [MARKER, "next"]
+        assert names(out.parent) == ["out"]
+        if not killed:
+            break
+    assert step > 8
 
 
 def test_without_the_new_folder_the_former_gets_its_name_back(out: Path) -> None:
