@@ -21,6 +21,7 @@ from aitk.core.files import missing_parents, remove_empty
 from aitk.core.marker import lock_file, lock_holder
 from aitk.core.targets import Named, check_file, in_the_way, part_of, progress_of
 
+_FIRST = b'{"aitk": '
 _MAX_PROGRESS_BYTES, _MAX_LINE_BYTES = 256 << 20, 1 << 16
 
 
@@ -118,12 +119,20 @@ class ResumableFile:
                     )
                 self._go_on(saved)
             else:
-                self._progress.truncate(0)
-                self._note(identity=self._identity)
-                self.part.unlink(missing_ok=True)
-                self._file = _opened(self.part, os.O_CREAT | os.O_EXCL)
+                self._start()
         except BaseException:
             self._progress.close()
+            raise
+
+    def _start(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self._progress.truncate(0)
+        self._progress.seek(0)
+        try:
+            self._note(identity=self._identity)
+            self._file = _opened(self.part, os.O_CREAT | os.O_EXCL)
+        except OSError:  # the disk is full
+            self._progress_path.unlink(missing_ok=True)
             raise
 
     def _go_on(self, saved: Mapping[str, Any]) -> None:
@@ -206,8 +215,8 @@ def _begun(progress: Path) -> bool | None:
         return None
     with progress.open("rb") as file:
         line = file.readline(_MAX_LINE_BYTES)
-    if not line:
-        return False
+    if _FIRST.startswith(line) or (line.startswith(_FIRST) and not line.endswith(b"\n")):
+        return False  # a kill cut the first line short: there is no draft yet
     try:
         return "identity" in json.loads(line) or None
     except (ValueError, TypeError, RecursionError):

@@ -1,9 +1,13 @@
 """A file that an interrupted process can go on with."""
 
+import errno
+import itertools
 import os
+import signal
 
 import pytest
 
+from aitk.core import resumable
 from aitk.core.drafts import writer_of
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.resumable import ResumableFile
@@ -133,3 +137,76 @@ def test_only_its_own_content_is_replaced(path):
 def test_folders_made_for_nothing_are_removed(tmp_path):
     opened(tmp_path / "a" / "b" / "out.jsonl").leave()
     assert not list(tmp_path.iterdir())
+
+
+def wrote_all_before(step, path):
+    """Write or go on in a process that is killed before a change of the disk; False if it was."""
+    child = os.fork()
+    if child == 0:
+        changes = itertools.count()
+
+        def deadly(change, half=None):
+            def changed(*arguments, **more):
+                if next(changes) == step:
+                    if half:
+                        half(*arguments)
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return change(*arguments, **more)
+
+            return changed
+
+        for name in ("open", "replace", "fsync", "unlink"):
+            setattr(os, name, deadly(getattr(os, name)))
+        resumable._write = deadly(
+            resumable._write, half=lambda file, content: file.write(content[: len(content) // 2])
+        )
+        try:
+            write_three(path)
+        finally:
+            os._exit(0)
+    return not os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def write_three(path):
+    file = opened(path, resume=True)
+    for number in range(file.done, 3):
+        file.append(f"{number}\n" * 5, items=1, notes={})
+    file.finish()
+
+
+def test_whenever_it_is_killed_it_is_gone_on_with_to_the_same_bytes(tmp_path):
+    for step in itertools.count():
+        path = tmp_path / str(step) / "out.jsonl"
+        whole = wrote_all_before(step, path)
+        if path.exists():
+            with pytest.raises(UsageError, match="exists already"):
+                opened(path)
+        else:
+            write_three(path)
+        assert path.read_text() == "".join(f"{number}\n" * 5 for number in range(3))
+        assert os.listdir(path.parent) == ["out.jsonl"]
+        if whole:
+            break
+    assert step > 12
+
+
+def test_started_anew_it_is_gone_on_with_like_any_other(path):
+    file = opened(path)
+    file.append("old\n", items=1, notes={})
+    file.leave()
+    file = opened(path, overwrite=True)
+    file.append("new\n", items=1, notes={})
+    file.leave()
+    assert opened(path, resume=True).done == 1
+    assert (path.parent / "out.jsonl.part").read_text() == "new\n"
+
+
+def test_a_full_disk_at_the_start_leaves_nothing(path, monkeypatch):
+    def full(file, content):
+        file.write(content[:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(resumable, "_write", full)
+    with pytest.raises(UsageError, match="No space left"):
+        opened(path)
+    assert not list(path.parent.iterdir())
