@@ -11,14 +11,24 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from formats import MAKERS, TASKS, TEXTS, Draw, Files, rarely
+from cells import TEXTS, Draw, Files, rarely
+from formats import logs, sounds, texts
 from hypothesis import strategies as st
+from picture_formats import annotated_pictures
 
 from aitk.core.options import describe
 from aitk.stages.options import PredictOptions, PrepareOptions
 from aitk.tasks import load_task
 
 OUT = "out"
+TASKS = {
+    "nlp": ("classify", "masked-lm", "generate"),
+    "recsys": ("recommend", "rate", "masked-items"),
+    "speech": ("keywords", "asr", "masked-speech"),
+    "vision": ("classify", "detect", "segment", "multitask", "masked-image"),
+}
+#: What makes the files of a domain, the name of those that are read, and options.
+MAKERS = {"nlp": texts, "recsys": logs, "speech": sounds, "vision": annotated_pictures}
 #: Options that fetch models, or import TensorFlow.
 _LEFT_OUT = ("lemmas", "encoders", "scenes")
 NAMES = (
