@@ -108,7 +108,7 @@ def _parquet(draw: Draw, records: Sequence[Mapping[str, Any]]) -> bytes:
         name = draw(st.sampled_from(sorted(columns)))
         columns[name] = draw(st.sampled_from(_typed_columns()))
     file = io.BytesIO()
-    parquet.writetable(pyarrow.table(columns), file)
+    parquet.write_table(pyarrow.table(columns), file)
     return file.getvalue()
 
 
