@@ -31,9 +31,11 @@ from aitk.core.marker import (
 )
 from aitk.core.targets import (
     Named,
+    appeared,
     check_folder,
     check_leftover,
     in_the_way,
+    may_replace,
     old_of,
     part_of,
     progress_of,
@@ -88,6 +90,9 @@ def draft_folder(
             if not resume:
                 empty(part)
             yield part
+            if os.path.lexists(out) and not (overwrite and may_replace(out)):
+                keep = _always  # it may have cost hours
+                raise appeared(out, part)
             if not marked:
                 (part / MARKER).unlink()
             set_state(marker, WHOLE)
@@ -181,6 +186,10 @@ def empty(folder: Path) -> None:
             shutil.rmtree(entry.path)
         else:
             os.unlink(entry.path)
+
+
+def _always(part: Path) -> bool:
+    return True
 
 
 def _put_in_place(part: Path, out: Path) -> None:

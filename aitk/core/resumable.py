@@ -19,7 +19,7 @@ from aitk import __version__
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import missing_parents, remove_empty
 from aitk.core.marker import lock_file, lock_holder
-from aitk.core.targets import Named, check_file, in_the_way, part_of, progress_of
+from aitk.core.targets import Named, appeared, check_file, in_the_way, part_of, progress_of
 
 _FIRST = b'{"aitk": '
 _MAX_PROGRESS_BYTES, _MAX_LINE_BYTES = 256 << 20, 1 << 16
@@ -56,6 +56,7 @@ class ResumableFile:
         self.notes: Mapping[str, Any] = {}
         _drop_finished(path)
         check_file(path, inputs=inputs, options=options, overwrite=overwrite, is_own=is_own)
+        self._replaces = os.path.lexists(path)
         _check_leftovers(path)
         try:
             self._open(resume=resume, overwrite=overwrite)
@@ -85,7 +86,13 @@ class ResumableFile:
         self.notes = notes
 
     def finish(self) -> None:
-        """The file is whole: give it its name."""
+        """The file is whole: give it its name.
+
+        Raises:
+            UsageError: a file of that name has been made meanwhile.
+        """
+        if os.path.lexists(self.path) and not self._replaces:
+            raise appeared(self.path, self.part)
         os.fsync(self._file.fileno())
         self._file.close()
         os.replace(self.part, self.path)

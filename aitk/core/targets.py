@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.errors import UsageError
-from aitk.core.marker import DRAFT, RETIRED, WHOLE, is_empty, is_own, read_marker
+from aitk.core.marker import DRAFT, RETIRED, WHOLE, is_empty, is_folder, is_own, read_marker
 from aitk.core.names import check_text
 
 #: What aitk appends to a name while it writes.
@@ -74,7 +74,7 @@ def check_folder(
         if os.path.ismount(out):
             hint = "Name a folder inside of it"
             raise UsageError("is a mount point: it cannot be replaced", where=str(out), hint=hint)
-        if not is_own(out) and not is_empty(out):
+        if not may_replace(out):
             raise _foreign(out)
         check_leftover(old_of(out), states=(RETIRED,))
     check_leftover(part_of(out), states=(DRAFT, WHOLE))
@@ -117,6 +117,20 @@ def check_leftover(path: Path, *, states: tuple[str, ...]) -> None:
     marker = read_marker(path)
     if not (marker and marker.state in states) and not is_empty(path):
         raise in_the_way(path)
+
+
+def may_replace(out: Path) -> bool:
+    """Whether ``--overwrite`` may replace what is there: a folder of aitk's, or an empty one."""
+    return is_folder(out) and (is_own(out) or is_empty(out))
+
+
+def appeared(out: Path, part: Path) -> UsageError:
+    """What is said where the user has made something of the target's name meanwhile."""
+    return UsageError(
+        "was not there when the work began",
+        where=str(out),
+        hint=f"Rename it, then {part} to {out.name}: the result is in there",
+    )
 
 
 def in_the_way(path: Path) -> UsageError:

@@ -109,6 +109,21 @@ def test_a_kill_within_the_replacement_is_completed(out: Path, step: str) -> Non
     assert names(out.parent) == ["out"]
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_the_user_made_meanwhile_is_kept_and_so_is_the_result(
+    out: Path, overwrite: bool
+) -> None:
+    with (
+        pytest.raises(UsageError, match=r"was not there.*out\.part to out"),
+        draft_folder(out, overwrite=overwrite) as folder,
+    ):
+        (folder / "result").touch()
+        out.mkdir()
+        (out / "precious").touch()
+    assert names(out) == ["precious"]
+    assert names(out.parent / "out.part") == [MARKER, "result"]
+
+
 def killed_before(step: int, out: Path) -> bool:
     """Replace ``out`` in a process that is killed before one of its changes of the disk."""
     child = os.fork()

@@ -210,3 +210,16 @@ def test_a_full_disk_at_the_start_leaves_nothing(path, monkeypatch):
     with pytest.raises(UsageError, match="No space left"):
         opened(path)
     assert not list(path.parent.iterdir())
+
+
+def test_a_file_that_the_user_made_meanwhile_is_kept_and_so_is_the_result(path):
+    file = opened(path, overwrite=True)
+    file.append("result\n", items=1, notes={})
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="was not there"):
+        file.finish()
+    file.leave()
+    assert path.read_text() == "mine"
+    path.rename(path.parent / "mine")
+    opened(path, resume=True).finish()
+    assert path.read_text() == "result\n"
