@@ -118,15 +118,17 @@ def with_decimal_point(cell: str) -> str:
 def has_header(records: Sequence[Sequence[str]], names: Container[str] = ()) -> bool:
     """Whether the first record names the columns.
 
-    It does if it holds one of the (casefolded) ``names`` that columns usually have. It does not
-    if a field of it is a number, reads like a sentence, or comes again below in its column, as
-    labels do. Otherwise it is taken to.
+    It does if it holds one of the (casefolded) ``names`` that columns usually have, unless that
+    comes again and again below in its column: ``question`` may be a label. It does not if a field
+    of it is a number, reads like a sentence, or comes again below in its column, as labels do.
+    Otherwise it is taken to.
     """
     first, *others = [[field.strip(_AROUND) for field in record] for record in records]
     # Files that were put together have the header again in between.
     body = [record for record in others if len(record) == len(first) and record != first]
-    if any(field.casefold() in names for field in first):
-        return True
+    for at, field in enumerate(first):
+        if field.casefold() in names:
+            return sum(record[at] == field for record in body) < 2
     # An index column has no name: its field may be empty.
     if not body or not all(_is_name(field) for field in (first[0] or "index", *first[1:])):
         return False

@@ -139,8 +139,8 @@ def _is_table(lines: Lines, reading: TextReading, *, labelled: bool, label: bool
     if lines.delimiter or looks_like_json(lines) or (_delimiter(reading) or "\n") in first:
         return True
     wanted = _NAMES | {name.casefold() for name in reading.text_column or ()}
-    fields = {field.strip(' "') for delimiter in DELIMITERS for field in first.split(delimiter)}
-    if fields & wanted:
+    fields = first.split(sniff_delimiter(lines.head) or "\n")
+    if any(field.strip(' "') in wanted for field in fields):
         return True
     return sniff_delimiter(lines.head, DELIMITERS if labelled else ("\t",)) is not None
 

@@ -281,3 +281,16 @@ def test_another_column_that_could_be_the_label_is_told(write):
     notes = []
     read(write("a.csv", "text,sentiment,category\na b,pos,phone\n"), notes=notes)
     assert any("the label is in 'category', not in ['sentiment']" in note for note in notes)
+
+
+def test_a_label_that_is_called_like_a_column_makes_no_header(write):
+    lines = "".join(
+        f"{'question' if n % 2 == 0 else 'order'}\tnumber {n} of all\n" for n in range(8)
+    )
+    rows = read(write("a.tsv", lines))
+    assert len(rows) == 8 and rows[0] == ("number 0 of all", "question", None)
+
+
+def test_a_text_that_begins_like_a_header_is_a_text(write):
+    source = write("a.txt", "review, not so good\nanother one\nand a third, with a comma, or two\n")
+    assert len(read(source, labelled=False)) == 3
