@@ -29,7 +29,9 @@ from aitk.vision.reading_counts import NO_AREA, ReadingCounts
 from aitk.vision.trees import Folder, Tree
 
 #: Words of a JSON file that is read; without them it is not parsed.
-_KNOWN_WORDS = ((b'"images"', b'"annotations"', b'"categories"'), (b'"shapes"',), (b'labels"',))
+_COCO_WORDS = (b'"images"', b'"annotations"', b'"categories"')
+_LABELME_WORDS = (b'"shapes"', b'"image')
+_LABEL_STUDIO_WORD = b'labels"'
 #: A tool's format -> the words that tell it.
 _UNREAD = {
     "VIA": (b'"shape_attributes"', b'"region_attributes"'),
@@ -154,11 +156,14 @@ def _file(
 def _json_value(data: bytes, where: str) -> Any:
     """The value of a JSON file that may annotate pictures, else None."""
     data = as_utf8(data)
-    if not any(all(word in data for word in words) for words in _KNOWN_WORDS):
+    is_certain = any(all(word in data for word in words) for words in (_COCO_WORDS, _LABELME_WORDS))
+    if not is_certain and _LABEL_STUDIO_WORD not in data:
         return None
     try:
         return parse_json(data)
     except ValueError as error:
+        if not is_certain:  # a table of JSON lines, say
+            return None
         raise DataError(f"is no JSON ({error})", where=where) from error
 
 

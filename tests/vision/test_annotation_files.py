@@ -98,7 +98,7 @@ def test_a_wrong_file_refuses_its_picture_alone(save, tmp_path):
 
 
 def test_a_damaged_file_refuses_its_picture_alone(save, tmp_path):
-    save("in/1.png"), save("in/1.json", '{"shapes": [')
+    save("in/1.png"), save("in/1.json", '{"imagePath": "1.png", "shapes": [')
     save("in/2.png"), save("in/2.json", labelme(("nut", "polygon", CORNERS), picture="2.png"))
     bad, row = boxes(tmp_path / "in")
     assert "is no JSON" in bad.reason
@@ -207,6 +207,13 @@ def test_files_of_other_tools_are_named(save, tmp_path, name, content, tool):
     save("in/1.png"), save(f"in/{name}", content)
     with pytest.raises(DataError, match=f"is {tool}, which is not read"):
         boxes(tmp_path / "in")
+
+
+def test_a_table_of_json_lines_is_no_annotation_file(save):
+    save("1.png")
+    line = {"image": "1.png", "boxes": [[2, 2, 10, 8]], "box_labels": ["nut"]}
+    (row,) = boxes(save("rows.json", f"{json.dumps(line)}\n\n"))
+    assert row.fields["box_labels"] == ["nut"]
 
 
 def test_json_that_annotates_nothing_does_not_matter(save, tmp_path):
