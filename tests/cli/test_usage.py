@@ -13,7 +13,10 @@ WRONG = [
     (["nlp", "finetune", "data"], "--out"),
     (["nlp", "finetune", "data", "--out", "x", "--bogus", "1"], "--bogus"),
     (["nlp", "finetune", "data", "--out", "x", "--optimizer", "adma"], "'adam'"),
-    (["nlp", "finetune", "data", "--out", "x", "--learning-rate", "nan"], "learning_rate is nan"),
+    (
+        ["nlp", "finetune", "data", "--out", "x", "--learning-rate", "nan"],
+        "learning_rate takes a float",
+    ),
     (["nlp", "finetune", "data", "--out", "x", "--learning-rate", "fast"], "learning_rate"),
     (["nlp", "finetune", "data", "--out", "x", "--epochs", "-1"], "epochs is -1"),
     (["nlp", "finetune", "data", "--out", "x", "--set", "dropout"], "KEY=VALUE"),
