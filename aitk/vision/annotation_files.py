@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def find_annotation_files(
     """
     found = AnnotationFiles()
     if told and os.path.isfile(told):
-        file = read_named(Path(told), tree, pictures, counts)
+        file = read_named(Path(told), tree, lambda: pictures, counts)
         if file is None:
             reason = "has no images, annotations and categories, and is of no other known kind"
             raise DataError(reason, where=told, hint=_EXPORT)
@@ -117,9 +117,12 @@ def find_annotation_files(
 
 
 def read_named(
-    path: Path, tree: Tree, pictures: Sequence[str], counts: ReadingCounts
+    path: Path, tree: Tree, pictures: Callable[[], Sequence[str]], counts: ReadingCounts
 ) -> CocoFile | None:
     """An annotation file that the user names; None where it is none.
+
+    Args:
+        pictures: lists those of the tree, where the file is one that needs it.
 
     Raises:
         DataError: it is damaged, or of a tool whose files are not read.
@@ -134,7 +137,7 @@ def read_named(
         return content and _file(name, where, content, tree, has_ids=False)
     value = _json_value(data, where)
     if is_labelme(value):
-        return _labelme(posixpath.dirname(name), [(name, value)], tree, pictures, counts)
+        return _labelme(posixpath.dirname(name), [(name, value)], tree, pictures(), counts)
     content = _as_coco(value, where, counts)
     if content is None and (unread := _unread(data, where)):
         raise unread

@@ -83,7 +83,7 @@ def read_tree(tree: Tree, wish: Wish) -> Iterator[Item | Refusal]:
     if {"boxes", "mask"} & set(wish.due):
         found = find_annotation_files(tree, pictures, wish.told("annotations"), wish.counts)
         if found.files:
-            yield from _read_coco(found.files, tree, pictures, masks, wish)
+            yield from _read_coco(found.files, tree, pictures, masks, wish, is_source=True)
             used = [*pictures, *masks.values(), *found.names]
             count_passed_over(tree, used, wish.counts)
             return
@@ -143,14 +143,15 @@ def read_annotation_file(path: Path, wish: Wish) -> Iterator[Item | Refusal] | N
     if root.name.lower() in BOX_FOLDERS:
         root = root.parent
     tree = wish.folder(root)
-    masks = find_masks(tree.names) if "mask" in wish.due else {}
-    pictures = find_pictures(tree.names, masks)
-    file = read_named(path, tree, pictures, wish.counts)
+    file = read_named(path, tree, lambda: find_pictures(tree.names, {}), wish.counts)
     if file is None:
         return None
+    masks = find_masks(tree.names) if "mask" in wish.due else {}
+    pictures = find_pictures(tree.names, masks)
     split = file.split or split_named(path.resolve().parent.name)
     count_links(tree, wish.counts)
-    return _read_coco([dataclasses.replace(file, split=split)], tree, pictures, masks, wish)
+    file = dataclasses.replace(file, split=split)
+    return _read_coco([file], tree, pictures, masks, wish, is_source=False)
 
 
 def _read_coco(
@@ -159,8 +160,14 @@ def _read_coco(
     pictures: Sequence[str],
     masks: Mapping[Place, str],
     wish: Wish,
+    *,
+    is_source: bool,
 ) -> Iterator[Item | Refusal]:
-    """The pictures that COCO files name; of a file without outlines, with the masks beside them."""
+    """The pictures that COCO files name; of a file without outlines, with the masks beside them.
+
+    Args:
+        is_source: the user named the tree, so that its other pictures are missed.
+    """
     beside = Masks(tree, masks, wish)
     named: set[str] = set()
     for file in files:
@@ -187,7 +194,7 @@ def _read_coco(
         if found:
             what = "joined to it" if joined else "left out, since it tells outlines itself"
             wish.notes.append(f"{file.where}: {found:,} masks beside the pictures {what}")
-    if wish.due:
+    if is_source:
         for name in sorted(set(pictures) - named):
             wish.counts.add(UNNAMED_PICTURES, name)
 

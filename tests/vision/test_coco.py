@@ -155,6 +155,12 @@ def test_annotations_of_no_image_and_pictures_of_no_annotation_are_counted(save,
     }
 
 
+def test_pictures_beside_a_file_that_is_itself_the_source_are_not_missed(save, tmp_path):
+    save("in/1.png"), save("in/2.png")
+    _, left_out = counted(save("in/boxes.json", coco(note())))
+    assert left_out == {"annotations": 1}
+
+
 def test_a_box_without_area_is_left_out_and_counted(save, tmp_path):
     save("in/1.png"), save("in/boxes.json", coco(note(), note(bbox=(2, 3, 0, 5))))
     (row,), left_out = counted(tmp_path / "in")
