@@ -12,57 +12,16 @@ import numpy as np
 import pytest
 
 from aitk.core.errors import ArtifactError, DataError, UsageError
-from aitk.core.options import as_dict, resolve
+from aitk.core.options import resolve
 from aitk.core.progress import Silent
 from aitk.core.rows import Refusal, Row
 from aitk.stages.options import PredictOptions
 from aitk.stages.predict import predict, windows
-from aitk.tasks import load_task
-
-WORDS = ["good", "bad", "day"]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run that adds 2 to its logit of "up" for each "good", and of "down" for each "bad"."""
-    from onnx import TensorProto, helper, numpy_helper, save
-
-    task = load_task("nlp.classify")
-    settings = resolve(task.models["cnn"], {"tokenizer": "word", "vocabulary_size": 300})
-    rows = [{"text": word, "label": "up"} for word in WORDS]
-    assets = task.learn(rows, {"labels": ["down", "up"]}, settings)
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    assets.save(folder / "assets")
-
-    table = np.zeros((assets.tokenizer.vocabulary_size, 2), np.float32)
-    good, bad = assets.tokenizer.encode_many(["good", "bad"], 8)
-    table[good, 1] = table[bad, 0] = 2
-    shape = ["batch", "length"]
-    graph = helper.make_graph(
-        [
-            helper.make_node("Gather", ["table", "token_ids"], ["found"]),
-            helper.make_node("ReduceSum", ["found", "axis"], ["logits"], keepdims=0),
-        ],
-        "words",
-        [helper.make_tensor_value_info("token_ids", TensorProto.INT32, shape)],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])],
-        [
-            numpy_helper.from_array(table, "table"),
-            numpy_helper.from_array(np.array([1]), "axis"),
-        ],
-    )
-    opset = [helper.make_opsetid("", 18)]
-    save(helper.make_model(graph, opset_imports=opset, ir_version=9), folder / "model.onnx")
-    manifest = {
-        "version": 1,
-        "task": "nlp.classify",
-        "model": "words",
-        "settings": {},
-        "format": "onnx",
-        "data": {"folder": "", "reading": as_dict(task.reading()), "fingerprint": "f"},
-    }
-    (folder / "run.json").write_text(json.dumps(manifest))
-    return folder
+def run(onnx_run):
+    return onnx_run
 
 
 @pytest.fixture
