@@ -35,6 +35,7 @@ from aitk.vision.reading_counts import (
     BESIDE_SPLITS,
     LISTED_MISSING,
     NAMED_TWICE,
+    REFUSED_MEMBERS,
     UNLISTED,
     UNNAMED_PICTURES,
     ReadingCounts,
@@ -59,6 +60,8 @@ def read_tree(tree: Tree, wish: Wish) -> Iterator[Item | Refusal]:
         for name, reason in tree.refused.items():
             if is_picture(name) or is_video(name):
                 yield Refusal(tree.source, 1, f"{name} {reason}")
+            else:
+                wish.counts.add(REFUSED_MEMBERS, f"{name} {reason}")
     named = wish.labelled and wish.told("annotations")
     if not named and (tables := _tables(tree, wish)):
         yield from _read_tables(tables, tree, wish)

@@ -88,6 +88,9 @@ UNKNOWN_SPLITS = Kind(
     "unknown splits",
     "rows name a split that is none of train, validation and test, and are split by a hash",
 )
+REFUSED_MEMBERS = Kind(
+    "members of archives", "members of the archive are no pictures, and cannot be read"
+)
 UNREADABLE = Kind("unreadable folders", "folders cannot be opened, and are left out")
 PAGES = Kind(
     "pages", "TIFF files hold several pages, of which the first is taken: split the others off"

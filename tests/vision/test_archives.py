@@ -11,6 +11,7 @@ from aitk.core.rows import Refusal
 from aitk.vision import archives
 from aitk.vision.options import ClassifyPictures
 from aitk.vision.reading import read_pictures
+from aitk.vision.reading_counts import REFUSED_MEMBERS, ReadingCounts
 
 
 def read(path, *, labelled=True):
@@ -77,6 +78,20 @@ def test_links_in_a_tar_are_refused(tmp_path, painted):
         tar.addfile(link)
     bad, _ = read(path)
     assert bad.reason == "cat/2.png is a link or a device, and a file is due"
+
+
+def test_links_to_annotations_in_a_tar_are_counted(tmp_path, painted):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        info = tarfile.TarInfo("cat/1.png")
+        info.size = len(painted())
+        tar.addfile(info, io.BytesIO(painted()))
+        link = tarfile.TarInfo("cat/1.txt")
+        link.type, link.linkname = tarfile.SYMTYPE, "2.txt"
+        tar.addfile(link)
+    counts = ReadingCounts()
+    source = {"wants": {"label"}, "labelled": True, "notes": [], "counts": counts}
+    assert len(list(read_pictures([str(tmp_path / "a.tar")], ClassifyPictures(), **source))) == 1
+    assert counts.counts[REFUSED_MEMBERS] == 1
 
 
 def test_a_member_that_shrank_too_far_is_a_bomb(tmp_path, painted, monkeypatch):
