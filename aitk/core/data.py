@@ -7,6 +7,7 @@ The one file that knows the layout::
     rejects.jsonl   every refused row: file, line, reason
     tables/         what rows refer to by number, as Parquet; only where a task writes any
     report.html
+    .aitk           says that aitk wrote the folder; see ``core.marker``
 
 Rows are stored as ArrayRecord: read at random from disk, so that data may be larger than
 memory, and written and read without importing TensorFlow.

@@ -11,6 +11,7 @@ The one file that knows the layout::
     report.html     opens offline
     README.md       the model card
     evaluations/    per-row results, for paired comparisons; scores of baselines
+    .aitk           says that aitk wrote the folder; see ``core.marker``
 
 A run is written as ``NAME.part`` and renamed when whole; ``NAME.part/state/`` holds what an
 interrupted training needs to go on.

@@ -212,9 +212,10 @@ def _check_inputs(out: Path, inputs: Named, options: Any) -> None:
         if place in written:
             what = "is the input" if is_input else "is read, too"
             raise UsageError(what, where=str(written[place]), hint=_ANOTHER)
-        if path.parent not in holding or path.is_symlink():
-            holding[path.parent] = _above(path)
-        for each in holding[path.parent] & written.keys():
+        if path.parent not in holding:
+            holding[path.parent] = _above(path.parent / "any")
+        behind_link = _above(path) if os.path.islink(path) else set()
+        for each in (holding[path.parent] | behind_link) & written.keys():
             raise UsageError(f"holds {name}", where=str(written[each]), hint=_ANOTHER)
         if is_input and place in above:
             raise UsageError(f"lies inside the input {name}", where=str(out), hint=_ANOTHER)

@@ -105,6 +105,20 @@ def test_an_input_under_the_name_of_the_draft_is_refused(here: Path) -> None:
         check_folder(Path("out"), inputs=["out.part"])
 
 
+def test_links_among_the_inputs_hide_neither_their_folder_nor_their_target(here: Path) -> None:
+    Path("mixed").mkdir()
+    Path("mixed/link").symlink_to(here / "photos" / "2024" / "a.jpg")
+    Path("mixed/file").touch()
+    for folder in ("mixed", "photos"):
+        mark(Path(folder), PLACED)
+        with pytest.raises(UsageError, match=f"{folder}: holds mixed/"):
+            check_folder(Path(folder), inputs=["mixed/link", "mixed/file"], overwrite=True)
+
+
+def test_names_of_inputs_that_cannot_be_are_passed_over(here: Path) -> None:
+    check_folder(Path("out"), inputs=["x" * 300, "a\0b", "hf://some/model", "~nobody"])
+
+
 def test_a_folder_is_not_replaced_under_a_file_that_is_yet_to_be_written(here: Path) -> None:
     mark(Path("photos"), PLACED)
     with pytest.raises(UsageError, match=r"photos: holds photos/new/out\.jsonl"):
