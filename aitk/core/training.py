@@ -226,11 +226,14 @@ class _Loop:
         predict = KerasPredictor(self.model)
         try:
             while progress.epoch < self.options.epochs and not self._reason_to_stop():
-                interrupts.check()
+                self._stop_if_asked()
                 self._train_epoch()
-                self._finish_epoch(predict)
+                try:
+                    self._finish_epoch(predict)
+                except Interrupted:
+                    self.save()
+                    raise
         except Interrupted as error:
-            self.save()
             raise Interrupted(
                 f"interrupted at epoch {progress.epoch + 1}, step {progress.step}",
                 hint="Repeat the command with --resume",
@@ -300,10 +303,16 @@ class _Loop:
             self.steps_per_epoch,
             f"loss {progress.loss_sum / progress.rows:.4f}",
         )
-        interrupts.check()
+        self._stop_if_asked()
         if time.monotonic() - self.saved_at > options.save_minutes * 60:
             self.save()
         return self._out_of_time()
+
+    def _stop_if_asked(self) -> None:
+        """Save and stop if a signal came; once fit is left, Keras has averaged the weights."""
+        if interrupts.requested():
+            self.save()
+            interrupts.check()
 
     def rate(self) -> float:
         """The learning rate of the step that comes next."""
