@@ -183,7 +183,9 @@ def _read_progress(file: FileIO) -> dict[str, Any]:
     file.seek(0)
     saved: dict[str, Any] = {}
     whole = 0
-    for line in file.read(_MAX_PROGRESS_BYTES).splitlines(keepends=True):
+    # As much as there is: ``read`` sets aside all that it is asked for.
+    size = min(os.fstat(file.fileno()).st_size, _MAX_PROGRESS_BYTES)
+    for line in file.read(size).splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
         try:

@@ -106,7 +106,7 @@ def _open_tar(path: Path) -> Iterator[Members]:
         def open_bytes(name: str, most: int) -> bytes:
             try:
                 content = archive.extractfile(members[name])
-                return content.read(most) if content else b""
+                return content.read(min(most, members[name].size)) if content else b""
             except _DAMAGED as error:
                 raise DataError(f"cannot be read ({error})") from error
 
