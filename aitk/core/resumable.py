@@ -18,11 +18,15 @@ from typing import Any
 from aitk import __version__
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import missing_parents, remove_empty
+from aitk.core.json_files import Count, Size, check_shape
 from aitk.core.marker import lock_file, lock_holder
 from aitk.core.targets import Named, appeared, check_file, in_the_way, part_of, progress_of
 
 _FIRST = b'{"aitk": '
 _MAX_PROGRESS_BYTES, _MAX_LINE_BYTES = 256 << 20, 1 << 16
+
+#: The shape of what is noted beside a file that is not whole.
+PROGRESS = {"identity": str, "bytes": Count, "done": Size, "notes": dict}
 
 
 class ResumableFile:
@@ -143,7 +147,8 @@ class ResumableFile:
             raise
 
     def _go_on(self, saved: Mapping[str, Any]) -> None:
-        if saved.get("identity") != self._identity:
+        check_shape(saved, PROGRESS, where=str(self._progress_path))
+        if saved["identity"] != self._identity:
             raise ArtifactError(
                 "was made from another run, other inputs or options",
                 where=str(self.part),
