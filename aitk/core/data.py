@@ -136,7 +136,7 @@ class PreparedData:
                     hint="Prepare it again",
                 )
         for path in map(Path, files):
-            if path.parent != self.folder or not path.is_file():
+            if path.parent != self.folder or not os.path.isfile(path):
                 raise ArtifactError(f"{path.name} is missing", where=str(self.folder))
         missing = sorted(_labels_of(self.summary) - names) if names else []
         if missing:
