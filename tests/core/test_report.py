@@ -242,3 +242,28 @@ def test_charts_bear_odd_numbers():
 )
 def test_numbers_are_short(value, text):
     assert number(value) == text
+
+
+def test_names_in_a_card_are_no_markdown():
+    hostile = "a`b\n# title\n<script>x</script>\u202e[click](http://x) | *bold*"
+    data = MANIFEST["data"] | {"labels": [hostile], "folder": f"/data/{hostile}"}
+    manifest = MANIFEST | {"data": data, "source": hostile, "settings": {"name": hostile}}
+    card = model_card(manifest, METRICS, name="reviews")
+    headings = [line for line in card.splitlines() if line.startswith("#")]
+    assert not any("title" in line for line in headings)
+    assert "\u202e" not in card
+    # What is not inside of a code span has its brackets escaped.
+    outside = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", card)
+    assert "<script>" not in outside.replace(r"\<script", "")
+    assert "[click](" not in outside.replace(r"\[click", "")
+
+
+def test_a_report_holds_no_file_from_outside_of_the_run(tmp_path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"\x89PNG\r\n\x1a\nsecret")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    pictures = [{"caption": "c", "file": name} for name in ("../secret.png", str(secret))]
+    metrics = {"test": {"rows": 1, "metrics": {}, "pictures": pictures}}
+    run_report(MANIFEST, [], metrics, folder / "report.html")
+    assert "data:image/png" not in (folder / "report.html").read_text().partition("<body>")[2]
