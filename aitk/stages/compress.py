@@ -113,16 +113,17 @@ def compress(
         ]
         write_history(draft, candidate.history)
         draft.finish(manifest | cost() | {"compression": facts | {"table": table}})
+        written = load_run(draft.folder)
+        evaluated = after.evaluated
+        result = evaluated.result(
+            data={"folder": str(data.folder), "fingerprint": data.fingerprint, "split": split},
+            resamples=options.resamples,
+            seed=training.seed,
+        )
+        written.add_evaluation(split, result, evaluated.rows, pictures=evaluated.pictures)
+        refresh_pages(written, name=out.name)
     if drop.sure:
         reporter.warn(verdict)
-    written = load_run(out)
-    result = after.evaluated.result(
-        data={"folder": str(data.folder), "fingerprint": data.fingerprint, "split": split},
-        resamples=options.resamples,
-        seed=training.seed,
-    )
-    written.add_evaluation(split, result, after.evaluated.rows, pictures=after.evaluated.pictures)
-    refresh_pages(written)
     domain_name = task.name.partition(".")[0]
     return Outcome(
         facts={"run": str(out), "format": format, **facts, "report": str(out / "report.html")},

@@ -156,13 +156,17 @@ def evaluate(
     )
 
 
-def refresh_pages(run: Run) -> None:
-    """Write the report and the card of a run anew, from what it holds now."""
+def refresh_pages(run: Run, *, name: str | None = None) -> None:
+    """Write the report and the card of a run anew, from what it holds now.
+
+    Args:
+        name: what it will be called, where its folder is a draft.
+    """
     with alone_in(run.folder):
         metrics = run.metrics
         run_report(run.manifest, run.history, metrics, run.folder / "report.html")
         with atomic_text(run.folder / "README.md") as file:
-            file.write(model_card(run.manifest, metrics, name=run.folder.name))
+            file.write(model_card(run.manifest, metrics, name=name or run.folder.name))
 
 
 def comparison_facts(metric: str, result: Mapping[str, Any]) -> dict[str, Any]:

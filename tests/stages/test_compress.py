@@ -9,7 +9,7 @@ from aitk.core.errors import ArtifactError, Interrupted, UsageError
 from aitk.core.keras_file import load_keras
 from aitk.core.options import resolve
 from aitk.core.progress import Silent
-from aitk.core.run import load_run
+from aitk.core.run import Run, load_run
 from aitk.stages.compress import compress
 from aitk.stages.options import CompressOptions, TrainingOptions
 
@@ -94,8 +94,8 @@ def test_a_compressed_run_is_not_compressed_again(quantized, tmp_path):
         small(made.folder, tmp_path / "out", quantize="int8")
 
 
-def test_interrupted_in_any_of_its_trainings_it_goes_on_to_the_same_weights(
-    run, tmp_path, interrupting
+def test_interrupted_in_any_of_its_parts_it_goes_on_to_the_same_weights(
+    run, tmp_path, interrupting, monkeypatch
 ):
     how = {"distill": "bag", "prune": 0.5, "settings": SMALL}
     small(run, tmp_path / "whole", **how)
@@ -108,7 +108,16 @@ def test_interrupted_in_any_of_its_trainings_it_goes_on_to_the_same_weights(
 
     with pytest.raises(Interrupted, match="epoch 1, step 8.*--resume"):
         small(run, tmp_path / "cut", reporter=Pruning(0, 0), resume=True, **how)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # of the last part
+        patch.setattr(Run, "add_evaluation", killed)
+        small(run, tmp_path / "cut", resume=True, **how)
+    assert not (tmp_path / "cut").exists()
     small(run, tmp_path / "cut", resume=True, **how)
+    assert load_run(tmp_path / "cut").metrics
     models = [load_keras(tmp_path / name / "model.keras") for name in ("whole", "cut")]
     weights = zip(*(model.get_weights() for model in models), strict=True)
     assert all(np.array_equal(*pair) for pair in weights)
