@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from aitk.core.errors import ArtifactError
 from aitk.core.files import write_json
 from aitk.core.json_files import Size, read_json
@@ -27,12 +29,15 @@ class TextAssets:
         max_length: tokens a text is cut to.
         labels: class names in the order of the outputs; empty where there are none.
         weights: weight of each class in the loss, or empty.
+        inverse_frequencies: (units,) of the tokeniser's units, for a model that is built with
+            them as weights. Not saved.
     """
 
     tokenizer: Tokenizer
     max_length: int
     labels: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    inverse_frequencies: np.ndarray | None = None
 
     def save(self, folder: Path) -> None:
         """Write ``text.json`` and the tokeniser's files."""

@@ -21,6 +21,7 @@ from aitk.core.rows import Refusal, Row
 from aitk.core.task import ONLY_OUTPUT, Batch, Evaluation, Example, Task
 from aitk.nlp import batching
 from aitk.nlp.assets import TextAssets, load_text_assets
+from aitk.nlp.frequencies import inverse_frequencies
 from aitk.nlp.options import ClassifyReading
 from aitk.nlp.quality import TextInspector
 from aitk.nlp.reading import read_texts
@@ -114,7 +115,10 @@ class Classify(Task):
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
             tokenizer = train_tokenizer((row["text"] for row in rows), settings)
-        return TextAssets(tokenizer, settings.max_length, labels, weights)
+        frequencies = None
+        if settings.linear and start is None:
+            frequencies = inverse_frequencies(rows, tokenizer, max_length=settings.max_length)
+        return TextAssets(tokenizer, settings.max_length, labels, weights, frequencies)
 
     def load_assets(self, folder: Path) -> TextAssets:
         return load_text_assets(folder)
@@ -158,13 +162,18 @@ class Classify(Task):
         from aitk.nlp.models.head import classifier
 
         if backbone is None:
-            backbone = build_backbone(model, settings, assets.tokenizer.vocabulary_size)
+            backbone = build_backbone(
+                model, settings, assets.tokenizer.vocabulary_size, classes=len(assets.labels)
+            )
+            if assets.inverse_frequencies is not None:
+                backbone.get_layer("rarity").fill(assets.inverse_frequencies)
         check_length(backbone, assets.max_length)
         return classifier(
             backbone,
             classes=len(assets.labels),
             pooling=settings.pooling,
             dropout=settings.dropout,
+            linear=settings.linear,
         )
 
     def objective(self, assets: TextAssets) -> Any:

@@ -14,7 +14,8 @@ TRAINED_TOKENIZERS = ("wordpiece", "bpe", "word", "char")
 class TextSettings:
     """What all models trained from scratch share: how text becomes ids.
 
-    ``pooling`` says how a sequence of features becomes one vector; ``default_learning_rate`` and
+    ``pooling`` says how a sequence of features becomes one vector; ``linear`` marks a model that is
+    linear in its units, which weigh by their rarity; ``default_learning_rate`` and
     ``default_epochs`` are what training uses where the user names none.
     """
 
@@ -24,6 +25,7 @@ class TextSettings:
     max_length: int = option(128, "units of a text that are read", minimum=4)
 
     pooling: ClassVar[str] = "mean"
+    linear: ClassVar[bool] = False
     default_learning_rate: ClassVar[float] = 1e-3
     default_epochs: ClassVar[int] = 3
     default_steps: ClassVar[int] = 500
@@ -31,7 +33,7 @@ class TextSettings:
 
 @dataclass(frozen=True)
 class BagSettings(TextSettings):
-    """An average of embedded words and word pairs (Joulin et al. 2016, fastText)."""
+    """Embedded words and word pairs, added up by their rarity (Joulin et al. 2016, fastText)."""
 
     tokenizer: str = option(
         "hashed", "unit of the vocabulary", choices=("hashed", *TRAINED_TOKENIZERS)
@@ -42,12 +44,13 @@ class BagSettings(TextSettings):
     character_ngrams: int = option(
         5, "longest run of letters hashed as one unit (from 3); 0 for none", minimum=0, maximum=8
     )
-    hidden: int = option(32, "size of an embedding", minimum=1)
+    hidden: int = option(32, "size of an embedding, at most the number of classes", minimum=1)
     dropout: float = option(
-        0.7, "share of the words and word pairs dropped", minimum=0.0, maximum=0.95
+        0.0, "share of the words and word pairs dropped", minimum=0.0, maximum=0.95
     )
 
     pooling: ClassVar[str] = "root"
+    linear: ClassVar[bool] = True
     default_learning_rate: ClassVar[float] = 1e-2
     default_epochs: ClassVar[int] = 6
 
@@ -99,6 +102,7 @@ class HubSettings:
     max_length: int = option(128, "tokens of a text that are read", minimum=4)
     dropout: float = option(0.1, "share dropped before the head", minimum=0.0, maximum=0.95)
 
+    linear: ClassVar[bool] = False
     default_learning_rate: ClassVar[float] = 5e-5
     default_epochs: ClassVar[int] = 3
     default_steps: ClassVar[int] = 200

@@ -105,6 +105,8 @@ class LogAssets:
         settings: its settings.
         batches: how its training batches are made, see ``batching``; ``ratings`` wherever ratings
             are learned, empty for a recommender that is computed.
+        rating_biases: of users and of items, how far their training ratings lie from the mean, for
+            models that start from there. Not saved.
         renumbered: (items,) numbers in the catalogue of the weights it starts from, -1 where an
             item is new; None without such weights. Not saved.
     """
@@ -123,6 +125,7 @@ class LogAssets:
     model: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     batches: str = ""
+    rating_biases: tuple[np.ndarray, np.ndarray] | None = None
     renumbered: np.ndarray | None = None
 
     @property
@@ -170,7 +173,8 @@ class LogAssets:
         values = {
             item.name: getattr(self, item.name)
             for item in dataclasses.fields(self)
-            if item.name not in ("attributes", "kinds", "histories", "counts", "renumbered")
+            if item.name
+            not in ("attributes", "kinds", "histories", "counts", "rating_biases", "renumbered")
         }
         write_json(folder / FILE, values)
 

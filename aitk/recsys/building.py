@@ -118,4 +118,5 @@ def _ratings(assets: LogAssets) -> Any:
 
     if not assets.rated:
         return None
-    return Ratings(assets.rating_mean, assets.rating_deviation)
+    users, items = assets.rating_biases or (None, None)
+    return Ratings(assets.rating_mean, assets.rating_deviation, users, items)

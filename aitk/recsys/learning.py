@@ -15,6 +15,7 @@ from aitk.core.options import as_dict
 from aitk.core.rows import Refusal, Row
 from aitk.recsys.assets import LogAssets, check_items, read_histories
 from aitk.recsys.options import LogReading
+from aitk.recsys.settings import AverageSettings
 from aitk.recsys.stored import HISTORY_TABLE, ITEM_TABLE
 from aitk.recsys.tables import read_catalogue
 
@@ -84,9 +85,29 @@ def learn_assets(
         settings=values,
         batches=batches,
     )
+    if assets.rated:
+        assets = dataclasses.replace(assets, rating_biases=_learn_biases(rows, assets))
     if start is not None and start.tokenizer is not None:
         assets = dataclasses.replace(assets, renumbered=renumber(start.tokenizer, assets.items))
     return assets
+
+
+def _learn_biases(
+    rows: Sequence[Mapping[str, Any]], assets: LogAssets
+) -> tuple[np.ndarray, np.ndarray]:
+    """Damped means of what users and items leave of the mean, as the model ``average`` has them."""
+    settings, mean = AverageSettings(), assets.rating_mean
+    sums = np.zeros(len(assets.items))
+    for row in in_blocks(rows):
+        above = np.asarray(row["ratings"], float) - mean
+        sums += np.bincount(row["items"], weights=above, minlength=len(sums))
+    of_items = sums / (assets.counts + settings.item_shrinkage)
+    of_users = [
+        (np.asarray(row["ratings"], float) - mean - of_items[row["items"]]).sum()
+        / (len(row["items"]) + settings.user_shrinkage)
+        for row in in_blocks(rows)
+    ]
+    return np.array(of_users), of_items
 
 
 class RatingSums:

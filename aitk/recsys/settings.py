@@ -63,7 +63,11 @@ class ItemKnnSettings(Solved):
 
     neighbours: int = option(100, "most similar items kept of each item", minimum=1)
     similarity: str = option("cosine", "of two items' users", choices=SIMILARITIES)
-    shrinkage: float = option(0.0, "added to the denominator: trust in few events", minimum=0.0)
+    shrinkage: float | None = option(
+        None,
+        "added to the denominator: trust in few events; chosen on training events by default",
+        minimum=0.0,
+    )
 
     tuned: ClassVar[tuple[str, ...]] = (
         "neighbours=20,50,100,200,400",
@@ -115,12 +119,16 @@ class SlimSettings(Solved):
 class AlsSettings(Solved):
     """Factors of implicit feedback by alternating least squares (Hu et al. 2008)."""
 
-    factors: int = option(64, "size of a user's and an item's vector", minimum=1)
+    factors: int | None = option(
+        None, "size of a user's and an item's vector; chosen by default, 64 for most", minimum=1
+    )
     alpha: float = option(1.0, "confidence is 1 + alpha * strength", minimum=0.0)
-    l2: float = option(5.0, "ridge penalty", minimum=1e-6)
+    l2: float | None = option(
+        None, "ridge penalty; chosen on training events by default", minimum=1e-6
+    )
     iterations: int = option(15, "rounds over users and items", minimum=1)
 
-    tuned: ClassVar[tuple[str, ...]] = ("factors=32,64,128", "alpha=0.3..20", "l2=0.3..50")
+    tuned: ClassVar[tuple[str, ...]] = ("factors=4,16,64,128", "alpha=0.3..20", "l2=0.3..200")
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,11 @@ class BiasedMfSettings(Trained):
     """Ratings as biases and a product of factors (Koren et al. 2009)."""
 
     factors: int = option(32, "size of a user's and an item's vector", minimum=1)
-    l2: float = option(0.02, "penalty of vectors and biases in use", minimum=0.0)
+    l2: float | None = option(
+        None,
+        "penalty of vectors and biases in use; by default 0.02, more for few ratings",
+        minimum=0.0,
+    )
 
     default_learning_rate: ClassVar[float] = 5e-3
 

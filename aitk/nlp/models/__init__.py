@@ -7,6 +7,7 @@ Every backbone is a functional Keras model named ``backbone``: ``token_ids`` and
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.errors import UsageError
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
     import keras
 
 
-def build_backbone(model: str, settings: Any, vocabulary_size: int) -> keras.Model:
-    """Build the backbone that a model's name stands for, with new weights."""
+def build_backbone(
+    model: str, settings: Any, vocabulary_size: int, *, classes: int | None = None
+) -> keras.Model:
+    """Build the backbone that a model's name stands for, with new weights.
+
+    Args:
+        classes: how many it is to tell apart, if it is.
+    """
     from aitk.nlp.models import bag, cnn, rnn, transformer
 
     builders = {
-        "bag": bag.build_backbone,
+        "bag": functools.partial(bag.build_backbone, classes=classes),
         "cnn": cnn.build_backbone,
         "rnn": rnn.build_rnn_backbone,
         "lstm": rnn.build_lstm_backbone,

@@ -1,18 +1,70 @@
-"""A bag of embedded units: fastText (Joulin et al. 2016, Bag of Tricks)."""
+"""A bag of embedded units, the rare ones weighing more: fastText with TF-IDF's weights.
+
+Joulin et al. 2016 (Bag of Tricks); Spärck Jones 1972 (inverse document frequency).
+"""
 
 from __future__ import annotations
 
 import keras
+from keras import ops
 
 from aitk.nlp.models.inputs import text_inputs
 from aitk.nlp.settings import BagSettings
 
 
-def build_backbone(settings: BagSettings, vocabulary_size: int) -> keras.Model:
-    """Token ids (batch, length) -> their embeddings (batch, length, hidden), in no order."""
+def build_backbone(
+    settings: BagSettings, vocabulary_size: int, *, classes: int | None = None
+) -> keras.Model:
+    """Token ids (batch, length) -> their embeddings (batch, length, hidden), in no order.
+
+    Few classes need no more numbers a unit than one a class.
+    """
     inputs = text_inputs()
-    embedding = keras.layers.Embedding(vocabulary_size, settings.hidden, name="token_embedding")
-    x = embedding(inputs["token_ids"])
+    # From zero, so that what training never showed (of hashed units: most) adds no noise.
+    embedding = keras.layers.Embedding(
+        vocabulary_size,
+        min(settings.hidden, classes or settings.hidden),
+        embeddings_initializer="zeros",
+        name="token_embedding",
+    )
+    rarity = Rarity(vocabulary_size, name="rarity")(inputs["token_ids"], inputs["padding_mask"])
+    x = embedding(inputs["token_ids"]) * rarity
     # Whole units are dropped, not features (Iyyer et al. 2015): no single word decides alone.
     x = keras.layers.Dropout(settings.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
     return keras.Model(inputs, x, name="backbone")
+
+
+@keras.saving.register_keras_serializable("aitk.nlp")
+class Rarity(keras.layers.Layer):
+    """The inverse document frequency of each unit, its squares having the mean 1 in each text.
+
+    ``token_ids`` and ``padding_mask`` (batch, length) -> weights (batch, length, 1). All units
+    weigh the same until ``fill`` says otherwise.
+    """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, token_ids_shape, padding_mask_shape):
+        self.frequencies = self.add_weight(
+            shape=(self.units,), initializer="ones", trainable=False, name="inverse_frequencies"
+        )
+
+    def fill(self, inverse_frequencies) -> None:
+        """Take the weights (units,)."""
+        self.frequencies.assign(inverse_frequencies)
+
+    def call(self, token_ids, padding_mask):
+        real = ops.cast(padding_mask, self.compute_dtype)
+        weights = ops.take(self.frequencies, token_ids) * real
+        count = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1)
+        squares = ops.sum(ops.square(weights), axis=1, keepdims=True)
+        scale = ops.sqrt(count / ops.maximum(squares, 1))
+        return ops.expand_dims(weights * scale, -1)
+
+    def compute_output_shape(self, token_ids_shape, padding_mask_shape):
+        return (*token_ids_shape, 1)
+
+    def get_config(self):
+        return super().get_config() | {"units": self.units}

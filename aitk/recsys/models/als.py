@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.fits.als import als
+from aitk.recsys.fits.als import als, fold_in
+from aitk.recsys.fits.choosing import choose
 from aitk.recsys.fits.log import TrainingLog
 from aitk.recsys.models.fold_in import conjugate_gradient
 from aitk.recsys.models.scorer import Scorer, make_scorer, present
@@ -14,23 +18,53 @@ from aitk.recsys.settings import AlsSettings
 
 #: Steps of conjugate gradient: with up to 128 factors a user's are off by 1e-4 at most.
 STEPS = 24
+#: Factors and penalties to choose from, the usual ones first, and rounds that tell them apart.
+FACTORS = (64, 16, 4)
+PENALTIES = (5.0, 30.0, 100.0)
+TRIED_ITERATIONS = 6
 
 
 def solve_als(settings: AlsSettings, log: TrainingLog) -> Scorer:
     """Alternating least squares on implicit feedback."""
+    factors, l2 = choose_size(settings, log)
     _, items = als(
         log.events,
-        factors=settings.factors,
+        factors=factors,
         alpha=settings.alpha,
-        l2=settings.l2,
+        l2=l2,
         iterations=settings.iterations,
         seed=log.seed,
     )
     layer = FactorScores(*items.shape, alpha=settings.alpha, name="backbone", dtype="float32")
     model = make_scorer(layer, "history", "history_weights")
-    gram = items.T @ items + settings.l2 * np.eye(settings.factors)
+    gram = items.T @ items + l2 * np.eye(factors)
     layer.set_weights([np.pad(items, ((1, 0), (0, 0))), gram])
     return model
+
+
+def choose_size(settings: AlsSettings, log: TrainingLog) -> tuple[int, float]:
+    """Factors and ridge penalty: those given, else those that find hidden events best."""
+    ways = [
+        (factors, l2)
+        for factors in (FACTORS if settings.factors is None else [settings.factors])
+        for l2 in (PENALTIES if settings.l2 is None else [settings.l2])
+    ]
+    if len(ways) == 1:
+        return ways[0]
+
+    def fit(way: tuple[int, float], events: Any) -> Callable[[Any], np.ndarray]:
+        factors, l2 = way
+        _, items = als(
+            events,
+            factors=factors,
+            alpha=settings.alpha,
+            l2=l2,
+            iterations=min(settings.iterations, TRIED_ITERATIONS),
+            seed=log.seed,
+        )
+        return lambda histories: fold_in(histories, items, alpha=settings.alpha, l2=l2) @ items.T
+
+    return choose(ways, log, fit)
 
 
 @keras.saving.register_keras_serializable("aitk.recsys")

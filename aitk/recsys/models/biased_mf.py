@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from aitk.recsys.models.candidates import CandidateModel, Ratings
@@ -14,6 +15,8 @@ from aitk.recsys.models.shape import ItemShape
 from aitk.recsys.settings import BiasedMfSettings
 
 STEPS = 12  # of the fold-in
+#: What suits logs with so many ratings of a user and of an item (their harmonic mean) or more.
+PENALTY, RATINGS_EACH = 0.02, 75
 
 
 def build_biased_mf(
@@ -22,11 +25,25 @@ def build_biased_mf(
     """User, or history and its ratings -> ratings of the targets; see ``CandidateModel``."""
     inputs = pair_inputs(ratings)
     above = (inputs["history_weights"] - ratings.mean) / ratings.scale
-    judged = BiasedFactors(
-        shape.users, shape.items, settings.factors, l2=settings.l2, dtype="float32", name="factors"
-    )(inputs["user"], inputs["history"], above, inputs["targets"])
+    l2 = usual_penalty(shape) if settings.l2 is None else settings.l2
+    factors = BiasedFactors(
+        shape.users, shape.items, settings.factors, l2=l2, dtype="float32", name="factors"
+    )
+    judged = factors(inputs["user"], inputs["history"], above, inputs["targets"])
+    if ratings.users is not None and ratings.items is not None:
+        factors.start_from(ratings.users / ratings.scale, ratings.items / ratings.scale)
     backbone = keras.Model(inputs, judged, name="backbone")
     return CandidateModel(backbone, items=shape.items, ratings=ratings)
+
+
+def usual_penalty(shape: ItemShape) -> float:
+    """The more, the fewer ratings there are of a user and of an item.
+
+    The penalty is counted at each rating, so that few ratings of a user penalise little.
+    """
+    ratings = max(1.0, float(np.sum(shape.counts)))
+    each = 2 * ratings / (shape.users + shape.items)
+    return PENALTY * max(1.0, RATINGS_EACH / each)
 
 
 @keras.saving.register_keras_serializable("aitk.recsys")
@@ -48,6 +65,13 @@ class BiasedFactors(keras.layers.Layer):
         self.item_biases = self.add_weight(
             shape=(self.items + 2, 1), initializer="zeros", name="item_biases"
         )
+
+    def start_from(self, users: np.ndarray, items: np.ndarray) -> None:
+        """Take the biases (users,) and (items,) that training begins with."""
+        vectors = ops.convert_to_numpy(self.user_vectors)
+        vectors[1:, 0] = users
+        self.user_vectors.assign(vectors)
+        self.item_biases.assign(np.pad(items, 1)[:, None])
 
     def _table(self, rows: int, name: str):
         # The first column is the bias of a user, and of an item the 1 that it is taken by.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from aitk.recsys.models.scores import Popularity
@@ -14,10 +15,15 @@ from aitk.recsys.models.shape import ItemShape
 
 @dataclass(frozen=True)
 class Ratings:
-    """How the training ratings are spread; the networks work in units of it."""
+    """How the training ratings are spread; the networks work in units of it.
+
+    ``users`` and ``items`` are how far theirs lie from the mean, for a model that starts there.
+    """
 
     mean: float
     scale: float
+    users: np.ndarray | None = None
+    items: np.ndarray | None = None
 
 
 @keras.saving.register_keras_serializable("aitk.recsys")

@@ -30,6 +30,11 @@ class ItemScores(keras.layers.Layer):
                 shape=(self.items,), initializer="zeros", name="item_bias", autocast=False
             )
 
+    def start_from(self, counts: np.ndarray) -> None:
+        """Let the biases be the logarithms of the items' events, one added to each."""
+        logs = np.log1p(np.asarray(counts, np.float32))
+        self.bias.assign(logs - logs.mean())
+
     def call(self, features, table):
         return self._product(features, table[1 : self.items + 1], ops.arange(1, self.items + 1))
 

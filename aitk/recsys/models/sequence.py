@@ -38,7 +38,9 @@ def build_sequence_model(
     )
     vectors, table = items(history)
     backbone = keras.Model(history, [encode(vectors, history), table], name="backbone")
-    model = SequenceModel(backbone, loss=settings.loss, negatives=settings.negatives, masked=masked)
+    model = SequenceModel(
+        backbone, loss=settings.loss, negatives=settings.negatives, masked=masked, biased=True
+    )
     model.fill(shape)
     return model
 
@@ -61,6 +63,7 @@ class SequenceModel(keras.Model):
         negatives: items sampled a batch.
         masked: the next item is asked by a hidden one at the end of the history (BERT4Rec), and
             training hides items of the history by the number items + 1.
+        biased: each item has a bias, from its popularity on: a small log says little more.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class SequenceModel(keras.Model):
         loss: str,
         negatives: int,
         masked: bool = False,
+        biased: bool = False,
         **kwargs: Any,
     ):
         items = backbone.get_layer("items").items
@@ -80,10 +84,11 @@ class SequenceModel(keras.Model):
         if masked:
             x = keras.layers.Dense(x.shape[-1], activation="gelu", name="head_dense")(x)
             x = keras.layers.LayerNormalization(epsilon=1e-6, name="head_norm")(x)
-        scores = ItemScores(items, bias=masked, name="scores")(x, table)
+        scores = ItemScores(items, bias=masked or biased, name="scores")(x, table)
         scores = Popularity(items, dtype="float32", name="popularity")(scores, history)
         super().__init__({"history": history}, scores, **kwargs)
-        self.loss_name, self.negatives, self.masked = loss, negatives, masked
+        self.loss_name, self.negatives = loss, negatives
+        self.masked, self.biased = masked, biased
 
     def call(self, inputs, training=None, mask=None):
         if "positives" not in inputs:
@@ -111,6 +116,8 @@ class SequenceModel(keras.Model):
         """Put the counts and features of the catalogue into the model's constants."""
         self.get_layer("backbone").get_layer("items").fill(shape)
         self.get_layer("popularity").fill(shape)
+        if self.biased:
+            self.get_layer("scores").start_from(shape.counts)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -119,6 +126,7 @@ class SequenceModel(keras.Model):
             "loss": self.loss_name,
             "negatives": self.negatives,
             "masked": self.masked,
+            "biased": self.biased,
         }
 
     @classmethod

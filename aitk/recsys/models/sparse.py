@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from aitk.recsys.fits.choosing import choose
 from aitk.recsys.fits.log import TrainingLog
 from aitk.recsys.fits.similarities import item_neighbours
 from aitk.recsys.fits.slim import slim
@@ -16,17 +18,29 @@ from aitk.recsys.settings import ItemKnnSettings, SlimSettings
 
 #: Neighbours looked up at once: few, since each is a copy of the batch's histories.
 BLOCK = 8
+#: To choose from, the usual one first. The largest leave how often two items go together.
+SHRINKAGES = (0.0, 10.0, 100.0, 1000.0, 10_000.0)
 
 
 def solve_item_knn(settings: ItemKnnSettings, log: TrainingLog) -> Scorer:
     """Item-based collaborative filtering: similar items of the history, added up."""
-    numbers, weights = item_neighbours(
-        log.events,
-        similarity=settings.similarity,
-        neighbours=settings.neighbours,
-        shrinkage=settings.shrinkage,
-    )
-    return sparse_scorer(numbers, weights)
+
+    def neighbours(events: Any, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+        return item_neighbours(
+            events,
+            similarity=settings.similarity,
+            neighbours=settings.neighbours,
+            shrinkage=shrinkage,
+        )
+
+    def fit(shrinkage: float, events: Any) -> Callable[[Any], np.ndarray]:
+        similar = neighbours_matrix(*neighbours(events, shrinkage)).T
+        return lambda histories: (histories @ similar).toarray()
+
+    shrinkage = settings.shrinkage
+    if shrinkage is None:
+        shrinkage = choose(SHRINKAGES, log, fit)
+    return sparse_scorer(*neighbours(log.events, shrinkage))
 
 
 def solve_slim(settings: SlimSettings, log: TrainingLog) -> Scorer:
