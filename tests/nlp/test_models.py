@@ -185,3 +185,35 @@ def test_an_encoder_that_reads_no_padding_mask_is_refused():
 
     with pytest.raises(ArtifactError, match="no text encoder with a padding mask"):
         hub.wrap(tiny_bert(keras_hub.models.FNetBackbone))
+
+
+def bag_classifier(*, classes=3, hidden=4):
+    from aitk.nlp.models import build_backbone
+    from aitk.nlp.models.head import classifier
+
+    backbone = build_backbone("bag", BagSettings(hidden=hidden), VOCABULARY, classes=classes)
+    return classifier(backbone, classes=classes, pooling="root", dropout=0.0, linear=True)
+
+
+def test_units_that_training_never_showed_say_nothing():
+    model = bag_classifier()
+    assert logits(model, batch(pad_to=8)).tolist() == [[0, 0, 0]] * 4
+
+
+def test_few_classes_need_one_number_a_unit_and_class():
+    assert bag_classifier(classes=2, hidden=32).get_layer("backbone").output.shape[-1] == 2
+    assert bag_classifier(classes=9, hidden=4).get_layer("backbone").output.shape[-1] == 4
+
+
+def test_a_rare_unit_weighs_more_and_a_text_as_much_as_another():
+    model = bag_classifier(classes=4, hidden=4)
+    backbone = model.get_layer("backbone")
+    backbone.get_layer("token_embedding").embeddings.assign(np.eye(VOCABULARY, 4))
+    frequencies = np.ones(VOCABULARY)
+    frequencies[1] = 3
+    backbone.get_layer("rarity").fill(frequencies)
+    tokens = np.array([[0, 1, 9, 9], [2, 3, 0, 1]], "int32")  # 9 and padding have no embedding
+    mask = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], "int32")
+    found = logits(model, {"token_ids": tokens, "padding_mask": mask})
+    assert found[0] == pytest.approx([1 / 10**0.5, 3 / 10**0.5, 0, 0], abs=1e-5)
+    assert found[1] == pytest.approx([0, 0, 1 / 2**0.5, 1 / 2**0.5], abs=1e-5)
