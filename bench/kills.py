@@ -394,6 +394,8 @@ def main() -> None:
     given = options.parse_args()
     base = given.folder or Path(tempfile.mkdtemp(prefix="aitk-kills-"))
     base.mkdir(parents=True, exist_ok=True)
+    # Ctrl-C, or kill -INT of a background job, ends with the table so far.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     load_everything()
     prepare_inputs(base)
     rng = random.Random(given.seed)
@@ -419,9 +421,10 @@ def main() -> None:
             after = rng.random() < 0.5
             wrong = once(command, base, folder, references[command], sent, boundary, after, rng)
             tally[command.stage, boundary, sent.name, wrong is None] += 1
+            where = boundary if boundary == "random" else f"{('before', 'after')[after]} {boundary}"
+            said = f"{command.domain} {command.stage} {sent.name} {where}: {wrong or 'same'}"
+            print(said, flush=True)
             if wrong:
-                where = f"{'after' if after else 'before'} {boundary}"
-                print(f"{command.domain} {command.stage} {sent.name} {where}: {wrong}", flush=True)
                 shutil.copytree(folder, base / f"wrong-{number}", dirs_exist_ok=True)
     except KeyboardInterrupt:
         print("stopped")
