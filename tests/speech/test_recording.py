@@ -1,5 +1,7 @@
 """Recording: it ends by itself, shows the level, and says what is missing."""
 
+import os
+import signal
 import sys
 import types
 
@@ -8,6 +10,7 @@ import pytest
 import soundfile
 
 from aitk import tasks
+from aitk.core import interrupts
 from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.progress import Silent
 from aitk.speech.options import RecordOptions
@@ -70,11 +73,22 @@ def test_silence_alone_never_stops_where_that_is_asked_for(tmp_path):
 def test_ctrl_c_ends_a_recording_and_keeps_it(tmp_path):
     def interrupted():
         yield from blocks(0.1, 0.1, 0.1)
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from blocks(0.1, 0.1)
 
-    facts = saved(tmp_path / "a.wav", interrupted())
+    with interrupts.listening():
+        facts = saved(tmp_path / "a.wav", interrupted())
+        assert not interrupts.requested()  # it was the regular end
     assert (facts["stopped"], facts["seconds"]) == ("Ctrl-C", 0.3)
     assert soundfile.info(tmp_path / "a.wav").frames == 2400
+
+
+def test_a_second_ctrl_c_keeps_what_a_silent_device_gave(tmp_path):
+    def interrupted():
+        yield from blocks(0.1, 0.1, 0.1)
+        raise KeyboardInterrupt
+
+    assert saved(tmp_path / "a.wav", interrupted())["seconds"] == 0.3
 
 
 def test_the_meter_shows_the_level(tmp_path):
