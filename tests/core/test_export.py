@@ -249,7 +249,8 @@ def test_converting_is_a_process_of_its_own(tmp_path):
     assert found.refused == {"static": "it gains nothing without convolutions"}
     # LiteRT leaves matrices of under 1,024 weights as they are, and so it is told.
     assert found.arithmetic == (
-        "matrix products: 1 float32, 1 int8 weights with activations quantised on the fly"
+        "matrix products: 1 float32, 1 int8 weights with activations quantised on the fly;"
+        " embedding tables: 1 int8"
     )
     assert (tmp_path / "model.keras").stat().st_size / target.stat().st_size > 3
     (tmp_path / "model.keras").write_bytes(b"not a model")
