@@ -13,6 +13,7 @@ A shape says what a value must be::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType, UnionType
@@ -23,6 +24,7 @@ from aitk.core.values import parse_json
 
 LARGEST_BYTES = 256 * 1024**2
 LARGEST_NUMBER = 2**63  # larger whole numbers fit no array
+_LONG_NUMBER = re.compile(r"\d{19}")
 LONGEST_SHOWN = 60  # characters of a wrong value in a message
 
 
@@ -84,12 +86,15 @@ def parse_line(line: str, *, where: str) -> Any:
     """The JSON value in such a file, or in one line of it; None for a number that is not finite.
 
     Raises:
-        ArtifactError: it is no JSON, or nested too deep.
+        ArtifactError: it is no JSON, nested too deep, or holds a number that no array does.
     """
     try:
-        return parse_json(line)
+        value = parse_json(line)
     except ValueError as error:
         raise ArtifactError(f"is damaged ({error})", where=where) from error
+    if _LONG_NUMBER.search(line) and not _is_bounded(value):
+        raise ArtifactError("is damaged (a number is too large)", where=where)
+    return value
 
 
 def check_shape(value: Any, shape: Any, *, where: str, key: str = "") -> None:
@@ -113,6 +118,14 @@ def check_shape(value: Any, shape: Any, *, where: str, key: str = "") -> None:
     else:
         kinds = shape.__args__ if isinstance(shape, UnionType) else (shape,)
         _require(any(_is(value, kind) for kind in kinds), value, shape, where, key)
+
+
+def _is_bounded(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_bounded, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_bounded, value))
+    return not isinstance(value, int) or abs(value) <= LARGEST_NUMBER
 
 
 def _named(shape: Mapping[Any, Any], value: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -52,9 +52,9 @@ def load_keras(path: Path) -> keras.Model:
     Raises:
         ArtifactError: the file is missing, damaged, refused, or holds no model.
     """
+    config = _config(path)
     import keras
 
-    config = _config(path)
     register_layers(config)
     try:
         with bounded_weights(path.stat().st_size, where=str(path)):

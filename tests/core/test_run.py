@@ -139,7 +139,7 @@ def damage(folder, name, text):
         ("data", "x", "data: an object is due, not 'x'"),
         ("data", {}, "data lacks folder, fingerprint, reading"),
         ("version", "1", "version: a whole number from 0 is due"),
-        ("version", 10**20, "version: a whole number from 0 is due"),
+        ("version", 10**20, "a number is too large"),
         ("settings", [], "settings: an object is due"),
         ("format", "pickle", "unknown model format 'pickle'"),
         ("updates", [{"rows": -1}], r"updates\[0\].rows: a whole number from 0 is due, not -1"),
