@@ -55,7 +55,7 @@ def test_the_runs_report_card_and_metrics_are_refreshed(run, heard):
 
 def test_baselines_stand_beside_the_score(run, heard):
     outcome = evaluate(run, options=QUICK, reporter=heard)
-    told = "accuracy 0.5, baseline 0.5 (majority class)"
+    told = "accuracy 0.5000, baseline 0.5000 (majority class)"
     assert outcome.facts["comparison"] == told
     assert load_run(run).metrics["test"]["baselines"][0]["gain"]["value"] == 0
     assert told in (run / "report.html").read_text()
