@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Sequence
@@ -74,8 +75,10 @@ class HashedNgrams:
                 ids += hashes[start : start + max(0, len(each) - length + 1)].tolist()
             start += len(each)
             if self.character_ngrams:
-                for word in each:
-                    ids += _inside(word, self.character_ngrams, self.buckets)
+                letters = [_inside(word, self.character_ngrams, self.buckets) for word in each]
+                # Of all words or of none: those of a long text's first words would drown the rest.
+                if len(ids) + sum(map(len, letters)) < max_length:
+                    ids += itertools.chain.from_iterable(letters)
             encoded.append([*ids[: max_length - 1], END])
         return encoded
 

@@ -39,10 +39,13 @@ class BagSettings(TextSettings):
         "hashed", "unit of the vocabulary", choices=("hashed", *TRAINED_TOKENIZERS)
     )
     vocabulary_size: int = option(100_000, "hash buckets, or units", minimum=300)
-    max_length: int = option(1024, "units of a text that are read", minimum=16)
+    max_length: int = option(2048, "units of a text that are read", minimum=16)
     ngrams: int = option(3, "longest run of words hashed as one unit", minimum=1, maximum=5)
     character_ngrams: int = option(
-        5, "longest run of letters hashed as one unit (from 3); 0 for none", minimum=0, maximum=8
+        5,
+        "longest run of letters hashed as one unit (from 3), of short texts; 0 for none",
+        minimum=0,
+        maximum=8,
     )
     hidden: int = option(32, "size of an embedding, at most the number of classes", minimum=1)
     dropout: float = option(

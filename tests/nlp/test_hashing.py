@@ -62,3 +62,10 @@ def test_it_is_the_same_after_saving(tmp_path):
     hashed = HashedNgrams(buckets=77, ngrams=3, character_ngrams=4, lowercase=False)
     hashed.save(tmp_path)
     assert load_tokenizer(tmp_path) == hashed
+
+
+def test_runs_of_letters_are_of_all_words_or_of_none():
+    tokenizer = HashedNgrams(buckets=1000, ngrams=1, character_ngrams=3)
+    whole = tokenizer.encode_many(["good film"], 32)[0]
+    assert len(whole) == 2 + 4 + 4 + 1  # two words, four runs in each, the end
+    assert tokenizer.encode_many(["good film"], 8)[0] == [*whole[:2], whole[-1]]
