@@ -67,7 +67,9 @@ def adapt(
     )
     size = min(options.batch_size, len(rows))
     steps = len(rows) // size  # whole batches only: a few rows are no sample of the classes
-    stop = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: interrupts.check())
+    stop = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs=None: interrupts.check()
+    )
     history: list[dict[str, float]] = []
     guesses = np.full(len(rows), -1)
     for epoch in range(options.epochs):
