@@ -415,9 +415,10 @@ def main() -> None:
             folder = base / f"{command.domain}-{command.stage}"
             if command not in references:
                 references[command] = reference(command, base, folder)
-            sent = SIGNALS[(turn + place) % len(SIGNALS)]
             known = ["random", *sorted(references[command].passed)]
             boundary = known[(turn + place) % len(known)]
+            # One further each time round, so that every boundary meets every signal.
+            sent = SIGNALS[(turn + turn // len(known) + place) % len(SIGNALS)]
             after = rng.random() < 0.5
             wrong = once(command, base, folder, references[command], sent, boundary, after, rng)
             tally[command.stage, boundary, sent.name, wrong is None] += 1
