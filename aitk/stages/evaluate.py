@@ -218,6 +218,8 @@ def _compare_with_baselines(
             task, data.rows("train"), data.summary, assets, judged.rows, evaluated.measured
         )
         run.save_baselines(judged.name, keys, scores)
+        # As they are kept: the same evaluation, repeated, gives the same intervals.
+        scores = run.load_baselines(judged.name, keys) or []
     return compare_with_baselines(task, main.value, evaluated.evaluation.per_row, scores)
 
 
