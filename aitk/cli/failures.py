@@ -49,8 +49,10 @@ def as_failure(error: BaseException) -> AitkError:
         told, hint = full
         return UsageError(told, where=_place(error), hint=hint)
     if isinstance(error, OSError) and error.errno in _PLACE:
-        reason = os.strerror(error.errno).lower()
-        return UsageError(reason, where=_place(error), hint="Check the path, then try again")
+        reason, hint = os.strerror(error.errno).lower(), "Check the path, then try again"
+        if error.errno == errno.EMFILE:
+            hint = "Raise how many may be open with ulimit -n"
+        return UsageError(reason, where=_place(error), hint=hint)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return TrainingError(
             "out of memory",

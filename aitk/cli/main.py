@@ -21,6 +21,7 @@ from aitk.cli.surroundings import open_streams
 from aitk.core import interrupts
 from aitk.core.errors import EXIT_CODES
 from aitk.core.outcome import Outcome
+from aitk.core.silence import debugging
 from aitk.tasks import DOMAINS
 
 #: Where Typer's zsh and fish scripts put the words of a line that is being completed.
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Output().flush()
         return code or 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the outermost edge
-        if os.environ.get("AITK_DEBUG"):
+        if debugging():
             traceback.print_exc()
         failure = as_failure(error)
         Output(as_json="--json" in arguments).fail(failure)

@@ -22,6 +22,7 @@ from aitk.core import interrupts
 from aitk.core.arithmetic import describe_arithmetic
 from aitk.core.child import python_command, python_environment
 from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.silence import debugging
 
 #: Format of the file -> what ``--quantize`` can be with it; ``core.schemes`` explains the names.
 FORMATS = {
@@ -101,7 +102,7 @@ def export_model(
                 env=python_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=None if os.environ.get("AITK_DEBUG") else subprocess.PIPE,
+                stderr=None if debugging() else subprocess.PIPE,
                 text=True,
                 errors="replace",
                 check=False,

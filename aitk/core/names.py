@@ -98,14 +98,16 @@ def spellings(name: str) -> Iterator[str]:
     """A name as it is written, then as it may have been meant.
 
     Unicode has two forms of accented letters, and macOS writes names in the other one than most
-    tables; addresses write letters as ``%20``; names may be bytes of an older encoding, or what
-    ``printable`` made of them.
+    tables; Windows separates folders by backslashes; addresses write letters as ``%20``; names
+    may be bytes of an older encoding, or what ``printable`` made of them.
     """
     yield name
     if "\\x" in name:
         raw = _ESCAPED.sub(lambda found: chr(0xDC00 + int(found[1], 16)), name)
         if raw != name:
             yield raw
+    if "\\" in name:
+        yield name.replace("\\", "/")
     if "%" in name:
         plain = unquote(name, errors="surrogateescape")
         if plain != name and "\0" not in plain:

@@ -23,6 +23,7 @@ Options = TypeVar("Options")
 LARGEST_CONFIG_BYTES = 16 * 1024**2
 #: Whole numbers are counts and seeds, which libraries hold in 32 bits.
 _LARGEST = {int: 2**31 - 1, float: 1e300}
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _QUOTED = r',\s*(?:"((?:[^"]|"")*)"\s*(?=,|\Z)|'
 _ENTRY = re.compile(_QUOTED + r"([^,]*))")
@@ -268,7 +269,7 @@ def _converted(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
         value = _as_kind(kind, value)
     except (ValueError, KeyError, OverflowError) as error:
         raise UsageError(
-            f"{item.name} takes a {kind.__name__}, not {quoted(value)}",
+            f"{item.name} takes {_KINDS.get(kind, kind.__name__)}, not {quoted(value)}",
             hint=f"Default: {item.default}",
         ) from error
     if item.choices and value not in item.choices:

@@ -25,12 +25,17 @@ ENVIRONMENT = {
 }
 
 
+def debugging() -> bool:
+    """Whether ``AITK_DEBUG`` asks for tracebacks and for what libraries say."""
+    return os.environ.get("AITK_DEBUG", "").lower() not in ("", "0", "false", "no")
+
+
 def silence() -> None:
     """Hush the libraries for the rest of this process and its children.
 
     What the user set in the environment stays as it is; ``AITK_DEBUG`` lets everything be heard.
     """
-    if os.environ.get("AITK_DEBUG"):
+    if debugging():
         return
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -44,7 +49,7 @@ def silence() -> None:
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
     """Swallow what native code writes to standard error, and repeat it if the block fails."""
-    if os.environ.get("AITK_DEBUG"):
+    if debugging():
         yield
         return
     _flush_stderr()

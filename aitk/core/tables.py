@@ -23,7 +23,7 @@ from aitk.core.errors import DataError, UsageError
 from aitk.core.lines import Lines, check_file, open_lines
 from aitk.core.names import shorten
 from aitk.core.rows import Refusal
-from aitk.core.values import parse_json
+from aitk.core.values import parse_json, to_count
 
 DELIMITED, JSON_LINES = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
@@ -125,7 +125,7 @@ def find_column(
         return found
     if wanted in columns:
         return wanted
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
+    if 1 <= (to_count(wanted) or 0) <= len(columns):
         return columns[int(wanted) - 1]
     folded = {column.casefold(): column for column in columns}
     near = difflib.get_close_matches(wanted.casefold(), folded, n=1, cutoff=0.5)
@@ -241,6 +241,9 @@ def _open_json_lines(lines: Lines) -> Table:
         if _LABEL_STUDIO.search("".join(lines.head[:_PREVIEW_ROWS])[:100_000]):
             hint = "Label Studio wrote it: export CSV or TSV there"
         raise DataError("is one JSON array, not JSON lines", where=source, hint=hint)
+    if lines.head and lines.head[0].strip() == "{":
+        hint = "Write one object a line, for instance with: jq -c ."
+        raise DataError("has JSON objects of several lines each", where=source, hint=hint)
     parsed = (_parse_object(line) for line in lines.head[:_PREVIEW_ROWS])
     preview = [record for record in parsed if isinstance(record, dict)]
     columns = list(dict.fromkeys(name for record in preview for name in record))

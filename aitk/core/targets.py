@@ -63,6 +63,8 @@ def check_folder(
     Raises:
         UsageError: says why.
     """
+    if is_stdout(str(out)):
+        raise UsageError("is stdout, and a folder is due", where=str(out), hint=_ANOTHER)
     _check_name(out)
     check_text(out)
     _check_inputs(out, inputs, options)

@@ -20,6 +20,8 @@ from aitk.core.names import printable
 #: Lists and objects inside one another. Python's own limit depends on what else is being called.
 MAX_DEPTH = 100
 MAX_NUMBER_CHARACTERS = 1000
+#: So many digits fit into 64 bits; Python refuses to read thousands of them.
+_MAX_DIGITS = 18
 #: From each size on, a number of seconds since 1970 must be one of ms, of us, of ns.
 _TIME_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _LATEST_TIME_S = 1e11
@@ -109,6 +111,13 @@ def to_number(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError("is not a finite number")
     return number
+
+
+def to_count(text: str) -> int | None:
+    """The whole number that digits write; None for other text, and for more digits than fit into
+    64 bits."""
+    text = text.strip()
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def to_time(value: Any) -> float:

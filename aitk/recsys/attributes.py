@@ -152,7 +152,9 @@ def _read(
     if refused:
         notes.append(f"{table.source}: {refused:,} lines left out, the first {first}")
     if repeated:
-        notes.append(f"{table.source}: {repeated:,} lines repeat a {what}; the first counts")
+        notes.append(
+            f"{table.source}: {repeated:,} lines repeat an earlier {what}; the first counts"
+        )
     return list(places), raw
 
 

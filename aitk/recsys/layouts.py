@@ -25,6 +25,7 @@ from aitk.core.tables import (
     looks_like_json,
     open_table,
 )
+from aitk.core.values import to_count
 
 ATOMIC = (".inter", ".item", ".user")
 _TYPE = re.compile(r":(token|float|token_seq|float_seq)$")
@@ -128,9 +129,9 @@ def _ascend(starts: list[str]) -> bool:
 
     Items do not come in such an order, if the lines are not very few.
     """
-    if len(starts) < _MIN_ADJACENCY or not all(map(str.isdecimal, starts)):
+    numbers = [number for start in starts if (number := to_count(start)) is not None]
+    if len(starts) < _MIN_ADJACENCY or len(numbers) < len(starts):
         return False
-    numbers = list(map(int, starts))
     return all(a < b for a, b in itertools.pairwise(numbers))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -276,13 +277,13 @@ def _find_ids_alike(events: Events) -> Finding:
 
 def _find_bare_items(events: Events, items: Attributes) -> Finding:
     known = set(items.ids)
-    bare = sum(item not in known for item in events.item_ids)
-    return _judge(
-        "items without attributes",
-        bare,
-        len(events.item_ids),
-        "items with events that the items file lacks",
-    )
+    bare = [item for item in events.item_ids if item not in known]
+    hint = ""
+    if len(bare) == len(events.item_ids) and known:
+        hint = f"no id is in both files: they have {bare[0]!r} and {items.ids[0]!r}"
+    what = "items with events that the items file lacks"
+    finding = _judge("items without attributes", len(bare), len(events.item_ids), what, hint=hint)
+    return dataclasses.replace(finding, grade="error") if hint else finding
 
 
 def _judge(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aitk.core.values import parse_json, quoted, to_number, to_time
 
 #: Ratings are kept as 32-bit floats.
 LARGEST_RATING = 3e38
+_LIST_ITEM = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s,]+)""")
 
 
 def read_rating(value: Any) -> tuple[float, str | None]:
@@ -34,7 +36,11 @@ def read_time(value: Any) -> tuple[float, str | None]:
 
 
 def read_list(value: Any) -> list[Any] | None:
-    """The list in a value: one already, a JSON list, or words between spaces; else None."""
+    """The list in a value, or None.
+
+    It is one already, JSON, a list as Python or NumPy write it (``['a', 'b']``, ``[1 2]``), or
+    values between bars, semicolons, commas or spaces.
+    """
     if isinstance(value, list):
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -47,4 +53,14 @@ def read_list(value: Any) -> list[Any] | None:
             parsed = None
         if isinstance(parsed, list):
             return parsed
+        if text.endswith("]"):
+            found = _LIST_ITEM.findall(text[1:-1])
+            return [single or double or plain for single, double, plain in found]
+    for delimiter in "|;,":
+        parts = [part.strip() for part in text.split(delimiter)]
+        # A space beside words with commas separates them: "Doe,J Roe,R".
+        if len(parts) > 1 and (
+            delimiter != "," or not any(len(part.split()) > 1 for part in parts)
+        ):
+            return [part for part in parts if part]
     return text.split()

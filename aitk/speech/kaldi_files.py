@@ -15,6 +15,7 @@ import numpy as np
 
 from aitk.core.errors import DataError
 from aitk.core.files import draft_file
+from aitk.core.values import to_count
 
 _BINARY = b"\0B"
 _FLOATS: dict[bytes, np.dtype] = {b"F": np.dtype("<f4"), b"D": np.dtype("<f8")}
@@ -59,12 +60,13 @@ class Script(Mapping[str, np.ndarray]):
             self._entries[words[0]] = place
 
     def __getitem__(self, key: str) -> np.ndarray:
-        name, _, offset = self._entries[key].rpartition(":")
-        if not name or not offset.isdecimal():
+        name, _, digits = self._entries[key].rpartition(":")
+        offset = to_count(digits)
+        if not name or offset is None:
             raise DataError(f"{self._entries[key]} has no offset", where=str(self._path))
         archive = self._path.parent / name
         with _opened(archive) as file:
-            file.seek(int(offset))
+            file.seek(offset)
             return _read_value(file, archive.stat().st_size, archive)
 
     def __iter__(self) -> Iterator[str]:

@@ -16,6 +16,7 @@ from aitk.core.errors import ArtifactError, UsageError
 from aitk.core.files import draft_file
 from aitk.core.progress import Reporter
 from aitk.core.targets import check_file
+from aitk.core.values import to_count
 from aitk.speech.levels import level_dbfs
 from aitk.speech.options import RecordOptions
 from aitk.speech.sound import count_clipped
@@ -189,7 +190,8 @@ def _microphone(
     """Blocks of a device, and the rate at which they come."""
     sounddevice = _load()
     named = options.device or ""
-    device = int(named) if named.isdecimal() else options.device
+    number = to_count(named)
+    device = options.device if number is None else number
     try:
         found = sounddevice.query_devices(device, "input")
     except ValueError as error:

@@ -20,7 +20,9 @@ import numpy as np
 
 from aitk.core.errors import DataError
 from aitk.core.lines import check_file
+from aitk.core.names import shorten
 from aitk.core.silence import hushed
+from aitk.core.values import to_count
 from aitk.speech import containers
 from aitk.speech.resampling import resampled
 
@@ -204,9 +206,10 @@ def one_channel(samples: np.ndarray, channel: str) -> np.ndarray:
     """
     if channel == "mix":
         return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-    if not channel.isdecimal() or not 1 <= int(channel) <= samples.shape[1]:
-        raise DataError(f"has no channel {channel} but {samples.shape[1]}")
-    return np.ascontiguousarray(samples[:, int(channel) - 1])
+    number = to_count(channel)
+    if number is None or not 1 <= number <= samples.shape[1]:
+        raise DataError(f"has no channel {shorten(channel)} but {samples.shape[1]}")
+    return np.ascontiguousarray(samples[:, number - 1])
 
 
 def count_clipped(samples: np.ndarray) -> int:

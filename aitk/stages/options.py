@@ -20,7 +20,7 @@ class PrepareOptions:
         "validation and test, or keep them",
         choices=("divide", "keep"),
     )  # fmt: skip
-    seed: int = option(0, "salt of the hash that splits the rows", minimum=0, maximum=2**32 - 1)
+    seed: int = option(0, "salt of the hash that splits the rows", minimum=0, maximum=2**31 - 1)
     max_errors: int = option(1000, "stop when more rows than this are refused", minimum=0)
 
 
@@ -51,7 +51,7 @@ class TrainingOptions:
         minimum=1,
     )
     max_minutes: float | None = option(None, "stop training after this long", minimum=0.0)
-    seed: int = option(0, "seed of weights, order and dropout", minimum=0, maximum=2**32 - 1)
+    seed: int = option(0, "seed of weights, order and dropout", minimum=0, maximum=2**31 - 1)
     optimizer: str = option("adamw", "update rule", choices=("adamw", "adam", "sgd"), rare=True)
     weight_decay: float = option(0.01, "decoupled weight decay (adamw)", minimum=0.0, rare=True)
     warmup: float = option(
@@ -108,7 +108,7 @@ class EvaluateOptions:
     )
     resamples: int = option(1000, "bootstrap resamples for the intervals; 0 for none", minimum=0)
     batch_size: int = option(32, "rows a batch", minimum=1)
-    seed: int = option(0, "seed of the bootstrap", minimum=0, maximum=2**32 - 1)
+    seed: int = option(0, "seed of the bootstrap", minimum=0, maximum=2**31 - 1)
     also: str | None = option(
         None, "another run whose opinion counts too, where answers are classes"
     )

@@ -56,8 +56,7 @@ def prepare(
         reading: the task's reading options.
     """
     worker = load_task(task)
-    twice = next((name for name in sources if sources.count(name) > 1), None)
-    if twice is not None:
+    if twice := _given_twice(sources):
         raise UsageError("is given twice: its rows would count double", where=twice)
     shares = parse_shares(options.split)
     started = time.monotonic()
@@ -320,6 +319,20 @@ def _write_rows(
         if left:
             writer.write(split, left)
     writer.close()
+
+
+def _given_twice(sources: Sequence[str]) -> str | None:
+    """The first source that is one before it, perhaps by another path or a link."""
+    seen = set[Any]()
+    for source in sources:
+        identity: Any = source
+        if source != "-" and os.path.exists(source):
+            found = os.stat(source)
+            identity = (found.st_dev, found.st_ino)
+        if identity in seen:
+            return source
+        seen.add(identity)
+    return None
 
 
 def _describe_sources(sources: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, ClassVar
 
-from aitk.core.values import parse_json
+from aitk.core.values import parse_json, to_count
 
 COLUMNS = ["image_id", "category_id", "category_name", "bbox", "score"]
 
@@ -77,5 +77,5 @@ class CocoResults:
 
 def _id_of_name(row: Mapping[str, Any]) -> int | str:
     name = str(row.get("picture", ""))
-    stem = PurePath(name).stem
-    return int(stem) if stem.isascii() and stem.isdigit() else name
+    number = to_count(PurePath(name).stem)
+    return name if number is None else number

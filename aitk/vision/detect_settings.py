@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from aitk.core.errors import UsageError
 from aitk.core.options import option
+from aitk.core.values import to_count
 from aitk.vision.settings import WithBackbone
 
 
@@ -73,11 +74,10 @@ def parse_strides(strides: str) -> tuple[int, ...]:
     Raises:
         UsageError: it is no such list, or one is not twice the one before it.
     """
-    parts = [part.strip() for part in strides.split(",")]
+    numbers = tuple(to_count(part) or 0 for part in strides.split(","))
     hint = "Write them from fine to coarse, each twice the one before: 8,16,32"
-    if not all(part.isdigit() for part in parts) or not 1 <= len(parts) <= 5:
+    if not all(numbers) or len(numbers) > 5:
         raise UsageError(f"cannot read the strides {strides!r}", where="strides", hint=hint)
-    numbers = tuple(int(part) for part in parts)
     wanted = tuple(numbers[0] * 2**place for place in range(len(numbers)))
     if numbers != wanted or numbers[0] not in (2, 4, 8, 16, 32):
         raise UsageError(f"the strides are {strides}", where="strides", hint=hint)

@@ -17,6 +17,7 @@ import numpy as np
 from aitk.core.errors import DataError
 from aitk.core.pictures import bits_of, check_size, encode_png, picture_format
 from aitk.core.silence import overheard
+from aitk.core.values import to_count
 from aitk.vision.class_lists import ClassList
 from aitk.vision.geometry import VOID
 from aitk.vision.items import ClassMask
@@ -133,7 +134,7 @@ def number_classes(values: np.ndarray, classes: ClassList) -> ClassMask:
     """
     if not classes.names:
         numbers = values.astype(np.uint8)
-        void = [int(name) for name in classes.ignored if name.isdecimal()]
+        void = [number for name in classes.ignored if (number := to_count(name)) is not None]
         numbers[np.isin(numbers, void)] = VOID
         return ClassMask(numbers)
     largest = int(values[values != VOID].max(initial=0))

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from aitk.core.errors import UsageError
 from aitk.core.options import known_names, option
+from aitk.core.values import to_count
 
 FITS = ("stretch", "letterbox", "crop")
 #: The names of the networks that any head can be put on.
@@ -91,14 +92,14 @@ def parse_size(image_size: str) -> tuple[int, int]:
     Raises:
         UsageError: it is neither, or a side is out of range.
     """
-    parts = image_size.lower().split("x")
-    if len(parts) > 2 or not all(part.strip().isdigit() for part in parts):
+    sides = [side for part in image_size.lower().split("x") if (side := to_count(part)) is not None]
+    if len(sides) != image_size.lower().count("x") + 1 or len(sides) > 2:
         raise UsageError(
             f"cannot read the size {image_size!r}",
             where="image_size",
             hint="Write one number for squares, or HEIGHTxWIDTH, such as 240x320",
         )
-    height, width = int(parts[0]), int(parts[-1])
+    height, width = sides[0], sides[-1]
     if not all(8 <= side <= LARGEST_SIDE for side in (height, width)):
         raise UsageError(
             f"pictures of {height} x {width} pixels",
@@ -114,14 +115,14 @@ def parse_blocks(blocks: str) -> tuple[int, ...]:
     Raises:
         UsageError: it is no such list.
     """
-    parts = [part.strip() for part in blocks.split(",")]
-    if not 1 <= len(parts) <= 6 or not all(part.isdigit() and int(part) for part in parts):
+    numbers = tuple(to_count(part) or 0 for part in blocks.split(","))
+    if len(numbers) > 6 or not all(numbers):
         raise UsageError(
             f"cannot read the blocks {blocks!r}",
             where="blocks",
             hint="Write how many blocks each stage has, such as 2,2,2",
         )
-    return tuple(int(part) for part in parts)
+    return numbers
 
 
 def stem_stride(settings: StagedSettings, size: tuple[int, int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import posixpath
 import re
 from collections.abc import Mapping
@@ -26,10 +27,13 @@ def parse_xml(content: bytes) -> ElementTree.Element:
     Raises:
         DataError: it is no XML, or declares entities, which could grow without bound.
     """
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"\0" in content:
-        raise DataError("declares a document type or entities, which are not read")
     try:
-        return ElementTree.fromstring(content)
+        # As text where it is UTF-16, since what it declares could not be seen in its bytes.
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if is_utf16 else "latin-1")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text or "\0" in text:
+            raise DataError("declares a document type or entities, which are not read")
+        return ElementTree.fromstring(text if is_utf16 else content)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise DataError(f"is no XML ({error})") from error
 

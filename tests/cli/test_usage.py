@@ -15,7 +15,7 @@ WRONG = [
     (["nlp", "finetune", "data", "--out", "x", "--optimizer", "adma"], "'adam'"),
     (
         ["nlp", "finetune", "data", "--out", "x", "--learning-rate", "nan"],
-        "learning_rate takes a float",
+        "learning_rate takes a number",
     ),
     (["nlp", "finetune", "data", "--out", "x", "--learning-rate", "fast"], "learning_rate"),
     (["nlp", "finetune", "data", "--out", "x", "--epochs", "-1"], "epochs is -1"),

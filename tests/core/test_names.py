@@ -19,10 +19,12 @@ from aitk.core.run import load_run
         (b"caf\xc3\xa9.png", "cafe\u0301.png"),
         ("cafe\u0301.png".encode(), "café.png"),
         (b"a b.png", "a%20b.png"),
+        (b"in/a.png", r"in\a.png"),  # as Windows writes it
     ],
 )
 def test_a_file_is_found_by_each_spelling_of_its_name(tmp_path, on_disk, in_the_cell):
     path = os.path.join(os.fsencode(tmp_path), on_disk)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     open(path, "wb").close()
     assert os.fsencode(find_file(in_the_cell, tmp_path, outside=False)) == path
 

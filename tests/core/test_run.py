@@ -1,6 +1,7 @@
 """A run folder: whole or absent, and resumable in between."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -229,3 +230,11 @@ def test_evaluations_that_end_at_once_are_all_kept(tmp_path, python):
         done = list(pool.map(lambda name: python(program, tmp_path / "r", name), "ab"))
     assert [each.stderr for each in done] == ["", ""]
     assert len(load_run(tmp_path / "r").metrics) == 40
+
+
+def test_a_pipe_in_place_of_the_model_is_a_missing_one(tmp_path):
+    write_run(tmp_path / "r")
+    (tmp_path / "r/model.keras").unlink()
+    os.mkfifo(tmp_path / "r/model.keras")
+    with pytest.raises(ArtifactError, match="model.keras is missing"):
+        load_run(tmp_path / "r")

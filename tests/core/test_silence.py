@@ -2,6 +2,8 @@
 
 import pytest
 
+from aitk.core.silence import debugging
+
 
 def test_what_native_code_says_inside_is_not_seen(python):
     done = python(
@@ -40,3 +42,11 @@ def test_it_imports_nothing_heavy(python):
         "print({'tensorflow', 'numpy', 'keras'} & set(sys.modules))"
     )
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"), [("1", True), ("yes", True), ("0", False), ("", False)]
+)
+def test_a_debug_variable_of_0_asks_for_nothing(monkeypatch, value, asked):
+    monkeypatch.setenv("AITK_DEBUG", value)
+    assert debugging() is asked

@@ -384,3 +384,13 @@ def test_the_json_of_label_studio_is_named(write):
     source = write("a.json", '[{"id": 1, "data": {"text": "a"}, "annotations": [{"result": []}]}]')
     with pytest.raises(DataError, match="Label Studio"):
         open_table(source)
+
+
+def test_a_column_of_a_number_of_thousands_of_digits_is_none():
+    with pytest.raises(UsageError, match="no column"):
+        find_column(["a"], "1" * 5000, (), what="text", where="a.csv")
+
+
+def test_json_objects_of_several_lines_are_named(write):
+    with pytest.raises(DataError, match="several lines each.*jq"):
+        open_table(write("a.jsonl", '{\n "text": "a"\n}\n{\n "text": "b"\n}\n'))

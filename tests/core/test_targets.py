@@ -52,6 +52,7 @@ def written_by_aitk(name: str, file: str = "run.json") -> Path:
         ("a\0b", "NUL"),
         ("out.part", "ends in .part"),
         ("out.old", "ends in .old"),
+        ("-", "is stdout"),
         ("notes.txt", "is a file"),
         ("photos", "was not written by aitk"),
     ],

@@ -5,7 +5,15 @@ import math
 
 import pytest
 
-from aitk.core.values import MAX_DEPTH, dump_json, parse_json, plain_value, to_number, to_time
+from aitk.core.values import (
+    MAX_DEPTH,
+    dump_json,
+    parse_json,
+    plain_value,
+    to_count,
+    to_number,
+    to_time,
+)
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "1e400", "-1e999", "9" * 320 + ".5"])
@@ -64,3 +72,19 @@ def test_times_are_seconds_or_iso_dates_of_any_precision():
     for cell in ("9999999-01-01", "0001-01-01", "-5", 1e300, "1" * 400, "x" * 10_000_000):
         with pytest.raises(ValueError):
             to_time(cell)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("12", 12),
+        (" 0 ", 0),
+        ("٣", 3),
+        ("²", None),
+        ("-1", None),
+        ("1.0", None),
+        ("9" * 5000, None),
+    ],
+)
+def test_a_count_is_digits_that_fit_into_64_bits(text, count):
+    assert to_count(text) == count

@@ -76,7 +76,7 @@ def test_the_first_of_repeated_ids_counts_and_bad_lines_are_told(read):
     notes = []
     found = read("item,title\na,One\na,Two\n,Three\n", notes=notes)
     assert (found.ids, found.values["title"]) == (["a"], ["One"])
-    assert any("1 lines repeat a item" in note for note in notes)
+    assert any("1 lines repeat an earlier item" in note for note in notes)
     assert any("1 lines left out, the first line 4: it has no item" in note for note in notes)
 
 

@@ -193,3 +193,10 @@ def test_ids_that_differ_in_case_or_leading_zeros_are_told():
         gathered.add({"user": user, "item": item}, None)
     found = faults(gathered.events(), codes_of("..t"))["ids alike"]
     assert (found.grade, found.details["count"]) == ("warning", 2)
+
+
+def test_an_items_file_with_none_of_the_ids_is_an_error():
+    items = Attributes(["007", "008"], {}, {})
+    found = faults(log("78", "87"), codes_of("..", ".."), items=items)["items without attributes"]
+    assert found.grade == "error"
+    assert "'7' and '007'" in found.message

@@ -9,7 +9,7 @@ from aitk.core.rows import Refusal
 from aitk.recsys.options import RateReading, RecommendReading
 from aitk.recsys.reading import read_events, read_queries
 from aitk.recsys.sources import complete_reading
-from aitk.recsys.values import read_time
+from aitk.recsys.values import read_list, read_time
 
 
 @pytest.fixture
@@ -336,3 +336,24 @@ def test_a_column_of_yes_and_no_that_is_not_taken_is_told(write):
     findings = []
     list(read_events([source], RecommendReading(), notes=[], findings=findings))
     assert "--rating-column is_click --min-rating 1" in findings[0].message
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "a b c",
+        "a|b|c",
+        "a;b;c",
+        "a,b, c",
+        '["a", "b", "c"]',
+        "['a', 'b', 'c']",
+        "['a' 'b'\n 'c']",
+        "[a b c]",
+    ],
+)
+def test_a_list_in_a_cell_is_read_as_programs_write_it(cell):
+    assert read_list(cell) == ["a", "b", "c"]
+
+
+def test_commas_in_words_between_spaces_are_no_delimiters():
+    assert read_list("Doe,J Roe,R") == ["Doe,J", "Roe,R"]

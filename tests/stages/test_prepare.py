@@ -64,11 +64,13 @@ def test_rows_may_be_prepared_for_nothing_but_to_score_a_model(run_prepare):
         run_prepare({"test.csv": table(20)}, out="alone")
 
 
-def test_a_file_that_is_given_twice_is_an_error(tmp_path):
-    path = str(tmp_path / "a.csv")
+@pytest.mark.parametrize("second", ["a.csv", "./a.csv", "link.csv"])
+def test_a_file_that_is_given_twice_is_an_error(tmp_path, second):
+    (tmp_path / "a.csv").write_text(table(20))
+    (tmp_path / "link.csv").symlink_to("a.csv")
     with pytest.raises(UsageError, match="given twice"):
         prepare(
-            [path, path],
+            [f"{tmp_path}/a.csv", f"{tmp_path}/{second}"],
             tmp_path / "data",
             task="nlp.classify",
             options=PrepareOptions(),

@@ -71,7 +71,8 @@ def test_a_picture_without_xml_and_a_broken_one(save, tmp_path):
     "content",
     [
         b'<!DOCTYPE a [<!ENTITY x "y">]><annotation/>',
-        b"<annotation/>".decode().encode("utf-16"),
+        "<annotation".encode("utf-16"),
+        b"<annotation>\0</annotation>",
         b"<annotation><object><name>x</name></object></annotation>",
         b"",
     ],
@@ -101,3 +102,13 @@ def test_lists_may_have_endings_marks_and_spaces_and_name_what_is_missing(save, 
     rows = read(tmp_path, counts)
     assert [row.split for row in rows] == ["train", "train"]
     assert counts.examples[LISTED_MISSING] == ["d"]
+
+
+def test_xml_in_utf_16_is_read():
+    text = '<?xml version="1.0" encoding="utf-16"?>' + xml(("é", 1, 1, 5, 5, 0))
+    assert parse_voc(text.encode("utf-16"))[0].labels == ("é",)
+
+
+def test_a_document_type_in_utf_16_is_refused():
+    with pytest.raises(DataError, match="document type"):
+        parse_voc("<!DOCTYPE a><annotation/>".encode("utf-16"))
