@@ -11,8 +11,9 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from aitk.core.errors import DataError, UsageError
@@ -61,6 +62,23 @@ def fit_name(name: str) -> str:
     digest = hashlib.sha256(content).hexdigest()[:_DIGEST_LETTERS]
     kept = content[: _NAME_BYTES - _DIGEST_LETTERS - 1].decode(errors="ignore")
     return f"{kept}-{digest}"
+
+
+def path_in(cell: Any) -> str:
+    """The path in a cell of a table; "" in an empty one.
+
+    Data sets of Hugging Face hold ``{"path": ..., "bytes": ...}``: without bytes the path counts.
+
+    Raises:
+        DataError: it holds something else.
+    """
+    if isinstance(cell, Mapping) and not cell.get("bytes"):
+        cell = cell.get("path")
+    if isinstance(cell, Mapping):
+        raise DataError("its cell holds a file itself: save it as a file, and give the path")
+    if isinstance(cell, list | bytes):
+        raise DataError("its cell holds no path")
+    return "" if cell is None else str(cell).strip()
 
 
 def find_file(name: str, folder: Path, *, outside: bool, of: str = "table") -> Path:

@@ -235,7 +235,9 @@ def unknown_name(name: str, known: Iterable[str], *, what: str) -> UsageError:
     """The error for a name that is not in a closed list, with the nearest one that is."""
     names = sorted(known)
     near = difflib.get_close_matches(name.replace("-", "_"), names, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}"
+    hint = f"Known: {', '.join(names)}" if names else "There are none here"
+    if near:
+        hint = f"Did you mean {near[0]!r}?"
     return UsageError(f"unknown {what} {name!r}", hint=hint)
 
 

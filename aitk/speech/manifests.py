@@ -12,6 +12,7 @@ from typing import Any
 
 from aitk.core.errors import DataError
 from aitk.core.labels import read_name
+from aitk.core.names import path_in
 from aitk.core.rows import SPLITS, Refusal
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.tables import Table, find_column, open_table, usual_column
@@ -134,7 +135,7 @@ class _Columns:
         """One row of the table, or why it names no sound."""
         try:
             start_s, end_s = self._times(record)
-            named = _text(record, self.audio)
+            named = path_in(record.get(self.audio))
             path = locate(named, folder, reading)
         except DataError as error:
             return Refusal(source, line, error.what)

@@ -14,6 +14,7 @@ from typing import Any
 from aitk.core.errors import DataError
 from aitk.core.labels import read_name
 from aitk.core.lines import open_lines
+from aitk.core.names import path_in
 from aitk.core.rows import SPLITS, Refusal
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.tables import (
@@ -214,11 +215,11 @@ class _Columns:
         Raises:
             DataError: there is no such picture or mask, or a cell cannot be read.
         """
-        told = _text(record, self.path)
+        told = path_in(record.get(self.path))
         if not told:
             raise DataError("it names no picture")
         name = tree.find(told, folder, outside=outside)
-        mask = _text(record, self.mask)
+        mask = path_in(record.get(self.mask)) if self.mask else ""
         mask_name = tree.find(mask, folder, outside=outside) if mask else None
         named.update(filter(None, (name, mask_name)))
         return Item(

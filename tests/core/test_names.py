@@ -6,7 +6,7 @@ import pytest
 
 from aitk.core.data import load_data
 from aitk.core.errors import ArtifactError, DataError, UsageError
-from aitk.core.names import check_text, find_file, printable
+from aitk.core.names import check_text, find_file, path_in, printable
 from aitk.core.run import load_run
 
 
@@ -57,3 +57,22 @@ def test_a_folder_of_models_must_have_a_name_that_is_text(tmp_path):
 def test_odd_names_of_runs_and_data_are_refused(load, name):
     with pytest.raises((ArtifactError, UsageError)):
         load(name)
+
+
+@pytest.mark.parametrize(
+    ("cell", "path"),
+    [
+        (" a.wav ", "a.wav"),
+        (None, ""),
+        ({"path": "a.wav"}, "a.wav"),
+        ({"bytes": None, "path": "a"}, "a"),
+    ],
+)
+def test_the_path_in_a_cell_may_be_in_an_object(cell, path):
+    assert path_in(cell) == path
+
+
+@pytest.mark.parametrize("cell", [{"bytes": "RIFF", "path": "a.wav"}, ["a.wav"], b"RIFF"])
+def test_a_cell_that_holds_the_file_itself_is_refused(cell):
+    with pytest.raises(DataError, match="its cell holds"):
+        path_in(cell)
