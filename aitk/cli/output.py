@@ -205,12 +205,14 @@ def _one_line(text: str) -> str:
 
 
 def _shown_facts(outcome: Outcome) -> dict[str, Any]:
-    """The facts that people read: single values, not lists and mappings."""
-    return {
-        name: value
-        for name, value in outcome.facts.items()
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
-    }
+    """The facts that people read: single values and counts, not lists and other mappings."""
+    shown: dict[str, Any] = {}
+    for name, value in outcome.facts.items():
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            shown[name] = value
+        elif isinstance(value, Mapping) and value and all(type(n) is int for n in value.values()):
+            shown[name] = ", ".join(f"{count:,} {what}" for what, count in value.items())
+    return shown
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:

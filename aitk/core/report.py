@@ -22,6 +22,7 @@ from aitk.core.run import read_picture
 from aitk.core.statistics import describe_intervals
 
 LONG_TABLE = 12  # rows; longer ones are folded
+_SCALE = "from 0 to 1"  # the column of intervals, drawn
 LARGEST_MATRIX = 24  # classes whose confusion matrix can still be read as numbers
 LARGEST_HEAT_MAP = 500  # classes; the cells grow with their square
 WORST_CONFUSIONS = 15
@@ -239,6 +240,8 @@ def _add_evaluation(
     page.findings({"grade": "warning", "message": note} for note in result.get("warnings", ()))
     _add_baselines(page, result, main)
     lines = [_metric_line(metric, score) for metric, score in result["metrics"].items()]
+    if not any(line[_SCALE] for line in lines):
+        lines = [{name: line[name] for name in line if name != _SCALE} for line in lines]
     page.table(lines[:LONG_TABLE])
     page.table(lines[LONG_TABLE:], folded=f"{len(lines) - LONG_TABLE} more metrics")
     for title, table in details.get("tables", {}).items():
@@ -295,8 +298,8 @@ def _metric_line(metric: str, score: Mapping[str, Any]) -> dict[str, Any]:
     # Losses have no upper end, so a place between 0 and 1 would mislead.
     value, low, high = score["value"], score.get("low"), score.get("high")
     if low is None or high is None or not 0 <= low <= high <= 1 or "loss" in metric:
-        return line | {"from 0 to 1": ""}
-    return line | {"from 0 to 1": interval_bar(value, low, high)}
+        return line | {_SCALE: ""}
+    return line | {_SCALE: interval_bar(value, low, high)}
 
 
 def _add_confusion(

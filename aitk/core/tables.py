@@ -23,7 +23,7 @@ from aitk.core.errors import DataError, UsageError
 from aitk.core.lines import Lines, check_file, open_lines
 from aitk.core.names import shorten
 from aitk.core.rows import Refusal
-from aitk.core.values import parse_json, to_count
+from aitk.core.values import parse_json, quoted, to_count
 
 DELIMITED, JSON_LINES = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
@@ -130,7 +130,7 @@ def find_column(
     folded = {column.casefold(): column for column in columns}
     near = difflib.get_close_matches(wanted.casefold(), folded, n=1, cutoff=0.5)
     hint = f"Did you mean {folded[near[0]]!r}? {listed}" if near else listed
-    raise UsageError(f"no column {wanted!r}", where=where, hint=hint)
+    raise UsageError(f"no column {quoted(wanted)}", where=where, hint=hint)
 
 
 def list_names(names: Sequence[str]) -> str:

@@ -34,6 +34,11 @@ def test_a_result_is_talk(capsys) -> None:
     ]
 
 
+def test_counts_are_told_in_one_line(capsys) -> None:
+    Output().show(Outcome(facts={"rows": {"train": 1800, "test": 20}}))
+    assert capsys.readouterr().err == "rows: 1,800 train, 20 test\n"
+
+
 def test_the_answer_to_a_question_is_data(capsys) -> None:
     Output(answer=True).show(Outcome(facts={"aitk": "0.1.0"}))
     assert capsys.readouterr() == ("aitk: 0.1.0\n", "")

@@ -174,6 +174,14 @@ def test_a_run_without_scores_or_history_has_a_report(tmp_path):
     assert "How it was made" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("interval", [{}, {"low": 0.7, "high": 1.0}])
+def test_intervals_are_drawn_only_where_there_are_any(tmp_path, interval):
+    metrics = {"test": {"rows": 10, "metrics": {"accuracy": {"value": 0.9} | interval}}}
+    run_report(MANIFEST, [], metrics, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("from 0 to 1" in text) == bool(interval)
+
+
 def test_many_classes_become_a_picture_and_a_list_of_confusions(tmp_path):
     labels = [f"intent{index}" for index in range(60)]
     confusion = {label: {label: 5} for label in labels}
