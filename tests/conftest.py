@@ -23,6 +23,8 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 prefer_onednn()
+# A shell starts what it puts in the background deaf to Ctrl-C, and aitk would stay so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: A worker starts TensorFlow for itself, in 1 to 2 GB.
 MOST_WORKERS = 4

@@ -127,7 +127,12 @@ def test_the_data_says_how_it_was_made(chain):
         assert sum(manifest["rows"].values()) + manifest["refused"] > records / 2
     assert set(manifest["rows"]) == {"train", "validation", "test"}
     assert manifest["sources"][0]["sha256"]
-    assert {finding["grade"] for finding in manifest["findings"]} <= {"ok", "warning", "error"}
+    assert {finding["grade"] for finding in manifest["findings"]} <= {
+        "ok",
+        "skipped",
+        "warning",
+        "error",
+    }
     assert (chain.data / "rejects.jsonl").exists()
     assert "<html" in (chain.data / "report.html").read_text(encoding="utf-8")
 

@@ -200,7 +200,7 @@ def test_pictures_are_encoded_by_a_preset(tmp_path, picture_preset):
     expected = np.asarray(backbone(picture[None] / np.float32(255))).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(found[2], expected / np.linalg.norm(expected), atol=1e-5)
     assert not found[:2].any()
-    assert heard.warnings == [f"{values[1]}: is no JPEG, PNG, WebP, GIF or BMP picture"]
+    assert heard.warnings == [f"{values[1]}: is no JPEG, PNG, WebP, GIF, BMP or TIFF picture"]
 
 
 def test_a_large_picture_and_a_small_one_of_the_same_are_alike(tmp_path, picture_preset):

@@ -203,7 +203,7 @@ def test_a_stored_row_reads_back_the_same(tmp_path):
 
     from aitk.core.data import DataWriter, Rows
 
-    features = TASK.features({"characters": {"l": 1}})
+    features = TASK.features({"characters": {"l": 1}, "rows": {"train": 4}})
     writer = DataWriter(tmp_path, features, description="tones")
     writer.write("train", ROWS)
     writer.close()
@@ -213,7 +213,7 @@ def test_a_stored_row_reads_back_the_same(tmp_path):
     for one, other in zip(stored, ROWS, strict=True):
         assert one == dict(other, seconds=pytest.approx(other["seconds"]))
     with pytest.raises(DataError, match="no text"):
-        TASK.features({"characters": {}})
+        TASK.features({"characters": {}, "rows": {"train": 4}})
 
 
 @pytest.mark.parametrize("name", TINY)
