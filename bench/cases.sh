@@ -75,7 +75,7 @@ for v in m.values(): v['pictures'] = [{'caption': 'x', 'file': '/etc/hostname'},
 p.write_text(json.dumps(m))
 END
 exits '0 4' aitk nlp evaluate run --quiet
-test "$(grep -c "$(base64 -w0 /etc/hostname)" run/report.html)" = 0
+silent "$(base64 -w0 /etc/hostname)" run/report.html
 CASE
 
 check hostile/06-overwrite-deletes-foreign-folder <<'CASE'
