@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Spoken digits by a speaker that training never heard, each of the five in turn.
 #
-#     [VOICES=DIR] [PREPARE=OPTIONS] bench/keywords.sh FSDD OUT MODEL [finetune's options]
+#     [VOICES=DIR] [PREPARE=OPTIONS] [SPLIT_BY=auto] bench/keywords.sh FSDD OUT MODEL [finetune's options]
 #
 # FSDD is the folder of the Free Spoken Digit Dataset, DIGIT_SPEAKER_NUMBER.wav; VOICES is what
 # bench/digit_voices.py wrote, to be learned from as well. PREPARE has more options of
-# that stage. A twentieth of the rows chooses the epoch.
+# that stage. A twentieth of the rows chooses the epoch, or with SPLIT_BY=auto whole speakers do.
 set -euo pipefail
 recordings="$1" out="$2" model="$3"
 shift 3
@@ -15,7 +15,7 @@ for speaker in george jackson lucas nicolas theo; do
     data="$out/$speaker" run="$out/$speaker-$model"
     [ -d "$data" ] || aitk speech prepare "$recordings" ${VOICES:+"$VOICES"} --task keywords \
         --out "$data" --quiet --file-names '{label}_{speaker}_{}' --test-speakers "$speaker" \
-        --split 95/5/0 --sample-rate-hz 8000 ${PREPARE:-}
+        --split 95/5/0 --split-by "${SPLIT_BY:-recording}" --sample-rate-hz 8000 ${PREPARE:-}
     SECONDS=0
     aitk speech finetune "$data" --model "$model" --out "$run" --overwrite --quiet "$@"
     took=$SECONDS
