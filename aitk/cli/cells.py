@@ -29,7 +29,7 @@ def columns(rows: Sequence[Row]) -> list[Column]:
 
 def _column(name: str, values: Sequence[Any]) -> Column:
     floats = [value for value in values if isinstance(value, float) and math.isfinite(value)]
-    places = 1 if _is_time(name) else decimals(max(map(abs, floats), default=0.0))
+    places = 1 if _is_coarse(name) else decimals(max(map(abs, floats), default=0.0))
     numeric = all(
         value is None or (isinstance(value, int | float) and not isinstance(value, bool))
         for value in values
@@ -37,8 +37,9 @@ def _column(name: str, values: Sequence[Any]) -> Column:
     return Column(name.replace("_", " "), [cell(value, places) for value in values], numeric)
 
 
-def _is_time(name: str) -> bool:
-    return name == "seconds" or name.endswith("_s")
+def _is_coarse(name: str) -> bool:
+    """Whether a number is a time, a rate or a ratio, of which one decimal says enough."""
+    return name == "seconds" or name.endswith(("_s", "_per_second")) or name.startswith("times_")
 
 
 def cell(value: Any, places: int | None = None) -> str:
@@ -56,7 +57,7 @@ def cell(value: Any, places: int | None = None) -> str:
 
 def fact(name: str, value: Any) -> str:
     """A single value, rounded as its kind is in tables."""
-    return cell(value, 1 if _is_time(name) else None)
+    return cell(value, 1 if _is_coarse(name) else None)
 
 
 def result_lines(facts: Row, table: Sequence[Row]) -> Iterator[str]:

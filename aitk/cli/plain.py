@@ -64,7 +64,7 @@ class Plain:
             for name, value in row.items()
             if name != "epoch"
         ]
-        mark = " (best)" if row["epoch"] == best else ""
+        mark = " (best so far)" if row["epoch"] == best else ""
         self.say(f"epoch {row['epoch']}/{epochs}: {', '.join(scores)}{mark}")
 
     def result(self, facts: Row, table: Sequence[Row]) -> None:

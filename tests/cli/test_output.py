@@ -77,7 +77,7 @@ def test_an_epoch_is_a_line_that_says_which_is_the_best(capsys) -> None:
     talk.epoch({"epoch": 1, "loss": 0.5, "accuracy": 0.75, "seconds": 3.21}, best=1, epochs=9)
     talk.epoch({"epoch": 2, "loss": 0.4, "accuracy": 0.70, "seconds": 6.4}, best=1, epochs=9)
     assert capsys.readouterr().err.splitlines() == [
-        "epoch 1/9: loss 0.5000, accuracy 0.7500, seconds 3.2 (best)",
+        "epoch 1/9: loss 0.5000, accuracy 0.7500, seconds 3.2 (best so far)",
         "epoch 2/9: loss 0.4000, accuracy 0.7000, seconds 6.4",
     ]
 
