@@ -32,7 +32,7 @@ MAKERS = {"nlp": texts, "recsys": logs, "speech": sounds, "vision": annotated_pi
 #: Options that fetch models, or import TensorFlow.
 _LEFT_OUT = ("lemmas", "encoders", "scenes")
 NAMES = (
-    b"caf\xe9", b"\xff\xfe", "é".encode(), "e\u0301".encode(), b"x" * 250, b"-", b"--json", b"a b",
+    b"caf\xe9", b"\xff\xfe", "é".encode(), "e\u0301".encode(), b"x" * 240, b"-", b"--json", b"a b",
     b"a\nb", b"\x1b[31m", b"a'b\"c", b"%41", b"#1", b"[a]", b"*", b"train", b"test", b"tfds:x",
     b".hidden", b"con", b"a.part", b"dataset.json", b"data.yaml", b"x.json", b"wav.scp", b"text",
 )  # fmt: skip
