@@ -157,7 +157,7 @@ def _open_delimited(
     if not any(line.strip("\r\n") for line in head):
         raise DataError("its first lines are blank or too long for a table", where=source)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise UsageError(f"{delimiter!r} cannot delimit fields", hint="Give one character")
+        raise UsageError(f"{quoted(delimiter)} cannot delimit fields", hint="Give one character")
     delimiter = delimiter or lines.delimiter
     if delimiter is None:
         suffix = file_suffix(source)

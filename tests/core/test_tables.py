@@ -256,6 +256,13 @@ def test_options_that_cannot_be(write):
         open_table(source, delimiter="::")
 
 
+def test_a_long_delimiter_is_shown_by_its_beginning(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match="cannot delimit") as error:
+        open_table(str(tmp_path / "a.csv"), delimiter="x" * 5000)
+    assert len(error.value.line) < 200
+
+
 def test_columns_are_found_by_name_number_or_habit():
     columns = ["id", "Text", "label"]
     find = {"what": "text", "where": "a.csv"}
