@@ -13,7 +13,7 @@ from aitk.cli import cells
 from aitk.cli.plain import Plain, Presenter
 from aitk.cli.surroundings import close_broken
 from aitk.core import interrupts
-from aitk.core.errors import AitkError, Interrupted, UsageError, escape_controls
+from aitk.core.errors import AitkError, Interrupted, UsageError, escape_controls, unwritable
 from aitk.core.outcome import Outcome
 from aitk.core.values import dump_json
 
@@ -192,7 +192,7 @@ def _unwritable(error: OSError) -> AitkError:
     close_broken(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return Interrupted("the reader of stdout has gone")
-    return UsageError(f"cannot be written to ({error.strerror})", where="stdout")
+    return unwritable(error, "stdout", hint=None)
 
 
 def _shown(text: str) -> str:

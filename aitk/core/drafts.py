@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.errors import ArtifactError, UsageError, unwritable
 from aitk.core.files import missing_parents, remove_empty
 from aitk.core.marker import (
     DRAFT,
@@ -238,11 +238,7 @@ def _opened_draft(folder: Path, out: Path) -> Iterator[int]:
                     raise in_the_way(folder)
                 descriptor = stack.enter_context(locked(folder, state=DRAFT, out=out))
             except OSError as error:
-                raise UsageError(
-                    f"cannot be written to ({error.strerror})",
-                    where=str(folder.parent),
-                    hint="Choose another --out",
-                ) from error
+                raise unwritable(error, folder.parent) from error
             yield descriptor
     finally:
         remove_empty(made)

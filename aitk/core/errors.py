@@ -63,6 +63,15 @@ class UsageError(AitkError):
     exit_code = 2
 
 
+def unwritable(
+    error: OSError, where: object, *, hint: str | None = "Choose another --out"
+) -> UsageError:
+    """The error of a place that cannot be written to: what the system said, and the next step."""
+    return UsageError(
+        f"cannot be written to ({error.strerror or error})", where=str(where), hint=hint
+    )
+
+
 class DataError(AitkError):
     exit_code = 3
 

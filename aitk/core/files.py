@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from aitk.core.errors import UsageError
+from aitk.core.errors import UsageError, unwritable
 from aitk.core.values import dump_json
 
 
@@ -51,11 +51,7 @@ def draft_file(path: Path) -> Iterator[BinaryIO]:
         hint = "Rename or delete it, or choose another --out"
         raise UsageError("is in the way", where=str(part), hint=hint) from error
     except OSError as error:
-        raise UsageError(
-            f"cannot be written to ({error.strerror})",
-            where=str(path),
-            hint="Choose another --out",
-        ) from error
+        raise unwritable(error, path) from error
     try:
         with file:
             yield file
@@ -124,11 +120,7 @@ def check_writable(folder: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".aitk-"):
             pass
     except OSError as error:
-        raise UsageError(
-            f"cannot be written to ({error.strerror or error})",
-            where=str(folder),
-            hint="Choose another --out",
-        ) from error
+        raise unwritable(error, folder) from error
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk import __version__
-from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.errors import ArtifactError, UsageError, unwritable
 from aitk.core.files import missing_parents, remove_empty
 from aitk.core.json_files import Count, Size, check_shape
 from aitk.core.marker import lock_file, lock_holder
@@ -65,11 +65,7 @@ class ResumableFile:
         try:
             self._open(resume=resume, overwrite=overwrite)
         except OSError as error:
-            raise UsageError(
-                f"cannot be written to ({error.strerror})",
-                where=str(path.parent),
-                hint="Choose another --out",
-            ) from error
+            raise unwritable(error, path.parent) from error
 
     def append(self, text: str, *, items: int, notes: Mapping[str, Any]) -> None:
         """Add a piece that makes ``items`` more items, and take note of it.
@@ -81,10 +77,8 @@ class ResumableFile:
             _write(self._file, text.encode("utf-8", errors="backslashreplace"))
             self._note(bytes=self._file.tell(), done=self.done + items, notes=dict(notes))
         except OSError as error:
-            raise UsageError(
-                f"cannot be written to ({error.strerror})",
-                where=str(self.part),
-                hint="Make room, then repeat the command with --resume",
+            raise unwritable(
+                error, self.part, hint="Make room, then repeat the command with --resume"
             ) from error
         self.done += items
         self.notes = notes

@@ -27,7 +27,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,12 +209,7 @@ class Run:
         path = self.folder / LEARNED
         if not path.exists():
             return []
-        rows = []
-        for number, line in enumerate(read_text(path).split("\n"), 1):
-            if line:
-                rows.append(load_line(line, where=f"{path}:{number}"))
-                check_shape(rows[-1], dict, where=f"{path}:{number}")
-        return rows
+        return _read_lines(path, load_line, dict)
 
     def model_bytes(self) -> int:
         """Size of the model's file or folder."""
@@ -318,12 +313,18 @@ class Run:
                 where=str(self.folder),
                 hint=f"Run: aitk {self.task.split('.')[0]} evaluate {self.folder}",
             )
-        rows = []
-        for number, line in enumerate(read_text(path).split("\n"), 1):
-            if line:
-                rows.append(parse_line(line, where=f"{path}:{number}"))
-                check_shape(rows[-1], EVALUATED_ROW, where=f"{path}:{number}")
-        return rows
+        return _read_lines(path, parse_line, EVALUATED_ROW)
+
+
+def _read_lines(path: Path, parse: Callable[..., Any], shape: Any) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines, each of the shape that is due."""
+    rows = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line:
+            where = f"{path}:{number}"
+            rows.append(parse(line, where=where))
+            check_shape(rows[-1], shape, where=where)
+    return rows
 
 
 def _stem(name: str) -> str:

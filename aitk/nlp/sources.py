@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from aitk.core.errors import DataError
+from aitk.core.folders import walk_files
 from aitk.core.lines import check_file
 from aitk.core.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.tables import SUFFIXES, file_suffix
@@ -65,7 +66,7 @@ def _of_folder(name: str, *, labelled: bool, label: bool, notes: list[str]) -> l
     tables: list[Source] = []
     texts: list[Source] = []
     ignored = 0
-    for path in _walk(root, notes):
+    for path in walk_files(root, notes):
         suffix = file_suffix(path.name)
         parts = path.relative_to(root).parts
         of_folders = (SPLIT_OF_WORD.get(part.lower()) for part in (*parts[-2::-1], root.name))
@@ -97,18 +98,3 @@ def _of_folder(name: str, *, labelled: bool, label: bool, notes: list[str]) -> l
         raise DataError("nothing to read in this folder", where=name, hint=hint)
     notes.append(f"{name}: {len(found)} files read" + f", {ignored} ignored" * bool(ignored))
     return found
-
-
-def _walk(root: Path, notes: list[str]) -> Iterator[Path]:
-    """The files below a folder, sorted. Hidden ones and links that lead out are left out."""
-    inside = root.resolve()
-    for folder, folders, files in os.walk(root, followlinks=False):
-        folders[:] = sorted(item for item in folders if not item.startswith("."))
-        for file in sorted(files):
-            path = Path(folder, file)
-            if file.startswith(".") or not os.path.isfile(path):
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                notes.append(f"{path}: not followed, since it leads out of the folder")
-            else:
-                yield path

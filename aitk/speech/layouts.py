@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from aitk.core.errors import DataError, UsageError
+from aitk.core.folders import walk_files
 from aitk.core.lines import open_lines
 from aitk.core.names import shorten
 from aitk.core.options import unknown_name
@@ -51,7 +52,7 @@ def read_folder(
         notes.append(f"{name}: a Kaldi data folder")
         yield from read_kaldi(root, reading, content=content)
         return
-    files = list(_walk(root, notes))
+    files = list(walk_files(root, notes))
     transcripts = [path for path in files if path.name.endswith(TRANSCRIPTS)]
     if transcripts and content != "label":
         notes.append(f"{name}: LibriSpeech layout, {len(transcripts)} chapters")
@@ -299,18 +300,3 @@ def _split_of_folders(path: Path, root: Path, *, exact: bool = False) -> str | N
     parts = (*reversed(path.relative_to(root).parts[:-1]), root.resolve().name)
     named = (SPLIT_OF_WORD.get(part.lower()) if exact else split_named(part) for part in parts)
     return next(filter(None, named), None)
-
-
-def _walk(root: Path, notes: list[str]) -> Iterator[Path]:
-    """The files below a folder, sorted. Hidden ones and links that lead out are left out."""
-    inside = root.resolve()
-    for folder, folders, files in os.walk(root, followlinks=False):
-        folders[:] = sorted(item for item in folders if not item.startswith("."))
-        for file in sorted(files):
-            path = Path(folder, file)
-            if file.startswith(".") or not os.path.isfile(path):
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                notes.append(f"{path}: not followed, since it leads out of the folder")
-            else:
-                yield path
