@@ -21,6 +21,7 @@ from aitk.core.options import as_dict, unknown_name
 from aitk.core.outcome import Outcome
 from aitk.core.progress import Reporter
 from aitk.core.run import EXECUTABLE, Run, load_run, new_run
+from aitk.core.startup import start_keras
 from aitk.core.statistics import Drop
 from aitk.core.task import Task
 from aitk.core.versions import package_versions
@@ -69,6 +70,7 @@ def compress(
     rows = data.rows(split)
     drafted = new_run(out, inputs=[run, data.folder], overwrite=overwrite, resume=resume)
     with drafted as draft, measured_cost() as cost:
+        start_keras(reporter)
         candidate = train_smaller(
             old, task, data, draft.state, options, training, settings, reporter
         )
