@@ -159,7 +159,7 @@ def main() -> None:
     ):
         if not models:
             continue
-        print(f"| log | model | {metric} | baseline | better by, a user |\n|---|---|---|---|---|")
+        print(f"| log | model | {metric} | baseline | gain per user |\n|---|---|---|---|---|")
         for path in logs.values():
             data = path.parent / task
             if not data.exists():

@@ -286,7 +286,7 @@ def _add_baselines(page: Page, result: Mapping[str, Any], main: str) -> None:
             {
                 "baseline": each["name"],
                 main.replace("_", " "): round(each["value"], 4),
-                "model better by, a row": each["gain"],
+                "gain of the model per row": each["gain"],
             }
             for each in result["baselines"]
         ]

@@ -62,4 +62,4 @@ class GenerationAnswers:
         0.95, "draw from the likeliest tokens that have this share of the probability",
         minimum=0.01, maximum=1.0,
     )  # fmt: skip
-    seed: int = option(0, "of the random numbers", minimum=0, maximum=2**31 - 1)
+    seed: int = option(0, "seed of the random numbers", minimum=0, maximum=2**31 - 1)

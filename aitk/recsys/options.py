@@ -34,12 +34,12 @@ class LogReading:
     )
     time_format: str | None = option(
         None,
-        "how dates are written: dmy, mdy, or codes such as %d/%m/%Y %H:%M; found out",
+        "date format: dmy, mdy, or codes such as %d/%m/%Y %H:%M; detected by default",
         locates=True,
     )
     decimal: str | None = option(
         None,
-        "what stands before decimals; found out where no comma delimits",
+        "decimal separator; detected where fields are not delimited by commas",
         choices=(".", ","),
         locates=True,
     )

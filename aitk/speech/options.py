@@ -40,8 +40,8 @@ class SoundReading:
     )
     channel: str = option(
         "mix",
-        "mix: the mean of all channels; each: every channel is a row and a speaker, as in recorded"
-        " calls; or one, by number from 1; a column channel of a table wins",
+        "mix: mean of all channels; each: one row and one speaker per channel, as in recorded"
+        " calls; or a channel number from 1; a table's column channel takes precedence",
         locates=True,
     )
     min_seconds: float = option(0.05, "refuse shorter sounds", minimum=0.0)
@@ -56,8 +56,8 @@ class SoundReading:
         1.0, "refuse a sound with a larger share of clipped samples", minimum=0.0, maximum=1.0
     )
     min_voiced: float = option(
-        0.0, "refuse a sound with a smaller share of voiced frames: noise without a voice; 0.05"
-        " keeps speech", minimum=0.0, maximum=1.0, locates=True,
+        0.0, "minimum share of voiced frames; 0.05 refuses noise without speech",
+        minimum=0.0, maximum=1.0, locates=True,
     )  # fmt: skip
     remove_dc: bool = option(False, "subtract the mean of the samples")
     reduce_noise_db: float = option(
@@ -78,8 +78,8 @@ class LabelledSoundReading(SoundReading):
     label_column: str | None = option(None, "column of the label, by name or number from 1")
     split_by: str = option(
         "auto",
-        "hold out whole speakers, or recordings of any; auto: speakers, where three or more are"
-        " known and nothing names the splits",
+        "hold out whole speakers or single recordings; auto: speakers, if at least three are known"
+        " and nothing names the splits",
         choices=("auto", "speaker", "recording"),
     )
     keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
@@ -219,7 +219,7 @@ class TranscriptionAnswers:
     )
     words: bool = option(True, "tell the time and the confidence of every word")
     min_confidence: float = option(
-        0.0, "leave out words that were heard with less confidence", minimum=0.0, maximum=1.0
+        0.0, "leave out words below this confidence", minimum=0.0, maximum=1.0
     )
     stream: bool = option(
         False, "feed the sound in chunks; partial results and latency are told", scored=True

@@ -55,11 +55,14 @@ class CnnSettings(KeywordSettings):
         0.1, "share of the target spread over all classes", minimum=0.0, maximum=0.9
     )
     cut_start_most: float = option(
-        0.4, "cut up to this share off the beginning of half of the sounds, as of recordings that"
-        " begin late", minimum=0.0, maximum=0.9,
+        0.4, "crop up to this share off the start of half of the training recordings",
+        minimum=0.0, maximum=0.9,
     )  # fmt: skip
     cut_end_most: float = option(
-        0.6, "cut up to this share off the end of half of the sounds", minimum=0.0, maximum=0.9
+        0.6,
+        "crop up to this share off the end of half of the training recordings",
+        minimum=0.0,
+        maximum=0.9,
     )
     tempo_most: float = option(
         0.2, "make features longer or shorter by up to this share, at the same pitch",

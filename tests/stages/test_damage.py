@@ -17,6 +17,18 @@ from tests.stages.damage import changes, damaged_copy
 EVERY, PARTS = 40, 4
 
 
+def predict_file(run, file):
+    predict(
+        run,
+        [str(file)],
+        out="-",
+        domain="nlp",
+        options=PredictOptions(),
+        write=lambda text: None,
+        reporter=Silent(),
+    )
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_damaged_run_is_damage_and_nothing_else(onnx_run, tmp_path, part):
     (tmp_path / "in.csv").write_text("text\ngood day\nbad\n")
@@ -26,15 +38,7 @@ def test_a_damaged_run_is_damage_and_nothing_else(onnx_run, tmp_path, part):
             continue  # options that no file has: said as if they were the user's
         run = damaged_copy(onnx_run, tmp_path / "run", change)
         try:
-            predict(
-                run,
-                [str(tmp_path / "in.csv")],
-                out="-",
-                domain="nlp",
-                options=PredictOptions(),
-                write=lambda text: None,
-                reporter=Silent(),
-            )
+            predict_file(run, tmp_path / "in.csv")
             refresh_pages(load_run(run))
         except ArtifactError as error:
             assert str(run) in error.line and "\n" not in error.line, change[0]
@@ -49,12 +53,4 @@ def test_labels_that_were_cut_are_noticed(onnx_run, tmp_path):
     (run / "assets" / "text.json").write_text(text.replace('"down",', ""))
     (tmp_path / "in.csv").write_text("text\ngood day\n")
     with pytest.raises(ArtifactError, match="puts out 2 numbers where its assets want 1"):
-        predict(
-            run,
-            [str(tmp_path / "in.csv")],
-            out="-",
-            domain="nlp",
-            options=PredictOptions(),
-            write=lambda text: None,
-            reporter=Silent(),
-        )
+        predict_file(run, tmp_path / "in.csv")
