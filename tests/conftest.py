@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
@@ -47,6 +49,17 @@ class FilesAndChains(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndChains:
     return FilesAndChains(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start each test from the same random state, whatever ran before it in this process.
+
+    Keras draws the seeds of initialisers and dropout layers from Python's ``random``.
+    """
+    del item
+    random.seed(0)
+    np.random.seed(0)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
