@@ -26,9 +26,9 @@ from pathlib import Path
 
 import numpy as np
 
-from aitk.core.data import load_data
-from aitk.core.run import load_run
-from aitk.core.statistics import compare_paired
+from aitk.core.artifacts.data import load_data
+from aitk.core.artifacts.run import load_run
+from aitk.core.metrics.statistics import compare_paired
 
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)  # inverse, as scikit-learn has them
 HALF_SCRIPT = 0.5  # share of Chinese characters from which on character n-grams are tried
@@ -94,7 +94,7 @@ def regression(data: Path) -> tuple[np.ndarray, str, float]:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    from aitk.nlp.hashing import WORD_PATTERN
+    from aitk.nlp.features.hashing import WORD_PATTERN
 
     started = time.process_time()
     splits = {}

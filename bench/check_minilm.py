@@ -50,10 +50,10 @@ def dump(folder: str, out: str) -> int:
     """Save what aitk computes."""
     import keras
 
-    from aitk.core.keras_file import load_keras
-    from aitk.core.pretrained import load_pretrained
-    from aitk.nlp.batching import pad_tokens
-    from aitk.nlp.classify import Classify
+    from aitk.core.artifacts.keras_file import load_keras
+    from aitk.core.artifacts.pretrained import load_pretrained
+    from aitk.nlp.features.batching import pad_tokens
+    from aitk.nlp.tasks.classify import Classify
 
     found = load_pretrained(folder, model=None, task=Classify())
     for line in found.report():

@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from aitk.speech.augment import coloured_noise, with_noise
-from aitk.speech.ngram import train_ngram, write_arpa
-from aitk.speech.pauses import speech_bounds
-from aitk.speech.resampling import resampled
+from aitk.speech.decoding.ngram import train_ngram, write_arpa
+from aitk.speech.features.augment import coloured_noise, with_noise
+from aitk.speech.features.resampling import resampled
+from aitk.speech.features.voice_activity import speech_bounds
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 AREAS = ("61", "62", "30", "40", "89", "69", "21", "22", "34", "35")

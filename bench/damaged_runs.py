@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from aitk.core.errors import AitkError
-from aitk.core.progress import Silent
-from aitk.core.run import load_run
+from aitk.core.artifacts.run import load_run
+from aitk.core.contract.errors import AitkError
+from aitk.core.contract.progress import Silent
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import PredictOptions
 from aitk.stages.predict import predict

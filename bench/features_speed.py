@@ -34,8 +34,8 @@ def made_sound(seconds: int) -> list[np.ndarray]:
 
 def by_aitk(sounds: Sequence[np.ndarray]) -> None:
     """In batches of 32, as training makes them."""
-    from aitk.speech.features import features_of_many
-    from aitk.speech.options import FeatureSettings
+    from aitk.speech.data.options import FeatureSettings
+    from aitk.speech.features.signal import features_of_many
 
     settings = FeatureSettings(filters=FILTERS, normalise="none", sample_rate_hz=RATE)
     for start in range(0, len(sounds), 32):

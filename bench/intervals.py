@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aitk.core.statistics import bootstrap_scores, score_proportion
+from aitk.core.metrics.statistics import bootstrap_scores, score_proportion
 
 TRIALS, RESAMPLES = 1000, 500
 

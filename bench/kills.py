@@ -178,8 +178,9 @@ class Count(Kill):
 
 def patch(kill: Kill, out: str) -> None:
     """Let the boundaries of this process be heard of by ``kill``."""
-    from aitk.core import resumable, training
-    from aitk.core.training import _Loop
+    from aitk.core.io import resumable
+    from aitk.core.training import loop as training
+    from aitk.core.training.loop import _Loop
 
     def patched(owner: Any, name: str, boundary: Callable[..., str | None]) -> None:
         original = getattr(owner, name)
@@ -363,7 +364,7 @@ def prepare_inputs(base: Path) -> None:
 
 def load_everything() -> None:
     """Import, without computing, what the commands need."""
-    from aitk.core.silence import silence
+    from aitk.core.runtime.silence import silence
 
     silence()
     import ai_edge_litert.interpreter  # noqa: F401

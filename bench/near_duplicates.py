@@ -14,8 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from aitk.core.pictures import read_picture
-from aitk.vision.near_duplicates import LEAST_CORRELATION, SmallCopies, find_pairs, picture_hash
+from aitk.core.io.images import read_picture
+from aitk.vision.data.quality.near_duplicates import (
+    LEAST_CORRELATION,
+    SmallCopies,
+    find_pairs,
+    picture_hash,
+)
 
 HELD_OUT = 0.2
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aitk.core.statistics import resample_counts
-from aitk.speech.wer import characters, count_errors
+from aitk.core.metrics.statistics import resample_counts
+from aitk.speech.metrics.wer import characters, count_errors
 
 RESAMPLES = 10_000
 

@@ -35,7 +35,7 @@ def read_log(sequences: Path) -> Any:
 
 def batches(log: Any) -> list[tuple[dict[str, np.ndarray], list[np.ndarray]]]:
     """What the scorer reads of all users, users with histories of near-equal length together."""
-    from aitk.recsys.batching import pad_left
+    from aitk.recsys.features.batching import pad_left
 
     order = np.argsort(np.diff(log.indptr), kind="stable")
     made = []
@@ -57,10 +57,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
 
-    from aitk.core.runtime import KerasPredictor
+    from aitk.core.inference.predictors import KerasPredictor
+    from aitk.recsys.decoding.top_items import top_items
     from aitk.recsys.fits.similarities import item_neighbours
-    from aitk.recsys.models.sparse import sparse_scorer
-    from aitk.recsys.top_items import top_items
+    from aitk.recsys.models.closed_form.sparse import sparse_scorer
 
     log = read_log(given.sequences)
     fits, answers = [], []

@@ -16,7 +16,7 @@ from pathlib import Path
 import jiwer
 import numpy as np
 
-from aitk.core.statistics import paired_bootstrap
+from aitk.core.metrics.statistics import paired_bootstrap
 
 
 def main(names: list[str]) -> None:

@@ -22,10 +22,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from aitk.speech.options import TranscribedSoundReading
-from aitk.speech.sound import inspect_sound
-from aitk.speech.transcripts import clean_transcript
-from aitk.speech.wer import score_transcripts
+from aitk.speech.data.audio import inspect_sound
+from aitk.speech.data.options import TranscribedSoundReading
+from aitk.speech.data.transcripts import clean_transcript
+from aitk.speech.metrics.wer import score_transcripts
 
 STEPS = 20
 #: Abbreviations that Whisper writes and the transcripts spell.

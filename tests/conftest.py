@@ -16,9 +16,9 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from aitk.core.environment import usable_cpus
-from aitk.core.speed import prefer_onednn
-from aitk.tasks import TASKS
+from aitk.core.runtime.environment import usable_cpus
+from aitk.core.runtime.speed import prefer_onednn
+from aitk.registry import TASKS
 
 # The same examples at each run, and no race against the clock of a busy machine.
 settings.register_profile("steady", deadline=None, derandomize=True)

@@ -11,7 +11,7 @@ import pytest
 
 import aitk
 from aitk.cli import QUESTIONS, STAGES
-from aitk.tasks import DOMAINS
+from aitk.registry import DOMAINS
 
 PACKAGE = Path(aitk.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -74,7 +74,7 @@ def test_only_output_prints(path: Path) -> None:
 
 def test_table_of_tasks_and_options_need_only_the_standard_library(python) -> None:
     done = python(
-        "import sys; import aitk.tasks, aitk.stages.options, aitk.stages.chain\n"
+        "import sys; import aitk.registry, aitk.stages.options, aitk.stages.chain\n"
         "print([name for name in sys.modules if name.partition('.')[0] in"
         " ('numpy', 'typer', 'pydantic', 'rich')])"
     )

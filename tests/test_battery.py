@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from aitk.core.options import known_names, resolve
-from aitk.core.progress import Silent
-from aitk.core.run import load_run
+from aitk.core.artifacts.run import load_run
+from aitk.core.contract.options import known_names, resolve
+from aitk.core.contract.progress import Silent
+from aitk.registry import TASKS, load, load_task
 from aitk.stages import options as stage_options
-from aitk.tasks import TASKS, load, load_task
 
 ROOT = Path(__file__).parent.parent
 ROWS = 240
@@ -88,7 +88,7 @@ class Chain:
         self.reading = resolve(load(row.reading), told)
 
     def train(self, out: Path, *, model: str, **given) -> None:
-        from aitk.core.data import load_data
+        from aitk.core.artifacts.data import load_data
         from aitk.stages.train_run import train_run
 
         train_run(
@@ -179,7 +179,7 @@ def test_the_run_is_whole(chain):
 
 
 def test_the_model_has_a_backbone_and_no_optimizer(chain):
-    from aitk.core.keras_file import load_keras
+    from aitk.core.artifacts.keras_file import load_keras
 
     model = load_keras(load_run(chain.run).model_path)
     assert model.get_layer("backbone").count_params() > 0
@@ -187,9 +187,9 @@ def test_the_model_has_a_backbone_and_no_optimizer(chain):
 
 
 def test_every_model_trains_and_reloads_to_the_same_outputs(chain, tmp_path):
-    from aitk.core.batches import predict_rows
-    from aitk.core.data import load_data
-    from aitk.core.runtime import open_predictor
+    from aitk.core.artifacts.data import load_data
+    from aitk.core.inference.predictors import open_predictor
+    from aitk.core.training.batches import predict_rows
 
     rows = load_data(chain.data).rows("test")[:4]
     for model in list(chain.task.models)[1:]:
@@ -232,7 +232,7 @@ def test_evaluate_writes_intervals_and_their_method(chain):
 
 
 def test_scores_stand_beside_those_of_baselines(chain):
-    from aitk.core.baselines import HasBaselines
+    from aitk.core.metrics.baselines import HasBaselines
 
     results = load_run(chain.run).metrics
     for split in ("validation", "test"):

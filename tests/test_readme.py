@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from aitk.cli import STAGES
-from aitk.core.errors import EXIT_CODES
-from aitk.core.outcome import Outcome
-from aitk.tasks import TASKS, load_task
+from aitk.core.contract.errors import EXIT_CODES
+from aitk.core.contract.outcome import Outcome
+from aitk.registry import TASKS, load_task
 
 ROOT = Path(__file__).parents[1]
 READMES = ["README.md", "README.zh.md"]

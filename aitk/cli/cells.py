@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aitk.core.numbers import decimals, format_number
+from aitk.core.reporting.numbers import decimals, format_number
 
 Row = Mapping[str, Any]
 

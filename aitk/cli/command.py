@@ -22,9 +22,9 @@ from aitk.cli.options import SET, Group, Settings, group, keyword, settings_of
 from aitk.cli.output import Output
 from aitk.cli.repeats import refuse_repeats
 from aitk.cli.surroundings import check_current_folder, own_temporary_folder
-from aitk.core.errors import Interrupted
-from aitk.core.options import split_assignments, split_list
-from aitk.core.outcome import Outcome
+from aitk.core.contract.errors import Interrupted
+from aitk.core.contract.options import split_assignments, split_list
+from aitk.core.contract.outcome import Outcome
 from aitk.stages.chain import examples
 
 #: Help is indented by two, and fits a terminal of 80 columns.
@@ -120,8 +120,8 @@ def _run(
         hint: what to do when it was interrupted.
     """
     # Help never needs these.
-    from aitk.core.silence import silence
-    from aitk.core.speed import prefer_onednn
+    from aitk.core.runtime.silence import silence
+    from aitk.core.runtime.speed import prefer_onednn
 
     silence()
     prefer_onednn()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from aitk.cli import STAGES
-from aitk.core.errors import UsageError
-from aitk.core.options import read_config, unknown_name
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import read_config, unknown_name
 
 
 def stage_config(

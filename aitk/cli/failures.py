@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from aitk.core.errors import AitkError, Interrupted, TrainingError, UsageError
+from aitk.core.contract.errors import AitkError, Interrupted, TrainingError, UsageError
 
 RESUME = "Repeat the command with --resume to go on, or with --overwrite to start anew"
 

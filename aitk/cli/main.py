@@ -18,11 +18,11 @@ from aitk.cli.failures import as_failure
 from aitk.cli.grouped import GroupedCommand
 from aitk.cli.output import Output
 from aitk.cli.surroundings import open_streams
-from aitk.core import interrupts
-from aitk.core.errors import EXIT_CODES
-from aitk.core.outcome import Outcome
-from aitk.core.silence import debugging
-from aitk.tasks import DOMAINS
+from aitk.core.contract.errors import EXIT_CODES
+from aitk.core.contract.outcome import Outcome
+from aitk.core.runtime import interrupts
+from aitk.core.runtime.silence import debugging
+from aitk.registry import DOMAINS
 
 #: Where Typer's zsh and fish scripts put the words of a line that is being completed.
 ZSH_WORDS = "_TYPER_COMPLETE_ARGS"
@@ -83,7 +83,7 @@ def _add(
     app: typer.Typer, name: str, *, domain: str | None, arguments: Sequence[str] | None
 ) -> None:
     """Add a command: whole for the arguments that call it, else its title alone."""
-    function = getattr(importlib.import_module(f"aitk.cli.{name}"), name)
+    function = getattr(importlib.import_module(f"aitk.cli.commands.{name}"), name)
     if arguments is None:
         app.command(name)(_title(function))
     else:

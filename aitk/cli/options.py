@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from aitk import tasks
-from aitk.core.errors import UsageError
-from aitk.core.options import Described, describe, resolve
+from aitk import registry as tasks
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import Described, describe, resolve
 from aitk.stages.options import PrepareOptions, TrainingOptions
 
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="a prepared data folder")]

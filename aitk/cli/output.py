@@ -12,10 +12,16 @@ from typing import Any, TextIO, TypeVar
 from aitk.cli import cells
 from aitk.cli.plain import Plain, Presenter
 from aitk.cli.surroundings import close_broken
-from aitk.core import interrupts
-from aitk.core.errors import AitkError, Interrupted, UsageError, escape_controls, unwritable
-from aitk.core.outcome import Outcome
-from aitk.core.values import dump_json
+from aitk.core.contract.errors import (
+    AitkError,
+    Interrupted,
+    UsageError,
+    escape_controls,
+    unwritable,
+)
+from aitk.core.contract.outcome import Outcome
+from aitk.core.io.values import dump_json
+from aitk.core.runtime import interrupts
 
 Item = TypeVar("Item")
 

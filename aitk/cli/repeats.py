@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from typer.models import OptionInfo
 
-from aitk.core.errors import UsageError
-from aitk.core.options import plain_type
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import plain_type
 
 
 def refuse_repeats(arguments: Sequence[str], parameters: Sequence[inspect.Parameter]) -> None:

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import TextIO
 
-from aitk.core.errors import UsageError
+from aitk.core.contract.errors import UsageError
 
 
 def open_streams() -> None:

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from aitk.cli import cells
 from aitk.cli.cells import Row
-from aitk.core.errors import escape_controls
+from aitk.core.contract.errors import escape_controls
 
 #: Epochs shown while training goes on; all of them once it has ended.
 EPOCHS_SHOWN = 12

@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aitk.core.batches import Examples
-from aitk.core.errors import DataError, UsageError
-from aitk.core.opening import open_assets, open_reading, open_settings, open_task
-from aitk.core.options import as_dict
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.run import load_run, new_run
-from aitk.core.startup import start_keras
-from aitk.core.versions import package_versions
+from aitk.core.artifacts.opening import open_assets, open_reading, open_settings, open_task
+from aitk.core.artifacts.run import load_run, new_run
+from aitk.core.artifacts.versions import package_versions
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.options import as_dict
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.runtime.startup import start_keras
+from aitk.core.training.batches import Examples
+from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.train_run import (
     data_of,
@@ -31,7 +32,6 @@ from aitk.stages.train_run import (
     validation_metrics,
 )
 from aitk.stages.update import accept, main_score, read_new
-from aitk.tasks import load_task
 
 EPOCHS, LEAST_STEPS = 15, 100
 BATCH_SIZE = 64  # a batch is to hold a few rows of each class
@@ -100,11 +100,11 @@ def adapt(
         start_keras(reporter)
         import keras
 
-        from aitk.core.adapt import adapt as fit
-        from aitk.core.devices import set_up_training
-        from aitk.core.keras_file import load_keras
-        from aitk.core.runtime import KerasPredictor
-        from aitk.core.training import judge_solved, uncompiled
+        from aitk.core.artifacts.keras_file import load_keras
+        from aitk.core.inference.predictors import KerasPredictor
+        from aitk.core.runtime.devices import set_up_training
+        from aitk.core.training.loop import judge_solved, uncompiled
+        from aitk.core.training.source_free import adapt as fit
 
         scope = set_up_training(
             seed=training.seed, precision=training.precision, devices=training.devices

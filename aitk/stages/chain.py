@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from aitk import tasks
+from aitk import registry as tasks
 
 
 def chain(task: str) -> dict[str, list[str]]:

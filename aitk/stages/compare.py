@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.card import describe_answering
-from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.opening import open_task
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.run import Run, load_run
-from aitk.core.statistics import Difference, compare_paired
+from aitk.core.artifacts.opening import open_task
+from aitk.core.artifacts.run import Run, load_run
+from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.metrics.statistics import Difference, compare_paired
+from aitk.core.reporting.card import describe_answering
+from aitk.registry import load_task
 from aitk.stages.evaluate import protocol_of
-from aitk.tasks import load_task
 
 SURE = 0.05  # largest p value at which a difference is called real
 

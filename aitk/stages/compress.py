@@ -13,18 +13,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aitk.core.comparison import compare_runs, measure_run
-from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.export import choose_format
-from aitk.core.opening import open_task
-from aitk.core.options import as_dict, unknown_name
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.run import EXECUTABLE, Run, load_run, new_run
-from aitk.core.startup import start_keras
-from aitk.core.statistics import Drop
-from aitk.core.task import Task
-from aitk.core.versions import package_versions
+from aitk.core.artifacts.opening import open_task
+from aitk.core.artifacts.run import EXECUTABLE, Run, load_run, new_run
+from aitk.core.artifacts.versions import package_versions
+from aitk.core.compression.export import choose_format
+from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.contract.options import as_dict, unknown_name
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.task import Task
+from aitk.core.metrics.comparison import compare_runs, measure_run
+from aitk.core.metrics.statistics import Drop
+from aitk.core.runtime.startup import start_keras
+from aitk.registry import load_task
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import CompressOptions, TrainingOptions
 from aitk.stages.shrink import train_smaller
@@ -36,7 +37,6 @@ from aitk.stages.train_run import (
     require_float_run,
     write_history,
 )
-from aitk.tasks import load_task
 
 
 def compress(

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aitk import tasks
-from aitk.core import interrupts
-from aitk.core.child import python_command, python_environment
-from aitk.core.drafts import own_folder
-from aitk.core.errors import AitkError
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.samples import copy_samples
-from aitk.core.targets import check_folder
+from aitk import registry as tasks
+from aitk.core.artifacts.drafts import own_folder
+from aitk.core.artifacts.samples import copy_samples
+from aitk.core.artifacts.targets import check_folder
+from aitk.core.contract.errors import AitkError
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.runtime import interrupts
+from aitk.core.runtime.child import python_command, python_environment
 from aitk.stages.chain import chain
 
 STEPS = ("prepare", "pretrain", "finetune", "evaluate", "compress", "predict", "explain")

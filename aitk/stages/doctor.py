@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from aitk import __version__
-from aitk.core import environment
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.runtime import environment
 
 GPU_COMMAND = f"pip install '{environment.DISTRIBUTION}[gpu]'"
 LITTLE_MEMORY_GIB = 2.0

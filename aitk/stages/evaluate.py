@@ -8,33 +8,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aitk.core.baselines import (
+from aitk.core.artifacts.data import PreparedData, load_data
+from aitk.core.artifacts.marker import alone_in
+from aitk.core.artifacts.opening import check_data, open_assets, open_model, open_reading, open_task
+from aitk.core.artifacts.run import Run, load_run
+from aitk.core.contract.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.options import changed, describe, resolve
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.rows import Refusal
+from aitk.core.contract.task import Task
+from aitk.core.inference.ensemble import combine
+from aitk.core.inference.evaluation import Evaluated, evaluate_rows
+from aitk.core.inference.text_scores import open_scorer
+from aitk.core.io.files import atomic_text, check_writable, sha256_file
+from aitk.core.io.names import shorten
+from aitk.core.metrics.baselines import (
     HasBaselines,
     baseline_warnings,
     compare_with_baselines,
     describe_baselines,
     score_baselines,
 )
-from aitk.core.card import describe_answering, model_card
-from aitk.core.combination import combine
-from aitk.core.data import PreparedData, load_data
-from aitk.core.errors import ArtifactError, DataError, UsageError
-from aitk.core.evaluation import Evaluated, evaluate_rows
-from aitk.core.files import atomic_text, check_writable, sha256_file
-from aitk.core.marker import alone_in
-from aitk.core.names import shorten
-from aitk.core.opening import check_data, open_assets, open_model, open_reading, open_task
-from aitk.core.options import changed, describe, resolve
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.report import run_report
-from aitk.core.rows import Refusal
-from aitk.core.run import Run, load_run
-from aitk.core.startup import start_runtime
-from aitk.core.task import Task
-from aitk.core.text_scores import open_scorer
+from aitk.core.reporting.card import describe_answering, model_card
+from aitk.core.reporting.report import run_report
+from aitk.core.runtime.startup import start_runtime
+from aitk.registry import load_task
 from aitk.stages.options import EvaluateOptions
-from aitk.tasks import load_task
 
 #: Counts among the details of scores that a reader of the scores should know.
 MAX_CLASSES_SHOWN = 10

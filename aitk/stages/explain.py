@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.batches import predict_rows
-from aitk.core.drafts import draft_folder
-from aitk.core.errors import DataError
-from aitk.core.opening import open_assets, open_model, open_reading, open_task
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.report import explanations_report
-from aitk.core.rows import Refusal, Row
-from aitk.core.run import Run, load_run
-from aitk.core.startup import start_runtime
-from aitk.core.task import Task
+from aitk.core.artifacts.drafts import draft_folder
+from aitk.core.artifacts.opening import open_assets, open_model, open_reading, open_task
+from aitk.core.artifacts.run import Run, load_run
+from aitk.core.contract.errors import DataError
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Task
+from aitk.core.reporting.report import explanations_report
+from aitk.core.runtime.startup import start_runtime
+from aitk.core.training.batches import predict_rows
+from aitk.registry import load_task
 from aitk.stages.options import ExplainOptions
-from aitk.tasks import load_task
 
 BATCH_SIZE = 32
 
@@ -135,7 +135,7 @@ def _model_of(run: Run) -> Callable[[], Any] | None:
     """What opens the run's Keras model, once."""
     if run.format != "keras":
         return None
-    from aitk.core.keras_file import load_keras
+    from aitk.core.artifacts.keras_file import load_keras
 
     return functools.cache(lambda: load_keras(run.model_path))
 

@@ -6,12 +6,12 @@ import json
 import string
 from pathlib import Path
 
-from aitk import tasks
-from aitk.core.drafts import draft_folder
-from aitk.core.errors import UsageError
-from aitk.core.options import unknown_name
-from aitk.core.outcome import Outcome
-from aitk.core.samples import copy_samples
+from aitk import registry as tasks
+from aitk.core.artifacts.drafts import draft_folder
+from aitk.core.artifacts.samples import copy_samples
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import unknown_name
+from aitk.core.contract.outcome import Outcome
 
 TEMPLATES = Path(__file__).with_name("project")
 

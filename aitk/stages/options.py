@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aitk.core.options import option
+from aitk.core.contract.options import option
 
 
 @dataclass(frozen=True)

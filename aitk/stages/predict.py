@@ -11,30 +11,30 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aitk.core import interrupts
-from aitk.core.answer_lines import AnswerLines, CsvLines, JsonLines, wrote
-from aitk.core.batches import answer_rows, usual_window
-from aitk.core.combination import combine
-from aitk.core.drafts import draft_folder
-from aitk.core.errors import DataError, Interrupted, UsageError
-from aitk.core.files import fingerprint
-from aitk.core.opening import open_assets, open_model, open_reading, open_task
-from aitk.core.options import as_dict, resolve
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.resumable import ResumableFile
-from aitk.core.rows import Refusal, Row
-from aitk.core.run import Run, load_run
-from aitk.core.runtime import Predictor
-from aitk.core.startup import start_runtime
-from aitk.core.targets import is_stream, part_of
-from aitk.core.task import Task
-from aitk.core.text_scores import open_scorer
+from aitk.core.artifacts.drafts import draft_folder
+from aitk.core.artifacts.opening import open_assets, open_model, open_reading, open_task
+from aitk.core.artifacts.run import Run, load_run
+from aitk.core.artifacts.targets import is_stream, part_of
+from aitk.core.contract.errors import DataError, Interrupted, UsageError
+from aitk.core.contract.options import as_dict, resolve
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Task
+from aitk.core.inference.ensemble import combine
+from aitk.core.inference.predictors import Predictor
+from aitk.core.inference.text_scores import open_scorer
+from aitk.core.io.files import fingerprint
+from aitk.core.io.prediction_files import AnswerLines, CsvLines, JsonLines, wrote
+from aitk.core.io.resumable import ResumableFile
+from aitk.core.runtime import interrupts
+from aitk.core.runtime.startup import start_runtime
+from aitk.core.training.batches import answer_rows, usual_window
+from aitk.registry import load_task
 from aitk.stages.options import PredictOptions
-from aitk.tasks import load_task
 
 if TYPE_CHECKING:
-    from aitk.core.drawings import Drawings
+    from aitk.core.reporting.drawings import Drawings
 
 STDIO = "-"
 
@@ -329,7 +329,7 @@ def _open_drawings(
         return
     if type(task).draw is Task.draw:
         raise UsageError(f"{task.name} has no pictures of its answers", where="--draw")
-    from aitk.core.drawings import Drawings
+    from aitk.core.reporting.drawings import Drawings
 
     resume = options.resume and keep(part_of(Path(options.draw)))
     with draft_folder(

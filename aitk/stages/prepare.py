@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from aitk import __version__
-from aitk.core import interrupts
-from aitk.core.data import FORMAT, TABLES, DataWriter
-from aitk.core.drafts import draft_folder
-from aitk.core.errors import DataError, UsageError
-from aitk.core.files import sha256_file, write_json
-from aitk.core.options import as_dict
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.report import prepare_report
-from aitk.core.rows import SPLITS, Refusal, Row
-from aitk.core.spool import dump_line, load_line
-from aitk.core.task import Finding, Task
-from aitk.core.values import dump_json
-from aitk.core.versions import package_versions
+from aitk.core.artifacts.data import FORMAT, TABLES, DataWriter
+from aitk.core.artifacts.drafts import draft_folder
+from aitk.core.artifacts.versions import package_versions
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.options import as_dict
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.rows import SPLITS, Refusal, Row
+from aitk.core.contract.task import Finding, Task
+from aitk.core.io.files import sha256_file, write_json
+from aitk.core.io.spool import dump_line, load_line
+from aitk.core.io.values import dump_json
+from aitk.core.reporting.report import prepare_report
+from aitk.core.runtime import interrupts
+from aitk.registry import TASKS, load_task
 from aitk.stages.options import PrepareOptions
-from aitk.tasks import TASKS, load_task
 
 ROWS_AT_ONCE = 1000
 #: Validation rows are divided from so many on: halves of fewer measure next to nothing.
@@ -219,7 +219,7 @@ def _spool_rows(
 
 
 def _embed(source: str, values: Sequence[Any], *, kind: str, reporter: Reporter) -> Any:
-    from aitk.core.embedding import embed
+    from aitk.core.inference.embedding import embed
 
     return embed(source, values, kind=kind, task_of=load_task, reporter=reporter)
 

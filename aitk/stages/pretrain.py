@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aitk.core.data import load_data
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
+from aitk.core.artifacts.data import load_data
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.registry import TASKS, full_name, load_task, names
 from aitk.stages.options import TrainingOptions
 from aitk.stages.train_run import require_task, train_run
-from aitk.tasks import TASKS, full_name, load_task, names
 
 
 def pretrain(

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aitk.core.batches import Examples, predict_rows
-from aitk.core.data import PreparedData
-from aitk.core.files import fingerprint
-from aitk.core.opening import open_assets
-from aitk.core.options import as_dict, resolve
-from aitk.core.progress import Reporter
-from aitk.core.run import Run
-from aitk.core.task import Task
+from aitk.core.artifacts.data import PreparedData
+from aitk.core.artifacts.opening import open_assets
+from aitk.core.artifacts.run import Run
+from aitk.core.contract.options import as_dict, resolve
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.task import Task
+from aitk.core.io.files import fingerprint
+from aitk.core.training.batches import Examples, predict_rows
 from aitk.stages.options import CompressOptions, TrainingOptions
 from aitk.stages.train_run import batch_size_of, deciding, with_defaults
 
@@ -61,7 +61,7 @@ def train_smaller(
     )
     if not (options.distill or options.prune_channels or options.prune):
         return candidate
-    from aitk.core.devices import set_up_training
+    from aitk.core.runtime.devices import set_up_training
 
     made = {"distill": options.distill, "channels": options.prune_channels, "prune": options.prune}
     folder.mkdir(exist_ok=True)
@@ -99,9 +99,9 @@ def _distill(
     settings: Mapping[str, Any],
     reporter: Reporter,
 ) -> Candidate:
-    from aitk.core.distill import BatchTeacher, TaughtExamples, facts_of
-    from aitk.core.keras_file import load_keras
-    from aitk.core.runtime import KerasPredictor
+    from aitk.core.artifacts.keras_file import load_keras
+    from aitk.core.compression.distill import BatchTeacher, TaughtExamples, facts_of
+    from aitk.core.inference.predictors import KerasPredictor
 
     rows = data.rows("train")
     chosen: Any = resolve(task.models[model], settings, where="setting")
@@ -153,8 +153,8 @@ def _prune_channels(
     training: TrainingOptions,
     reporter: Reporter,
 ) -> Candidate:
-    from aitk.core.channels import prune_channels
-    from aitk.core.keras_file import load_keras
+    from aitk.core.artifacts.keras_file import load_keras
+    from aitk.core.compression.channels import prune_channels
 
     model = load_keras(candidate.path)
     before = model.count_params()
@@ -177,8 +177,8 @@ def _prune(
     training: TrainingOptions,
     reporter: Reporter,
 ) -> Candidate:
-    from aitk.core.keras_file import load_keras
-    from aitk.core.prune import MagnitudePruner, share_of_zeros
+    from aitk.core.artifacts.keras_file import load_keras
+    from aitk.core.compression.prune import MagnitudePruner, share_of_zeros
 
     model = load_keras(candidate.path)
     if (solved := task.prune(model, share)) is not None:
@@ -270,7 +270,7 @@ def _fit(
     reporter: Reporter,
 ) -> _Fitted:
     """Train a model and save its best epoch."""
-    from aitk.core.training import train
+    from aitk.core.training.loop import train
 
     validation = None
     if "validation" in data.splits:

@@ -10,17 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.batches import measure_rows
-from aitk.core.data import PreparedData
-from aitk.core.errors import ArtifactError
-from aitk.core.export import export_model
-from aitk.core.opening import open_model
-from aitk.core.progress import Reporter
-from aitk.core.run import MODEL_FILES, Run
-from aitk.core.runtime import Predictor, open_keras
-from aitk.core.schemes import CALIBRATED, SCHEMES, Attempt, choose, default_budget, schemes_of
-from aitk.core.statistics import measure_drop
-from aitk.core.task import Evaluation, Task
+from aitk.core.artifacts.data import PreparedData
+from aitk.core.artifacts.opening import open_model
+from aitk.core.artifacts.run import MODEL_FILES, Run
+from aitk.core.compression.export import export_model
+from aitk.core.compression.schemes import (
+    CALIBRATED,
+    SCHEMES,
+    Attempt,
+    choose,
+    default_budget,
+    schemes_of,
+)
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.task import Evaluation, Task
+from aitk.core.inference.predictors import Predictor, open_keras
+from aitk.core.metrics.statistics import measure_drop
+from aitk.core.training.batches import measure_rows
 from aitk.stages.options import CompressOptions
 from aitk.stages.shrink import Candidate
 

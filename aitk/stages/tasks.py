@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from aitk import tasks
-from aitk.core.errors import UsageError
-from aitk.core.options import Described, describe, known_names
-from aitk.core.outcome import Outcome
+from aitk import registry as tasks
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import Described, describe, known_names
+from aitk.core.contract.outcome import Outcome
 
 
 def list_tasks() -> Outcome:

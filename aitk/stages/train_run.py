@@ -15,24 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.baselines import (
+from aitk.core.artifacts.data import PreparedData, load_data
+from aitk.core.artifacts.opening import check_data
+from aitk.core.artifacts.run import Run, RunDraft, new_run
+from aitk.core.artifacts.versions import package_versions
+from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.contract.options import as_dict, known_names, resolve, unknown_name
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.task import Task
+from aitk.core.io.files import fingerprint, write_json
+from aitk.core.metrics.baselines import (
     HasBaselines,
     baseline_warnings,
     compare_with_baselines,
     score_baselines,
 )
-from aitk.core.batches import Examples, measure_rows
-from aitk.core.data import PreparedData, load_data
-from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.files import fingerprint, write_json
-from aitk.core.opening import check_data
-from aitk.core.options import as_dict, known_names, resolve, unknown_name
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.run import Run, RunDraft, new_run
-from aitk.core.startup import start_keras
-from aitk.core.task import Task
-from aitk.core.versions import package_versions
+from aitk.core.runtime.startup import start_keras
+from aitk.core.training.batches import Examples, measure_rows
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
 
@@ -77,9 +77,9 @@ def train_run(
     )
     with run as draft, measured_cost() as cost:
         start_keras(reporter)
-        from aitk.core.devices import set_up_training
-        from aitk.core.pretrained import load_pretrained
-        from aitk.core.training import judge_solved, train
+        from aitk.core.artifacts.pretrained import load_pretrained
+        from aitk.core.runtime.devices import set_up_training
+        from aitk.core.training.loop import judge_solved, train
 
         scope = set_up_training(
             seed=options.seed, precision=options.precision, devices=options.devices
@@ -282,7 +282,7 @@ def require_task(data: PreparedData, domain: str, *, objective: bool) -> str:
     Raises:
         ArtifactError: the data belongs to another domain, or to the other kind of task.
     """
-    from aitk.tasks import TASKS
+    from aitk.registry import TASKS
 
     name = data.task
     if not name.startswith(f"{domain}."):
@@ -343,7 +343,7 @@ def measure_validation(
     model: Any, task: Task, assets: Any, rows: Any, options: TrainingOptions
 ) -> Mapping[str, np.ndarray]:
     """What is measured of a model on the encoded validation rows."""
-    from aitk.core.runtime import KerasPredictor
+    from aitk.core.inference.predictors import KerasPredictor
 
     size = options.batch_size or BATCH_SIZE
     return measure_rows(rows, task, assets, KerasPredictor(model), batch_size=size)
@@ -358,8 +358,8 @@ def save_trained(
     metrics: Mapping[str, Any],
 ) -> None:
     """Write the model, its history, report and card, and last its manifest."""
-    from aitk.core.card import model_card
-    from aitk.core.report import run_report
+    from aitk.core.reporting.card import model_card
+    from aitk.core.reporting.report import run_report
 
     model.save(draft.model_path("keras"))
     write_history(draft, history)

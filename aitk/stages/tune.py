@@ -12,18 +12,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aitk.core import interrupts
-from aitk.core.data import PreparedData, load_data
-from aitk.core.drafts import discard, draft_folder, empty, own_folder, recover
-from aitk.core.errors import ArtifactError, DataError, Interrupted, TrainingError, UsageError
-from aitk.core.files import fingerprint, write_json
-from aitk.core.json_files import read_json
-from aitk.core.options import as_dict, describe, known_names, resolve, unknown_name
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.run import RunDraft, load_run
-from aitk.core.targets import check_folder, part_of, trials_of
-from aitk.core.task import Task
+from aitk.core.artifacts.data import PreparedData, load_data
+from aitk.core.artifacts.drafts import discard, draft_folder, empty, own_folder, recover
+from aitk.core.artifacts.run import RunDraft, load_run
+from aitk.core.artifacts.targets import check_folder, part_of, trials_of
+from aitk.core.contract.errors import (
+    ArtifactError,
+    DataError,
+    Interrupted,
+    TrainingError,
+    UsageError,
+)
+from aitk.core.contract.options import as_dict, describe, known_names, resolve, unknown_name
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.task import Task
+from aitk.core.io.files import fingerprint, write_json
+from aitk.core.io.json_files import read_json
+from aitk.core.runtime import interrupts
+from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, TuneOptions
 from aitk.stages.train_run import (
     batch_size_of,
@@ -33,7 +40,6 @@ from aitk.stages.train_run import (
     require_task,
     train_run,
 )
-from aitk.tasks import load_task
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,20 +17,21 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.batches import Examples, measure_rows
-from aitk.core.data import Rows
-from aitk.core.errors import BudgetMissed, DataError
-from aitk.core.files import fingerprint
-from aitk.core.opening import open_assets, open_reading, open_settings, open_task
-from aitk.core.options import as_dict
-from aitk.core.outcome import Outcome
-from aitk.core.progress import Reporter
-from aitk.core.rows import Refusal, Row
-from aitk.core.run import load_run, new_run
-from aitk.core.spool import dump_line
-from aitk.core.startup import start_keras
-from aitk.core.task import Task
-from aitk.core.versions import package_versions
+from aitk.core.artifacts.data import Rows
+from aitk.core.artifacts.opening import open_assets, open_reading, open_settings, open_task
+from aitk.core.artifacts.run import load_run, new_run
+from aitk.core.artifacts.versions import package_versions
+from aitk.core.contract.errors import BudgetMissed, DataError
+from aitk.core.contract.options import as_dict
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Task
+from aitk.core.io.files import fingerprint
+from aitk.core.io.spool import dump_line
+from aitk.core.runtime.startup import start_keras
+from aitk.core.training.batches import Examples, measure_rows
+from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.prepare import hash_position
 from aitk.stages.train_run import (
@@ -43,7 +44,6 @@ from aitk.stages.train_run import (
     validation_metrics,
     with_defaults,
 )
-from aitk.tasks import load_task
 
 HELD_OUT_SHARE = 0.2  # of the new rows, by hash of their key
 MOST_WARNINGS = 20  # refused rows that are told one by one
@@ -124,10 +124,10 @@ def update(
             reporter.note(note)
 
         start_keras(reporter)
-        from aitk.core.devices import set_up_training
-        from aitk.core.keras_file import load_keras
-        from aitk.core.runtime import KerasPredictor
-        from aitk.core.training import judge_solved, train
+        from aitk.core.artifacts.keras_file import load_keras
+        from aitk.core.inference.predictors import KerasPredictor
+        from aitk.core.runtime.devices import set_up_training
+        from aitk.core.training.loop import judge_solved, train
 
         scope = set_up_training(
             seed=training.seed, precision=training.precision, devices=training.devices

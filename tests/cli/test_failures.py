@@ -12,7 +12,7 @@ import time
 import pytest
 
 from aitk.cli.failures import as_failure
-from aitk.core.errors import DataError
+from aitk.core.contract.errors import DataError
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "run/model.keras")
 
@@ -56,7 +56,7 @@ def test_a_bug_is_one_line_and_a_traceback_only_when_asked(aitk, monkeypatch) ->
     said = aitk("nlp", "finetune", "data", "--out", "run")
     assert said.code == 1
     assert len(said.lines) == 1
-    assert "aitk/cli/finetune.py:" in said.err
+    assert "aitk/cli/commands/finetune.py:" in said.err
     monkeypatch.setenv("AITK_DEBUG", "1")
     assert "Traceback" in aitk("nlp", "finetune", "data", "--out", "run").err
 
@@ -75,7 +75,7 @@ def test_ctrl_c_says_how_to_go_on(aitk, monkeypatch) -> None:
 def test_signals_end_a_running_command_with_130(kind: signal.Signals) -> None:
     program = (
         "import sys, time; import aitk.stages.finetune as stage; from aitk.cli.main import main\n"
-        "from aitk.core import interrupts\n"
+        "from aitk.core.runtime import interrupts\n"
         "def finetune(*more, **given):\n    print('ready', flush=True)\n"
         "    while True:\n        time.sleep(0.01)\n        interrupts.check()\n"
         "stage.finetune = finetune\n"

@@ -8,10 +8,10 @@ import pytest
 
 from aitk import __version__
 from aitk.cli import QUESTIONS, STAGES
-from aitk.core.errors import EXIT_CODES
-from aitk.core.options import describe
+from aitk.core.contract.errors import EXIT_CODES
+from aitk.core.contract.options import describe
+from aitk.registry import DOMAINS
 from aitk.stages.options import TrainingOptions
-from aitk.tasks import DOMAINS
 
 
 def test_lists_domains_questions_and_exit_codes(aitk) -> None:

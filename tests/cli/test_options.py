@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aitk.cli.options import Located, group
-from aitk.core.outcome import Outcome
+from aitk.core.contract.outcome import Outcome
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from aitk.cli import plain
 from aitk.cli.output import Output
-from aitk.core.errors import UsageError
-from aitk.core.outcome import Outcome
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.outcome import Outcome
 
 SCORES = Outcome(
     facts={"run": "runs/a", "metrics": {"accuracy": 0.5}},
@@ -104,7 +104,8 @@ def test_track_ends_its_progress_when_the_work_fails(capsys, monkeypatch) -> Non
 def test_a_reader_that_leaves_ends_the_command_quietly(python) -> None:
     """Like ``aitk ... | head -1``: no traceback, no second error when Python ends."""
     done = python(
-        "import os, sys; from aitk.cli.output import Output; from aitk.core.errors import *\n"
+        "import os, sys; from aitk.cli.output import Output\n"
+        "from aitk.core.contract.errors import *\n"
         "reading, writing = os.pipe(); os.dup2(writing, 1); os.close(reading)\n"
         "try:\n    Output().write('row\\n')\n"
         "except Interrupted as error:\n    sys.exit(error.exit_code)"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aitk.cli.main import main
-from aitk.core.data import load_data
+from aitk.core.artifacts.data import load_data
 
 #: A command that writes a folder, with its inputs.
 FOLDERS = {

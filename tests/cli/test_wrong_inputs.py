@@ -62,7 +62,7 @@ def test_a_bad_row_is_refused_and_the_rest_is_kept(aitk, here, file, reason):
 
 
 def test_a_full_disk_is_named_and_nothing_is_left(aitk, here, monkeypatch):
-    from aitk.core import data
+    from aitk.core.artifacts import data
 
     def full(self, split, rows):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from aitk.core.labels import normalise
+from aitk.core.contract.labels import normalise
 
 HEADER = "user,item,rating,time\n"
 

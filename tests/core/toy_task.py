@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from aitk.core.classification import score_classification
-from aitk.core.options import option
-from aitk.core.task import Batch, Example, Task
+from aitk.core.contract.options import option
+from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.metrics.classification import score_classification
 
 LABELS = ["minus", "plus"]
 

@@ -16,9 +16,9 @@ from formats import logs, sounds, texts
 from hypothesis import strategies as st
 from picture_formats import annotated_pictures
 
-from aitk.core.options import describe
+from aitk.core.contract.options import describe
+from aitk.registry import load_task
 from aitk.stages.options import PredictOptions, PrepareOptions
-from aitk.tasks import load_task
 
 OUT = "out"
 TASKS = {

@@ -18,14 +18,34 @@ from typing import Any
 
 #: What readers import late.
 _MODULES = (
-    "aitk.cli.main", "aitk.cli.prepare", "aitk.cli.predict", "aitk.stages.prepare",
-    "aitk.stages.predict", "aitk.nlp.classify", "aitk.nlp.generate", "aitk.nlp.masked_lm",
-    "aitk.recsys.recommend", "aitk.recsys.rate", "aitk.speech.keywords", "aitk.speech.asr",
-    "aitk.vision.classify", "aitk.vision.detect", "aitk.vision.segment", "aitk.vision.multitask",
-    "array_record.python.array_record_module", "charset_normalizer", "cv2", "jinja2",
-    "pyarrow.parquet", "scipy.signal", "soundfile", "soxr", "tensorflow_datasets", "yaml",
+    "aitk.cli.main",
+    "aitk.cli.commands.prepare",
+    "aitk.cli.commands.predict",
+    "aitk.stages.prepare",
+    "aitk.stages.predict",
+    "aitk.nlp.tasks.classify",
+    "aitk.nlp.tasks.generate",
+    "aitk.nlp.tasks.masked_lm",
+    "aitk.recsys.tasks.recommend",
+    "aitk.recsys.tasks.rate",
+    "aitk.speech.tasks.keywords",
+    "aitk.speech.tasks.asr",
+    "aitk.vision.tasks.classify",
+    "aitk.vision.tasks.detect",
+    "aitk.vision.tasks.segment",
+    "aitk.vision.tasks.multitask",
+    "array_record.python.array_record_module",
+    "charset_normalizer",
+    "cv2",
+    "jinja2",
+    "pyarrow.parquet",
+    "scipy.signal",
+    "soundfile",
+    "soxr",
+    "tensorflow_datasets",
+    "yaml",
     "ai_edge_litert.interpreter",
-)  # fmt: skip
+)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow
 import pytest
 
-from aitk.recsys.assets import LogAssets, pack_histories
+from aitk.recsys.features.assets import LogAssets, pack_histories
 
 ITEMS = ["a", "b", "c", "d", "e"]
 

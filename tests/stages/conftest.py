@@ -13,14 +13,14 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from aitk import tasks
-from aitk.core.baselines import majority_class
-from aitk.core.classification import score_classification
-from aitk.core.data import DataWriter
-from aitk.core.options import as_dict, option, resolve
-from aitk.core.progress import Silent
-from aitk.core.rows import Refusal, Row
-from aitk.core.task import Batch, Example, Task
+from aitk import registry as tasks
+from aitk.core.artifacts.data import DataWriter
+from aitk.core.contract.options import as_dict, option, resolve
+from aitk.core.contract.progress import Silent
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.metrics.baselines import majority_class
+from aitk.core.metrics.classification import score_classification
 
 LABELS = ["no", "yes"]
 
@@ -100,7 +100,7 @@ class WordTask(Task):
         return [majority_class(counts, assets)]
 
     def explain(self, fields, predict, assets, *, target=None, model=None):
-        from aitk.nlp.occlusion import explain_text
+        from aitk.nlp.explain.occlusion import explain_text
 
         index = assets.index(target) if target else int(predict([fields])[0].argmax())
         return {"explained": assets[index]} | explain_text(
@@ -135,7 +135,7 @@ def word_task(monkeypatch):
         weights = np.array(json.loads(run.model_path.read_text()), np.float32)
         return lambda inputs: inputs["counts"] * weights
 
-    monkeypatch.setattr("aitk.core.opening.open_predictor", open_predictor)
+    monkeypatch.setattr("aitk.core.artifacts.opening.open_predictor", open_predictor)
     return WordTask()
 
 
@@ -235,7 +235,7 @@ def heard():
 @pytest.fixture(scope="session")
 def good_or_bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared rows whose label is told by one word: "good" or "bad"."""
-    from aitk.nlp.options import ClassifyReading
+    from aitk.nlp.data.options import ClassifyReading
     from aitk.stages.options import PrepareOptions
     from aitk.stages.prepare import prepare
 
@@ -280,10 +280,10 @@ def write_log():
 @pytest.fixture(scope="session")
 def prepare_log(tmp_path_factory, write_log):
     """Prepare the log of ``log_events``: ``prepare_log("recommend", protocol="time")``."""
-    from aitk.core.options import resolve
+    from aitk.core.contract.options import resolve
+    from aitk.registry import TASKS, load
     from aitk.stages.options import PrepareOptions
     from aitk.stages.prepare import prepare
-    from aitk.tasks import TASKS, load
 
     def made(task, *, lines=None, reporter=None, split="80/10/10", **reading):
         folder = tmp_path_factory.mktemp("log")
@@ -310,7 +310,7 @@ def choices(prepare_log):
 @pytest.fixture(scope="session")
 def train_log():
     """Train on a prepared log: ``train_log(data, out, model="ease", settings={"l2": 3})``."""
-    from aitk.core.options import resolve
+    from aitk.core.contract.options import resolve
     from aitk.stages.finetune import finetune
     from aitk.stages.options import TrainingOptions
     from aitk.stages.pretrain import pretrain

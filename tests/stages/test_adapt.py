@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from aitk.core.errors import BudgetMissed, DataError, UsageError
-from aitk.core.options import resolve
-from aitk.core.progress import Silent
-from aitk.core.run import load_run
+from aitk.core.artifacts.run import load_run
+from aitk.core.contract.errors import BudgetMissed, DataError, UsageError
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
+from aitk.registry import load_task
 from aitk.stages.adapt import adapt
 from aitk.stages.options import TrainingOptions, UpdateOptions
-from aitk.tasks import load_task
 
 RATE = 8000
 

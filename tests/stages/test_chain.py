@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aitk import tasks
+from aitk import registry as tasks
 from aitk.cli import STAGES
 from aitk.stages.chain import chain, examples
 

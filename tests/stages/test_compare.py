@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.stages.compare import compare
 from aitk.stages.evaluate import evaluate
 from aitk.stages.options import EvaluateOptions

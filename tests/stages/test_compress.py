@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from aitk.core.errors import ArtifactError, Interrupted, UsageError
-from aitk.core.keras_file import load_keras
-from aitk.core.options import resolve
-from aitk.core.progress import Silent
-from aitk.core.run import Run, load_run
+from aitk.core.artifacts.keras_file import load_keras
+from aitk.core.artifacts.run import Run, load_run
+from aitk.core.contract.errors import ArtifactError, Interrupted, UsageError
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
 from aitk.stages.compress import compress
 from aitk.stages.options import CompressOptions, TrainingOptions
 
@@ -19,9 +19,9 @@ SMALL = {"vocabulary_size": 2000, "hidden": 16}
 @pytest.fixture(scope="module")
 def run(good_or_bad, tmp_path_factory):
     """A bag of words that tells "good" from "bad"."""
-    from aitk.core.data import load_data
+    from aitk.core.artifacts.data import load_data
+    from aitk.registry import load_task
     from aitk.stages.train_run import train_run
-    from aitk.tasks import load_task
 
     folder = tmp_path_factory.mktemp("compress")
     train_run(
@@ -147,11 +147,11 @@ def picture_run(tmp_path_factory):
     import cv2
     import numpy as np
 
-    from aitk.core.data import load_data
+    from aitk.core.artifacts.data import load_data
+    from aitk.registry import TASKS, load, load_task
     from aitk.stages.options import PrepareOptions
     from aitk.stages.prepare import prepare
     from aitk.stages.train_run import train_run
-    from aitk.tasks import TASKS, load, load_task
 
     folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
     for number in range(60):

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from aitk.core.errors import ArtifactError
-from aitk.core.progress import Silent
-from aitk.core.run import load_run
+from aitk.core.artifacts.run import load_run
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.progress import Silent
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import PredictOptions
 from aitk.stages.predict import predict

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from aitk import tasks
-from aitk.core.errors import UsageError
-from aitk.core.progress import Silent
+from aitk import registry as tasks
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.progress import Silent
 from aitk.stages import demo as stage
 
 

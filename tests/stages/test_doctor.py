@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from aitk.core import environment
-from aitk.core.environment import Package
-from aitk.core.progress import Silent
+from aitk.core.contract.progress import Silent
+from aitk.core.runtime import environment
+from aitk.core.runtime.environment import Package
 from aitk.stages.doctor import doctor
 
 

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from aitk.core.errors import ArtifactError, DataError, UsageError
-from aitk.core.options import resolve
-from aitk.core.progress import Silent
-from aitk.core.run import load_run
+from aitk.core.artifacts.run import load_run
+from aitk.core.contract.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
 from aitk.stages.evaluate import evaluate
 from aitk.stages.options import EvaluateOptions
 

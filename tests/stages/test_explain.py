@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aitk.core.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.stages.explain import explain
 from aitk.stages.options import ExplainOptions
 

@@ -9,15 +9,15 @@ import sys
 import numpy as np
 import pytest
 
-from aitk.core.errors import ArtifactError, UsageError
-from aitk.core.keras_file import load_keras
-from aitk.core.run import load_run
+from aitk.core.artifacts.keras_file import load_keras
+from aitk.core.artifacts.run import load_run
+from aitk.core.contract.errors import ArtifactError, UsageError
 
 TRAIN = """
 import os, signal, sys
 from pathlib import Path
-from aitk.core.options import resolve
-from aitk.core.progress import Silent
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
 from aitk.stages.finetune import finetune
 from aitk.stages.options import TrainingOptions
 
@@ -86,7 +86,7 @@ SMALL = {"hidden": 4, "layers": 1, "heads": 1, "max_length": 6}
 
 def item_vectors(run):
     """The learned vector of each item, by its id."""
-    from aitk.recsys.assets import load_log_assets
+    from aitk.recsys.features.assets import load_log_assets
 
     backbone = load_keras(run.model_path).get_layer("backbone")
     (weight,) = [each for each in backbone.weights if each.name == "item_vectors"]

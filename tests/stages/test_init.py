@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from aitk.core.errors import UsageError
+from aitk.core.contract.errors import UsageError
 from aitk.stages.init import init
 
 

@@ -11,10 +11,10 @@ import threading
 import numpy as np
 import pytest
 
-from aitk.core.errors import ArtifactError, DataError, UsageError
-from aitk.core.options import resolve
-from aitk.core.progress import Silent
-from aitk.core.rows import Refusal, Row
+from aitk.core.contract.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
+from aitk.core.contract.rows import Refusal, Row
 from aitk.stages.options import PredictOptions
 from aitk.stages.predict import predict, windows
 
@@ -164,7 +164,7 @@ def test_a_full_disk_is_told_with_the_file_and_the_way_on(ask, tmp_path, monkeyp
         if b"prediction" in content:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("aitk.core.resumable._write", full)
+    monkeypatch.setattr("aitk.core.io.resumable._write", full)
     with pytest.raises(UsageError, match=r"out\.jsonl\.part.*No space left.*--resume"):
         ask(rows)
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from aitk.core.data import load_data
-from aitk.core.errors import DataError, UsageError
-from aitk.core.options import resolve
-from aitk.core.progress import Silent
-from aitk.nlp.options import ClassifyReading
+from aitk.core.artifacts.data import load_data
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
+from aitk.nlp.data.options import ClassifyReading
 from aitk.stages.options import PrepareOptions
 from aitk.stages.prepare import hash_position, parse_shares, prepare
 

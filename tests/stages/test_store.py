@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from aitk.core.errors import ArtifactError
-from aitk.core.export import Exported
-from aitk.core.options import resolve
-from aitk.core.progress import Silent
-from aitk.core.task import Batch, Evaluation, Example, Score
+from aitk.core.compression.export import Exported
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
+from aitk.core.contract.task import Batch, Evaluation, Example, Score
 from aitk.stages import store as stage
 from aitk.stages.options import CompressOptions
 from aitk.stages.shrink import Candidate

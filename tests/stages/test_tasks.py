@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aitk import tasks
-from aitk.core.errors import UsageError
-from aitk.core.options import describe
+from aitk import registry as tasks
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import describe
 from aitk.stages.tasks import list_tasks, show_task
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from aitk.nlp.settings import BagSettings
+from aitk.nlp.tasks.settings import BagSettings
 from aitk.stages.options import TrainingOptions
 from aitk.stages.train_run import batch_size_of, with_defaults
-from aitk.vision.detect_settings import YoloSettings
-from aitk.vision.segment_settings import UNetSettings
-from aitk.vision.settings import ResNetSettings
+from aitk.vision.tasks.detect_settings import YoloSettings
+from aitk.vision.tasks.segment_settings import UNetSettings
+from aitk.vision.tasks.settings import ResNetSettings
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,20 @@ import signal
 import numpy as np
 import pytest
 
-from aitk.core import interrupts
-from aitk.core.errors import ArtifactError, Interrupted, UsageError
-from aitk.core.keras_file import load_keras
-from aitk.core.marker import PLACED, mark
-from aitk.core.options import resolve
-from aitk.core.progress import Silent
-from aitk.core.run import load_run
-from aitk.nlp.settings import BagSettings
-from aitk.recsys.rate import Rate
-from aitk.recsys.recommend import Recommend
-from aitk.recsys.settings import PopularSettings
+from aitk.core.artifacts.keras_file import load_keras
+from aitk.core.artifacts.marker import PLACED, mark
+from aitk.core.artifacts.run import load_run
+from aitk.core.contract.errors import ArtifactError, Interrupted, UsageError
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
+from aitk.core.runtime import interrupts
+from aitk.nlp.tasks.settings import BagSettings
+from aitk.recsys.tasks.rate import Rate
+from aitk.recsys.tasks.recommend import Recommend
+from aitk.recsys.tasks.settings import PopularSettings
 from aitk.stages.options import TrainingOptions, TuneOptions
 from aitk.stages.tune import Choice, Range, default_space, parse_space, tune
-from aitk.vision.detect_settings import YoloSettings
+from aitk.vision.tasks.detect_settings import YoloSettings
 
 
 def test_a_space_is_ranges_and_choices():

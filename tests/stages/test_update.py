@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from aitk.core.errors import ArtifactError, BudgetMissed, DataError, Interrupted
-from aitk.core.keras_file import load_keras
-from aitk.core.options import resolve
-from aitk.core.progress import Silent
-from aitk.core.run import load_run
+from aitk.core.artifacts.keras_file import load_keras
+from aitk.core.artifacts.run import load_run
+from aitk.core.contract.errors import ArtifactError, BudgetMissed, DataError, Interrupted
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
+from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.train_run import data_of
 from aitk.stages.update import Known, _latest, update
-from aitk.tasks import load_task
 
 
 @pytest.fixture(scope="module")

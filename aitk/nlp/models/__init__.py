@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from aitk.core.errors import UsageError
+from aitk.core.contract.errors import UsageError
 
 if TYPE_CHECKING:
     import keras

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from aitk.nlp.models.inputs import text_inputs
-from aitk.nlp.settings import BagSettings
+from aitk.nlp.tasks.settings import BagSettings
 
 
 def build_backbone(

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.nlp.models import transformer
 from aitk.nlp.models.inputs import text_inputs
 from aitk.nlp.models.tied import OverBackbone, TiedLogits, token_embedding
-from aitk.nlp.settings import CausalLstmSettings
+from aitk.nlp.tasks.settings import CausalLstmSettings
 
 PROBED_TOKENS = 8
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import keras_hub
 
-from aitk.core.errors import ArtifactError
+from aitk.core.contract.errors import ArtifactError
 from aitk.nlp.models.inputs import text_inputs
 
 BACKBONE = "backbone"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from aitk.nlp.models.inputs import text_inputs
-from aitk.nlp.settings import LstmSettings, RnnSettings
+from aitk.nlp.tasks.settings import LstmSettings, RnnSettings
 
 
 def build_rnn_backbone(settings: RnnSettings, vocabulary_size: int) -> keras.Model:

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from aitk.nlp.models.inputs import text_inputs
-from aitk.nlp.settings import TransformerSettings
+from aitk.nlp.tasks.settings import TransformerSettings
 
 #: size -> (hidden, layers, heads). Tiny and base are the BERT sizes of Turc et al. 2019; small is
 #: their "mini".

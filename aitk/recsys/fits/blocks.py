@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from multiprocessing.pool import ThreadPool
 from typing import TypeVar
 
-from aitk.core import interrupts
-from aitk.core.environment import usable_cpus
+from aitk.core.runtime import interrupts
+from aitk.core.runtime.environment import usable_cpus
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.errors import UsageError
+from aitk.core.contract.errors import UsageError
 from aitk.recsys.fits.similarities import nearest
 
 

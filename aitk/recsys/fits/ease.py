@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.environment import GIB, machine
-from aitk.core.errors import TrainingError
+from aitk.core.contract.errors import TrainingError
+from aitk.core.runtime.environment import GIB, machine
 from aitk.recsys.fits.products import gram_matrix
 
 #: Up to this many items the inverse is computed in float64, which costs twice the memory.

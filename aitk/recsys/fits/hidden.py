@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core import interrupts
+from aitk.core.runtime import interrupts
 
 #: So many users are enough to tell two settings apart.
 MOST_USERS = 2000

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core import interrupts
+from aitk.core.runtime import interrupts
 from aitk.recsys.fits.blocks import map_blocks
 
 #: A result up to this size is made at once, the products of frequent items by dense blocks.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.errors import UsageError
+from aitk.core.contract.errors import UsageError
 from aitk.recsys.fits.blocks import map_blocks
 from aitk.recsys.fits.largest import largest
 from aitk.recsys.fits.products import Products, block_rows, item_products

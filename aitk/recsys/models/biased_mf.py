@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.models.candidates import CandidateModel, Ratings
-from aitk.recsys.models.fold_in import combined, conjugate_gradient, products
-from aitk.recsys.models.pairs import pair_inputs
-from aitk.recsys.models.shape import ItemShape
-from aitk.recsys.settings import BiasedMfSettings
+from aitk.recsys.models.layers.candidates import CandidateModel, Ratings
+from aitk.recsys.models.layers.fold_in import combined, conjugate_gradient, products
+from aitk.recsys.models.layers.pairs import pair_inputs
+from aitk.recsys.models.layers.shape import ItemShape
+from aitk.recsys.tasks.settings import BiasedMfSettings
 
 STEPS = 12  # of the fold-in
 #: What suits logs with so many ratings of a user and of an item (their harmonic mean) or more.

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from aitk.recsys.models.dot import DotModel
-from aitk.recsys.models.fold_in import combined, conjugate_gradient, products
-from aitk.recsys.models.shape import ItemShape
-from aitk.recsys.settings import BprSettings
+from aitk.recsys.models.layers.dot import DotModel
+from aitk.recsys.models.layers.fold_in import combined, conjugate_gradient, products
+from aitk.recsys.models.layers.shape import ItemShape
+from aitk.recsys.tasks.settings import BprSettings
 
 #: A seen item counts this much more than one that was not, as in ALS.
 CONFIDENCE = 3.0

@@ -7,18 +7,18 @@ from typing import Any
 
 import keras
 
-from aitk.recsys import settings as of
 from aitk.recsys.models.bert4rec import build_bert4rec
 from aitk.recsys.models.biased_mf import build_biased_mf
 from aitk.recsys.models.bpr import build_bpr
-from aitk.recsys.models.candidates import Ratings
 from aitk.recsys.models.dcn import build_dcn
 from aitk.recsys.models.dlrm import build_dlrm
 from aitk.recsys.models.gru4rec import build_gru4rec
+from aitk.recsys.models.layers.candidates import Ratings
+from aitk.recsys.models.layers.shape import ItemShape
 from aitk.recsys.models.neumf import build_neumf
 from aitk.recsys.models.sasrec import build_sasrec
-from aitk.recsys.models.shape import ItemShape
 from aitk.recsys.models.two_tower import build_two_tower
+from aitk.recsys.tasks import settings as of
 
 #: Class of settings -> what builds the model.
 BUILDERS: Mapping[type[of.Trained], Callable[..., keras.Model]] = {

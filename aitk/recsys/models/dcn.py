@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import keras
 
-from aitk.recsys.models.candidates import CandidateModel, Ratings
-from aitk.recsys.models.pairs import BesideEach, number_for_each, pair_inputs, pair_vectors
-from aitk.recsys.models.shape import ItemShape
-from aitk.recsys.settings import DcnSettings
+from aitk.recsys.models.layers.candidates import CandidateModel, Ratings
+from aitk.recsys.models.layers.pairs import BesideEach, number_for_each, pair_inputs, pair_vectors
+from aitk.recsys.models.layers.shape import ItemShape
+from aitk.recsys.tasks.settings import DcnSettings
 
 
 def build_dcn(

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from aitk.recsys.models.candidates import CandidateModel
-from aitk.recsys.models.pairs import BesideEach, number_for_each, pair_inputs, pair_vectors
-from aitk.recsys.models.shape import ItemShape
-from aitk.recsys.settings import DlrmSettings
+from aitk.recsys.models.layers.candidates import CandidateModel
+from aitk.recsys.models.layers.pairs import BesideEach, number_for_each, pair_inputs, pair_vectors
+from aitk.recsys.models.layers.shape import ItemShape
+from aitk.recsys.tasks.settings import DlrmSettings
 
 
 def build_dlrm(settings: DlrmSettings, shape: ItemShape) -> CandidateModel:

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from aitk.recsys.models.sequence import SequenceModel, build_sequence_model
-from aitk.recsys.models.shape import ItemShape
-from aitk.recsys.settings import Gru4RecSettings
+from aitk.recsys.models.layers.sequence import SequenceModel, build_sequence_model
+from aitk.recsys.models.layers.shape import ItemShape
+from aitk.recsys.tasks.settings import Gru4RecSettings
 
 
 def build_gru4rec(settings: Gru4RecSettings, shape: ItemShape) -> SequenceModel:

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.core.errors import UsageError
+from aitk.core.contract.errors import UsageError
 from aitk.recsys.fits.content import content_neighbours, side_by_side
 from aitk.recsys.fits.ease import ease, ease_with_features
 from aitk.recsys.fits.hidden import Hidden, hide_one
 from aitk.recsys.fits.log import TrainingLog
-from aitk.recsys.models.linear import LinearScores, linear_scorer
-from aitk.recsys.models.scorer import Scorer, make_scorer
-from aitk.recsys.models.sparse import SparseScores, neighbours_matrix
-from aitk.recsys.settings import HybridSettings
+from aitk.recsys.models.closed_form.linear import LinearScores, linear_scorer
+from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer
+from aitk.recsys.models.closed_form.sparse import SparseScores, neighbours_matrix
+from aitk.recsys.tasks.settings import HybridSettings
 
 #: Shares of content that are tried, and weights of the features; an event weighs 1.
 SHARES = tuple(step / 20 for step in range(21))

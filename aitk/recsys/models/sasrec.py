@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from aitk.recsys.models.attention import attention_layers
-from aitk.recsys.models.sequence import SequenceModel, build_sequence_model
-from aitk.recsys.models.shape import ItemShape
-from aitk.recsys.settings import SasRecSettings
+from aitk.recsys.models.layers.attention import attention_layers
+from aitk.recsys.models.layers.sequence import SequenceModel, build_sequence_model
+from aitk.recsys.models.layers.shape import ItemShape
+from aitk.recsys.tasks.settings import SasRecSettings
 
 
 def build_sasrec(settings: SasRecSettings, shape: ItemShape) -> SequenceModel:

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from aitk.recsys.models.dot import DotModel
-from aitk.recsys.models.item_table import ItemTable
-from aitk.recsys.models.shape import ItemShape
-from aitk.recsys.models.users import HistoryMean
-from aitk.recsys.settings import TwoTowerSettings
+from aitk.recsys.models.layers.dot import DotModel
+from aitk.recsys.models.layers.item_table import ItemTable
+from aitk.recsys.models.layers.shape import ItemShape
+from aitk.recsys.models.layers.users import HistoryMean
+from aitk.recsys.tasks.settings import TwoTowerSettings
 
 
 def build_two_tower(settings: TwoTowerSettings, shape: ItemShape) -> DotModel:

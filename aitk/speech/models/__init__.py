@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from aitk.core.errors import ArtifactError, UsageError
+from aitk.core.contract.errors import ArtifactError, UsageError
 
 if TYPE_CHECKING:
     import keras

@@ -6,7 +6,7 @@ import keras
 
 from aitk.speech.models.convolution import subsample
 from aitk.speech.models.inputs import speech_inputs
-from aitk.speech.settings import BiLstmCtcSettings, BiLstmSettings
+from aitk.speech.tasks.settings import BiLstmCtcSettings, BiLstmSettings
 
 
 def build_backbone(settings: BiLstmSettings | BiLstmCtcSettings, dimensions: int) -> keras.Model:

@@ -9,7 +9,7 @@ import keras
 
 from aitk.speech.models.inputs import speech_inputs
 from aitk.speech.models.planes import OverFrequency, convolve_plane, maxima
-from aitk.speech.settings import CnnSettings
+from aitk.speech.tasks.settings import CnnSettings
 
 TIMES_CHANNELS = (1, 2, 2, 3, 4)
 WINDOWS = (5, 3, 3, 3, 3)  # frames and filters

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import keras
 
-from aitk.core.errors import UsageError
+from aitk.core.contract.errors import UsageError
 from aitk.speech.models.attention import RelativeSelfAttention
 from aitk.speech.models.convolution import convolve_each, normalise, subsample, swish
 from aitk.speech.models.inputs import speech_inputs
 from aitk.speech.models.planes import plane_front
 from aitk.speech.models.transformer import norm
-from aitk.speech.settings import ConformerSettings
+from aitk.speech.tasks.settings import ConformerSettings
 
 PLANE_CHANNELS = 24
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import keras
 
-from aitk.core.errors import UsageError
+from aitk.core.contract.errors import UsageError
 from aitk.speech.models.inputs import HidePadding, SubsampleMask
 
 MOMENTUM = 0.9  # Keras' 0.99 lags behind over the few hundred steps of a small training

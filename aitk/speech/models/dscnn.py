@@ -11,7 +11,7 @@ import keras
 
 from aitk.speech.models.convolution import normalise
 from aitk.speech.models.inputs import HidePadding, SubsampleMask, speech_inputs
-from aitk.speech.settings import DsCnnSettings
+from aitk.speech.tasks.settings import DsCnnSettings
 
 FIRST = (10, 4)  # frames, filters
 

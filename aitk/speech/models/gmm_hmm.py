@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.speech.hmm import WordModels
+from aitk.speech.losses.hmm import WordModels
 from aitk.speech.models.inputs import speech_inputs
 
 IMPOSSIBLE = -1e9  # the logarithm of a probability of zero

@@ -10,7 +10,7 @@ import keras
 
 from aitk.speech.models.convolution import convolve, normalise
 from aitk.speech.models.inputs import SubsampleMask, speech_inputs
-from aitk.speech.settings import TcResNetSettings
+from aitk.speech.tasks.settings import TcResNetSettings
 
 FIRST_CHANNELS = 16
 GROUP_CHANNELS = (24, 32, 48)

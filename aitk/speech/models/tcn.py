@@ -10,7 +10,7 @@ import keras
 
 from aitk.speech.models.convolution import convolve, normalise, subsample
 from aitk.speech.models.inputs import speech_inputs
-from aitk.speech.settings import TcnSettings
+from aitk.speech.tasks.settings import TcnSettings
 
 
 def build_backbone(settings: TcnSettings, dimensions: int) -> keras.Model:

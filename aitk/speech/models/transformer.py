@@ -7,7 +7,7 @@ import keras
 from aitk.speech.models.attention import SelfAttention, SinusoidalPositions
 from aitk.speech.models.convolution import subsample
 from aitk.speech.models.inputs import speech_inputs
-from aitk.speech.settings import JointTransformerSettings, TransformerSettings
+from aitk.speech.tasks.settings import JointTransformerSettings, TransformerSettings
 
 
 def build_backbone(

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aitk.core.errors import UsageError
-from aitk.vision.settings import WithBackbone
+from aitk.core.contract.errors import UsageError
+from aitk.vision.tasks.settings import WithBackbone
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +27,7 @@ def build_backbone(model: str, settings: Any, size: tuple[int, int]) -> keras.Mo
     Raises:
         UsageError: the model has no weights of its own, or the size does not suit it.
     """
-    from aitk.vision.models import cnn, efficientnet, mobilenet, resnet, vgg, vit
+    from aitk.vision.models.backbones import cnn, efficientnet, mobilenet, resnet, vgg, vit
 
     builders = {
         "cnn": cnn.build_backbone,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from aitk.vision.models.normalise import picture_input
+from aitk.vision.models.input_scaling import picture_input
 
 
 def classifier(backbone: keras.Model, *, classes: int, dropout: float) -> keras.Model:

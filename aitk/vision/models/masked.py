@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
+from aitk.vision.models.input_scaling import picture_input
 from aitk.vision.models.mae import ENCODER, fill_in_tokens
-from aitk.vision.models.normalise import picture_input
 from aitk.vision.models.spark import fill_in_map
 
 

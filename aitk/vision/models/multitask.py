@@ -12,10 +12,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from aitk.core.pretrained import BACKBONE
-from aitk.vision.models.levels import levels, strides_of
-from aitk.vision.models.normalise import picture_input
-from aitk.vision.multitask_settings import KNOWN
+from aitk.core.artifacts.pretrained import BACKBONE
+from aitk.vision.models.backbones.feature_maps import levels, strides_of
+from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.tasks.multitask_settings import KNOWN
 
 
 def multitask(backbone: keras.Model, heads: Mapping[str, keras.Model]) -> Multitask:

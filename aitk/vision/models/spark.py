@@ -15,9 +15,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from aitk.vision.models.batch_norm import FusedBatchNormalization
+from aitk.vision.models.backbones.batch_norm import FusedBatchNormalization
+from aitk.vision.models.backbones.stem import MOMENTUM
 from aitk.vision.models.mae import marked
-from aitk.vision.models.stem import MOMENTUM
 
 
 def fill_in_map(

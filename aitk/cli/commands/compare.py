@@ -1,0 +1,33 @@
+"""``aitk compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN", help="two or more evaluated runs")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="the evaluation to compare them on; test, or validation without one"
+    ),
+]
+
+
+def compare(runs: Runs, reporter: Reporter, split: Split = None) -> Outcome:
+    """Say whether the difference between runs is real.
+
+    The runs must have been evaluated on the same rows.
+
+    For example:
+
+        aitk compare runs/messages runs/messages-int8
+    """
+    from aitk.stages.compare import compare
+
+    return compare(runs, split=split, reporter=reporter)

@@ -1,0 +1,18 @@
+"""``aitk doctor``."""
+
+from __future__ import annotations
+
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+
+
+def doctor(reporter: Reporter) -> Outcome:
+    """Show versions and devices, what is missing, and how to get it.
+
+    For example:
+
+        aitk doctor
+    """
+    from aitk.stages.doctor import doctor
+
+    return doctor(reporter=reporter)

@@ -1,0 +1,40 @@
+"""``aitk DOMAIN evaluate``."""
+
+from __future__ import annotations
+
+from aitk.cli.options import Reading, RunFolder, Scored, Trust
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.stages.options import EvaluateOptions
+
+
+def evaluate(
+    domain: str,
+    run: RunFolder,
+    options: EvaluateOptions,
+    reading: Reading,
+    asked: Scored,
+    reporter: Reporter,
+    trust: Trust = False,
+) -> Outcome:
+    """Measure a run on rows it was not trained on, with 95% intervals.
+
+    Adds the result to the run's metrics.json and report.html, and lists its worst errors. How
+    rows are read counts for a raw file named with --data. Options of the answers that predict
+    has and that change what is scored are told beside the scores.
+
+    For example:
+
+        {evaluate}
+    """
+    from aitk.stages.evaluate import evaluate
+
+    return evaluate(
+        run,
+        options=options,
+        domain=domain,
+        reading=reading,
+        asked=asked,
+        trust=trust,
+        reporter=reporter,
+    )

@@ -1,0 +1,42 @@
+"""``aitk DOMAIN explain``."""
+
+from __future__ import annotations
+
+from aitk.cli.options import Inputs, Located, Out, Overwrite, RunFolder, Trust
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.stages.options import ExplainOptions
+
+
+def explain(
+    domain: str,
+    run: RunFolder,
+    inputs: Inputs,
+    out: Out,
+    options: ExplainOptions,
+    located: Located,
+    reporter: Reporter,
+    overwrite: Overwrite = False,
+    trust: Trust = False,
+) -> Outcome:
+    """Show which parts of a row carried its answer.
+
+    Writes them as JSONL and as a page that opens offline.
+
+    For example:
+
+        {explain}
+    """
+    from aitk.stages.explain import explain
+
+    return explain(
+        run,
+        inputs,
+        out,
+        options=options,
+        located=located,
+        overwrite=overwrite,
+        trust=trust,
+        domain=domain,
+        reporter=reporter,
+    )

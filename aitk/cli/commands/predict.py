@@ -1,0 +1,60 @@
+"""``aitk DOMAIN predict``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aitk.cli.options import Asked, Inputs, Located, Overwrite, RunFolder, Trust
+from aitk.cli.output import Output
+from aitk.core.artifacts.targets import is_stdout
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.outcome import Outcome
+from aitk.stages.options import PredictOptions
+
+Rows = Annotated[
+    str, typer.Option("--out", metavar="FILE", help="a .jsonl or .csv file, or - for stdout")
+]
+
+
+def predict(
+    domain: str,
+    run: RunFolder,
+    inputs: Inputs,
+    options: PredictOptions,
+    asked: Asked,
+    located: Located,
+    reporter: Output,
+    out: Rows = "-",
+    overwrite: Overwrite = False,
+    trust: Trust = False,
+) -> Outcome:
+    """Answer every row of your files, in order, as they come.
+
+    One JSON object a line, or CSV. A row that cannot be read becomes {{"line": 17, "error":
+    "..."}} in its place. Memory does not grow with the input. Rows are read as those of the
+    training data were, unless an option says how these files differ.
+
+    For example:
+
+        {predict}
+    """
+    out = "-" if is_stdout(out) else out
+    if reporter.as_json and out == "-":
+        raise UsageError("both the rows and --json want stdout", hint="Give --out FILE")
+    from aitk.stages.predict import predict
+
+    return predict(
+        run,
+        inputs,
+        out=out,
+        options=options,
+        asked=asked,
+        located=located,
+        overwrite=overwrite,
+        trust=trust,
+        write=reporter.write,
+        reporter=reporter,
+        domain=domain,
+    )

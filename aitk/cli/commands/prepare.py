@@ -1,0 +1,57 @@
+"""``aitk DOMAIN prepare``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aitk import registry as tasks
+from aitk.cli.options import Inputs, Out, Overwrite, Reading, reading_of
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import option
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.stages.options import PrepareOptions
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which task the rows are for."""
+
+    task: str | None = option(None, "what the rows are for (see: aitk tasks)")
+
+
+def prepare(
+    domain: str,
+    inputs: Inputs,
+    out: Out,
+    choice: Choice,
+    options: PrepareOptions,
+    reading: Reading,
+    reporter: Reporter,
+    overwrite: Overwrite = False,
+) -> Outcome:
+    """Read, clean, check and split the rows of your files.
+
+    Writes a folder that the later stages take, with dataset.json, the refused rows in
+    rejects.jsonl, and report.html. INPUT is a file, a folder, - for stdin, or tfds:NAME.
+
+    For example:
+
+        {prepare}
+    """
+    if choice.task is None:
+        short = [name.partition(".")[2] for name in tasks.names(domain)]
+        raise UsageError("which task?", where="--task", hint=f"One of: {', '.join(short)}")
+    task = tasks.full_name(domain, choice.task)
+    own = reading_of(task, reading)
+    from aitk.stages.prepare import prepare
+
+    return prepare(
+        inputs,
+        out,
+        task=task,
+        options=options,
+        reading=own,
+        overwrite=overwrite,
+        reporter=reporter,
+    )

@@ -1,0 +1,1 @@
+"""Prepared data, runs and weights on disk."""

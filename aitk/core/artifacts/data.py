@@ -1,0 +1,309 @@
+"""Prepared data: a TensorFlow Datasets folder with what aitk knows of it beside.
+
+The one file that knows the layout::
+
+    dataset_info.json, features.json, data-SPLIT.array_record-*   (read by tfds alone)
+    dataset.json    task, sources, rows, statistics, findings, versions; written last
+    rejects.jsonl   every refused row: file, line, reason
+    tables/         what rows refer to by number, as Parquet; only where a task writes any
+    report.html
+    .aitk           says that aitk wrote the folder; see ``core.artifacts.marker``
+
+Rows are stored as ArrayRecord: read at random from disk, so that data may be larger than
+memory, and written and read without importing TensorFlow.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aitk.core.artifacts.drafts import missing_hint, recover
+from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.io.json_files import Count, check_shape, read_json
+from aitk.core.io.names import check_text
+
+FORMAT = 1
+TABLES = "tables"
+ROWS_PER_SHARD = 100_000
+LONGEST_REASON = 200  # characters of what a library says
+FILE_FORMAT = "array_record"
+FEATURES, INFO = "features.json", "dataset_info.json"
+#: Where the classes that store rows are defined: a file from elsewhere makes nothing else import.
+FEATURE_CLASSES = "tensorflow_datasets.core.features."
+
+#: The shapes of dataset.json and of what tfds reads, as far as anything depends on them.
+MANIFEST = {
+    "version?": Count,
+    "task": str,
+    "reading": dict,
+    "summary": {
+        "labels?": [str],
+        "label_counts?": {str: {str: Count}},
+        "label_sets?": {str: [str]},
+        "protocol?": str,
+        "sampled_negatives?": Count,
+        "characters?": {str: Count},
+    },
+    "fingerprint": str,
+    "rows": {str: Count},
+}
+INFO_SHAPE = {"splits": [{"name": str, "filepathTemplate?": str, "shardLengths?": [str]}]}
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A prepared data folder, read only."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def task(self) -> str:
+        return self.manifest["task"]
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the rows were read and cleaned."""
+        return dict(self.manifest["reading"])
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Statistics of the rows; ``labels`` are those of the training split."""
+        return dict(self.manifest["summary"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the rows and their splits: equal fingerprints hold equal data."""
+        return self.manifest["fingerprint"]
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Split name -> number of rows, without empty splits."""
+        return dict(self.manifest["rows"])
+
+    def rows(self, split: str) -> Rows:
+        """The rows of one split, in the order of the sources."""
+        if split not in self.splits:
+            raise DataError(
+                f"no {split} split",
+                where=str(self.folder),
+                hint=f"It has: {', '.join(self.splits)}",
+            )
+        return Rows(self._builder.as_data_source(split), where=str(self.folder))
+
+    def held_out(self, wanted: str = "test") -> str:
+        """The split to judge a model on: the wanted one, or validation in its place."""
+        for split in (wanted, "validation", "test"):
+            if split in self.splits:
+                return split
+        raise DataError(
+            "has no validation or test rows",
+            where=str(self.folder),
+            hint="Prepare it again with --split 80/10/10",
+        )
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the tables that rows refer to."""
+        return self.folder / TABLES
+
+    @functools.cached_property
+    def _builder(self) -> Any:
+        read_json(self.folder / INFO, INFO_SHAPE)
+        _check_classes(read_json(self.folder / FEATURES), where=str(self.folder / FEATURES))
+        import tensorflow_datasets as tfds
+        from google.protobuf.json_format import ParseError
+
+        try:
+            builder = tfds.builder_from_directory(str(self.folder))
+            found = {name: split.num_examples for name, split in builder.info.splits.items()}
+            files = [path for split in builder.info.splits.values() for path in split.filepaths]
+            names = _class_names(builder.info.features)
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, ParseError) as error:
+            raise _damaged(self.folder, error) from error
+        if builder.info.file_format.value != FILE_FORMAT:
+            raise ArtifactError(f"its rows are not stored as {FILE_FORMAT}", where=str(self.folder))
+        for name, count in self.splits.items():
+            if found.get(name) != count:
+                raise ArtifactError(
+                    f"dataset.json counts {count} {name} rows, {INFO} {found.get(name)}",
+                    where=str(self.folder),
+                    hint="Prepare it again",
+                )
+        for path in map(Path, files):
+            if path.parent != self.folder or not os.path.isfile(path):
+                raise ArtifactError(f"{path.name} is missing", where=str(self.folder))
+        missing = sorted(_labels_of(self.summary) - names) if names else []
+        if missing:
+            raise ArtifactError(
+                f"the names of its classes lack {missing[0]!r}", where=str(self.folder)
+            )
+        return builder
+
+
+class Rows(Sequence[dict[str, Any]]):
+    """Rows of one split as a sequence, decoded from disk at each access.
+
+    Args:
+        where: the folder, for errors.
+    """
+
+    def __init__(self, source: Any, *, where: str):
+        self._source, self._where = source, where
+        self._decoders = {
+            name: _decoder(feature) for name, feature in source.dataset_info.features.items()
+        }
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What each row holds."""
+        return tuple(self._decoders)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(range(*index.indices(len(self))))
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.take([index % len(self)])[0]
+
+    def take(self, indices: Iterable[int]) -> list[dict[str, Any]]:
+        """Several rows at once, much faster than one by one.
+
+        Raises:
+            ArtifactError: the files are damaged: each part of them has a checksum.
+        """
+        from google.protobuf.message import DecodeError
+
+        numbers = [int(index) for index in indices]
+        try:
+            return [self._decoded(row) for row in self._source.__getitems__(numbers)]
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            DecodeError,
+        ) as error:
+            raise _damaged(self._where, error) from error
+
+    def _decoded(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: decode(row[name]) for name, decode in self._decoders.items()}
+
+
+def load_data(folder: Path | str) -> PreparedData:
+    """Open a prepared data folder and check that it is whole."""
+    folder = Path(folder)
+    check_text(folder)
+    if not os.path.exists(folder):
+        recover(folder)
+    if not os.path.exists(folder):
+        hint = missing_hint(folder)
+        hint = hint or f"Make it with: aitk DOMAIN prepare FILES --task TASK --out {folder}"
+        raise ArtifactError("no such prepared data", where=str(folder), hint=hint)
+    if not (folder / "dataset.json").is_file():
+        raise ArtifactError(
+            "not prepared data: it has no dataset.json",
+            where=str(folder),
+            hint=f"Run: aitk DOMAIN prepare {folder} --task TASK --out DATA",
+        )
+    path = folder / "dataset.json"
+    manifest = read_json(path)
+    check_shape(manifest, {"version?": Count}, where=str(path))
+    if manifest.get("version", 0) > FORMAT:
+        raise ArtifactError("written by a newer aitk", where=str(folder), hint="Update aitk")
+    check_shape(manifest, MANIFEST, where=str(path))
+    return PreparedData(folder, manifest)
+
+
+class DataWriter:
+    """Writes rows into the splits of a TensorFlow Datasets folder, in the order given."""
+
+    def __init__(self, folder: Path, features: Mapping[str, Any], *, description: str):
+        import tensorflow_datasets as tfds
+
+        identity = tfds.core.DatasetIdentity(
+            name="data",
+            version=tfds.core.Version("1.0.0"),
+            data_dir=str(folder),
+            module_name="aitk",
+        )
+        info = tfds.core.DatasetInfo(
+            builder=identity,
+            description=description,
+            features=tfds.features.FeaturesDict(dict(features)),
+        )
+        self._writer = tfds.core.SequentialWriter(
+            info, max_examples_per_shard=ROWS_PER_SHARD, file_format="array_record"
+        )
+        self._started: set[str] = set()
+
+    def write(self, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows to a split."""
+        if split not in self._started:
+            self._writer.initialize_splits([split])
+            self._started.add(split)
+        self._writer.add_examples({split: rows})
+
+    def close(self) -> None:
+        """Finish every split; the folder can be read from here on."""
+        self._writer.close_all()
+
+
+def _damaged(folder: Path | str, error: Exception) -> ArtifactError:
+    reason = str(error).strip().partition("\n")[0][:LONGEST_REASON] or type(error).__name__
+    return ArtifactError(f"damaged data ({reason})", where=str(folder), hint="Prepare it again")
+
+
+def _check_classes(described: Mapping[str, Any], *, where: str) -> None:
+    """Refuse classes of rows that tfds does not define itself: it would import their modules."""
+    for name, value in described.items():
+        if name == "pythonClassName" and not str(value).startswith(FEATURE_CLASSES):
+            raise ArtifactError(f"names a class that is none of tfds ({value!r})", where=where)
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                _check_classes(each, where=where)
+
+
+def _class_names(feature: Any) -> set[str]:
+    """The names of the classes of all labels that a row holds.
+
+    Raises:
+        ValueError: a label has not as many names as classes.
+    """
+    inner = feature.values() if hasattr(feature, "values") else [getattr(feature, "feature", None)]
+    names = set().union(*(_class_names(each) for each in inner if each is not None))
+    if type(feature).__name__ == "ClassLabel":
+        if len(feature.names) != feature.num_classes:
+            raise ValueError(f"{len(feature.names)} names of {feature.num_classes} classes")
+        names |= set(feature.names)
+    return names
+
+
+def _labels_of(summary: Mapping[str, Any]) -> set[str]:
+    return set(summary.get("labels", ())).union(*summary.get("label_sets", {}).values())
+
+
+def _decoder(feature: Any) -> Any:
+    """How a stored value becomes the JSON value that the task wrote."""
+    kind = type(feature).__name__
+    if kind == "Text":
+        return lambda value: value.decode("utf-8")
+    if kind == "ClassLabel":
+        names = feature.names
+        return lambda value: names[int(value)]
+    if kind == "Scalar":
+        return lambda value: value.item()
+    if kind == "Sequence" and type(feature.feature).__name__ in ("Text", "ClassLabel"):
+        decode_one = _decoder(feature.feature)
+        return lambda values: [decode_one(value) for value in values]
+    return lambda value: value

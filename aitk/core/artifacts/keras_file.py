@@ -1,0 +1,196 @@
+"""Reading a ``.keras`` file that may be damaged, hostile, or made of layers of this package."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import math
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.io.values import parse_json
+
+if TYPE_CHECKING:
+    import keras
+
+#: The packages whose layers a file may name. A file from elsewhere makes nothing else import.
+PACKAGES = ("aitk", "keras_hub")
+#: The weights inside of a ``.keras`` file.
+WEIGHTS, CONFIGURATION = "model.weights.h5", "config.json"
+LARGE_BYTES = 500_000_000
+LARGEST_CONFIG_BYTES = 16 * 1024**2
+#: What a model may have that its file need not hold: random states, tables that are computed.
+SPARE_NUMBERS, SPARE_ARRAYS = 4_000_000, 1000
+#: Bytes that a file spends on the name, shape and place of an array, at least.
+ARRAY_BYTES = 50
+LAYERS_AN_ARRAY = 10  # at most: many layers have no weights
+
+#: What libraries raise at a configuration or weights that make no sense.
+LIBRARY_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)
+DAMAGED = "It may be truncated or made by another version"
+
+
+def load_keras(path: Path) -> keras.Model:
+    """Load a model, with the layers of ``aitk`` and Keras Hub that it is made of.
+
+    Keras' safe mode stays on: a file that would run code of its own is refused.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, refused, or holds no model.
+    """
+    config = _config(path)
+    import keras
+
+    register_layers(config)
+    try:
+        with bounded_weights(path.stat().st_size, where=str(path)):
+            if path.stat().st_size > LARGE_BYTES:
+                model = _load_large(path)
+            else:
+                model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except LIBRARY_ERRORS as error:
+        raise damaged(path, error) from error
+    if not isinstance(model, keras.Model):
+        raise ArtifactError(f"holds a {type(model).__name__}, not a model", where=str(path))
+    return model
+
+
+@contextlib.contextmanager
+def bounded_weights(stored_bytes: int, *, where: str) -> Iterator[None]:
+    """Refuse to build a model that is larger than the weights it is to be given.
+
+    Layers allocate their weights as a configuration says, before a library looks into the file: a
+    few characters of it may ask for all memory. A stored number takes at least half a byte.
+
+    Raises:
+        ArtifactError: the layers that are built inside are too many, or ask for more numbers.
+    """
+    import keras
+
+    numbers = 2 * stored_bytes + SPARE_NUMBERS
+    arrays = stored_bytes // ARRAY_BYTES + SPARE_ARRAYS
+    layers = LAYERS_AN_ARRAY * arrays
+    layer_class = keras.layers.Layer
+    start, add_weight = layer_class.__init__, layer_class.add_weight
+
+    def check() -> None:
+        if min(numbers, arrays, layers) < 0:
+            raise ArtifactError(
+                "describes a model that is larger than its weights", where=where, hint=DAMAGED
+            )
+
+    def counted_start(layer: Any, *args: Any, **options: Any) -> None:
+        nonlocal layers
+        layers -= 1
+        check()
+        start(layer, *args, **options)
+
+    def counted_weight(layer: Any, *args: Any, **options: Any) -> Any:
+        nonlocal numbers, arrays
+        shape = options.get("shape", args[0] if args else None) or ()
+        numbers -= abs(math.prod(shape if isinstance(shape, tuple | list) else (shape,)))
+        arrays -= 1
+        check()
+        return add_weight(layer, *args, **options)
+
+    layer_class.__init__, layer_class.add_weight = counted_start, counted_weight
+    try:
+        yield
+    finally:
+        layer_class.__init__, layer_class.add_weight = start, add_weight
+
+
+def _load_large(path: Path) -> Any:
+    """Read the weights from a file of their own: Keras reads them into memory, twice."""
+    import keras
+
+    with (
+        tempfile.TemporaryDirectory(prefix="aitk-weights-") as folder,
+        zipfile.ZipFile(path) as archive,
+    ):
+        config = json.loads(archive.read(CONFIGURATION))
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        model.load_weights(archive.extract(WEIGHTS, folder))
+    return model
+
+
+def register_layers(config: Any) -> None:
+    """Import the modules that define the registered layers a model's configuration names."""
+    for module in sorted(set(_modules(config))):
+        try:
+            importlib.import_module(module)
+        except (ImportError, ValueError) as error:
+            raise ArtifactError(
+                f"needs {module!r}, which this version does not have",
+                hint="Use the aitk version that wrote it",
+            ) from error
+
+
+def damaged(path: Path | str, error: Exception) -> ArtifactError:
+    """The one line for a weights file that a library could not read."""
+    lines = str(error).strip().splitlines()
+    reason = lines[0].rstrip(".") if lines else type(error).__name__
+    return ArtifactError(
+        f"cannot be read as a model ({reason})",
+        where=str(path),
+        hint=DAMAGED,
+    )
+
+
+def _config(path: Path) -> Any:
+    if not path.is_file():
+        raise ArtifactError("no such file", where=str(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_claims(archive, path)
+            return parse_json(archive.read(CONFIGURATION))
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        ValueError,
+        OSError,
+        RuntimeError,  # it is encrypted
+        NotImplementedError,  # a way of compression that is unknown here
+    ) as error:
+        raise damaged(path, error) from error
+
+
+def _check_claims(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse a file whose parts claim more than it can hold: Keras stores them as they are."""
+    for part in archive.infolist():
+        most = LARGEST_CONFIG_BYTES if part.filename == CONFIGURATION else path.stat().st_size
+        if part.file_size > most:
+            raise ArtifactError(
+                f"its {part.filename} claims {part.file_size:,} bytes",
+                where=str(path),
+                hint=DAMAGED,
+            )
+
+
+def _modules(config: Any) -> Iterator[str]:
+    """Every module of ``PACKAGES`` named anywhere in a configuration."""
+    if isinstance(config, dict):
+        module = config.get("module")
+        if isinstance(module, str) and module.partition(".")[0] in PACKAGES:
+            # Keras Hub registers its layers when it is imported whole.
+            yield module if module.startswith("aitk.") else module.partition(".")[0]
+        for value in config.values():
+            yield from _modules(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _modules(value)

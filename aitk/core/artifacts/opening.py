@@ -1,0 +1,118 @@
+"""A run as a stage uses it: its task, assets, options and model, checked against each other.
+
+Whatever does not fit together is an ``ArtifactError``: a run may be damaged, be made by hand, or
+hold the parts of two others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk.core.artifacts.data import PreparedData
+from aitk.core.artifacts.keras_file import damaged
+from aitk.core.artifacts.run import Run
+from aitk.core.contract.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.options import as_dict, resolve
+from aitk.core.contract.task import ONLY_OUTPUT, Task
+from aitk.core.inference.predictors import Predictor, open_predictor, run_errors
+
+#: What values of a wrong kind or size raise where they are first used.
+WRONG_VALUE = (
+    TypeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    OSError,
+)
+
+
+@contextlib.contextmanager
+def damage_at(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with the values of an artifact into an ``ArtifactError``."""
+    try:
+        yield
+    except (DataError, UsageError) as error:
+        raise ArtifactError(error.what, where=error.where or str(path)) from error
+    except WRONG_VALUE as error:
+        raise ArtifactError(
+            f"is damaged ({type(error).__name__}: {error})", where=str(path)
+        ) from error
+
+
+def open_task(made: Run | PreparedData, load_task: Callable[[str], Task]) -> Task:
+    """The task that a run or prepared data belongs to."""
+    try:
+        return load_task(made.task)
+    except UsageError as error:
+        raise ArtifactError(
+            error.what, where=str(made.folder), hint="Use the version of aitk that wrote it"
+        ) from error
+
+
+def open_assets(task: Task, run: Run) -> Any:
+    """What a run needs besides its weights."""
+    with damage_at(run.assets):
+        return task.load_assets(run.assets)
+
+
+def open_reading(task: Task, run: Run, given: Mapping[str, Any] | None = None) -> Any:
+    """The options that its data was read with.
+
+    Args:
+        given: those that are different for the files at hand.
+
+    Raises:
+        ArtifactError: the run's own are damaged.
+        UsageError: the task has no such option, or not with such a value.
+    """
+    with damage_at(run.folder / "run.json"):
+        own: Any = resolve(task.reading, run.reading)
+    return resolve(task.reading, as_dict(own), given, where="reading option") if given else own
+
+
+def open_settings(task: Task, run: Run) -> Any:
+    """The settings of its model."""
+    with damage_at(run.folder / "run.json"):
+        return resolve(task.models[run.model], run.settings)
+
+
+def open_model(task: Task, run: Run, assets: Any) -> Predictor:
+    """Its model, whose inputs and outputs must be those of the task and of the assets."""
+    predict, sizes = open_predictor(run), task.output_sizes(assets)
+    errors = run_errors(run.format)
+
+    def checked(inputs: Mapping[str, np.ndarray]) -> Any:
+        try:
+            outputs = predict(inputs)
+        except errors as error:
+            raise damaged(run.model_path, error) from error
+        named = outputs if isinstance(outputs, Mapping) else {ONLY_OUTPUT: outputs}
+        for name, size in sizes.items():
+            found = named[name].shape[-1] if name in named and named[name].ndim else None
+            if found != size:
+                raise ArtifactError(
+                    f"the model puts out {found} numbers where its assets want {size}",
+                    where=str(run.folder),
+                    hint="Its parts are of different runs",
+                )
+        return outputs
+
+    return checked
+
+
+def check_data(task: Task, data: PreparedData) -> None:
+    """Raise an ``ArtifactError`` unless the rows hold what the task reads."""
+    with damage_at(data.folder):
+        wanted = set(task.features(data.summary))
+    for split in data.splits:
+        lacking = wanted - set(data.rows(split).fields)
+        if lacking:
+            raise ArtifactError(f"its rows lack {min(lacking)}", where=str(data.folder))
+        return

@@ -1,0 +1,486 @@
+"""A run folder: a trained model with everything needed to use, judge and repeat it.
+
+The one file that knows the layout::
+
+    run.json        how it was made: task, model, settings, options, data, versions, cost
+    model.keras     or model.tflite, model.onnx, saved_model/, model.json + model.weights.h5
+    assets/         labels, tokeniser, statistics
+    metrics.json    evaluations by name of the data they were made on
+    history.csv     one line an epoch
+    learned.jsonl   rows that ``update`` taught it since its data was prepared
+    report.html     opens offline
+    README.md       the model card
+    evaluations/    per-row results, for paired comparisons; scores of baselines
+    .aitk           says that aitk wrote the folder; see ``core.artifacts.marker``
+
+A run is written as ``NAME.part`` and renamed when whole; ``NAME.part/state/`` holds what an
+interrupted training needs to go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import glob
+import io
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk import __version__
+from aitk.core.artifacts.drafts import STATE, draft_folder, missing_hint, recover
+from aitk.core.artifacts.marker import MARKER, alone_in
+from aitk.core.artifacts.targets import Named, part_of
+from aitk.core.contract.errors import ArtifactError, BudgetMissed, Interrupted
+from aitk.core.io.files import atomic_text, fingerprint, write_bytes, write_json
+from aitk.core.io.json_files import Count, check_shape, parse_line, read_json, read_text
+from aitk.core.io.names import check_text, fit_name
+from aitk.core.io.spool import dump_line, load_line
+from aitk.core.metrics.baselines import MOST_ROWS, BaselineScores, spread
+
+FORMAT = 1
+MODEL_FILES = {
+    "keras": "model.keras",
+    "keras-quantized": "model.weights.h5",
+    "litert": "model.tflite",
+    "onnx": "model.onnx",
+    "saved_model": "saved_model",
+}
+#: Formats whose file is a program: it may read and write whatever the user may.
+EXECUTABLE = ("saved_model",)
+LEARNED = "learned.jsonl"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+#: The shapes of the files of a run, as far as anything reads them; see ``core.io.json_files``.
+_SCORE = {"value": float, "low?": float, "high?": float, "interval?": str}
+MANIFEST = {
+    "version": Count,
+    "aitk?": str,
+    "task": str,
+    "model": str,
+    "format": str,
+    "settings": dict,
+    "options?": dict,
+    "data": {
+        "folder": str,
+        "fingerprint": str,
+        "reading": dict,
+        "rows?": {str: Count},
+        "labels?": [str],
+    },
+    "parent?": str | None,
+    "source?": str | None,
+    "licence?": str | None,
+    "command?": str | None,
+    "stopped?": str | None,
+    "load_report?": [str],
+    "main_metric?": str,
+    "parameters?": Count | None,
+    "wall_s?": float | None,
+    "cpu_s?": float | None,
+    "peak_memory_mb?": float | None,
+    "packages?": dict,
+    "compression?": {"table": [dict]},
+    "updates?": [
+        {
+            "inputs": [str],
+            "rows": Count,
+            "replayed": Count,
+            "before": {str: float},
+            "after": {str: float},
+        }
+    ],
+}
+METRICS = {
+    str: {
+        "rows": Count,
+        "metrics": {str: _SCORE},
+        "resamples?": Count,
+        "warnings?": [str],
+        "answering?": dict,
+        "baselines?": [
+            {
+                "name": str,
+                "value": float,
+                "gain": {"value": float, "low": float, "high": float},
+                "rows?": Count,
+            }
+        ],
+        "worst?": [dict],
+        "pictures?": [{"caption": str, "file": str}],
+        "data?": dict,
+        "details?": {
+            "protocol?": str,
+            "tables?": {str: [dict]},
+            "per_class?": [{"f1?": (_SCORE, None)}],
+            "labels?": [str],
+            "confusion?": {str: {str: float}},  # counts, or percent of pixels
+            "calibration?": [{"rows": Count, "confidence": float, "accuracy": float}],
+        },
+    }
+}
+BASELINES = {"key": str, "baselines": [{"name": str, "value": float, "per_row": [float]}]}
+EVALUATED_ROW = {"key": str, "score": float}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole run on disk, read only.
+
+    Attributes:
+        trusted: its model may be executed even if it is a program.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    trusted: bool = False
+
+    @property
+    def task(self) -> str:
+        return self.manifest["task"]
+
+    @property
+    def model(self) -> str:
+        return self.manifest["model"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The model's settings, as ``--set`` takes them."""
+        return dict(self.manifest["settings"])
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How rows were read and cleaned when its data was prepared."""
+        return dict(self.manifest["data"]["reading"])
+
+    @property
+    def data(self) -> Path | None:
+        """The prepared data it was trained on, where that still exists."""
+        path = self.folder / self.manifest["data"]["folder"]
+        return path.resolve() if os.path.isdir(path) else None
+
+    @property
+    def format(self) -> str:
+        return self.manifest["format"]
+
+    @property
+    def model_path(self) -> Path:
+        return self.folder / MODEL_FILES[self.format]
+
+    @property
+    def assets(self) -> Path:
+        return self.folder / "assets"
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        path = self.folder / "metrics.json"
+        return read_json(path, METRICS) if path.exists() else {}
+
+    @property
+    def history(self) -> list[dict[str, float | None]]:
+        """One mapping an epoch, as training recorded it; None where a cell is empty."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return []
+        text = read_text(path)
+        try:
+            lines = list(csv.DictReader(io.StringIO(text, newline="")))
+            history = [
+                {name: float(value) if value else None for name, value in line.items()}
+                for line in lines
+            ]
+        except (TypeError, ValueError, csv.Error) as error:
+            raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
+        for number, line in enumerate(history, 2):
+            if line.get("epoch") is None or not all(map(_is_finite, line.values())):
+                raise ArtifactError("is no epoch of a training", where=f"{path}:{number}")
+        return history
+
+    @property
+    def learned(self) -> list[dict[str, Any]]:
+        """The fields of the rows that updates have taught it, oldest first."""
+        path = self.folder / LEARNED
+        if not path.exists():
+            return []
+        return _read_lines(path, load_line, dict)
+
+    def model_bytes(self) -> int:
+        """Size of the model's file or folder."""
+        path = self.model_path
+        files = path.rglob("*") if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def add_evaluation(
+        self,
+        name: str,
+        result: Mapping[str, Any],
+        rows: list[dict],
+        *,
+        pictures: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Keep an evaluation: its metrics, one line a row for paired comparisons, its pictures.
+
+        Args:
+            pictures: ``caption`` and ``png`` of each; the metrics name their files.
+        """
+        folder = self.folder / "evaluations"
+        folder.mkdir(exist_ok=True)
+        with alone_in(folder):
+            self._replace_evaluation(name, result, rows, pictures)
+
+    def _replace_evaluation(
+        self,
+        name: str,
+        result: Mapping[str, Any],
+        rows: list[dict],
+        pictures: Sequence[Mapping[str, Any]],
+    ) -> None:
+        folder, stem = self.folder / "evaluations", _stem(name)
+        for old in folder.glob(f"{glob.escape(stem)}-*.png"):
+            old.unlink()
+        kept = []
+        for number, picture in enumerate(pictures, 1):
+            path = folder / f"{stem}-{number}.png"
+            write_bytes(path, picture["png"])
+            inside = str(path.relative_to(self.folder))
+            kept.append({"caption": picture["caption"], "file": inside})
+        entry = dict(result) | ({"pictures": kept} if kept else {})
+        write_json(self.folder / "metrics.json", self.metrics | {name: entry})
+        if rows:
+            with atomic_text(folder / f"{stem}.jsonl") as file:
+                for row in rows:
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def save_baselines(
+        self, name: str, keys: Sequence[str], scores: Sequence[BaselineScores]
+    ) -> None:
+        """Keep what baselines scored on the rows of an evaluation, for the next one on them.
+
+        Args:
+            keys: of the rows.
+        """
+        values = [
+            {"name": each.name, "value": each.value, "per_row": each.per_row.round(6).tolist()}
+            for each in scores
+        ]
+        path = self._baselines_path(name)
+        path.parent.mkdir(exist_ok=True)
+        with alone_in(path.parent):
+            write_json(path, {"key": self._baselines_key(keys), "baselines": values})
+
+    def load_baselines(self, name: str, keys: Sequence[str]) -> list[BaselineScores] | None:
+        """What baselines scored on the rows of an evaluation; None where that is not known."""
+        path = self._baselines_path(name)
+        if not path.is_file():
+            return None
+        kept = read_json(path, BASELINES)
+        if kept["key"] != self._baselines_key(keys):
+            return None
+        scores = [
+            BaselineScores(each["name"], each["value"], np.array(each["per_row"], float))
+            for each in kept["baselines"]
+        ]
+        if any(len(each.per_row) != len(spread(len(keys), MOST_ROWS)) for each in scores):
+            raise ArtifactError("does not hold a score of each row", where=str(path))
+        return scores
+
+    def _baselines_path(self, name: str) -> Path:
+        return self.folder / "evaluations" / f"{_stem(name)}-baselines.json"
+
+    def _baselines_key(self, keys: Sequence[str]) -> str:
+        """Names what the scores depend on: the training data, the rows, how they are computed."""
+        train = self.manifest["data"]["fingerprint"]
+        return fingerprint({"aitk": __version__, "train": train, "rows": list(keys)})
+
+    def copy_into(self, draft: Path) -> None:
+        """Copy all of it into the draft of another run."""
+        marker = shutil.ignore_patterns(MARKER)
+        shutil.copytree(self.folder, draft, ignore=marker, dirs_exist_ok=True)
+
+    def evaluation_rows(self, name: str) -> list[dict[str, Any]]:
+        """The per-row results of one evaluation."""
+        path = self.folder / "evaluations" / f"{_stem(name)}.jsonl"
+        if not os.path.exists(path):  # false also of a name that no file can have
+            raise ArtifactError(
+                f"no evaluation on {name!r}",
+                where=str(self.folder),
+                hint=f"Run: aitk {self.task.split('.')[0]} evaluate {self.folder}",
+            )
+        return _read_lines(path, parse_line, EVALUATED_ROW)
+
+
+def _read_lines(path: Path, parse: Callable[..., Any], shape: Any) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines, each of the shape that is due."""
+    rows = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line:
+            where = f"{path}:{number}"
+            rows.append(parse(line, where=where))
+            check_shape(rows[-1], shape, where=where)
+    return rows
+
+
+def _stem(name: str) -> str:
+    """What the files of an evaluation are called."""
+    return fit_name(name.replace("/", "_"))
+
+
+def load_run(folder: Path | str, *, domain: str | None = None, trust: bool | None = None) -> Run:
+    """Open a run folder and check that it is whole, and of the domain if one is named.
+
+    Args:
+        trust: whether a model that is a program may be executed; None where none is going to be.
+    """
+    folder = Path(folder)
+    path = folder / "run.json"
+    check_text(folder)
+    if not os.path.isdir(folder):
+        recover(folder)
+    if not os.path.isdir(folder):
+        hint = missing_hint(folder, resumable=RunDraft(part_of(folder)).resumable())
+        raise ArtifactError("no such run", where=str(folder), hint=hint)
+    if not path.is_file():
+        prepared = (folder / "dataset.json").is_file()
+        raise ArtifactError(
+            "this is prepared data, not a run" if prepared else "not a run: it has no run.json",
+            where=str(folder),
+            hint="Train one with: aitk DOMAIN finetune DATA --out RUN",
+        )
+    manifest = read_json(path)
+    check_shape(manifest, {"version": Count}, where=str(path))
+    if manifest["version"] > FORMAT:
+        raise ArtifactError(
+            f"written by a newer aitk ({manifest.get('aitk')})",
+            where=str(folder),
+            hint="Update aitk",
+        )
+    check_shape(manifest, MANIFEST, where=str(path))
+    run = Run(folder, manifest, trusted=bool(trust))
+    if run.format not in MODEL_FILES:
+        raise ArtifactError(f"unknown model format {run.format!r}", where=str(path))
+    if not (run.model_path.is_file() or run.model_path.is_dir()):  # a pipe would never end
+        raise ArtifactError(f"{run.model_path.name} is missing", where=str(folder))
+    own = run.task.partition(".")[0]
+    if domain not in (None, own):
+        raise ArtifactError(
+            f"is a run of {run.task}, not of {domain}",
+            where=str(folder),
+            hint=f"Use: aitk {own} ...",
+        )
+    if trust is not None:
+        check_trusted(run)
+    return run
+
+
+def check_trusted(run: Run) -> None:
+    """Raise an ``ArtifactError`` where the run's model is a program that nobody vouched for."""
+    if run.format in EXECUTABLE and not run.trusted:
+        raise ArtifactError(
+            f"its {run.model_path.name} is a program, which may read and write your files",
+            where=str(run.folder),
+            hint="Add --trust if you made it, or trust who did",
+        )
+
+
+def read_picture(folder: Path, name: str) -> bytes | None:
+    """A PNG picture that a run's ``metrics.json`` names.
+
+    None where it is gone (a run may have been copied without its evaluations), or where the name
+    or a link leads out of the run.
+    """
+    path = folder / name
+    if not os.path.isfile(path) or not path.resolve().is_relative_to(folder.resolve()):
+        return None
+    content = path.read_bytes()
+    return content if content.startswith(PNG) else None
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is None or math.isfinite(value)
+
+
+@dataclass
+class RunDraft:
+    """A run while it is being written, at ``NAME.part``."""
+
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        """Where an interrupted training leaves what it needs to go on."""
+        return self.folder / STATE
+
+    @property
+    def assets(self) -> Path:
+        return self.folder / "assets"
+
+    def resumable(self) -> bool:
+        """Whether a state is there to go on from; a file that was not written whole is none."""
+        files = (file for _, _, found in os.walk(self.state) for file in found)
+        return any(not file.endswith(".part") for file in files)
+
+    def model_path(self, format: str) -> Path:
+        return self.folder / MODEL_FILES[format]
+
+    def write(self, name: str, content: str) -> None:
+        (self.folder / name).write_text(content, encoding="utf-8")
+
+    def write_learned(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keep the rows that an update has learnt, for the next one to build on."""
+        with (self.folder / LEARNED).open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(dump_line(row) + "\n")
+
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Write ``run.json``, the last file: its presence means that the run is whole."""
+        write_json(
+            self.folder / "run.json", {"version": FORMAT, "aitk": __version__} | dict(manifest)
+        )
+
+
+@contextlib.contextmanager
+def new_run(
+    out: Path,
+    *,
+    inputs: Named = (),
+    options: Any = None,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> Iterator[RunDraft]:
+    """Write a run: whole under its name, or not at all.
+
+    On an error the draft is kept only if it holds a training state to resume from.
+
+    Args:
+        inputs, options, overwrite: see ``targets.check_folder``.
+    """
+    out = Path(out)
+    draft = RunDraft(part_of(out))
+    try:
+        with draft_folder(
+            out,
+            inputs=inputs,
+            options=options,
+            overwrite=overwrite,
+            resume=resume,
+            keep=lambda part: draft.resumable(),
+        ):
+            draft.assets.mkdir(exist_ok=True)
+            try:
+                yield draft
+            except BudgetMissed:  # no result: there is nothing to go on with
+                shutil.rmtree(draft.state, ignore_errors=True)
+                raise
+            if not (draft.folder / "run.json").is_file():
+                raise RuntimeError(f"the run {out} was left unfinished")
+    except Interrupted as error:
+        if draft.resumable():
+            raise Interrupted(error.what, hint="Go on with --resume") from error
+        raise

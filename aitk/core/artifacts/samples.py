@@ -1,0 +1,38 @@
+"""Where the sample rows lie: inside an installed aitk, or beside its source."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import aitk
+from aitk.core.contract.errors import ArtifactError
+
+
+def sample_folder() -> Path:
+    """The folder ``sample_data``."""
+    package = Path(aitk.__file__).parent
+    for folder in (package / "sample_data", package.parent / "sample_data"):
+        if folder.is_dir():
+            return folder
+    raise ArtifactError("the sample rows are missing", hint="Install aitk again")
+
+
+def copy_samples(name: str, folder: Path, *, beside: Sequence[str] = ()) -> list[Path]:
+    """Copy one task's rows, and those beside them (``NAME_new``, ``NAME_update``).
+
+    Args:
+        name: the file's name, such as ``messages.csv``.
+        beside: further files, by their paths.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = Path(name).stem
+    further = {Path(path).name for path in beside}
+    found = sorted(
+        path
+        for path in sample_folder().iterdir()
+        if (path.stem in (stem, f"{stem}_new", f"{stem}_update") or path.name in further)
+        and path.is_file()
+    )
+    return [Path(shutil.copyfile(path, folder / path.name)) for path in found]

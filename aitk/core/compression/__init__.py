@@ -1,0 +1,1 @@
+"""Pruning, distillation, quantisation and export."""

@@ -1,0 +1,55 @@
+"""Batches that set the ranges of activations, and which models bear ranges at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from aitk.core.compression.graphs import LOOPS, answering_layers, freeze, operations_of
+from aitk.core.compression.schemes import CALIBRATED
+
+Inputs = Mapping[str, np.ndarray]
+#: Batches of one shape that can be gone through several times.
+Batches: TypeAlias = "Calibration | Sequence[Inputs]"
+
+
+class Unsuitable(Exception):
+    """A scheme that does not suit the model; says why."""
+
+
+class Calibration:
+    """The batches that set the ranges of activations; only one is in memory at a time."""
+
+    def __init__(self, folder: Path):
+        self._paths = sorted(folder.glob("batch-*.npz"))
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __iter__(self) -> Iterator[Inputs]:
+        for path in self._paths:
+            with np.load(path, allow_pickle=False) as batch:
+                yield dict(batch)
+
+
+def check_suits(model: Any, scheme: str, calibration: Batches) -> None:
+    """Refuse calibrated activations where they were measured to be slower and wrong (attention),
+    crash the converter (loops) or have nothing to gain (no convolution).
+
+    Raises:
+        Unsuitable: so it is.
+    """
+    if scheme not in CALIBRATED:
+        return
+    if not len(calibration):
+        raise Unsuitable("there are no rows to calibrate it on")
+    operations = operations_of(freeze(model, batch=None), apart_from=answering_layers(model))
+    if any(operation.startswith(LOOPS) for operation in operations):
+        raise Unsuitable("a recurrent loop cannot be calibrated")
+    if "Softmax" in operations:
+        raise Unsuitable("attention loses too much by it")
+    if not {"Conv2D", "DepthwiseConv2dNative"} & operations:
+        raise Unsuitable("it gains nothing without convolutions")

@@ -1,0 +1,110 @@
+"""Train a student on what a teacher makes of the rows (Hinton, Vinyals and Dean 2015).
+
+A teacher is asked once about every row, or about every batch as the student sees it: a teacher
+that saw the picture before it was varied would answer for another one (Beyer et al. 2022,
+"Knowledge distillation: a good teacher is patient and consistent", section 3.1).
+
+The loss here is that of networks that choose one of some classes: one target and one row of
+logits an example. A task whose networks put out something else has its own
+(``Task.taught_objective``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.inference.predictors import KerasPredictor
+from aitk.core.training.batches import Examples
+
+#: Softens both distributions. The paper finds 2.5 to 4 best for small students and higher ones for
+#: large students (section 3); DistilBERT (Sanh et al. 2019) uses 2.
+TEMPERATURE = 2.0
+#: Share of the teacher in the loss; the paper gives the true labels a considerably lower weight.
+TEACHER_SHARE = 0.9
+
+
+class TaughtExamples(Examples):
+    """Encoded rows that also hold what a teacher made of them.
+
+    Args:
+        outputs: of the teacher, in the order of the rows.
+        teach: puts an output into the example of its row (``Task.teach``).
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        outputs: Sequence[np.ndarray],
+        teach: Callable[[Example, np.ndarray], Example],
+    ):
+        self._examples, self._outputs, self._teach = examples, outputs, teach
+        self.lengths = examples.lengths
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def take(self, indices: Iterable[int]) -> list[Example]:
+        """Several examples at once."""
+        indices = list(indices)
+        return [
+            self._teach(example, self._outputs[index])
+            for index, example in zip(indices, self._examples.take(indices), strict=True)
+        ]
+
+
+class BatchTeacher:
+    """Adds to a batch what a teacher makes of it, as the student will see it.
+
+    Args:
+        teacher: the larger model, in no training of its own.
+        student: the model that is taught.
+        assets: of the student.
+    """
+
+    def __init__(self, teacher: keras.Model, student: keras.Model, task: Task, assets: Any):
+        self._task, self._assets = task, assets
+        self._predict = KerasPredictor(task.lesson(teacher, student))
+
+    def __call__(self, batch: Batch) -> Batch:
+        return self._task.teach_batch(batch, self._predict(batch.inputs), self._assets)
+
+
+def softened_divergence(told: Any, logits: Any, *, temperature: float = TEMPERATURE) -> Any:
+    """How far a student's classes are from a teacher's, both softened: (..., classes) -> (...).
+
+    The Kullback-Leibler divergence, 0 where they agree, times the square of the temperature, with
+    which the gradients of softened targets shrink.
+    """
+    wanted = ops.log_softmax(told / temperature, axis=-1)
+    found = ops.log_softmax(logits / temperature, axis=-1)
+    return temperature**2 * ops.sum(ops.exp(wanted) * (wanted - found), axis=-1)
+
+
+def facts_of(loss: Any) -> dict[str, Any]:
+    """What is recorded of a loss, or of several by their names."""
+    if not isinstance(loss, Mapping):
+        return dict(loss.facts)
+    return {f"{name}_{key}": fact for name, own in loss.items() for key, fact in own.facts.items()}
+
+
+class DistillationLoss(keras.losses.Loss):
+    """Cross-entropy with the softened teacher and with the true class, section 2 of the paper."""
+
+    #: What is recorded of it.
+    facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        # (batch, ..., 1 + classes), (batch, ..., classes) -> (batch, ...)
+        y_true = ops.cast(y_true, y_pred.dtype)
+        labels, logits = ops.cast(y_true[..., 0], "int32"), y_true[..., 1:]
+        hard = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
+        softened = ops.softmax(logits / TEMPERATURE, axis=-1)
+        soft = ops.categorical_crossentropy(softened, y_pred / TEMPERATURE, from_logits=True)
+        # Gradients of softened targets shrink with the square of the temperature.
+        return TEACHER_SHARE * TEMPERATURE**2 * soft + (1 - TEACHER_SHARE) * hard

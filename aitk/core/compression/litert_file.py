@@ -1,0 +1,184 @@
+"""Write a model as LiteRT, by any of the schemes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aitk.core.compression.calibration import Batches, Unsuitable, check_suits
+from aitk.core.compression.graphs import (
+    LOOPS,
+    answering_layers,
+    freeze,
+    is_in,
+    operations_of,
+    output_names,
+    signature,
+)
+from aitk.core.compression.schemes import CALIBRATED
+from aitk.core.contract.errors import ArtifactError
+
+#: Recurrent loops are compiled for a fixed number of rows: one signature for a single row, one
+#: for a batch. Both share their weights in the file.
+LOOP_BATCHES = (1, 32)
+#: Operations that join values: in int8 all of them share one scale.
+JOINING = frozenset({"CONCATENATION", "PACK"})
+#: Operations that only arrange values.
+ARRANGING = JOINING | {"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "PAD"}
+
+
+def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches) -> None:
+    """Write a LiteRT file that takes any length, and any number of rows where it can.
+
+    A layer that makes the answer out of a network's outputs, as boxes that compete, says so by an
+    attribute ``answers``. It stays in float32: in int8 a good detector found nothing more.
+
+    Raises:
+        Unsuitable: the activations cannot be calibrated, or no kernel runs the result.
+    """
+    check_suits(model, scheme, calibration)
+    operations = operations_of(freeze(model, batch=None))
+    batches = LOOP_BATCHES if any(op.startswith(LOOPS) for op in operations) else (None,)
+    with tempfile.TemporaryDirectory(prefix="aitk-frozen-") as folder:
+        names = _save_frozen(model, folder, batches)
+        if scheme not in CALIBRATED:
+            target.write_bytes(_litert(folder, names, scheme=scheme))
+            return
+        answering = answering_layers(model)
+        target.write_bytes(
+            _calibrated(folder, names, calibration, scheme=scheme, apart_from=answering)
+        )
+    _check_runs(target, calibration)
+
+
+def _save_frozen(model: Any, folder: str, batches: tuple[int | None, ...]) -> list[str]:
+    """Save one signature a batch size, weights as constants.
+
+    The converter drops the weights of variables captured by several signatures, without a word.
+    """
+    import tensorflow as tf
+
+    signatures = {}
+    for batch in batches:
+        frozen = freeze(model, batch=batch)
+        names = [tensor.name.partition(":")[0] for tensor in frozen.inputs]
+
+        def call(frozen: Any = frozen, names: list[str] = names, **inputs: Any) -> Any:
+            outputs = tf.nest.flatten(frozen(*[inputs[name] for name in names]))
+            return dict(zip(output_names(model), outputs, strict=True))
+
+        function = tf.function(call, autograph=False)
+        signatures[f"batch_{batch or 'any'}"] = function.get_concrete_function(
+            **signature(model, batch=batch)
+        )
+    # Nobody trains this file, and the gradient of Swish cannot be saved from a frozen graph.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(tf.Module(), folder, signatures=signatures, options=options)
+    return list(signatures)
+
+
+def _litert(folder: str, names: list[str], *, scheme: str) -> bytes:
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
+    if scheme != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if scheme == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
+
+
+def _calibrated(
+    folder: str,
+    names: list[str],
+    calibration: Batches,
+    *,
+    scheme: str,
+    apart_from: Collection[str],
+) -> bytes:
+    """Weights and activations in integers, but for the layers that are named and what only
+    arranges the outputs of the others."""
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+    from tensorflow.lite.python.convert import mlir_quantize
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ((names[0], batch) for batch in calibration)
+    converter._experimental_calibrate_only = True  # the ranges are in it, nothing is rounded yet
+    calibrated = converter.convert()
+    floats = _find_floats(Interpreter(model_content=calibrated), apart_from=apart_from)
+    # The lists of nodes and kinds are not obeyed everywhere; without a range nothing is rounded.
+    content = flatbuffer_utils.read_model_from_bytearray(bytearray(calibrated))
+    for index in floats.tensors:
+        content.subgraphs[0].tensors[index].quantization = None
+    wide = {"inference_type": tf.lite.constants.INT16} if scheme == "int16" else {}
+    return mlir_quantize(
+        bytes(flatbuffer_utils.convert_object_to_bytearray(content)),
+        denylisted_nodes=list(floats.tensors.values()),
+        denylisted_ops=sorted(floats.kinds),
+        **wide,
+    )
+
+
+@dataclass(frozen=True)
+class _Floats:
+    """What stays in float32.
+
+    Attributes:
+        tensors: number -> name.
+        kinds: the kinds of operation that make nothing else.
+    """
+
+    tensors: Mapping[int, str]
+    kinds: Collection[str]
+
+
+def _find_floats(interpreter: Any, *, apart_from: Collection[str]) -> _Floats:
+    """What stays in float32 beside the layers that are named.
+
+    The outputs that come from them, what only arranges the values that these are made of, and
+    what makes values that are joined. The quantiser gives all values that are ever joined one
+    scale, even where they are joined in float: that of boxes would round the scores of their
+    classes away.
+    """
+    called = {each["index"]: each["name"] for each in interpreter.get_tensor_details()}
+    outputs = {each["index"] for each in interpreter.get_output_details()}
+    operations = [
+        (each["op_name"], set(each["inputs"]), set(each["outputs"]) & set(called))
+        for each in interpreter._get_ops_details()
+        if each["op_name"] != "SHAPE"
+    ]
+    floats: set[int] = set()
+    for _, inputs, made in operations:
+        # The tensor of an output is named as an output, not by its layer.
+        if any(is_in(called[index], apart_from) for index in made) or (
+            outputs & made and floats & inputs
+        ):
+            floats |= made
+    joined: set[int] = set()
+    read_rounded: set[int] = set()
+    for kind, inputs, made in reversed(operations):
+        if not made & read_rounded and (kind in ARRANGING or made & joined):
+            floats |= made
+        if not made <= floats:
+            read_rounded |= inputs
+        elif kind in JOINING or (kind in ARRANGING and made & joined):
+            joined |= inputs
+    kinds = {kind for kind, _, made in operations if made <= floats}
+    kinds -= {kind for kind, _, made in operations if not made <= floats}
+    return _Floats({index: called[index] for index in floats}, kinds)
+
+
+def _check_runs(path: Path, calibration: Batches) -> None:
+    """Raise ``Unsuitable`` where a file cannot be run, as with the ranges of a mask of -1e9."""
+    from aitk.core.inference.predictors import LiteRTPredictor
+
+    try:
+        LiteRTPredictor(path)(next(iter(calibration)))
+    except (ArtifactError, RuntimeError) as error:
+        raise Unsuitable("no kernel takes its ranges") from error

@@ -1,0 +1,1 @@
+"""What tasks, models and stages agree on."""

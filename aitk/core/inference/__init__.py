@@ -1,0 +1,1 @@
+"""Predictors of every run format, and evaluation with them."""

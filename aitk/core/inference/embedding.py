@@ -1,0 +1,247 @@
+"""Vectors of texts, pictures or sounds by any encoder: that of a run, or of a model's folder."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.artifacts.opening import open_assets, open_task
+from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.task import Example, Task
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.artifacts.pretrained import Pretrained
+
+#: What each domain's encoders read.
+DOMAINS = {"text": "nlp", "picture": "vision", "audio": "speech"}
+#: The task that opens a text encoder, whatever it was trained for.
+TEXT_TASK = "nlp.classify"
+BATCH_SIZE = 32
+_WINDOW = 32 * BATCH_SIZE  # values among which batches are made of near-equal lengths
+
+#: Vectors of some values, in order; None where a value cannot be read, which is told.
+Encoder = Callable[[Sequence[Any]], Iterator["np.ndarray | None"]]
+
+
+def embed(
+    source: str,
+    values: Sequence[Any],
+    *,
+    kind: str,
+    task_of: Callable[[str], Task],
+    reporter: Reporter,
+) -> np.ndarray:
+    """Encode the values of a column.
+
+    An encoder's output is averaged over its positions (of a text or sound those that are real, of
+    a picture all), and scaled to length 1.
+
+    Args:
+        source: a run's folder; for texts also whatever ``load_pretrained`` takes but bare files;
+            for pictures a Keras Hub preset: a folder, a name, ``hf://`` or ``kaggle://``.
+        values: texts, or paths of files; None and empty texts give rows of zeros, as do files that
+            cannot be read, of which the reporter warns.
+        kind: ``text``, ``picture`` or ``audio``.
+        task_of: the task of a name.
+
+    Returns:
+        (values, d) float32.
+
+    Raises:
+        ArtifactError: there is no such encoder, it is damaged, or it reads something else.
+    """
+    encode = _open(source, kind, task_of, reporter)
+    known = [
+        place for place, value in enumerate(values) if value is not None and str(value).strip()
+    ]
+    vectors: list[np.ndarray | None] = []
+    windows = range(0, len(known), _WINDOW)
+    encoded = itertools.chain.from_iterable(
+        encode([values[place] for place in known[start : start + _WINDOW]]) for start in windows
+    )
+    vectors.extend(reporter.track(encoded, f"encoding by {Path(source).name}", total=len(known)))
+    size = next((len(vector) for vector in vectors if vector is not None), 1)
+    matrix = np.zeros((len(values), size), np.float32)
+    for place, vector in zip(known, vectors, strict=True):
+        if vector is not None:
+            matrix[place] = vector / max(float(np.linalg.norm(vector)), np.finfo(np.float32).tiny)
+    return matrix
+
+
+def _open(source: str, kind: str, task_of: Callable[[str], Task], reporter: Reporter) -> Encoder:
+    from aitk.core.artifacts.run import load_run
+
+    path = Path(source)
+    if path.is_file():
+        raise ArtifactError(
+            "is a file", where=source, hint="Name a run, or the folder of a pretrained model"
+        )
+    if (path / "run.json").is_file():
+        run = load_run(path)
+        domain = run.task.partition(".")[0]
+        if domain != DOMAINS[kind]:
+            raise ArtifactError(f"is a run of {run.task}, which reads no {kind}", where=source)
+        if kind != "text":
+            task = open_task(run, task_of)
+            return _task_encoder(source, task, lambda _: open_assets(task, run), reporter)
+    if kind == "text":
+        task = task_of(TEXT_TASK)
+        return _task_encoder(source, task, lambda found: _text_assets(task, found), reporter)
+    if kind == "picture":
+        return _picture_encoder(source, reporter)
+    raise ArtifactError("no such run", where=source, hint="Sounds are encoded by runs of speech")
+
+
+def _text_assets(task: Task, found: Pretrained) -> Any:
+    """What came along with a text encoder: its tokeniser and its lengths, without labels."""
+    from aitk.core.contract.options import resolve
+
+    if found.tokenizer is None:
+        raise ArtifactError("has no tokeniser", where=found.source)
+    settings: Any = resolve(task.models[found.model], found.settings)
+    return task.learn([], {"labels": []}, settings, start=found)
+
+
+def _task_encoder(
+    source: str, task: Task, assets_of: Callable[[Pretrained], Any], reporter: Reporter
+) -> Encoder:
+    """An encoder that a task can open."""
+    from aitk.core.artifacts.pretrained import load_pretrained
+
+    found = load_pretrained(source, model=None, task=task)
+    for name, reason in found.skipped:
+        if found.kind != "run":  # of a run only its head is left out, which nobody misses here
+            reporter.note(f"{source}: not taken: {name} ({reason})")
+    assets = assets_of(found)
+    mean = _mean_over_positions(found.backbone, source)
+
+    def encode(values: Sequence[Any]) -> Iterator[np.ndarray | None]:
+        examples = _encoded(values, task, assets, reporter)
+        places = [place for place, example in enumerate(examples) if example is not None]
+        places.sort(key=lambda place: task.length(examples[place]))  # type: ignore[arg-type]
+        vectors: list[np.ndarray | None] = [None] * len(values)
+        for start in range(0, len(places), BATCH_SIZE):
+            inside = places[start : start + BATCH_SIZE]
+            batch = task.collate([examples[place] for place in inside], assets)  # type: ignore[misc]
+            for place, vector in zip(inside, mean(batch.inputs), strict=True):
+                vectors[place] = vector
+        yield from vectors
+
+    return encode
+
+
+def _encoded(
+    values: Sequence[Any], task: Task, assets: Any, reporter: Reporter
+) -> list[Example | None]:
+    """Each value as the model reads it; None where it cannot be read."""
+    rows = [{task.content: value} for value in values]
+    try:
+        return list(task.encode_many(rows, assets))
+    except DataError:
+        pass
+    examples: list[Example | None] = []
+    for row in rows:
+        try:
+            examples.append(task.encode(row, assets))
+        except DataError as error:
+            reporter.warn(error.line)
+            examples.append(None)
+    return examples
+
+
+def _picture_encoder(source: str, reporter: Reporter) -> Encoder:
+    """The backbone of a Keras Hub image model, and how it wants its pictures."""
+    import cv2
+    import keras
+    import keras_hub
+
+    from aitk.core.artifacts.keras_file import (
+        LIBRARY_ERRORS,
+        bounded_weights,
+        damaged,
+        register_layers,
+    )
+    from aitk.core.artifacts.pretrained import stored_bytes
+    from aitk.core.io.images import read_picture
+    from aitk.core.io.json_files import read_json
+
+    if Path(source).is_dir():
+        if not (Path(source) / "config.json").is_file():
+            raise ArtifactError(
+                "is neither a run nor a model folder: it has no run.json and no config.json",
+                where=source,
+            )
+        register_layers(read_json(Path(source) / "config.json"))
+    elif "://" not in source and source not in keras_hub.models.Backbone.presets:
+        raise ArtifactError("no such run, folder or Keras Hub preset", where=source)
+    folder = Path(source)
+    guard = (
+        bounded_weights(stored_bytes(folder), where=source) if folder.is_dir() else nullcontext()
+    )
+    try:
+        with guard:
+            backbone = keras_hub.models.Backbone.from_preset(source)
+        convert = keras_hub.layers.ImageConverter.from_preset(source)
+    except LIBRARY_ERRORS as error:
+        raise damaged(source, error) from error
+    if len(backbone.inputs) != 1 or len(backbone.inputs[0].shape) != 4:
+        raise ArtifactError(f"a {type(backbone).__name__} reads no pictures alone", where=source)
+    (name,) = (spec.name for spec in backbone.inputs)
+    height, width = convert.image_size or (224, 224)
+    mean = _mean_over_positions(backbone, source)
+
+    def read(path: str) -> np.ndarray | None:
+        try:
+            picture = read_picture(path)
+        except DataError as error:
+            reporter.warn(error.line)
+            return None
+        # The converter picks pixels: a large picture is first shrunk by averaging them.
+        scale = 2 * max(height / picture.shape[0], width / picture.shape[1])
+        if scale < 1:
+            size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        picture = keras.ops.convert_to_numpy(convert(picture.astype(np.float32)))
+        if picture.shape[:2] != (height, width):
+            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        return picture
+
+    def encode(values: Sequence[Any]) -> Iterator[np.ndarray | None]:
+        for start in range(0, len(values), BATCH_SIZE):
+            pictures = [read(str(value)) for value in values[start : start + BATCH_SIZE]]
+            there = [picture for picture in pictures if picture is not None]
+            vectors = iter(mean({name: np.stack(there)}) if there else ())
+            yield from (None if picture is None else next(vectors) for picture in pictures)
+
+    return encode
+
+
+def _mean_over_positions(
+    backbone: keras.Model | None, source: str
+) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    """A backbone's features (batch, ..., d), averaged over all positions that are real."""
+    import keras
+
+    from aitk.core.inference.predictors import KerasPredictor
+
+    if backbone is None or not isinstance(backbone.output, keras.KerasTensor):
+        raise ArtifactError("does not put out one array of features", where=source)
+    predict = KerasPredictor(backbone)
+
+    def mean(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        features = predict(inputs)
+        mask = inputs.get("padding_mask")
+        if mask is None or features.shape[:-1] != mask.shape:
+            return features.mean(axis=tuple(range(1, features.ndim - 1)))
+        weights = mask / np.maximum(mask.sum(axis=1, keepdims=True), 1)
+        return np.einsum("bt,btd->bd", weights.astype(np.float32), features)
+
+    return mean

@@ -1,0 +1,241 @@
+"""Run a model whatever its format: named arrays in, float32 arrays out.
+
+A model with one output gives an array, one that names several a dict of arrays.
+
+A LiteRT or ONNX run is predicted without importing TensorFlow.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.artifacts.run import Run, check_trusted
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.task import ONLY_OUTPUT
+from aitk.core.runtime.environment import usable_cpus
+from aitk.core.runtime.silence import hushed
+
+if TYPE_CHECKING:
+    import keras
+
+#: Inputs by name, each (batch, ...), to outputs (batch, ...) float32, by name where several.
+Predictor = Callable[[Mapping[str, np.ndarray]], Any]
+
+#: A model file whose signature takes any number of rows.
+ANY_BATCH = -1
+
+
+def open_predictor(run: Run) -> Predictor:
+    """Open a run's model for prediction.
+
+    Raises:
+        ArtifactError: the model's file is damaged, or a program and not trusted.
+    """
+    check_trusted(run)
+    openers: dict[str, Callable[[Path], Predictor]] = {
+        "keras": open_keras,
+        "keras-quantized": _open_quantized,
+        "litert": LiteRTPredictor,
+        "onnx": OnnxPredictor,
+        "saved_model": SavedModelPredictor,
+    }
+    return openers[run.format](run.model_path)
+
+
+def run_errors(format: str) -> tuple[type[Exception], ...]:
+    """What a model of this format raises that does not fit the inputs it is given."""
+    errors: tuple[type[Exception], ...] = (LookupError, ValueError, TypeError, RuntimeError)
+    if format == "onnx":
+        from onnxruntime.capi import onnxruntime_pybind11_state as raised
+
+        errors += (raised.Fail, raised.InvalidArgument, raised.RuntimeException)
+    elif tensorflow := sys.modules.get("tensorflow"):
+        errors += (tensorflow.errors.InvalidArgumentError, tensorflow.errors.InternalError)
+        errors += (tensorflow.errors.FailedPreconditionError, tensorflow.errors.NotFoundError)
+    return errors
+
+
+class KerasPredictor:
+    """A live Keras model behind one compiled function that takes every batch shape.
+
+    ``Model.predict`` costs 100 ms a call, and a function without free axes is traced anew for
+    every length. The weights are read at each call: a model in training can be followed.
+    """
+
+    def __init__(self, model: keras.Model):
+        import keras
+
+        self._specs = {spec.name: spec for spec in model.inputs}
+        self._call = model.predict_on_batch
+        if keras.backend.backend() == "tensorflow":
+            self._call = _compiled(model)
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
+        cast = {name: _cast(inputs, name, spec.dtype) for name, spec in self._specs.items()}
+        outputs = self._call(cast)
+        return _named(outputs if isinstance(outputs, Mapping) else {ONLY_OUTPUT: outputs})
+
+
+class SavedModelPredictor:
+    """The ``serving_default`` signature of a TensorFlow SavedModel."""
+
+    def __init__(self, path: Path):
+        import tensorflow as tf
+
+        from aitk.core.artifacts.keras_file import damaged
+
+        try:
+            self._loaded = tf.saved_model.load(str(path))
+            self._serve = self._loaded.signatures["serving_default"]
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+            raise damaged(path, error) from error
+        self._dtypes = {
+            name: spec.dtype.as_numpy_dtype
+            for name, spec in self._serve.structured_input_signature[1].items()
+        }
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
+        import tensorflow as tf
+
+        cast = {
+            name: tf.constant(_cast(inputs, name, dtype)) for name, dtype in self._dtypes.items()
+        }
+        return _named(self._serve(**cast))
+
+
+class LiteRTPredictor:
+    """A LiteRT file: one signature for any batch, or one for each batch size it was made for."""
+
+    def __init__(self, path: Path):
+        from ai_edge_litert.interpreter import Interpreter
+
+        from aitk.core.artifacts.keras_file import damaged
+
+        try:
+            with hushed():
+                self._interpreter = Interpreter(model_path=str(path), num_threads=usable_cpus())
+                self._interpreter.allocate_tensors()
+                runners = [
+                    self._interpreter.get_signature_runner(name)
+                    for name in self._interpreter.get_signature_list()
+                ]
+        except (ValueError, RuntimeError) as error:
+            raise damaged(path, error) from error
+        if not runners:
+            raise ArtifactError("has no signature", where=str(path), hint="Compress the run again")
+        self._runners = {}
+        for runner in runners:
+            details = runner.get_input_details()
+            self._dtypes = {name: detail["dtype"] for name, detail in details.items()}
+            batch = int(next(iter(details.values()))["shape_signature"][0])
+            self._runners[batch] = runner
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
+        cast = {name: _cast(inputs, name, dtype) for name, dtype in self._dtypes.items()}
+        if ANY_BATCH in self._runners:
+            return _named(self._runners[ANY_BATCH](**cast))
+        rows = len(next(iter(cast.values())))
+        sizes = sorted(self._runners)
+        parts, start = [], 0
+        while start < rows:
+            size = next((size for size in sizes if size >= rows - start), sizes[-1])
+            part = {name: _rows(array, start, size) for name, array in cast.items()}
+            outputs = self._runners[size](**part)
+            parts.append({name: array[: rows - start] for name, array in outputs.items()})
+            start += size
+        return _named({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+class OnnxPredictor:
+    """An ONNX file through ONNX Runtime on the CPU."""
+
+    def __init__(self, path: Path):
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as raised
+
+        from aitk.core.artifacts.keras_file import damaged
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = usable_cpus()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except (
+            raised.InvalidProtobuf,
+            raised.InvalidGraph,
+            raised.InvalidArgument,
+            raised.NoSuchFile,
+            raised.Fail,
+            raised.NotImplemented,
+        ) as error:
+            raise damaged(path, error) from error
+        self._dtypes = {item.name: _ONNX_TYPES[item.type] for item in self._session.get_inputs()}
+        self._names = [item.name for item in self._session.get_outputs()]
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
+        cast = {name: _cast(inputs, name, dtype) for name, dtype in self._dtypes.items()}
+        return _named(dict(zip(self._names, self._session.run(None, cast), strict=True)))
+
+
+_ONNX_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+    "tensor(uint8)": np.uint8,
+}
+
+
+def _compiled(model: keras.Model) -> Callable[[Mapping[str, Any]], Any]:
+    import keras
+    import tensorflow as tf
+
+    signature = {
+        spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in model.inputs
+    }
+
+    @tf.function(input_signature=[signature], autograph=False)
+    def call(inputs: Mapping[str, Any]) -> Any:
+        # A model may hold its inputs as a dict or as a list: fill in its own structure.
+        given = keras.tree.map_structure(lambda spec: inputs[spec.name], model.input)
+        return model(given, training=False)
+
+    return call
+
+
+def open_keras(path: Path) -> Predictor:
+    """Open a ``.keras`` file for prediction."""
+    from aitk.core.artifacts.keras_file import load_keras
+
+    return KerasPredictor(load_keras(path))
+
+
+def _open_quantized(path: Path) -> Predictor:
+    from aitk.core.compression.quantize import load_quantized
+
+    return KerasPredictor(load_quantized(path))
+
+
+def _named(outputs: Mapping[str, Any]) -> Any:
+    """The only output as an array, several as a dict."""
+    arrays = {name: np.asarray(array, np.float32) for name, array in outputs.items()}
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def _cast(inputs: Mapping[str, np.ndarray], name: str, dtype: Any) -> np.ndarray:
+    return np.ascontiguousarray(inputs[name], dtype)
+
+
+def _rows(array: np.ndarray, start: int, size: int) -> np.ndarray:
+    """``size`` rows from ``start`` on, the last one repeated where there are fewer."""
+    part = array[start : start + size]
+    missing = size - len(part)
+    return part if not missing else np.concatenate([part, part[-1:].repeat(missing, axis=0)])

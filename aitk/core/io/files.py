@@ -1,0 +1,132 @@
+"""Writing so that a file is whole or absent, and naming it by its content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+from aitk.core.contract.errors import UsageError, unwritable
+from aitk.core.io.values import dump_json
+
+
+@contextlib.contextmanager
+def atomic_text(path: Path) -> Iterator[TextIO]:
+    """Write UTF-8 text beside ``path`` and rename it there when it is whole.
+
+    Half a character pair, as in a file name that is not UTF-8, is written as its escape, which
+    JSON reads back.
+    """
+    with (
+        _renamed_when_whole(path) as part,
+        io.TextIOWrapper(part, "utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with _renamed_when_whole(path) as part, part:
+        part.write(content)
+
+
+@contextlib.contextmanager
+def draft_file(path: Path) -> Iterator[BinaryIO]:
+    """Write beside the user's own files: ``NAME.part``, renamed to ``NAME`` when it is whole.
+
+    Raises:
+        UsageError: there is a ``NAME.part`` already, or it cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        file = _created(part)
+    except FileExistsError as error:
+        hint = "Rename or delete it, or choose another --out"
+        raise UsageError("is in the way", where=str(part), hint=hint) from error
+    except OSError as error:
+        raise unwritable(error, path) from error
+    try:
+        with file:
+            yield file
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def missing_parents(path: Path) -> list[Path]:
+    """The folders above a path that are yet to be made, the innermost first."""
+    return [each for each in path.parents if not os.path.lexists(each)]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders that were made for nothing."""
+    for folder in folders:
+        with contextlib.suppress(OSError):  # something is in it
+            folder.rmdir()
+
+
+@contextlib.contextmanager
+def _renamed_when_whole(path: Path) -> Iterator[BinaryIO]:
+    """For files in folders of aitk's own: what a kill left of them is no loss."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    file = _created(part)
+    try:
+        yield file
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # what is told is the first failure
+            file.close()
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _created(path: Path) -> BinaryIO:
+    """A new file; whatever there is of that name, a link above all, is never written to."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    return os.fdopen(os.open(path, flags, 0o666), "w+b")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON for people to read: indented, real characters, whole or not at all."""
+    with atomic_text(path) as file:
+        file.write(dump_json(value, indent=2, default=_plain) + "\n")
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(values: Mapping[str, Any]) -> str:
+    """A short stable name for a JSON value."""
+    text = dump_json(values, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure, before hours of work, that results can be written below ``folder``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".aitk-"):
+            pass
+    except OSError as error:
+        raise unwritable(error, folder) from error
+
+
+def _plain(value: Any) -> Any:
+    """JSON for what is not JSON by itself: paths and NumPy values."""
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON")

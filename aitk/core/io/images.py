@@ -1,0 +1,351 @@
+"""Decoding a picture that may be damaged, hostile, or lie on its side."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.core.io.tiff import STARTS as TIFF_STARTS
+from aitk.core.io.tiff import TiffHeader, read_header
+from aitk.core.runtime.silence import overheard
+
+#: A file of a few kilobytes can say that it holds gigabytes of pixels: its header is asked first.
+MOST_PIXELS = 50_000_000
+MOST_BYTES = 100_000_000
+MOST_SCANS = 100
+_CHECK_BYTES = 4  # the checksum after a PNG chunk
+
+
+def read_picture(path: Path | str) -> np.ndarray:
+    """Decode a JPEG, PNG, WebP, GIF, BMP or TIFF file, upright; of several pictures the first.
+
+    Returns:
+        (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+
+    Raises:
+        DataError: there is no such file, it is too large, damaged, or no such picture.
+    """
+    path = Path(path)
+    where = str(path)
+    return decode_picture(_read(path, where), where, animated=True)
+
+
+def decode_picture(data: bytes, where: str, *, animated: bool = False) -> np.ndarray:
+    """Decode the bytes of a picture file, upright.
+
+    Args:
+        data: a JPEG, PNG, WebP, GIF, BMP or TIFF file.
+        where: names it in errors.
+        animated: take the first picture of an animated file, instead of refusing it.
+
+    Returns:
+        (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+
+    Raises:
+        DataError: it is too large, damaged or cut off, animated, or no such picture.
+    """
+    import cv2
+
+    check_size(data, where)
+    if not animated and is_animated(data):
+        raise DataError("is animated, and one picture is due", where=where)
+    with overheard() as heard:
+        try:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        except cv2.error:
+            picture = None
+        said = heard()
+    # What is missing in the middle of a JPEG is filled with grey, and only warned of.
+    if picture is None or _tells_damage(said):
+        raise DataError("is damaged or cut off", where=where)
+    return picture
+
+
+def decode_deep(data: bytes, where: str) -> np.ndarray:
+    """Decode a picture of more than 8 bits a channel (see ``bits_of``), upright.
+
+    Returns:
+        (height, width, 3) RGB, uint16 in most cases; TIFF also has int16, int32 and floats.
+
+    Raises:
+        DataError: it is too large, damaged or cut off.
+    """
+    import cv2
+
+    check_size(data, where)
+    picture = None
+    with overheard():
+        for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, cv2.IMREAD_UNCHANGED):
+            try:
+                picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            except cv2.error:
+                continue
+            if picture is not None:
+                break
+    if picture is None:
+        raise DataError("is damaged or cut off", where=where)
+    if picture.ndim == 2:
+        picture = np.stack([picture] * 3, axis=-1)
+    return picture[..., 2::-1]
+
+
+def bits_of(data: bytes) -> int:
+    """Bits of a channel, by the file's header; 8 where its kind has no others."""
+    if data.startswith(b"\x89PNG") and len(data) > 24:
+        return data[24]
+    header = read_header(data)
+    return header.bits if header else 8
+
+
+def has_pages(data: bytes) -> bool:
+    """Whether a TIFF file holds several pictures."""
+    header = read_header(data)
+    return header is not None and header.has_more
+
+
+def decode_checked(data: bytes) -> np.ndarray:
+    """Decode a picture that ``decode_picture`` has accepted before: fast, and in any thread.
+
+    Returns:
+        (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+    """
+    import cv2
+
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        raise DataError("a stored picture is damaged")
+    return picture
+
+
+def encode_png(picture: np.ndarray) -> bytes:
+    """A PNG file of a picture, (height, width, 3) uint8 RGB, or (height, width) uint8 grey."""
+    import cv2
+
+    channels = picture[..., ::-1] if picture.ndim == 3 else picture
+    _, data = cv2.imencode(".png", np.ascontiguousarray(channels))
+    return data.tobytes()
+
+
+def encode_jpeg(picture: np.ndarray, *, quality: int = 95) -> bytes:
+    """A JPEG file of a picture, (height, width, 3) uint8 RGB."""
+    import cv2
+
+    channels = np.ascontiguousarray(picture[..., ::-1])
+    _, data = cv2.imencode(".jpg", channels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
+
+
+def check_size(data: bytes, where: str) -> None:
+    """Raise a ``DataError`` unless this is the beginning of a picture that may be decoded."""
+    size = _size(data)
+    if size is None:
+        raise DataError("is no JPEG, PNG, WebP, GIF, BMP or TIFF picture", where=where)
+    width, height = size
+    if width * height > MOST_PIXELS:
+        raise DataError(f"has {width} x {height} pixels, more than {MOST_PIXELS:,}", where=where)
+    if width * height == 0:
+        raise DataError(f"has {width} x {height} pixels", where=where)
+    if (header := read_header(data)) and (reason := _tiff_problem(header)):
+        raise DataError(reason, where=where)
+    if data.startswith(b"\x89PNG") and not _png_is_whole(data):
+        raise DataError("is damaged or cut off", where=where)
+    # Each scan of a progressive JPEG goes over all pixels, and may take a few bytes.
+    if data.startswith(b"\xff\xd8") and (scans := _jpeg_scans(data)) > MOST_SCANS:
+        raise DataError(f"has {scans:,} scans, more than {MOST_SCANS}", where=where)
+
+
+def picture_format(data: bytes) -> str | None:
+    """What kind of file this is by its first bytes: JPEG, PNG, WebP, GIF, BMP or TIFF."""
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for start, name in _STARTS.items() if data.startswith(start)), None)
+
+
+def is_animated(data: bytes) -> bool:
+    """Whether a GIF, WebP or PNG file holds several pictures that are shown in turn."""
+    if data.startswith(b"GIF8"):
+        return _gif_pictures(data) > 1
+    if data.startswith(b"RIFF"):
+        return data[12:16] == b"VP8X" and bool(data[20] & 2)  # RFC 9649, section 2.7
+    if data.startswith(b"\x89PNG"):
+        return _png_is_animated(data)
+    return False
+
+
+_STARTS = {
+    b"\xff\xd8": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+    **dict.fromkeys(TIFF_STARTS, "TIFF"),
+}
+
+
+def _tells_damage(said: bytes) -> bool:
+    """Whether libjpeg's warnings tell of pixels that are not what they were.
+
+    Stray bytes between segments, which many cameras leave, cost none.
+    """
+    return any(
+        line.startswith(b"Corrupt JPEG data") and b"extraneous bytes" not in line
+        for line in said.splitlines()
+    )
+
+
+def _gif_pictures(data: bytes) -> int:
+    """Count the pictures of a GIF, two at most (GIF89a specification, sections 17 to 27)."""
+    count = 0
+    try:
+        place = 13 + _gif_colours(data[10])
+        while count < 2 and data[place] != 0x3B:
+            if data[place] == 0x2C:
+                count += 1
+                place += 10 + _gif_colours(data[place + 9]) + 1
+            else:
+                place += 2
+            while data[place]:
+                place += 1 + data[place]
+            place += 1
+    except IndexError:  # cut off: decoding will tell
+        pass
+    return count
+
+
+def _gif_colours(flags: int) -> int:
+    """Bytes of the colour table that the flags announce."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _png_is_animated(data: bytes) -> bool:
+    """Look for the chunk acTL before the pixels (PNG, third edition, section 11.3.6.1)."""
+    for kind, place, _ in _png_chunks(data):
+        if kind == b"acTL":
+            return data[place : place + 4] != b"\0\0\0\1"
+        if kind == b"IDAT":
+            return False
+    return False
+
+
+def _png_is_whole(data: bytes) -> bool:
+    """Whether every chunk is there: OpenCV allocates what a chunk claims, before it reads."""
+    return all(place + length + _CHECK_BYTES <= len(data) for _, place, length in _png_chunks(data))
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The kind of each chunk, where its content begins, and the length that it claims."""
+    place = 8
+    while place + 8 <= len(data):
+        length, kind = struct.unpack(">I4s", data[place : place + 8])
+        yield kind, place + 8, length
+        if kind == b"IEND":
+            return
+        place += 8 + length + _CHECK_BYTES
+
+
+def _read(path: Path, where: str) -> bytes:
+    try:
+        # A pipe or device of this name could give bytes for ever.
+        if not os.path.isfile(path):
+            raise DataError("no such file", where=where)
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"is larger than {MOST_BYTES:,} bytes", where=where)
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read ({error})", where=where) from error
+
+
+def _size(data: bytes) -> tuple[int, int] | None:
+    """Width and height by the file's header; None where it is of no known format."""
+    try:
+        if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
+            return struct.unpack(">II", data[16:24])
+        if data.startswith((b"GIF87a", b"GIF89a")):
+            return struct.unpack("<HH", data[6:10])
+        if data.startswith(b"BM"):
+            return _bmp_size(data)
+        if header := read_header(data):
+            return header.width, header.height
+        if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+            return _webp_size(data)
+        if data.startswith(b"\xff\xd8"):
+            return _jpeg_size(data)
+    except struct.error:  # the header is cut off
+        return None
+    return None
+
+
+def _tiff_problem(header: TiffHeader) -> str | None:
+    """Why a TIFF file is not decoded: its header asks for more than a picture needs."""
+    if not 1 <= header.channels <= 4:
+        return f"has {header.channels} channels, and a picture has 1 to 4"
+    if header.tile[0] * header.tile[1] > MOST_PIXELS:
+        return f"has tiles of {header.tile[0]} x {header.tile[1]} pixels"
+    return None
+
+
+def _bmp_size(data: bytes) -> tuple[int, int]:
+    (header_bytes,) = struct.unpack("<I", data[14:18])
+    if header_bytes == 12:
+        return struct.unpack("<HH", data[18:22])
+    width, height = struct.unpack("<ii", data[18:26])
+    return abs(width), abs(height)  # a negative height: its rows go down
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    """See the WebP container specification (RFC 9649, sections 2.5 to 2.7)."""
+    form = data[12:16]
+    if form == b"VP8 ":
+        width, height = struct.unpack("<HH", data[26:30])
+        return width & 0x3FFF, height & 0x3FFF
+    if form == b"VP8L":
+        (bits,) = struct.unpack("<I", data[21:25])
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if form == b"VP8X":
+        width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+        return width, height
+    return None
+
+
+# Start-of-frame markers; the four left out between them start tables and extensions.
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+_SCAN = 0xDA
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in the frame's header (ITU T.81, section B.2)."""
+    for marker, place in _jpeg_segments(data):
+        if marker in _FRAMES:
+            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+            return width, height
+    return None
+
+
+def _jpeg_scans(data: bytes) -> int:
+    """How many scans there are up to the end of the first picture in the file."""
+    start = next((place for marker, place in _jpeg_segments(data) if marker == _SCAN), len(data))
+    end = data.find(b"\xff\xd9", start)
+    return data.count(bytes((0xFF, _SCAN)), start, end if end >= 0 else len(data))
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """The marker of each segment, and where it stands, up to the first scan."""
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:  # a fill byte
+            place += 1
+        elif marker in _BARE:
+            place += 2
+        else:
+            yield marker, place
+            if marker == _SCAN:
+                return
+            (length,) = struct.unpack(">H", data[place + 2 : place + 4])
+            place += 2 + length

@@ -1,0 +1,242 @@
+"""Lines of a text file from anywhere, in constant memory.
+
+Reads files and stdin, plain or gzip. A line that cannot be read (bytes that are not text in
+the file's encoding, a NUL byte, more than ``MAX_LINE_BYTES``) comes with its problem instead
+of ending the reading.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import io
+import itertools
+import os
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.io import encodings
+from aitk.core.runtime import interrupts
+
+MAX_LINE_BYTES = 10_000_000
+#: Looked at before reading starts. From a pipe less, since its writer may be slow.
+FILE_HEAD_BYTES, PIPE_HEAD_BYTES = 1 << 20, 1 << 16
+HEAD_LINES = 1000
+_MOST_NAMES = 10_000
+
+_GZIP, _MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
+_SIGNATURES = {
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet",
+    b"%PDF-": "a PDF",
+    b"PAR1": "Parquet: name it .parquet",
+    b"BZh9": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    _GZIP: "gzip inside gzip",
+}
+_SEPARATOR = re.compile(r'"?sep=([^\w"])"?', re.IGNORECASE)
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
+_MAX_CONTROL_SHARE = 0.05
+
+
+class Line(NamedTuple):
+    """A physical line with its line end; ``problem`` says why it cannot be trusted."""
+
+    number: int
+    text: str
+    problem: str | None
+
+
+@dataclass
+class Lines:
+    """An opened text file, to be iterated once.
+
+    Attributes:
+        source: the file as the user named it, ``-`` for stdin.
+        encoding: what it was found, or said, to be encoded in.
+        head: its first whole lines, for looking ahead (undecodable bytes replaced), without the
+            blank ones before them.
+        delimiter: what separates fields, where the first line, which is then no part of the head
+            and not among the lines, declares it as spreadsheet programs do: ``sep=;``.
+    """
+
+    source: str
+    encoding: str
+    head: list[str]
+    _codec: str
+    _chunks: Iterator[bytes]
+    delimiter: str | None = None
+
+    def __iter__(self) -> Iterator[Line]:
+        stream = io.BufferedReader(_Chunks(self._chunks), 1 << 16)
+        for number in itertools.count(1):
+            raw = stream.readline(MAX_LINE_BYTES)
+            if not raw:
+                return
+            if number == 1 and self.delimiter is not None:
+                continue
+            problem = None
+            if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
+                problem = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
+                while raw and not raw.endswith(b"\n"):
+                    raw = stream.readline(MAX_LINE_BYTES)
+                raw = b""
+            try:
+                text = raw.decode(self._codec)
+            except UnicodeDecodeError as error:
+                text = raw.decode(self._codec, errors="replace")
+                problem = f"byte 0x{error.object[error.start]:02x} is not {self.encoding}"
+            if b"\0" in raw:
+                problem = "it holds a NUL byte"
+            yield Line(number, text, problem)
+
+
+def open_lines(source: str, *, encoding: str | None = None, content: bytes | None = None) -> Lines:
+    """Open a text file, gzipped or not, or stdin (``-``).
+
+    Args:
+        encoding: None finds out.
+        content: the bytes of a file that lies elsewhere (in an archive); ``source`` names it.
+
+    Raises:
+        DataError: there is no such file, or it is a folder, empty, or not text.
+        UsageError: ``encoding`` is unknown.
+    """
+    encodings.check(encoding)
+    size = PIPE_HEAD_BYTES if source == "-" else FILE_HEAD_BYTES
+    head, chunks = _look_ahead(_read(_open(source, content), source), size)
+    if head.startswith(_GZIP):
+        packed = io.BufferedReader(_Chunks(chunks))
+        head, chunks = _look_ahead(_read(gzip.GzipFile(fileobj=packed), source), size)
+    whole = len(head) < size
+    encoding = encoding or encodings.find_mark(head)
+    codec = "utf-8" if encoding == "utf-8-sig" else encoding
+    if codec and not encodings.extends_ascii(codec):
+        head = b"".join(encodings.to_utf8(iter([head]), codec, source, last=whole))
+        chunks, codec = encodings.to_utf8(chunks, codec, source), "utf-8"
+    _check_text(head, source)
+    if b"\r" in head and b"\n" not in head:  # line ends of the old Macintosh
+        head = head.replace(b"\r", b"\n")
+        chunks = (chunk.replace(b"\r", b"\n") for chunk in chunks)
+    raw_lines = [line + b"\n" for line in head.split(b"\n")]
+    raw_lines[-1:] = [raw_lines[-1][:-1]] if whole and raw_lines[-1] != b"\n" else []
+    encoding = encoding or encodings.detect(raw_lines or [head], source)
+    codec = codec or encoding
+    if codec == "utf-8" and head.startswith(_MARK):
+        chunks = _without_mark(chunks)
+        raw_lines[:1] = [line.removeprefix(_MARK) for line in raw_lines[:1]]
+    first = raw_lines[0].decode(codec, errors="replace").strip("\r\n") if raw_lines else ""
+    declared = _SEPARATOR.fullmatch(first)
+    written = itertools.dropwhile(_is_blank, raw_lines[1:] if declared else raw_lines)
+    kept = itertools.islice(written, HEAD_LINES)
+    lines = [line.decode(codec, errors="replace") for line in kept]
+    delimiter = declared[1] if declared else None
+    return Lines(source, encoding, lines, codec, chunks, delimiter)
+
+
+def check_file(path: Path) -> None:
+    """Raise a ``DataError`` unless there is a file (or a pipe) to be read."""
+    if os.path.isdir(path):
+        raise DataError("is a folder, and a file is due", where=str(path))
+    if not os.path.exists(path):
+        near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
+        hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the path"
+        raise DataError("no such file", where=str(path), hint=hint)
+
+
+def _names_beside(path: Path) -> list[str]:
+    """Names of files in the folder that a file should be in; of very many, some."""
+    try:
+        with os.scandir(path.parent) as entries:
+            return [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
+    except OSError:
+        return []
+
+
+def _open(source: str, content: bytes | None) -> io.BufferedIOBase:
+    if content is not None:
+        return io.BytesIO(content)
+    if source == "-":
+        if sys.stdin is None:
+            raise UsageError("is closed", where="stdin", hint="Name a file, or send it the rows")
+        return cast(io.BufferedIOBase, sys.stdin.buffer)
+    path = Path(source)
+    check_file(path)
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=source) from error
+
+
+def _read(stream: io.BufferedIOBase, source: str) -> Iterator[bytes]:
+    """The bytes of a stream as they come; closes it at the end, unless it is stdin."""
+    try:
+        while True:
+            with interrupts.waiting():
+                chunk = stream.read1(1 << 16)
+            if not chunk:
+                return
+            yield chunk
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"cannot be read to its end ({error})", where=source) from error
+    finally:
+        if source != "-":
+            stream.close()
+
+
+def _look_ahead(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+    """The first ``size`` bytes or more (fewer only if that is all), and all chunks again."""
+    taken, length = [], 0
+    while length < size and (chunk := next(chunks, b"")):
+        taken.append(chunk)
+        length += len(chunk)
+    head = b"".join(taken)
+    return head, itertools.chain([head], chunks)
+
+
+def _is_blank(line: bytes) -> bool:
+    return not line.strip(b"\r\n")
+
+
+def _check_text(head: bytes, source: str) -> None:
+    if not head.strip():
+        raise DataError("is empty", where="stdin" if source == "-" else source)
+    kind = next((kind for start, kind in _SIGNATURES.items() if head.startswith(start)), None)
+    controls = len(head) - len(head.translate(None, _CONTROL))
+    if kind is None and controls > _MAX_CONTROL_SHARE * len(head) and controls > 8:
+        kind = "binary data"
+    if kind:
+        hint = "Give .csv, .tsv, .jsonl, .txt or .parquet"
+        raise DataError(f"is not text but {kind}", where=source, hint=hint)
+
+
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield next(chunks, b"").removeprefix(_MARK)
+    yield from chunks
+
+
+class _Chunks(io.RawIOBase):
+    """An iterator of bytes as a raw stream, so that ``io`` can find its lines at C speed."""
+
+    def __init__(self, chunks: Iterator[bytes]):
+        self._chunks, self._left = chunks, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        target = memoryview(buffer)  # type: ignore[arg-type]
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk)
+        size = min(len(target), len(self._left))
+        target[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size

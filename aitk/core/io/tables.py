@@ -1,0 +1,309 @@
+"""Records from tabular files, streamed: CSV, TSV, JSON lines, Parquet; plain, gzip or stdin."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.rows import Refusal
+from aitk.core.io.delimited import (
+    as_lines,
+    decimal_comma_columns,
+    has_header,
+    sniff_delimiter,
+    sniff_width,
+    split_records,
+    with_decimal_point,
+    without_empty_ends,
+)
+from aitk.core.io.lines import Lines, check_file, open_lines
+from aitk.core.io.names import shorten
+from aitk.core.io.values import parse_json, quoted, to_count
+
+DELIMITED, JSON_LINES = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson", ".json")
+SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
+
+Record = dict[str, Any]
+MAX_COLUMNS = 100_000
+_LISTED = 30  # columns in a message
+_PREVIEW_ROWS = 200
+_MARK = "\ufeff"  # at the beginning of each of several files that were put together
+_LABEL_STUDIO = re.compile(r'"(annotations|completions)"\s*:\s*\[')
+_DELIMITER_NAMES = {"\t": "TAB", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
+
+
+@dataclass
+class Table:
+    """An opened file of records, to be iterated once: ``(line, record)`` or a ``Refusal``.
+
+    Attributes:
+        source: the file as the user named it.
+        columns: names of its columns; of JSON lines, those its first lines have.
+        preview: its first records, for looking ahead.
+        notes: what was decided about it, in words.
+    """
+
+    source: str
+    columns: list[str]
+    preview: list[Record]
+    notes: list[str]
+    _records: Iterator[tuple[int, Record] | Refusal]
+
+    def __iter__(self) -> Iterator[tuple[int, Record] | Refusal]:
+        return self._records
+
+
+def open_table(
+    source: str | Lines,
+    *,
+    header: bool | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    decimal: str | None = None,
+    names: Container[str] = (),
+) -> Table:
+    """Open a tabular file by its ending, or by its content where that says nothing.
+
+    Args:
+        source: a path, ``-`` for stdin, or lines opened already.
+        header: whether the first record names the columns; None finds out. Without names
+            columns are called 1, 2 and so on.
+        delimiter: one character; None finds out.
+        encoding: None finds out.
+        decimal: what stands before the decimals of a number, ``.`` or ``,``; None finds out for
+            each column of a file whose fields are not delimited by commas.
+        names: usual column names (casefolded): a first record with one of them is a header.
+
+    Raises:
+        DataError: the file is missing, a folder, empty, or not a table.
+        UsageError: ``encoding`` or ``delimiter`` cannot be used.
+    """
+    if isinstance(source, str):
+        if file_suffix(source) == ".parquet":
+            return _open_parquet(source)
+        source = open_lines(source, encoding=encoding)
+    suffix = file_suffix(source.source)
+    if suffix in JSON_LINES or (suffix not in DELIMITED and looks_like_json(source)):
+        return _open_json_lines(source)
+    return _open_delimited(source, header, delimiter, decimal, names)
+
+
+def file_suffix(source: str) -> str:
+    """The ending of a file's name that says what is in it: ``.csv`` for ``a.csv.gz``."""
+    return Path(source.lower().removesuffix(".gz")).suffix
+
+
+def looks_like_json(lines: Lines) -> bool:
+    """Whether the first line is a JSON object."""
+    first = next((line.lstrip() for line in lines.head if line.strip()), "")
+    return first.startswith("{")
+
+
+def find_column(
+    columns: Sequence[str], wanted: str | None, usual: Sequence[str], *, what: str, where: str
+) -> str:
+    """The column that ``wanted`` names or numbers (from 1), else the first with a usual name.
+
+    Raises:
+        UsageError: there is no such column; the nearest is named.
+        DataError: nothing was wanted and no column has a usual name.
+    """
+    listed = f"Columns: {list_names(columns)}"
+    if wanted is None:
+        found = usual_column(columns, usual)
+        if found is None:
+            hint = f"Say which with --{what}-column NAME. {listed}"
+            raise DataError(f"cannot tell which column is the {what}", where=where, hint=hint)
+        if any(re.fullmatch(re.escape(found) + r"\.\d+", column) for column in columns):
+            hint = f"Say which with --{what}-column NUMBER. {listed}"
+            raise DataError(f"two columns are called {found!r}", where=where, hint=hint)
+        return found
+    if wanted in columns:
+        return wanted
+    if 1 <= (to_count(wanted) or 0) <= len(columns):
+        return columns[int(wanted) - 1]
+    folded = {column.casefold(): column for column in columns}
+    near = difflib.get_close_matches(wanted.casefold(), folded, n=1, cutoff=0.5)
+    hint = f"Did you mean {folded[near[0]]!r}? {listed}" if near else listed
+    raise UsageError(f"no column {quoted(wanted)}", where=where, hint=hint)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Names of columns for a message; of very many, the first."""
+    listed = ", ".join(map(shorten, names[:_LISTED]))
+    return listed + f" and {len(names) - _LISTED:,} more" * (len(names) > _LISTED)
+
+
+def usual_column(columns: Sequence[str], usual: Sequence[str]) -> str | None:
+    """The column with the first of the usual names, whatever its case."""
+    folded = {column.strip().casefold(): column for column in columns}
+    return next((folded[name] for name in usual if name in folded), None)
+
+
+def _open_delimited(
+    lines: Lines,
+    header: bool | None,
+    delimiter: str | None,
+    decimal: str | None,
+    names: Container[str],
+) -> Table:
+    source, head = lines.source, lines.head[:_PREVIEW_ROWS]
+    notes = [f"{source}: encoding {lines.encoding}"]
+    if not any(line.strip("\r\n") for line in head):
+        raise DataError("its first lines are blank or too long for a table", where=source)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise UsageError(f"{quoted(delimiter)} cannot delimit fields", hint="Give one character")
+    delimiter = delimiter or lines.delimiter
+    if delimiter is None:
+        suffix = file_suffix(source)
+        delimiter = "\t" if suffix in (".tsv", ".tab") else sniff_delimiter(head) or ","
+        if delimiter != {".tsv": "\t", ".tab": "\t"}.get(suffix, ","):
+            notes.append(f"{source}: fields are delimited by {_DELIMITER_NAMES[delimiter]}")
+    width = sniff_width(head, delimiter)
+    fields = [record.fields for record in split_records(as_lines(head), delimiter)]
+    width = without_empty_ends(fields, width)
+    first = [
+        record.fields
+        for record in split_records(as_lines(head), delimiter, width=width)
+        if not record.problem or record.line == 1
+    ]
+    if header is None:
+        header = has_header(first, names)
+        if not header:
+            notes.append(f"{source}: no header; columns are called by number, 1 to {width}")
+    named = first.pop(0) if header and first else []
+    columns = _column_names(named or [""] * width, notes, source)
+    first = [fields for fields in first if not _repeats(fields, named)]
+    preview = [dict(zip(columns, fields, strict=False)) for fields in first]
+    commas = columns if decimal == "," else []
+    if decimal is None and delimiter != ",":
+        commas = decimal_comma_columns(columns, preview)
+        if commas:
+            notes.append(f"{source}: numbers with a decimal comma in {', '.join(commas)}")
+    preview = [_with_points(record, commas) for record in preview]
+
+    def records() -> Iterator[tuple[int, Record] | Refusal]:
+        skip = header
+        for number, fields, problem in split_records(lines, delimiter, width=len(columns)):
+            if skip:
+                skip = False
+            elif _repeats(fields, named):
+                yield Refusal(source, number, "it repeats the header, as files put together do")
+            elif problem:
+                yield Refusal(source, number, problem)
+            else:
+                yield number, _with_points(dict(zip(columns, fields, strict=True)), commas)
+
+    return Table(source, columns, preview, notes, records())
+
+
+def _with_points(record: Record, columns: Sequence[str]) -> Record:
+    """A record with decimal points in these columns."""
+    if not columns:
+        return record
+    return record | {name: with_decimal_point(record.get(name, "")) for name in columns}
+
+
+def _repeats(fields: Sequence[str], header: Sequence[str]) -> bool:
+    """Whether a record is the header again, as in files that were put together."""
+    return len(header) > 1 and [field.lstrip(_MARK) for field in fields] == list(header)
+
+
+def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[str]:
+    if len(fields) > MAX_COLUMNS:
+        reason = f"has {len(fields):,} columns, and {MAX_COLUMNS:,} are the most"
+        raise DataError(reason, where=source)
+    names: dict[str, None] = {}
+    renamed: list[str] = []
+    for number, field in enumerate(fields, 1):
+        name = field.strip() or str(number)
+        if name in names:
+            second = name
+            while name in names:
+                name = f"{name}.{number}"
+            renamed.append(f"{source}: the second column {second!r} is called {name}")
+        names[name] = None
+    notes += renamed[:_LISTED]
+    if len(renamed) > _LISTED:
+        notes.append(f"{source}: {len(renamed) - _LISTED:,} more columns repeat a name")
+    return list(names)
+
+
+def _open_json_lines(lines: Lines) -> Table:
+    source = lines.source
+    if lines.head and lines.head[0].lstrip().startswith("["):
+        hint = "Write one object a line, for instance with: jq -c '.[]'"
+        if _LABEL_STUDIO.search("".join(lines.head[:_PREVIEW_ROWS])[:100_000]):
+            hint = "Label Studio wrote it: export CSV or TSV there"
+        raise DataError("is one JSON array, not JSON lines", where=source, hint=hint)
+    if lines.head and lines.head[0].strip() == "{":
+        hint = "Write one object a line, for instance with: jq -c ."
+        raise DataError("has JSON objects of several lines each", where=source, hint=hint)
+    parsed = (_parse_object(line) for line in lines.head[:_PREVIEW_ROWS])
+    preview = [record for record in parsed if isinstance(record, dict)]
+    columns = list(dict.fromkeys(name for record in preview for name in record))
+
+    def records() -> Iterator[tuple[int, Record] | Refusal]:
+        for number, text, problem in lines:
+            if problem:
+                yield Refusal(source, number, problem)
+            elif not text.isspace():
+                record = _parse_object(text)
+                if isinstance(record, dict):
+                    yield number, record
+                else:
+                    yield Refusal(source, number, record)
+
+    return Table(source, columns, preview, [f"{source}: encoding {lines.encoding}"], records())
+
+
+def _parse_object(text: str) -> Record | str:
+    """The JSON object on a line, or why there is none."""
+    try:
+        record = parse_json(text)
+    except ValueError as error:
+        return f"it is not JSON ({getattr(error, 'msg', None) or error})"
+    if not isinstance(record, dict):
+        return "it is JSON, but not an object"
+    return record
+
+
+def _open_parquet(source: str) -> Table:
+    import pyarrow
+
+    from aitk.core.io.arrow_records import open_parquet, read_batch
+
+    check_file(Path(source))
+    notes: list[str] = []
+    try:
+        file = open_parquet(source)
+        first = next(file.iter_batches(batch_size=_PREVIEW_ROWS), None)
+        columns = _column_names(file.schema_arrow.names, notes, source)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"cannot be read as Parquet ({error})", where=source) from error
+    if first is None:
+        raise DataError("has no rows", where=source)
+
+    def records() -> Iterator[tuple[int, Record] | Refusal]:
+        number = 0
+        try:
+            for batch in file.iter_batches(batch_size=1024):
+                for record in read_batch(batch, columns, where=source):
+                    number += 1
+                    if isinstance(record, str):
+                        yield Refusal(source, number, record)
+                    else:
+                        yield number, record
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise DataError(f"is damaged after row {number} ({error})", where=source) from error
+        finally:
+            file.close()
+
+    found = read_batch(first, columns, where=source)
+    preview = [record for record in found if isinstance(record, dict)]
+    return Table(source, columns, preview, notes, records())

@@ -1,0 +1,201 @@
+"""What stands in the user's files, as Python values: JSON, numbers and times.
+
+Files from elsewhere hold numbers of 400 digits, infinities, dates of no calendar, and lists
+nested a thousand deep. Every reader converts with these functions, so that each of them is
+refused in the same way, and every writer of JSON with ``dump_json``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aitk.core.io.names import printable
+
+#: Lists and objects inside one another. Python's own limit depends on what else is being called.
+MAX_DEPTH = 100
+MAX_NUMBER_CHARACTERS = 1000
+#: So many digits fit into 64 bits; Python refuses to read thousands of them.
+_MAX_DIGITS = 18
+#: From each size on, a number of seconds since 1970 must be one of ms, of us, of ns.
+_TIME_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+_LATEST_TIME_S = 1e11
+
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^][{}]+")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+#: What a number that overflows has at least.
+_LARGE = re.compile(r"\d{300}|[eE]\+?\d{3}")
+
+
+def parse_json(content: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    A number that JSON has no word for, or that no float holds (NaN, Infinity, 1e400), is None.
+
+    Raises:
+        ValueError: it is not JSON, not Unicode, or nested deeper than ``MAX_DEPTH``.
+    """
+    if isinstance(content, bytes):
+        content = content.decode(json.detect_encoding(content))
+    decoder = _FINITE_JSON if _LARGE.search(content) else _JSON
+    try:
+        value = decoder.decode(content)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    if _is_deep(content):
+        raise ValueError(_TOO_DEEP)
+    if _SURROGATE.search(content) and not _is_text(json.dumps(value, ensure_ascii=False)):
+        raise ValueError("holds half of a surrogate pair, which is no character")
+    return value
+
+
+def dump_json(
+    value: Any,
+    *,
+    indent: int | None = None,
+    sort_keys: bool = False,
+    default: Callable[[Any], Any] | None = None,
+) -> str:
+    """JSON text that any reader takes: no NaN, no infinity (both null), no half characters."""
+
+    def dumps(value: Any) -> str:
+        return json.dumps(
+            value,
+            ensure_ascii=False,
+            allow_nan=False,
+            indent=indent,
+            sort_keys=sort_keys,
+            default=default,
+        )
+
+    try:
+        text = dumps(value)
+    except ValueError:
+        text = dumps(_finite(value))
+    return printable(text, backslash="\\\\")
+
+
+def plain_value(value: Any) -> Any:
+    """JSON for a value of a typed column."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, float | decimal.Decimal) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(name): plain_value(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def to_number(value: Any) -> float:
+    """The number in a cell.
+
+    Raises:
+        ValueError: it is none, or NaN, or infinite, or beyond what a float holds.
+    """
+    if isinstance(value, str) and (len(value) > MAX_NUMBER_CHARACTERS or "_" in value):
+        raise ValueError("is not a number")
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError("is not a number") from error
+    if not math.isfinite(number):
+        raise ValueError("is not a finite number")
+    return number
+
+
+def to_count(text: str) -> int | None:
+    """The whole number that digits write; None for other text, and for more digits than fit into
+    64 bits."""
+    text = text.strip()
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
+
+
+def to_time(value: Any) -> float:
+    """The seconds since 1970 that a cell names.
+
+    Numbers are seconds; large ones milliseconds, microseconds or nanoseconds. Dates are ISO
+    8601, also with slashes, in UTC where they name no zone.
+
+    Raises:
+        ValueError: it names none, or one before 1970.
+    """
+    try:
+        time_s = to_number(value)
+    except ValueError:
+        time_s = _date_s(str(value))
+    if time_s < 0:
+        raise ValueError("is before 1970")
+    if time_s >= _LATEST_TIME_S:
+        time_s /= next(unit for start, unit in _TIME_UNITS if time_s >= start)
+        if time_s >= _LATEST_TIME_S:
+            raise ValueError("is no date")
+    return time_s
+
+
+def quoted(value: Any) -> str:
+    """A value as a message shows it: the beginning of it, if it is long."""
+    text = repr(value[:60] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _date_s(text: str) -> float:
+    text = text.strip()
+    if len(text) > 60:
+        raise ValueError("is neither seconds nor an ISO date")
+    try:
+        moment = datetime.datetime.fromisoformat(text.replace("/", "-"))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise ValueError("is neither seconds nor an ISO date") from error
+
+
+def _finite(value: Any) -> Any:
+    """A value with None for every number that is not finite, at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _float(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_deep(text: str) -> bool:
+    """Whether valid JSON is nested too deep, at the speed of C: pairs of brackets are taken out
+    from the innermost ones on."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    brackets = _NO_BRACKET.sub("", _STRING.sub("", text)).replace("{", "[").replace("}", "]")
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace("[]", "")
+        if not brackets:
+            return False
+    return True
+
+
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_JSON = json.JSONDecoder(parse_constant=lambda _: None)
+_FINITE_JSON = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_float)

@@ -1,0 +1,1 @@
+"""Keras layers that several domains share."""

@@ -1,0 +1,187 @@
+"""Baselines: what simple predictors, learned from the training rows alone, score on the same rows.
+
+A task that implements ``HasBaselines`` names them; the stages show their scores beside those of the
+model, and warn where the model is not above them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.core.contract.task import Task
+from aitk.core.metrics.statistics import paired_bootstrap
+from aitk.core.reporting.numbers import format_number
+from aitk.core.training.batches import take_rows
+
+#: Baselines predict no more rows than this, evenly spread: their time stays bounded.
+MOST_ROWS = 20_000
+#: Bootstrap resamples of the difference between model and baseline.
+RESAMPLES = 1000
+
+Rows = Sequence[Mapping[str, Any]]
+Measured = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A simple predictor, learned from the training rows.
+
+    Attributes:
+        name: what it predicts, as people are told: "majority class".
+        measure: what ``Task.measure`` would keep of its predictions. Given the rows, and what was
+            measured of the model on the same rows, which holds the true answers too.
+    """
+
+    name: str
+    measure: Callable[[Rows, Measured], Measured]
+
+
+@runtime_checkable
+class HasBaselines(Protocol):
+    """A task that knows simple predictors to compare its models with."""
+
+    def baselines(self, train: Rows, summary: Mapping[str, Any], assets: Any) -> Iterable[Baseline]:
+        """The baselines, the simplest first.
+
+        Args:
+            train: training rows.
+            summary: statistics of the prepared data.
+            assets: of the model that they are compared with.
+        """
+
+
+@dataclass(frozen=True)
+class BaselineScores:
+    """What a baseline scored.
+
+    Attributes:
+        name: of the baseline.
+        value: its main metric.
+        per_row: (rows,) what the main metric averages.
+    """
+
+    name: str
+    value: float
+    per_row: np.ndarray
+
+
+def score_baselines(
+    task: Task, train: Rows, summary: Mapping[str, Any], assets: Any, rows: Rows, measured: Measured
+) -> list[BaselineScores]:
+    """Learn the task's baselines and score them with the task's own metrics.
+
+    Args:
+        rows: the rows that the model was scored on; of many, ``MOST_ROWS`` are looked at.
+        measured: what was measured of the model on them.
+    """
+    if not isinstance(task, HasBaselines):
+        return []
+    places = spread(len(rows), MOST_ROWS)
+    if len(places) < len(rows):
+        rows = take_rows(rows, places)
+        measured = {name: values[places] for name, values in measured.items()}
+    scores = []
+    for baseline in task.baselines(train, summary, assets):
+        try:
+            evaluation = task.score(baseline.measure(rows, measured), assets)
+        except DataError:  # these rows hold nothing to score, of which the model's score tells
+            continue
+        main = evaluation.metrics.get(task.main_metric)
+        if main is not None:
+            per_row = np.asarray(evaluation.per_row, float)
+            scores.append(BaselineScores(baseline.name, main.value, per_row))
+    return scores
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """At most so many of ``count`` row numbers, evenly spread."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
+def compare_with_baselines(
+    task: Task, value: float, per_row: np.ndarray, scores: Sequence[BaselineScores]
+) -> list[dict[str, Any]]:
+    """How far the model is above each baseline, as ``metrics.json`` holds it.
+
+    Args:
+        value: the model's main metric.
+        per_row: (rows,) what it averages, of all rows.
+
+    Returns:
+        Of each baseline its ``name`` and ``value``; ``gain``, by how much the model is better a
+        row, with the ends of the paired 95% interval; ``rows``, where not all were compared.
+    """
+    sign = 1 if task.higher_is_better else -1
+    places = spread(len(per_row), MOST_ROWS)
+    own = sign * np.asarray(per_row, float)[places]
+    entries = []
+    for each in scores:
+        gain = paired_bootstrap(sign * each.per_row, own, resamples=RESAMPLES)
+        entry: dict[str, Any] = {
+            "name": each.name,
+            "value": each.value,
+            "gain": {"value": gain.value, "low": gain.low, "high": gain.high},
+        }
+        if len(places) < len(per_row):
+            entry["rows"] = len(places)
+        entries.append(entry | {"below": sign * (value - each.value) < 0})
+    return entries
+
+
+def describe_baselines(metric: str, result: Mapping[str, Any]) -> str:
+    """One line: ``accuracy 0.912, baseline 0.534 (majority class)``; "" without baselines.
+
+    Args:
+        result: an evaluation, as ``metrics.json`` holds it.
+    """
+    baselines, score = result.get("baselines"), result["metrics"].get(metric)
+    if not baselines or not score:
+        return ""
+    told = ", ".join(f"{format_number(each['value'])} ({each['name']})" for each in baselines)
+    compared = {each["rows"] for each in baselines if each.get("rows")}
+    some = f", on {max(compared):,} of the rows" if compared else ""
+    return f"{metric.replace('_', ' ')} {format_number(score['value'])}, baseline {told}{some}"
+
+
+def baseline_warnings(
+    metric: str, value: float, baselines: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """A warning for each baseline that scores higher than the model."""
+    warnings = []
+    for each in baselines:
+        if not each["below"]:
+            continue
+        gain = each["gain"]
+        name = metric.replace("_", " ")
+        told = f"The model's {name} of {format_number(value)} is worse than that of the"
+        told += f" baseline {each['name']!r} ({format_number(each['value'])})"
+        sure = gain["high"] < 0
+        warnings.append(
+            f"{told}: paired difference {gain['value']:+.4f}, 95% interval"
+            f" [{gain['low']:+.4f}, {gain['high']:+.4f}]"
+            + ("" if sure else ", which does not exclude chance")
+        )
+    return warnings
+
+
+def majority_class(counts: Mapping[str, int], labels: Sequence[str]) -> Baseline:
+    """The most frequent class for every row, the shares of the classes being its probabilities.
+
+    For tasks that measure as ``core.metrics.classification`` has it.
+
+    Args:
+        counts: training rows of each class.
+        labels: the classes in the order of the outputs.
+    """
+    shares = np.array([counts.get(label, 0) for label in labels], np.float32)
+    shares /= max(shares.sum(), 1)
+
+    def measure(rows: Rows, measured: Measured) -> Measured:
+        return {**measured, "probabilities": np.tile(shares, (len(rows), 1))}
+
+    return Baseline("majority class", measure)

@@ -1,0 +1,299 @@
+"""What follows from class probabilities: answers, and how good they are, with intervals.
+
+Shared by every task that puts out one distribution over classes a row. A label never seen in
+training has target -1: it counts as one more class that is always answered wrongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.options import unknown_name
+from aitk.core.contract.task import Evaluation, Score
+from aitk.core.metrics.statistics import MIN_ROWS, bootstrap_scores, score_proportion
+
+CALIBRATION_BINS = 15
+UNSEEN = "(never seen in training)"
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """(..., classes) logits to logarithms of probabilities."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(rows, classes) logits to probabilities."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def answer_classes(
+    probabilities: np.ndarray, labels: Sequence[str], *, top_k: int = 1
+) -> list[dict[str, Any]]:
+    """The answer to each row: its best class, and with ``top_k`` > 1 the best ones in order.
+
+    Args:
+        probabilities: (rows, classes).
+        labels: the classes' names in the order of the columns.
+    """
+    answers = []
+    for row in probabilities:
+        best = np.argsort(-row, kind="stable")[:top_k]
+        answer: dict[str, Any] = {
+            "prediction": labels[best[0]],
+            "probability": round(float(row[best[0]]), 6),
+        }
+        if top_k > 1:
+            answer["top_k"] = [
+                {"label": labels[index], "probability": round(float(row[index]), 6)}
+                for index in best
+            ]
+        answers.append(answer)
+    return answers
+
+
+def explained_class(
+    probabilities: np.ndarray, labels: Sequence[str], target: str | None
+) -> tuple[int, dict[str, Any]]:
+    """Which class of one row is explained, the ``target`` or the best; and what is told of it.
+
+    Args:
+        probabilities: (classes,).
+
+    Raises:
+        UsageError: the target is no label.
+    """
+    if target is not None and target not in labels:
+        raise unknown_name(target, labels, what="label")
+    best = int(np.argmax(probabilities))
+    index = list(labels).index(target) if target else best
+    return index, {
+        "prediction": labels[best],
+        "explained": labels[index],
+        "probability": float(probabilities[index]),
+    }
+
+
+def score_classification(
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    labels: Sequence[str],
+    *,
+    resamples: int = 0,
+    seed: int = 0,
+) -> Evaluation:
+    """Score a classifier, as scikit-learn does, each metric with a 95% interval.
+
+    Accuracies, and the precision and recall of each class, are shares of rows: their intervals are
+    Wilson's. Those of the others are bootstrap intervals.
+
+    Args:
+        targets: (rows,) class numbers; -1 is a label never seen in training.
+        probabilities: (rows, classes), each row summing to 1.
+        labels: the classes' names in the order of the columns.
+        resamples: bootstrap resamples; 0 computes no intervals and is fast.
+        seed: seed of the bootstrap.
+
+    Macro averages run over the classes that occur in the targets or the predictions. ROC-AUC
+    is one against the rest, averaged over the classes that have both; metrics that these rows
+    leave undefined are left out. Log loss leaves out rows of unseen labels.
+
+    Raises:
+        DataError: there are no rows.
+        ArtifactError: a probability is not finite.
+    """
+    if not len(targets):
+        raise DataError("there are no rows to score")
+    if not np.isfinite(probabilities).all():
+        raise ArtifactError(
+            "the model puts out values that are not finite", hint="Train or convert it again"
+        )
+    rows = _Rows(np.asarray(targets), np.asarray(probabilities))
+    scores = bootstrap_scores(rows.measure, len(targets), resamples=resamples, seed=seed)
+    metrics = dict(zip(rows.names, scores, strict=False))
+    class_scores = scores[len(rows.names) :]
+    if resamples:
+        metrics |= rows.proportions()
+        class_scores = rows.class_proportions(class_scores)
+    return Evaluation(
+        metrics={name: score for name, score in metrics.items() if np.isfinite(score.value)},
+        per_row=rows.correct.astype(np.float32),
+        details=_details(rows, labels, class_scores),
+    )
+
+
+class _Rows:
+    """The scored rows, ready to be measured on many resamples at once."""
+
+    def __init__(self, targets: np.ndarray, probabilities: np.ndarray):
+        n_rows, self.classes = probabilities.shape
+        self.targets, self.probabilities = targets, probabilities
+        self.predictions = probabilities.argmax(axis=1)
+        self.confidences = probabilities.max(axis=1).astype(float)
+        self.correct = (self.predictions == targets).astype(float)
+        # ]0, 1/15], ]1/15, 2/15], ... as in Guo et al. 2017, section 2.
+        bins = np.ceil(self.confidences * CALIBRATION_BINS).astype(int) - 1
+        self.bins = np.clip(bins, 0, CALIBRATION_BINS - 1)
+        self.seen = (targets >= 0).astype(float)
+        own = probabilities[np.arange(n_rows), targets].astype(float)  # -1 is masked by ``seen``
+        floor = np.finfo(probabilities.dtype).eps
+        self.losses = -np.log(np.clip(own, floor, 1.0)) * self.seen
+        self.top5 = self._in_top5(own)
+        self.auc, self.auc_influence = macro_auc(targets, probabilities)
+        each = ("precision", "recall", "f1")
+        self.names = [
+            "accuracy",
+            *(f"{average}_{name}" for average in ("macro", "micro", "weighted") for name in each),
+            *("roc_auc", "calibration_error", "log_loss"),
+            *(["top5_accuracy"] if self.classes > 5 else []),
+        ]
+
+    def measure(self, counts: np.ndarray) -> np.ndarray:
+        """(resamples, rows) -> (resamples, metrics): ``names``, then precision, recall and F1
+        of each class."""
+        total = counts.sum(axis=1)
+        right = counts @ self.correct
+        accuracy = right / total
+        # Unseen labels are the last of classes + 1 columns.
+        columns = self.classes + 1
+        supports = group_sums(counts, self.targets % columns, columns)
+        predicted = group_sums(counts, self.predictions, columns)
+        hits = group_sums(counts * self.correct, self.predictions, columns)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            each = np.stack(
+                [hits / predicted, hits / supports, 2 * hits / (predicted + supports)], axis=1
+            )  # (resamples, 3, classes + 1), NaN where undefined
+        defined = np.nan_to_num(each)
+        occurs = (predicted + supports) > 0
+        macro = (defined * occurs[:, None]).sum(axis=2) / occurs.sum(axis=1, keepdims=True)
+        micro = np.repeat(accuracy[:, None], 3, axis=1)  # one answer a row: all three are equal
+        weighted = (defined * supports[:, None]).sum(axis=2) / total[:, None]
+        gaps = group_sums(counts * (self.correct - self.confidences), self.bins, CALIBRATION_BINS)
+        seen = counts @ self.seen
+        losses = np.divide(
+            counts @ self.losses, seen, out=np.full(len(counts), np.nan), where=seen > 0
+        )
+        # To first order in the counts: exact on the rows as they are, and cheap on resamples.
+        auc = np.minimum(self.auc + counts @ self.auc_influence / total, 1.0)
+        singles = [auc, np.abs(gaps).sum(axis=1) / total, losses]
+        if self.classes > 5:
+            singles.append(counts @ self.top5 / total)
+        per_class = each[:, :, : self.classes].reshape(len(counts), -1)
+        return np.column_stack([accuracy, macro, micro, weighted, *singles, per_class])
+
+    def proportions(self) -> dict[str, Score]:
+        """The metrics that are shares of the rows."""
+        rows = len(self.targets)
+        accuracy = score_proportion(float(self.correct.sum()), rows)
+        micro = {name: accuracy for name in self.names if name.startswith("micro_")}
+        found = {"accuracy": accuracy, **micro}
+        if self.classes > 5:
+            found["top5_accuracy"] = score_proportion(float(self.top5.sum()), rows)
+        return found
+
+    def class_proportions(self, scores: Sequence[Score]) -> list[Score]:
+        """The scores of the classes, precision and recall as shares of rows, and without an
+        interval of the F1 of a class that has few."""
+        hits, predicted, supports = (
+            np.bincount(classes, minlength=self.classes).tolist()
+            for classes in (
+                self.targets[self.correct > 0],
+                self.predictions,
+                self.targets[self.targets >= 0],
+            )
+        )
+        precision = map(score_proportion, hits, predicted)
+        recall = map(score_proportion, hits, supports)
+        f1 = (
+            score if count >= MIN_ROWS else Score(score.value)
+            for score, count in zip(scores[2 * self.classes :], supports, strict=True)
+        )
+        return [*precision, *recall, *f1]
+
+    def _in_top5(self, own: np.ndarray) -> np.ndarray:
+        """Whether the right class is among the five best; of equals the first is better."""
+        place = (self.probabilities > own[:, None]).sum(axis=1)
+        equal = self.probabilities == own[:, None]
+        place += (equal & (np.arange(self.classes) < self.targets[:, None])).sum(axis=1)
+        return (place < 5) * self.seen
+
+
+def group_sums(counts: np.ndarray, groups: np.ndarray, n_groups: int) -> np.ndarray:
+    """Sum (resamples, rows) over rows of equal group number: (resamples, n_groups)."""
+    return np.stack([np.bincount(groups, line, n_groups) for line in counts])
+
+
+def macro_auc(targets: np.ndarray, probabilities: np.ndarray) -> tuple[float, np.ndarray]:
+    """The area under the ROC curve, one class against the rest, averaged over classes.
+
+    Returns:
+        The area (NaN where no class has both positives and negatives), and each row's influence
+        on it, (rows,): the area of a resample is to first order the area plus the mean of its
+        rows' influences (the structural components of DeLong et al. 1988).
+    """
+    classes = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+    rows, areas = len(targets), []
+    influence = np.zeros(rows)
+    for index in classes:
+        positive = targets == index
+        count = int(positive.sum())
+        if count in (0, rows):
+            continue
+        above = np.sort(probabilities[positive, index])
+        below = np.sort(probabilities[~positive, index])
+        # Share of the other side that each row beats, ties counting half.
+        wins = _share_below(below, probabilities[positive, index])
+        losses = 1 - _share_below(above, probabilities[~positive, index])
+        area = wins.mean()
+        areas.append(area)
+        influence[positive] += (wins - area) * rows / count
+        influence[~positive] += (losses - area) * rows / (rows - count)
+    if not areas:
+        return float("nan"), influence
+    return float(np.mean(areas)), influence / len(areas)
+
+
+def _share_below(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    left = np.searchsorted(ordered, values, side="left")
+    right = np.searchsorted(ordered, values, side="right")
+    return (left + right) / (2 * len(ordered))
+
+
+def _details(rows: _Rows, labels: Sequence[str], class_scores: list[Score]) -> dict[str, Any]:
+    names = [*labels, UNSEEN]
+    ones = np.ones((1, len(rows.targets)))
+    supports = group_sums(ones, rows.targets % len(names), len(names))[0]
+    per_class = []
+    for index, label in enumerate(labels):
+        entry: dict[str, Any] = {"label": label, "support": int(supports[index])}
+        for place, name in enumerate(("precision", "recall", "f1")):
+            score = class_scores[place * len(labels) + index]
+            entry[name] = score.as_json()
+        per_class.append(entry)
+    confusion: dict[str, dict[str, int]] = {}
+    pairs = np.stack([rows.targets % len(names), rows.predictions], axis=1)
+    for (target, prediction), count in zip(
+        *np.unique(pairs, axis=0, return_counts=True), strict=True
+    ):
+        confusion.setdefault(names[target], {})[labels[prediction]] = int(count)
+    sizes, confidences, correct = (
+        group_sums(values[None], rows.bins, CALIBRATION_BINS)[0]
+        for values in (ones[0], rows.confidences, rows.correct)
+    )
+    calibration = [
+        {"rows": int(size), "confidence": float(confidence / size), "accuracy": float(right / size)}
+        for size, confidence, right in zip(sizes, confidences, correct, strict=True)
+        if size
+    ]
+    return {
+        "labels": list(labels),
+        "unseen_rows": int(supports[-1]),
+        "per_class": per_class,
+        "confusion": confusion,  # target -> prediction -> rows, cells that are not zero
+        "calibration": calibration,
+    }

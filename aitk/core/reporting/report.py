@@ -1,0 +1,387 @@
+"""What the reports of prepared data, of a run and of explanations tell, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk.core.artifacts.run import read_picture
+from aitk.core.metrics.baselines import describe_baselines
+from aitk.core.metrics.statistics import describe_intervals
+from aitk.core.reporting.card import TABLES, describe_answering, describe_origin, describe_use
+from aitk.core.reporting.charts import (
+    calibration_chart,
+    column_chart,
+    heat_map,
+    interval_bar,
+    line_chart,
+    number,
+)
+from aitk.core.reporting.numbers import format_number
+from aitk.core.reporting.page import Page
+
+LONG_TABLE = 12  # rows; longer ones are folded
+_SCALE = "from 0 to 1"  # the column of intervals, drawn
+LARGEST_MATRIX = 24  # classes whose confusion matrix can still be read as numbers
+LARGEST_HEAT_MAP = 500  # classes; the cells grow with their square
+WORST_CONFUSIONS = 15
+
+
+def prepare_report(
+    dataset: Mapping[str, Any], path: Path, *, pictures: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write the report of prepared data from its ``dataset.json``.
+
+    Args:
+        pictures: of its rows, ``caption`` and ``png`` of each.
+    """
+    rows = dataset["rows"]
+    page = Page(f"Data for {dataset['task']}", _sources_line(dataset))
+    page.headline(
+        [(split, number(count), "rows") for split, count in rows.items()]
+        + [("refused", number(dataset["refused"]), "see rejects.jsonl")]
+    )
+    page.heading("Findings")
+    page.findings(dataset["findings"])
+    page.heading("The rows")
+    _add_pictures(page, pictures)
+    _add_summary(page, dataset["summary"])
+    page.heading("How it was made")
+    for note in dataset["notes"]:
+        page.text(note)
+    page.facts(
+        {
+            "splits": dataset["split_rule"],
+            "options": dataset["options"],
+            "reading": dataset["reading"],
+            "fingerprint": dataset["fingerprint"],
+            "seconds": dataset["wall_s"],
+            "packages": dataset["packages"],
+        }
+    )
+    page.table(dataset["sources"], folded=f"Sources ({len(dataset['sources'])})")
+    page.write(path)
+
+
+def waiting_share(history: Sequence[Mapping[str, Any]]) -> float | None:
+    """The share of a training's time that was spent waiting for data."""
+    shares = [row["waiting"] for row in history if row.get("waiting") not in (None, "")]
+    return sum(float(share) for share in shares) / len(shares) if shares else None
+
+
+def run_report(
+    manifest: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    metrics: Mapping[str, Any],
+    path: Path,
+) -> None:
+    """Write the report of a run.
+
+    Args:
+        manifest: ``run.json``.
+        history: one mapping an epoch: epoch, step, loss, learning_rate, validation metrics.
+        metrics: ``metrics.json``: evaluations by name.
+        path: where to write it, inside the run's folder.
+    """
+    name = path.parent.name.removesuffix(".part")
+    page = Page(name, f"{manifest['task']}, {manifest['model']}, {describe_origin(manifest)}")
+    main = manifest.get("main_metric", "")
+    page.headline(_headline(manifest, metrics, main))
+    page.heading("How to use it")
+    page.code("\n".join(describe_use(manifest, name)))
+    for evaluation, result in metrics.items():
+        _add_evaluation(page, evaluation, result, main=main, folder=path.parent)
+    if compression := manifest.get("compression"):
+        page.heading("Before and after")
+        page.table(compression["table"])
+        page.facts({name: value for name, value in compression.items() if name not in TABLES})
+        if tried := compression.get("tried"):
+            page.text(f"Number formats, tried in this order on {compression['chosen_on']}:")
+            page.table(tried)
+    if updates := manifest.get("updates"):
+        page.heading("Updates")
+        page.table([_update_line(update) for update in updates])
+    if history:
+        _add_history(page, history, main)
+    _add_making(page, manifest)
+    page.write(path)
+
+
+def explanations_report(
+    explanations: Iterable[Mapping[str, Any]], path: Path, *, run: str, facts: Mapping[str, Any]
+) -> None:
+    """Write a page of explained rows, their words coloured.
+
+    Args:
+        explanations: each has ``parts`` (text and weight, in order) or ``pictures`` (caption and
+            png), and facts of its answer; ``between`` stands between the parts where these are no
+            running text.
+        path: where to write it.
+        run: the run that was asked, as the user named it.
+        facts: figures about all of them.
+    """
+    page = Page("What carried the answers", run)
+    explanations = list(explanations)
+    if any(explanation.get("parts") for explanation in explanations):
+        page.text(
+            "Blue parts speak for the answer, orange ones against it; the stronger the colour, the"
+            " more the answer's score moves without that part. Hover over a part for the figure."
+        )
+    page.facts(facts)
+    for explanation in explanations:
+        told = {
+            name.replace("_", " "): _told(name, value)
+            for name, value in explanation.items()
+            if isinstance(value, str | int | float) and name != "between"
+        }
+        title = ", ".join(f"{name}: {value}" for name, value in told.items())
+        page.words(title, explanation.get("parts", ()), between=explanation.get("between", ""))
+        _add_pictures(page, explanation.get("pictures", ()))
+    page.write(path)
+
+
+def _told(name: str, value: Any) -> Any:
+    if name == "probability":
+        return f"{value:.1%}"
+    return format_number(value) if isinstance(value, float) else value
+
+
+def _add_pictures(page: Page, pictures: Iterable[Mapping[str, Any]]) -> None:
+    for picture in pictures:
+        page.picture(picture["png"], caption=picture["caption"])
+
+
+def _update_line(update: Mapping[str, Any]) -> dict[str, Any]:
+    """One round of new rows: how many, and the held-out scores before and after."""
+    line = {"rows of": ", ".join(update["inputs"]), "new": update["rows"]}
+    line["replayed"] = update["replayed"]
+    for rows, score in update["before"].items():
+        line[f"{rows} rows before"] = score
+        line[f"{rows} rows after"] = update["after"].get(rows)
+    return line
+
+
+def _sources_line(dataset: Mapping[str, Any]) -> str:
+    names = [item["source"] for item in dataset["sources"]]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _add_summary(page: Page, summary: Mapping[str, Any]) -> None:
+    """Show a task's statistics by their shape alone."""
+    page.facts(
+        {
+            name: value
+            for name, value in summary.items()
+            if isinstance(value, str | int | float | bool)
+        }
+    )
+    for name, value in summary.items():
+        title = name.replace("_", " ")
+        if name == "charts" or not isinstance(value, Mapping) or not value:
+            continue
+        if all(isinstance(item, Mapping) for item in value.values()):
+            lines: dict[Any, None] = dict.fromkeys(key for item in value.values() for key in item)
+            table = [
+                {title: str(key)} | {part: item.get(key) for part, item in value.items()}
+                for key in lines
+            ]
+            folded = f"{title} ({len(table)})" if len(table) > LONG_TABLE else ""
+            page.table(table, folded=folded)
+        elif all(isinstance(item, int | float) for item in value.values()):
+            page.bars(dict(list(value.items())[:40]), caption=title)
+        else:
+            page.facts({name: value})
+    for name, chart in summary.get("charts", {}).items():
+        x, y = chart["x"], chart["y"]
+        caption = name.replace("_", " ")
+        if not len(x):
+            continue
+        if any(isinstance(item, str) for item in x):
+            page.bars(dict(zip(x, y, strict=True)), caption=caption)
+        else:
+            page.figure(column_chart(x, y, x_label=caption), caption=caption)
+
+
+def _headline(
+    manifest: Mapping[str, Any], metrics: Mapping[str, Any], main: str
+) -> list[tuple[str, str, str]]:
+    figures = []
+    for name, result in metrics.items():
+        score = result["metrics"].get(main)
+        if score:
+            known = None not in (score.get("low"), score.get("high"))
+            between = f"[{score['low']:.3f}, {score['high']:.3f}] " if known else ""
+            figures.append(
+                (
+                    f"{main.replace('_', ' ')}, {name}",
+                    f"{score['value']:.4f}",
+                    f"{between}{result['rows']:,} rows",
+                )
+            )
+    if manifest.get("parameters"):
+        figures.append(("parameters", number(manifest["parameters"]), manifest["format"]))
+    if manifest.get("wall_s"):
+        figures.append(("made in", _duration(manifest["wall_s"]), "wall clock"))
+    return figures
+
+
+def _add_evaluation(
+    page: Page, name: str, result: Mapping[str, Any], *, main: str, folder: Path
+) -> None:
+    page.heading(f"Scores on {name}")
+    intervals = describe_intervals(result["metrics"].values())
+    page.text(f"{result['rows']:,} rows" + (f"; {intervals}" if intervals else ""), note=True)
+    details = result.get("details", {})
+    if details.get("protocol"):
+        page.text(details["protocol"])
+    if answering := describe_answering(result):
+        page.text(f"Answered with {answering}.")
+    page.findings({"grade": "warning", "message": note} for note in result.get("warnings", ()))
+    _add_baselines(page, result, main)
+    lines = [_metric_line(metric, score) for metric, score in result["metrics"].items()]
+    if not any(line[_SCALE] for line in lines):
+        lines = [{name: line[name] for name in line if name != _SCALE} for line in lines]
+    page.table(lines[:LONG_TABLE])
+    page.table(lines[LONG_TABLE:], folded=f"{len(lines) - LONG_TABLE} more metrics")
+    for title, table in details.get("tables", {}).items():
+        page.heading(title, level=3)
+        page.table(table)
+    if details.get("per_class"):
+        table, folded = details["per_class"], ""
+        if len(table) > LONG_TABLE:
+            table = sorted(table, key=lambda line: (line.get("f1") or {"value": 0})["value"])
+            folded = f"All {len(table)} classes, the weakest first"
+        page.heading("Each class", level=3)
+        page.table(table, folded=folded)
+    if details.get("confusion"):
+        page.heading("What is taken for what", level=3)
+        _add_confusion(page, details["confusion"], details.get("labels", ()))
+    if details.get("calibration"):
+        page.heading("Calibration", level=3)
+        page.figure(
+            calibration_chart(details["calibration"]),
+            caption="On the dashed line the model is right as often as it claims;"
+            " below it, it is too sure of itself.",
+        )
+    if result.get("pictures"):
+        page.heading("Pictures", level=3)
+        for picture in result["pictures"]:
+            if (png := read_picture(folder, picture["file"])) is not None:
+                page.picture(png, caption=picture["caption"])
+    if result.get("worst"):
+        page.heading("The worst answers", level=3)
+        page.text("Wrong, and most sure of it.", note=True)
+        page.table(result["worst"])
+
+
+def _add_baselines(page: Page, result: Mapping[str, Any], main: str) -> None:
+    """The model's main score beside those of the baselines, with the paired differences."""
+    told = describe_baselines(main, result)
+    if not told:
+        return
+    page.text(told)
+    page.table(
+        [
+            {
+                "baseline": each["name"],
+                main.replace("_", " "): round(each["value"], 4),
+                "gain of the model per row": each["gain"],
+            }
+            for each in result["baselines"]
+        ]
+    )
+
+
+def _metric_line(metric: str, score: Mapping[str, Any]) -> dict[str, Any]:
+    line: dict[str, Any] = {"metric": metric.replace("_", " "), "score": score}
+    # Losses have no upper end, so a place between 0 and 1 would mislead.
+    value, low, high = score["value"], score.get("low"), score.get("high")
+    if low is None or high is None or not 0 <= low <= high <= 1 or "loss" in metric:
+        return line | {_SCALE: ""}
+    return line | {_SCALE: interval_bar(value, low, high)}
+
+
+def _add_confusion(
+    page: Page, confusion: Mapping[str, Mapping[str, int]], labels: Sequence[str]
+) -> None:
+    if len(labels) > LARGEST_HEAT_MAP:
+        _add_mistakes(page, confusion)
+        return
+    rows = [*labels, *(name for name in confusion if name not in labels)]
+    counts = [[confusion.get(row, {}).get(column, 0) for column in labels] for row in rows]
+    if len(labels) <= LARGEST_MATRIX:
+        page.confusion(rows, labels, counts)
+        return
+    shares, titles = [], []
+    for row, line in zip(labels, counts, strict=False):
+        total = sum(line) or 1
+        shares.append([count / total for count in line])
+        titles.append(
+            [f"{row} taken for {label}: {n}" for label, n in zip(labels, line, strict=True)]
+        )
+    page.figure(
+        heat_map(shares, titles),
+        caption="A line for each class, a column for each answer, both in the order of the"
+        " labels; hover for names.",
+    )
+    _add_mistakes(page, confusion)
+
+
+def _add_mistakes(page: Page, confusion: Mapping[str, Mapping[str, int]]) -> None:
+    mistakes: list[dict[str, Any]] = [
+        {"is": row, "answered": column, "rows": count}
+        for row, line in confusion.items()
+        for column, count in line.items()
+        if row != column
+    ]
+    mistakes.sort(key=lambda item: -item["rows"])
+    page.table(mistakes[:WORST_CONFUSIONS], caption="most frequent confusions")
+
+
+def _add_history(page: Page, history: Sequence[Mapping[str, Any]], main: str) -> None:
+    page.heading("Training")
+    if len(history) > 1:
+        losses = {"training loss": "loss", "validation loss": "log_loss"}
+        for chart in (losses, {f"validation {main.replace('_', ' ')}": main}):
+            series = {
+                name: [(float(row["epoch"]), float(row[key])) for row in history]
+                for name, key in chart.items()
+                if all(row.get(key) not in (None, "") for row in history)
+            }
+            if series:
+                page.figure(line_chart(series, x_label="epoch"), caption=", ".join(series))
+    if (share := waiting_share(history)) is not None:
+        page.text(f"{share:.1%} of the time was spent waiting for data.", note=True)
+    page.table(history, folded=f"Every epoch ({len(history)})")
+
+
+def _add_making(page: Page, manifest: Mapping[str, Any]) -> None:
+    page.heading("How it was made")
+    data = manifest.get("data", {})
+    page.facts(
+        {
+            "command": manifest.get("command"),
+            "data": data.get("folder"),
+            "data fingerprint": data.get("fingerprint"),
+            "rows": data.get("rows"),
+            "parent": manifest.get("parent"),
+            "weights from": manifest.get("source"),
+            "stopped early": manifest.get("stopped"),
+            "settings": manifest.get("settings"),
+            "options": manifest.get("options"),
+            "reading": data.get("reading"),
+            "seed": manifest.get("seed"),
+            "CPU time": _duration(manifest["cpu_s"]) if manifest.get("cpu_s") else None,
+            "peak memory, MB": manifest.get("peak_memory_mb"),
+            "packages": manifest.get("packages"),
+        }
+    )
+    for line in manifest.get("load_report", ()):
+        page.text(str(line), note=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,62 @@
+"""Make the machine ready for training: seed, arithmetic, memory, how many GPUs."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from aitk.core.contract.errors import UsageError
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def set_up_training(*, seed: int, precision: str, devices: int | None) -> Any:
+    """Seed everything, choose the arithmetic and the devices.
+
+    Args:
+        precision: ``auto`` is bfloat16 where a GPU computes it, else float32.
+        devices: how many GPUs to use; None for all.
+
+    Returns:
+        A context in which the model is built and trained: all visible GPUs mirrored, or nothing.
+
+    Raises:
+        UsageError: more devices asked for than there are.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() != "tensorflow":
+        if devices not in (None, 1):
+            raise UsageError("several devices need the TensorFlow backend", where="--devices")
+        keras.config.set_dtype_policy(POLICIES[precision if precision != "auto" else "float32"])
+        return contextlib.nullcontext()
+
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if devices is not None and devices > max(1, len(gpus)):
+        raise UsageError(f"{devices} asked for, {len(gpus)} GPUs found", where="--devices")
+    if gpus:
+        for gpu in gpus:
+            with contextlib.suppress(RuntimeError):  # already in use by this process
+                tf.config.experimental.set_memory_growth(gpu, True)
+    else:
+        # Reductions in a fixed order: what makes a resumed run end bit-identical. On GPUs some
+        # operations have no such form and would stop the training.
+        tf.config.experimental.enable_op_determinism()
+    if precision == "auto":
+        precision = "bfloat16" if gpus and all(map(_computes_bfloat16, gpus)) else "float32"
+    keras.config.set_dtype_policy(POLICIES[precision])
+    used = len(gpus) if devices is None else devices
+    if used > 1:
+        return tf.distribute.MirroredStrategy([f"GPU:{index}" for index in range(used)]).scope()
+    return contextlib.nullcontext()
+
+
+def _computes_bfloat16(gpu: Any) -> bool:
+    """Whether the card multiplies bfloat16 in hardware (NVIDIA Ampere, 8.0, and later)."""
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details(gpu)
+    return details.get("compute_capability", (0, 0)) >= (8, 0)

@@ -1,0 +1,107 @@
+"""Batches for Keras' ``fit``, made in a thread of their own while the model works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.contract.task import Batch, Task
+from aitk.core.training.batches import Examples, step_rng
+
+if TYPE_CHECKING:
+    import keras
+
+AHEAD = 4  # batches
+
+
+class Waiting:
+    """How long a model waited for its batches: each from the end of the step before it."""
+
+    def __init__(self) -> None:
+        self._made: list[float] = []
+        self._done: list[float] = []
+
+    def batch_is_made(self) -> None:
+        """The next batch is ready."""
+        self._made.append(time.monotonic())
+
+    def step_is_done(self) -> None:
+        """The model has finished a step."""
+        self._done.append(time.monotonic())
+
+    @property
+    def share(self) -> float:
+        """Of the time between the first step's end and the last one's."""
+        if len(self._done) < 2:
+            return 0.0
+        waited = sum(
+            max(0.0, made - done)
+            for made, done in zip(self._made[1:], self._done[:-1], strict=False)
+        )
+        return min(1.0, waited / max(1e-9, self._done[-1] - self._done[0]))
+
+
+def feed(
+    model: keras.Model,
+    task: Task,
+    assets: Any,
+    *,
+    examples: Examples,
+    plan: Sequence[np.ndarray],
+    epoch: int,
+    start: int,
+    seed: int,
+    waiting: Waiting,
+    teach: Callable[[Batch], Batch] | None = None,
+) -> Any:
+    """The batches of an epoch's plan from number ``start`` on: (inputs, targets, weights).
+
+    ``waiting`` is told when each is made; ``teach`` adds a teacher's answer to its targets. On
+    TensorFlow a ``tf.data.Dataset`` whose lengths vary without retracing the step; on other
+    backends a generator.
+    """
+    import keras
+
+    def batch_at(step: int) -> tuple[Any, ...]:
+        batch = task.collate(examples.take(plan[step]), assets, rng=step_rng(seed, epoch, step))
+        if teach is not None:
+            batch = teach(batch)
+        weights = batch.weights
+        if weights is None:
+            weights = np.ones(len(plan[step]), np.float32)
+        return batch.inputs, batch.targets, weights
+
+    def batches() -> Iterator[tuple[Any, ...]]:
+        for step in range(start, len(plan)):
+            batch = batch_at(step)
+            waiting.batch_is_made()
+            yield batch
+
+    if keras.backend.backend() != "tensorflow":
+        return batches()
+    import tensorflow as tf
+
+    signature = _signature(model, *batch_at(start))
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(AHEAD)
+
+
+def _signature(model: keras.Model, inputs: Any, targets: Any, weights: np.ndarray) -> Any:
+    """Types and shapes of a batch: the model's own for the inputs, free axes for the rest."""
+    import tensorflow as tf
+
+    def free(array: Any) -> Any:
+        array = np.asarray(array)
+        return tf.TensorSpec((None,) * array.ndim, array.dtype)
+
+    shapes = {spec.name: tuple(spec.shape) for spec in model.inputs}
+    return (
+        {
+            name: tf.TensorSpec(shapes[name], array.dtype) if name in shapes else free(array)
+            for name, array in inputs.items()
+        },
+        tf.nest.map_structure(free, targets),
+        free(weights),
+    )

@@ -1,0 +1,500 @@
+"""The training loop: the epochs and their order are ours, the compiled step is Keras'.
+
+An epoch is a plan of batches drawn from (seed, epoch), so a position in it is a pair of numbers.
+A saved state and that position are enough to go on and end with the same bits. Both are saved
+between two steps, where a signal stops the training as well, and once more when it is done: what
+comes after it, such as measuring, may be cut short too.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.compression.prune import MagnitudePruner
+from aitk.core.contract.errors import ArtifactError, Interrupted, TrainingError
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.task import Batch, Task
+from aitk.core.inference.predictors import KerasPredictor
+from aitk.core.runtime import interrupts
+from aitk.core.runtime.speed import keep_freed_memory
+from aitk.core.training import lora
+from aitk.core.training.batches import Examples, epoch_rng, measure_rows, plan_epoch
+from aitk.core.training.checkpoint import has_state, load_progress, restore_variables, save_state
+from aitk.core.training.events import Events
+from aitk.core.training.feeding import Waiting, feed
+from aitk.core.training.optimizers import make_optimizer
+from aitk.core.training.schedule import learning_rate_at
+
+if TYPE_CHECKING:
+    import keras
+
+EVENTS_EVERY = 10  # steps
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left behind.
+
+    Attributes:
+        model: uncompiled, holding the weights of the best epoch, the last of equals.
+        history: one dict an epoch: epoch, step, loss, learning_rate, validation metrics, the share
+            of its time spent waiting for data, seconds.
+        best: the row of the epoch whose weights were kept.
+        stopped: why it ended before its last epoch, or None.
+        measured: what ``Task.measure`` kept of the validation rows at the best epoch; None without
+            such rows, and where that epoch was before an interruption.
+    """
+
+    model: keras.Model
+    history: list[dict[str, float]]
+    best: dict[str, float]
+    stopped: str | None
+    measured: Mapping[str, np.ndarray] | None = None
+
+
+def judge_solved(
+    model: keras.Model,
+    task: Task,
+    assets: Any,
+    *,
+    validation: Examples | None,
+    batch_size: int,
+    started: float | None = None,
+) -> Trained:
+    """What training leaves behind, for a model whose weights were computed at once or are kept.
+
+    Args:
+        started: when the computation of the weights began, by ``time.monotonic``; None if they
+            are kept.
+    """
+    started = time.monotonic() if started is None else started
+    row: dict[str, float] = {"epoch": 1, "step": 1}
+    measured = None
+    if validation is not None:
+        predict = KerasPredictor(model)
+        measured = measure_rows(validation, task, assets, predict, batch_size=batch_size)
+        row |= scores_without_intervals(task, measured, assets)
+    row["seconds"] = round(time.monotonic() - started, 2)
+    return Trained(model=model, history=[row], best=row, stopped=None, measured=measured)
+
+
+def scores_without_intervals(
+    task: Task, measured: Mapping[str, np.ndarray], assets: Any
+) -> dict[str, float]:
+    """The metrics of held-out rows, by name."""
+    return {name: score.value for name, score in task.score(measured, assets).metrics.items()}
+
+
+@dataclass
+class Progress:
+    """Where a training stands; all of it is in the saved state."""
+
+    epoch: int = 0
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int | None = None
+    best_weights: list[np.ndarray] | None = None
+    loss_sum: float = 0.0
+    rows: int = 0
+    seconds: float = 0.0
+
+
+def train(
+    model: keras.Model,
+    task: Task,
+    assets: Any,
+    *,
+    train: Examples,
+    validation: Examples | None,
+    options: Any,
+    state: Path,
+    identity: str,
+    reporter: Reporter,
+    loss: Any = None,
+    teach: Callable[[Batch], Batch] | None = None,
+    pruner: MagnitudePruner | None = None,
+    events: Path | None = None,
+) -> Trained:
+    """Train until the epochs, the patience or the minutes are used up.
+
+    Args:
+        model: functional, with a layer named ``backbone``.
+        options: ``TrainingOptions`` with the epochs and the learning rate filled in.
+        state: folder of the state; training goes on from the one that is there.
+        identity: names data and options; a state of another identity is refused.
+        loss: a Keras loss in place of the task's own.
+        teach: adds to each batch of training what a teacher makes of it, for such a loss.
+        pruner: sets weights to zero after every step.
+        events: folder for TensorBoard events.
+
+    Raises:
+        TrainingError: the loss is not finite, or memory ran out.
+        Interrupted: by a signal; the state was saved.
+    """
+    if not options.epochs:
+        return judge_solved(
+            model, task, assets, validation=validation, batch_size=options.batch_size
+        )
+    keep_freed_memory()
+    config = model.get_config() if options.lora_rank else None
+    if config:
+        count = lora.add_adapters(model.get_layer("backbone"), rank=options.lora_rank)
+        reporter.note(f"low-rank adapters of rank {options.lora_rank} on {count} layers")
+    loop = _Loop(
+        model=model,
+        task=task,
+        assets=assets,
+        train=train,
+        validation=validation,
+        options=options,
+        state=state,
+        identity=identity,
+        reporter=reporter,
+        loss=loss or task.objective(assets),
+        teach=teach,
+        pruner=pruner,
+        events=events,
+    )
+    with interrupts.listening():
+        stopped = loop.run()
+    progress = loop.progress
+    if progress.best_weights is not None:
+        model.set_weights(progress.best_weights)
+    if config:
+        model = lora.merged_copy(model, config)
+    best = progress.best_epoch if progress.best_epoch is not None else -1
+    return Trained(
+        model=uncompiled(model),
+        history=progress.history,
+        best=progress.history[best],
+        stopped=stopped,
+        measured=loop.best_measured,
+    )
+
+
+class _Loop:
+    """One training, with what its epochs share."""
+
+    def __init__(
+        self,
+        *,
+        model: keras.Model,
+        task: Task,
+        assets: Any,
+        train: Examples,
+        validation: Examples | None,
+        options: Any,
+        state: Path,
+        identity: str,
+        reporter: Reporter,
+        loss: Any,
+        teach: Callable[[Batch], Batch] | None,
+        pruner: MagnitudePruner | None,
+        events: Path | None,
+    ):
+        self.model, self.task, self.assets = model, task, assets
+        self.train, self.validation, self.options = train, validation, options
+        self.state, self.identity, self.reporter = state, identity, reporter
+        self.loss, self.teach, self.pruner = loss, teach, pruner
+        self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
+        self.progress = Progress()
+        self.best_measured: Mapping[str, np.ndarray] | None = None
+        self.events = Events(events) if events else None
+        self.waiting = Waiting()
+        self.saved_at = time.monotonic()
+        self.started = time.monotonic()
+
+    @property
+    def minutes(self) -> float:
+        """Minutes trained, those before an interruption included."""
+        return (self.progress.seconds + time.monotonic() - self.started) / 60
+
+    def run(self) -> str | None:
+        """Train every epoch that is left; say why it ended early, if it did."""
+        saved = self._load() if has_state(self.state) else None
+        progress = self.progress
+        self._compile()
+        self.reporter.status("tracing the model")
+        if saved is not None:
+            restore_variables(self._variables(), saved)
+        predict = KerasPredictor(self.model)
+        try:
+            while progress.epoch < self.options.epochs and not self._reason_to_stop():
+                self._stop_if_asked()
+                self._train_epoch()
+                try:
+                    self._finish_epoch(predict)
+                except Interrupted:
+                    self.save()
+                    raise
+        except Interrupted as error:
+            raise Interrupted(
+                f"interrupted at epoch {progress.epoch + 1}, step {progress.step}",
+                hint="Repeat the command with --resume",
+            ) from error
+        self.save()
+        return self._reason_to_stop()
+
+    def _train_epoch(self) -> None:
+        """Run the batches of this epoch that are left."""
+        progress, options = self.progress, self.options
+        plan = plan_epoch(
+            self.train.lengths, options.batch_size, rng=epoch_rng(options.seed, progress.epoch)
+        )
+        self.waiting = Waiting()
+        if progress.step == len(plan) or (progress.step and self._out_of_time()):
+            return
+        try:
+            self.model.fit(
+                feed(
+                    self.model,
+                    self.task,
+                    self.assets,
+                    examples=self.train,
+                    plan=plan,
+                    epoch=progress.epoch,
+                    start=progress.step,
+                    seed=options.seed,
+                    waiting=self.waiting,
+                    teach=self.teach,
+                ),
+                epochs=1,
+                steps_per_epoch=len(plan) - progress.step,
+                callbacks=[_watcher(self, sizes=[len(rows) for rows in plan[progress.step :]])],
+                verbose=0,
+                shuffle=False,
+            )
+        except _out_of_memory() as error:
+            raise TrainingError(
+                "out of memory",
+                hint=f"Try a --batch-size below {options.batch_size}, with --accumulate",
+            ) from error
+
+    def after_batch(self, loss: float, *, rows: int) -> bool:
+        """Book one step. Returns whether to stop here, for want of time.
+
+        Raises:
+            Interrupted: a signal came; the step is whole and booked.
+        """
+        progress, options = self.progress, self.options
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} at step {progress.step + 1} of epoch {progress.epoch + 1}",
+                hint=f"Try a --learning-rate below {options.learning_rate:g}, --clip-norm 1,"
+                " or --precision float32",
+            )
+        self.waiting.step_is_done()
+        progress.step += 1
+        progress.loss_sum += loss * rows
+        progress.rows += rows
+        if self.pruner:
+            self.pruner.after_step(self._global_step())
+        if self.events and self._global_step() % EVENTS_EVERY == 0:
+            self.events.write(self._global_step(), {"loss": loss, "learning_rate": self.rate()})
+        self.reporter.update(
+            f"epoch {progress.epoch + 1}/{options.epochs}",
+            progress.step,
+            self.steps_per_epoch,
+            f"loss {progress.loss_sum / progress.rows:.4f}",
+        )
+        self._stop_if_asked()
+        if time.monotonic() - self.saved_at > options.save_minutes * 60:
+            self.save()
+        return self._out_of_time()
+
+    def _stop_if_asked(self) -> None:
+        """Save and stop if a signal came; once fit is left, Keras has averaged the weights."""
+        if interrupts.requested():
+            self.save()
+            interrupts.check()
+
+    def rate(self) -> float:
+        """The learning rate of the step that comes next."""
+        return learning_rate_at(
+            self._global_step(),
+            total=self.options.epochs * self.steps_per_epoch,
+            peak=self.options.learning_rate,
+            warmup=self.options.warmup,
+            schedule=self.options.schedule,
+        )
+
+    def save(self) -> None:
+        """Write the state that a resumed training starts from."""
+        progress = self.progress
+        save_state(
+            self.state,
+            variables=self._variables(),
+            progress={
+                "identity": self.identity,
+                "epoch": progress.epoch,
+                "step": progress.step,
+                "history": progress.history,
+                "best_epoch": progress.best_epoch,
+                "best_weights": progress.best_weights,
+                "loss_sum": progress.loss_sum,
+                "rows": progress.rows,
+                "seconds": self.minutes * 60,
+            },
+        )
+        self.saved_at = time.monotonic()
+
+    def _load(self) -> list[np.ndarray]:
+        saved = load_progress(self.state)
+        if saved.pop("identity") != self.identity:
+            raise ArtifactError(
+                "the interrupted training had other data or options",
+                where=str(self.state.parent),
+                hint="Repeat its exact command with --resume, or start anew with --overwrite",
+            )
+        variables = saved.pop("variables")
+        self.progress = Progress(**saved)
+        at = f"epoch {self.progress.epoch + 1}, step {self.progress.step}"
+        self.reporter.note(f"resuming at {at}")
+        return variables
+
+    def _finish_epoch(self, predict: Any) -> None:
+        """Judge the epoch and go on to the next; an interruption leaves it to be judged again."""
+        progress, options = self.progress, self.options
+        if options.ema is not None:
+            self._average_weights()
+        loss = progress.loss_sum / max(1, progress.rows)
+        row = {
+            "epoch": progress.epoch + 1,
+            "step": self._global_step(),
+            "loss": loss,
+            "learning_rate": self.rate(),
+        }
+        measured = None
+        if self.validation is not None:
+            measured = measure_rows(
+                self.validation, self.task, self.assets, predict, batch_size=options.batch_size
+            )
+            row |= scores_without_intervals(self.task, measured, self.assets)
+        row["waiting"] = round(self.waiting.share, 4)
+        row["seconds"] = round(self.minutes * 60, 2)
+        progress.history.append(row)
+        if self.validation is None or self._is_best(row):
+            progress.best_epoch = progress.epoch
+            progress.best_weights = self.model.get_weights()
+            self.best_measured = measured
+        watched = ("epoch", "loss", *self.task.watched_metrics, "seconds")
+        self.reporter.epoch(
+            {name: row[name] for name in watched if name in row},
+            best=(progress.best_epoch or 0) + 1,
+            epochs=options.epochs,
+        )
+        if self.events:
+            self.events.write(self._global_step(), {f"epoch/{key}": row[key] for key in row})
+        progress.epoch += 1
+        progress.step, progress.rows, progress.loss_sum = 0, 0, 0.0
+        if progress.epoch == options.freeze_epochs:
+            self._compile()
+
+    def _average_weights(self) -> None:
+        """Put the moving average (Polyak and Juditsky 1992) in place of the weights.
+
+        The next epoch goes on from it. Keras' fit ends with the same; of an epoch that was
+        interrupted after its last step this is the first time.
+        """
+        weights = self.model.trainable_variables
+        self.model.optimizer.finalize_variable_values(weights)
+        for weight in weights:  # on JAX, both would share memory that a step gives away once
+            weight.assign(np.array(weight))
+
+    def _reason_to_stop(self) -> str | None:
+        """Why no further epoch should begin, though some are left."""
+        options = self.options
+        if not self.progress.history:
+            return None
+        if self._out_of_time():
+            return f"--max-minutes {options.max_minutes:g} reached"
+        if self._epochs_without_gain() >= options.patience:
+            return f"no gain for {options.patience} epochs"
+        return None
+
+    def _is_best(self, row: dict[str, float]) -> bool:
+        # Of equals the later one: on few rows scores tie soon, and it has learned more.
+        own = self._goodness(row)
+        return all(own >= self._goodness(old) for old in self.progress.history[:-1])
+
+    def _epochs_without_gain(self) -> int:
+        """Epochs since the score last rose; one that only equals the best is no gain."""
+        if self.validation is None or not self.progress.history:
+            return 0
+        values = [self._goodness(row) for row in self.progress.history]
+        return len(values) - 1 - values.index(max(values))
+
+    def _goodness(self, row: Mapping[str, float]) -> float:
+        value = row[self.task.epoch_metric or self.task.main_metric]
+        return value if self.task.higher_is_better else -value
+
+    def _out_of_time(self) -> bool:
+        limit = self.options.max_minutes
+        return limit is not None and self.minutes >= limit
+
+    def _global_step(self) -> int:
+        return self.progress.epoch * self.steps_per_epoch + self.progress.step
+
+    def _variables(self) -> list[Any]:
+        """Everything that training changes: weights, seeds of dropout, optimizer slots, masks."""
+        masks = self.pruner.masks if self.pruner else []
+        return [*self.model.variables, *self.model.optimizer.variables, *masks]
+
+    def _compile(self) -> None:
+        """Compile for the epoch that comes next: which variables there are follows from it."""
+        import keras
+
+        backbone = self.model.get_layer("backbone")
+        if self.options.freeze_epochs:
+            backbone.trainable = self.progress.epoch >= self.options.freeze_epochs
+        optimizer = make_optimizer(self.options, backbone)
+        # XLA compiles anew for every batch length, which costs more than it saves here.
+        compiled = keras.backend.backend() == "jax"
+        self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)
+        self.model.optimizer.build(self.model.trainable_variables)
+
+
+def _watcher(loop: _Loop, *, sizes: list[int]) -> Any:
+    """A Keras callback that hands every batch to the loop. ``sizes`` are the rows of each."""
+    import keras
+
+    class Watcher(keras.callbacks.Callback):
+        # On JAX, reading ``self.model`` brings its variables up to date with the step.
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            self.model.optimizer.learning_rate = loop.rate()
+            self.model.reset_metrics()  # so that the loss in the logs is this batch's own
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            model = self.model
+            if loop.after_batch(float((logs or {})["loss"]), rows=sizes[batch]):
+                model.stop_training = True
+
+    return Watcher()
+
+
+def _out_of_memory() -> tuple[type[BaseException], ...]:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return (MemoryError,)
+    import tensorflow as tf
+
+    return (MemoryError, tf.errors.ResourceExhaustedError)
+
+
+def uncompiled(model: keras.Model) -> keras.Model:
+    """A copy without the optimizer, which ``.keras`` files would otherwise carry.
+
+    Built from the configuration, so that a class that ties weights (masked LM) stays itself.
+    """
+    plain = type(model).from_config(model.get_config())
+    plain.set_weights(model.get_weights())
+    return plain

@@ -1,0 +1,167 @@
+"""Fit a classifier to rows without labels, without those it learned from (Liang et al. 2020, SHOT).
+
+"Do We Really Need to Access the Source Data? Source Hypothesis Transfer for Unsupervised Domain
+Adaptation". The head stays as it is. The backbone learns features of the new rows that the head is
+sure of, of all classes about as often (information maximisation, section 3.2), and that agree with
+labels guessed from where the rows gather (section 3.3).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.core.compression.distill import TaughtExamples
+from aitk.core.contract.errors import TrainingError
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.task import Example, Task
+from aitk.core.inference.predictors import KerasPredictor
+from aitk.core.metrics.classification import softmax
+from aitk.core.runtime import interrupts
+from aitk.core.training.batches import Examples, epoch_rng
+from aitk.core.training.feeding import Waiting, feed
+from aitk.core.training.optimizers import make_optimizer
+
+GUESS_SHARE = 0.3  # weight of the guessed labels, the paper's beta
+GATHERINGS = 2  # times that the centres are placed and labels taken from them
+TINY = 1e-6
+
+
+def adapt(
+    model: keras.Model,
+    task: Task,
+    assets: Any,
+    *,
+    rows: Examples,
+    options: Any,
+    reporter: Reporter,
+) -> list[dict[str, float]]:
+    """Train the backbone of a model in place, on rows whose labels are never looked at.
+
+    Args:
+        model: logits of classes, by a dense layer named ``head``.
+        options: ``TrainingOptions`` with epochs, batch size and learning rate filled in.
+
+    Returns:
+        What happened in each epoch: ``epoch``, ``step``, ``loss``, ``guesses_changed`` (the share
+        of rows with another guessed label than before) and ``seconds``.
+
+    Raises:
+        TrainingError: the loss is not finite.
+        Interrupted: by a signal, between two steps; nothing is kept.
+    """
+    started = time.monotonic()
+    head = model.get_layer("head")
+    look = KerasPredictor(
+        keras.Model(model.inputs, {"features": head.input, "logits": model.output})
+    )
+    head.trainable = False
+    model.compile(
+        make_optimizer(options, model.get_layer("backbone")), loss=InformationMaximisation()
+    )
+    size = min(options.batch_size, len(rows))
+    steps = len(rows) // size  # whole batches only: a few rows are no sample of the classes
+    stop = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs=None: interrupts.check()
+    )
+    history: list[dict[str, float]] = []
+    guesses = np.full(len(rows), -1)
+    for epoch in range(options.epochs):
+        earlier, guesses = guesses, _guesses(look, task, assets, rows, size)
+        # Rows are not put together by their lengths: long words would be no even sample either.
+        order = epoch_rng(options.seed, epoch).permutation(len(rows))
+        fed = feed(
+            model,
+            task,
+            assets,
+            examples=TaughtExamples(rows, list(guesses), _told),
+            plan=np.split(order[: steps * size], steps),
+            epoch=epoch,
+            start=0,
+            seed=options.seed,
+            waiting=Waiting(),
+        )
+        losses = model.fit(fed, steps_per_epoch=steps, callbacks=[stop], verbose=0, shuffle=False)
+        loss = float(losses.history["loss"][0])
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} in epoch {epoch + 1}",
+                hint=f"Try a --learning-rate below {options.learning_rate:g}",
+            )
+        changed = float(np.mean(guesses != earlier))
+        row = {
+            "epoch": epoch + 1,
+            "step": (epoch + 1) * steps,
+            "loss": loss,
+            "guesses_changed": changed,
+            "seconds": round(time.monotonic() - started, 2),
+        }
+        history.append(row)
+        reporter.note(
+            f"epoch {epoch + 1}/{options.epochs}: loss {loss:.4f},"
+            f" {changed:.1%} of the guesses changed"
+        )
+    head.trainable = True
+    return history
+
+
+class InformationMaximisation(keras.losses.Loss):
+    """To be sure of each row, of all classes evenly, and of its guessed label: (batch,).
+
+    The share of each class is that of the batch, which is to hold a few rows of each.
+    """
+
+    def call(self, guesses, logits):
+        logs = ops.log_softmax(logits)
+        chances = ops.exp(logs)
+        share = ops.mean(chances, axis=0)
+        unsure = -ops.sum(chances * logs, axis=-1)
+        uneven = ops.sum(share * ops.log(share + TINY))
+        guesses = ops.cast(ops.reshape(guesses, [-1]), "int32")
+        wrong = keras.losses.sparse_categorical_crossentropy(guesses, logits, from_logits=True)
+        return unsure + uneven + GUESS_SHARE * wrong
+
+
+def guess_labels(features: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """The class whose centre is nearest to each row, by the cosine (section 3.3): (n,).
+
+    Centres are first the means of all rows weighted by ``probabilities``, then of the rows nearest.
+
+    Args:
+        features: (n, d).
+        probabilities: (n, classes).
+    """
+    ones = np.ones((len(features), 1), features.dtype)
+    features = np.concatenate([features, ones], axis=1)
+    features = features / np.linalg.norm(features, axis=1, keepdims=True)
+    shares = probabilities
+    for _ in range(GATHERINGS):
+        centres = shares.T @ features
+        centres /= np.linalg.norm(centres, axis=1, keepdims=True) + TINY
+        nearness = features @ centres.T
+        # A class that nothing is near to has no centre, and is no guess.
+        nearness[:, shares.sum(axis=0) < TINY] = -np.inf
+        guessed = nearness.argmax(axis=1)
+        shares = np.eye(probabilities.shape[1])[guessed]
+    return guessed
+
+
+def _told(example: Example, guess: Any) -> Example:
+    return dataclasses.replace(example, target=int(guess), weight=1.0)
+
+
+def _guesses(look: Any, task: Task, assets: Any, rows: Examples, size: int) -> np.ndarray:
+    """The guessed label of every row, as it is, without variation."""
+    found = []
+    for at in range(0, len(rows), size):
+        batch = task.collate(rows[at : at + size], assets)
+        found.append(look(batch.inputs))
+    features = np.concatenate([each["features"] for each in found])
+    logits = np.concatenate([each["logits"] for each in found])
+    return guess_labels(features, softmax(logits))

@@ -1,0 +1,112 @@
+"""What language a text seems to be in, and each language's stop words. Light and offline.
+
+The lists are those of spaCy's language data, read one file at a time: importing spaCy itself
+takes seconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from aitk.core.contract.errors import ArtifactError, UsageError
+
+#: Written without spaces between words, so that words cannot be found by looking for spaces.
+UNSPACED = frozenset({"ja", "th", "zh"})
+
+# Languages told apart by their stop words, for scripts that several share.
+_RIVALS = (
+    "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "hu", "ro",
+    "tr", "id", "vi", "ru", "uk", "bg",
+)  # fmt: skip
+_LANGUAGE_OF_SCRIPT = {
+    "GREEK": "el", "HEBREW": "he", "HANGUL": "ko", "THAI": "th", "ARABIC": "ar",
+    "DEVANAGARI": "hi", "BENGALI": "bn", "TAMIL": "ta", "TELUGU": "te", "HIRAGANA": "ja",
+    "KATAKANA": "ja", "CJK": "zh", "GEORGIAN": "ka", "ARMENIAN": "hy",
+}  # fmt: skip
+_WORD = re.compile(r"[^\W\d_]+")
+_CHARACTERS_LOOKED_AT = 400
+# Below this ratio of votes, short English sentences are often taken for Dutch or Danish.
+_CLEAR_LEAD = 1.5
+
+
+@functools.cache
+def stop_words(language: str) -> frozenset[str]:
+    """The stop words of a language, in lower case.
+
+    Args:
+        language: its two-letter code, as spaCy has it.
+
+    Raises:
+        UsageError: there is no list for it.
+    """
+    folder = _spacy_languages()
+    path = folder / language / "stop_words.py"
+    if not language.isalpha() or not path.is_file():
+        known = sorted(item.parent.name for item in folder.glob("*/stop_words.py"))
+        raise UsageError(f"no stop words for {language!r}", hint=f"Known: {', '.join(known)}")
+    spec = importlib.util.spec_from_file_location(f"_stop_words_{language}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return frozenset(word.lower() for word in module.STOP_WORDS)
+
+
+def script_of(text: str) -> str:
+    """The script most letters of a text are in, by its Unicode name: ``LATIN``, ``CJK``.
+
+    A Japanese text counts as kana where it has any: no other language writes them.
+    """
+    if text.isascii():
+        return "LATIN" if _WORD.search(text) else "none"
+    counts = Counter(map(_script, filter(str.isalpha, text[:_CHARACTERS_LOOKED_AT])))
+    kana = max(("HIRAGANA", "KATAKANA"), key=lambda name: counts[name])
+    if counts["CJK"] and counts[kana]:
+        return kana
+    return max(counts, key=lambda name: counts[name], default="none")
+
+
+def guess_language(text: str, script: str) -> str:
+    """The likely language of a text by its script and stop words; ``und`` where unclear.
+
+    Meant for counting over many texts: on a text of a few words it is often undecided.
+    """
+    if script not in ("LATIN", "CYRILLIC"):
+        return _LANGUAGE_OF_SCRIPT.get(script, "und")
+    index = _stop_word_index()
+    votes: dict[str, float] = defaultdict(float)
+    for word in _WORD.findall(text[:_CHARACTERS_LOOKED_AT].lower()):
+        for language in index.get(word, ()):
+            votes[language] += 1 / len(index[word])
+    best, second = [*sorted(votes.values(), reverse=True), 0.0, 0.0][:2]
+    if best <= _CLEAR_LEAD * second:
+        return "und"
+    return max(votes, key=lambda language: votes[language])
+
+
+@functools.cache
+def _stop_word_index() -> dict[str, list[str]]:
+    """Stop word -> the languages it is one of."""
+    index = defaultdict(list)
+    for language in _RIVALS:
+        for word in stop_words(language):
+            index[word].append(language)
+    return dict(index)
+
+
+@functools.lru_cache(1 << 16)
+def _script(character: str) -> str:
+    first, _, rest = unicodedata.name(character, "none").partition(" ")
+    return rest.partition(" ")[0] if first in ("HALFWIDTH", "FULLWIDTH") else first
+
+
+def _spacy_languages() -> Path:
+    spec = importlib.util.find_spec("spacy")  # finds the package without importing it
+    if spec is None or spec.origin is None:
+        raise ArtifactError(
+            "spaCy, which has the stop words, is not installed", hint="pip install spacy"
+        )
+    return Path(spec.origin).with_name("lang")

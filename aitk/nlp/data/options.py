@@ -1,0 +1,65 @@
+"""How texts are found in the user's files and cleaned. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aitk.core.contract.options import option
+
+
+@dataclass(frozen=True)
+class TextReading:
+    """Where the text is, and what is done to it. Nothing is by default but composing characters
+    (NFC) and trimming; what is asked for is done alike in training and in prediction."""
+
+    text_column: list[str] | None = option(
+        None,
+        "column of the text, by name or number from 1; several (title,text) are joined",
+        locates=True,
+    )
+    header: str = option(
+        "auto", "does the first line name the columns", choices=("auto", "yes", "no"), locates=True
+    )
+    delimiter: str | None = option(
+        None, "what separates fields: one character, or TAB", locates=True
+    )
+    encoding: str | None = option(
+        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+    )
+    unicode_form: str = option(
+        "NFC", "Unicode normal form; NFKC also unifies widths", choices=("NFC", "NFKC", "none")
+    )
+    strip_html: bool = option(False, "drop HTML tags, scripts and comments, and decode entities")
+    urls: str = option("keep", "web and mail addresses", choices=("keep", "replace", "remove"))
+    stop_words: str | None = option(None, "drop the frequent words of this language (en, de, ...)")
+    lemmas: str | None = option(
+        None, "replace words by their lemma: a language (en) or an installed spaCy pipeline"
+    )
+    stem: str | None = option(None, "cut words to their Snowball stem in this language (en, ...)")
+    lowercase: bool = option(False, "write everything in lower case")
+    strip_punctuation: bool = option(False, "drop punctuation and symbols")
+    max_characters: int | None = option(None, "cut longer texts here", minimum=1)
+
+
+@dataclass(frozen=True)
+class ClassifyReading(TextReading):
+    """Texts with one label each."""
+
+    label_column: str | None = option(None, "column of the label, by name or number from 1")
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
+
+
+@dataclass(frozen=True)
+class GenerationAnswers:
+    """How a text is continued. Each text has random numbers of its own, which the seed repeats."""
+
+    tokens: int = option(40, "write at most this many tokens", minimum=1, maximum=4096)
+    temperature: float = option(
+        0.8, "below 1 likelier tokens, above 1 rarer ones; 0 always the likeliest",
+        minimum=0.0, maximum=10.0,
+    )  # fmt: skip
+    top_p: float = option(
+        0.95, "draw from the likeliest tokens that have this share of the probability",
+        minimum=0.01, maximum=1.0,
+    )  # fmt: skip
+    seed: int = option(0, "seed of the random numbers", minimum=0, maximum=2**31 - 1)

@@ -1,0 +1,250 @@
+"""What is wrong with the texts and labels of a data set, and what they look like.
+
+One pass, in memory that does not hold the texts: of each row its place, two lengths and an
+8-byte hash are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.labels import MISSING
+from aitk.core.contract.rows import SPLITS, Row
+from aitk.core.contract.task import Finding
+from aitk.core.metrics.class_checks import (
+    CONFLICT_SHARE,
+    HELD_OUT_SHARE,
+    find_imbalance,
+    find_label_typos,
+    find_rare_classes,
+    find_several_labels,
+    find_single_class,
+    find_unseen_labels,
+    judge,
+    known_labels,
+)
+from aitk.nlp.data.languages import guess_language, script_of
+from aitk.nlp.data.options import TextReading
+
+#: UTF-8 that was read as Latin-1 or cp1252, and characters that could not be read at all.
+_GARBLED = re.compile("[ÂÃ][\u0080-\u00bf]|â€|\ufffd")
+SECOND_LANGUAGE_SHARE = 0.05
+#: About 512 subword tokens, the longest that BERT and most of its kin read.
+LONG_WORDS = 400
+_EXAMPLES, _BARS = 10, 30
+_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+# Scripts without spaces: Thai and Lao, kana, Chinese characters. Each character counts as a word.
+_UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
+
+
+class TextInspector:
+    """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``."""
+
+    def __init__(self, reading: TextReading, *, labelled: bool = True):
+        del reading  # texts arrive cleaned
+        self._labelled = labelled
+        self._files: dict[str, int] = {}
+        self._labels: dict[str, int] = {}
+        self._hashes, self._lines = array("q"), array("Q")
+        self._file_numbers, self._label_numbers = array("I"), array("I")
+        self._splits = array("B")
+        self._characters, self._words = array("I"), array("I")
+        self._languages: Counter[str] = Counter()
+        self._scripts: Counter[str] = Counter()
+        self._wordless = self._missing = self._garbled = 0
+
+    def add(self, row: Row, split: str) -> None:
+        text = row.fields["text"]
+        self._hashes.append(hash(" ".join(text.casefold().split())))
+        self._splits.append(SPLITS.index(split))
+        self._lines.append(row.line)
+        self._file_numbers.append(self._files.setdefault(row.file, len(self._files)))
+        self._characters.append(len(text))
+        self._words.append(len(text.split()) if text.isascii() else len(_WORD.findall(text)))
+        script = script_of(text)
+        self._scripts[script] += 1
+        self._languages[guess_language(text, script)] += 1
+        self._wordless += not any(map(str.isalnum, text))
+        self._missing += text in MISSING
+        self._garbled += not text.isascii() and bool(_GARBLED.search(text))
+        if self._labelled:
+            label = row.fields["label"]
+            self._label_numbers.append(self._labels.setdefault(label, len(self._labels)))
+
+    def findings(self) -> list[Finding]:
+        """Every check made, those that found no fault too."""
+        _, first, same = np.unique(np.array(self._hashes), return_index=True, return_inverse=True)
+        groups = first[same]  # rows with the same text have the number of the first of them
+        splits = np.array(self._splits)
+        found = [
+            self._find_duplicates(groups, splits),
+            self._find_leakage(groups, splits),
+            self._find_wordless(),
+            self._find_missing(),
+            self._find_garbled(),
+            self._find_long_texts(),
+            self._find_languages(),
+        ]
+        if self._labelled:
+            counts = self._label_counts()
+            found += [
+                self._find_conflicts(groups),
+                find_single_class(counts["train"]),
+                find_label_typos(self._labels),
+                find_several_labels(self._labels),
+                find_rare_classes(counts["train"]),
+                find_unseen_labels(counts),
+                find_imbalance(counts["train"]),
+            ]
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Rows, labels, lengths and languages, as JSON values and charts."""
+        rows = np.bincount(self._splits, minlength=len(SPLITS))
+        summary: dict[str, Any] = {
+            "rows": {split: int(count) for split, count in zip(SPLITS, rows, strict=True) if count},
+            "lengths": {
+                "characters": _describe(self._characters),
+                "words": _describe(self._words),
+            },
+            "languages": dict(self._languages.most_common()),
+            "scripts": dict(self._scripts.most_common()),
+            "charts": {
+                "characters_in_a_text": _histogram(self._characters),
+                "words_in_a_text": _histogram(self._words),
+            },
+        }
+        if self._labelled:
+            counts = self._label_counts()
+            summary["labels"] = known_labels(counts)
+            summary["label_counts"] = {split: counts[split] for split in summary["rows"]}
+        return summary
+
+    def _label_counts(self) -> dict[str, dict[str, int]]:
+        """Split -> label -> rows, without zeros, in the order of the labels."""
+        kinds = len(self._labels)
+        codes = np.array(self._splits, np.int64) * kinds + np.array(self._label_numbers)
+        table = np.bincount(codes, minlength=len(SPLITS) * kinds).reshape(len(SPLITS), kinds)
+        return {
+            split: {
+                label: int(counts[at]) for label, at in sorted(self._labels.items()) if counts[at]
+            }
+            for split, counts in zip(SPLITS, table, strict=True)
+        }
+
+    def _find_duplicates(self, groups: np.ndarray, splits: np.ndarray) -> Finding:
+        _, first = np.unique(groups * len(SPLITS) + splits, return_index=True)
+        repeated = np.ones(len(groups), bool)
+        repeated[first] = False
+        return judge(
+            "duplicates",
+            int(repeated.sum()),
+            len(groups),
+            "rows that repeat a text of their split, but for case and spaces",
+            examples=self._places(np.flatnonzero(repeated)),
+        )
+
+    def _find_leakage(self, groups: np.ndarray, splits: np.ndarray) -> Finding:
+        held_out = splits > 0
+        earlier = np.isin(groups, groups[splits == 0])
+        earlier |= (splits == 2) & np.isin(groups, groups[splits == 1])
+        leaked = held_out & earlier
+        return judge(
+            "duplicates across splits",
+            int(leaked.sum()),
+            int(held_out.sum()),
+            "held-out rows with a text that another split has, which flatters scores",
+            error_share=HELD_OUT_SHARE,
+            examples=self._places(np.flatnonzero(leaked)),
+        )
+
+    def _find_conflicts(self, groups: np.ndarray) -> Finding:
+        pairs = np.unique(np.stack([groups, np.array(self._label_numbers)]), axis=1)
+        texts, labels = np.unique(pairs[0], return_counts=True)
+        rows = np.flatnonzero(np.isin(groups, texts[labels > 1]))
+        rows = rows[np.argsort(groups[rows], kind="stable")]  # side by side
+        return judge(
+            "conflicting labels",
+            len(rows),
+            len(groups),
+            "rows whose text stands elsewhere with another label",
+            error_share=CONFLICT_SHARE,
+            examples=self._places(rows),
+        )
+
+    def _find_wordless(self) -> Finding:
+        return judge(
+            "texts without words",
+            self._wordless,
+            len(self._words),
+            "texts without a letter or a digit",
+        )
+
+    def _find_missing(self) -> Finding:
+        return judge(
+            "missing texts",
+            self._missing,
+            len(self._words),
+            "texts that are a word for a missing value, such as nan or NULL",
+        )
+
+    def _find_garbled(self) -> Finding:
+        return judge(
+            "garbled characters",
+            self._garbled,
+            len(self._words),
+            "texts with characters that were decoded wrongly, such as Ã© for é (see --encoding)",
+        )
+
+    def _find_long_texts(self) -> Finding:
+        long = int((np.array(self._words) > LONG_WORDS).sum())
+        return judge(
+            "long texts",
+            long,
+            len(self._words),
+            f"texts of over {LONG_WORDS} words, of which most models read only the beginning",
+            **_describe(self._words),
+        )
+
+    def _find_languages(self) -> Finding:
+        known = [item for item in self._languages.most_common() if item[0] != "und"]
+        total = sum(count for _, count in known)
+        shares = [f"{name} {count / total:.0%}" for name, count in known if count >= total / 100]
+        mixed = len(known) > 1 and known[1][1] >= SECOND_LANGUAGE_SHARE * total
+        message = f"languages, as far as short texts tell: {', '.join(shares) or 'none known'}"
+        details = {"languages": dict(self._languages), "scripts": dict(self._scripts)}
+        return Finding("languages", "warning" if mixed else "ok", message, details)
+
+    def _places(self, rows: np.ndarray) -> list[str]:
+        """Where the first of these rows stand in the user's files."""
+        files = list(self._files)
+        return [f"{files[self._file_numbers[row]]}:{self._lines[row]}" for row in rows[:_EXAMPLES]]
+
+
+def _describe(lengths: Sequence[int]) -> dict[str, float]:
+    if not len(lengths):
+        return {}
+    values = np.array(lengths)
+    cuts = np.percentile(values, _PERCENTILES, method="lower")
+    return {
+        "mean": round(float(values.mean()), 1),
+        **{f"p{share}": int(cut) for share, cut in zip(_PERCENTILES, cuts, strict=True)},
+        "longest": int(values.max()),
+    }
+
+
+def _histogram(lengths: Sequence[int]) -> dict[str, list[float]]:
+    """Counts by length; the longest 1% count as being as long as the others' longest."""
+    if not len(lengths):
+        return {"x": [], "y": []}
+    values = np.array(lengths)
+    values = np.minimum(values, np.percentile(values, 99, method="higher"))
+    counts, edges = np.histogram(values, bins=min(_BARS, int(np.ptp(values)) + 1))
+    return {"x": ((edges[:-1] + edges[1:]) / 2).round(1).tolist(), "y": counts.tolist()}

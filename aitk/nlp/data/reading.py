@@ -1,0 +1,351 @@
+"""Rows of text, with or without a label, from whatever files the user has.
+
+A table has a text column, or several that are joined, and, where labels are due, a label column.
+A ``.txt`` file holds a text a line, perhaps with fastText's ``__label__`` before it; below a
+folder that is read for a task with labels, it is one whole text, and its folder names the label.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.labels import NameReader, normalise
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.io import encodings
+from aitk.core.io.delimited import DELIMITERS, sniff_delimiter
+from aitk.core.io.lines import MAX_LINE_BYTES, Lines, open_lines
+from aitk.core.io.split_names import split_named
+from aitk.core.io.tables import Table, find_column, looks_like_json, open_table, usual_column
+from aitk.core.io.tfds_source import open_tfds
+from aitk.nlp.data.cleaning import make_cleaner
+from aitk.nlp.data.options import TextReading
+from aitk.nlp.data.sources import Source, find_sources
+
+TEXT_COLUMNS = (
+    "text", "sentence", "review", "content", "comment", "message", "body", "utterance", "tweet",
+    "query", "question", "document", "description", "title", "文本", "内容", "句子", "评论", "留言",
+    "正文", "文章", "標題", "标题", "テキスト", "本文",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "intent", "category", "class", "sentiment", "target", "topic", "emotion", "tag",
+    "polarity", "labels", "标签", "標籤", "类别", "類別", "分类", "情感", "意图", "ラベル",
+    "カテゴリ",
+)  # fmt: skip
+_NAMES = frozenset(TEXT_COLUMNS + LABEL_COLUMNS)
+#: What joined columns have between them: the title is a line of its own.
+JOINED_BY = "\n"
+FASTTEXT_LABEL = "__label__"
+#: Words that a column has on average to be taken for one of texts.
+_MANY_WORDS = 4
+#: Texts have so many times as many different values as labels.
+_MORE_KINDS = 1.5
+_HEADER = {"auto": None, "yes": True, "no": False}
+
+
+def read_texts(
+    sources: Sequence[str],
+    reading: TextReading,
+    *,
+    labelled: bool,
+    label: bool,
+    notes: list[str],
+) -> Iterator[Row | Refusal]:
+    """Stream rows ``{"text": ..., "label": ...}``, cleaned; refusals stand in their place.
+
+    Args:
+        sources: files, folders, ``-`` for stdin, ``tfds:NAME``.
+        labelled: rows must have labels (``label`` must be True). If not, ``Row.record`` carries
+            the record as it stood in the file.
+        label: the task has labels at all. If not, blank lines of a ``.txt`` are skipped.
+        notes: what was decided on the way is added here.
+
+    Raises:
+        DataError: a file is missing or is no text, or its columns cannot be told apart.
+        UsageError: an option names a column, language or encoding that is not there.
+    """
+    encodings.check(reading.encoding)
+    clean = make_cleaner(reading)
+    # Alike for files with like columns.
+    chosen: dict[tuple[str, ...], tuple[Sequence[str], str | None]] = {}
+    for source in find_sources(sources, labelled=labelled, label=label, notes=notes):
+        if source.kind == "document":
+            yield _read_document(source, reading, clean, labelled=labelled, notes=notes)
+            continue
+        for split, table in _tables_of(source, reading, labelled=labelled, label=label):
+            names = NameReader(keep_na=getattr(reading, "keep_na", False))
+            if isinstance(table, Lines) and _is_fasttext(table):
+                _add(notes, f"{table.source}: labels and texts as fastText reads them")
+                yield from _read_fasttext(table, split, clean, names, labelled=labelled)
+                continue
+            if isinstance(table, Lines):
+                _add(notes, f"{table.source}: a text a line, encoding {table.encoding}")
+                yield from _read_lines(table, split, clean, keep_blank=label)
+                continue
+            for note in table.notes:
+                _add(notes, note)
+            columns = tuple(table.columns)
+            if columns not in chosen:
+                chosen[columns] = _choose_columns(table, reading, labelled, notes)
+            text_columns, label_column = chosen[columns]
+            if labelled and source.kind == "tfds" and _hides_labels(table, label_column):
+                _add(notes, f"{table.source}: skipped, its labels are not public")
+                continue
+            yield from _read_table(table, split, clean, text_columns, label_column, names)
+            for note in names.notes(table.source):
+                _add(notes, note)
+
+
+def _tables_of(
+    source: Source, reading: TextReading, *, labelled: bool, label: bool
+) -> Iterator[tuple[str | None, Table | Lines]]:
+    """The tables of a source with their splits, or its lines if it has no columns."""
+    if source.kind == "tfds":
+        for name, table in open_tfds(source.name):
+            yield split_named(name), table
+        return
+    opened: str | Lines = source.name
+    if source.kind == "lines":
+        opened = open_lines(source.name, encoding=reading.encoding)
+        is_fasttext = _is_fasttext(opened)
+        if is_fasttext or not _is_table(opened, reading, labelled=labelled, label=label):
+            if labelled and not is_fasttext:
+                hint = "Give a table with a label column, or a folder per label"
+                raise DataError("holds texts without labels", where=source.name, hint=hint)
+            yield source.split, opened
+            return
+    table = open_table(
+        opened,
+        header=_HEADER[reading.header],
+        delimiter=_delimiter(reading),
+        encoding=reading.encoding,
+        names=_NAMES,
+    )
+    yield source.split, table
+
+
+def _is_table(lines: Lines, reading: TextReading, *, labelled: bool, label: bool) -> bool:
+    """Whether stdin, or a file whose ending does not tell, has columns.
+
+    Commas alone do not show it, since sentences have them: either a line begins a JSON object,
+    or the first line names a column, or every line has a TAB, or labels must be somewhere.
+    """
+    if Path(lines.source).suffix == ".txt" and not label:
+        return False
+    first = next(iter(lines.head), "").strip("\r\n").casefold()
+    if lines.delimiter or looks_like_json(lines) or (_delimiter(reading) or "\n") in first:
+        return True
+    wanted = _NAMES | {name.casefold() for name in reading.text_column or ()}
+    fields = first.split(sniff_delimiter(lines.head) or "\n")
+    if any(field.strip(' "') in wanted for field in fields):
+        return True
+    return sniff_delimiter(lines.head, DELIMITERS if labelled else ("\t",)) is not None
+
+
+def _delimiter(reading: TextReading) -> str | None:
+    told = reading.delimiter
+    return "\t" if told and told.lower() in ("tab", r"\t") else told
+
+
+def _choose_columns(
+    table: Table, reading: TextReading, labelled: bool, notes: list[str]
+) -> tuple[Sequence[str], str | None]:
+    """The columns of the text and that of the label: as told, by usual names, or by content."""
+    columns, where = table.columns, table.source
+    told_text, *more = reading.text_column or (None,)
+    told_label = getattr(reading, "label_column", None)
+    if len(columns) == 1 and not labelled:
+        return columns, None
+    text = label = None
+    if told_text or usual_column(columns, TEXT_COLUMNS):
+        text = find_column(columns, told_text, TEXT_COLUMNS, what="text", where=where)
+    if labelled and (told_label or usual_column(columns, LABEL_COLUMNS)):
+        label = find_column(columns, told_label, LABEL_COLUMNS, what="label", where=where)
+    if len(columns) == 2 and (text is None or (labelled and label is None)):
+        if text is None and label is None:
+            text = _wordiest(table)
+        text = text or _other(columns, label)
+        label = (label or _other(columns, text)) if labelled else None
+        says = f", the label in {label!r}" if label else ""
+        _add(notes, f"{where}: by content, the text is in column {text!r}{says}")
+    text = text or find_column(columns, None, TEXT_COLUMNS, what="text", where=where)
+    if labelled:
+        label = label or find_column(columns, None, LABEL_COLUMNS, what="label", where=where)
+        rivals = [each for each in columns if each.casefold() in LABEL_COLUMNS and each != label]
+        if rivals and not told_label:
+            _add(notes, f"{where}: the label is in {label!r}, not in {rivals} (see --label-column)")
+    texts = [text]
+    texts += [find_column(columns, name, (), what="text", where=where) for name in more]
+    if label in texts:
+        raise UsageError(f"column {label!r} cannot be text and label both", where=where)
+    if len(texts) == 1 and (others := _other_texts(table, (text, label))):
+        joined = ",".join((*others, text))
+        _add(notes, f"{where}: texts in {others} are not used; --text-column {joined} joins them")
+    return texts, label
+
+
+def _other_texts(table: Table, chosen: Sequence[str | None]) -> list[str]:
+    """Columns that hold texts of several words and were not chosen."""
+    found = []
+    for column in table.columns:
+        cells = [cell for record in table.preview if (cell := record.get(column)) not in (None, "")]
+        words = sum(len(cell.split()) for cell in cells if isinstance(cell, str))
+        if column not in chosen and cells and words >= _MANY_WORDS * len(cells):
+            found.append(column)
+    return found
+
+
+def _wordiest(table: Table) -> str:
+    """Of two columns the one with the texts: labels repeat themselves, and texts are longer."""
+    cells = {
+        column: [str(record.get(column) or "") for record in table.preview]
+        for column in table.columns
+    }
+    kinds = {column: len(set(values)) for column, values in cells.items()}
+    most = max(kinds, key=kinds.__getitem__)
+    if kinds[most] > _MORE_KINDS * min(kinds.values()):
+        return most
+    return max(cells, key=lambda column: (sum(map(len, cells[column])), kinds[column]))
+
+
+def _other(columns: Sequence[str], known: str | None) -> str:
+    return columns[1] if columns[0] == known else columns[0]
+
+
+def _hides_labels(table: Table, label_column: str | None) -> bool:
+    return all(record.get(label_column) is None for record in table.preview)
+
+
+def _read_table(
+    table: Table,
+    split: str | None,
+    clean: Callable[[str], str],
+    text_columns: Sequence[str],
+    label_column: str | None,
+    names: NameReader,
+) -> Iterator[Row | Refusal]:
+    file = table.source
+    for item in table:
+        if isinstance(item, Refusal):
+            yield item
+            continue
+        line, record = item
+        text, problem = _text(_joined(record, text_columns), clean)
+        fields: dict[str, Any] = {"text": text}
+        if label_column is not None and not problem:
+            fields["label"], problem = names.read(record.get(label_column), "label")
+        if problem:
+            yield Refusal(file, line, problem)
+        else:
+            yield Row(fields, file, line, split, record if label_column is None else {})
+
+
+def _joined(record: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """The value of a column, or the texts of several; what is no text stands for all."""
+    if len(columns) == 1:
+        return record.get(columns[0])
+    values = [value for name in columns if (value := record.get(name)) not in (None, "")]
+    odd = next((value for value in values if not isinstance(value, str | int | float)), None)
+    if len(values) < 2 or odd is not None:
+        return odd if odd is not None else next(iter(values), None)
+    return JOINED_BY.join(map(str, values))
+
+
+def _is_fasttext(lines: Lines) -> bool:
+    """Whether every line begins with a label as fastText writes it."""
+    head = [line for line in lines.head if line.strip()]
+    return bool(head) and all(line.lstrip().startswith(FASTTEXT_LABEL) for line in head)
+
+
+def _read_fasttext(
+    lines: Lines,
+    split: str | None,
+    clean: Callable[[str], str],
+    names: NameReader,
+    *,
+    labelled: bool,
+) -> Iterator[Row | Refusal]:
+    for number, raw, problem in lines:
+        words = raw.split()
+        marks = list(itertools.takewhile(lambda word: word.startswith(FASTTEXT_LABEL), words))
+        if not words and not problem:
+            continue
+        text, problem = ("", problem) if problem else _text(" ".join(words[len(marks) :]), clean)
+        fields = {"text": text}
+        if labelled and not problem:
+            if len(marks) > 1:
+                problem = f"it has {len(marks)} labels ({' '.join(marks)[:100]}), and one is due"
+            else:
+                label = marks[0].removeprefix(FASTTEXT_LABEL) if marks else None
+                fields["label"], problem = names.read(label, "label")
+        if problem:
+            yield Refusal(lines.source, number, problem)
+        else:
+            yield Row(fields, lines.source, number, split, {} if labelled else {"text": text})
+
+
+def _read_lines(
+    lines: Lines, split: str | None, clean: Callable[[str], str], *, keep_blank: bool
+) -> Iterator[Row | Refusal]:
+    for number, raw, problem in lines:
+        raw = raw.rstrip("\r\n")
+        if not (raw.strip() or problem or keep_blank):
+            continue
+        text, problem = ("", problem) if problem else _text(raw, clean)
+        if problem:
+            yield Refusal(lines.source, number, problem)
+        else:
+            yield Row({"text": text}, lines.source, number, split, {"text": raw})
+
+
+def _read_document(
+    source: Source,
+    reading: TextReading,
+    clean: Callable[[str], str],
+    *,
+    labelled: bool,
+    notes: list[str],
+) -> Row | Refusal:
+    name = source.name
+    try:
+        with Path(name).open("rb") as file:
+            raw = file.read(MAX_LINE_BYTES + 1)
+        if len(raw) > MAX_LINE_BYTES:
+            return Refusal(name, 1, f"the text is longer than {MAX_LINE_BYTES:,} bytes")
+        encoding = reading.encoding or encodings.find_mark(raw)
+        encoding = encoding or encodings.detect(raw.splitlines(), name)
+        content = raw.decode(encoding)
+    except (OSError, UnicodeError, DataError) as error:
+        return Refusal(name, 1, f"it cannot be read ({error})")
+    if encoding != "utf-8":
+        _add(notes, f"{Path(name).parent}: some files have the encoding {encoding}")
+    text, problem = _text(content, clean)
+    if problem:
+        return Refusal(name, 1, problem)
+    if labelled:
+        return Row({"text": text, "label": normalise(source.label or "")}, name, 1, source.split)
+    return Row({"text": text}, name, 1, source.split, {"file": name})
+
+
+def _text(value: Any, clean: Callable[[str], str]) -> tuple[str, str | None]:
+    """The cleaned text of a value, or why it has none."""
+    if not isinstance(value, str):
+        if value is None:
+            return "", "it has no text"
+        if not isinstance(value, int | float):
+            return "", f"its text is a {type(value).__name__}, not a string"
+        value = str(value)
+    if "\0" in value:
+        return "", "it holds a NUL byte"
+    text = clean(value)
+    if not text:
+        return "", "its text is empty" + (" after cleaning" if value.strip() else "")
+    return text, None
+
+
+def _add(notes: list[str], note: str) -> None:
+    if note not in notes:
+        notes.append(note)

@@ -1,0 +1,1 @@
+"""What contributed to a prediction."""

@@ -1,0 +1,94 @@
+"""Which words carried an answer: how far its probability falls when each is taken out.
+
+Occlusion (Zeiler and Fergus 2014, section 4.2) by erasing words (Li et al. 2016, "Understanding
+Neural Networks through Representation Erasure").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.nlp.features.tokenizers import ALONE
+
+MOST_PIECES = 256  # longer texts are taken in groups of neighbouring words
+DELETED_SHARE = 0.2  # of the pieces, to see whether the named ones matter
+RANDOM_DRAWS = 10
+
+#: Maps texts to the probability of the answer that is explained, (texts,).
+Probability = Callable[[Sequence[str]], np.ndarray]
+Span = tuple[int, int]
+
+
+def explain_text(text: str, probability: Probability, *, seed: int = 0) -> dict[str, Any]:
+    """Attribute an answer to the words of a text; unspaced scripts are taken by character.
+
+    Returns:
+        ``parts``: the whole text in order, each part with the fall of the probability when it
+        is taken out (0 for what lies between words); ``faithfulness``: how far the probability
+        falls without the fifth of the words that weigh most (``named``), and without as many
+        random ones (``random``); None for a text of one word.
+    """
+    pieces = split_pieces(text)
+    values = probability([text, *(_without(text, [piece]) for piece in pieces)])
+    weights = values[0] - values[1:]
+    parts, end = [], 0
+    for (start, stop), weight in zip(pieces, weights, strict=True):
+        if start > end:
+            parts.append({"text": text[end:start], "weight": 0.0})
+        parts.append({"text": text[start:stop], "weight": round(float(weight), 6)})
+        end = stop
+    if end < len(text):
+        parts.append({"text": text[end:], "weight": 0.0})
+    faithfulness = None
+    if len(pieces) > 1:
+        faithfulness = deletion_drop(text, pieces, weights, probability, seed=seed)
+    return {"parts": parts, "faithfulness": faithfulness}
+
+
+def split_pieces(text: str) -> list[Span]:
+    """Where the words of a text lie: (start, end) in characters, in order."""
+    from tokenizers import Regex
+    from tokenizers.pre_tokenizers import Split
+
+    words = Split(Regex(rf"{ALONE}|[\p{{L}}\p{{N}}\p{{M}}_'’-]+"), "isolated")
+    spans = [
+        span
+        for piece, span in words.pre_tokenize_str(text)
+        if any(letter.isalnum() or not letter.isascii() for letter in piece)
+    ]
+    group = math.ceil(len(spans) / MOST_PIECES) or 1
+    groups = [spans[at : at + group] for at in range(0, len(spans), group)]
+    return [(inside[0][0], inside[-1][1]) for inside in groups]
+
+
+def deletion_drop(
+    text: str,
+    pieces: Sequence[Span],
+    weights: np.ndarray,
+    probability: Probability,
+    *,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Check an attribution by deletion (comprehensiveness, DeYoung et al. 2020, section 4)."""
+    count = math.ceil(DELETED_SHARE * len(pieces))
+    rng = np.random.default_rng(seed)
+    chosen = [np.argsort(-weights, kind="stable")[:count]]
+    chosen += [rng.choice(len(pieces), count, replace=False) for _ in range(RANDOM_DRAWS)]
+    texts = [_without(text, [pieces[index] for index in indices]) for indices in chosen]
+    values = probability([text, *texts])
+    return {
+        "deleted": count,
+        "named": round(float(values[0] - values[1]), 6),
+        "random": round(float(values[0] - values[2:].mean()), 6),
+    }
+
+
+def _without(text: str, spans: Sequence[Span]) -> str:
+    """The text with some spans taken out."""
+    for start, end in sorted(spans, reverse=True):
+        text = text[:start] + text[end:]
+    return text

@@ -1,0 +1,196 @@
+"""Tokenisers as Hugging Face and Keras Hub save them, read into the one form used here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.io.json_files import read_json
+from aitk.nlp.features.tokenizers import SubwordTokenizer, damage_at, framed, read_engine
+
+if TYPE_CHECKING:
+    import tokenizers
+
+#: What goes before and after a text, by family of models.
+FRAMES = {
+    "bert": ("[CLS]", "[SEP]"),
+    "distilbert": ("[CLS]", "[SEP]"),
+    "electra": ("[CLS]", "[SEP]"),
+    "roformerv2": ("[CLS]", "[SEP]"),
+    "albert": ("[CLS]", "[SEP]"),
+    "fnet": ("[CLS]", "[SEP]"),
+    "debertav3": ("[CLS]", "[SEP]"),
+    "roberta": ("<s>", "</s>"),
+    "xlmroberta": ("<s>", "</s>"),
+    "t5": ("", "</s>"),
+}
+SENTENCEPIECE_FILES = ("spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model")
+
+
+def read_hugging_face_tokenizer(folder: Path, config: Mapping[str, Any]) -> SubwordTokenizer:
+    """Read ``tokenizer.json``, or else the vocabulary files of the model's family.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, or the family is not known.
+    """
+    saved = folder / "tokenizer.json"
+    if saved.is_file():
+        return SubwordTokenizer(read_engine(_read(saved), where=saved))
+    settings_path = folder / "tokenizer_config.json"
+    settings = read_json(settings_path) if settings_path.is_file() else {}
+    family = _family(str(config.get("model_type", "")))
+    if (folder / "vocab.txt").is_file():
+        lowercase = bool(settings.get("do_lower_case", True))
+        accents = settings.get("strip_accents")
+        return _wordpiece(
+            folder / "vocab.txt",
+            family,
+            lowercase=lowercase,
+            strip_accents=lowercase if accents is None else bool(accents),
+            split_chinese=bool(settings.get("tokenize_chinese_chars", True)),
+        )
+    if (folder / "vocab.json").is_file():
+        return _byte_bpe(folder / "vocab.json", folder / "merges.txt", family)
+    for name in SENTENCEPIECE_FILES:
+        if (folder / name).is_file():
+            lowercase = family == "albert" and bool(settings.get("do_lower_case", True))
+            return _sentencepiece(folder / name, family, lowercase=lowercase)
+    raise ArtifactError("holds no tokeniser", where=str(folder))
+
+
+def read_hub_tokenizer(folder: Path) -> SubwordTokenizer:
+    """Read the tokeniser of a Keras Hub preset.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, or the family is not known.
+    """
+    described = read_json(folder / "tokenizer.json")
+    name, config = str(described.get("class_name", "")), described.get("config", {})
+    family = _family(name.removesuffix("Tokenizer"))
+    assets = folder / "assets" / "tokenizer"
+    if (assets / "vocabulary.txt").is_file():
+        # Uncased vocabularies hold no accents, though Keras Hub's own tokeniser keeps them.
+        lowercase = bool(config.get("lowercase"))
+        return _wordpiece(
+            assets / "vocabulary.txt",
+            family,
+            lowercase=lowercase,
+            strip_accents=lowercase or bool(config.get("strip_accents")),
+            split_chinese=True,
+        )
+    if (assets / "vocabulary.json").is_file():
+        return _byte_bpe(assets / "vocabulary.json", assets / "merges.txt", family)
+    if (assets / "vocabulary.spm").is_file():
+        return _sentencepiece(assets / "vocabulary.spm", family, lowercase=False)
+    raise ArtifactError("holds no vocabulary", where=str(assets))
+
+
+def _family(name: str) -> str:
+    family = name.lower().replace("-", "").replace("_", "")
+    family = {"debertav2": "debertav3"}.get(family, family)
+    if family not in FRAMES:
+        raise ArtifactError(
+            f"how {name!r} marks the ends of a text is not known",
+            hint="A Hugging Face folder with a tokenizer.json says it",
+        )
+    return family
+
+
+def _wordpiece(
+    path: Path, family: str, *, lowercase: bool, strip_accents: bool, split_chinese: bool
+) -> SubwordTokenizer:
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    lines = _read(path).split("\n")
+    vocabulary = {line.rstrip("\r"): index for index, line in enumerate(lines) if line}
+    engine = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    engine.normalizer = normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=split_chinese,
+        strip_accents=strip_accents,
+        lowercase=lowercase,
+    )
+    engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    engine.decoder = decoders.WordPiece()
+    return _finished(engine, family, ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), path)
+
+
+def _byte_bpe(vocabulary: Path, merges: Path, family: str) -> SubwordTokenizer:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    lines = [line for line in _read(merges).splitlines() if line and not line.startswith("#ver")]
+    try:
+        units = json.loads(_read(vocabulary))
+        pairs = [(first, second) for first, second in (line.split(" ") for line in lines)]
+    except ValueError as error:
+        raise ArtifactError(f"is damaged ({error})", where=str(vocabulary)) from error
+    with damage_at(vocabulary):
+        engine = Tokenizer(models.BPE(vocab=units, merges=pairs))
+    engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    engine.decoder = decoders.ByteLevel()
+    return _finished(engine, family, ("<pad>", "<unk>", "<s>", "</s>", "<mask>"), vocabulary)
+
+
+def _sentencepiece(path: Path, family: str, *, lowercase: bool) -> SubwordTokenizer:
+    """A SentencePiece unigram model (Kudo 2018) as the same model of ``tokenizers``."""
+    from google.protobuf.message import DecodeError
+    from sentencepiece import sentencepiece_model_pb2
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    saved = sentencepiece_model_pb2.ModelProto()
+    try:
+        saved.ParseFromString(path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
+    pieces = [(piece.piece, piece.score) for piece in saved.pieces]
+    if saved.trainer_spec.model_type != 1 or not pieces:
+        raise ArtifactError("is no SentencePiece unigram model", where=str(path))
+    unknown = saved.trainer_spec.unk_id
+    if family == "xlmroberta":
+        # Fairseq's order: its own four first, then the pieces after SentencePiece's three.
+        own = [(name, 0.0) for name in ("<s>", "<pad>", "</s>", "<unk>")]
+        pieces, unknown = [*own, *pieces[3:]], 3
+    with damage_at(path):
+        engine = Tokenizer(models.Unigram(pieces, unk_id=unknown, byte_fallback=False))
+    steps: list[Any] = []
+    if family == "albert":
+        steps += [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+    if lowercase:
+        steps += [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
+    if saved.normalizer_spec.precompiled_charsmap:
+        with damage_at(path):
+            steps.append(normalizers.Precompiled(saved.normalizer_spec.precompiled_charsmap))
+    steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
+    engine.normalizer = normalizers.Sequence(steps)
+    engine.pre_tokenizer = pre_tokenizers.Metaspace()
+    engine.decoder = decoders.Metaspace()
+    names = {
+        "xlmroberta": ("<pad>", "<unk>", "<s>", "</s>", "<mask>"),
+        "t5": ("<pad>", "<unk>", "</s>"),
+        "debertav3": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+    }.get(family, ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"))
+    return _finished(engine, family, names, path)
+
+
+def _finished(
+    engine: tokenizers.Tokenizer, family: str, special: Sequence[str], path: Path
+) -> SubwordTokenizer:
+    """Declare the special tokens and frame each text by those of its family."""
+    first, last = FRAMES[family]
+    # A mask that the vocabulary lacks is added at its end, as the models were trained with.
+    absent = [name for name in special if engine.token_to_id(name) is None]
+    if set(absent) - {"[MASK]", "<mask>", "<unk>"}:
+        raise ArtifactError(f"lacks the token {absent[0]}", where=str(path))
+    engine.add_special_tokens(list(special))
+    engine.post_processor = framed(engine, first, last)
+    return SubwordTokenizer(engine)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"cannot be read ({error})", where=str(path)) from error

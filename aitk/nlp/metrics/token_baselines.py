@@ -1,0 +1,107 @@
+"""The baselines of language models: how often tokens, and pairs of them, occur in training.
+
+They foretell the tokens of the model's own tokeniser, so that their perplexities can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.metrics.baselines import Baseline, Measured, Rows
+
+#: So many tokens of training are counted.
+TRAINING_TOKENS = 2_000_000
+ROWS_AT_ONCE = 256
+
+#: Of each slot of a batch, (batch, slots): the logarithm of the probability of its target, and the
+#: likeliest token.
+Foretell = Callable[[Batch], tuple[np.ndarray, np.ndarray]]
+
+
+def unigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Baseline:
+    """Each token by its frequency in training, one added to every count."""
+
+    def foretell(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        targets = np.asarray(batch.targets)
+        likeliest = np.full(targets.shape, frequencies.tokens.argmax())
+        return np.log(frequencies.tokens[targets]), likeliest
+
+    return _baseline("token frequencies", task, assets, foretell)
+
+
+def bigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Baseline:
+    """Each token by the one before it, smoothed by frequencies (Witten and Bell 1991, method C)."""
+
+    def foretell(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        before, targets = np.asarray(batch.inputs["token_ids"]), np.asarray(batch.targets)
+        return np.log(frequencies.of_pairs(before, targets)), frequencies.followers[before]
+
+    return _baseline("token pairs", task, assets, foretell)
+
+
+class Frequencies:
+    """How often tokens of training occur, and follow each other.
+
+    Args:
+        never: ids that a model is never asked to foretell.
+    """
+
+    def __init__(self, task: Task, assets: Any, train: Rows, *, never: Iterable[int]):
+        size = assets.tokenizer.vocabulary_size
+        texts: list[np.ndarray] = []
+        seen = 0
+        for example in _encoded(task, assets, train):
+            texts.append(example.inputs["token_ids"])
+            seen += len(texts[-1])
+            if seen >= TRAINING_TOKENS:
+                break
+        every = np.concatenate([*texts, np.zeros(0, np.int32)])
+        counts = np.bincount(every, minlength=size) + 1.0
+        counts[list(never)] = 1.0
+        self.tokens = counts / counts.sum()  # (tokens,)
+        pairs = np.concatenate(
+            [ids[:-1].astype(np.int64) * size + ids[1:] for ids in texts] + [np.zeros(0, np.int64)]
+        )
+        self._pairs, self._counts = np.unique(pairs, return_counts=True)
+        self._size = size
+        first = self._pairs // size
+        self._after = np.bincount(first, weights=self._counts, minlength=size)
+        self._kinds = np.bincount(first, minlength=size)
+        # Of each token the one that follows it most often.
+        self.followers = np.full(size, self.tokens.argmax())
+        order = np.argsort(self._counts, kind="stable")
+        self.followers[first[order]] = self._pairs[order] % size
+
+    def of_pairs(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """The probability of each token ``after`` the one ``before``."""
+        wanted = before.astype(np.int64) * self._size + after
+        counts = np.zeros(wanted.shape)
+        if len(self._pairs):
+            places = np.searchsorted(self._pairs, wanted).clip(max=len(self._pairs) - 1)
+            counts = np.where(self._pairs[places] == wanted, self._counts[places], 0)
+        kinds = np.maximum(self._kinds[before], 1)
+        return (counts + kinds * self.tokens[after]) / (self._after[before] + kinds)
+
+
+def _baseline(name: str, task: Task, assets: Any, foretell: Foretell) -> Baseline:
+    def measure(rows: Rows, measured: Measured) -> Measured:
+        losses, rights = [], []
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            examples = task.encode_many(rows[start : start + ROWS_AT_ONCE], assets)
+            batch = task.collate(examples, assets)
+            used = np.asarray(batch.weights) > 0
+            logs, likeliest = foretell(batch)
+            losses.append(np.where(used, -logs, 0).sum(axis=-1))
+            rights.append(((likeliest == batch.targets) & used).sum(axis=-1))
+        return {**measured, "loss": np.concatenate(losses), "right": np.concatenate(rights)}
+
+    return Baseline(name, measure)
+
+
+def _encoded(task: Task, assets: Any, rows: Rows) -> Iterator[Example]:
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield from task.encode_many(rows[start : start + ROWS_AT_ONCE], assets)

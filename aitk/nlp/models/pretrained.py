@@ -1,0 +1,94 @@
+"""Fitting a pretrained source to text: the encoder's inputs and arithmetic, and its tokeniser."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aitk.core.contract.errors import ArtifactError
+from aitk.nlp.features.tokenizers import FILE, Tokenizer, load_tokenizer
+from aitk.nlp.tasks.settings import HubSettings
+
+if TYPE_CHECKING:
+    from aitk.core.artifacts.pretrained import Pretrained
+
+#: Spellings of the tanh form of GELU in Hugging Face configurations.
+TANH_GELU = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_python_tanh")
+
+
+def adopt(found: Pretrained) -> Pretrained:
+    """The same source as text models here take it, with the tokeniser that came along."""
+    if found.kind in ("hub", "hugging-face"):
+        return _adopt_hub(found)
+    tokenizer = _tokenizer_beside(found)
+    if tokenizer is not None or found.kind == "run":
+        return dataclasses.replace(found, tokenizer=tokenizer)
+    missing = ("tokenizer.json", "none beside the file, so one is learned from the data")
+    return dataclasses.replace(found, skipped=(*found.skipped, missing))
+
+
+def _adopt_hub(found: Pretrained) -> Pretrained:
+    from aitk.nlp.features.saved_tokenizers import read_hub_tokenizer, read_hugging_face_tokenizer
+    from aitk.nlp.models import hub
+
+    backbone: Any = found.backbone
+    skipped: list[tuple[str, str]] = []
+    settings: dict[str, Any] = {}
+    if found.kind == "hugging-face":
+        tokenizer = read_hugging_face_tokenizer(found.folder, found.config)
+        skipped = _differences(found.config, where=found.source)
+        if _activation(found.config) == "gelu":
+            backbone = hub.with_exact_gelu(backbone)
+    else:
+        tokenizer = read_hub_tokenizer(found.folder)
+    longest = getattr(backbone, "max_sequence_length", None)
+    if longest is not None and longest < HubSettings.max_length:
+        settings["max_length"] = longest
+    if tokenizer.vocabulary_size > backbone.vocabulary_size:
+        raise ArtifactError(
+            f"the tokeniser knows {tokenizer.vocabulary_size} tokens,"
+            f" the model {backbone.vocabulary_size}",
+            where=found.source,
+        )
+    return dataclasses.replace(
+        found,
+        backbone=hub.wrap(backbone),
+        tokenizer=tokenizer,
+        settings=settings,
+        skipped=(*found.skipped, *skipped),
+    )
+
+
+def _tokenizer_beside(found: Pretrained) -> Tokenizer | None:
+    for folder in (found.folder / "tokenizer", found.folder, found.folder / "assets" / "tokenizer"):
+        if (folder / FILE).is_file():
+            return load_tokenizer(folder)
+    return None
+
+
+def _activation(config: Mapping[str, Any]) -> str:
+    return config.get("hidden_act") or config.get("activation") or "gelu"
+
+
+def _differences(config: Mapping[str, Any], *, where: str) -> list[tuple[str, str]]:
+    """What the file asks for and Keras Hub's networks do not compute."""
+    activation = _activation(config)
+    positions = config.get("position_embedding_type", "absolute")
+    if activation not in ("gelu", *TANH_GELU) or positions != "absolute":
+        raise ArtifactError(
+            f"needs the activation {activation!r} with {positions} positions,"
+            " which Keras Hub's network does not have",
+            where=where,
+        )
+    built_in = {
+        "bert": 1e-12,
+        "albert": 1e-12,
+        "distilbert": 1e-12,
+        "roberta": 1e-5,
+        "xlm-roberta": 1e-5,
+    }.get(config.get("model_type", ""))
+    given = config.get("layer_norm_eps", built_in)
+    if built_in is not None and given != built_in:
+        return [("layer_norm_eps", f"{given} in the file, {built_in} in Keras Hub")]
+    return []

@@ -1,0 +1,282 @@
+"""Masked language modelling (Devlin et al. 2018): learn a language by guessing hidden tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.contract.task import Batch, Evaluation, Example
+from aitk.core.io.files import write_json
+from aitk.core.io.json_files import read_json
+from aitk.core.metrics.baselines import Baseline, Rows
+from aitk.core.metrics.classification import log_softmax
+from aitk.nlp.data.unlabelled import UnlabelledTexts
+from aitk.nlp.features.assets import TextAssets, load_text_assets
+from aitk.nlp.features.masking import choose_tokens, hide_tokens, own_rng
+from aitk.nlp.features.tokenizers import SubwordTokenizer, train_tokenizer
+from aitk.nlp.metrics.perplexity import measure_tokens, score_tokens
+from aitk.nlp.tasks.settings import MaskedHubSettings, MaskedTransformerSettings
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.artifacts.pretrained import Pretrained
+
+
+@dataclass(frozen=True)
+class MaskedAssets:
+    """The tokeniser, and how tokens are masked."""
+
+    text: TextAssets
+    mask_share: float
+    whole_words: bool
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer:
+        return self.text.tokenizer  # type: ignore[return-value]
+
+    @cached_property
+    def ordinary(self) -> np.ndarray:
+        """Ids of all tokens that are not special."""
+        special = list(self.tokenizer.special_ids)
+        return np.setdiff1d(np.arange(self.tokenizer.vocabulary_size), special)
+
+    @property
+    def mask_token(self) -> str:
+        """How a user writes the word to guess."""
+        return self.tokenizer.engine.id_to_token(self.tokenizer.mask_id)
+
+    def save(self, folder: Path) -> None:
+        self.text.save(folder)
+        values = {"mask_share": self.mask_share, "whole_words": self.whole_words}
+        write_json(folder / "masking.json", values)
+
+
+class MaskedLanguageModel(UnlabelledTexts):
+    """Pretraining on texts without labels; its predictions fill in ``[MASK]``."""
+
+    name = "nlp.masked-lm"
+    models = {"transformer": MaskedTransformerSettings, "hub": MaskedHubSettings}
+    main_metric = "perplexity"
+    higher_is_better = False
+    metric_is_rate = False
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Pretrained | None = None,
+        balance: bool = False,
+        tables: Path | None = None,
+    ) -> MaskedAssets:
+        tokenizer = start.tokenizer if start else None
+        if tokenizer is None:
+            tokenizer = train_tokenizer((row["text"] for row in rows), settings)
+        if tokenizer.mask_id is None:
+            raise ArtifactError(
+                "its vocabulary has no mask token",
+                where=start.source if start else None,
+                hint="Start from an encoder that was pretrained with masks, such as BERT",
+            )
+        text = TextAssets(tokenizer, settings.max_length)
+        return MaskedAssets(text, settings.mask_share, settings.whole_words)
+
+    def load_assets(self, folder: Path) -> MaskedAssets:
+        path = folder / "masking.json"
+        values = read_json(path, {"mask_share": float, "whole_words": bool})
+        if not 0 <= values["mask_share"] <= 1:
+            raise ArtifactError("mask_share is no share", where=str(path))
+        text = load_text_assets(folder)
+        if text.tokenizer.mask_id is None:
+            raise ArtifactError("its vocabulary has no mask token", where=str(folder))
+        return MaskedAssets(text, values["mask_share"], values["whole_words"])
+
+    def encode(self, fields: Mapping[str, Any], assets: MaskedAssets) -> Example:
+        return self.encode_many([fields], assets)[0]
+
+    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: MaskedAssets) -> list[Example]:
+        texts = [row["text"] for row in rows]
+        encoded = assets.tokenizer.encode_words(texts, assets.text.max_length)
+        return [
+            Example({"token_ids": np.array(ids, np.int32), "word_ids": np.array(words, np.int32)})
+            for ids, words in encoded
+        ]
+
+    def length(self, example: Example) -> int:
+        return len(example.inputs["token_ids"])
+
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: MaskedAssets,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        """Pad, and hide tokens: others at each call with ``rng``, always the same without.
+
+        A text that holds the mask token itself is not hidden further: its masks are the slots,
+        and nobody knows the answers.
+        """
+        masked = [self._mask(example, assets, rng) for example in examples]
+        length = pad_to or max(len(ids) for ids, _, _ in masked)
+        slots = max(1, *(len(positions) for _, positions, _ in masked))
+        token_ids = np.zeros((len(masked), length), np.int32)
+        padding_mask = np.zeros((len(masked), length), np.int32)
+        mask_positions = np.zeros((len(masked), slots), np.int32)
+        targets = np.zeros((len(masked), slots), np.int32)
+        weights = np.zeros((len(masked), slots), np.float32)
+        for row, (ids, positions, answers) in enumerate(masked):
+            token_ids[row, : len(ids)] = ids
+            padding_mask[row, : len(ids)] = 1
+            mask_positions[row, : len(positions)] = positions + 1
+            targets[row, : len(answers)] = answers
+            weights[row, : len(answers)] = 1
+        # The loss is a mean over all slots: make that the mean over those in use.
+        weights *= weights.size / max(1.0, float(weights.sum()))
+        inputs = {
+            "token_ids": token_ids,
+            "padding_mask": padding_mask,
+            "mask_positions": mask_positions,
+        }
+        return Batch(inputs, targets, weights)
+
+    def _mask(
+        self, example: Example, assets: MaskedAssets, rng: np.random.Generator | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids with tokens hidden, the positions of these, and what stood there."""
+        token_ids, word_ids = example.inputs["token_ids"], example.inputs["word_ids"]
+        mask_id = assets.tokenizer.mask_id
+        written = np.flatnonzero(token_ids == mask_id)
+        if len(written):
+            return token_ids, written, token_ids[:0]
+        rng = rng or own_rng(token_ids)
+        positions = choose_tokens(
+            token_ids,
+            word_ids,
+            share=assets.mask_share,
+            whole_words=assets.whole_words,
+            rng=rng,
+        )
+        hidden = hide_tokens(
+            token_ids, positions, mask_id=mask_id, ordinary=assets.ordinary, rng=rng
+        )
+        return hidden, positions, token_ids[positions]
+
+    def build(
+        self,
+        model: str,
+        settings: Any,
+        assets: MaskedAssets,
+        *,
+        backbone: keras.Model | None = None,
+    ) -> keras.Model:
+        from aitk.nlp.models import build_backbone, check_length
+        from aitk.nlp.models.masked import MaskedTokens
+
+        if backbone is None:
+            backbone = build_backbone(model, settings, assets.tokenizer.vocabulary_size)
+        check_length(backbone, assets.text.max_length)
+        return MaskedTokens(backbone, name="masked_lm")
+
+    def objective(self, assets: MaskedAssets) -> Any:
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: MaskedAssets,
+        *,
+        top_k: int = 1,
+        asked: Any = None,
+    ) -> list[dict[str, Any]]:
+        """The likeliest tokens of each slot, in the order of the text."""
+        answers = []
+        for row in outputs:
+            slots = []
+            for logits in row[np.any(row != 0, axis=-1)]:
+                probabilities = np.exp(log_softmax(logits))
+                best = np.argsort(-probabilities, kind="stable")[:top_k]
+                slots.append(
+                    [
+                        {
+                            "token": assets.tokenizer.token(int(index)),
+                            "probability": round(float(probabilities[index]), 6),
+                        }
+                        for index in best
+                    ]
+                )
+            words = " ".join(str(slot[0]["token"]) for slot in slots)
+            answers.append({"prediction": words, "slots": slots})
+        return answers
+
+    def measure(
+        self, batch: Batch, outputs: np.ndarray, assets: MaskedAssets
+    ) -> dict[str, np.ndarray]:
+        """Of each row: guessed tokens, how many were right, and their summed loss (nats)."""
+        return measure_tokens(batch, outputs)
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: MaskedAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        return score_tokens(measured, resamples=resamples, seed=seed)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: MaskedAssets
+    ) -> list[Baseline]:
+        from aitk.nlp.metrics.token_baselines import Frequencies, unigram_baseline
+
+        special = assets.tokenizer.special_ids
+        return [unigram_baseline(Frequencies(self, assets, train, never=special), self, assets)]
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: MaskedAssets,
+        *,
+        target: str | None = None,
+        model: Any = None,
+    ) -> dict[str, Any]:
+        """Which words led to the token guessed for the first mask, by taking each out."""
+        from aitk.nlp.explain.occlusion import explain_text
+
+        text, mask = fields["text"], assets.mask_token
+        if mask not in text:
+            raise UsageError(
+                f"there is no {mask} in the text", hint=f"Write {mask} for the word to guess"
+            )
+        first = log_softmax(predict([fields])[0][0])
+        index = int(np.argmax(first))
+        if target is not None:
+            index = assets.tokenizer.token_id(target)
+        whole = float(np.exp(first[index]))
+
+        def probability(texts: Sequence[str]) -> np.ndarray:
+            # Taking the mask itself out asks nothing, so it changes nothing.
+            kept = [each for each in texts if mask in each]
+            outputs = predict([{"text": each} for each in kept]) if kept else []
+            values = iter([float(np.exp(log_softmax(row[0])[index])) for row in outputs])
+            return np.array([next(values) if mask in each else whole for each in texts])
+
+        return {
+            "prediction": assets.tokenizer.token(int(np.argmax(first))),
+            "explained": assets.tokenizer.token(index),
+            "probability": whole,
+        } | explain_text(text, probability)

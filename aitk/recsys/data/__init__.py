@@ -1,0 +1,1 @@
+"""User files to rows: formats, cleaning, checks."""

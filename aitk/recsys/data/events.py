@@ -1,0 +1,137 @@
+"""A log in memory: five numbers an event, and the ids they stand for."""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.rows import SPLITS
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events of a log, each an index into these arrays of one length.
+
+    Attributes:
+        users: (events,) int32, numbers into ``user_ids``.
+        items: (events,) int32, numbers into ``item_ids``.
+        ratings: (events,) float32; 1.0 where the log has none.
+        times: (events,) float64, seconds since 1970; where the log has none, places in it.
+        named: (events,) int8, number of the split that the file names, or -1.
+        user_ids: the users in the order of their first event.
+        item_ids: the items in the order of their first event.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    ratings: np.ndarray
+    times: np.ndarray
+    named: np.ndarray
+    user_ids: list[str]
+    item_ids: list[str]
+    has_ratings: bool
+    has_times: bool
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def counts(self) -> dict[str, int]:
+        """How many events, and users and items with at least one."""
+        return {
+            "events": len(self),
+            "users": len(np.unique(self.users)),
+            "items": len(np.unique(self.items)),
+        }
+
+    def keep(self, which: np.ndarray) -> Events:
+        """The events at these places, or where this is true. Users and items keep their numbers."""
+        return dataclasses.replace(
+            self,
+            users=self.users[which],
+            items=self.items[which],
+            ratings=self.ratings[which],
+            times=self.times[which],
+            named=self.named[which],
+        )
+
+    def ordered(self) -> Events:
+        """The events by user, each user's oldest first, ties in the order they stand in."""
+        return self.keep(np.lexsort((self.times, self.users)))
+
+    def renumbered(self) -> Events:
+        """Users and items without events are forgotten; the others are numbered anew, in order."""
+        users, user_numbers = np.unique(self.users, return_inverse=True)
+        items, item_numbers = np.unique(self.items, return_inverse=True)
+        return dataclasses.replace(
+            self,
+            users=user_numbers.astype(np.int32),
+            items=item_numbers.astype(np.int32),
+            user_ids=[self.user_ids[number] for number in users],
+            item_ids=[self.item_ids[number] for number in items],
+        )
+
+    def user_starts(self) -> np.ndarray:
+        """Of ordered events: where each user's begin, and the end, (users + 1,)."""
+        return np.searchsorted(self.users, np.arange(len(self.user_ids) + 1))
+
+    def places(self) -> np.ndarray:
+        """Of ordered events: the place of each among its user's, from 0."""
+        return np.arange(len(self)) - self.user_starts()[self.users]
+
+
+class EventLog:
+    """Gathers events one by one, in 21 bytes each and the ids."""
+
+    def __init__(self) -> None:
+        self._user_numbers: dict[str, int] = {}
+        self._item_numbers: dict[str, int] = {}
+        self._users, self._items = array("i"), array("i")
+        self._ratings, self._times = array("f"), array("d")
+        self._named = array("b")
+        self._rated = self._timed = 0
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    def add(self, fields: Mapping[str, Any], split: str | None) -> None:
+        """Add one event: ``user``, ``item``, perhaps ``rating`` and ``time``."""
+        users, items = self._user_numbers, self._item_numbers
+        self._users.append(users.setdefault(fields["user"], len(users)))
+        self._items.append(items.setdefault(fields["item"], len(items)))
+        rating, time = fields.get("rating"), fields.get("time")
+        self._rated += rating is not None
+        self._timed += time is not None
+        self._ratings.append(1.0 if rating is None else rating)
+        self._times.append(0.0 if time is None else time)
+        self._named.append(-1 if split is None else SPLITS.index(split))
+
+    @property
+    def partly(self) -> list[str]:
+        """What only a part of the events has: it is left out of all."""
+        counts = {"ratings": self._rated, "times": self._timed}
+        return [name for name, count in counts.items() if 0 < count < len(self)]
+
+    def events(self) -> Events:
+        """The events so far. Names of splits count only if some of them is not ``train``."""
+        named = np.array(self._named, np.int8)
+        has_ratings, has_times = self._rated == len(self) > 0, self._timed == len(self) > 0
+        return Events(
+            users=np.array(self._users, np.int32),
+            items=np.array(self._items, np.int32),
+            ratings=np.array(self._ratings, np.float32)
+            if has_ratings
+            else np.ones(len(self), np.float32),
+            times=np.array(self._times, np.float64)
+            if has_times
+            else np.arange(len(self), dtype=np.float64),
+            named=named if (named > 0).any() else np.full(len(self), -1, np.int8),
+            user_ids=list(self._user_numbers),
+            item_ids=list(self._item_numbers),
+            has_ratings=has_ratings,
+            has_times=has_times,
+        )

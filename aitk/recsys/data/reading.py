@@ -1,0 +1,402 @@
+"""Events from whatever files the user has: a user, an item, and perhaps a rating and a time.
+
+A table has an event a line, or a user a line with lists of items. A text file has a user's items
+in each line.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aitk.core.artifacts.data import TABLES
+from aitk.core.contract.labels import NameReader, read_name
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Finding
+from aitk.core.io.lines import Lines, open_lines
+from aitk.core.io.split_names import split_named
+from aitk.core.io.tables import Record, Table, file_suffix, find_column
+from aitk.core.io.tfds_source import PREFIX, open_tfds
+from aitk.recsys.data.columns import (
+    HISTORY_COLUMNS,
+    ITEM_COLUMNS,
+    NAMES,
+    RATING_LISTS,
+    USER_COLUMNS,
+    Columns,
+    choose_columns,
+    describe_columns,
+    find_unused_feedback,
+    find_unused_times,
+    has_no_header,
+    usual_key,
+)
+from aitk.recsys.data.layouts import Sequences, open_layout, plain_name
+from aitk.recsys.data.options import LogReading, RateReading
+from aitk.recsys.data.sources import LogFile, find_log
+from aitk.recsys.data.stored import HISTORY_TABLE, ITEM_TABLE
+from aitk.recsys.data.tables import read_table
+from aitk.recsys.data.times import NO_TIMES, TimeReader
+from aitk.recsys.data.values import read_list, read_rating
+
+
+def read_events(
+    sources: Sequence[str],
+    reading: LogReading,
+    *,
+    notes: list[str],
+    findings: list[Finding] | None = None,
+) -> Iterator[Row | Refusal]:
+    """Stream events as rows ``{"user", "item", "rating", "time"}``; refusals in their place.
+
+    Ids are strings. A log without ratings or times has rows without them; times are seconds
+    since 1970. ``Row.split`` is what the file's name tells.
+
+    Args:
+        sources: files, folders, ``-`` for stdin, ``tfds:NAME``.
+        notes: what was decided on the way is added here.
+        findings: what is wrong with the columns is added here.
+
+    Raises:
+        DataError: a file is missing or no text, its columns cannot be told apart, or it has no
+            ratings and they are to be learned (``RateReading``).
+        UsageError: an option names a column or an encoding that is not there.
+    """
+    for file in find_log(sources, notes=notes):
+        for split, opened in _open_log(file, reading):
+            names = NameReader(keep_na=reading.keep_na)
+            if isinstance(opened, Sequences):
+                add_note(notes, _describe_sequences(opened))
+                yield from _read_sequences(opened, split, Cells(names, NO_TIMES))
+                add_notes(notes, names.notes(opened.lines.source))
+                continue
+            for note in opened.notes:
+                add_note(notes, note)
+            columns = choose_columns(opened, reading)
+            add_note(notes, f"{opened.source}: {describe_columns(columns)}")
+            reader = _read_lists if columns.lists else _read_table
+            times = _time_reader(file, opened, columns, reading)
+            yield from reader(opened, columns, split, Cells(names, times))
+            add_notes(notes, names.notes(opened.source))
+            if note := times.note():
+                add_note(notes, f"{opened.source}: {note}")
+            if findings is not None:
+                found = (
+                    times.finding(opened.source, str(columns.time)),
+                    find_unused_times(opened, columns, reading),
+                    find_unused_feedback(opened, columns, reading),
+                )
+                findings += filter(None, found)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How the cells of one file are read."""
+
+    names: NameReader
+    times: TimeReader
+
+
+def read_queries(
+    sources: Sequence[str], reading: LogReading, *, notes: list[str]
+) -> Iterator[Row | Refusal]:
+    """Stream what is asked for: rows with some of ``user``, ``history`` and ``item``.
+
+    A ``history`` is a list of ids, oldest first, perhaps with ``ratings`` of the same length. A
+    text file names a user a line, or the items of a history. A prepared log stands for all of its
+    users. ``Row.record`` is the record as it stood in the file.
+
+    Args:
+        sources: files, folders, ``-`` for stdin.
+        notes: what was decided on the way is added here.
+
+    Raises:
+        DataError: a file is missing or no text, or has none of the columns.
+        UsageError: an option names an encoding that is not there.
+    """
+    for source in sources:
+        if os.path.isfile(Path(source, "dataset.json")):
+            yield from _read_stored_users(source)
+            continue
+        for file in find_log([source], notes=notes):
+            yield from _read_query_file(file, reading, notes)
+
+
+def _read_query_file(
+    file: LogFile, reading: LogReading, notes: list[str]
+) -> Iterator[Row | Refusal]:
+    if file_suffix(file.name) == ".txt":
+        yield from _read_users(open_lines(file.name, encoding=reading.encoding), reading)
+        return
+    for _, opened in _open_log(file, reading):
+        if isinstance(opened, Sequences):
+            yield from _read_users(opened.lines, reading)
+            continue
+        for note in opened.notes:
+            add_note(notes, note)
+        yield from _read_questions(opened, reading)
+
+
+def _open_log(file: LogFile, reading: LogReading) -> Iterator[tuple[str | None, Table | Sequences]]:
+    """The tables of a source with the splits they name, or its lines if it has no columns."""
+    if file.name.startswith(PREFIX):
+        for name, table in open_tfds(file.name):
+            yield split_named(name), table
+        return
+    told = (reading.user_column, reading.item_column, reading.rating_column, reading.time_column)
+    yield (
+        file.split,
+        open_layout(
+            file.name,
+            header=reading.header,
+            delimiter=reading.delimiter,
+            encoding=reading.encoding,
+            decimal=reading.decimal,
+            names=NAMES | {name.casefold() for name in told if name},
+        ),
+    )
+
+
+def _time_reader(file: LogFile, table: Table, columns: Columns, reading: LogReading) -> TimeReader:
+    """What reads a file's times. Where its first rows leave open which number is the month, the
+    file is read to the row that shows it."""
+    column = columns.time
+    if column is None:
+        return NO_TIMES
+    cells = (_cells_of(record.get(column), columns) for record in table.preview)
+    times = TimeReader(reading.time_format, itertools.chain.from_iterable(cells))
+    if times.is_ambiguous and file.name != "-":
+        for _, again in _open_log(file, reading):
+            for item in again if isinstance(again, Table) else ():
+                if times.is_ambiguous and not isinstance(item, Refusal):
+                    for cell in _cells_of(item[1].get(column), columns):
+                        times.look_at(cell)
+    return times
+
+
+def _cells_of(value: Any, columns: Columns) -> Sequence[Any]:
+    return (read_list(value) or ()) if columns.lists else (value,)
+
+
+def add_note(notes: list[str], note: str) -> None:
+    """Add a note that is not there yet."""
+    if note not in notes:
+        notes.append(note)
+
+
+def add_notes(notes: list[str], more: Sequence[str]) -> None:
+    """Add the notes that are not there yet."""
+    for note in more:
+        add_note(notes, note)
+
+
+def _read_table(
+    table: Table, columns: Columns, split: str | None, cells: Cells
+) -> Iterator[Row | Refusal]:
+    file = table.source
+    for item in table:
+        if isinstance(item, Refusal):
+            yield item
+            continue
+        line, record = item
+        fields = _event(record, columns, cells)
+        yield (
+            Refusal(file, line, fields)
+            if isinstance(fields, str)
+            else Row(fields, file, line, split)
+        )
+
+
+def _event(record: Mapping[str, Any], columns: Columns, cells: Cells) -> dict[str, Any] | str:
+    """The fields of one event, or why the record is none."""
+    user, problem = cells.names.read(record.get(columns.user or ""), "user")
+    if problem:
+        return problem
+    item, problem = cells.names.read(record.get(columns.item), "item")
+    if problem:
+        return problem
+    fields: dict[str, Any] = {"user": user, "item": item}
+    if columns.rating is not None:
+        fields["rating"], problem = read_rating(record.get(columns.rating))
+        if problem:
+            return problem
+    if columns.time is not None:
+        fields["time"], problem = cells.times.read(record.get(columns.time))
+        if problem:
+            return problem
+    return fields
+
+
+def _read_lists(
+    table: Table, columns: Columns, split: str | None, cells: Cells
+) -> Iterator[Row | Refusal]:
+    """A user a record, its events in lists; without a column of the user, each is a user."""
+    file = table.source
+    for found in table:
+        if isinstance(found, Refusal):
+            yield found
+            continue
+        line, record = found
+        lists = _lists(record, columns)
+        if isinstance(lists, str):
+            yield Refusal(file, line, lists)
+            continue
+        user = line if columns.user is None else record.get(columns.user)
+        for place, values in enumerate(zip(*lists.values(), strict=True), 1):
+            event: Record = dict(zip(lists, values, strict=True)) | {"user": user}
+            rating, time = (
+                ("rating" if columns.rating else None),
+                ("time" if columns.time else None),
+            )
+            fields = _event(event, Columns("user", "item", rating, time), cells)
+            if isinstance(fields, str):
+                yield Refusal(file, line, f"its event {place}: {fields}")
+            else:
+                yield Row(fields, file, line, split)
+
+
+def _lists(record: Mapping[str, Any], columns: Columns) -> dict[str, list[Any]] | str:
+    """The lists of a record, all of one length, or what is wrong with them."""
+    lists: dict[str, list[Any]] = {}
+    named = {"item": columns.item, "rating": columns.rating, "time": columns.time}
+    for name, column in named.items():
+        if column is None:
+            continue
+        values = read_list(record.get(column))
+        if values is None:
+            return f"its {column} is no list"
+        if len(values) != len(lists.get("item", values)):
+            return f"{len(values)} {name}s for {len(lists['item'])} items"
+        lists[name] = values
+    return lists
+
+
+_OF_LINES = Columns("user", "item", None, None)
+
+
+def _read_sequences(
+    sequences: Sequences, split: str | None, cells: Cells
+) -> Iterator[Row | Refusal]:
+    lines = sequences.lines
+    for number, text, problem in lines:
+        if problem:
+            yield Refusal(lines.source, number, problem)
+            continue
+        tokens = text.split()
+        user = str(number)
+        if tokens and (sequences.user_first or tokens[0].endswith(":")):
+            user = tokens.pop(0).removesuffix(":")
+        for token in tokens:
+            fields = _event({"user": user, "item": token}, _OF_LINES, cells)
+            if isinstance(fields, str):
+                yield Refusal(lines.source, number, fields)
+            else:
+                yield Row(fields, lines.source, number, split)
+
+
+def _describe_sequences(sequences: Sequences) -> str:
+    who = "the first in a line is its user" if sequences.user_first else "each line is a user"
+    return f"{sequences.lines.source}: items in their order, separated by spaces; {who}"
+
+
+def _read_questions(table: Table, reading: LogReading) -> Iterator[Row | Refusal]:
+    file, keys = table.source, _question_keys(table, reading)
+    for found in table:
+        if isinstance(found, Refusal):
+            yield found
+            continue
+        line, record = found
+        fields = _question(record, keys, keep_na=reading.keep_na)
+        if isinstance(fields, dict) and isinstance(reading, RateReading) and "item" not in fields:
+            fields = "it has no item to rate"
+        if isinstance(fields, str):
+            yield Refusal(file, line, fields)
+        else:
+            yield Row(fields, file, line, record=record)
+
+
+def _question_keys(table: Table, reading: LogReading) -> dict[str, str]:
+    """What each column with a usual name or place is; the columns of training may be missing."""
+    plain = [plain_name(column) for column in table.columns]
+    told = {
+        "user": reading.user_column if reading.user_column in plain else None,
+        "item": reading.item_column if reading.item_column in plain else None,
+    }
+    if has_no_header(table) and len(table.columns) <= 2:
+        return dict(zip(("user", "item"), table.columns, strict=False))
+    keys = {
+        "user": usual_key(table, told["user"], USER_COLUMNS, what="user"),
+        "item": usual_key(table, told["item"], ITEM_COLUMNS, what="item"),
+        "history": usual_key(table, None, HISTORY_COLUMNS, what="history"),
+        "ratings": usual_key(table, None, RATING_LISTS, what="rating"),
+    }
+    found = {name: key for name, key in keys.items() if key is not None}
+    if not found.keys() - {"ratings"}:
+        find_column(plain, None, USER_COLUMNS, what="user", where=table.source)
+    return found
+
+
+def _question(
+    record: Mapping[str, Any], keys: Mapping[str, str], *, keep_na: bool
+) -> dict[str, Any] | str:
+    """The user, history and item that a record has, or what is wrong with them."""
+    fields: dict[str, Any] = {}
+    for name in ("user", "item"):
+        value = record.get(keys.get(name, ""))
+        if value is not None and value != "":
+            fields[name], problem = read_name(value, name, keep_na=keep_na)
+            if problem:
+                return problem
+    told = record.get(keys.get("history", ""))
+    if told is not None and told != "":
+        items = read_list(told)
+        if items is None:
+            return f"its history is a {type(told).__name__}, and a list is due"
+        read = [read_name(item, "item", keep_na=keep_na) for item in items]
+        problem = next((problem for _, problem in read if problem), None)
+        if problem:
+            return f"its history: {problem}"
+        fields["history"] = [item for item, _ in read]
+        ratings = read_list(record.get(keys.get("ratings", "")))
+        if ratings:
+            rated = [read_rating(rating) for rating in ratings]
+            problem = next((problem for _, problem in rated if problem), None)
+            if problem or len(rated) != len(items):
+                return problem or f"{len(rated)} ratings for {len(items)} items of its history"
+            fields["ratings"] = [rating for rating, _ in rated]
+    return fields or "it has neither a user nor a history nor an item"
+
+
+def _read_users(lines: Lines, reading: LogReading) -> Iterator[Row | Refusal]:
+    """A user a line, or where a line has several words, the items of a history."""
+    for number, text, problem in lines:
+        words = text.split()
+        if not words and not problem:
+            continue
+        if isinstance(reading, RateReading):
+            problem = problem or "it has no item to rate"
+        what = "user" if len(words) == 1 else "item"
+        read = [read_name(word, what, keep_na=reading.keep_na) for word in words]
+        problem = problem or next((flaw for _, flaw in read if flaw), None)
+        if problem:
+            yield Refusal(lines.source, number, problem)
+            continue
+        ids = [word for word, _ in read]
+        fields = {"user": ids[0]} if len(ids) == 1 else {"history": ids}
+        record = {name: text.strip() for name in fields}
+        yield Row(fields, lines.source, number, record=record)
+
+
+def _read_stored_users(folder: str) -> Iterator[Row]:
+    """Every user of a prepared log, with the whole history."""
+    histories, _ = read_table(Path(folder, TABLES, HISTORY_TABLE))
+    items = read_table(Path(folder, TABLES, ITEM_TABLE))[0].column("item").to_pylist()
+    for batch in histories.to_batches(max_chunksize=1024):
+        for number, row in enumerate(batch.to_pylist(), 1):
+            history = [items[item] for item in row["items"]]
+            fields = {"user": row["user"], "history": history, "ratings": row["ratings"]}
+            yield Row(fields, folder, number, record={"user": row["user"]})

@@ -1,0 +1,135 @@
+"""Which files the user's sources stand for, and what of a folder describes items and users."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aitk.core.contract.errors import DataError
+from aitk.core.io.lines import check_file
+from aitk.core.io.split_names import split_named
+from aitk.core.io.tables import SUFFIXES, file_suffix
+from aitk.core.io.tfds_source import PREFIX
+from aitk.recsys.data.options import LogReading
+
+#: Words of a file's name that tell what is in it: ``my_ratings.csv``.
+_EVENT_WORDS = frozenset(
+    "rating ratings event events interaction interactions click clicks view views visit visits"
+    " purchase purchases order orders transaction transactions review reviews session sessions"
+    " sequence sequences log logs".split()
+)
+_ITEM_WORDS = frozenset(
+    "item items movie movies product products book books goods article articles news song songs"
+    " track tracks artist artists game games catalogue catalog".split()
+)
+_USER_WORDS = frozenset("user users customer customers member members".split())
+_ABOUT = ("readme", "license", "licence")
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """One place to read events from: a path, ``-`` or ``tfds:NAME``, and the split it names."""
+
+    name: str
+    split: str | None = None
+
+
+def find_log(sources: Sequence[str], *, notes: list[str]) -> list[LogFile]:
+    """List the files with events, in a fixed order, checking that they exist.
+
+    Of a folder those are its ``.inter`` files; else those whose names speak of events
+    (``ratings.dat``, ``u.data``); else those that name a split; else all that describe neither
+    items nor users.
+
+    Raises:
+        DataError: there is no such file, or a folder holds nothing to read.
+    """
+    found: list[LogFile] = []
+    for source in sources:
+        if source == "-" or source.startswith(PREFIX):
+            found.append(LogFile(source))
+        elif os.path.isdir(source):
+            found += _events_of_folder(source, notes)
+        else:
+            check_file(Path(source))
+            found.append(LogFile(source, split_named(Path(source).name)))
+    return found
+
+
+def complete_reading(
+    sources: Sequence[str], reading: LogReading, *, notes: list[str]
+) -> LogReading:
+    """The reading with the files of attributes that lie in a source folder, if none were told."""
+    return dataclasses.replace(
+        reading,
+        items=reading.items or _find_facts(sources, "items", _ITEM_WORDS, ".item", notes),
+        users=reading.users or _find_facts(sources, "users", _USER_WORDS, ".user", notes),
+    )
+
+
+def _find_facts(
+    sources: Sequence[str], what: str, words: frozenset[str], suffix: str, notes: list[str]
+) -> str | None:
+    """The first file of a folder that describes items or users."""
+    for folder in filter(os.path.isdir, sources):
+        for path in _files(folder):
+            if _describes(path, words, suffix):
+                notes.append(f"{path}: taken for what is known of the {what}")
+                return str(path)
+    return None
+
+
+def _events_of_folder(name: str, notes: list[str]) -> list[LogFile]:
+    files = _files(name)
+    about = [
+        path
+        for path in files
+        if _describes(path, _ITEM_WORDS, ".item") or _describes(path, _USER_WORDS, ".user")
+    ]
+    others = [path for path in files if path not in about and _may_be_read(path)]
+    choices = (
+        [path for path in others if file_suffix(path.name) == ".inter"],
+        [path for path in others if path.name == "u.data" or _words(path) & _EVENT_WORDS],
+        [path for path in others if split_named(path.name)],
+        others,
+    )
+    chosen = next(filter(None, choices), [])
+    if not chosen:
+        hint = "It should hold .csv, .tsv, .jsonl, .parquet, .inter, .dat or .txt files"
+        raise DataError("no events to read in this folder", where=name, hint=hint)
+    notes.append(f"{name}: events are read from {', '.join(path.name for path in chosen)}")
+    return [LogFile(str(path), split_named(path.name)) for path in chosen]
+
+
+def _files(folder: str) -> list[Path]:
+    """The files of a folder, sorted. Hidden ones and links that lead out are left out."""
+    inside = Path(folder).resolve()
+    return sorted(
+        path
+        for path in Path(folder).iterdir()
+        if path.is_file()
+        and not path.name.startswith(".")
+        and (not path.is_symlink() or path.resolve().is_relative_to(inside))
+    )
+
+
+def _describes(path: Path, words: frozenset[str], suffix: str) -> bool:
+    """Whether a file tells of items (or users) and not of events."""
+    if file_suffix(path.name) == suffix:
+        return True
+    found = _words(path)
+    return _may_be_read(path) and bool(found & words) and not found & _EVENT_WORDS
+
+
+def _may_be_read(path: Path) -> bool:
+    suffix = file_suffix(path.name)
+    known = (*SUFFIXES, ".inter", ".dat", ".data", ".txt")
+    return suffix in known and suffix != ".json" and not path.name.lower().startswith(_ABOUT)
+
+
+def _words(path: Path) -> set[str]:
+    return set(re.findall(r"[^\W\d_]+", path.name.lower()))

@@ -1,0 +1,242 @@
+"""From a stream of events to rows: one a user and split, with tables beside them.
+
+All events are gathered before the first row comes, since what is held out depends on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.rows import SPLITS, Refusal, Row
+from aitk.core.contract.task import Finding
+from aitk.recsys.data.attributes import Attributes, read_attributes
+from aitk.recsys.data.cleaning import check_times, clean, session_user
+from aitk.recsys.data.columns import ITEM_COLUMNS, USER_COLUMNS
+from aitk.recsys.data.events import EventLog, Events
+from aitk.recsys.data.options import LogReading
+from aitk.recsys.data.protocols import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    check_time_leak,
+    describe_protocol,
+    looked_at,
+    sampled_negatives,
+    split_events,
+)
+from aitk.recsys.data.quality import describe_log, find_faults
+from aitk.recsys.data.stored import (
+    HISTORY_TABLE,
+    ITEM_TABLE,
+    USER_TABLE,
+    stored_times,
+    write_catalogue,
+    write_histories,
+)
+
+
+class Arranger:
+    """Arranges one log, and tells afterwards what it found: an ``Inspector``."""
+
+    def __init__(
+        self, reading: LogReading, *, rated: bool, notes: list[str], found: Sequence[Finding] = ()
+    ) -> None:
+        """Args:
+        rated: the events must carry ratings that differ.
+        notes: what was decided on the way is added here.
+        found: what is found while the events are read, which may grow until then.
+        """
+        self._found_in_reading = found
+        self._reading, self._rated, self._notes = reading, rated, notes
+        self._findings: list[Finding] = []
+        self._summary: dict[str, Any] = {}
+
+    def add(self, row: Row, split: str) -> None:
+        """Nothing is left to be seen: all events were looked at before the first row."""
+
+    def findings(self) -> list[Finding]:
+        """Every check made, those that found no fault too."""
+        return self._findings
+
+    def summary(self) -> dict[str, Any]:
+        """The log's statistics, as JSON values and charts."""
+        return self._summary
+
+    def rows(
+        self,
+        items: Iterator[Row | Refusal],
+        *,
+        shares: Mapping[str, float],
+        seed: int,
+        tables: Path,
+    ) -> Iterator[Row | Refusal]:
+        """Pass refusals on, then yield the rows: training, validation, test, each by user.
+
+        Args:
+            items: events as ``read_events`` yields them.
+            shares: of training, validation and test.
+            seed: of random choices.
+            tables: folder for the tables beside the rows.
+
+        Raises:
+            DataError: what is left of the log is too little to learn from.
+            UsageError: an option needs times, ratings or a file that is not there.
+        """
+        log, file = EventLog(), ""
+        for item in items:
+            if isinstance(item, Refusal):
+                yield item
+            else:
+                log.add(item.fields, item.split)
+                file = file or item.file
+        if not len(log):
+            return
+        reading, findings = self._reading, []
+        for name in log.partly:
+            message = f"some events have {name} and some have none: all {name} are left out"
+            findings.append(Finding(f"{name} of events", "warning", message))
+        everything = log.events()
+        item_facts, user_facts = self._read_attributes()
+        known = None if item_facts is None else frozenset(item_facts.ids)
+        events, steps = clean(everything, reading, known_items=known)
+        _check_enough(events, file, rated=self._rated)
+        codes = split_events(events, reading, shares=shares, seed=seed)
+        if not (codes == TRAIN).any():
+            hint = "Take another --protocol or --split"
+            raise DataError("no event is left for training", where=file, hint=hint)
+        catalogue = _with_others(events.item_ids, item_facts, everything.item_ids)
+        write_catalogue(tables / ITEM_TABLE, "item", catalogue, item_facts, known_as=catalogue)
+        self._write_users(tables / USER_TABLE, events, everything.user_ids, user_facts)
+        write_histories(tables / HISTORY_TABLE, events)
+        self._findings = [
+            *self._found_in_reading,
+            *findings,
+            check_times(events),
+            *steps,
+            check_time_leak(events, codes, reading),
+            *find_faults(events, codes, reading, items=item_facts),
+        ]
+        protocol = describe_protocol(events, reading, shares=shares)
+        self._summary = {
+            "protocol": protocol,
+            "items": len(catalogue),
+            "sampled_negatives": sampled_negatives(reading),
+        }
+        self._summary |= describe_log(events, codes, reading, items=item_facts, users=user_facts)
+        for number, (split, fields) in enumerate(user_rows(events, codes, reading), 1):
+            yield Row(fields, file, number, split)
+
+    def _read_attributes(self) -> tuple[Attributes | None, Attributes | None]:
+        reading = self._reading
+        if reading.unknown_items == "drop" and reading.items is None:
+            hint = "Name the items file with --items"
+            raise UsageError(
+                "no file says which items are known", where="--unknown-items", hint=hint
+            )
+        if reading.item_kinds and reading.items is None:
+            hint = "Name the items file with --items"
+            raise UsageError("no file has attributes of items", where="--item-kinds", hint=hint)
+        items = users = None
+        if reading.items is not None:
+            items = read_attributes(
+                reading.items,
+                key_names=(*ITEM_COLUMNS, "id"),
+                told_key=reading.item_column,
+                told_kinds=reading.item_kinds,
+                what="item",
+                encoding=reading.encoding,
+                decimal=reading.decimal,
+                keep_na=reading.keep_na,
+                notes=self._notes,
+            )
+        if reading.users is not None:
+            users = read_attributes(
+                reading.users,
+                key_names=(*USER_COLUMNS, "id"),
+                told_key=reading.user_column,
+                what="user",
+                encoding=reading.encoding,
+                decimal=reading.decimal,
+                keep_na=reading.keep_na,
+                notes=self._notes,
+            )
+        return items, users
+
+    def _write_users(
+        self, path: Path, events: Events, of_log: Sequence[str], facts: Attributes | None
+    ) -> None:
+        """A row a user; a session is known by what is known of its user."""
+        is_cut = self._reading.session_gap_hours is not None
+        active = list(map(session_user, events.user_ids)) if is_cut else events.user_ids
+        others = _with_others(active, facts, of_log)[len(active) :]
+        ids, known_as = [*events.user_ids, *others], [*active, *others]
+        write_catalogue(path, "user", ids, facts, known_as=known_as)
+
+
+def user_rows(
+    events: Events, codes: np.ndarray, reading: LogReading
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The split and the fields of every row, from ordered events and their codes."""
+    starts = events.user_starts().tolist()
+    times = stored_times(events)
+    ratings = events.ratings.astype(np.float64).round(6)
+    shown = looked_at(reading)
+    for split in (TRAIN, VALIDATION, TEST):
+        is_looked_at = np.isin(codes, shown[split])
+        is_target = (codes == split) & (split != TRAIN)
+        is_seen = ((codes == VALIDATION) & (split == TEST)) & ~is_looked_at
+        wanted = codes == split
+        for user in np.unique(events.users[wanted]).tolist():
+            own = slice(starts[user], starts[user + 1])
+            look, target = is_looked_at[own], is_target[own]
+            yield (
+                SPLITS[split],
+                {
+                    "user": events.user_ids[user],
+                    "items": events.items[own][look].tolist(),
+                    "ratings": ratings[own][look].tolist(),
+                    "times": times[own][look].tolist(),
+                    "seen": events.items[own][is_seen[own]].tolist(),
+                    "targets": events.items[own][target].tolist(),
+                    "target_ratings": ratings[own][target].tolist(),
+                },
+            )
+
+
+def _with_others(
+    active: Sequence[str], facts: Attributes | None, of_log: Sequence[str]
+) -> list[str]:
+    """The ids with events, then those of the file that the log does not have.
+
+    What the log has and cleaning left out stays out.
+    """
+    if facts is None:
+        return list(active)
+    taken = set(of_log).union(active)
+    return [*active, *(key for key in facts.ids if key not in taken)]
+
+
+def _check_enough(events: Events, file: str, *, rated: bool) -> None:
+    """Raise a ``DataError`` if there is nothing to be learned."""
+    if len(events.item_ids) < 2:
+        hint = "See --item-column"
+        raise DataError(
+            f"all events are with one item, {events.item_ids[0]!r}", where=file, hint=hint
+        )
+    if len(events.user_ids) < 2:
+        hint = "See --user-column"
+        raise DataError(
+            f"all events are of one user, {events.user_ids[0]!r}", where=file, hint=hint
+        )
+    if not rated:
+        return
+    if not events.has_ratings:
+        hint = "Name their column with --rating-column"
+        raise DataError("the log has no ratings to learn", where=file, hint=hint)
+    if events.ratings.min() == events.ratings.max():
+        raise DataError(f"all ratings are {events.ratings[0]:g}: nothing to learn", where=file)

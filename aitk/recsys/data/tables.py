@@ -1,0 +1,88 @@
+"""Tables beside the rows: Parquet files whose columns know what kind of attribute they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.io.json_files import check_shape
+from aitk.core.io.values import parse_json
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyarrow import parquet
+
+KINDS = b"kinds"
+LARGEST_EXPANSION = 1000  # times the file: a column of equal values takes hardly any room
+SMALL_BYTES = 64 * 1024**2
+
+
+def write_table(path: Path, table: pyarrow.Table, kinds: Mapping[str, str] | None = None) -> None:
+    """Write a table; ``kinds`` says of its attribute columns what they are."""
+    from pyarrow import parquet
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kinds is not None:
+        table = table.replace_schema_metadata({KINDS: json.dumps(dict(kinds)).encode()})
+    parquet.write_table(table, path, compression="zstd")
+
+
+def read_table(path: Path) -> tuple[pyarrow.Table, dict[str, str]]:
+    """Read a table and the kinds of its attribute columns.
+
+    Raises:
+        ArtifactError: it is missing or damaged.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            _check_claims(file.metadata, path)
+            table = file.read()
+        kinds = parse_json((table.schema.metadata or {}).get(KINDS, b"{}"))
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise ArtifactError(f"cannot be read ({error})", where=str(path)) from error
+    check_shape(kinds, {str: str}, where=str(path))
+    return table, kinds
+
+
+def read_catalogue(path: Path) -> tuple[pyarrow.Table, dict[str, str]]:
+    """Read a table of items, whose ids are the column ``item``, and the kinds of the others.
+
+    Raises:
+        ArtifactError: it is missing or damaged, or a column is not of its kind.
+    """
+    table, kinds = read_table(path)
+    if "item" not in table.column_names:
+        raise ArtifactError("has no column item", where=str(path))
+    for name, kind in {"item": "text", **kinds}.items():
+        if name not in table.column_names or not _is_kind(table.schema.field(name).type, kind):
+            raise ArtifactError(f"its column {name} holds no {kind}", where=str(path))
+    items = table.column("item")
+    if items.null_count or len(items.unique()) < len(items):
+        raise ArtifactError("an item has no name, or that of another", where=str(path))
+    return table, kinds
+
+
+def _is_kind(stored: pyarrow.DataType, kind: str) -> bool:
+    from pyarrow import types
+
+    if kind == "number":
+        return types.is_floating(stored)
+    if kind == "tags":
+        return types.is_list(stored) and types.is_string(stored.value_type)
+    if kind == "vector":
+        return types.is_fixed_size_list(stored) and types.is_floating(stored.value_type)
+    return kind in ("text", "picture", "audio") and types.is_string(stored)
+
+
+def _check_claims(described: parquet.FileMetaData, path: Path) -> None:
+    """Refuse a file that claims to unpack to far more than it holds."""
+    groups = (described.row_group(number) for number in range(described.num_row_groups))
+    claimed = max(sum(group.total_byte_size for group in groups), described.num_rows)
+    if claimed > LARGEST_EXPANSION * path.stat().st_size + SMALL_BYTES:
+        raise ArtifactError(f"claims {claimed:,} bytes", where=str(path))

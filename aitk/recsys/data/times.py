@@ -1,0 +1,177 @@
+"""How a column of times is written: seconds, ISO dates, or dates of a country.
+
+Whether 03/04/2001 is in March or in April only the other cells of a column tell: the first that
+has a number above 12 in either place. Where none has, the reader says that it guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.task import Finding
+from aitk.core.io.values import quoted
+from aitk.recsys.data.values import read_time
+
+Order = Literal["ymd", "dmy", "mdy"]
+ORDERS: tuple[Order, ...] = ("ymd", "dmy", "mdy")
+_WORDS = {"y": "year", "m": "month", "d": "day"}
+#: 9/30/2001, 09.09.2001 02:42:42, 2001年9月9日, 30-9-01 1:05 PM.
+_LOCAL = re.compile(
+    r"(\d{1,4})\s?([./年-])\s?(\d{1,2})\s?[./月-]\s?(\d{1,4})日?"
+    r"(?:[T ,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp])?\.?(?:[Mm]\.?)?)?"
+)
+_COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+
+
+class TimeReader:
+    """Reads the times of one column.
+
+    Args:
+        told: dmy, mdy, ymd, or the codes of ``strptime``; None finds out.
+        cells: the first cells of the column.
+
+    Raises:
+        UsageError: ``told`` is neither.
+    """
+
+    def __init__(self, told: str | None, cells: Iterable[Any]):
+        cells = [cell for cell in cells if cell is not None and cell != ""]
+        self._format = told if told and told not in ORDERS else None
+        if self._format:
+            _check_format(self._format)
+        self._compact = bool(cells) and all(_COMPACT.fullmatch(str(cell)) for cell in cells)
+        self._told: Order | None = next((order for order in ORDERS if order == told), None)
+        self._possible: set[Order] = set(ORDERS[1:])
+        self._example = ""
+        self._guess: Order = "dmy"
+        for cell in cells:
+            self.look_at(cell)
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether dates came, and none showed which of its numbers is the month."""
+        return bool(self._example) and len(self._possible) > 1 and self._told is None
+
+    def look_at(self, cell: Any) -> None:
+        """Learn from a cell in which order its column has day and month."""
+        found = _LOCAL.fullmatch(cell.strip()) if isinstance(cell, str) else None
+        if found is None or len(found[1]) > 2:
+            return
+        if not self._example:
+            self._example = cell.strip()
+            # With points, or strokes, most countries put the day first; with slashes not all.
+            self._guess = "mdy" if found[2] == "/" else "dmy"
+            if found[2] == ".":
+                self._possible = {"dmy"}
+        if int(found[1]) > 12:
+            self._possible.discard("mdy")
+        if int(found[3]) > 12:
+            self._possible.discard("dmy")
+
+    def read(self, cell: Any) -> tuple[float, str | None]:
+        """The seconds since 1970 that a cell names, or why it names none."""
+        if not (self._format or self._compact or self._example):
+            time_s, problem = read_time(cell)
+            if problem is None:
+                return time_s, None
+        text = str(cell).strip() if cell is not None else ""
+        if self._format and text:
+            return _by_format(text, self._format)
+        if self._compact and _COMPACT.fullmatch(text):
+            return _seconds(int(text[:4]), int(text[4:6]), int(text[6:]))
+        found = _LOCAL.fullmatch(text) if isinstance(cell, str) else None
+        if found is None:
+            return read_time(cell)
+        self.look_at(cell)
+        order: Order = "ymd" if len(found[1]) == 4 else self.order
+        time_s, problem = _by_order(found, order)
+        if problem:
+            problem = f"its time is {quoted(text)}, which is no date as {_in_words(order)}"
+            problem += " (see --time-format)"
+        return time_s, problem
+
+    @property
+    def order(self) -> Order:
+        """In which order dates are read that do not begin with the year."""
+        if self._told:
+            return self._told
+        return next(iter(self._possible)) if len(self._possible) == 1 else self._guess
+
+    def note(self) -> str | None:
+        """How dates are read, where that is not plain."""
+        if self._format or not (self._example or self._compact):
+            return None
+        return f"dates are read as {_in_words('ymd' if self._compact else self.order)}"
+
+    def finding(self, source: str, column: str) -> Finding | None:
+        """What cannot be told from the column."""
+        if not self.is_ambiguous:
+            return None
+        other = "dmy" if self.order == "mdy" else "mdy"
+        message = (
+            f"{source}: dates such as {self._example} in {column!r} are read as"
+            f" {_in_words(self.order)}, and nothing rules out {_in_words(other)}: see --time-format"
+        )
+        return Finding("dates", "warning", message, {"column": column, "order": self.order})
+
+
+#: Of a log that has none.
+NO_TIMES = TimeReader(None, ())
+
+
+def are_dates(cells: Iterable[Any]) -> bool:
+    """Whether there are cells, and all are dates that somebody wrote: no numbers."""
+    texts = [cell for cell in cells if cell is not None and cell != ""]
+    reader = TimeReader(None, texts)
+    return bool(texts) and all(
+        isinstance(cell, str) and not cell.strip().isdecimal() and reader.read(cell)[1] is None
+        for cell in texts
+    )
+
+
+def _in_words(order: Order) -> str:
+    return "/".join(_WORDS[letter] for letter in order)
+
+
+def _by_order(found: re.Match[str], order: Order) -> tuple[float, str | None]:
+    parts = dict(zip(order, (found[1], found[3], found[4]), strict=True))
+    year = int(parts["y"])
+    if len(parts["y"]) == 2:
+        year += 1900 if year >= 69 else 2000  # as strptime's %y
+    hour = int(found[5] or 0)
+    if found[8]:
+        hour = hour % 12 + (12 if found[8] in "Pp" else 0)
+    clock = (hour, int(found[6] or 0), int(found[7] or 0))
+    return _seconds(year, int(parts["m"]), int(parts["d"]), *clock)
+
+
+def _by_format(text: str, form: str) -> tuple[float, str | None]:
+    try:
+        moment = datetime.strptime(text, form)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), None
+    except (ValueError, OverflowError):
+        return 0.0, f"its time is {quoted(text)}, not like --time-format {form}"
+
+
+def _seconds(*numbers: int) -> tuple[float, str | None]:
+    try:
+        time_s = datetime(*numbers, tzinfo=UTC).timestamp()  # type: ignore[arg-type, misc]
+    except ValueError:
+        return 0.0, "its time is no date"
+    return (time_s, None) if time_s >= 0 else (0.0, "its time is before 1970")
+
+
+def _check_format(form: str) -> None:
+    hint = "Give dmy, mdy, or codes such as %d/%m/%Y %H:%M"
+    try:
+        datetime.strptime("", form)
+    except ValueError as error:
+        if "does not match" in str(error):
+            return
+        reason = f"cannot read {form!r} ({error})"
+        raise UsageError(reason, where="--time-format", hint=hint) from error
+    raise UsageError(f"{form!r} has no code of a date", where="--time-format", hint=hint)

@@ -1,0 +1,150 @@
+"""From scores of all items to what a user is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import unknown_name
+from aitk.core.contract.task import Batch
+from aitk.recsys.data.options import RecommendAnswers
+from aitk.recsys.decoding.top_items import NO_ITEM, top_items
+from aitk.recsys.features.assets import LogAssets
+
+
+def recommend_rows(
+    batch: Batch,
+    outputs: np.ndarray,
+    assets: LogAssets,
+    *,
+    top_k: int,
+    asked: RecommendAnswers | None = None,
+) -> list[dict[str, Any]]:
+    """The best items of each row, with their scores and titles.
+
+    Where nothing is known of the user the most popular items stand in, and the answer says so.
+
+    Args:
+        batch: its context holds what was seen, and who was asked for.
+        outputs: (rows, items) scores.
+        top_k: how many items a row.
+        asked: whether seen items may come again, and which items are allowed at all.
+    """
+    asked = asked or RecommendAnswers()
+    allowed = allowed_items(assets, asked.filter)
+    scores = scores_for_all(batch, outputs, assets)
+    empty = batch.context["lengths"] == 0
+    queries = batch.context["queries"]
+    seen = [
+        row if asked.exclude_seen or _is_about_item(query) else row[:0]
+        for row, query in zip(batch.context["seen"], queries, strict=True)
+    ]
+    numbers, values = top_items(scores, k=top_k, seen=seen, allowed=allowed)
+    return [_answer(*row, assets) for row in zip(numbers, values, queries, empty, strict=True)]
+
+
+def scores_for_all(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> np.ndarray:
+    """(rows, items) the model's scores; for a user of whom nothing is known, popularity."""
+    empty = batch.context["lengths"] == 0
+    if not empty.any():
+        return outputs
+    return np.where(empty[:, None], assets.counts.astype(np.float32), outputs)
+
+
+def allowed_items(assets: LogAssets, conditions: Sequence[str]) -> np.ndarray | None:
+    """(items,) which items fulfil every ``COLUMN=VALUE``; None where nothing is asked.
+
+    Of tags any may be the value; texts and numbers must be equal to it; ``COLUMN=LOW..HIGH``
+    asks for a number in between.
+
+    Raises:
+        UsageError: there is no such column, or a condition cannot be read.
+    """
+    if not conditions:
+        return None
+    allowed = np.ones(len(assets.items), bool)
+    for condition in conditions:
+        column, equals, value = condition.partition("=")
+        if not equals:
+            raise UsageError(
+                f"cannot read {condition!r}", where="--filter", hint="Write COLUMN=VALUE"
+            )
+        if column not in assets.attributes.column_names:
+            raise unknown_name(column, assets.attributes.column_names, what="item attribute")
+        values = assets.attributes.column(column).to_pylist()
+        kind = assets.kinds.get(column)
+        if kind == "number":
+            low, high = _bounds(column, value)
+            allowed &= [each is not None and low <= each <= high for each in values]
+        elif kind == "tags":
+            allowed &= [each is not None and value in each for each in values]
+        else:
+            allowed &= [each == value for each in values]
+    return allowed
+
+
+def _bounds(column: str, wanted: str) -> tuple[float, float]:
+    """``3``, ``3..5``, ``3..`` and ``..5`` as the lowest and highest number."""
+    low, between, high = wanted.partition("..")
+    try:
+        if not between:
+            return float(low), float(low)
+        return float(low or "-inf"), float(high or "inf")
+    except ValueError as error:
+        raise UsageError(
+            f"{column!r} holds numbers, and {wanted!r} is none",
+            where="--filter",
+            hint=f"Write {column}=3 or {column}=1..5",
+        ) from error
+
+
+def _is_about_item(query: Mapping[str, Any] | None) -> bool:
+    """The answer to "what is like this item" is never that item."""
+    return bool(query) and "item" in query and not query.keys() & {"user", "unknown"}
+
+
+def _answer(
+    numbers: np.ndarray,
+    values: np.ndarray,
+    query: Mapping[str, Any] | None,
+    empty: bool,
+    assets: LogAssets,
+) -> dict[str, Any]:
+    told = [
+        _described(int(number), float(value), assets)
+        for number, value in zip(numbers, values, strict=True)
+        if number != NO_ITEM
+    ]
+    answer: dict[str, Any] = {
+        "prediction": told[0]["item"] if told else None,
+        "recommendations": told,
+    }
+    if note := _note(query or {}, empty, told):
+        answer["note"] = note
+    return answer
+
+
+def _described(number: int, value: float, assets: LogAssets) -> dict[str, Any]:
+    described = {"item": assets.items[number], "score": round(value, 6)}
+    if assets.titles and assets.titles[number]:
+        described["title"] = assets.titles[number]
+    return described
+
+
+def _note(query: Mapping[str, Any], empty: bool, told: Sequence[Any]) -> str:
+    """What was not known of what was asked, or why there is no answer."""
+    said = []
+    if query.get("unknown"):
+        said.append("unknown items left out: " + ", ".join(query["unknown"]))
+    if not query.get("known_item", True):
+        said.append(f"unknown item {query['item']!r}")
+    if not query.get("known_user", True):
+        said.append(f"unknown user {query['user']!r}")
+    if empty:
+        said.append("no history is known: the most popular items")
+    if not told:
+        said.append("no item is left to recommend")
+    return "; ".join(said)

@@ -1,0 +1,108 @@
+"""Vectors of what items look, sound or read like, stored beside their other attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import unknown_name
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Embed
+from aitk.recsys.data.tables import read_table, write_table
+
+ENCODED = ("text", "picture", "audio")
+DESCRIBED = ("picture", "audio")
+
+
+def add_vectors(path: Path, encoders: Sequence[str], embed: Embed, reporter: Reporter) -> None:
+    """Add a column ``NAME_vector`` to the catalogue for each attribute that is encoded.
+
+    Args:
+        path: the catalogue, a Parquet table.
+        encoders: ``NAME=SOURCE``. A picture or sound without one is described without any model.
+
+    Raises:
+        UsageError: an encoder cannot be read, or its attribute is not there or nothing to encode.
+    """
+    import pyarrow
+
+    table, kinds = read_table(path)
+    wanted = _by_attribute(encoders, kinds)
+    before = len(kinds)
+    for name, kind in list(kinds.items()):
+        if name in wanted:
+            values = table.column(name).to_pylist()
+            vectors = embed(wanted[name], values, kind=kind)
+        elif kind in DESCRIBED and f"{name}_vector" not in kinds:
+            vectors = _described(table.column(name).to_pylist(), kind, reporter)
+        else:
+            continue
+        known = vectors.any(axis=1)
+        reporter.note(f"{name}: vectors of {int(known.sum()):,} of {len(known):,} items")
+        column = pyarrow.FixedSizeListArray.from_arrays(
+            pyarrow.array(vectors.astype(np.float32).ravel()),
+            vectors.shape[1],
+            mask=pyarrow.array(~known),
+        )
+        table = table.append_column(f"{name}_vector", column)
+        kinds[f"{name}_vector"] = "vector"
+    if len(kinds) > before:
+        write_table(path, table, kinds)
+
+
+def before_first_row(
+    items: Iterator[Row | Refusal], do: Callable[[], None]
+) -> Iterator[Row | Refusal]:
+    """Pass items on, doing something once before the first row."""
+    done = False
+    for item in items:
+        if not done and isinstance(item, Row):
+            do()
+            done = True
+        yield item
+
+
+def _by_attribute(encoders: Sequence[str], kinds: dict[str, str]) -> dict[str, str]:
+    wanted = {}
+    for told in encoders:
+        name, equals, source = told.partition("=")
+        if not equals or not source:
+            raise UsageError(
+                f"cannot read {told!r}", where="--encoders", hint="Write NAME=RUN or NAME=FOLDER"
+            )
+        if not kinds:
+            raise UsageError(
+                "nothing is known of the items that could be encoded",
+                where="--encoders",
+                hint="Name the items file with --items",
+            )
+        if name not in kinds:
+            raise unknown_name(name, kinds, what="item attribute")
+        if kinds[name] not in ENCODED:
+            raise UsageError(
+                f"{name!r} is of kind {kinds[name]}, which no encoder reads",
+                where="--encoders",
+                hint=f"Encoders read {', '.join(ENCODED)}; see --item-kinds",
+            )
+        if f"{name}_vector" in kinds:
+            raise UsageError(
+                f"the items file has a column {name}_vector already",
+                where="--encoders",
+                hint="Rename that column, or leave this encoder out",
+            )
+        wanted[name] = source
+    return wanted
+
+
+def _described(paths: Sequence[Any], kind: str, reporter: Reporter) -> np.ndarray:
+    from aitk.recsys.features.descriptors import describe_files
+
+    vectors, refused = describe_files(paths, kind, reporter=reporter)
+    for path, reason in refused:
+        reporter.warn(f"{path}: {reason}")
+    return vectors

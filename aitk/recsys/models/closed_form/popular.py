@@ -1,0 +1,101 @@
+"""Baselines: the same order of items for everyone, or a random one for each user."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.recsys.fits.log import TrainingLog
+from aitk.recsys.fits.popularity import popularity, recent_popularity
+from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer
+from aitk.recsys.tasks.settings import PopularSettings, RandomSettings, RecentSettings
+
+
+def solve_popular(settings: PopularSettings, log: TrainingLog) -> Scorer:
+    """Score an item by its events in training."""
+    del settings
+    return _same_for_all(popularity(log.events))
+
+
+def solve_recent(settings: RecentSettings, log: TrainingLog) -> Scorer:
+    """Score an item by its events of late; without times, by all of them."""
+    if log.times is None:
+        return _same_for_all(popularity(log.events))
+    return _same_for_all(
+        recent_popularity(log.events, log.times, half_life_days=settings.half_life_days)
+    )
+
+
+def solve_random(settings: RandomSettings, log: TrainingLog) -> Scorer:
+    """Score at random, the same history always alike."""
+    del settings
+    layer = RandomOrder(log.items, name="backbone", dtype="float32")
+    model = make_scorer(layer, "history")
+    rng = np.random.default_rng(log.seed)
+    layer.set_weights(
+        [
+            np.concatenate([[0.0], rng.normal(size=log.items)]),
+            rng.uniform(10, 100, size=log.items),
+            rng.uniform(0, 2 * np.pi, size=log.items),
+        ]
+    )
+    return model
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class SameForAll(keras.layers.Layer):
+    """One score an item: ``history`` (batch, length) -> (batch, items)."""
+
+    def __init__(self, items: int, **kwargs):
+        super().__init__(**kwargs)
+        self.items = items
+
+    def build(self, history_shape):
+        self.scores = self.add_weight(shape=(self.items,), initializer="zeros", name="scores")
+
+    def call(self, history):
+        nothing = ops.sum(ops.cast(history, "float32") * 0, axis=1, keepdims=True)  # (batch, 1)
+        return nothing + self.scores
+
+    def compute_output_shape(self, history_shape):
+        return (history_shape[0], self.items)
+
+    def get_config(self):
+        return super().get_config() | {"items": self.items}
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class RandomOrder(keras.layers.Layer):
+    """Waves of random frequency and phase, read where the history points to.
+
+    ``history`` (batch, length) -> (batch, items).
+    """
+
+    def __init__(self, items: int, **kwargs):
+        super().__init__(**kwargs)
+        self.items = items
+
+    def build(self, history_shape):
+        self.steps = self.add_weight(shape=(self.items + 1,), initializer="zeros", name="steps")
+        self.frequencies = self.add_weight(
+            shape=(self.items,), initializer="zeros", name="frequencies"
+        )
+        self.phases = self.add_weight(shape=(self.items,), initializer="zeros", name="phases")
+
+    def call(self, history):
+        place = ops.sum(ops.take(self.steps, history), axis=1, keepdims=True)  # (batch, 1)
+        return ops.sin(place * self.frequencies + self.phases)
+
+    def compute_output_shape(self, history_shape):
+        return (history_shape[0], self.items)
+
+    def get_config(self):
+        return super().get_config() | {"items": self.items}
+
+
+def _same_for_all(scores: np.ndarray) -> Scorer:
+    layer = SameForAll(len(scores), name="backbone", dtype="float32")
+    model = make_scorer(layer, "history")
+    layer.set_weights([scores])
+    return model

@@ -1,0 +1,115 @@
+"""A few items speak for each item: item-based neighbours (Sarwar et al. 2001), SLIM, content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.recsys.fits.choosing import choose
+from aitk.recsys.fits.log import TrainingLog
+from aitk.recsys.fits.similarities import item_neighbours
+from aitk.recsys.fits.slim import slim
+from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, multi_hot
+from aitk.recsys.tasks.settings import ItemKnnSettings, SlimSettings
+
+#: Neighbours looked up at once: few, since each is a copy of the batch's histories.
+BLOCK = 8
+#: To choose from, the usual one first. The largest leave how often two items go together.
+SHRINKAGES = (0.0, 10.0, 100.0, 1000.0, 10_000.0)
+
+
+def solve_item_knn(settings: ItemKnnSettings, log: TrainingLog) -> Scorer:
+    """Item-based collaborative filtering: similar items of the history, added up."""
+
+    def neighbours(events: Any, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+        return item_neighbours(
+            events,
+            similarity=settings.similarity,
+            neighbours=settings.neighbours,
+            shrinkage=shrinkage,
+        )
+
+    def fit(shrinkage: float, events: Any) -> Callable[[Any], np.ndarray]:
+        similar = neighbours_matrix(*neighbours(events, shrinkage)).T
+        return lambda histories: (histories @ similar).toarray()
+
+    shrinkage = settings.shrinkage
+    if shrinkage is None:
+        shrinkage = choose(SHRINKAGES, log, fit)
+    return sparse_scorer(*neighbours(log.events, shrinkage))
+
+
+def solve_slim(settings: SlimSettings, log: TrainingLog) -> Scorer:
+    """SLIM among each item's most similar items."""
+    numbers, weights = slim(
+        log.events, l1=settings.l1, l2=settings.l2, neighbours=settings.neighbours
+    )
+    return sparse_scorer(numbers, weights)
+
+
+def sparse_scorer(numbers: np.ndarray, weights: np.ndarray) -> Scorer:
+    """Scores by each item's neighbours (items, neighbours), from 0, and their weights."""
+    layer = SparseScores(*numbers.shape, name="backbone", dtype="float32")
+    model = make_scorer(layer, "history", "history_weights")
+    layer.set_weights([weights, numbers])
+    return model
+
+
+def prune_neighbours(model: Scorer, *, share: float) -> Scorer:
+    """The model without the weakest ``share`` of each item's neighbours; one at least is left."""
+    weights, numbers = model.get_layer("backbone").get_weights()
+    kept = max(1, round(weights.shape[1] * (1 - share)))
+    order = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :kept]
+    return sparse_scorer(
+        np.take_along_axis(numbers, order, axis=1), np.take_along_axis(weights, order, axis=1)
+    )
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class SparseScores(keras.layers.Layer):
+    """The weights of an item's neighbours in the history, added up.
+
+    ``history`` and ``history_weights`` (batch, length) -> (batch, items).
+    """
+
+    def __init__(self, items: int, neighbours: int, **kwargs):
+        super().__init__(**kwargs)
+        self.items, self.neighbours = items, neighbours
+
+    def build(self, history_shape, history_weights_shape):
+        shape = (self.items, self.neighbours)
+        self.kernel = self.add_weight(shape=shape, initializer="zeros", name="kernel")
+        self.numbers = self.add_weight(
+            shape=shape, initializer="zeros", dtype="int32", trainable=False, name="numbers"
+        )
+
+    def call(self, history, history_weights):
+        hot = ops.transpose(multi_hot(history, history_weights, items=self.items))
+        scores = 0.0
+        for start in range(0, self.neighbours, BLOCK):
+            part = slice(start, start + BLOCK)
+            near = ops.take(hot, self.numbers[:, part], axis=0)  # (items, block, batch)
+            scores += ops.sum(near * ops.expand_dims(self.kernel[:, part], -1), axis=1)
+        return ops.transpose(scores)  # (batch, items)
+
+    def compute_output_shape(self, history_shape, history_weights_shape):
+        return (history_shape[0], self.items)
+
+    def get_config(self):
+        return super().get_config() | {"items": self.items, "neighbours": self.neighbours}
+
+
+def neighbours_matrix(numbers: np.ndarray, weights: np.ndarray) -> Any:
+    """Each item's neighbours as a row of a scipy CSR array (items, items)."""
+    from scipy.sparse import csr_array
+
+    items, count = numbers.shape
+    starts = np.arange(0, items * count + 1, count)
+    # Copies, since taking out zeros works in place.
+    matrix = csr_array((weights.flatten(), numbers.flatten(), starts), shape=(items, items))
+    matrix.eliminate_zeros()
+    return matrix

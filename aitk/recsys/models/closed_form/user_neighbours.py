@@ -1,0 +1,186 @@
+"""Users like this one speak for what they have: user-based neighbours (Resnick et al. 1994)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.recsys.fits.log import TrainingLog
+from aitk.recsys.fits.similarities import (
+    check_ratings,
+    prepared_events,
+    row_means,
+    sizes_of_rows,
+)
+from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, multi_hot, present
+from aitk.recsys.tasks.settings import UserKnnSettings
+
+#: Events added up at once: each is a copy of a number for every row of a batch.
+BLOCK = 1 << 17
+#: Users as similar as the last that is asked, but for rounding, are asked too.
+SLACK = 1 - 1e-5
+_TINY = 1e-12
+
+
+def solve_user_knn(settings: UserKnnSettings, log: TrainingLog) -> Scorer:
+    """User-based collaborative filtering: the events of similar users, added up."""
+    layer = user_layer(UserNeighbours, settings, log)
+    model = make_scorer(layer, "history", "history_weights")
+    layer.fill(log.events)
+    return model
+
+
+def user_layer(kind: type[UserEvents], settings: UserKnnSettings, log: TrainingLog) -> Any:
+    """A layer of the size that the log needs.
+
+    Raises:
+        UsageError: the similarity compares ratings, and they are all alike.
+    """
+    prepared = prepared_events(log.events, settings.similarity)
+    check_ratings(prepared, settings.similarity)
+    return kind(
+        log.users,
+        log.items,
+        prepared.nnz,
+        neighbours=min(settings.neighbours, log.users),
+        similarity=settings.similarity,
+        shrinkage=settings.shrinkage,
+        name="backbone",
+        dtype="float32",
+    )
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class UserEvents(keras.layers.Layer):
+    """Every training event, and how similar a history is to each user's.
+
+    Similarities are those of ``aitk.recsys.fits.similarities``, of users.
+    """
+
+    def __init__(
+        self,
+        users: int,
+        items: int,
+        events: int,
+        *,
+        neighbours: int,
+        similarity: str,
+        shrinkage: float,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.users, self.items, self.events = users, items, events
+        self.neighbours, self.similarity, self.shrinkage = neighbours, similarity, shrinkage
+
+    def build(self, *shapes):
+        def numbers(name):
+            return self.add_weight(
+                shape=(self.events,), initializer="zeros", dtype="int32", trainable=False, name=name
+            )
+
+        self.event_users, self.event_items = numbers("event_users"), numbers("event_items")
+        self.event_values = self.add_weight(
+            shape=(self.events,), initializer="zeros", name="event_values"
+        )
+        self.user_means = self.add_weight(
+            shape=(self.users,), initializer="zeros", name="user_means"
+        )
+        self.user_sizes = self.add_weight(
+            shape=(self.users,), initializer="zeros", name="user_sizes"
+        )
+
+    def fill(self, events: Any) -> None:
+        """Take the events of a scipy CSR array (users, items), repeated ones added up."""
+        events = events.copy()
+        events.sum_duplicates()
+        self.event_users.assign(np.repeat(np.arange(self.users), np.diff(events.indptr)))
+        self.event_items.assign(events.indices)
+        self.event_values.assign(events.data)
+        self.user_means.assign(row_means(events))
+        self.user_sizes.assign(
+            sizes_of_rows(prepared_events(events, self.similarity), self.similarity)
+        )
+
+    def likeness(self, history, history_weights):
+        """How similar each user is to each history: (users, batch)."""
+        compared = self._compared(history, history_weights)
+        hot = multi_hot(history, compared, items=self.items)  # (batch, items)
+        if self.similarity == "jaccard":
+            hot = ops.minimum(hot, 1.0)
+        values = self.event_values
+        if self.similarity == "jaccard":
+            values = ops.ones_like(values)
+        elif self.similarity == "adjusted-cosine":
+            values = values - ops.take(self.user_means, self.event_users)
+        shared = self.add_events(ops.transpose(hot), values, to="users")  # (users, batch)
+        own = ops.expand_dims(self.user_sizes, 1)
+        if self.similarity == "jaccard":
+            denominator = own + ops.sum(hot, axis=1) - shared
+        else:
+            denominator = own * ops.sqrt(ops.sum(ops.square(hot), axis=1))
+        return shared / ops.maximum(denominator + self.shrinkage, _TINY)
+
+    def _compared(self, history, history_weights):
+        """What a similarity multiplies of a history: (batch, length)."""
+        real = present(history)
+        if self.similarity == "jaccard":
+            return real
+        if self.similarity == "adjusted-cosine":
+            return (history_weights - history_means(history, history_weights)) * real
+        return history_weights * real
+
+    def add_events(self, rows, values, *, to: str):
+        """Add ``rows`` of the one side, times each event's value, up to the other side.
+
+        rows: (items, batch) to the users, or (users, batch) to the items.
+        """
+        source, target = self.event_items, self.event_users
+        if to == "items":
+            source, target = target, source
+        count = self.users if to == "users" else self.items
+        total = ops.zeros((count, ops.shape(rows)[1]), "float32")
+        for start in range(0, self.events, BLOCK):
+            part = slice(start, start + BLOCK)
+            moved = ops.take(rows, source[part], axis=0) * ops.expand_dims(values[part], 1)
+            places = ops.expand_dims(target[part], 1)
+            total = ops.scatter_update(total, places, moved, reduction="add")
+        return total
+
+    def compute_output_shape(self, history_shape, history_weights_shape):
+        return (history_shape[0], self.items)
+
+    def get_config(self):
+        return super().get_config() | {
+            "users": self.users,
+            "items": self.items,
+            "events": self.events,
+            "neighbours": self.neighbours,
+            "similarity": self.similarity,
+            "shrinkage": self.shrinkage,
+        }
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class UserNeighbours(UserEvents):
+    """The events of the most similar users, times their similarity.
+
+    ``history`` and ``history_weights`` (batch, length) -> (batch, items). Users whom the last of
+    the neighbours is no more similar than are asked too, so that no order among equals matters.
+    """
+
+    def call(self, history, history_weights):
+        likeness = self.likeness(history, history_weights)  # (users, batch)
+        best = ops.top_k(ops.transpose(likeness), self.neighbours)[0]
+        last = ops.maximum(best[:, -1] * SLACK, _TINY)  # (batch,)
+        asked = ops.where(likeness >= last, likeness, 0.0)
+        return ops.transpose(self.add_events(asked, self.event_values, to="items"))
+
+
+def history_means(history, history_weights):
+    """The mean of each history's ratings: (batch, 1), 0 of an empty one."""
+    real = present(history)
+    sums = ops.sum(history_weights * real, axis=1, keepdims=True)
+    return sums / ops.maximum(ops.sum(real, axis=1, keepdims=True), 1.0)

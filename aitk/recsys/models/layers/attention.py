@@ -1,0 +1,135 @@
+"""A transformer over a history of items, with the norms before each part (Xiong et al. 2020)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from aitk.core.contract.errors import UsageError
+
+
+def attention_layers(
+    x, history, *, causal: bool, layers: int, heads: int, max_length: int, dropout: float
+):
+    """Vectors of a history (batch, length, hidden) -> features (batch, length, hidden).
+
+    Args:
+        history: item numbers (batch, length), 0 on padding, which is on the left.
+        causal: an item sees only itself and older ones.
+        max_length: of the histories.
+        dropout: share of the features dropped after each part.
+
+    Raises:
+        UsageError: the vectors' size is no multiple of ``heads``.
+    """
+    if x.shape[-1] % heads:
+        raise UsageError(
+            f"{heads} attention heads cannot share {x.shape[-1]} numbers",
+            where="heads",
+            hint="Make hidden a multiple of heads",
+        )
+    x = PositionsFromEnd(max_length, name="positions")(x, history)
+    x = keras.layers.Dropout(dropout, name="item_dropout")(x)
+    for index in range(layers):
+        name = f"layer_{index}"
+        y = _norm(f"{name}_attention_norm")(x)
+        y = HistoryAttention(heads, causal=causal, name=f"{name}_attention")(y, history)
+        y = keras.layers.Dropout(dropout, name=f"{name}_attention_dropout")(y)
+        x = keras.layers.Add(name=f"{name}_attention_add")([x, y])
+        x = _dense_part(x, dropout, name)
+    return _norm("final_norm")(x)
+
+
+def _dense_part(x, dropout: float, name: str):
+    hidden = x.shape[-1]
+    y = _norm(f"{name}_dense_norm")(x)
+    y = _dense(4 * hidden, f"{name}_dense_in", activation="relu")(y)
+    y = _dense(hidden, f"{name}_dense_out")(y)
+    y = keras.layers.Dropout(dropout, name=f"{name}_dense_dropout")(y)
+    return keras.layers.Add(name=f"{name}_dense_add")([x, y])
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class PositionsFromEnd(keras.layers.Layer):
+    """Add a learned vector to each position, counted from the newest item.
+
+    So a history means the same however much padding its batch gives it.
+    """
+
+    def __init__(self, max_length: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.max_length = max_length
+
+    def build(self, sequence_shape, history_shape):
+        self.table = self.add_weight(
+            shape=(self.max_length, sequence_shape[-1]),
+            initializer=keras.initializers.RandomNormal(stddev=sequence_shape[-1] ** -0.5),
+            name="table",
+        )
+
+    def call(self, sequence, history):
+        # (batch, length, hidden), (batch, length) -> (batch, length, hidden), zero on padding
+        newest = self.table[self.max_length - ops.shape(sequence)[1] :]
+        used = ops.cast(ops.expand_dims(history > 0, -1), sequence.dtype)
+        return (sequence + ops.cast(newest, sequence.dtype)) * used
+
+    def compute_output_shape(self, sequence_shape, history_shape):
+        return sequence_shape
+
+    def get_config(self):
+        return super().get_config() | {"max_length": self.max_length}
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class HistoryAttention(keras.layers.Layer):
+    """Multi-head attention of a history to itself (Vaswani et al. 2017, section 3.2)."""
+
+    def __init__(self, heads: int, *, causal: bool, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.heads, self.causal = heads, causal
+
+    def build(self, sequence_shape, history_shape):
+        for part in ("query", "key", "value", "output"):
+            dense = _dense(sequence_shape[-1], part, dtype=self.dtype_policy)
+            dense.build(sequence_shape)
+            setattr(self, f"{part}_dense", dense)
+
+    def call(self, sequence, history):
+        # (batch, length, hidden), (batch, length) -> (batch, length, hidden)
+        query = self._split(self.query_dense(sequence))
+        key = self._split(self.key_dense(sequence))
+        value = self._split(self.value_dense(sequence))
+        query = query / ops.sqrt(ops.cast(query.shape[-1], query.dtype))
+        scores = ops.einsum("bqhd,bkhd->bhqk", query, key)  # (batch, heads, length, length)
+        weights = ops.softmax(ops.cast(scores, "float32") + self._penalty(history), axis=-1)
+        mixed = ops.einsum("bhqk,bkhd->bqhd", ops.cast(weights, value.dtype), value)
+        return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
+
+    def _split(self, x):
+        # (batch, length, hidden) -> (batch, length, heads, hidden / heads)
+        return ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
+
+    def _penalty(self, history):
+        """Hides padding, and if causal, later items: (batch, 1, 1 or length, length)."""
+        absent = ops.expand_dims(ops.cast(history == 0, "float32"), (1, 2))
+        if self.causal:
+            places = ops.arange(ops.shape(history)[1])
+            later = ops.expand_dims(places, 1) < ops.expand_dims(places, 0)
+            absent = ops.maximum(absent, ops.cast(later, "float32"))
+        return absent * -1e9
+
+    def compute_output_shape(self, sequence_shape, history_shape):
+        return sequence_shape
+
+    def get_config(self):
+        return super().get_config() | {"heads": self.heads, "causal": self.causal}
+
+
+def _dense(units: int, name: str, **kwargs: Any) -> keras.layers.Dense:
+    return keras.layers.Dense(units, name=name, **kwargs)
+
+
+def _norm(name: str) -> keras.layers.LayerNormalization:
+    return keras.layers.LayerNormalization(epsilon=1e-6, name=name)

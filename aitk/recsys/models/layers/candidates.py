@@ -1,0 +1,138 @@
+"""A recommender that looks at a user and some items together, and says a number for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.recsys.models.layers.scores import Popularity
+from aitk.recsys.models.layers.shape import ItemShape
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """How the training ratings are spread; the networks work in units of it.
+
+    ``users`` and ``items`` are how far theirs lie from the mean, for a model that starts there.
+    """
+
+    mean: float
+    scale: float
+    users: np.ndarray | None = None
+    items: np.ndarray | None = None
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class CandidateModel(keras.Model):
+    """A backbone that judges items, asked for all of the catalogue or, to rate, for some.
+
+    The backbone maps ``user`` (batch,), ``history`` (batch, length), ``targets`` (batch, slots),
+    and to rate also ``history_weights`` (batch, length), to numbers (batch, slots).
+
+    To recommend, the inputs are ``user`` and ``history``, the output float32 scores (batch,
+    items), those of popularity for a user of whom nothing is known. With further inputs
+    ``positives`` (batch, slots), 0 for none, and ``negatives`` (batch, slots, count) it is logits
+    (batch, slots, 1 + count), column 0 the positive. To rate, it is the backbone's numbers in the
+    units of the ratings, in training as well. The history given in training must not hold what
+    is asked for.
+    """
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        *,
+        items: int,
+        ratings: Ratings | None = None,
+        **kwargs: Any,
+    ):
+        inputs = {
+            spec.name: keras.Input(spec.shape[1:], dtype=spec.dtype, name=spec.name)
+            for spec in backbone.inputs
+        }
+        if ratings is None:
+            del inputs["targets"]
+            asked = AllItems(items, name="all_items")(inputs["history"])
+            scores = backbone(inputs | {"targets": asked})
+            scores = keras.layers.Activation("linear", dtype="float32", name="scores")(scores)
+            outputs = Popularity(items, dtype="float32", name="popularity")(
+                scores, inputs["history"], inputs["user"]
+            )
+        else:
+            outputs = Rescale(ratings.mean, ratings.scale, dtype="float32", name="scores")(
+                backbone(inputs)
+            )
+        super().__init__(inputs, outputs, **kwargs)
+        self.items, self.ratings = items, ratings
+
+    def call(self, inputs, training=None, mask=None):
+        if "positives" not in inputs:
+            return super().call(inputs, training=training, mask=mask)
+        right = ops.expand_dims(inputs["positives"], -1)
+        asked = ops.concatenate([right, inputs["negatives"]], axis=-1)
+        shape = ops.shape(asked)  # (batch, slots, 1 + count)
+        given = {name: ops.convert_to_tensor(inputs[name]) for name in self.input}
+        flat = ops.reshape(asked, (shape[0], shape[1] * shape[2]))
+        logits = self.get_layer("backbone")(given | {"targets": flat}, training=training)
+        return ops.cast(ops.reshape(logits, shape), "float32")
+
+    def fill(self, shape: ItemShape) -> None:
+        """Put the counts and features of the catalogue into the model's constants."""
+        for layer in (*self.layers, *self.get_layer("backbone").layers):
+            if hasattr(layer, "fill"):
+                layer.fill(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        ratings = self.ratings and {"mean": self.ratings.mean, "scale": self.ratings.scale}
+        return {
+            "name": self.name,
+            "backbone": keras.saving.serialize_keras_object(self.get_layer("backbone")),
+            "items": self.items,
+            "ratings": ratings,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> CandidateModel:
+        backbone = keras.saving.deserialize_keras_object(config["backbone"])
+        ratings = Ratings(**config["ratings"]) if config["ratings"] else None
+        return cls(**config | {"backbone": backbone, "ratings": ratings})
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class AllItems(keras.layers.Layer):
+    """Ask for every item: (batch, length) -> the numbers 1 to items in each row."""
+
+    def __init__(self, items: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.items = items
+
+    def call(self, history):
+        numbers = ops.expand_dims(ops.arange(1, self.items + 1, dtype="int32"), 0)
+        return ops.broadcast_to(numbers, (ops.shape(history)[0], self.items))
+
+    def compute_output_spec(self, history):
+        return keras.KerasTensor((history.shape[0], self.items), dtype="int32")
+
+    def get_config(self):
+        return super().get_config() | {"items": self.items}
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class Rescale(keras.layers.Layer):
+    """From standard units to ratings: ``scale * x + mean``."""
+
+    def __init__(self, mean: float, scale: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.mean, self.scale = mean, scale
+
+    def call(self, values):
+        return values * self.scale + self.mean
+
+    def compute_output_shape(self, values_shape):
+        return values_shape
+
+    def get_config(self):
+        return super().get_config() | {"mean": self.mean, "scale": self.scale}

@@ -1,0 +1,129 @@
+"""A vector for each item of the catalogue: its own, and what its features say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.recsys.models.layers.shape import ItemShape
+
+#: What a score becomes that must not win, nor count in a loss.
+NEVER = -1e9
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class ItemTable(keras.layers.Layer):
+    """The vectors of all items, and those of a history.
+
+    Call: numbers (batch, length) -> vectors (batch, length, width), zero on padding, and the
+    whole table (items + 2, width). Row 0 is padding and the last row stands for a hidden item.
+
+    An item's vector is its own, learned one, plus the mean of what its features say, each through
+    a dense layer; a missing feature does not count. With ``separate`` they stand side by side
+    instead, ``hidden`` numbers each. An item with features but without training events has its
+    features alone. ``id_dropout`` takes the own vector from that share of the items with features
+    in training, so that features learn to stand alone.
+    """
+
+    def __init__(
+        self,
+        items: int,
+        hidden: int,
+        *,
+        widths: Mapping[str, int] | None = None,
+        separate: bool = False,
+        id_dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.items, self.hidden = items, hidden
+        self.widths = dict(widths or {})
+        self.separate, self.id_dropout = separate, id_dropout
+        self.seeds = keras.random.SeedGenerator()
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row of the table."""
+        return self.hidden * (1 + len(self.widths) if self.separate else 1)
+
+    def build(self, numbers_shape):
+        rows = self.items + 2
+        # Small vectors, as of BERT, keep a narrow model at the items' popularity for long.
+        normal = keras.initializers.RandomNormal(stddev=self.hidden**-0.5)
+        self.vectors = self.add_weight(
+            shape=(rows, self.hidden), initializer=normal, name="item_vectors"
+        )
+        self.denses, self.matrices, self.presences = {}, {}, {}
+        if self.widths:
+            self.own = self._constant((rows, 1), "own", initializer="ones")
+        for name, width in self.widths.items():
+            dense = keras.layers.Dense(self.hidden, name=f"dense_{name}", dtype=self.dtype_policy)
+            dense.build((rows, width))
+            self.denses[name] = dense
+            self.matrices[name] = self._constant((rows, width), f"matrix_{name}")
+            self.presences[name] = self._constant((rows, 1), f"present_{name}")
+
+    def _constant(self, shape: tuple[int, ...], name: str, initializer: str = "zeros"):
+        return self.add_weight(shape=shape, initializer=initializer, trainable=False, name=name)
+
+    def fill(self, shape: ItemShape) -> None:
+        """Put the features of a catalogue into the layer's constants."""
+        featured = np.zeros((self.items + 2, 1), bool)
+        for name in self.widths:
+            matrix = np.pad(np.asarray(shape.features[name], np.float32), ((1, 1), (0, 0)))
+            present = np.any(matrix != 0, axis=1, keepdims=True)
+            self.matrices[name].assign(matrix)
+            self.presences[name].assign(present.astype(np.float32))
+            featured |= present
+        if self.widths:
+            trained = np.pad(shape.counts > 0, 1, constant_values=True)[:, None]
+            self.own.assign((trained | ~featured).astype(np.float32))
+
+    def call(self, numbers, training=None):
+        table = ops.convert_to_tensor(self.vectors, dtype=self.compute_dtype)
+        if self.widths:
+            table = self._with_features(table, training)
+        used = ops.cast(ops.expand_dims(numbers > 0, -1), table.dtype)
+        return ops.take(table, numbers, axis=0) * used, table
+
+    def _with_features(self, vectors, training):
+        parts = {name: ops.cast(self.presences[name], vectors.dtype) for name in self.widths}
+        count = sum(parts.values())  # (items + 2, 1)
+        own = ops.cast(self.own, vectors.dtype)
+        if training and self.id_dropout:
+            chance = keras.random.uniform(ops.shape(own), seed=self.seeds)
+            kept = ops.logical_or(chance >= self.id_dropout, count == 0)
+            own = own * ops.cast(kept, own.dtype)
+        said = [self.denses[name](self.matrices[name]) * parts[name] for name in self.widths]
+        if self.separate:
+            return ops.concatenate([vectors * own, *said], axis=-1)
+        return vectors * own + sum(said) / ops.maximum(count, 1)
+
+    def excluded(self):
+        """What to add to training scores (items,): ``NEVER`` for items known by features alone.
+
+        As wrong answers they would teach that what resembles them is unwanted. None where there
+        are no features.
+        """
+        if not self.widths:
+            return None
+        return (1 - ops.cast(self.own, "float32")[1 : self.items + 1, 0]) * NEVER
+
+    def compute_output_spec(self, numbers, training=None):
+        return (
+            keras.KerasTensor((*numbers.shape, self.width), dtype=self.compute_dtype),
+            keras.KerasTensor((self.items + 2, self.width), dtype=self.compute_dtype),
+        )
+
+    def get_config(self):
+        return super().get_config() | {
+            "items": self.items,
+            "hidden": self.hidden,
+            "widths": self.widths,
+            "separate": self.separate,
+            "id_dropout": self.id_dropout,
+        }

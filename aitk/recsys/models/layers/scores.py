@@ -1,0 +1,150 @@
+"""From vectors to a score for each item, and to the logits that train them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.recsys.models.layers.item_table import NEVER
+from aitk.recsys.models.layers.shape import ItemShape
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class ItemScores(keras.layers.Layer):
+    """Score every item by the product with its vector (Press and Wolf 2017).
+
+    Call: features (..., hidden), table (items + 2, hidden) -> float32 (..., items).
+    """
+
+    def __init__(self, items: int, *, bias: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.items, self.use_bias = items, bias
+
+    def build(self, features_shape, table_shape):
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=(self.items,), initializer="zeros", name="item_bias", autocast=False
+            )
+
+    def start_from(self, counts: np.ndarray) -> None:
+        """Let the biases be the logarithms of the items' events, one added to each."""
+        logs = np.log1p(np.asarray(counts, np.float32))
+        self.bias.assign(logs - logs.mean())
+
+    def call(self, features, table):
+        return self._product(features, table[1 : self.items + 1], ops.arange(1, self.items + 1))
+
+    def of_shared(self, features, table, numbers):
+        """Scores of the same items everywhere: (..., hidden), (count,) -> (..., count)."""
+        return self._product(features, ops.take(table, numbers, axis=0), numbers)
+
+    def of_each(self, features, table, numbers):
+        """Scores of other items at each place: (batch, slots, hidden), (batch, slots) -> these."""
+        scores = ops.sum(features * ops.take(table, numbers, axis=0), axis=-1)
+        return self._biased(scores, numbers)
+
+    def _product(self, features, vectors, numbers):
+        return self._biased(ops.matmul(features, ops.transpose(vectors)), numbers)
+
+    def _biased(self, scores, numbers):
+        scores = ops.cast(scores, "float32")
+        if self.use_bias:
+            scores = scores + ops.take(self.bias, ops.maximum(numbers - 1, 0))
+        return scores
+
+    def compute_output_spec(self, features, table):
+        return keras.KerasTensor((*features.shape[:-1], self.items), dtype="float32")
+
+    def get_config(self):
+        return super().get_config() | {"items": self.items, "bias": self.use_bias}
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class Popularity(keras.layers.Layer):
+    """How often each item was chosen: the answer to a user of whom nothing is known.
+
+    Call: scores (batch, items), history (batch, length), and perhaps user (batch,) -> scores.
+    """
+
+    def __init__(self, items: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.items = items
+        self.seeds = keras.random.SeedGenerator()
+
+    def build(self, scores_shape, history_shape, user_shape=None):
+        self.counts = self.add_weight(
+            shape=(self.items,), initializer="ones", trainable=False, name="counts", autocast=False
+        )
+
+    def fill(self, shape: ItemShape) -> None:
+        """Put the events of a catalogue into the layer's constant."""
+        self.counts.assign(np.asarray(shape.counts, np.float32))
+
+    def call(self, scores, history, user=None):
+        known = ops.any(history > 0, axis=1)
+        if user is not None:
+            known = ops.logical_or(known, user > 0)
+        popular = ops.expand_dims(ops.log1p(ops.convert_to_tensor(self.counts)), 0)
+        return ops.where(ops.expand_dims(known, -1), scores, popular)
+
+    def draw(self, count: int, *, uniform: bool):
+        """Item numbers from 1, with replacement, evenly or by their events: (count,) int32."""
+        if uniform:
+            return keras.random.randint((count,), 1, self.items + 1, seed=self.seeds)
+        sums = ops.cumsum(ops.convert_to_tensor(self.counts))
+        at = keras.random.uniform((count,), seed=self.seeds, dtype="float32") * sums[-1]
+        found = ops.cast(ops.searchsorted(sums, at, side="right"), "int32")
+        return ops.minimum(found, self.items - 1) + 1
+
+    def log_share(self, numbers):
+        """The log of an item's share of the events, numbers from 1."""
+        counts = ops.convert_to_tensor(self.counts)
+        return ops.log(ops.take(ops.maximum(counts, 1e-9), numbers - 1) / ops.sum(counts))
+
+    def compute_output_shape(self, scores_shape, history_shape, user_shape=None):
+        return scores_shape
+
+    def get_config(self):
+        return super().get_config() | {"items": self.items}
+
+
+def sampled_logits(
+    scores: ItemScores,
+    popularity: Popularity,
+    features: Any,
+    table: Any,
+    positives: Any,
+    *,
+    count: int,
+    uniform: bool,
+    excluded: Any = None,
+) -> Any:
+    """Logits of the right items and of some that are drawn for the whole batch.
+
+    Drawn by popularity, each stands for as many items as its share is small: its logit loses the
+    log of how often it is expected among the drawn ones (Bengio and Senecal 2008; Yi et
+    al. 2019). The right item is there for certain and loses nothing.
+
+    Args:
+        features: (batch, slots, hidden), or one slot for all.
+        table: (items + 2, hidden).
+        positives: (batch, slots), numbers from 1, 0 for none.
+        excluded: (items,) what to add to the score of an item that is drawn.
+
+    Returns:
+        float32 (batch, slots, 1 + count), column 0 the right item.
+    """
+    drawn = popularity.draw(count, uniform=uniform)
+    right = scores.of_each(features, table, positives)  # (batch, slots)
+    wrong = scores.of_shared(features, table, drawn)  # (batch, slots or 1, count)
+    if not uniform:
+        wrong = wrong - popularity.log_share(drawn) - math.log(count)
+    if excluded is not None:
+        wrong = wrong + ops.take(excluded, drawn - 1)
+    same = ops.expand_dims(ops.cast(positives, "int32"), -1) == drawn
+    wrong = ops.where(same, NEVER, wrong)
+    return ops.concatenate([ops.expand_dims(right, -1), wrong], axis=-1)

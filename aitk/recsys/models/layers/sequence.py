@@ -1,0 +1,154 @@
+"""A recommender on any encoder of a history: scores of what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from aitk.recsys.models.layers.item_table import ItemTable
+from aitk.recsys.models.layers.scores import ItemScores, Popularity, sampled_logits
+from aitk.recsys.models.layers.shape import ItemShape
+from aitk.recsys.tasks.settings import SequenceSettings
+
+#: Share of the items with features that a training step knows by these alone.
+ID_DROPOUT = 0.2
+
+
+def build_sequence_model(
+    settings: SequenceSettings,
+    shape: ItemShape,
+    encode: Callable[[Any, Any], Any],
+    *,
+    masked: bool = False,
+) -> SequenceModel:
+    """A model of the next item around an encoder.
+
+    Args:
+        encode: vectors (batch, length, hidden) and the history (batch, length) -> features
+            (batch, length, hidden).
+        masked: as in ``SequenceModel``.
+    """
+    shape = shape.with_features(settings.features)
+    history = keras.Input((None,), dtype="int32", name="history")
+    items = ItemTable(
+        shape.items, settings.hidden, widths=shape.widths, id_dropout=ID_DROPOUT, name="items"
+    )
+    vectors, table = items(history)
+    backbone = keras.Model(history, [encode(vectors, history), table], name="backbone")
+    model = SequenceModel(
+        backbone, loss=settings.loss, negatives=settings.negatives, masked=masked, biased=True
+    )
+    model.fill(shape)
+    return model
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class SequenceModel(keras.Model):
+    """A backbone, and the items' own vectors as the output layer.
+
+    Input: ``history`` (batch, length), item numbers from 1, 0 = padding on the left. Output:
+    float32 scores (batch, items), those of popularity where the history is empty.
+
+    With a further input ``positives`` (batch, length), the items to guess at each place, 0 for
+    none, the output is logits for training: with the loss ``softmax`` (batch, length, items),
+    else (batch, length, 1 + negatives), column 0 the positive, the others sampled for the whole
+    batch: uniformly, or for ``sampled-softmax`` by popularity, with its log subtracted.
+
+    Args:
+        backbone: history -> features (batch, length, hidden), table (items + 2, hidden).
+        loss: one of ``SEQUENCE_LOSSES``.
+        negatives: items sampled a batch.
+        masked: the next item is asked by a hidden one at the end of the history (BERT4Rec), and
+            training hides items of the history by the number items + 1.
+        biased: each item has a bias, from its popularity on: a small log says little more.
+    """
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        *,
+        loss: str,
+        negatives: int,
+        masked: bool = False,
+        biased: bool = False,
+        **kwargs: Any,
+    ):
+        items = backbone.get_layer("items").items
+        history = keras.Input((None,), dtype="int32", name="history")
+        asked = AppendNumber(items + 1, name="ask")(history) if masked else history
+        features, table = backbone(asked)
+        x = features[:, -1]  # (batch, hidden)
+        if masked:
+            x = keras.layers.Dense(x.shape[-1], activation="gelu", name="head_dense")(x)
+            x = keras.layers.LayerNormalization(epsilon=1e-6, name="head_norm")(x)
+        scores = ItemScores(items, bias=masked or biased, name="scores")(x, table)
+        scores = Popularity(items, dtype="float32", name="popularity")(scores, history)
+        super().__init__({"history": history}, scores, **kwargs)
+        self.loss_name, self.negatives = loss, negatives
+        self.masked, self.biased = masked, biased
+
+    def call(self, inputs, training=None, mask=None):
+        if "positives" not in inputs:
+            return super().call(inputs, training=training, mask=mask)
+        backbone, scores = self.get_layer("backbone"), self.get_layer("scores")
+        features, table = backbone(inputs["history"], training=training)
+        if self.masked:
+            features = self.get_layer("head_norm")(self.get_layer("head_dense")(features))
+        excluded = backbone.get_layer("items").excluded()
+        if self.loss_name == "softmax":
+            logits = scores(features, table)
+            return logits if excluded is None else logits + excluded
+        return sampled_logits(
+            scores,
+            self.get_layer("popularity"),
+            features,
+            table,
+            inputs["positives"],
+            count=self.negatives,
+            uniform=self.loss_name != "sampled-softmax",
+            excluded=excluded,
+        )
+
+    def fill(self, shape: ItemShape) -> None:
+        """Put the counts and features of the catalogue into the model's constants."""
+        self.get_layer("backbone").get_layer("items").fill(shape)
+        self.get_layer("popularity").fill(shape)
+        if self.biased:
+            self.get_layer("scores").start_from(shape.counts)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "backbone": keras.saving.serialize_keras_object(self.get_layer("backbone")),
+            "loss": self.loss_name,
+            "negatives": self.negatives,
+            "masked": self.masked,
+            "biased": self.biased,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SequenceModel:
+        backbone = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(**config | {"backbone": backbone})
+
+
+@keras.saving.register_keras_serializable("aitk.recsys")
+class AppendNumber(keras.layers.Layer):
+    """Put one more number at the end of each row: (batch, length) -> (batch, length + 1)."""
+
+    def __init__(self, number: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.number = number
+
+    def call(self, history):
+        return ops.pad(history, [(0, 0), (0, 1)], constant_values=self.number)
+
+    def compute_output_shape(self, history_shape):
+        length = history_shape[1]
+        return history_shape[0], None if length is None else length + 1
+
+    def get_config(self):
+        return super().get_config() | {"number": self.number}

@@ -1,0 +1,20 @@
+"""Pretraining on logs without targets: guess hidden items, or the next one."""
+
+from __future__ import annotations
+
+from aitk.recsys.tasks.recommend import Recommend
+from aitk.recsys.tasks.settings import Bert4RecSettings, Gru4RecSettings, SasRecSettings
+
+
+class MaskedItems(Recommend):
+    """Masked items (``bert4rec``, Sun et al. 2019), or the next item (``sasrec``, ``gru4rec``).
+
+    What it learns, ``finetune --from`` takes over item by item, into other catalogues too.
+    """
+
+    name = "recsys.masked-items"
+    models = {
+        "bert4rec": Bert4RecSettings,
+        "sasrec": SasRecSettings,
+        "gru4rec": Gru4RecSettings,
+    }

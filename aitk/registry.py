@@ -1,0 +1,200 @@
+"""The table of tasks: names, and where each lives. The one dynamic import.
+
+Standard library only, since every help text reads it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aitk.core.contract.options import unknown_name
+
+if TYPE_CHECKING:
+    from aitk.core.contract.task import Task
+
+DOMAINS = {
+    "speech": "sound: keywords, speech recognition, pretraining",
+    "nlp": "text: classification, language models, pretraining",
+    "vision": "images: classification, detection, segmentation, pretraining",
+    "recsys": "recommendation: top-N lists and ratings from a log",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task: its class, the options that say how its rows are read, an example to try.
+
+    Attributes:
+        task: ``module:Class`` of the task.
+        reading: ``module:Class`` of its reading options (light to import).
+        summary: one line for people.
+        sample: its rows in ``sample_data/``; ``NAME_new`` and ``NAME_update`` lie beside them.
+        objective: it is a pretraining objective (``pretrain``) rather than a task (``finetune``).
+        options: what ``prepare`` must be told about the sample.
+        training: options with which the small sample trains soon; by default those of the model.
+        beside: further files of the sample, which ``options`` name.
+        answering: ``module:Class`` of the options of its answers (light to import), if it has any.
+        flags: ``module:Class`` of those settings of its models that are flags of their own, beside
+            ``--set`` (light to import), if it has any.
+    """
+
+    task: str
+    reading: str
+    summary: str
+    sample: str
+    objective: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, str] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+    answering: str | None = None
+    flags: str | None = None
+
+
+TASKS = {
+    "speech.keywords": Row(
+        task="aitk.speech.tasks.keywords:Keywords",
+        reading="aitk.speech.data.options:LabelledSoundReading",
+        summary="one label for a short sound: words, commands",
+        sample="sample_data/commands.csv",
+        options={"sample_rate_hz": "8000"},
+        beside=("sample_data/commands.flac",),
+    ),
+    "speech.asr": Row(
+        task="aitk.speech.tasks.asr:Asr",
+        reading="aitk.speech.data.options:TranscribedSoundReading",
+        answering="aitk.speech.data.options:TranscriptionAnswers",
+        summary="what is said in a sound, as text: speech recognition",
+        sample="sample_data/requests.csv",
+        beside=("sample_data/requests.flac",),
+    ),
+    "speech.masked-speech": Row(
+        task="aitk.speech.tasks.masked_speech:MaskedSpeech",
+        reading="aitk.speech.data.options:UnlabelledSoundReading",
+        summary="masked speech on sounds without labels (BEST-RQ, Chiu et al. 2022)",
+        sample="sample_data/voices.csv",
+        objective=True,
+        options={"sample_rate_hz": "8000"},
+        beside=("sample_data/commands.flac", "sample_data/requests.flac"),
+    ),
+    "nlp.classify": Row(
+        task="aitk.nlp.tasks.classify:Classify",
+        reading="aitk.nlp.data.options:ClassifyReading",
+        summary="one label for a text: topic, sentiment, intent",
+        sample="sample_data/messages.csv",
+        options={"label_column": "intent"},
+    ),
+    "nlp.masked-lm": Row(
+        task="aitk.nlp.tasks.masked_lm:MaskedLanguageModel",
+        reading="aitk.nlp.data.options:TextReading",
+        summary="masked language model on unlabelled text (BERT, Devlin et al. 2018)",
+        sample="sample_data/manual.txt",
+        objective=True,
+    ),
+    "nlp.generate": Row(
+        task="aitk.nlp.tasks.generate:Generate",
+        reading="aitk.nlp.data.options:TextReading",
+        answering="aitk.nlp.data.options:GenerationAnswers",
+        summary="language model that continues a text (GPT, Radford et al. 2019)",
+        sample="sample_data/handbook.txt",
+    ),
+    "vision.classify": Row(
+        task="aitk.vision.tasks.classify:Classify",
+        reading="aitk.vision.data.options:ClassifyPictures",
+        flags="aitk.vision.tasks.settings:PictureFlags",
+        summary="one label for a picture",
+        sample="sample_data/surfaces.zip",
+    ),
+    "vision.detect": Row(
+        task="aitk.vision.tasks.detect:Detect",
+        reading="aitk.vision.data.options:DetectPictures",
+        answering="aitk.vision.tasks.detect_settings:DetectAnswers",
+        flags="aitk.vision.tasks.settings:PictureFlags",
+        summary="which objects are in a picture, and where: boxes",
+        sample="sample_data/parts.zip",
+        training={"epochs": "15", "image_size": "80x96", "set": "strides=4,8,16"},
+    ),
+    "vision.segment": Row(
+        task="aitk.vision.tasks.segment:Segment",
+        reading="aitk.vision.data.options:SegmentPictures",
+        answering="aitk.vision.tasks.segment_settings:SegmentAnswers",
+        flags="aitk.vision.tasks.settings:PictureFlags",
+        summary="the class of every pixel",
+        sample="sample_data/coatings.zip",
+        training={"epochs": "12", "image_size": "64"},
+    ),
+    "vision.multitask": Row(
+        task="aitk.vision.tasks.multitask:Multitask",
+        reading="aitk.vision.data.options:MultitaskPictures",
+        answering="aitk.vision.tasks.detect_settings:DetectAnswers",
+        flags="aitk.vision.tasks.settings:PictureFlags",
+        summary="label, boxes and mask of a picture by one network",
+        sample="sample_data/castings.zip",
+        training={"epochs": "15", "image_size": "64", "set": "strides=4,8,16"},
+    ),
+    "vision.masked-image": Row(
+        task="aitk.vision.tasks.masked_image:MaskedImage",
+        reading="aitk.vision.data.options:UnlabelledPictures",
+        answering="aitk.vision.tasks.masked_image_settings:MaskedImageAnswers",
+        flags="aitk.vision.tasks.settings:PictureFlags",
+        summary="masked pictures without labels (MAE, He et al. 2022; SparK, Tian et al. 2023)",
+        sample="sample_data/steel.zip",
+        training={"epochs": "12", "image_size": "64"},
+        objective=True,
+    ),
+    "recsys.recommend": Row(
+        task="aitk.recsys.tasks.recommend:Recommend",
+        reading="aitk.recsys.data.options:RecommendReading",
+        answering="aitk.recsys.data.options:RecommendAnswers",
+        summary="which items a user would choose next, from a log of choices",
+        sample="sample_data/shop_events.csv",
+        options={"items": "sample_data/shop_items.csv"},
+        beside=("sample_data/shop_items.csv",),
+    ),
+    "recsys.rate": Row(
+        task="aitk.recsys.tasks.rate:Rate",
+        reading="aitk.recsys.data.options:RateReading",
+        summary="how a user would rate an item, from a log of ratings",
+        sample="sample_data/shop_ratings.csv",
+    ),
+    "recsys.masked-items": Row(
+        task="aitk.recsys.tasks.masked_items:MaskedItems",
+        reading="aitk.recsys.data.options:RecommendReading",
+        answering="aitk.recsys.data.options:RecommendAnswers",
+        summary="masked or next items on logs without targets (BERT4Rec, Sun et al. 2019)",
+        sample="sample_data/shop_visits.txt",
+        objective=True,
+    ),
+}
+
+
+def load_task(name: str) -> Task:
+    """The task of this name, ready to use."""
+    if name not in TASKS:
+        raise unknown_name(name, TASKS, what="task")
+    return load(TASKS[name].task)()
+
+
+def names(domain: str, *, objective: bool | None = None) -> list[str]:
+    """The names of a domain's tasks; only objectives, or only the others, where asked."""
+    return [
+        name
+        for name, row in TASKS.items()
+        if name.startswith(f"{domain}.") and objective in (None, row.objective)
+    ]
+
+
+def full_name(domain: str, task: str) -> str:
+    """``classify`` -> ``nlp.classify``, refusing what the domain does not have."""
+    short = [name.partition(".")[2] for name in names(domain)]
+    if task not in short:
+        raise unknown_name(task, short, what=f"{domain} task")
+    return f"{domain}.{task}"
+
+
+def load(path: str) -> Any:
+    """Import what ``module:name`` names."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)

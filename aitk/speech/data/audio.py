@@ -1,0 +1,362 @@
+"""Sound files, read in pieces and by their content, and the sound that a row stores.
+
+wav, flac, ogg, opus, mp3, aiff and what else libsndfile knows; m4a, aac, wma and videos through
+FFmpeg. What a header claims is not believed: memory grows with what is read, and a file that holds
+less than it promises is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.core.io.lines import check_file
+from aitk.core.io.names import shorten
+from aitk.core.io.values import to_count
+from aitk.core.runtime.silence import hushed
+from aitk.speech.data import containers
+from aitk.speech.features.resampling import resampled
+
+#: Endings of the files that a folder of sounds is searched for.
+SUFFIXES = (
+    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au",
+    ".w64", ".rf64", ".caf", ".sph", *containers.SUFFIXES,
+)  # fmt: skip
+BLOCK_S = 10.0
+MOST_CHANNELS = 32
+RATES_HZ = (1000, 768_000)
+#: Cuts may end this much after the sound: times in manifests are rounded.
+CUT_TOLERANCE_S = 0.5
+#: Samples this far beyond full scale are no loud float samples but numbers of another scale.
+LARGEST = 64.0
+FULL = 32767 / 32768
+
+# libsndfile's own log: what the data chunk promises, and what is there.
+_PROMISED = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+_STREAMED = 0x7FFF0000  # writers to a pipe do not know the length, and claim about the most
+_MISCOUNTED = re.compile(r"does not match value from|not equal to frame count")
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One sound in memory.
+
+    Attributes:
+        samples: (n,) float32 in [-1, 1], one channel.
+        sample_rate_hz: of ``samples``.
+        source_rate_hz: of the file.
+        channels: of the file.
+        clipped: share of the file's samples that stand at, or beyond, full scale in runs.
+    """
+
+    samples: np.ndarray
+    sample_rate_hz: int
+    source_rate_hz: int
+    channels: int
+    clipped: float
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.sample_rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a file says of itself: its own rate, channels and seconds."""
+
+    sample_rate_hz: int
+    channels: int
+    seconds: float
+
+
+def read_sound(
+    source: str | Path | bytes,
+    *,
+    sample_rate_hz: int,
+    channel: str = "mix",
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    longest_s: float | None = None,
+) -> Sound:
+    """Read a sound, or a cut of it, as one channel at a rate.
+
+    Args:
+        source: a file, or the bytes of one.
+        sample_rate_hz: what it is resampled to.
+        channel: ``mix`` for the mean of all, or a number from 1.
+        start_s: where the cut begins.
+        end_s: where it ends; None for the end.
+        longest_s: a longer one is refused.
+
+    Raises:
+        DataError: it cannot be read, is empty, cut short, too long, or not a number somewhere.
+    """
+    with _opened(source) as file:
+        rate, channels = file.samplerate, file.channels
+        first, last = _cut(file, start_s, end_s, where=_name(source))
+        if longest_s is not None and last - first > longest_s * rate:
+            refuse_length((last - first) / rate, longest_s, where=_name(source))
+        parts, clipped = [], 0
+        for block in _blocks(file, first, last, where=_name(source)):
+            clipped += count_clipped(block)
+            parts.append(one_channel(block, channel))
+    samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    if not len(samples):
+        raise DataError("the sound is empty", where=_name(source))
+    share = clipped / (len(samples) * channels)
+    samples = resampled(samples, rate, sample_rate_hz)
+    return Sound(np.clip(samples, -1.0, 1.0), sample_rate_hz, rate, channels, share)
+
+
+def stream_sound(
+    source: str | Path | bytes,
+    *,
+    sample_rate_hz: int,
+    channel: str = "mix",
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    block_s: float = BLOCK_S,
+) -> Iterator[np.ndarray]:
+    """Yield a sound of any length in blocks (n,) float32, as ``read_sound`` would whole.
+
+    Memory holds about one block, whatever the length.
+    """
+    from aitk.speech.features.resampling import Resampler
+
+    with _opened(source) as file:
+        name = _name(source)
+        resampler = Resampler(file.samplerate, sample_rate_hz)
+        first, last = _cut(file, start_s, end_s, where=name)
+        for block in _blocks(file, first, last, where=name, block_s=block_s):
+            samples = resampler.add(one_channel(block, channel))
+            if len(samples):
+                yield np.clip(samples, -1.0, 1.0)
+        samples = resampler.finish()
+        if len(samples):
+            yield np.clip(samples, -1.0, 1.0)
+
+
+def inspect_sound(source: str | Path | bytes) -> Info:
+    """Read only what a file says of itself.
+
+    Raises:
+        DataError: it cannot be opened as sound.
+    """
+    with _opened(source) as file:
+        return Info(file.samplerate, file.channels, file.frames / file.samplerate)
+
+
+def encode_sound(samples: np.ndarray, sample_rate_hz: int) -> bytes:
+    """The bytes of a mono FLAC file of 16 bits: how a row stores its sound.
+
+    Args:
+        samples: (n,) in [-1, 1]; what lies beyond is clipped.
+    """
+    import soundfile
+
+    scaled = np.round(np.asarray(samples, np.float64) * 32768)
+    whole = np.clip(scaled, -32768, 32767).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, whole, sample_rate_hz, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+def decode_sound(audio: bytes) -> tuple[np.ndarray, int]:
+    """The samples (n,) float32 of a stored sound, and its rate.
+
+    Raises:
+        DataError: the bytes are no sound of one channel.
+    """
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(io.BytesIO(audio), dtype="float32")
+    except soundfile.SoundFileError as error:
+        raise DataError(f"a stored sound is damaged ({_reason(error)})") from error
+    if samples.ndim != 1:
+        raise DataError(f"a stored sound has {samples.shape[1]} channels, and one is due")
+    return samples, rate
+
+
+def content_key(audio: bytes) -> str:
+    """A name for the samples of a stored sound: equal samples have equal keys.
+
+    The MD5 of the samples that every FLAC file carries in its first block (RFC 9639, section
+    8.2): it does not depend on which version of the encoder wrote the file.
+    """
+    if audio[:4] != b"fLaC" or len(audio) < 42:
+        raise DataError("a stored sound is no FLAC file")
+    return audio[26:42].hex()
+
+
+def one_channel(samples: np.ndarray, channel: str) -> np.ndarray:
+    """(n, channels) to (n,): the mean of all for ``mix``, or the one of this number from 1.
+
+    Raises:
+        DataError: there is no such channel.
+    """
+    if channel == "mix":
+        return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    number = to_count(channel)
+    if number is None or not 1 <= number <= samples.shape[1]:
+        raise DataError(f"has no channel {shorten(channel)} but {samples.shape[1]}")
+    return np.ascontiguousarray(samples[:, number - 1])
+
+
+def count_clipped(samples: np.ndarray) -> int:
+    """How many samples (n,) or (n, channels) are clipped.
+
+    One sample at full scale is a loud one; two or more in a row were cut off.
+    """
+    full = np.abs(samples) >= FULL
+    if not full.any():
+        return 0
+    full = full.reshape(len(full), -1)
+    beside = np.zeros_like(full)
+    beside[1:] |= full[:-1]
+    beside[:-1] |= full[1:]
+    return int((full & beside).sum())
+
+
+def refuse_length(seconds: float, longest_s: float, *, where: str | None = None) -> NoReturn:
+    """Raise the ``DataError`` of a sound that is too long."""
+    raise DataError(
+        f"lasts {seconds:,.1f} s, and {longest_s:g} s are the most (--max-seconds)",
+        where=where,
+        hint="Cut it (columns start and end), or allow more",
+    )
+
+
+def _opened(source: str | Path | bytes) -> Any:
+    """The file, opened by its content, whatever its name."""
+    import soundfile
+
+    name = _name(source)
+    if isinstance(source, bytes):
+        opened: Any = io.BytesIO(source)
+        size = len(source)
+    else:
+        path = Path(source)
+        check_file(path)
+        size = path.stat().st_size
+        opened = os.fsencode(path)  # a name may be no text
+        if path.suffix.lower() == ".raw":  # by this name it would not look for a header
+            try:
+                opened = os.open(path, os.O_RDONLY)
+            except OSError as error:
+                raise DataError(f"cannot be read ({error.strerror})", where=name) from error
+    if size == 0:
+        raise DataError("the file is empty", where=name)
+    try:
+        file: Any = soundfile.SoundFile(opened)
+    except soundfile.SoundFileError as error:
+        file = containers.open_container(
+            source if isinstance(source, bytes) else Path(source), where=name
+        )
+        if file is None:
+            raise DataError(
+                f"cannot be read as sound ({_reason(error)})",
+                where=name,
+                hint="Give wav, flac, ogg, opus, mp3, aiff, m4a or a video",
+            ) from error
+    problem = _problem(file)
+    if problem:
+        file.close()
+        raise DataError(problem, where=name)
+    return file
+
+
+def _problem(file: Any) -> str | None:
+    """What is wrong with an opened file, as far as its header tells."""
+    if not 1 <= file.channels <= MOST_CHANNELS:
+        return f"has {file.channels} channels, and {MOST_CHANNELS} are the most"
+    if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
+        return f"has {file.samplerate:,} samples a second, which is no rate of a sound"
+    log = file.extra_info
+    if (found := _PROMISED.search(log)) and 0 < int(found[1]) < _STREAMED:
+        share = int(found[2]) / int(found[1])
+        if share < 1:
+            return f"is cut short: its header promises more, {share:.0%} of it is there"
+    if _MISCOUNTED.search(log):
+        return "is cut short: its header promises more than is there"
+    return None
+
+
+def _cut(file: Any, start_s: float, end_s: float | None, *, where: str) -> tuple[int, int]:
+    """The first sample of a cut, and the one after its last."""
+    rate, frames = file.samplerate, file.frames
+    if frames <= 0:
+        raise DataError("the sound is empty", where=where)
+    if start_s < 0 or (end_s is not None and end_s <= start_s):
+        raise DataError(f"cannot be cut from {start_s:g} s to {end_s} s", where=where)
+    first = round(start_s * rate)
+    if first >= frames:
+        raise DataError(
+            f"the cut begins at {start_s:g} s, and the sound ends at {frames / rate:.2f} s",
+            where=where,
+        )
+    if end_s is None:
+        return first, frames
+    if end_s > frames / rate + CUT_TOLERANCE_S:
+        raise DataError(
+            f"the cut ends at {end_s:g} s, and the sound at {frames / rate:.2f} s", where=where
+        )
+    return first, min(round(end_s * rate), frames)
+
+
+def _blocks(
+    file: Any, first: int, last: int, *, where: str, block_s: float = BLOCK_S
+) -> Iterator[np.ndarray]:
+    """The samples from ``first`` to ``last`` in blocks (n, channels) float32, all finite."""
+    import soundfile
+
+    size = max(1, round(block_s * file.samplerate))
+    left = last - first
+    # The MP3 decoder remarks on frames that every seek leaves incomplete.
+    quiet = hushed if file.format == "MP3" else contextlib.nullcontext
+    try:
+        if first:
+            with quiet():
+                file.seek(first)
+        while left > 0:
+            with quiet():
+                block = file.read(min(size, left), dtype="float32", always_2d=True)
+            if not len(block):
+                break
+            left -= len(block)
+            largest = np.abs(block).max()
+            if not np.isfinite(largest):
+                raise DataError("some of its samples are no numbers (NaN or infinite)", where=where)
+            if largest > LARGEST:
+                raise DataError(
+                    f"its samples reach {largest:,.0f}, and full scale is 1",
+                    where=where,
+                    hint="Scale them, or store them as integers",
+                )
+            yield block
+    except soundfile.SoundFileError as error:
+        raise DataError(f"is damaged ({_reason(error)})", where=where) from error
+    if left > 0:
+        share = 1 - left / (last - first)
+        raise DataError(
+            f"is cut short: its header promises more, {share:.0%} of it is there", where=where
+        )
+
+
+def _reason(error: Exception) -> str:
+    """What libsndfile says, without the name of the object it says it of."""
+    text = getattr(error, "error_string", "") or str(error)
+    return text.strip().removeprefix("Error : ").rstrip(".")
+
+
+def _name(source: str | Path | bytes) -> str:
+    return "sound" if isinstance(source, bytes) else str(source)

@@ -1,0 +1,82 @@
+"""Cleaning of sounds: only what the reading options ask for, the same at every stage.
+
+The steps run in a fixed order, whatever the order of the options: mean, noise, silence at the
+ends, loudness.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.speech.data.audio import Sound
+from aitk.speech.data.options import FeatureSettings, SoundReading
+from aitk.speech.features.denoising import reduce_noise
+from aitk.speech.features.levels import at_loudness, frame_levels_dbfs, remove_dc
+from aitk.speech.features.pitch import pitch
+from aitk.speech.features.signal import frame_count
+from aitk.speech.features.voice_activity import speech_bounds
+
+#: Normalised cross-correlation from which a frame counts as voiced (Talkin 1995).
+VOICED = 0.7
+
+
+def clean(sound: Sound, reading: SoundReading) -> tuple[np.ndarray, float]:
+    """The samples (n,) float32 of a sound, cleaned as ``reading`` says.
+
+    Returns:
+        The samples, and how many seconds were cut off before them.
+
+    Raises:
+        DataError: it is too short, silent, or too much of it is clipped.
+    """
+    rate = sound.sample_rate_hz
+    samples = sound.samples
+    if sound.seconds < reading.min_seconds:
+        raise DataError(
+            f"lasts {sound.seconds:.3f} s, and {reading.min_seconds:g} s are the least"
+            " (--min-seconds)"
+        )
+    if sound.clipped > reading.max_clipped:
+        raise DataError(
+            f"{sound.clipped:.1%} of it is clipped, more than {reading.max_clipped:.1%}"
+            " (--max-clipped)"
+        )
+    loudest = loudest_dbfs(sound)
+    if loudest < reading.quietest_dbfs:
+        raise DataError(
+            f"is silent: its loudest 25 ms have {loudest:.0f} dBFS,"
+            f" below {reading.quietest_dbfs:g} (--quietest-dbfs)"
+        )
+    if reading.min_voiced > 0 and (share := voiced_share(samples, rate)) < reading.min_voiced:
+        raise DataError(
+            f"holds no voice: {share:.0%} of it is voiced, below {reading.min_voiced:.0%}"
+            " (--min-voiced)"
+        )
+    if reading.remove_dc:
+        samples = remove_dc(samples)
+    samples = reduce_noise(samples, rate, reduce_db=reading.reduce_noise_db)
+    first = 0
+    if reading.trim_silence:
+        first, last = speech_bounds(samples, rate)
+        samples = samples[first:last]
+    if reading.loudness_dbfs is not None:
+        samples = at_loudness(samples, reading.loudness_dbfs)
+    return samples, first / rate
+
+
+def voiced_share(samples: np.ndarray, sample_rate_hz: int) -> float:
+    """The share of frames that repeat themselves at the period of a voice.
+
+    Noise of any colour correlates with itself by chance alone, and silence not at all.
+    """
+    settings = FeatureSettings(sample_rate_hz=sample_rate_hz)
+    frames = frame_count(len(samples), settings)
+    if not frames:
+        return 0.0
+    return float((pitch(samples, settings, frames=frames)[:, 0] > VOICED).mean())
+
+
+def loudest_dbfs(sound: Sound) -> float:
+    """The level of the loudest 25 ms of a sound, an offset of its samples left out."""
+    return float(frame_levels_dbfs(remove_dc(sound.samples), sound.sample_rate_hz).max())

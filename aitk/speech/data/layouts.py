@@ -1,0 +1,302 @@
+"""Folders of sounds: a folder per label, LibriSpeech, Common Voice, Kaldi, or plain files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.options import unknown_name
+from aitk.core.contract.rows import Refusal
+from aitk.core.io.folders import walk_files
+from aitk.core.io.lines import open_lines
+from aitk.core.io.names import shorten
+from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
+from aitk.core.io.tables import file_suffix
+from aitk.core.io.values import quoted, to_number
+from aitk.speech.data.audio import SUFFIXES
+from aitk.speech.data.items import CLIPS, Item, locate
+from aitk.speech.data.manifests import names_sounds, read_manifest
+from aitk.speech.data.options import SoundReading
+
+#: Endings of what is read along with sounds, or says something of them to people.
+COMPANIONS = (".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".html", ".pdf", ".py")
+TRANSCRIPTS = ".trans.txt"  # LibriSpeech: "ID TEXT" a line, for the sounds beside it
+#: Google's Speech Commands lists the files of two splits by name.
+LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
+#: Of Common Voice's tables only those that split what was validated; the others overlap them.
+_OVERLAPPING = frozenset(
+    ("validated", "invalidated", "other", "reported", "clip_durations", "unvalidated_sentences",
+     "validated_sentences")
+)  # fmt: skip
+
+
+def read_folder(
+    name: str, reading: SoundReading, *, content: str | None, notes: list[str]
+) -> Iterator[Item | Refusal]:
+    """The sounds of a folder, by the layout that its files show.
+
+    Args:
+        content: ``text`` or ``label``, which must be found for every sound; None where nothing
+            is due.
+
+    Raises:
+        DataError: it holds nothing to read, or nothing of what is due.
+    """
+    root = Path(name)
+    if (root / "wav.scp").is_file():
+        notes.append(f"{name}: a Kaldi data folder")
+        yield from read_kaldi(root, reading, content=content)
+        return
+    files = list(walk_files(root, notes))
+    transcripts = [path for path in files if path.name.endswith(TRANSCRIPTS)]
+    if transcripts and content != "label":
+        notes.append(f"{name}: LibriSpeech layout, {len(transcripts)} chapters")
+        for path in transcripts:
+            yield from read_chapter(path, root)
+        return
+    tables = _manifests(files, root, reading)
+    if tables:
+        notes.append(f"{name}: {len(tables)} manifests")
+        for table in tables:
+            split = split_named(table.name) or _split_of_folders(table, root, exact=True)
+            yield from read_manifest(str(table), reading, content=content, split=split, notes=notes)
+        return
+    sounds = [path for path in files if path.suffix.lower() in SUFFIXES]
+    if not sounds:
+        hint = f"It should hold {', '.join(SUFFIXES[:5])} files, a manifest or wav.scp"
+        raise DataError("no sound in this folder", where=name, hint=hint)
+    if others := [path for path in files if path.suffix.lower() not in (*SUFFIXES, *COMPANIONS)]:
+        kinds = Counter(path.suffix.lower() or path.name for path in others).most_common(10)
+        told = ", ".join(f"{kind} ({count})" for kind, count in kinds)
+        notes.append(f"{name}: {len(others)} files of other kinds passed over: {told}")
+    yield from read_files(sounds, reading, root=root, content=content, notes=notes)
+
+
+def read_files(
+    sounds: Iterable[Path],
+    reading: SoundReading,
+    *,
+    root: Path | None,
+    content: str | None,
+    notes: list[str],
+) -> Iterator[Item | Refusal]:
+    """Sounds as files; what is known of them stands in their names.
+
+    A label is the folder's name, or what ``file_names`` finds; a text stands in a ``.txt`` file
+    of the same name.
+
+    Args:
+        root: the folder they were found in; None if each was named by itself.
+    """
+    pattern = name_pattern(reading.file_names) if reading.file_names else None
+    listed = _listed_splits(root) if root else {}
+    ignored = 0
+    for path in sounds:
+        found: dict[str, str] = {}
+        if pattern:
+            match = pattern.fullmatch(path.stem)
+            if match is None and content is not None:
+                yield Refusal(str(path), 1, f"its name is not like {reading.file_names}")
+                continue
+            found = match.groupdict() if match else {}
+        folders = path.relative_to(root).parts[:-1] if root else ()
+        folders = tuple(part for part in folders if part.lower() not in SPLIT_OF_WORD)
+        if any(part.startswith("_") for part in folders):  # Speech Commands' long noises
+            ignored += 1
+            continue
+        value = None
+        if content == "label":
+            value = found.get("label") or "/".join(folders)
+            if not value:
+                yield Refusal(str(path), 1, "neither its folder nor its name tells a label")
+                continue
+        elif content == "text":
+            beside = path.with_suffix(".txt")
+            if not os.path.isfile(beside):
+                yield Refusal(str(path), 1, f"there is no transcript {beside.name} beside it")
+                continue
+            value = " ".join(
+                line.text for line in open_lines(str(beside), encoding=reading.encoding)
+            )
+        relative = path.relative_to(root).as_posix() if root else path.name
+        split = listed.get(relative)
+        if split is None and root:
+            split = "train" if listed else _split_of_folders(path, root, exact=True)
+        yield Item(
+            audio=path,
+            file=str(path),
+            line=1,
+            split=split,
+            content=value,
+            speaker=found.get("speaker", ""),
+            name=Path(relative).with_suffix("").as_posix(),
+            record={"file": str(path)},
+        )
+    if ignored:
+        notes.append(f"{root}: {ignored} sounds ignored, in folders that begin with _")
+
+
+def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
+    """The sounds of one LibriSpeech chapter: SPLIT/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac."""
+    folder = transcripts.parent
+    split = _split_of_folders(transcripts, root)
+    speaker = transcripts.name.partition("-")[0]
+    for number, text, problem in open_lines(str(transcripts)):
+        name, _, said = text.strip().partition(" ")
+        if not name and not problem:
+            continue
+        sound = next(
+            (
+                folder / (name + suffix)
+                for suffix in SUFFIXES
+                if os.path.isfile(folder / (name + suffix))
+            ),
+            None,
+        )
+        if problem or sound is None or not sound.resolve().is_relative_to(folder.resolve()):
+            reason = problem or f"there is no sound {shorten(name)} beside it"
+            yield Refusal(str(transcripts), number, reason)
+        elif not said.strip():
+            yield Refusal(str(transcripts), number, "its text is empty")
+        else:
+            yield Item(
+                audio=sound,
+                file=str(transcripts),
+                line=number,
+                split=split,
+                content=said.strip(),
+                speaker=speaker,
+                name=name,
+                record={"file": str(sound)},
+            )
+
+
+def read_kaldi(
+    root: Path, reading: SoundReading, *, content: str | None
+) -> Iterator[Item | Refusal]:
+    """The utterances of a Kaldi data folder: ``wav.scp``, ``segments``, ``text``, ``utt2spk``.
+
+    Entries of ``wav.scp`` that are commands (they end with a bar) are refused: nothing that a
+    data folder says is run.
+    """
+    split = split_named(root.resolve().name)
+    recordings = _pairs(root / "wav.scp")
+    texts = _pairs(root / "text") if content else {}
+    speakers = _pairs(root / "utt2spk")
+    segments = root / "segments"
+    listed = segments if segments.is_file() else root / "wav.scp"
+    for number, name, rest in _entries(listed):
+        start_s, end_s, recording = 0.0, None, name
+        try:
+            if listed is segments:
+                recording, start_s, end_s = _segment(rest)
+            if recording not in recordings:
+                raise DataError(f"wav.scp has no recording {shorten(recording)}")
+            said = texts.get(name, "")
+            if content and not said:
+                raise DataError(f"the file text has nothing for {shorten(name)}")
+            path = _recording(recordings[recording], root, reading)
+        except DataError as error:
+            yield Refusal(str(listed), number, error.what)
+            continue
+        yield Item(
+            audio=path,
+            file=str(listed),
+            line=number,
+            split=split,
+            content=said if content else None,
+            speaker=speakers.get(name, ""),
+            start_s=start_s,
+            end_s=end_s,
+            name=name,
+            record={"id": name, "file": str(path)},
+        )
+
+
+def name_pattern(names: str) -> re.Pattern[str]:
+    """``{label}_{speaker}_{}`` as a regular expression over a file's name without its ending.
+
+    Raises:
+        UsageError: a brace holds another word.
+    """
+    parts = re.split(r"\{([^{}]*)\}", names)
+    for word in parts[1::2]:
+        if word not in ("", "label", "speaker"):
+            raise unknown_name(word, ("label", "speaker"), what="part of --file-names")
+    if len(set(parts[1::2]) - {""}) < len([word for word in parts[1::2] if word]):
+        raise UsageError("names a part twice", where="--file-names")
+    return re.compile(
+        "".join(
+            (f"(?P<{part}>.+?)" if part else ".+?") if at % 2 else re.escape(part)
+            for at, part in enumerate(parts)
+        )
+    )
+
+
+def _pairs(path: Path) -> dict[str, str]:
+    """The first word of each line -> the rest; nothing where there is no such file."""
+    return {name: rest for _, name, rest in _entries(path)} if path.is_file() else {}
+
+
+def _entries(path: Path) -> Iterator[tuple[int, str, str]]:
+    """The number, the first word and the rest of each line that is not blank."""
+    for number, text, problem in open_lines(str(path)):
+        if problem:
+            raise DataError(problem, where=f"{path}:{number}")
+        if words := text.split(maxsplit=1):
+            yield number, words[0], words[1].strip() if len(words) > 1 else ""
+
+
+def _segment(text: str) -> tuple[str, float, float | None]:
+    parts = text.split()
+    try:
+        recording, start_s, end_s = parts[0], to_number(parts[1]), to_number(parts[2])
+    except (IndexError, ValueError) as error:
+        raise DataError(f"cannot read the segment {quoted(text)}") from error
+    return recording, start_s, None if end_s < 0 else end_s  # -1: to the end
+
+
+def _recording(name: str, root: Path, reading: SoundReading) -> Path:
+    if name.endswith("|"):
+        raise DataError("its recording is a command, and none is run: write a file's name")
+    if not os.path.isfile(root / name) and reading.outside and os.path.isfile(name):
+        return Path(name)  # Kaldi's paths begin where its scripts run
+    return locate(name, root, reading)
+
+
+def _manifests(files: list[Path], root: Path, reading: SoundReading) -> list[Path]:
+    """The tables of a folder that name sounds."""
+    tables = [
+        path
+        for path in files
+        if file_suffix(path.name) in TABLE_SUFFIXES and path.suffix.lower() != ".json"
+    ]
+    if (root / CLIPS).is_dir():
+        whole = [path for path in tables if path.stem not in _OVERLAPPING]
+        tables = whole or [path for path in tables if path.stem == "validated"]
+    found = []
+    for path in tables:
+        try:
+            if names_sounds(str(path), reading):
+                found.append(path)
+        except DataError:  # a table of something else, or damaged: the sounds may do without it
+            continue
+    return found
+
+
+def _listed_splits(root: Path) -> dict[str, str]:
+    """File below the root -> the split that a list beside them names."""
+    return {name: split for file, split in LISTS.items() for name in _pairs(root / file)}
+
+
+def _split_of_folders(path: Path, root: Path, *, exact: bool = False) -> str | None:
+    """The split that a folder above a file tells: LibriSpeech's ``dev-clean`` does by a part of
+    its name, which among folders of labels must be ``exact``."""
+    parts = (*reversed(path.relative_to(root).parts[:-1]), root.resolve().name)
+    named = (SPLIT_OF_WORD.get(part.lower()) if exact else split_named(part) for part in parts)
+    return next(filter(None, named), None)

@@ -1,0 +1,242 @@
+"""How sounds are found, cleaned and turned into features. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aitk.core.contract.options import option
+
+
+@dataclass(frozen=True)
+class SoundReading:
+    """Where the sounds are, and what is done to them. By default only the sample rate and the
+    number of channels change; what is asked for is done alike in training and in prediction."""
+
+    audio_column: str | None = option(
+        None, "column of the sound's file, by name or number from 1", locates=True
+    )
+    speaker_column: str | None = option(
+        None, "column of the speaker, by name or number from 1", locates=True
+    )
+    header: str = option(
+        "auto", "does the first line name the columns", choices=("auto", "yes", "no"), locates=True
+    )
+    delimiter: str | None = option(
+        None, "what separates fields: one character, or TAB", locates=True
+    )
+    encoding: str | None = option(
+        None, "encoding of the text files, for instance cp1252", locates=True
+    )
+    file_names: str | None = option(
+        None, "what the names of sound files tell, for instance {label}_{speaker}_{}", locates=True
+    )
+    outside: bool = option(False, "let manifests name files outside of their folder", locates=True)
+    test_speakers: list[str] = option([], "speakers held out for test, separated by commas")
+    validation_speakers: list[str] = option(
+        [], "speakers held out for validation, separated by commas"
+    )
+    sample_rate_hz: int = option(
+        16000, "samples a second that are kept", minimum=4000, maximum=48000
+    )
+    channel: str = option(
+        "mix",
+        "mix: mean of all channels; each: one row and one speaker per channel, as in recorded"
+        " calls; or a channel number from 1; a table's column channel takes precedence",
+        locates=True,
+    )
+    min_seconds: float = option(0.05, "refuse shorter sounds", minimum=0.0)
+    max_seconds: float = option(
+        30.0, "longest sound: a longer one is cut at pauses, or refused if it has a label or text",
+        minimum=0.1, maximum=600.0,
+    )  # fmt: skip
+    quietest_dbfs: float = option(
+        -70.0, "refuse a sound as silent if its loudest 25 ms stay below this", maximum=0.0
+    )
+    max_clipped: float = option(
+        1.0, "refuse a sound with a larger share of clipped samples", minimum=0.0, maximum=1.0
+    )
+    min_voiced: float = option(
+        0.0, "minimum share of voiced frames; 0.05 refuses noise without speech",
+        minimum=0.0, maximum=1.0, locates=True,
+    )  # fmt: skip
+    remove_dc: bool = option(False, "subtract the mean of the samples")
+    reduce_noise_db: float = option(
+        0.0, "weaken steady noise by this much (spectral gate); 0 for none",
+        minimum=0.0, maximum=60.0,
+    )  # fmt: skip
+    trim_silence: bool = option(False, "cut silence off both ends")
+    loudness_dbfs: float | None = option(
+        None, "bring every sound to this RMS level, for instance -23, without clipping it",
+        minimum=-70.0, maximum=0.0,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LabelledSoundReading(SoundReading):
+    """Sounds with one label each: a keyword, a command."""
+
+    label_column: str | None = option(None, "column of the label, by name or number from 1")
+    split_by: str = option(
+        "auto",
+        "hold out whole speakers or single recordings; auto: speakers, if at least three are known"
+        " and nothing names the splits",
+        choices=("auto", "speaker", "recording"),
+    )
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
+
+
+@dataclass(frozen=True)
+class UnlabelledSoundReading(SoundReading):
+    """Sounds of which nothing else need be known: longer ones are cut at pauses."""
+
+
+@dataclass(frozen=True)
+class TranscribedSoundReading(SoundReading):
+    """Sounds with what is said in them."""
+
+    text_column: str | None = option(None, "column of the transcript, by name or number from 1")
+    unicode_form: str = option(
+        "NFC", "Unicode normal form; NFKC also unifies widths", choices=("NFC", "NFKC", "none")
+    )
+    lowercase: bool = option(True, "write transcripts in lower case")
+    strip_punctuation: bool = option(
+        True, "drop punctuation and symbols, but apostrophes inside of words"
+    )
+    most_characters: float = option(
+        40.0, "refuse a transcript with more characters a second: nobody speaks so fast",
+        minimum=1.0,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """What a model reads of a sound. The defaults are Kaldi's, but for 40 filters.
+
+    The settings of models that are trained from scratch inherit these.
+    """
+
+    features: str = option(
+        "fbank", "what each frame becomes", choices=("fbank", "mfcc", "plp", "spectrogram")
+    )
+    frame_ms: float = option(25.0, "length of a frame", minimum=5.0, maximum=200.0)
+    shift_ms: float = option(10.0, "step from frame to frame", minimum=1.0, maximum=100.0)
+    filters: int = option(40, "mel filters (fbank, mfcc)", minimum=4, maximum=256)
+    coefficients: int = option(13, "cepstral coefficients (mfcc, plp)", minimum=2, maximum=80)
+    window: str = option(
+        "povey",
+        "window of a frame",
+        choices=("povey", "hamming", "hann", "blackman", "rectangular"),
+    )
+    preemphasis: float = option(0.97, "high-pass before the window", minimum=0.0, maximum=1.0)
+    low_hz: float = option(20.0, "lower edge of the first filter", minimum=0.0)
+    high_hz: float = option(
+        0.0, "upper edge of the last filter; at or below 0 it counts from half the sample rate"
+    )
+    lifter: float = option(22.0, "cepstral lifter (mfcc, plp); 0 for none", minimum=0.0)
+    energy: bool = option(True, "log energy in place of the first coefficient (mfcc, plp)")
+    lpc_order: int = option(12, "order of the all-pole model (plp)", minimum=2, maximum=40)
+    snip_edges: bool = option(True, "only whole frames; if not, the ends are mirrored")
+    dither: float = option(0.0, "noise added in training, in steps of 16 bits", minimum=0.0)
+    pitch: bool = option(False, "append how voiced a frame is, and its log pitch")
+    deltas: int = option(0, "orders of time derivatives that are appended", minimum=0, maximum=2)
+    normalise: str = option(
+        "utterance", "what has mean 0 and variance 1 in every feature",
+        choices=("none", "utterance", "speaker", "corpus"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FeatureSettings(FeatureOptions):
+    """Feature options together with the sample rate of the sounds they are computed of."""
+
+    sample_rate_hz: int = option(16000, "samples a second", minimum=1000, maximum=192000)
+
+
+@dataclass(frozen=True)
+class AugmentOptions:
+    """How sounds are varied in training; nothing is by default but SpecAugment's masks."""
+
+    time_masks: int = option(2, "stretches of time hidden (SpecAugment)", minimum=0)
+    time_mask_share: float = option(
+        0.1, "longest of them, as a share of the sound", minimum=0.0, maximum=0.9
+    )
+    frequency_masks: int = option(2, "bands hidden (SpecAugment)", minimum=0)
+    frequency_mask_share: float = option(
+        0.2, "widest of them, as a share of the features", minimum=0.0, maximum=0.9
+    )
+    tempo_most: float = option(
+        0.0, "make features longer or shorter by up to this share, at the same pitch",
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
+    tract_most: float = option(
+        0.0, "move filters up or down by up to this share, as of a shorter or longer vocal tract"
+        " (fbank)", minimum=0.0, maximum=0.5,
+    )  # fmt: skip
+    speeds: list[float] = option(
+        [], "play at one of these speeds, for instance 0.9,1,1.1", minimum=0.5, maximum=2.0
+    )
+    cut_start_most: float = option(
+        0.0, "cut up to this share off the beginning of half of the sounds, as of recordings that"
+        " begin late", minimum=0.0, maximum=0.9,
+    )  # fmt: skip
+    cut_end_most: float = option(
+        0.0, "cut up to this share off the end of half of the sounds", minimum=0.0, maximum=0.9
+    )
+    noise_share: float = option(0.0, "share of sounds with added noise", minimum=0.0, maximum=1.0)
+    noise_low_db: float = option(5.0, "lowest signal-to-noise ratio of it")
+    noise_high_db: float = option(25.0, "highest signal-to-noise ratio of it")
+    reverberation_share: float = option(
+        0.0, "share of sounds put into a room", minimum=0.0, maximum=1.0
+    )
+    shift_ms_most: float = option(0.0, "move the sound in time by up to this much", minimum=0.0)
+    gain_db_most: float = option(0.0, "change the level by up to this much", minimum=0.0)
+
+
+@dataclass(frozen=True)
+class TranscriptionAnswers:
+    """How a recogniser writes: the likeliest unit at every step, or the best of a search."""
+
+    beam: int = option(
+        0, "hypotheses kept in the search; 1 for none; 0 for 16 where another option needs it",
+        minimum=0, maximum=1000, scored=True,
+    )  # fmt: skip
+    lm: str | None = option(
+        None,
+        "language model: an ARPA file, a .txt with a sentence a line, a run of nlp generate, or"
+        " self: the transcripts of training",
+        scored=True,
+    )
+    lm_weight: float = option(0.5, "weight of the language model", minimum=0.0, scored=True)
+    word_bonus: float = option(1.0, "added for every word, with a language model", scored=True)
+    lexicon: str | None = option(
+        None,
+        "the only words that may be written: a file with one a line (and its phones, where the"
+        " model writes phones), or self: those of training",
+        scored=True,
+    )
+    hot_words: list[str] = option(
+        [], "words to listen for, each with a weight if it is not 5: taxi,kowalski:8", scored=True
+    )
+    words: bool = option(True, "tell the time and the confidence of every word")
+    min_confidence: float = option(
+        0.0, "leave out words below this confidence", minimum=0.0, maximum=1.0
+    )
+    stream: bool = option(
+        False, "feed the sound in chunks; partial results and latency are told", scored=True
+    )
+    chunk_ms: float = option(
+        320.0, "length of a chunk, rounded up to what the model needs", minimum=1.0, scored=True
+    )
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """How ``record`` listens."""
+
+    device: str | None = option(None, "number or part of the name of a device (see --list-devices)")
+    seconds: float = option(60.0, "stop after this long", minimum=0.5, maximum=7200.0)
+    stop_after: float = option(
+        2.0, "stop after so many seconds of silence, once something was heard; 0 for never",
+        minimum=0.0,
+    )  # fmt: skip
+    sample_rate_hz: int = option(16000, "samples a second", minimum=8000, maximum=192000)

@@ -1,0 +1,349 @@
+"""What is wrong with the sounds, speakers, labels and transcripts of a data set.
+
+One pass, in memory that does not hold the sounds: of each a few numbers are kept.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.options import require_names
+from aitk.core.contract.rows import SPLITS, Row
+from aitk.core.contract.task import Finding, Grade
+from aitk.core.metrics.class_checks import (
+    HELD_OUT_SHARE,
+    find_label_typos,
+    find_several_labels,
+    find_unseen_labels,
+    known_labels,
+)
+from aitk.speech.data.audio import content_key, count_clipped, decode_sound
+from aitk.speech.data.options import SoundReading
+from aitk.speech.data.reading import Content
+from aitk.speech.features.levels import SILENCE_DBFS, level_dbfs, signal_to_noise_db
+from aitk.speech.features.spectrogram_images import spectrogram_png
+
+#: Of a sound with this share of clipped samples one hears it.
+CLIPPED_SHARE = 0.001
+NOISY_DB = 10.0
+#: How many robust standard deviations from the usual characters a second are too many.
+OUTLIER = 4.0
+FEW_ROWS, IMBALANCE, FEW_CHARACTERS = 5, 10.0, 5
+#: Of more speakers only the number is told.
+MOST_SPEAKERS = 200
+_EXAMPLES, _BARS, _PICTURES = 10, 30, 4
+_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+
+
+class SoundInspector:
+    """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``.
+
+    Args:
+        content: what the rows have besides sound: a text, a label, or neither.
+    """
+
+    def __init__(self, reading: SoundReading, *, content: Content | None):
+        self._reading, self._content = reading, content
+        self._files: dict[str, int] = {}
+        self._speakers: dict[str, int] = {}
+        self._labels: dict[str, int] = {}
+        self._keys: dict[str, int] = {}
+        self._seconds, self._levels = array("f"), array("f")
+        self._ratios, self._clipped = array("f"), array("f")
+        self._key_numbers, self._file_numbers, self._lines = array("I"), array("I"), array("Q")
+        self._speaker_numbers, self._label_numbers = array("I"), array("I")
+        self._lengths, self._splits = array("I"), array("B")
+        self._characters = {split: Counter[str]() for split in SPLITS}
+        self._pictures: dict[str, bytes] = {}
+
+    def add(self, row: Row, split: str) -> None:
+        fields = row.fields
+        samples, rate = decode_sound(fields["audio"])
+        ratio = signal_to_noise_db(samples, rate)
+        self._splits.append(SPLITS.index(split))
+        self._lines.append(row.line)
+        self._file_numbers.append(self._files.setdefault(row.file, len(self._files)))
+        key = content_key(fields["audio"])
+        self._key_numbers.append(self._keys.setdefault(key, len(self._keys)))
+        self._seconds.append(len(samples) / rate)
+        self._levels.append(level_dbfs(samples))
+        self._ratios.append(np.nan if ratio is None else ratio)
+        self._clipped.append(count_clipped(samples) / max(len(samples), 1))
+        speaker = fields["speaker"]
+        self._speaker_numbers.append(self._speakers.setdefault(speaker, len(self._speakers)))
+        if self._content == "label":
+            label = fields["label"]
+            self._label_numbers.append(self._labels.setdefault(label, len(self._labels)))
+        elif self._content == "text":
+            self._characters[split].update(fields["text"])
+            self._lengths.append(len(fields["text"]))
+        title = fields.get("label") or fields.get("text") or fields["id"]
+        if len(self._pictures) < _PICTURES and title not in self._pictures:
+            self._pictures[title] = spectrogram_png(samples, rate)
+
+    def findings(self) -> list[Finding]:
+        """Every check made, those that found no fault too.
+
+        Raises:
+            UsageError: a speaker who is to be held out does not occur.
+        """
+        self._require_speakers()
+        found = [
+            self._find_duplicates(),
+            self._find_leakage(),
+            self._find_speakers(),
+            self._find_clipping(),
+            self._find_noise(),
+        ]
+        if self._content == "label":
+            counts = self._label_counts()
+            found += [
+                find_classes(counts["train"]),
+                find_label_typos(self._labels),
+                find_several_labels(self._labels),
+                find_unseen_labels(counts),
+            ]
+        elif self._content == "text":
+            found += [self._find_wrong_lengths(), self._find_characters()]
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Rows, hours, speakers, levels, labels or characters, as JSON values and charts.
+
+        ``pictures`` are spectrograms of some sounds: ``{"caption": str, "png": bytes}``.
+        """
+        splits, seconds = np.array(self._splits), np.array(self._seconds)
+        rows = np.bincount(splits, minlength=len(SPLITS))
+        present = [split for split, count in zip(SPLITS, rows, strict=True) if count]
+        ratios = np.array(self._ratios)
+        summary: dict[str, Any] = {
+            "sample_rate_hz": self._reading.sample_rate_hz,
+            "hours": round(float(seconds.sum()) / 3600, 4),
+            "speakers": len(set(self._speakers) - {""}),
+            "clipped_share": round(_share(self._clipped, CLIPPED_SHARE), 6),
+            "rows": {split: int(rows[SPLITS.index(split)]) for split in present},
+            "seconds": {
+                split: round(float(seconds[splits == SPLITS.index(split)].sum()), 1)
+                for split in present
+            },
+            "measured": {
+                "seconds_of_a_sound": _describe(seconds),
+                "level_dbfs": _describe(np.array(self._levels)),
+                "signal_to_noise_db_guessed": _describe(ratios[~np.isnan(ratios)]),
+            },
+            "charts": {
+                "seconds_of_a_sound": _histogram(seconds),
+                "level_of_a_sound_dBFS": _histogram(np.array(self._levels)),
+                "signal_to_noise_ratio_dB_guessed": _histogram(ratios[~np.isnan(ratios)]),
+            },
+            "pictures": [
+                {"caption": caption, "png": png} for caption, png in self._pictures.items()
+            ],
+        }
+        if 0 < summary["speakers"] <= MOST_SPEAKERS:
+            summary["speaker_rows"] = self._speaker_rows(present)
+        if self._content == "label":
+            counts = self._label_counts()
+            summary["labels"] = known_labels(counts)
+            summary["label_counts"] = {split: counts[split] for split in present}
+        elif self._content == "text":
+            summary["characters"] = dict(sorted(self._characters["train"].items()))
+            summary["measured"]["characters_a_second"] = _describe(self._rates())
+            summary["charts"]["characters_a_second"] = _histogram(self._rates())
+        return summary
+
+    def _rates(self) -> np.ndarray:
+        return np.array(self._lengths) / np.maximum(np.array(self._seconds), 1e-3)
+
+    def _label_counts(self) -> dict[str, dict[str, int]]:
+        """Split -> label -> rows, without zeros, in the order of the labels."""
+        return self._counts(self._labels, self._label_numbers)
+
+    def _speaker_rows(self, present: Sequence[str]) -> dict[str, dict[str, int]]:
+        counts = self._counts(self._speakers, self._speaker_numbers)
+        return {split: counts[split] for split in present}
+
+    def _counts(
+        self, names: Mapping[str, int], numbers: Sequence[int]
+    ) -> dict[str, dict[str, int]]:
+        kinds = max(len(names), 1)
+        codes = np.array(self._splits, np.int64) * kinds + np.array(numbers)
+        table = np.bincount(codes, minlength=len(SPLITS) * kinds).reshape(len(SPLITS), kinds)
+        return {
+            split: {name: int(line[at]) for name, at in sorted(names.items()) if line[at]}
+            for split, line in zip(SPLITS, table, strict=True)
+        }
+
+    def _find_duplicates(self) -> Finding:
+        codes = np.array(self._key_numbers, np.int64) * len(SPLITS) + np.array(self._splits)
+        _, first = np.unique(codes, return_index=True)
+        repeated = np.ones(len(codes), bool)
+        repeated[first] = False
+        return self._judge("duplicates", repeated, "sounds that stand twice in their split")
+
+    def _find_leakage(self) -> Finding:
+        keys, splits = np.array(self._key_numbers), np.array(self._splits)
+        earlier = np.isin(keys, keys[splits == 0])
+        earlier |= (splits == 2) & np.isin(keys, keys[splits == 1])
+        return self._judge(
+            "duplicates across splits",
+            (splits > 0) & earlier,
+            "held-out sounds that another split has, which flatters scores",
+            among=splits > 0,
+            error_share=HELD_OUT_SHARE,
+        )
+
+    def _require_speakers(self) -> None:
+        """Check that the speakers to be held out occur."""
+        for name in ("test_speakers", "validation_speakers"):
+            where = "--" + name.replace("_", "-")
+            wanted = getattr(self._reading, name)
+            require_names(wanted, set(self._speakers) - {""}, where=where, what="speaker")
+
+    def _find_speakers(self) -> Finding:
+        speakers, splits = np.array(self._speaker_numbers), np.array(self._splits)
+        known = np.ones(len(speakers), bool)
+        if "" in self._speakers:
+            known = speakers != self._speakers[""]
+        if not known.any():
+            message = "not checked: no speaker is named, so that splits may share some"
+            return Finding("speakers", "skipped", message)
+        held_out = known & (splits > 0)
+        shared = held_out & np.isin(speakers, speakers[splits == 0])
+        options = {1: "--validation-speakers", 2: "--test-speakers"}
+        told = [
+            f"{SPLITS[split]} (see {option})"
+            for split, option in options.items()
+            if (shared & (splits == split)).any()
+        ]
+        names = list(self._speakers)
+        return self._judge(
+            "speakers",
+            shared,
+            "held-out sounds of speakers that training hears too: the scores say little about new"
+            f" speakers, in {' and '.join(told)}"
+            if told
+            else "held-out sounds of speakers that training hears too",
+            among=held_out,
+            speakers=sorted({names[number] for number in speakers[shared]})[:_EXAMPLES],
+        )
+
+    def _find_clipping(self) -> Finding:
+        return self._judge(
+            "clipping",
+            np.array(self._clipped) > CLIPPED_SHARE,
+            f"sounds with over {CLIPPED_SHARE:.1%} of their samples cut off at full scale",
+        )
+
+    def _find_noise(self) -> Finding:
+        ratios = np.array(self._ratios)
+        return self._judge(
+            "noise",
+            np.nan_to_num(ratios, nan=np.inf) < NOISY_DB,
+            f"sounds whose guessed signal-to-noise ratio is below {NOISY_DB:g} dB",
+        )
+
+    def _find_wrong_lengths(self) -> Finding:
+        """Transcripts that are much too long or too short for their sound."""
+        rates = np.log(np.maximum(self._rates(), 1e-3))
+        middle = np.median(rates) if len(rates) else 0.0
+        # 1.4826 times the median deviation is the standard deviation of a normal distribution.
+        spread = 1.4826 * float(np.median(np.abs(rates - middle))) if len(rates) else 0.0
+        wrong = np.abs(rates - middle) > OUTLIER * max(spread, 0.05)
+        return self._judge(
+            "transcripts and durations",
+            wrong,
+            "transcripts far too long or too short for their sound, likely wrong ones",
+            usual_characters_a_second=round(float(np.exp(middle)), 2),
+        )
+
+    def _find_characters(self) -> Finding:
+        train = self._characters["train"]
+        held_out: Counter[str] = self._characters["validation"] + self._characters["test"]
+        if not train:
+            return Finding("characters", "skipped", "not checked: there are no training rows")
+        unseen = {name: count for name, count in held_out.items() if name not in train}
+        rare = {name: count for name, count in train.items() if count < FEW_CHARACTERS}
+        message = f"{len(train)} characters"
+        if rare:
+            message += f", {len(rare)} of them under {FEW_CHARACTERS} times in training"
+        if unseen:
+            message += f"; only held-out rows have {' '.join(sorted(unseen))!r}"
+        grade: Grade = "warning" if rare or unseen else "ok"
+        return Finding("characters", grade, message, {"rare": rare, "unseen": unseen})
+
+    def _judge(
+        self,
+        check: str,
+        faulty: np.ndarray,
+        what: str,
+        *,
+        among: np.ndarray | None = None,
+        error_share: float = 2.0,
+        **details: Any,
+    ) -> Finding:
+        """A finding about the faulty rows: an error above the share, if any a warning."""
+        total = len(faulty) if among is None else int(among.sum())
+        count = int(faulty.sum())
+        if not total:
+            return Finding(check, "skipped", f"not checked, for lack of rows: {what}", details)
+        share = count / total
+        grade: Grade = "error" if share > error_share else "warning" if count else "ok"
+        message = f"{count:,} {what} ({share:.1%})" if count else f"no {what}"
+        files = list(self._files)
+        places = [
+            f"{files[self._file_numbers[row]]}:{self._lines[row]}"
+            for row in np.flatnonzero(faulty)[:_EXAMPLES]
+        ]
+        told = {"rows": count, "share": round(share, 6), "examples": places}
+        return Finding(check, grade, message, told | details)
+
+
+def find_classes(counts: Mapping[str, int]) -> Finding:
+    """Check how many labels the training rows (label -> rows) have, and how evenly."""
+    if not counts:
+        return Finding("classes", "skipped", "not checked: there are no training rows")
+    if len(counts) < 2:
+        message = f"{len(counts)} class in training: nothing to tell apart"
+        return Finding("classes", "error", message, {"classes": len(counts)})
+    rare = {label: count for label, count in counts.items() if count < FEW_ROWS}
+    ratio = max(counts.values()) / min(counts.values())
+    message = f"{len(counts)} classes in training"
+    if rare:
+        message += f", {len(rare)} of them with under {FEW_ROWS} rows"
+    if ratio >= IMBALANCE:
+        message += f"; the largest has {ratio:.1f} times the rows of the smallest: see --balance"
+    grade: Grade = "warning" if rare or ratio >= IMBALANCE else "ok"
+    return Finding("classes", grade, message, {"rare": rare, "ratio": round(ratio, 2)})
+
+
+def _share(values: Sequence[float], above: float) -> float:
+    return float((np.array(values) > above).mean()) if len(values) else 0.0
+
+
+def _describe(values: np.ndarray) -> dict[str, float]:
+    if not len(values):
+        return {}
+    cuts = np.percentile(values, _PERCENTILES)
+    return {
+        "mean": round(float(values.mean()), 2),
+        **{
+            f"p{share}": round(float(cut), 2) for share, cut in zip(_PERCENTILES, cuts, strict=True)
+        },
+        "most": round(float(values.max()), 2),
+    }
+
+
+def _histogram(values: np.ndarray) -> dict[str, list[float]]:
+    """Counts by value; the outermost 1% on either side count as the outermost of the others."""
+    values = values[values > SILENCE_DBFS]
+    if not len(values):
+        return {"x": [], "y": []}
+    low, high = np.percentile(values, [1, 99])
+    counts, edges = np.histogram(np.clip(values, low, high), bins=min(_BARS, len(values)))
+    return {"x": ((edges[:-1] + edges[1:]) / 2).round(3).tolist(), "y": counts.tolist()}

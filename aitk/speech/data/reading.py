@@ -1,0 +1,351 @@
+"""Rows of sound, from whatever files the user has: read, resampled, cleaned, checked.
+
+A row is ``{"audio", "text" or "label", "speaker", "seconds", "id"}``, ``audio`` being the bytes
+of a mono FLAC file of 16 bits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.io.lines import check_file
+from aitk.core.io.split_names import split_named
+from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
+from aitk.core.io.tables import file_suffix
+from aitk.core.io.tfds_source import PREFIX
+from aitk.speech.data.audio import (
+    SUFFIXES,
+    Sound,
+    count_clipped,
+    encode_sound,
+    inspect_sound,
+    one_channel,
+    read_sound,
+    refuse_length,
+    stream_sound,
+)
+from aitk.speech.data.cleaning import clean, loudest_dbfs
+from aitk.speech.data.items import Item
+from aitk.speech.data.layouts import read_files, read_folder
+from aitk.speech.data.manifests import read_manifest
+from aitk.speech.data.options import LabelledSoundReading, SoundReading
+from aitk.speech.data.speakers import choose_speakers
+from aitk.speech.data.tfds_audio import read_tfds
+from aitk.speech.data.transcripts import clean_transcript
+from aitk.speech.features.resampling import resampled
+from aitk.speech.features.voice_activity import cut_at_pauses
+
+#: What must be known of a sound besides itself.
+Content = Literal["text", "label"]
+
+
+def read_sounds(
+    sources: Sequence[str],
+    reading: SoundReading,
+    *,
+    content: Content | None,
+    labelled: bool,
+    notes: list[str],
+    check: Callable[[Mapping[str, Any]], str | None] | None = None,
+) -> Iterator[Row | Refusal]:
+    """Stream rows of sounds; refusals stand in their place.
+
+    Args:
+        sources: sound files, folders, manifests, ``-`` for a manifest on stdin, ``tfds:NAME``.
+        content: what the task's rows have: a text, a label, or neither.
+        labelled: rows must have it. If not, ``Row.record`` carries the record as it stood, and
+            sounds longer than ``max_seconds`` are cut at pauses, as they are without content;
+            and the field ``start`` says at which second of its file the row's sound begins.
+        notes: what was decided on the way is added here.
+        check: says why a row cannot be used, if so (a text too long for its sound).
+
+    Raises:
+        DataError: a source is missing or holds nothing to read, its columns cannot be told
+            apart.
+    """
+    due = content if labelled else None
+    heard: Counter[str] = Counter()
+    held_out = _held_out(reading)
+    if labelled and not reading.validation_speakers and "-" not in sources:
+        held_out |= _chosen(sources, reading, content=due, notes=notes)
+    for source in sources:
+        for item in _by_channel(_items(source, reading, content=due, notes=notes), reading):
+            if isinstance(item, Refusal):
+                yield item
+                continue
+            split = held_out.get(item.speaker, "train") if held_out else item.split
+            rows = _rows(item, reading, content=due, split=split, heard=heard)
+            for row in _stored(rows) if labelled else rows:
+                problem = check(row.fields) if check and isinstance(row, Row) else None
+                yield Refusal(row.file, row.line, problem) if problem else row
+    if heard and labelled:
+        told = ", ".join(f"{kind} ({count:,})" for kind, count in heard.most_common(10))
+        notes.append(f"sounds as they were found: {told}")
+
+
+def _stored(rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
+    """Rows without the field that only answers need."""
+    for row in rows:
+        if isinstance(row, Row):
+            fields = {name: value for name, value in row.fields.items() if name != "start"}
+            row = dataclasses.replace(row, fields=fields)
+        yield row
+
+
+def _held_out(reading: SoundReading) -> dict[str, str]:
+    """Speaker -> the split that the options name."""
+    return dict.fromkeys(reading.validation_speakers, "validation") | dict.fromkeys(
+        reading.test_speakers, "test"
+    )
+
+
+def _chosen(
+    sources: Sequence[str], reading: SoundReading, *, content: Content | None, notes: list[str]
+) -> dict[str, str]:
+    """Speaker -> split, where whole speakers are to be held out and nothing names the splits.
+
+    Where the options name test speakers, validation ones are chosen from the others.
+    """
+    if not isinstance(reading, LabelledSoundReading) or reading.split_by == "recording":
+        return {}
+    counts: Counter[str] = Counter()
+    for source in sources:
+        if source.startswith(PREFIX):
+            return {}
+        for item in _items(source, reading, content=content, notes=[]):
+            if isinstance(item, Refusal):
+                continue
+            if item.split or not item.speaker:
+                return {}
+            counts[item.speaker] += item.speaker not in reading.test_speakers
+    chosen = choose_speakers(+counts, test=not reading.test_speakers)
+    if chosen:
+        told = [f"{split}: {', '.join(names)}" for split, names in _by_split(chosen).items()]
+        notes.append(
+            f"speakers held out, so that scores are of new voices ({'; '.join(told)});"
+            " --split-by recording mixes them"
+        )
+    return chosen
+
+
+def _by_split(chosen: Mapping[str, str]) -> dict[str, list[str]]:
+    return {
+        split: sorted(name for name, own in chosen.items() if own == split)
+        for split in ("validation", "test")
+    }
+
+
+def _by_channel(items: Iterable[Item | Refusal], reading: SoundReading) -> Iterator[Item | Refusal]:
+    """Each channel of an item as an item of its own, where that is asked for."""
+    for item in items:
+        if isinstance(item, Refusal) or reading.channel != "each" or item.channel:
+            yield item
+            continue
+        try:
+            channels = (
+                inspect_sound(item.audio).channels
+                if isinstance(item.audio, Path)
+                else item.audio[0].reshape(len(item.audio[0]), -1).shape[1]
+            )
+        except DataError as error:
+            yield _refused(item, error)
+            continue
+        for number in map(str, range(1, channels + 1)):
+            yield dataclasses.replace(
+                item,
+                channel=number,
+                speaker=item.speaker or f"channel {number}",
+                name=f"{item.name}-channel-{number}" if channels > 1 else item.name,
+                record=dict(item.record) | ({"channel": int(number)} if channels > 1 else {}),
+            )
+
+
+def _items(
+    source: str, reading: SoundReading, *, content: Content | None, notes: list[str]
+) -> Iterator[Item | Refusal]:
+    """What a source names, by what it is."""
+    if source.startswith(PREFIX):
+        return read_tfds(source, reading, content=content, notes=notes)
+    if source != "-" and os.path.isdir(source):
+        return read_folder(source, reading, content=content, notes=notes)
+    if source == "-" or file_suffix(source) in TABLE_SUFFIXES:
+        split = None if source == "-" else split_named(Path(source).name)
+        return read_manifest(source, reading, content=content, split=split, notes=notes)
+    check_file(Path(source))
+    if Path(source).suffix.lower() in SUFFIXES or not _is_text(Path(source)):
+        return read_files([Path(source)], reading, root=None, content=content, notes=notes)
+    return read_manifest(
+        source, reading, content=content, split=split_named(Path(source).name), notes=notes
+    )
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file whose ending says nothing holds text: sounds have zero bytes early on."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    return b"\0" not in head and bool(head)
+
+
+def _rows(
+    item: Item,
+    reading: SoundReading,
+    *,
+    content: Content | None,
+    split: str | None,
+    heard: Counter[str],
+) -> Iterator[Row | Refusal]:
+    """The rows of one item: one, or where nothing is said of it as many as it takes.
+
+    What kinds of sound there were is counted in ``heard``.
+    """
+    fields: dict[str, Any] = {}
+    if content == "text":
+        fields["text"] = clean_transcript(item.content or "", reading)  # type: ignore[arg-type]
+        if not fields["text"]:
+            yield Refusal(item.file, item.line, "its text is empty after cleaning")
+            return
+    elif content == "label":
+        fields["label"] = normalise(item.content or "")
+        if len(fields["label"]) > MAX_LABEL_CHARACTERS:
+            reason = f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters"
+            yield Refusal(item.file, item.line, reason)
+            return
+    try:
+        pieces = _pieces(item, reading, whole=content is not None)
+        for silent, alike in itertools.groupby(pieces, lambda piece: _is_silent(piece, reading)):
+            if silent:
+                yield _silence(item, alike, reading)
+                continue
+            for start_s, sound, is_part in alike:
+                kind = f"{sound.channels} channel{'s' * (sound.channels > 1)}"
+                heard[f"{sound.source_rate_hz:,} Hz, {kind}"] += 1
+                yield _row(item, start_s, sound, is_part, fields, reading, split)
+    except DataError as error:
+        yield _refused(item, error)
+
+
+def _row(
+    item: Item,
+    start_s: float,
+    sound: Sound,
+    is_part: bool,
+    fields: Mapping[str, Any],
+    reading: SoundReading,
+    split: str | None,
+) -> Row | Refusal:
+    """The row of one sound, cleaned. A part of a longer one is named by its place in it."""
+    end_s = start_s + sound.seconds
+    try:
+        samples, cut_s = clean(sound, reading)
+    except DataError as error:
+        return _refused(item, error, between=(start_s, end_s) if is_part else None)
+    name, record = item.name, dict(item.record)
+    if is_part:
+        name = f"{item.name}-{round(start_s * 100):07}"
+        record |= {"start": round(start_s, 3), "end": round(end_s, 3)}
+    row = {
+        "audio": encode_sound(samples, sound.sample_rate_hz),
+        **fields,
+        "speaker": item.speaker,
+        "seconds": round(len(samples) / sound.sample_rate_hz, 4),
+        "id": name,
+        "start": round(start_s + cut_s, 4),
+    }
+    return Row(row, item.file, item.line, split, {} if fields else record)
+
+
+def _pieces(
+    item: Item, reading: SoundReading, *, whole: bool
+) -> Iterator[tuple[float, Sound, bool]]:
+    """Where each piece of an item begins, the piece, and whether it is but a part.
+
+    A ``whole`` one is refused if it is too long; else a long one is cut at pauses, so that
+    memory holds about a piece of a recording of hours.
+    """
+    rate, longest_s = reading.sample_rate_hz, reading.max_seconds
+    channel = item.channel or reading.channel
+    if isinstance(item.audio, tuple):
+        values, own_rate = item.audio
+        sound = _from_memory(values, own_rate, reading, channel)
+        if sound.seconds <= longest_s:
+            yield 0.0, sound, False
+            return
+        if whole:
+            refuse_length(sound.seconds, longest_s)
+        channels, blocks = sound.channels, iter([sound.samples])
+    else:
+        info = inspect_sound(item.audio)
+        own_rate, channels = info.sample_rate_hz, info.channels
+        seconds = min(item.end_s or info.seconds, info.seconds) - item.start_s
+        if whole or seconds <= longest_s:
+            sound = read_sound(
+                item.audio,
+                sample_rate_hz=rate,
+                channel=channel,
+                start_s=item.start_s,
+                end_s=item.end_s,
+                longest_s=longest_s,
+            )
+            yield item.start_s, sound, False
+            return
+        blocks = stream_sound(
+            item.audio,
+            sample_rate_hz=rate,
+            channel=channel,
+            start_s=item.start_s,
+            end_s=item.end_s,
+        )
+    for start_s, samples in cut_at_pauses(blocks, rate, longest_s=longest_s):
+        clipped = count_clipped(samples) / len(samples)
+        yield item.start_s + start_s, Sound(samples, rate, own_rate, channels, clipped), True
+
+
+def _is_silent(piece: tuple[float, Sound, bool], reading: SoundReading) -> bool:
+    """Whether nothing is heard in a part of a recording."""
+    _, sound, is_part = piece
+    return is_part and loudest_dbfs(sound) < reading.quietest_dbfs
+
+
+def _silence(
+    item: Item, parts: Iterable[tuple[float, Sound, bool]], reading: SoundReading
+) -> Refusal:
+    """Silent parts in a row, told once: a recording of a night may have thousands."""
+    bounds = [(start_s, start_s + sound.seconds) for start_s, sound, _ in parts]
+    error = DataError(
+        f"is silent: all of it stays below {reading.quietest_dbfs:g} dBFS (--quietest-dbfs)"
+    )
+    return _refused(item, error, between=(bounds[0][0], bounds[-1][1]))
+
+
+def _from_memory(values: np.ndarray, own_rate: int, reading: SoundReading, channel: str) -> Sound:
+    """Samples (n,) or (n, channels) as a file of them would be read."""
+    values = values.reshape(len(values), -1)
+    if not np.isfinite(values).all():
+        raise DataError("some of its samples are no numbers (NaN or infinite)")
+    clipped = count_clipped(values) / values.size
+    mono = one_channel(values, channel)
+    samples = np.clip(resampled(mono, own_rate, reading.sample_rate_hz), -1.0, 1.0)
+    return Sound(samples, reading.sample_rate_hz, own_rate, values.shape[1], clipped)
+
+
+def _refused(
+    item: Item, error: DataError, *, between: tuple[float, float] | None = None
+) -> Refusal:
+    """A refusal that names the sound, where the file that names it is a list of many."""
+    reason = error.what
+    if between:
+        reason = f"from {between[0]:.2f} to {between[1]:.2f} s it {reason}"
+    if isinstance(item.audio, Path) and str(item.audio) != item.file:
+        reason = f"{item.audio.name}: {reason}"
+    return Refusal(item.file, item.line, reason)

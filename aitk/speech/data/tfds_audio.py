@@ -1,0 +1,93 @@
+"""Sounds of a TensorFlow Datasets data set: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.core.contract.rows import Refusal
+from aitk.core.io.split_names import split_named
+from aitk.core.io.tables import find_column, usual_column
+from aitk.core.io.tfds_source import PREFIX, open_tfds
+from aitk.speech.data.items import Item
+from aitk.speech.data.manifests import (
+    AUDIO_COLUMNS,
+    ID_COLUMNS,
+    LABEL_COLUMNS,
+    SPEAKER_COLUMNS,
+    TEXT_COLUMNS,
+)
+from aitk.speech.data.options import SoundReading
+
+#: What the data sets of speech in the catalogue have where they do not say.
+USUAL_RATE_HZ = 16000
+
+
+def read_tfds(
+    source: str, reading: SoundReading, *, content: str | None, notes: list[str]
+) -> Iterator[Item | Refusal]:
+    """The sounds of a data set, fetched where it is not here yet.
+
+    Raises:
+        DataError: there is no such data set, or it has no column of sounds or of what is due.
+    """
+    told = {"text": "text_column", "label": "label_column"}
+    usual = {"text": TEXT_COLUMNS, "label": LABEL_COLUMNS}
+    for name, table in open_tfds(source):
+        columns, where = table.columns, table.source
+        audio = find_column(columns, reading.audio_column, AUDIO_COLUMNS, what="audio", where=where)
+        due = None
+        if content:
+            wanted = getattr(reading, told[content], None)
+            due = find_column(columns, wanted, usual[content], what=content, where=where)
+        speaker = usual_column(columns, SPEAKER_COLUMNS)
+        known = usual_column(columns, ID_COLUMNS)
+        rate = _rate_of(source, audio)
+        if rate is None:
+            notes.append(f"{where}: it does not say its sample rate, {USUAL_RATE_HZ} is taken")
+        for item in table:
+            if isinstance(item, Refusal):
+                yield item
+                continue
+            number, record = item
+            values = record.get(audio)
+            value = record.get(due) if due else None
+            if not isinstance(values, list) or not values:
+                yield Refusal(where, number, "it has no samples")
+            elif due and (value is None or not str(value).strip()):
+                yield Refusal(where, number, f"its {due} is empty")
+            else:
+                yield Item(
+                    audio=(_scaled(values), rate or USUAL_RATE_HZ),
+                    file=where,
+                    line=number,
+                    split=split_named(name),
+                    content=None if value is None else str(value),
+                    speaker=str(record.get(speaker) or "") if speaker else "",
+                    name=str(record.get(known) or "") if known else f"{name}-{number}",
+                )
+
+
+def _rate_of(source: str, audio: str) -> int | None:
+    """The sample rate that the data set's feature declares."""
+    import tensorflow_datasets as tfds
+
+    name = source.removeprefix(PREFIX)
+    try:
+        builder = tfds.builder(name)
+    except (ValueError, ImportError):  # open_tfds has opened it: the last part names a split
+        builder = tfds.builder(name.rpartition("/")[0])
+    return getattr(builder.info.features[audio], "sample_rate", None)
+
+
+def _scaled(values: list[Any]) -> np.ndarray:
+    """Samples in [-1, 1] of 16-bit integers, or as they are if they are fractions."""
+    samples = np.array(values)
+    if samples.dtype == object:
+        raise DataError("a sound whose channels differ in length")
+    if samples.dtype.kind in "iu":
+        return (samples / 32768).astype(np.float32)
+    return samples.astype(np.float32)

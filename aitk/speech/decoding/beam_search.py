@@ -1,0 +1,294 @@
+"""Prefix beam search over the steps of a recogniser, with a language model on its words.
+
+Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional
+Recurrent DNNs": a hypothesis keeps apart the paths that end in a blank and those that do not. Here
+hypotheses with the same text and the same last unit are one, however their units spell it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from aitk.speech.data.lexicon import Lexicon
+from aitk.speech.features.tokenizers.units import BLANK, WORD, Units
+
+NEVER = -math.inf
+
+
+class LanguageModel(Protocol):
+    """Scores words one after the other; scores are natural logarithms of probabilities."""
+
+    def start(self) -> Hashable: ...
+
+    def score(self, state: Hashable, word: str) -> tuple[float, Hashable]: ...
+
+    def end(self, state: Hashable) -> float: ...
+
+
+@runtime_checkable
+class SlowLanguageModel(Protocol):
+    """A language model that is faster when it is asked for many scores at once."""
+
+    def prepare(self, asked: Iterable[tuple[Hashable, str | None]]) -> None:
+        """Told of the states and words that it will be asked for; None is the end."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How far the search looks, and what it listens to.
+
+    Attributes:
+        beams: hypotheses kept after each step.
+        least_log_probability: units below this at a step are not tried, but for the best one.
+        language_weight: of the language model's scores (alpha).
+        word_bonus: added for every word, since a language model prefers few (beta).
+        hot_words: word -> what is added where it is recognised; part of it already while a word
+            begins like it, so that it is not lost on the way.
+    """
+
+    beams: int = 16
+    least_log_probability: float = -7.0
+    language_weight: float = 0.5
+    word_bonus: float = 0.5
+    hot_words: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One result.
+
+    Attributes:
+        text: its words, with blanks between.
+        score: acoustic and language scores together; only differences mean something.
+        units: numbers of the units of its most likely path, for the alignment.
+    """
+
+    text: str
+    score: float
+    units: tuple[int, ...]
+
+
+def beam_search(
+    log_probabilities: np.ndarray,
+    units: Units,
+    *,
+    options: SearchOptions = SearchOptions(),
+    model: LanguageModel | None = None,
+    lexicon: Lexicon | None = None,
+    best: int = 1,
+) -> list[Found]:
+    """Search the most likely texts.
+
+    Args:
+        log_probabilities: (steps, units) natural logarithms.
+        units: what the columns stand for.
+        model: scores words as they are completed, and the end of the text.
+        lexicon: the only words that may be found; phones need it to become words.
+        best: how many results.
+
+    Returns:
+        Up to ``best`` different texts, the best first; none where the lexicon leaves nothing.
+    """
+    search = _Search(units, options, model, lexicon)
+    beams = [search.first()]
+    for step in np.asarray(log_probabilities, np.float64):
+        tried = np.flatnonzero(step >= options.least_log_probability)
+        if not len(tried):
+            tried = np.array([step.argmax()])
+        beams = search.advance(beams, step, tried.tolist())
+    return search.finish(beams, best)
+
+
+@dataclass(slots=True)
+class _Beam:
+    """A hypothesis: complete words, and the spelling of the one that is under way."""
+
+    words: tuple[str, ...]
+    spelling: str
+    last: int
+    state: Hashable
+    language: float  # scores of the complete words
+    units: tuple[int, ...]
+    blank: float = NEVER  # paths that end in a blank
+    no_blank: float = NEVER
+    credit: float = 0.0  # of a hot word under way
+
+    @property
+    def acoustic(self) -> float:
+        return _add(self.blank, self.no_blank)
+
+    @property
+    def total(self) -> float:
+        return self.acoustic + self.language + self.credit
+
+
+class _Search:
+    """What all steps of one search share."""
+
+    def __init__(
+        self,
+        units: Units,
+        options: SearchOptions,
+        model: LanguageModel | None,
+        lexicon: Lexicon | None,
+    ):
+        self.units, self.options, self.model, self.lexicon = units, options, model, lexicon
+        self.phones = units.kind == "phone"
+        hot = options.hot_words or {}
+        self.hot = dict(hot)
+        self.hot_beginnings: dict[str, float] = {}
+        for word, bonus in hot.items():
+            for end in range(1, len(word) + 1):
+                part = bonus * end / len(word)
+                known = self.hot_beginnings.get(word[:end], NEVER)
+                self.hot_beginnings[word[:end]] = max(part, known)
+        self._scores: dict[tuple[Hashable, str], tuple[float, Hashable]] = {}
+        self.slow = model if isinstance(model, SlowLanguageModel) else None
+
+    def first(self) -> _Beam:
+        state = self.model.start() if self.model else None
+        return _Beam((), "", BLANK, state, 0.0, (), blank=0.0)
+
+    def advance(self, beams: list[_Beam], step: np.ndarray, tried: list[int]) -> list[_Beam]:
+        """All hypotheses one step on, the best of them."""
+        if self.slow and (
+            self.phones or any(self.units.symbols[unit].startswith(WORD) for unit in tried)
+        ):
+            self._prepare(self.slow, beams)
+        after: dict[tuple, _Beam] = {}
+        chances = {unit: float(step[unit]) for unit in tried}
+        for beam in beams:
+            acoustic = beam.acoustic
+            for unit, chance in chances.items():
+                if unit == BLANK:
+                    stay = self._same(after, beam)
+                    stay.blank = _add(stay.blank, acoustic + chance)
+                elif unit == beam.last:
+                    stay = self._same(after, beam)
+                    stay.no_blank = _add(stay.no_blank, beam.no_blank + chance)
+                    # The same unit once more: only a blank can have parted the two.
+                    self._grow(after, beam, unit, beam.blank + chance)
+                else:
+                    self._grow(after, beam, unit, acoustic + chance)
+        kept = sorted(after.values(), key=lambda beam: -beam.total)
+        return kept[: self.options.beams]
+
+    def finish(self, beams: list[_Beam], best: int) -> list[Found]:
+        """Complete the last words; texts that came out alike are one."""
+        results: dict[str, list[tuple[float, float, tuple[int, ...]]]] = {}
+        if self.slow:
+            self._prepare(self.slow, beams)
+        completed = [(beam, done) for beam in beams for done in self._completed(beam)]
+        if self.slow:
+            self.slow.prepare((done.state, None) for _, done in completed)
+        for beam, done in completed:
+            language = done.language
+            if self.model:
+                language += self.options.language_weight * self.model.end(done.state)
+            text = " ".join(done.words)
+            results.setdefault(text, []).append((beam.acoustic, language, beam.units))
+        found = []
+        for text, ways in results.items():
+            likeliest = max(ways, key=lambda way: way[0] + way[1])
+            acoustic = _sum(way[0] for way in ways)
+            found.append(Found(text, acoustic + likeliest[1], likeliest[2]))
+        found = [each for each in found if each.score > NEVER]
+        return sorted(found, key=lambda each: (-each.score, each.text))[:best]
+
+    def _same(self, after: dict[tuple, _Beam], beam: _Beam) -> _Beam:
+        """The hypothesis after a step that adds nothing to it."""
+        key = (beam.words, beam.spelling, beam.last)
+        known = after.get(key)
+        if known is None:
+            known = after[key] = _Beam(
+                beam.words, beam.spelling, beam.last, beam.state, beam.language, beam.units,
+                credit=beam.credit,
+            )  # fmt: skip
+        return known
+
+    def _grow(self, after: dict[tuple, _Beam], beam: _Beam, unit: int, chance: float) -> None:
+        """Add a unit in every way that the lexicon allows."""
+        if chance == NEVER:
+            return
+        symbol = self.units.symbols[unit]
+        grown: list[tuple[_Beam, str]] = []
+        if self.phones:
+            grown.append((beam, f"{beam.spelling}{symbol} "))
+            if beam.spelling and self.lexicon:
+                grown += [(done, f"{symbol} ") for done in self._completed(beam)]
+        elif symbol.startswith(WORD):
+            grown += [(done, symbol[len(WORD) :]) for done in self._completed(beam)]
+        else:
+            grown.append((beam, beam.spelling + symbol))
+        for base, spelling in grown:
+            if self.lexicon and spelling not in self.lexicon.beginnings:
+                continue
+            key = (base.words, spelling, unit)
+            known = after.get(key)
+            if known is None:
+                credit = self.hot_beginnings.get(spelling, 0.0) if self.hot else 0.0
+                known = after[key] = _Beam(
+                    base.words, spelling, unit, base.state, base.language, (*beam.units, unit),
+                    credit=credit,
+                )  # fmt: skip
+            elif chance > known.acoustic:
+                known.units = (*beam.units, unit)
+            known.no_blank = _add(known.no_blank, chance)
+
+    def _completed(self, beam: _Beam) -> list[_Beam]:
+        """The hypothesis with the word under way done, once for each word spelled so."""
+        if not beam.spelling:
+            return [beam]
+        return [self._with_words(beam, words) for words in self._spelled(beam.spelling)]
+
+    def _spelled(self, spelling: str) -> list[tuple[str, ...]]:
+        """The words that a spelling can be; of phones without a lexicon each stands for itself."""
+        if self.lexicon:
+            return [(word,) for word in self.lexicon.words.get(spelling, ())]
+        return [tuple(spelling.split())] if self.phones else [(spelling,)]
+
+    def _prepare(self, slow: SlowLanguageModel, beams: list[_Beam]) -> None:
+        """Tell a slow language model which words may be completed next."""
+        slow.prepare(
+            (beam.state, words[0])
+            for beam in beams
+            if beam.spelling
+            for words in self._spelled(beam.spelling)
+            if (beam.state, words[0]) not in self._scores
+        )
+
+    def _with_words(self, beam: _Beam, words: tuple[str, ...]) -> _Beam:
+        language, state = beam.language, beam.state
+        for word in words:
+            score, state = self._word_score(state, word)
+            language += score
+        return _Beam((*beam.words, *words), "", beam.last, state, language, beam.units)
+
+    def _word_score(self, state: Hashable, word: str) -> tuple[float, Hashable]:
+        known = self._scores.get((state, word))
+        if known is None:
+            score, after = 0.0, state
+            if self.model:
+                own, after = self.model.score(state, word)
+                score = self.options.language_weight * own + self.options.word_bonus
+            known = self._scores[state, word] = (score + self.hot.get(word, 0.0), after)
+        return known
+
+
+def _add(one: float, other: float) -> float:
+    """The logarithm of the sum of two numbers given by their logarithms."""
+    if one < other:
+        one, other = other, one
+    return one if other == NEVER else one + math.log1p(math.exp(other - one))
+
+
+def _sum(values: Iterable[float]) -> float:
+    total = NEVER
+    for value in values:
+        total = _add(total, value)
+    return total

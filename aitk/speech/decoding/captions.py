@@ -1,0 +1,181 @@
+"""Transcripts with their times as captions (.srt, .vtt) and as words in time (.ctm)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk.core.contract.errors import UsageError
+
+#: A caption holds about two lines of a screen, and ends where somebody pauses.
+LONGEST_CHARACTERS, LONGEST_S, PAUSE_S = 84, 7.0, 0.8
+LINE_CHARACTERS = 42
+#: Columns that name the recording that times count from, the first that a row has.
+RECORDING_COLUMNS = ("file", "audio", "audio_path", "audio_file", "path", "wav", "id")
+
+
+class _Captions:
+    """One caption after the other; see ``aitk.core.io.prediction_files.AnswerLines``."""
+
+    needs_columns = False
+    head = ""
+    decimal = "."
+
+    def __init__(self) -> None:
+        #: How many captions there are so far, and of which recording.
+        self.columns: list[str] = []
+        self.left_out: set[str] = set()
+
+    def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        """The captions of some more rows; rows in error have none."""
+        text = "" if self.columns else self.head
+        self.columns = self.columns or ["0", ""]
+        for row in rows:
+            words = words_of(row)
+            if not words:
+                continue
+            self._refuse_another(recording_of(row))
+            for caption in captions_of(words):
+                number = int(self.columns[0]) + 1
+                text += self._caption(number, caption)
+                self.columns[0] = str(number)
+        return text
+
+    def tail(self) -> str:
+        """Nothing."""
+        return ""
+
+    def recognises(self, head: str, names: Sequence[str]) -> bool:
+        """The first caption has a number and a time as they are written here."""
+        del names
+        time = rf"\d\d+:\d\d:\d\d{re.escape(self.decimal)}\d{{3}}"
+        begin = re.escape(self.head + self._number(1))
+        return head == self.head or bool(re.match(f"{begin}{time} --> {time}\n", head))
+
+    def _caption(self, number: int, words: Sequence[Mapping[str, Any]]) -> str:
+        start, end = (self._time(at) for at in (words[0]["start"], words[-1]["end"]))
+        return f"{self._number(number)}{start} --> {end}\n{_lines(words)}\n\n"
+
+    def _number(self, number: int) -> str:
+        return f"{number}\n"
+
+    def _time(self, seconds: float) -> str:
+        ms = round(1000 * seconds)
+        minutes, ms = divmod(ms, 60_000)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours:02}:{minutes:02}:{ms // 1000:02}{self.decimal}{ms % 1000:03}"
+
+    def _refuse_another(self, recording: str) -> None:
+        if self.columns[1] not in ("", recording):
+            raise UsageError(
+                f"captions are of one recording, and after {self.columns[1]} comes {recording}",
+                where="--out",
+                hint="Write a .ctm or .jsonl file, or predict one recording at a time",
+            )
+        self.columns[1] = recording
+
+
+class SrtLines(_Captions):
+    """SubRip captions."""
+
+    decimal = ","
+
+
+class VttLines(_Captions):
+    """WebVTT captions (W3C)."""
+
+    head = "WEBVTT\n\n"
+
+    def _number(self, number: int) -> str:
+        del number  # WebVTT needs none
+        return ""
+
+    def _caption(self, number: int, words: Sequence[Mapping[str, Any]]) -> str:
+        text = super()._caption(number, words)
+        times, _, said = text.partition("\n")
+        said = said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return f"{times}\n{said}"
+
+
+class CtmLines:
+    """NIST's words in time: recording, channel, start, duration, word, confidence a line."""
+
+    needs_columns = False
+
+    def __init__(self) -> None:
+        self.columns: list[str] = []
+        self.left_out: set[str] = set()
+
+    def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        """The words of some more rows."""
+        lines = []
+        for row in rows:
+            name = "_".join(recording_of(row).split()) or "sound"
+            for word in words_of(row):
+                start, end = word["start"], word["end"]
+                lines.append(
+                    f"{name} 1 {start:.3f} {end - start:.3f} {word['word']}"
+                    f" {word['confidence']:.4f}\n"
+                )
+        return "".join(lines)
+
+    def tail(self) -> str:
+        """Nothing."""
+        return ""
+
+    def recognises(self, head: str, names: Sequence[str]) -> bool:
+        """The first line has these six fields with as many decimals."""
+        del names
+        return bool(re.match(r"\S+ 1 \d+\.\d{3} \d+\.\d{3} \S+ \d\.\d{4}\n", head))
+
+
+def words_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The timed words of an answered row: those of the answer, which comes last in it.
+
+    Raises:
+        UsageError: the answer was asked to have none.
+    """
+    if "error" in row:
+        return []
+    for name in reversed(list(row)):
+        if name.removeprefix("predicted_").startswith("words") and isinstance(row[name], list):
+            return row[name]
+    raise UsageError("captions need the times of words", where="--no-words", hint="Leave it out")
+
+
+def recording_of(row: Mapping[str, Any]) -> str:
+    """The name of the recording that a row is of, without its ending; "" where no column tells."""
+    for name in RECORDING_COLUMNS:
+        if row.get(name):
+            return Path(str(row[name])).stem if name != "id" else str(row[name])
+    return ""
+
+
+def captions_of(words: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Cut words into captions: at pauses, and before one gets too long to read."""
+    captions: list[list[Mapping[str, Any]]] = []
+    for word in words:
+        current = captions[-1] if captions else None
+        if current is None or (
+            word["start"] - current[-1]["end"] > PAUSE_S
+            or word["end"] - current[0]["start"] > LONGEST_S
+            or sum(len(each["word"]) + 1 for each in current) + len(word["word"])
+            > LONGEST_CHARACTERS
+        ):
+            captions.append([])
+        captions[-1].append(word)
+    return captions
+
+
+def _lines(words: Sequence[Mapping[str, Any]]) -> str:
+    """The text of a caption, on two lines where it is long."""
+    text = " ".join(word["word"] for word in words)
+    if len(text) <= LINE_CHARACTERS:
+        return text
+    blanks = [at for at, letter in enumerate(text) if letter == " "]
+    if not blanks:
+        return text
+    middle = min(blanks, key=lambda at: abs(at - len(text) / 2))
+    return f"{text[:middle]}\n{text[middle + 1 :]}"

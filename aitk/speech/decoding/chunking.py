@@ -1,0 +1,129 @@
+"""Sounds of any length before a model that hears a window at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.task import Batch
+from aitk.speech.decoding.seq2seq import Written, join, read_outputs
+from aitk.speech.tasks.seq2seq_assets import WriterAssets
+
+RATE_HZ = 16000
+#: Moonshine was trained on sounds up to about a minute (Jeffries et al. 2024, section 3.2).
+MOONSHINE_S, SHORTEST_S = 64, 0.1
+OUT = -1e9  # the score of a hypothesis that does not count yet
+
+
+def heard_at_once(assets: WriterAssets) -> int:
+    """Samples that the model hears at once."""
+    if assets.filters:
+        from aitk.speech.features.whisper import WINDOW_S
+
+        return WINDOW_S * RATE_HZ
+    return MOONSHINE_S * RATE_HZ
+
+
+def sound_inputs(sounds: Sequence[np.ndarray], assets: WriterAssets) -> dict[str, np.ndarray]:
+    """What the encoder reads of sounds (n,) each; what lies beyond the window is left out.
+
+    Returns:
+        For Whisper ``features`` (batch, 3000, filters) float32; for Moonshine ``samples``
+        (batch, n, 1) float32 and ``padding_mask`` (batch, n) int32.
+    """
+    if assets.filters:
+        from aitk.speech.features.whisper import whisper_features
+
+        found = [whisper_features(each, filters=assets.filters) for each in sounds]
+        return {"features": np.stack(found)}
+    most, least = heard_at_once(assets), round(SHORTEST_S * RATE_HZ)
+    length = max(least, min(most, max(map(len, sounds))))
+    samples = np.zeros((len(sounds), length, 1), np.float32)
+    mask = np.zeros((len(sounds), length), np.int32)
+    for row, sound in enumerate(sounds):
+        kept = sound[:length]
+        samples[row, : len(kept), 0] = kept
+        mask[row, : max(least, len(kept))] = 1
+    return {"samples": samples, "padding_mask": mask}
+
+
+def prompt_inputs(prompts: Sequence[Sequence[int]], *, beams: int) -> dict[str, np.ndarray]:
+    """``token_ids`` (rows, length) int32 of prompts of one length, and ``beams`` (rows, beams)
+    float32: one hypothesis at first, which may become several."""
+    scores = np.full((len(prompts), beams), OUT, np.float32)
+    scores[:, 0] = 0.0
+    return {"token_ids": np.array(prompts, np.int32), "beams": scores}
+
+
+def transcribe(
+    batch: Batch,
+    predict: Callable[[Mapping[str, np.ndarray]], Any],
+    assets: WriterAssets,
+    *,
+    beams: int,
+    best: int,
+) -> list[Written]:
+    """Write down the sounds of a batch.
+
+    A sound longer than a window is heard window by window. The next one begins where the last
+    segment that was closed ends (Radford et al. 2023, section 3.8), since a word may be cut at the
+    window's end; a model without times goes on where the window ended.
+
+    Args:
+        batch: its inputs are those of the first window; ``context["sounds"]`` are whole.
+        beams: hypotheses kept in the search.
+        best: how many texts of each sound; of a long one there is one.
+    """
+    sounds, most = batch.context["sounds"], heard_at_once(assets)
+    if max(map(len, sounds)) <= most:
+        prompts = batch.inputs["token_ids"].tolist()
+        given = prompt_inputs(prompts, beams=beams)
+        return read_outputs(
+            _predict(dict(batch.inputs) | given, predict, sounds, assets),
+            assets,
+            prompt_length=len(prompts[0]),
+            seconds=[len(sound) / RATE_HZ for sound in sounds],
+            best=best,
+        )
+    prompts = [assets.prompt(times=bool(assets.filters))] * len(sounds)
+    parts: list[list[Written]] = [[] for _ in sounds]
+    places = [0] * len(sounds)
+    left = list(range(len(sounds)))
+    while left:
+        windows = [sounds[row][places[row] : places[row] + most] for row in left]
+        given = prompt_inputs([prompts[row] for row in left], beams=beams)
+        outputs = _predict(sound_inputs(windows, assets) | given, predict, windows, assets)
+        more = [places[row] + most < len(sounds[row]) for row in left]
+        found = read_outputs(
+            outputs,
+            assets,
+            prompt_length=given["token_ids"].shape[1],
+            seconds=[len(window) / RATE_HZ for window in windows],
+            best=1,
+            more=more,
+        )
+        for row, written, window in zip(left, found, windows, strict=True):
+            parts[row].append(written.moved(places[row] / RATE_HZ))
+            prompts[row] = written.prompt  # the language stays what it was found to be
+            places[row] += round(written.heard_s * RATE_HZ) or len(window)
+        left = [row for row, goes_on in zip(left, more, strict=True) if goes_on]
+    return [join(each) for each in parts]
+
+
+def _predict(
+    inputs: Mapping[str, np.ndarray],
+    predict: Callable[[Mapping[str, np.ndarray]], Any],
+    sounds: Sequence[np.ndarray],
+    assets: WriterAssets,
+) -> Mapping[str, np.ndarray]:
+    """The model's outputs. Moonshine hears sounds of several lengths one by one: the silence behind
+    the shorter ones would change the level that its first layer brings them to."""
+    if assets.filters or len({len(sound) for sound in sounds}) == 1:
+        return predict(inputs)
+    found = []
+    for row, sound in enumerate(sounds):
+        own = {name: array[row : row + 1] for name, array in inputs.items()}
+        found.append(predict(own | sound_inputs([sound], assets)))
+    return {name: np.concatenate([each[name] for each in found]) for name in found[0]}

@@ -1,0 +1,162 @@
+"""Connectionist temporal classification (Graves et al. 2006) outside of the network: what text a
+sound can carry, the most likely path, and where on it each unit lies."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.speech.features.tokenizers.units import BLANK, WORD, Units
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a unit lies: steps from ``start`` up to before ``end``, and how sure it is there."""
+
+    unit: int
+    start: int
+    end: int
+    confidence: float
+
+
+def least_steps(units: Sequence[int]) -> int:
+    """The fewest steps that can carry these units: equal neighbours need a blank between."""
+    repeats = sum(one == other for one, other in itertools.pairwise(units))
+    return len(units) + repeats
+
+
+def ctc_targets(texts: Sequence[Sequence[int]], steps: Sequence[int]) -> np.ndarray:
+    """What ``ctc_loss`` reads as the targets of a batch: (batch, 1 + units) int32.
+
+    The first column is how many steps of the row are real, the others are its units; 0 fills up.
+    """
+    targets = np.zeros((len(texts), 1 + max(map(len, texts), default=0)), np.int32)
+    for row, (units, count) in enumerate(zip(texts, steps, strict=True)):
+        targets[row, 0] = count
+        targets[row, 1 : 1 + len(units)] = units
+    return targets
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Logits (..., units) to logarithms of probabilities, float64."""
+    shifted = np.asarray(logits, np.float64)
+    shifted = shifted - shifted.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def collapse(path: Sequence[int]) -> list[int]:
+    """The units of a path, one a step: equal neighbours are one, then blanks are dropped."""
+    return [int(unit) for unit, _ in itertools.groupby(path) if unit != BLANK]
+
+
+def greedy(log_probabilities: np.ndarray) -> list[int]:
+    """The units of the most likely path through (steps, units)."""
+    return collapse(log_probabilities.argmax(axis=1).tolist())
+
+
+def path_log_probability(log_probabilities: np.ndarray, units: Sequence[int]) -> float:
+    """The logarithm of the probability of a text over all its paths (the forward algorithm).
+
+    Minus infinity where the steps (steps, units) are too few for it.
+    """
+    with np.errstate(divide="ignore"):
+        states, skips = _states(units)
+        before = np.full(len(states), -np.inf)
+        before[:2] = log_probabilities[0, states[:2]]
+        for step in log_probabilities[1:]:
+            moved = np.logaddexp(before, np.append(-np.inf, before[:-1]))
+            skipped = np.where(skips, np.append([-np.inf, -np.inf], before)[: len(states)], -np.inf)
+            before = np.logaddexp(moved, skipped) + step[states]
+        return float(np.logaddexp.reduce(before[-2:]))
+
+
+def force_align(log_probabilities: np.ndarray, units: Sequence[int]) -> list[Span]:
+    """Where each unit of a known text lies on its most likely path (Viterbi 1967).
+
+    Args:
+        log_probabilities: (steps, units).
+        units: the text.
+
+    Returns:
+        A span for each unit, in order. Its confidence is the mean probability over its steps.
+
+    Raises:
+        DataError: the steps are too few for the text.
+    """
+    if not units:
+        return []
+    if len(log_probabilities) < least_steps(units):
+        raise DataError(
+            f"{len(units)} units need {least_steps(units)} steps,"
+            f" and the sound has {len(log_probabilities)}"
+        )
+    states, skips = _states(units)
+    steps = len(log_probabilities)
+    best = np.full(len(states), -np.inf)
+    best[:2] = log_probabilities[0, states[:2]]
+    came = np.zeros((steps, len(states)), np.int8)  # how many states further back it came from
+    for step in range(1, steps):
+        choices = np.full((3, len(states)), -np.inf)
+        choices[0], choices[1, 1:] = best, best[:-1]
+        choices[2, 2:] = np.where(skips[2:], best[:-2], -np.inf)
+        came[step] = choices.argmax(axis=0)
+        best = choices.max(axis=0) + log_probabilities[step, states]
+    at = len(states) - 1 if best[-1] >= best[-2] else len(states) - 2
+    path = np.empty(steps, np.int64)
+    for step in range(steps - 1, -1, -1):
+        path[step] = at
+        at -= int(came[step, at])
+    spans = []
+    for place, unit in enumerate(units):
+        inside = np.flatnonzero(path == 2 * place + 1)
+        sure = float(np.exp(log_probabilities[inside, unit]).mean())
+        spans.append(Span(int(unit), int(inside[0]), int(inside[-1]) + 1, sure))
+    return spans
+
+
+def word_times(spans: Sequence[Span], units: Units, *, step_s: float) -> list[dict[str, Any]]:
+    """Words with their times and confidences, from the spans of their units.
+
+    Args:
+        spans: of all units of a text, in order.
+        units: which of them begin words. Phones are not put together into words.
+        step_s: seconds a step.
+
+    Returns:
+        ``word``, ``start``, ``end`` in seconds, ``confidence``: the least of its units'.
+    """
+    words: list[list[Span]] = []
+    fresh = True
+    for span in spans:
+        symbol = units.symbols[span.unit]
+        if symbol == WORD:
+            fresh = True
+            continue
+        if fresh or symbol.startswith(WORD) or units.kind in ("word", "phone"):
+            words.append([])
+        words[-1].append(span)
+        # A subword that is the mark alone begins the word of the next one.
+        fresh = False
+    return [
+        {
+            "word": "".join(units.symbols[span.unit] for span in each).replace(WORD, ""),
+            "start": round(each[0].start * step_s, 3),
+            "end": round(each[-1].end * step_s, 3),
+            "confidence": round(min(span.confidence for span in each), 4),
+        }
+        for each in words
+    ]
+
+
+def _states(units: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Blanks and units in turn, (2 n + 1,), and which states may be reached past a blank."""
+    states = np.full(2 * len(units) + 1, BLANK)
+    states[1::2] = units
+    skips = np.zeros(len(states), bool)
+    skips[3::2] = states[3::2] != states[1:-2:2]
+    return states, skips

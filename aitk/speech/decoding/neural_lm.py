@@ -1,0 +1,65 @@
+"""A language model of texts, such as a run of ``nlp.generate``, asked for one word after another.
+
+A word's probability is that of the text with it over that of the text before it, whatever units
+the model itself writes with ("shallow fusion", Gulcehre et al. 2015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aitk.core.inference.text_scores import TextScorer
+
+#: Words that are looked back at: what is said in half a minute, and less than most models read.
+CONTEXT_WORDS = 60
+#: Probabilities that are remembered, so that memory does not grow with what is recognised.
+KEPT_SCORES = 200_000
+
+State = tuple[str, ...]
+
+
+class TextLanguageModel:
+    """See ``beam_search.LanguageModel``; what it is told to prepare is computed at once.
+
+    Args:
+        scorer: gives texts their probability.
+    """
+
+    def __init__(self, scorer: TextScorer):
+        self._scorer = scorer
+        self._begun: dict[State, float] = {}
+        self._ended: dict[State, float] = {}
+
+    def start(self) -> State:
+        """The state before the first word."""
+        return ()
+
+    def score(self, state: State, word: str) -> tuple[float, State]:
+        """The natural logarithm of a word's probability, and the state after it."""
+        self.prepare([(state, word)])
+        longer = (*state, word)
+        return self._begun[longer] - self._begun[state], longer[-CONTEXT_WORDS:]
+
+    def end(self, state: State) -> float:
+        """The natural logarithm of the probability that the text ends here."""
+        self.prepare([(state, None)])
+        return self._ended[state] - self._begun[state]
+
+    def prepare(self, asked: Iterable[tuple[State, str | None]]) -> None:
+        """Compute what will be asked: the scores of words after states, None being the end."""
+        if len(self._begun) + len(self._ended) > KEPT_SCORES:
+            self._begun.clear()
+            self._ended.clear()
+        begun: dict[State, None] = {}
+        ended: dict[State, None] = {}
+        for state, word in asked:
+            begun[state] = None
+            if word is None:
+                ended[state] = None
+            else:
+                begun[*state, word] = None
+        for known, wanted, end in ((self._begun, begun, False), (self._ended, ended, True)):
+            new = [words for words in wanted if words not in known]
+            if new:
+                scores = self._scorer([" ".join(words) for words in new], ended=end)
+                known.update(zip(new, scores.tolist(), strict=True))

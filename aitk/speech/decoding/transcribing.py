@@ -1,0 +1,308 @@
+"""From what a recogniser puts out at every step to text: the best path, or the best of a search."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.inference.text_scores import OpenScorer
+from aitk.core.io.values import to_number
+from aitk.speech.data.lexicon import Lexicon, spelled_lexicon, spoken_lexicon
+from aitk.speech.data.options import TranscriptionAnswers
+from aitk.speech.decoding.beam_search import Found, LanguageModel, SearchOptions, beam_search
+from aitk.speech.decoding.ctc import collapse, greedy, log_softmax
+from aitk.speech.decoding.joint import rescore
+from aitk.speech.decoding.neural_lm import TextLanguageModel
+from aitk.speech.decoding.ngram import END, START, UNKNOWN, read_arpa, train_ngram
+from aitk.speech.decoding.streaming import Stream
+from aitk.speech.features.tokenizers.units import Units
+from aitk.speech.tasks.asr_assets import AsrAssets, read_lexicon, read_lines
+
+USUAL_BEAM = 16
+HOT_WEIGHT = 5.0
+ORDER_OF_TEXTS = 3
+SELF = "self"
+
+#: Inputs by name to logits (batch, steps, units).
+Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard in the sounds of a batch.
+
+    Attributes:
+        logits: (batch, steps, units) of the steps.
+        found: of each sound, its texts, the best first.
+        progress: of each sound that was streamed: ``partial`` results and ``latency_ms``.
+    """
+
+    logits: np.ndarray
+    found: Sequence[Sequence[Found]]
+    progress: Sequence[Mapping[str, Any]] = ()
+
+
+def transcribe(
+    inputs: Mapping[str, np.ndarray],
+    predict: Predict,
+    assets: AsrAssets,
+    asked: TranscriptionAnswers,
+    *,
+    best: int = 1,
+) -> Heard:
+    """Run a recogniser on a batch, and read what it puts out, as asked.
+
+    Args:
+        inputs: of the model.
+        best: how many texts of each sound.
+
+    Raises:
+        UsageError: what was asked is not to be had of this model.
+        DataError: a file that was named cannot be read.
+    """
+    progress: Sequence[Mapping[str, Any]] = ()
+    if asked.stream:
+        logits, progress = _streamed(inputs, predict, assets, asked.chunk_ms)
+    else:
+        logits = step_logits(predict(inputs), inputs, assets)
+    beams = _beams(asked, assets, best)
+    both_heads = assets.ctc_weight is not None and beams > 1
+    found = read_steps(logits, inputs, assets, asked, best=beams if both_heads else best)
+    if both_heads:
+        found = [
+            rescore(
+                each,
+                {name: array[row : row + 1] for name, array in inputs.items()},
+                predict,
+                ctc_weight=assets.ctc_weight,
+            )[:best]
+            for row, each in enumerate(found)
+        ]
+    return Heard(logits, found, progress)
+
+
+def read_steps(
+    logits: np.ndarray,
+    inputs: Mapping[str, np.ndarray],
+    assets: AsrAssets,
+    asked: TranscriptionAnswers,
+    *,
+    best: int = 1,
+) -> list[list[Found]]:
+    """The texts of the logits of the steps (batch, steps, units): of each sound the best ones."""
+    scores = [
+        log_softmax(logits[row, :count]) for row, count in enumerate(step_counts(inputs, assets))
+    ]
+    beams = _beams(asked, assets, best)
+    if beams == 1:
+        return [[best_path(each, assets.units)] for each in scores]
+    options = SearchOptions(
+        beams=beams,
+        language_weight=asked.lm_weight,
+        word_bonus=asked.word_bonus,
+        hot_words=dict(map(_hot_word, asked.hot_words)) or None,
+    )
+    model, lexicon = _language_model(asked, assets), lexicon_of(asked, assets)
+    return [
+        beam_search(each, assets.units, options=options, model=model, lexicon=lexicon, best=best)
+        for each in scores
+    ]
+
+
+def best_path(scores: np.ndarray, units: Units) -> Found:
+    """The text of the likeliest unit at every step of (steps, units) log-probabilities."""
+    numbers = greedy(scores)
+    return Found(units.decode(numbers), float(scores.max(axis=1).sum()), tuple(numbers))
+
+
+def step_logits(
+    outputs: np.ndarray, inputs: Mapping[str, np.ndarray], assets: AsrAssets
+) -> np.ndarray:
+    """The logits of the steps (batch, steps, units), of a model with two heads as well."""
+    return outputs if assets.ctc_weight is None else outputs[:, inputs["target_ids"].shape[1] :]
+
+
+def step_counts(inputs: Mapping[str, np.ndarray], assets: AsrAssets) -> list[int]:
+    """How many steps of each sound are real."""
+    return [assets.steps(int(frames)) for frames in inputs["padding_mask"].sum(axis=1)]
+
+
+def _beams(asked: TranscriptionAnswers, assets: AsrAssets, best: int) -> int:
+    """How many hypotheses to keep; phones become words only in a search."""
+    needed = bool(asked.lm or asked.lexicon or asked.hot_words or best > 1)
+    if asked.beam == 1 and needed:
+        raise UsageError(
+            "the likeliest unit at every step leaves nothing to choose from",
+            where="--beam 1",
+            hint="Leave --beam out, or leave out --lm, --lexicon, --hot-words and --top-k",
+        )
+    if asked.beam:
+        return max(asked.beam, best)
+    return max(USUAL_BEAM, best) if needed or assets.units.kind == "phone" else 1
+
+
+def _hot_word(told: str) -> tuple[str, float]:
+    """``taxi`` or ``taxi:8``."""
+    word, colon, weight = told.partition(":")
+    try:
+        value = to_number(weight) if colon else HOT_WEIGHT
+    except ValueError as error:
+        raise UsageError(
+            f"the weight of {word!r} is {weight!r}",
+            where="--hot-words",
+            hint="Write WORD or WORD:WEIGHT",
+        ) from error
+    return word.strip(), value
+
+
+def with_language_model(
+    assets: AsrAssets, asked: TranscriptionAnswers, open_scorer: OpenScorer
+) -> AsrAssets:
+    """The assets with the language model of a run, where one is asked for."""
+    if asked.lm in (None, SELF) or not Path(asked.lm).is_dir():
+        return assets
+    return dataclasses.replace(assets, outside=TextLanguageModel(open_scorer(asked.lm)))
+
+
+def _language_model(asked: TranscriptionAnswers, assets: AsrAssets) -> LanguageModel | None:
+    if asked.lm is None or assets.outside is not None:
+        return assets.outside
+    if asked.lm != SELF:
+        return _model_from_file(asked.lm, _changed(asked.lm))
+    return _own(assets.language_model, "--lm")
+
+
+def lexicon_of(asked: TranscriptionAnswers, assets: AsrAssets) -> Lexicon | None:
+    """The words that may be written; None where any may.
+
+    Raises:
+        UsageError: those of training were asked for, and nothing was kept of them.
+    """
+    spoken = assets.units.kind == "phone"
+    if asked.lexicon is None:
+        return assets.lexicon if spoken else None
+    if asked.lexicon != SELF:
+        return _lexicon_from_file(asked.lexicon, _changed(asked.lexicon), spoken)
+    return _own(assets.lexicon, "--lexicon")
+
+
+def _own(learned: Any, where: str) -> Any:
+    if learned is None:
+        raise UsageError(
+            "the run learned no language model of its transcripts",
+            where=f"{where} {SELF}",
+            hint="Train it with --set lm_order=3, or name a file",
+        )
+    return learned
+
+
+# Batches follow each other with the same files: these are read once.
+
+
+@functools.lru_cache(maxsize=1)
+def _model_from_file(name: str, changed: float) -> LanguageModel:
+    del changed
+    if Path(name).suffix.lower() != ".txt":
+        return read_arpa(Path(name))
+    sentences = [line.split() for line in read_lines(name) if line.strip()]
+    return train_ngram(sentences, order=ORDER_OF_TEXTS)
+
+
+@functools.lru_cache(maxsize=1)
+def _lexicon_from_file(name: str, changed: float, spoken: bool) -> Lexicon:
+    del changed
+    if spoken:
+        return spoken_lexicon(read_lexicon(name))
+    words = {line.split()[0] for line in read_lines(name) if line.strip()}
+    return spelled_lexicon(sorted(words - {START, END, UNKNOWN}))
+
+
+def _changed(name: str) -> float:
+    """When a file was last written, so that a new one is not taken for the old one.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    try:
+        return Path(name).stat().st_mtime
+    except OSError as error:
+        raise DataError("no such file", where=name) from error
+
+
+def _streamed(
+    inputs: Mapping[str, np.ndarray], predict: Predict, assets: AsrAssets, chunk_ms: float
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """The logits of sounds that are fed in chunks, and what was known of each when."""
+    check_streamable(assets)
+    shift_ms = assets.sound.features.shift_ms
+    least = assets.chunk_frames
+    chunk = max(1, -(-round(chunk_ms / shift_ms) // least)) * least
+    rows, progress = [], []
+    for features, mask in zip(inputs["features"], inputs["padding_mask"], strict=True):
+        logits, told = _stream_one(features[: mask.sum()], predict, assets, chunk)
+        rows.append(logits)
+        progress.append(told)
+    longest = max(map(len, rows))
+    padded = [np.pad(each, ((0, longest - len(each)), (0, 0))) for each in rows]
+    return np.stack(padded), progress
+
+
+def _stream_one(
+    features: np.ndarray, predict: Predict, assets: AsrAssets, chunk: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """One sound (frames, d): its logits, its partial results and their latency."""
+    stream = Stream(
+        predict,
+        frames_per_step=assets.subsampling,
+        chunk_frames=chunk,
+        context_frames=assets.context_frames,
+    )
+    settings = assets.sound.features
+    parts: list[np.ndarray] = []
+    partial: list[dict[str, Any]] = []
+    took_ms = []
+    path: list[int] = []
+    for start in range(0, len(features), chunk):
+        began = time.perf_counter()
+        found = [stream.feed(features[start : start + chunk])]
+        end = min(start + chunk, len(features))
+        if end == len(features):
+            found.append(stream.finish())
+        for logits in found:
+            if len(logits):
+                parts.append(logits)
+                path += logits.argmax(axis=1).tolist()
+        took_ms.append(1000 * (time.perf_counter() - began))
+        text = assets.units.decode(collapse(path))
+        if text != (partial[-1]["text"] if partial else ""):
+            heard_ms = (end - 1) * settings.shift_ms + settings.frame_ms
+            partial.append({"heard_s": round(heard_ms / 1000, 3), "text": text})
+    waiting_ms = (chunk - 1) * settings.shift_ms + settings.frame_ms
+    latency = {
+        "waiting": round(waiting_ms, 1),  # until a chunk is complete, at most
+        "computing": round(float(np.mean(took_ms)), 1),
+        "computing_most": round(float(np.max(took_ms)), 1),
+    }
+    return np.concatenate(parts), {"partial": partial, "latency_ms": latency}
+
+
+def check_streamable(assets: AsrAssets) -> None:
+    """Refuse to stream with a model that must hear the whole sound.
+
+    Raises:
+        UsageError: it is not causal, or its features are not.
+    """
+    if not assets.chunk_frames:
+        raise UsageError(
+            "the model hears the whole sound at once",
+            where="--stream",
+            hint="Train a conformer or tcn with --set causal=true --set normalise=corpus",
+        )

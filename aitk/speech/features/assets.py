@@ -1,0 +1,165 @@
+"""What a speech model needs besides its weights: how sound becomes features, and the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.options import as_dict, resolve
+from aitk.core.io.files import write_json
+from aitk.core.io.json_files import Size, check_shape, read_json
+from aitk.speech.data.options import AugmentOptions, FeatureSettings
+from aitk.speech.features.normalise import Moments, moments_from, moments_of, total
+
+FILE = "sound.json"
+#: The shape of ``sound.json``.
+SHAPE = {
+    "features": dict,
+    "augment": dict,
+    "labels": [str],
+    "weights": [float],
+    "smoothing": float,
+    "moments": {str: {"frames": Size, "sums": [float], "squares": [float]}},
+}
+CORPUS = ""  # whose moments are kept under no speaker's name
+
+
+@dataclass(frozen=True)
+class SoundAssets:
+    """Feature settings, augmentation and labels of a speech model.
+
+    Attributes:
+        features: what the model reads of a sound.
+        augment: how sounds are varied in training.
+        labels: class names in the order of the outputs; empty where there are none.
+        weights: weight of each class in the loss, or empty.
+        smoothing: share of the target spread over all classes in the loss.
+        moments: mean and variance of the training rows' features, by speaker, by speaker at each
+            speed of ``augment``, and (under "") of all, where ``features.normalise`` asks.
+    """
+
+    features: FeatureSettings
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    labels: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    smoothing: float = 0.0
+    moments: Mapping[str, Moments] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write ``sound.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / FILE, self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values; ``assets_from`` reads them back."""
+        return {
+            "features": as_dict(self.features),
+            "augment": as_dict(self.augment),
+            "labels": list(self.labels),
+            "weights": list(self.weights),
+            "smoothing": self.smoothing,
+            "moments": {name: each.as_json() for name, each in self.moments.items()},
+        }
+
+
+def load_sound_assets(folder: Path) -> SoundAssets:
+    """Read what ``SoundAssets.save`` wrote.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise ArtifactError(f"{FILE} is missing", where=str(folder))
+    return assets_from(read_json(path), where=str(path))
+
+
+def assets_from(values: Mapping[str, Any], *, where: str) -> SoundAssets:
+    """What ``SoundAssets.as_json`` made; ``where`` is the file named in errors."""
+    from aitk.speech.features.signal import feature_size
+
+    check_shape(values, SHAPE, where=where)
+    labels, weights = tuple(values["labels"]), tuple(values["weights"])
+    if len(set(labels)) < len(labels) or len(weights) not in (0, len(labels)):
+        raise ArtifactError("a label comes twice, or has no weight", where=where)
+    features = resolve(FeatureSettings, values["features"])
+    for name, each in values["moments"].items():
+        if not len(each["sums"]) == len(each["squares"]) == feature_size(features):
+            raise ArtifactError(f"the moments of {name!r} are of other features", where=where)
+    return SoundAssets(
+        features=features,
+        augment=resolve(AugmentOptions, values["augment"]),
+        labels=labels,
+        weights=weights,
+        smoothing=values["smoothing"],
+        moments={name: moments_from(each) for name, each in values["moments"].items()},
+    )
+
+
+def augmentation_of(settings: Any) -> AugmentOptions:
+    """The augmentation inside a model's settings; none for models that have no such settings."""
+    if isinstance(settings, AugmentOptions):
+        return AugmentOptions(
+            **{each.name: getattr(settings, each.name) for each in fields(AugmentOptions)}
+        )
+    return AugmentOptions(time_masks=0, frequency_masks=0)
+
+
+def at_speed_name(speaker: str, speed: float) -> str:
+    """The name of the other speaker whom a speaker becomes when played at another speed."""
+    return f"{speaker} x{speed:g}"
+
+
+def learn_moments(
+    rows: Sequence[Mapping[str, Any]], settings: FeatureSettings, *, speeds: Sequence[float] = ()
+) -> dict[str, Moments]:
+    """Mean and variance of the features of all rows (under ""), and of each speaker's.
+
+    Only what ``settings.normalise`` needs: nothing for ``none`` and ``utterance``.
+
+    Args:
+        speeds: at which sounds are played in training, each a speaker of its own.
+    """
+    if settings.normalise not in ("speaker", "corpus"):
+        return {}
+    found = moments_by_speaker(rows, settings)
+    corpus = {CORPUS: total(found.values())}
+    if settings.normalise == "corpus":
+        return corpus
+    for speed in speeds:
+        found |= moments_by_speaker(rows, settings, speed=speed)
+    return found | corpus
+
+
+def with_speakers(assets: SoundAssets, rows: Sequence[Mapping[str, Any]]) -> SoundAssets:
+    """Assets that know how the speakers of new rows sound too, where it is asked by speaker."""
+    if assets.features.normalise != "speaker":
+        return assets
+    new = [row for row in rows if row.get("speaker") and row["speaker"] not in assets.moments]
+    learned = moments_by_speaker(new, assets.features)
+    for speed in assets.augment.speeds:
+        learned |= moments_by_speaker(new, assets.features, speed=speed)
+    return replace(assets, moments={**assets.moments, **learned})
+
+
+def moments_by_speaker(
+    rows: Iterable[Mapping[str, Any]], settings: FeatureSettings, *, speed: float | None = None
+) -> dict[str, Moments]:
+    """Mean and variance of the features of each speaker's rows, played at a speed if any."""
+    from aitk.speech.data.audio import decode_sound
+    from aitk.speech.features.augment import at_speed
+    from aitk.speech.features.signal import features
+
+    plain = replace(settings, normalise="none")
+    found: dict[str, Moments] = {}
+    for row in rows:
+        samples, _ = decode_sound(row["audio"])
+        name = row.get("speaker", CORPUS)
+        if speed is not None:
+            samples, name = at_speed(samples, speed), at_speed_name(name, speed)
+        own = moments_of(features(samples, plain))
+        found[name] = found[name] + own if name in found else own
+    return found

@@ -1,0 +1,205 @@
+"""Variations of sounds and features for training, all drawn from a NumPy generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import scipy.signal
+
+from aitk.speech.data.options import AugmentOptions
+from aitk.speech.features.levels import level_dbfs
+from aitk.speech.features.resampling import resampled
+
+
+def vary_sound(
+    samples: np.ndarray,
+    sample_rate_hz: int,
+    options: AugmentOptions,
+    *,
+    rng: np.random.Generator,
+    noises: Sequence[np.ndarray] = (),
+) -> np.ndarray:
+    """A variation of one sound, as the options say: speed, cuts, shift, room, noise, gain.
+
+    Args:
+        samples: (n,) in [-1, 1].
+        noises: recordings (m,) at the same rate to add; without any, coloured noise is made.
+
+    Returns:
+        (m,) float32 in [-1, 1]; another length only where another speed or a cut is drawn.
+    """
+    if options.speeds:
+        samples = at_speed(samples, float(rng.choice(options.speeds)))
+    if options.cut_start_most or options.cut_end_most:
+        samples = cut(
+            samples, start_most=options.cut_start_most, end_most=options.cut_end_most, rng=rng
+        )
+    if options.shift_ms_most:
+        most = round(options.shift_ms_most * sample_rate_hz / 1000)
+        samples = shifted(samples, int(rng.integers(-most, most + 1)))
+    if options.reverberation_share and rng.random() < options.reverberation_share:
+        samples = in_room(samples, sample_rate_hz, decay_s=float(rng.uniform(0.1, 0.6)), rng=rng)
+    if options.noise_share and rng.random() < options.noise_share:
+        ratio_db = float(rng.uniform(options.noise_low_db, options.noise_high_db))
+        if noises:
+            noise = cut_noise(noises[int(rng.integers(len(noises)))], len(samples), rng=rng)
+        else:
+            noise = coloured_noise(len(samples), slope=float(rng.uniform(0.0, 2.0)), rng=rng)
+        samples = with_noise(samples, noise, ratio_db=ratio_db)
+    if options.gain_db_most:
+        gain_db = rng.uniform(-options.gain_db_most, options.gain_db_most)
+        samples = samples * np.float32(10 ** (gain_db / 20))
+    return np.clip(samples, -1.0, 1.0)
+
+
+def varies_sound(options: AugmentOptions) -> bool:
+    """Whether ``vary_sound`` would change anything, so that features cannot be kept."""
+    return bool(
+        options.speeds
+        or options.cut_start_most
+        or options.cut_end_most
+        or options.shift_ms_most
+        or options.reverberation_share
+        or options.noise_share
+        or options.gain_db_most
+    )
+
+
+def warp_features(
+    features: np.ndarray, options: AugmentOptions, *, rng: np.random.Generator
+) -> np.ndarray:
+    """Another tempo, and another length of the vocal tract (VTLP, Jaitly and Hinton 2013).
+
+    Both are drawn evenly on a logarithmic scale, and features are interpolated.
+
+    Args:
+        features: (frames, d), d being filters from low to high where the tract is to change.
+
+    Returns:
+        (other frames, d) float32.
+    """
+    if options.tempo_most and len(features) > 1:
+        frames = max(1, round(len(features) * _factor(options.tempo_most, rng)))
+        features = _interpolated(features, np.linspace(0, len(features) - 1, frames))
+    if options.tract_most:
+        places = np.arange(features.shape[1]) * _factor(options.tract_most, rng)
+        features = _interpolated(features.T, np.minimum(places, features.shape[1] - 1)).T
+    return np.ascontiguousarray(features, np.float32)
+
+
+def mask_features(
+    features: np.ndarray, options: AugmentOptions, *, rng: np.random.Generator
+) -> np.ndarray:
+    """SpecAugment (Park et al. 2019, section 2) without time warping, which hardly helps there.
+
+    Args:
+        features: (frames, d); what is hidden becomes the mean of each feature.
+
+    Returns:
+        A copy, (frames, d).
+    """
+    frames, size = features.shape
+    hidden = features.copy()
+    if not frames:
+        return hidden
+    mean = features.mean(axis=0)
+    for _ in range(options.time_masks):
+        width = int(rng.integers(0, int(options.time_mask_share * frames) + 1))
+        start = int(rng.integers(0, frames - width + 1))
+        hidden[start : start + width] = mean
+    for _ in range(options.frequency_masks):
+        width = int(rng.integers(0, int(options.frequency_mask_share * size) + 1))
+        start = int(rng.integers(0, size - width + 1))
+        hidden[:, start : start + width] = mean[start : start + width]
+    return hidden
+
+
+def _factor(most: float, rng: np.random.Generator) -> float:
+    """Between 1 / (1 + most) and 1 + most."""
+    return float((1 + most) ** rng.uniform(-1, 1))
+
+
+def _interpolated(lines: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Lines (n, d) at places between them: (places, d)."""
+    low = np.minimum(places.astype(int), len(lines) - 1)
+    high = np.minimum(low + 1, len(lines) - 1)
+    share = (places - low)[:, None]
+    return lines[low] * (1 - share) + lines[high] * share
+
+
+def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
+    """A sound (n,) played faster, tempo and pitch together (Ko et al. 2015): (n / speed,)."""
+    ratio = Fraction(speed).limit_denominator(100)
+    return resampled(samples, ratio.numerator, ratio.denominator)
+
+
+def cut(
+    samples: np.ndarray, *, start_most: float, end_most: float, rng: np.random.Generator
+) -> np.ndarray:
+    """A sound (n,) with up to these shares missing at its ends, each end with probability 1/2.
+
+    Recordings that begin late and end early lack the weak sounds there: "six" becomes "si", "three"
+    "ree". A model that has heard such words of nobody takes them for others. The end loses a share
+    of what the beginning has left.
+    """
+    if rng.random() < 0.5:
+        samples = samples[int(len(samples) * start_most * rng.random()) :]
+    if rng.random() < 0.5:
+        samples = samples[: len(samples) - int(len(samples) * end_most * rng.random())]
+    return samples
+
+
+def shifted(samples: np.ndarray, by: int) -> np.ndarray:
+    """A sound (n,) moved later by so many samples, or earlier; silence fills the gap."""
+    moved = np.zeros_like(samples)
+    if by >= 0:
+        moved[by:] = samples[: len(samples) - by]
+    else:
+        moved[:by] = samples[-by:]
+    return moved
+
+
+def with_noise(samples: np.ndarray, noise: np.ndarray, *, ratio_db: float) -> np.ndarray:
+    """A sound (n,) with noise (n,) added at a signal-to-noise ratio over the whole of both.
+
+    Where the sum would clip, both are made quieter.
+    """
+    gain = 10 ** ((level_dbfs(samples) - ratio_db - level_dbfs(noise)) / 20)
+    mixed = samples + noise * np.float32(gain)
+    return mixed / np.float32(max(1.0, float(np.abs(mixed).max(initial=0.0))))
+
+
+def coloured_noise(count: int, *, slope: float, rng: np.random.Generator) -> np.ndarray:
+    """Noise (count,) whose power falls as 1 / f^slope: 0 is white, 1 pink, 2 brown."""
+    spectrum = np.fft.rfft(rng.standard_normal(count))
+    places = np.maximum(np.arange(len(spectrum)), 1)
+    noise = np.fft.irfft(spectrum * places ** (-slope / 2), n=count)
+    return (0.1 * noise / max(float(noise.std()), 1e-12)).astype(np.float32)
+
+
+def cut_noise(noise: np.ndarray, count: int, *, rng: np.random.Generator) -> np.ndarray:
+    """``count`` samples from anywhere in a recording (m,), repeated where it is too short."""
+    start = int(rng.integers(0, len(noise)))
+    return np.take(noise, np.arange(start, start + count), mode="wrap")
+
+
+def in_room(
+    samples: np.ndarray, sample_rate_hz: int, *, decay_s: float, rng: np.random.Generator
+) -> np.ndarray:
+    """A sound (n,) as it would be heard in a room: (n,), at the level it had.
+
+    The room is noise that decays by 60 dB within ``decay_s``, after the direct sound (Polack's
+    statistical model, as in Moorer 1979), 3 to 12 dB weaker in all than that.
+    """
+    count = max(2, round(decay_s * sample_rate_hz))
+    tail = rng.standard_normal(count) * 10 ** (-3 * np.arange(count) / count)
+    tail[: round(0.002 * sample_rate_hz)] = 0  # the first reflection comes 0.7 m later
+    energy = float(np.dot(tail, tail))
+    ratio_db = rng.uniform(3.0, 12.0)
+    room = tail * np.sqrt(10 ** (-ratio_db / 10) / max(energy, 1e-12))
+    room[0] = 1.0
+    heard = scipy.signal.fftconvolve(samples, room)[: len(samples)]
+    gain = 10 ** ((level_dbfs(samples) - level_dbfs(heard)) / 20)
+    return (heard * gain).astype(np.float32)

@@ -1,0 +1,151 @@
+"""Sounds as padded arrays of features, varied in training, with the mask of what is real.
+
+An example holds its samples; features are computed batch by batch, so that every epoch can hear
+a sound at another speed, with other noise and with other parts hidden.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.speech.data.audio import decode_sound
+from aitk.speech.data.options import FeatureSettings
+from aitk.speech.features.assets import CORPUS, SoundAssets, at_speed_name, moments_by_speaker
+from aitk.speech.features.augment import at_speed, mask_features, vary_sound, warp_features
+from aitk.speech.features.normalise import Moments, normalised
+from aitk.speech.features.signal import features_of_many, frame_count, frame_lengths
+
+
+def sound_inputs(
+    rows: Sequence[Mapping[str, Any]], assets: SoundAssets
+) -> list[dict[str, np.ndarray]]:
+    """What examples keep of rows: ``samples`` (n,) float32, the number of their ``frames``, and
+    with normalisation by speaker or corpus ``moments`` (2, d), the means of the features and of
+    their squares, of which ``speed_moments`` (speeds, 2, d) are those at each speed of training.
+
+    A speaker whom training never heard is normalised by what these rows hold of hers, together
+    with a second of the training rows' average, so that a single short sound is no measure.
+
+    Raises:
+        DataError: a sound has another sample rate than the training rows.
+    """
+    settings = assets.features
+    if settings.normalise in ("none", "utterance"):
+        return [_sound(row, settings) for row in rows]
+    speakers = [row.get("speaker", CORPUS) for row in rows]
+    strange = [row for row, name in zip(rows, speakers, strict=True) if name not in assets.moments]
+    known = dict(assets.moments)
+    if settings.normalise == "speaker":
+        known |= moments_by_speaker(strange, settings)
+
+    def moments(name: str) -> np.ndarray:
+        own, corpus = known.get(name, known[CORPUS]), _average(known[CORPUS])
+        share = own.frames / (own.frames + 1000 / settings.shift_ms)
+        return share * _average(own) + (1 - share) * corpus
+
+    found = []
+    for row, name in zip(rows, speakers, strict=True):
+        inputs = _sound(row, settings) | {"moments": moments(name)}
+        # Played faster or slower a speaker is another one, and is normalised as that one.
+        faster = [at_speed_name(name, speed) for speed in assets.augment.speeds]
+        if faster and all(other in known for other in faster):
+            inputs["speed_moments"] = np.stack([moments(other) for other in faster])
+        found.append(inputs)
+    return found
+
+
+def pad_features(
+    examples: Sequence[Mapping[str, np.ndarray]],
+    assets: SoundAssets,
+    *,
+    rng: np.random.Generator | None = None,
+    pad_to: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Compute and stack the features of several examples.
+
+    Args:
+        examples: what ``sound_inputs`` made.
+        rng: given in training: sounds are varied as ``assets.augment`` says.
+        pad_to: frames; longer sounds are cut.
+
+    Returns:
+        ``features`` (batch, frames, d) float32, zero where padded, and ``padding_mask``
+        (batch, frames) int32, 1 where a frame is real.
+    """
+    settings = assets.features
+    heard = [_varied(item, assets, rng) if rng else _as_it_is(item) for item in examples]
+    sounds = [_long_enough(samples, settings) for samples, _ in heard]
+    plain = dataclasses.replace(settings, normalise=_within(settings))
+    found = [
+        each if moments is None else normalised(each, Moments(1, *moments))
+        for each, (_, moments) in zip(features_of_many(sounds, plain, rng=rng), heard, strict=True)
+    ]
+    if rng is not None:
+        found = [warp_features(each, assets.augment, rng=rng) for each in found]
+        found = [mask_features(each, assets.augment, rng=rng) for each in found]
+    return pad_frames(found, pad_to=pad_to)
+
+
+def pad_frames(found: Sequence[np.ndarray], *, pad_to: int | None = None) -> dict[str, np.ndarray]:
+    """Stack the features (frames, d) of several sounds; see ``pad_features``."""
+    frames = pad_to or max(len(each) for each in found)
+    features = np.zeros((len(found), frames, found[0].shape[1]), np.float32)
+    mask = np.zeros((len(found), frames), np.int32)
+    for row, each in enumerate(found):
+        kept = each[:frames]
+        features[row, : len(kept)] = kept
+        mask[row, : len(kept)] = 1
+    return {"features": features, "padding_mask": mask}
+
+
+def _as_it_is(item: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """The samples of an example, and the moments (2, d) that they are normalised by."""
+    return item["samples"], item.get("moments")
+
+
+def _varied(
+    item: Mapping[str, np.ndarray], assets: SoundAssets, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A variation of an example, and its moments."""
+    samples, moments = _as_it_is(item)
+    options = assets.augment
+    if options.speeds:
+        drawn = int(rng.integers(len(options.speeds)))
+        samples = at_speed(samples, options.speeds[drawn])
+        moments = item["speed_moments"][drawn] if "speed_moments" in item else moments
+        options = dataclasses.replace(options, speeds=[])
+    return vary_sound(samples, assets.features.sample_rate_hz, options, rng=rng), moments
+
+
+def _sound(row: Mapping[str, Any], settings: FeatureSettings) -> dict[str, np.ndarray]:
+    samples, rate = decode_sound(row["audio"])
+    if rate != settings.sample_rate_hz:
+        raise DataError(
+            f"a sound has {rate} samples a second, the model was trained with"
+            f" {settings.sample_rate_hz}",
+            hint=f"Prepare with --sample-rate-hz {settings.sample_rate_hz}",
+        )
+    frames = max(1, frame_count(len(samples), settings))
+    return {"samples": samples, "frames": np.array(frames, np.int32)}
+
+
+def _average(moments: Moments) -> np.ndarray:
+    """(2, d): the means of features and of their squares."""
+    return np.stack([moments.sums, moments.squares]) / max(moments.frames, 1)
+
+
+def _within(settings: FeatureSettings) -> str:
+    """What is normalised inside of one sound."""
+    return settings.normalise if settings.normalise == "utterance" else "none"
+
+
+def _long_enough(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
+    """A sound shorter than one frame, with silence after it: every row has a frame."""
+    length, shift = frame_lengths(settings)
+    shortest = length if settings.snip_edges else shift
+    return np.pad(samples, (0, max(0, shortest - len(samples))))

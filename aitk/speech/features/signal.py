@@ -1,0 +1,303 @@
+"""Features of sounds, frame by frame, as Kaldi defines them: filterbank, MFCC, PLP, spectrogram.
+
+Agrees with kaldi-native-fbank (dither 0) to 1e-3. Frames of several sounds go through the
+Fourier transform together, in pieces that fit the processor's cache.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import scipy.fft
+import scipy.sparse
+
+from aitk.core.contract.errors import UsageError
+from aitk.speech.data.options import FeatureOptions, FeatureSettings
+from aitk.speech.features import plp
+from aitk.speech.features.deltas import add_deltas
+from aitk.speech.features.normalise import Moments, moments_of, normalised
+
+#: Kaldi computes on 16-bit integers. Its floor for logarithms, float32's epsilon, means the same
+#: only on that scale.
+FULL_SCALE = 32768.0
+FRAMES_AT_ONCE = 128
+_FLOOR = np.float32(np.finfo(np.float32).eps)
+
+
+def features(
+    samples: np.ndarray,
+    settings: FeatureSettings,
+    *,
+    moments: Moments | None = None,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Compute the features of one sound.
+
+    Args:
+        samples: (n,) in [-1, 1] at ``settings.sample_rate_hz``.
+        settings: what is computed.
+        moments: of the speaker or the corpus, where ``settings.normalise`` names one of them;
+            without them the features stay as they are, so that moments can be learned of them.
+        rng: given in training, for dither.
+
+    Returns:
+        (frames, ``feature_size(settings)``) float32; no frame where the sound is shorter than one.
+
+    Raises:
+        UsageError: settings that contradict each other.
+    """
+    return features_of_many([samples], settings, moments=[moments], rng=rng)[0]
+
+
+def features_of_many(
+    sounds: Sequence[np.ndarray],
+    settings: FeatureSettings,
+    *,
+    moments: Sequence[Moments | None] | None = None,
+    rng: np.random.Generator | None = None,
+) -> list[np.ndarray]:
+    """The features of several sounds, faster than one by one where they are short.
+
+    See ``features``; ``moments`` has one entry a sound.
+    """
+    plan = _plan(dataclasses.replace(settings, normalise="none"))
+    frames = [frame(np.asarray(samples, np.float32), settings) for samples in sounds]
+    counts = [len(each) for each in frames]
+    whole = np.empty((sum(counts), plan.size), np.float32)
+    done = 0
+    for piece in _pieces(frames):
+        whole[done : done + len(piece)] = plan.compute(piece, rng)
+        done += len(piece)
+    found = np.split(whole, np.cumsum(counts)[:-1]) if counts else []
+    if settings.pitch:
+        from aitk.speech.features.pitch import pitch
+
+        found = [
+            np.hstack([each, pitch(samples, settings, frames=len(each))])
+            for each, samples in zip(found, sounds, strict=True)
+        ]
+    found = [add_deltas(each, order=settings.deltas) for each in found]
+    if settings.normalise == "utterance":
+        return [normalised(each, moments_of(each)) for each in found]
+    if settings.normalise == "none" or moments is None:
+        return found
+    return [
+        each if known is None else normalised(each, known)
+        for each, known in zip(found, moments, strict=True)
+    ]
+
+
+def settings_for(options: FeatureOptions, sample_rate_hz: int) -> FeatureSettings:
+    """The feature settings inside a model's settings, for sounds of this sample rate."""
+    names = [field.name for field in dataclasses.fields(FeatureOptions)]
+    values = {name: getattr(options, name) for name in names}
+    return FeatureSettings(**values, sample_rate_hz=sample_rate_hz)
+
+
+def feature_size(settings: FeatureSettings) -> int:
+    """How many numbers a frame has."""
+    own = _plan(dataclasses.replace(settings, normalise="none")).size
+    return (own + (2 if settings.pitch else 0)) * (1 + settings.deltas)
+
+
+def frame_count(samples: int, settings: FeatureSettings) -> int:
+    """How many frames a sound of so many samples has."""
+    length, shift = frame_lengths(settings)
+    if settings.snip_edges:
+        return 1 + (samples - length) // shift if samples >= length else 0
+    return (samples + shift // 2) // shift
+
+
+def frame_lengths(settings: FeatureSettings) -> tuple[int, int]:
+    """The length of a frame and the step from one to the next, in samples."""
+    rate = settings.sample_rate_hz
+    return int(rate * 0.001 * settings.frame_ms), int(rate * 0.001 * settings.shift_ms)
+
+
+def frame(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
+    """Cut a sound into overlapping frames, (frames, length): a view, not to be written to."""
+    length, shift = frame_lengths(settings)
+    if shift < 1 or length < 2:
+        raise UsageError(
+            "frames of under a sample", hint="Give a larger frame_ms, shift_ms or sample rate"
+        )
+    count = frame_count(len(samples), settings)
+    if count == 0:
+        return np.empty((0, length), np.float32)
+    if not settings.snip_edges:
+        before = length // 2 - shift // 2
+        after = max(0, (count - 1) * shift + length - before - len(samples))
+        samples = _mirrored(samples, before, after)
+    return np.lib.stride_tricks.sliding_window_view(samples, length)[::shift][:count]
+
+
+def mel_filters(
+    filters: int, *, low_hz: float, high_hz: float, sample_rate_hz: int, fft_size: int
+) -> np.ndarray:
+    """Triangles on the mel scale 1127 ln(1 + f/700), as (fft_size / 2, filters) float32.
+
+    Unlike those of HTK and librosa they are triangles over mel, not over hertz.
+
+    Raises:
+        UsageError: the edges are in the wrong order or above half the sample rate, or a filter
+            is so narrow that it holds no frequency of the transform.
+    """
+    nyquist_hz = sample_rate_hz / 2
+    top_hz = high_hz if high_hz > 0 else nyquist_hz + high_hz
+    if not 0 <= low_hz < top_hz <= nyquist_hz:
+        raise UsageError(
+            f"filters from {low_hz:g} to {top_hz:g} Hz cannot be made at {sample_rate_hz} samples"
+            " a second",
+            hint=f"Keep 0 <= low_hz < high_hz <= {nyquist_hz:g}",
+        )
+    edges = np.linspace(_mel(low_hz), _mel(top_hz), filters + 2)
+    mel = _mel(np.arange(fft_size // 2) * sample_rate_hz / fft_size)[:, None]
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    weights = np.minimum((mel - left) / (centre - left), (right - mel) / (right - centre))
+    weights = np.maximum(weights, 0.0)
+    if (weights.sum(axis=0) == 0).any():
+        raise UsageError(
+            f"{filters} filters are too many for frames of {fft_size} samples: some are empty",
+            hint="Give fewer filters or longer frames",
+        )
+    return weights.astype(np.float32)
+
+
+def dct_matrix(inputs: int, outputs: int) -> np.ndarray:
+    """The orthonormal discrete cosine transform of type II, as (inputs, outputs) float32."""
+    order = np.arange(outputs)
+    matrix = np.sqrt(2 / inputs) * np.cos(
+        np.pi / inputs * (np.arange(inputs)[:, None] + 0.5) * order
+    )
+    matrix[:, 0] = np.sqrt(1 / inputs)
+    return matrix.astype(np.float32)
+
+
+def lifter_weights(coefficients: int, lifter: float) -> np.ndarray:
+    """Weights that give cepstral coefficients similar ranges (Juang et al. 1987)."""
+    if lifter == 0:
+        return np.ones(coefficients, np.float32)
+    order = np.arange(coefficients)
+    return (1 + 0.5 * lifter * np.sin(np.pi * order / lifter)).astype(np.float32)
+
+
+def window_of(kind: str, length: int) -> np.ndarray:
+    """A window as (length,) float64; Povey's is a Hann window that does not fall as steeply."""
+    turn = 2 * np.pi * np.arange(length) / (length - 1)
+    hann = 0.5 - 0.5 * np.cos(turn)
+    windows = {
+        "povey": hann**0.85,
+        "hann": hann,
+        "hamming": 0.54 - 0.46 * np.cos(turn),
+        "blackman": 0.42 - 0.5 * np.cos(turn) + 0.08 * np.cos(2 * turn),
+        "rectangular": np.ones(length),
+    }
+    return windows[kind]
+
+
+class _Plan:
+    """Everything about one set of settings that does not depend on the sound."""
+
+    def __init__(self, settings: FeatureSettings):
+        length, _ = frame_lengths(settings)
+        self._settings = settings
+        self._kind = settings.features
+        self._fft_size = 1 << (length - 1).bit_length()
+        self._window = window_of(settings.window, length)
+        self._energy = settings.energy and self._kind in ("mfcc", "plp")
+        self.size = self._fft_size // 2 + 1
+        if self._kind in ("fbank", "mfcc"):
+            filters = mel_filters(
+                settings.filters,
+                low_hz=settings.low_hz,
+                high_hz=settings.high_hz,
+                sample_rate_hz=settings.sample_rate_hz,
+                fft_size=self._fft_size,
+            )
+            self._filters = scipy.sparse.csr_array(np.pad(filters, ((0, 1), (0, 0))).T)
+            self.size = settings.filters
+        if self._kind in ("mfcc", "plp"):
+            self.size = settings.coefficients
+            self._lifter = lifter_weights(settings.coefficients, settings.lifter)
+        if self._kind == "mfcc":
+            if settings.coefficients > settings.filters:
+                raise UsageError(
+                    f"{settings.coefficients} coefficients of {settings.filters} filters",
+                    hint="Give at least as many filters as coefficients",
+                )
+            cosines = dct_matrix(settings.filters, settings.coefficients) * self._lifter
+            self._cosines = scipy.sparse.csr_array(cosines.T)
+        if self._kind == "plp":
+            self._bands = plp.make_bands(
+                sample_rate_hz=settings.sample_rate_hz, fft_size=self._fft_size
+            )
+
+    def compute(self, frames: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        """(frames, length) in [-1, 1], overwritten, to (frames, size)."""
+        settings = self._settings
+        frames *= FULL_SCALE
+        if settings.dither and rng is not None:
+            frames += settings.dither * rng.standard_normal(frames.shape, np.float32)
+        frames -= frames.mean(axis=1, keepdims=True)
+        if self._energy:
+            energies = np.einsum("fs,fs->f", frames, frames)
+        if settings.preemphasis:
+            before = settings.preemphasis * frames
+            frames[:, 1:] -= before[:, :-1]
+            frames[:, 0] -= before[:, 0]
+        # In float32 the transform of a pure tone drowns the weakest filters in rounding: they
+        # would differ from Kaldi's by up to 2e-3.
+        spectrum = scipy.fft.rfft(frames * self._window, n=self._fft_size, axis=1)
+        power = np.empty(spectrum.shape, np.float32)  # (frames, fft_size / 2 + 1)
+        np.add(spectrum.real**2, spectrum.imag**2, out=power, casting="same_kind")
+        if self._kind == "spectrogram":
+            return np.log(np.maximum(power, _FLOOR))
+        if self._kind == "plp":
+            found = plp.cepstra(
+                power,
+                self._bands,
+                order=settings.lpc_order,
+                coefficients=settings.coefficients,
+            )
+            found *= self._lifter
+        else:
+            # Sparse products run on the caller's thread. BLAS would share so little work out to
+            # all processors, and take ten times as long where others are at work.
+            heard = np.log(np.maximum(self._filters @ power.T, _FLOOR))  # (filters, frames)
+            found = (self._cosines @ heard if self._kind == "mfcc" else heard).T
+        if self._energy:
+            found[:, 0] = np.log(np.maximum(energies, _FLOOR))
+        return found
+
+
+_plan = functools.lru_cache(maxsize=32)(_Plan)
+
+
+def _pieces(frames: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """Copies of the frames, in order, so many at a time that they stay in the cache."""
+    waiting: list[np.ndarray] = []
+    held = 0
+    for each in frames:
+        start = 0
+        while start < len(each):
+            taken = each[start : start + FRAMES_AT_ONCE - held]
+            waiting.append(taken)
+            start, held = start + len(taken), held + len(taken)
+            if held == FRAMES_AT_ONCE:
+                yield np.concatenate(waiting)
+                waiting, held = [], 0
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def _mirrored(samples: np.ndarray, before: int, after: int) -> np.ndarray:
+    """The sound with its ends mirrored as often as it takes."""
+    index = np.arange(-before, len(samples) + after) % (2 * len(samples))
+    return samples[np.where(index < len(samples), index, 2 * len(samples) - 1 - index)]
+
+
+def _mel(hertz: float | np.ndarray) -> np.ndarray:
+    return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)

@@ -1,0 +1,102 @@
+"""Transcripts in units, and which of them a recogniser can learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aitk.core.contract.errors import DataError
+from aitk.speech.decoding.ctc import least_steps
+from aitk.speech.features.signal import frame_count
+from aitk.speech.tasks.asr_assets import AsrAssets
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said in a sound.
+
+    Attributes:
+        text: as its transcript has it.
+        units: its numbers, without what the model has no unit for.
+        whole: it has a unit for everything.
+    """
+
+    text: str
+    units: tuple[int, ...]
+    whole: bool
+
+
+def refuse_hurry(fields: Mapping[str, Any], most_characters: float) -> str | None:
+    """Why a row cannot be used, if its text has more characters a second than anybody says."""
+    count, seconds = len(fields["text"]), fields["seconds"]
+    if count <= most_characters * seconds:
+        return None
+    return (
+        f"its text has {count} characters for {seconds:.2f} s, more than {most_characters:g} a"
+        " second (--most-characters)"
+    )
+
+
+def spell(text: str, assets: AsrAssets) -> Said:
+    """A transcript in units; what has no unit is left out, and told of by ``whole``."""
+    try:
+        return Said(text, tuple(assets.units.encode(text)), True)
+    except DataError:
+        known = set(assets.units.symbols)
+        words = [word for word in text.split() if _is_known(word, assets, known)]
+        return Said(text, tuple(assets.units.encode(" ".join(words))), False)
+
+
+def check_transcripts(heard: Sequence[tuple[str, float]], assets: AsrAssets) -> list[str]:
+    """What is to be told of the transcripts of training: (text, seconds) each.
+
+    Raises:
+        DataError: none of them can be learned from.
+    """
+    strange = hurried = 0
+    for text, seconds in heard:
+        said = spell(text, assets)
+        strange += not said.whole
+        hurried += said.whole and not _fits(said.units, seconds, assets)
+    notes = []
+    if strange:
+        notes.append(
+            f"{strange:,} transcripts are not learned from: something in them has no unit"
+            f" (units={assets.units.kind}, {len(assets.units)} units)"
+        )
+    if hurried:
+        notes.append(
+            f"{hurried:,} transcripts are not learned from: they have more units than their"
+            f" sounds have steps of {1000 * assets.step_s:g} ms (see --set subsampling)"
+        )
+    if strange + hurried == len(heard):
+        raise DataError(notes[-1], hint="Try --set subsampling=2, or --set units=char")
+    return notes
+
+
+def refuse_transcript(fields: Mapping[str, Any], assets: AsrAssets) -> str | None:
+    """Why an update cannot learn from a row, if so."""
+    try:
+        units = assets.units.encode(fields["text"])
+    except DataError as error:
+        return error.what
+    if not _fits(units, fields["seconds"], assets):
+        return (
+            f"its text has {len(units)} units, more than its {fields['seconds']:.2f} s can carry in"
+            f" steps of {1000 * assets.step_s:g} ms"
+        )
+    return None
+
+
+def _fits(units: Sequence[int], seconds: float, assets: AsrAssets) -> bool:
+    features = assets.sound.features
+    frames = frame_count(round(seconds * features.sample_rate_hz), features)
+    return least_steps(units) <= assets.steps(max(1, frames))
+
+
+def _is_known(word: str, assets: AsrAssets, symbols: set[str]) -> bool:
+    try:
+        return symbols.issuperset(assets.units.split(word))
+    except DataError:  # no phones
+        return False

@@ -1,0 +1,134 @@
+"""The loss of connectionist temporal classification for Keras' training loop.
+
+On TensorFlow it is ``tf.nn.ctc_loss`` with sparse labels, ten times as fast as ``keras.ops``' own;
+elsewhere that one. Both have the same values.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from aitk.speech.features.tokenizers.units import BLANK
+
+#: Of the teacher in the loss of a model that is taught. A teacher's spikes need not stand at the
+#: steps where a student would put its own, so that it has less of a say than in classification.
+TEACHER_SHARE, TEMPERATURE = 0.5, 2.0
+
+
+@keras.saving.register_keras_serializable("aitk.speech")
+class CtcLoss(keras.losses.Loss):
+    """Minus the logarithm of a text's probability over all its paths, per unit of the text.
+
+    Args:
+        per_unit: divide by the units of the text, so that long ones do not outweigh short ones.
+    """
+
+    def __init__(self, per_unit: bool = True, name: str = "ctc", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.per_unit = per_unit
+
+    def call(self, y_true, y_pred):
+        # (batch, 1 + units), (batch, steps, classes) -> (batch,)
+        y_true = ops.cast(y_true, "int32")
+        units = y_true[:, 1:]
+        losses = ctc_losses(units, ops.cast(y_pred, "float32"), y_true[:, 0])
+        if not self.per_unit:
+            return losses
+        lengths = ops.sum(ops.cast(ops.not_equal(units, BLANK), "float32"), axis=1)
+        return losses / ops.maximum(lengths, 1)
+
+    def get_config(self):
+        return super().get_config() | {"per_unit": self.per_unit}
+
+
+class TaughtCtcLoss(keras.losses.Loss):
+    """The loss of a text together with that of a teacher's answer at every step.
+
+    Cross-entropy with the teacher's softened distribution (Hinton et al. 2015, section 2), summed
+    over the steps and divided by the units of the text, as the loss of the text is.
+    """
+
+    #: What is recorded of it.
+    facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
+
+    def call(self, y_true, y_pred):
+        # (batch, 1 + units + steps * classes), (batch, steps, classes) -> (batch,)
+        y_pred = ops.cast(y_pred, "float32")
+        steps, classes = ops.shape(y_pred)[1], y_pred.shape[2]
+        known = ops.shape(y_true)[1] - steps * classes
+        said, teacher = ops.cast(y_true[:, :known], "int32"), y_true[:, known:]
+        teacher = ops.reshape(ops.cast(teacher, "float32"), (-1, steps, classes))
+        softened = ops.softmax(teacher / TEMPERATURE, axis=-1)
+        each = ops.categorical_crossentropy(softened, y_pred / TEMPERATURE, from_logits=True)
+        real = ops.cast(ops.arange(steps)[None] < said[:, :1], "float32")
+        units = ops.sum(ops.cast(ops.not_equal(said[:, 1:], BLANK), "float32"), axis=1)
+        soft = ops.sum(each * real, axis=1) / ops.maximum(units, 1)
+        hard = CtcLoss(reduction=None)(said, y_pred)
+        # Gradients of softened targets shrink with the square of the temperature.
+        return TEACHER_SHARE * TEMPERATURE**2 * soft + (1 - TEACHER_SHARE) * hard
+
+
+@keras.saving.register_keras_serializable("aitk.speech")
+class JointLoss(keras.losses.Loss):
+    """The losses of both heads of a joint model (Watanabe et al. 2017, equation 14).
+
+    Args:
+        ctc_weight: of the loss of the steps; that of the decoder, the cross-entropy per unit with
+            the end of the text as one more, has the rest.
+    """
+
+    def __init__(self, ctc_weight: float = 0.3, name: str = "joint", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.ctc_weight = ctc_weight
+
+    def call(self, y_true, y_pred):
+        # (batch, 1 + units), (batch, 1 + units + steps, classes) -> (batch,)
+        y_true = ops.cast(y_true, "int32")
+        y_pred = ops.cast(y_pred, "float32")
+        units = y_true[:, 1:]
+        places = ops.shape(units)[1] + 1
+        by_steps = CtcLoss(reduction=None)(y_true, y_pred[:, places:])
+        present = ops.not_equal(units, BLANK)
+        wanted = ops.pad(units, ((0, 0), (0, 1)))  # the end after the last unit is 0, as padding is
+        weights = ops.cast(ops.pad(present, ((0, 0), (1, 0)), constant_values=True), "float32")
+        each = ops.sparse_categorical_crossentropy(wanted, y_pred[:, :places], from_logits=True)
+        in_turn = ops.sum(each * weights, axis=1) / ops.sum(weights, axis=1)
+        return self.ctc_weight * by_steps + (1 - self.ctc_weight) * in_turn
+
+    def get_config(self):
+        return super().get_config() | {"ctc_weight": self.ctc_weight}
+
+
+def ctc_losses(units, logits, steps):
+    """Minus log-probabilities (batch,) of texts; 0 where a text has more units than steps allow.
+
+    That happens to the fastest of sounds when they are sped up in training; as they are stored,
+    texts fit their sounds.
+
+    Args:
+        units: (batch, units) int32, at least one a row, 0 (the blank) where a text is over.
+        logits: (batch, steps, classes) float32.
+        steps: (batch,) int32, how many are real.
+    """
+    present = ops.cast(ops.not_equal(units, BLANK), "int32")
+    repeats = ops.cast(ops.equal(units[:, 1:], units[:, :-1]), "int32") * present[:, 1:]
+    fits = ops.sum(present, axis=1) + ops.sum(repeats, axis=1) <= steps
+    # An infinite loss has no gradient to multiply by zero: such a text is cut to one unit.
+    first = ops.cast(ops.arange(ops.shape(units)[1]) == 0, "int32")
+    units = units * ops.maximum(ops.cast(fits, "int32")[:, None], first)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        losses = tf.nn.ctc_loss(
+            tf.sparse.from_dense(units),
+            logits,
+            None,
+            steps,
+            logits_time_major=False,
+            blank_index=BLANK,
+        )
+    else:
+        lengths = ops.sum(ops.cast(ops.not_equal(units, BLANK), "int32"), axis=1)
+        losses = ops.nn.ctc_loss(units, logits, lengths, steps, mask_index=BLANK)
+    return ops.where(fits, losses, 0.0)

@@ -1,0 +1,245 @@
+"""Word and character error rates with the alignment behind them (Levenshtein 1966)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.core.contract.task import Score
+from aitk.core.metrics.statistics import bootstrap_scores
+
+Kind = Literal["equal", "substitution", "deletion", "insertion"]
+MARKS = {"equal": " ", "substitution": "S", "deletion": "D", "insertion": "I"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an alignment: what was said and what was heard, "" where nothing was."""
+
+    kind: Kind
+    reference: str
+    hypothesis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How often each kind of error occurs, and the length of the reference. Can be added."""
+
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+    length: int = 0
+
+    def __add__(self, other: Errors) -> Errors:
+        return Errors(
+            self.substitutions + other.substitutions,
+            self.deletions + other.deletions,
+            self.insertions + other.insertions,
+            self.length + other.length,
+        )
+
+    @property
+    def total(self) -> int:
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float:
+        """Errors per unit of the reference; of an empty one, whether there are any."""
+        return self.total / self.length if self.length else float(self.total > 0)
+
+
+def words(text: str) -> list[str]:
+    """The words of a transcript: what stands between blanks."""
+    return text.split()
+
+
+def characters(text: str) -> list[str]:
+    """The characters of a transcript, runs of blanks being one blank."""
+    return list(" ".join(text.split()))
+
+
+def count_errors(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> Errors:
+    """The fewest errors that turn one sequence into the other, by kind."""
+    kinds = [kind for kind, _, _ in _trace(reference, hypothesis)]
+    return Errors(
+        substitutions=kinds.count("substitution"),
+        deletions=kinds.count("deletion"),
+        insertions=kinds.count("insertion"),
+        length=len(reference),
+    )
+
+
+def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
+    """What was heard for each word (or character) that was said, in order."""
+    return [
+        Step(
+            kind,
+            reference[i] if kind != "insertion" else "",
+            hypothesis[j] if kind != "deletion" else "",
+        )
+        for kind, i, j in _trace(reference, hypothesis)
+    ]
+
+
+def show_alignment(steps: Sequence[Step]) -> str:
+    """An alignment as three lines: what was said, what was heard, and the kind of each error."""
+    columns = [(step.reference or "*", step.hypothesis or "*", MARKS[step.kind]) for step in steps]
+    lines = [[], [], []]  # type: ignore[var-annotated]
+    for column in columns:
+        width = max(len(cell) for cell in column)
+        for line, cell in zip(lines, column, strict=True):
+            line.append(cell.ljust(width))
+    return "\n".join(" ".join(line).rstrip() for line in lines)
+
+
+def score_transcripts(
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    *,
+    resamples: int = 0,
+    seed: int = 0,
+) -> tuple[dict[str, Score], np.ndarray, dict[str, Any]]:
+    """Word and character error rates of transcripts, over all of them together.
+
+    Args:
+        references: what was said.
+        hypotheses: what was heard, in the same order.
+        resamples: bootstrap resamples of utterances; 0 computes no intervals.
+        seed: of the bootstrap.
+
+    Returns:
+        ``wer`` and ``cer`` with 95% intervals, and ``sentence_errors`` (the share of utterances
+        with an error); each utterance's own word error rate (rows,); and details: counts by kind
+        and the most frequent substitutions, deletions and insertions of words.
+
+    Raises:
+        DataError: there is no utterance, or no reference holds a word.
+    """
+    by_word = [
+        count_errors(words(said), words(heard))
+        for said, heard in zip(references, hypotheses, strict=True)
+    ]
+    by_character = [
+        count_errors(characters(said), characters(heard))
+        for said, heard in zip(references, hypotheses, strict=True)
+    ]
+    if not sum(each.length for each in by_word):
+        raise DataError("there are no words to score")
+    columns = {
+        "wer": (
+            np.array([each.total for each in by_word], float),
+            np.array([each.length for each in by_word], float),
+        ),
+        "cer": (
+            np.array([each.total for each in by_character], float),
+            np.array([each.length for each in by_character], float),
+        ),
+        "sentence_errors": (
+            np.array([each.total > 0 for each in by_word], float),
+            np.ones(len(by_word)),
+        ),
+    }
+    metrics = {
+        name: _rate(errors, lengths, resamples, seed) for name, (errors, lengths) in columns.items()
+    }
+    per_row = np.array([each.rate for each in by_word], np.float32)
+    details = {
+        "errors": {
+            "words": _counts(sum(by_word, Errors())),
+            "characters": _counts(sum(by_character, Errors())),
+        },
+        "tables": {"Most frequent errors": frequent_errors(references, hypotheses)},
+    }
+    return metrics, per_row, details
+
+
+def frequent_errors(
+    references: Sequence[str], hypotheses: Sequence[str], *, most: int = 15
+) -> list[dict[str, Any]]:
+    """The most frequent word errors: kind, said, heard, times."""
+    found: dict[tuple[str, str, str], int] = {}
+    for said, heard in zip(references, hypotheses, strict=True):
+        for step in align(words(said), words(heard)):
+            if step.kind != "equal":
+                name = (step.kind, step.reference, step.hypothesis)
+                found[name] = found.get(name, 0) + 1
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:most]
+    return [
+        {"error": kind, "said": said, "heard": heard, "times": times}
+        for (kind, said, heard), times in ordered
+    ]
+
+
+def rates_by_group(
+    references: Sequence[str], hypotheses: Sequence[str], groups: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The word error rate of each group (speaker, length), as a table in the order of its name."""
+    sums: dict[str, Errors] = {}
+    rows: dict[str, int] = {}
+    for said, heard, group in zip(references, hypotheses, groups, strict=True):
+        sums[group] = sums.get(group, Errors()) + count_errors(words(said), words(heard))
+        rows[group] = rows.get(group, 0) + 1
+    return [
+        {"group": name, "rows": rows[name], "wer": sums[name].rate} | _counts(sums[name])
+        for name in sorted(sums)
+    ]
+
+
+def _rate(errors: np.ndarray, lengths: np.ndarray, resamples: int, seed: int) -> Score:
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        total = counts @ lengths
+        rates = np.full(len(counts), np.nan)
+        return np.divide(counts @ errors, total, out=rates, where=total > 0)[:, None]
+
+    return bootstrap_scores(statistic, len(errors), resamples=resamples, seed=seed)[0]
+
+
+def _counts(errors: Errors) -> Mapping[str, int]:
+    return {
+        "substitutions": errors.substitutions,
+        "deletions": errors.deletions,
+        "insertions": errors.insertions,
+        "length": errors.length,
+    }
+
+
+def _trace(
+    reference: Sequence[Hashable], hypothesis: Sequence[Hashable]
+) -> list[tuple[Kind, int, int]]:
+    """A path with the fewest errors: kind, place in the reference, place in the hypothesis.
+
+    Of equally good paths one with the most equal units: people would pair these too.
+    """
+    n, m = len(reference), len(hypothesis)
+    numbers: dict[Hashable, int] = {}
+    said = np.array([numbers.setdefault(unit, len(numbers)) for unit in reference], np.int64)
+    heard = np.array([numbers.setdefault(unit, len(numbers)) for unit in hypothesis], np.int64)
+    error, equal = n + m + 1, -1  # no number of equal units outweighs an error
+    costs = np.empty((n + 1, m + 1), np.int64)
+    places = error * np.arange(m + 1)
+    costs[0] = places
+    for i in range(1, n + 1):
+        line = np.empty(m + 1, np.int64)
+        line[0] = i * error
+        paired = np.where(heard == said[i - 1], equal, error)
+        line[1:] = np.minimum(costs[i - 1, :-1] + paired, costs[i - 1, 1:] + error)
+        # Insertions run along the line: the best start, plus one error a step.
+        costs[i] = np.minimum.accumulate(line - places) + places
+    path: list[tuple[Kind, int, int]] = []
+    i, j = n, m
+    while i or j:
+        same = i and j and said[i - 1] == heard[j - 1]
+        if i and j and costs[i, j] == costs[i - 1, j - 1] + (equal if same else error):
+            i, j = i - 1, j - 1
+            path.append(("equal" if same else "substitution", i, j))
+        elif i and costs[i, j] == costs[i - 1, j] + error:
+            i -= 1
+            path.append(("deletion", i, j))
+        else:
+            j -= 1
+            path.append(("insertion", i, j))
+    return path[::-1]

@@ -1,0 +1,1 @@
+"""Encoder-decoder recognisers: Whisper and Moonshine."""

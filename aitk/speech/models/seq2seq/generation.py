@@ -1,0 +1,235 @@
+"""A decoder that writes token by token: trained on known texts, it writes its own in one call.
+
+In training the model is an ordinary one, from the sound and the tokens before each place to the
+logits of the token there. Otherwise its call is the whole search, a loop inside of the graph, so
+that a saved model answers like any other: what each layer has heard and written is kept, and one
+token costs one place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from aitk.speech.decoding.token_rules import Rules, rules_from
+
+NEVER = -1e9
+#: Times of the first segment: nothing begins later than 1 s (50 steps), or it was not heard.
+LATEST_FIRST_TIME = 50
+
+
+@keras.saving.register_keras_serializable("aitk.speech")
+class Writer(keras.Model):
+    """A Keras Hub encoder-decoder of speech that writes.
+
+    Inputs: those of the encoder; ``token_ids`` (batch, length) int32, in training the prompt and
+    the text, otherwise the prompt alone, -1 where the model is to find the language; and
+    ``beams`` (batch, beams) float32, the score each hypothesis starts with: 0, and -1e9 for all
+    but the first.
+
+    In training the output is float32 logits (batch, length, vocabulary). Otherwise it is a dict:
+    ``token_ids`` (batch, beams, longest), prompts included, the best hypothesis by log probability
+    a token first; ``log_probabilities`` (batch, beams, longest) of them, 0 in the prompt and after
+    the end; ``no_speech`` (batch,), the probability that nobody speaks; and where the rules name
+    heads ``attention`` (batch, longest, steps) of the best hypothesis to the sound.
+    """
+
+    def __init__(self, backbone: keras.Model, rules: Rules, **kwargs: Any):
+        from aitk.speech.models.seq2seq.decoders import open_decoder
+
+        decoder = open_decoder(backbone)
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        beams = keras.Input((None,), dtype="float32", name="beams")
+        hidden = decoder.teach(decoder.inputs, ops.maximum(token_ids, 0))
+        logits = backbone.token_embedding(hidden, reverse=True)
+        logits = keras.layers.Activation("linear", dtype="float32", name="logits")(logits)
+        super().__init__(
+            decoder.inputs | {"token_ids": token_ids, "beams": beams}, logits, **kwargs
+        )
+        self.rules = rules
+        self._decoder = decoder
+
+    def call(self, inputs, training=None, mask=None):
+        if training:
+            return super().call(inputs, training=True, mask=mask)
+        return self._write(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "backbone": keras.saving.serialize_keras_object(self.get_layer("backbone")),
+            "rules": dataclasses.asdict(self.rules),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Writer:
+        backbone = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(backbone, rules_from(config["rules"]), name=config["name"])
+
+    def _write(self, inputs):
+        """Beam search over the tokens that the rules allow; with one beam the likeliest each."""
+        rules, decoder = self.rules, self._decoder
+        prompts, scores = inputs["token_ids"], inputs["beams"]
+        batch, beams = ops.shape(scores)[0], ops.shape(scores)[1]
+        length = ops.shape(prompts)[1]
+        memory = decoder.listen(inputs)
+        # Turned once for all tokens: (hidden, vocabulary), the largest array of every step.
+        table = ops.transpose(self.get_layer("backbone").token_embedding.embeddings)
+        table = ops.cast(table, decoder.compute_dtype)
+        padded = ops.pad(prompts, [[0, 0], [0, rules.longest]], constant_values=rules.end)
+        padded = padded[:, : rules.longest]  # (batch, longest)
+        tokens = ops.tile(padded[:, None], (1, beams, 1))
+        start = (
+            ops.convert_to_tensor(0, "int32"),
+            tokens,
+            ops.zeros_like(ops.cast(tokens, "float32")),
+            scores,
+            ops.zeros((batch, beams), "bool"),
+            ops.full((batch, beams), rules.first_time - 1, "int32"),
+            ops.zeros((batch,), "float32"),
+            *decoder.empty(batch, beams, rules.longest),
+        )
+
+        def goes_on(at, tokens, chances, scores, over, *rest):
+            del tokens, chances, scores, rest
+            return ops.logical_and(at < rules.longest - 1, ops.logical_not(ops.all(over)))
+
+        def write_one(at, tokens, chances, scores, over, latest, silent, *kept):
+            newest = ops.take(tokens, at, axis=2)  # (batch, beams)
+            hidden, kept = decoder.step(newest, at, memory, kept)
+            logits = ops.cast(ops.matmul(hidden, table), "float32")  # (batch, beams, vocabulary)
+            written = at + 1 - length  # tokens of the text so far
+            silent = ops.where(at == 0, self._chance_of_silence(logits), silent)
+            before = ops.take(tokens, ops.maximum(at - 1, 0), axis=2)
+            allowed = self._allowed(logits, newest, before, latest, written, prompts)
+            parents, chosen, chance = _extend(allowed, scores, over, rules.end)
+            # Inside of the prompt every hypothesis stays what it is, and costs nothing.
+            given = written < 0
+            parents = ops.where(given, ops.arange(beams)[None], parents)
+            here = ops.take(tokens, at + 1, axis=2)
+            named = ops.where(here < 0, self._language(logits), here)
+            chosen = ops.where(given, named, chosen)
+            chance = ops.where(given, 0.0, chance)
+
+            def of_parent(array):
+                return _take_beams(array, parents)
+
+            over, latest, scores = of_parent(over), of_parent(latest), of_parent(scores)
+            place = ops.arange(rules.longest)[None, None] == at + 1
+            tokens = ops.where(place, chosen[..., None], of_parent(tokens))
+            chances = ops.where(place, chance[..., None], of_parent(chances))
+            latest = ops.where(chosen >= rules.first_time, chosen, latest)
+            over = ops.logical_or(over, ops.logical_and(chosen == rules.end, ~given))
+            kept = tuple(of_parent(array) for array in kept)
+            return (at + 1, tokens, chances, scores + chance, over, latest, silent, *kept)
+
+        found = ops.while_loop(goes_on, write_one, start)
+        _, tokens, chances, scores, _, _, silent = found[:7]
+        counts = ops.sum(ops.cast(chances < 0, "float32"), axis=2)
+        order = ops.argsort(-scores / ops.maximum(counts, 1.0), axis=1)
+        tokens = _take_beams(tokens, order)
+        outputs = {
+            "token_ids": ops.cast(tokens, "float32"),
+            "log_probabilities": _take_beams(chances, order),
+            "no_speech": silent,
+        }
+        if rules.alignment:
+            outputs["attention"] = decoder.trace(tokens[:, 0], memory, rules.alignment)
+        return outputs
+
+    def _chance_of_silence(self, logits):
+        chances = ops.softmax(logits[:, 0])
+        return chances[:, self.rules.no_speech] if self.rules.no_speech else chances[:, 0] * 0
+
+    def _language(self, logits):
+        """The likeliest language of each hypothesis, of those that the model knows."""
+        if not self.rules.languages:
+            return ops.full(ops.shape(logits)[:2], self.rules.end, "int32")
+        known = ops.convert_to_tensor(self.rules.languages, "int32")
+        return ops.take(known, ops.argmax(ops.take(logits, known, axis=2), axis=2))
+
+    def _allowed(self, logits, newest, before, latest, written, prompts):
+        """Log probabilities of the next token among those that may follow.
+
+        Radford et al. 2023, section 2.3, and the rules of its reference: a time opens and closes
+        every segment, times never run backwards, and a time is written where all times together
+        are likelier than every other token.
+        """
+        rules = self.rules
+        numbers = ops.arange(logits.shape[-1])
+        never = _marks(rules.suppressed, logits.shape[-1])
+        never |= _marks(rules.suppressed_first, logits.shape[-1]) & (written == 0)
+        never |= numbers >= rules.size
+        banned = ops.broadcast_to(never, ops.shape(logits))
+        is_time = numbers >= rules.first_time
+        if not rules.no_times:
+            return ops.log_softmax(ops.where(banned, NEVER, logits))
+        banned |= numbers == rules.no_times
+        times = (prompts[:, -1] != rules.no_times)[:, None, None]
+        newest, before, latest = newest[..., None], before[..., None], latest[..., None]
+        after_time = (written > 0) & (newest >= rules.first_time)
+        after_two = after_time & ((written < 2) | (before >= rules.first_time))
+        opened = after_time & ~after_two  # a segment was closed, and the next one not opened yet
+        timed = after_two & is_time
+        timed |= opened & (numbers < rules.end)
+        timed |= is_time & (numbers < latest + ops.cast(~opened, "int32"))
+        first = written == 0
+        timed |= first & (~is_time | (numbers > rules.first_time + LATEST_FIRST_TIME))
+        banned |= ops.where(times, timed, is_time)
+        chances = ops.log_softmax(ops.where(banned, NEVER, logits))
+        any_time = ops.logsumexp(ops.where(is_time, chances, NEVER), axis=-1, keepdims=True)
+        best_other = ops.max(ops.where(is_time, NEVER, chances), axis=-1, keepdims=True)
+        banned |= times & (any_time > best_other) & ~is_time
+        return ops.log_softmax(ops.where(banned, NEVER, logits))
+
+
+@keras.saving.register_keras_serializable("aitk.speech")
+class TokenCrossEntropy(keras.losses.Loss):
+    """The mean cross entropy of a text's tokens; places whose target is -1 do not count."""
+
+    def __init__(self, name: str = "token_cross_entropy", **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        # (batch, length), (batch, length, vocabulary) -> (batch,)
+        counted = ops.cast(y_true >= 0, y_pred.dtype)
+        targets = ops.cast(ops.maximum(y_true, 0), "int32")
+        losses = ops.sparse_categorical_crossentropy(targets, y_pred, from_logits=True)
+        return ops.sum(losses * counted, axis=1) / ops.maximum(ops.sum(counted, axis=1), 1.0)
+
+
+def _extend(allowed, scores, over, end: int):
+    """The best continuations of all hypotheses of a row together.
+
+    Returns:
+        Of each new hypothesis (batch, beams): the one it continues, its token, and that token's
+        log probability. One that is over goes on with ``end`` at no cost.
+    """
+    batch, beams = ops.shape(scores)[0], ops.shape(scores)[1]
+    vocabulary = allowed.shape[-1]
+    ends = ops.where(ops.arange(vocabulary) == end, 0.0, 2 * NEVER)
+    chances = ops.where(over[..., None], ends, allowed)
+    totals = ops.reshape(scores[..., None] + chances, (batch, beams * vocabulary))
+    _, best = ops.top_k(totals, beams)
+    parents, chosen = best // vocabulary, best % vocabulary
+    flat = ops.reshape(chances, (batch, beams * vocabulary))
+    return parents, chosen, ops.take_along_axis(flat, best, axis=1)
+
+
+def _take_beams(array, parents):
+    """(batch, beams, ...) in the order of ``parents`` (batch, beams)."""
+    batch, beams = ops.shape(parents)[0], ops.shape(parents)[1]
+    rows = ops.reshape(parents + beams * ops.arange(batch)[:, None], (-1,))
+    flat = ops.reshape(array, (batch * beams, *ops.shape(array)[2:]))
+    return ops.reshape(ops.take(flat, rows, axis=0), ops.shape(array))
+
+
+def _marks(numbers: tuple[int, ...], size: int):
+    """(size,) bool, true at the numbers."""
+    marks = [False] * size
+    for number in numbers:
+        marks[number] = True
+    return ops.convert_to_tensor(marks, "bool")

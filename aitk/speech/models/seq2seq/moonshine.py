@@ -1,0 +1,91 @@
+"""Moonshine (Jeffries et al. 2024), one token at a time, in the layers of Keras Hub's network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from aitk.speech.models.seq2seq.whisper import attend_to_sound, attend_to_tokens, by_head, place_at
+
+
+class MoonshineDecoder:
+    """Reads ``samples`` (batch, n, 1) float32 and ``padding_mask`` (batch, n) int32; see
+    ``models.decoders``."""
+
+    def __init__(self, network: Any):
+        self._network = network
+        self.compute_dtype = network.compute_dtype
+        self.inputs = {
+            "samples": keras.Input((None, 1), dtype="float32", name="samples"),
+            "padding_mask": keras.Input((None,), dtype="int32", name="padding_mask"),
+        }
+        read = ("encoder_input_values", "encoder_padding_mask")
+        told = ("encoder_sequence_output", "encoder_attention_mask")
+        self._encode = keras.Function(
+            [network.input[name] for name in read], [network.output[name] for name in told]
+        )
+
+    def teach(self, inputs, token_ids):
+        """(batch, length, hidden): what follows the tokens up to each place."""
+        return self._network(
+            {
+                "encoder_input_values": inputs["samples"],
+                "encoder_padding_mask": ops.cast(inputs["padding_mask"], "bool"),
+                "decoder_token_ids": token_ids,
+                "decoder_padding_mask": ops.ones_like(token_ids, dtype="bool"),
+            }
+        )["decoder_sequence_output"]
+
+    def listen(self, inputs):
+        """Of every layer the keys and values of the sound, (batch, heads, steps, size) each, and
+        which steps are real."""
+        mask = ops.cast(inputs["padding_mask"], "bool")
+        heard, real = self._encode([inputs["samples"], mask])
+        layers = [block.cross_attention for block in self._network.decoder_blocks]
+        return [
+            (by_head(layer._key_dense(heard)), by_head(layer._value_dense(heard)), real)
+            for layer in layers
+        ]
+
+    def empty(self, batch, beams, length):
+        """Keys and values of tokens, none so far: (batch, beams, heads, length, size) each."""
+        blocks = self._network.decoder_blocks
+        shape = (batch, beams, blocks[0].num_heads, length, blocks[0].head_dim)
+        return [ops.zeros(shape, self.compute_dtype) for _ in range(2 * len(blocks))]
+
+    def step(self, tokens, at, memory, kept):
+        """What follows ``tokens`` (batch, beams) at place ``at``: (batch, beams, hidden), and what
+        is kept now."""
+        turn = self._network.decoder_rotary_embedding(ops.reshape(at, (1,)))[0]  # (turned,)
+        x = self._network.token_embedding(tokens)
+        keeping = []
+        for index, block in enumerate(self._network.decoder_blocks):
+            own, cross = block.self_attention, block.cross_attention
+            y = block.norm1(x)
+            keys = place_at(at, _turned(own._key_dense(y), turn), kept[2 * index])
+            values = place_at(at, own._value_dense(y), kept[2 * index + 1])
+            y = attend_to_tokens(_turned(own._query_dense(y), turn), keys, values, at)
+            x = x + own._output_dense(y)
+            y = attend_to_sound(cross._query_dense(block.norm2(x)), *memory[index])
+            x = x + cross._output_dense(y)
+            x = x + block.ff(block.norm3(x))
+            keeping += [keys, values]
+        return self._network.decoder_post_norm(x), keeping
+
+
+def _turned(array, turn):
+    """Rotary positions (Su et al. 2021, section 3.4.2): pairs of neighbours turned by an angle.
+
+    Args:
+        array: (batch, beams, heads, size).
+        turn: (turned,) angles; what lies beyond them is left as it is.
+    """
+    count = turn.shape[-1]
+    turn = ops.cast(turn, "float32")
+    part = ops.cast(array[..., :count], "float32")
+    pairs = ops.reshape(part, (*ops.shape(part)[:-1], count // 2, 2))
+    across = ops.reshape(ops.stack([-pairs[..., 1], pairs[..., 0]], axis=-1), ops.shape(part))
+    part = part * ops.cos(turn) + across * ops.sin(turn)
+    return ops.concatenate([ops.cast(part, array.dtype), array[..., count:]], axis=-1)

@@ -1,0 +1,121 @@
+"""Pretrained Whisper and Moonshine: Keras Hub presets, Hugging Face folders, and runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aitk.core.artifacts.pretrained import BACKBONE, Pretrained
+from aitk.core.contract.errors import ArtifactError
+
+if TYPE_CHECKING:
+    import keras
+
+HUB_NAMES = {"WhisperBackbone": "whisper", "MoonshineBackbone": "moonshine"}
+
+
+def open_writer(folder: Path, config: Mapping[str, Any], *, source: str) -> Pretrained | None:
+    """Open a folder that holds a Whisper or a Moonshine; None where it holds something else.
+
+    Args:
+        config: its ``config.json``.
+        source: what ``--from`` was.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, or what it says cannot be computed here.
+    """
+    hub = HUB_NAMES.get(str(config.get("registered_name", "")).rpartition(">")[2])
+    if hub:
+        return _open_preset(folder, hub, config, source)
+    if config.get("model_type") == "moonshine":
+        raise ArtifactError(
+            "is a Moonshine as Hugging Face stores it, which is not read here",
+            where=source,
+            hint="Take its Keras Hub preset",
+        )
+    if config.get("model_type") != "whisper":
+        return None
+    from aitk.speech.features.tokenizers.whisper import read_hugging_face_tokens
+    from aitk.speech.models.seq2seq.whisper_weights import read_whisper
+
+    network, loaded, skipped = read_whisper(folder, config)
+    tokens = read_hugging_face_tokens(folder, config)
+    return Pretrained(
+        source=source,
+        kind="hugging-face",
+        model="whisper",
+        folder=folder,
+        backbone=network,
+        config=config,
+        loaded=tuple(loaded),
+        skipped=tuple(skipped),
+        tokenizer=_with_heads(tokens, network),
+    )
+
+
+def adopt_writer(found: Pretrained) -> Pretrained:
+    """A source that is a run, with the vocabulary in its assets."""
+    if found.tokenizer is not None:
+        return found
+    from aitk.speech.tasks.seq2seq_assets import TOKENS, load_vocabulary
+
+    return dataclasses.replace(found, tokenizer=load_vocabulary(found.model, found.folder / TOKENS))
+
+
+def _open_preset(folder: Path, model: str, config: Mapping[str, Any], source: str) -> Pretrained:
+    import keras_hub
+
+    from aitk.core.artifacts.keras_file import damaged
+
+    try:
+        saved = keras_hub.models.Backbone.from_preset(str(folder))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise damaged(folder, error) from error
+    network = _in_current_policy(saved)
+    tokens: Any
+    if model == "whisper":
+        from aitk.speech.features.tokenizers.whisper import read_hub_tokens
+
+        tokens = read_hub_tokens(folder, size=network.vocabulary_size)
+    else:
+        from aitk.speech.features.tokenizers.moonshine import ENGINE, read_moonshine_tokens
+
+        path = folder / "assets" / "tokenizer" / ENGINE
+        tokens = read_moonshine_tokens(path, size=network.vocabulary_size)
+    return Pretrained(
+        source=source,
+        kind="hub",
+        model=model,
+        folder=folder,
+        backbone=network,
+        config=config.get("config", {}),
+        loaded=tuple(weight.path for weight in network.weights),
+        tokenizer=_with_heads(tokens, network),
+    )
+
+
+def _in_current_policy(saved: keras.Model) -> keras.Model:
+    """The same network under the name of every backbone, in the precision asked for now: a preset
+    stored in float16 would compute in it."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    config = saved.get_config() | {"name": BACKBONE, "dtype": policy}
+    network = type(saved).from_config(config)
+    network.set_weights(saved.get_weights())
+    return network
+
+
+def _with_heads(tokens: Any, network: Any) -> Any:
+    """The vocabulary with heads that follow the sound: those that the source names, or else all
+    of the upper half of the decoder, as in Whisper's reference."""
+    if not hasattr(tokens, "alignment_heads"):
+        return tokens
+    layers, heads = network.num_layers, network.num_heads
+    named = tokens.alignment_heads
+    if not all(layer < layers and head < heads for layer, head in named):
+        raise ArtifactError(f"alignment_heads names a head beyond {layers} layers of {heads}")
+    upper = tuple((layer, head) for layer in range(layers // 2, layers) for head in range(heads))
+    return dataclasses.replace(tokens, alignment_heads=named or upper)

@@ -1,0 +1,410 @@
+"""Masked speech prediction (BEST-RQ, Chiu et al. 2022): learn sound by guessing hidden parts."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Batch, Evaluation, Example, Score, Task
+from aitk.core.io.files import write_json
+from aitk.core.io.json_files import Size, read_json
+from aitk.core.metrics.classification import log_softmax
+from aitk.core.metrics.statistics import bootstrap_scores, ratio_statistic
+from aitk.speech.data.audio import content_key, decode_sound
+from aitk.speech.data.options import UnlabelledSoundReading
+from aitk.speech.data.quality import SoundInspector
+from aitk.speech.data.reading import read_sounds
+from aitk.speech.features.assets import (
+    SoundAssets,
+    augmentation_of,
+    learn_moments,
+    load_sound_assets,
+)
+from aitk.speech.features.batching import pad_features, pad_frames, sound_inputs
+from aitk.speech.features.signal import feature_size, settings_for
+from aitk.speech.features.spectrogram_images import spectrogram_png
+from aitk.speech.losses.best_rq import (
+    Components,
+    Quantiser,
+    choose_steps,
+    code_usage,
+    hide_frames,
+    principal_components,
+)
+from aitk.speech.tasks.settings import (
+    VARIATION,
+    MaskedBiLstmSettings,
+    MaskedConformerSettings,
+    MaskedTcnSettings,
+    MaskedTransformerSettings,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.artifacts.pretrained import Pretrained
+
+FILE = "masking.json"
+#: The shape of that file.
+SHAPE = {
+    "dimensions": Size,
+    "frames_per_step": Size,
+    "codes": Size,
+    "code_size": Size,
+    "codebooks": Size,
+    "components": ({"mean": [float], "directions": [[float]]}, None),
+    "mask_share": float,
+    "span": Size,
+}
+
+#: How many sounds principal components are learned of at most.
+MOST_ROWS = 5000
+
+
+@dataclass(frozen=True)
+class MaskedSpeechAssets:
+    """How sound becomes features, what is hidden of them, and how it is named.
+
+    Attributes:
+        sound: the features.
+        quantiser: names what is hidden.
+        mask_share: about how much is hidden.
+        span: steps hidden in a row.
+    """
+
+    sound: SoundAssets
+    quantiser: Quantiser
+    mask_share: float
+    span: int
+
+    def save(self, folder: Path) -> None:
+        """Write ``sound.json`` and ``masking.json``."""
+        self.sound.save(folder)
+        quantiser = self.quantiser
+        values = {
+            "mask_share": self.mask_share,
+            "span": self.span,
+            "dimensions": quantiser.dimensions,
+            "frames_per_step": quantiser.frames_per_step,
+            "codes": quantiser.codes,
+            "code_size": quantiser.code_size,
+            "codebooks": quantiser.codebooks,
+            "components": quantiser.components and vars(quantiser.components),
+        }
+        write_json(folder / FILE, values)
+
+
+class MaskedSpeech(Task):
+    """Pretraining on sounds of which nothing else is known."""
+
+    name = "speech.masked-speech"
+    reading = UnlabelledSoundReading
+    models = {
+        "conformer": MaskedConformerSettings,
+        "transformer": MaskedTransformerSettings,
+        "tcn": MaskedTcnSettings,
+        "bilstm": MaskedBiLstmSettings,
+    }
+    main_metric = "perplexity"
+    higher_is_better = False
+    metric_is_rate = False
+    not_handed_on = VARIATION
+    content = "audio"
+    distils = False
+
+    def __init__(self) -> None:
+        self._notes: list[str] = []
+
+    def read(
+        self, sources: Sequence[str], reading: UnlabelledSoundReading, *, labelled: bool
+    ) -> Iterator[Row | Refusal]:
+        return read_sounds(sources, reading, content=None, labelled=labelled, notes=self._notes)
+
+    def reading_notes(self) -> list[str]:
+        notes, self._notes[:] = list(self._notes), []
+        return notes
+
+    def key(self, fields: Mapping[str, Any]) -> str:
+        return content_key(fields["audio"])
+
+    def inspector(self, reading: UnlabelledSoundReading) -> SoundInspector:
+        return SoundInspector(reading, content=None)
+
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow_datasets as tfds
+
+        return {
+            "audio": tfds.features.Tensor(shape=(), dtype=np.object_),
+            "speaker": tfds.features.Text(),
+            "seconds": np.float32,
+            "id": tfds.features.Text(),
+        }
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Pretrained | None = None,
+        balance: bool = False,
+        tables: Path | None = None,
+    ) -> MaskedSpeechAssets:
+        _, rate = decode_sound(rows[0]["audio"])
+        features, augment = settings_for(settings, rate), augmentation_of(settings)
+        moments = learn_moments(rows, features, speeds=augment.speeds)
+        sound = SoundAssets(features=features, augment=augment, moments=moments)
+        step_ms = settings.subsampling * features.shift_ms
+        quantiser = Quantiser(
+            feature_size(features),
+            settings.subsampling,
+            codes=settings.codes,
+            code_size=settings.code_size,
+            codebooks=settings.codebooks,
+        )
+        if settings.projection == "pca":
+            quantiser = replace(quantiser, components=_components(rows, sound, quantiser))
+        span = max(1, round(settings.mask_ms / step_ms))
+        return MaskedSpeechAssets(sound, quantiser, settings.mask_share, span)
+
+    def load_assets(self, folder: Path) -> MaskedSpeechAssets:
+        values = read_json(folder / FILE, SHAPE)
+        quantiser = Quantiser(
+            values["dimensions"],
+            values["frames_per_step"],
+            codes=values["codes"],
+            code_size=values["code_size"],
+            codebooks=values["codebooks"],
+            components=_read_components(values["components"]),
+        )
+        share, span = values["mask_share"], values["span"]
+        return MaskedSpeechAssets(load_sound_assets(folder), quantiser, share, span)
+
+    def encode(self, fields: Mapping[str, Any], assets: MaskedSpeechAssets) -> Example:
+        return self.encode_many([fields], assets)[0]
+
+    def encode_many(
+        self, rows: Sequence[Mapping[str, Any]], assets: MaskedSpeechAssets
+    ) -> list[Example]:
+        return [Example(inputs) for inputs in sound_inputs(rows, assets.sound)]
+
+    def length(self, example: Example) -> int:
+        return len(example.inputs["samples"])
+
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: MaskedSpeechAssets,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        """Hide parts of every sound: others at each call with ``rng``, always the same without."""
+        sounds = [example.inputs for example in examples]
+        heard = pad_features(sounds, assets.sound, rng=rng, pad_to=pad_to)
+        quantiser = assets.quantiser
+        features, targets, weights = [], [], []
+        for item, padded, mask in zip(
+            sounds, heard["features"], heard["padding_mask"], strict=True
+        ):
+            own = rng or np.random.default_rng(zlib.crc32(item["samples"].tobytes()))
+            real = padded[: mask.sum()]
+            codes = quantiser.codes_of(real)
+            hidden = choose_steps(len(codes), share=assets.mask_share, span=assets.span, rng=own)
+            features.append(
+                hide_frames(real, hidden, frames_per_step=quantiser.frames_per_step, rng=own)
+            )
+            targets.append(codes)
+            weights.append(hidden)
+        inputs = pad_frames(features, pad_to=pad_to)
+        steps = -(-inputs["features"].shape[1] // quantiser.frames_per_step)
+        padded_targets = _padded(targets, steps)
+        padded_weights = _padded(weights, steps).astype(np.float32)
+        # The loss is a mean over all steps: make that the mean over the hidden ones.
+        padded_weights *= padded_weights.size / max(1.0, float(padded_weights.sum()))
+        lengths = np.array([len(codes) for codes in targets])
+        return Batch(inputs, padded_targets, padded_weights, {"steps": lengths})
+
+    def build(
+        self,
+        model: str,
+        settings: Any,
+        assets: MaskedSpeechAssets,
+        *,
+        backbone: keras.Model | None = None,
+    ) -> keras.Model:
+        from aitk.speech.models import build_backbone, check_dimensions
+        from aitk.speech.models.head import transcriber
+        from aitk.speech.models.inputs import frames_per_step
+
+        quantiser = assets.quantiser
+        if backbone is None:
+            backbone = build_backbone(model, settings, quantiser.dimensions)
+        check_dimensions(backbone, quantiser.dimensions)
+        own = frames_per_step(backbone)
+        if own != quantiser.frames_per_step:
+            raise ArtifactError(
+                f"the backbone has a step every {own} frames, the codes one every"
+                f" {quantiser.frames_per_step}",
+                hint=f"Add --set subsampling={own}",
+            )
+        return transcriber(backbone, units=quantiser.codebooks * quantiser.codes, dropout=0.0)
+
+    def objective(self, assets: MaskedSpeechAssets) -> Any:
+        from aitk.speech.losses.codebook_loss import CodebookLoss
+
+        return CodebookLoss(assets.quantiser.codes)
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: MaskedSpeechAssets,
+        *,
+        top_k: int = 1,
+        asked: Any = None,
+    ) -> list[dict[str, Any]]:
+        """The likeliest code of each step, and which of the hidden ones are right."""
+        answers, by_codebook = [], _by_codebook(outputs, assets)
+        for row, steps in enumerate(batch.context["steps"]):
+            codes = by_codebook[row, :steps].argmax(-1)
+            hidden = batch.weights[row, :steps] > 0
+            right = int((codes == batch.targets[row, :steps])[hidden].sum())
+            asked_for = int(hidden.sum()) * codes.shape[1]
+            answers.append(
+                {
+                    "prediction": f"{right} of {asked_for} hidden codes",
+                    "codes": codes.tolist(),
+                    "hidden": np.flatnonzero(hidden).tolist(),
+                }
+            )
+        return answers
+
+    def measure(
+        self, batch: Batch, outputs: np.ndarray, assets: MaskedSpeechAssets
+    ) -> dict[str, np.ndarray]:
+        """Of each row: hidden steps, how many of their codes were right, the summed loss (nats),
+        both as a mean over the codebooks, and how often each code of the first stood there."""
+        hidden, targets = np.asarray(batch.weights) > 0, np.asarray(batch.targets)
+        logits = _by_codebook(outputs, assets)
+        answers = np.take_along_axis(log_softmax(logits), targets[..., None], -1)[..., 0]
+        right = (logits.argmax(-1) == targets).mean(-1)
+        codes = [
+            np.bincount(row[own, 0], minlength=assets.quantiser.codes)
+            for row, own in zip(targets, hidden, strict=True)
+        ]
+        return {
+            "steps": hidden.sum(-1),
+            "right": np.where(hidden, right, 0).sum(-1),
+            "loss": np.where(hidden, -answers.mean(-1), 0).sum(-1, dtype=np.float64),
+            "codes": np.stack(codes).astype(np.int32),
+        }
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: MaskedSpeechAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        steps = measured["steps"]
+        if not steps.any():
+            raise DataError("no sound is long enough to hide a part of it")
+        loss = _ratio(measured["loss"], steps, resamples, seed)
+        low, high = (None if end is None else float(np.exp(end)) for end in (loss.low, loss.high))
+        counts = measured["codes"].sum(0)
+        used = code_usage(np.repeat(np.arange(len(counts)), counts), len(counts))
+        return Evaluation(
+            metrics={
+                "perplexity": Score(float(np.exp(loss.value)), low, high, loss.interval),
+                "loss": loss,
+                "accuracy": _ratio(measured["right"], steps, resamples, seed),
+                # Knowing nothing but how often each code stands there has this perplexity.
+                "perplexity_of_code_frequencies": Score(used["perplexity"]),
+            },
+            per_row=measured["loss"] / np.maximum(steps, 1),
+            details={"hidden_steps": int(steps.sum()), "codes_used": used["share"]},
+            statistic=ratio_statistic(measured["loss"], steps, finish=np.exp),
+        )
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: MaskedSpeechAssets,
+        *,
+        target: str | None = None,
+        model: Any = None,
+    ) -> dict[str, Any]:
+        """What was hidden, and how much better each step was guessed than by chance (nats)."""
+        batch = self.collate([self.encode(fields, assets)], assets)
+        steps = int(batch.context["steps"][0])
+        logits = predict([fields])[0][:steps]
+        targets = batch.targets[0, :steps]
+        answers = log_softmax(_by_codebook(logits, assets))
+        gains = np.take_along_axis(answers, targets[..., None], -1)[..., 0].mean(-1)
+        gains += np.log(assets.quantiser.codes)
+        step_s = assets.quantiser.frames_per_step * assets.sound.features.shift_ms / 1000
+        (answer,) = self.decode(batch, logits[None], assets)
+        samples, rate = decode_sound(fields["audio"])
+        parts = [
+            {
+                "text": f"{step * step_s:.2f}-{(step + 1) * step_s:.2f} s ",
+                "weight": round(float(gains[step]), 6) if step in answer["hidden"] else 0.0,
+            }
+            for step in range(steps)
+        ]
+        picture = {"caption": "the whole sound", "png": spectrogram_png(samples, rate)}
+        return {"prediction": answer["prediction"], "parts": parts, "pictures": [picture]}
+
+
+def _components(
+    rows: Sequence[Mapping[str, Any]], sound: SoundAssets, quantiser: Quantiser
+) -> Components:
+    """The principal components of the steps of some of the rows, spread over all of them."""
+    some = rows[:: -(-len(rows) // MOST_ROWS)]
+
+    def steps() -> Iterator[np.ndarray]:
+        for row in some:
+            heard = pad_features(sound_inputs([row], sound), sound)["features"]
+            yield quantiser.stacked(heard[0])
+
+    return principal_components(steps(), quantiser.code_size)
+
+
+def _read_components(value: Mapping[str, Any] | None) -> Components | None:
+    """What ``MaskedSpeechAssets.save`` wrote of them."""
+    if value is None:
+        return None
+    return Components(tuple(value["mean"]), tuple(map(tuple, value["directions"])))
+
+
+def _padded(rows: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """(rows, length, ...), zero where a row is shorter; a longer one is cut."""
+    padded = np.zeros((len(rows), length, *rows[0].shape[1:]), rows[0].dtype)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row[:length]
+    return padded
+
+
+def _by_codebook(outputs: np.ndarray, assets: MaskedSpeechAssets) -> np.ndarray:
+    """Logits (..., codebooks * codes) as (..., codebooks, codes)."""
+    return outputs.reshape(*outputs.shape[:-1], assets.quantiser.codebooks, -1)
+
+
+def _ratio(sums: np.ndarray, steps: np.ndarray, resamples: int, seed: int) -> Score:
+    """A mean over steps, with its interval over rows."""
+    return bootstrap_scores(
+        lambda counts: ((counts @ sums) / np.maximum(counts @ steps, 1))[:, None],
+        len(sums),
+        resamples=resamples,
+        seed=seed,
+    )[0]

@@ -1,0 +1,100 @@
+"""What a model that writes token by token needs besides its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.options import as_dict, resolve
+from aitk.core.io.files import write_json
+from aitk.core.io.json_files import Count, Size, read_json
+from aitk.speech.data.options import AugmentOptions
+
+FILE, TOKENS = "writer.json", "tokens"
+#: The shape of ``writer.json``.
+SHAPE = {
+    "model": str,
+    "longest": Size,
+    "filters": Count,
+    "augment": dict,
+    "language": str | None,
+    "translate": bool,
+    "times": bool,
+}
+
+
+@dataclass(frozen=True)
+class WriterAssets:
+    """Everything of such a model but its weights.
+
+    Attributes:
+        model: ``whisper`` or ``moonshine``.
+        tokens: its vocabulary, ``WhisperTokens`` or ``MoonshineTokens``.
+        longest: tokens of a text, with the prompt.
+        filters: mel filters of Whisper's features; 0 for a model that hears samples.
+        augment: how sounds are varied in training.
+        language: what is spoken; None lets the model find it.
+        translate: into English.
+        times: of segments are written.
+    """
+
+    model: str
+    tokens: Any
+    longest: int
+    filters: int = 0
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    language: str | None = None
+    translate: bool = False
+    times: bool = False
+
+    def prompt(self, *, times: bool | None = None) -> list[int]:
+        """What the decoder reads before the text; ``times`` other than usual if it is said."""
+        return self.tokens.prompt(
+            language=self.language,
+            translate=self.translate,
+            times=self.times if times is None else times,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write ``writer.json`` and the vocabulary in ``tokens``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.tokens.save(folder / TOKENS)
+        write_json(
+            folder / FILE,
+            {
+                "model": self.model,
+                "longest": self.longest,
+                "filters": self.filters,
+                "augment": as_dict(self.augment),
+                "language": self.language,
+                "translate": self.translate,
+                "times": self.times,
+            },
+        )
+
+
+def load_writer_assets(folder: Path) -> WriterAssets:
+    """Read what ``WriterAssets.save`` wrote.
+
+    Raises:
+        ArtifactError: a file is missing or damaged.
+    """
+    values = read_json(folder / FILE, SHAPE)
+    try:
+        values["augment"] = resolve(AugmentOptions, values["augment"])
+        return WriterAssets(tokens=load_vocabulary(values["model"], folder / TOKENS), **values)
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"is damaged ({error})", where=str(folder / FILE)) from error
+
+
+def load_vocabulary(model: str, folder: Path) -> Any:
+    """The vocabulary of a model that was saved here."""
+    if model == "whisper":
+        from aitk.speech.features.tokenizers.whisper import load_tokens
+
+        return load_tokens(folder)
+    from aitk.speech.features.tokenizers.moonshine import load_moonshine_tokens
+
+    return load_moonshine_tokens(folder)

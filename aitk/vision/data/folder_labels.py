@@ -1,0 +1,112 @@
+"""What the folders above a picture tell: its label, and its split."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
+from aitk.vision.data.sidecar_files import PICTURE_FOLDERS, place_of
+from aitk.vision.data.trees import Folder, Tree
+
+
+@dataclass(frozen=True)
+class SplitFolders:
+    """Folders that name splits by their words, as ``training_set`` and ``test_set`` beside it do.
+
+    One name alone may be that of a class, such as ``train station``: most of the folders beside
+    it must name splits, and these more than one.
+
+    Attributes:
+        splits: folder -> its split.
+        others: folders beside them that name none, which are no classes.
+    """
+
+    splits: Mapping[str, str]
+    others: Collection[str]
+
+    def of(self, name: str) -> str | None:
+        """The split that a folder above a file names."""
+        return next((self.splits[f] for f in _folders(name)[::-1] if f in self.splits), None)
+
+    def passes_over(self, name: str) -> bool:
+        """Whether a file lies beside the splits, in none of them."""
+        return not self.others.isdisjoint(_folders(name))
+
+
+def find_split_folders(names: Iterable[str]) -> SplitFolders:
+    """Look for them above files."""
+    beside: dict[str, set[str]] = {}
+    for name in names:
+        for folder in _folders(name):
+            beside.setdefault(posixpath.dirname(folder), set()).add(folder)
+    splits: dict[str, str] = {}
+    others: set[str] = set()
+    for folders in beside.values():
+        told = {folder: split_named(posixpath.basename(folder)) for folder in folders}
+        named = {folder: split for folder, split in told.items() if split}
+        if len(set(named.values())) > 1 and len(named) > len(folders) / 2:
+            splits |= named
+            others |= folders - set(named)
+    for folder in sorted(set().union(*beside.values())):  # those above come before those below
+        above, name = posixpath.split(folder)
+        if above in splits and name == posixpath.basename(above):  # unpacked into its own name
+            splits[folder] = splits[above]
+    return SplitFolders(splits, others)
+
+
+def labels_by_folder(
+    tree: Tree, pictures: Sequence[str], splits: SplitFolders, *, mixed: bool
+) -> Callable[[str], str | None]:
+    """How the label of a picture follows from its folders.
+
+    Folders that name splits are no part of it, nor those above that all pictures share. Where
+    none has a folder, the root's own name is the label.
+
+    Args:
+        mixed: rows may have no label: folders named ``images`` and the like tell none.
+    """
+
+    def parts_of(name: str) -> tuple[str, ...]:
+        return tuple(
+            part
+            for folder in _folders(name)
+            if (part := posixpath.basename(folder)).lower() not in SPLIT_OF_WORD
+            and folder not in splits.splits
+            and not (mixed and part.lower() in PICTURE_FOLDERS)
+        )
+
+    shared = 0
+    found = [parts for parts in {parts_of(name) for name in pictures} if parts]
+    if found:
+        shortest = min(map(len, found))
+        while shared < shortest - 1 and len({parts[shared] for parts in found}) == 1:
+            shared += 1
+    root = Path(tree.source).resolve().name if isinstance(tree, Folder) else ""
+    alone = root if not found and not mixed and root.lower() not in SPLIT_OF_WORD else ""
+
+    def label_of(name: str) -> str | None:
+        if splits.passes_over(name):
+            return None
+        return "/".join(parts_of(name)[shared:]) or alone or None
+
+    return label_of
+
+
+def _folders(name: str) -> list[str]:
+    """The folders above a file, from the root on: ``a``, ``a/b``."""
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[: at + 1]) for at in range(len(parts))]
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder above a file is named for."""
+    for part in reversed(name.split("/")[:-1]):
+        if part.lower() in SPLIT_OF_WORD:
+            return SPLIT_OF_WORD[part.lower()]
+        twin = place_of(f"{part}/x")[0].lower()  # trainannot, train_images
+        if twin in SPLIT_OF_WORD:
+            return SPLIT_OF_WORD[twin]
+    return None

@@ -1,0 +1,239 @@
+"""Files that annotate many pictures, or that are named like one: COCO, labelme, CVAT, Label Studio.
+
+They are known by their content, and read as COCO is. Those of other tools are named, with the
+export to choose instead.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aitk.core.contract.errors import DataError
+from aitk.core.io.split_names import split_named
+from aitk.core.io.values import parse_json
+from aitk.vision.data.formats.coco import MOST_BYTES, CocoFile, as_utf8, is_coco
+from aitk.vision.data.formats.coco_content import CocoContent
+from aitk.vision.data.formats.cvat import MOST_BYTES as MOST_XML_BYTES
+from aitk.vision.data.formats.cvat import parse_cvat
+from aitk.vision.data.formats.label_studio import is_label_studio, parse_label_studio
+from aitk.vision.data.formats.labelme import add_labelme, is_labelme
+from aitk.vision.data.image_finder import split_of_folders, split_of_root
+from aitk.vision.data.reading_counts import NO_AREA, ReadingCounts
+from aitk.vision.data.sidecar_files import name_key, place_of
+from aitk.vision.data.trees import Folder, Tree
+
+#: Words of a JSON file that is read; without them it is not parsed.
+_COCO_WORDS = (b'"images"', b'"annotations"', b'"categories"')
+_LABELME_WORDS = (b'"shapes"', b'"image')
+_LABEL_STUDIO_WORD = b'labels"'
+#: A tool's format -> the words that tell it.
+_UNREAD = {
+    "VIA": (b'"shape_attributes"', b'"region_attributes"'),
+    "Supervisely": (b'"classTitle"', b'"geometryType"'),
+    "CreateML": (b'"coordinates"', b'"annotations"'),
+    "Datumaro": (b'"dm_format_version"',),
+    "BDD100K": (b'"box2d"',),
+    "Labelbox": (b'"data_row"', b'"projects"'),
+    "COCO without categories": (b'"images"', b'"annotations"'),
+}
+_UNREAD_SUFFIXES = {".tfrecord": "TFRecord", ".tfrecords": "TFRecord", ".rec": "RecordIO"}
+_EXPORT = "Export COCO, Pascal VOC or YOLO from the tool that wrote it"
+
+
+@dataclass
+class AnnotationFiles:
+    """The annotation files of a tree.
+
+    Attributes:
+        files: those that are read.
+        names: of their files in the tree.
+        unread: tells of one of another tool, where none is read.
+    """
+
+    files: list[CocoFile] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    unread: DataError | None = None
+
+
+def find_annotation_files(
+    tree: Tree, pictures: Sequence[str], told: str | None, counts: ReadingCounts
+) -> AnnotationFiles:
+    """The annotation files that are meant: the named one, or those of the tree.
+
+    Args:
+        told: a file's path, or its name in the tree; None: all of them.
+        counts: shapes that are left out are counted here.
+
+    Raises:
+        DataError: the named one is none, or one is damaged.
+    """
+    found = AnnotationFiles()
+    if told and os.path.isfile(told):
+        file = read_named(Path(told), tree, lambda: pictures, counts)
+        if file is None:
+            reason = "has no images, annotations and categories, and is of no other known kind"
+            raise DataError(reason, where=told, hint=_EXPORT)
+        found.files, found.names = [file], [file.name]
+        return found
+    labelme: defaultdict[str, list[tuple[str, Any]]] = defaultdict(list)
+    places = set(map(place_of, pictures))
+    for name in tree.names:
+        if told is not None and name != told:
+            continue
+        where, suffix = tree.location(name), posixpath.splitext(name)[1].lower()
+        content: Mapping[str, Any] | None = None
+        value = None
+        if suffix == ".json":
+            data = tree.read(name, most=MOST_BYTES)
+            try:
+                value = _json_value(data, where)
+            except DataError as error:
+                if place_of(name) not in places:
+                    raise
+                value = error  # of one picture, which alone is refused
+            content = _as_coco(value, where, counts)
+            if content is None and not _is_of_one_picture(value):
+                found.unread = found.unread or _unread(data, where)
+        elif suffix == ".xml" and place_of(name) not in places:  # those of one picture are VOC's
+            content = _cvat(tree.read(name, most=MOST_XML_BYTES), where, counts)
+        elif suffix in _UNREAD_SUFFIXES:
+            error = DataError(f"is {_UNREAD_SUFFIXES[suffix]}, which is not read", where=where)
+            found.unread = found.unread or error
+        if _is_of_one_picture(value):
+            labelme[posixpath.dirname(name)].append((name, value))
+        if content is not None:
+            found.files.append(_file(name, where, content, tree, has_ids=is_coco(value)))
+            found.names.append(name)
+    for folder, files in labelme.items():
+        found.files.append(_labelme(folder, files, tree, pictures, counts))
+        found.names += [name for name, _ in files]
+    return found
+
+
+def read_named(
+    path: Path, tree: Tree, pictures: Callable[[], Sequence[str]], counts: ReadingCounts
+) -> CocoFile | None:
+    """An annotation file that the user names; None where it is none.
+
+    Args:
+        pictures: lists those of the tree, where the file is one that needs it.
+
+    Raises:
+        DataError: it is damaged, or of a tool whose files are not read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    where, name = str(path), _name_in(tree, path)
+    if path.suffix.lower() == ".xml":
+        content = _cvat(data, where, counts)
+        return content and _file(name, where, content, tree, has_ids=False)
+    value = _json_value(data, where)
+    if is_labelme(value):
+        return _labelme(posixpath.dirname(name), [(name, value)], tree, pictures(), counts)
+    content = _as_coco(value, where, counts)
+    if content is None and (unread := _unread(data, where)):
+        raise unread
+    return content and _file(name, where, content, tree, has_ids=is_coco(value))
+
+
+def _is_of_one_picture(value: Any) -> bool:
+    """Whether a JSON value is of a labelme file, or why one cannot be read."""
+    return is_labelme(value) or isinstance(value, DataError)
+
+
+def _file(
+    name: str, where: str, content: Mapping[str, Any], tree: Tree, *, has_ids: bool
+) -> CocoFile:
+    split = split_named(posixpath.basename(name or where)) or split_of_folders(name)
+    return CocoFile(where, name, split or split_of_root(tree), content, has_ids=has_ids)
+
+
+def _json_value(data: bytes, where: str) -> Any:
+    """The value of a JSON file that may annotate pictures, else None."""
+    data = as_utf8(data)
+    is_certain = any(all(word in data for word in words) for words in (_COCO_WORDS, _LABELME_WORDS))
+    if not is_certain and _LABEL_STUDIO_WORD not in data:
+        return None
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        if not is_certain:  # a table of JSON lines, say
+            return None
+        raise DataError(f"is no JSON ({error})", where=where) from error
+
+
+def _as_coco(value: Any, where: str, counts: ReadingCounts) -> Mapping[str, Any] | None:
+    """What a JSON file says of many pictures, as COCO has it; None where it says nothing."""
+    if is_coco(value):
+        return value
+    if is_label_studio(value):
+        return _counted(parse_label_studio(value), where, counts)
+    return None
+
+
+def _cvat(data: bytes, where: str, counts: ReadingCounts) -> Mapping[str, Any] | None:
+    try:
+        found = parse_cvat(data)
+    except DataError as error:
+        raise DataError(error.what, where=where, hint=error.hint) from error
+    return None if found is None else _counted(found, where, counts)
+
+
+def _labelme(
+    folder: str,
+    files: Sequence[tuple[str, Any]],
+    tree: Tree,
+    pictures: Sequence[str],
+    counts: ReadingCounts,
+) -> CocoFile:
+    """The labelme files of one folder. A picture that was renamed with its file is found too.
+
+    Args:
+        files: name and content; or, of a file that cannot be read, why.
+    """
+    found = CocoContent()
+    names = {name_key(posixpath.basename(name)) for name in pictures}
+    of_place = {place_of(name): name for name in pictures}
+    for name, value in files:
+        if isinstance(value, DataError):
+            with found.image(of_place[place_of(name)]):
+                raise value
+            continue
+        told = str(value.get("imagePath") or "").replace("\\", "/")
+        if name_key(posixpath.basename(told)) not in names:
+            told = of_place.get(place_of(name), told)
+        add_labelme(value, told, found)
+    where = tree.location(files[0][0])
+    content = _counted(found, where, counts)
+    sources = [tree.location(name) for name, _ in files]
+    split = split_of_folders(f"{folder}/x") or split_of_root(tree)
+    return CocoFile(where, f"{folder}/x".lstrip("/"), split, content, sources, has_ids=False)
+
+
+def _counted(found: CocoContent, where: str, counts: ReadingCounts) -> Mapping[str, Any]:
+    counts.add(NO_AREA, where, count=found.left_out)
+    return found.content()
+
+
+def _unread(data: bytes, where: str) -> DataError | None:
+    """What to say of a file of another tool."""
+    for tool, words in _UNREAD.items():
+        if all(word in data for word in words):
+            return DataError(f"is {tool}, which is not read", where=where, hint=_EXPORT)
+    return None
+
+
+def _name_in(tree: Tree, path: Path) -> str:
+    """The name of a file below the tree's root; "" where it lies elsewhere."""
+    if not isinstance(tree, Folder):
+        return ""
+    full, root = path.resolve(), tree.root.resolve()
+    return full.relative_to(root).as_posix() if full.is_relative_to(root) else ""

@@ -1,0 +1,81 @@
+"""Found boxes as the list of results that COCO's evaluation reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, ClassVar
+
+from aitk.core.io.values import parse_json, to_count
+
+COLUMNS = ["image_id", "category_id", "category_name", "bbox", "score"]
+
+
+class CocoResults:
+    """One JSON list; each box names its picture, and its place as x, y, width, height.
+
+    ``image_id`` and ``category_id`` are those of the COCO file that names the picture. Without
+    one, ``image_id`` is the number that the picture's name consists of, as in COCO, else its name,
+    and ``category_id`` the number of the class in the model.
+
+    Args:
+        category_ids: gives class -> id of the COCO files that were read so far.
+    """
+
+    needs_columns: ClassVar[bool] = False
+
+    def __init__(self, category_ids: Callable[[], Mapping[str, int | str]] = dict) -> None:
+        self._category_ids = category_ids
+        self.columns: list[str] = []  # empty until a box is written
+        self.left_out: set[str] = set()
+
+    def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        """The boxes of some more pictures; those that were refused have none."""
+        parts = []
+        for row in rows:
+            for box in row.get("boxes", ()):
+                parts.append(
+                    (",\n" if self.columns else "[\n") + json.dumps(self._result(row, box))
+                )
+                self.columns = COLUMNS
+        return "".join(parts)
+
+    def tail(self) -> str:
+        """The end of the list."""
+        return "\n]\n" if self.columns else "[]\n"
+
+    def recognises(self, head: str, names: Sequence[str]) -> bool:
+        """The list holds nothing, or first a result with these columns in this order."""
+        del names
+        first = head.removeprefix("[\n").partition("\n")[0].removesuffix(",")
+        try:
+            return head == "[]\n" or list(parse_json(first)) == COLUMNS
+        except (ValueError, TypeError):
+            return False
+
+    def _result(self, row: Mapping[str, Any], box: Mapping[str, Any]) -> dict[str, Any]:
+        left, top, right, bottom = box["box"]
+        return {
+            "image_id": row["image_id"] if "image_id" in row else _id_of_name(row),
+            "category_id": self._category_id(box),
+            "category_name": box["label"],
+            "bbox": [left, top, round(right - left, 2), round(bottom - top, 2)],
+            "score": box["score"],
+        }
+
+    def _category_id(self, box: Mapping[str, Any]) -> int | str:
+        """The id of a box's class; of one that the COCO file lacks, an id that it has not given."""
+        ids = self._category_ids()
+        if box["label"] in ids:
+            return ids[box["label"]]
+        numbers = [number for number in ids.values() if isinstance(number, int)]
+        if numbers and isinstance(box["number"], int):
+            return max(numbers) + box["number"]
+        return box["number"]
+
+
+def _id_of_name(row: Mapping[str, Any]) -> int | str:
+    name = str(row.get("picture", ""))
+    number = to_count(PurePath(name).stem)
+    return name if number is None else number

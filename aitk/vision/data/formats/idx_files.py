@@ -1,0 +1,106 @@
+"""IDX files (MNIST and its kin): all pictures in one file, all labels in another."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import re
+import struct
+import zlib
+from collections.abc import Collection, Iterator
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.core.contract.rows import Refusal
+from aitk.core.io.images import MOST_PIXELS, encode_png
+from aitk.core.io.split_names import split_named
+from aitk.vision.data.archives import HARMLESS_BYTES, MOST_RATIO
+from aitk.vision.data.class_lists import ClassList
+from aitk.vision.data.items import Item
+from aitk.vision.data.trees import Tree
+
+#: MNIST's largest kin (EMNIST) has 549 MB.
+MOST_BYTES = 2_000_000_000
+_PICTURES = re.compile(r"(.*?)([\w-]*)images[-.]idx3[-.]ubyte(\.gz)?")
+_PICTURES_MAGIC, _LABELS_MAGIC = 0x803, 0x801
+
+
+def find_idx(tree: Tree) -> list[str]:
+    """The files of pictures in a tree."""
+    return [name for name in tree.names if _PICTURES.fullmatch(name)]
+
+
+def read_idx(
+    tree: Tree, name: str, *, wants: Collection[str], labelled: bool, classes: ClassList | None
+) -> Iterator[Item | Refusal]:
+    """The pictures of one file, as PNG, with labels by number or by the names of ``classes``.
+
+    Raises:
+        DataError: it is damaged, or its labels are missing.
+    """
+    pictures = _read(tree, name, _PICTURES_MAGIC)
+    labels = None
+    if labelled and "label" in wants:
+        beside = name.replace("images", "labels").replace("idx3", "idx1")
+        other = beside.removesuffix(".gz") if beside.endswith(".gz") else f"{beside}.gz"
+        found = next((file for file in (beside, other) if file in tree.names), None)
+        if found is None:
+            raise DataError(f"there is no {beside} beside it", where=tree.location(name))
+        labels = _read(tree, found, _LABELS_MAGIC)
+        if len(labels) != len(pictures):
+            reason = f"has {len(labels)} labels, and there are {len(pictures)} pictures"
+            raise DataError(reason, where=tree.location(found))
+    match = _PICTURES.fullmatch(name)
+    start = match[2] if match else ""
+    split = "test" if start.startswith("t10k") else split_named(start)
+    file, _ = tree.where(name)
+    stem = start.strip("-_.") or "picture"
+    for at, picture in enumerate(pictures):
+        label = None
+        if labels is not None:
+            number = int(labels[at])
+            if classes and number >= len(classes.names):
+                reason = f"it has the class {number}, and there are {len(classes.names)}"
+                yield Refusal(file, at + 1, reason)
+                continue
+            label = classes.names[number] if classes else str(number)
+        yield Item(
+            picture=lambda picture=picture: encode_png(picture),  # type: ignore[misc]
+            name=f"{stem}#{at}",
+            file=file,
+            line=at + 1,
+            split=split,
+            label=label,
+        )
+
+
+def _read(tree: Tree, name: str, magic: int) -> np.ndarray:
+    """The array in a file, uint8, of the sizes in its header.
+
+    Raises:
+        DataError: it is damaged or too large.
+    """
+    where = tree.location(name)
+    data = tree.read(name, most=MOST_BYTES)
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                most = min(MOST_BYTES, max(HARMLESS_BYTES, MOST_RATIO * len(data)))
+                data = file.read(most + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"cannot be read ({error})", where=where) from error
+        if len(data) > most:
+            raise DataError("is a decompression bomb", where=where)
+    axes = magic & 0xFF
+    if len(data) < 4 + 4 * axes or struct.unpack(">I", data[:4])[0] != magic:
+        raise DataError("is no IDX file of the kind that its name tells", where=where)
+    sizes = struct.unpack(f">{axes}I", data[4 : 4 + 4 * axes])
+    content = np.frombuffer(data, np.uint8, offset=4 + 4 * axes)
+    if content.size != math.prod(sizes):
+        raise DataError("has not as many values as its header says", where=where)
+    if not content.size or math.prod(sizes[1:]) > MOST_PIXELS:
+        told = " x ".join(map(str, sizes))
+        raise DataError(f"holds {told} values, which are no pictures or labels", where=where)
+    return content.reshape(sizes)

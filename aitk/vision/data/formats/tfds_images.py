@@ -1,0 +1,134 @@
+"""Pictures of a TensorFlow Datasets data set: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import DataError
+from aitk.core.io.split_names import split_named
+from aitk.core.io.tfds_source import fetch_tfds
+from aitk.vision.data.class_lists import ClassList
+from aitk.vision.data.formats.masks import number_classes
+from aitk.vision.data.items import Boxes, Item
+from aitk.vision.data.quality.box_checks import make_boxes
+
+_MASKS = ("segmentation_mask", "mask", "segmentation_label", "label")
+
+
+def read_tfds(
+    source: str,
+    *,
+    label_column: str | None,
+    wants: Collection[str],
+    labelled: bool,
+    classes: ClassList,
+) -> Iterator[Item]:
+    """The pictures of a data set, their files as they are stored.
+
+    Args:
+        label_column: the feature that is the label, where it is not the only one.
+
+    Raises:
+        DataError: there is no such data set, or it has no picture, or not what is wanted.
+    """
+    import tensorflow_datasets as tfds
+
+    builder, splits = fetch_tfds(source)
+    known = _Features(dict(builder.info.features.items()), source, label_column)
+    due = known.due(wants) if labelled else set()
+    decoders = {known.picture: tfds.decode.SkipDecoding()}
+    for split in splits:
+        data = builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
+        for number, example in enumerate(tfds.as_numpy(data), 1):
+            yield Item(
+                picture=lambda data=example[known.picture]: bytes(data),
+                name=f"{split}#{number - 1}",
+                file=f"{source}[{split}]",
+                line=number,
+                split=split_named(split),
+                label=known.label_of(example) if "label" in due else None,
+                boxes=known.boxes_of(example) if "boxes" in due else None,
+                mask=known.mask_of(example, classes) if "mask" in due else None,
+            )
+
+
+class _Features:
+    """Which feature of a data set holds what."""
+
+    def __init__(self, features: Mapping[str, Any], source: str, label_column: str | None):
+        import tensorflow_datasets as tfds
+
+        kinds = tfds.features
+        self._source = source
+        coloured = [
+            name
+            for name, feature in features.items()
+            if isinstance(feature, kinds.Image) and not isinstance(feature, kinds.LabeledImage)
+        ]
+        self.mask = next((name for name in _MASKS if isinstance(features.get(name), kinds.Image)),
+                         None)  # fmt: skip
+        pictures = [name for name in coloured if name != self.mask]
+        if not pictures:
+            raise DataError("has no feature that is a picture", where=source)
+        self.picture = "image" if "image" in pictures else pictures[0]
+        labels = [name for name in features if isinstance(features[name], kinds.ClassLabel)]
+        self.label = label_column or ("label" if "label" in labels else next(iter(labels), None))
+        if label_column and label_column not in labels:
+            reason = f"has no label {label_column!r}; its labels: {', '.join(labels) or 'none'}"
+            raise DataError(reason, where=source)
+        self._names = features[self.label].names if self.label else []
+        self.objects, self._box, self._class = self._find_objects(features)
+        if self.objects:
+            self._classes = features[self.objects].feature[self._class].names
+
+    def due(self, wants: Collection[str]) -> set[str]:
+        """What of it there is."""
+        known = {"label": self.label, "boxes": self.objects, "mask": self.mask}
+        found = {want for want in wants if known[want]}
+        if wants and not found:
+            raise DataError(f"has no {' or '.join(sorted(wants))}", where=self._source)
+        return found
+
+    def label_of(self, example: Mapping[str, Any]) -> str | None:
+        number = int(example[self.label])
+        return self._names[number] if number >= 0 else None
+
+    def boxes_of(self, example: Mapping[str, Any]) -> Any:
+        objects = example[self.objects]
+
+        def make(height: int, width: int) -> Boxes:
+            # BBoxFeature: ymin, xmin, ymax, xmax as shares of the sides
+            corners = np.asarray(objects[self._box])[:, [1, 0, 3, 2]]
+            corners = corners * [width, height, width, height]
+            labels = [self._classes[int(number)] for number in objects[self._class]]
+            return make_boxes(corners.tolist(), labels, objects.get("is_crowd"))
+
+        return make
+
+    def mask_of(self, example: Mapping[str, Any], classes: ClassList) -> Any:
+        values = np.asarray(example[self.mask])[..., 0]
+
+        def make(height: int, width: int) -> Any:
+            if values.shape != (height, width):
+                raise DataError(f"its mask has {values.shape[1]} x {values.shape[0]} pixels")
+            return number_classes(values, classes)
+
+        return make
+
+    def _find_objects(self, features: Mapping[str, Any]) -> tuple[str | None, str, str]:
+        """The feature that lists boxes, and in it the names of the box and of its class."""
+        import tensorflow_datasets as tfds
+
+        kinds = tfds.features
+        for name, feature in features.items():
+            inner = getattr(feature, "feature", None)
+            if not isinstance(inner, Mapping | kinds.FeaturesDict):
+                continue
+            box = next((key for key in inner if isinstance(inner[key], kinds.BBoxFeature)), None)
+            label = next((key for key in inner if isinstance(inner[key], kinds.ClassLabel)), None)
+            if box and label:
+                return name, box, label
+        return None, "", ""

@@ -1,0 +1,139 @@
+"""Which picture an annotation file means by a path that may begin anywhere.
+
+Tools write the path from the annotation file, from the root of their project, or of the machine
+that it was made on; with ``\\`` between folders; percent-encoded; and with accents composed or not
+(NFC, NFD). Pictures of one name in several folders are common: ``train/0001.jpg``,
+``test/0001.jpg``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from aitk.core.contract.errors import DataError
+from aitk.core.io.names import shorten
+from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
+from aitk.vision.data.sidecar_files import BOX_FOLDERS, PICTURE_FOLDERS, name_key
+from aitk.vision.data.trees import Folder, Tree
+
+#: Label Studio names an upload ``90fbb0c7-0001.jpg``.
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def split_of_folders(name: str) -> str | None:
+    """The split that a folder above a file names, as in ``images/val2017/1.jpg``."""
+    folders = name.split("/")[-2::-1]
+    return next(filter(None, map(split_named, folders)), None)
+
+
+def split_of_root(tree: Tree) -> str | None:
+    """The split that the folder which the user gave is named for."""
+    if isinstance(tree, Folder):
+        return SPLIT_OF_WORD.get(tree.root.resolve().name.lower())
+    return None
+
+
+class PictureFinder:
+    """Finds pictures by the paths of one annotation file.
+
+    Args:
+        pictures: the names of all pictures in a tree.
+        folder: of the annotation file in that tree, "" for its root.
+        told: all paths that the file tells.
+        split: that the file is of, if it says so.
+    """
+
+    def __init__(
+        self, pictures: Sequence[str], *, folder: str, told: Iterable[str], split: str | None
+    ):
+        self._bases = [folder]
+        if posixpath.basename(folder).lower() in BOX_FOLDERS:
+            self._bases.append(posixpath.dirname(folder))
+        self._named: defaultdict[str, list[str]] = defaultdict(list)
+        for name in pictures:
+            self._named[name_key(posixpath.basename(name))].append(name)
+        names = {posixpath.basename(clean_path(path)) for path in told}
+        meant = [picture for name in names for picture in self._of_name(name)]
+        self._scope = _nearest_folder(folder, meant)
+        self._split = split
+        self._has_split_folder = any(split_of_folders(name) == split for name in meant)
+
+    def find(self, told: str) -> str:
+        """The picture that is meant.
+
+        Beside the annotation file it is looked for first, then by how much of the path agrees.
+
+        Raises:
+            DataError: there is none, or there are several.
+        """
+        told = clean_path(told)
+        named = self._of_name(told)
+        found = [name for name in named if self._is_possible(name)]
+        if not found:
+            elsewhere = f" beside its annotation file, only {named[0]}" if named else ""
+            raise DataError(f"there is no picture {shorten(told)}{elsewhere}")
+        ranks = [self._rank(name, told) for name in found]
+        best = [name for name, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
+        if len(best) > 1:
+            raise DataError(f"{shorten(told)} may mean {len(best)} pictures: {', '.join(best[:3])}")
+        return best[0]
+
+    def _of_name(self, path: str) -> list[str]:
+        """The pictures of a name, or of that without what an upload put before it."""
+        name = posixpath.basename(path)
+        found = self._named.get(name_key(name), [])
+        if not found and (uploaded := _UPLOADED.fullmatch(name)):
+            return self._named.get(name_key(uploaded[1]), [])
+        return found
+
+    def _is_possible(self, name: str) -> bool:
+        """Whether a picture lies where those of the file do, and not in another split's folder."""
+        if not name.startswith(self._scope):
+            return False
+        split = split_of_folders(name)
+        return not (self._split and self._has_split_folder and split) or split == self._split
+
+    def _rank(self, name: str, told: str) -> tuple[int, int, bool, bool]:
+        beside = max(_beside(name, told, base) for base in self._bases)
+        agreed = _agreeing_parts(name, told)
+        exact = posixpath.basename(name) == posixpath.basename(told)
+        return beside, agreed, exact, split_of_folders(name) == self._split
+
+
+def _nearest_folder(folder: str, meant: Sequence[str]) -> str:
+    """The nearest at or above a folder that holds any of these pictures, with ``/`` at its end."""
+    while folder and not any(name.startswith(f"{folder}/") for name in meant):
+        folder = posixpath.dirname(folder)
+    return f"{folder}/" if folder else ""
+
+
+def clean_path(told: str) -> str:
+    """A path as its last folders and its name, wherever it began."""
+    plain = _DRIVE.sub("", told.replace("\\", "/"), count=1) if told[1:2] == ":" else told
+    parts = [part for part in plain.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return "/".join(parts)
+
+
+def _beside(name: str, told: str, base: str) -> int:
+    """2 where the path leads from a folder to a picture, 1 by way of its folder ``images``."""
+    if base and not name.startswith(f"{base}/"):
+        return 0
+    inside = name[len(base) + 1 :] if base else name
+    if name_key(inside) == name_key(told):
+        return 2
+    first, _, rest = inside.partition("/")
+    return int(first.lower() in PICTURE_FOLDERS and name_key(rest) == name_key(told))
+
+
+def _agreeing_parts(name: str, told: str) -> int:
+    """How many parts of two paths agree, from the end."""
+    count = 0
+    for left, right in zip(reversed(name.split("/")), reversed(told.split("/")), strict=False):
+        if name_key(left) != name_key(right):
+            break
+        count += 1
+    return count

@@ -1,0 +1,120 @@
+"""How many boxes a data set has, of which class and how large, and what is wrong with them."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.task import Finding, Grade
+from aitk.core.metrics.class_checks import judge
+from aitk.vision.data.quality.class_counts import Counts
+from aitk.vision.data.quality.histograms import describe, histogram
+
+#: A box whose side is under so many pixels shows too little of a thing to tell what it is.
+SMALL_SIDE = 8.0
+#: Warned of where so many of the boxes are crowd regions, or of those of a class.
+CROWD_SHARE, CROWD_SHARE_OF_CLASS = 0.2, 0.5
+
+
+class BoxStatistics:
+    """How many boxes there are, of which class, and how large.
+
+    Attributes:
+        counts: boxes of each class.
+        objects: those of them that are no crowd regions; a class may have none.
+    """
+
+    def __init__(self) -> None:
+        self.counts, self.objects = Counts(), Counts()
+        self._each_picture = array("I")
+        self._sides, self._shares, self._aspects = array("f"), array("f"), array("f")
+        self._repeated = 0
+        self._furthest = 0.0
+
+    def add(self, fields: Mapping[str, Any], split: str) -> None:
+        """Count the boxes of a row whose boxes are known: ``boxes`` (n, 4) in pixels."""
+        boxes, labels = np.asarray(fields["boxes"]), fields["box_labels"]
+        self._each_picture.append(len(boxes))
+        for label, crowd in zip(labels, fields["crowd"], strict=True):
+            self.counts.add(split, label)
+            self.objects.add(split, label, int(not crowd))
+        if not len(boxes):
+            return
+        distinct = {(label, *box) for label, box in zip(labels, boxes.tolist(), strict=True)}
+        self._repeated += len(boxes) - len(distinct)
+        self._furthest = max(self._furthest, float(boxes.max()))
+        width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+        self._sides.extend(np.minimum(width, height).tolist())
+        self._shares.extend(np.sqrt(width * height / (fields["width"] * fields["height"])).tolist())
+        self._aspects.extend((width / height).tolist())
+
+    def findings(self) -> list[Finding]:
+        """Every check made, those that found no fault too."""
+        small = int((np.array(self._sides) < SMALL_SIDE).sum())
+        empty = sum(1 for count in self._each_picture if not count)
+        return [
+            *self._find_shares(),
+            self._find_crowds(),
+            judge("small boxes", small, len(self._sides),
+                  f"boxes with a side under {SMALL_SIDE:g} pixels"),
+            judge("repeated boxes", self._repeated, len(self._sides),
+                  "boxes that repeat another of their picture and class"),
+            Finding("pictures without boxes", "ok", f"{empty:,} pictures have no box",
+                    {"rows": empty, "share": round(empty / max(len(self._each_picture), 1), 6)}),
+        ]  # fmt: skip
+
+    def _find_shares(self) -> list[Finding]:
+        """Tell boxes whose numbers are shares of the sides: they would all lie in one pixel."""
+        if not self._sides or self._furthest > 1.0:
+            return []
+        message = "every box lies in the first pixel: are they shares of the sides, not pixels?"
+        return [Finding("box units", "error", message)]
+
+    def _find_crowds(self) -> Finding:
+        """Count boxes of crowd regions: a class of which all are is never predicted."""
+        total = _totals(self.counts)
+        crowds = {label: total[label] - kept for label, kept in _totals(self.objects).items()}
+        crowds = {label: count for label, count in crowds.items() if count}
+        count = sum(crowds.values())
+        if not count:
+            return Finding("crowd regions", "ok", "no box is a crowd region", {"boxes": 0})
+        mostly = [name for name, found in crowds.items()
+                  if found >= CROWD_SHARE_OF_CLASS * total[name]]  # fmt: skip
+        share = count / sum(total.values())
+        message = (
+            f"{count:,} boxes ({share:.1%}) are crowd regions (iscrowd) or difficult objects,"
+            " which are neither learnt nor scored"
+        )
+        if mostly:
+            message += f"; most of {', '.join(mostly)} are"
+        grade: Grade = "warning" if mostly or share >= CROWD_SHARE else "ok"
+        message += ": --crowd objects learns them" if grade == "warning" else ""
+        return Finding("crowd regions", grade, message, {"boxes": count, "labels": crowds})
+
+    def described(self) -> dict[str, Any]:
+        """How many boxes a picture has, and their sides, sizes and shapes."""
+        return {
+            "boxes_of_a_picture": describe(self._each_picture),
+            "shorter_side_of_a_box_px": describe(self._sides),
+            "box_size_share_of_picture": describe(self._shares),
+            "box_width_to_height": describe(self._aspects),
+        }
+
+    def charts(self) -> dict[str, Any]:
+        """Histograms of the same."""
+        return {
+            "boxes_of_a_picture": histogram(self._each_picture),
+            "box_size_as_a_share_of_the_picture": histogram(self._shares),
+        }
+
+
+def _totals(counts: Counts) -> dict[str, int]:
+    """Class -> count in all splits."""
+    found: Counter[str] = Counter()
+    for split in counts.table().values():
+        found.update(split)
+    return dict(found)

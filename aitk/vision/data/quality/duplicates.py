@@ -1,0 +1,111 @@
+"""Pictures that stand twice: in one split, across splits, with other labels, or nearly alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aitk.core.contract.rows import SPLITS
+from aitk.core.contract.task import Finding
+from aitk.core.metrics.class_checks import CONFLICT_SHARE, HELD_OUT_SHARE, judge
+from aitk.vision.data.names import Names
+from aitk.vision.data.quality.near_duplicates import LEAST_CORRELATION, SmallCopies, find_pairs
+
+EXAMPLES = 10
+
+
+def group_files(digests: np.ndarray) -> np.ndarray:
+    """(rows,) of digests of files -> for each row the first row with the same file."""
+    _, first, same = np.unique(digests, return_index=True, return_inverse=True)
+    return first[same]
+
+
+def find_duplicates(groups: np.ndarray, splits: np.ndarray, names: Names) -> Finding:
+    """Find rows whose file their split has already.
+
+    Args:
+        groups: (rows,) as ``group_files`` gives them.
+        splits: (rows,) places in ``SPLITS``.
+        names: of the rows' pictures.
+    """
+    _, first = np.unique(groups * len(SPLITS) + splits, return_index=True)
+    repeated = np.ones(len(groups), bool)
+    repeated[first] = False
+    return judge(
+        "duplicates",
+        int(repeated.sum()),
+        len(groups),
+        "rows with a file that their split has already",
+        examples=_examples(np.flatnonzero(repeated), names),
+    )
+
+
+def find_leakage(groups: np.ndarray, splits: np.ndarray, names: Names) -> Finding:
+    """Find held-out rows whose file an earlier split has; arguments as of ``find_duplicates``."""
+    earlier = np.isin(groups, groups[splits == 0])
+    earlier |= (splits == 2) & np.isin(groups, groups[splits == 1])
+    leaked = (splits > 0) & earlier
+    return judge(
+        "duplicates across splits",
+        int(leaked.sum()),
+        int((splits > 0).sum()),
+        "held-out rows with a file that another split has, which flatters scores",
+        error_share=HELD_OUT_SHARE,
+        examples=_examples(np.flatnonzero(leaked), names),
+    )
+
+
+def find_near_duplicates(
+    groups: np.ndarray,
+    splits: np.ndarray,
+    names: Names,
+    *,
+    hashes: np.ndarray,
+    copies: SmallCopies,
+    shows: np.ndarray,
+) -> Finding:
+    """Find held-out pictures that look like one of another split: the frames of a video, say.
+
+    Args:
+        copies: of the rows' pictures.
+        hashes: (rows, 16) uint8 as ``picture_hash`` gives them.
+        shows: the rows that show anything: what is flat looks like all that is flat.
+    """
+    pairs = shows[find_pairs(hashes[shows], splits[shows])]
+    pairs = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]  # the same file is told already
+    pairs = pairs[copies.correlations(pairs) >= LEAST_CORRELATION]
+    later = np.where(splits[pairs[:, 0]] > splits[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+    told = [
+        f"{names[left]} ({SPLITS[splits[left]]}) and {names[right]} ({SPLITS[splits[right]]})"
+        for left, right in pairs[:EXAMPLES].tolist()
+    ]
+    return judge(
+        "near-duplicates across splits",
+        len(np.unique(later)),
+        int((splits > 0).sum()),
+        "held-out pictures that look like one of another split, which flatters scores",
+        examples=told,
+    )
+
+
+def find_conflicts(groups: np.ndarray, labels: np.ndarray, names: Names) -> Finding:
+    """Find rows whose file stands elsewhere with another label.
+
+    Args:
+        labels: (rows,) numbers of labels, -1 where there is none.
+    """
+    pairs = np.unique(np.stack([groups, labels])[:, labels >= 0], axis=1)
+    files, counts = np.unique(pairs[0], return_counts=True)
+    rows = np.flatnonzero(np.isin(groups, files[counts > 1]))
+    rows = rows[np.argsort(groups[rows], kind="stable")]  # side by side
+    return judge(
+        "conflicting labels",
+        len(rows),
+        len(groups),
+        "rows whose file stands elsewhere with another label",
+        error_share=CONFLICT_SHARE,
+        examples=_examples(rows, names),
+    )
+
+
+def _examples(rows: np.ndarray, names: Names) -> list[str]:
+    return [names[row] for row in rows[:EXAMPLES].tolist()]

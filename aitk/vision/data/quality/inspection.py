@@ -1,0 +1,250 @@
+"""What is wrong with the pictures and annotations of a data set, and what they look like.
+
+One pass, in memory that does not hold the pictures: of each its name, its hashes and a few
+numbers are kept, and small copies of the first ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.rows import SPLITS, Row
+from aitk.core.contract.task import Finding
+from aitk.core.io.images import picture_format
+from aitk.core.metrics.class_checks import (
+    find_imbalance,
+    find_label_typos,
+    find_rare_classes,
+    find_several_labels,
+    find_single_class,
+    find_unseen_labels,
+    judge,
+    known_labels,
+)
+from aitk.vision.data.names import Names
+from aitk.vision.data.options import PictureReading
+from aitk.vision.data.quality.box_quality import BoxStatistics
+from aitk.vision.data.quality.class_counts import Counts
+from aitk.vision.data.quality.duplicates import (
+    EXAMPLES,
+    find_conflicts,
+    find_duplicates,
+    find_leakage,
+    find_near_duplicates,
+    group_files,
+)
+from aitk.vision.data.quality.histograms import describe, histogram
+from aitk.vision.data.quality.mask_quality import MaskStatistics
+from aitk.vision.data.quality.near_duplicates import SmallCopies, picture_hash
+from aitk.vision.data.quality.sheets import Sheets
+from aitk.vision.data.reading_counts import ReadingCounts
+
+#: A picture whose grey levels spread less than this shows nothing.
+LEAST_CONTRAST = 2.0
+_SIZES = 10
+#: Pictures are looked at when they are about this large.
+_LOOKED_AT = 64
+_COUNTED = {"label": "training rows", "boxes": "boxes in training", "mask": "pixels in training"}
+_KINDS = tuple(_COUNTED)
+
+
+class PictureInspector:
+    """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``.
+
+    Args:
+        wants: what the rows have, of ``label``, ``boxes`` and ``mask``.
+        counts: what reading left out.
+    """
+
+    def __init__(
+        self,
+        reading: PictureReading,
+        *,
+        wants: Collection[str],
+        counts: ReadingCounts | None = None,
+    ):
+        del reading  # pictures arrive as they are stored
+        self._counts = counts or ReadingCounts()
+        self._wants = frozenset(wants)
+        self._names = Names()
+        self._splits = array("B")
+        self._digests, self._hashes = array("q"), bytearray()
+        self._copies = SmallCopies()
+        self._heights, self._widths = array("I"), array("I")
+        self._brightness, self._contrast = array("f"), array("f")
+        self._formats: Counter[str] = Counter()
+        self._labels = Counts()
+        self._label_numbers = array("i")
+        self._boxes = BoxStatistics()
+        self._masks = MaskStatistics()
+        self._sheets = Sheets(wants=wants)
+
+    def add(self, row: Row, split: str) -> None:
+        fields = row.fields
+        grey = _small_grey(fields["picture"], fields["height"], fields["width"])
+        digest = hashlib.blake2b(fields["picture"], digest_size=8).digest()
+        self._names.append(fields["name"])
+        self._splits.append(SPLITS.index(split))
+        self._digests.append(int.from_bytes(digest, "big", signed=True))
+        self._hashes += picture_hash(grey).tobytes()
+        self._copies.add(grey)
+        self._heights.append(fields["height"])
+        self._widths.append(fields["width"])
+        self._brightness.append(float(grey.mean()))
+        self._contrast.append(float(grey.std()))
+        self._formats[picture_format(fields["picture"]) or ""] += 1
+        if "label" in self._wants:
+            number = self._labels.add(split, fields["label"]) if fields["label"] else -1
+            self._label_numbers.append(number)
+        if "boxes" in self._wants and fields.get("boxes_known", 1):
+            self._boxes.add(fields, split)
+        if "mask" in self._wants and fields["mask"]:
+            self._masks.add(fields["mask"], split)
+        self._sheets.add(fields, split)
+
+    def findings(self) -> list[Finding]:
+        """Every check made, those that found no fault too."""
+        groups, splits = group_files(np.array(self._digests)), np.array(self._splits)
+        flat = np.array(self._contrast) < LEAST_CONTRAST
+        found = [
+            find_duplicates(groups, splits, self._names),
+            find_leakage(groups, splits, self._names),
+            find_near_duplicates(
+                groups,
+                splits,
+                self._names,
+                hashes=np.frombuffer(bytes(self._hashes), np.uint8).reshape(-1, 16),
+                copies=self._copies,
+                shows=np.flatnonzero(~flat),
+            ),
+            self._find_flat(np.flatnonzero(flat)),
+            *self._counts.findings(),
+        ]
+        balanced = "boxes" not in self._wants  # pictures of several boxes have no class to weigh
+        for kind in self._kinds():
+            counts = self._counts_of(kind)
+            train = counts["train"]
+            if kind == "label":
+                found.append(find_conflicts(groups, np.array(self._label_numbers), self._names))
+            if kind != "boxes":
+                found.append(find_single_class(train))
+            found.append(find_label_typos(set().union(*counts.values())))
+            found.append(find_several_labels(set().union(*counts.values())))
+            if kind == "boxes":  # those in a crowd teach nothing
+                train = self._boxes.objects.table()["train"]
+                if not any(train.values()):
+                    found.append(Finding("boxes", "error", "no training picture has a box"))
+            found += [
+                find_rare_classes(train, what=_COUNTED[kind]),
+                find_unseen_labels(counts),
+                find_imbalance(
+                    {name: count for name, count in train.items() if count},
+                    what=_COUNTED[kind],
+                    balanced=balanced,
+                ),
+            ]
+        if "boxes" in self._wants:
+            found += self._boxes.findings()
+        if "mask" in self._wants:
+            found += self._masks.findings()
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Sizes, formats, brightness, classes, boxes and masks, as JSON values and charts.
+
+        ``pictures`` are contact sheets of the first pictures with their annotations, and of
+        pictures as training varies them.
+        """
+        splits = np.array(self._splits)
+        rows = np.bincount(splits, minlength=len(SPLITS))
+        present = [split for split, count in zip(SPLITS, rows, strict=True) if count]
+        sizes = Counter(zip(self._widths, self._heights, strict=True)).most_common(_SIZES)
+        summary: dict[str, Any] = {
+            "rows": {split: int(rows[SPLITS.index(split)]) for split in present},
+            "formats": dict(self._formats.most_common()),
+            "sizes": {f"{width} x {height}": count for (width, height), count in sizes},
+            "measured": {
+                "width": describe(self._widths),
+                "height": describe(self._heights),
+                "brightness": describe(self._brightness),
+                "contrast": describe(self._contrast),
+            },
+            "charts": {
+                "brightness_of_a_picture": histogram(self._brightness),
+                "contrast_of_a_picture": histogram(self._contrast),
+            },
+        }
+        labels = {kind: self._labels_of(kind) for kind in _KINDS if kind in self._wants}
+        counts = {
+            kind: {split: self._counts_of(kind)[split] for split in present} for kind in labels
+        }
+        if self._counts.category_ids:
+            summary["category_ids"] = dict(self._counts.category_ids)
+        if "boxes" in self._wants:
+            summary["measured"] |= self._boxes.described()
+            summary["charts"] |= self._boxes.charts()
+        if "mask" in self._wants:
+            summary |= self._masks.summary()
+        if labels:
+            main = next((kind for kind in labels if labels[kind]), next(iter(labels)))
+            summary["labels"], summary["label_counts"] = labels[main], counts[main]
+        if len(labels) > 1:
+            summary["label_sets"], summary["label_set_counts"] = labels, counts
+        summary["pictures"] = self._sheets.draw({kind: self._shown_labels(kind) for kind in labels})
+        return summary
+
+    def _kinds(self) -> list[str]:
+        """The kinds of annotation there are any of."""
+        if len(self._wants) == 1:
+            return list(self._wants)
+        return [kind for kind in _KINDS if kind in self._wants and self._labels_of(kind)]
+
+    def _labels_of(self, kind: str) -> list[str]:
+        """The classes of a kind: of masks all in the order of their numbers, else those of
+        training rows (of all where there are none), sorted."""
+        if kind == "mask":
+            return self._masks.names()
+        return known_labels(self._counts_of(kind))
+
+    def _shown_labels(self, kind: str) -> list[str]:
+        """The same, and last those that only held-out rows have."""
+        known = self._labels_of(kind)
+        return known + sorted(set().union(*self._counts_of(kind).values()) - set(known))
+
+    def _counts_of(self, kind: str) -> dict[str, dict[str, int]]:
+        """Split -> class -> rows, boxes or pixels."""
+        if kind == "label":
+            return self._labels.table()
+        return self._boxes.counts.table() if kind == "boxes" else self._masks.pixels()
+
+    def _find_flat(self, flat: np.ndarray) -> Finding:
+        return judge(
+            "pictures of nothing",
+            len(flat),
+            len(self._splits),
+            "pictures of one colour, all black perhaps",
+            examples=[self._names[row] for row in flat[:EXAMPLES].tolist()],
+        )
+
+
+def _small_grey(data: bytes, height: int, width: int) -> np.ndarray:
+    """A picture in grey, of a half, a quarter or an eighth of its size where it is large.
+
+    JPEG files are decoded at that size, which is several times faster.
+    """
+    import cv2
+
+    flags = {
+        8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+        4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+        2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    }
+    shorter = min(height, width)
+    flag = next((f for n, f in flags.items() if shorter >= n * _LOOKED_AT), cv2.IMREAD_GRAYSCALE)
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flag)

@@ -1,0 +1,147 @@
+"""Contact sheets of prepared rows: people look before they train."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.rows import SPLITS
+from aitk.core.io.images import decode_checked, encode_png
+from aitk.vision.data.formats.masks import decode_mask, mask_names
+from aitk.vision.features.geometry import fit_mask, fit_picture
+from aitk.vision.features.sample import Sample
+
+#: How many pictures of a split are shown.
+SHOWN = {"train": 12, "validation": 6, "test": 6}
+#: Of how many pictures variants are shown, and how many of each.
+VARIED, VARIANTS = 4, 3
+_COLUMNS, _CELL = 4, 200
+
+
+@dataclass(frozen=True, eq=False)
+class _Thumbnail:
+    """A small picture with what is known of it, its classes by name."""
+
+    picture: np.ndarray
+    fields: Mapping[str, Any]
+    boxes: np.ndarray
+    mask: np.ndarray | None
+    mask_names: tuple[str, ...]
+
+
+class Sheets:
+    """Keeps small copies of a few rows, and draws them.
+
+    Args:
+        wants: what the rows have, of ``label``, ``boxes`` and ``mask``.
+    """
+
+    def __init__(self, *, wants: Collection[str]):
+        self._wants = wants
+        self._kept: dict[str, list[_Thumbnail]] = {split: [] for split in SPLITS}
+
+    def add(self, fields: Mapping[str, Any], split: str) -> None:
+        """Keep a row if there is room for it: the first ones, of all labels about as many."""
+        kept = self._kept[split]
+        if len(kept) < SHOWN[split]:
+            kept.append(self._thumbnail(fields))
+            return
+        # A label that is shown less takes the place of the last picture of the one shown most.
+        shown = Counter(each.fields.get("label") for each in kept)
+        crowded, most = shown.most_common(1)[0]
+        if shown[fields.get("label")] + 1 < most:
+            kept.remove([each for each in kept if each.fields.get("label") == crowded][-1])
+            kept.append(self._thumbnail(fields))
+
+    def draw(self, labels: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+        """The sheets, {"caption": str, "png": bytes} each.
+
+        Args:
+            labels: the classes of each kind of annotation.
+        """
+        from aitk.vision.explain.drawing import contact_sheet
+
+        drawn = []
+        for split, kept in self._kept.items():
+            if not kept:
+                continue
+            samples = [self._sample(each, labels) for each in kept]
+            sheet = contact_sheet(samples, names=labels, columns=_COLUMNS, cell=_CELL)
+            drawn.append({"caption": f"{split}: the first pictures", "png": encode_png(sheet)})
+        if kept := self._kept["train"][:VARIED]:
+            drawn.append(self._varied(kept, labels))
+        return drawn
+
+    def _varied(
+        self, kept: Sequence[_Thumbnail], labels: Mapping[str, Sequence[str]]
+    ) -> dict[str, Any]:
+        """Pictures as training varies them by default, a line each."""
+        from aitk.vision.explain.drawing import contact_sheet
+        from aitk.vision.features.augment import augment, augmentation_of
+        from aitk.vision.tasks.settings import PictureSettings
+
+        originals = [self._sample(each, labels, square=True) for each in kept]
+        rng = np.random.default_rng(0)
+        settings = augmentation_of(PictureSettings())
+        rounds = [augment(originals, settings, rng) for _ in range(VARIANTS)]
+        samples, captions = [], []
+        for at, original in enumerate(originals):
+            samples += [original, *(variants[at] for variants in rounds)]
+            captions += ["as it is", *["varied"] * VARIANTS]
+        sheet = contact_sheet(
+            samples, names=labels, captions=captions, columns=VARIANTS + 1, cell=_CELL
+        )
+        caption = "as training varies them with the default settings"
+        return {"caption": caption, "png": encode_png(sheet)}
+
+    def _thumbnail(self, fields: Mapping[str, Any]) -> _Thumbnail:
+        picture = decode_checked(fields["picture"])
+        height, width = picture.shape[:2]
+        scale = min(1.0, _CELL / max(height, width))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        small, fit = fit_picture(picture, size, how="stretch")
+        boxes = np.zeros((0, 4), np.float32)
+        if "boxes" in self._wants:
+            boxes = fit.boxes_in(fields["boxes"])
+        mask, names = None, ()
+        if "mask" in self._wants and fields["mask"]:
+            mask = fit_mask(decode_mask(fields["mask"]), fit, size)
+            names = mask_names(fields["mask"])
+        known = {name: fields[name] for name in ("label", "box_labels", "crowd", "boxes_known")
+                 if name in fields}  # fmt: skip
+        return _Thumbnail(small.copy(), known, boxes, mask, names)
+
+    def _sample(
+        self, kept: _Thumbnail, labels: Mapping[str, Sequence[str]], *, square: bool = False
+    ) -> Sample:
+        """A thumbnail with its classes by number; those of no training row are left out."""
+        picture, boxes, mask = kept.picture, kept.boxes, kept.mask
+        if square:
+            size = (_CELL, _CELL)
+            picture, fit = fit_picture(picture, size, how="letterbox")
+            boxes = fit.boxes_in(boxes)
+            mask = None if mask is None else fit_mask(mask, fit, size)
+        if mask is not None and kept.mask_names:
+            table = np.full(256, 255, np.uint8)
+            for number, name in enumerate(kept.mask_names):
+                table[number] = labels["mask"].index(name)
+            mask = table[mask]
+        numbers = {name: number for number, name in enumerate(labels.get("boxes", ()))}
+        box_labels = kept.fields.get("box_labels", [])
+        known = np.array([name in numbers for name in box_labels], bool)
+        classes = [numbers[name] for name in box_labels if name in numbers]
+        own = kept.fields.get("label")
+        has_label = own in labels.get("label", ())
+        return Sample(
+            picture=picture,
+            label=labels["label"].index(own) if has_label else None,
+            boxes=boxes[known] if len(boxes) else boxes,
+            classes=np.array(classes, np.int32),
+            crowd=np.array(kept.fields.get("crowd", []), np.int32)[known],
+            boxes_known=bool(kept.fields.get("boxes_known", 1)),
+            mask=mask,
+        )

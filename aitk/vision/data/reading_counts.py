@@ -1,0 +1,164 @@
+"""What reading leaves out or changes, counted, so that nothing disappears without a word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aitk.core.contract.task import Finding, Grade
+from aitk.core.io.names import printable
+from aitk.vision.features.intensity import IntensityStatistics
+
+EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of thing that is counted.
+
+    Attributes:
+        check: its name among the findings.
+        what: the things that count, in the plural, with what to do about them.
+        grade: of the finding, where there is any such thing.
+    """
+
+    check: str
+    what: str
+    grade: Grade = "warning"
+
+
+MATCHED = Kind("annotations", "annotations of the images that are read", "ok")
+UNMATCHED = Kind("annotations of refused images", "annotations are of images that are refused")
+UNKNOWN_IMAGE = Kind(
+    "annotations of unknown images",
+    "annotations have an image_id that no image of their file has, and are left out",
+)
+UNKNOWN_CATEGORY = Kind(
+    "annotations of unknown categories",
+    "annotations have a category_id that no category of their file has",
+)
+NO_OBJECT = Kind("malformed annotations", "annotations are no JSON objects, and are left out")
+UNKNOWN_IGNORED = Kind("ignored classes", "classes that --ignore names are none of these files")
+DEGENERATE_POLYGONS = Kind(
+    "degenerate polygons", "polygons of under three points, which hold no pixel, are left out"
+)
+NO_AREA = Kind(
+    "shapes without area",
+    "shapes are points, lines or brush strokes, which are neither boxes nor outlines, left out",
+)
+EMPTY_BOXES = Kind("empty boxes", "boxes without any area are left out")
+CROWD_OUTLINES = Kind(
+    "crowd outlines",
+    "outlines are crowd regions (iscrowd), drawn as their class: --crowd ignore makes them void",
+    "ok",
+)
+VOID_CROWDS = Kind("crowd outlines", "outlines are crowd regions (iscrowd), and void", "ok")
+UNNAMED_PICTURES = Kind(
+    "pictures without annotation", "pictures that no annotation file or table names, left out"
+)
+BESIDE_SPLITS = Kind(
+    "pictures beside the splits",
+    "pictures lie beside the folders of the splits, in none of them, and are left out",
+)
+UNLISTED = Kind("unlisted pictures", "pictures are in no list of ImageSets, and are left out")
+LISTED_MISSING = Kind("listed pictures", "pictures that lists of ImageSets name are not here")
+NAMED_TWICE = Kind(
+    "pictures named twice",
+    "pictures are named by several entries or files, each with a part of their annotations"
+    " perhaps: --annotations chooses one file",
+)
+ORPHAN_FILES = Kind("annotations of no picture", "annotation files have the name of no picture")
+UNREAD_KINDS = Kind(
+    "pictures of other kinds",
+    "picture files are of a kind that is not read, and left out: convert them to PNG or JPEG",
+)
+OTHER_FILES = Kind("other files", "files are neither pictures nor annotations, and left out", "ok")
+NAMELESS_KIND = Kind(
+    "files of unknown kind",
+    "files lie among the pictures with an ending that tells no kind, and are left out: rename"
+    " them if they are pictures",
+)
+LINKS = Kind(
+    "links",
+    "links lead out of the folder, nowhere, or to a folder that is read already, and are not"
+    " followed: --outside follows those that lead out",
+)
+UNKNOWN_SPLITS = Kind(
+    "unknown splits",
+    "rows name a split that is none of train, validation and test, and are split by a hash",
+)
+REFUSED_MEMBERS = Kind(
+    "members of archives", "members of the archive are no pictures, and cannot be read"
+)
+UNREADABLE = Kind("unreadable folders", "folders cannot be opened, and are left out")
+PAGES = Kind(
+    "pages", "TIFF files hold several pages, of which the first is taken: split the others off"
+)
+
+
+@dataclass
+class ReadingCounts:
+    """How many things of each kind reading has met."""
+
+    counts: Counter[Kind] = field(default_factory=Counter)
+    examples: dict[Kind, list[str]] = field(default_factory=dict)
+    #: Classes of boxes, and of masks that name them, those that are ignored too.
+    classes: set[str] = field(default_factory=set)
+    #: Class -> its id in the COCO files that were read.
+    category_ids: dict[str, int | str] = field(default_factory=dict)
+    #: What pictures of more than 8 bits hold.
+    intensity: IntensityStatistics = field(default_factory=IntensityStatistics)
+    _disputed: set[str] = field(default_factory=set)
+    _told: set[Kind] = field(default_factory=set)
+    _intensity_is_told: bool = False
+
+    def add(self, kind: Kind, example: str = "", *, count: int = 1) -> None:
+        """Count a thing, named by an example."""
+        if count <= 0:
+            return
+        self.counts[kind] += count
+        examples = self.examples.setdefault(kind, [])
+        if example and example not in examples and len(examples) < EXAMPLES:
+            examples.append(printable(example))
+
+    def add_categories(self, ids: Mapping[str, int | str]) -> None:
+        """Note the ids that a COCO file gives its classes, as it writes them.
+
+        Of files that disagree none is right for all pictures: such a class keeps no id.
+        """
+        for name, number in ids.items():
+            known = self.category_ids.setdefault(name, number)
+            self._disputed |= {name} if known != number else set()
+        for name in self._disputed:
+            self.category_ids.pop(name, None)
+
+    def findings(self) -> list[Finding]:
+        """One finding for each kind that was met."""
+        found = self.intensity.finding()
+        return ([found] if found else []) + [
+            Finding(
+                kind.check,
+                kind.grade,
+                self._message(kind),
+                {"count": count, "examples": self.examples[kind]},
+            )
+            for kind, count in self.counts.items()
+        ]
+
+    def notes(self) -> list[str]:
+        """What a person should know of it, each kind once: for reading without findings."""
+        new = [kind for kind in self.counts if kind.grade != "ok" and kind not in self._told]
+        self._told.update(new)
+        told = [self._message(kind) for kind in new]
+        found = self.intensity.finding()
+        if found and found.grade != "ok" and not self._intensity_is_told:
+            self._intensity_is_told = True
+            told.append(found.message)
+        return told
+
+    def _message(self, kind: Kind) -> str:
+        shown = self.examples[kind][:3]
+        more = ", ..." if self.counts[kind] > len(shown) else ""
+        named = f" ({', '.join(shown)}{more})" if shown else ""
+        return f"{self.counts[kind]:,} {kind.what}{named}"

@@ -1,0 +1,333 @@
+"""Tables that name pictures: CSV, TSV, JSON lines or Parquet, with what is known of each.
+
+Boxes stand in a cell, as a list of ``{"label": "dog", "box": [x_min, y_min, x_max, y_max]}``, or
+as a list of the four numbers beside a list in the column ``box_labels``; or each row is one box,
+and the rows of a picture are gathered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from aitk.core.contract.errors import DataError
+from aitk.core.contract.labels import read_name
+from aitk.core.contract.rows import SPLITS, Refusal
+from aitk.core.io.lines import open_lines
+from aitk.core.io.names import path_in
+from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.io.tables import (
+    SUFFIXES,
+    Table,
+    file_suffix,
+    find_column,
+    list_names,
+    open_table,
+    usual_column,
+)
+from aitk.core.io.values import parse_json
+from aitk.vision.data.class_lists import ClassList
+from aitk.vision.data.formats.masks import mask_reader
+from aitk.vision.data.items import Boxes, Item
+from aitk.vision.data.options import PictureReading
+from aitk.vision.data.quality.box_checks import make_boxes
+from aitk.vision.data.reading_counts import UNKNOWN_SPLITS, ReadingCounts
+from aitk.vision.data.trees import Tree
+
+PATH_COLUMNS = (
+    "picture", "image", "path", "file", "filename", "file_name", "filepath", "file_path",
+    "image_path", "image_file", "image_name", "img", "img_path", "photo", "图片", "文件",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "class", "category", "target", "class_name", "cell_type", "name", "标签", "类别",
+)  # fmt: skip
+BOXES_COLUMNS = ("boxes", "objects", "annotations", "bboxes")
+BOX_LABELS_COLUMNS = ("box_labels", "box_classes", "labels", "classes")
+CROWD_COLUMNS = ("crowd", "iscrowd")
+MASK_COLUMNS = ("mask", "mask_path", "mask_file", "segmentation", "annotation")
+SPLIT_COLUMNS = ("split", "set", "subset", "partition")
+CORNER_COLUMNS = (
+    ("x_min", "xmin", "left", "x1"),
+    ("y_min", "ymin", "top", "y1"),
+    ("x_max", "xmax", "right", "x2"),
+    ("y_max", "ymax", "bottom", "y2"),
+)
+MOST_BYTES = 1_000_000_000
+_NAMES = frozenset((*PATH_COLUMNS, *LABEL_COLUMNS, *MASK_COLUMNS))
+_HEADER = {"auto": None, "yes": True, "no": False}
+
+
+def is_table(name: str) -> bool:
+    """Whether a file's ending says that it is a table (JSON may be anything)."""
+    suffix = file_suffix(name)
+    return suffix in SUFFIXES and suffix != ".json"
+
+
+def open_pictures(source: str, reading: PictureReading, *, content: bytes | None = None) -> Table:
+    """Open a table.
+
+    Args:
+        content: the bytes of one that lies in an archive; ``source`` names it.
+
+    Raises:
+        DataError: it is missing, empty or no table.
+        UsageError: the encoding or delimiter cannot be used.
+    """
+    told = reading.delimiter
+    lines = None
+    if content is not None:
+        lines = open_lines(source, encoding=reading.encoding, content=content)
+    return open_table(
+        source if lines is None else lines,
+        header=_HEADER[reading.header],
+        delimiter="\t" if told and told.lower() in ("tab", r"\t") else told,
+        encoding=reading.encoding,
+        names=_NAMES,
+    )
+
+
+def names_pictures(table: Table, reading: PictureReading, *, wants: Collection[str]) -> bool:
+    """Whether a table that was found beside pictures names them, and what is wanted of them."""
+    columns = table.columns
+    if reading.path_column not in columns and not usual_column(columns, PATH_COLUMNS):
+        return False
+    known = {
+        "label": getattr(reading, "label_column", None) in columns
+        or usual_column(columns, LABEL_COLUMNS) is not None,
+        "boxes": usual_column(columns, BOXES_COLUMNS) is not None or _corners(columns) is not None,
+        "mask": usual_column(columns, MASK_COLUMNS) is not None,
+    }
+    return not wants or any(known[want] for want in wants)
+
+
+def read_table(
+    table: Table,
+    tree: Tree,
+    folder: str,
+    reading: PictureReading,
+    *,
+    wants: Collection[str],
+    labelled: bool,
+    split: str | None,
+    classes: ClassList,
+    named: set[str] | None = None,
+    counts: ReadingCounts | None = None,
+) -> Iterator[Item | Refusal]:
+    """The pictures that a table names.
+
+    Args:
+        tree: where they lie.
+        folder: of the table in it, from which paths begin.
+        wants: of ``label``, ``boxes`` and ``mask``.
+        labelled: what is wanted must have a column. Where several things are, one is enough.
+        split: of rows whose own column names none.
+        classes: what mask files hold.
+        named: the files that it names are added here.
+        counts: what is left out is counted here.
+
+    Raises:
+        DataError: its columns cannot be told apart.
+        UsageError: an option names a column that is not there.
+    """
+    counts = ReadingCounts() if counts is None else counts
+    columns = _Columns(table, reading, wants=wants if labelled else (), counts=counts)
+    named = set() if named is None else named
+    if columns.corners:
+        rows = _gathered(table, columns)
+    else:
+        rows = (item if isinstance(item, Refusal) else (*item, None) for item in table)
+    for row in rows:
+        if isinstance(row, Refusal):
+            yield row
+            continue
+        line, record, boxes = row
+        try:
+            item = columns.item(
+                record, line, tree, folder, split=split, outside=reading.outside, classes=classes,
+                binary=getattr(reading, "binary_masks", False), named=named,
+            )  # fmt: skip
+        except DataError as error:
+            yield Refusal(table.source, line, error.what)
+            continue
+        if boxes is not None:
+            item = dataclasses.replace(item, boxes=boxes)
+        yield item
+
+
+class _Columns:
+    """Which column holds what."""
+
+    def __init__(
+        self,
+        table: Table,
+        reading: PictureReading,
+        *,
+        wants: Collection[str],
+        counts: ReadingCounts,
+    ):
+        self._counts, self._keep_na = counts, getattr(reading, "keep_na", False)
+        names, self.where = table.columns, table.source
+        self.path = find_column(
+            names, reading.path_column, PATH_COLUMNS, what="path", where=self.where
+        )
+        self.corners = _corners(names) if "boxes" in wants else None
+        self.label = self.boxes = self.box_labels = self.crowd = self.mask = None
+        due, listed = len(wants) == 1, list_names(names)
+        told = getattr(reading, "label_column", None)
+        if "label" in wants or self.corners:
+            others = [name for name in names if name != self.path]
+            if due or told:
+                self.label = find_column(
+                    others, told, LABEL_COLUMNS, what="label", where=self.where
+                )
+            else:
+                self.label = usual_column(others, LABEL_COLUMNS)
+        if "boxes" in wants:
+            self.boxes = usual_column(names, BOXES_COLUMNS)
+            self.box_labels = usual_column(names, BOX_LABELS_COLUMNS)
+            self.crowd = usual_column(names, CROWD_COLUMNS)
+            if due and not self.boxes and not self.corners:
+                hint = f"It should be called boxes, or xmin, ymin, xmax, ymax. Columns: {listed}"
+                raise DataError("no column has boxes", where=self.where, hint=hint)
+        if "mask" in wants:
+            self.mask = usual_column(names, MASK_COLUMNS)
+            if due and not self.mask:
+                hint = f"It should be called mask. Columns: {listed}"
+                raise DataError("no column names masks", where=self.where, hint=hint)
+        self.split = usual_column(names, SPLIT_COLUMNS)
+
+    def item(
+        self,
+        record: Mapping[str, Any],
+        line: int,
+        tree: Tree,
+        folder: str,
+        *,
+        split: str | None,
+        outside: bool,
+        classes: ClassList,
+        binary: bool,
+        named: set[str],
+    ) -> Item:
+        """What one row names.
+
+        Raises:
+            DataError: there is no such picture or mask, or a cell cannot be read.
+        """
+        told = path_in(record.get(self.path))
+        if not told:
+            raise DataError("it names no picture")
+        name = tree.find(told, folder, outside=outside)
+        mask = path_in(record.get(self.mask)) if self.mask else ""
+        mask_name = tree.find(mask, folder, outside=outside) if mask else None
+        named.update(filter(None, (name, mask_name)))
+        return Item(
+            picture=lambda: tree.read(name),
+            name=told,
+            file=self.where,
+            line=line,
+            split=self._split_of(record, line) or split,
+            label=None if self.corners else self.label_of(record),
+            boxes=self._boxes(record),
+            mask=mask_reader(tree, mask_name, classes, binary=binary) if mask_name else None,
+            record=record,
+        )
+
+    def label_of(self, record: Mapping[str, Any]) -> str | None:
+        """The label in a row, None where its cell is empty.
+
+        Raises:
+            DataError: it is no label, or a word for a missing one.
+        """
+        value = record.get(self.label) if self.label else None
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        name, problem = read_name(value, str(self.label), keep_na=self._keep_na)
+        if problem:
+            raise DataError(problem)
+        return name
+
+    def _split_of(self, record: Mapping[str, Any], line: int) -> str | None:
+        """The split that a row names; a word that is none is counted."""
+        told = _text(record, self.split).lower()
+        split = told if told in SPLITS else SPLIT_OF_WORD.get(told) or split_named(told)
+        if told and split is None:
+            self._counts.add(UNKNOWN_SPLITS, f"{self.where}:{line}: {told[:40]}")
+        return split
+
+    def _boxes(self, record: Mapping[str, Any]) -> Callable[[int, int], Boxes] | None:
+        found = _list(record, self.boxes)
+        if found is None:
+            return None
+        if self.box_labels and (labels := _list(record, self.box_labels)) is not None:
+            boxes = make_boxes(found, labels, _list(record, self.crowd))
+        else:
+            if not all(isinstance(item, dict) and "box" in item for item in found):
+                raise DataError('its boxes are not a list of {"label": ..., "box": [...]}')
+            boxes = make_boxes(
+                [item["box"] for item in found],
+                [item.get("label") for item in found],
+                [item.get("crowd", 0) for item in found],
+            )
+        return lambda height, width: boxes
+
+
+def _gathered(
+    table: Table, columns: _Columns
+) -> Iterator[tuple[int, Mapping[str, Any], Callable[[int, int], Boxes]] | Refusal]:
+    """One row a picture, of a table with one box a row; a row without numbers adds none."""
+    first: dict[str, tuple[int, Mapping[str, Any]]] = {}
+    boxes: dict[str, list[tuple[list[str], str | None]]] = {}
+    problems: dict[str, str] = {}
+    for item in table:
+        if isinstance(item, Refusal):
+            yield item
+            continue
+        line, record = item
+        name = _text(record, columns.path)
+        first.setdefault(name, (line, record))
+        corners = [_text(record, column) for column in columns.corners or ()]
+        found = boxes.setdefault(name, [])
+        if any(corners):
+            try:
+                found.append((corners, columns.label_of(record)))
+            except DataError as error:
+                problems.setdefault(name, error.what)
+    for name, (line, record) in first.items():
+        try:
+            if name in problems:
+                raise DataError(problems[name])
+            made = make_boxes(
+                [corners for corners, _ in boxes[name]], [label for _, label in boxes[name]]
+            )
+        except DataError as error:
+            yield Refusal(table.source, line, error.what)
+            continue
+        yield line, record, lambda height, width, made=made: made  # type: ignore[misc]
+
+
+def _corners(columns: Sequence[str]) -> tuple[str, ...] | None:
+    """The columns of a box's four numbers, where each row is one box."""
+    found = [usual_column(columns, usual) for usual in CORNER_COLUMNS]
+    return tuple(column for column in found if column) if all(found) else None
+
+
+def _list(record: Mapping[str, Any], column: str | None) -> list[Any] | None:
+    """A list that stands in a cell, perhaps as JSON; None where the cell is empty."""
+    value = record.get(column) if column else None
+    if isinstance(value, str):
+        if not value.strip():
+            return None
+        try:
+            value = parse_json(value)
+        except ValueError as error:
+            raise DataError(f"its {column} is no JSON list") from error
+    if value is not None and not isinstance(value, list):
+        raise DataError(f"its {column} is a {type(value).__name__}, and a list is due")
+    return value
+
+
+def _text(record: Mapping[str, Any], column: str | None) -> str:
+    value = record.get(column) if column else None
+    return "" if value is None else str(value).strip()

@@ -1,0 +1,133 @@
+"""A large picture through a model of a fixed size: tiles in its own resolution, put together again.
+
+Tiles overlap, and the scores of a tile count less towards its edges, where the model sees less of
+what lies around. Of the scores only a strip as high as one tile is held in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from aitk.vision.features.geometry import GREY, VOID
+
+#: Share of its side that a tile has at least in common with the next one.
+OVERLAP = 0.25
+#: What a tile's outermost pixels count for, against 1 in its middle.
+LEAST_WEIGHT = 0.05
+
+#: Tiles (n, h, w, 3) uint8 to the probabilities (n, h, w, classes) of their pixels.
+Score = Callable[[np.ndarray], np.ndarray]
+
+
+def tile_starts(length: int, tile: int, *, overlap: float = OVERLAP) -> list[int]:
+    """Where tiles begin along one axis: evenly spaced, the last one ending where the axis does.
+
+    Args:
+        length: pixels to cover; one tile from 0 on where there are fewer than a tile has.
+        tile: pixels of a tile.
+        overlap: share of a tile that the next one has too, at least.
+    """
+    room = length - tile
+    if room <= 0:
+        return [0]
+    steps = math.ceil(room / max(1, int(tile * (1 - overlap))))
+    return [round(step * room / steps) for step in range(steps + 1)]
+
+
+def label_in_tiles(
+    picture: np.ndarray,
+    size: tuple[int, int],
+    score: Score,
+    *,
+    batch_size: int,
+    overlap: float = OVERLAP,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The most probable class of every pixel.
+
+    Args:
+        picture: (height, width, 3) uint8, of any size: a smaller one is put on grey.
+        size: height and width of a tile.
+        score: the model.
+        batch_size: tiles that are scored at once.
+        overlap: share of a tile that its neighbour has too, at least.
+
+    Returns:
+        (height, width) uint8 class numbers and (height, width) float32 probabilities.
+    """
+    height, width = picture.shape[:2]
+    canvas = at_least(picture, size, fill=GREY)
+    mask = np.empty(canvas.shape[:2], np.uint8)
+    certainty = np.empty(canvas.shape[:2], np.float32)
+    tops = tile_starts(canvas.shape[0], size[0], overlap=overlap)
+    weights = _weights(size)[:, :, None]
+    strip = np.zeros(0, np.float32)  # sums of weighted scores, and of the weights behind them
+    for top, below in zip(tops, [*tops[1:], None], strict=True):
+        for left, scores in _scored(canvas, top, size, score, batch_size, overlap):
+            if not strip.size:
+                shape = (size[0], canvas.shape[1], scores.shape[-1] + 1)
+                strip = np.zeros(shape, np.float32)
+            under = strip[:, left : left + size[1]]
+            under[..., :-1] += weights * scores
+            under[..., -1:] += weights
+        done = size[0] if below is None else below - top  # no later tile reaches these lines
+        mean = strip[:done, :, :-1] / strip[:done, :, -1:]
+        mask[top : top + done], certainty[top : top + done] = mean.argmax(axis=2), mean.max(axis=2)
+        strip[: size[0] - done] = strip[done:].copy()
+        strip[size[0] - done :] = 0
+    return mask[:height, :width], certainty[:height, :width]
+
+
+def piece_of(
+    picture: np.ndarray,
+    mask: np.ndarray,
+    size: tuple[int, int],
+    *,
+    rng: np.random.Generator | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A piece of a picture (h, w, 3) and its mask (h, w), as a tile shows it.
+
+    Args:
+        rng: draws where it lies; without it it is the middle.
+    """
+    picture, mask = at_least(picture, size, fill=GREY), at_least(mask, size, fill=VOID)
+    room = [mask.shape[axis] - size[axis] for axis in (0, 1)]
+    top, left = (each // 2 if rng is None else int(rng.integers(0, each + 1)) for each in room)
+    piece = np.s_[top : top + size[0], left : left + size[1]]
+    return picture[piece], mask[piece]
+
+
+def at_least(pixels: np.ndarray, size: tuple[int, int], *, fill: int) -> np.ndarray:
+    """Pixels (h, w) or (h, w, c), continued below and to the right where they are too few."""
+    missing = [(0, max(0, size[axis] - pixels.shape[axis])) for axis in (0, 1)]
+    if not any(after for _, after in missing):
+        return pixels
+    missing += [(0, 0)] * (pixels.ndim - 2)
+    return np.pad(pixels, missing, constant_values=fill)
+
+
+def _scored(
+    canvas: np.ndarray,
+    top: int,
+    size: tuple[int, int],
+    score: Score,
+    batch_size: int,
+    overlap: float,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The left edges and the scores (h, w, classes) of the tiles that begin on one line."""
+    lefts = tile_starts(canvas.shape[1], size[1], overlap=overlap)
+    for at in range(0, len(lefts), batch_size):
+        some = lefts[at : at + batch_size]
+        tiles = [canvas[top : top + size[0], left : left + size[1]] for left in some]
+        yield from zip(some, score(np.stack(tiles)), strict=True)
+
+
+def _weights(size: tuple[int, int]) -> np.ndarray:
+    """(h, w) float32: falling evenly from the middle to the edges, along each axis."""
+    sides = []
+    for length in size:
+        from_edge = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
+        sides.append(np.maximum(from_edge / (length / 2), LEAST_WEIGHT))
+    return np.outer(*sides).astype(np.float32)

@@ -1,0 +1,109 @@
+"""Which places of a picture a class rests on, read from the gradients of the model.
+
+Convolutional networks: Grad-CAM++ (Chattopadhay et al. 2018) on the last map. Transformers, whose
+patches exchange everything: integrated gradients (Sundararajan et al. 2017), summed over each
+patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.vision.models.backbones.patch_maps import TokensToMap
+
+STEPS = 32  # of the path of integrated gradients
+
+
+def attribute(model: keras.Model, picture: np.ndarray, index: int) -> tuple[str, np.ndarray]:
+    """How much each place of a picture speaks for a class.
+
+    Args:
+        model: a classifier: ``backbone``, ``pooling``, ``head``.
+        picture: (height, width, 3) uint8, of the size that the model reads.
+        index: number of the class.
+
+    Returns:
+        The name of the method, and (rows, columns) importance, at least 0, of the model's grid.
+    """
+    patches = [layer for layer in _backbone(model).layers if isinstance(layer, TokensToMap)]
+    if patches:
+        pixels = integrated_gradients(model, picture, index)
+        rows, columns = patches[0].grid
+        blocks = pixels.reshape(rows, patches[0].patch_size[0], columns, patches[0].patch_size[1])
+        return "integrated gradients", np.maximum(blocks.sum(axis=(1, 3)), 0)
+    return "Grad-CAM++", grad_cam_plus_plus(model, picture, index)
+
+
+def grad_cam_plus_plus(model: keras.Model, picture: np.ndarray, index: int) -> np.ndarray:
+    """The last map's channels, weighted by how they raise the class (section 3.2 of the paper).
+
+    Returns:
+        (rows, columns) importance, at least 0.
+    """
+    last = model.get_layer("pooling").input
+    features = keras.Model(model.input, last)
+    head = keras.Model(last, model.output)
+    maps = ops.convert_to_numpy(features(picture[None], training=False)).astype(np.float32)
+    slopes = gradient(lambda x: head(x, training=False)[:, index], maps)[0]
+    maps = maps[0]
+    # Equation 19, of the exponential of the class's score: its higher derivatives are powers.
+    below = 2 * slopes**2 + slopes**3 * maps.sum(axis=(0, 1))
+    shares = np.divide(slopes**2, below, out=np.zeros_like(slopes), where=below != 0)
+    weights = (shares * np.maximum(slopes, 0)).sum(axis=(0, 1))  # (channels,)
+    return np.maximum(maps @ weights, 0)
+
+
+def integrated_gradients(model: keras.Model, picture: np.ndarray, index: int) -> np.ndarray:
+    """How much each pixel adds to the class's score, against a picture of the mean colour.
+
+    Returns:
+        (height, width): they sum to the difference of the scores of picture and mean colour
+        (completeness, proposition 1 of the paper), but for the steps of the path.
+    """
+    backbone = _backbone(model)
+    scaled = backbone.get_layer("normalise")
+    inner = keras.Model(scaled.output, backbone.output)
+    head = keras.Model(model.get_layer("pooling").input, model.output)
+    end = ops.convert_to_numpy(scaled(picture[None])).astype(np.float32)
+    start = np.broadcast_to(end.mean(axis=(1, 2), keepdims=True), end.shape)
+    # The middle of each step: the midpoint rule.
+    places = ((np.arange(STEPS) + 0.5) / STEPS).astype(np.float32)[:, None, None, None]
+    path = start + places * (end - start)  # (steps, height, width, 3)
+    slopes = gradient(
+        lambda x: head(inner(x, training=False), training=False)[:, index], path
+    ).mean(axis=0)
+    return ((end - start)[0] * slopes).sum(axis=-1)
+
+
+def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+    """The gradient of the sum of a function's values at ``x``, on any backend of Keras."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.convert_to_tensor(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(function(x))
+        return tape.gradient(total, x).numpy()
+    if backend == "jax":
+        import jax
+
+        return np.asarray(jax.grad(lambda each: ops.sum(function(each)))(ops.convert_to_tensor(x)))
+    if backend == "torch":
+        import torch
+
+        tensor = ops.convert_to_tensor(x).requires_grad_()
+        with torch.enable_grad():
+            (slopes,) = torch.autograd.grad(ops.sum(function(tensor)), tensor)
+        return slopes.cpu().numpy()
+    raise NotImplementedError(f"the backend {backend} has no gradients")
+
+
+def _backbone(model: keras.Model) -> keras.Model:
+    return model.get_layer("backbone")

@@ -1,0 +1,191 @@
+"""A picture of what an answer rests on, and a check of whether it does.
+
+Where the gradients of the model are out of reach (LiteRT, ONNX), places are found by asking for
+the answer to pictures that are partly hidden: RISE (Petsiuk et al. 2018, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.core.io.images import encode_png
+from aitk.vision.features.geometry import Fit
+
+#: Maps pictures of the model's size to the probability of the class, (pictures,).
+Probability = Callable[[Sequence[np.ndarray]], np.ndarray]
+
+MASKS = 512
+CELLS = 7  # of a side of a mask's grid; the paper takes 7 for pictures of 224 pixels
+SHOWN = 0.5  # share of a mask's cells that show the picture
+STEPS = 24  # points of a deletion or insertion curve
+RANDOM_MAPS = 4
+BLUR = 0.1  # of the longer side: the deviation that hides what a picture shows
+LEAST_SIDE = 240  # smaller pictures are drawn larger
+
+
+def explain_picture(
+    original: np.ndarray,
+    fitted: np.ndarray,
+    fit: Fit,
+    probability: Probability,
+    *,
+    importance: tuple[str, np.ndarray] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Show which places of a picture speak for its class, and whether it falls without them.
+
+    Args:
+        original: (height, width, 3) uint8.
+        fitted: (h, w, 3) uint8, as the model reads it.
+        fit: how the one became the other.
+        importance: the method and (rows, columns) importance, from ``attribute``; without it the
+            picture is hidden in parts and asked for again.
+
+    Returns:
+        ``method``; ``pictures``, the original beside itself under a map of heat; and
+        ``faithfulness``: the areas under the ``deletion`` curve (the fewer, the better) and the
+        ``insertion`` curve (the more, the better; Petsiuk et al. 2018, section 4.1), those of
+        random maps, and how far the probability falls on average while the places named go
+        (``named``) and while random ones go (``random``).
+    """
+    method, heat = importance or ("RISE", rise(fitted, probability, seed=seed))
+    heat = _spread(heat, fitted.shape[:2])
+    scores = faithfulness(fitted, heat, probability, seed=seed)
+    return {
+        "method": method,
+        "faithfulness": {name: round(value, 6) for name, value in scores.items()},
+        "pictures": [
+            {
+                "caption": f"{method}: deletion {scores['deletion']:.3f} (random"
+                f" {scores['deletion_random']:.3f}), insertion {scores['insertion']:.3f} (random"
+                f" {scores['insertion_random']:.3f})",
+                "png": encode_png(overlay(original, fit.mask_out(heat))),
+            }
+        ],
+    }
+
+
+def rise(picture: np.ndarray, probability: Probability, *, seed: int = 0) -> np.ndarray:
+    """The mean of random masks, each weighted by the probability of what it shows.
+
+    Args:
+        picture: (h, w, 3) uint8.
+
+    Returns:
+        (h, w) importance from 0 on: the least important place has 0.
+    """
+    rng = np.random.default_rng(seed)
+    height, width = picture.shape[:2]
+    masks = np.stack([_mask(rng, (height, width)) for _ in range(MASKS)])
+    hidden = picture.mean(axis=(0, 1))
+    values = probability([_blended(picture, hidden, mask) for mask in masks])
+    # Against the mean over all masks, so that places which masks show more often gain nothing.
+    heat = np.tensordot(values - values.mean(), masks - masks.mean(axis=0), axes=1)
+    return (heat - heat.min()).astype(np.float32)
+
+
+def faithfulness(
+    picture: np.ndarray, heat: np.ndarray, probability: Probability, *, seed: int = 0
+) -> dict[str, float]:
+    """Areas under the deletion and insertion curves of a map of importance, and of random ones.
+
+    Deleted pixels take the mean colour of the picture; inserted ones appear in its blurred copy.
+
+    Args:
+        picture: (h, w, 3) uint8.
+        heat: (h, w) importance.
+    """
+    rng = np.random.default_rng(seed)
+    size = picture.shape[:2]
+    maps = [heat, *(_spread(rng.random((CELLS, CELLS)), size) for _ in range(RANDOM_MAPS))]
+    empty = np.broadcast_to(picture.mean(axis=(0, 1)), picture.shape)
+    blurred = _blurred(picture)
+    deletion, insertion = [], []
+    for each in maps:
+        order = np.argsort(-each, axis=None, kind="stable")
+        deletion.append(_area(probability(_steps(picture, empty, order))))
+        insertion.append(_area(probability(_steps(blurred, picture, order))))
+    whole = float(probability([picture])[0])
+    random = float(np.mean(deletion[1:]))
+    return {
+        "deletion": deletion[0],
+        "deletion_random": random,
+        "insertion": insertion[0],
+        "insertion_random": float(np.mean(insertion[1:])),
+        "named": whole - deletion[0],
+        "random": whole - random,
+    }
+
+
+def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """A picture beside itself under a map of heat.
+
+    Args:
+        picture: (h, w, 3) uint8.
+        heat: (h, w) importance from 0 on; NaN where the model did not look.
+
+    Returns:
+        (rows, 2 * columns, 3) uint8; larger than the picture where that is small.
+    """
+    import cv2
+
+    top = float(np.nanmax(heat, initial=0.0))
+    level = np.nan_to_num(heat) / top if top > 0 else np.zeros(heat.shape)
+    factor = max(1, round(LEAST_SIDE / max(picture.shape[:2])))
+    size = (picture.shape[1] * factor, picture.shape[0] * factor)
+    large = cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST)
+    level = cv2.resize(level.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    colours = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    grey = cv2.cvtColor(cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    veiled = cv2.addWeighted(grey, 0.45, np.ascontiguousarray(colours), 0.55, 0)
+    return np.concatenate([large, veiled], axis=1)
+
+
+def _mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A random grid, smoothly enlarged and shifted by part of a cell (section 3.2): (h, w)."""
+    cells = [min(CELLS, side // 2) for side in size]
+    steps = [-(-side // count) for side, count in zip(size, cells, strict=True)]
+    grid = (rng.random([count + 1 for count in cells]) < SHOWN).astype(np.float32)
+    whole = _spread(
+        grid, tuple((count + 1) * step for count, step in zip(cells, steps, strict=True))
+    )
+    top, left = (rng.integers(step) for step in steps)
+    return whole[top : top + size[0], left : left + size[1]]
+
+
+def _spread(grid: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """A map (rows, columns) interpolated to a size (h, w)."""
+    import cv2
+
+    return cv2.resize(grid.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _blended(picture: np.ndarray, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    mask = mask[..., None]
+    return np.rint(mask * picture + (1 - mask) * hidden).astype(np.uint8)
+
+
+def _blurred(picture: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return cv2.GaussianBlur(picture, (0, 0), BLUR * max(picture.shape[:2]))
+
+
+def _steps(before: np.ndarray, after: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
+    """From one picture to another, the pixels changing in order: the first and last included."""
+    start = before.reshape(-1, 3)
+    end = np.rint(after).astype(np.uint8).reshape(-1, 3)
+    pictures = []
+    for count in np.linspace(0, len(order), STEPS + 1).round().astype(int):
+        pixels = start.copy()
+        pixels[order[:count]] = end[order[:count]]
+        pictures.append(pixels.reshape(before.shape))
+    return pictures
+
+
+def _area(curve: np.ndarray) -> float:
+    """The area under a curve over 0 to 1, by the trapezoidal rule."""
+    return float(np.trapezoid(curve, dx=1 / (len(curve) - 1)))

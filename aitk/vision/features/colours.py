@@ -1,0 +1,58 @@
+"""Brightness, contrast, saturation and hue changed together: all four are linear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from aitk.vision.features.augment import AugmentSettings
+
+#: Weights of red, green and blue in how bright a colour is (ITU-R BT.601).
+LUMA = np.array([0.299, 0.587, 0.114])
+# Red, green and blue to luma and two axes of colour (the NTSC's YIQ).
+_TO_YIQ = np.array([LUMA, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+_FROM_YIQ = np.linalg.inv(_TO_YIQ)
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What becomes of red, green and blue: ``linear`` of them, and a share of the mean luma."""
+
+    linear: np.ndarray  # (count, 3, 3)
+    mean_share: np.ndarray  # (count,)
+
+
+def draw_colours(count: int, settings: AugmentSettings, rng: np.random.Generator) -> Colours | None:
+    """New colours for so many pictures; None where none are to change."""
+    most = (settings.brightness, settings.contrast, settings.saturation, settings.hue)
+    if not any(most):
+        return None
+    brightness, contrast, saturation, turn = (rng.uniform(-1, 1, (count, 4)) * most).T
+    grey = np.tile(LUMA, (3, 1))
+    saturated = np.eye(3) + saturation[:, None, None] * (np.eye(3) - grey)
+    linear = _turned_hues(2 * np.pi * turn) @ saturated  # leaves greys as they are
+    factor = (1 + brightness) * (1 + contrast)
+    return Colours(factor[:, None, None] * linear, -(1 + brightness) * contrast)
+
+
+def coloured(picture: np.ndarray, linear: np.ndarray, mean_share: float) -> np.ndarray:
+    """A picture (h, w, 3) in other colours."""
+    import cv2
+
+    change = np.empty((3, 4))
+    change[:, :3] = linear
+    change[:, 3] = mean_share * np.dot(cv2.mean(picture)[:3], LUMA)
+    return cv2.transform(picture, change)
+
+
+def _turned_hues(turns: np.ndarray) -> np.ndarray:
+    """(n, 3, 3): colours turned about the axis of greys by angles (n,) in radians, luma kept."""
+    cosine, sine = np.cos(turns), np.sin(turns)
+    turned = np.zeros((len(turns), 3, 3))
+    turned[:, 0, 0] = 1
+    turned[:, 1, 1] = turned[:, 2, 2] = cosine
+    turned[:, 1, 2], turned[:, 2, 1] = -sine, sine
+    return _FROM_YIQ @ turned @ _TO_YIQ

@@ -1,0 +1,51 @@
+"""A square of each picture hidden (DeVries and Taylor 2017)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aitk.vision.features.affine import LEAST_SHARE
+from aitk.vision.features.geometry import GREY, VOID, box_areas
+from aitk.vision.features.sample import Sample
+
+if TYPE_CHECKING:
+    from aitk.vision.features.augment import AugmentSettings
+
+
+def draw_holes(
+    count: int, size: tuple[int, int], settings: AugmentSettings, rng: np.random.Generator
+) -> np.ndarray | None:
+    """(count, 4) left, top, right, bottom of what is hidden; it may reach over the edge."""
+    side = round(settings.cutout * min(size))
+    if not side:
+        return None
+    corners = rng.integers(-(side // 2), np.array(size[::-1]) - side // 2, (count, 2))
+    return np.concatenate([corners, corners + side], axis=1)
+
+
+def with_hole(sample: Sample, hole: np.ndarray) -> Sample:
+    """The sample with a grey square: void in the mask; boxes it covers are left out."""
+    left, top, right, bottom = hole.clip(min=0).tolist()
+    inside = np.s_[top:bottom, left:right]
+    picture = sample.picture.copy()
+    picture[inside] = GREY
+    mask = sample.mask
+    if mask is not None:
+        mask = mask.copy()
+        mask[inside] = VOID
+    hidden = np.concatenate(
+        [np.maximum(sample.boxes[:, :2], hole[:2]), np.minimum(sample.boxes[:, 2:], hole[2:])],
+        axis=1,
+    )
+    kept = box_areas(hidden) <= (1 - LEAST_SHARE) * box_areas(sample.boxes)
+    return dataclasses.replace(
+        sample,
+        picture=picture,
+        mask=mask,
+        boxes=sample.boxes[kept],
+        classes=sample.classes[kept],
+        crowd=sample.crowd[kept],
+    )

@@ -1,0 +1,146 @@
+"""Samples of a batch joined: four as a mosaic, or two laid over each other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aitk.vision.features.affine import moved_boxes, warped, with_boxes
+from aitk.vision.features.sample import Sample
+
+if TYPE_CHECKING:
+    from aitk.vision.features.augment import AugmentSettings
+
+#: A picture in a mosaic is shown at this share of its size.
+MOSAIC_SCALES = (0.5, 1.0)
+#: Boxes of a picture that is blended in more faintly are left out.
+FAINTEST = 0.25
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Four samples by number, the corner (x, y) where they meet, and their scale."""
+
+    numbers: tuple[int, ...]
+    centre: tuple[int, int]
+    scale: float
+
+
+def draw_mosaics(
+    samples: Sequence[Sample],
+    size: tuple[int, int],
+    settings: AugmentSettings,
+    rng: np.random.Generator,
+) -> dict[int, Mosaic]:
+    """For each sample that becomes a mosaic, by number, what is joined to it."""
+    if not settings.mosaic:
+        return {}
+    count, (height, width) = len(samples), size
+    chosen = rng.random(count) < settings.mosaic
+    partners = _draw_partners(samples, 3, rng)
+    centres = np.rint(rng.uniform(0.25, 0.75, (count, 2)) * (width, height)).astype(int)
+    scales = rng.uniform(*MOSAIC_SCALES, count)
+    return {
+        number: Mosaic(
+            (number, *partners[number].tolist()),
+            tuple(centres[number].tolist()),
+            float(scales[number]),
+        )
+        for number in np.flatnonzero(chosen).tolist()
+    }
+
+
+def mosaic_of(samples: Sequence[Sample], moves: np.ndarray, mosaic: Mosaic) -> Sample:
+    """Four moved samples around a corner, each cut at the lines that run through it."""
+    own = samples[mosaic.numbers[0]]
+    height, width = own.picture.shape[:2]
+    x, y = mosaic.centre
+    picture = np.empty_like(own.picture)
+    mask = None if own.mask is None else np.empty_like(own.mask)
+    parts, shares = [], []
+    for place, number in enumerate(mosaic.numbers):
+        right, below = bool(place % 2), place >= 2
+        left, top = (x if right else 0), (y if below else 0)
+        columns, rows = (width - x if right else x), (height - y if below else y)
+        # Its own move, made smaller; then its corner is brought to the common one.
+        move = moves[number] * mosaic.scale
+        move[0, 2] += 0 if right else x - mosaic.scale * width
+        move[1, 2] += 0 if below else y - mosaic.scale * height
+        sample = samples[number]
+        inside = np.s_[top : top + rows, left : left + columns]
+        picture[inside] = warped(sample.picture, move, (rows, columns))
+        if mask is not None:
+            mask[inside] = warped(sample.mask, move, (rows, columns))
+        sample = with_boxes(sample, moved_boxes(sample.boxes, move), (rows, columns))
+        corner = np.array([left, top, left, top], np.float32)
+        parts.append(dataclasses.replace(sample, boxes=sample.boxes + corner))
+        shares.append(rows * columns / (width * height))
+    label, joined = _joined_labels(parts, shares)
+    return Sample(
+        picture=picture,
+        label=label,
+        shares=joined,
+        boxes=np.concatenate([part.boxes for part in parts]),
+        classes=np.concatenate([part.classes for part in parts]),
+        crowd=np.concatenate([part.crowd for part in parts]),
+        boxes_known=own.boxes_known,
+        mask=mask,
+    )
+
+
+def blended(
+    samples: Sequence[Sample], settings: AugmentSettings, rng: np.random.Generator
+) -> list[Sample]:
+    """Each sample with another shining through it; the mask stays that of the stronger one."""
+    import cv2
+
+    partners = _draw_partners(samples, 1, rng)[:, 0].tolist()
+    drawn = rng.beta(settings.mixup, settings.mixup, len(samples))
+    found = []
+    for sample, partner, share in zip(
+        samples, partners, np.maximum(drawn, 1 - drawn).tolist(), strict=True
+    ):
+        other = samples[partner]
+        label, shares = _joined_labels((sample, other), (share, 1 - share))
+        both = (sample, other) if other is not sample and 1 - share >= FAINTEST else (sample,)
+        found.append(
+            dataclasses.replace(
+                sample,
+                picture=cv2.addWeighted(sample.picture, share, other.picture, 1 - share, 0),
+                label=label,
+                shares=shares,
+                boxes=np.concatenate([each.boxes for each in both]),
+                classes=np.concatenate([each.classes for each in both]),
+                crowd=np.concatenate([each.crowd for each in both]),
+            )
+        )
+    return found
+
+
+def _draw_partners(samples: Sequence[Sample], count: int, rng: np.random.Generator) -> np.ndarray:
+    """(samples, count) numbers of samples that have the same kinds of annotation."""
+    kinds: dict[tuple[bool, ...], list[int]] = {}
+    for number, sample in enumerate(samples):
+        kind = (sample.label is None, sample.boxes_known, sample.mask is None)
+        kinds.setdefault(kind, []).append(number)
+    partners = np.zeros((len(samples), count), int)
+    for numbers in kinds.values():
+        partners[numbers] = rng.choice(numbers, (len(numbers), count))
+    return partners
+
+
+def _joined_labels(
+    parts: Sequence[Sample], weights: Sequence[float]
+) -> tuple[int | None, Mapping[int, float] | None]:
+    """The label and ``shares`` of a picture made of several, each with its weight."""
+    if parts[0].label is None:
+        return None, None
+    shares: dict[int, float] = {}
+    for part, weight in zip(parts, weights, strict=True):
+        for number, share in (part.shares or {part.label: 1.0}).items():
+            shares[number] = shares.get(number, 0.0) + weight * share
+    return max(shares, key=shares.__getitem__), shares

@@ -1,0 +1,207 @@
+"""What detectors are taught with by a larger one that tells boxes at the same places.
+
+Targets are the padded objects of ``matching``, with the raw rows of the teacher under them: each
+position of the student has the teacher's row of the same position. Where the teacher sees nothing,
+its box says nothing, so boxes are taught by how sure it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.core.compression.distill import TEMPERATURE, softened_divergence
+from aitk.core.contract.errors import UsageError
+from aitk.vision.losses.detection import (
+    CLASS_WEIGHT,
+    DISTANCE_WEIGHT,
+    FasterRcnnLoss,
+    SsdLoss,
+    YoloLoss,
+    binary_cross_entropy,
+    per_picture,
+    smooth_l1,
+)
+from aitk.vision.models.detectors.boxes import decode, encode, pairwise_iou
+from aitk.vision.models.detectors.faster_rcnn import BOX, PROPOSALS, TOLD, rows_of_both
+from aitk.vision.models.detectors.suppression import take_rows
+from aitk.vision.models.detectors.yolo import BINS, PLACE, distances_told, scores_told
+
+#: Of the teacher in the loss. The true boxes count in full, as in Zheng et al. 2022: a teacher
+#: finds some where there are none, and a student that answered as it does would too.
+TEACHER_SHARE = 0.5
+#: Softens the distributions of distances (Zheng et al. 2022, section 4.1 and their configurations).
+DISTANCE_TEMPERATURE = 10.0
+#: The score from which on a teacher is believed to see an object, and teaches its box.
+SURE = 0.1
+#: Intersection over union from which on two proposals are taken for the same.
+SAME_PROPOSAL = 0.7
+OBJECT_COLUMNS = 6
+
+
+class TaughtYoloLoss(YoloLoss):
+    """``YoloLoss`` with the teacher's scores and distributions of distances.
+
+    "Localization Distillation for Dense Object Detection" (Zheng et al. 2022, equation 2): the
+    distributions over distances (Li et al. 2020) are as good a target as those over classes. As
+    in their code the divergence is averaged over the bins, and has the weight of the distribution
+    focal loss.
+    """
+
+    #: What is recorded of it.
+    facts = {"temperature": DISTANCE_TEMPERATURE, "teacher_share": TEACHER_SHARE}
+
+    def __init__(self, name: str = "taught_yolo"):
+        super().__init__(name=name)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        rows = ops.cast(y_pred, "float32")
+        objects, told = _apart(y_true, places=rows.shape[1], columns=rows.shape[2] - PLACE)
+        told = ops.concatenate([rows[..., :PLACE], told], axis=-1)
+        return _both(super().call(objects, y_pred), _yolo_lesson(rows, told))
+
+
+class TaughtSsdLoss(SsdLoss):
+    """``SsdLoss`` with the teacher's classes and corrections of the same anchors."""
+
+    #: What is recorded of it.
+    facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
+
+    def __init__(self, name: str = "taught_ssd"):
+        super().__init__(name=name)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        rows = ops.cast(y_pred, "float32")
+        objects, told = _apart(y_true, places=rows.shape[1], columns=rows.shape[2] - BOX)
+        soft = _anchor_lesson(rows[..., BOX:], told)
+        return _both(super().call(objects, y_pred), soft)
+
+
+class TaughtFasterRcnnLoss(FasterRcnnLoss):
+    """``FasterRcnnLoss`` with what both stages of the teacher told.
+
+    The first stages share their anchors. Of the second stages' proposals, each of the student
+    learns from that of the teacher which overlaps it most, if it overlaps it far.
+    """
+
+    #: What is recorded of it.
+    facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
+
+    def __init__(self, name: str = "taught_faster_rcnn"):
+        super().__init__(name=name)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        rows = ops.cast(y_pred, "float32")
+        objects, told = _apart(y_true, places=rows.shape[1], columns=rows.shape[2])
+        count = PROPOSALS.detections
+        soft = _anchor_lesson(*(_first_stage(each[:, :-count]) for each in (rows, told)))
+        soft = soft + _proposal_lesson(rows[:, -count:], told[:, -count:])
+        return _both(super().call(objects, y_pred), soft)
+
+
+#: By the name of the model.
+TAUGHT_LOSSES: dict[str, type[keras.losses.Loss]] = {
+    "yolo": TaughtYoloLoss,
+    "ssd": TaughtSsdLoss,
+    "faster-rcnn": TaughtFasterRcnnLoss,
+}
+
+
+def raw_rows(model: keras.Model, *, layer: str = "detections") -> keras.KerasTensor:
+    """What a detector tells before boxes compete: (batch, positions, columns)."""
+    told = model.get_layer(layer).input
+    return rows_of_both(*told) if isinstance(told, list | tuple) else told
+
+
+def check_same_places(rows: keras.KerasTensor, others: keras.KerasTensor) -> None:
+    """Raise a ``UsageError`` where a student tells boxes at other places than its teacher."""
+    if rows.shape[1:] != others.shape[1:]:
+        raise UsageError(
+            f"the run tells boxes at {rows.shape[1]} places of a picture,"
+            f" the model it is to teach at {others.shape[1]}",
+            where="--distill",
+            hint="Add --set strides=... as the run has them",
+        )
+
+
+def with_rows(objects: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """Padded objects (batch, most, 6) over a teacher's rows (batch, positions, columns)."""
+    spare = told.shape[-1] - objects.shape[-1]
+    return np.concatenate([np.pad(objects, ((0, 0), (0, 0), (0, spare))), told], axis=1)
+
+
+def _apart(y_true: Any, *, places: int, columns: int) -> tuple[Any, Any]:
+    """The inverse of ``with_rows``."""
+    y_true = ops.cast(y_true, "float32")
+    told = ops.reshape(y_true[:, -places:], (-1, places, columns))
+    return y_true[:, :-places, :OBJECT_COLUMNS], told
+
+
+def _both(hard: Any, soft: Any) -> Any:
+    return TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard
+
+
+def _yolo_lesson(rows: Any, told: Any) -> Any:
+    """(batch, places, 3 + 4 * BINS + classes) twice -> (batch,)."""
+    logits, wanted = scores_told(rows), scores_told(told)
+    scores = ops.sigmoid(wanted)
+    # Less what it is where both agree: the teacher's own uncertainty.
+    kinds = binary_cross_entropy(scores, logits) - binary_cross_entropy(scores, wanted)
+    sure = _sure(ops.max(scores, axis=-1))
+    distances = softened_divergence(
+        distances_told(told), distances_told(rows), temperature=DISTANCE_TEMPERATURE
+    )
+    distances = ops.mean(distances, axis=-1) / BINS * sure
+    parts = CLASS_WEIGHT * ops.sum(kinds, axis=-1) + DISTANCE_WEIGHT * distances
+    return per_picture(ops.sum(parts, axis=1), ops.sum(sure, axis=1))
+
+
+def _anchor_lesson(rows: Any, told: Any) -> Any:
+    """(batch, anchors, 4 + 1 + classes) twice: correction, logits, background first -> (batch,).
+
+    Classes are taught where either sees an object. Everywhere else both see background, and these
+    are so many that they would outweigh the rest.
+    """
+    seen, wanted = _seen(rows[..., BOX:]), _seen(told[..., BOX:])
+    kinds = softened_divergence(told[..., BOX:], rows[..., BOX:])
+    kinds = kinds * ops.maximum(wanted, ops.stop_gradient(seen))
+    sure = _sure(wanted)
+    boxes = ops.sum(smooth_l1(rows[..., :BOX] - told[..., :BOX]), axis=-1) * sure
+    return per_picture(ops.sum(kinds + boxes, axis=1), ops.sum(sure, axis=1))
+
+
+def _proposal_lesson(rows: Any, told: Any) -> Any:
+    """(batch, proposals, 4 + 4 + 1 + classes) twice -> (batch,)."""
+    proposals, others = ops.stop_gradient(rows[..., :BOX]), told[..., :BOX]
+    iou = pairwise_iou(proposals, others)
+    same = ops.cast(ops.max(iou, axis=-1) >= SAME_PROPOSAL, "float32")
+    told = take_rows(told, ops.argmax(iou, axis=-1))
+    # The same box, told from where the student starts.
+    boxes = encode(decode(told[..., BOX:TOLD], told[..., :BOX]), proposals)
+    wanted = _seen(told[..., TOLD:]) * same
+    seen = ops.stop_gradient(_seen(rows[..., TOLD:])) * same
+    kinds = softened_divergence(told[..., TOLD:], rows[..., TOLD:]) * ops.maximum(wanted, seen)
+    sure = _sure(wanted)
+    # Empty proposals have corrections without any meaning, however large.
+    difference = ops.where(sure[..., None] > 0, rows[..., BOX:TOLD] - boxes, 0.0)
+    places = ops.sum(smooth_l1(difference), axis=-1) * sure
+    return per_picture(ops.sum(kinds + places, axis=1), ops.sum(sure, axis=1))
+
+
+def _first_stage(rows: Any) -> Any:
+    """Rows of anchors without these, their one logit of objectness behind one of background."""
+    objectness = rows[..., TOLD : TOLD + 1]
+    return ops.concatenate([rows[..., BOX:TOLD], ops.zeros_like(objectness), objectness], axis=-1)
+
+
+def _seen(logits: Any) -> Any:
+    """The probability of any class but background, which comes first."""
+    return 1 - ops.softmax(logits, axis=-1)[..., 0]
+
+
+def _sure(scores: Any) -> Any:
+    """The scores of a teacher where it is believed, 0 elsewhere."""
+    return scores * ops.cast(scores >= SURE, "float32")

@@ -1,0 +1,108 @@
+"""What picture models are taught with by a larger one: classes of a picture and of its pixels.
+
+Targets come with the teacher's logits behind them, in the last axis. What detectors are taught
+with is in ``detection_lessons``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from aitk.core.compression.distill import TEACHER_SHARE, TEMPERATURE, softened_divergence
+from aitk.core.contract.errors import UsageError
+from aitk.vision.features.assets import PictureAssets
+from aitk.vision.losses.segmentation import SegmentationLoss
+from aitk.vision.models.input_scaling import picture_input
+
+
+class TaughtLabelLoss(keras.losses.Loss):
+    """Cross-entropy with shares of classes, and nearness to the softened teacher.
+
+    Hinton, Vinyals and Dean 2015, section 2. A picture without a label learns from the teacher
+    alone.
+    """
+
+    #: What is recorded of it.
+    facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
+
+    def __init__(self, name: str = "taught_label"):
+        super().__init__(name=name)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        # (batch, 2 * classes): shares, then logits; (batch, classes) -> (batch,)
+        y_pred = ops.cast(y_pred, "float32")
+        shares, told = ops.split(ops.cast(y_true, "float32"), 2, axis=-1)
+        hard = -ops.sum(shares * ops.log_softmax(y_pred, axis=-1), axis=-1)
+        return _both(hard, softened_divergence(told, y_pred))
+
+
+class TaughtMaskLoss(SegmentationLoss):
+    """The model's own loss, and the mean over all pixels of their nearness to the teacher.
+
+    Liu et al. 2019, "Structured Knowledge Distillation for Semantic Segmentation", section 3.1,
+    pixel-wise; they weigh the teacher ten times as much as the true classes, and so does this.
+    Pixels whose class nobody knows learn from the teacher alone.
+    """
+
+    #: What is recorded of it.
+    facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
+
+    def __init__(self, terms: str = "ce", class_weights: Sequence[float] = ()):
+        super().__init__(terms, class_weights, name="taught_mask")
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        # (batch, height, width, 1 + classes), (batch, height, width, classes) -> (batch,)
+        told = ops.cast(y_true[..., 1:], "float32")
+        soft = softened_divergence(told, ops.cast(y_pred, "float32"))
+        return _both(super().call(y_true[..., 0], y_pred), ops.mean(soft, axis=(1, 2)))
+
+
+def check_alike(assets: PictureAssets, teacher: PictureAssets, *, kinds: Iterable[str]) -> None:
+    """Raise a ``UsageError`` where two models of a task know other classes, or see other parts.
+
+    Args:
+        kinds: of the annotations that one teaches the other.
+    """
+    for kind in sorted(kinds):
+        if assets.labels_of(kind) != teacher.labels_of(kind):
+            raise UsageError(
+                "the run knows other classes than the data that it was trained on",
+                where="--distill",
+                hint="It was updated since: compress the run before the update",
+            )
+    if assets.extras.get("view") != teacher.extras.get("view"):
+        raise UsageError(
+            "one of the models sees whole pictures, the other tiles of them",
+            where="--distill",
+            hint=f"Add --set view={teacher.extras['view']}",
+        )
+
+
+def check_same_size(assets: PictureAssets, teacher: PictureAssets) -> None:
+    """Raise a ``UsageError`` where what two models say of places cannot be laid side by side."""
+    if assets.size != teacher.size:
+        height, width = teacher.size
+        raise UsageError(
+            f"the run reads pictures of {height}x{width} pixels,"
+            f" the model it is to teach {assets.size[0]}x{assets.size[1]}",
+            where="--distill",
+            hint=f"Add --set image_size={height}x{width}",
+        )
+
+
+def at_its_own_size(teacher: keras.Model, size: tuple[int, int]) -> keras.Model:
+    """A teacher of whole pictures that reads those of another size, brought to its own."""
+    own = teacher.inputs[0].shape[1:3]
+    if own == size:
+        return teacher
+    picture = picture_input(size)
+    resized = ops.image.resize(ops.cast(picture, "float32"), own, antialias=True)
+    return keras.Model(picture, teacher(ops.cast(ops.round(resized), "uint8")))
+
+
+def _both(hard: Any, soft: Any) -> Any:
+    return TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard

@@ -1,0 +1,62 @@
+"""What is wrong with the boxes of an answer: objects that it misses, and boxes of no object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aitk.vision.features.boxes import overlaps
+
+#: The overlap from which on a box finds an object: that of ``map50``.
+LEAST_OVERLAP = 0.5
+
+
+@dataclass(frozen=True)
+class BoxFaults:
+    """The faults of one answer.
+
+    Attributes:
+        false: of each box of the answer, whether it finds nothing that no better one found.
+        missed: the objects that none found: ``box``, in pixels of the original, and ``label``.
+    """
+
+    false: tuple[bool, ...]
+    missed: tuple[Mapping[str, Any], ...]
+
+
+def find_faults(answer: Mapping[str, Any], fields: Mapping[str, Any]) -> BoxFaults | None:
+    """Compare the boxes of an answer with those of its row.
+
+    A box in a crowd of its class is neither right nor false, and a crowd cannot be missed.
+
+    Args:
+        answer: ``boxes``, the best first: ``box`` and ``label`` of each.
+        fields: the row: ``boxes`` (n, 4), ``box_labels`` and ``crowd``.
+
+    Returns:
+        None where there are no boxes in the answer, or nobody looked for objects in the row.
+    """
+    if "boxes" not in answer or not fields.get("boxes_known", "boxes" in fields):
+        return None
+    told: Sequence[Mapping[str, Any]] = answer["boxes"]
+    truth = np.asarray(fields["boxes"], np.float32).reshape(-1, 4)
+    labels = np.array(fields["box_labels"], object)
+    crowd = np.asarray(fields["crowd"], bool)
+    corners = np.array([each["box"] for each in told], np.float32).reshape(-1, 4)
+    shared = overlaps(corners, truth, crowd=crowd)
+    free = ~crowd
+    false = []
+    for each, own in zip(told, shared, strict=True):
+        near = (own >= LEAST_OVERLAP) & (labels == each["label"])
+        if (near & free).any():
+            free[np.where(near & free, own, -1.0).argmax()] = False
+            false.append(False)
+        else:
+            false.append(not (near & crowd).any())
+    missed = [
+        {"box": truth[place].tolist(), "label": labels[place]} for place in np.flatnonzero(free)
+    ]
+    return BoxFaults(tuple(false), tuple(missed))

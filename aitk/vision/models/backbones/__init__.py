@@ -1,0 +1,1 @@
+"""Image networks that heads share."""

@@ -1,0 +1,116 @@
+"""Keras Hub's image networks as backbones: uint8 pictures in, their own scaling inside.
+
+The layers of the network become the backbone's own, so that heads find the end of each stage by
+its name, and a file holds nothing but layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+from keras_hub.src.models.vit.vit_layers import ViTPatchingAndEmbedding
+
+from aitk.core.contract.errors import ArtifactError
+from aitk.vision.models.backbones.feature_maps import PREFIX
+from aitk.vision.models.backbones.patch_maps import TokensToMap
+from aitk.vision.models.input_scaling import Normalise, picture_input
+from aitk.vision.models.state_transfer import clone_layer, copy_network
+
+PROBE = 256  # pixels; every usual stride divides it
+
+
+def wrap(
+    hub: keras_hub.models.Backbone,
+    size: tuple[int, int],
+    *,
+    mean: Sequence[float],
+    deviation: Sequence[float],
+) -> keras.Model:
+    """A Keras Hub network with the input and the one output of every backbone here.
+
+    Args:
+        hub: an image backbone that puts out one map, or one row of patches.
+        size: (height, width) of the pictures it will read.
+        mean: of each channel, 0 to 255; taken away first.
+        deviation: what each channel is then divided by.
+
+    Raises:
+        ArtifactError: it reads or puts out something else, or cannot be built for that size.
+    """
+    what = type(hub).__name__
+    if not isinstance(hub.input, keras.KerasTensor) or len(hub.input.shape) != 4:
+        raise ArtifactError(f"a {what} does not read one picture")
+    if not isinstance(hub.output, keras.KerasTensor) or len(hub.output.shape) not in (3, 4):
+        raise ArtifactError(f"a {what} puts out no map of the picture")
+    normalise = Normalise(mean, deviation, name="normalise")
+    picture, ends = picture_input(size), _ends(hub)
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        x = layer(*(normalise(each) if each is picture else each for each in args), **kwargs)
+        return keras.layers.Identity(name=ends[layer.name])(x) if layer.name in ends else x
+
+    try:
+        output = copy_network(hub, picture, size, clone=_clone, call=call).output
+        if len(output.shape) == 3:
+            patch = hub.patch_size
+            patch = (patch, patch) if isinstance(patch, int) else tuple(patch)
+            output = TokensToMap(size, patch, name=f"{PREFIX}{patch[0]}")(output)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ArtifactError(
+            f"a {what} cannot be built for pictures of {size[0]} x {size[1]} pixels ({reason})"
+        ) from error
+    return keras.Model(picture, output, name="backbone")
+
+
+@keras.saving.register_keras_serializable("aitk.vision")
+class PatchEmbedding(ViTPatchingAndEmbedding):
+    """Keras Hub's embedding of patches, whose own configuration does not make it again."""
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        # A tensor from outside of the graph becomes one more input of an ONNX file.
+        self.position_ids = np.arange(self.num_positions)[None]
+
+    def get_config(self) -> dict[str, Any]:
+        config = ViTPatchingAndEmbedding.get_config(self)
+        del config["num_patches"], config["num_positions"]
+        return config | {"use_patch_bias": self.use_patch_bias}
+
+
+def _clone(layer: Any, size: tuple[int, int]) -> Any:
+    if isinstance(layer, ViTPatchingAndEmbedding):
+        layer = PatchEmbedding.from_config(PatchEmbedding.get_config(layer))
+    return clone_layer(layer, size)
+
+
+def _ends(hub: keras_hub.models.Backbone) -> dict[str, str]:
+    """Which layer ends which stage: as the network says, else the last of each resolution."""
+    pyramid = getattr(hub, "pyramid_outputs", None)
+    if pyramid:
+        return {
+            tensor._keras_history.operation.name: f"{PREFIX}{2 ** int(name[1:])}"
+            for name, tensor in pyramid.items()
+        }
+    if len(hub.output.shape) != 4:
+        return {}
+    last: dict[int, str] = {}
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        x = layer(*args, **kwargs)
+        side = getattr(x, "shape", (None, None))[1]
+        if side and PROBE % side == 0:
+            last[PROBE // side] = layer.name
+        return x
+
+    keras.models.clone_model(
+        keras.Model(hub.input, hub.output),
+        input_tensors=keras.Input((PROBE, PROBE, 3)),
+        clone_function=lambda layer: clone_layer(layer, (PROBE, PROBE)),
+        call_function=call,
+    )
+    return {name: f"{PREFIX}{stride}" for stride, name in last.items()}

@@ -1,0 +1,51 @@
+"""Residual networks (He et al. 2016, "Deep Residual Learning for Image Recognition").
+
+Keras Hub's begins with a convolution and a pooling of stride 4 and is at least 64 channels wide,
+which is made for pictures of 224 pixels. This one is the network of section 4.2 for small ones: a
+3 x 3 convolution, then stages of two-layer blocks. Shortcuts between stages are 1 x 1
+convolutions (option B of section 4.1) of averaged pixels.
+"""
+
+from __future__ import annotations
+
+import keras
+
+from aitk.vision.models.backbones.stem import convolution, stem
+from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.tasks.settings import ResNetSettings, parse_blocks, stem_stride
+
+
+def build_backbone(settings: ResNetSettings, size: tuple[int, int]) -> keras.Model:
+    """Pictures of ``size`` -> their last map (batch, height, width, channels)."""
+    stride, filters = stem_stride(settings, size), settings.filters
+    picture = picture_input(size)
+    x = stem(picture, filters, stride)
+    for stage, blocks in enumerate(parse_blocks(settings.blocks)):
+        if stage:
+            stride, filters = stride * 2, filters * 2
+        for block in range(blocks):
+            x = _block(
+                x,
+                filters,
+                halve=stage > 0 and block == 0,
+                name=f"stage{stage + 1}_block{block + 1}",
+                last=f"stride_{stride}" if block == blocks - 1 else None,
+            )
+    return keras.Model(picture, x, name="backbone")
+
+
+def _block(
+    x: keras.KerasTensor, filters: int, *, halve: bool, name: str, last: str | None
+) -> keras.KerasTensor:
+    """Two convolutions whose result is added to what went in (section 3.2)."""
+    shortcut, stride = x, 2 if halve else 1
+    if halve:
+        # The mean of four pixels, not one of them (He et al. 2019, ResNet-D). Besides, oneDNN
+        # corrupts memory in the gradient of a 1 x 1 convolution with steps and few channels.
+        shortcut = keras.layers.AveragePooling2D(2, padding="same", name=f"{name}_pool")(x)
+    if halve or x.shape[-1] != filters:
+        shortcut = convolution(shortcut, filters, width=1, activation=None, name=f"{name}_shortcut")
+    x = convolution(x, filters, stride=stride, name=f"{name}_conv1")
+    x = convolution(x, filters, activation=None, name=f"{name}_conv2")
+    x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
+    return keras.layers.Activation("relu", name=last or f"{name}_relu")(x)

@@ -1,0 +1,190 @@
+"""Faster R-CNN, the two-stage detector (Ren et al. 2015), over a feature pyramid.
+
+A region proposal network tells at every anchor whether there is any object, and where. The best
+of these boxes are the proposals; the features inside each are brought to one size (RoIAlign, He
+et al. 2017), and a second network tells its class and corrects the box. Both are trained at once
+(section 3.2, "approximate joint training") with ``detection_losses.FasterRcnnLoss``.
+
+Differences from the paper: the number of proposals is fixed, so that all shapes are; the anchors'
+sides are learned from the training boxes; the correction is the same for every class; and what
+each proposal is to learn is decided in the loss, so that the model needs no targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from aitk.vision.models.backbones.stem import convolution
+from aitk.vision.models.detectors.anchors import anchor_boxes
+from aitk.vision.models.detectors.boxes import areas, clip, decode
+from aitk.vision.models.detectors.pyramid import feature_pyramid, level_maps, map_shapes
+from aitk.vision.models.detectors.roi_align import RoiAlign
+from aitk.vision.models.detectors.ssd import Sides
+from aitk.vision.models.detectors.suppression import Suppression, suppress
+from aitk.vision.models.input_scaling import picture_input
+
+#: How many boxes the second stage looks at. They are trimmed less than detections are: one that
+#: overlaps another may be of another object (section 3.3).
+PROPOSALS = Suppression(candidates=400, detections=100, overlap=0.7)
+#: Columns of a raw row: its anchor or proposal, then the correction of it, then logits.
+BOX, TOLD = 4, 8
+
+
+def faster_rcnn(
+    backbone: keras.Model,
+    *,
+    size: tuple[int, int],
+    classes: int,
+    strides: Sequence[int],
+    sides: Sides,
+    width: int,
+    hidden: int,
+    suppression: Suppression,
+) -> keras.Model:
+    """Build the detector.
+
+    Args:
+        backbone: ``picture`` to maps, its layers named ``stride_N``.
+        size: height and width of the pictures.
+        classes: how many there are.
+        strides: of the maps that tell boxes, from fine to coarse.
+        sides: for each stride the (width, height) in pixels of the anchors of a place.
+        width: channels of the pyramid.
+        hidden: size of the second stage's two dense layers.
+        suppression: how many boxes come out, and how far they may overlap.
+
+    Returns:
+        ``picture`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
+        training to what ``RcnnDetections`` says.
+    """
+    picture = picture_input(size)
+    maps = level_maps(backbone, picture, strides, filters=width)
+    maps = feature_pyramid(maps, width, strides=strides)
+    rows = []
+    for x, stride, pairs in zip(maps, strides, sides, strict=True):
+        x = convolution(x, width, name=f"rpn_{stride}_both")
+        told = layers.Conv2D(len(pairs) * 5, 1, dtype="float32", name=f"rpn_{stride}")(x)
+        rows.append(layers.Reshape((-1, 5), name=f"rpn_{stride}_rows", dtype="float32")(told))
+    rpn = layers.Concatenate(axis=1, name="rpn", dtype="float32")(rows)
+    rpn = WithAnchors(shapes=map_shapes(maps), strides=strides, sides=sides, name="anchors")(rpn)
+    proposals = Proposals(size=size, name="proposals")(rpn)
+    x = RoiAlign(strides, name="roi_align")(maps, proposals)
+    x = layers.Reshape((x.shape[1], -1), name="head_flat")(x)
+    x = layers.Dense(hidden, activation="relu", name="head_dense1")(x)
+    x = layers.Dense(hidden, activation="relu", name="head_dense2")(x)
+    correction = layers.Dense(4, dtype="float32", name="head_box")(x)
+    kinds = layers.Dense(1 + classes, dtype="float32", name="head_class")(x)
+    decoding = RcnnDetections(size=size, suppression=suppression, name="detections")
+    return keras.Model(
+        {"picture": picture}, decoding(rpn, proposals, correction, kinds), name="faster_rcnn"
+    )
+
+
+def rows_of_both(rpn: Any, proposals: Any, correction: Any, kinds: Any) -> Any:
+    """What both stages told, in one table: see ``RcnnDetections``."""
+    unused = kinds.shape[-1] - 1
+    rpn = ops.pad(rpn, ((0, 0), (0, 0), (0, unused)))
+    second = ops.concatenate([proposals, correction, kinds], axis=-1)
+    return ops.concatenate([rpn, second], axis=1)
+
+
+@keras.saving.register_keras_serializable("aitk.vision")
+class WithAnchors(layers.Layer):
+    """(batch, anchors, columns) -> (batch, anchors, 4 + columns): each row behind its anchor."""
+
+    def __init__(
+        self,
+        *,
+        shapes: Sequence[Sequence[int]],
+        strides: Sequence[int],
+        sides: Sides,
+        **kwargs: Any,
+    ):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.shapes = [(shape[0], shape[1]) for shape in shapes]
+        self.strides = list(strides)
+        self.sides = [[list(pair) for pair in pairs] for pairs in sides]
+        self.anchors = anchor_boxes(self.shapes, self.strides, self.sides)
+
+    def call(self, rows):
+        anchors = ops.convert_to_tensor(self.anchors[None]) * ops.ones_like(rows[..., :BOX])
+        return ops.concatenate([anchors, rows], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:2], BOX + input_shape[2])
+
+    def get_config(self):
+        return super().get_config() | {
+            "shapes": self.shapes,
+            "strides": self.strides,
+            "sides": self.sides,
+        }
+
+
+@keras.saving.register_keras_serializable("aitk.vision")
+class Proposals(layers.Layer):
+    """The best boxes of the first stage, (batch, proposals, 4); where there are fewer, empty ones.
+
+    No gradient comes back through their places.
+    """
+
+    #: Boxes compete in float32 whatever the network around them is quantised to.
+    answers = True
+
+    def __init__(self, *, size: Sequence[int], **kwargs: Any):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.size = (size[0], size[1])
+
+    def call(self, rows):
+        # (batch, anchors, anchor + correction + objectness)
+        rows = ops.stop_gradient(rows)
+        boxes = clip(decode(rows[..., BOX:TOLD], rows[..., :BOX]), self.size)
+        return suppress(boxes, ops.sigmoid(rows[..., TOLD:]), PROPOSALS)[..., :BOX]
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], PROPOSALS.detections, BOX)
+
+    def get_config(self):
+        return super().get_config() | {"size": self.size}
+
+
+@keras.saving.register_keras_serializable("aitk.vision")
+class RcnnDetections(layers.Layer):
+    """From what both stages told to boxes that do not overlap.
+
+    In training all rows go on to the loss, (batch, anchors + proposals, 8 + 1 + classes): the
+    box that a row starts from, its correction and its logits, which are one of objectness in the
+    rows of anchors, and those of background and the classes in the rows of proposals. Else
+    detections (batch, detections, 6): corners in pixels of the picture, score, class.
+    """
+
+    #: Boxes compete in float32 whatever the network before them is quantised to.
+    answers = True
+
+    def __init__(
+        self, *, size: Sequence[int], suppression: Suppression | dict[str, Any], **kwargs: Any
+    ):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.size = (size[0], size[1])
+        self.suppression = Suppression.of(suppression)
+
+    def call(self, rpn, proposals, correction, kinds, training=None):
+        if training:
+            return rows_of_both(rpn, proposals, correction, kinds)
+        there = ops.cast(ops.expand_dims(areas(proposals), -1) > 0, "float32")
+        boxes = clip(decode(correction, proposals), self.size)
+        scores = ops.softmax(kinds, axis=-1)[..., 1:] * there
+        return suppress(boxes, scores, self.suppression)
+
+    def compute_output_shape(self, rpn_shape, *_):
+        return (rpn_shape[0], self.suppression.detections, 6)
+
+    def get_config(self):
+        return super().get_config() | {
+            "size": self.size,
+            "suppression": self.suppression.to_config(),
+        }

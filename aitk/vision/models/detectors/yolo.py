@@ -1,0 +1,179 @@
+"""A one-stage detector without anchors, of the YOLO family.
+
+YOLO (Redmon et al. 2016) lets every place of a feature map tell a box and a class. This one has
+what later work added: a pyramid down and up again (Lin et al. 2017a, Liu et al. 2018), separate
+branches for box and class and no anchors (Ge et al. 2021, YOLOX, section 2.1), and the four
+distances from the place to the sides of the box told as distributions (Li et al. 2020,
+"Generalized Focal Loss", section 3.2). It is trained with ``detection_losses.YoloLoss``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from aitk.vision.models.backbones.stem import convolution
+from aitk.vision.models.detectors.anchors import centre_points
+from aitk.vision.models.detectors.boxes import clip
+from aitk.vision.models.detectors.pyramid import (
+    feature_pyramid,
+    level_maps,
+    map_shapes,
+    path_aggregation,
+)
+from aitk.vision.models.detectors.suppression import Suppression, suppress
+from aitk.vision.models.input_scaling import picture_input
+
+#: Distances are told in strides, as a distribution over 0, 1, ... BINS - 1.
+BINS = 16
+#: The score that every place begins with (Lin et al. 2017b, section 4.1).
+PRIOR = 0.01
+#: How fast the distribution of distances falls at the beginning, a bin: 3.5 strides on average.
+DECAY = 0.25
+#: Columns of a raw output before those of the box: the place's x, y and stride.
+PLACE = 3
+
+
+def yolo(
+    backbone: keras.Model,
+    *,
+    size: tuple[int, int],
+    classes: int,
+    strides: Sequence[int],
+    width: int,
+    suppression: Suppression,
+) -> keras.Model:
+    """Build the detector.
+
+    Args:
+        backbone: ``picture`` to maps, its layers named ``stride_N``.
+        size: height and width of the pictures.
+        classes: how many there are.
+        strides: of the maps that tell boxes, from fine to coarse.
+        width: channels of the pyramid and of the branches.
+        suppression: how many boxes come out, and how far they may overlap.
+
+    Returns:
+        ``picture`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
+        training to what ``YoloDetections`` says.
+    """
+    picture = picture_input(size)
+    maps = level_maps(backbone, picture, strides, filters=width)
+    maps = feature_pyramid(maps, width, strides=strides)
+    maps = path_aggregation(maps, width, strides=strides)
+    rows = [
+        branches(x, classes=classes, width=width, name=f"head_{stride}")
+        for x, stride in zip(maps, strides, strict=True)
+    ]
+    raw = layers.Concatenate(axis=1, name="raw", dtype="float32")(rows)
+    decode = YoloDetections(
+        size=size,
+        shapes=map_shapes(maps),
+        strides=strides,
+        suppression=suppression,
+        name="detections",
+    )
+    return keras.Model({"picture": picture}, decode(raw), name="yolo")
+
+
+def branches(x: Any, *, classes: int, width: int, name: str) -> Any:
+    """What each place of a map tells: (batch, rows, columns, c) -> (batch, places, columns).
+
+    The columns are the logits of four distances (left, top, right, bottom), ``BINS`` each, and
+    those of the classes.
+    """
+    box = convolution(x, width, name=f"{name}_box1")
+    box = convolution(box, width, name=f"{name}_box2")
+    box = layers.Conv2D(
+        4 * BINS, 1, dtype="float32", bias_initializer=FallingBias(), name=f"{name}_box"
+    )(box)
+    kind = convolution(x, width, name=f"{name}_class1")
+    kind = convolution(kind, width, name=f"{name}_class2")
+    prior = keras.initializers.Constant(-math.log((1 - PRIOR) / PRIOR))
+    kind = layers.Conv2D(classes, 1, dtype="float32", bias_initializer=prior, name=f"{name}_class")(
+        kind
+    )
+    both = layers.Concatenate(name=f"{name}_both", dtype="float32")([box, kind])
+    return layers.Reshape((-1, both.shape[-1]), name=f"{name}_rows", dtype="float32")(both)
+
+
+@keras.saving.register_keras_serializable("aitk.vision")
+class FallingBias(keras.initializers.Initializer):
+    """Short distances are likelier than long ones before anything is learned."""
+
+    def __call__(self, shape, dtype=None):
+        return ops.convert_to_tensor(np.tile(-DECAY * np.arange(BINS), shape[0] // BINS), dtype)
+
+
+@keras.saving.register_keras_serializable("aitk.vision")
+class YoloDetections(layers.Layer):
+    """From raw rows to boxes that do not overlap.
+
+    In training the rows go on to the loss, behind columns that say where each looks:
+    (batch, places, 3 + 4 * BINS + classes). Else detections (batch, detections, 6): corners in
+    pixels of the picture, score, class.
+    """
+
+    #: Boxes compete in float32 whatever the network before them is quantised to.
+    answers = True
+
+    def __init__(
+        self,
+        *,
+        size: Sequence[int],
+        shapes: Sequence[Sequence[int]],
+        strides: Sequence[int],
+        suppression: Suppression | dict[str, Any],
+        **kwargs: Any,
+    ):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.size = (size[0], size[1])
+        self.shapes = [(shape[0], shape[1]) for shape in shapes]
+        self.strides = list(strides)
+        self.suppression = Suppression.of(suppression)
+        self.points, self.steps = centre_points(self.shapes, self.strides)
+
+    def call(self, raw, training=None):
+        places = np.concatenate([self.points, self.steps], axis=1)[None]
+        places = ops.convert_to_tensor(places) * ops.ones_like(raw[..., :PLACE])
+        rows = ops.concatenate([places, raw], axis=-1)
+        if training:
+            return rows
+        boxes = clip(boxes_told(rows), self.size)
+        return suppress(boxes, ops.sigmoid(scores_told(rows)), self.suppression)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.suppression.detections, 6)
+
+    def get_config(self):
+        return super().get_config() | {
+            "size": self.size,
+            "shapes": self.shapes,
+            "strides": self.strides,
+            "suppression": self.suppression.to_config(),
+        }
+
+
+def distances_told(rows: Any) -> Any:
+    """The logits of each distance: (batch, places, columns) -> (batch, places, 4, BINS)."""
+    return ops.reshape(rows[..., PLACE : PLACE + 4 * BINS], (-1, rows.shape[1], 4, BINS))
+
+
+def scores_told(rows: Any) -> Any:
+    """The logits of the classes: (batch, places, classes)."""
+    return rows[..., PLACE + 4 * BINS :]
+
+
+def boxes_told(rows: Any) -> Any:
+    """The boxes in pixels: around each place, at the mean of each of its distances."""
+    shares = ops.softmax(distances_told(rows), axis=-1)
+    # Not a matrix product, whose constant side an export in int8 would round.
+    means = ops.sum(shares * ops.arange(BINS, dtype="float32"), axis=-1)
+    distances = means * rows[..., 2:3]  # (batch, places, 4)
+    points = rows[..., :2]
+    return ops.concatenate([points - distances[..., :2], points + distances[..., 2:]], axis=-1)

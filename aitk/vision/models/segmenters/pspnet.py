@@ -1,0 +1,59 @@
+"""PSPNet: each place beside the means of the regions it lies in (Zhao et al. 2017)."""
+
+from __future__ import annotations
+
+import keras
+
+from aitk.vision.models.backbones.feature_maps import strides_of
+from aitk.vision.models.backbones.stem import convolution
+from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.models.segmenters.dense import feature_maps, joined, pixel_logits, resized
+
+#: Regions along each side of the picture, one pooling for each (section 3.2).
+BINS = (1, 2, 3, 6)
+
+
+def pspnet(
+    backbone: keras.Model, *, classes: int, width: int, output_stride: int, dropout: float
+) -> keras.Model:
+    """Put a pyramid pooling module on a backbone.
+
+    Args:
+        backbone: ``picture`` to a map, its stages named by their strides.
+        classes: how many logits a pixel gets.
+        width: channels of the map that is pooled, and of the last one.
+        output_stride: pixels that a place of the map takes, if the backbone has such a map, else
+            its nearest coarser one. Coarser maps join it.
+        dropout: share of the last map's channels dropped in training.
+
+    Returns:
+        ``picture`` to float32 logits (batch, height, width, classes).
+    """
+    size = backbone.input_shape[1:3]
+    picture = picture_input(size)
+    strides = strides_of(backbone)
+    deep = [stride for stride in strides if stride >= output_stride] or strides[-1:]
+    x = joined(feature_maps(backbone, picture, deep), width)
+    parts = [x]
+    for bins in BINS:
+        pooled = pooled_to(x, bins)
+        pooled = convolution(pooled, width // len(BINS), width=1, name=f"pyramid{bins}")
+        parts.append(resized(pooled, x.shape[1:3]))
+    x = keras.layers.Concatenate(name="pyramid")(parts)
+    x = convolution(x, width, name="pyramid_join")
+    logits = pixel_logits(x, size, classes=classes, dropout=dropout)
+    return keras.Model({"picture": picture}, logits, name="pspnet")
+
+
+def pooled_to(x: keras.KerasTensor, bins: int) -> keras.KerasTensor:
+    """The means of ``bins`` regions along each side of a map, of fewer where it is smaller.
+
+    The regions are of one size and cover the map; where its side is no multiple, they overlap.
+    """
+    windows, steps = [], []
+    for length in x.shape[1:3]:
+        regions = min(bins, length)
+        steps.append(length // regions)
+        windows.append(length - (regions - 1) * steps[-1])
+    pool = keras.layers.AveragePooling2D(tuple(windows), tuple(steps), name=f"pool{bins}")
+    return pool(x)

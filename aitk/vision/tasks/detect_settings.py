@@ -1,0 +1,84 @@
+"""The settings of detectors and of their answers. Standard library only: help texts read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import option
+from aitk.core.io.values import to_count
+from aitk.vision.tasks.settings import WithBackbone
+
+
+@dataclass(frozen=True)
+class DetectSettings(WithBackbone):
+    """What the detectors share."""
+
+    image_size: str = option("256x320", "pixels of a side, or HEIGHTxWIDTH")
+    fit: str = option(
+        "letterbox",
+        "how a picture of other proportions is made to fit",
+        choices=("stretch", "letterbox", "crop"),
+    )
+    blocks: str | None = option("2,2,2,2", "blocks of each of the backbone's stages")
+    strides: str = option(
+        "8,16,32", "pixels between the places of each level; 4,8,16 for small objects"
+    )
+    width: int = option(64, "channels of the pyramid and the heads", minimum=8, maximum=512)
+    scale: float = option(
+        0.3, "share that a picture is made larger or smaller by at most", minimum=0.0, maximum=0.9
+    )
+    overlap: float = option(
+        0.6,
+        "intersection over union above which the worse of two boxes of a class is dropped",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    detections: int = option(100, "boxes of a picture at most", minimum=1, maximum=1000)
+
+    default_learning_rate: ClassVar[float] = 2e-3
+    default_epochs: ClassVar[int] = 50
+    default_steps: ClassVar[int] = 3000
+    default_batch_size: ClassVar[int] = 8
+
+
+@dataclass(frozen=True)
+class YoloSettings(DetectSettings):
+    """Every place tells one box, without anchors (Redmon et al. 2016; Ge et al. 2021)."""
+
+
+@dataclass(frozen=True)
+class SsdSettings(DetectSettings):
+    """Boxes of several shapes at every place, each corrected (Liu et al. 2016)."""
+
+
+@dataclass(frozen=True)
+class FasterRcnnSettings(DetectSettings):
+    """First where there is anything, then what it is (Ren et al. 2015)."""
+
+    hidden: int = option(128, "size of the second stage's dense layers", minimum=8, maximum=4096)
+
+
+@dataclass(frozen=True)
+class DetectAnswers:
+    """Which of the boxes that were found are told."""
+
+    least_score: float = option(0.3, "score from which on a box is told", minimum=0.0, maximum=1.0)
+    most: int = option(100, "boxes of a picture that are told", minimum=1)
+
+
+def parse_strides(strides: str) -> tuple[int, ...]:
+    """``"8,16,32"`` -> the strides of the levels.
+
+    Raises:
+        UsageError: it is no such list, or one is not twice the one before it.
+    """
+    numbers = tuple(to_count(part) or 0 for part in strides.split(","))
+    hint = "Write them from fine to coarse, each twice the one before: 8,16,32"
+    if not all(numbers) or len(numbers) > 5:
+        raise UsageError(f"cannot read the strides {strides!r}", where="strides", hint=hint)
+    wanted = tuple(numbers[0] * 2**place for place in range(len(numbers)))
+    if numbers != wanted or numbers[0] not in (2, 4, 8, 16, 32):
+        raise UsageError(f"the strides are {strides}", where="strides", hint=hint)
+    return numbers

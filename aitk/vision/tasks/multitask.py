@@ -1,0 +1,443 @@
+"""One network that says what a picture shows, where, and of what every pixel is.
+
+Rows carry any of a label, boxes and a mask. Each head is that of the task that is about it, and
+answers and is scored as there; here they share a backbone and are trained together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.contract.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.task import ONLY_OUTPUT, Batch, Evaluation, Example, Score
+from aitk.core.metrics.baselines import Baseline, HasBaselines, Measured, Rows
+from aitk.core.metrics.classification import softmax
+from aitk.vision.data.options import MultitaskPictures
+from aitk.vision.features.assets import PictureAssets
+from aitk.vision.features.geometry import VOID, Fit
+from aitk.vision.features.sample import Sample
+from aitk.vision.tasks.classify import Classify
+from aitk.vision.tasks.detect import Detect, no_detections
+from aitk.vision.tasks.detect_settings import DetectAnswers
+from aitk.vision.tasks.image_task import PictureTask
+from aitk.vision.tasks.multitask_settings import (
+    KNOWN,
+    MultitaskCnnSettings,
+    MultitaskResNetSettings,
+    box_settings,
+    mask_settings,
+)
+from aitk.vision.tasks.segment import Segment, label_whole
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.artifacts.pretrained import Pretrained
+
+#: The kinds of annotation in the order in which answers and scores are told.
+KINDS = ("label", "boxes", "mask")
+
+
+class Multitask(PictureTask):
+    """Label, boxes and mask by one network; the main metric is the mean of the heads' own."""
+
+    name = "vision.multitask"
+    reading = MultitaskPictures
+    answer_names = ("probability",)
+    answering = DetectAnswers
+    models = {"resnet": MultitaskResNetSettings, "cnn": MultitaskCnnSettings}
+    main_metric = "mean_score"
+    wants = frozenset(KINDS)
+    extras = frozenset({"heads", "label_sets"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tasks: dict[str, PictureTask] = {
+            "label": Classify(),
+            "boxes": Detect(),
+            "mask": Segment(),
+        }
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Pretrained | None = None,
+        balance: bool = False,
+        tables: Path | None = None,
+    ) -> PictureAssets:
+        if balance:
+            raise UsageError("rows with several kinds of label have no class", where="--balance")
+        assets = super().learn(rows, summary, settings, start=start, tables=tables)
+        heads = {}
+        for kind in heads_of(assets):
+            own = self._tasks[kind].learn(
+                rows, {"labels": assets.labels_of(kind)}, _settings_of(kind, settings)
+            )
+            heads[kind] = dict(own.extras)
+        return dataclasses.replace(assets, labels=(), extras={**assets.extras, "heads": heads})
+
+    def encode(self, fields: Mapping[str, Any], assets: PictureAssets) -> Example:
+        """As every picture task does; ``truth`` is the mask as it is stored, which is scored."""
+        example = super().encode(fields, assets)
+        if not len(fields.get("mask", b"")):
+            return example
+        truth = np.frombuffer(fields["mask"], np.uint8)
+        return dataclasses.replace(example, inputs={**example.inputs, "truth": truth})
+
+    def targets(
+        self, samples: Sequence[Sample], assets: PictureAssets
+    ) -> tuple[dict[str, np.ndarray], None]:
+        """Of each head what its own task takes, and ``known`` (samples, heads), by their names."""
+        targets, known = {}, []
+        for kind in sorted(heads_of(assets)):
+            targets[kind], _ = self._tasks[kind].targets(samples, assets_of(kind, assets))
+            known.append([_is_known(kind, sample) for sample in samples])
+        return targets | {KNOWN: np.array(known, np.float32).T}, None
+
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: PictureAssets,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        """Stack pictures, varied with ``rng``. ``context`` keeps what the heads are scored by."""
+        batch = super().collate(examples, assets, rng=rng, pad_to=pad_to)
+        context = {"examples": [example.inputs for example in examples]}
+        return dataclasses.replace(batch, context={**batch.context, **context})
+
+    def adopt(self, found: Pretrained) -> Pretrained:
+        from aitk.vision.models.pretrained import adopt
+
+        return adopt(found)
+
+    def build(
+        self,
+        model: str,
+        settings: Any,
+        assets: PictureAssets,
+        *,
+        backbone: keras.Model | None = None,
+    ) -> keras.Model:
+        from aitk.vision.models import build_backbone
+        from aitk.vision.models.backbones.feature_maps import last_map
+        from aitk.vision.models.multitask import multitask
+        from aitk.vision.models.state_transfer import at_size
+
+        if backbone is None:
+            backbone = build_backbone(model, settings, assets.size)
+        backbone = at_size(last_map(backbone), assets.size)
+        names = {"label": model, "boxes": settings.boxes_head, "mask": settings.mask_head}
+        heads = {
+            kind: self._tasks[kind].build(
+                names[kind],
+                _settings_of(kind, settings),
+                assets_of(kind, assets),
+                backbone=backbone,
+            )
+            for kind in heads_of(assets)
+        }
+        return multitask(backbone, heads)
+
+    def check_extras(self, assets: PictureAssets, *, where: str) -> None:
+        super().check_extras(assets, where=where)
+        for kind in heads_of(assets):
+            if kind not in assets.extras["heads"]:
+                raise ArtifactError(f"lacks extras.heads.{kind}", where=where)
+            self._tasks[kind].check_extras(assets_of(kind, assets), where=where)
+
+    def output_sizes(self, assets: PictureAssets) -> dict[str, int]:
+        heads = heads_of(assets)
+        return {
+            kind if len(heads) > 1 else ONLY_OUTPUT: len(assets.labels_of(kind))
+            for kind in heads
+            if kind != "boxes"
+        }
+
+    def objective(self, assets: PictureAssets) -> dict[str, Any]:
+        """The loss of each head, which the model weighs."""
+        return {
+            kind: self._tasks[kind].objective(assets_of(kind, assets)) for kind in heads_of(assets)
+        }
+
+    def lesson(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
+        """What all heads of the larger model tell, its boxes before they compete."""
+        import keras
+
+        from aitk.vision.losses.detection_distillation import check_same_places, raw_rows
+
+        outputs = dict(teacher.output)
+        if "boxes" in outputs:
+            layer = "boxes_detections"
+            outputs["boxes"] = raw_rows(teacher, layer=layer)
+            check_same_places(outputs["boxes"], raw_rows(student, layer=layer))
+        return keras.Model(teacher.inputs, outputs)
+
+    def teach_batch(self, batch: Batch, outputs: Any, assets: PictureAssets) -> Batch:
+        """Every row has a target of every head: where it is not annotated, the teacher's alone."""
+        told = _by_head(outputs, assets)
+        given = dict(batch.targets)
+        if "boxes" in given:
+            known = given[KNOWN][:, sorted(heads_of(assets)).index("boxes")]
+            given["boxes"] = _ignored_where(known == 0, given["boxes"], assets.size)
+        targets = {}
+        for kind in heads_of(assets):
+            own = dataclasses.replace(batch, targets=given[kind])
+            own = self._tasks[kind].teach_batch(own, told[kind], assets_of(kind, assets))
+            targets[kind] = own.targets
+        return dataclasses.replace(batch, targets=targets | {KNOWN: np.ones_like(given[KNOWN])})
+
+    def taught_objective(self, assets: PictureAssets, *, teacher: PictureAssets) -> dict[str, Any]:
+        """The loss of each head that is taught."""
+        from aitk.vision.losses.distillation import check_alike, check_same_size
+
+        check_alike(assets, teacher, kinds=self.wants)
+        check_same_size(assets, teacher)
+        return {
+            kind: self._tasks[kind].taught_objective(
+                assets_of(kind, assets), teacher=assets_of(kind, teacher)
+            )
+            for kind in heads_of(assets)
+        }
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: Any,
+        assets: PictureAssets,
+        *,
+        top_k: int = 1,
+        asked: DetectAnswers | None = None,
+    ) -> list[dict[str, Any]]:
+        """The answers of all heads as one: ``prediction`` and ``probability`` of the label,
+        ``boxes``, ``classes`` and ``mask``, as the heads' own tasks tell them."""
+        answers: list[dict[str, Any]] = [{} for _ in batch.inputs["picture"]]
+        told = _by_head(outputs, assets)
+        for kind in heads_of(assets):
+            own = self._tasks[kind].decode(
+                batch,
+                _told(kind, told, batch),
+                assets_of(kind, assets),
+                top_k=top_k,
+                asked=asked if kind == "boxes" else None,
+            )
+            # The label's answer comes first, and its probability stays.
+            answers = [theirs | ours for theirs, ours in zip(own, answers, strict=True)]
+        order = ("prediction", "probability", "top_k", "boxes", "classes", "mask")
+        return [{key: answer[key] for key in order if key in answer} for answer in answers]
+
+    def measure(self, batch: Batch, outputs: Any, assets: PictureAssets) -> dict[str, np.ndarray]:
+        """What each head's task keeps, and whether it is known, with the kind before the name."""
+        kept = {}
+        known = np.asarray(batch.targets[KNOWN]) > 0
+        for place, kind in enumerate(sorted(heads_of(assets))):
+            told = _told(kind, _by_head(outputs, assets), batch)
+            own = batch
+            if kind == "mask":
+                own = _with_masks(batch, [each.mask.shape for each in told])
+            own = dataclasses.replace(own, targets=batch.targets[kind])
+            measured = self._tasks[kind].measure(own, told, assets_of(kind, assets))
+            kept |= {f"{kind}_{name}": values for name, values in measured.items()}
+            kept[f"{kind}_{KNOWN}"] = known[:, place]
+        return kept
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: PictureAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        """The metrics of each head, over the rows that have what it says.
+
+        The ends of the interval of the mean are the means of the heads' ends: at least as wide as
+        its own, however the heads' errors go together.
+        """
+        parts: dict[str, Evaluation] = {}
+        rows: list[np.ndarray] = []
+        labelled: dict[str, np.ndarray] = {}
+        for kind in heads_of(assets):
+            known = measured[f"{kind}_{KNOWN}"]
+            if not known.any():
+                continue
+            own = {name: values[known] for name, values in _measured_by(kind, measured).items()}
+            parts[kind] = self._tasks[kind].score(
+                own, assets_of(kind, assets), resamples=resamples, seed=seed
+            )
+            labelled[kind] = known.astype(bool)
+            each = np.full(len(known), np.nan)
+            each[known] = parts[kind].per_row
+            rows.append(each)
+        if not parts:
+            raise DataError("no row has a label, boxes or a mask to score")
+        main = [parts[kind].metrics[self._tasks[kind].main_metric] for kind in parts]
+        metrics = {"mean_score": _mean(main)}
+        for kind, part in parts.items():
+            metrics |= {f"{kind}_{name}": score for name, score in part.metrics.items()}
+
+        def mean_score(counts: np.ndarray) -> np.ndarray:
+            own = [part.resampled(counts[:, labelled[kind]]) for kind, part in parts.items()]
+            return np.mean(own, axis=0)
+
+        return Evaluation(metrics, _mean_of_known(np.stack(rows)), _details(parts), mean_score)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: PictureAssets
+    ) -> list[Baseline]:
+        """The majority class of each head's own task, and no boxes."""
+        heads = heads_of(assets)
+        simplest = {}
+        for kind in heads:
+            counts = {"label_counts": summary["label_set_counts"][kind]}
+            own, task = assets_of(kind, assets), self._tasks[kind]
+            if isinstance(task, HasBaselines):
+                simplest[kind] = next(iter(task.baselines(train, counts, own)))
+
+        def measure(rows: Rows, measured: Measured) -> Measured:
+            kept = dict(measured)
+            for kind, baseline in simplest.items():
+                own = _measured_by(kind, measured)
+                kept |= {
+                    f"{kind}_{name}": each for name, each in baseline.measure(rows, own).items()
+                }
+            if "boxes" in heads:
+                kept["boxes_found"] = no_detections(len(rows))
+            return kept
+
+        return [
+            Baseline("majority class, no boxes" if "boxes" in heads else "majority class", measure)
+        ]
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: PictureAssets,
+        *,
+        target: str | None = None,
+        model: Any = None,
+    ) -> dict[str, Any]:
+        """What the first head that knows ``target`` (or the first of all) rests on."""
+        kinds = heads_of(assets)
+        if target is not None:
+            kinds = [kind for kind in kinds if target in assets.labels_of(kind)] or kinds
+        kind = kinds[0]
+
+        def own(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+            return _by_head(predict(rows), assets)[kind]
+
+        return self._tasks[kind].explain(fields, own, assets_of(kind, assets), target=target)
+
+
+def heads_of(assets: PictureAssets) -> list[str]:
+    """The kinds of annotation that the training rows had."""
+    return [kind for kind in KINDS if assets.labels_of(kind)]
+
+
+def assets_of(kind: str, assets: PictureAssets) -> PictureAssets:
+    """The assets that the task of one head knows."""
+    return dataclasses.replace(
+        assets, labels=assets.labels_of(kind), extras=assets.extras["heads"][kind]
+    )
+
+
+def _settings_of(kind: str, settings: Any) -> Any:
+    """The settings that the task of one head takes."""
+    if kind == "boxes":
+        return box_settings(settings)
+    return mask_settings(settings) if kind == "mask" else settings
+
+
+def _by_head(outputs: Any, assets: PictureAssets) -> Mapping[str, np.ndarray]:
+    """What each head said; a model with a single head puts out its array alone."""
+    return outputs if isinstance(outputs, Mapping) else {heads_of(assets)[0]: outputs}
+
+
+def _measured_by(kind: str, measured: Measured) -> dict[str, np.ndarray]:
+    """What the task of one head measured, by its own names."""
+    prefix = f"{kind}_"
+    return {
+        name.removeprefix(prefix): values
+        for name, values in measured.items()
+        if name.startswith(prefix)
+    }
+
+
+def _is_known(kind: str, sample: Sample) -> bool:
+    if kind == "label":
+        return sample.label is not None
+    if kind == "boxes":
+        return sample.boxes_known
+    return sample.mask is not None
+
+
+def _ignored_where(unknown: np.ndarray, objects: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Padded objects (batch, most, 6), a region to ignore over each whole picture that has none."""
+    objects = objects.copy()
+    objects[unknown, 0] = (0, 0, size[1], size[0], 0, 0)
+    return objects
+
+
+def _told(kind: str, outputs: Mapping[str, np.ndarray], batch: Batch) -> Any:
+    """What one head said, as its task takes it: masks at the size of the originals."""
+    if kind != "mask":
+        return outputs[kind]
+    return [
+        label_whole(softmax(logits), Fit.from_array(fit))
+        for logits, fit in zip(outputs[kind], batch.context["fit"], strict=True)
+    ]
+
+
+def _with_masks(batch: Batch, shapes: Sequence[tuple[int, ...]]) -> Batch:
+    """The batch with a void mask where a row has none."""
+    examples = [
+        inputs if "mask" in inputs else {**inputs, "mask": np.full(shape, VOID, np.uint8)}
+        for inputs, shape in zip(batch.context["examples"], shapes, strict=True)
+    ]
+    return dataclasses.replace(batch, context={**batch.context, "examples": examples})
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    ends = [[score.low, score.high] for score in scores]
+    value = float(np.mean([score.value for score in scores]))
+    if any(end is None for pair in ends for end in pair):
+        return Score(value)
+    low, high = np.mean(np.array(ends, float), axis=0)
+    return Score(value, float(low), float(high), "mean of the heads' intervals")
+
+
+def _mean_of_known(rows: np.ndarray) -> np.ndarray:
+    """(heads, rows) to (rows,), leaving out NaN; a row of which nothing is known is average."""
+    known = ~np.isnan(rows)
+    counts = known.sum(axis=0)
+    sums = np.where(known, rows, 0).sum(axis=0)
+    usual = sums.sum() / max(1, counts.sum())
+    return np.where(counts > 0, sums / np.maximum(counts, 1), usual)
+
+
+def _details(parts: Mapping[str, Evaluation]) -> dict[str, Any]:
+    """What the report shows of every head: tables of their classes, curves, confusions."""
+    details: dict[str, Any] = {"tables": {}, "curves": {}}
+    for kind, part in parts.items():
+        own = part.details
+        if own.get("per_class"):
+            details["tables"][f"Each class ({kind})"] = own["per_class"]
+        details["tables"] |= {
+            f"{title} ({kind})": table for title, table in own.get("tables", {}).items()
+        }
+        details["curves"] |= own.get("curves", {})
+        if kind == "label":
+            for name in ("labels", "confusion", "calibration"):
+                if name in own:
+                    details[name] = own[name]
+    return details

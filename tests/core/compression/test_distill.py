@@ -1,0 +1,36 @@
+"""The loss of a student, against the formula of Hinton et al. 2015 in NumPy."""
+
+import functools
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+
+from aitk.core.compression.distill import (
+    TEACHER_SHARE,
+    TEMPERATURE,
+    DistillationLoss,
+    TaughtExamples,
+)
+from aitk.core.contract.progress import Silent
+from aitk.core.training.batches import Examples
+
+
+def test_the_loss_is_that_of_the_paper():
+    rng = np.random.default_rng(0)
+    labels = np.array([[0], [2], [1]])
+    teacher, student = rng.normal(size=(2, 3, 3)).astype(np.float32) * 3
+    soft = -np.sum(softmax(teacher / TEMPERATURE, 1) * log_softmax(student / TEMPERATURE, 1), 1)
+    hard = -np.take_along_axis(log_softmax(student, 1), labels, 1)[:, 0]
+    wanted = np.mean(TEACHER_SHARE * TEMPERATURE**2 * soft + (1 - TEACHER_SHARE) * hard)
+    found = DistillationLoss()(np.append(labels, teacher, axis=1).astype(np.float32), student)
+    assert float(found) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_row_keeps_its_class_and_gets_its_own_logits(toy_task):
+    rows = [{"values": [1.0], "label": "plus"}, {"values": [-1.0, -2.0], "label": "minus"}]
+    examples = Examples(rows, toy_task, None, reporter=Silent())
+    teach = functools.partial(toy_task.teach, assets=None, teacher=None)
+    taught = TaughtExamples(examples, np.array([[-3.0, 3.0], [4.0, -4.0]]), teach)
+    assert [item.target.tolist() for item in taught.take([1, 0])] == [[0, 4, -4], [1, -3, 3]]
+    assert taught.lengths.tolist() == [1, 2] and len(taught) == 2

@@ -1,0 +1,20 @@
+"""Splits that names of files and folders tell."""
+
+import pytest
+
+from aitk.core.io.split_names import split_named
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("my_test.csv", "test"),
+        ("train2017", "train"),
+        ("reviews-eval.jsonl", "validation"),
+        ("holdout.csv", "test"),
+        ("latest.csv", None),
+        ("train_test.csv", None),
+    ],
+)
+def test_a_whole_word_names_the_split(name, split):
+    assert split_named(name) == split

@@ -1,0 +1,49 @@
+"""Each fault of a set of labels is found and graded."""
+
+from __future__ import annotations
+
+import pytest
+
+from aitk.core.metrics.class_checks import (
+    find_label_typos,
+    find_several_labels,
+    find_single_class,
+    find_unseen_labels,
+    judge,
+)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["pos,delivery", "neg,delivery", "pos"],
+        ["a|b", "c"],
+        ["['a', 'b']", "['a']"],
+        ["a; b", "c; d"],
+    ],
+)
+def test_labels_that_look_like_several_in_one_are_told(labels: list[str]) -> None:
+    found = find_several_labels(labels)
+    assert found.grade == "warning" and repr(min(found.details["labels"])) in found.message
+
+
+@pytest.mark.parametrize("labels", [["film, tv", "books"], ["pos", "neg"], ["1,5", "2,0"], []])
+def test_a_comma_inside_a_name_is_no_second_label(labels: list[str]) -> None:
+    assert find_several_labels(labels).grade == "ok"
+
+
+def test_labels_that_differ_in_case_or_spaces_are_told() -> None:
+    assert find_label_typos(["Late", "late", "la te"]).details["alike"] == [
+        ["Late", "la te", "late"]
+    ]
+
+
+def test_a_check_without_rows_is_skipped_and_not_ok() -> None:
+    assert judge("duplicates", 0, 0, "rows that repeat another").grade == "skipped"
+    nothing = {"train": {"a": 3}, "validation": {}, "test": {}}
+    assert find_unseen_labels(nothing).grade == "skipped"
+
+
+def test_a_label_of_its_own_for_every_row_is_an_error() -> None:
+    assert find_single_class({str(row): 1 for row in range(30)}).grade == "error"
+    assert find_single_class({"a": 15, "b": 15}).grade == "ok"

@@ -1,0 +1,56 @@
+"""What makes TensorFlow faster on CPUs is set, and what the user set is kept."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from aitk.core.runtime.speed import prefer_onednn
+
+ROUNDS = """
+import resource, threading
+from aitk.core.runtime.speed import keep_freed_memory
+
+keep_freed_memory()
+
+def fill():
+    for _ in range(3):
+        b"x" * (3 * 2**24)
+
+def faults(work):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    work()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def in_thread():
+    other = threading.Thread(target=fill)
+    other.start()
+    other.join()
+
+fill()
+print(faults(fill), faults(in_thread))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+def test_freed_arrays_are_filled_again_without_new_pages():
+    told = subprocess.run(
+        [sys.executable, "-c", ROUNDS], capture_output=True, text=True, check=True
+    )
+    here, in_thread = map(int, told.stdout.split())
+    one_array = 3 * 2**24 // 4096  # pages
+    assert here < one_array / 4
+    assert in_thread < one_array / 4
+
+
+@pytest.mark.parametrize(("users", "kept"), [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
+def test_the_users_own_choice_is_kept(monkeypatch, users, kept):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    for name, value in users.items():
+        monkeypatch.setenv(name, value)
+    prefer_onednn()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == kept

@@ -1,0 +1,156 @@
+"""Vocabularies learned from texts: nothing lost, nothing too long, the same after saving."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.nlp.features.tokenizers import SubwordTokenizer, load_tokenizer, train_tokenizer
+from aitk.nlp.tasks.settings import TRAINED_TOKENIZERS as TRAINED
+from aitk.nlp.tasks.settings import BagSettings, CnnSettings
+
+TEXTS = [
+    "The parcel arrived broken, please send a new one!",
+    "please cancel my order and refund the money",
+    "我昨天收到的包裹坏了",
+    "สวัสดีครับ ขอบคุณมาก",
+    "荷物が壊れていました",
+    "great 👍",
+]
+
+
+def trained(kind: str, **changes) -> SubwordTokenizer:
+    chosen = CnnSettings(tokenizer=kind, vocabulary_size=600, **changes)
+    return train_tokenizer(TEXTS, chosen)
+
+
+def tokens(tokenizer: SubwordTokenizer, text: str) -> list[str]:
+    return tokenizer.engine.encode(text).tokens
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_ids_are_framed_short_enough_and_in_the_vocabulary(kind):
+    tokenizer = trained(kind)
+    for ids in tokenizer.encode_many([*TEXTS, "", "unseen wörds"], 9):
+        assert 2 <= len(ids) <= 9
+        assert (ids[0], ids[-1]) == (2, 3)  # [CLS], [SEP]
+        assert max(ids) < tokenizer.vocabulary_size
+    assert (tokenizer.pad_id, tokenizer.unknown_id, tokenizer.mask_id) == (0, 1, 4)
+    assert tokenizer.special_ids == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_a_saved_tokenizer_gives_the_same_ids(kind, tmp_path):
+    tokenizer = trained(kind)
+    expected = tokenizer.encode_many(TEXTS, 64)
+    tokenizer.save(tmp_path)
+    assert load_tokenizer(tmp_path).encode_many(TEXTS, 64) == expected
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_the_same_texts_give_the_same_vocabulary(kind):
+    assert trained(kind).engine.to_str() == trained(kind).engine.to_str()
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_known_text_comes_back(kind):
+    tokenizer = trained(kind)
+    [ids] = tokenizer.encode_many(["please refund the order"], 64)
+    assert tokenizer.decode(ids) == "please refund the order"
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(max_size=60))
+def test_byte_pairs_lose_nothing(text):
+    tokenizer = BYTE_PAIRS
+    [ids] = tokenizer.encode_many([text], 4000)
+    expected = tokenizer.engine.normalizer.normalize_str(text).strip()
+    assert tokenizer.decode([index for index in ids if index > 4]) == expected
+
+
+BYTE_PAIRS = train_tokenizer(
+    TEXTS, CnnSettings(tokenizer="bpe", vocabulary_size=600, lowercase=False)
+)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "word"])
+def test_scripts_without_spaces_are_taken_by_character(kind):
+    assert tokens(trained(kind), "包裹坏了")[1:-1] == ["包", "裹", "坏", "了"]
+    assert tokens(trained(kind), "สวัสดี")[1:-1] == ["ส", "วั", "ส", "ดี"]
+    assert tokens(trained(kind), "荷物が")[1:-1] == ["荷", "物", "が"]
+
+
+def test_a_long_run_without_spaces_is_not_one_unknown_word():
+    ids = trained("wordpiece").encode_many(["สวัสดี" * 40, "please" * 40], 200)
+    assert all(1 not in each for each in ids)
+
+
+def test_an_unknown_pictograph_leaves_its_word_known():
+    assert tokens(trained("word"), "great🎉")[1:-1] == ["great", "[UNK]"]
+
+
+def test_case_is_ignored_unless_told():
+    assert tokens(trained("word"), "PLEASE") == tokens(trained("word"), "please")
+    cased = trained("word", lowercase=False)
+    assert tokens(cased, "The")[1:-1] == ["The"]
+    assert tokens(cased, "PLEASE")[1:-1] == ["[UNK]"]
+
+
+def test_word_numbers_join_the_pieces_of_a_word():
+    tokenizer = train_tokenizer(["ab ac b c"] * 3, CnnSettings(vocabulary_size=300))
+    [(ids, words)] = tokenizer.encode_words(["abc ab"], 16)
+    assert tokens(tokenizer, "abc ab") == ["[CLS]", "ab", "##c", "ab", "[SEP]"]
+    assert words == [-1, 0, 0, 1, -1]
+    assert len(ids) == len(words)
+
+
+def test_a_line_of_50_mb_costs_no_more_than_a_page():
+    tokenizer = trained("wordpiece")
+    start = time.perf_counter()
+    [ids] = tokenizer.encode_many(["please " * 7_000_000], 128)
+    assert len(ids) == 128
+    assert time.perf_counter() - start < 2
+
+
+def test_texts_without_any_content_are_refused():
+    with pytest.raises(DataError, match="no vocabulary"):
+        train_tokenizer(["", " "], CnnSettings(tokenizer="word"))
+
+
+def test_bag_settings_give_hashed_units():
+    assert train_tokenizer([], BagSettings(vocabulary_size=1000)).vocabulary_size == 1002
+
+
+def test_padding_and_truncation_saved_with_a_vocabulary_are_undone(tmp_path):
+    tokenizer = trained("word")
+    tokenizer.engine.enable_truncation(4)
+    tokenizer.engine.enable_padding(length=4)
+    (tmp_path / "tokenizer.json").write_text(tokenizer.engine.to_str())
+    [short, long] = load_tokenizer(tmp_path).encode_many(["please", TEXTS[0]], 64)
+    assert len(short) == 3
+    assert len(long) == 13  # nine words, two marks and the frame
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"{}", b"[1]", b"\xff\x00", b'{"hashed_ngrams": {"x": 1}}']
+)
+def test_a_damaged_file_is_one_line(content, tmp_path):
+    (tmp_path / "tokenizer.json").write_bytes(content)
+    with pytest.raises(ArtifactError, match="tokenizer.json"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_truncated_file_is_one_line(tmp_path):
+    trained("bpe").save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    path.write_text(path.read_text()[:-100])
+    with pytest.raises(ArtifactError):
+        load_tokenizer(tmp_path)
+    path.write_text(json.dumps({"version": "1.0", "model": {"type": "Nonsense"}}))
+    with pytest.raises(ArtifactError):
+        load_tokenizer(tmp_path)

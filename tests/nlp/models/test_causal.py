@@ -1,0 +1,80 @@
+"""Causal networks: no token knows what comes after it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aitk.core.artifacts.keras_file import load_keras
+from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.nlp.models import build_backbone, hub
+from aitk.nlp.models.causal import NextTokens, build_causal_backbone, check_causal
+from aitk.nlp.tasks.settings import (
+    CausalLstmSettings,
+    GptSettings,
+    LstmSettings,
+    TransformerSettings,
+)
+
+SETTINGS = {
+    "gpt": GptSettings(max_length=16),
+    "lstm": CausalLstmSettings(hidden=8, layers=2),
+}
+IDS = np.array([[3, 4, 5, 6, 7, 8], [3, 4, 5, 9, 9, 9]], np.int32)
+INPUTS = {"token_ids": IDS, "padding_mask": np.ones_like(IDS)}
+
+
+@pytest.fixture(scope="module", params=list(SETTINGS))
+def model(request):
+    return NextTokens(build_causal_backbone(request.param, SETTINGS[request.param], 20))
+
+
+def test_what_follows_changes_nothing_before_it(model):
+    logits = np.asarray(model(INPUTS))
+    np.testing.assert_allclose(logits[0, :3], logits[1, :3], atol=1e-6)
+    assert np.abs(logits[0, 3:] - logits[1, 3:]).max() > 1e-4
+    check_causal(model.get_layer("backbone"))
+
+
+def test_padding_changes_nothing_and_says_nothing(model):
+    padded = {name: np.pad(array, ((0, 0), (0, 5))) for name, array in INPUTS.items()}
+    logits = np.asarray(model(padded))
+    np.testing.assert_allclose(logits[:, :6], np.asarray(model(INPUTS)), atol=1e-5)
+    assert (logits[:, 6:] == 0).all()
+
+
+def test_it_reloads_with_its_tie(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    loaded = load_keras(tmp_path / "model.keras")
+    np.testing.assert_allclose(np.asarray(loaded(INPUTS)), np.asarray(model(INPUTS)), atol=1e-6)
+    table = loaded.get_layer("backbone").get_layer("token_embedding").embeddings
+    assert loaded.get_layer("head").embedding.embeddings is table
+    assert loaded.count_params() == model.count_params()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("transformer", TransformerSettings(max_length=16)), ("lstm", LstmSettings(hidden=8))],
+)
+def test_a_network_that_reads_both_ways_is_refused(name, settings):
+    with pytest.raises(ArtifactError, match="both ways"):
+        check_causal(build_backbone(name, settings, 20))
+
+
+def test_a_model_without_weights_of_its_own_says_so():
+    with pytest.raises(UsageError, match="--from"):
+        build_causal_backbone("hub", None, 20)
+
+
+def test_gpt2_of_keras_hub_computes_what_it_computes_there():
+    import keras_hub
+
+    gpt2 = keras_hub.models.GPT2Backbone(
+        vocabulary_size=20, num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=16,
+        max_sequence_length=16,
+    )  # fmt: skip
+    backbone = hub.wrap(gpt2)
+    check_causal(backbone)
+    ours = np.asarray(NextTokens(backbone)(INPUTS))
+    theirs = np.asarray(keras_hub.models.GPT2CausalLM(gpt2)(INPUTS))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)

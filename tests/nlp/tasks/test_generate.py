@@ -1,0 +1,193 @@
+"""The causal language model: what it learns from, foretells, scores and writes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.inference.predictors import KerasPredictor
+from aitk.nlp.data.options import GenerationAnswers
+from aitk.nlp.tasks.generate import Generate
+from aitk.nlp.tasks.settings import GptSettings
+
+TASK = Generate()
+ROWS = [
+    {"text": "the cat sat on the mat"},
+    {"text": "the dog sat on the log and looked at the cat"},
+    {"text": "one two three four five six seven eight nine ten one two"},
+]
+
+
+def assets(**changes):
+    changes = {"tokenizer": "word", "vocabulary_size": 300, "max_length": 16} | changes
+    return TASK.learn(ROWS, {}, GptSettings(**changes))
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return assets()
+
+
+@pytest.fixture(scope="module")
+def trained(learned):
+    """A model that knows the rows by heart, and its losses."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = TASK.build("gpt", GptSettings(max_length=16, dropout=0.0), learned)
+    model.compile(keras.optimizers.Adam(3e-3), loss=TASK.objective(learned))
+    batch = TASK.collate(TASK.encode_many(ROWS, learned), learned)
+    losses = [model.train_on_batch(batch.inputs, batch.targets, batch.weights) for _ in range(60)]
+    return KerasPredictor(model), losses
+
+
+def test_every_token_is_foretold_from_those_before_it(learned):
+    batch = TASK.collate(TASK.encode_many(ROWS[:2], learned), learned)
+    ids = batch.context["token_ids"][0]
+    assert ids[0] == learned.start_id and ids[-1] == learned.end_id
+    length = len(ids) - 1
+    assert batch.inputs["token_ids"][0, :length].tolist() == ids[:-1].tolist()
+    assert batch.targets[0, :length].tolist() == ids[1:].tolist()
+    assert (batch.weights > 0).tolist() == (batch.inputs["padding_mask"] > 0).tolist()
+    assert batch.weights.mean() == pytest.approx(1)
+    assert learned.tokenizer.decode(ids) == ROWS[0]["text"]
+
+
+def test_of_a_long_text_training_reads_any_stretch_and_others_the_first():
+    short = assets(max_length=4)
+    [example] = TASK.encode_many(ROWS[2:], short)
+    whole = example.inputs["token_ids"].tolist()
+    assert len(whole) == 14
+    first = TASK.collate([example], short)
+    assert first.inputs["token_ids"].tolist() == [whole[:4]]
+    assert first.targets.tolist() == [whole[1:5]]
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(200):
+        batch = TASK.collate([example], short, rng=rng)
+        [start] = [
+            at for at in range(10) if whole[at : at + 4] == batch.inputs["token_ids"][0].tolist()
+            and whole[at + 1 : at + 5] == batch.targets[0].tolist()
+        ]  # fmt: skip
+        seen.add(start)
+    assert seen == set(range(10))
+
+
+def test_it_learns_and_writes_on(trained, learned):
+    predict, losses = trained
+    assert losses[-1] < 0.2 * losses[0]
+    batch = TASK.collate(
+        TASK.encode_many([{"text": "the dog"}, {"text": "one two three"}], learned), learned
+    )
+    asked = GenerationAnswers(tokens=30, temperature=0)
+    written = TASK.infer(batch, predict, learned, top_k=2, asked=asked)
+    dog, one = TASK.decode(batch, written, learned, top_k=2, asked=asked)
+    assert dog["prediction"] == "sat on the log and looked at the cat"
+    assert dog["whole"] == ROWS[1]["text"] and dog["ended"]
+    assert dog["others"] == [{name: dog[name] for name in ("prediction", "whole", "ended")}]
+    assert one["whole"] == ROWS[2]["text"]
+
+
+def test_a_text_is_continued_alike_in_any_company(trained, learned):
+    predict, _ = trained
+    asked = GenerationAnswers(tokens=8, temperature=2.0, top_p=1.0)
+
+    def continued(rows, **changes):
+        batch = TASK.collate(TASK.encode_many(rows, learned), learned)
+        options = GenerationAnswers(**(vars(asked) | changes))
+        written = TASK.infer(batch, predict, learned, top_k=3, asked=options)
+        return TASK.decode(batch, written, learned, top_k=3, asked=options)
+
+    rows = [{"text": "the"}, {"text": "one two"}]
+    assert continued(rows)[1] == continued(rows[1:])[0]
+    assert continued(rows) != continued(rows, seed=1)
+    several = continued(rows)[0]
+    assert len({several["whole"], *(other["whole"] for other in several["others"])}) > 1
+
+
+def test_probabilities_of_texts_are_what_evaluation_says(trained, learned):
+    predict, _ = trained
+    batch = TASK.collate(TASK.encode_many(ROWS, learned), learned)
+    measured = TASK.measure(batch, TASK.infer(batch, predict, learned), learned)
+    texts = [row["text"] for row in ROWS]
+    whole = TASK.log_probabilities(texts, predict, learned, ended=True)
+    np.testing.assert_allclose(whole, -measured["loss"], rtol=1e-4)
+    assert TASK.log_probabilities([""], predict, learned, ended=False)[0] == 0
+    begun = TASK.log_probabilities(texts, predict, learned, ended=False)
+    assert (begun >= whole).all()
+
+
+def test_the_words_that_may_follow_share_all_probability(trained, learned):
+    predict, _ = trained
+    words = [learned.tokenizer.token(index) for index in range(learned.tokenizer.vocabulary_size)]
+    words = [word for word in words if word.isalpha()]
+    before, end = (
+        TASK.log_probabilities(["the cat"], predict, learned, ended=ended)[0]
+        for ended in (False, True)
+    )
+    after = TASK.log_probabilities(
+        [f"the cat {word}" for word in words], predict, learned, ended=False
+    )
+    total = np.exp(after - before).sum() + math.exp(end - before)
+    assert 0.97 < total <= 1.0001  # what is missing are the marks, which are no words
+
+
+def test_bits_a_character_compare_vocabularies(learned):
+    batch = TASK.collate(TASK.encode_many(ROWS, learned), learned)
+    vocabulary = learned.tokenizer.vocabulary_size
+    outputs = np.zeros((*batch.targets.shape, vocabulary), np.float32)
+    measured = TASK.measure(batch, outputs, learned)
+    scored = TASK.score(measured, learned, resamples=20).metrics
+    assert scored["perplexity"].value == pytest.approx(vocabulary, rel=1e-4)
+    tokens, characters = measured["tokens"].sum(), sum(len(row["text"]) for row in ROWS)
+    bits = tokens * math.log2(vocabulary) / characters
+    assert scored["bits_per_character"].value == pytest.approx(bits, rel=1e-4)
+
+
+def test_a_teacher_has_the_same_vocabulary(learned):
+    TASK.taught_objective(learned, teacher=assets())
+    with pytest.raises(UsageError, match="vocabulary"):
+        TASK.taught_objective(learned, teacher=assets(tokenizer="char"))
+
+
+def test_what_a_teacher_says_of_a_batch_stands_behind_its_targets(learned):
+    batch = TASK.collate(TASK.encode_many(ROWS[:2], learned), learned)
+    vocabulary = learned.tokenizer.vocabulary_size
+    said = np.random.default_rng(0).normal(size=(*batch.targets.shape, vocabulary))
+    taught = TASK.teach_batch(batch, said.astype(np.float32), learned).targets
+    loss = TASK.taught_objective(learned, teacher=learned)
+    same = np.asarray(loss.call(taught, said.astype(np.float32)))
+    other = np.asarray(loss.call(taught, -said.astype(np.float32)))
+    assert same.shape == batch.targets.shape
+    assert same.mean() < other.mean()
+
+
+def test_an_explanation_covers_the_text(trained, learned):
+    predictor, _ = trained
+
+    def predict(rows):
+        batch = TASK.collate(TASK.encode_many(rows, learned), learned)
+        return predictor(batch.inputs)
+
+    said = TASK.explain({"text": "the dog sat"}, predict, learned)
+    assert said["prediction"] == "on"
+    assert said["probability"] > 0.5
+    assert "".join(part["text"] for part in said["parts"]) == "the dog sat"
+    assert (
+        TASK.explain({"text": "the dog sat"}, predict, learned, target="cat")["explained"] == "cat"
+    )
+
+
+def test_a_vocabulary_without_marks_is_refused():
+    from tokenizers import Tokenizer, models
+
+    from aitk.core.artifacts.pretrained import Pretrained
+    from aitk.nlp.features.tokenizers import SubwordTokenizer
+
+    bare = SubwordTokenizer(Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
+    start = Pretrained("somewhere", "hub", "hub", None, tokenizer=bare)
+    with pytest.raises(ArtifactError, match="no marks"):
+        TASK.learn(ROWS, {}, GptSettings(), start=start)

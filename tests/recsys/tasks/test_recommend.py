@@ -1,0 +1,108 @@
+"""The tasks on a log: keys of rows, what is stored, losses, and the protocol in words."""
+
+import pytest
+
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Silent
+from aitk.core.contract.rows import Refusal, Row
+from aitk.recsys.data.options import RateReading, RecommendReading
+from aitk.recsys.tasks.masked_items import MaskedItems
+from aitk.recsys.tasks.rate import Rate
+from aitk.recsys.tasks.recommend import Recommend
+
+TASK = Recommend()
+HELD_OUT = {"user": "ann", "items": [1, 2], "targets": [3]}
+
+
+def test_a_training_row_is_its_user():
+    assert TASK.key({"user": "ann", "items": [1], "targets": []}) == "ann"
+    assert TASK.key({"user": "ann", "item": "a"}) == "ann"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"user": "bob"}, {"items": [2, 1]}, {"items": [1]}, {"targets": [4]}, {"targets": []}],
+)
+def test_held_out_rows_are_alike_only_if_the_same_is_asked(change):
+    assert TASK.key(HELD_OUT) == TASK.key(HELD_OUT | {"ratings": [5.0, 5.0]})
+    assert TASK.key(HELD_OUT) != TASK.key(HELD_OUT | change)
+
+
+def test_what_is_looked_at_is_not_taken_for_what_is_asked():
+    one = {"user": "ann", "items": [1, 2], "targets": [3]}
+    other = {"user": "ann", "items": [1], "targets": [2, 3]}
+    assert TASK.key(one) != TASK.key(other)
+
+
+def arranged(task, reading, events, folder):
+    rows = [
+        Row({"user": user, "item": item, "rating": float(rating), "time": time}, "log.csv", line)
+        for line, (user, item, rating, time) in enumerate(events, 1)
+    ]
+    items = iter([Refusal("log.csv", 99, "nonsense"), *rows])
+    made = task.arrange(
+        items,
+        reading,
+        shares={"train": 0.8, "validation": 0.1, "test": 0.1},
+        seed=0,
+        tables=folder,
+        embed=None,
+        reporter=Silent(),
+    )
+    return list(made)
+
+
+EVENTS = [(user, item, 1 + (place + len(user)) % 5, place)
+          for user in ("ann", "bo") for place, item in enumerate("abcd")]  # fmt: skip
+
+
+def test_events_become_a_row_a_user_and_split_and_refusals_pass(tmp_path):
+    first, *rows = arranged(TASK, RecommendReading(), EVENTS, tmp_path)
+    assert first == Refusal("log.csv", 99, "nonsense")
+    told = [(row.split, row.fields["user"], row.fields["items"], row.fields["targets"])
+            for row in rows]  # fmt: skip
+    assert told == [
+        ("train", "ann", [0, 1], []),
+        ("train", "bo", [0, 1], []),
+        ("validation", "ann", [0, 1], [2]),
+        ("validation", "bo", [0, 1], [2]),
+        ("test", "ann", [0, 1, 2], [3]),
+        ("test", "bo", [0, 1, 2], [3]),
+    ]
+    assert len({TASK.key(row.fields) for row in rows}) == 6
+
+
+def test_the_assets_know_the_catalogue_the_users_and_the_sampling(tmp_path):
+    reading = resolve(RecommendReading, {"sampled_negatives": 50})
+    rows = arranged(TASK, reading, EVENTS, tmp_path)[1:]
+    summary = TASK.inspector(reading).summary()
+    assert summary["protocol"].endswith(
+        "sampled_* among 50 random items: not comparable with the others"
+    )
+    train = [row.fields for row in rows if row.split == "train"]
+    settings = TASK.models["sasrec"](max_length=9)
+    assets = TASK.learn(train, summary, settings, tables=tmp_path)
+    assert (assets.items, assets.users) == (["a", "b", "c", "d"], ("ann", "bo"))
+    assert assets.counts.tolist() == [2, 2, 0, 0]  # training events alone
+    assert assets.histories.of("ann")[0].tolist() == [0, 1, 2, 3]  # all there is
+    assert (assets.sampled_negatives, assets.max_length, assets.batches) == (50, 9, "next")
+    assert not assets.rated
+
+
+def test_ratings_are_learned_by_their_task_alone(tmp_path):
+    rows = arranged(Rate(), RateReading(protocol="leave-one-out"), EVENTS, tmp_path)[1:]
+    train = [row.fields for row in rows if row.split == "train"]
+    assets = Rate().learn(train, {}, Rate.models["average"](), tables=tmp_path)
+    assert assets.rated
+    assert assets.rating_range == (3, 5)  # of training: ann 4 5, bo 3 4
+    assert assets.rating_mean == 4
+    assert assets.rating_deviation == pytest.approx(0.5**0.5)
+
+
+def test_every_model_that_is_trained_says_how(tmp_path):
+    from aitk.recsys.features.learning import BATCHES
+    from aitk.recsys.tasks.settings import Solved
+
+    for task in (Recommend, MaskedItems):
+        trained = {name for name, kind in task.models.items() if not issubclass(kind, Solved)}
+        assert trained <= set(BATCHES)

@@ -1,0 +1,119 @@
+"""Kaldi archives against kaldiio, and damaged ones."""
+
+import struct
+
+import kaldiio
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra import numpy as arrays
+
+from aitk.core.contract.errors import DataError
+from aitk.speech.data.kaldi_files import Script, read_ark, write_ark
+
+RNG = np.random.default_rng(0)
+MATRICES = {
+    "u1": RNG.standard_normal((5, 3)).astype(np.float32),
+    "u2": RNG.standard_normal((1, 7)).astype(np.float32),
+    "v": RNG.standard_normal(4).astype(np.float32),
+}
+
+
+def test_what_is_written_kaldiio_reads_by_archive_and_by_list(tmp_path):
+    assert write_ark(tmp_path / "feats.ark", MATRICES.items()) == 3
+    for key, found in kaldiio.load_ark(str(tmp_path / "feats.ark")):
+        np.testing.assert_array_equal(found, MATRICES[key])
+    lines = (tmp_path / "feats.scp").read_text().splitlines()
+    assert lines[0] == "u1 feats.ark:3"
+    listed = kaldiio.load_mat(f"{tmp_path}/{lines[1].split()[1]}")
+    np.testing.assert_array_equal(listed, MATRICES["u2"])
+
+
+@pytest.mark.parametrize("method", [None, 1, 2, 3, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_kaldiio_writes_is_read(tmp_path, method, dtype):
+    path = str(tmp_path / "feats.ark")
+    matrices = {key: value.astype(dtype) for key, value in MATRICES.items() if value.ndim == 2}
+    kaldiio.save_ark(path, matrices, scp=str(tmp_path / "feats.scp"), compression_method=method)
+    found = dict(read_ark(path))
+    assert list(found) == ["u1", "u2"]
+    for key, expected in kaldiio.load_ark(path):
+        np.testing.assert_allclose(found[key], expected, atol=1e-5)
+        assert np.abs(found[key] - MATRICES[key]).max() < 0.1
+
+
+def test_text_archives_are_read(tmp_path):
+    path = str(tmp_path / "feats.txt")
+    kaldiio.save_ark(path, {"a": MATRICES["u1"], "b": MATRICES["v"]}, text=True)
+    found = dict(read_ark(path))
+    np.testing.assert_allclose(found["a"], MATRICES["u1"], atol=1e-5)
+    np.testing.assert_allclose(found["b"], MATRICES["v"], atol=1e-5)
+
+
+def test_a_list_is_a_mapping_that_reads_when_asked(tmp_path):
+    write_ark(tmp_path / "a.ark", MATRICES.items())
+    script = Script(tmp_path / "a.scp")
+    assert list(script) == list(MATRICES)
+    assert len(script) == 3
+    np.testing.assert_array_equal(script["v"], MATRICES["v"])
+    with pytest.raises(KeyError):
+        script["nobody"]
+
+
+@given(
+    arrays.arrays(np.float32, arrays.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=9))
+)
+def test_every_shape_comes_back(tmp_path_factory, matrix):
+    path = tmp_path_factory.mktemp("ark") / "x.ark"
+    write_ark(path, [("k", matrix)], script=False)
+    ((key, found),) = read_ark(path)
+    assert key == "k"
+    np.testing.assert_array_equal(found, matrix)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"u1 \0BFM \x04\xff\xff\xff\x7f\x04\xff\xff\xff\x7f1234", "cut short"),
+        (b"u1 \0BFM \x04\x05\0\0\0\x04\x05\0\0\0" + b"1" * 50, "cut short"),
+        (b"u1 \0BFM \x04\xff\xff\xff\xff\x04\x05\0\0\0", "negative size"),
+        (b"u1 \0BCM " + struct.pack("<ffii", 0, 1, 9, 9), "cut short"),
+        (b"u1 \0BXY whatever", "float matrices are read"),
+        (b"u1 \0Bsomethinglong", "no Kaldi archive"),
+        (b"u1", "ends inside of a key"),
+        (b"x" * 5000, "a key never ends"),
+        (b"u1 hello\n ]", "no Kaldi archive"),
+        (b"u1  [\n 1 2\n 3 ]\n", "not numbers"),
+        (b"u1  [\n 1 2\n", "ends inside of a matrix"),
+    ],
+)
+def test_damaged_archives_are_refused(tmp_path, content, words):
+    path = tmp_path / "feats.ark"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        list(read_ark(path))
+
+
+def test_lists_that_lead_out_or_run_commands_are_refused(tmp_path):
+    for line, words in (
+        ("u1 ../x.ark:3", "outside"),
+        ("u1 copy-feats x |", "commands and ranges"),
+        ("u1 x.ark:3[0:5]", "commands and ranges"),
+        ("u1", "is not KEY FILE:OFFSET"),
+    ):
+        (tmp_path / "feats.scp").write_text(line + "\n")
+        with pytest.raises(DataError, match=words):
+            Script(tmp_path / "feats.scp")
+    (tmp_path / "feats.scp").write_text("u1 gone.ark:3\nu2 gone.ark\n")
+    for key, words in (("u1", "no such file"), ("u2", "no offset")):
+        with pytest.raises(DataError, match=words):
+            Script(tmp_path / "feats.scp")[key]
+    with pytest.raises(DataError, match="no such file"):
+        Script(tmp_path / "none.scp")
+
+
+def test_nothing_is_left_of_an_archive_that_failed(tmp_path):
+    for key, value in (("a b", MATRICES["u1"]), ("a", np.zeros((1, 2, 3)))):
+        with pytest.raises(DataError):
+            write_ark(tmp_path / "x.ark", [("fine", MATRICES["u1"]), (key, value)])
+    assert list(tmp_path.iterdir()) == []

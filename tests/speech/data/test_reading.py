@@ -1,0 +1,348 @@
+"""Reading sounds: every layout people have, what each tells, and what is refused."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.rows import Refusal
+from aitk.speech.data.audio import decode_sound
+from aitk.speech.data.options import LabelledSoundReading, TranscribedSoundReading
+from aitk.speech.data.reading import read_sounds
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(name, content):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return write_file
+
+
+def rows_of(*sources, content="text", labelled=True, notes=None, check=None, **options):
+    """Rows and refusals of sources."""
+    kind = LabelledSoundReading if content == "label" else TranscribedSoundReading
+    return list(
+        read_sounds(
+            [str(source) for source in sources],
+            kind(**{"sample_rate_hz": 8000} | options),
+            content=content,
+            labelled=labelled,
+            notes=[] if notes is None else notes,
+            check=check,
+        )
+    )
+
+
+def told(rows, *names):
+    """These fields and the split of rows; refusals as their reason."""
+    return [
+        row.reason
+        if isinstance(row, Refusal)
+        else (*(row.fields.get(name) for name in names), row.split)
+        for row in rows
+    ]
+
+
+def test_a_manifest_names_sounds_with_all_that_is_known(write, save_sound):
+    save_sound("wavs/a.wav")
+    save_sound("wavs/b.wav")
+    source = write(
+        "list.csv",
+        "id,audio,sentence,speaker,split\n"
+        "u1,wavs/a.wav,Hello There,ann,dev\n"
+        "u2,wavs/b.wav,good-bye,ben,test\n",
+    )
+    notes = []
+    rows = rows_of(source, notes=notes)
+    assert told(rows, "id", "text", "speaker", "seconds") == [
+        ("u1", "hello there", "ann", 0.5, "validation"),
+        ("u2", "good bye", "ben", 0.5, "test"),
+    ]
+    assert list(rows[0].fields) == ["audio", "text", "speaker", "seconds", "id"]
+    samples, rate = decode_sound(rows[0].fields["audio"])
+    assert (len(samples), rate) == (4000, 8000)
+    assert notes[-1] == "sounds as they were found: 8,000 Hz, 1 channel (2)"
+
+
+def test_cuts_of_one_file_by_start_and_end_or_by_offset_and_duration(write, save_sound, voice):
+    save_sound("long.wav", voice(3.0))
+    cuts = write("cuts.tsv", "audio\ttext\tstart\tend\nlong.wav\tone\t0.5\t1.25\n")
+    nemo = '{"audio_filepath": "long.wav", "text": "two", "offset": 2.0, "duration": 0.5}\n'
+    rows = rows_of(cuts, write("nemo.jsonl", nemo))
+    assert told(rows, "text", "seconds") == [("one", 0.75, None), ("two", 0.5, None)]
+
+
+def test_faulty_rows_of_a_manifest_are_refused_one_by_one(write, save_sound, voice, tmp_path):
+    save_sound("a.wav")
+    save_sound("none.wav", np.zeros(4000))
+    save_sound("short.wav", voice(0.01))
+    save_sound("long.wav", voice(3.0))
+    (tmp_path / "empty.wav").touch()
+    source = write(
+        "list.csv",
+        "audio,text,start,end\n"
+        "a.wav,fine,,\n"
+        "b.wav,gone,,\n"
+        ",nameless,,\n"
+        "a.wav, ,,\n"
+        "a.wav,?!,,\n"
+        "a.wav,late,soon,\n"
+        "a.wav,later,2,\n"
+        "none.wav,silent,,\n"
+        "short.wav,short,,\n"
+        "long.wav,long,,\n"
+        "empty.wav,empty,,\n"
+        "/etc/passwd,outside,,\n"
+        "../a.wav,outside,,\n",
+    )
+    found = told(rows_of(source, max_seconds=2.0), "text")
+    assert found == [
+        ("fine", None),
+        "there is no file b.wav",
+        "it names no sound",
+        "its text is empty",
+        "its text is empty after cleaning",
+        "its start is 'soon', and seconds are due",
+        "a.wav: the cut begins at 2 s, and the sound ends at 0.50 s",
+        "none.wav: is silent: its loudest 25 ms have -120 dBFS, below -70 (--quietest-dbfs)",
+        "short.wav: lasts 0.010 s, and 0.05 s are the least (--min-seconds)",
+        "long.wav: lasts 3.0 s, and 2 s are the most (--max-seconds)",
+        "empty.wav: the file is empty",
+        "/etc/passwd lies outside of the manifest's folder: allow it with --outside",
+        "../a.wav lies outside of the manifest's folder: allow it with --outside",
+    ]
+
+
+def test_files_outside_of_the_folder_where_it_is_allowed(write, save_sound):
+    path = save_sound("sounds/a.wav")
+    source = write("lists/a.csv", f"audio,text\n{path},yes\n../sounds/a.wav,yes\n")
+    assert told(rows_of(source, outside=True), "text") == [("yes", None), ("yes", None)]
+
+
+def test_columns_are_named_by_options_or_refused(write, save_sound):
+    save_sound("a.wav")
+    source = write("a.csv", "x,y,z\na.wav,hello,ann\n")
+    with pytest.raises(DataError, match="cannot tell which column is the audio"):
+        rows_of(source)
+    rows = rows_of(source, audio_column="x", text_column="2", speaker_column="z")
+    assert told(rows, "text", "speaker") == [("hello", "ann", None)]
+    with pytest.raises(UsageError, match="no column 'w'"):
+        rows_of(source, audio_column="w")
+
+
+def test_a_manifest_on_stdin(write, save_sound, monkeypatch, tmp_path):
+    save_sound("a.wav")
+    monkeypatch.chdir(tmp_path)
+    stdin = io.TextIOWrapper(io.BytesIO(b'{"audio": "a.wav", "id": 7}\n'))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    (row,) = rows_of("-", labelled=False)
+    assert (row.fields["id"], row.record) == ("7", {"audio": "a.wav", "id": 7})
+    assert "text" not in row.fields
+
+
+def test_a_folder_per_label_with_splits(save_sound, tmp_path):
+    for name in ("train/yes/a.wav", "train/no/b.flac", "test/yes/c.ogg", "train/_noise_/d.wav"):
+        save_sound(name)
+    notes = []
+    rows = rows_of(tmp_path, content="label", notes=notes)
+    assert told(rows, "label", "id") == [
+        ("yes", "test/yes/c", "test"),
+        ("no", "train/no/b", "train"),
+        ("yes", "train/yes/a", "train"),
+    ]
+    assert any("1 sounds ignored" in note for note in notes)
+
+
+def test_speech_commands_list_their_splits(save_sound, write, tmp_path):
+    for name in ("yes/1f_nohash_0.wav", "yes/2f_nohash_0.wav", "no/3f_nohash_1.wav"):
+        save_sound(name)
+    write("testing_list.txt", "yes/2f_nohash_0.wav\n")
+    write("validation_list.txt", "no/3f_nohash_1.wav\n")
+    rows = rows_of(tmp_path, content="label", file_names="{speaker}_nohash_{}")
+    assert told(rows, "label", "speaker") == [
+        ("no", "3f", "validation"),
+        ("yes", "1f", "train"),
+        ("yes", "2f", "test"),
+    ]
+
+
+def test_names_of_files_tell_label_and_speaker_who_may_be_held_out(save_sound, tmp_path):
+    for name in ("0_ann_1.wav", "1_ben_7.wav", "0_cy_3.wav", "notes.wav"):
+        save_sound(name)
+    options = {"content": "label", "file_names": "{label}_{speaker}_{}"}
+    rows = rows_of(tmp_path, test_speakers=["cy"], validation_speakers=["ben"], **options)
+    assert told(rows, "label", "speaker") == [
+        ("0", "ann", "train"),
+        ("0", "cy", "test"),
+        ("1", "ben", "validation"),
+        "its name is not like {label}_{speaker}_{}",
+    ]
+    with pytest.raises(UsageError, match="Did you mean 'label'"):
+        rows_of(tmp_path, content="label", file_names="{lable}_{spaeker}")
+
+
+def test_a_name_that_tells_nothing_is_no_fault_where_nothing_need_be_told(save_sound, tmp_path):
+    """A run that learnt its labels from file names predicts for files of any name."""
+    save_sound("notes.wav")
+    rows = rows_of(tmp_path, content="label", labelled=False, file_names="{label}_{speaker}_{}")
+    assert [item.file for item in rows] == [str(tmp_path / "notes.wav")]
+
+
+def test_librispeech(save_sound, write, tmp_path):
+    save_sound("dev-clean/84/121/84-121-0000.flac")
+    write("dev-clean/84/121/84-121.trans.txt", "84-121-0000 GO, DO YOU HEAR\n84-121-0001 NO\n")
+    assert told(rows_of(tmp_path), "id", "text", "speaker") == [
+        ("84-121-0000", "go do you hear", "84", "validation"),
+        "there is no sound 84-121-0001 beside it",
+    ]
+
+
+def test_common_voice(save_sound, write, tmp_path):
+    for name in ("a", "b", "c"):
+        save_sound(f"clips/{name}.mp3")
+    head = "client_id\tpath\tsentence\tage\n"
+    write("train.tsv", f"{head}s1\ta.mp3\tOne, two.\t\n")
+    write("test.tsv", f"{head}s2\tb.mp3\tIt's three\t\n")
+    write("validated.tsv", f"{head}s1\ta.mp3\tOne, two.\t\ns2\tb.mp3\tIt's three\t\n")
+    write("invalidated.tsv", f"{head}s3\tc.mp3\tRubbish\t\n")
+    assert told(rows_of(tmp_path), "id", "text", "speaker") == [
+        ("b", "it's three", "s2", "test"),
+        ("a", "one two", "s1", "train"),
+    ]
+
+
+def test_kaldi_data(save_sound, write, tmp_path, voice):
+    save_sound("train/r1.wav", voice(2.0))
+    write("train/wav.scp", "r1 r1.wav\nr2 sph2pipe -f wav x.sph |\nr3 gone.wav\n")
+    write(
+        "train/segments", "u1 r1 0.0 0.5\nu2 r1 0.5 -1\nu3 r2 0 1\nu4 r3 0 1\nu5 r1 x\nu6 r1 0 1\n"
+    )
+    write("train/text", "u1 a b\nu2 c\nu3 d\nu4 e\nu5 f\n")
+    write("train/utt2spk", "u1 s1\nu2 s1\n")
+    rows = rows_of(tmp_path / "train")
+    assert told(rows, "id", "text", "speaker", "seconds") == [
+        ("u1", "a b", "s1", 0.5, "train"),
+        ("u2", "c", "s1", 1.5, "train"),
+        "its recording is a command, and none is run: write a file's name",
+        "there is no file gone.wav",
+        "cannot read the segment 'r1 x'",
+        "the file text has nothing for u6",
+    ]
+    assert [row.line for row in rows] == [1, 2, 3, 4, 5, 6]
+
+
+def test_transcripts_in_files_beside_the_sounds(save_sound, write, tmp_path):
+    save_sound("a.wav")
+    save_sound("b.wav")
+    write("a.txt", "hello\nthere\n")
+    assert told(rows_of(tmp_path), "text") == [
+        ("hello there", None),
+        "there is no transcript b.txt beside it",
+    ]
+
+
+def test_long_recordings_without_text_are_cut_at_pauses(save_sound, voice, tmp_path):
+    quiet = np.zeros(4000, np.float32)
+    path = save_sound("long.wav", np.concatenate([voice(1.5), quiet, voice(1.5), quiet, voice(1)]))
+    rows = rows_of(path, labelled=False, max_seconds=2.5)
+    assert [row.fields["id"][:-1] for row in rows] == ["long-000000", "long-000017", "long-000037"]
+    assert [row.fields["seconds"] for row in rows] == pytest.approx([1.75, 2.0, 1.25], abs=0.03)
+    assert rows[1].record["start"] == pytest.approx(1.75, abs=0.02)
+    assert rows[1].record["end"] == rows[2].record["start"] == rows[2].fields["start"]
+    (refused,) = rows_of(path, max_seconds=2.5)
+    assert refused.reason == "there is no transcript long.txt beside it"
+
+
+def test_a_sound_named_by_itself(save_sound):
+    path = save_sound("a.wav")
+    (row,) = rows_of(path, labelled=False)
+    assert (row.file, row.record) == (str(path), {"file": str(path)})
+
+
+def test_rows_can_be_checked(save_sound, write):
+    save_sound("a.wav")
+    source = write("a.csv", "audio,text\na.wav,much too long\na.wav,no\n")
+
+    def check(fields):
+        return "too long" if len(fields["text"]) > 5 else None
+
+    assert told(rows_of(source, check=check), "text") == ["too long", ("no", None)]
+
+
+def test_folders_and_files_without_sound(tmp_path, write):
+    with pytest.raises(DataError, match="no sound in this folder"):
+        rows_of(tmp_path)
+    with pytest.raises(DataError, match="no such file"):
+        rows_of(tmp_path / "a.wav")
+    (refused,) = rows_of(write("a.wav", "not a sound"), labelled=False)
+    assert "cannot be read as sound" in refused.reason
+
+
+def test_a_tensorflow_data_set(monkeypatch):
+    from aitk.core.io.tables import Table
+    from aitk.speech.data import tfds_audio as tfds_sounds
+
+    samples = (8000 * np.sin(np.arange(4000) / 5)).astype(int).tolist()
+    records = [{"audio": samples, "label": "yes"}, {"audio": [], "label": "no"}]
+    table = Table("tfds:x[test]", ["audio", "label"], [], [], iter(enumerate(records, 1)))
+    monkeypatch.setattr(tfds_sounds, "open_tfds", lambda source: [("test", table)])
+    monkeypatch.setattr(tfds_sounds, "_rate_of", lambda source, audio: None)
+    notes = []
+    rows = rows_of("tfds:x", content="label", notes=notes)
+    assert told(rows, "label", "id", "seconds") == [
+        ("yes", "test-1", 0.25, "test"),
+        "it has no samples",
+    ]
+    assert notes[0] == "tfds:x[test]: it does not say its sample rate, 16000 is taken"
+
+
+def test_answers_know_where_a_trimmed_sound_began(save_sound, voice):
+    path = save_sound("a.wav", np.concatenate([np.zeros(8000), voice(1.0), np.zeros(8000)]))
+    (row,) = rows_of(path, labelled=False, trim_silence=True)
+    assert row.fields["start"] == pytest.approx(0.9, abs=0.03)
+    assert row.fields["seconds"] == pytest.approx(1.2, abs=0.05)
+
+
+def test_stored_rows_are_read_by_tensorflow_datasets_alone(save_sound, tmp_path):
+    import soundfile
+    import tensorflow_datasets as tfds
+
+    from aitk.core.artifacts.data import DataWriter
+
+    save_sound("yes/a.wav")
+    (row,) = rows_of(tmp_path, content="label")
+    features = {
+        "audio": tfds.features.Tensor(shape=(), dtype=np.object_),
+        "label": tfds.features.Text(),
+        "speaker": tfds.features.Text(),
+        "seconds": np.float32,
+        "id": tfds.features.Text(),
+    }
+    (tmp_path / "data").mkdir()
+    writer = DataWriter(tmp_path / "data", features, description="sounds")
+    writer.write("train", [row.fields])
+    writer.close()
+    (stored,) = tfds.builder_from_directory(tmp_path / "data").as_data_source("train")
+    samples, rate = soundfile.read(io.BytesIO(stored["audio"]))
+    assert (len(samples), rate, stored["label"]) == (4000, 8000, b"yes")
+
+
+def test_labels_and_speakers_that_look_alike_are_one_and_missing_ones_are_told(write, save_sound):
+    save_sound("a.wav")
+    source = write(
+        "a.csv",
+        "audio,label,speaker\na.wav,yes\u200b,ann\na.wav,yes,NULL\na.wav,nan,ann\na.wav,1.0,5.0\n",
+    )
+    rows = rows_of(source, content="label")
+    assert told(rows, "label", "speaker") == [
+        ("yes", "ann", None),
+        ("yes", "", None),
+        "its label is nan, a missing value (--keep-na reads it as a name)",
+        ("1", "5", None),
+    ]

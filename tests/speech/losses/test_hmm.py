@@ -1,0 +1,177 @@
+"""Word models: Baum-Welch finds what made the data; Keras scores as hmmlearn and as a loop do."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from aitk.speech.losses.hmm import WordModels, fit_scale, train_words
+
+
+def spoken(rng, levels, *, sounds=12, d=3):
+    """Sounds that stay at each level for 4 to 8 frames, with noise of deviation 0.3."""
+    return [
+        np.concatenate(
+            [rng.normal(level, 0.3, (rng.integers(4, 9), d)) for level in levels]
+        ).astype("float32")
+        for _ in range(sounds)
+    ]
+
+
+WORDS = ([0, 2, -2], [-2, 2, 0])
+
+
+@pytest.fixture(scope="module")
+def trained():
+    rng = np.random.default_rng(0)
+    sounds = [spoken(rng, levels) for levels in WORDS]
+    found = train_words(sounds, states=3, mixtures=2, iterations=10, least_variance=0.01)
+    return sounds, found
+
+
+def hmmlearn_model(found: WordModels, word: int):
+    from hmmlearn.hmm import GMMHMM
+
+    states, mixtures = found.weights.shape[1:]
+    model = GMMHMM(states, mixtures, covariance_type="diag", init_params="")
+    model.startprob_, model.transmat_ = found.start[word], found.transitions[word]
+    model.weights_, model.means_ = found.weights[word], found.means[word]
+    model.covars_, model.n_features = found.variances[word], found.means.shape[-1]
+    return model
+
+
+def keras_scores(found: WordModels, sounds, *, pad_to=40, scale=1.0):
+    from aitk.speech.models.gmm_hmm import fill, word_scorer
+
+    words, states, mixtures, d = found.means.shape
+    model = fill(word_scorer(words, states, mixtures, d), found, scale=scale)
+    features = np.full((len(sounds), pad_to, d), 7.0, "float32")
+    mask = np.zeros((len(sounds), pad_to), "int32")
+    for row, sound in enumerate(sounds):
+        features[row, : len(sound)], mask[row, : len(sound)] = sound, 1
+    return model, np.asarray(model({"features": features, "padding_mask": mask}))
+
+
+def test_training_finds_the_levels_in_their_order(trained):
+    _, found = trained
+    for word, levels in enumerate(WORDS):
+        centres = np.einsum("sm,smd->s", found.weights[word], found.means[word]) / 3
+        np.testing.assert_allclose(centres, levels, atol=0.2)
+
+
+def test_one_round_is_that_of_hmmlearns_own_mixtures():
+    from hmmlearn.hmm import GMMHMM
+
+    from aitk.speech.losses.mixture_hmm import MixtureHmm
+
+    rng = np.random.default_rng(5)
+    sounds = spoken(rng, [0, 1])
+    frames, lengths = np.concatenate(sounds).astype(float), [len(sound) for sound in sounds]
+    start, transitions = np.array([1.0, 0.0]), np.array([[0.8, 0.2], [0.0, 1.0]])
+    weights, means = np.full((2, 2), 0.5), rng.normal(size=(2, 2, 3))
+    variances = rng.uniform(0.5, 1.5, (2, 2, 3))
+    other = GMMHMM(2, 2, covariance_type="diag", n_iter=1, init_params="", params="tmcw")
+    other.startprob_, other.transmat_ = start, transitions
+    other.weights_, other.means_, other.covars_ = weights, means, variances
+    other.fit(frames, lengths)
+    own = MixtureHmm(start, transitions.copy(), weights, means, variances, iterations=1)
+    own.fit(frames, lengths)
+    np.testing.assert_allclose(own.transmat_, other.transmat_, atol=1e-9)
+    np.testing.assert_allclose(own.weights, other.weights_, atol=1e-9)
+    np.testing.assert_allclose(own.means, other.means_, atol=1e-9)
+    # hmmlearn measures from where the means were before the round.
+    moved = (own.means - means) ** 2
+    np.testing.assert_allclose(own.variances + moved, other.covars_, atol=1e-6)
+
+
+def test_words_are_passed_from_left_to_right(trained):
+    _, found = trained
+    assert found.start.tolist() == [[1, 0, 0], [1, 0, 0]]
+    for matrix in found.transitions:
+        assert np.tril(matrix, -1).sum() == 0
+        assert np.triu(matrix, 2).sum() == 0
+        np.testing.assert_allclose(matrix.sum(axis=1), 1)
+
+
+def test_the_keras_layer_scores_as_hmmlearn_does(trained):
+    sounds, found = trained
+    some = [*sounds[0][:4], *sounds[1][:4], sounds[0][0][:1]]
+    wanted = [[hmmlearn_model(found, word).score(s) for word in range(2)] for s in some]
+    _, scores = keras_scores(found, some)
+    np.testing.assert_allclose(scores, wanted, atol=1e-3, rtol=1e-5)
+
+
+def test_the_score_is_the_sum_over_all_paths():
+    rng = np.random.default_rng(3)
+    found = WordModels(
+        start=rng.dirichlet([1, 1], 1),
+        transitions=rng.dirichlet([1, 1], (1, 2)),
+        weights=np.ones((1, 2, 1)),
+        means=rng.normal(size=(1, 2, 1, 2)),
+        variances=rng.uniform(0.5, 2, (1, 2, 1, 2)),
+    )
+    sound = rng.normal(size=(4, 2)).astype("float32")
+
+    def density(frame, state):
+        mean, variance = found.means[0, state, 0], found.variances[0, state, 0]
+        return np.prod(
+            np.exp(-((frame - mean) ** 2) / variance / 2) / np.sqrt(2 * np.pi * variance)
+        )
+
+    total = 0.0
+    for path in itertools.product(range(2), repeat=4):
+        p = found.start[0, path[0]] * density(sound[0], path[0])
+        for at in range(1, 4):
+            p *= found.transitions[0, path[at - 1], path[at]] * density(sound[at], path[at])
+        total += p
+    _, scores = keras_scores(found, [sound], pad_to=6)
+    assert scores[0, 0] == pytest.approx(np.log(total), abs=1e-4)
+
+
+def test_padding_changes_no_score(trained):
+    sounds, found = trained
+    _, near = keras_scores(found, sounds[0], pad_to=30)
+    _, far = keras_scores(found, sounds[0], pad_to=60)
+    np.testing.assert_array_equal(near, far)
+
+
+def test_a_saved_scorer_is_the_same_after_loading(trained, tmp_path):
+    from aitk.core.artifacts.keras_file import load_keras
+
+    sounds, found = trained
+    model, scores = keras_scores(found, sounds[0], scale=0.5)
+    model.save(tmp_path / "model.keras")
+    loaded = load_keras(tmp_path / "model.keras")
+    _, unscaled = keras_scores(found, sounds[0])
+    np.testing.assert_allclose(scores, unscaled / 2, rtol=1e-6)
+    for one, other in zip(loaded.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_variances_stay_above_the_least():
+    same = [np.zeros((10, 2), "float32")] * 3
+    found = train_words([same], states=2, mixtures=2, iterations=3, least_variance=0.1)
+    assert found.variances.min() >= 0.1
+    assert np.isfinite(found.means).all()
+
+
+def test_sounds_shorter_than_the_states_are_learned_all_the_same():
+    rng = np.random.default_rng(0)
+    found = train_words(
+        [[rng.normal(size=(2, 2)) for _ in range(5)]],
+        states=4, mixtures=2, iterations=3, least_variance=0.1,
+    )  # fmt: skip
+    for values in vars(found).values():
+        assert np.isfinite(values).all()
+    np.testing.assert_allclose(found.transitions.sum(axis=2), 1)
+    np.testing.assert_allclose(found.weights.sum(axis=2), 1)
+
+
+def test_the_scale_makes_probabilities_as_sure_as_they_are_right():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 3)) * 2
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    targets = (p.cumsum(axis=1) > rng.random((4000, 1))).argmax(axis=1)
+    assert fit_scale(logits * 20, targets) == pytest.approx(1 / 20, rel=0.1)

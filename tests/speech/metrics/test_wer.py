@@ -1,0 +1,123 @@
+"""Error rates: by hand, against jiwer, and what any alignment must fulfil."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aitk.core.contract.errors import DataError
+from aitk.speech.metrics.wer import (
+    Errors,
+    align,
+    characters,
+    count_errors,
+    rates_by_group,
+    score_transcripts,
+    show_alignment,
+    words,
+)
+
+SENTENCES = st.lists(st.sampled_from("a b c d".split()), max_size=9)
+
+
+def test_each_kind_of_error_is_counted():
+    errors = count_errors(words("call me a taxi now"), words("call be a red taxi"))
+    assert errors == Errors(substitutions=1, deletions=1, insertions=1, length=5)
+    assert errors.rate == pytest.approx(3 / 5)
+
+
+def test_an_alignment_names_what_was_heard_for_what():
+    steps = align(words("one two three"), words("one too three four"))
+    assert [(step.kind, step.reference, step.hypothesis) for step in steps] == [
+        ("equal", "one", "one"),
+        ("substitution", "two", "too"),
+        ("equal", "three", "three"),
+        ("insertion", "", "four"),
+    ]
+    assert show_alignment(steps).splitlines() == [
+        "one two three *",
+        "one too three four",
+        "    S         I",
+    ]
+
+
+@given(SENTENCES, SENTENCES)
+def test_an_alignment_spells_both_sides(said, heard):
+    steps = align(said, heard)
+    assert [step.reference for step in steps if step.kind != "insertion"] == said
+    assert [step.hypothesis for step in steps if step.kind != "deletion"] == heard
+
+
+@given(SENTENCES, SENTENCES)
+def test_errors_are_as_few_as_a_plain_recursion_finds(said, heard):
+    from functools import cache
+
+    @cache
+    def distance(i: int, j: int) -> int:
+        if i == 0 or j == 0:
+            return i + j
+        replaced = distance(i - 1, j - 1) + (said[i - 1] != heard[j - 1])
+        return min(replaced, distance(i - 1, j) + 1, distance(i, j - 1) + 1)
+
+    assert count_errors(said, heard).total == distance(len(said), len(heard))
+
+
+@given(st.lists(st.tuples(SENTENCES.filter(len), SENTENCES), min_size=1, max_size=4))
+def test_rates_are_those_of_jiwer(pairs):
+    import jiwer
+
+    said = [" ".join(a) for a, _ in pairs]
+    heard = [" ".join(b) for _, b in pairs]
+    metrics, per_row, _ = score_transcripts(said, heard)
+    assert metrics["wer"].value == pytest.approx(jiwer.wer(said, heard))
+    assert metrics["cer"].value == pytest.approx(jiwer.cer(said, heard))
+    assert per_row == pytest.approx(
+        [jiwer.wer(a, b) for a, b in zip(said, heard, strict=True)], abs=1e-6
+    )
+
+
+def test_blanks_beyond_one_are_no_characters():
+    assert characters(" a  b ") == ["a", " ", "b"]
+
+
+def test_an_empty_reference_is_right_only_if_nothing_was_heard():
+    assert count_errors([], []).rate == 0
+    assert count_errors([], ["a", "b"]).rate == 1
+
+
+def test_intervals_are_over_utterances():
+    said, heard = ["a b"] * 40, ["a b"] * 30 + ["a c"] * 10
+    metrics, _, details = score_transcripts(said, heard, resamples=500)
+    wer = metrics["wer"]
+    assert wer.value == pytest.approx(10 / 80)
+    assert wer.low < wer.value < wer.high
+    assert metrics["sentence_errors"].value == pytest.approx(1 / 4)
+    assert details["errors"]["words"] == {
+        "substitutions": 10, "deletions": 0, "insertions": 0, "length": 80,
+    }  # fmt: skip
+    first = details["tables"]["Most frequent errors"][0]
+    assert first == {"error": "substitution", "said": "b", "heard": "c", "times": 10}
+
+
+def test_groups_have_rates_of_their_own():
+    table = rates_by_group(["a b", "a", "c"], ["a b", "b", "c"], ["anna", "ben", "anna"])
+    assert [(line["group"], line["rows"], line["wer"]) for line in table] == [
+        ("anna", 2, 0.0),
+        ("ben", 1, 1.0),
+    ]
+
+
+def test_no_words_cannot_be_scored():
+    with pytest.raises(DataError, match="no words"):
+        score_transcripts([], [])
+    with pytest.raises(DataError, match="no words"):
+        score_transcripts([""], ["a"])
+
+
+def test_long_sequences_are_quick():
+    rng = np.random.default_rng(0)
+    said = rng.integers(0, 30, 2000).tolist()
+    heard = [unit for unit in said if unit != 7]
+    assert count_errors(said, heard).total == said.count(7)

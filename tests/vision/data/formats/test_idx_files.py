@@ -1,0 +1,73 @@
+"""MNIST's files: all pictures in one, all labels in another."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from aitk.core.contract.errors import DataError
+from aitk.core.io.images import decode_picture
+from aitk.vision.data.options import ClassifyPictures
+from aitk.vision.data.reading import read_pictures
+
+PICTURES = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
+
+
+def idx(values):
+    return struct.pack(f">I{values.ndim}I", 0x800 | values.ndim, *values.shape) + values.tobytes()
+
+
+def read(path, **told):
+    return list(
+        read_pictures(
+            [str(path)], ClassifyPictures(**told), wants={"label"}, labelled=True, notes=[]
+        )
+    )
+
+
+def test_pictures_and_labels_are_paired(save, tmp_path):
+    labels = np.array([1, 0], np.uint8)
+    save("train-images-idx3-ubyte", idx(PICTURES)), save("train-labels-idx1-ubyte", idx(labels))
+    save("t10k-images-idx3-ubyte.gz", gzip.compress(idx(PICTURES[:1])))
+    save("t10k-labels-idx1-ubyte.gz", gzip.compress(idx(labels[:1])))
+    rows = read(tmp_path)
+    assert [(row.fields["name"], row.split, row.fields["label"]) for row in rows] == [
+        ("t10k#0", "test", "1"),
+        ("train#0", "train", "1"),
+        ("train#1", "train", "0"),
+    ]
+    np.testing.assert_array_equal(
+        decode_picture(rows[2].fields["picture"], "")[..., 0], PICTURES[1]
+    )
+
+
+def test_classes_name_the_numbers(save, tmp_path):
+    save("images-idx3-ubyte", idx(PICTURES)), save("labels-idx1-ubyte", idx(np.uint8([1, 2])))
+    good, bad = read(tmp_path, classes=str(save("names.txt", "shirt\nbag\n")))
+    assert good.fields["label"] == "bag"
+    assert bad.reason == "it has the class 2, and there are 2"
+
+
+def test_damage_is_said(save, tmp_path):
+    path = save("images-idx3-ubyte", idx(PICTURES)[:-1])
+    with pytest.raises(DataError, match="there is no labels-idx1-ubyte|not as many values"):
+        read(tmp_path)
+    path.write_bytes(idx(PICTURES))
+    save("labels-idx1-ubyte", idx(np.uint8([1])))
+    with pytest.raises(DataError, match="has 1 labels, and there are 2 pictures"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 5), (0, 4, 4), (2, 0, 2**32 - 1)])
+def test_pictures_without_pixels_are_refused(save, tmp_path, shape):
+    save("train-images-idx3-ubyte", struct.pack(">I3I", 0x803, *shape))
+    save("train-labels-idx1-ubyte", idx(np.array([1, 0], np.uint8)))
+    with pytest.raises(DataError, match="no pictures"):
+        read(tmp_path)
+
+
+def test_a_packed_file_that_grows_without_bound_is_refused(save, tmp_path):
+    save("train-images-idx3-ubyte.gz", gzip.compress(bytes(50_000_000)))
+    with pytest.raises(DataError, match="bomb"):
+        read(tmp_path)
