@@ -1,12 +1,11 @@
-"""The contract between the stages and a task: a small set of verbs.
+"""The contract between stages and tasks.
 
-A task reads rows, says how a row is stored, learns its assets from the training
-split, turns rows into batches, builds a Keras model, decodes and scores what the
-model puts out. The stages know nothing else of it. A task that is a pretraining
-objective (masked LM) fulfils the same contract.
+A task reads rows, declares how a row is stored, learns its assets from the training split,
+encodes rows into batches, and decodes and scores the outputs of a model. Its models are
+``ModelSpec``s (``model_spec``); what only some tasks can do is a protocol (``capabilities``).
+A pretraining objective such as masked LM fulfils the same contract.
 
-Everything but ``build`` and ``objective`` works without TensorFlow, so that a
-compressed run predicts without importing it.
+Nothing here needs TensorFlow: a compressed run predicts without importing it.
 """
 
 from __future__ import annotations
@@ -17,19 +16,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from aitk.core.contract.rows import Refusal, Row
 
 if TYPE_CHECKING:
-    import keras
-
     from aitk.core.artifacts.pretrained import Pretrained
-    from aitk.core.contract.progress import Reporter
-    from aitk.core.inference.text_scores import OpenScorer
-    from aitk.core.io.prediction_files import AnswerLines
+    from aitk.core.contract.model_spec import ModelSpec
 
 #: ``skipped`` is a check that was not made: there was nothing to make it on.
 Grade = Literal["ok", "skipped", "warning", "error"]
@@ -64,8 +59,36 @@ class Assets(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
-#: What the only output of a model is called.
-ONLY_OUTPUT = "outputs"
+AssetsT = TypeVar("AssetsT", bound=Assets)
+#: Receives a sentence for the user: a decision that reading or learning made by itself.
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The metric that runs are judged by.
+
+    Attributes:
+        name: as in ``Evaluation.metrics``.
+        is_rate: a share or an error rate, of which 0.01 is one point. Differences of any other
+            metric (perplexity, RMSE) are judged relative to its value.
+        selection: metric for model selection, if not this one; must improve in the same direction.
+    """
+
+    name: str
+    higher_is_better: bool = True
+    is_rate: bool = True
+    selection: str | None = None
+
+    @property
+    def for_selection(self) -> str:
+        """The metric that picks the best epoch."""
+        return self.selection or self.name
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The metrics shown during training."""
+        return (self.name, self.selection) if self.selection else (self.name,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,113 +171,47 @@ class Evaluation:
         return np.divide(counts @ self.per_row, drawn, out=means, where=drawn > 0)
 
 
-class Embed(Protocol):
-    """Vectors of values by an encoder, which may belong to another domain."""
-
-    def __call__(self, source: str, values: Sequence[Any], *, kind: str) -> np.ndarray:
-        """(values, d) float32, zero rows for None; see ``core.inference.embedding.embed``."""
-
-
 @dataclass(frozen=True)
-class NoAnswerOptions:
-    """A task whose answers take no options of their own."""
+class PredictOptions:
+    """The options of ``predict`` that a task adds; subclass it to declare some.
+
+    Options declared with ``scored`` are options of ``evaluate`` too.
+    """
+
+    #: Predictions per row when the user names no ``--top-k``.
+    default_top_k: ClassVar[int] = 1
 
 
-class Task(ABC):
+class Task(ABC, Generic[AssetsT]):
     """One task of one domain. Stateless: what it learns lives in its assets."""
 
-    #: "nlp.classify", as in the table of tasks.
+    #: "nlp.classify", as in the registry.
     name: ClassVar[str]
     #: Options dataclass of ``prepare``: how rows are found, cleaned and checked.
     reading: ClassVar[type]
-    #: Model name -> settings dataclass. Its order is the order people see.
-    models: ClassVar[Mapping[str, type]]
+    #: Options dataclass of ``predict``.
+    predict_options: ClassVar[type[PredictOptions]] = PredictOptions
+    #: Model name -> specification, in the order people see; the first is the default.
+    models: ClassVar[Mapping[str, ModelSpec[Any, Any]]]
     #: The metric that runs are judged by, and that ``compress`` guards.
-    main_metric: ClassVar[str]
-    higher_is_better: ClassVar[bool] = True
-    #: The main metric is a share or an error rate, of which 0.01 is one point. Differences of any
-    #: other (a perplexity, an error in units of the ratings) are judged relative to its value.
-    metric_is_rate: ClassVar[bool] = True
-    #: The metric that picks the best epoch, if not the main one: one that counts more on the same
-    #: rows, and is better where the main one is.
-    epoch_metric: ClassVar[str] = ""
-    #: Settings that a run does not hand on to a training from it: how rows vary, and whatever else
-    #: its network does not depend on. What suits one aim (masked sound) does not suit another.
-    not_handed_on: ClassVar[frozenset[str]] = frozenset()
-    #: The field of a row that holds its content, for vectors of it (``core.inference.embedding``).
-    content: ClassVar[str] = "text"
-    #: How many answers a row ``predict`` gives where nobody says.
-    usual_top_k: ClassVar[int] = 1
-    #: Options dataclass of ``predict``: what the user may ask of the answers. Those declared with
-    #: ``scored`` are options of ``evaluate`` too.
-    answering: ClassVar[type] = NoAnswerOptions
-    #: Suffix of a file -> how ``predict`` writes it, beside .jsonl and .csv.
-    formats: Mapping[str, Callable[[], AnswerLines]] = {}
-    #: What each answer has; ``predict --overwrite`` knows files of answers by it. ``boxes.score``
-    #: stands for a list of objects with a score.
-    answer_names: ClassVar[tuple[str, ...]] = ("prediction",)
-    #: Its models are heads over any backbone of the domain, which the setting ``backbone`` names.
-    any_backbone: ClassVar[bool] = False
-    #: Its outputs can be taught to a smaller model (``compress --distill``; see ``teach``).
-    distils: ClassVar[bool] = True
-    #: Its models are classifiers that fit themselves to rows without labels.
-    adapts: ClassVar[bool] = False
-    #: Its outputs are logits of its labels, which can be joined with another run's (``--also``).
-    combines: ClassVar[bool] = False
-    #: A larger model is asked about every batch as it is varied for training (``teach_batch``),
-    #: not once about every row (``teach``).
-    asks_each_batch: ClassVar[bool] = False
-    #: Rows are split one by one, by a hash of their key. If not, ``arrange`` splits them.
-    splits_by_key: ClassVar[bool] = True
-    #: Every row is as long as any other (see ``length``): nothing is gained by sorting many.
-    one_length: ClassVar[bool] = False
-
-    @property
-    def watched_metrics(self) -> tuple[str, ...]:
-        """What people watch in training: the main metric, and the one that picks the epoch."""
-        return (self.main_metric, self.epoch_metric) if self.epoch_metric else (self.main_metric,)
+    metric: ClassVar[Metric]
+    #: Every row is as long as any other (see ``length``), so that sorting by length gains nothing.
+    fixed_length: ClassVar[bool] = False
 
     # Rows -----------------------------------------------------------------
 
     @abstractmethod
     def read(
-        self, sources: Sequence[str], reading: Any, *, labelled: bool
+        self, sources: Sequence[str], reading: Any, *, labelled: bool, note: Note
     ) -> Iterator[Row | Refusal]:
         """Stream the rows of the user's files, in order, cleaned as ``reading`` says.
 
         With ``labelled=False`` (predict) no label is needed, and ``Row.record`` carries the
-        record as it stood in the file. Notes for the user come from ``reading_notes``.
-        """
-
-    def reading_notes(self) -> list[str]:
-        """What reading decided by itself since last asked (encoding, header, columns), and what
-        ``learn`` found wrong with its rows."""
-        return []
-
-    def arrange(
-        self,
-        items: Iterator[Row | Refusal],
-        reading: Any,
-        *,
-        shares: Mapping[str, float],
-        seed: int,
-        tables: Path,
-        embed: Embed,
-        reporter: Reporter,
-    ) -> Iterator[Row | Refusal]:
-        """Make the rows that are stored out of those that were read; by default they are those.
-
-        A task whose rows depend on each other (events of one log) gathers and splits them here
-        (``splits_by_key`` is False then), and may write tables that its rows refer to.
+        record as it stood in the file.
 
         Args:
-            items: what ``read`` yields; refusals pass through.
-            shares: of each split.
-            tables: folder for Parquet files beside the rows.
-            embed: makes vectors of texts, pictures or sounds by any encoder.
+            note: receives what reading decided by itself: encoding, header, columns.
         """
-        del reading, shares, seed, tables, embed, reporter
-        return items
 
     @abstractmethod
     def key(self, fields: Mapping[str, Any]) -> str:
@@ -266,7 +223,7 @@ class Task(ABC):
 
     @abstractmethod
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """How a row is stored: a TensorFlow Datasets features dictionary.
+        """The storage schema of a row: a TensorFlow Datasets features dictionary.
 
         Values are tfds feature connectors; import tfds inside.
         """
@@ -283,42 +240,27 @@ class Task(ABC):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
-    ) -> Assets:
+        note: Note,
+    ) -> AssetsT:
         """Learn vocabulary and labels from the training rows alone.
 
-        With ``start`` the tokeniser of the pretrained model is kept. ``balance`` weights rows
-        by the inverse frequency of their class. ``tables`` is what ``arrange`` wrote.
+        Args:
+            settings: of the model, an instance of its ``ModelSpec.settings``.
+            start: the pretrained source, whose tokeniser is kept.
+            balance: weight rows by the inverse frequency of their class.
+            tables: folder of the tables that a ``Grouped`` task stored beside the rows.
+            note: receives what is wrong with the rows.
         """
 
     @abstractmethod
-    def load_assets(self, folder: Path) -> Assets:
+    def load_assets(self, folder: Path) -> AssetsT:
         """Read what ``Assets.save`` wrote."""
-
-    def output_sizes(self, assets: Any) -> Mapping[str, int]:
-        """How many numbers an output has in its last axis, by name, where the assets decide it.
-
-        The only output of a model is called ``ONLY_OUTPUT``.
-        """
-        del assets
-        return {}
-
-    def check_tables(self, tables: Path, assets: Any) -> None:
-        """Raise an ``ArtifactError`` where rows of other data mean something else to the assets.
-
-        Args:
-            tables: what ``arrange`` wrote beside these rows.
-        """
-        del tables, assets
 
     # Batches --------------------------------------------------------------
 
     @abstractmethod
-    def encode(self, fields: Mapping[str, Any], assets: Any) -> Example:
-        """Turn one row into arrays. Deterministic, so it may be cached."""
-
-    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: Any) -> list[Example]:
-        """Encode several rows; override where a library is faster on many."""
-        return [self.encode(row, assets) for row in rows]
+    def encode(self, rows: Sequence[Mapping[str, Any]], assets: AssetsT) -> list[Example]:
+        """Turn rows into arrays, one example a row. Deterministic, so it may be cached."""
 
     @abstractmethod
     def length(self, example: Example) -> int:
@@ -328,273 +270,48 @@ class Task(ABC):
     def collate(
         self,
         examples: Sequence[Example],
-        assets: Any,
+        assets: AssetsT,
         *,
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Pad and stack examples. ``rng`` is given in training (augmentation, masking) and may
-        be seeded by the caller elsewhere; ``pad_to`` fixes the padded length."""
-
-    # Model ----------------------------------------------------------------
-
-    def open_folder(
-        self, folder: Path, config: Mapping[str, Any], *, source: str
-    ) -> Pretrained | None:
-        """Weights in a folder that the task reads itself; None leaves it to Keras Hub.
+        """Pad and stack examples.
 
         Args:
-            config: the folder's ``config.json``.
-            source: what ``--from`` was.
-        """
-        del folder, config, source
-        return None
-
-    def adopt(self, found: Pretrained) -> Pretrained:
-        """Fit weights from elsewhere to this domain: the backbone's inputs, its tokeniser."""
-        return found
-
-    @abstractmethod
-    def build(
-        self, model: str, settings: Any, assets: Any, *, backbone: keras.Model | None = None
-    ) -> keras.Model:
-        """Build the functional Keras model, its encoder being a layer named ``backbone``.
-
-        Inputs are named as ``collate`` names them. With ``backbone`` the given one is used, and
-        only the head is new; a task whose backbone depends on its assets leaves that to ``fill``.
+            rng: given in training (augmentation, masking); may be seeded by the caller elsewhere.
+            pad_to: the padded length, where it must be fixed.
         """
 
-    def solve(
-        self,
-        model: str,
-        settings: Any,
-        assets: Any,
-        rows: Sequence[Mapping[str, Any]],
-        *,
-        seed: int,
-        reporter: Reporter,
-    ) -> keras.Model | None:
-        """The model with its weights computed from the training rows at once.
-
-        None where it has no such form: then ``build`` makes it, and it is trained.
-        """
-        del model, settings, assets, rows, seed, reporter
-        return None
-
-    def prune(self, model: keras.Model, share: float) -> keras.Model | None:
-        """A solved model without the ``share`` of its weights that matter least.
-
-        None for one that is trained: then its weights are pruned while it is trained further.
-        """
-        del model, share
-        return None
-
-    @abstractmethod
-    def objective(self, assets: Any) -> Any:
-        """The Keras loss the model is trained with (from logits)."""
-
-    def teach(self, example: Example, outputs: np.ndarray, assets: Any, *, teacher: Any) -> Example:
-        """An example that also holds what a larger model made of its row (``distils``).
-
-        Args:
-            outputs: of the larger model; by default logits of classes, put behind the target.
-            assets: of the model that is taught.
-            teacher: assets of the larger model.
-        """
-        del assets, teacher
-        return dataclasses.replace(example, target=np.append(example.target, outputs))
-
-    def lesson(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
-        """What a larger model is asked about each batch (``asks_each_batch``): its outputs.
-
-        Args:
-            student: the model that is taught, whose inputs the lesson takes.
-
-        Raises:
-            UsageError: the models are too unlike for one to teach the other.
-        """
-        del student
-        return teacher
-
-    def teach_batch(self, batch: Batch, outputs: Any, assets: Any) -> Batch:
-        """A batch whose targets also hold what a larger model made of it (``asks_each_batch``).
-
-        Args:
-            outputs: of the ``lesson``; by default logits of classes, put behind the target.
-            assets: of the model that is taught.
-        """
-        del assets
-        return dataclasses.replace(batch, targets=np.concatenate([batch.targets, outputs], axis=-1))
-
-    def taught_objective(self, assets: Any, *, teacher: Any) -> Any:
-        """The Keras loss of such examples or batches; its ``facts`` are recorded.
-
-        Of a model with several outputs a dict of losses.
-
-        Raises:
-            UsageError: the models are too unlike for one to teach the other.
-        """
-        del assets, teacher
-        from aitk.core.compression.distill import DistillationLoss
-
-        return DistillationLoss()
-
-    def fill(self, found: Pretrained, model: keras.Model, assets: Any) -> Pretrained:
-        """Give a built model what ``build`` left to be taken from the source.
-
-        Returns:
-            The source, with what was loaded and what was skipped.
-        """
-        del assets
-        return found.fill(model)
-
-    # New rows -------------------------------------------------------------
-
-    def extend(
-        self,
-        items: Iterator[Row | Refusal],
-        assets: Any,
-        known: Sequence[Mapping[str, Any]],
-        *,
-        reading: Any,
-    ) -> tuple[Any, Iterator[Row | Refusal]]:
-        """What ``update`` learns from: assets that know the new rows, and these rows.
-
-        By default nothing grows: a row whose label training never saw is refused. Rows may have
-        no labels, where the task ``adapts``.
-
-        Args:
-            items: what ``read`` yields of the new files.
-            known: the training rows so far.
-            reading: the options that its data was prepared with.
-        """
-        del known, reading
-        labels = getattr(assets, "labels", ())
-
-        def checked() -> Iterator[Row | Refusal]:
-            for item in items:
-                label = item.fields.get("label") if isinstance(item, Row) else None
-                if labels and label is not None and label not in labels:
-                    reason = f"the label {label!r} was never seen in training"
-                    item = Refusal(item.file, item.line, reason)
-                yield item
-
-        return assets, checked()
-
-    def fitting_assets(self, assets: Any) -> Any:
-        """What rows without labels are varied by (``adapts``); by default as in training."""
-        return assets
-
-    def grow(
-        self, model: keras.Model, name: str, settings: Any, *, old: Any, new: Any
-    ) -> keras.Model:
-        """The model for grown assets, what it knew kept; by default nothing ever grows."""
-        del name, settings, old, new
-        return model
-
-    # Answers --------------------------------------------------------------
-
-    def answering_assets(self, assets: Any, asked: Any) -> Any:
-        """What rows are encoded, answered and scored with; by default the run's own assets.
-
-        Args:
-            asked: the ``answering`` options: one that changes what the model is shown does so here.
-        """
-        del asked
-        return assets
-
-    def equip(self, assets: Any, asked: Any, *, open_scorer: OpenScorer) -> Any:
-        """The assets with the other models that the answers ask for; by default there are none.
-
-        Args:
-            asked: the ``answering`` options.
-            open_scorer: opens a language model, which may belong to another domain.
-        """
-        del asked, open_scorer
-        return assets
-
-    def infer(
-        self,
-        batch: Batch,
-        predict: Callable[[Mapping[str, np.ndarray]], Any],
-        assets: Any,
-        *,
-        top_k: int = 1,
-        asked: Any = None,
-    ) -> Any:
-        """What comes out of the model for a batch; by default it is run once on the inputs.
-
-        A task whose answers take several runs (a text written unit by unit, a sound fed in
-        chunks) does them here; ``decode`` and ``measure`` are given what this returns.
-
-        Args:
-            predict: maps inputs by name to outputs.
-            asked: the ``answering`` options, None where nobody asked (training, and evaluation
-                where all are as by default).
-        """
-        del assets, top_k, asked
-        return predict(batch.inputs)
+    # Predictions ----------------------------------------------------------
 
     @abstractmethod
     def decode(
         self,
         batch: Batch,
         outputs: Any,
-        assets: Any,
+        assets: AssetsT,
         *,
         top_k: int = 1,
-        asked: Any = None,
+        options: Any = None,
     ) -> list[dict[str, Any]]:
         """Turn a batch of model outputs into predictions, one JSON object a row.
 
         Args:
-            outputs: (batch, ...), or a dict of such arrays where the model names several.
-            asked: the ``answering`` options, their defaults where it is None.
+            outputs: (batch, ...), or a dict of such arrays for a model with several outputs.
+            options: an instance of ``predict_options``; None means the defaults.
         """
 
-    def draw(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> np.ndarray | None:
-        """A picture of a row and its answer, (height, width, 3) uint8; None if it has none."""
-        del fields, answer
-        return None
-
-    def shown(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-        """What the table of the worst answers shows of an answer; by default all of it."""
-        del fields
-        return dict(answer)
-
     @abstractmethod
-    def measure(self, batch: Batch, outputs: Any, assets: Any) -> dict[str, np.ndarray]:
+    def measure(self, batch: Batch, outputs: Any, assets: AssetsT) -> dict[str, np.ndarray]:
         """Keep of a batch what scoring needs: arrays whose first axis is the row."""
 
     @abstractmethod
     def score(
         self,
         measured: Mapping[str, np.ndarray],
-        assets: Any,
+        assets: AssetsT,
         *,
         resamples: int = 0,
         seed: int = 0,
     ) -> Evaluation:
         """Score everything measured; ``resamples`` > 0 adds bootstrap intervals."""
-
-    @abstractmethod
-    def explain(
-        self,
-        fields: Mapping[str, Any],
-        predict: Any,
-        assets: Any,
-        *,
-        target: str | None = None,
-        model: Callable[[], keras.Model] | None = None,
-    ) -> dict[str, Any]:
-        """Say which parts of one row carried its prediction.
-
-        Args:
-            predict: maps a list of rows' fields to outputs (rows, ...).
-            target: explain this answer instead of the predicted one.
-            model: opens the Keras model, for gradients; None for a run of another format.
-
-        Returns:
-            JSON: the ``prediction`` and ``parts``, a list of {"text": str, "weight": float} in
-            order; and ``pictures``, {"caption": str, "png": bytes} each. At least one of the two.
-        """
