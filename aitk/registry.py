@@ -36,7 +36,7 @@ class Row:
         options: what ``prepare`` must be told about the sample.
         training: options with which the small sample trains soon; by default those of the model.
         beside: further files of the sample, which ``options`` name.
-        answering: ``module:Class`` of the options of its answers (light to import), if it has any.
+        predict_options: ``module:Class`` of its predict options (light to import), if it has any.
         flags: ``module:Class`` of those settings of its models that are flags of their own, beside
             ``--set`` (light to import), if it has any.
     """
@@ -49,7 +49,7 @@ class Row:
     options: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, str] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
-    answering: str | None = None
+    predict_options: str | None = None
     flags: str | None = None
 
 
@@ -65,7 +65,7 @@ TASKS = {
     "speech.asr": Row(
         task="aitk.speech.tasks.asr:Asr",
         reading="aitk.speech.data.options:TranscribedSoundReading",
-        answering="aitk.speech.data.options:TranscriptionAnswers",
+        predict_options="aitk.speech.data.options:TranscriptionAnswers",
         summary="what is said in a sound, as text: speech recognition",
         sample="sample_data/requests.csv",
         beside=("sample_data/requests.flac",),
@@ -96,7 +96,7 @@ TASKS = {
     "nlp.generate": Row(
         task="aitk.nlp.tasks.generate:Generate",
         reading="aitk.nlp.data.options:TextReading",
-        answering="aitk.nlp.data.options:GenerationAnswers",
+        predict_options="aitk.nlp.data.options:GenerationAnswers",
         summary="language model that continues a text (GPT, Radford et al. 2019)",
         sample="sample_data/handbook.txt",
     ),
@@ -110,7 +110,7 @@ TASKS = {
     "vision.detect": Row(
         task="aitk.vision.tasks.detect:Detect",
         reading="aitk.vision.data.options:DetectPictures",
-        answering="aitk.vision.tasks.detect_settings:DetectAnswers",
+        predict_options="aitk.vision.tasks.detect_settings:DetectAnswers",
         flags="aitk.vision.tasks.settings:PictureFlags",
         summary="which objects are in a picture, and where: boxes",
         sample="sample_data/parts.zip",
@@ -119,7 +119,7 @@ TASKS = {
     "vision.segment": Row(
         task="aitk.vision.tasks.segment:Segment",
         reading="aitk.vision.data.options:SegmentPictures",
-        answering="aitk.vision.tasks.segment_settings:SegmentAnswers",
+        predict_options="aitk.vision.tasks.segment_settings:SegmentAnswers",
         flags="aitk.vision.tasks.settings:PictureFlags",
         summary="the class of every pixel",
         sample="sample_data/coatings.zip",
@@ -128,7 +128,7 @@ TASKS = {
     "vision.multitask": Row(
         task="aitk.vision.tasks.multitask:Multitask",
         reading="aitk.vision.data.options:MultitaskPictures",
-        answering="aitk.vision.tasks.detect_settings:DetectAnswers",
+        predict_options="aitk.vision.tasks.detect_settings:DetectAnswers",
         flags="aitk.vision.tasks.settings:PictureFlags",
         summary="label, boxes and mask of a picture by one network",
         sample="sample_data/castings.zip",
@@ -137,7 +137,7 @@ TASKS = {
     "vision.masked-image": Row(
         task="aitk.vision.tasks.masked_image:MaskedImage",
         reading="aitk.vision.data.options:UnlabelledPictures",
-        answering="aitk.vision.tasks.masked_image_settings:MaskedImageAnswers",
+        predict_options="aitk.vision.tasks.masked_image_settings:MaskedImageAnswers",
         flags="aitk.vision.tasks.settings:PictureFlags",
         summary="masked pictures without labels (MAE, He et al. 2022; SparK, Tian et al. 2023)",
         sample="sample_data/steel.zip",
@@ -147,7 +147,7 @@ TASKS = {
     "recsys.recommend": Row(
         task="aitk.recsys.tasks.recommend:Recommend",
         reading="aitk.recsys.data.options:RecommendReading",
-        answering="aitk.recsys.data.options:RecommendAnswers",
+        predict_options="aitk.recsys.data.options:RecommendAnswers",
         summary="which items a user would choose next, from a log of choices",
         sample="sample_data/shop_events.csv",
         options={"items": "sample_data/shop_items.csv"},
@@ -162,7 +162,7 @@ TASKS = {
     "recsys.masked-items": Row(
         task="aitk.recsys.tasks.masked_items:MaskedItems",
         reading="aitk.recsys.data.options:RecommendReading",
-        answering="aitk.recsys.data.options:RecommendAnswers",
+        predict_options="aitk.recsys.data.options:RecommendAnswers",
         summary="masked or next items on logs without targets (BERT4Rec, Sun et al. 2019)",
         sample="sample_data/shop_visits.txt",
         objective=True,

@@ -144,8 +144,8 @@ def group(hint: Any, domain: str | None) -> Group | None:
     """What options a parameter stands for; None where it is a plain one."""
     if hint in (Reading, Located, Asked, Scored, Settings):
         rows = [tasks.TASKS[name] for name in tasks.names(domain or "")]
-        path_of = {Reading: "reading", Located: "reading", Settings: "flags"}.get(hint, "answering")
-        paths = dict.fromkeys(getattr(row, path_of) for row in rows)
+        read = {Reading: "reading", Located: "reading", Settings: "flags"}
+        paths = dict.fromkeys(getattr(row, read.get(hint, "predict_options")) for row in rows)
         known = [tasks.load(path) for path in paths if path]
         union = {item.name: item for options in reversed(known) for item in describe(options)}
         kept = {Scored: "scored", Located: "locates"}.get(hint)

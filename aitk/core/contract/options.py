@@ -42,16 +42,22 @@ def option(
     keyed: bool = False,
     locates: bool = False,
     rare: bool = False,
+    search: str | None = None,
+    inherited: bool = True,
 ) -> Any:
     """Declare one field of an options dataclass, with what a person is told about it.
 
     Args:
-        locates: of a reading option: it tells how rows are found in the files at hand, not what is
+        scored: of a predict option: it changes the scores, not only what is reported, so that
+            ``evaluate`` takes it too.
+        keyed: of a list: its entries are KEY=VALUE, and a VALUE may hold commas.
+        locates: of a reading option: it says how rows are found in the files at hand, not what is
             done to them, so that ``predict`` and ``explain`` take it anew.
         rare: few people need it: help lists it after the others.
-        keyed: of a list: its entries are KEY=VALUE, and a VALUE may hold commas.
-        scored: of an option of answers: it changes what is right about them, not only what of
-            them is told, so that ``evaluate`` takes it as well as ``predict``.
+        search: of a setting: what ``tune`` searches unless told otherwise, ``LOW..HIGH``
+            (log-uniform where LOW > 0) or ``A,B,C``.
+        inherited: of a setting: a model that starts from another run takes its value over;
+            regularisation settings are not inherited.
     """
     metadata = {
         "help": help,
@@ -62,6 +68,8 @@ def option(
         "keyed": keyed,
         "locates": locates,
         "rare": rare,
+        "search": search,
+        "inherited": inherited,
     }
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
@@ -83,6 +91,8 @@ class Described:
     keyed: bool
     locates: bool
     rare: bool
+    search: str | None
+    inherited: bool
 
     @property
     def flag(self) -> str:
@@ -111,6 +121,8 @@ def describe(options: type) -> list[Described]:
                 field.metadata.get("keyed", False),
                 field.metadata.get("locates", False),
                 field.metadata.get("rare", False),
+                field.metadata.get("search"),
+                field.metadata.get("inherited", True),
             )
         )
     return described

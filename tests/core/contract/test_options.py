@@ -161,3 +161,15 @@ def test_a_config_that_is_nested_too_deep_is_a_usage_error(tmp_path, name):
     (tmp_path / name).write_text(text if name.endswith(".json") else f"a = {text}")
     with pytest.raises(UsageError, match=name):
         read_config(tmp_path / name)
+
+
+@dataclass(frozen=True)
+class Searched:
+    rate: float = option(0.1, "rate", search="0..0.5")
+    mask: bool = option(True, "mask", inherited=False)
+
+
+def test_a_setting_says_what_is_searched_and_what_is_not_inherited():
+    rate, mask = describe(Searched)
+    assert (rate.search, rate.inherited) == ("0..0.5", True)
+    assert (mask.search, mask.inherited) == (None, False)
