@@ -1,0 +1,291 @@
+"""What the classifiers of text, audio and images share: labels, targets, predictions, scores.
+
+A domain's classifier adds how its rows are read and encoded::
+
+    class Classify(LabelDistillation, LabelTask[TextAssets]):
+        models = {"bag": TextClassifier(BagSettings), ...}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.model_spec import ONLY_OUTPUT, ModelSpec, SettingsT, TrainedModel
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Assets, Batch, Evaluation, Example, Metric, Task
+from aitk.core.metrics.baselines import Baseline, Rows, majority_class
+from aitk.core.metrics.classification import (
+    answer_classes,
+    explained_class,
+    score_classification,
+    softmax,
+)
+
+UNSEEN = -1  # the target of a label that training never saw
+
+
+class LabelAssets(Assets, Protocol):
+    """Assets of a classifier.
+
+    Attributes:
+        labels: names of the classes in the order of the outputs.
+        weights: weight of each class in the loss, or empty.
+    """
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def weights(self) -> tuple[float, ...]: ...
+
+
+LabelAssetsT = TypeVar("LabelAssetsT", bound=LabelAssets)
+
+#: The shape of what ``label_values`` keeps in a JSON file (see ``core.io.json_files``).
+LABEL_SHAPE = {"labels": [str], "weights": [float]}
+
+
+def label_values(assets: LabelAssets) -> dict[str, Any]:
+    """The labels of assets as JSON values; ``read_label_values`` reads them back."""
+    return {"labels": list(assets.labels), "weights": list(assets.weights)}
+
+
+def read_label_values(values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """The arguments of assets that hold labels, from values of ``LABEL_SHAPE``.
+
+    Raises:
+        ArtifactError: a label comes twice, or some have no weight.
+    """
+    labels, weights = tuple(values["labels"]), tuple(map(float, values["weights"]))
+    if len(set(labels)) < len(labels):
+        raise ArtifactError("a label comes twice", where=where)
+    if len(weights) not in (0, len(labels)):
+        raise ArtifactError(f"{len(weights)} weights of {len(labels)} labels", where=where)
+    return {"labels": labels, "weights": weights}
+
+
+class LabelOutputs(ModelSpec[SettingsT, LabelAssetsT]):
+    """A model with one logit a label (mixin)."""
+
+    def output_sizes(self, assets: LabelAssetsT) -> Mapping[str, int]:
+        return {ONLY_OUTPUT: len(assets.labels)}
+
+
+class LabelModel(LabelOutputs[SettingsT, LabelAssetsT], TrainedModel[SettingsT, LabelAssetsT]):
+    """A classifier that is trained by cross-entropy on class numbers."""
+
+    def loss(self, assets: LabelAssetsT) -> Any:
+        import keras
+
+        del assets
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+class LabelTask(Task[LabelAssetsT]):
+    """A classifier: the field ``label`` of a row is its class.
+
+    Where a domain's base class has its own ``features``, ``encode`` or ``extend``, name it first::
+
+        class Classify(ImageTask, LabelTask[ImageAssets]): ...
+    """
+
+    metric = Metric("accuracy")
+
+    # Labels ---------------------------------------------------------------
+
+    def label_features(
+        self, summary: Mapping[str, Any]
+    ) -> dict[str, tfds.features.FeatureConnector]:
+        """The storage schema of the label, for ``features``.
+
+        Raises:
+            DataError: the training rows hold fewer than two classes.
+        """
+        import tensorflow_datasets as tfds
+
+        return {"label": tfds.features.ClassLabel(names=stored_labels(summary))}
+
+    def learn_labels(self, summary: Mapping[str, Any], *, balance: bool) -> dict[str, Any]:
+        """The arguments ``labels`` and ``weights`` of the assets, for ``learn``.
+
+        Args:
+            balance: weight classes by their inverse frequency: rows / (classes * rows of it).
+        """
+        labels = tuple(summary["labels"])
+        return {"labels": labels, "weights": balanced_weights(summary, labels) if balance else ()}
+
+    def target(self, fields: Mapping[str, Any], assets: LabelAssetsT) -> dict[str, Any]:
+        """The arguments ``target`` and ``weight`` of a row's ``Example``, for ``encode``.
+
+        The target is the number of its class, ``UNSEEN`` for one that training never saw; a row
+        without a label has none.
+        """
+        if "label" not in fields:
+            return {}
+        number = self._numbers(assets).get(fields["label"], UNSEEN)
+        weight = assets.weights[number] if assets.weights and number != UNSEEN else 1.0
+        return {"target": number, "weight": weight}
+
+    def label_batch(
+        self,
+        inputs: dict[str, np.ndarray],
+        examples: Sequence[Example],
+        context: Mapping[str, Any] | None = None,
+    ) -> Batch:
+        """The batch of these inputs with the examples' targets and weights, for ``collate``."""
+        context = context or {}
+        if any(item.target is None for item in examples):
+            return Batch(inputs, context=context)
+        targets = np.stack([np.asarray(item.target) for item in examples])
+        weights = np.array([item.weight for item in examples], np.float32)
+        return Batch(inputs, targets, weights, context)
+
+    def class_labels(self, assets: LabelAssetsT) -> Sequence[str]:
+        """See ``Ensemblable``."""
+        return assets.labels
+
+    def extend(
+        self,
+        items: Iterator[Row | Refusal],
+        assets: LabelAssetsT,
+        known: Rows,
+        *,
+        reading: Any,
+    ) -> tuple[LabelAssetsT, Iterator[Row | Refusal]]:
+        """See ``Updatable``: the labels do not grow, a row with a new one is refused."""
+        del known, reading
+        return assets, refuse_unseen(items, assets.labels)
+
+    # Predictions ----------------------------------------------------------
+
+    def probabilities(self, outputs: np.ndarray, assets: LabelAssetsT) -> np.ndarray:
+        """(rows, classes) logits to probabilities."""
+        del assets
+        return softmax(np.asarray(outputs))
+
+    def log_odds(self, outputs: np.ndarray, index: int, assets: LabelAssetsT) -> np.ndarray:
+        """log(p / (1 - p)) of one class, (rows, classes) logits -> (rows,) float64.
+
+        Unlike a probability it does not saturate, which explanations need.
+        """
+        del assets
+        logits = np.asarray(outputs, np.float64)
+        others = np.delete(logits, index, axis=1)
+        return logits[:, index] - np.logaddexp.reduce(others, axis=1)
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: LabelAssetsT,
+        *,
+        top_k: int = 1,
+        options: Any = None,
+    ) -> list[dict[str, Any]]:
+        """``prediction`` and its ``probability``; with ``top_k`` > 1 the best labels in order."""
+        return answer_classes(self.probabilities(outputs, assets), assets.labels, top_k=top_k)
+
+    def measure(
+        self, batch: Batch, outputs: np.ndarray, assets: LabelAssetsT
+    ) -> dict[str, np.ndarray]:
+        return {
+            "target": np.asarray(batch.targets),
+            "probabilities": self.probabilities(outputs, assets),
+        }
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: LabelAssetsT,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        return score_classification(
+            measured["target"],
+            measured["probabilities"],
+            list(assets.labels),
+            resamples=resamples,
+            seed=seed,
+        )
+
+    def explained(
+        self, outputs: np.ndarray, assets: LabelAssetsT, target: str | None
+    ) -> tuple[int, dict[str, Any]]:
+        """Which class of one row is explained, the ``target`` or the best, for ``explain``.
+
+        Args:
+            outputs: (1, classes) logits.
+
+        Returns:
+            The number of the class, and ``prediction``, ``explained`` and ``probability``.
+
+        Raises:
+            UsageError: the target is no label.
+        """
+        return explained_class(self.probabilities(outputs, assets)[0], assets.labels, target)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: LabelAssetsT
+    ) -> Iterable[Baseline]:
+        """See ``HasBaselines``: the most frequent class."""
+        yield majority_class(summary["label_counts"]["train"], assets.labels)
+
+    def _numbers(self, assets: LabelAssetsT) -> dict[str, int]:
+        return {label: number for number, label in enumerate(assets.labels)}
+
+
+class LabelDistillation:
+    """``DistillsRows`` for a ``LabelTask``: the teacher's logits follow the target (mixin)."""
+
+    def add_soft_targets(
+        self, example: Example, outputs: np.ndarray, assets: Any, *, teacher: Any
+    ) -> Example:
+        """See ``DistillsRows``."""
+        return dataclasses.replace(example, target=np.append(example.target, outputs))
+
+    def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
+        """See ``DistillsRows``."""
+        from aitk.core.compression.distill import DistillationLoss
+
+        return DistillationLoss()
+
+
+def stored_labels(summary: Mapping[str, Any]) -> list[str]:
+    """The labels that rows are stored with: those of training, then those of held-out rows alone,
+    which no model will know.
+
+    Raises:
+        DataError: the training rows hold fewer than two.
+    """
+    labels = summary["labels"]
+    if len(labels) < 2 and "train" in summary["label_counts"]:
+        found = f"only the label {labels[0]!r}" if labels else "no label"
+        raise DataError(
+            f"the training rows hold {found}: nothing to tell apart",
+            hint="Name the right column with --label-column",
+        )
+    held_out: set[str] = set().union(*summary["label_counts"].values())
+    return [*labels, *sorted(held_out - set(labels))]
+
+
+def balanced_weights(summary: Mapping[str, Any], labels: Sequence[str]) -> tuple[float, ...]:
+    """The weight of each class, its inverse frequency in training; 1 where all are as frequent."""
+    counts = summary["label_counts"]["train"]
+    total = sum(counts.values())
+    return tuple(total / (len(labels) * max(1, counts.get(label, 0))) for label in labels)
+
+
+def refuse_unseen(items: Iterable[Row | Refusal], labels: Sequence[str]) -> Iterator[Row | Refusal]:
+    """The same, rows with a label that is not among these being refused."""
+    known = set(labels)
+    for item in items:
+        label = item.fields.get("label") if isinstance(item, Row) else None
+        if label is not None and label not in known:
+            item = Refusal(item.file, item.line, f"the label {label!r} was never seen in training")
+        yield item
