@@ -98,9 +98,7 @@ class LabelTask(Task[LabelAssetsT]):
 
     # Labels ---------------------------------------------------------------
 
-    def label_features(
-        self, summary: Mapping[str, Any]
-    ) -> dict[str, tfds.features.FeatureConnector]:
+    def label_features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """The storage schema of the label, for ``features``.
 
         Raises:
