@@ -155,12 +155,15 @@ class Evaluation:
             ``pictures``, {"caption": str, "png": bytes} each.
         statistic: the main metric of bootstrap samples: how often each row was drawn,
             (resamples, rows), to (resamples,); None where it is the mean of ``per_row``.
+        warnings: what a reader of the scores should know: rows that no prediction could get
+            right, classes that the scores say nothing of.
     """
 
     metrics: Mapping[str, Score]
     per_row: np.ndarray
     details: Mapping[str, Any] = field(default_factory=dict)
     statistic: Callable[[np.ndarray], np.ndarray] | None = None
+    warnings: Sequence[str] = ()
 
     def resampled(self, counts: np.ndarray) -> np.ndarray:
         """The main metric of bootstrap samples, (resamples, rows) -> (resamples,)."""

@@ -14,10 +14,13 @@ import numpy as np
 from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.contract.options import unknown_name
 from aitk.core.contract.task import Evaluation, Score
+from aitk.core.io.names import shorten
 from aitk.core.metrics.statistics import MIN_ROWS, bootstrap_scores, score_proportion
 
 CALIBRATION_BINS = 15
 UNSEEN = "(never seen in training)"
+#: Classes that a warning names, at most.
+MAX_CLASSES_SHOWN = 10
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -120,11 +123,28 @@ def score_classification(
     if resamples:
         metrics |= rows.proportions()
         class_scores = rows.class_proportions(class_scores)
+    details = _details(rows, labels, class_scores)
     return Evaluation(
         metrics={name: score for name, score in metrics.items() if np.isfinite(score.value)},
         per_row=rows.correct.astype(np.float32),
-        details=_details(rows, labels, class_scores),
+        details=details,
+        warnings=warn_of_unseen_labels(details["unseen_rows"]),
     )
+
+
+def warn_of_unseen_labels(rows: int) -> list[str]:
+    """A warning of the rows that no prediction can get right, if there are any."""
+    return [f"{rows} rows have a label never seen in training: they count as wrong"] if rows else []
+
+
+def warn_of_absent_classes(labels: Sequence[str]) -> list[str]:
+    """A warning of the classes that the scored rows do not have, if there are any."""
+    if not labels:
+        return []
+    shown = ", ".join(map(shorten, labels[:MAX_CLASSES_SHOWN]))
+    more = ", ..." if len(labels) > MAX_CLASSES_SHOWN else ""
+    told = f"The scores say nothing of {len(labels)} classes that these rows do not have"
+    return [f"{told}: {shown}{more}"]
 
 
 class _Rows:

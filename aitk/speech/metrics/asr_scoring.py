@@ -50,10 +50,13 @@ def score_recognition(
             :MOST_GROUPS
         ]
     tables |= details.pop("tables")
+    warnings = []
     if units is not None:
         unwritable = [found for text in said if (found := _unknown(text, units))]
         details["unwritable_rows"] = len(unwritable)
         if unwritable:
+            told = "hold a text that the model has no units for: it counts as wrong"
+            warnings.append(f"{len(unwritable)} rows {told}")
             every = Counter(itertools.chain.from_iterable(each.elements() for each in unwritable))
             tables["Never seen in training"] = [
                 {"unit": unit, "times": times} for unit, times in every.most_common(MOST_GROUPS)
@@ -75,6 +78,7 @@ def score_recognition(
         per_row=per_row,
         details=details | {"tables": tables},
         statistic=ratio_statistic(per_row * lengths, lengths),
+        warnings=warnings,
     )
 
 

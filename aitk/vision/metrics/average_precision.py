@@ -26,7 +26,7 @@ import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.contract.task import Evaluation, Score
-from aitk.core.metrics.classification import UNSEEN
+from aitk.core.metrics.classification import UNSEEN, warn_of_absent_classes
 from aitk.core.metrics.statistics import bootstrap_scores
 from aitk.vision.features.boxes import overlaps, to_corner_and_size
 from aitk.vision.features.geometry import box_areas
@@ -103,17 +103,19 @@ def score_detections(
         values=[value if value >= 0 else np.nan for value in values],
     )
     metrics |= dict(zip(_AVERAGED, averages, strict=False))
+    absent = [
+        name
+        for number, name in enumerate(names)
+        if not any((truth[:, 4][truth[:, 5] > 0] == number).any() for truth in objects)
+    ]
     return Evaluation(
         metrics={name: score for name, score in metrics.items() if score.value >= 0},  # not NaN
         per_row=_f1(at_best.sum(axis=1)).astype(np.float32),
         statistic=functools.partial(_resampled_map50, [_at_half(item) for item in matches]),
+        warnings=warn_of_absent_classes(absent),
         details={
             "labels": [*names, MISSED],
-            "absent_classes": [
-                name
-                for number, name in enumerate(names)
-                if not any((truth[:, 4][truth[:, 5] > 0] == number).any() for truth in objects)
-            ],
+            "absent_classes": absent,
             "best_score": round(threshold, 4),
             "per_class": _per_class(names, at_best, averages[len(_AVERAGED) :]),
             "confusion": _confusion(found, objects, names, threshold),

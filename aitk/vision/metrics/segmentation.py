@@ -13,6 +13,7 @@ import numpy as np
 
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Evaluation, Score
+from aitk.core.metrics.classification import warn_of_absent_classes
 from aitk.core.metrics.statistics import bootstrap_scores
 from aitk.vision.features.geometry import VOID
 
@@ -103,11 +104,13 @@ def score_masks(
     rows = _Pictures(confusions, boundaries)
     scores = bootstrap_scores(rows.measure, len(confusions), resamples=resamples, seed=seed)
     metrics = dict(zip(METRICS, scores, strict=False))
+    details = _details(confusions.sum(axis=0), labels, scores[len(METRICS) :])
     return Evaluation(
         metrics={name: score for name, score in metrics.items() if np.isfinite(score.value)},
         per_row=_each_mean_iou(rows),
         statistic=lambda counts: rows.measure(counts)[:, 0],
-        details=_details(confusions.sum(axis=0), labels, scores[len(METRICS) :]),
+        details=details,
+        warnings=warn_of_absent_classes(details["absent_classes"]),
     )
 
 
