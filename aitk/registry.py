@@ -56,7 +56,7 @@ class Row:
 TASKS = {
     "speech.keywords": Row(
         task="aitk.speech.tasks.keywords:Keywords",
-        reading="aitk.speech.data.options:LabelledSoundReading",
+        reading="aitk.speech.data.options:LabelledAudioReading",
         summary="one label for a short sound: words, commands",
         sample="sample_data/commands.csv",
         options={"sample_rate_hz": "8000"},
@@ -64,15 +64,15 @@ TASKS = {
     ),
     "speech.asr": Row(
         task="aitk.speech.tasks.asr:Asr",
-        reading="aitk.speech.data.options:TranscribedSoundReading",
-        predict_options="aitk.speech.data.options:TranscriptionAnswers",
+        reading="aitk.speech.data.options:TranscribedAudioReading",
+        predict_options="aitk.speech.data.options:TranscriptionOptions",
         summary="what is said in a sound, as text: speech recognition",
         sample="sample_data/requests.csv",
         beside=("sample_data/requests.flac",),
     ),
     "speech.masked-speech": Row(
         task="aitk.speech.tasks.masked_speech:MaskedSpeech",
-        reading="aitk.speech.data.options:UnlabelledSoundReading",
+        reading="aitk.speech.data.options:UnlabelledAudioReading",
         summary="masked speech on sounds without labels (BEST-RQ, Chiu et al. 2022)",
         sample="sample_data/voices.csv",
         objective=True,

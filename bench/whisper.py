@@ -22,8 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from aitk.speech.data.audio import inspect_sound
-from aitk.speech.data.options import TranscribedSoundReading
+from aitk.speech.data.audio import inspect_audio
+from aitk.speech.data.options import TranscribedAudioReading
 from aitk.speech.data.transcripts import clean_transcript
 from aitk.speech.metrics.wer import score_transcripts
 
@@ -69,7 +69,7 @@ def transcribe(run: Path, manifest: Path, rows: list[tuple[str, str]], source: s
     answers = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     heard = [answer["text_2"] for answer in answers]
     metrics, _, _ = score_transcripts([plain(text) for _, text in rows], list(map(plain, heard)))
-    lengths = [inspect_sound(file).seconds for file, _ in rows]
+    lengths = [inspect_audio(file).seconds for file, _ in rows]
     print(f"\n{source}: WER {metrics['wer'].value:.4f}, CER {metrics['cer'].value:.4f}")
     for answer, text, seconds in zip(answers, heard, lengths, strict=True):
         words = answer["words"]
@@ -96,7 +96,7 @@ def fine_tune(folder: Path, source: Path, rows: int) -> None:
 
 def plain(text: str) -> str:
     """Without case and punctuation, abbreviations spelled."""
-    words = clean_transcript(text, TranscribedSoundReading()).split()
+    words = clean_transcript(text, TranscribedAudioReading()).split()
     return " ".join(SPELLED.get(word, word) for word in words)
 
 

@@ -47,7 +47,7 @@ _MISCOUNTED = re.compile(r"does not match value from|not equal to frame count")
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class Clip:
     """One sound in memory.
 
     Attributes:
@@ -78,7 +78,7 @@ class Info:
     seconds: float
 
 
-def read_sound(
+def read_audio(
     source: str | Path | bytes,
     *,
     sample_rate_hz: int,
@@ -86,7 +86,7 @@ def read_sound(
     start_s: float = 0.0,
     end_s: float | None = None,
     longest_s: float | None = None,
-) -> Sound:
+) -> Clip:
     """Read a sound, or a cut of it, as one channel at a rate.
 
     Args:
@@ -114,10 +114,10 @@ def read_sound(
         raise DataError("the sound is empty", where=_name(source))
     share = clipped / (len(samples) * channels)
     samples = resampled(samples, rate, sample_rate_hz)
-    return Sound(np.clip(samples, -1.0, 1.0), sample_rate_hz, rate, channels, share)
+    return Clip(np.clip(samples, -1.0, 1.0), sample_rate_hz, rate, channels, share)
 
 
-def stream_sound(
+def stream_audio(
     source: str | Path | bytes,
     *,
     sample_rate_hz: int,
@@ -126,7 +126,7 @@ def stream_sound(
     end_s: float | None = None,
     block_s: float = BLOCK_S,
 ) -> Iterator[np.ndarray]:
-    """Yield a sound of any length in blocks (n,) float32, as ``read_sound`` would whole.
+    """Yield a sound of any length in blocks (n,) float32, as ``read_audio`` would whole.
 
     Memory holds about one block, whatever the length.
     """
@@ -145,7 +145,7 @@ def stream_sound(
             yield np.clip(samples, -1.0, 1.0)
 
 
-def inspect_sound(source: str | Path | bytes) -> Info:
+def inspect_audio(source: str | Path | bytes) -> Info:
     """Read only what a file says of itself.
 
     Raises:
@@ -155,7 +155,7 @@ def inspect_sound(source: str | Path | bytes) -> Info:
         return Info(file.samplerate, file.channels, file.frames / file.samplerate)
 
 
-def encode_sound(samples: np.ndarray, sample_rate_hz: int) -> bytes:
+def encode_audio(samples: np.ndarray, sample_rate_hz: int) -> bytes:
     """The bytes of a mono FLAC file of 16 bits: how a row stores its sound.
 
     Args:
@@ -170,7 +170,7 @@ def encode_sound(samples: np.ndarray, sample_rate_hz: int) -> bytes:
     return file.getvalue()
 
 
-def decode_sound(audio: bytes) -> tuple[np.ndarray, int]:
+def decode_audio(audio: bytes) -> tuple[np.ndarray, int]:
     """The samples (n,) float32 of a stored sound, and its rate.
 
     Raises:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from aitk.core.contract.errors import DataError
-from aitk.speech.data.audio import Sound
-from aitk.speech.data.options import FeatureSettings, SoundReading
+from aitk.speech.data.audio import Clip
+from aitk.speech.data.options import AudioReading, FeatureSettings
 from aitk.speech.features.denoising import reduce_noise
 from aitk.speech.features.levels import at_loudness, frame_levels_dbfs, remove_dc
 from aitk.speech.features.pitch import pitch
@@ -21,7 +21,7 @@ from aitk.speech.features.voice_activity import speech_bounds
 VOICED = 0.7
 
 
-def clean(sound: Sound, reading: SoundReading) -> tuple[np.ndarray, float]:
+def clean(clip: Clip, reading: AudioReading) -> tuple[np.ndarray, float]:
     """The samples (n,) float32 of a sound, cleaned as ``reading`` says.
 
     Returns:
@@ -30,23 +30,23 @@ def clean(sound: Sound, reading: SoundReading) -> tuple[np.ndarray, float]:
     Raises:
         DataError: it is too short, silent, or too much of it is clipped.
     """
-    rate = sound.sample_rate_hz
-    samples = sound.samples
-    if sound.seconds < reading.min_seconds:
+    rate = clip.sample_rate_hz
+    samples = clip.samples
+    if clip.seconds < reading.min_seconds:
         raise DataError(
-            f"lasts {sound.seconds:.3f} s, and {reading.min_seconds:g} s are the least"
+            f"lasts {clip.seconds:.3f} s, and {reading.min_seconds:g} s are the least"
             " (--min-seconds)"
         )
-    if sound.clipped > reading.max_clipped:
+    if clip.clipped > reading.max_clipped:
         raise DataError(
-            f"{sound.clipped:.1%} of it is clipped, more than {reading.max_clipped:.1%}"
+            f"{clip.clipped:.1%} of it is clipped, more than {reading.max_clipped:.1%}"
             " (--max-clipped)"
         )
-    loudest = loudest_dbfs(sound)
-    if loudest < reading.quietest_dbfs:
+    loudest = loudest_dbfs(clip)
+    if loudest < reading.min_level_dbfs:
         raise DataError(
             f"is silent: its loudest 25 ms have {loudest:.0f} dBFS,"
-            f" below {reading.quietest_dbfs:g} (--quietest-dbfs)"
+            f" below {reading.min_level_dbfs:g} (--min-level-dbfs)"
         )
     if reading.min_voiced > 0 and (share := voiced_share(samples, rate)) < reading.min_voiced:
         raise DataError(
@@ -77,6 +77,6 @@ def voiced_share(samples: np.ndarray, sample_rate_hz: int) -> float:
     return float((pitch(samples, settings, frames=frames)[:, 0] > VOICED).mean())
 
 
-def loudest_dbfs(sound: Sound) -> float:
+def loudest_dbfs(clip: Clip) -> float:
     """The level of the loudest 25 ms of a sound, an offset of its samples left out."""
-    return float(frame_levels_dbfs(remove_dc(sound.samples), sound.sample_rate_hz).max())
+    return float(frame_levels_dbfs(remove_dc(clip.samples), clip.sample_rate_hz).max())

@@ -27,7 +27,7 @@ FORMATS = (
 )
 
 
-class ContainerSound:
+class ContainerAudio:
     """The first sound stream of a file, read from its beginning on, as a ``SoundFile`` is.
 
     Attributes:
@@ -80,7 +80,7 @@ class ContainerSound:
             self._container.close()
         self._file.close()
 
-    def __enter__(self) -> ContainerSound:
+    def __enter__(self) -> ContainerAudio:
         return self
 
     def __exit__(
@@ -123,7 +123,7 @@ class ContainerSound:
             raise DataError(f"is damaged ({_reason(error)})", where=self._where) from error
 
 
-def open_container(source: Path | bytes, *, where: str) -> ContainerSound | None:
+def open_container(source: Path | bytes, *, where: str) -> ContainerAudio | None:
     """Open the sound of a container by its content; None where FFmpeg does not know it.
 
     Raises:
@@ -133,7 +133,7 @@ def open_container(source: Path | bytes, *, where: str) -> ContainerSound | None
 
     opened: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
     try:
-        return ContainerSound(opened, where=where)
+        return ContainerAudio(opened, where=where)
     except (av.FFmpegError, ValueError):
         opened.close()
         return None

@@ -11,7 +11,7 @@ import numpy as np
 
 from aitk.core.contract.errors import DataError
 from aitk.core.io.names import find_file
-from aitk.speech.data.options import SoundReading
+from aitk.speech.data.options import AudioReading
 
 CLIPS = "clips"  # Common Voice: the folder of the sounds that its tables name
 
@@ -47,7 +47,7 @@ class Item:
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
-def locate(name: str, folder: Path, reading: SoundReading) -> Path:
+def locate(name: str, folder: Path, reading: AudioReading) -> Path:
     """The file that a manifest in ``folder`` means.
 
     Raises:

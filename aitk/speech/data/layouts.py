@@ -20,8 +20,8 @@ from aitk.core.io.tables import file_suffix
 from aitk.core.io.values import quoted, to_number
 from aitk.speech.data.audio import SUFFIXES
 from aitk.speech.data.items import CLIPS, Item, locate
-from aitk.speech.data.manifests import names_sounds, read_manifest
-from aitk.speech.data.options import SoundReading
+from aitk.speech.data.manifests import names_audio, read_manifest
+from aitk.speech.data.options import AudioReading
 
 #: Endings of what is read along with sounds, or says something of them to people.
 COMPANIONS = (".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".html", ".pdf", ".py")
@@ -36,7 +36,7 @@ _OVERLAPPING = frozenset(
 
 
 def read_folder(
-    name: str, reading: SoundReading, *, content: str | None, notes: list[str]
+    name: str, reading: AudioReading, *, content: str | None, notes: list[str]
 ) -> Iterator[Item | Refusal]:
     """The sounds of a folder, by the layout that its files show.
 
@@ -66,20 +66,20 @@ def read_folder(
             split = split_named(table.name) or _split_of_folders(table, root, exact=True)
             yield from read_manifest(str(table), reading, content=content, split=split, notes=notes)
         return
-    sounds = [path for path in files if path.suffix.lower() in SUFFIXES]
-    if not sounds:
+    clips = [path for path in files if path.suffix.lower() in SUFFIXES]
+    if not clips:
         hint = f"It should hold {', '.join(SUFFIXES[:5])} files, a manifest or wav.scp"
         raise DataError("no sound in this folder", where=name, hint=hint)
     if others := [path for path in files if path.suffix.lower() not in (*SUFFIXES, *COMPANIONS)]:
         kinds = Counter(path.suffix.lower() or path.name for path in others).most_common(10)
         told = ", ".join(f"{kind} ({count})" for kind, count in kinds)
         notes.append(f"{name}: {len(others)} files of other kinds passed over: {told}")
-    yield from read_files(sounds, reading, root=root, content=content, notes=notes)
+    yield from read_files(clips, reading, root=root, content=content, notes=notes)
 
 
 def read_files(
-    sounds: Iterable[Path],
-    reading: SoundReading,
+    clips: Iterable[Path],
+    reading: AudioReading,
     *,
     root: Path | None,
     content: str | None,
@@ -96,7 +96,7 @@ def read_files(
     pattern = name_pattern(reading.file_names) if reading.file_names else None
     listed = _listed_splits(root) if root else {}
     ignored = 0
-    for path in sounds:
+    for path in clips:
         found: dict[str, str] = {}
         if pattern:
             match = pattern.fullmatch(path.stem)
@@ -150,7 +150,7 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
         name, _, said = text.strip().partition(" ")
         if not name and not problem:
             continue
-        sound = next(
+        clip = next(
             (
                 folder / (name + suffix)
                 for suffix in SUFFIXES
@@ -158,26 +158,26 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
             ),
             None,
         )
-        if problem or sound is None or not sound.resolve().is_relative_to(folder.resolve()):
+        if problem or clip is None or not clip.resolve().is_relative_to(folder.resolve()):
             reason = problem or f"there is no sound {shorten(name)} beside it"
             yield Refusal(str(transcripts), number, reason)
         elif not said.strip():
             yield Refusal(str(transcripts), number, "its text is empty")
         else:
             yield Item(
-                audio=sound,
+                audio=clip,
                 file=str(transcripts),
                 line=number,
                 split=split,
                 content=said.strip(),
                 speaker=speaker,
                 name=name,
-                record={"file": str(sound)},
+                record={"file": str(clip)},
             )
 
 
 def read_kaldi(
-    root: Path, reading: SoundReading, *, content: str | None
+    root: Path, reading: AudioReading, *, content: str | None
 ) -> Iterator[Item | Refusal]:
     """The utterances of a Kaldi data folder: ``wav.scp``, ``segments``, ``text``, ``utt2spk``.
 
@@ -261,7 +261,7 @@ def _segment(text: str) -> tuple[str, float, float | None]:
     return recording, start_s, None if end_s < 0 else end_s  # -1: to the end
 
 
-def _recording(name: str, root: Path, reading: SoundReading) -> Path:
+def _recording(name: str, root: Path, reading: AudioReading) -> Path:
     if name.endswith("|"):
         raise DataError("its recording is a command, and none is run: write a file's name")
     if not os.path.isfile(root / name) and reading.outside and os.path.isfile(name):
@@ -269,7 +269,7 @@ def _recording(name: str, root: Path, reading: SoundReading) -> Path:
     return locate(name, root, reading)
 
 
-def _manifests(files: list[Path], root: Path, reading: SoundReading) -> list[Path]:
+def _manifests(files: list[Path], root: Path, reading: AudioReading) -> list[Path]:
     """The tables of a folder that name sounds."""
     tables = [
         path
@@ -282,7 +282,7 @@ def _manifests(files: list[Path], root: Path, reading: SoundReading) -> list[Pat
     found = []
     for path in tables:
         try:
-            if names_sounds(str(path), reading):
+            if names_audio(str(path), reading):
                 found.append(path)
         except DataError:  # a table of something else, or damaged: the sounds may do without it
             continue

@@ -18,7 +18,7 @@ from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.io.tables import Table, find_column, open_table, usual_column
 from aitk.core.io.values import quoted, to_number
 from aitk.speech.data.items import Item, locate
-from aitk.speech.data.options import LabelledSoundReading, SoundReading
+from aitk.speech.data.options import AudioReading, LabelledAudioReading
 
 AUDIO_COLUMNS = (
     "audio", "audio_filepath", "audio_path", "audio_file", "path", "file", "filename", "file_name",
@@ -46,7 +46,7 @@ _HEADER = {"auto": None, "yes": True, "no": False}
 
 def read_manifest(
     source: str,
-    reading: SoundReading,
+    reading: AudioReading,
     *,
     content: str | None,
     split: str | None,
@@ -78,14 +78,14 @@ def read_manifest(
         yield columns.item(record, source, line, folder, reading, split)
 
 
-def names_sounds(source: str, reading: SoundReading) -> bool:
+def names_audio(source: str, reading: AudioReading) -> bool:
     """Whether a table that was found in a folder has a column of sounds."""
     if reading.audio_column:
         return reading.audio_column in _open(source, reading).columns
     return usual_column(_open(source, reading).columns, AUDIO_COLUMNS) is not None
 
 
-def _open(source: str, reading: SoundReading) -> Table:
+def _open(source: str, reading: AudioReading) -> Table:
     told = reading.delimiter
     return open_table(
         source,
@@ -99,7 +99,7 @@ def _open(source: str, reading: SoundReading) -> Table:
 class _Columns:
     """Which column holds what."""
 
-    def __init__(self, table: Table, reading: SoundReading, content: str | None):
+    def __init__(self, table: Table, reading: AudioReading, content: str | None):
         names, where = table.columns, table.source
         self.audio = find_column(
             names, reading.audio_column, AUDIO_COLUMNS, what="audio", where=where
@@ -129,7 +129,7 @@ class _Columns:
         source: str,
         line: int,
         folder: Path,
-        reading: SoundReading,
+        reading: AudioReading,
         split: str | None,
     ) -> Item | Refusal:
         """One row of the table, or why it names no sound."""
@@ -140,7 +140,7 @@ class _Columns:
         except DataError as error:
             return Refusal(source, line, error.what)
         content = None
-        if self.content is not None and isinstance(reading, LabelledSoundReading):
+        if self.content is not None and isinstance(reading, LabelledAudioReading):
             value = record.get(self.content)
             content, problem = read_name(value, self.content, keep_na=reading.keep_na)
             if problem:

@@ -8,7 +8,7 @@ from aitk.core.contract.options import option
 
 
 @dataclass(frozen=True)
-class SoundReading:
+class AudioReading:
     """Where the sounds are, and what is done to them. By default only the sample rate and the
     number of channels change; what is asked for is done alike in training and in prediction."""
 
@@ -49,7 +49,7 @@ class SoundReading:
         30.0, "longest sound: a longer one is cut at pauses, or refused if it has a label or text",
         minimum=0.1, maximum=600.0,
     )  # fmt: skip
-    quietest_dbfs: float = option(
+    min_level_dbfs: float = option(
         -70.0, "refuse a sound as silent if its loudest 25 ms stay below this", maximum=0.0
     )
     max_clipped: float = option(
@@ -72,7 +72,7 @@ class SoundReading:
 
 
 @dataclass(frozen=True)
-class LabelledSoundReading(SoundReading):
+class LabelledAudioReading(AudioReading):
     """Sounds with one label each: a keyword, a command."""
 
     label_column: str | None = option(None, "column of the label, by name or number from 1")
@@ -86,12 +86,12 @@ class LabelledSoundReading(SoundReading):
 
 
 @dataclass(frozen=True)
-class UnlabelledSoundReading(SoundReading):
+class UnlabelledAudioReading(AudioReading):
     """Sounds of which nothing else need be known: longer ones are cut at pauses."""
 
 
 @dataclass(frozen=True)
-class TranscribedSoundReading(SoundReading):
+class TranscribedAudioReading(AudioReading):
     """Sounds with what is said in them."""
 
     text_column: str | None = option(None, "column of the transcript, by name or number from 1")
@@ -102,7 +102,7 @@ class TranscribedSoundReading(SoundReading):
     strip_punctuation: bool = option(
         True, "drop punctuation and symbols, but apostrophes inside of words"
     )
-    most_characters: float = option(
+    max_characters_per_second: float = option(
         40.0, "refuse a transcript with more characters a second: nobody speaks so fast",
         minimum=1.0,
     )  # fmt: skip
@@ -164,36 +164,36 @@ class AugmentOptions:
     frequency_mask_share: float = option(
         0.2, "widest of them, as a share of the features", minimum=0.0, maximum=0.9
     )
-    tempo_most: float = option(
+    max_tempo_change: float = option(
         0.0, "make features longer or shorter by up to this share, at the same pitch",
         minimum=0.0, maximum=1.0,
     )  # fmt: skip
-    tract_most: float = option(
+    max_vtlp: float = option(
         0.0, "move filters up or down by up to this share, as of a shorter or longer vocal tract"
         " (fbank)", minimum=0.0, maximum=0.5,
     )  # fmt: skip
     speeds: list[float] = option(
         [], "play at one of these speeds, for instance 0.9,1,1.1", minimum=0.5, maximum=2.0
     )
-    cut_start_most: float = option(
+    max_start_crop: float = option(
         0.0, "cut up to this share off the beginning of half of the sounds, as of recordings that"
         " begin late", minimum=0.0, maximum=0.9,
     )  # fmt: skip
-    cut_end_most: float = option(
+    max_end_crop: float = option(
         0.0, "cut up to this share off the end of half of the sounds", minimum=0.0, maximum=0.9
     )
     noise_share: float = option(0.0, "share of sounds with added noise", minimum=0.0, maximum=1.0)
-    noise_low_db: float = option(5.0, "lowest signal-to-noise ratio of it")
-    noise_high_db: float = option(25.0, "highest signal-to-noise ratio of it")
+    min_snr_db: float = option(5.0, "lowest signal-to-noise ratio of it")
+    max_snr_db: float = option(25.0, "highest signal-to-noise ratio of it")
     reverberation_share: float = option(
         0.0, "share of sounds put into a room", minimum=0.0, maximum=1.0
     )
-    shift_ms_most: float = option(0.0, "move the sound in time by up to this much", minimum=0.0)
-    gain_db_most: float = option(0.0, "change the level by up to this much", minimum=0.0)
+    max_shift_ms: float = option(0.0, "move the sound in time by up to this much", minimum=0.0)
+    max_gain_db: float = option(0.0, "change the level by up to this much", minimum=0.0)
 
 
 @dataclass(frozen=True)
-class TranscriptionAnswers:
+class TranscriptionOptions:
     """How a recogniser writes: the likeliest unit at every step, or the best of a search."""
 
     beam: int = option(

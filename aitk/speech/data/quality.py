@@ -22,8 +22,8 @@ from aitk.core.metrics.class_checks import (
     find_unseen_labels,
     known_labels,
 )
-from aitk.speech.data.audio import content_key, count_clipped, decode_sound
-from aitk.speech.data.options import SoundReading
+from aitk.speech.data.audio import content_key, count_clipped, decode_audio
+from aitk.speech.data.options import AudioReading
 from aitk.speech.data.reading import Content
 from aitk.speech.features.levels import SILENCE_DBFS, level_dbfs, signal_to_noise_db
 from aitk.speech.features.spectrogram_images import spectrogram_png
@@ -40,14 +40,14 @@ _EXAMPLES, _BARS, _PICTURES = 10, 30, 4
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
-class SoundInspector:
+class AudioInspector:
     """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``.
 
     Args:
         content: what the rows have besides sound: a text, a label, or neither.
     """
 
-    def __init__(self, reading: SoundReading, *, content: Content | None):
+    def __init__(self, reading: AudioReading, *, content: Content | None):
         self._reading, self._content = reading, content
         self._files: dict[str, int] = {}
         self._speakers: dict[str, int] = {}
@@ -63,7 +63,7 @@ class SoundInspector:
 
     def add(self, row: Row, split: str) -> None:
         fields = row.fields
-        samples, rate = decode_sound(fields["audio"])
+        samples, rate = decode_audio(fields["audio"])
         ratio = signal_to_noise_db(samples, rate)
         self._splits.append(SPLITS.index(split))
         self._lines.append(row.line)

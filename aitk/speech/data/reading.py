@@ -26,20 +26,20 @@ from aitk.core.io.tables import file_suffix
 from aitk.core.io.tfds_source import PREFIX
 from aitk.speech.data.audio import (
     SUFFIXES,
-    Sound,
+    Clip,
     count_clipped,
-    encode_sound,
-    inspect_sound,
+    encode_audio,
+    inspect_audio,
     one_channel,
-    read_sound,
+    read_audio,
     refuse_length,
-    stream_sound,
+    stream_audio,
 )
 from aitk.speech.data.cleaning import clean, loudest_dbfs
 from aitk.speech.data.items import Item
 from aitk.speech.data.layouts import read_files, read_folder
 from aitk.speech.data.manifests import read_manifest
-from aitk.speech.data.options import LabelledSoundReading, SoundReading
+from aitk.speech.data.options import AudioReading, LabelledAudioReading
 from aitk.speech.data.speakers import choose_speakers
 from aitk.speech.data.tfds_audio import read_tfds
 from aitk.speech.data.transcripts import clean_transcript
@@ -50,9 +50,9 @@ from aitk.speech.features.voice_activity import cut_at_pauses
 Content = Literal["text", "label"]
 
 
-def read_sounds(
+def read_audio_rows(
     sources: Sequence[str],
-    reading: SoundReading,
+    reading: AudioReading,
     *,
     content: Content | None,
     labelled: bool,
@@ -103,7 +103,7 @@ def _stored(rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
         yield row
 
 
-def _held_out(reading: SoundReading) -> dict[str, str]:
+def _held_out(reading: AudioReading) -> dict[str, str]:
     """Speaker -> the split that the options name."""
     return dict.fromkeys(reading.validation_speakers, "validation") | dict.fromkeys(
         reading.test_speakers, "test"
@@ -111,13 +111,13 @@ def _held_out(reading: SoundReading) -> dict[str, str]:
 
 
 def _chosen(
-    sources: Sequence[str], reading: SoundReading, *, content: Content | None, notes: list[str]
+    sources: Sequence[str], reading: AudioReading, *, content: Content | None, notes: list[str]
 ) -> dict[str, str]:
     """Speaker -> split, where whole speakers are to be held out and nothing names the splits.
 
     Where the options name test speakers, validation ones are chosen from the others.
     """
-    if not isinstance(reading, LabelledSoundReading) or reading.split_by == "recording":
+    if not isinstance(reading, LabelledAudioReading) or reading.split_by == "recording":
         return {}
     counts: Counter[str] = Counter()
     for source in sources:
@@ -146,7 +146,7 @@ def _by_split(chosen: Mapping[str, str]) -> dict[str, list[str]]:
     }
 
 
-def _by_channel(items: Iterable[Item | Refusal], reading: SoundReading) -> Iterator[Item | Refusal]:
+def _by_channel(items: Iterable[Item | Refusal], reading: AudioReading) -> Iterator[Item | Refusal]:
     """Each channel of an item as an item of its own, where that is asked for."""
     for item in items:
         if isinstance(item, Refusal) or reading.channel != "each" or item.channel:
@@ -154,7 +154,7 @@ def _by_channel(items: Iterable[Item | Refusal], reading: SoundReading) -> Itera
             continue
         try:
             channels = (
-                inspect_sound(item.audio).channels
+                inspect_audio(item.audio).channels
                 if isinstance(item.audio, Path)
                 else item.audio[0].reshape(len(item.audio[0]), -1).shape[1]
             )
@@ -172,7 +172,7 @@ def _by_channel(items: Iterable[Item | Refusal], reading: SoundReading) -> Itera
 
 
 def _items(
-    source: str, reading: SoundReading, *, content: Content | None, notes: list[str]
+    source: str, reading: AudioReading, *, content: Content | None, notes: list[str]
 ) -> Iterator[Item | Refusal]:
     """What a source names, by what it is."""
     if source.startswith(PREFIX):
@@ -199,7 +199,7 @@ def _is_text(path: Path) -> bool:
 
 def _rows(
     item: Item,
-    reading: SoundReading,
+    reading: AudioReading,
     *,
     content: Content | None,
     split: str | None,
@@ -227,10 +227,10 @@ def _rows(
             if silent:
                 yield _silence(item, alike, reading)
                 continue
-            for start_s, sound, is_part in alike:
-                kind = f"{sound.channels} channel{'s' * (sound.channels > 1)}"
-                heard[f"{sound.source_rate_hz:,} Hz, {kind}"] += 1
-                yield _row(item, start_s, sound, is_part, fields, reading, split)
+            for start_s, clip, is_part in alike:
+                kind = f"{clip.channels} channel{'s' * (clip.channels > 1)}"
+                heard[f"{clip.source_rate_hz:,} Hz, {kind}"] += 1
+                yield _row(item, start_s, clip, is_part, fields, reading, split)
     except DataError as error:
         yield _refused(item, error)
 
@@ -238,16 +238,16 @@ def _rows(
 def _row(
     item: Item,
     start_s: float,
-    sound: Sound,
+    clip: Clip,
     is_part: bool,
     fields: Mapping[str, Any],
-    reading: SoundReading,
+    reading: AudioReading,
     split: str | None,
 ) -> Row | Refusal:
     """The row of one sound, cleaned. A part of a longer one is named by its place in it."""
-    end_s = start_s + sound.seconds
+    end_s = start_s + clip.seconds
     try:
-        samples, cut_s = clean(sound, reading)
+        samples, cut_s = clean(clip, reading)
     except DataError as error:
         return _refused(item, error, between=(start_s, end_s) if is_part else None)
     name, record = item.name, dict(item.record)
@@ -255,10 +255,10 @@ def _row(
         name = f"{item.name}-{round(start_s * 100):07}"
         record |= {"start": round(start_s, 3), "end": round(end_s, 3)}
     row = {
-        "audio": encode_sound(samples, sound.sample_rate_hz),
+        "audio": encode_audio(samples, clip.sample_rate_hz),
         **fields,
         "speaker": item.speaker,
-        "seconds": round(len(samples) / sound.sample_rate_hz, 4),
+        "seconds": round(len(samples) / clip.sample_rate_hz, 4),
         "id": name,
         "start": round(start_s + cut_s, 4),
     }
@@ -266,8 +266,8 @@ def _row(
 
 
 def _pieces(
-    item: Item, reading: SoundReading, *, whole: bool
-) -> Iterator[tuple[float, Sound, bool]]:
+    item: Item, reading: AudioReading, *, whole: bool
+) -> Iterator[tuple[float, Clip, bool]]:
     """Where each piece of an item begins, the piece, and whether it is but a part.
 
     A ``whole`` one is refused if it is too long; else a long one is cut at pauses, so that
@@ -277,19 +277,19 @@ def _pieces(
     channel = item.channel or reading.channel
     if isinstance(item.audio, tuple):
         values, own_rate = item.audio
-        sound = _from_memory(values, own_rate, reading, channel)
-        if sound.seconds <= longest_s:
-            yield 0.0, sound, False
+        clip = _from_memory(values, own_rate, reading, channel)
+        if clip.seconds <= longest_s:
+            yield 0.0, clip, False
             return
         if whole:
-            refuse_length(sound.seconds, longest_s)
-        channels, blocks = sound.channels, iter([sound.samples])
+            refuse_length(clip.seconds, longest_s)
+        channels, blocks = clip.channels, iter([clip.samples])
     else:
-        info = inspect_sound(item.audio)
+        info = inspect_audio(item.audio)
         own_rate, channels = info.sample_rate_hz, info.channels
         seconds = min(item.end_s or info.seconds, info.seconds) - item.start_s
         if whole or seconds <= longest_s:
-            sound = read_sound(
+            clip = read_audio(
                 item.audio,
                 sample_rate_hz=rate,
                 channel=channel,
@@ -297,9 +297,9 @@ def _pieces(
                 end_s=item.end_s,
                 longest_s=longest_s,
             )
-            yield item.start_s, sound, False
+            yield item.start_s, clip, False
             return
-        blocks = stream_sound(
+        blocks = stream_audio(
             item.audio,
             sample_rate_hz=rate,
             channel=channel,
@@ -308,27 +308,27 @@ def _pieces(
         )
     for start_s, samples in cut_at_pauses(blocks, rate, longest_s=longest_s):
         clipped = count_clipped(samples) / len(samples)
-        yield item.start_s + start_s, Sound(samples, rate, own_rate, channels, clipped), True
+        yield item.start_s + start_s, Clip(samples, rate, own_rate, channels, clipped), True
 
 
-def _is_silent(piece: tuple[float, Sound, bool], reading: SoundReading) -> bool:
+def _is_silent(piece: tuple[float, Clip, bool], reading: AudioReading) -> bool:
     """Whether nothing is heard in a part of a recording."""
-    _, sound, is_part = piece
-    return is_part and loudest_dbfs(sound) < reading.quietest_dbfs
+    _, clip, is_part = piece
+    return is_part and loudest_dbfs(clip) < reading.min_level_dbfs
 
 
 def _silence(
-    item: Item, parts: Iterable[tuple[float, Sound, bool]], reading: SoundReading
+    item: Item, parts: Iterable[tuple[float, Clip, bool]], reading: AudioReading
 ) -> Refusal:
     """Silent parts in a row, told once: a recording of a night may have thousands."""
-    bounds = [(start_s, start_s + sound.seconds) for start_s, sound, _ in parts]
+    bounds = [(start_s, start_s + clip.seconds) for start_s, clip, _ in parts]
     error = DataError(
-        f"is silent: all of it stays below {reading.quietest_dbfs:g} dBFS (--quietest-dbfs)"
+        f"is silent: all of it stays below {reading.min_level_dbfs:g} dBFS (--min-level-dbfs)"
     )
     return _refused(item, error, between=(bounds[0][0], bounds[-1][1]))
 
 
-def _from_memory(values: np.ndarray, own_rate: int, reading: SoundReading, channel: str) -> Sound:
+def _from_memory(values: np.ndarray, own_rate: int, reading: AudioReading, channel: str) -> Clip:
     """Samples (n,) or (n, channels) as a file of them would be read."""
     values = values.reshape(len(values), -1)
     if not np.isfinite(values).all():
@@ -336,7 +336,7 @@ def _from_memory(values: np.ndarray, own_rate: int, reading: SoundReading, chann
     clipped = count_clipped(values) / values.size
     mono = one_channel(values, channel)
     samples = np.clip(resampled(mono, own_rate, reading.sample_rate_hz), -1.0, 1.0)
-    return Sound(samples, reading.sample_rate_hz, own_rate, values.shape[1], clipped)
+    return Clip(samples, reading.sample_rate_hz, own_rate, values.shape[1], clipped)
 
 
 def _refused(

@@ -20,14 +20,14 @@ from aitk.speech.data.manifests import (
     SPEAKER_COLUMNS,
     TEXT_COLUMNS,
 )
-from aitk.speech.data.options import SoundReading
+from aitk.speech.data.options import AudioReading
 
 #: What the data sets of speech in the catalogue have where they do not say.
 USUAL_RATE_HZ = 16000
 
 
 def read_tfds(
-    source: str, reading: SoundReading, *, content: str | None, notes: list[str]
+    source: str, reading: AudioReading, *, content: str | None, notes: list[str]
 ) -> Iterator[Item | Refusal]:
     """The sounds of a data set, fetched where it is not here yet.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from aitk.speech.data.lexicon import Lexicon
-from aitk.speech.decoding.beam_search import Found
+from aitk.speech.decoding.beam_search import Hypothesis
 from aitk.speech.decoding.ctc import Span, force_align, word_times
 from aitk.speech.features.tokenizers.units import BLANK, WORD
 from aitk.speech.tasks.asr_assets import AsrAssets
@@ -19,7 +19,7 @@ RANGE_DB = 70.0
 
 
 def timed_words(
-    found: Found, scores: np.ndarray, assets: AsrAssets, *, lexicon: Lexicon | None = None
+    found: Hypothesis, scores: np.ndarray, assets: AsrAssets, *, lexicon: Lexicon | None = None
 ) -> list[dict[str, Any]]:
     """The words of a text with their times and confidences.
 
@@ -76,7 +76,7 @@ def alignment_png(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rate = assets.sound.features.sample_rate_hz
+    rate = assets.audio.features.sample_rate_hz
     seconds = len(samples) / rate
     figure = Figure(figsize=(min(WIDEST_IN, max(5.0, INCHES_A_SECOND * seconds)), HEIGHT_IN))
     FigureCanvasAgg(figure)
@@ -118,7 +118,9 @@ def alignment_png(
     return file.getvalue()
 
 
-def _phones_of_words(found: Found, assets: AsrAssets, lexicon: Lexicon) -> list[tuple[str, int]]:
+def _phones_of_words(
+    found: Hypothesis, assets: AsrAssets, lexicon: Lexicon
+) -> list[tuple[str, int]]:
     """Each word of a text, and how many of the phones that were found are its own.
 
     A word may be spoken in several ways, so that the first way that fits need not be the one.

@@ -44,7 +44,7 @@ class SearchOptions:
 
     Attributes:
         beams: hypotheses kept after each step.
-        least_log_probability: units below this at a step are not tried, but for the best one.
+        min_log_probability: units below this at a step are not tried, but for the best one.
         language_weight: of the language model's scores (alpha).
         word_bonus: added for every word, since a language model prefers few (beta).
         hot_words: word -> what is added where it is recognised; part of it already while a word
@@ -52,14 +52,14 @@ class SearchOptions:
     """
 
     beams: int = 16
-    least_log_probability: float = -7.0
+    min_log_probability: float = -7.0
     language_weight: float = 0.5
     word_bonus: float = 0.5
     hot_words: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Hypothesis:
     """One result.
 
     Attributes:
@@ -81,7 +81,7 @@ def beam_search(
     model: LanguageModel | None = None,
     lexicon: Lexicon | None = None,
     best: int = 1,
-) -> list[Found]:
+) -> list[Hypothesis]:
     """Search the most likely texts.
 
     Args:
@@ -97,7 +97,7 @@ def beam_search(
     search = _Search(units, options, model, lexicon)
     beams = [search.first()]
     for step in np.asarray(log_probabilities, np.float64):
-        tried = np.flatnonzero(step >= options.least_log_probability)
+        tried = np.flatnonzero(step >= options.min_log_probability)
         if not len(tried):
             tried = np.array([step.argmax()])
         beams = search.advance(beams, step, tried.tolist())
@@ -178,7 +178,7 @@ class _Search:
         kept = sorted(after.values(), key=lambda beam: -beam.total)
         return kept[: self.options.beams]
 
-    def finish(self, beams: list[_Beam], best: int) -> list[Found]:
+    def finish(self, beams: list[_Beam], best: int) -> list[Hypothesis]:
         """Complete the last words; texts that came out alike are one."""
         results: dict[str, list[tuple[float, float, tuple[int, ...]]]] = {}
         if self.slow:
@@ -196,7 +196,7 @@ class _Search:
         for text, ways in results.items():
             likeliest = max(ways, key=lambda way: way[0] + way[1])
             acoustic = _sum(way[0] for way in ways)
-            found.append(Found(text, acoustic + likeliest[1], likeliest[2]))
+            found.append(Hypothesis(text, acoustic + likeliest[1], likeliest[2]))
         found = [each for each in found if each.score > NEVER]
         return sorted(found, key=lambda each: (-each.score, each.text))[:best]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from aitk.core.contract.task import Batch
-from aitk.speech.decoding.seq2seq import Written, join, read_outputs
-from aitk.speech.tasks.seq2seq_assets import WriterAssets
+from aitk.speech.decoding.seq2seq import Transcript, join, read_outputs
+from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
 
 RATE_HZ = 16000
 #: Moonshine was trained on sounds up to about a minute (Jeffries et al. 2024, section 3.2).
@@ -17,7 +17,7 @@ MOONSHINE_S, SHORTEST_S = 64, 0.1
 OUT = -1e9  # the score of a hypothesis that does not count yet
 
 
-def heard_at_once(assets: WriterAssets) -> int:
+def window_samples(assets: Seq2SeqAssets) -> int:
     """Samples that the model hears at once."""
     if assets.filters:
         from aitk.speech.features.whisper import WINDOW_S
@@ -26,7 +26,7 @@ def heard_at_once(assets: WriterAssets) -> int:
     return MOONSHINE_S * RATE_HZ
 
 
-def sound_inputs(sounds: Sequence[np.ndarray], assets: WriterAssets) -> dict[str, np.ndarray]:
+def audio_inputs(clips: Sequence[np.ndarray], assets: Seq2SeqAssets) -> dict[str, np.ndarray]:
     """What the encoder reads of sounds (n,) each; what lies beyond the window is left out.
 
     Returns:
@@ -36,14 +36,14 @@ def sound_inputs(sounds: Sequence[np.ndarray], assets: WriterAssets) -> dict[str
     if assets.filters:
         from aitk.speech.features.whisper import whisper_features
 
-        found = [whisper_features(each, filters=assets.filters) for each in sounds]
+        found = [whisper_features(each, filters=assets.filters) for each in clips]
         return {"features": np.stack(found)}
-    most, least = heard_at_once(assets), round(SHORTEST_S * RATE_HZ)
-    length = max(least, min(most, max(map(len, sounds))))
-    samples = np.zeros((len(sounds), length, 1), np.float32)
-    mask = np.zeros((len(sounds), length), np.int32)
-    for row, sound in enumerate(sounds):
-        kept = sound[:length]
+    most, least = window_samples(assets), round(SHORTEST_S * RATE_HZ)
+    length = max(least, min(most, max(map(len, clips))))
+    samples = np.zeros((len(clips), length, 1), np.float32)
+    mask = np.zeros((len(clips), length), np.int32)
+    for row, clip in enumerate(clips):
+        kept = clip[:length]
         samples[row, : len(kept), 0] = kept
         mask[row, : max(least, len(kept))] = 1
     return {"samples": samples, "padding_mask": mask}
@@ -60,11 +60,11 @@ def prompt_inputs(prompts: Sequence[Sequence[int]], *, beams: int) -> dict[str, 
 def transcribe(
     batch: Batch,
     predict: Callable[[Mapping[str, np.ndarray]], Any],
-    assets: WriterAssets,
+    assets: Seq2SeqAssets,
     *,
     beams: int,
     best: int,
-) -> list[Written]:
+) -> list[Transcript]:
     """Write down the sounds of a batch.
 
     A sound longer than a window is heard window by window. The next one begins where the last
@@ -76,26 +76,26 @@ def transcribe(
         beams: hypotheses kept in the search.
         best: how many texts of each sound; of a long one there is one.
     """
-    sounds, most = batch.context["sounds"], heard_at_once(assets)
-    if max(map(len, sounds)) <= most:
+    clips, most = batch.context["sounds"], window_samples(assets)
+    if max(map(len, clips)) <= most:
         prompts = batch.inputs["token_ids"].tolist()
         given = prompt_inputs(prompts, beams=beams)
         return read_outputs(
-            _predict(dict(batch.inputs) | given, predict, sounds, assets),
+            _predict(dict(batch.inputs) | given, predict, clips, assets),
             assets,
             prompt_length=len(prompts[0]),
-            seconds=[len(sound) / RATE_HZ for sound in sounds],
+            seconds=[len(clip) / RATE_HZ for clip in clips],
             best=best,
         )
-    prompts = [assets.prompt(times=bool(assets.filters))] * len(sounds)
-    parts: list[list[Written]] = [[] for _ in sounds]
-    places = [0] * len(sounds)
-    left = list(range(len(sounds)))
+    prompts = [assets.prompt(times=bool(assets.filters))] * len(clips)
+    parts: list[list[Transcript]] = [[] for _ in clips]
+    places = [0] * len(clips)
+    left = list(range(len(clips)))
     while left:
-        windows = [sounds[row][places[row] : places[row] + most] for row in left]
+        windows = [clips[row][places[row] : places[row] + most] for row in left]
         given = prompt_inputs([prompts[row] for row in left], beams=beams)
-        outputs = _predict(sound_inputs(windows, assets) | given, predict, windows, assets)
-        more = [places[row] + most < len(sounds[row]) for row in left]
+        outputs = _predict(audio_inputs(windows, assets) | given, predict, windows, assets)
+        more = [places[row] + most < len(clips[row]) for row in left]
         found = read_outputs(
             outputs,
             assets,
@@ -115,15 +115,15 @@ def transcribe(
 def _predict(
     inputs: Mapping[str, np.ndarray],
     predict: Callable[[Mapping[str, np.ndarray]], Any],
-    sounds: Sequence[np.ndarray],
-    assets: WriterAssets,
+    clips: Sequence[np.ndarray],
+    assets: Seq2SeqAssets,
 ) -> Mapping[str, np.ndarray]:
     """The model's outputs. Moonshine hears sounds of several lengths one by one: the silence behind
     the shorter ones would change the level that its first layer brings them to."""
-    if assets.filters or len({len(sound) for sound in sounds}) == 1:
+    if assets.filters or len({len(clip) for clip in clips}) == 1:
         return predict(inputs)
     found = []
-    for row, sound in enumerate(sounds):
+    for row, clip in enumerate(clips):
         own = {name: array[row : row + 1] for name, array in inputs.items()}
-        found.append(predict(own | sound_inputs([sound], assets)))
+        found.append(predict(own | audio_inputs([clip], assets)))
     return {name: np.concatenate([each[name] for each in found]) for name in found[0]}

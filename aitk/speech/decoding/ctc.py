@@ -24,7 +24,7 @@ class Span:
     confidence: float
 
 
-def least_steps(units: Sequence[int]) -> int:
+def min_steps(units: Sequence[int]) -> int:
     """The fewest steps that can carry these units: equal neighbours need a blank between."""
     repeats = sum(one == other for one, other in itertools.pairwise(units))
     return len(units) + repeats
@@ -90,9 +90,9 @@ def force_align(log_probabilities: np.ndarray, units: Sequence[int]) -> list[Spa
     """
     if not units:
         return []
-    if len(log_probabilities) < least_steps(units):
+    if len(log_probabilities) < min_steps(units):
         raise DataError(
-            f"{len(units)} units need {least_steps(units)} steps,"
+            f"{len(units)} units need {min_steps(units)} steps,"
             f" and the sound has {len(log_probabilities)}"
         )
     states, skips = _states(units)

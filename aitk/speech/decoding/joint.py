@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from aitk.speech.decoding.beam_search import Found
+from aitk.speech.decoding.beam_search import Hypothesis
 from aitk.speech.decoding.ctc import log_softmax
 from aitk.speech.features.tokenizers.units import BLANK
 
@@ -44,12 +44,12 @@ def text_log_probabilities(
 
 
 def rescore(
-    found: Sequence[Found],
+    found: Sequence[Hypothesis],
     inputs: Mapping[str, np.ndarray],
     predict: Predict,
     *,
     ctc_weight: float,
-) -> list[Found]:
+) -> list[Hypothesis]:
     """Order the results of a beam search over the steps by both heads together.
 
     Watanabe et al. 2017, section III.C.1: the attention's scores are added to those of the search.

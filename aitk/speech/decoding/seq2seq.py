@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.speech.tasks.seq2seq_assets import WriterAssets
+from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
 
 STEP_S = 0.02  # a step of Whisper's encoder
 #: Nobody speaks where the model says so, and is unsure of what it wrote all the same (Radford et
@@ -20,7 +20,7 @@ SMOOTHED = 7  # steps
 
 
 @dataclass(frozen=True)
-class Written:
+class Transcript:
     """What was written of a sound, or of a window of it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Written:
         """The geometric mean of the probabilities of its tokens."""
         return math.exp(min(0.0, self.score))
 
-    def moved(self, start_s: float) -> Written:
+    def moved(self, start_s: float) -> Transcript:
         """The same in the time of the whole sound."""
 
         def later(items: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
@@ -61,14 +61,14 @@ class Written:
         return dataclasses.replace(self, segments=later(self.segments), words=words)
 
 
-def join(parts: Sequence[Written]) -> Written:
+def join(parts: Sequence[Transcript]) -> Transcript:
     """The windows of one sound, in order, as one."""
     text = " ".join(part.text for part in parts if part.text)
     score = float(np.mean([part.score for part in parts]))
     words = None
     if all(part.words is not None for part in parts):
         words = tuple(word for part in parts for word in part.words or ())
-    return Written(
+    return Transcript(
         text=text,
         score=score,
         prompt=parts[0].prompt,
@@ -82,17 +82,17 @@ def join(parts: Sequence[Written]) -> Written:
 
 def read_outputs(
     outputs: Mapping[str, np.ndarray],
-    assets: WriterAssets,
+    assets: Seq2SeqAssets,
     *,
     prompt_length: int,
     seconds: Sequence[float],
     best: int = 1,
     more: Sequence[bool] | None = None,
-) -> list[Written]:
-    """Read the outputs of a ``Writer``.
+) -> list[Transcript]:
+    """Read the outputs of a ``Seq2SeqModel``.
 
     Args:
-        outputs: see ``models.writer.Writer``.
+        outputs: see ``models.writer.Seq2SeqModel``.
         seconds: how long each sound is.
         best: how many texts of each are kept.
         more: which sounds go on after this window: of these, a segment that was not closed is left
@@ -120,7 +120,7 @@ def read_outputs(
             looks = attention[prompt_length - 1 : prompt_length + len(kept)]
             words = tuple(_words(kept, own, looks, assets, language, length_s))
         found.append(
-            Written(
+            Transcript(
                 text=assets.tokens.decode(kept),
                 score=scores[0],
                 prompt=prompt,
@@ -169,7 +169,7 @@ def _text(line: np.ndarray, prompt_length: int, end: int) -> list[int]:
     return text[: text.index(end)] if end in text else text
 
 
-def _closed(tokens: list[int], assets: WriterAssets, length_s: float) -> tuple[list[int], float]:
+def _closed(tokens: list[int], assets: Seq2SeqAssets, length_s: float) -> tuple[list[int], float]:
     """The tokens up to the end of the last segment after which another one began, and that time.
 
     All of them, and all of the window, where the last segment was closed, or none was.
@@ -184,7 +184,7 @@ def _closed(tokens: list[int], assets: WriterAssets, length_s: float) -> tuple[l
     return tokens[: pairs[-1]], float(times[pairs[-1] - 1] or 0.0)
 
 
-def _segments(tokens: Sequence[int], assets: WriterAssets, heard_s: float) -> list[dict[str, Any]]:
+def _segments(tokens: Sequence[int], assets: Seq2SeqAssets, heard_s: float) -> list[dict[str, Any]]:
     """What stands between times; without any, one segment as long as the sound."""
     found, start = [], 0.0
     inside: list[int] = []
@@ -206,7 +206,7 @@ def _words(
     tokens: Sequence[int],
     chances: np.ndarray,
     looks: np.ndarray,
-    assets: WriterAssets,
+    assets: Seq2SeqAssets,
     language: str,
     length_s: float,
 ) -> list[dict[str, Any]]:

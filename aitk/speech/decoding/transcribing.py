@@ -16,8 +16,8 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.inference.text_scores import OpenScorer
 from aitk.core.io.values import to_number
 from aitk.speech.data.lexicon import Lexicon, spelled_lexicon, spoken_lexicon
-from aitk.speech.data.options import TranscriptionAnswers
-from aitk.speech.decoding.beam_search import Found, LanguageModel, SearchOptions, beam_search
+from aitk.speech.data.options import TranscriptionOptions
+from aitk.speech.decoding.beam_search import Hypothesis, LanguageModel, SearchOptions, beam_search
 from aitk.speech.decoding.ctc import collapse, greedy, log_softmax
 from aitk.speech.decoding.joint import rescore
 from aitk.speech.decoding.neural_lm import TextLanguageModel
@@ -36,7 +36,7 @@ Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Heard:
+class Recognition:
     """What was heard in the sounds of a batch.
 
     Attributes:
@@ -46,7 +46,7 @@ class Heard:
     """
 
     logits: np.ndarray
-    found: Sequence[Sequence[Found]]
+    found: Sequence[Sequence[Hypothesis]]
     progress: Sequence[Mapping[str, Any]] = ()
 
 
@@ -54,10 +54,10 @@ def transcribe(
     inputs: Mapping[str, np.ndarray],
     predict: Predict,
     assets: AsrAssets,
-    asked: TranscriptionAnswers,
+    asked: TranscriptionOptions,
     *,
     best: int = 1,
-) -> Heard:
+) -> Recognition:
     """Run a recogniser on a batch, and read what it puts out, as asked.
 
     Args:
@@ -86,17 +86,17 @@ def transcribe(
             )[:best]
             for row, each in enumerate(found)
         ]
-    return Heard(logits, found, progress)
+    return Recognition(logits, found, progress)
 
 
 def read_steps(
     logits: np.ndarray,
     inputs: Mapping[str, np.ndarray],
     assets: AsrAssets,
-    asked: TranscriptionAnswers,
+    asked: TranscriptionOptions,
     *,
     best: int = 1,
-) -> list[list[Found]]:
+) -> list[list[Hypothesis]]:
     """The texts of the logits of the steps (batch, steps, units): of each sound the best ones."""
     scores = [
         log_softmax(logits[row, :count]) for row, count in enumerate(step_counts(inputs, assets))
@@ -117,10 +117,10 @@ def read_steps(
     ]
 
 
-def best_path(scores: np.ndarray, units: Units) -> Found:
+def best_path(scores: np.ndarray, units: Units) -> Hypothesis:
     """The text of the likeliest unit at every step of (steps, units) log-probabilities."""
     numbers = greedy(scores)
-    return Found(units.decode(numbers), float(scores.max(axis=1).sum()), tuple(numbers))
+    return Hypothesis(units.decode(numbers), float(scores.max(axis=1).sum()), tuple(numbers))
 
 
 def step_logits(
@@ -135,7 +135,7 @@ def step_counts(inputs: Mapping[str, np.ndarray], assets: AsrAssets) -> list[int
     return [assets.steps(int(frames)) for frames in inputs["padding_mask"].sum(axis=1)]
 
 
-def _beams(asked: TranscriptionAnswers, assets: AsrAssets, best: int) -> int:
+def _beams(asked: TranscriptionOptions, assets: AsrAssets, best: int) -> int:
     """How many hypotheses to keep; phones become words only in a search."""
     needed = bool(asked.lm or asked.lexicon or asked.hot_words or best > 1)
     if asked.beam == 1 and needed:
@@ -164,7 +164,7 @@ def _hot_word(told: str) -> tuple[str, float]:
 
 
 def with_language_model(
-    assets: AsrAssets, asked: TranscriptionAnswers, open_scorer: OpenScorer
+    assets: AsrAssets, asked: TranscriptionOptions, open_scorer: OpenScorer
 ) -> AsrAssets:
     """The assets with the language model of a run, where one is asked for."""
     if asked.lm in (None, SELF) or not Path(asked.lm).is_dir():
@@ -172,7 +172,7 @@ def with_language_model(
     return dataclasses.replace(assets, outside=TextLanguageModel(open_scorer(asked.lm)))
 
 
-def _language_model(asked: TranscriptionAnswers, assets: AsrAssets) -> LanguageModel | None:
+def _language_model(asked: TranscriptionOptions, assets: AsrAssets) -> LanguageModel | None:
     if asked.lm is None or assets.outside is not None:
         return assets.outside
     if asked.lm != SELF:
@@ -180,7 +180,7 @@ def _language_model(asked: TranscriptionAnswers, assets: AsrAssets) -> LanguageM
     return _own(assets.language_model, "--lm")
 
 
-def lexicon_of(asked: TranscriptionAnswers, assets: AsrAssets) -> Lexicon | None:
+def lexicon_of(asked: TranscriptionOptions, assets: AsrAssets) -> Lexicon | None:
     """The words that may be written; None where any may.
 
     Raises:
@@ -242,7 +242,7 @@ def _streamed(
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """The logits of sounds that are fed in chunks, and what was known of each when."""
     check_streamable(assets)
-    shift_ms = assets.sound.features.shift_ms
+    shift_ms = assets.audio.features.shift_ms
     least = assets.chunk_frames
     chunk = max(1, -(-round(chunk_ms / shift_ms) // least)) * least
     rows, progress = [], []
@@ -265,7 +265,7 @@ def _stream_one(
         chunk_frames=chunk,
         context_frames=assets.context_frames,
     )
-    settings = assets.sound.features
+    settings = assets.audio.features
     parts: list[np.ndarray] = []
     partial: list[dict[str, Any]] = []
     took_ms = []
@@ -289,7 +289,7 @@ def _stream_one(
     latency = {
         "waiting": round(waiting_ms, 1),  # until a chunk is complete, at most
         "computing": round(float(np.mean(took_ms)), 1),
-        "computing_most": round(float(np.max(took_ms)), 1),
+        "computing_max": round(float(np.max(took_ms)), 1),
     }
     return np.concatenate(parts), {"partial": partial, "latency_ms": latency}
 

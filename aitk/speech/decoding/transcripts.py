@@ -9,20 +9,25 @@ import numpy as np
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.task import Batch
-from aitk.speech.data.audio import decode_sound
-from aitk.speech.data.options import TranscriptionAnswers
+from aitk.speech.data.audio import decode_audio
+from aitk.speech.data.options import TranscriptionOptions
 from aitk.speech.decoding.alignment import alignment_png, confidence_of, confident, timed_words
-from aitk.speech.decoding.beam_search import Found
+from aitk.speech.decoding.beam_search import Hypothesis
 from aitk.speech.decoding.ctc import force_align, log_softmax
-from aitk.speech.decoding.transcribing import Heard, lexicon_of, read_steps, step_counts
+from aitk.speech.decoding.transcribing import Recognition, lexicon_of, read_steps, step_counts
 from aitk.speech.features.tokenizers.spelling import refuse_transcript
 from aitk.speech.tasks.asr_assets import AsrAssets
 
-NOTHING = Found("", 0.0, ())
+NOTHING = Hypothesis("", 0.0, ())
 
 
-def answer_sounds(
-    batch: Batch, outputs: Heard, assets: AsrAssets, *, top_k: int, asked: TranscriptionAnswers
+def decode_predictions(
+    batch: Batch,
+    outputs: Recognition,
+    assets: AsrAssets,
+    *,
+    top_k: int,
+    asked: TranscriptionOptions,
 ) -> list[dict[str, Any]]:
     """An answer a row: ``text``, ``confidence``, and as asked ``words`` and ``top_k``."""
     lexicon = lexicon_of(asked, assets)
@@ -65,15 +70,15 @@ def explain_transcript(
     Raises:
         UsageError: the model cannot write the target, or the sound is too short for it.
     """
-    samples, _ = decode_sound(fields["audio"])
-    (found,) = read_steps(logits, inputs, assets, TranscriptionAnswers())
+    samples, _ = decode_audio(fields["audio"])
+    (found,) = read_steps(logits, inputs, assets, TranscriptionOptions())
     best = found[0] if found else NOTHING
     scores = log_softmax(logits[0])
     explained = best
     if target is not None:
         if problem := refuse_transcript(dict(fields) | {"text": target}, assets):
             raise UsageError(problem, where="--target")
-        explained = Found(target, 0.0, tuple(assets.units.encode(target)))
+        explained = Hypothesis(target, 0.0, tuple(assets.units.encode(target)))
     words = timed_words(explained, scores, assets, lexicon=assets.lexicon)
     spans = force_align(scores, explained.units)
     return {

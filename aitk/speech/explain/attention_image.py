@@ -10,7 +10,7 @@ import numpy as np
 from aitk.speech.decoding.seq2seq import STEP_S
 
 WIDTH_IN, TOKEN_IN, MARGIN_IN = 10.0, 0.2, 1.2
-MOST_TOKENS = 120
+MAX_TOKENS = 120
 
 
 def attention_png(looks: np.ndarray, labels: Sequence[str]) -> bytes:
@@ -23,7 +23,7 @@ def attention_png(looks: np.ndarray, labels: Sequence[str]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    looks, labels = looks[:MOST_TOKENS], list(labels)[:MOST_TOKENS]
+    looks, labels = looks[:MAX_TOKENS], list(labels)[:MAX_TOKENS]
     figure = Figure(figsize=(WIDTH_IN, MARGIN_IN + TOKEN_IN * len(labels)))
     FigureCanvasAgg(figure)
     axes = figure.subplots()

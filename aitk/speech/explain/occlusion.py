@@ -26,7 +26,7 @@ RANDOM_DRAWS = 10
 LogOdds = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
-def explain_sound(
+def explain_audio(
     samples: np.ndarray, sample_rate_hz: int, log_odds: LogOdds, *, seed: int = 0
 ) -> dict[str, Any]:
     """Attribute an answer to regions of a sound.

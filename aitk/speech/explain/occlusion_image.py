@@ -14,7 +14,7 @@ TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
 #: The colours of the page's words: for the answer, and against it.
 FOR, AGAINST = (0.10, 0.35, 0.85), (0.95, 0.50, 0.05)
 #: The heaviest region still lets the sound below it be seen.
-MOST_OPAQUE = 0.8
+MAX_OPACITY = 0.8
 OUTLINED_SHARE = 0.5  # regions of at least this share of the largest weight have a frame
 
 
@@ -25,7 +25,7 @@ def occlusion_png(
 
     Args:
         samples: (n,).
-        regions: as ``explain_sound`` gives them: ``start_s``, ``end_s``, ``low_hz``, ``high_hz``,
+        regions: as ``explain_audio`` gives them: ``start_s``, ``end_s``, ``low_hz``, ``high_hz``,
             and ``weight``, by how much the log-odds of the answer fall without the region.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -61,7 +61,7 @@ def occlusion_png(
                 (region["start_s"], low),
                 region["end_s"] - region["start_s"],
                 high - low,
-                facecolor=(*colour, MOST_OPAQUE * share),
+                facecolor=(*colour, MAX_OPACITY * share),
                 edgecolor=colour if framed else "none",
                 linewidth=1.5 if framed else 0,
             )
@@ -70,7 +70,7 @@ def occlusion_png(
     axes.set_yticks([_mel(hertz) for hertz in ticks], [f"{hertz:,}" for hertz in ticks])
     axes.set(xlabel="seconds", ylabel="Hz", xlim=(0, seconds), ylim=(0, highest))
     # Both halves reach as far, so that a colour means the same weight on either side.
-    stops = [(*AGAINST, MOST_OPAQUE), (*AGAINST, 0.0), (*FOR, 0.0), (*FOR, MOST_OPAQUE)]
+    stops = [(*AGAINST, MAX_OPACITY), (*AGAINST, 0.0), (*FOR, 0.0), (*FOR, MAX_OPACITY)]
     shades = LinearSegmentedColormap.from_list(
         "weights", list(zip((0.0, 0.5, 0.5, 1.0), stops, strict=True))
     )

@@ -14,8 +14,8 @@ from aitk.core.io.json_files import Size, check_shape, read_json
 from aitk.speech.data.options import AugmentOptions, FeatureSettings
 from aitk.speech.features.normalise import Moments, moments_from, moments_of, total
 
-FILE = "sound.json"
-#: The shape of ``sound.json``.
+FILE = "audio.json"
+#: The shape of ``audio.json``.
 SHAPE = {
     "features": dict,
     "augment": dict,
@@ -28,7 +28,7 @@ CORPUS = ""  # whose moments are kept under no speaker's name
 
 
 @dataclass(frozen=True)
-class SoundAssets:
+class AudioAssets:
     """Feature settings, augmentation and labels of a speech model.
 
     Attributes:
@@ -49,7 +49,7 @@ class SoundAssets:
     moments: Mapping[str, Moments] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        """Write ``sound.json``."""
+        """Write ``audio.json``."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / FILE, self.as_json())
 
@@ -65,8 +65,8 @@ class SoundAssets:
         }
 
 
-def load_sound_assets(folder: Path) -> SoundAssets:
-    """Read what ``SoundAssets.save`` wrote.
+def load_audio_assets(folder: Path) -> AudioAssets:
+    """Read what ``AudioAssets.save`` wrote.
 
     Raises:
         ArtifactError: the file is missing or damaged.
@@ -77,8 +77,8 @@ def load_sound_assets(folder: Path) -> SoundAssets:
     return assets_from(read_json(path), where=str(path))
 
 
-def assets_from(values: Mapping[str, Any], *, where: str) -> SoundAssets:
-    """What ``SoundAssets.as_json`` made; ``where`` is the file named in errors."""
+def assets_from(values: Mapping[str, Any], *, where: str) -> AudioAssets:
+    """What ``AudioAssets.as_json`` made; ``where`` is the file named in errors."""
     from aitk.speech.features.signal import feature_size
 
     check_shape(values, SHAPE, where=where)
@@ -89,7 +89,7 @@ def assets_from(values: Mapping[str, Any], *, where: str) -> SoundAssets:
     for name, each in values["moments"].items():
         if not len(each["sums"]) == len(each["squares"]) == feature_size(features):
             raise ArtifactError(f"the moments of {name!r} are of other features", where=where)
-    return SoundAssets(
+    return AudioAssets(
         features=features,
         augment=resolve(AugmentOptions, values["augment"]),
         labels=labels,
@@ -134,7 +134,7 @@ def learn_moments(
     return found | corpus
 
 
-def with_speakers(assets: SoundAssets, rows: Sequence[Mapping[str, Any]]) -> SoundAssets:
+def with_speakers(assets: AudioAssets, rows: Sequence[Mapping[str, Any]]) -> AudioAssets:
     """Assets that know how the speakers of new rows sound too, where it is asked by speaker."""
     if assets.features.normalise != "speaker":
         return assets
@@ -149,14 +149,14 @@ def moments_by_speaker(
     rows: Iterable[Mapping[str, Any]], settings: FeatureSettings, *, speed: float | None = None
 ) -> dict[str, Moments]:
     """Mean and variance of the features of each speaker's rows, played at a speed if any."""
-    from aitk.speech.data.audio import decode_sound
+    from aitk.speech.data.audio import decode_audio
     from aitk.speech.features.augment import at_speed
     from aitk.speech.features.signal import features
 
     plain = replace(settings, normalise="none")
     found: dict[str, Moments] = {}
     for row in rows:
-        samples, _ = decode_sound(row["audio"])
+        samples, _ = decode_audio(row["audio"])
         name = row.get("speaker", CORPUS)
         if speed is not None:
             samples, name = at_speed(samples, speed), at_speed_name(name, speed)

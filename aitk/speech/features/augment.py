@@ -13,7 +13,7 @@ from aitk.speech.features.levels import level_dbfs
 from aitk.speech.features.resampling import resampled
 
 
-def vary_sound(
+def augment_audio(
     samples: np.ndarray,
     sample_rate_hz: int,
     options: AugmentOptions,
@@ -32,38 +32,38 @@ def vary_sound(
     """
     if options.speeds:
         samples = at_speed(samples, float(rng.choice(options.speeds)))
-    if options.cut_start_most or options.cut_end_most:
+    if options.max_start_crop or options.max_end_crop:
         samples = cut(
-            samples, start_most=options.cut_start_most, end_most=options.cut_end_most, rng=rng
+            samples, start_most=options.max_start_crop, end_most=options.max_end_crop, rng=rng
         )
-    if options.shift_ms_most:
-        most = round(options.shift_ms_most * sample_rate_hz / 1000)
+    if options.max_shift_ms:
+        most = round(options.max_shift_ms * sample_rate_hz / 1000)
         samples = shifted(samples, int(rng.integers(-most, most + 1)))
     if options.reverberation_share and rng.random() < options.reverberation_share:
         samples = in_room(samples, sample_rate_hz, decay_s=float(rng.uniform(0.1, 0.6)), rng=rng)
     if options.noise_share and rng.random() < options.noise_share:
-        ratio_db = float(rng.uniform(options.noise_low_db, options.noise_high_db))
+        ratio_db = float(rng.uniform(options.min_snr_db, options.max_snr_db))
         if noises:
             noise = cut_noise(noises[int(rng.integers(len(noises)))], len(samples), rng=rng)
         else:
             noise = coloured_noise(len(samples), slope=float(rng.uniform(0.0, 2.0)), rng=rng)
         samples = with_noise(samples, noise, ratio_db=ratio_db)
-    if options.gain_db_most:
-        gain_db = rng.uniform(-options.gain_db_most, options.gain_db_most)
+    if options.max_gain_db:
+        gain_db = rng.uniform(-options.max_gain_db, options.max_gain_db)
         samples = samples * np.float32(10 ** (gain_db / 20))
     return np.clip(samples, -1.0, 1.0)
 
 
 def varies_sound(options: AugmentOptions) -> bool:
-    """Whether ``vary_sound`` would change anything, so that features cannot be kept."""
+    """Whether ``augment_audio`` would change anything, so that features cannot be kept."""
     return bool(
         options.speeds
-        or options.cut_start_most
-        or options.cut_end_most
-        or options.shift_ms_most
+        or options.max_start_crop
+        or options.max_end_crop
+        or options.max_shift_ms
         or options.reverberation_share
         or options.noise_share
-        or options.gain_db_most
+        or options.max_gain_db
     )
 
 
@@ -80,11 +80,11 @@ def warp_features(
     Returns:
         (other frames, d) float32.
     """
-    if options.tempo_most and len(features) > 1:
-        frames = max(1, round(len(features) * _factor(options.tempo_most, rng)))
+    if options.max_tempo_change and len(features) > 1:
+        frames = max(1, round(len(features) * _factor(options.max_tempo_change, rng)))
         features = _interpolated(features, np.linspace(0, len(features) - 1, frames))
-    if options.tract_most:
-        places = np.arange(features.shape[1]) * _factor(options.tract_most, rng)
+    if options.max_vtlp:
+        places = np.arange(features.shape[1]) * _factor(options.max_vtlp, rng)
         features = _interpolated(features.T, np.minimum(places, features.shape[1] - 1)).T
     return np.ascontiguousarray(features, np.float32)
 

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from aitk.core.contract.errors import DataError
-from aitk.speech.data.audio import decode_sound
+from aitk.speech.data.audio import decode_audio
 from aitk.speech.data.options import FeatureSettings
-from aitk.speech.features.assets import CORPUS, SoundAssets, at_speed_name, moments_by_speaker
-from aitk.speech.features.augment import at_speed, mask_features, vary_sound, warp_features
+from aitk.speech.features.assets import CORPUS, AudioAssets, at_speed_name, moments_by_speaker
+from aitk.speech.features.augment import at_speed, augment_audio, mask_features, warp_features
 from aitk.speech.features.normalise import Moments, normalised
 from aitk.speech.features.signal import features_of_many, frame_count, frame_lengths
 
 
-def sound_inputs(
-    rows: Sequence[Mapping[str, Any]], assets: SoundAssets
+def audio_inputs(
+    rows: Sequence[Mapping[str, Any]], assets: AudioAssets
 ) -> list[dict[str, np.ndarray]]:
     """What examples keep of rows: ``samples`` (n,) float32, the number of their ``frames``, and
     with normalisation by speaker or corpus ``moments`` (2, d), the means of the features and of
@@ -61,7 +61,7 @@ def sound_inputs(
 
 def pad_features(
     examples: Sequence[Mapping[str, np.ndarray]],
-    assets: SoundAssets,
+    assets: AudioAssets,
     *,
     rng: np.random.Generator | None = None,
     pad_to: int | None = None,
@@ -69,7 +69,7 @@ def pad_features(
     """Compute and stack the features of several examples.
 
     Args:
-        examples: what ``sound_inputs`` made.
+        examples: what ``audio_inputs`` made.
         rng: given in training: sounds are varied as ``assets.augment`` says.
         pad_to: frames; longer sounds are cut.
 
@@ -79,11 +79,11 @@ def pad_features(
     """
     settings = assets.features
     heard = [_varied(item, assets, rng) if rng else _as_it_is(item) for item in examples]
-    sounds = [_long_enough(samples, settings) for samples, _ in heard]
+    clips = [_long_enough(samples, settings) for samples, _ in heard]
     plain = dataclasses.replace(settings, normalise=_within(settings))
     found = [
         each if moments is None else normalised(each, Moments(1, *moments))
-        for each, (_, moments) in zip(features_of_many(sounds, plain, rng=rng), heard, strict=True)
+        for each, (_, moments) in zip(features_of_many(clips, plain, rng=rng), heard, strict=True)
     ]
     if rng is not None:
         found = [warp_features(each, assets.augment, rng=rng) for each in found]
@@ -109,7 +109,7 @@ def _as_it_is(item: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | 
 
 
 def _varied(
-    item: Mapping[str, np.ndarray], assets: SoundAssets, rng: np.random.Generator
+    item: Mapping[str, np.ndarray], assets: AudioAssets, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """A variation of an example, and its moments."""
     samples, moments = _as_it_is(item)
@@ -119,11 +119,11 @@ def _varied(
         samples = at_speed(samples, options.speeds[drawn])
         moments = item["speed_moments"][drawn] if "speed_moments" in item else moments
         options = dataclasses.replace(options, speeds=[])
-    return vary_sound(samples, assets.features.sample_rate_hz, options, rng=rng), moments
+    return augment_audio(samples, assets.features.sample_rate_hz, options, rng=rng), moments
 
 
 def _sound(row: Mapping[str, Any], settings: FeatureSettings) -> dict[str, np.ndarray]:
-    samples, rate = decode_sound(row["audio"])
+    samples, rate = decode_audio(row["audio"])
     if rate != settings.sample_rate_hz:
         raise DataError(
             f"a sound has {rate} samples a second, the model was trained with"

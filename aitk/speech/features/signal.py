@@ -53,7 +53,7 @@ def features(
 
 
 def features_of_many(
-    sounds: Sequence[np.ndarray],
+    clips: Sequence[np.ndarray],
     settings: FeatureSettings,
     *,
     moments: Sequence[Moments | None] | None = None,
@@ -64,7 +64,7 @@ def features_of_many(
     See ``features``; ``moments`` has one entry a sound.
     """
     plan = _plan(dataclasses.replace(settings, normalise="none"))
-    frames = [frame(np.asarray(samples, np.float32), settings) for samples in sounds]
+    frames = [frame(np.asarray(samples, np.float32), settings) for samples in clips]
     counts = [len(each) for each in frames]
     whole = np.empty((sum(counts), plan.size), np.float32)
     done = 0
@@ -77,7 +77,7 @@ def features_of_many(
 
         found = [
             np.hstack([each, pitch(samples, settings, frames=len(each))])
-            for each, samples in zip(found, sounds, strict=True)
+            for each, samples in zip(found, clips, strict=True)
         ]
     found = [add_deltas(each, order=settings.deltas) for each in found]
     if settings.normalise == "utterance":

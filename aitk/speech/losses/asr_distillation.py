@@ -10,12 +10,12 @@ import numpy as np
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.task import Example
-from aitk.speech.features.assets import SoundAssets
+from aitk.speech.features.assets import AudioAssets
 from aitk.speech.tasks.asr_assets import AsrAssets
-from aitk.speech.tasks.seq2seq_assets import WriterAssets
+from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
 
 
-def taught_example(
+def add_teacher_logits(
     example: Example, frames: int, outputs: np.ndarray, assets: AsrAssets, *, teacher: AsrAssets
 ) -> Example:
     """An example that also holds what the teacher made of its sound.
@@ -31,15 +31,17 @@ def taught_example(
     return dataclasses.replace(example, inputs=dict(example.inputs) | {"teacher": taught})
 
 
-def taught_loss(assets: AsrAssets | WriterAssets, *, teacher: AsrAssets | WriterAssets) -> Any:
+def distillation_loss(
+    assets: AsrAssets | Seq2SeqAssets, *, teacher: AsrAssets | Seq2SeqAssets
+) -> Any:
     """The Keras loss of such examples.
 
     Raises:
         UsageError: the models do not write the same units at the same steps.
     """
-    from aitk.speech.losses.ctc_loss import TaughtCtcLoss
+    from aitk.speech.losses.ctc_loss import CtcDistillationLoss
 
-    if isinstance(assets, WriterAssets) or isinstance(teacher, WriterAssets):
+    if isinstance(assets, Seq2SeqAssets) or isinstance(teacher, Seq2SeqAssets):
         raise UsageError(
             "a model that writes token by token teaches no other, and learns from none",
             where="--distill",
@@ -58,24 +60,24 @@ def taught_loss(assets: AsrAssets | WriterAssets, *, teacher: AsrAssets | Writer
             where="--set",
             hint=f"Add --set subsampling={teacher.subsampling} --set units={teacher.units.kind}",
         )
-    return TaughtCtcLoss()
+    return CtcDistillationLoss()
 
 
-def at_its_own_speed(sound: SoundAssets) -> SoundAssets:
+def without_tempo_changes(clip: AudioAssets) -> AudioAssets:
     """What a teacher said of a sound holds for it as it is: it may get noisy, but not shorter."""
-    still = dataclasses.replace(sound.augment, speeds=[], shift_ms_most=0.0, tempo_most=0.0)
-    return dataclasses.replace(sound, augment=still)
+    still = dataclasses.replace(clip.augment, speeds=[], max_shift_ms=0.0, max_tempo_change=0.0)
+    return dataclasses.replace(clip, augment=still)
 
 
-def with_teacher(
+def append_teacher_logits(
     targets: np.ndarray,
-    sounds: Sequence[Mapping[str, np.ndarray]],
+    clips: Sequence[Mapping[str, np.ndarray]],
     inputs: Mapping[str, np.ndarray],
     assets: AsrAssets,
 ) -> np.ndarray:
     """Targets with the teacher's logits (steps, units) of each row behind them, in one line."""
     steps = assets.steps(inputs["padding_mask"].shape[1])
-    logits = np.zeros((len(sounds), steps, len(assets.units)), np.float32)
-    for row, each in enumerate(sounds):
+    logits = np.zeros((len(clips), steps, len(assets.units)), np.float32)
+    for row, each in enumerate(clips):
         logits[row, : len(each["teacher"])] = each["teacher"]
-    return np.concatenate([targets.astype(np.float32), logits.reshape(len(sounds), -1)], axis=1)
+    return np.concatenate([targets.astype(np.float32), logits.reshape(len(clips), -1)], axis=1)

@@ -42,7 +42,7 @@ class CtcLoss(keras.losses.Loss):
         return super().get_config() | {"per_unit": self.per_unit}
 
 
-class TaughtCtcLoss(keras.losses.Loss):
+class CtcDistillationLoss(keras.losses.Loss):
     """The loss of a text together with that of a teacher's answer at every step.
 
     Cross-entropy with the teacher's softened distribution (Hinton et al. 2015, section 2), summed

@@ -38,29 +38,27 @@ class WordModels:
 
 
 def train_words(
-    sounds: Sequence[Sequence[np.ndarray]],
+    clips: Sequence[Sequence[np.ndarray]],
     *,
     states: int,
     mixtures: int,
     iterations: int,
-    least_variance: float,
+    min_variance: float,
     seed: int = 0,
 ) -> WordModels:
     """Train the model of each word on its own sounds.
 
     Args:
-        sounds: for each word its sounds, features (frames, d) each; at least one frame a word.
+        clips: for each word its sounds, features (frames, d) each; at least one frame a word.
         states: passed from left to right: each frame stays, or moves on by one.
         mixtures: Gaussians with diagonal covariance a state.
         iterations: rounds of Baum-Welch at most.
-        least_variance: every variance is kept at or above this, so that no Gaussian shrinks to
+        min_variance: every variance is kept at or above this, so that no Gaussian shrinks to
             a single frame.
         seed: of the first guess.
     """
     rng = np.random.default_rng(seed)
-    trained = [
-        _train(each, states, mixtures, iterations, least_variance, rng=rng) for each in sounds
-    ]
+    trained = [_train(each, states, mixtures, iterations, min_variance, rng=rng) for each in clips]
     names = ("startprob_", "transmat_", "weights", "means", "variances")
     return WordModels(*(np.stack([getattr(model, name) for model in trained]) for name in names))
 
@@ -88,11 +86,11 @@ def fit_scale(scores: np.ndarray, targets: np.ndarray) -> float:
 
 
 def _train(
-    sounds: Sequence[np.ndarray],
+    clips: Sequence[np.ndarray],
     states: int,
     mixtures: int,
     iterations: int,
-    least_variance: float,
+    min_variance: float,
     *,
     rng: np.random.Generator,
 ) -> MixtureHmm:
@@ -100,15 +98,15 @@ def _train(
     from aitk.speech.losses.mixture_hmm import MixtureHmm
 
     interrupts.check()
-    frames = np.concatenate(sounds).astype(np.float64)
-    lengths = [len(sound) for sound in sounds]
+    frames = np.concatenate(clips).astype(np.float64)
+    lengths = [len(clip) for clip in clips]
     model = MixtureHmm(
         np.eye(1, states)[0],
         _left_to_right(states),
-        *_first_guess(frames, lengths, states, mixtures, least_variance, rng=rng),
-        least_variance=least_variance,
+        *_first_guess(frames, lengths, states, mixtures, min_variance, rng=rng),
+        min_variance=min_variance,
         iterations=iterations,
-        least_gain=CONVERGED * len(frames),
+        min_gain=CONVERGED * len(frames),
     )
     return model.fit(frames, lengths)
 
@@ -125,13 +123,13 @@ def _first_guess(
     lengths: Sequence[int],
     states: int,
     mixtures: int,
-    least_variance: float,
+    min_variance: float,
     *,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut every sound into equal parts, one a state, and cluster the frames of each (k-means)."""
     place = np.concatenate([np.arange(length) * states // length for length in lengths])
-    overall = np.maximum(frames.var(axis=0), least_variance)
+    overall = np.maximum(frames.var(axis=0), min_variance)
     weights = np.empty((states, mixtures))
     means = np.empty((states, mixtures, frames.shape[1]))
     variances = np.empty_like(means)
@@ -155,4 +153,4 @@ def _first_guess(
             variances[state, index] = members.var(axis=0) if many else overall
         weights[state] /= weights[state].sum()
         means[state] = centres
-    return weights, means, np.maximum(variances, least_variance)
+    return weights, means, np.maximum(variances, min_variance)

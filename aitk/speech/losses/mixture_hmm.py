@@ -21,9 +21,9 @@ class MixtureHmm(BaseHMM):
         weights: (states, mixtures) probabilities.
         means: (states, mixtures, d).
         variances: the same shape.
-        least_variance: every variance is kept at or above this.
+        min_variance: every variance is kept at or above this.
         iterations: rounds of Baum-Welch at most.
-        least_gain: of the log-likelihood of all frames, to go on.
+        min_gain: of the log-likelihood of all frames, to go on.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class MixtureHmm(BaseHMM):
         means: np.ndarray,
         variances: np.ndarray,
         *,
-        least_variance: float = 1e-3,
+        min_variance: float = 1e-3,
         iterations: int = 10,
-        least_gain: float = 1e-2,
+        min_gain: float = 1e-2,
     ):
-        super().__init__(len(start), params="tg", init_params="", n_iter=iterations, tol=least_gain)
+        super().__init__(len(start), params="tg", init_params="", n_iter=iterations, tol=min_gain)
         self.startprob_, self.transmat_ = start, transitions
         self.weights, self.means, self.variances = weights, means, variances
-        self.least_variance = least_variance
+        self.min_variance = min_variance
         self.n_features = means.shape[-1]
 
     def _init(self, X, lengths=None):
@@ -91,7 +91,7 @@ class MixtureHmm(BaseHMM):
         means = stats["sums"] / divisor
         variances = stats["squares"] / divisor - means**2
         self.means = np.where(seen, means, self.means)
-        self.variances = np.where(seen, np.maximum(variances, self.least_variance), self.variances)
+        self.variances = np.where(seen, np.maximum(variances, self.min_variance), self.variances)
 
     def _log_densities(self, X):
         """Log-densities with the logarithms of the weights: (frames, states, mixtures)."""

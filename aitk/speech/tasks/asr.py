@@ -15,23 +15,28 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import ONLY_OUTPUT, Batch, Evaluation, Example, Task
 from aitk.core.metrics.baselines import Baseline, Measured, Rows
 from aitk.speech.data.audio import content_key
-from aitk.speech.data.options import TranscribedSoundReading, TranscriptionAnswers
-from aitk.speech.data.quality import SoundInspector
-from aitk.speech.data.reading import read_sounds
+from aitk.speech.data.options import TranscribedAudioReading, TranscriptionOptions
+from aitk.speech.data.quality import AudioInspector
+from aitk.speech.data.reading import read_audio_rows
 from aitk.speech.decoding.captions import CtmLines, SrtLines, VttLines
-from aitk.speech.decoding.transcribing import Heard, step_logits, transcribe, with_language_model
-from aitk.speech.decoding.transcripts import answer_sounds, explain_transcript
+from aitk.speech.decoding.transcribing import (
+    Recognition,
+    step_logits,
+    transcribe,
+    with_language_model,
+)
+from aitk.speech.decoding.transcripts import decode_predictions, explain_transcript
 from aitk.speech.features.assets import with_speakers
 from aitk.speech.features.signal import feature_size
-from aitk.speech.features.tokenizers.spelling import refuse_hurry, refuse_transcript
-from aitk.speech.losses.asr_distillation import taught_example, taught_loss
+from aitk.speech.features.tokenizers.spelling import refuse_fast_speech, refuse_transcript
+from aitk.speech.losses.asr_distillation import add_teacher_logits, distillation_loss
 from aitk.speech.metrics.asr_scoring import score_recognition
 from aitk.speech.tasks import seq2seq_asr as writers
 from aitk.speech.tasks.asr_assets import AsrAssets, load_asr_assets
 from aitk.speech.tasks.asr_batches import collate_examples, encode_rows
 from aitk.speech.tasks.asr_learning import each_row, learn_assets
 from aitk.speech.tasks.seq2seq_assets import FILE as WRITER
-from aitk.speech.tasks.seq2seq_assets import WriterAssets, load_writer_assets
+from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets, load_seq2seq_assets
 from aitk.speech.tasks.seq2seq_settings import MoonshineSettings, WhisperSettings
 from aitk.speech.tasks.settings import (
     VARIATION,
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.core.inference.text_scores import OpenScorer
 
-_PLAIN = TranscriptionAnswers()
+_PLAIN = TranscriptionOptions()
 
 
 class Asr(Task):
@@ -55,8 +60,8 @@ class Asr(Task):
     pretrained models that write (``writers``)."""
 
     name = "speech.asr"
-    reading = TranscribedSoundReading
-    answering = TranscriptionAnswers
+    reading = TranscribedAudioReading
+    answering = TranscriptionOptions
     models = {
         "conformer": ConformerSettings,
         "tcn": TcnSettings,
@@ -78,12 +83,12 @@ class Asr(Task):
         self._notes: list[str] = []
 
     def read(
-        self, sources: Sequence[str], reading: TranscribedSoundReading, *, labelled: bool
+        self, sources: Sequence[str], reading: TranscribedAudioReading, *, labelled: bool
     ) -> Iterator[Row | Refusal]:
         def check(fields: Mapping[str, Any]) -> str | None:
-            return refuse_hurry(fields, reading.most_characters)
+            return refuse_fast_speech(fields, reading.max_characters_per_second)
 
-        return read_sounds(
+        return read_audio_rows(
             sources,
             reading,
             content="text",
@@ -99,8 +104,8 @@ class Asr(Task):
     def key(self, fields: Mapping[str, Any]) -> str:
         return content_key(fields["audio"])
 
-    def inspector(self, reading: TranscribedSoundReading) -> SoundInspector:
-        return SoundInspector(reading, content="text")
+    def inspector(self, reading: TranscribedAudioReading) -> AudioInspector:
+        return AudioInspector(reading, content="text")
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
@@ -127,7 +132,7 @@ class Asr(Task):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
-    ) -> AsrAssets | WriterAssets:
+    ) -> AsrAssets | Seq2SeqAssets:
         if isinstance(settings, WhisperSettings | MoonshineSettings):
             model = "whisper" if isinstance(settings, WhisperSettings) else "moonshine"
             written = writers.learn(rows, model, settings, start)
@@ -137,16 +142,16 @@ class Asr(Task):
         self._notes += notes
         return assets
 
-    def load_assets(self, folder: Path) -> AsrAssets | WriterAssets:
+    def load_assets(self, folder: Path) -> AsrAssets | Seq2SeqAssets:
         return (
-            load_writer_assets(folder) if (folder / WRITER).is_file() else load_asr_assets(folder)
+            load_seq2seq_assets(folder) if (folder / WRITER).is_file() else load_asr_assets(folder)
         )
 
     def encode(self, fields: Mapping[str, Any], assets: AsrAssets) -> Example:
         return self.encode_many([fields], assets)[0]
 
     def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: AsrAssets) -> list[Example]:
-        if isinstance(assets, WriterAssets):
+        if isinstance(assets, Seq2SeqAssets):
             return [writers.encode(row, assets) for row in rows]
         return encode_rows(rows, assets)
 
@@ -161,33 +166,33 @@ class Asr(Task):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        if isinstance(assets, WriterAssets):
+        if isinstance(assets, Seq2SeqAssets):
             return writers.collate(examples, assets, rng=rng)
         return collate_examples(examples, assets, rng=rng, pad_to=pad_to)
 
     def open_folder(
         self, folder: Path, config: Mapping[str, Any], *, source: str
     ) -> Pretrained | None:
-        from aitk.speech.models.seq2seq.sources import open_writer
+        from aitk.speech.models.seq2seq.sources import open_seq2seq
 
-        return open_writer(folder, config, source=source)
+        return open_seq2seq(folder, config, source=source)
 
     def adopt(self, found: Pretrained) -> Pretrained:
         if found.model not in writers.MODELS:
             return found
-        from aitk.speech.models.seq2seq.sources import adopt_writer
+        from aitk.speech.models.seq2seq.sources import adopt_seq2seq
 
-        return adopt_writer(found)
+        return adopt_seq2seq(found)
 
     def build(self, model: str, settings: Any, assets: AsrAssets, *, backbone: Any = None) -> Any:
-        if isinstance(assets, WriterAssets):
+        if isinstance(assets, Seq2SeqAssets):
             return writers.build(assets, backbone)
         from aitk.speech.models import build_backbone, check_dimensions
         from aitk.speech.models.head import transcriber
         from aitk.speech.models.inputs import frames_per_step
         from aitk.speech.models.joint import joint_transcriber
 
-        dimensions = feature_size(assets.sound.features)
+        dimensions = feature_size(assets.audio.features)
         if backbone is None:
             backbone = build_backbone(model, settings, dimensions)
         check_dimensions(backbone, dimensions)
@@ -208,13 +213,13 @@ class Asr(Task):
             dropout=dropout,
         )
 
-    def output_sizes(self, assets: AsrAssets | WriterAssets) -> dict[str, int]:
-        if isinstance(assets, WriterAssets) or assets.ctc_weight is not None:
+    def output_sizes(self, assets: AsrAssets | Seq2SeqAssets) -> dict[str, int]:
+        if isinstance(assets, Seq2SeqAssets) or assets.ctc_weight is not None:
             return {}
         return {ONLY_OUTPUT: len(assets.units)}
 
     def objective(self, assets: AsrAssets) -> Any:
-        if isinstance(assets, WriterAssets):
+        if isinstance(assets, Seq2SeqAssets):
             return writers.objective()
         from aitk.speech.losses.ctc_loss import CtcLoss, JointLoss
 
@@ -223,10 +228,10 @@ class Asr(Task):
     def teach(
         self, example: Example, outputs: np.ndarray, assets: AsrAssets, *, teacher: AsrAssets
     ) -> Example:
-        return taught_example(example, self.length(example), outputs, assets, teacher=teacher)
+        return add_teacher_logits(example, self.length(example), outputs, assets, teacher=teacher)
 
     def taught_objective(self, assets: AsrAssets, *, teacher: AsrAssets) -> Any:
-        return taught_loss(assets, teacher=teacher)
+        return distillation_loss(assets, teacher=teacher)
 
     def extend(
         self,
@@ -234,22 +239,22 @@ class Asr(Task):
         assets: AsrAssets,
         known: Sequence[Mapping[str, Any]],
         *,
-        reading: TranscribedSoundReading,
+        reading: TranscribedAudioReading,
     ) -> tuple[AsrAssets, Iterator[Row | Refusal]]:
         def checked() -> Iterator[Row | Refusal]:
             for item in items:
                 problem = _refuse(item.fields, assets) if isinstance(item, Row) else None
                 yield Refusal(item.file, item.line, problem) if problem else item
 
-        if isinstance(assets, WriterAssets):
+        if isinstance(assets, Seq2SeqAssets):
             return assets, checked()
         kept = list(checked())
         rows = [item.fields for item in kept if isinstance(item, Row)]
-        sound = with_speakers(assets.sound, rows)
-        return dataclasses.replace(assets, sound=sound), iter(kept)
+        clip = with_speakers(assets.audio, rows)
+        return dataclasses.replace(assets, audio=clip), iter(kept)
 
-    def equip(self, assets: Any, asked: TranscriptionAnswers, *, open_scorer: OpenScorer) -> Any:
-        if isinstance(assets, WriterAssets):
+    def equip(self, assets: Any, asked: TranscriptionOptions, *, open_scorer: OpenScorer) -> Any:
+        if isinstance(assets, Seq2SeqAssets):
             return assets  # it is told in ``infer`` what it does not offer
         return with_language_model(assets, asked, open_scorer)
 
@@ -262,25 +267,25 @@ class Asr(Task):
         top_k: int = 1,
         asked: Any = None,
     ) -> Any:
-        if isinstance(assets, WriterAssets):
+        if isinstance(assets, Seq2SeqAssets):
             return writers.infer(batch, predict, assets, top_k=top_k, asked=asked)
         return transcribe(batch.inputs, predict, assets, asked or _PLAIN, best=top_k)
 
     def decode(
         self,
         batch: Batch,
-        outputs: Heard,
+        outputs: Recognition,
         assets: AsrAssets,
         *,
         top_k: int = 1,
         asked: Any = None,
     ) -> list[dict[str, Any]]:
-        if isinstance(assets, WriterAssets):
+        if isinstance(assets, Seq2SeqAssets):
             return writers.decode(batch, outputs, assets, top_k=top_k, asked=asked)
-        return answer_sounds(batch, outputs, assets, top_k=top_k, asked=asked or _PLAIN)
+        return decode_predictions(batch, outputs, assets, top_k=top_k, asked=asked or _PLAIN)
 
     def measure(self, batch: Batch, outputs: Any, assets: AsrAssets) -> dict[str, np.ndarray]:
-        if isinstance(assets, WriterAssets):
+        if isinstance(assets, Seq2SeqAssets):
             return writers.measure(batch, outputs, assets)
         seconds = batch.context["seconds"]
         took_s = time.perf_counter() - batch.context["began"]
@@ -300,7 +305,7 @@ class Asr(Task):
         resamples: int = 0,
         seed: int = 0,
     ) -> Evaluation:
-        units = None if isinstance(assets, WriterAssets) else assets.units
+        units = None if isinstance(assets, Seq2SeqAssets) else assets.units
         return score_recognition(measured, units, resamples=resamples, seed=seed)
 
     def baselines(
@@ -321,16 +326,16 @@ class Asr(Task):
         model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
         """The words and where they lie; ``target`` is a text to lay along the sound instead."""
-        if isinstance(assets, WriterAssets):
+        if isinstance(assets, Seq2SeqAssets):
             return writers.explain(fields, predict, assets, target=target)
         inputs = self.collate([self.encode(fields, assets)], assets).inputs
         logits = step_logits(np.stack(predict([fields])), inputs, assets)
         return explain_transcript(fields, inputs, logits, assets, target=target)
 
 
-def _refuse(fields: Mapping[str, Any], assets: AsrAssets | WriterAssets) -> str | None:
+def _refuse(fields: Mapping[str, Any], assets: AsrAssets | Seq2SeqAssets) -> str | None:
     """Why an update cannot learn from a row, if so."""
-    if isinstance(assets, WriterAssets):
+    if isinstance(assets, Seq2SeqAssets):
         return writers.refuse(fields["text"], fields["seconds"], assets)
     return refuse_transcript(fields, assets)
 

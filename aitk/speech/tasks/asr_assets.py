@@ -14,7 +14,7 @@ from aitk.core.io.json_files import Count, Size, read_json
 from aitk.speech.data.lexicon import Lexicon, spelled_lexicon, spoken_lexicon
 from aitk.speech.decoding.beam_search import LanguageModel
 from aitk.speech.decoding.ngram import NgramModel, read_arpa, train_ngram, write_arpa
-from aitk.speech.features.assets import SoundAssets, load_sound_assets
+from aitk.speech.features.assets import AudioAssets, load_audio_assets
 from aitk.speech.features.tokenizers.units import (
     Units,
     learn_units,
@@ -43,7 +43,7 @@ class AsrAssets:
     """Everything of a recogniser but its weights.
 
     Attributes:
-        sound: how sound becomes features, and varies in training.
+        audio: how sound becomes features, and varies in training.
         units: what it writes with.
         subsampling: frames a step.
         ctc_weight: of the steps in the loss of a model with two heads; None where steps alone
@@ -56,7 +56,7 @@ class AsrAssets:
         outside: a language model that was opened for an answer; it is never saved.
     """
 
-    sound: SoundAssets
+    audio: AudioAssets
     units: Units
     subsampling: int
     ctc_weight: float | None = None
@@ -68,8 +68,8 @@ class AsrAssets:
     outside: LanguageModel | None = None
 
     def save(self, folder: Path) -> None:
-        """Write ``sound.json``, ``units.json`` and, if there is one, ``transcripts.arpa``."""
-        self.sound.save(folder)
+        """Write ``audio.json``, ``units.json`` and, if there is one, ``transcripts.arpa``."""
+        self.audio.save(folder)
         write_json(
             folder / FILE,
             {
@@ -116,7 +116,7 @@ class AsrAssets:
     @property
     def step_s(self) -> float:
         """Seconds a step."""
-        return self.subsampling * self.sound.features.shift_ms / 1000
+        return self.subsampling * self.audio.features.shift_ms / 1000
 
 
 def load_asr_assets(folder: Path) -> AsrAssets:
@@ -130,7 +130,7 @@ def load_asr_assets(folder: Path) -> AsrAssets:
         raise ArtifactError(f"{FILE} is missing", where=str(folder))
     values = read_json(path, SHAPE)
     return AsrAssets(
-        sound=load_sound_assets(folder),
+        audio=load_audio_assets(folder),
         units=units_from(values["units"]),
         subsampling=values["subsampling"],
         ctc_weight=values["ctc_weight"],

@@ -12,17 +12,17 @@ from aitk.core.contract.task import Batch, Example
 from aitk.speech.decoding.ctc import ctc_targets
 from aitk.speech.decoding.joint import decoder_inputs
 from aitk.speech.decoding.transcribing import step_counts
-from aitk.speech.features.batching import pad_features, sound_inputs
+from aitk.speech.features.batching import audio_inputs, pad_features
 from aitk.speech.features.tokenizers.spelling import spell
-from aitk.speech.losses.asr_distillation import at_its_own_speed, with_teacher
+from aitk.speech.losses.asr_distillation import append_teacher_logits, without_tempo_changes
 from aitk.speech.tasks.asr_assets import AsrAssets
 
 
 def encode_rows(rows: Sequence[Mapping[str, Any]], assets: AsrAssets) -> list[Example]:
     """Samples and what was said in them; what has no unit for all of it has no weight."""
     examples = []
-    for row, sound in zip(rows, sound_inputs(rows, assets.sound), strict=True):
-        inputs = sound | {
+    for row, clip in zip(rows, audio_inputs(rows, assets.audio), strict=True):
+        inputs = clip | {
             "speaker": np.array(row.get("speaker", "")),
             "start": np.array(row.get("start", 0.0)),
         }
@@ -46,15 +46,15 @@ def collate_examples(
         pad_to: frames at least.
     """
     began = time.perf_counter()
-    sounds = [item.inputs for item in examples]
-    taught = "teacher" in sounds[0]
-    heard_as = at_its_own_speed(assets.sound) if taught else assets.sound
-    inputs = pad_features(sounds, heard_as, rng=rng, pad_to=pad_to)
-    rate = assets.sound.features.sample_rate_hz
+    clips = [item.inputs for item in examples]
+    taught = "teacher" in clips[0]
+    augmented_as = without_tempo_changes(assets.audio) if taught else assets.audio
+    inputs = pad_features(clips, augmented_as, rng=rng, pad_to=pad_to)
+    rate = assets.audio.features.sample_rate_hz
     context = {
-        "seconds": np.array([len(item["samples"]) / rate for item in sounds]),
-        "speaker": [str(item["speaker"]) for item in sounds],
-        "start": [float(item["start"]) for item in sounds],
+        "seconds": np.array([len(item["samples"]) / rate for item in clips]),
+        "speaker": [str(item["speaker"]) for item in clips],
+        "start": [float(item["start"]) for item in clips],
         "began": began,
     }
     said = [item.target for item in examples]
@@ -67,5 +67,5 @@ def collate_examples(
     weights = np.array([item.weight for item in examples], np.float32)
     targets = ctc_targets(texts, step_counts(inputs, assets))
     if taught:
-        targets = with_teacher(targets, sounds, inputs, assets)
+        targets = append_teacher_logits(targets, clips, inputs, assets)
     return Batch(inputs, targets, weights, context | {"text": [each.text for each in said]})

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aitk.core.contract.errors import UsageError
-from aitk.speech.data.audio import decode_sound
-from aitk.speech.features.assets import SoundAssets, augmentation_of, learn_moments
+from aitk.speech.data.audio import decode_audio
+from aitk.speech.features.assets import AudioAssets, augmentation_of, learn_moments
 from aitk.speech.features.signal import settings_for
 from aitk.speech.features.tokenizers.spelling import check_transcripts
 from aitk.speech.tasks.asr_assets import AsrAssets, learn_language_model, learn_vocabulary
@@ -27,7 +27,7 @@ def learn_assets(rows: Sequence[Mapping[str, Any]], settings: Any) -> tuple[AsrA
         UsageError: the model is causal, and its features are not.
         DataError: no row can be learned from.
     """
-    _, rate = decode_sound(rows[0]["audio"])
+    _, rate = decode_audio(rows[0]["audio"])
     features, augment = settings_for(settings, rate), augmentation_of(settings)
     causal = getattr(settings, "causal", False)
     if causal and (
@@ -45,7 +45,7 @@ def learn_assets(rows: Sequence[Mapping[str, Any]], settings: Any) -> tuple[AsrA
     texts = [text for text, _ in heard]
     units, pronunciations = learn_vocabulary(texts, settings)
     assets = AsrAssets(
-        sound=SoundAssets(
+        audio=AudioAssets(
             features=features,
             augment=augment,
             moments=learn_moments(rows, features, speeds=augment.speeds),

@@ -20,22 +20,22 @@ from aitk.core.metrics.classification import (
     score_classification,
     softmax,
 )
-from aitk.speech.data.audio import content_key, decode_sound, encode_sound
-from aitk.speech.data.options import LabelledSoundReading
-from aitk.speech.data.quality import SoundInspector
-from aitk.speech.data.reading import read_sounds
-from aitk.speech.explain.occlusion import explain_sound
+from aitk.speech.data.audio import content_key, decode_audio, encode_audio
+from aitk.speech.data.options import LabelledAudioReading
+from aitk.speech.data.quality import AudioInspector
+from aitk.speech.data.reading import read_audio_rows
+from aitk.speech.explain.occlusion import explain_audio
 from aitk.speech.explain.occlusion_image import occlusion_png
 from aitk.speech.features.assets import (
-    SoundAssets,
+    AudioAssets,
     at_speed_name,
     augmentation_of,
     learn_moments,
-    load_sound_assets,
+    load_audio_assets,
     with_speakers,
 )
 from aitk.speech.features.augment import at_speed
-from aitk.speech.features.batching import pad_features, pad_frames, sound_inputs
+from aitk.speech.features.batching import audio_inputs, pad_features, pad_frames
 from aitk.speech.features.signal import feature_size, settings_for
 from aitk.speech.metrics.detection import detection_details
 from aitk.speech.tasks.settings import (
@@ -62,7 +62,7 @@ class Keywords(Task):
     """Words, commands, any label of a short sound."""
 
     name = "speech.keywords"
-    reading = LabelledSoundReading
+    reading = LabelledAudioReading
     models = {
         "cnn": CnnSettings,
         "dscnn": DsCnnSettings,
@@ -81,9 +81,11 @@ class Keywords(Task):
         self._notes: list[str] = []
 
     def read(
-        self, sources: Sequence[str], reading: LabelledSoundReading, *, labelled: bool
+        self, sources: Sequence[str], reading: LabelledAudioReading, *, labelled: bool
     ) -> Iterator[Row | Refusal]:
-        return read_sounds(sources, reading, content="label", labelled=labelled, notes=self._notes)
+        return read_audio_rows(
+            sources, reading, content="label", labelled=labelled, notes=self._notes
+        )
 
     def reading_notes(self) -> list[str]:
         notes, self._notes[:] = list(self._notes), []
@@ -92,8 +94,8 @@ class Keywords(Task):
     def key(self, fields: Mapping[str, Any]) -> str:
         return content_key(fields["audio"])
 
-    def inspector(self, reading: LabelledSoundReading) -> SoundInspector:
-        return SoundInspector(reading, content="label")
+    def inspector(self, reading: LabelledAudioReading) -> AudioInspector:
+        return AudioInspector(reading, content="label")
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
@@ -124,15 +126,15 @@ class Keywords(Task):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
-    ) -> SoundAssets:
+    ) -> AudioAssets:
         labels = tuple(summary["labels"])
         weights: tuple[float, ...] = ()
         if balance:
             counts = Counter(row["label"] for row in rows)
             weights = tuple(len(rows) / (len(labels) * counts[label]) for label in labels)
-        _, rate = decode_sound(rows[0]["audio"])
+        _, rate = decode_audio(rows[0]["audio"])
         features, augment = settings_for(settings, rate), augmentation_of(settings)
-        return SoundAssets(
+        return AudioAssets(
             features=features,
             augment=augment,
             labels=labels,
@@ -144,34 +146,34 @@ class Keywords(Task):
     def extend(
         self,
         items: Iterator[Row | Refusal],
-        assets: SoundAssets,
+        assets: AudioAssets,
         known: Sequence[Mapping[str, Any]],
         *,
-        reading: LabelledSoundReading,
-    ) -> tuple[SoundAssets, Iterator[Row | Refusal]]:
+        reading: LabelledAudioReading,
+    ) -> tuple[AudioAssets, Iterator[Row | Refusal]]:
         assets, items = super().extend(items, assets, known, reading=reading)
         kept = list(items)
         rows = [item.fields for item in kept if isinstance(item, Row)]
         return with_speakers(assets, rows), iter(kept)
 
-    def fitting_assets(self, assets: SoundAssets) -> SoundAssets:
+    def fitting_assets(self, assets: AudioAssets) -> AudioAssets:
         # At another speed, or from another throat, the new speaker would be somebody else.
-        augment = dataclasses.replace(assets.augment, speeds=[], tract_most=0.0)
+        augment = dataclasses.replace(assets.augment, speeds=[], max_vtlp=0.0)
         return dataclasses.replace(assets, augment=augment)
 
-    def load_assets(self, folder: Path) -> SoundAssets:
-        return load_sound_assets(folder)
+    def load_assets(self, folder: Path) -> AudioAssets:
+        return load_audio_assets(folder)
 
-    def output_sizes(self, assets: SoundAssets) -> dict[str, int]:
+    def output_sizes(self, assets: AudioAssets) -> dict[str, int]:
         return {ONLY_OUTPUT: len(assets.labels)}
 
-    def encode(self, fields: Mapping[str, Any], assets: SoundAssets) -> Example:
+    def encode(self, fields: Mapping[str, Any], assets: AudioAssets) -> Example:
         return self.encode_many([fields], assets)[0]
 
-    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: SoundAssets) -> list[Example]:
+    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: AudioAssets) -> list[Example]:
         numbers = {label: number for number, label in enumerate(assets.labels)}
         examples = []
-        for row, inputs in zip(rows, sound_inputs(rows, assets), strict=True):
+        for row, inputs in zip(rows, audio_inputs(rows, assets), strict=True):
             target = numbers.get(row["label"], UNSEEN) if "label" in row else None
             weight = assets.weights[target] if assets.weights and target not in (None, -1) else 1.0
             examples.append(Example(inputs, target, weight))
@@ -183,22 +185,22 @@ class Keywords(Task):
     def collate(
         self,
         examples: Sequence[Example],
-        assets: SoundAssets,
+        assets: AudioAssets,
         *,
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        sounds = [item.inputs for item in examples]
-        inputs = pad_features(sounds, assets, rng=rng, pad_to=pad_to)
+        clips = [item.inputs for item in examples]
+        inputs = pad_features(clips, assets, rng=rng, pad_to=pad_to)
         rate = assets.features.sample_rate_hz
-        context = {"seconds": np.array([len(item["samples"]) / rate for item in sounds])}
+        context = {"seconds": np.array([len(item["samples"]) / rate for item in clips])}
         if any(item.target is None for item in examples):
             return Batch(inputs, context=context)
         targets = np.array([item.target for item in examples])
         weights = np.array([item.weight for item in examples], np.float32)
         return Batch(inputs, targets, weights, context)
 
-    def build(self, model: str, settings: Any, assets: SoundAssets, *, backbone: Any = None) -> Any:
+    def build(self, model: str, settings: Any, assets: AudioAssets, *, backbone: Any = None) -> Any:
         dimensions = feature_size(assets.features)
         if model == GMM_HMM:
             from aitk.speech.models.gmm_hmm import word_scorer
@@ -221,7 +223,7 @@ class Keywords(Task):
         self,
         model: str,
         settings: Any,
-        assets: SoundAssets,
+        assets: AudioAssets,
         rows: Sequence[Mapping[str, Any]],
         *,
         seed: int,
@@ -231,16 +233,16 @@ class Keywords(Task):
             return None
         from aitk.speech.models.gmm_hmm import fill
 
-        sounds: list[list[np.ndarray]] = [[] for _ in assets.labels]
+        clips: list[list[np.ndarray]] = [[] for _ in assets.labels]
         for at_once in (rows, *(_at_speed(rows, speed) for speed in settings.speeds)):
             for example in self.encode_many(at_once, assets):
                 if example.target is not None and example.target != UNSEEN:
                     features = pad_features([example.inputs], assets)["features"][0]
-                    sounds[example.target].append(features)
+                    clips[example.target].append(features)
         scorer = self.build(model, settings, assets)
-        reporter.note(f"training {len(sounds)} word models by Baum-Welch")
-        scale = self._scale(scorer, sounds, settings, seed)
-        return fill(scorer, _train(sounds, settings, seed), scale=scale)
+        reporter.note(f"training {len(clips)} word models by Baum-Welch")
+        scale = self._scale(scorer, clips, settings, seed)
+        return fill(scorer, _train(clips, settings, seed), scale=scale)
 
     def prune(self, model: Any, share: float) -> Any:
         if "scores" not in {layer.name for layer in model.layers}:
@@ -249,7 +251,7 @@ class Keywords(Task):
 
         return prune(model, share=share)
 
-    def objective(self, assets: SoundAssets) -> Any:
+    def objective(self, assets: AudioAssets) -> Any:
         from aitk.speech.losses.smoothing import SmoothedCrossEntropy
 
         return SmoothedCrossEntropy(assets.smoothing)
@@ -258,7 +260,7 @@ class Keywords(Task):
         self,
         batch: Batch,
         outputs: np.ndarray,
-        assets: SoundAssets,
+        assets: AudioAssets,
         *,
         top_k: int = 1,
         asked: Any = None,
@@ -266,7 +268,7 @@ class Keywords(Task):
         return answer_classes(softmax(outputs), assets.labels, top_k=top_k)
 
     def measure(
-        self, batch: Batch, outputs: np.ndarray, assets: SoundAssets
+        self, batch: Batch, outputs: np.ndarray, assets: AudioAssets
     ) -> dict[str, np.ndarray]:
         return {
             "target": np.asarray(batch.targets),
@@ -277,7 +279,7 @@ class Keywords(Task):
     def score(
         self,
         measured: Mapping[str, np.ndarray],
-        assets: SoundAssets,
+        assets: AudioAssets,
         *,
         resamples: int = 0,
         seed: int = 0,
@@ -291,7 +293,7 @@ class Keywords(Task):
         return dataclasses.replace(scored, details=dict(scored.details) | detection)
 
     def baselines(
-        self, train: Rows, summary: Mapping[str, Any], assets: SoundAssets
+        self, train: Rows, summary: Mapping[str, Any], assets: AudioAssets
     ) -> list[Baseline]:
         return [majority_class(summary["label_counts"]["train"], assets.labels)]
 
@@ -299,47 +301,45 @@ class Keywords(Task):
         self,
         fields: Mapping[str, Any],
         predict: Any,
-        assets: SoundAssets,
+        assets: AudioAssets,
         *,
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
         index, told = explained_class(softmax(predict([fields]))[0], assets.labels, target)
-        samples, rate = decode_sound(fields["audio"])
+        samples, rate = decode_audio(fields["audio"])
 
-        def log_odds(sounds: Sequence[np.ndarray]) -> np.ndarray:
-            rows = [dict(fields) | {"audio": encode_sound(sound, rate)} for sound in sounds]
+        def log_odds(clips: Sequence[np.ndarray]) -> np.ndarray:
+            rows = [dict(fields) | {"audio": encode_audio(clip, rate)} for clip in clips]
             logits = np.asarray(predict(rows), np.float64)
             others = np.delete(logits, index, axis=1)
             return logits[:, index] - np.logaddexp.reduce(others, axis=1)
 
-        found = explain_sound(samples, rate, log_odds)
+        found = explain_audio(samples, rate, log_odds)
         picture = {
             "caption": f"{fields['id']}: {told['explained']}, {told['probability']:.1%}",
             "png": occlusion_png(samples, rate, found["regions"]),
         }
         return told | found | {"pictures": [picture]}
 
-    def _scale(
-        self, scorer: Any, sounds: list[list[np.ndarray]], settings: Any, seed: int
-    ) -> float:
+    def _scale(self, scorer: Any, clips: list[list[np.ndarray]], settings: Any, seed: int) -> float:
         """How sure the words' scores may be, from every fifth row, held out for that."""
         from aitk.core.inference.predictors import KerasPredictor
         from aitk.speech.losses.hmm import fit_scale
         from aitk.speech.models.gmm_hmm import fill
 
         held_out, rest = [], []
-        for each in sounds:
+        for each in clips:
             rows = len(each) // (1 + len(settings.speeds))  # the copies follow, in their order
             # A label with a single row is learned from it, and says nothing of held-out ones.
             out = [rows > 1 and at % rows % HELD_OUT == 0 for at in range(len(each))]
-            held_out.append([sound for sound, is_out in zip(each, out, strict=True) if is_out])
-            rest.append([sound for sound, is_out in zip(each, out, strict=True) if not is_out])
-        targets = np.repeat(np.arange(len(sounds)), [len(each) for each in held_out])
+            held_out.append([clip for clip, is_out in zip(each, out, strict=True) if is_out])
+            rest.append([clip for clip, is_out in zip(each, out, strict=True) if not is_out])
+        targets = np.repeat(np.arange(len(clips)), [len(each) for each in held_out])
         if not len(targets):
             return 1.0
         predict = KerasPredictor(fill(scorer, _train(rest, settings, seed)))
-        flat = [sound for each in held_out for sound in each]
+        flat = [clip for each in held_out for clip in each]
         scores = [
             predict(pad_frames(flat[at : at + ROWS_AT_ONCE]))
             for at in range(0, len(flat), ROWS_AT_ONCE)
@@ -351,21 +351,21 @@ def _at_speed(rows: Sequence[Mapping[str, Any]], speed: float) -> list[dict[str,
     """The rows played at another speed: it makes another speaker of each."""
     copies = []
     for fields in rows:
-        samples, rate = decode_sound(fields["audio"])
-        audio = encode_sound(at_speed(samples, speed), rate)
+        samples, rate = decode_audio(fields["audio"])
+        audio = encode_audio(at_speed(samples, speed), rate)
         name = at_speed_name(fields["speaker"], speed)
         copies.append(dict(fields) | {"audio": audio, "speaker": name})
     return copies
 
 
-def _train(sounds: Sequence[Sequence[np.ndarray]], settings: GmmHmmSettings, seed: int) -> Any:
+def _train(clips: Sequence[Sequence[np.ndarray]], settings: GmmHmmSettings, seed: int) -> Any:
     from aitk.speech.losses.hmm import train_words
 
     return train_words(
-        sounds,
+        clips,
         states=settings.states,
         mixtures=settings.mixtures,
         iterations=settings.iterations,
-        least_variance=settings.least_variance,
+        min_variance=settings.min_variance,
         seed=seed,
     )

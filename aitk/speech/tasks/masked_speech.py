@@ -17,17 +17,17 @@ from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, read_json
 from aitk.core.metrics.classification import log_softmax
 from aitk.core.metrics.statistics import bootstrap_scores, ratio_statistic
-from aitk.speech.data.audio import content_key, decode_sound
-from aitk.speech.data.options import UnlabelledSoundReading
-from aitk.speech.data.quality import SoundInspector
-from aitk.speech.data.reading import read_sounds
+from aitk.speech.data.audio import content_key, decode_audio
+from aitk.speech.data.options import UnlabelledAudioReading
+from aitk.speech.data.quality import AudioInspector
+from aitk.speech.data.reading import read_audio_rows
 from aitk.speech.features.assets import (
-    SoundAssets,
+    AudioAssets,
     augmentation_of,
     learn_moments,
-    load_sound_assets,
+    load_audio_assets,
 )
-from aitk.speech.features.batching import pad_features, pad_frames, sound_inputs
+from aitk.speech.features.batching import audio_inputs, pad_features, pad_frames
 from aitk.speech.features.signal import feature_size, settings_for
 from aitk.speech.features.spectrogram_images import spectrogram_png
 from aitk.speech.losses.best_rq import (
@@ -65,7 +65,7 @@ SHAPE = {
 }
 
 #: How many sounds principal components are learned of at most.
-MOST_ROWS = 5000
+MAX_ROWS = 5000
 
 
 @dataclass(frozen=True)
@@ -73,20 +73,20 @@ class MaskedSpeechAssets:
     """How sound becomes features, what is hidden of them, and how it is named.
 
     Attributes:
-        sound: the features.
+        audio: the features.
         quantiser: names what is hidden.
         mask_share: about how much is hidden.
         span: steps hidden in a row.
     """
 
-    sound: SoundAssets
+    audio: AudioAssets
     quantiser: Quantiser
     mask_share: float
     span: int
 
     def save(self, folder: Path) -> None:
-        """Write ``sound.json`` and ``masking.json``."""
-        self.sound.save(folder)
+        """Write ``audio.json`` and ``masking.json``."""
+        self.audio.save(folder)
         quantiser = self.quantiser
         values = {
             "mask_share": self.mask_share,
@@ -105,7 +105,7 @@ class MaskedSpeech(Task):
     """Pretraining on sounds of which nothing else is known."""
 
     name = "speech.masked-speech"
-    reading = UnlabelledSoundReading
+    reading = UnlabelledAudioReading
     models = {
         "conformer": MaskedConformerSettings,
         "transformer": MaskedTransformerSettings,
@@ -123,9 +123,9 @@ class MaskedSpeech(Task):
         self._notes: list[str] = []
 
     def read(
-        self, sources: Sequence[str], reading: UnlabelledSoundReading, *, labelled: bool
+        self, sources: Sequence[str], reading: UnlabelledAudioReading, *, labelled: bool
     ) -> Iterator[Row | Refusal]:
-        return read_sounds(sources, reading, content=None, labelled=labelled, notes=self._notes)
+        return read_audio_rows(sources, reading, content=None, labelled=labelled, notes=self._notes)
 
     def reading_notes(self) -> list[str]:
         notes, self._notes[:] = list(self._notes), []
@@ -134,8 +134,8 @@ class MaskedSpeech(Task):
     def key(self, fields: Mapping[str, Any]) -> str:
         return content_key(fields["audio"])
 
-    def inspector(self, reading: UnlabelledSoundReading) -> SoundInspector:
-        return SoundInspector(reading, content=None)
+    def inspector(self, reading: UnlabelledAudioReading) -> AudioInspector:
+        return AudioInspector(reading, content=None)
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
@@ -157,10 +157,10 @@ class MaskedSpeech(Task):
         balance: bool = False,
         tables: Path | None = None,
     ) -> MaskedSpeechAssets:
-        _, rate = decode_sound(rows[0]["audio"])
+        _, rate = decode_audio(rows[0]["audio"])
         features, augment = settings_for(settings, rate), augmentation_of(settings)
         moments = learn_moments(rows, features, speeds=augment.speeds)
-        sound = SoundAssets(features=features, augment=augment, moments=moments)
+        audio = AudioAssets(features=features, augment=augment, moments=moments)
         step_ms = settings.subsampling * features.shift_ms
         quantiser = Quantiser(
             feature_size(features),
@@ -170,9 +170,9 @@ class MaskedSpeech(Task):
             codebooks=settings.codebooks,
         )
         if settings.projection == "pca":
-            quantiser = replace(quantiser, components=_components(rows, sound, quantiser))
+            quantiser = replace(quantiser, components=_components(rows, audio, quantiser))
         span = max(1, round(settings.mask_ms / step_ms))
-        return MaskedSpeechAssets(sound, quantiser, settings.mask_share, span)
+        return MaskedSpeechAssets(audio, quantiser, settings.mask_share, span)
 
     def load_assets(self, folder: Path) -> MaskedSpeechAssets:
         values = read_json(folder / FILE, SHAPE)
@@ -185,7 +185,7 @@ class MaskedSpeech(Task):
             components=_read_components(values["components"]),
         )
         share, span = values["mask_share"], values["span"]
-        return MaskedSpeechAssets(load_sound_assets(folder), quantiser, share, span)
+        return MaskedSpeechAssets(load_audio_assets(folder), quantiser, share, span)
 
     def encode(self, fields: Mapping[str, Any], assets: MaskedSpeechAssets) -> Example:
         return self.encode_many([fields], assets)[0]
@@ -193,7 +193,7 @@ class MaskedSpeech(Task):
     def encode_many(
         self, rows: Sequence[Mapping[str, Any]], assets: MaskedSpeechAssets
     ) -> list[Example]:
-        return [Example(inputs) for inputs in sound_inputs(rows, assets.sound)]
+        return [Example(inputs) for inputs in audio_inputs(rows, assets.audio)]
 
     def length(self, example: Example) -> int:
         return len(example.inputs["samples"])
@@ -207,13 +207,11 @@ class MaskedSpeech(Task):
         pad_to: int | None = None,
     ) -> Batch:
         """Hide parts of every sound: others at each call with ``rng``, always the same without."""
-        sounds = [example.inputs for example in examples]
-        heard = pad_features(sounds, assets.sound, rng=rng, pad_to=pad_to)
+        clips = [example.inputs for example in examples]
+        heard = pad_features(clips, assets.audio, rng=rng, pad_to=pad_to)
         quantiser = assets.quantiser
         features, targets, weights = [], [], []
-        for item, padded, mask in zip(
-            sounds, heard["features"], heard["padding_mask"], strict=True
-        ):
+        for item, padded, mask in zip(clips, heard["features"], heard["padding_mask"], strict=True):
             own = rng or np.random.default_rng(zlib.crc32(item["samples"].tobytes()))
             real = padded[: mask.sum()]
             codes = quantiser.codes_of(real)
@@ -352,9 +350,9 @@ class MaskedSpeech(Task):
         answers = log_softmax(_by_codebook(logits, assets))
         gains = np.take_along_axis(answers, targets[..., None], -1)[..., 0].mean(-1)
         gains += np.log(assets.quantiser.codes)
-        step_s = assets.quantiser.frames_per_step * assets.sound.features.shift_ms / 1000
+        step_s = assets.quantiser.frames_per_step * assets.audio.features.shift_ms / 1000
         (answer,) = self.decode(batch, logits[None], assets)
-        samples, rate = decode_sound(fields["audio"])
+        samples, rate = decode_audio(fields["audio"])
         parts = [
             {
                 "text": f"{step * step_s:.2f}-{(step + 1) * step_s:.2f} s ",
@@ -367,14 +365,14 @@ class MaskedSpeech(Task):
 
 
 def _components(
-    rows: Sequence[Mapping[str, Any]], sound: SoundAssets, quantiser: Quantiser
+    rows: Sequence[Mapping[str, Any]], audio: AudioAssets, quantiser: Quantiser
 ) -> Components:
     """The principal components of the steps of some of the rows, spread over all of them."""
-    some = rows[:: -(-len(rows) // MOST_ROWS)]
+    some = rows[:: -(-len(rows) // MAX_ROWS)]
 
     def steps() -> Iterator[np.ndarray]:
         for row in some:
-            heard = pad_features(sound_inputs([row], sound), sound)["features"]
+            heard = pad_features(audio_inputs([row], audio), audio)["features"]
             yield quantiser.stacked(heard[0])
 
     return principal_components(steps(), quantiser.code_size)

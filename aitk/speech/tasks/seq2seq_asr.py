@@ -12,23 +12,23 @@ import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.task import Batch, Example
-from aitk.speech.data.audio import decode_sound
-from aitk.speech.data.options import TranscribedSoundReading
+from aitk.speech.data.audio import decode_audio
+from aitk.speech.data.options import TranscribedAudioReading
 from aitk.speech.data.transcripts import clean_transcript
 from aitk.speech.decoding.alignment import confident
 from aitk.speech.decoding.chunking import (
     RATE_HZ,
-    heard_at_once,
+    audio_inputs,
     prompt_inputs,
-    sound_inputs,
     transcribe,
+    window_samples,
 )
-from aitk.speech.decoding.seq2seq import STEP_S, Written, read_outputs
+from aitk.speech.decoding.seq2seq import STEP_S, Transcript, read_outputs
 from aitk.speech.explain.attention_image import attention_png
 from aitk.speech.features.assets import augmentation_of
-from aitk.speech.features.augment import mask_features, vary_sound
+from aitk.speech.features.augment import augment_audio, mask_features
 from aitk.speech.features.voice_activity import speech_bounds
-from aitk.speech.tasks.seq2seq_assets import WriterAssets
+from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
 
 if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 MODELS = ("whisper", "moonshine")
 IGNORED = -1  # the target of a place that is no part of the text
 #: Texts are compared as transcripts usually are: without case and punctuation.
-_PLAIN = TranscribedSoundReading()
+_PLAIN = TranscribedAudioReading()
 
 
 def learn(
     rows: Sequence[Mapping[str, Any]], model: str, settings: Any, start: Pretrained | None
-) -> WriterAssets:
+) -> Seq2SeqAssets:
     """The vocabulary of the source, and what its prompt says.
 
     Raises:
@@ -55,14 +55,14 @@ def learn(
             where=f"--model {model}",
             hint="Name a Keras Hub or Hugging Face folder, or a run, with --from",
         )
-    _, rate = decode_sound(rows[0]["audio"])
+    _, rate = decode_audio(rows[0]["audio"])
     if rate != RATE_HZ:
         raise DataError(
             f"{model} hears {RATE_HZ} samples a second, and the sounds have {rate}",
             hint=f"Prepare them with --sample-rate-hz {RATE_HZ}",
         )
     network = start.backbone
-    assets = WriterAssets(
+    assets = Seq2SeqAssets(
         model=model,
         tokens=start.tokenizer,
         longest=1,
@@ -72,12 +72,12 @@ def learn(
         translate=getattr(settings, "translate", False),
         times=getattr(settings, "times", False),
     )
-    places = getattr(network, "max_decoder_sequence_length", settings.most_tokens + 8)
-    longest = min(places, len(assets.prompt()) + settings.most_tokens)
+    places = getattr(network, "max_decoder_sequence_length", settings.max_tokens + 8)
+    longest = min(places, len(assets.prompt()) + settings.max_tokens)
     return dataclasses.replace(assets, longest=longest)
 
 
-def check_rows(rows: Iterable[Mapping[str, Any]], assets: WriterAssets) -> list[str]:
+def check_rows(rows: Iterable[Mapping[str, Any]], assets: Seq2SeqAssets) -> list[str]:
     """Notes about rows that cannot be learned from.
 
     Raises:
@@ -92,9 +92,9 @@ def check_rows(rows: Iterable[Mapping[str, Any]], assets: WriterAssets) -> list[
     return [f"{len(strange):,} rows are not learned from; of the first of them, {strange[0]}"]
 
 
-def refuse(text: str, seconds: float, assets: WriterAssets) -> str | None:
+def refuse(text: str, seconds: float, assets: Seq2SeqAssets) -> str | None:
     """Why a transcript cannot be learned, if so."""
-    most_s = heard_at_once(assets) / RATE_HZ
+    most_s = window_samples(assets) / RATE_HZ
     if seconds > most_s:
         return f"the sound lasts {seconds:.1f} s, and the model hears {most_s:g} s at once"
     count = len(assets.tokens.encode(text))
@@ -103,12 +103,12 @@ def refuse(text: str, seconds: float, assets: WriterAssets) -> str | None:
     return None
 
 
-def encode(fields: Mapping[str, Any], assets: WriterAssets) -> Example:
+def encode(fields: Mapping[str, Any], assets: Seq2SeqAssets) -> Example:
     """Samples, and the tokens of the text where there is one.
 
     A sound longer than the model hears at once, or a text longer than it writes, teaches nothing.
     """
-    samples, rate = decode_sound(fields["audio"])
+    samples, rate = decode_audio(fields["audio"])
     if rate != RATE_HZ:
         raise DataError(f"a sound has {rate} samples a second, the model hears {RATE_HZ}")
     inputs = {
@@ -125,42 +125,42 @@ def encode(fields: Mapping[str, Any], assets: WriterAssets) -> Example:
 
 
 def collate(
-    examples: Sequence[Example], assets: WriterAssets, *, rng: np.random.Generator | None = None
+    examples: Sequence[Example], assets: Seq2SeqAssets, *, rng: np.random.Generator | None = None
 ) -> Batch:
     """Stack examples: with ``rng`` for training, the texts given; or else with prompts alone,
     and no targets: of held-out rows texts are compared, not places."""
     began = time.perf_counter()
-    sounds = [item.inputs["samples"] for item in examples]
+    clips = [item.inputs["samples"] for item in examples]
     known = not any(item.target is None for item in examples)
     context: dict[str, Any] = {
-        "seconds": np.array([len(samples) / RATE_HZ for samples in sounds]),
+        "seconds": np.array([len(samples) / RATE_HZ for samples in clips]),
         "speaker": [str(item.inputs["speaker"]) for item in examples],
         "start": [float(item.inputs["start"]) for item in examples],
         "began": began,
-        "sounds": sounds,
+        "sounds": clips,
     }
     if known:
         context["text"] = [item.target[0] for item in examples]
     if rng is None:
-        inputs = sound_inputs(sounds, assets) | prompt_inputs(
-            [assets.prompt()] * len(sounds), beams=1
+        inputs = audio_inputs(clips, assets) | prompt_inputs(
+            [assets.prompt()] * len(clips), beams=1
         )
         # The loss of held-out rows is not asked for: texts are compared, not places.
         return Batch(inputs, context["text"] if known else None, context=context)
-    varied = [vary_sound(each, RATE_HZ, assets.augment, rng=rng) for each in sounds]
-    inputs = sound_inputs(varied, assets)
+    varied = [augment_audio(each, RATE_HZ, assets.augment, rng=rng) for each in clips]
+    inputs = audio_inputs(varied, assets)
     if "features" in inputs:
         for row, samples in enumerate(varied):
-            real = -(-len(samples) * inputs["features"].shape[1] // heard_at_once(assets))
+            real = -(-len(samples) * inputs["features"].shape[1] // window_samples(assets))
             hidden = mask_features(inputs["features"][row, :real], assets.augment, rng=rng)
             inputs["features"][row, :real] = hidden
     texts = [
         _with_times(item.target[1], clean, heard, assets)
-        for item, clean, heard in zip(examples, sounds, varied, strict=True)
+        for item, clean, heard in zip(examples, clips, varied, strict=True)
     ]
     weights = np.array([item.weight for item in examples], np.float32)
     taught, targets = teach(texts, _spoken_prompt(assets), end=assets.tokens.end)
-    beams = np.zeros((len(sounds), 1), np.float32)
+    beams = np.zeros((len(clips), 1), np.float32)
     return Batch(inputs | {"token_ids": taught, "beams": beams}, targets, weights, context)
 
 
@@ -184,9 +184,9 @@ def teach(
     return read, targets
 
 
-def build(assets: WriterAssets, backbone: Any) -> Any:
+def build(assets: Seq2SeqAssets, backbone: Any) -> Any:
     """The Keras model that writes with a network."""
-    from aitk.speech.models.seq2seq.generation import Writer
+    from aitk.speech.models.seq2seq.generation import Seq2SeqModel
 
     if backbone is None:
         raise UsageError(
@@ -199,7 +199,7 @@ def build(assets: WriterAssets, backbone: Any) -> Any:
         raise ArtifactError(
             f"the tokeniser knows {rules.size} tokens, the model {backbone.vocabulary_size}"
         )
-    return Writer(backbone, rules, name="writer")
+    return Seq2SeqModel(backbone, rules, name="writer")
 
 
 def objective() -> Any:
@@ -212,24 +212,24 @@ def objective() -> Any:
 def infer(
     batch: Batch,
     predict: Callable[[Mapping[str, np.ndarray]], Any],
-    assets: WriterAssets,
+    assets: Seq2SeqAssets,
     *,
     top_k: int = 1,
     asked: Any = None,
-) -> list[Written]:
+) -> list[Transcript]:
     """Write down a batch of sounds; those longer than the model hears at once in windows.
 
     Raises:
         UsageError: what was asked is not to be had of such a model.
     """
     if asked is not None:
-        _check_asked(asked, assets)
+        _check_options(asked, assets)
     beams = max(top_k, getattr(asked, "beam", 0) or 1)
     return transcribe(batch, predict, assets, beams=beams, best=top_k)
 
 
 def decode(
-    batch: Batch, outputs: Any, assets: WriterAssets, *, top_k: int = 1, asked: Any = None
+    batch: Batch, outputs: Any, assets: Seq2SeqAssets, *, top_k: int = 1, asked: Any = None
 ) -> list[dict[str, Any]]:
     """The text of each sound, its confidence, segments and words with their times."""
     answers = []
@@ -259,7 +259,7 @@ def decode(
     return answers
 
 
-def measure(batch: Batch, outputs: Any, assets: WriterAssets) -> dict[str, np.ndarray]:
+def measure(batch: Batch, outputs: Any, assets: Seq2SeqAssets) -> dict[str, np.ndarray]:
     """What ``score_recognition`` reads; texts without case and punctuation, on both sides."""
     seconds = batch.context["seconds"]
     took_s = time.perf_counter() - batch.context["began"]
@@ -273,7 +273,7 @@ def measure(batch: Batch, outputs: Any, assets: WriterAssets) -> dict[str, np.nd
 
 
 def explain(
-    fields: Mapping[str, Any], predict: Any, assets: WriterAssets, *, target: str | None = None
+    fields: Mapping[str, Any], predict: Any, assets: Seq2SeqAssets, *, target: str | None = None
 ) -> dict[str, Any]:
     """The words, their times, and a picture of where the model looked.
 
@@ -299,17 +299,17 @@ def explain(
     return {"prediction": written.text, "pictures": [picture] if tokens else []} | shown
 
 
-def _label(token: int, assets: WriterAssets) -> str:
+def _label(token: int, assets: Seq2SeqAssets) -> str:
     time_s = assets.tokens.time_of(token)
     return assets.tokens.decode([token]) if time_s is None else f"{time_s:.2f} s"
 
 
-def _room(assets: WriterAssets) -> int:
+def _room(assets: Seq2SeqAssets) -> int:
     """Tokens that a text may have: the prompt, two times and the end go before and after it."""
     return assets.longest - len(assets.prompt()) - 3
 
 
-def _spoken_prompt(assets: WriterAssets) -> list[int]:
+def _spoken_prompt(assets: Seq2SeqAssets) -> list[int]:
     """The prompt of training, which cannot leave the language open."""
     prompt = assets.prompt()
     if min(prompt) < 0:
@@ -322,7 +322,7 @@ def _spoken_prompt(assets: WriterAssets) -> list[int]:
 
 
 def _with_times(
-    tokens: Sequence[int], clean: np.ndarray, heard: np.ndarray, assets: WriterAssets
+    tokens: Sequence[int], clean: np.ndarray, heard: np.ndarray, assets: Seq2SeqAssets
 ) -> list[int]:
     """A text between the times at which speech begins and ends in its sound."""
     if not assets.times:
@@ -333,7 +333,7 @@ def _with_times(
     return [begin, *tokens, end]
 
 
-def _check_asked(asked: Any, assets: WriterAssets) -> None:
+def _check_options(asked: Any, assets: Seq2SeqAssets) -> None:
     for name in ("lm", "lexicon", "hot_words", "stream"):
         if getattr(asked, name, None):
             raise UsageError(
@@ -343,7 +343,7 @@ def _check_asked(asked: Any, assets: WriterAssets) -> None:
             )
 
 
-def _written(batch: Batch, outputs: Any, assets: WriterAssets, best: int) -> list[Written]:
+def _written(batch: Batch, outputs: Any, assets: Seq2SeqAssets, best: int) -> list[Transcript]:
     """What ``infer`` found; or a model's raw outputs, read."""
     if isinstance(outputs, list):
         return outputs

@@ -12,8 +12,8 @@ from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Count, Size, read_json
 from aitk.speech.data.options import AugmentOptions
 
-FILE, TOKENS = "writer.json", "tokens"
-#: The shape of ``writer.json``.
+FILE, TOKENS = "seq2seq.json", "tokens"
+#: The shape of ``seq2seq.json``.
 SHAPE = {
     "model": str,
     "longest": Size,
@@ -26,7 +26,7 @@ SHAPE = {
 
 
 @dataclass(frozen=True)
-class WriterAssets:
+class Seq2SeqAssets:
     """Everything of such a model but its weights.
 
     Attributes:
@@ -58,7 +58,7 @@ class WriterAssets:
         )
 
     def save(self, folder: Path) -> None:
-        """Write ``writer.json`` and the vocabulary in ``tokens``."""
+        """Write ``seq2seq.json`` and the vocabulary in ``tokens``."""
         folder.mkdir(parents=True, exist_ok=True)
         self.tokens.save(folder / TOKENS)
         write_json(
@@ -75,8 +75,8 @@ class WriterAssets:
         )
 
 
-def load_writer_assets(folder: Path) -> WriterAssets:
-    """Read what ``WriterAssets.save`` wrote.
+def load_seq2seq_assets(folder: Path) -> Seq2SeqAssets:
+    """Read what ``Seq2SeqAssets.save`` wrote.
 
     Raises:
         ArtifactError: a file is missing or damaged.
@@ -84,7 +84,7 @@ def load_writer_assets(folder: Path) -> WriterAssets:
     values = read_json(folder / FILE, SHAPE)
     try:
         values["augment"] = resolve(AugmentOptions, values["augment"])
-        return WriterAssets(tokens=load_vocabulary(values["model"], folder / TOKENS), **values)
+        return Seq2SeqAssets(tokens=load_vocabulary(values["model"], folder / TOKENS), **values)
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"is damaged ({error})", where=str(folder / FILE)) from error
 

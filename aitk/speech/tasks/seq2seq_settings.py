@@ -10,10 +10,10 @@ from aitk.speech.data.options import AugmentOptions
 
 
 @dataclass(frozen=True)
-class WriterSettings(AugmentOptions):
+class Seq2SeqSettings(AugmentOptions):
     """What pretrained encoder-decoders share: how sounds vary in training (needs --from)."""
 
-    most_tokens: int = option(224, "longest text, in tokens", minimum=1, maximum=448)
+    max_tokens: int = option(224, "longest text, in tokens", minimum=1, maximum=448)
 
     #: Run formats that can hold such a model: its loop is no part of an exported graph.
     formats: ClassVar[tuple[str, ...]] = ("keras", "keras-quantized", "saved_model")
@@ -23,7 +23,7 @@ class WriterSettings(AugmentOptions):
 
 
 @dataclass(frozen=True)
-class WhisperSettings(WriterSettings):
+class WhisperSettings(Seq2SeqSettings):
     """Whisper (Radford et al. 2023), with its own vocabulary (needs --from)."""
 
     language: str | None = option(
@@ -34,5 +34,5 @@ class WhisperSettings(WriterSettings):
 
 
 @dataclass(frozen=True)
-class MoonshineSettings(WriterSettings):
+class MoonshineSettings(Seq2SeqSettings):
     """Moonshine (Jeffries et al. 2024): English, quick for short sounds (needs --from)."""

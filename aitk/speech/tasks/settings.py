@@ -54,17 +54,17 @@ class CnnSettings(KeywordSettings):
     smoothing: float = option(
         0.1, "share of the target spread over all classes", minimum=0.0, maximum=0.9
     )
-    cut_start_most: float = option(
+    max_start_crop: float = option(
         0.4, "crop up to this share off the start of half of the training recordings",
         minimum=0.0, maximum=0.9,
     )  # fmt: skip
-    cut_end_most: float = option(
+    max_end_crop: float = option(
         0.6,
         "crop up to this share off the end of half of the training recordings",
         minimum=0.0,
         maximum=0.9,
     )
-    tempo_most: float = option(
+    max_tempo_change: float = option(
         0.2, "make features longer or shorter by up to this share, at the same pitch",
         minimum=0.0, maximum=1.0,
     )  # fmt: skip
@@ -140,7 +140,7 @@ class GmmHmmSettings(FeatureOptions):
     states: int = option(6, "states of a word, passed from left to right", minimum=1, maximum=64)
     mixtures: int = option(2, "Gaussians a state", minimum=1, maximum=64)
     iterations: int = option(8, "rounds of Baum-Welch at most", minimum=1)
-    least_variance: float = option(
+    min_variance: float = option(
         0.05, "smallest variance of a Gaussian in features of variance 1", minimum=1e-6
     )
 

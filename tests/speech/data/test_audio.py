@@ -12,11 +12,11 @@ from aitk.core.contract.errors import DataError
 from aitk.speech.data.audio import (
     content_key,
     count_clipped,
-    decode_sound,
-    encode_sound,
-    inspect_sound,
-    read_sound,
-    stream_sound,
+    decode_audio,
+    encode_audio,
+    inspect_audio,
+    read_audio,
+    stream_audio,
 )
 
 RATE = 8000
@@ -55,34 +55,34 @@ def save(tmp_path):
 )  # fmt: skip
 def test_reads_every_format_by_its_content(save, format, subtype, error):
     path = save("sound.wav", file_of(tone(), format=format, subtype=subtype))
-    sound = read_sound(path, sample_rate_hz=RATE)
-    assert (sound.source_rate_hz, sound.channels, sound.seconds) == (RATE, 1, 0.5)
+    clip = read_audio(path, sample_rate_hz=RATE)
+    assert (clip.source_rate_hz, clip.channels, clip.seconds) == (RATE, 1, 0.5)
     inner = slice(800, -800)  # lossy formats blur the ends
-    assert np.abs(sound.samples - tone())[inner].max() < error
+    assert np.abs(clip.samples - tone())[inner].max() < error
 
 
 def test_a_raw_ending_does_not_matter_either(save):
     path = save("sound.raw", file_of(tone()))
-    assert read_sound(path, sample_rate_hz=RATE).seconds == 0.5
+    assert read_audio(path, sample_rate_hz=RATE).seconds == 0.5
 
 
 def test_192_khz_stereo_becomes_one_channel_at_16_khz():
     left, right = tone(rate=192000), 0 * tone(rate=192000)
     content = file_of(np.stack([left, right], axis=1), 192000)
-    mixed = read_sound(content, sample_rate_hz=16000)
+    mixed = read_audio(content, sample_rate_hz=16000)
     assert (mixed.source_rate_hz, mixed.channels, len(mixed.samples)) == (192000, 2, 8000)
     np.testing.assert_allclose(mixed.samples[500:-500], tone(rate=16000)[500:-500] / 2, atol=1e-3)
-    picked = read_sound(content, sample_rate_hz=16000, channel="1")
+    picked = read_audio(content, sample_rate_hz=16000, channel="1")
     np.testing.assert_allclose(picked.samples[500:-500], tone(rate=16000)[500:-500], atol=1e-3)
     with pytest.raises(DataError, match="no channel 3 but 2"):
-        read_sound(content, sample_rate_hz=16000, channel="3")
+        read_audio(content, sample_rate_hz=16000, channel="3")
 
 
 def test_a_cut_is_that_part_of_the_whole():
     content = file_of(tone(2.0, hertz=3.0), subtype="FLOAT")
-    cut = read_sound(content, sample_rate_hz=RATE, start_s=0.5, end_s=1.25)
+    cut = read_audio(content, sample_rate_hz=RATE, start_s=0.5, end_s=1.25)
     np.testing.assert_allclose(cut.samples, tone(2.0, hertz=3.0)[4000:10000])
-    rounded = read_sound(content, sample_rate_hz=RATE, start_s=1.5, end_s=2.3)
+    rounded = read_audio(content, sample_rate_hz=RATE, start_s=1.5, end_s=2.3)
     assert rounded.seconds == 0.5
 
 
@@ -97,7 +97,7 @@ def test_a_cut_is_that_part_of_the_whole():
 )
 def test_cuts_that_are_not_there_are_refused(cut, words):
     with pytest.raises(DataError, match=words):
-        read_sound(file_of(tone(2.0)), sample_rate_hz=RATE, **cut)
+        read_audio(file_of(tone(2.0)), sample_rate_hz=RATE, **cut)
 
 
 def lying_wav(promised):
@@ -110,11 +110,11 @@ def lying_wav(promised):
 
 def test_a_header_that_promises_more_is_refused_before_memory_is_taken():
     with pytest.raises(DataError, match="is cut short: its header promises more"):
-        read_sound(lying_wav(1_500_000_000), sample_rate_hz=RATE)
+        read_audio(lying_wav(1_500_000_000), sample_rate_hz=RATE)
 
 
 def test_a_header_written_to_a_pipe_promises_everything_and_is_read():
-    assert len(read_sound(lying_wav(0x7FFFF000), sample_rate_hz=RATE).samples) == 100
+    assert len(read_audio(lying_wav(0x7FFFF000), sample_rate_hz=RATE).samples) == 100
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_files_cut_short_are_refused(save, format, kept):
     whole = file_of(0.1 * np.random.default_rng(0).standard_normal(RATE * 3), format=format)
     path = save("sound", whole[: int(len(whole) * kept)])
     with pytest.raises(DataError, match="cut short|damaged|cannot be read|empty") as error:
-        read_sound(path, sample_rate_hz=RATE)
+        read_audio(path, sample_rate_hz=RATE)
     assert str(path) in error.value.line
 
 
@@ -146,47 +146,47 @@ def test_what_is_no_sound_is_refused(save, content, words):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(DataError, match=words):
-            read_sound(save("sound.wav", content), sample_rate_hz=RATE)
+            read_audio(save("sound.wav", content), sample_rate_hz=RATE)
 
 
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(DataError, match="no such file"):
-        read_sound(tmp_path / "a.wav", sample_rate_hz=RATE)
+        read_audio(tmp_path / "a.wav", sample_rate_hz=RATE)
     with pytest.raises(DataError, match="is a folder"):
-        read_sound(tmp_path, sample_rate_hz=RATE)
+        read_audio(tmp_path, sample_rate_hz=RATE)
 
 
 def test_streaming_gives_the_same_samples_in_blocks():
     content = file_of(np.random.default_rng(0).uniform(-0.5, 0.5, 3 * 11025), 11025)
-    whole = read_sound(content, sample_rate_hz=RATE).samples
-    blocks = list(stream_sound(content, sample_rate_hz=RATE, block_s=0.37))
+    whole = read_audio(content, sample_rate_hz=RATE).samples
+    blocks = list(stream_audio(content, sample_rate_hz=RATE, block_s=0.37))
     assert len(blocks) > 5
     np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-4)
 
 
 def test_info_without_reading(save):
-    info = inspect_sound(save("a.flac", file_of(tone(2.0), format="FLAC")))
+    info = inspect_audio(save("a.flac", file_of(tone(2.0), format="FLAC")))
     assert (info.sample_rate_hz, info.channels, info.seconds) == (RATE, 1, 2.0)
 
 
 def test_a_stored_sound_comes_back():
     samples = tone()
-    again, rate = decode_sound(encode_sound(samples, RATE))
+    again, rate = decode_audio(encode_audio(samples, RATE))
     assert rate == RATE
     assert np.abs(again - samples).max() <= 0.5 / 32768 + 1e-9
-    clipped, _ = decode_sound(encode_sound(np.array([1.7, -1.7, 0.5]), RATE))
+    clipped, _ = decode_audio(encode_audio(np.array([1.7, -1.7, 0.5]), RATE))
     np.testing.assert_allclose(clipped, [32767 / 32768, -1, 0.5])
 
 
 def test_equal_samples_have_equal_keys_and_others_not():
-    stored = encode_sound(tone(), RATE)
-    assert content_key(stored) == content_key(encode_sound(tone(), RATE))
-    assert content_key(stored) != content_key(encode_sound(tone(level=0.31), RATE))
+    stored = encode_audio(tone(), RATE)
+    assert content_key(stored) == content_key(encode_audio(tone(), RATE))
+    assert content_key(stored) != content_key(encode_audio(tone(level=0.31), RATE))
     assert len(content_key(stored)) == 32
     with pytest.raises(DataError, match="no FLAC"):
         content_key(file_of(tone()))
     with pytest.raises(DataError, match="damaged"):
-        decode_sound(stored[:60])
+        decode_audio(stored[:60])
 
 
 def test_clipped_samples_stand_in_runs():
@@ -194,14 +194,14 @@ def test_clipped_samples_stand_in_runs():
     assert count_clipped(np.array([[1.0, 0.0], [1.0, 1.0]])) == 2
     assert count_clipped(tone()) == 0
     loud = np.clip(tone(level=2.0), -1, 1)
-    sound = read_sound(file_of(loud), sample_rate_hz=RATE)
-    assert sound.clipped == pytest.approx(2 / 3, abs=0.05)
+    clip = read_audio(file_of(loud), sample_rate_hz=RATE)
+    assert clip.clipped == pytest.approx(2 / 3, abs=0.05)
 
 
 def test_a_cut_of_an_mp3_is_exact_and_says_nothing(save, capfd):
     samples = 0.1 * np.random.default_rng(0).standard_normal(RATE * 5)
     path = save("a.mp3", file_of(samples, format="MP3"))
-    whole = read_sound(path, sample_rate_hz=RATE).samples
-    cut = read_sound(path, sample_rate_hz=RATE, start_s=2.0, end_s=3.0).samples
+    whole = read_audio(path, sample_rate_hz=RATE).samples
+    cut = read_audio(path, sample_rate_hz=RATE, start_s=2.0, end_s=3.0).samples
     np.testing.assert_allclose(cut, whole[2 * RATE : 3 * RATE], atol=1e-3)
     assert capfd.readouterr().err == ""

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitk.core.contract.errors import DataError
-from aitk.speech.data.audio import Sound
+from aitk.speech.data.audio import Clip
 from aitk.speech.data.cleaning import clean
-from aitk.speech.data.options import SoundReading
+from aitk.speech.data.options import AudioReading
 from aitk.speech.features.denoising import reduce_noise
 from aitk.speech.features.levels import (
     at_loudness,
@@ -34,8 +34,8 @@ def silence(seconds, level=0.001, seed=0):
     return (level * noise).astype(np.float32)
 
 
-def sound(samples, clipped=0.0):
-    return Sound(samples, RATE, RATE, 1, clipped)
+def clip(samples, clipped=0.0):
+    return Clip(samples, RATE, RATE, 1, clipped)
 
 
 def test_levels_are_decibels_below_full_scale():
@@ -130,17 +130,17 @@ def test_a_gate_that_is_open_changes_nothing(length):
 
 def test_nothing_is_done_that_was_not_asked_for():
     samples = speech(1) + np.float32(0.1)
-    found, cut_s = clean(sound(samples), SoundReading())
+    found, cut_s = clean(clip(samples), AudioReading())
     np.testing.assert_array_equal(found, samples)
     assert cut_s == 0
 
 
 def test_everything_that_was_asked_for_is_done():
     samples = np.concatenate([silence(1), speech(1), silence(1)]) * 0.5 + 0.1
-    reading = SoundReading(
+    reading = AudioReading(
         remove_dc=True, trim_silence=True, reduce_noise_db=12.0, loudness_dbfs=-23.0
     )
-    found, cut_s = clean(sound(samples.astype(np.float32)), reading)
+    found, cut_s = clean(clip(samples.astype(np.float32)), reading)
     assert cut_s == pytest.approx(0.9, abs=0.03)
     assert len(found) / RATE == pytest.approx(1.2, abs=0.05)
     assert level_dbfs(found) == pytest.approx(-23, abs=0.1)
@@ -150,13 +150,13 @@ def test_everything_that_was_asked_for_is_done():
 @pytest.mark.parametrize(
     ("given", "options", "words"),
     [
-        (sound(speech(0.01)), {}, "lasts 0.010 s, and 0.05 s are the least"),
-        (sound(np.zeros(RATE, np.float32)), {}, "is silent: its loudest 25 ms have -120 dBFS"),
-        (sound(np.full(RATE, 0.5, np.float32)), {}, "is silent"),
-        (sound(silence(1, 1e-5)), {}, "below -70"),
-        (sound(speech(1), clipped=0.2), {"max_clipped": 0.1}, "20.0% of it is clipped"),
+        (clip(speech(0.01)), {}, "lasts 0.010 s, and 0.05 s are the least"),
+        (clip(np.zeros(RATE, np.float32)), {}, "is silent: its loudest 25 ms have -120 dBFS"),
+        (clip(np.full(RATE, 0.5, np.float32)), {}, "is silent"),
+        (clip(silence(1, 1e-5)), {}, "below -70"),
+        (clip(speech(1), clipped=0.2), {"max_clipped": 0.1}, "20.0% of it is clipped"),
     ],
 )
 def test_what_cannot_be_used_is_refused(given, options, words):
     with pytest.raises(DataError, match=words):
-        clean(given, SoundReading(**options))
+        clean(given, AudioReading(**options))

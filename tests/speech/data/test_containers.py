@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.errors import DataError
-from aitk.speech.data.audio import inspect_sound, read_sound, stream_sound
+from aitk.speech.data.audio import inspect_audio, read_audio, stream_audio
 
 RATE = 16_000
 
@@ -38,20 +38,20 @@ def write_tone(path: Path, *, format: str | None = None, channels: int = 1) -> P
 )
 def test_a_tone_comes_back_with_its_rate_channels_and_pitch(tmp_path, name, format, channels):
     path = write_tone(tmp_path / name, format=format, channels=channels)
-    info = inspect_sound(path)
+    info = inspect_audio(path)
     assert (info.sample_rate_hz, info.channels) == (RATE, channels)
     assert info.seconds == pytest.approx(1.0, abs=0.1)
-    samples = read_sound(path, sample_rate_hz=RATE).samples
+    samples = read_audio(path, sample_rate_hz=RATE).samples
     pitch_hz = np.abs(np.fft.rfft(samples)).argmax() * RATE / len(samples)
     assert pitch_hz == pytest.approx(440, abs=1)
 
 
 def test_a_cut_and_blocks_are_the_same_samples_as_the_whole(tmp_path):
     path = write_tone(tmp_path / "a.m4a")
-    whole = read_sound(path, sample_rate_hz=RATE).samples
-    cut = read_sound(path, sample_rate_hz=RATE, start_s=0.5, end_s=0.9).samples
+    whole = read_audio(path, sample_rate_hz=RATE).samples
+    cut = read_audio(path, sample_rate_hz=RATE, start_s=0.5, end_s=0.9).samples
     assert np.array_equal(cut, whole[RATE // 2 : RATE // 2 + len(cut)])
-    blocks = list(stream_sound(path.read_bytes(), sample_rate_hz=RATE, block_s=0.1))
+    blocks = list(stream_audio(path.read_bytes(), sample_rate_hz=RATE, block_s=0.1))
     assert len(blocks) > 5
     assert np.array_equal(np.concatenate(blocks), whole)
 
@@ -64,7 +64,7 @@ def test_a_list_of_addresses_is_not_followed(tmp_path, listing):
     listed = tmp_path / "list.m4a"
     listed.write_text(listing.format(path))
     with pytest.raises(DataError, match="cannot be read as sound"):
-        read_sound(listed, sample_rate_hz=RATE)
+        read_audio(listed, sample_rate_hz=RATE)
 
 
 @pytest.mark.parametrize(("name", "format"), [("a.aac", "adts"), ("a.m4a", None)])
@@ -72,7 +72,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path, name, format):
     path = write_tone(tmp_path / name, format=format)
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(DataError, match="cannot be read as sound|is damaged"):
-        read_sound(path, sample_rate_hz=RATE)
+        read_audio(path, sample_rate_hz=RATE)
 
 
 def test_a_video_without_sound_says_so(tmp_path):
@@ -86,4 +86,4 @@ def test_a_video_without_sound_says_so(tmp_path):
         container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     with pytest.raises(DataError, match="has no sound"):
-        inspect_sound(path)
+        inspect_audio(path)

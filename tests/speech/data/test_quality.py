@@ -7,9 +7,9 @@ import pytest
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.rows import Row
-from aitk.speech.data.audio import encode_sound
-from aitk.speech.data.options import SoundReading
-from aitk.speech.data.quality import SoundInspector
+from aitk.speech.data.audio import encode_audio
+from aitk.speech.data.options import AudioReading
+from aitk.speech.data.quality import AudioInspector
 
 RATE = 8000
 
@@ -21,7 +21,7 @@ def row(voice):
     def make(number, *, seconds=0.5, level=0.3, noise=0.001, speaker="", **content):
         samples = np.concatenate([np.zeros(800), voice(seconds - 0.1, hertz=200, level=level)])
         noise = noise * np.random.default_rng(number).standard_normal(len(samples))
-        audio = encode_sound(samples + noise, RATE)
+        audio = encode_audio(samples + noise, RATE)
         known = {"speaker": speaker, "seconds": seconds, "id": f"u{number}"}
         return {"audio": audio, **content, **known}
 
@@ -30,7 +30,7 @@ def row(voice):
 
 def inspect(rows, *, content=None):
     """An inspector of (fields, split), their lines numbered from 1."""
-    inspector = SoundInspector(SoundReading(sample_rate_hz=RATE), content=content)
+    inspector = AudioInspector(AudioReading(sample_rate_hz=RATE), content=content)
     for line, (fields, split) in enumerate(rows, 1):
         inspector.add(Row(fields, "a.csv", line), split)
     return inspector
@@ -91,7 +91,7 @@ def test_speakers_without_names_are_not_checked(row):
 
 
 def test_a_speaker_to_be_held_out_who_does_not_occur_is_an_error(row):
-    inspector = SoundInspector(SoundReading(test_speakers=["sp1,sp2"]), content=None)
+    inspector = AudioInspector(AudioReading(test_speakers=["sp1,sp2"]), content=None)
     inspector.add(Row(row(1, speaker="sp1"), "a.csv", 1), "train")
     with pytest.raises(UsageError, match="There are: sp1"):
         inspector.findings()

@@ -8,9 +8,9 @@ import pytest
 
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal
-from aitk.speech.data.audio import decode_sound
-from aitk.speech.data.options import LabelledSoundReading, TranscribedSoundReading
-from aitk.speech.data.reading import read_sounds
+from aitk.speech.data.audio import decode_audio
+from aitk.speech.data.options import LabelledAudioReading, TranscribedAudioReading
+from aitk.speech.data.reading import read_audio_rows
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def write(tmp_path):
 
 def rows_of(*sources, content="text", labelled=True, notes=None, check=None, **options):
     """Rows and refusals of sources."""
-    kind = LabelledSoundReading if content == "label" else TranscribedSoundReading
+    kind = LabelledAudioReading if content == "label" else TranscribedAudioReading
     return list(
-        read_sounds(
+        read_audio_rows(
             [str(source) for source in sources],
             kind(**{"sample_rate_hz": 8000} | options),
             content=content,
@@ -65,7 +65,7 @@ def test_a_manifest_names_sounds_with_all_that_is_known(write, save_sound):
         ("u2", "good bye", "ben", 0.5, "test"),
     ]
     assert list(rows[0].fields) == ["audio", "text", "speaker", "seconds", "id"]
-    samples, rate = decode_sound(rows[0].fields["audio"])
+    samples, rate = decode_audio(rows[0].fields["audio"])
     assert (len(samples), rate) == (4000, 8000)
     assert notes[-1] == "sounds as they were found: 8,000 Hz, 1 channel (2)"
 
@@ -110,7 +110,7 @@ def test_faulty_rows_of_a_manifest_are_refused_one_by_one(write, save_sound, voi
         "its text is empty after cleaning",
         "its start is 'soon', and seconds are due",
         "a.wav: the cut begins at 2 s, and the sound ends at 0.50 s",
-        "none.wav: is silent: its loudest 25 ms have -120 dBFS, below -70 (--quietest-dbfs)",
+        "none.wav: is silent: its loudest 25 ms have -120 dBFS, below -70 (--min-level-dbfs)",
         "short.wav: lasts 0.010 s, and 0.05 s are the least (--min-seconds)",
         "long.wav: lasts 3.0 s, and 2 s are the most (--max-seconds)",
         "empty.wav: the file is empty",

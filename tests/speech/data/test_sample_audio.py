@@ -6,16 +6,16 @@ import pytest
 
 from aitk.core.artifacts.samples import sample_folder
 from aitk.core.contract.rows import Row
-from aitk.speech.data.options import LabelledSoundReading, SoundReading, TranscribedSoundReading
-from aitk.speech.data.reading import read_sounds
+from aitk.speech.data.options import AudioReading, LabelledAudioReading, TranscribedAudioReading
+from aitk.speech.data.reading import read_audio_rows
 
-KINDS = {"label": LabelledSoundReading, "text": TranscribedSoundReading, None: SoundReading}
+KINDS = {"label": LabelledAudioReading, "text": TranscribedAudioReading, None: AudioReading}
 
 
 def read(name, content, *, labelled=True):
     reading = KINDS[content](sample_rate_hz=8000)
     source = str(sample_folder() / name)
-    return list(read_sounds([source], reading, content=content, labelled=labelled, notes=[]))
+    return list(read_audio_rows([source], reading, content=content, labelled=labelled, notes=[]))
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitk.core.contract.errors import DataError
-from aitk.speech.data.audio import Sound
+from aitk.speech.data.audio import Clip
 from aitk.speech.data.cleaning import clean, voiced_share
-from aitk.speech.data.options import LabelledSoundReading, UnlabelledSoundReading
-from aitk.speech.data.reading import read_sounds
+from aitk.speech.data.options import LabelledAudioReading, UnlabelledAudioReading
+from aitk.speech.data.reading import read_audio_rows
 from aitk.speech.data.speakers import choose_speakers
 from aitk.speech.decoding.alignment import confident
 
@@ -56,8 +56,8 @@ def table(tmp_path):
 
 def splits(path, **options):
     notes: list[str] = []
-    reading = LabelledSoundReading(sample_rate_hz=RATE, **options)
-    rows = list(read_sounds([str(path)], reading, content="label", labelled=True, notes=notes))
+    reading = LabelledAudioReading(sample_rate_hz=RATE, **options)
+    rows = list(read_audio_rows([str(path)], reading, content="label", labelled=True, notes=notes))
     return {row.fields["speaker"]: row.split for row in rows}, notes
 
 
@@ -82,9 +82,9 @@ def test_speakers_named_for_validation_are_the_only_ones_held_out(table):
 
 def test_each_channel_of_a_call_is_a_row_and_a_speaker(tmp_path):
     tone(tmp_path / "call.wav", channels=2)
-    reading = UnlabelledSoundReading(sample_rate_hz=RATE, channel="each")
+    reading = UnlabelledAudioReading(sample_rate_hz=RATE, channel="each")
     source = str(tmp_path / "call.wav")
-    rows = list(read_sounds([source], reading, content=None, labelled=False, notes=[]))
+    rows = list(read_audio_rows([source], reading, content=None, labelled=False, notes=[]))
     assert [row.fields["speaker"] for row in rows] == ["channel 1", "channel 2"]
     assert [row.record["channel"] for row in rows] == [1, 2]
     assert rows[0].fields["audio"] != rows[1].fields["audio"]
@@ -95,9 +95,9 @@ def test_a_column_says_which_channel_a_row_is(tmp_path):
     listed = [{"audio": "call.wav", "label": "a", "channel": number} for number in (2, 3)]
     path = tmp_path / "table.jsonl"
     path.write_text("\n".join(map(json.dumps, listed)))
-    second, missing = read_sounds(
+    second, missing = read_audio_rows(
         [str(path)],
-        LabelledSoundReading(sample_rate_hz=RATE),
+        LabelledAudioReading(sample_rate_hz=RATE),
         content="label",
         labelled=True,
         notes=[],
@@ -111,10 +111,10 @@ def test_noise_holds_no_voice_and_is_refused_on_demand():
     pulses = np.zeros(4 * RATE, np.float32)
     pulses[:: RATE // 120] = 0.8  # a voice of 120 Hz
     assert voiced_share(noise, RATE) < 0.02 < 0.9 < voiced_share(pulses, RATE)
-    sound = Sound(noise, RATE, RATE, 1, 0.0)
+    clip = Clip(noise, RATE, RATE, 1, 0.0)
     with pytest.raises(DataError, match="holds no voice"):
-        clean(sound, UnlabelledSoundReading(min_voiced=0.05))
-    assert len(clean(sound, UnlabelledSoundReading())[0]) == len(noise)
+        clean(clip, UnlabelledAudioReading(min_voiced=0.05))
+    assert len(clean(clip, UnlabelledAudioReading())[0]) == len(noise)
 
 
 def test_words_heard_with_little_confidence_are_left_out_of_the_text():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk.speech.data.options import TranscribedSoundReading
+from aitk.speech.data.options import TranscribedAudioReading
 from aitk.speech.data.transcripts import clean_transcript
 
 
@@ -23,11 +23,11 @@ from aitk.speech.data.transcripts import clean_transcript
     ],
 )
 def test_transcripts(text, options, expected):
-    assert clean_transcript(text, TranscribedSoundReading(**options)) == expected
+    assert clean_transcript(text, TranscribedAudioReading(**options)) == expected
 
 
 @given(st.text())
 def test_cleaning_twice_changes_nothing_more(text):
-    reading = TranscribedSoundReading()
+    reading = TranscribedAudioReading()
     once = clean_transcript(text, reading)
     assert clean_transcript(once, reading) == once

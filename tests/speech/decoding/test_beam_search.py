@@ -18,7 +18,7 @@ from aitk.speech.decoding.ngram import train_ngram
 from aitk.speech.features.tokenizers.units import Units, learn_units
 
 CHARACTERS = Units("char", ("<blank>", "▁", "a", "b"))
-WIDE = SearchOptions(beams=1000, least_log_probability=-math.inf)
+WIDE = SearchOptions(beams=1000, min_log_probability=-math.inf)
 
 
 def random_steps(steps: int, units: int, seed: int, *, sharp: float = 1.0) -> np.ndarray:

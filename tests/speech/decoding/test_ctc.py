@@ -15,8 +15,8 @@ from aitk.speech.decoding.ctc import (
     ctc_targets,
     force_align,
     greedy,
-    least_steps,
     log_softmax,
+    min_steps,
     path_log_probability,
     word_times,
 )
@@ -47,7 +47,7 @@ def test_greedy_reads_the_best_unit_of_each_step():
 
 @given(UNITS)
 def test_a_text_fits_its_least_steps_and_no_fewer(units):
-    steps = least_steps(units)
+    steps = min_steps(units)
     if steps == 0:
         return
     some = random_steps(steps, 4)

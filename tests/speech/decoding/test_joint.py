@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aitk.speech.decoding.beam_search import Found
+from aitk.speech.decoding.beam_search import Hypothesis
 from aitk.speech.decoding.ctc import ctc_targets, log_softmax, path_log_probability
 from aitk.speech.decoding.joint import (
     decoder_inputs,
@@ -32,7 +32,7 @@ def model():
     return model
 
 
-def sounds(*, pad_to: int) -> dict[str, np.ndarray]:
+def clips(*, pad_to: int) -> dict[str, np.ndarray]:
     features = np.random.default_rng(1).normal(size=(2, pad_to, DIMENSIONS)).astype("float32")
     features[:, :20] = np.random.default_rng(2).normal(size=(2, 20, DIMENSIONS))
     mask = (np.arange(pad_to) < np.array([[20], [13]])).astype("int32")
@@ -40,24 +40,24 @@ def sounds(*, pad_to: int) -> dict[str, np.ndarray]:
 
 
 def test_both_heads_come_one_after_the_other(model):
-    logits = np.asarray(model(sounds(pad_to=20) | {"target_ids": decoder_inputs(TEXTS)}))
+    logits = np.asarray(model(clips(pad_to=20) | {"target_ids": decoder_inputs(TEXTS)}))
     assert logits.shape == (2, 4 + 10, UNITS)
     assert (logits[1, 4 + 7 :] == 0).all()
 
 
 def test_padding_changes_neither_head(model):
     ids = decoder_inputs(TEXTS)
-    short = np.asarray(model(sounds(pad_to=20) | {"target_ids": ids}))
+    short = np.asarray(model(clips(pad_to=20) | {"target_ids": ids}))
     more = np.pad(ids, ((0, 0), (0, 3)), constant_values=4)
-    long = np.asarray(model(sounds(pad_to=31) | {"target_ids": more}))
+    long = np.asarray(model(clips(pad_to=31) | {"target_ids": more}))
     np.testing.assert_allclose(long[0, 7:17], short[0, 4:], atol=1e-4)
     np.testing.assert_allclose(long[:, :4], short[:, :4], atol=1e-4)
 
 
 def test_the_decoder_reads_only_what_came_before(model):
     one, other = decoder_inputs([[1, 2, 3], [1]]), decoder_inputs([[1, 4, 4], [1]])
-    first = np.asarray(model(sounds(pad_to=20) | {"target_ids": one}))
-    second = np.asarray(model(sounds(pad_to=20) | {"target_ids": other}))
+    first = np.asarray(model(clips(pad_to=20) | {"target_ids": one}))
+    second = np.asarray(model(clips(pad_to=20) | {"target_ids": other}))
     np.testing.assert_allclose(first[0, :2], second[0, :2], atol=1e-5)
     assert np.abs(first[0, 2] - second[0, 2]).max() > 0.01
 
@@ -66,7 +66,7 @@ def test_a_saved_model_is_the_same_after_loading(model, tmp_path):
     from aitk.core.artifacts.keras_file import load_keras
 
     model.save(tmp_path / "model.keras")
-    inputs = sounds(pad_to=20) | {"target_ids": decoder_inputs(TEXTS)}
+    inputs = clips(pad_to=20) | {"target_ids": decoder_inputs(TEXTS)}
     loaded = load_keras(tmp_path / "model.keras")
     np.testing.assert_array_equal(np.asarray(loaded(inputs)), np.asarray(model(inputs)))
 
@@ -74,7 +74,7 @@ def test_a_saved_model_is_the_same_after_loading(model, tmp_path):
 def test_the_loss_is_the_weighted_sum_of_both(model):
     from aitk.speech.losses.ctc_loss import JointLoss
 
-    logits = np.asarray(model(sounds(pad_to=20) | {"target_ids": decoder_inputs(TEXTS)}))
+    logits = np.asarray(model(clips(pad_to=20) | {"target_ids": decoder_inputs(TEXTS)}))
     steps = [10, 7]
     found = np.asarray(JointLoss(0.4, reduction=None)(ctc_targets(TEXTS, steps), logits))
     by_attention = text_log_probabilities(logits, TEXTS)
@@ -90,8 +90,8 @@ def test_a_texts_probability_is_the_product_of_its_units():
 
 
 def test_rescoring_listens_to_both(model):
-    one = {name: array[:1] for name, array in sounds(pad_to=20).items()}
-    found = [Found("b", -1.0, (2,)), Found("a", -1.1, (1,))]
+    one = {name: array[:1] for name, array in clips(pad_to=20).items()}
+    found = [Hypothesis("b", -1.0, (2,)), Hypothesis("a", -1.1, (1,))]
     ids = decoder_inputs([(2,), (1,)])
     twice = {name: np.repeat(array, 2, axis=0) for name, array in one.items()}
     logits = np.asarray(model(twice | {"target_ids": ids}))

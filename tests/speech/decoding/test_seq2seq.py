@@ -15,7 +15,7 @@ from aitk.core.contract.task import Batch
 from aitk.speech.decoding.chunking import RATE_HZ, transcribe
 from aitk.speech.decoding.seq2seq import first_steps, read_outputs
 from aitk.speech.features.tokenizers.whisper import read_hugging_face_tokens
-from aitk.speech.tasks.seq2seq_assets import WriterAssets
+from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
 
 PROMPT = 3
 
@@ -24,7 +24,7 @@ PROMPT = 3
 def assets(tmp_path_factory):
     folder = write_folder(tmp_path_factory.mktemp("whisper"), weights={})
     tokens = read_hugging_face_tokens(folder, CONFIG)
-    return WriterAssets("whisper", tokens, PLACES, filters=80, language="en", times=True)
+    return Seq2SeqAssets("whisper", tokens, PLACES, filters=80, language="en", times=True)
 
 
 def time(seconds: float) -> int:
@@ -120,7 +120,7 @@ def test_the_way_through_is_the_best_of_all(looks):
 
 
 def test_windows_follow_the_times_that_were_written(assets):
-    sound = np.zeros(45 * RATE_HZ, np.float32)
+    clip = np.zeros(45 * RATE_HZ, np.float32)
     heard = []
 
     def predict(inputs):
@@ -128,7 +128,7 @@ def test_windows_follow_the_times_that_were_written(assets):
         first = (0.0, "one", 20.0, 20.0, "tw")  # cut by the window's end
         return outputs(assets, first if len(heard) == 1 else (0.5, "two", 20.0))
 
-    batch = Batch({}, context={"sounds": [sound]})
+    batch = Batch({}, context={"sounds": [clip]})
     (found,) = transcribe(batch, predict, assets, beams=1, best=1)
     assert found.text == "one two"
     assert [(each["start"], each["end"]) for each in found.segments] == [(0.0, 20.0), (20.5, 40.0)]

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.errors import DataError, UsageError
-from aitk.speech.data.options import FeatureSettings, TranscriptionAnswers
+from aitk.speech.data.options import FeatureSettings, TranscriptionOptions
 from aitk.speech.decoding.alignment import alignment_png, confidence_of, timed_words
-from aitk.speech.decoding.beam_search import Found
+from aitk.speech.decoding.beam_search import Hypothesis
 from aitk.speech.decoding.ctc import force_align, log_softmax
 from aitk.speech.decoding.transcribing import transcribe
-from aitk.speech.features.assets import SoundAssets
+from aitk.speech.features.assets import AudioAssets
 from aitk.speech.features.tokenizers.units import learn_units, units_from
 from aitk.speech.tasks.asr_assets import AsrAssets, learn_language_model, load_asr_assets
 
 TEXTS = ["anna", "hanna", "anna hanna"]
-SOUND = SoundAssets(FeatureSettings(sample_rate_hz=8000, normalise="none"))
+SOUND = AudioAssets(FeatureSettings(sample_rate_hz=8000, normalise="none"))
 
 
 def make(texts=TEXTS, **given) -> AsrAssets:
@@ -46,7 +46,7 @@ def inputs_for(logits, assets):
 
 def hear(logits, assets, *, best=1, **asked):
     inputs = inputs_for(logits, assets)
-    options = TranscriptionAnswers(**asked)
+    options = TranscriptionOptions(**asked)
     return transcribe(inputs, lambda _: logits, assets, options, best=best)
 
 
@@ -70,7 +70,7 @@ def test_only_real_steps_are_read():
     logits = logits_of([[*path, *path_of("hh", assets.units)]], len(assets.units))
     inputs = inputs_for(logits, assets)
     inputs["padding_mask"][0, 2 * len(path) :] = 0
-    found = transcribe(inputs, lambda _: logits, assets, TranscriptionAnswers()).found
+    found = transcribe(inputs, lambda _: logits, assets, TranscriptionOptions()).found
     assert found[0][0].text == "anna"
 
 
@@ -136,10 +136,10 @@ def test_both_heads_decide_together():
         return np.concatenate([decoder, np.repeat(logits, rows, axis=0)], axis=1)
 
     inputs = inputs_for(logits, assets) | {"target_ids": np.zeros((1, 1), "int32")}
-    plain = transcribe(inputs, predict, assets, TranscriptionAnswers())
+    plain = transcribe(inputs, predict, assets, TranscriptionOptions())
     np.testing.assert_array_equal(plain.logits, logits)
     assert plain.found[0][0].text == "anna"
-    both = transcribe(inputs, predict, assets, TranscriptionAnswers(beam=8), best=2)
+    both = transcribe(inputs, predict, assets, TranscriptionOptions(beam=8), best=2)
     assert both.found[0][0].text == "hanna"
     assert len(both.found[0]) == 2
 
@@ -166,7 +166,7 @@ def test_words_have_times_and_confidences():
     assets = make()
     path = path_of("anna hanna", assets.units)
     scores = log_softmax(logits_of([path], len(assets.units))[0])
-    found = Found("anna hanna", 0.0, tuple(assets.units.encode("anna hanna")))
+    found = Hypothesis("anna hanna", 0.0, tuple(assets.units.encode("anna hanna")))
     first, second = timed_words(found, scores, assets)
     assert first["start"] == 0 and first["end"] == pytest.approx(7 * 0.02)
     assert second["start"] == pytest.approx(10 * 0.02)
@@ -182,7 +182,7 @@ def test_the_alignment_is_a_png():
     numbers = assets.units.encode("anna")
     scores = log_softmax(logits_of([path_of("anna", assets.units)], len(assets.units))[0])
     spans = force_align(scores, numbers)
-    words = timed_words(Found("anna", 0.0, tuple(numbers)), scores, assets)
+    words = timed_words(Hypothesis("anna", 0.0, tuple(numbers)), scores, assets)
     samples = np.sin(np.arange(1400) / 3).astype("float32")
     png = alignment_png(samples, scores, spans, words, assets)
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)

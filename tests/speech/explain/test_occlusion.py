@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aitk.speech.explain.occlusion import BANDS, explain_sound
+from aitk.speech.explain.occlusion import BANDS, explain_audio
 
 RATE = 8000
 
@@ -19,11 +19,11 @@ def test_a_muted_region_is_silent_and_the_others_are_not():
     noise = 0.1 * np.random.default_rng(0).standard_normal(RATE).astype("float32")
     heard = []
 
-    def log_odds(sounds):
-        heard.extend(sounds)
-        return np.zeros(len(sounds))
+    def log_odds(clips):
+        heard.extend(clips)
+        return np.zeros(len(clips))
 
-    found = explain_sound(noise, RATE, log_odds)
+    found = explain_audio(noise, RATE, log_odds)
     regions = found["regions"]
     assert len(regions) == 20 * BANDS
     region = regions[10 * BANDS + 4]  # the middle of the sound
@@ -37,7 +37,7 @@ def test_a_muted_region_is_silent_and_the_others_are_not():
 
 
 def test_parts_cover_the_sound_in_order():
-    found = explain_sound(np.zeros(4000, "float32"), RATE, lambda sounds: np.zeros(len(sounds)))
+    found = explain_audio(np.zeros(4000, "float32"), RATE, lambda clips: np.zeros(len(clips)))
     assert [part["text"] for part in found["parts"]][:2] == ["0.00-0.05 s ", "0.05-0.10 s "]
     assert found["parts"][-1]["text"] == "0.45-0.50 s "
     total = {part["weight"] for part in found["parts"]}
@@ -45,5 +45,5 @@ def test_parts_cover_the_sound_in_order():
 
 
 def test_a_sound_shorter_than_the_window_can_be_explained():
-    found = explain_sound(np.ones(60, "float32"), RATE, lambda sounds: np.ones(len(sounds)))
+    found = explain_audio(np.ones(60, "float32"), RATE, lambda clips: np.ones(len(clips)))
     assert len(found["parts"]) == 1

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from aitk.speech.data.options import AugmentOptions
 from aitk.speech.features.augment import (
     at_speed,
+    augment_audio,
     coloured_noise,
     cut,
     cut_noise,
@@ -15,7 +16,6 @@ from aitk.speech.features.augment import (
     mask_features,
     shifted,
     varies_sound,
-    vary_sound,
     warp_features,
     with_noise,
 )
@@ -29,7 +29,7 @@ def rng(seed=0):
 
 
 def test_nothing_asked_for_changes_nothing(voice):
-    np.testing.assert_array_equal(vary_sound(voice(), 8000, NOTHING, rng=rng()), voice())
+    np.testing.assert_array_equal(augment_audio(voice(), 8000, NOTHING, rng=rng()), voice())
     features = rng().standard_normal((30, 8)).astype(np.float32)
     np.testing.assert_array_equal(mask_features(features, NOTHING, rng=rng()), features)
     assert not varies_sound(AugmentOptions())
@@ -39,18 +39,18 @@ def test_nothing_asked_for_changes_nothing(voice):
     "asked",
     [
         {"speeds": [0.9, 1.1]},
-        {"cut_start_most": 0.5, "cut_end_most": 0.5},
+        {"max_start_crop": 0.5, "max_end_crop": 0.5},
         {"noise_share": 1.0},
         {"reverberation_share": 1.0},
-        {"shift_ms_most": 50.0},
-        {"gain_db_most": 12.0},
+        {"max_shift_ms": 50.0},
+        {"max_gain_db": 12.0},
     ],
 )
 def test_the_same_generator_gives_the_same_variation_and_others_differ(voice, asked):
     options = AugmentOptions(**asked)
     assert varies_sound(options)
     first, again, other = (
-        vary_sound(voice(level=0.9), 8000, options, rng=rng(seed)) for seed in (1, 1, 3)
+        augment_audio(voice(level=0.9), 8000, options, rng=rng(seed)) for seed in (1, 1, 3)
     )
     np.testing.assert_array_equal(first, again)
     assert first.shape != other.shape or (first != other).any()
@@ -132,7 +132,7 @@ def test_recorded_noise_is_cut_anywhere_and_repeated_where_short(voice):
     assert len(found) == 25
     np.testing.assert_array_equal(np.diff(found) % 10, 1)
     options = AugmentOptions(noise_share=1.0)
-    mixed = vary_sound(voice(), 8000, options, rng=rng(), noises=[noise - 4.5])
+    mixed = augment_audio(voice(), 8000, options, rng=rng(), noises=[noise - 4.5])
     assert (mixed != voice()).any()
 
 
@@ -149,7 +149,7 @@ def test_a_room_lengthens_and_keeps_the_level(voice):
 
 def test_tempo_changes_the_length_and_not_the_ends():
     features = np.linspace(0, 1, 50)[:, None].repeat(3, axis=1).astype("float32")
-    options = AugmentOptions(tempo_most=0.5)
+    options = AugmentOptions(max_tempo_change=0.5)
     lengths = set()
     for seed in range(20):
         warped = warp_features(features, options, rng=np.random.default_rng(seed))
@@ -162,7 +162,7 @@ def test_tempo_changes_the_length_and_not_the_ends():
 def test_another_vocal_tract_moves_a_peak_between_filters():
     features = np.zeros((4, 40), "float32")
     features[:, 20] = 1
-    options = AugmentOptions(tract_most=0.2)
+    options = AugmentOptions(max_vtlp=0.2)
     peaks = [
         int(warp_features(features, options, rng=np.random.default_rng(seed))[0].argmax())
         for seed in range(30)

@@ -20,7 +20,7 @@ from aitk.speech.features.signal import (
 
 
 @pytest.fixture(scope="module")
-def sound():
+def clip():
     """A second at 16 kHz: a chirp in noise, and in it a stretch of digital silence."""
     rng = np.random.default_rng(1)
     time = np.arange(16000) / 16000
@@ -63,17 +63,17 @@ def by_kaldi(samples, settings):
         {"filters": 80, "high_hz": 7600.0, "energy": False, "lifter": 0.0, "coefficients": 20},
     ],
 )
-def test_agrees_with_kaldi(sound, kind, options):
+def test_agrees_with_kaldi(clip, kind, options):
     settings = FeatureSettings(features=kind, normalise="none", **options)
     np.testing.assert_allclose(
-        features(sound, settings), by_kaldi(sound, settings), atol=1e-3, rtol=0
+        features(clip, settings), by_kaldi(clip, settings), atol=1e-3, rtol=0
     )
 
 
-def test_spectrogram_is_the_log_power_of_each_frame(sound):
+def test_spectrogram_is_the_log_power_of_each_frame(clip):
     settings = FeatureSettings(features="spectrogram", normalise="none", preemphasis=0.0)
-    found = features(sound, settings)
-    frame = sound[160 * 30 : 160 * 30 + 400].astype(np.float64) * 32768
+    found = features(clip, settings)
+    frame = clip[160 * 30 : 160 * 30 + 400].astype(np.float64) * 32768
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 399)) ** 0.85
     power = np.abs(np.fft.rfft((frame - frame.mean()) * window, 512)) ** 2
     assert found.shape == (98, 257)
@@ -81,10 +81,10 @@ def test_spectrogram_is_the_log_power_of_each_frame(sound):
 
 
 @pytest.mark.parametrize("kind", ["fbank", "mfcc", "plp", "spectrogram"])
-def test_many_sounds_at_once_are_those_one_by_one(sound, kind):
+def test_many_sounds_at_once_are_those_one_by_one(clip, kind):
     settings = FeatureSettings(features=kind, deltas=1)
-    sounds = [sound[:length] for length in (16000, 100, 400, 9000, 401)]
-    for found, samples in zip(features_of_many(sounds, settings), sounds, strict=True):
+    clips = [clip[:length] for length in (16000, 100, 400, 9000, 401)]
+    for found, samples in zip(features_of_many(clips, settings), clips, strict=True):
         np.testing.assert_allclose(found, features(samples, settings), atol=5e-4)
     assert features_of_many([], settings) == []
 
@@ -114,30 +114,30 @@ def test_size_is_told_beforehand_and_silence_gives_numbers(kind, extra):
     assert np.isfinite(found).all()
 
 
-def test_the_sound_itself_is_left_as_it_was(sound):
-    before = sound.copy()
-    features(sound, FeatureSettings())
-    np.testing.assert_array_equal(sound, before)
+def test_the_sound_itself_is_left_as_it_was(clip):
+    before = clip.copy()
+    features(clip, FeatureSettings())
+    np.testing.assert_array_equal(clip, before)
 
 
-def test_dither_only_with_a_generator(sound):
+def test_dither_only_with_a_generator(clip):
     settings = FeatureSettings(dither=1.0, normalise="none")
-    plain = features(sound, FeatureSettings(normalise="none"))
-    np.testing.assert_array_equal(features(sound, settings), plain)
-    dithered = features(sound, settings, rng=np.random.default_rng(0))
+    plain = features(clip, FeatureSettings(normalise="none"))
+    np.testing.assert_array_equal(features(clip, settings), plain)
+    dithered = features(clip, settings, rng=np.random.default_rng(0))
     assert (dithered != plain).any()
-    np.testing.assert_array_equal(features(sound, settings, rng=np.random.default_rng(0)), dithered)
+    np.testing.assert_array_equal(features(clip, settings, rng=np.random.default_rng(0)), dithered)
 
 
-def test_normalised_by_utterance_or_by_given_moments(sound):
-    found = features(sound, FeatureSettings(normalise="utterance"))
+def test_normalised_by_utterance_or_by_given_moments(clip):
+    found = features(clip, FeatureSettings(normalise="utterance"))
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(found.std(axis=0), 1, atol=1e-3)
     settings = FeatureSettings(normalise="corpus")
-    raw = [features(part, settings) for part in (sound[:8000], sound[8000:])]
+    raw = [features(part, settings) for part in (clip[:8000], clip[8000:])]
     corpus = total(moments_of(each) for each in raw)
     whole = np.concatenate(
-        [features(part, settings, moments=corpus) for part in (sound[:8000], sound[8000:])]
+        [features(part, settings, moments=corpus) for part in (clip[:8000], clip[8000:])]
     )
     np.testing.assert_allclose(whole.mean(axis=0), 0, atol=1e-4)
 
@@ -161,9 +161,9 @@ def test_filters_are_triangles_that_meet_at_their_centres():
         ({"sample_rate_hz": 1000, "shift_ms": 0.5, "filters": 4}, "under a sample"),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(sound, options, words):
+def test_settings_that_contradict_each_other_are_refused(clip, options, words):
     with pytest.raises(UsageError, match=words):
-        features(sound, FeatureSettings(**options))
+        features(clip, FeatureSettings(**options))
 
 
 def test_settings_of_a_model_carry_its_features():

@@ -18,9 +18,9 @@ def test_the_filters_are_slaneys(filters):
 
 
 def test_frames_are_named_by_the_sample_in_their_middle():
-    sound = np.zeros(16000, np.float32)
-    sound[8000] = 1.0
-    found = whisper_features(sound, filters=80)
+    clip = np.zeros(16000, np.float32)
+    clip[8000] = 1.0
+    found = whisper_features(clip, filters=80)
     assert found.shape == (FRAMES, 80)
     assert found.dtype == np.float32
     loudest = np.flatnonzero(found.sum(axis=1) == found.sum(axis=1).max())
@@ -28,8 +28,8 @@ def test_frames_are_named_by_the_sample_in_their_middle():
 
 
 def test_nothing_lies_more_than_two_below_the_loudest():
-    sound = np.sin(np.arange(16000) * 0.3).astype(np.float32)
-    found = whisper_features(sound, filters=80)
+    clip = np.sin(np.arange(16000) * 0.3).astype(np.float32)
+    found = whisper_features(clip, filters=80)
     assert found.max() - found.min() == pytest.approx(2.0)
 
 
@@ -39,13 +39,13 @@ def test_silence_is_the_floor_everywhere():
 
 @given(st.integers(1, 2000))
 def test_only_frames_near_the_sound_hold_anything(count):
-    sound = np.random.default_rng(count).normal(scale=0.1, size=count).astype(np.float32)
-    found = whisper_features(sound, filters=80, frames=100)
+    clip = np.random.default_rng(count).normal(scale=0.1, size=count).astype(np.float32)
+    found = whisper_features(clip, filters=80, frames=100)
     after = -(-(count + 200) // SHIFT)
     assert (found[after:] == found.min()).all()
 
 
 def test_what_lies_beyond_the_window_is_left_out():
-    sound = np.random.default_rng(0).normal(size=3200).astype(np.float32)
-    whole = whisper_features(sound, filters=80, frames=10)
-    np.testing.assert_array_equal(whole, whisper_features(sound[:1600], filters=80, frames=10))
+    clip = np.random.default_rng(0).normal(size=3200).astype(np.float32)
+    whole = whisper_features(clip, filters=80, frames=10)
+    np.testing.assert_array_equal(whole, whisper_features(clip[:1600], filters=80, frames=10))

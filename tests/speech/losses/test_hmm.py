@@ -10,13 +10,13 @@ import pytest
 from aitk.speech.losses.hmm import WordModels, fit_scale, train_words
 
 
-def spoken(rng, levels, *, sounds=12, d=3):
+def spoken(rng, levels, *, clips=12, d=3):
     """Sounds that stay at each level for 4 to 8 frames, with noise of deviation 0.3."""
     return [
         np.concatenate(
             [rng.normal(level, 0.3, (rng.integers(4, 9), d)) for level in levels]
         ).astype("float32")
-        for _ in range(sounds)
+        for _ in range(clips)
     ]
 
 
@@ -26,9 +26,9 @@ WORDS = ([0, 2, -2], [-2, 2, 0])
 @pytest.fixture(scope="module")
 def trained():
     rng = np.random.default_rng(0)
-    sounds = [spoken(rng, levels) for levels in WORDS]
-    found = train_words(sounds, states=3, mixtures=2, iterations=10, least_variance=0.01)
-    return sounds, found
+    clips = [spoken(rng, levels) for levels in WORDS]
+    found = train_words(clips, states=3, mixtures=2, iterations=10, min_variance=0.01)
+    return clips, found
 
 
 def hmmlearn_model(found: WordModels, word: int):
@@ -42,15 +42,15 @@ def hmmlearn_model(found: WordModels, word: int):
     return model
 
 
-def keras_scores(found: WordModels, sounds, *, pad_to=40, scale=1.0):
+def keras_scores(found: WordModels, clips, *, pad_to=40, scale=1.0):
     from aitk.speech.models.gmm_hmm import fill, word_scorer
 
     words, states, mixtures, d = found.means.shape
     model = fill(word_scorer(words, states, mixtures, d), found, scale=scale)
-    features = np.full((len(sounds), pad_to, d), 7.0, "float32")
-    mask = np.zeros((len(sounds), pad_to), "int32")
-    for row, sound in enumerate(sounds):
-        features[row, : len(sound)], mask[row, : len(sound)] = sound, 1
+    features = np.full((len(clips), pad_to, d), 7.0, "float32")
+    mask = np.zeros((len(clips), pad_to), "int32")
+    for row, clip in enumerate(clips):
+        features[row, : len(clip)], mask[row, : len(clip)] = clip, 1
     return model, np.asarray(model({"features": features, "padding_mask": mask}))
 
 
@@ -67,8 +67,8 @@ def test_one_round_is_that_of_hmmlearns_own_mixtures():
     from aitk.speech.losses.mixture_hmm import MixtureHmm
 
     rng = np.random.default_rng(5)
-    sounds = spoken(rng, [0, 1])
-    frames, lengths = np.concatenate(sounds).astype(float), [len(sound) for sound in sounds]
+    clips = spoken(rng, [0, 1])
+    frames, lengths = np.concatenate(clips).astype(float), [len(clip) for clip in clips]
     start, transitions = np.array([1.0, 0.0]), np.array([[0.8, 0.2], [0.0, 1.0]])
     weights, means = np.full((2, 2), 0.5), rng.normal(size=(2, 2, 3))
     variances = rng.uniform(0.5, 1.5, (2, 2, 3))
@@ -96,8 +96,8 @@ def test_words_are_passed_from_left_to_right(trained):
 
 
 def test_the_keras_layer_scores_as_hmmlearn_does(trained):
-    sounds, found = trained
-    some = [*sounds[0][:4], *sounds[1][:4], sounds[0][0][:1]]
+    clips, found = trained
+    some = [*clips[0][:4], *clips[1][:4], clips[0][0][:1]]
     wanted = [[hmmlearn_model(found, word).score(s) for word in range(2)] for s in some]
     _, scores = keras_scores(found, some)
     np.testing.assert_allclose(scores, wanted, atol=1e-3, rtol=1e-5)
@@ -112,7 +112,7 @@ def test_the_score_is_the_sum_over_all_paths():
         means=rng.normal(size=(1, 2, 1, 2)),
         variances=rng.uniform(0.5, 2, (1, 2, 1, 2)),
     )
-    sound = rng.normal(size=(4, 2)).astype("float32")
+    clip = rng.normal(size=(4, 2)).astype("float32")
 
     def density(frame, state):
         mean, variance = found.means[0, state, 0], found.variances[0, state, 0]
@@ -122,29 +122,29 @@ def test_the_score_is_the_sum_over_all_paths():
 
     total = 0.0
     for path in itertools.product(range(2), repeat=4):
-        p = found.start[0, path[0]] * density(sound[0], path[0])
+        p = found.start[0, path[0]] * density(clip[0], path[0])
         for at in range(1, 4):
-            p *= found.transitions[0, path[at - 1], path[at]] * density(sound[at], path[at])
+            p *= found.transitions[0, path[at - 1], path[at]] * density(clip[at], path[at])
         total += p
-    _, scores = keras_scores(found, [sound], pad_to=6)
+    _, scores = keras_scores(found, [clip], pad_to=6)
     assert scores[0, 0] == pytest.approx(np.log(total), abs=1e-4)
 
 
 def test_padding_changes_no_score(trained):
-    sounds, found = trained
-    _, near = keras_scores(found, sounds[0], pad_to=30)
-    _, far = keras_scores(found, sounds[0], pad_to=60)
+    clips, found = trained
+    _, near = keras_scores(found, clips[0], pad_to=30)
+    _, far = keras_scores(found, clips[0], pad_to=60)
     np.testing.assert_array_equal(near, far)
 
 
 def test_a_saved_scorer_is_the_same_after_loading(trained, tmp_path):
     from aitk.core.artifacts.keras_file import load_keras
 
-    sounds, found = trained
-    model, scores = keras_scores(found, sounds[0], scale=0.5)
+    clips, found = trained
+    model, scores = keras_scores(found, clips[0], scale=0.5)
     model.save(tmp_path / "model.keras")
     loaded = load_keras(tmp_path / "model.keras")
-    _, unscaled = keras_scores(found, sounds[0])
+    _, unscaled = keras_scores(found, clips[0])
     np.testing.assert_allclose(scores, unscaled / 2, rtol=1e-6)
     for one, other in zip(loaded.weights, model.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
@@ -152,7 +152,7 @@ def test_a_saved_scorer_is_the_same_after_loading(trained, tmp_path):
 
 def test_variances_stay_above_the_least():
     same = [np.zeros((10, 2), "float32")] * 3
-    found = train_words([same], states=2, mixtures=2, iterations=3, least_variance=0.1)
+    found = train_words([same], states=2, mixtures=2, iterations=3, min_variance=0.1)
     assert found.variances.min() >= 0.1
     assert np.isfinite(found.means).all()
 
@@ -161,7 +161,7 @@ def test_sounds_shorter_than_the_states_are_learned_all_the_same():
     rng = np.random.default_rng(0)
     found = train_words(
         [[rng.normal(size=(2, 2)) for _ in range(5)]],
-        states=4, mixtures=2, iterations=3, least_variance=0.1,
+        states=4, mixtures=2, iterations=3, min_variance=0.1,
     )  # fmt: skip
     for values in vars(found).values():
         assert np.isfinite(values).all()

@@ -12,9 +12,9 @@ from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.progress import Silent
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.inference.evaluation import evaluate_rows
-from aitk.speech.data.audio import encode_sound
-from aitk.speech.data.options import TranscribedSoundReading, TranscriptionAnswers
-from aitk.speech.features.tokenizers.spelling import check_transcripts, refuse_hurry, spell
+from aitk.speech.data.audio import encode_audio
+from aitk.speech.data.options import TranscribedAudioReading, TranscriptionOptions
+from aitk.speech.features.tokenizers.spelling import check_transcripts, refuse_fast_speech, spell
 from aitk.speech.tasks.asr import Asr
 from aitk.speech.tasks.settings import (
     BiLstmCtcSettings,
@@ -54,7 +54,7 @@ def sing(text: str, seed: int) -> np.ndarray:
 def row(text: str, seed: int = 0, speaker: str = "anna") -> dict:
     samples = sing(text, seed)
     return {
-        "audio": encode_sound(samples, RATE), "text": text, "speaker": speaker,
+        "audio": encode_audio(samples, RATE), "text": text, "speaker": speaker,
         "seconds": len(samples) / RATE, "id": f"{text}-{seed}",
     }  # fmt: skip
 
@@ -124,13 +124,14 @@ def test_what_training_cannot_use_is_told(assets):
 def test_prepare_refuses_what_nobody_can_say(tmp_path, save_sound):
     save_sound("a.wav")
     (tmp_path / "rows.csv").write_text(f"audio,text\na.wav,{'la ' * 40}\na.wav,la\n")
-    items = list(TASK.read([str(tmp_path / "rows.csv")], TranscribedSoundReading(), labelled=True))
+    items = list(TASK.read([str(tmp_path / "rows.csv")], TranscribedAudioReading(), labelled=True))
     assert isinstance(items[0], Refusal)
     assert items[0].reason == (
-        "its text has 119 characters for 0.50 s, more than 40 a second (--most-characters)"
+        "its text has 119 characters for 0.50 s, more than 40 a second"
+        " (--max-characters-per-second)"
     )
     assert items[1].fields["text"] == "la"
-    assert refuse_hurry({"text": "x" * 20, "seconds": 0.5}, 40) is None
+    assert refuse_fast_speech({"text": "x" * 20, "seconds": 0.5}, 40) is None
 
 
 def test_an_update_refuses_what_the_model_cannot_write(assets):
@@ -138,7 +139,7 @@ def test_an_update_refuses_what_the_model_cannot_write(assets):
         Row(dict(ROWS[0], text=text, seconds=seconds), "new.csv", line, None, {})
         for line, (text, seconds) in enumerate([("la ti", 0.6), ("zu", 0.6), ("la ti do", 0.1)])
     ]
-    same, checked = TASK.extend(iter(items), assets, ROWS, reading=TranscribedSoundReading())
+    same, checked = TASK.extend(iter(items), assets, ROWS, reading=TranscribedAudioReading())
     found = list(checked)
     assert same == assets
     assert isinstance(found[0], Row)
@@ -151,10 +152,10 @@ def test_a_new_speaker_is_known_at_every_speed():
     new = [Row(row("la ti", seed, "zoe"), "zoe.wav", 1) for seed in range(3)]
     refused = Row(row("la", 4, "tim") | {"text": "zu"}, "tim.wav", 2)
     items = iter([*new, refused])
-    again, found = TASK.extend(items, learned, ROWS, reading=TranscribedSoundReading())
+    again, found = TASK.extend(items, learned, ROWS, reading=TranscribedAudioReading())
     kept = list(found)
     assert kept[:3] == new and isinstance(kept[3], Refusal)
-    added = set(again.sound.moments) - set(learned.sound.moments)
+    added = set(again.audio.moments) - set(learned.audio.moments)
     assert added == {"zoe", "zoe x0.9", "zoe x1.1"}
 
 
@@ -179,7 +180,7 @@ def test_a_search_that_is_asked_for_is_scored(assets, tmp_path):
 
     plain, searched = (
         evaluate_rows([row("do")], TASK, assets, predict, reporter=Silent(), asked=asked)
-        for asked in (None, TranscriptionAnswers(beam=4, lexicon=str(tmp_path / "words.txt")))
+        for asked in (None, TranscriptionOptions(beam=4, lexicon=str(tmp_path / "words.txt")))
     )
     assert plain.evaluation.metrics["wer"].value == 1
     assert searched.evaluation.metrics["wer"].value == 0
@@ -224,7 +225,7 @@ def test_every_model_answers_alike_alone_and_in_company(models, name):
     predict = KerasPredictor(model)
 
     def answers(rows, **asked):
-        options = TranscriptionAnswers(**asked)
+        options = TranscriptionOptions(**asked)
         batch = TASK.collate(TASK.encode_many(rows, learned), learned)
         outputs = TASK.infer(batch, predict, learned, top_k=2, asked=options)
         return TASK.decode(batch, outputs, learned, top_k=2, asked=options)
@@ -254,7 +255,7 @@ def test_answers_tell_the_time_in_the_recording(models):
     )
     (answer,) = TASK.decode(batch, heard, learned)
     assert answer["words"][0]["start"] >= 60
-    (brief,) = TASK.decode(batch, heard, learned, asked=TranscriptionAnswers(words=False))
+    (brief,) = TASK.decode(batch, heard, learned, asked=TranscriptionOptions(words=False))
     assert set(brief) == {"text", "confidence"}
 
 
@@ -266,7 +267,7 @@ def test_a_stream_hears_what_the_whole_sound_gives(models):
     batch = TASK.collate(TASK.encode_many(ROWS[:3], learned), learned)
     whole = TASK.infer(batch, predict, learned)
     for chunk_ms in (10.0, 200.0):
-        options = TranscriptionAnswers(stream=True, chunk_ms=chunk_ms)
+        options = TranscriptionOptions(stream=True, chunk_ms=chunk_ms)
         streamed = TASK.infer(batch, predict, learned, asked=options)
         assert [each[0].text for each in streamed.found] == [each[0].text for each in whole.found]
     answer = TASK.decode(batch, streamed, learned, asked=options)[0]
@@ -310,8 +311,8 @@ def test_a_student_learns_the_text_and_the_teachers_steps(models):
     _, learned = models["tcn"]
     learned = dataclasses.replace(
         learned,
-        sound=dataclasses.replace(
-            learned.sound, augment=dataclasses.replace(learned.sound.augment, speeds=[1.5])
+        audio=dataclasses.replace(
+            learned.audio, augment=dataclasses.replace(learned.audio.augment, speeds=[1.5])
         ),
     )
     loss = TASK.taught_objective(learned, teacher=learned)

@@ -13,13 +13,13 @@ from aitk.core.artifacts.run import load_run
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
-from aitk.speech.data.options import TranscribedSoundReading
+from aitk.speech.data.options import TranscribedAudioReading
 from aitk.stages import options as stages
 
 RATE = 8000
 TONES = {"la": 500.0, "ti": 1500.0, "do": 2800.0}
 SMALL = {"channels": 8, "blocks": 1, "stacks": 1, "width": 3, "filters": 16}
-READING = TranscribedSoundReading(sample_rate_hz=RATE)
+READING = TranscribedAudioReading(sample_rate_hz=RATE)
 
 
 def sing(words, rng):

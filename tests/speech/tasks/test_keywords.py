@@ -12,8 +12,8 @@ from aitk.core.contract.progress import Silent
 from aitk.core.contract.rows import Row
 from aitk.core.contract.task import Batch
 from aitk.core.metrics.classification import softmax
-from aitk.speech.data.audio import decode_sound, encode_sound
-from aitk.speech.features.assets import load_sound_assets
+from aitk.speech.data.audio import decode_audio, encode_audio
+from aitk.speech.features.assets import load_audio_assets
 from aitk.speech.tasks.keywords import Keywords
 from aitk.speech.tasks.settings import CnnSettings, DsCnnSettings, GmmHmmSettings
 
@@ -37,7 +37,7 @@ def row(label: str, seed: int, speaker: str = "anna") -> dict:
     hertz = rng.uniform(2000, 2500) if label == "high" else rng.uniform(300, 500)
     samples = tone(hertz, seconds, seed)
     return {
-        "audio": encode_sound(samples, RATE), "label": label, "speaker": speaker,
+        "audio": encode_audio(samples, RATE), "label": label, "speaker": speaker,
         "seconds": len(samples) / RATE, "id": f"{label}-{seed}",
     }  # fmt: skip
 
@@ -129,13 +129,13 @@ def test_every_normalisation_makes_batches(normalise):
 
 
 def test_a_sound_shorter_than_a_frame_is_a_row_all_the_same(assets):
-    short = dict(ROWS[0], audio=encode_sound(np.full(50, 0.1, "float32"), RATE))
+    short = dict(ROWS[0], audio=encode_audio(np.full(50, 0.1, "float32"), RATE))
     batch = TASK.collate([TASK.encode(short, assets)], assets)
     assert batch.inputs["padding_mask"].tolist() == [[1]]
 
 
 def test_another_sample_rate_is_refused(assets):
-    other = dict(ROWS[0], audio=encode_sound(np.zeros(4000, "float32"), 16000))
+    other = dict(ROWS[0], audio=encode_audio(np.zeros(4000, "float32"), 16000))
     with pytest.raises(DataError, match="16000 samples a second.*--sample-rate-hz 8000"):
         TASK.encode(other, assets)
 
@@ -155,7 +155,7 @@ def test_smoothing_spreads_a_share_of_the_target(share):
 def test_assets_survive_saving(tmp_path):
     learned = learn(DsCnnSettings(speeds=[0.9, 1.1], smoothing=0.2), balance=True)
     learned.save(tmp_path)
-    again = load_sound_assets(tmp_path)
+    again = load_audio_assets(tmp_path)
     assert again.features == learned.features
     assert again.augment == learned.augment
     assert (again.labels, again.weights) == (("high", "low"), (1.0, 1.0))
@@ -258,13 +258,13 @@ def test_scores_count_false_alarms(assets):
 
 def test_an_explanation_points_at_the_tone(assets):
     samples = np.concatenate([np.zeros(1600), tone(2200, 0.2), np.zeros(1600)]).astype("float32")
-    fields = dict(ROWS[0], audio=encode_sound(samples, RATE))
+    fields = dict(ROWS[0], audio=encode_audio(samples, RATE))
 
     def predict(rows):
         """High where there is energy above 1 kHz."""
         logits = []
         for each in rows:
-            spectrum = np.abs(np.fft.rfft(decode_sound(each["audio"])[0], RATE)) ** 2
+            spectrum = np.abs(np.fft.rfft(decode_audio(each["audio"])[0], RATE)) ** 2
             logits.append([np.log(spectrum[1000:].sum() + 1e-3), np.log(1.0)])
         return np.array(logits)
 
@@ -285,11 +285,11 @@ def test_an_explanation_points_at_the_tone(assets):
 
 def test_an_answer_beyond_doubt_can_be_explained(assets):
     samples = np.concatenate([np.zeros(1600), tone(2200, 0.2), np.zeros(1600)]).astype("float32")
-    fields = dict(ROWS[0], audio=encode_sound(samples, RATE))
+    fields = dict(ROWS[0], audio=encode_audio(samples, RATE))
 
     def predict(rows):
         """High by far, the more so the more energy there is: the probability is 1 anyhow."""
-        energies = [float(np.square(decode_sound(each["audio"])[0]).sum()) for each in rows]
+        energies = [float(np.square(decode_audio(each["audio"])[0]).sum()) for each in rows]
         return np.array([[500.0 + energy, 0.0] for energy in energies])
 
     found = TASK.explain(fields, predict, assets)

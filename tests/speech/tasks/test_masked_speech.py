@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.options import resolve
-from aitk.speech.data.audio import encode_sound
+from aitk.speech.data.audio import encode_audio
 from aitk.speech.tasks.masked_speech import MaskedSpeech
 from aitk.speech.tasks.settings import MaskedConformerSettings
 
@@ -16,10 +16,10 @@ RATE = 8000
 @pytest.fixture(scope="module")
 def rows():
     rng = np.random.default_rng(0)
-    sounds = [0.3 * rng.standard_normal(RATE * seconds // 2) for seconds in (1, 2, 3)]
+    clips = [0.3 * rng.standard_normal(RATE * seconds // 2) for seconds in (1, 2, 3)]
     return [
-        {"audio": encode_sound(sound.astype("float32"), RATE), "speaker": "", "id": str(number)}
-        for number, sound in enumerate(sounds)
+        {"audio": encode_audio(audio.astype("float32"), RATE), "speaker": "", "id": str(number)}
+        for number, audio in enumerate(clips)
     ]
 
 
@@ -38,9 +38,9 @@ def batch_of(rows, assets, *, rng=None):
 
 
 def test_hidden_steps_are_noise_and_the_others_as_they_were(rows, assets):
-    from aitk.speech.features.batching import pad_features, sound_inputs
+    from aitk.speech.features.batching import audio_inputs, pad_features
 
-    whole = pad_features(sound_inputs(rows, assets.sound), assets.sound)["features"]
+    whole = pad_features(audio_inputs(rows, assets.audio), assets.audio)["features"]
     batch = batch_of(rows, assets)
     hidden = np.repeat(batch.weights > 0, 4, axis=1)[:, : whole.shape[1]]
     assert np.array_equal(batch.inputs["features"][~hidden], whole[~hidden])

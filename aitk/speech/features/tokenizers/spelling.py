@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aitk.core.contract.errors import DataError
-from aitk.speech.decoding.ctc import least_steps
+from aitk.speech.decoding.ctc import min_steps
 from aitk.speech.features.signal import frame_count
 from aitk.speech.tasks.asr_assets import AsrAssets
 
@@ -27,14 +27,14 @@ class Said:
     whole: bool
 
 
-def refuse_hurry(fields: Mapping[str, Any], most_characters: float) -> str | None:
+def refuse_fast_speech(fields: Mapping[str, Any], max_per_second: float) -> str | None:
     """Why a row cannot be used, if its text has more characters a second than anybody says."""
     count, seconds = len(fields["text"]), fields["seconds"]
-    if count <= most_characters * seconds:
+    if count <= max_per_second * seconds:
         return None
     return (
-        f"its text has {count} characters for {seconds:.2f} s, more than {most_characters:g} a"
-        " second (--most-characters)"
+        f"its text has {count} characters for {seconds:.2f} s, more than {max_per_second:g} a"
+        " second (--max-characters-per-second)"
     )
 
 
@@ -90,9 +90,9 @@ def refuse_transcript(fields: Mapping[str, Any], assets: AsrAssets) -> str | Non
 
 
 def _fits(units: Sequence[int], seconds: float, assets: AsrAssets) -> bool:
-    features = assets.sound.features
+    features = assets.audio.features
     frames = frame_count(round(seconds * features.sample_rate_hz), features)
-    return least_steps(units) <= assets.steps(max(1, frames))
+    return min_steps(units) <= assets.steps(max(1, frames))
 
 
 def _is_known(word: str, assets: AsrAssets, symbols: set[str]) -> bool:

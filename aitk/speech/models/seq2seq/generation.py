@@ -22,7 +22,7 @@ LATEST_FIRST_TIME = 50
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
-class Writer(keras.Model):
+class Seq2SeqModel(keras.Model):
     """A Keras Hub encoder-decoder of speech that writes.
 
     Inputs: those of the encoder; ``token_ids`` (batch, length) int32, in training the prompt and
@@ -65,7 +65,7 @@ class Writer(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Writer:
+    def from_config(cls, config: dict[str, Any]) -> Seq2SeqModel:
         backbone = keras.saving.deserialize_keras_object(config["backbone"])
         return cls(backbone, rules_from(config["rules"]), name=config["name"])
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from aitk.speech.models.seq2seq.whisper import attend_to_sound, attend_to_tokens, by_head, place_at
+from aitk.speech.models.seq2seq.whisper import attend_to_audio, attend_to_tokens, by_head, place_at
 
 
 class MoonshineDecoder:
@@ -68,7 +68,7 @@ class MoonshineDecoder:
             values = place_at(at, own._value_dense(y), kept[2 * index + 1])
             y = attend_to_tokens(_turned(own._query_dense(y), turn), keys, values, at)
             x = x + own._output_dense(y)
-            y = attend_to_sound(cross._query_dense(block.norm2(x)), *memory[index])
+            y = attend_to_audio(cross._query_dense(block.norm2(x)), *memory[index])
             x = x + cross._output_dense(y)
             x = x + block.ff(block.norm3(x))
             keeping += [keys, values]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HUB_NAMES = {"WhisperBackbone": "whisper", "MoonshineBackbone": "moonshine"}
 
 
-def open_writer(folder: Path, config: Mapping[str, Any], *, source: str) -> Pretrained | None:
+def open_seq2seq(folder: Path, config: Mapping[str, Any], *, source: str) -> Pretrained | None:
     """Open a folder that holds a Whisper or a Moonshine; None where it holds something else.
 
     Args:
@@ -55,7 +55,7 @@ def open_writer(folder: Path, config: Mapping[str, Any], *, source: str) -> Pret
     )
 
 
-def adopt_writer(found: Pretrained) -> Pretrained:
+def adopt_seq2seq(found: Pretrained) -> Pretrained:
     """A source that is a run, with the vocabulary in its assets."""
     if found.tokenizer is not None:
         return found

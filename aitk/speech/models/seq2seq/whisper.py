@@ -65,7 +65,7 @@ class WhisperDecoder:
             y = attend_to_tokens(own._query_dense(y), keys, values, at)
             x = x + own._output_dense(y)
             y = layer._cross_attention_layer_norm(x)
-            y = attend_to_sound(cross._query_dense(y), *memory[index])
+            y = attend_to_audio(cross._query_dense(y), *memory[index])
             x = x + cross._output_dense(y)
             y = layer._feedforward_layer_norm(x)
             x = x + layer._feedforward_output_dense(layer._feedforward_intermediate_dense(y))
@@ -120,7 +120,7 @@ def attend_to_tokens(queries, keys, values, at):
     return ops.einsum("bkhl,bkhld->bkhd", ops.cast(ops.softmax(scores), values.dtype), values)
 
 
-def attend_to_sound(queries, keys, values, mask=None):
+def attend_to_audio(queries, keys, values, mask=None):
     """Attention of the newest tokens of all beams to one sound: (batch, beams, heads, size).
 
     ``mask`` (batch, steps) is true where a step is real.

@@ -9,7 +9,7 @@ import pytest
 
 from aitk.core.artifacts.pretrained import Pretrained
 from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.speech.data.audio import encode_sound
+from aitk.speech.data.audio import encode_audio
 from aitk.speech.features.tokenizers.moonshine import load_moonshine_tokens, read_moonshine_tokens
 from aitk.speech.tasks import seq2seq_asr as writers
 from aitk.speech.tasks.seq2seq_settings import MoonshineSettings
@@ -41,7 +41,7 @@ def tokens(vocabulary):
 def row(seed: int, seconds: float) -> dict:
     samples = 0.2 * np.random.default_rng(seed).standard_normal(round(16000 * seconds))
     return {
-        "audio": encode_sound(samples.astype(np.float32), 16000), "text": "go left",
+        "audio": encode_audio(samples.astype(np.float32), 16000), "text": "go left",
         "seconds": seconds, "id": str(seed),
     }  # fmt: skip
 
@@ -65,7 +65,7 @@ def network():
 @pytest.fixture(scope="module")
 def assets(network, tokens):
     source = Pretrained("x", "hub", "moonshine", None, network, tokenizer=tokens)
-    settings = MoonshineSettings(most_tokens=10, time_masks=0, frequency_masks=0)
+    settings = MoonshineSettings(max_tokens=10, time_masks=0, frequency_masks=0)
     return writers.learn(ROWS, "moonshine", settings, source)
 
 

@@ -26,11 +26,11 @@ from whisper_folder import (
 )
 
 from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.speech.data.audio import encode_sound
+from aitk.speech.data.audio import encode_audio
 from aitk.speech.decoding.chunking import prompt_inputs
 from aitk.speech.features.whisper import whisper_features
 from aitk.speech.tasks import seq2seq_asr as writers
-from aitk.speech.tasks.seq2seq_assets import load_writer_assets
+from aitk.speech.tasks.seq2seq_assets import load_seq2seq_assets
 from aitk.speech.tasks.seq2seq_settings import WhisperSettings
 
 PLAIN_PROMPT = [START, ENGLISH, TRANSCRIBE, NO_TIMES]
@@ -38,21 +38,21 @@ TIMED_PROMPT = [START, ENGLISH, TRANSCRIBE]
 QUIET = {"time_masks": 0, "frequency_masks": 0}
 
 
-def sound(seed: int, seconds: float = 0.5) -> np.ndarray:
+def clip(seed: int, seconds: float = 0.5) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return (0.2 * rng.standard_normal(round(16000 * seconds))).astype(np.float32)
 
 
 def row(seed: int, text: str, seconds: float = 0.5) -> dict:
-    samples = sound(seed, seconds)
+    samples = clip(seed, seconds)
     return {
-        "audio": encode_sound(samples, 16000), "text": text, "speaker": "", "id": str(seed),
+        "audio": encode_audio(samples, 16000), "text": text, "speaker": "", "id": str(seed),
         "seconds": seconds, "start": 0.0,
     }  # fmt: skip
 
 
 ROWS = [row(0, "a that"), row(1, "no")]
-FEATURES = np.stack([whisper_features(sound(seed), filters=80) for seed in range(2)])
+FEATURES = np.stack([whisper_features(clip(seed), filters=80) for seed in range(2)])
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,10 @@ def folder(tmp_path_factory):
 
 
 def open_folder(folder):
-    from aitk.speech.models.seq2seq.sources import open_writer
+    from aitk.speech.models.seq2seq.sources import open_seq2seq
 
     config = json.loads((folder / "config.json").read_text())
-    return open_writer(folder, config, source=str(folder))
+    return open_seq2seq(folder, config, source=str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def found(folder):
 
 @pytest.fixture(scope="module")
 def assets(found):
-    settings = WhisperSettings(language="en", most_tokens=12, **QUIET)
+    settings = WhisperSettings(language="en", max_tokens=12, **QUIET)
     return writers.learn(ROWS, "whisper", settings, found)
 
 
@@ -106,7 +106,7 @@ def test_features_are_those_of_keras_hub():
 
     convert = keras_hub.layers.WhisperAudioConverter()
     for count in (200, 16001, 479_999, 490_000):
-        samples = sound(count, count / 16000)
+        samples = clip(count, count / 16000)
         expected = np.asarray(convert(samples))
         np.testing.assert_allclose(whisper_features(samples, filters=80), expected, atol=1e-4)
 
@@ -232,7 +232,7 @@ def test_a_keras_hub_preset_writes_the_same(found, assets, predict, tmp_path):
     found.backbone.save_to_preset(str(tmp_path / "preset"))
     preset = open_folder(tmp_path / "preset")
     assert (preset.kind, preset.model) == ("hub", "whisper")
-    settings = WhisperSettings(language="en", most_tokens=12)
+    settings = WhisperSettings(language="en", max_tokens=12)
     own = writers.learn(ROWS, "whisper", settings, preset)
     other = KerasPredictor(writers.build(own, preset.backbone))
     expected, again = write(predict, PLAIN_PROMPT), write(other, PLAIN_PROMPT)
@@ -242,11 +242,11 @@ def test_a_keras_hub_preset_writes_the_same(found, assets, predict, tmp_path):
 def test_a_run_brings_its_vocabulary_along(found, assets, tmp_path):
     import dataclasses
 
-    from aitk.speech.models.seq2seq.sources import adopt_writer
+    from aitk.speech.models.seq2seq.sources import adopt_seq2seq
 
     assets.save(tmp_path)
     run = dataclasses.replace(found, kind="run", folder=tmp_path, tokenizer=None)
-    assert adopt_writer(run).tokenizer == found.tokenizer
+    assert adopt_seq2seq(run).tokenizer == found.tokenizer
 
 
 def test_only_the_text_and_its_end_are_taught():
@@ -267,8 +267,8 @@ def test_times_of_training_are_where_speech_begins_and_ends(assets):
     import dataclasses
 
     timed = dataclasses.replace(assets, times=True)
-    samples = np.concatenate([np.zeros(16000), sound(0, 1.0), np.zeros(16000)]).astype("float32")
-    example = writers.encode(ROWS[0] | {"audio": encode_sound(samples, 16000)}, timed)
+    samples = np.concatenate([np.zeros(16000), clip(0, 1.0), np.zeros(16000)]).astype("float32")
+    example = writers.encode(ROWS[0] | {"audio": encode_audio(samples, 16000)}, timed)
     batch = writers.collate([example], timed, rng=np.random.default_rng(0))
     text = [token for token in batch.targets[0] if token >= 0]
     assert timed.tokens.time_of(text[0]) == pytest.approx(0.9, abs=0.03)
@@ -302,7 +302,7 @@ def test_without_a_source_there_is_nothing_to_start_from():
 
 def test_assets_come_back_from_disk(assets, tmp_path):
     assets.save(tmp_path)
-    assert load_writer_assets(tmp_path) == assets
+    assert load_seq2seq_assets(tmp_path) == assets
 
 
 def test_low_rank_training_lowers_the_loss_and_merges(folder, assets, predict):
