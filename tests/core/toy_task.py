@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from aitk.core.contract.model_spec import TrainedModel
 from aitk.core.contract.options import option
-from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.contract.task import Batch, Example, Metric, Task
 from aitk.core.metrics.classification import score_classification
 
 LABELS = ["minus", "plus"]
@@ -15,25 +16,50 @@ LABELS = ["minus", "plus"]
 @dataclass(frozen=True)
 class ToySettings:
     hidden: int = option(8, "width")
-    dropout: float = option(0.1, "share dropped")
+    dropout: float = option(0.1, "share dropped", inherited=False)
     default_learning_rate: ClassVar[float] = 1e-2
     default_epochs: ClassVar[int] = 3
+
+
+class ToyModel(TrainedModel):
+    def build(self, settings, assets, *, backbone=None):
+        import keras
+
+        if backbone is None:
+            values = keras.Input((None,), name="values")
+            x = keras.ops.sum(values, axis=1, keepdims=True)
+            x = keras.layers.Dense(settings.hidden, activation="tanh", name="dense")(x)
+            x = keras.layers.Dropout(settings.dropout)(x)
+            backbone = keras.Model({"values": values}, x, name="backbone")
+        inputs = {"values": keras.Input((None,), name="values")}
+        logits = keras.layers.Dense(2, name="head")(backbone(inputs))
+        return keras.Model(inputs, logits)
+
+    def loss(self, assets):
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 class ToyTask(Task):
     name = "toy.sign"
     reading = ToySettings
-    models: ClassVar = {"dense": ToySettings}
-    main_metric = "accuracy"
+    models: ClassVar = {"dense": ToyModel(ToySettings)}
+    metric = Metric("accuracy")
 
-    def read(self, sources, reading, *, labelled):
+    def read(self, sources, reading, *, labelled, note):
         raise NotImplementedError("the toy has no files")
 
-    key = inspector = features = learn = load_assets = explain = read
+    key = inspector = features = learn = load_assets = read
 
-    def encode(self, fields, assets):
-        target = LABELS.index(fields["label"]) if "label" in fields else None
-        return Example({"values": np.array(fields["values"], np.float32)}, target)
+    def encode(self, rows, assets):
+        return [
+            Example(
+                {"values": np.array(row["values"], np.float32)},
+                LABELS.index(row["label"]) if "label" in row else None,
+            )
+            for row in rows
+        ]
 
     def length(self, example):
         return len(example.inputs["values"])
@@ -47,25 +73,7 @@ class ToyTask(Task):
             return Batch({"values": values})
         return Batch({"values": values}, np.array([item.target for item in examples]))
 
-    def build(self, model, settings, assets, *, backbone=None):
-        import keras
-
-        if backbone is None:
-            values = keras.Input((None,), name="values")
-            x = keras.ops.sum(values, axis=1, keepdims=True)
-            x = keras.layers.Dense(settings.hidden, activation="tanh", name="dense")(x)
-            x = keras.layers.Dropout(settings.dropout)(x)
-            backbone = keras.Model({"values": values}, x, name="backbone")
-        inputs = {"values": keras.Input((None,), name="values")}
-        logits = keras.layers.Dense(2, name="head")(backbone(inputs))
-        return keras.Model(inputs, logits)
-
-    def objective(self, assets):
-        import keras
-
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    def decode(self, batch, outputs, assets, *, top_k=1, asked=None):
+    def decode(self, batch, outputs, assets, *, top_k=1, options=None):
         return [{"prediction": LABELS[row.argmax()]} for row in outputs]
 
     def measure(self, batch, outputs, assets):

@@ -1,4 +1,4 @@
-"""A run as a stage uses it: its task, assets, options and model, checked against each other.
+"""A run as a stage uses it: its task, assets, settings and model, checked against each other.
 
 Whatever does not fit together is an ``ArtifactError``: a run may be damaged, be made by hand, or
 hold the parts of two others.
@@ -17,8 +17,9 @@ from aitk.core.artifacts.data import PreparedData
 from aitk.core.artifacts.keras_file import damaged
 from aitk.core.artifacts.run import Run
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.model_spec import ONLY_OUTPUT, ModelSpec
 from aitk.core.contract.options import as_dict, resolve
-from aitk.core.contract.task import ONLY_OUTPUT, Task
+from aitk.core.contract.task import Task
 from aitk.core.inference.predictors import Predictor, open_predictor, run_errors
 
 #: What values of a wrong kind or size raise where they are first used.
@@ -77,15 +78,22 @@ def open_reading(task: Task, run: Run, given: Mapping[str, Any] | None = None) -
     return resolve(task.reading, as_dict(own), given, where="reading option") if given else own
 
 
+def open_spec(task: Task, run: Run) -> ModelSpec[Any, Any]:
+    """The specification of its model."""
+    with damage_at(run.folder / "run.json"):
+        return task.models[run.model]
+
+
 def open_settings(task: Task, run: Run) -> Any:
     """The settings of its model."""
+    spec = open_spec(task, run)
     with damage_at(run.folder / "run.json"):
-        return resolve(task.models[run.model], run.settings)
+        return resolve(spec.settings, run.settings)
 
 
 def open_model(task: Task, run: Run, assets: Any) -> Predictor:
     """Its model, whose inputs and outputs must be those of the task and of the assets."""
-    predict, sizes = open_predictor(run), task.output_sizes(assets)
+    predict, sizes = open_predictor(run), open_spec(task, run).output_sizes(assets)
     errors = run_errors(run.format)
 
     def checked(inputs: Mapping[str, np.ndarray]) -> Any:

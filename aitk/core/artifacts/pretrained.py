@@ -24,7 +24,8 @@ from aitk.core.artifacts.keras_file import (
     register_layers,
 )
 from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.core.contract.options import known_names, unknown_name
+from aitk.core.contract.model_spec import BACKBONE, TrainedModel
+from aitk.core.contract.options import describe, unknown_name
 from aitk.core.io.json_files import read_json
 
 if TYPE_CHECKING:
@@ -34,11 +35,8 @@ if TYPE_CHECKING:
 
 #: The model name of a backbone that comes from Keras Hub, Hugging Face or timm.
 HUB = "hub"
-BACKBONE = "backbone"
 #: Files that hold weights, by their suffix.
 WEIGHT_FILES = (".safetensors", ".h5", ".keras")
-#: Settings that say how large a backbone is, and nothing of the rows it was trained on.
-BACKBONE_SHAPE = ("filters", "blocks", "stem_stride")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Pretrained:
     """A source of weights, opened.
 
     Attributes:
-        source: what ``--from`` was.
+        source: the value of ``--from``.
         kind: ``run``, ``hub`` (Keras Hub), ``hugging-face``, ``timm``, ``keras`` or ``weights``.
         model: which of the task's models it is.
         folder: where its other files lie (tokeniser).
@@ -70,7 +68,7 @@ class Pretrained:
     tokenizer: Any = None
 
     def report(self) -> list[str]:
-        """What a person is told, and ``run.json`` records."""
+        """Lines for the user, which ``run.json`` records too."""
         return [
             f"loaded {len(self.loaded)} arrays from {self.source} ({self.kind})",
             *(f"not taken: {name} ({reason})" for name, reason in self.skipped),
@@ -98,43 +96,49 @@ def load_pretrained(source: str, *, model: str | None, task: Task) -> Pretrained
 
     Args:
         source: see the head of this file.
-        model: which of the task's models is wanted; a bare file needs it said.
-        task: whose ``models`` it must be one of, and whose ``adopt`` fits it to the domain.
+        model: name of the model to load it into; only a bare file needs one.
+        task: it must be one of its ``models``, which adopts it.
 
     Raises:
         ArtifactError: there is no such source, it is damaged, or it does not fit the task.
-        UsageError: ``model`` is missing or says something else than the source.
+        UsageError: ``model`` is missing or contradicts the source.
     """
     path = Path(source)
     if "://" in source:
-        found = _from_folder(_fetch(source), source, task)
+        found = _from_folder(_fetch(source), source, model, task)
     elif (path / "run.json").is_file() or path.with_name(path.name + ".part").is_dir():
         found = _from_run(path, task)
     elif path.is_dir():
-        found = _from_folder(path, source, task)
+        found = _from_folder(path, source, model, task)
     elif path.is_file():
         found = _from_file(path, model)
     else:
-        found = _from_folder(_fetch_preset(source), source, task)
+        found = _from_folder(_fetch_preset(source), source, model, task)
     found = _for_task(found, model, task)
-    known = known_names(task.models[found.model]) - task.not_handed_on
-    settings = {key: value for key, value in found.settings.items() if key in known}
-    return task.adopt(dataclasses.replace(found, settings=settings))
+    spec = task.models[found.model]
+    if not isinstance(spec, TrainedModel):
+        raise UsageError(
+            f"{found.model} is computed at once: it starts from nothing", where="--from"
+        )
+    inherited = {item.name for item in describe(spec.settings) if item.inherited}
+    settings = {key: value for key, value in found.settings.items() if key in inherited}
+    return spec.adopt(dataclasses.replace(found, settings=settings))
 
 
 def _for_task(found: Pretrained, model: str | None, task: Task) -> Pretrained:
     """The source as one of the task's models.
 
-    A backbone belongs to the model it was trained in, or to that named as it is. Where models are
-    heads (``Task.any_backbone``), each of them takes any.
+    A backbone belongs to the model it was trained in, or to that named as it is. A model that is a
+    head (``TrainedModel.any_backbone``) takes any.
     """
     if found.model in task.models and model in (None, found.model):
         return found
     under = found.settings.get(BACKBONE, found.model)  # the network under the head
-    if task.any_backbone:
-        shape = {key: found.settings[key] for key in BACKBONE_SHAPE if key in found.settings}
-        name = model or next(iter(task.models))
-        return dataclasses.replace(found, model=name, settings=shape | {BACKBONE: under})
+    for name, spec in task.models.items():
+        if model in (None, name) and isinstance(spec, TrainedModel) and spec.any_backbone:
+            names = spec.backbone_settings
+            kept = {key: found.settings[key] for key in names if key in found.settings}
+            return dataclasses.replace(found, model=name, settings=kept | {BACKBONE: under})
     if found.model not in task.models and under in task.models and model in (None, under):
         return dataclasses.replace(found, model=under)
     if found.model not in task.models:
@@ -178,18 +182,18 @@ def _from_run(folder: Path, task: Task) -> Pretrained:
 def _from_file(path: Path, model: str | None) -> Pretrained:
     if not path.name.endswith((".keras", ".h5")):
         raise ArtifactError(
-            "is no weights file",
+            "is not a weights file",
             where=str(path),
             hint="--from takes .keras, .weights.h5 and .h5 files, and folders",
         )
     if model is None:
         raise UsageError(
-            f"which model {path.name} belongs to must be said", hint="Add --model NAME"
+            f"the model that {path.name} belongs to is not known", hint="Add --model NAME"
         )
     if not path.name.endswith(".keras"):
         from aitk.core.artifacts.weights_file import read_arrays
 
-        read_arrays(path)  # a damaged file is told of before a model is built for it
+        read_arrays(path)  # report a damaged file before a model is built for it
         return Pretrained(str(path), "weights", model, path.parent)
     backbone, skipped = _take_backbone(load_keras(path), path)
     return Pretrained(
@@ -229,7 +233,7 @@ def _with_current_policy(backbone: keras.Model) -> keras.Model:
     return backbone
 
 
-def _from_folder(folder: Path, source: str, task: Task) -> Pretrained:
+def _from_folder(folder: Path, source: str, model: str | None, task: Task) -> Pretrained:
     """A Keras Hub preset, a Hugging Face folder or a timm folder, on this disk."""
     if not (folder / "config.json").is_file():
         raise ArtifactError(
@@ -238,7 +242,7 @@ def _from_folder(folder: Path, source: str, task: Task) -> Pretrained:
         )
     config = read_json(folder / "config.json", largest_bytes=LARGEST_CONFIG_BYTES)
     with bounded_weights(stored_bytes(folder), where=source):
-        return _open_folder(folder, source, task, config)
+        return _open_folder(folder, source, model, task, config)
 
 
 def stored_bytes(folder: Path) -> int:
@@ -246,19 +250,26 @@ def stored_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in WEIGHT_FILES)
 
 
-def _open_folder(folder: Path, source: str, task: Task, config: dict[str, Any]) -> Pretrained:
+def _open_folder(
+    folder: Path, source: str, model: str | None, task: Task, config: dict[str, Any]
+) -> Pretrained:
     import keras_hub
     from safetensors import SafetensorError
 
-    try:
-        found = task.open_folder(folder, config, source=source)
-    except LIBRARY_ERRORS as error:
-        raise damaged(folder, error) from error
-    if found is not None:
-        return found
+    # Several models may share a reader: the one that is asked for comes first.
+    for name in sorted(task.models, key=lambda name: name != model):
+        spec = task.models[name]
+        if not isinstance(spec, TrainedModel):
+            continue
+        try:
+            found = spec.open_folder(folder, config, source=source)
+        except LIBRARY_ERRORS as error:
+            raise damaged(folder, error) from error
+        if found is not None:
+            return found
     foreign = "model_type" in config or "architecture" in config
     if not foreign and "registered_name" not in config:
-        raise ArtifactError("config.json describes no model that is known here", where=source)
+        raise ArtifactError("config.json describes an unknown model", where=source)
     register_layers(config)
     try:
         # A converter may tell of every array it moves, on what is kept for data.

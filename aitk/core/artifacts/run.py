@@ -104,7 +104,7 @@ METRICS = {
         "metrics": {str: _SCORE},
         "resamples?": Count,
         "warnings?": [str],
-        "answering?": dict,
+        "predict_options?": dict,
         "baselines?": [
             {
                 "name": str,

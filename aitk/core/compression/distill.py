@@ -1,26 +1,28 @@
-"""Train a student on what a teacher makes of the rows (Hinton, Vinyals and Dean 2015).
+"""Train a student on the outputs of a teacher (Hinton, Vinyals and Dean 2015).
 
-A teacher is asked once about every row, or about every batch as the student sees it: a teacher
-that saw the picture before it was varied would answer for another one (Beyer et al. 2022,
+A teacher computes its outputs once for every row, or for every batch as the student sees it: a
+teacher that saw an image before augmentation would have seen another one (Beyer et al. 2022,
 "Knowledge distillation: a good teacher is patient and consistent", section 3.1).
 
 The loss here is that of networks that choose one of some classes: one target and one row of
-logits an example. A task whose networks put out something else has its own
-(``Task.taught_objective``).
+logits an example. A task whose networks put out something else has a loss of its own
+(``DistillsRows.distillation_loss``, ``DistillsBatches.distillation_loss``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.contract.task import Batch, Example
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.training.batches import Examples
+
+if TYPE_CHECKING:
+    from aitk.core.contract.capabilities import DistillsBatches
 
 #: Softens both distributions. The paper finds 2.5 to 4 best for small students and higher ones for
 #: large students (section 3); DistilBERT (Sanh et al. 2019) uses 2.
@@ -29,21 +31,23 @@ TEMPERATURE = 2.0
 TEACHER_SHARE = 0.9
 
 
-class TaughtExamples(Examples):
-    """Encoded rows that also hold what a teacher made of them.
+class SoftTargetExamples(Examples):
+    """Encoded rows whose targets also hold the outputs of a teacher.
 
     Args:
         outputs: of the teacher, in the order of the rows.
-        teach: puts an output into the example of its row (``Task.teach``).
+        add_soft_targets: puts an output into the example of its row
+            (``DistillsRows.add_soft_targets``, with the assets filled in).
     """
 
     def __init__(
         self,
         examples: Examples,
-        outputs: Sequence[np.ndarray],
-        teach: Callable[[Example, np.ndarray], Example],
+        outputs: Sequence[Any],
+        add_soft_targets: Callable[[Example, Any], Example],
     ):
-        self._examples, self._outputs, self._teach = examples, outputs, teach
+        self._examples, self._outputs = examples, outputs
+        self._add_soft_targets = add_soft_targets
         self.lengths = examples.lengths
 
     def __len__(self) -> int:
@@ -53,35 +57,38 @@ class TaughtExamples(Examples):
         """Several examples at once."""
         indices = list(indices)
         return [
-            self._teach(example, self._outputs[index])
+            self._add_soft_targets(example, self._outputs[index])
             for index, example in zip(indices, self._examples.take(indices), strict=True)
         ]
 
 
 class BatchTeacher:
-    """Adds to a batch what a teacher makes of it, as the student will see it.
+    """Adds the outputs of a teacher to the targets of a batch, as the student will see it.
 
     Args:
         teacher: the larger model, in no training of its own.
-        student: the model that is taught.
+        student: the model that is trained.
         assets: of the student.
     """
 
-    def __init__(self, teacher: keras.Model, student: keras.Model, task: Task, assets: Any):
+    def __init__(
+        self, teacher: keras.Model, student: keras.Model, task: DistillsBatches, assets: Any
+    ):
         self._task, self._assets = task, assets
-        self._predict = KerasPredictor(task.lesson(teacher, student))
+        self._predict = KerasPredictor(task.teacher_outputs(teacher, student))
 
     def __call__(self, batch: Batch) -> Batch:
-        return self._task.teach_batch(batch, self._predict(batch.inputs), self._assets)
+        outputs = self._predict(batch.inputs)
+        return self._task.add_soft_targets_to_batch(batch, outputs, self._assets)
 
 
-def softened_divergence(told: Any, logits: Any, *, temperature: float = TEMPERATURE) -> Any:
+def softened_divergence(teacher: Any, logits: Any, *, temperature: float = TEMPERATURE) -> Any:
     """How far a student's classes are from a teacher's, both softened: (..., classes) -> (...).
 
     The Kullback-Leibler divergence, 0 where they agree, times the square of the temperature, with
     which the gradients of softened targets shrink.
     """
-    wanted = ops.log_softmax(told / temperature, axis=-1)
+    wanted = ops.log_softmax(teacher / temperature, axis=-1)
     found = ops.log_softmax(logits / temperature, axis=-1)
     return temperature**2 * ops.sum(ops.exp(wanted) * (wanted - found), axis=-1)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from aitk.core.contract.task import ONLY_OUTPUT
+from aitk.core.contract.model_spec import ONLY_OUTPUT
 
 #: How the operations of a recurrent loop begin.
 LOOPS = "TensorList"

@@ -75,12 +75,12 @@ def schemes_of(format: str, quantize: str) -> tuple[str, ...]:
 
 
 def default_budget(task: Task, value: float) -> float:
-    """How much of its main metric a model may lose where nobody says.
+    """How much of its main metric a model may lose by default.
 
     Args:
         value: the metric of the float model.
     """
-    return POINT if task.metric_is_rate else POINT * abs(value)
+    return POINT if task.metric.is_rate else POINT * abs(value)
 
 
 def choose(attempts: Iterable[Attempt], *, budget: float) -> tuple[Attempt, list[Attempt]]:

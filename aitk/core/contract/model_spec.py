@@ -54,6 +54,8 @@ class TrainedModel(ModelSpec[SettingsT, AssetsT]):
 
     #: It is a head over any backbone of the domain, which the setting ``backbone`` names.
     any_backbone: ClassVar[bool] = False
+    #: With ``any_backbone``: the settings that describe the backbone, which its source decides.
+    backbone_settings: ClassVar[tuple[str, ...]] = ()
     #: It wraps a backbone that only ``--from`` supplies (Keras Hub, Hugging Face, timm).
     wraps_pretrained: ClassVar[bool] = False
 

@@ -1,9 +1,9 @@
-"""Vectors of texts, pictures or sounds by any encoder: that of a run, or of a model's folder."""
+"""Embeddings of texts, images or audio by any encoder: that of a run, or of a model's folder."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,23 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.artifacts.opening import open_assets, open_task
+from aitk.core.contract.capabilities import Embeddable
 from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Example, Task
+from aitk.core.contract.task import Example, Note, Task
 
 if TYPE_CHECKING:
     import keras
 
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: What each domain's encoders read.
-DOMAINS = {"text": "nlp", "picture": "vision", "audio": "speech"}
-#: The task that opens a text encoder, whatever it was trained for.
-TEXT_TASK = "nlp.classify"
 BATCH_SIZE = 32
 _WINDOW = 32 * BATCH_SIZE  # values among which batches are made of near-equal lengths
 
-#: Vectors of some values, in order; None where a value cannot be read, which is told.
+#: Embeds some values, in order; None where a value cannot be read, which the reporter is told.
 Encoder = Callable[[Sequence[Any]], Iterator["np.ndarray | None"]]
 
 
@@ -36,21 +33,23 @@ def embed(
     values: Sequence[Any],
     *,
     kind: str,
+    encoders: Mapping[str, str],
     task_of: Callable[[str], Task],
     reporter: Reporter,
 ) -> np.ndarray:
     """Encode the values of a column.
 
-    An encoder's output is averaged over its positions (of a text or sound those that are real, of
-    a picture all), and scaled to length 1.
+    An encoder's output is averaged over its positions (of a text or audio those that are not
+    padding, of an image all), and scaled to length 1.
 
     Args:
         source: a run's folder; for texts also whatever ``load_pretrained`` takes but bare files;
-            for pictures a Keras Hub preset: a folder, a name, ``hf://`` or ``kaggle://``.
+            for images a Keras Hub preset: a folder, a name, ``hf://`` or ``kaggle://``.
         values: texts, or paths of files; None and empty texts give rows of zeros, as do files that
             cannot be read, of which the reporter warns.
         kind: ``text``, ``picture`` or ``audio``.
-        task_of: the task of a name.
+        encoders: kind -> the task whose domain has encoders of it, and which opens those of texts.
+        task_of: opens a task by its name.
 
     Returns:
         (values, d) float32.
@@ -58,7 +57,7 @@ def embed(
     Raises:
         ArtifactError: there is no such encoder, it is damaged, or it reads something else.
     """
-    encode = _open(source, kind, task_of, reporter)
+    encode = _open(source, kind, encoders[kind], task_of, reporter)
     known = [
         place for place, value in enumerate(values) if value is not None and str(value).strip()
     ]
@@ -76,7 +75,9 @@ def embed(
     return matrix
 
 
-def _open(source: str, kind: str, task_of: Callable[[str], Task], reporter: Reporter) -> Encoder:
+def _open(
+    source: str, kind: str, opener: str, task_of: Callable[[str], Task], reporter: Reporter
+) -> Encoder:
     from aitk.core.artifacts.run import load_run
 
     path = Path(source)
@@ -86,28 +87,31 @@ def _open(source: str, kind: str, task_of: Callable[[str], Task], reporter: Repo
         )
     if (path / "run.json").is_file():
         run = load_run(path)
-        domain = run.task.partition(".")[0]
-        if domain != DOMAINS[kind]:
+        if run.task.partition(".")[0] != opener.partition(".")[0]:
             raise ArtifactError(f"is a run of {run.task}, which reads no {kind}", where=source)
         if kind != "text":
             task = open_task(run, task_of)
             return _task_encoder(source, task, lambda _: open_assets(task, run), reporter)
     if kind == "text":
-        task = task_of(TEXT_TASK)
-        return _task_encoder(source, task, lambda found: _text_assets(task, found), reporter)
+        task = task_of(opener)  # whatever it was trained for
+
+        def assets_of(found: Pretrained) -> Any:
+            return _text_assets(task, found, reporter.note)
+
+        return _task_encoder(source, task, assets_of, reporter)
     if kind == "picture":
-        return _picture_encoder(source, reporter)
-    raise ArtifactError("no such run", where=source, hint="Sounds are encoded by runs of speech")
+        return _image_encoder(source, reporter)
+    raise ArtifactError("no such run", where=source, hint=f"Name a run of a task like {opener}")
 
 
-def _text_assets(task: Task, found: Pretrained) -> Any:
+def _text_assets(task: Task, found: Pretrained, note: Note) -> Any:
     """What came along with a text encoder: its tokeniser and its lengths, without labels."""
     from aitk.core.contract.options import resolve
 
     if found.tokenizer is None:
         raise ArtifactError("has no tokeniser", where=found.source)
-    settings: Any = resolve(task.models[found.model], found.settings)
-    return task.learn([], {"labels": []}, settings, start=found)
+    settings: Any = resolve(task.models[found.model].settings, found.settings)
+    return task.learn([], {"labels": []}, settings, start=found, note=note)
 
 
 def _task_encoder(
@@ -116,15 +120,17 @@ def _task_encoder(
     """An encoder that a task can open."""
     from aitk.core.artifacts.pretrained import load_pretrained
 
+    if not isinstance(task, Embeddable):
+        raise ArtifactError(f"{task.name} has no encoder of single values", where=source)
     found = load_pretrained(source, model=None, task=task)
     for name, reason in found.skipped:
-        if found.kind != "run":  # of a run only its head is left out, which nobody misses here
+        if found.kind != "run":  # of a run only its head is left out, which is not used here
             reporter.note(f"{source}: not taken: {name} ({reason})")
     assets = assets_of(found)
-    mean = _mean_over_positions(found.backbone, source)
+    mean, field = _mean_over_positions(found.backbone, source), task.content
 
     def encode(values: Sequence[Any]) -> Iterator[np.ndarray | None]:
-        examples = _encoded(values, task, assets, reporter)
+        examples = _encoded(values, field, task, assets, reporter)
         places = [place for place, example in enumerate(examples) if example is not None]
         places.sort(key=lambda place: task.length(examples[place]))  # type: ignore[arg-type]
         vectors: list[np.ndarray | None] = [None] * len(values)
@@ -139,26 +145,30 @@ def _task_encoder(
 
 
 def _encoded(
-    values: Sequence[Any], task: Task, assets: Any, reporter: Reporter
+    values: Sequence[Any], field: str, task: Task, assets: Any, reporter: Reporter
 ) -> list[Example | None]:
-    """Each value as the model reads it; None where it cannot be read."""
-    rows = [{task.content: value} for value in values]
+    """Each value as the model reads it; None where it cannot be read.
+
+    Args:
+        field: of the rows, which holds the value.
+    """
+    rows = [{field: value} for value in values]
     try:
-        return list(task.encode_many(rows, assets))
+        return list(task.encode(rows, assets))
     except DataError:
         pass
     examples: list[Example | None] = []
     for row in rows:
         try:
-            examples.append(task.encode(row, assets))
+            examples += task.encode([row], assets)
         except DataError as error:
             reporter.warn(error.line)
             examples.append(None)
     return examples
 
 
-def _picture_encoder(source: str, reporter: Reporter) -> Encoder:
-    """The backbone of a Keras Hub image model, and how it wants its pictures."""
+def _image_encoder(source: str, reporter: Reporter) -> Encoder:
+    """The backbone of a Keras Hub image model, with its converter of images."""
     import cv2
     import keras
     import keras_hub
@@ -193,33 +203,33 @@ def _picture_encoder(source: str, reporter: Reporter) -> Encoder:
     except LIBRARY_ERRORS as error:
         raise damaged(source, error) from error
     if len(backbone.inputs) != 1 or len(backbone.inputs[0].shape) != 4:
-        raise ArtifactError(f"a {type(backbone).__name__} reads no pictures alone", where=source)
+        raise ArtifactError(f"a {type(backbone).__name__} does not read images alone", where=source)
     (name,) = (spec.name for spec in backbone.inputs)
     height, width = convert.image_size or (224, 224)
     mean = _mean_over_positions(backbone, source)
 
     def read(path: str) -> np.ndarray | None:
         try:
-            picture = read_picture(path)
+            image = read_picture(path)
         except DataError as error:
             reporter.warn(error.line)
             return None
-        # The converter picks pixels: a large picture is first shrunk by averaging them.
-        scale = 2 * max(height / picture.shape[0], width / picture.shape[1])
+        # The converter picks pixels: a large image is first shrunk by averaging them.
+        scale = 2 * max(height / image.shape[0], width / image.shape[1])
         if scale < 1:
-            size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        picture = keras.ops.convert_to_numpy(convert(picture.astype(np.float32)))
-        if picture.shape[:2] != (height, width):
-            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        return picture
+            size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = keras.ops.convert_to_numpy(convert(image.astype(np.float32)))
+        if image.shape[:2] != (height, width):
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        return image
 
     def encode(values: Sequence[Any]) -> Iterator[np.ndarray | None]:
         for start in range(0, len(values), BATCH_SIZE):
-            pictures = [read(str(value)) for value in values[start : start + BATCH_SIZE]]
-            there = [picture for picture in pictures if picture is not None]
+            images = [read(str(value)) for value in values[start : start + BATCH_SIZE]]
+            there = [image for image in images if image is not None]
             vectors = iter(mean({name: np.stack(there)}) if there else ())
-            yield from (None if picture is None else next(vectors) for picture in pictures)
+            yield from (None if image is None else next(vectors) for image in images)
 
     return encode
 
@@ -227,13 +237,13 @@ def _picture_encoder(source: str, reporter: Reporter) -> Encoder:
 def _mean_over_positions(
     backbone: keras.Model | None, source: str
 ) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    """A backbone's features (batch, ..., d), averaged over all positions that are real."""
+    """A backbone's features (batch, ..., d), averaged over all positions that are not padding."""
     import keras
 
     from aitk.core.inference.predictors import KerasPredictor
 
     if backbone is None or not isinstance(backbone.output, keras.KerasTensor):
-        raise ArtifactError("does not put out one array of features", where=source)
+        raise ArtifactError("does not have one array of features as its output", where=source)
     predict = KerasPredictor(backbone)
 
     def mean(inputs: dict[str, np.ndarray]) -> np.ndarray:

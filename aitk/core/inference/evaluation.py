@@ -6,32 +6,35 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.contract.capabilities import Drawable, Summarizable
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Batch, Evaluation, Task
-from aitk.core.training.batches import Predict, measure_rows
+from aitk.core.contract.task import Evaluation, Task
+from aitk.core.inference.prediction import measure_and_decode_rows
+
+if TYPE_CHECKING:
+    from aitk.core.inference.predictors import Predictor
 
 WORST = 20
-DRAWN = 12  # of the worst answers
+DRAWN = 12  # of the worst predictions
 LONGEST_VALUE = 200  # characters of a field kept with a row's result
-_ANSWERS = "answers"
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A task's evaluation and the answers it rests on.
+    """A task's evaluation and the predictions it rests on.
 
     Attributes:
         evaluation: metrics, per-row scores, details.
         rows: one JSON object a row, in the order of the rows: ``key`` (a digest of the task's
             key), ``score`` (what the main metric averages), ``prediction``, ``fields``.
         measured: what ``Task.measure`` kept of the rows.
-        worst: the worst answers, ready to be shown as a table.
+        worst: the worst predictions, ready to be shown as a table.
         pictures: what the task draws, ``caption`` and ``png`` of each: of the evaluation as a
-            whole, and of the worst answers.
+            whole, and of the worst predictions.
     """
 
     evaluation: Evaluation
@@ -55,13 +58,13 @@ def evaluate_rows(
     rows: Sequence[Mapping[str, Any]],
     task: Task,
     assets: Any,
-    predict: Predict,
+    predict: Predictor,
     *,
     reporter: Reporter,
     batch_size: int = 32,
     resamples: int = 1000,
     seed: int = 0,
-    asked: Any = None,
+    options: Any = None,
 ) -> Evaluated:
     """Predict, decode and score labelled rows.
 
@@ -70,41 +73,45 @@ def evaluate_rows(
         predict: maps a batch's inputs to the model's outputs.
         resamples: bootstrap resamples of the intervals.
         seed: seed of the bootstrap.
-        asked: the task's options of its answers; None where all are as by default.
+        options: an instance of ``task.predict_options``; None means the defaults.
     """
-    measured = measure_rows(
+    measured, predictions = measure_and_decode_rows(
         reporter.track(rows, "evaluating", total=len(rows)),
-        _Answering(task, asked),  # type: ignore[arg-type]
+        task,
         assets,
         predict,
         batch_size=batch_size,
-        asked=asked,
+        options=options,
     )
-    answers = measured.pop(_ANSWERS)
     evaluation = task.score(measured, assets, resamples=resamples, seed=seed)
-    results = [
+    results: list[dict[str, Any]] = [
         {
             "key": hashlib.sha256(task.key(fields).encode()).hexdigest()[:16],
             "score": round(float(score), 6),
-            "prediction": answer,
+            "prediction": prediction,
             "fields": {name: _shortened(value) for name, value in fields.items()},
         }
-        for fields, answer, score in zip(rows, answers, evaluation.per_row, strict=True)
+        for fields, prediction, score in zip(rows, predictions, evaluation.per_row, strict=True)
     ]
-    worst = _worst(results, higher=task.higher_is_better)
+    worst = _worst(results, higher=task.metric.higher_is_better)
     details = dict(evaluation.details)
     pictures = [*details.pop("pictures", ())]
     table = []
     for rank, place in enumerate(worst):
         fields, kept = rows[place], results[place]["fields"]
         # Of bytes (a picture, a sound) only their number is kept, which says nothing.
-        told = {name: kept[name] for name, value in fields.items() if not isinstance(value, bytes)}
-        table.append(told | task.shown(fields, answers[place]))
-        picture = task.draw(fields, answers[place]) if rank < DRAWN else None
+        shown = {name: kept[name] for name, value in fields.items() if not isinstance(value, bytes)}
+        prediction = predictions[place]
+        if isinstance(task, Summarizable):
+            prediction = task.summarize(fields, prediction)
+        table.append(shown | prediction)
+        picture = None
+        if isinstance(task, Drawable) and rank < DRAWN:
+            picture = task.draw(fields, predictions[place])
         if picture is not None:
             from aitk.core.io.images import encode_png
 
-            caption = f"{results[place]['fields'].get('name', place)}, one of the worst answers"
+            caption = f"{results[place]['fields'].get('name', place)}, one of the worst predictions"
             pictures.append({"caption": caption, "png": encode_png(picture)})
     return Evaluated(
         evaluation=dataclasses.replace(evaluation, details=details),
@@ -115,24 +122,8 @@ def evaluate_rows(
     )
 
 
-class _Answering:
-    """A task that measures the decoded answers too, so that each row is predicted once."""
-
-    def __init__(self, task: Task, asked: Any):
-        self._task, self._asked = task, asked
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._task, name)
-
-    def measure(self, batch: Batch, outputs: Any, assets: Any) -> dict[str, np.ndarray]:
-        answers = self._task.decode(batch, outputs, assets, asked=self._asked)
-        return dict(self._task.measure(batch, outputs, assets)) | {
-            _ANSWERS: np.fromiter(answers, dtype=object, count=len(answers))
-        }
-
-
 def _worst(results: Sequence[Mapping[str, Any]], *, higher: bool) -> list[int]:
-    """Places of the worst scores, the most confident answers first; perfect ones are none."""
+    """Places of the worst scores, the most confident predictions first; perfect ones are none."""
     scores = [row["score"] for row in results]
     faulty = [at for at, score in enumerate(scores) if (score < 1 if higher else score > 0)]
     faulty.sort(

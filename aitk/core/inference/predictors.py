@@ -16,7 +16,7 @@ import numpy as np
 
 from aitk.core.artifacts.run import Run, check_trusted
 from aitk.core.contract.errors import ArtifactError
-from aitk.core.contract.task import ONLY_OUTPUT
+from aitk.core.contract.model_spec import ONLY_OUTPUT
 from aitk.core.runtime.environment import usable_cpus
 from aitk.core.runtime.silence import hushed
 

@@ -6,12 +6,13 @@ model, and warn where the model is not above them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
+from aitk.core.contract.capabilities import HasBaselines, Measured, Rows
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Task
 from aitk.core.metrics.statistics import paired_bootstrap
@@ -23,36 +24,19 @@ MOST_ROWS = 20_000
 #: Bootstrap resamples of the difference between model and baseline.
 RESAMPLES = 1000
 
-Rows = Sequence[Mapping[str, Any]]
-Measured = Mapping[str, np.ndarray]
-
 
 @dataclass(frozen=True)
 class Baseline:
     """A simple predictor, learned from the training rows.
 
     Attributes:
-        name: what it predicts, as people are told: "majority class".
+        name: as it is shown: "majority class".
         measure: what ``Task.measure`` would keep of its predictions. Given the rows, and what was
-            measured of the model on the same rows, which holds the true answers too.
+            measured of the model on the same rows, which holds the targets too.
     """
 
     name: str
     measure: Callable[[Rows, Measured], Measured]
-
-
-@runtime_checkable
-class HasBaselines(Protocol):
-    """A task that knows simple predictors to compare its models with."""
-
-    def baselines(self, train: Rows, summary: Mapping[str, Any], assets: Any) -> Iterable[Baseline]:
-        """The baselines, the simplest first.
-
-        Args:
-            train: training rows.
-            summary: statistics of the prepared data.
-            assets: of the model that they are compared with.
-        """
 
 
 @dataclass(frozen=True)
@@ -91,7 +75,7 @@ def score_baselines(
             evaluation = task.score(baseline.measure(rows, measured), assets)
         except DataError:  # these rows hold nothing to score, of which the model's score tells
             continue
-        main = evaluation.metrics.get(task.main_metric)
+        main = evaluation.metrics.get(task.metric.name)
         if main is not None:
             per_row = np.asarray(evaluation.per_row, float)
             scores.append(BaselineScores(baseline.name, main.value, per_row))
@@ -116,7 +100,7 @@ def compare_with_baselines(
         Of each baseline its ``name`` and ``value``; ``gain``, by how much the model is better a
         row, with the ends of the paired 95% interval; ``rows``, where not all were compared.
     """
-    sign = 1 if task.higher_is_better else -1
+    sign = 1 if task.metric.higher_is_better else -1
     places = spread(len(per_row), MOST_ROWS)
     own = sign * np.asarray(per_row, float)[places]
     entries = []

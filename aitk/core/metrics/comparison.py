@@ -1,4 +1,4 @@
-"""What changed between two runs of a task: size, score, speed, answers."""
+"""What changed between two runs of a task: size, score, speed, predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aitk.core.metrics.statistics import Drop, measure_drop
 BATCH = 32
 #: Rows that are timed: enough batches that no length is missed, where lengths differ.
 TIMED_ROWS = 640
-TIMED_ROWS_OF_ONE_LENGTH = 64
+TIMED_ROWS_OF_FIXED_LENGTH = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +64,8 @@ def measure_run(run: Run, task: Task, rows: Any, *, resamples: int, reporter: Re
 
 def _latency(predictor: Predictor, task: Task, assets: Any, rows: Any, *, size: int) -> Latency:
     """Time batches of rows of near-equal length, as ``predict`` makes them."""
-    count = TIMED_ROWS_OF_ONE_LENGTH if task.one_length else TIMED_ROWS
-    examples = task.encode_many(rows[:count], assets)
+    count = TIMED_ROWS_OF_FIXED_LENGTH if task.fixed_length else TIMED_ROWS
+    examples = task.encode(rows[:count], assets)
     examples.sort(key=task.length)
     batches = [
         task.collate(examples[start : start + size], assets).inputs
@@ -87,8 +87,8 @@ def compare_runs(
     drop = measure_drop(
         before.evaluated.evaluation,
         after.evaluated.evaluation,
-        metric=task.main_metric,
-        higher_is_better=task.higher_is_better,
+        metric=task.metric.name,
+        higher_is_better=task.metric.higher_is_better,
         resamples=resamples,
     )
     facts: dict[str, Any] = {"drop": drop.value}

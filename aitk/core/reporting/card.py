@@ -67,10 +67,10 @@ def describe_origin(manifest: Mapping[str, Any]) -> str:
     return "trained from scratch"
 
 
-def describe_answering(result: Mapping[str, Any]) -> str:
-    """How the answers of an evaluation were asked for, in words; "" where as by default."""
+def describe_predict_options(result: Mapping[str, Any]) -> str:
+    """The predict options of an evaluation in words; "" where all are defaults."""
     parts = []
-    for name, value in (result.get("answering") or {}).items():
+    for name, value in (result.get("predict_options") or {}).items():
         told = ", ".join(map(str, value)) if isinstance(value, list) else value
         parts.append(name.replace("_", " ") + ("" if value is True else f" {told}"))
     return "; ".join(parts)
@@ -125,8 +125,8 @@ def _scores(metrics: Mapping[str, Any], main: str) -> list[str]:
         intervals = describe_intervals(result["metrics"].values())
         told = f"; {_inline(intervals)}" if intervals else ""
         lines += [f"On {_code(name)}, {result['rows']:,} rows{told}:", ""]
-        if answering := describe_answering(result):
-            lines += [f"Answered with {_inline(answering)}.", ""]
+        if predict_options := describe_predict_options(result):
+            lines += [f"Predicted with {_inline(predict_options)}.", ""]
         lines += ["| metric | value | 95% interval |", "|---|---|---|"]
         for metric, score in result["metrics"].items():
             known = None not in (score.get("low"), score.get("high"))

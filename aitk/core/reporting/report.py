@@ -9,7 +9,7 @@ from typing import Any
 from aitk.core.artifacts.run import read_picture
 from aitk.core.metrics.baselines import describe_baselines
 from aitk.core.metrics.statistics import describe_intervals
-from aitk.core.reporting.card import TABLES, describe_answering, describe_origin, describe_use
+from aitk.core.reporting.card import TABLES, describe_origin, describe_predict_options, describe_use
 from aitk.core.reporting.charts import (
     calibration_chart,
     column_chart,
@@ -115,18 +115,18 @@ def explanations_report(
 
     Args:
         explanations: each has ``parts`` (text and weight, in order) or ``pictures`` (caption and
-            png), and facts of its answer; ``between`` stands between the parts where these are no
-            running text.
+            png), and facts of its prediction; ``between`` stands between the parts where these are
+            not running text.
         path: where to write it.
-        run: the run that was asked, as the user named it.
+        run: the run that was explained, as the user named it.
         facts: figures about all of them.
     """
-    page = Page("What carried the answers", run)
+    page = Page("What contributed to the predictions", run)
     explanations = list(explanations)
     if any(explanation.get("parts") for explanation in explanations):
         page.text(
-            "Blue parts speak for the answer, orange ones against it; the stronger the colour, the"
-            " more the answer's score moves without that part. Hover over a part for the figure."
+            "Blue parts support the prediction, orange ones oppose it; the stronger the colour, the"
+            " more its score changes without that part. Hover over a part for the figure."
         )
     page.facts(facts)
     for explanation in explanations:
@@ -235,8 +235,8 @@ def _add_evaluation(
     details = result.get("details", {})
     if details.get("protocol"):
         page.text(details["protocol"])
-    if answering := describe_answering(result):
-        page.text(f"Answered with {answering}.")
+    if predict_options := describe_predict_options(result):
+        page.text(f"Predicted with {predict_options}.")
     page.findings({"grade": "warning", "message": note} for note in result.get("warnings", ()))
     _add_baselines(page, result, main)
     lines = [_metric_line(metric, score) for metric, score in result["metrics"].items()]
@@ -270,8 +270,8 @@ def _add_evaluation(
             if (png := read_picture(folder, picture["file"])) is not None:
                 page.picture(png, caption=picture["caption"])
     if result.get("worst"):
-        page.heading("The worst answers", level=3)
-        page.text("Wrong, and most sure of it.", note=True)
+        page.heading("The worst predictions", level=3)
+        page.text("The lowest scores, the most confident predictions first.", note=True)
         page.table(result["worst"])
 
 

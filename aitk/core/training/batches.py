@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Batch, Example, Task
-from aitk.core.runtime import interrupts
+from aitk.core.contract.task import Example, Task
 
 #: Rows are sorted by length inside windows of this many batches, where lengths differ: long enough
 #: that a batch holds rows of one length, short enough that the order stays random.
@@ -18,9 +16,6 @@ BATCHES_PER_WINDOW = 32
 ROWS_AT_ONCE = 1024
 #: Encoded examples are kept in memory up to this size, and encoded anew each epoch beyond it.
 CACHE_BYTES = 2**30
-
-Kept = TypeVar("Kept")
-Predict = Callable[[Mapping[str, np.ndarray]], Any]
 
 
 class Examples(Sequence[Example]):
@@ -62,12 +57,12 @@ class Examples(Sequence[Example]):
         if self._kept is not None:
             return [self._kept[index] for index in indices]
         rows = take_rows(self._rows, indices)
-        return self._task.encode_many(rows, self._assets)
+        return self._task.encode(rows, self._assets)
 
     def _encoded_in_order(self) -> Iterator[Example]:
         for start in range(0, len(self._rows), ROWS_AT_ONCE):
             rows = take_rows(self._rows, range(start, min(start + ROWS_AT_ONCE, len(self._rows))))
-            yield from self._task.encode_many(rows, self._assets)
+            yield from self._task.encode(rows, self._assets)
 
 
 def plan_epoch(
@@ -93,14 +88,6 @@ def plan_epoch(
     return [batches[index] for index in rng.permutation(len(batches))]
 
 
-def usual_window(task: Task) -> int:
-    """How many batches of rows are held at once to predict them.
-
-    Pictures, of which none is longer than another, can each be as large as a thousand texts.
-    """
-    return 1 if task.one_length else BATCHES_PER_WINDOW
-
-
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
     """The generator of an epoch's order."""
     return np.random.default_rng([seed, epoch])
@@ -109,134 +96,6 @@ def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
 def step_rng(seed: int, epoch: int, step: int) -> np.random.Generator:
     """The generator of one batch's masking or augmentation, whatever came before it."""
     return np.random.default_rng([seed, epoch, step])
-
-
-def predict_rows(
-    rows: Iterable[Mapping[str, Any]],
-    task: Task,
-    assets: Any,
-    predict: Predict,
-    *,
-    batch_size: int,
-    batches_per_window: int | None = None,
-) -> Iterator[Any]:
-    """Yield the model's output of each row, in order, holding one window of rows in memory.
-
-    Of a model with several outputs a dict of arrays.
-
-    Args:
-        batches_per_window: how many are held at once; by default what suits the task.
-    """
-
-    def outputs_of(batch: Batch, outputs: Any) -> Sequence[Any]:
-        del batch
-        if not isinstance(outputs, Mapping):
-            return outputs
-        rows = len(next(iter(outputs.values())))
-        return [{name: array[row] for name, array in outputs.items()} for row in range(rows)]
-
-    def infer(batch: Batch) -> Any:
-        return predict(batch.inputs)
-
-    return _in_order(
-        _predicted(rows, task, assets, infer, outputs_of, batch_size, batches_per_window)
-    )
-
-
-def answer_rows(
-    rows: Iterable[Mapping[str, Any]],
-    task: Task,
-    assets: Any,
-    predict: Predict,
-    *,
-    batch_size: int,
-    top_k: int,
-    asked: Any = None,
-) -> Iterator[dict[str, Any]]:
-    """Yield the answer to each row, in order; of the outputs only a batch is held at a time."""
-    assets = task.answering_assets(assets, asked)
-
-    def infer(batch: Batch) -> Any:
-        return task.infer(batch, predict, assets, top_k=top_k, asked=asked)
-
-    def answers_of(batch: Batch, outputs: Any) -> list[dict[str, Any]]:
-        return task.decode(batch, outputs, assets, top_k=top_k, asked=asked)
-
-    return _in_order(_predicted(rows, task, assets, infer, answers_of, batch_size))
-
-
-def measure_rows(
-    rows: Iterable[Mapping[str, Any]] | Examples,
-    task: Task,
-    assets: Any,
-    predict: Predict,
-    *,
-    batch_size: int,
-    asked: Any = None,
-) -> dict[str, np.ndarray]:
-    """Predict every row and keep what ``task.score`` needs, in the order of the rows.
-
-    Args:
-        asked: the task's options of its answers; None where nobody asked.
-    """
-    assets = task.answering_assets(assets, asked)
-    parts: dict[str, list[np.ndarray]] = {}
-
-    def infer(batch: Batch) -> Any:
-        return task.infer(batch, predict, assets, asked=asked)
-
-    def measured(batch: Batch, outputs: Any) -> dict[str, np.ndarray]:
-        return task.measure(batch, outputs, assets)
-
-    for kept, places in _predicted(rows, task, assets, infer, measured, batch_size):
-        order = np.argsort(places)
-        for name in kept[0]:
-            column = np.concatenate([part[name] for part in kept])
-            parts.setdefault(name, []).append(column[order])
-    return {name: np.concatenate(columns) for name, columns in parts.items()}
-
-
-def _in_order(windows: Iterable[tuple[list[Any], np.ndarray]]) -> Iterator[Any]:
-    """Rows of a window come out by length: put them back in their order."""
-    for kept, places in windows:
-        window = dict(zip(places, itertools.chain.from_iterable(kept), strict=True))
-        for place in range(len(window)):
-            yield window[place]
-
-
-def _predicted(
-    rows: Iterable[Mapping[str, Any]] | Examples,
-    task: Task,
-    assets: Any,
-    infer: Callable[[Batch], Any],
-    keep: Callable[[Batch, Any], Kept],
-    batch_size: int,
-    batches_per_window: int | None = None,
-) -> Iterator[tuple[list[Kept], np.ndarray]]:
-    """For each window of rows: what to keep of each of its batches, and every row's place."""
-    batches = batches_per_window or usual_window(task)
-    for examples in _windows(rows, task, assets, batch_size * batches):
-        lengths = np.array([task.length(example) for example in examples])
-        places = np.argsort(lengths, kind="stable")
-        kept = []
-        for start in range(0, len(places), batch_size):
-            inside = [examples[place] for place in places[start : start + batch_size]]
-            interrupts.check()
-            batch = task.collate(inside, assets)
-            kept.append(keep(batch, infer(batch)))
-        yield kept, places
-
-
-def _windows(
-    rows: Iterable[Mapping[str, Any]] | Examples, task: Task, assets: Any, size: int
-) -> Iterator[list[Example]]:
-    if isinstance(rows, Examples):
-        for start in range(0, len(rows), size):
-            yield rows[start : start + size]
-        return
-    iterator = iter(rows)
-    while window := list(itertools.islice(iterator, size)):
-        yield task.encode_many(window, assets)
 
 
 def take_rows(rows: Sequence[Mapping[str, Any]], indices: Iterable[int]) -> list[Mapping[str, Any]]:

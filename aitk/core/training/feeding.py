@@ -55,20 +55,23 @@ def feed(
     start: int,
     seed: int,
     waiting: Waiting,
-    teach: Callable[[Batch], Batch] | None = None,
+    add_soft_targets: Callable[[Batch], Batch] | None = None,
 ) -> Any:
     """The batches of an epoch's plan from number ``start`` on: (inputs, targets, weights).
 
-    ``waiting`` is told when each is made; ``teach`` adds a teacher's answer to its targets. On
-    TensorFlow a ``tf.data.Dataset`` whose lengths vary without retracing the step; on other
+    On TensorFlow a ``tf.data.Dataset`` whose lengths vary without retracing the step; on other
     backends a generator.
+
+    Args:
+        waiting: records when each batch is made.
+        add_soft_targets: adds a teacher's outputs to the targets of a batch.
     """
     import keras
 
     def batch_at(step: int) -> tuple[Any, ...]:
         batch = task.collate(examples.take(plan[step]), assets, rng=step_rng(seed, epoch, step))
-        if teach is not None:
-            batch = teach(batch)
+        if add_soft_targets is not None:
+            batch = add_soft_targets(batch)
         weights = batch.weights
         if weights is None:
             weights = np.ones(len(plan[step]), np.float32)

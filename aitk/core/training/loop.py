@@ -21,11 +21,12 @@ from aitk.core.compression.prune import MagnitudePruner
 from aitk.core.contract.errors import ArtifactError, Interrupted, TrainingError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Batch, Task
+from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.speed import keep_freed_memory
 from aitk.core.training import lora
-from aitk.core.training.batches import Examples, epoch_rng, measure_rows, plan_epoch
+from aitk.core.training.batches import Examples, epoch_rng, plan_epoch
 from aitk.core.training.checkpoint import has_state, load_progress, restore_variables, save_state
 from aitk.core.training.events import Events
 from aitk.core.training.feeding import Waiting, feed
@@ -59,7 +60,7 @@ class Trained:
     measured: Mapping[str, np.ndarray] | None = None
 
 
-def judge_solved(
+def evaluate_closed_form(
     model: keras.Model,
     task: Task,
     assets: Any,
@@ -68,7 +69,7 @@ def judge_solved(
     batch_size: int,
     started: float | None = None,
 ) -> Trained:
-    """What training leaves behind, for a model whose weights were computed at once or are kept.
+    """The result of a training that had no steps: weights computed in closed form, or kept.
 
     Args:
         started: when the computation of the weights began, by ``time.monotonic``; None if they
@@ -80,14 +81,12 @@ def judge_solved(
     if validation is not None:
         predict = KerasPredictor(model)
         measured = measure_rows(validation, task, assets, predict, batch_size=batch_size)
-        row |= scores_without_intervals(task, measured, assets)
+        row |= point_scores(task, measured, assets)
     row["seconds"] = round(time.monotonic() - started, 2)
     return Trained(model=model, history=[row], best=row, stopped=None, measured=measured)
 
 
-def scores_without_intervals(
-    task: Task, measured: Mapping[str, np.ndarray], assets: Any
-) -> dict[str, float]:
+def point_scores(task: Task, measured: Mapping[str, np.ndarray], assets: Any) -> dict[str, float]:
     """The metrics of held-out rows, by name."""
     return {name: score.value for name, score in task.score(measured, assets).metrics.items()}
 
@@ -117,8 +116,8 @@ def train(
     state: Path,
     identity: str,
     reporter: Reporter,
-    loss: Any = None,
-    teach: Callable[[Batch], Batch] | None = None,
+    loss: Any,
+    add_soft_targets: Callable[[Batch], Batch] | None = None,
     pruner: MagnitudePruner | None = None,
     events: Path | None = None,
 ) -> Trained:
@@ -129,8 +128,9 @@ def train(
         options: ``TrainingOptions`` with the epochs and the learning rate filled in.
         state: folder of the state; training goes on from the one that is there.
         identity: names data and options; a state of another identity is refused.
-        loss: a Keras loss in place of the task's own.
-        teach: adds to each batch of training what a teacher makes of it, for such a loss.
+        loss: a Keras loss, or a dict of them by output: that of the model's specification, or one
+            for distillation.
+        add_soft_targets: adds a teacher's outputs to the targets of each batch of training.
         pruner: sets weights to zero after every step.
         events: folder for TensorBoard events.
 
@@ -139,7 +139,7 @@ def train(
         Interrupted: by a signal; the state was saved.
     """
     if not options.epochs:
-        return judge_solved(
+        return evaluate_closed_form(
             model, task, assets, validation=validation, batch_size=options.batch_size
         )
     keep_freed_memory()
@@ -157,8 +157,8 @@ def train(
         state=state,
         identity=identity,
         reporter=reporter,
-        loss=loss or task.objective(assets),
-        teach=teach,
+        loss=loss,
+        add_soft_targets=add_soft_targets,
         pruner=pruner,
         events=events,
     )
@@ -195,14 +195,14 @@ class _Loop:
         identity: str,
         reporter: Reporter,
         loss: Any,
-        teach: Callable[[Batch], Batch] | None,
+        add_soft_targets: Callable[[Batch], Batch] | None,
         pruner: MagnitudePruner | None,
         events: Path | None,
     ):
         self.model, self.task, self.assets = model, task, assets
         self.train, self.validation, self.options = train, validation, options
         self.state, self.identity, self.reporter = state, identity, reporter
-        self.loss, self.teach, self.pruner = loss, teach, pruner
+        self.loss, self.add_soft_targets, self.pruner = loss, add_soft_targets, pruner
         self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
         self.progress = Progress()
         self.best_measured: Mapping[str, np.ndarray] | None = None
@@ -263,7 +263,7 @@ class _Loop:
                     start=progress.step,
                     seed=options.seed,
                     waiting=self.waiting,
-                    teach=self.teach,
+                    add_soft_targets=self.add_soft_targets,
                 ),
                 epochs=1,
                 steps_per_epoch=len(plan) - progress.step,
@@ -376,7 +376,7 @@ class _Loop:
             measured = measure_rows(
                 self.validation, self.task, self.assets, predict, batch_size=options.batch_size
             )
-            row |= scores_without_intervals(self.task, measured, self.assets)
+            row |= point_scores(self.task, measured, self.assets)
         row["waiting"] = round(self.waiting.share, 4)
         row["seconds"] = round(self.minutes * 60, 2)
         progress.history.append(row)
@@ -384,7 +384,7 @@ class _Loop:
             progress.best_epoch = progress.epoch
             progress.best_weights = self.model.get_weights()
             self.best_measured = measured
-        watched = ("epoch", "loss", *self.task.watched_metrics, "seconds")
+        watched = ("epoch", "loss", *self.task.metric.watched, "seconds")
         self.reporter.epoch(
             {name: row[name] for name in watched if name in row},
             best=(progress.best_epoch or 0) + 1,
@@ -432,8 +432,9 @@ class _Loop:
         return len(values) - 1 - values.index(max(values))
 
     def _goodness(self, row: Mapping[str, float]) -> float:
-        value = row[self.task.epoch_metric or self.task.main_metric]
-        return value if self.task.higher_is_better else -value
+        metric = self.task.metric
+        value = row[metric.for_selection]
+        return value if metric.higher_is_better else -value
 
     def _out_of_time(self) -> bool:
         limit = self.options.max_minutes

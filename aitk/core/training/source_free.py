@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.core.compression.distill import TaughtExamples
+from aitk.core.compression.distill import SoftTargetExamples
 from aitk.core.contract.errors import TrainingError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Example, Task
@@ -80,7 +80,7 @@ def adapt(
             model,
             task,
             assets,
-            examples=TaughtExamples(rows, list(guesses), _told),
+            examples=SoftTargetExamples(rows, list(guesses), _with_guess),
             plan=np.split(order[: steps * size], steps),
             epoch=epoch,
             start=0,
@@ -152,7 +152,7 @@ def guess_labels(features: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return guessed
 
 
-def _told(example: Example, guess: Any) -> Example:
+def _with_guess(example: Example, guess: Any) -> Example:
     return dataclasses.replace(example, target=int(guess), weight=1.0)
 
 

@@ -1,0 +1,210 @@
+"""Run a model over rows, window by window, and keep outputs, predictions or measurements."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from aitk.core.contract.capabilities import Configurable, Generative
+from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.runtime import interrupts
+from aitk.core.training.batches import BATCHES_PER_WINDOW, Examples
+
+if TYPE_CHECKING:
+    from aitk.core.inference.predictors import Predictor
+    from aitk.core.inference.text_scores import OpenScorer
+
+Kept = TypeVar("Kept")
+
+
+def configure(task: Task, assets: Any, options: Any, *, open_scorer: OpenScorer | None) -> Any:
+    """The assets with which rows are encoded, predicted and scored under these predict options.
+
+    Stages call it once, right after the assets were opened.
+
+    Args:
+        options: an instance of ``task.predict_options``.
+        open_scorer: see ``Configurable``.
+    """
+    if not isinstance(task, Configurable):
+        return assets
+    return task.configure(assets, options, open_scorer=open_scorer)
+
+
+def infer(
+    task: Task,
+    batch: Batch,
+    predict: Predictor,
+    assets: Any,
+    *,
+    top_k: int = 1,
+    options: Any = None,
+) -> Any:
+    """The outputs for a batch: by ``Generative.infer`` where the task has it, else in one call."""
+    if isinstance(task, Generative):
+        return task.infer(batch, predict, assets, top_k=top_k, options=options)
+    return predict(batch.inputs)
+
+
+def default_window(task: Task) -> int:
+    """How many batches of rows are held at once to predict them.
+
+    Rows of a fixed length gain nothing by sorting, and an image can be as large as a thousand
+    texts.
+    """
+    return 1 if task.fixed_length else BATCHES_PER_WINDOW
+
+
+def predict_rows(
+    rows: Iterable[Mapping[str, Any]],
+    task: Task,
+    assets: Any,
+    predict: Predictor,
+    *,
+    batch_size: int,
+    batches_per_window: int | None = None,
+) -> Iterator[Any]:
+    """Yield the model's output for each row, in order, holding one window of rows in memory.
+
+    Of a model with several outputs a dict of arrays. The model is called once a batch, also where
+    the task is ``Generative``.
+
+    Args:
+        batches_per_window: how many are held at once; by default ``default_window``.
+    """
+
+    def split(outputs: Any) -> Sequence[Any]:
+        if not isinstance(outputs, Mapping):
+            return outputs
+        rows = len(next(iter(outputs.values())))
+        return [{name: array[row] for name, array in outputs.items()} for row in range(rows)]
+
+    def run(batch: Batch) -> Sequence[Any]:
+        return split(predict(batch.inputs))
+
+    return _in_order(_windows(rows, task, assets, run, batch_size, batches_per_window))
+
+
+def decode_rows(
+    rows: Iterable[Mapping[str, Any]],
+    task: Task,
+    assets: Any,
+    predict: Predictor,
+    *,
+    batch_size: int,
+    top_k: int,
+    options: Any = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the prediction for each row, in order; only a batch of outputs is held at a time.
+
+    Args:
+        options: an instance of ``task.predict_options``; None means the defaults.
+    """
+
+    def run(batch: Batch) -> list[dict[str, Any]]:
+        outputs = infer(task, batch, predict, assets, top_k=top_k, options=options)
+        return task.decode(batch, outputs, assets, top_k=top_k, options=options)
+
+    return _in_order(_windows(rows, task, assets, run, batch_size))
+
+
+def measure_rows(
+    rows: Iterable[Mapping[str, Any]] | Examples,
+    task: Task,
+    assets: Any,
+    predict: Predictor,
+    *,
+    batch_size: int,
+    options: Any = None,
+) -> dict[str, np.ndarray]:
+    """Predict every row and keep what ``task.score`` needs, in the order of the rows.
+
+    Args:
+        options: an instance of ``task.predict_options``; None means the defaults.
+    """
+
+    def run(batch: Batch) -> Mapping[str, np.ndarray]:
+        outputs = infer(task, batch, predict, assets, options=options)
+        return task.measure(batch, outputs, assets)
+
+    return _gathered(_windows(rows, task, assets, run, batch_size))
+
+
+def measure_and_decode_rows(
+    rows: Iterable[Mapping[str, Any]],
+    task: Task,
+    assets: Any,
+    predict: Predictor,
+    *,
+    batch_size: int,
+    options: Any = None,
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Predict every row once; keep what ``task.score`` needs, and the predictions."""
+    decoded = "decoded predictions"  # a name that no task gives to what it measures
+
+    def run(batch: Batch) -> Mapping[str, np.ndarray]:
+        outputs = infer(task, batch, predict, assets, options=options)
+        predictions = task.decode(batch, outputs, assets, options=options)
+        column = np.fromiter(predictions, dtype=object, count=len(predictions))
+        return {**task.measure(batch, outputs, assets), decoded: column}
+
+    measured = _gathered(_windows(rows, task, assets, run, batch_size))
+    return measured, list(measured.pop(decoded))
+
+
+def _windows(
+    rows: Iterable[Mapping[str, Any]] | Examples,
+    task: Task,
+    assets: Any,
+    run: Callable[[Batch], Kept],
+    batch_size: int,
+    batches_per_window: int | None = None,
+) -> Iterator[tuple[list[Kept], np.ndarray]]:
+    """For each window of rows: what ``run`` gives for each of its batches, and the place of every
+    row in the window."""
+    size = batch_size * (batches_per_window or default_window(task))
+    for examples in _encoded(rows, task, assets, size):
+        lengths = np.array([task.length(example) for example in examples])
+        places = np.argsort(lengths, kind="stable")
+        kept = []
+        for start in range(0, len(places), batch_size):
+            inside = [examples[place] for place in places[start : start + batch_size]]
+            interrupts.check()
+            kept.append(run(task.collate(inside, assets)))
+        yield kept, places
+
+
+def _encoded(
+    rows: Iterable[Mapping[str, Any]] | Examples, task: Task, assets: Any, size: int
+) -> Iterator[list[Example]]:
+    if isinstance(rows, Examples):
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+        return
+    iterator = iter(rows)
+    while window := list(itertools.islice(iterator, size)):
+        yield task.encode(window, assets)
+
+
+def _in_order(windows: Iterable[tuple[list[Any], np.ndarray]]) -> Iterator[Any]:
+    """Rows of a window come out by length: put them back in their order."""
+    for kept, places in windows:
+        window = dict(zip(places, itertools.chain.from_iterable(kept), strict=True))
+        for place in range(len(window)):
+            yield window[place]
+
+
+def _gathered(
+    windows: Iterable[tuple[list[Mapping[str, np.ndarray]], np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """The columns measured of all rows, in the order of the rows."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for kept, places in windows:
+        order = np.argsort(places)
+        for name in kept[0]:
+            column = np.concatenate([part[name] for part in kept])
+            parts.setdefault(name, []).append(column[order])
+    return {name: np.concatenate(columns) for name, columns in parts.items()}
