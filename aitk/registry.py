@@ -96,7 +96,7 @@ TASKS = {
     "nlp.generate": Row(
         task="aitk.nlp.tasks.generate:Generate",
         reading="aitk.nlp.data.options:TextReading",
-        predict_options="aitk.nlp.data.options:GenerationAnswers",
+        predict_options="aitk.nlp.data.options:GenerationOptions",
         summary="language model that continues a text (GPT, Radford et al. 2019)",
         sample="sample_data/handbook.txt",
     ),

@@ -117,17 +117,22 @@ class LabelTask(Task[LabelAssetsT]):
         labels = tuple(summary["labels"])
         return {"labels": labels, "weights": balanced_weights(summary, labels) if balance else ()}
 
-    def target(self, fields: Mapping[str, Any], assets: LabelAssetsT) -> dict[str, Any]:
-        """The arguments ``target`` and ``weight`` of a row's ``Example``, for ``encode``.
+    def label_targets(self, rows: Rows, assets: LabelAssetsT) -> list[dict[str, Any]]:
+        """The arguments ``target`` and ``weight`` of each row's ``Example``, for ``encode``.
 
         The target is the number of its class, ``UNSEEN`` for one that training never saw; a row
         without a label has none.
         """
-        if "label" not in fields:
-            return {}
-        number = self._numbers(assets).get(fields["label"], UNSEEN)
-        weight = assets.weights[number] if assets.weights and number != UNSEEN else 1.0
-        return {"target": number, "weight": weight}
+        numbers = {label: number for number, label in enumerate(assets.labels)}
+        found: list[dict[str, Any]] = []
+        for row in rows:
+            if "label" not in row:
+                found.append({})
+                continue
+            number = numbers.get(row["label"], UNSEEN)
+            weight = assets.weights[number] if assets.weights and number != UNSEEN else 1.0
+            found.append({"target": number, "weight": weight})
+        return found
 
     def label_batch(
         self,
@@ -233,9 +238,6 @@ class LabelTask(Task[LabelAssetsT]):
     ) -> Iterable[Baseline]:
         """See ``HasBaselines``: the most frequent class."""
         yield majority_class(summary["label_counts"]["train"], assets.labels)
-
-    def _numbers(self, assets: LabelAssetsT) -> dict[str, int]:
-        return {label: number for number, label in enumerate(assets.labels)}
 
 
 class LabelDistillation:

@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.io.values import parse_json, quoted
@@ -74,6 +74,17 @@ def option(
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """The options of ``predict`` that a task adds; subclass it to declare some.
+
+    Options declared with ``scored`` are options of ``evaluate`` too.
+    """
+
+    #: Predictions per row when the user names no ``--top-k``.
+    default_top_k: ClassVar[int] = 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 
 import numpy as np
 
+from aitk.core.contract.options import PredictOptions
 from aitk.core.contract.rows import Refusal, Row
 
 if TYPE_CHECKING:
@@ -172,17 +173,6 @@ class Evaluation:
         drawn = counts.sum(axis=1)
         means = np.full(len(counts), np.nan)
         return np.divide(counts @ self.per_row, drawn, out=means, where=drawn > 0)
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """The options of ``predict`` that a task adds; subclass it to declare some.
-
-    Options declared with ``scored`` are options of ``evaluate`` too.
-    """
-
-    #: Predictions per row when the user names no ``--top-k``.
-    default_top_k: ClassVar[int] = 1
 
 
 class Task(ABC, Generic[AssetsT]):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
-def walk_files(root: Path, notes: list[str]) -> Iterator[Path]:
+def walk_files(root: Path, note: Callable[[str], None]) -> Iterator[Path]:
     """Yield the files below a folder, sorted.
 
-    Hidden ones are left out, and links that lead out of the folder: ``notes`` names these.
+    Hidden ones are left out, and links that lead out of the folder: ``note`` is told of these.
     """
     inside = root.resolve()
     for folder, folders, files in os.walk(root, followlinks=False):
@@ -20,6 +20,6 @@ def walk_files(root: Path, notes: list[str]) -> Iterator[Path]:
             if file.startswith(".") or not os.path.isfile(path):
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                notes.append(f"{path}: not followed, since it leads out of the folder")
+                note(f"{path}: not followed, since it leads out of the folder")
             else:
                 yield path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aitk.core.contract.options import option
+from aitk.core.contract.options import PredictOptions, option
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ class ClassifyReading(TextReading):
 
 
 @dataclass(frozen=True)
-class GenerationAnswers:
-    """How a text is continued. Each text has random numbers of its own, which the seed repeats."""
+class GenerationOptions(PredictOptions):
+    """How a text is continued; its random numbers do not depend on the other rows."""
 
-    tokens: int = option(40, "write at most this many tokens", minimum=1, maximum=4096)
+    tokens: int = option(40, "maximum number of new tokens", minimum=1, maximum=4096)
     temperature: float = option(
-        0.8, "below 1 likelier tokens, above 1 rarer ones; 0 always the likeliest",
+        0.8, "divides the logits: below 1 favours likely tokens; 0 always takes the likeliest",
         minimum=0.0, maximum=10.0,
     )  # fmt: skip
     top_p: float = option(
-        0.95, "draw from the likeliest tokens that have this share of the probability",
+        0.95, "sample from the likeliest tokens with this share of the probability",
         minimum=0.01, maximum=1.0,
     )  # fmt: skip
     seed: int = option(0, "seed of the random numbers", minimum=0, maximum=2**31 - 1)

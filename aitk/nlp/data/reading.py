@@ -15,6 +15,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.labels import NameReader, normalise
 from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Note
 from aitk.core.io import encodings
 from aitk.core.io.delimited import DELIMITERS, sniff_delimiter
 from aitk.core.io.lines import MAX_LINE_BYTES, Lines, open_lines
@@ -52,7 +53,7 @@ def read_texts(
     *,
     labelled: bool,
     label: bool,
-    notes: list[str],
+    note: Note,
 ) -> Iterator[Row | Refusal]:
     """Stream rows ``{"text": ..., "label": ...}``, cleaned; refusals stand in their place.
 
@@ -61,7 +62,7 @@ def read_texts(
         labelled: rows must have labels (``label`` must be True). If not, ``Row.record`` carries
             the record as it stood in the file.
         label: the task has labels at all. If not, blank lines of a ``.txt`` are skipped.
-        notes: what was decided on the way is added here.
+        note: receives what was decided on the way, each sentence once.
 
     Raises:
         DataError: a file is missing or is no text, or its columns cannot be told apart.
@@ -69,34 +70,35 @@ def read_texts(
     """
     encodings.check(reading.encoding)
     clean = make_cleaner(reading)
+    note = _once(note)
     # Alike for files with like columns.
     chosen: dict[tuple[str, ...], tuple[Sequence[str], str | None]] = {}
-    for source in find_sources(sources, labelled=labelled, label=label, notes=notes):
+    for source in find_sources(sources, labelled=labelled, label=label, note=note):
         if source.kind == "document":
-            yield _read_document(source, reading, clean, labelled=labelled, notes=notes)
+            yield _read_document(source, reading, clean, labelled=labelled, note=note)
             continue
         for split, table in _tables_of(source, reading, labelled=labelled, label=label):
             names = NameReader(keep_na=getattr(reading, "keep_na", False))
             if isinstance(table, Lines) and _is_fasttext(table):
-                _add(notes, f"{table.source}: labels and texts as fastText reads them")
+                note(f"{table.source}: labels and texts as fastText reads them")
                 yield from _read_fasttext(table, split, clean, names, labelled=labelled)
                 continue
             if isinstance(table, Lines):
-                _add(notes, f"{table.source}: a text a line, encoding {table.encoding}")
+                note(f"{table.source}: a text a line, encoding {table.encoding}")
                 yield from _read_lines(table, split, clean, keep_blank=label)
                 continue
-            for note in table.notes:
-                _add(notes, note)
+            for decision in table.notes:
+                note(decision)
             columns = tuple(table.columns)
             if columns not in chosen:
-                chosen[columns] = _choose_columns(table, reading, labelled, notes)
+                chosen[columns] = _choose_columns(table, reading, labelled, note)
             text_columns, label_column = chosen[columns]
             if labelled and source.kind == "tfds" and _hides_labels(table, label_column):
-                _add(notes, f"{table.source}: skipped, its labels are not public")
+                note(f"{table.source}: skipped, its labels are not public")
                 continue
             yield from _read_table(table, split, clean, text_columns, label_column, names)
-            for note in names.notes(table.source):
-                _add(notes, note)
+            for decision in names.notes(table.source):
+                note(decision)
 
 
 def _tables_of(
@@ -151,7 +153,7 @@ def _delimiter(reading: TextReading) -> str | None:
 
 
 def _choose_columns(
-    table: Table, reading: TextReading, labelled: bool, notes: list[str]
+    table: Table, reading: TextReading, labelled: bool, note: Note
 ) -> tuple[Sequence[str], str | None]:
     """The columns of the text and that of the label: as told, by usual names, or by content."""
     columns, where = table.columns, table.source
@@ -170,20 +172,20 @@ def _choose_columns(
         text = text or _other(columns, label)
         label = (label or _other(columns, text)) if labelled else None
         says = f", the label in {label!r}" if label else ""
-        _add(notes, f"{where}: by content, the text is in column {text!r}{says}")
+        note(f"{where}: by content, the text is in column {text!r}{says}")
     text = text or find_column(columns, None, TEXT_COLUMNS, what="text", where=where)
     if labelled:
         label = label or find_column(columns, None, LABEL_COLUMNS, what="label", where=where)
         rivals = [each for each in columns if each.casefold() in LABEL_COLUMNS and each != label]
         if rivals and not told_label:
-            _add(notes, f"{where}: the label is in {label!r}, not in {rivals} (see --label-column)")
+            note(f"{where}: the label is in {label!r}, not in {rivals} (see --label-column)")
     texts = [text]
     texts += [find_column(columns, name, (), what="text", where=where) for name in more]
     if label in texts:
         raise UsageError(f"column {label!r} cannot be text and label both", where=where)
     if len(texts) == 1 and (others := _other_texts(table, (text, label))):
         joined = ",".join((*others, text))
-        _add(notes, f"{where}: texts in {others} are not used; --text-column {joined} joins them")
+        note(f"{where}: texts in {others} are not used; --text-column {joined} joins them")
     return texts, label
 
 
@@ -307,7 +309,7 @@ def _read_document(
     clean: Callable[[str], str],
     *,
     labelled: bool,
-    notes: list[str],
+    note: Note,
 ) -> Row | Refusal:
     name = source.name
     try:
@@ -321,7 +323,7 @@ def _read_document(
     except (OSError, UnicodeError, DataError) as error:
         return Refusal(name, 1, f"it cannot be read ({error})")
     if encoding != "utf-8":
-        _add(notes, f"{Path(name).parent}: some files have the encoding {encoding}")
+        note(f"{Path(name).parent}: some files have the encoding {encoding}")
     text, problem = _text(content, clean)
     if problem:
         return Refusal(name, 1, problem)
@@ -346,6 +348,13 @@ def _text(value: Any, clean: Callable[[str], str]) -> tuple[str, str | None]:
     return text, None
 
 
-def _add(notes: list[str], note: str) -> None:
-    if note not in notes:
-        notes.append(note)
+def _once(note: Note) -> Note:
+    """Passes each sentence on once."""
+    told: set[str] = set()
+
+    def once(sentence: str) -> None:
+        if sentence not in told:
+            told.add(sentence)
+            note(sentence)
+
+    return once

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from aitk.core.contract.errors import DataError
+from aitk.core.contract.task import Note
 from aitk.core.io.folders import walk_files
 from aitk.core.io.lines import check_file
 from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
@@ -37,9 +38,7 @@ class Source:
     label: str | None = None
 
 
-def find_sources(
-    names: Sequence[str], *, labelled: bool, label: bool, notes: list[str]
-) -> list[Source]:
+def find_sources(names: Sequence[str], *, labelled: bool, label: bool, note: Note) -> list[Source]:
     """List what there is to read, in a fixed order, checking that it exists.
 
     Raises:
@@ -52,7 +51,7 @@ def find_sources(
         elif name == "-":
             sources.append(Source(name, "lines"))
         elif os.path.isdir(name):
-            sources += _of_folder(name, labelled=labelled, label=label, notes=notes)
+            sources += _of_folder(name, labelled=labelled, label=label, note=note)
         else:
             check_file(Path(name))
             kind = "table" if file_suffix(name) in SUFFIXES else "lines"
@@ -60,13 +59,13 @@ def find_sources(
     return sources
 
 
-def _of_folder(name: str, *, labelled: bool, label: bool, notes: list[str]) -> list[Source]:
+def _of_folder(name: str, *, labelled: bool, label: bool, note: Note) -> list[Source]:
     """Tables if the folder has any; else texts: by folder of a label (aclImdb) or as files."""
     root = Path(name)
     tables: list[Source] = []
     texts: list[Source] = []
     ignored = 0
-    for path in walk_files(root, notes):
+    for path in walk_files(root, note):
         suffix = file_suffix(path.name)
         parts = path.relative_to(root).parts
         of_folders = (SPLIT_OF_WORD.get(part.lower()) for part in (*parts[-2::-1], root.name))
@@ -96,5 +95,5 @@ def _of_folder(name: str, *, labelled: bool, label: bool, notes: list[str]) -> l
     if not found:
         hint = "It should hold .csv, .tsv, .jsonl, .parquet or .txt files"
         raise DataError("nothing to read in this folder", where=name, hint=hint)
-    notes.append(f"{name}: {len(found)} files read" + f", {ignored} ignored" * bool(ignored))
+    note(f"{name}: {len(found)} files read" + f", {ignored} ignored" * bool(ignored))
     return found

@@ -1,4 +1,4 @@
-"""Writing on, token by token. NumPy only."""
+"""Sampling the continuation of a text, token by token. NumPy only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def choose_token(
     return int(rng.choice(nucleus, p=share))
 
 
-def write_on(
+def continue_texts(
     prompts: Sequence[Sequence[int]],
     predict: Predict,
     *,
@@ -55,28 +55,28 @@ def write_on(
     never: Sequence[int],
     choose: Callable[[int, np.ndarray], int],
 ) -> list[list[int]]:
-    """Continue each prompt until it ends or ``tokens`` are written.
+    """Continue each prompt until its end token or ``tokens`` new ones.
 
     Of a text longer than ``max_length`` the last tokens are read.
 
     Args:
-        prompts: ids, each at least one.
-        never: ids that are not written.
+        prompts: token ids, each at least one.
+        never: ids that are never generated.
         choose: number of the prompt and logits (vocabulary,) -> the next token.
 
     Returns:
-        What was written of each, ``end_id`` included where it ended by itself.
+        The new ids of each prompt, the last being ``end_id`` where it ended by itself.
     """
-    written: list[list[int]] = [[] for _ in prompts]
+    new: list[list[int]] = [[] for _ in prompts]
     unfinished = list(range(len(prompts)))
     for _ in range(tokens):
-        read = [[*prompts[row], *written[row]][-max_length:] for row in unfinished]
+        read = [[*prompts[row], *new[row]][-max_length:] for row in unfinished]
         logits = np.array(predict(pad_in_steps(read, max_length)))
         for place, row in enumerate(unfinished):
             own = logits[place, len(read[place]) - 1]
             own[never] = -np.inf
-            written[row].append(choose(row, own))
-        unfinished = [row for row in unfinished if written[row][-1] != end_id]
+            new[row].append(choose(row, own))
+        unfinished = [row for row in unfinished if new[row][-1] != end_id]
         if not unfinished:
             break
-    return written
+    return new

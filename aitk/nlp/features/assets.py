@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.label_task import LABEL_SHAPE, label_values, read_label_values
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, read_json
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 #: The shape of ``text.json``.
-SHAPE = {"labels": [str], "weights": [float], "max_length": Size}
+SHAPE = {**LABEL_SHAPE, "max_length": Size}
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,7 @@ class TextAssets:
     def save(self, folder: Path) -> None:
         """Write ``text.json`` and the tokeniser's files."""
         (folder / "tokenizer").mkdir(parents=True, exist_ok=True)
-        values = {
-            "labels": list(self.labels),
-            "weights": list(self.weights),
-            "max_length": self.max_length,
-        }
-        write_json(folder / "text.json", values)
+        write_json(folder / "text.json", label_values(self) | {"max_length": self.max_length})
         self.tokenizer.save(folder / "tokenizer")
 
 
@@ -59,12 +55,8 @@ def load_text_assets(folder: Path) -> TextAssets:
     if not path.is_file():
         raise ArtifactError("text.json is missing", where=str(folder))
     values = read_json(path, SHAPE)
-    labels, weights = tuple(values["labels"]), tuple(values["weights"])
-    if len(set(labels)) < len(labels) or len(weights) not in (0, len(labels)):
-        raise ArtifactError("a label comes twice, or has no weight", where=str(path))
     return TextAssets(
         tokenizer=load_tokenizer(folder / "tokenizer"),
         max_length=values["max_length"],
-        labels=labels,
-        weights=weights,
+        **read_label_values(values, where=str(path)),
     )

@@ -1,6 +1,6 @@
 """The baselines of language models: how often tokens, and pairs of them, occur in training.
 
-They foretell the tokens of the model's own tokeniser, so that their perplexities can be compared.
+They predict the tokens of the model's own tokeniser, so that their perplexities can be compared.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ ROWS_AT_ONCE = 256
 
 #: Of each slot of a batch, (batch, slots): the logarithm of the probability of its target, and the
 #: likeliest token.
-Foretell = Callable[[Batch], tuple[np.ndarray, np.ndarray]]
+PredictTokens = Callable[[Batch], tuple[np.ndarray, np.ndarray]]
 
 
 def unigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Baseline:
     """Each token by its frequency in training, one added to every count."""
 
-    def foretell(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    def predict(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         targets = np.asarray(batch.targets)
         likeliest = np.full(targets.shape, frequencies.tokens.argmax())
         return np.log(frequencies.tokens[targets]), likeliest
 
-    return _baseline("token frequencies", task, assets, foretell)
+    return _baseline("token frequencies", task, assets, predict)
 
 
 def bigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Baseline:
     """Each token by the one before it, smoothed by frequencies (Witten and Bell 1991, method C)."""
 
-    def foretell(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    def predict(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         before, targets = np.asarray(batch.inputs["token_ids"]), np.asarray(batch.targets)
         return np.log(frequencies.of_pairs(before, targets)), frequencies.followers[before]
 
-    return _baseline("token pairs", task, assets, foretell)
+    return _baseline("token pairs", task, assets, predict)
 
 
 class Frequencies:
     """How often tokens of training occur, and follow each other.
 
     Args:
-        never: ids that a model is never asked to foretell.
+        never: ids that a model is never asked to predict.
     """
 
     def __init__(self, task: Task, assets: Any, train: Rows, *, never: Iterable[int]):
@@ -87,14 +87,14 @@ class Frequencies:
         return (counts + kinds * self.tokens[after]) / (self._after[before] + kinds)
 
 
-def _baseline(name: str, task: Task, assets: Any, foretell: Foretell) -> Baseline:
+def _baseline(name: str, task: Task, assets: Any, predict: PredictTokens) -> Baseline:
     def measure(rows: Rows, measured: Measured) -> Measured:
         losses, rights = [], []
         for start in range(0, len(rows), ROWS_AT_ONCE):
-            examples = task.encode_many(rows[start : start + ROWS_AT_ONCE], assets)
+            examples = task.encode(rows[start : start + ROWS_AT_ONCE], assets)
             batch = task.collate(examples, assets)
             used = np.asarray(batch.weights) > 0
-            logs, likeliest = foretell(batch)
+            logs, likeliest = predict(batch)
             losses.append(np.where(used, -logs, 0).sum(axis=-1))
             rights.append(((likeliest == batch.targets) & used).sum(axis=-1))
         return {**measured, "loss": np.concatenate(losses), "right": np.concatenate(rights)}
@@ -104,4 +104,4 @@ def _baseline(name: str, task: Task, assets: Any, foretell: Foretell) -> Baselin
 
 def _encoded(task: Task, assets: Any, rows: Rows) -> Iterator[Example]:
     for start in range(0, len(rows), ROWS_AT_ONCE):
-        yield from task.encode_many(rows[start : start + ROWS_AT_ONCE], assets)
+        yield from task.encode(rows[start : start + ROWS_AT_ONCE], assets)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from aitk.nlp.models.inputs import text_inputs
+from aitk.nlp.models.heads import text_inputs
 from aitk.nlp.tasks.settings import BagSettings
 
 

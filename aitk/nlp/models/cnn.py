@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from aitk.nlp.models.inputs import HidePadding, text_inputs
+from aitk.nlp.models.heads import HidePadding, text_inputs
 from aitk.nlp.tasks.settings import CnnSettings
 
 WIDTHS = (3, 4, 5)

@@ -14,7 +14,7 @@ import keras
 import keras_hub
 
 from aitk.core.contract.errors import ArtifactError
-from aitk.nlp.models.inputs import text_inputs
+from aitk.nlp.models.heads import text_inputs
 
 BACKBONE = "backbone"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from aitk.nlp.models.inputs import text_inputs
+from aitk.nlp.models.heads import text_inputs
 from aitk.nlp.tasks.settings import TransformerSettings
 
 #: size -> (hidden, layers, heads). Tiny and base are the BERT sizes of Turc et al. 2019; small is
@@ -39,6 +39,11 @@ def build_backbone(
         x = _dense_part(x, settings.dropout, f"layer_{index}")
     x = _norm("final_norm")(x)
     return keras.Model(inputs, x, name="backbone")
+
+
+def build_causal_backbone(settings: TransformerSettings, vocabulary_size: int) -> keras.Model:
+    """The same, the features of a token being those of the tokens up to it: a decoder."""
+    return build_backbone(settings, vocabulary_size, causal=True)
 
 
 def _attention_part(x, padding_mask, attention: SelfAttention, dropout: float, name: str):

@@ -1,8 +1,8 @@
-"""Masked language modelling (Devlin et al. 2018): learn a language by guessing hidden tokens."""
+"""Masked language modelling (Devlin et al. 2018): pretraining by predicting hidden tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.core.contract.task import Batch, Evaluation, Example
+from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import read_json
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
-from aitk.nlp.data.unlabelled import UnlabelledTexts
 from aitk.nlp.features.assets import TextAssets, load_text_assets
 from aitk.nlp.features.masking import choose_tokens, hide_tokens, own_rng
 from aitk.nlp.features.tokenizers import SubwordTokenizer, train_tokenizer
 from aitk.nlp.metrics.perplexity import measure_tokens, score_tokens
+from aitk.nlp.models.specs import MaskedModel
 from aitk.nlp.tasks.settings import MaskedHubSettings, MaskedTransformerSettings
+from aitk.nlp.tasks.unlabelled import UnlabelledTexts
 
 if TYPE_CHECKING:
     import keras
@@ -41,6 +42,10 @@ class MaskedAssets:
     def tokenizer(self) -> SubwordTokenizer:
         return self.text.tokenizer  # type: ignore[return-value]
 
+    @property
+    def max_length(self) -> int:
+        return self.text.max_length
+
     @cached_property
     def ordinary(self) -> np.ndarray:
         """Ids of all tokens that are not special."""
@@ -49,7 +54,7 @@ class MaskedAssets:
 
     @property
     def mask_token(self) -> str:
-        """How a user writes the word to guess."""
+        """How a user writes the word to predict."""
         return self.tokenizer.engine.id_to_token(self.tokenizer.mask_id)
 
     def save(self, folder: Path) -> None:
@@ -58,14 +63,17 @@ class MaskedAssets:
         write_json(folder / "masking.json", values)
 
 
-class MaskedLanguageModel(UnlabelledTexts):
+class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
     """Pretraining on texts without labels; its predictions fill in ``[MASK]``."""
 
     name = "nlp.masked-lm"
-    models = {"transformer": MaskedTransformerSettings, "hub": MaskedHubSettings}
-    main_metric = "perplexity"
-    higher_is_better = False
-    metric_is_rate = False
+    models = {
+        "transformer": MaskedModel(
+            MaskedTransformerSettings, "aitk.nlp.models.transformer:build_backbone"
+        ),
+        "hub": MaskedModel(MaskedHubSettings),
+    }
+    metric = Metric("perplexity", higher_is_better=False, is_rate=False)
 
     def learn(
         self,
@@ -76,6 +84,7 @@ class MaskedLanguageModel(UnlabelledTexts):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
+        note: Note,
     ) -> MaskedAssets:
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
@@ -99,12 +108,9 @@ class MaskedLanguageModel(UnlabelledTexts):
             raise ArtifactError("its vocabulary has no mask token", where=str(folder))
         return MaskedAssets(text, values["mask_share"], values["whole_words"])
 
-    def encode(self, fields: Mapping[str, Any], assets: MaskedAssets) -> Example:
-        return self.encode_many([fields], assets)[0]
-
-    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: MaskedAssets) -> list[Example]:
+    def encode(self, rows: Sequence[Mapping[str, Any]], assets: MaskedAssets) -> list[Example]:
         texts = [row["text"] for row in rows]
-        encoded = assets.tokenizer.encode_words(texts, assets.text.max_length)
+        encoded = assets.tokenizer.encode_words(texts, assets.max_length)
         return [
             Example({"token_ids": np.array(ids, np.int32), "word_ids": np.array(words, np.int32)})
             for ids, words in encoded
@@ -121,10 +127,10 @@ class MaskedLanguageModel(UnlabelledTexts):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Pad, and hide tokens: others at each call with ``rng``, always the same without.
+        """Pad, and hide tokens: random ones with ``rng``, else the same at each call.
 
         A text that holds the mask token itself is not hidden further: its masks are the slots,
-        and nobody knows the answers.
+        without targets.
         """
         masked = [self._mask(example, assets, rng) for example in examples]
         length = pad_to or max(len(ids) for ids, _, _ in masked)
@@ -171,27 +177,6 @@ class MaskedLanguageModel(UnlabelledTexts):
         )
         return hidden, positions, token_ids[positions]
 
-    def build(
-        self,
-        model: str,
-        settings: Any,
-        assets: MaskedAssets,
-        *,
-        backbone: keras.Model | None = None,
-    ) -> keras.Model:
-        from aitk.nlp.models import build_backbone, check_length
-        from aitk.nlp.models.masked import MaskedTokens
-
-        if backbone is None:
-            backbone = build_backbone(model, settings, assets.tokenizer.vocabulary_size)
-        check_length(backbone, assets.text.max_length)
-        return MaskedTokens(backbone, name="masked_lm")
-
-    def objective(self, assets: MaskedAssets) -> Any:
-        import keras
-
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
     def decode(
         self,
         batch: Batch,
@@ -199,10 +184,10 @@ class MaskedLanguageModel(UnlabelledTexts):
         assets: MaskedAssets,
         *,
         top_k: int = 1,
-        asked: Any = None,
+        options: Any = None,
     ) -> list[dict[str, Any]]:
         """The likeliest tokens of each slot, in the order of the text."""
-        answers = []
+        predictions = []
         for row in outputs:
             slots = []
             for logits in row[np.any(row != 0, axis=-1)]:
@@ -218,13 +203,13 @@ class MaskedLanguageModel(UnlabelledTexts):
                     ]
                 )
             words = " ".join(str(slot[0]["token"]) for slot in slots)
-            answers.append({"prediction": words, "slots": slots})
-        return answers
+            predictions.append({"prediction": words, "slots": slots})
+        return predictions
 
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: MaskedAssets
     ) -> dict[str, np.ndarray]:
-        """Of each row: guessed tokens, how many were right, and their summed loss (nats)."""
+        """Of each row: masked tokens, how many were predicted, and their summed loss (nats)."""
         return measure_tokens(batch, outputs)
 
     def score(
@@ -252,15 +237,15 @@ class MaskedLanguageModel(UnlabelledTexts):
         assets: MaskedAssets,
         *,
         target: str | None = None,
-        model: Any = None,
+        model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
-        """Which words led to the token guessed for the first mask, by taking each out."""
+        """Attribute the token predicted for the first mask to the words, by occlusion."""
         from aitk.nlp.explain.occlusion import explain_text
 
         text, mask = fields["text"], assets.mask_token
         if mask not in text:
             raise UsageError(
-                f"there is no {mask} in the text", hint=f"Write {mask} for the word to guess"
+                f"there is no {mask} in the text", hint=f"Write {mask} for the word to predict"
             )
         first = log_softmax(predict([fields])[0][0])
         index = int(np.argmax(first))

@@ -33,7 +33,7 @@ def read(*sources, labelled=True, label=True, notes=None, **options):
         ClassifyReading(**options),
         labelled=labelled,
         label=label,
-        notes=[] if notes is None else notes,
+        note=([] if notes is None else notes).append,
     )
     return [
         row.reason
@@ -72,7 +72,7 @@ def test_two_columns_without_header_are_told_by_content_and_it_is_said(write):
 def test_predicting_carries_the_record_and_needs_no_label(write):
     source = write("a.jsonl", '{"text": " hi ", "id": 7}\n{"text": "", "id": 8}\n')
     reading = ClassifyReading(label_column="intent")
-    first, second = read_texts([source], reading, labelled=False, label=True, notes=[])
+    first, second = read_texts([source], reading, labelled=False, label=True, note=print)
     assert (first.fields, first.record) == ({"text": "hi"}, {"text": " hi ", "id": 7})
     assert second == Refusal(source, 2, "its text is empty")
 
@@ -189,7 +189,7 @@ def test_all_sources_are_looked_for_before_any_is_read(write, tmp_path):
         ClassifyReading(),
         labelled=True,
         label=True,
-        notes=[],
+        note=print,
     )
     with pytest.raises(DataError, match="no such file. Did you mean .*a.csv"):
         next(rows)

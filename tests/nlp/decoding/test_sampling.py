@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitk.core.metrics.classification import softmax
-from aitk.nlp.decoding.sampling import LENGTH_STEP, choose_token, write_on
+from aitk.nlp.decoding.sampling import LENGTH_STEP, choose_token, continue_texts
 
 END = 0
 
@@ -72,7 +72,7 @@ def likeliest(row, logits):
 def test_each_text_is_continued_until_it_ends():
     model = Counting()
     told = {"tokens": 4, "max_length": 50, "end_id": END, "never": [10], "choose": likeliest}
-    assert write_on([[1, 2], [8], [9]], model, **told) == [[3, 4, 5, 6], [9, END], [END]]
+    assert continue_texts([[1, 2], [8], [9]], model, **told) == [[3, 4, 5, 6], [9, END], [END]]
     # Texts that have ended are not read again; lengths are rounded up.
     assert model.shapes == [(3, LENGTH_STEP), (2, LENGTH_STEP), (1, LENGTH_STEP), (1, LENGTH_STEP)]
 
@@ -80,10 +80,10 @@ def test_each_text_is_continued_until_it_ends():
 def test_a_long_text_is_continued_from_its_last_tokens():
     model = Counting()
     told = {"tokens": 3, "max_length": 4, "end_id": END, "never": [], "choose": likeliest}
-    assert write_on([[9, 9, 9, 1, 2, 3, 4]], model, **told) == [[5, 6, 7]]
+    assert continue_texts([[9, 9, 9, 1, 2, 3, 4]], model, **told) == [[5, 6, 7]]
     assert set(model.shapes) == {(1, 4)}
 
 
 def test_what_must_not_be_written_is_not():
     told = {"tokens": 1, "max_length": 9, "end_id": END, "never": [2], "choose": likeliest}
-    assert write_on([[1]], Counting(), **told) != [[2]]
+    assert continue_texts([[1]], Counting(), **told) != [[2]]

@@ -47,12 +47,12 @@ TEXTS = [{"text": "a b a b a b"}, {"text": "a b a c"}, {"text": "c a b"}]
 
 def causal():
     settings = GptSettings(tokenizer="word", vocabulary_size=300, max_length=16)
-    return Generate().learn(TEXTS, {}, settings)
+    return Generate().learn(TEXTS, {}, settings, note=print)
 
 
 def test_pairs_of_tokens_share_all_probability():
     assets = causal()
-    frequencies = Frequencies(Generate(), assets, TEXTS, never=assets.unwritten)
+    frequencies = Frequencies(Generate(), assets, TEXTS, never=assets.never_generated)
     every = np.arange(assets.tokenizer.vocabulary_size)
     for before in every:
         assert frequencies.of_pairs(np.full_like(every, before), every).sum() == pytest.approx(1)
@@ -69,14 +69,14 @@ def test_pairs_foretell_an_orderly_text_better_than_frequencies():
 
 def test_a_pair_that_training_never_saw_is_possible():
     assets, task = causal(), Generate()
-    frequencies = Frequencies(task, assets, TEXTS[:1], never=assets.unwritten)
+    frequencies = Frequencies(task, assets, TEXTS[:1], never=assets.never_generated)
     assert np.isfinite(bigram_baseline(frequencies, task, assets).measure(TEXTS, {})["loss"]).all()
 
 
 def test_masked_tokens_are_foretold_by_their_frequencies():
     task = MaskedLanguageModel()
     settings = MaskedTransformerSettings(tokenizer="word", vocabulary_size=300, mask_share=0.5)
-    assets = task.learn(TEXTS, {}, settings)
+    assets = task.learn(TEXTS, {}, settings, note=print)
     (unigram,) = task.baselines(TEXTS, {}, assets)
     measured = unigram.measure(TEXTS, {})
     assert (measured["loss"] > 0).all() and np.isfinite(measured["loss"]).all()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.nlp.features.assets import TextAssets
+from aitk.nlp.tasks.classify import Classify
 from aitk.nlp.tasks.settings import (
     BagSettings,
     CnnSettings,
+    HubSettings,
     LstmSettings,
     RnnSettings,
     TransformerSettings,
@@ -25,13 +30,27 @@ MODELS = {
 }
 
 
+@dataclass(frozen=True)
+class Words:
+    """As much of a tokeniser as a model needs."""
+
+    vocabulary_size: int = VOCABULARY
+
+
+def assets(*, classes: int = 3, max_length: int = 32) -> TextAssets:
+    return TextAssets(Words(), max_length, tuple("abcdefghi"[:classes]))
+
+
+def backbone(name: str):
+    return Classify.models[name].new_backbone(MODELS[name], assets())
+
+
 def build(name: str, pooling: str | None = None):
-    from aitk.nlp.models import build_backbone
-    from aitk.nlp.models.head import classifier
+    from aitk.nlp.models.heads import classifier
 
     settings = MODELS[name]
     model = classifier(
-        build_backbone(name, settings, VOCABULARY),
+        backbone(name),
         classes=3,
         pooling=pooling or settings.pooling,
         dropout=settings.dropout,
@@ -79,7 +98,7 @@ def test_pooling_sees_real_tokens_only(pooling):
 
 
 def test_pooling_is_what_its_name_says():
-    from aitk.nlp.models.head import Pooling
+    from aitk.nlp.models.heads import Pooling
 
     sequence = np.array([[[1.0, 4.0], [3.0, -8.0], [100.0, 100.0]]], "float32")
     mask = np.array([[1, 1, 0]], "int32")
@@ -126,19 +145,16 @@ def test_word_order_matters_to_all_but_the_bag():
 
 
 def test_a_model_without_weights_of_its_own_says_so():
-    from aitk.nlp.models import build_backbone
-
+    assert Classify.models["hub"].wraps_pretrained
     with pytest.raises(UsageError, match="--from"):
-        build_backbone("hub", None, 10)
+        Classify.models["hub"].build(HubSettings(), assets())
 
 
 def test_texts_longer_than_the_positions_are_refused():
-    from aitk.nlp.models import build_backbone, check_length
-
-    backbone = build_backbone("transformer", MODELS["transformer"], VOCABULARY)
-    check_length(backbone, 32)
+    spec, settings = Classify.models["transformer"], MODELS["transformer"]
+    spec.build(settings, assets(max_length=32))
     with pytest.raises(UsageError, match="32 positions"):
-        check_length(backbone, 33)
+        spec.build(settings, assets(max_length=33))
 
 
 def tiny_bert(cls=None):
@@ -153,7 +169,7 @@ def tiny_bert(cls=None):
 
 def test_exact_gelu_is_still_there_after_saving(tmp_path):
     from aitk.nlp.models import hub
-    from aitk.nlp.models.head import classifier
+    from aitk.nlp.models.heads import classifier
 
     approximate = with_large_weights(tiny_bert())
     backbone = hub.wrap(hub.with_exact_gelu(approximate))
@@ -168,7 +184,7 @@ def test_exact_gelu_is_still_there_after_saving(tmp_path):
 
 def test_a_wrapped_encoder_ignores_padding():
     from aitk.nlp.models import hub
-    from aitk.nlp.models.head import classifier
+    from aitk.nlp.models.heads import classifier
 
     model = classifier(
         hub.wrap(with_large_weights(tiny_bert())), classes=2, pooling="mean", dropout=0.1
@@ -188,11 +204,7 @@ def test_an_encoder_that_reads_no_padding_mask_is_refused():
 
 
 def bag_classifier(*, classes=3, hidden=4):
-    from aitk.nlp.models import build_backbone
-    from aitk.nlp.models.head import classifier
-
-    backbone = build_backbone("bag", BagSettings(hidden=hidden), VOCABULARY, classes=classes)
-    return classifier(backbone, classes=classes, pooling="root", dropout=0.0, linear=True)
+    return Classify.models["bag"].build(BagSettings(hidden=hidden), assets(classes=classes))
 
 
 def test_units_that_training_never_showed_say_nothing():

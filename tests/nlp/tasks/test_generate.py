@@ -9,11 +9,12 @@ import pytest
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.inference.predictors import KerasPredictor
-from aitk.nlp.data.options import GenerationAnswers
+from aitk.nlp.data.options import GenerationOptions
 from aitk.nlp.tasks.generate import Generate
 from aitk.nlp.tasks.settings import GptSettings
 
 TASK = Generate()
+GPT = TASK.models["gpt"]
 ROWS = [
     {"text": "the cat sat on the mat"},
     {"text": "the dog sat on the log and looked at the cat"},
@@ -23,7 +24,7 @@ ROWS = [
 
 def assets(**changes):
     changes = {"tokenizer": "word", "vocabulary_size": 300, "max_length": 16} | changes
-    return TASK.learn(ROWS, {}, GptSettings(**changes))
+    return TASK.learn(ROWS, {}, GptSettings(**changes), note=print)
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +38,15 @@ def trained(learned):
     import keras
 
     keras.utils.set_random_seed(0)
-    model = TASK.build("gpt", GptSettings(max_length=16, dropout=0.0), learned)
-    model.compile(keras.optimizers.Adam(3e-3), loss=TASK.objective(learned))
-    batch = TASK.collate(TASK.encode_many(ROWS, learned), learned)
+    model = GPT.build(GptSettings(max_length=16, dropout=0.0), learned)
+    model.compile(keras.optimizers.Adam(3e-3), loss=GPT.loss(learned))
+    batch = TASK.collate(TASK.encode(ROWS, learned), learned)
     losses = [model.train_on_batch(batch.inputs, batch.targets, batch.weights) for _ in range(60)]
     return KerasPredictor(model), losses
 
 
 def test_every_token_is_foretold_from_those_before_it(learned):
-    batch = TASK.collate(TASK.encode_many(ROWS[:2], learned), learned)
+    batch = TASK.collate(TASK.encode(ROWS[:2], learned), learned)
     ids = batch.context["token_ids"][0]
     assert ids[0] == learned.start_id and ids[-1] == learned.end_id
     length = len(ids) - 1
@@ -58,7 +59,7 @@ def test_every_token_is_foretold_from_those_before_it(learned):
 
 def test_of_a_long_text_training_reads_any_stretch_and_others_the_first():
     short = assets(max_length=4)
-    [example] = TASK.encode_many(ROWS[2:], short)
+    [example] = TASK.encode(ROWS[2:], short)
     whole = example.inputs["token_ids"].tolist()
     assert len(whole) == 14
     first = TASK.collate([example], short)
@@ -80,11 +81,11 @@ def test_it_learns_and_writes_on(trained, learned):
     predict, losses = trained
     assert losses[-1] < 0.2 * losses[0]
     batch = TASK.collate(
-        TASK.encode_many([{"text": "the dog"}, {"text": "one two three"}], learned), learned
+        TASK.encode([{"text": "the dog"}, {"text": "one two three"}], learned), learned
     )
-    asked = GenerationAnswers(tokens=30, temperature=0)
-    written = TASK.infer(batch, predict, learned, top_k=2, asked=asked)
-    dog, one = TASK.decode(batch, written, learned, top_k=2, asked=asked)
+    options = GenerationOptions(tokens=30, temperature=0)
+    written = TASK.infer(batch, predict, learned, top_k=2, options=options)
+    dog, one = TASK.decode(batch, written, learned, top_k=2, options=options)
     assert dog["prediction"] == "sat on the log and looked at the cat"
     assert dog["whole"] == ROWS[1]["text"] and dog["ended"]
     assert dog["others"] == [{name: dog[name] for name in ("prediction", "whole", "ended")}]
@@ -93,13 +94,13 @@ def test_it_learns_and_writes_on(trained, learned):
 
 def test_a_text_is_continued_alike_in_any_company(trained, learned):
     predict, _ = trained
-    asked = GenerationAnswers(tokens=8, temperature=2.0, top_p=1.0)
+    options = GenerationOptions(tokens=8, temperature=2.0, top_p=1.0)
 
     def continued(rows, **changes):
-        batch = TASK.collate(TASK.encode_many(rows, learned), learned)
-        options = GenerationAnswers(**(vars(asked) | changes))
-        written = TASK.infer(batch, predict, learned, top_k=3, asked=options)
-        return TASK.decode(batch, written, learned, top_k=3, asked=options)
+        batch = TASK.collate(TASK.encode(rows, learned), learned)
+        changed = GenerationOptions(**(vars(options) | changes))
+        written = TASK.infer(batch, predict, learned, top_k=3, options=changed)
+        return TASK.decode(batch, written, learned, top_k=3, options=changed)
 
     rows = [{"text": "the"}, {"text": "one two"}]
     assert continued(rows)[1] == continued(rows[1:])[0]
@@ -110,7 +111,7 @@ def test_a_text_is_continued_alike_in_any_company(trained, learned):
 
 def test_probabilities_of_texts_are_what_evaluation_says(trained, learned):
     predict, _ = trained
-    batch = TASK.collate(TASK.encode_many(ROWS, learned), learned)
+    batch = TASK.collate(TASK.encode(ROWS, learned), learned)
     measured = TASK.measure(batch, TASK.infer(batch, predict, learned), learned)
     texts = [row["text"] for row in ROWS]
     whole = TASK.log_probabilities(texts, predict, learned, ended=True)
@@ -136,7 +137,7 @@ def test_the_words_that_may_follow_share_all_probability(trained, learned):
 
 
 def test_bits_a_character_compare_vocabularies(learned):
-    batch = TASK.collate(TASK.encode_many(ROWS, learned), learned)
+    batch = TASK.collate(TASK.encode(ROWS, learned), learned)
     vocabulary = learned.tokenizer.vocabulary_size
     outputs = np.zeros((*batch.targets.shape, vocabulary), np.float32)
     measured = TASK.measure(batch, outputs, learned)
@@ -148,17 +149,17 @@ def test_bits_a_character_compare_vocabularies(learned):
 
 
 def test_a_teacher_has_the_same_vocabulary(learned):
-    TASK.taught_objective(learned, teacher=assets())
+    TASK.distillation_loss(learned, teacher=assets())
     with pytest.raises(UsageError, match="vocabulary"):
-        TASK.taught_objective(learned, teacher=assets(tokenizer="char"))
+        TASK.distillation_loss(learned, teacher=assets(tokenizer="char"))
 
 
 def test_what_a_teacher_says_of_a_batch_stands_behind_its_targets(learned):
-    batch = TASK.collate(TASK.encode_many(ROWS[:2], learned), learned)
+    batch = TASK.collate(TASK.encode(ROWS[:2], learned), learned)
     vocabulary = learned.tokenizer.vocabulary_size
     said = np.random.default_rng(0).normal(size=(*batch.targets.shape, vocabulary))
-    taught = TASK.teach_batch(batch, said.astype(np.float32), learned).targets
-    loss = TASK.taught_objective(learned, teacher=learned)
+    taught = TASK.add_soft_targets_to_batch(batch, said.astype(np.float32), learned).targets
+    loss = TASK.distillation_loss(learned, teacher=learned)
     same = np.asarray(loss.call(taught, said.astype(np.float32)))
     other = np.asarray(loss.call(taught, -said.astype(np.float32)))
     assert same.shape == batch.targets.shape
@@ -169,7 +170,7 @@ def test_an_explanation_covers_the_text(trained, learned):
     predictor, _ = trained
 
     def predict(rows):
-        batch = TASK.collate(TASK.encode_many(rows, learned), learned)
+        batch = TASK.collate(TASK.encode(rows, learned), learned)
         return predictor(batch.inputs)
 
     said = TASK.explain({"text": "the dog sat"}, predict, learned)
@@ -189,5 +190,5 @@ def test_a_vocabulary_without_marks_is_refused():
 
     bare = SubwordTokenizer(Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
     start = Pretrained("somewhere", "hub", "hub", None, tokenizer=bare)
-    with pytest.raises(ArtifactError, match="no marks"):
-        TASK.learn(ROWS, {}, GptSettings(), start=start)
+    with pytest.raises(ArtifactError, match="no tokens"):
+        TASK.learn(ROWS, {}, GptSettings(), start=start, note=print)

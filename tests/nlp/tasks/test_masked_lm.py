@@ -12,6 +12,7 @@ from aitk.nlp.tasks.masked_lm import MaskedLanguageModel
 from aitk.nlp.tasks.settings import MaskedTransformerSettings
 
 TASK = MaskedLanguageModel()
+TRANSFORMER = TASK.models["transformer"]
 ROWS = [
     {"text": "the cat sat on the mat"},
     {"text": "the dog sat on the log and looked at the cat"},
@@ -21,7 +22,7 @@ ROWS = [
 
 def assets(**changes):
     settings = MaskedTransformerSettings(tokenizer="word", vocabulary_size=300, **changes)
-    return TASK.learn(ROWS, {}, settings)
+    return TASK.learn(ROWS, {}, settings, note=print)
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def learned():
 
 
 def test_every_slot_points_at_a_hidden_token(learned):
-    examples = TASK.encode_many(ROWS, learned)
+    examples = TASK.encode(ROWS, learned)
     batch = TASK.collate(examples, learned, rng=np.random.default_rng(0))
     for row, example in enumerate(examples):
         used = batch.weights[row] > 0
@@ -43,7 +44,7 @@ def test_every_slot_points_at_a_hidden_token(learned):
 
 
 def test_training_masks_anew_and_evaluation_does_not(learned):
-    examples = TASK.encode_many(ROWS[1:2] * 20, learned)
+    examples = TASK.encode(ROWS[1:2] * 20, learned)
     rng = np.random.default_rng(0)
     one, two = (TASK.collate(examples, learned, rng=rng) for _ in range(2))
     assert (one.inputs["token_ids"] != two.inputs["token_ids"]).any()
@@ -53,7 +54,7 @@ def test_training_masks_anew_and_evaluation_does_not(learned):
 
 
 def test_a_mask_in_the_text_is_the_slot(learned):
-    examples = TASK.encode_many([{"text": "the [MASK] sat"}], learned)
+    examples = TASK.encode([{"text": "the [MASK] sat"}], learned)
     batch = TASK.collate(examples, learned)
     assert batch.inputs["mask_positions"].tolist() == [[3]]
     assert batch.inputs["token_ids"][0, 2] == learned.tokenizer.mask_id
@@ -61,7 +62,7 @@ def test_a_mask_in_the_text_is_the_slot(learned):
 
 
 def test_weights_average_over_used_slots(learned):
-    batch = TASK.collate(TASK.encode_many(ROWS, learned), learned)
+    batch = TASK.collate(TASK.encode(ROWS, learned), learned)
     assert batch.weights.mean() == pytest.approx(1)
 
 
@@ -105,7 +106,7 @@ def test_assets_reload(tmp_path):
     saved.save(tmp_path)
     loaded = TASK.load_assets(tmp_path)
     assert (loaded.mask_share, loaded.whole_words) == (0.3, True)
-    before, after = (TASK.encode_many(ROWS, each)[1].inputs for each in (saved, loaded))
+    before, after = (TASK.encode(ROWS, each)[1].inputs for each in (saved, loaded))
     assert {name: values.tolist() for name, values in before.items()} == {
         name: values.tolist() for name, values in after.items()
     }
@@ -113,14 +114,14 @@ def test_assets_reload(tmp_path):
 
 @pytest.fixture(scope="module")
 def model():
-    return TASK.build("transformer", MaskedTransformerSettings(), assets())
+    return TRANSFORMER.build(MaskedTransformerSettings(), assets())
 
 
 def test_the_model_learns_reloads_and_keeps_its_tie(model, learned, tmp_path):
     import keras
 
-    examples = TASK.encode_many(ROWS[:2] * 4, learned)
-    model.compile(keras.optimizers.Adam(3e-3), loss=TASK.objective(learned))
+    examples = TASK.encode(ROWS[:2] * 4, learned)
+    model.compile(keras.optimizers.Adam(3e-3), loss=TRANSFORMER.loss(learned))
     losses = []
     for step in range(40):
         batch = TASK.collate(examples, learned, rng=np.random.default_rng(step))
@@ -136,7 +137,7 @@ def test_the_model_learns_reloads_and_keeps_its_tie(model, learned, tmp_path):
 
 
 def test_padding_and_unused_slots_change_no_guess(model, learned):
-    examples = TASK.encode_many(ROWS[:2], learned)
+    examples = TASK.encode(ROWS[:2], learned)
     alone = TASK.collate(examples[:1], learned)
     both = TASK.collate(examples, learned, pad_to=20)
     out = np.asarray(model(both.inputs))[0]
@@ -146,7 +147,7 @@ def test_padding_and_unused_slots_change_no_guess(model, learned):
 
 def test_an_explanation_covers_the_text(model, learned):
     def predict(rows):
-        return np.asarray(model(TASK.collate(TASK.encode_many(rows, learned), learned).inputs))
+        return np.asarray(model(TASK.collate(TASK.encode(rows, learned), learned).inputs))
 
     fields = {"text": "the [MASK] sat on the mat"}
     said = TASK.explain(fields, predict, learned, target="cat")

@@ -1,36 +1,27 @@
-"""What tasks on texts without labels have in common: their rows."""
+"""What tasks on texts without labels share: their rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import AssetsT, Note, Task
 from aitk.nlp.data.options import TextReading
 from aitk.nlp.data.quality import TextInspector
 from aitk.nlp.data.reading import read_texts
 
-if TYPE_CHECKING:
-    from aitk.core.artifacts.pretrained import Pretrained
 
-
-class UnlabelledTexts(Task):
+class UnlabelledTexts(Task[AssetsT]):
     """Texts from whatever files the user has, and nothing else."""
 
     reading = TextReading
-
-    def __init__(self) -> None:
-        self._notes: list[str] = []
+    content = "text"
 
     def read(
-        self, sources: Sequence[str], reading: TextReading, *, labelled: bool
+        self, sources: Sequence[str], reading: TextReading, *, labelled: bool, note: Note
     ) -> Iterator[Row | Refusal]:
-        return read_texts(sources, reading, labelled=False, label=False, notes=self._notes)
-
-    def reading_notes(self) -> list[str]:
-        notes, self._notes[:] = list(self._notes), []
-        return notes
+        return read_texts(sources, reading, labelled=False, label=False, note=note)
 
     def key(self, fields: Mapping[str, Any]) -> str:
         return fields["text"]
@@ -42,8 +33,3 @@ class UnlabelledTexts(Task):
         import tensorflow_datasets as tfds
 
         return {"text": tfds.features.Text()}
-
-    def adopt(self, found: Pretrained) -> Pretrained:
-        from aitk.nlp.models.pretrained import adopt
-
-        return adopt(found)

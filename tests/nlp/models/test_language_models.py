@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from aitk.core.artifacts.keras_file import load_keras
-from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.nlp.models import build_backbone, hub
-from aitk.nlp.models.causal import NextTokens, build_causal_backbone, check_causal
+from aitk.core.contract.errors import ArtifactError
+from aitk.nlp.models import hub, rnn, transformer
+from aitk.nlp.models.language_models import NextTokens, build_lstm, check_causal
 from aitk.nlp.tasks.settings import (
     CausalLstmSettings,
     GptSettings,
@@ -16,17 +16,17 @@ from aitk.nlp.tasks.settings import (
     TransformerSettings,
 )
 
-SETTINGS = {
-    "gpt": GptSettings(max_length=16),
-    "lstm": CausalLstmSettings(hidden=8, layers=2),
+BACKBONES = {
+    "gpt": lambda: transformer.build_causal_backbone(GptSettings(max_length=16), 20),
+    "lstm": lambda: build_lstm(CausalLstmSettings(hidden=8, layers=2), 20),
 }
 IDS = np.array([[3, 4, 5, 6, 7, 8], [3, 4, 5, 9, 9, 9]], np.int32)
 INPUTS = {"token_ids": IDS, "padding_mask": np.ones_like(IDS)}
 
 
-@pytest.fixture(scope="module", params=list(SETTINGS))
+@pytest.fixture(scope="module", params=list(BACKBONES))
 def model(request):
-    return NextTokens(build_causal_backbone(request.param, SETTINGS[request.param], 20))
+    return NextTokens(BACKBONES[request.param]())
 
 
 def test_what_follows_changes_nothing_before_it(model):
@@ -53,17 +53,15 @@ def test_it_reloads_with_its_tie(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"),
-    [("transformer", TransformerSettings(max_length=16)), ("lstm", LstmSettings(hidden=8))],
+    ("build", "settings"),
+    [
+        (transformer.build_backbone, TransformerSettings(max_length=16)),
+        (rnn.build_lstm_backbone, LstmSettings(hidden=8)),
+    ],
 )
-def test_a_network_that_reads_both_ways_is_refused(name, settings):
+def test_a_network_that_reads_both_ways_is_refused(build, settings):
     with pytest.raises(ArtifactError, match="both ways"):
-        check_causal(build_backbone(name, settings, 20))
-
-
-def test_a_model_without_weights_of_its_own_says_so():
-    with pytest.raises(UsageError, match="--from"):
-        build_causal_backbone("hub", None, 20)
+        check_causal(build(settings, 20))
 
 
 def test_gpt2_of_keras_hub_computes_what_it_computes_there():
