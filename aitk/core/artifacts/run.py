@@ -37,6 +37,7 @@ import numpy as np
 from aitk import __version__
 from aitk.core.artifacts.drafts import STATE, draft_folder, missing_hint, recover
 from aitk.core.artifacts.marker import MARKER, alone_in
+from aitk.core.artifacts.run_shapes import BASELINES, EVALUATED_ROW, MANIFEST, METRICS
 from aitk.core.artifacts.targets import Named, part_of
 from aitk.core.contract.errors import ArtifactError, BudgetMissed, Interrupted
 from aitk.core.io.files import atomic_text, fingerprint, write_bytes, write_json
@@ -57,77 +58,6 @@ MODEL_FILES = {
 EXECUTABLE = ("saved_model",)
 LEARNED = "learned.jsonl"
 PNG = b"\x89PNG\r\n\x1a\n"
-
-#: The shapes of the files of a run, as far as anything reads them; see ``core.io.json_files``.
-_SCORE = {"value": float, "low?": float, "high?": float, "interval?": str}
-MANIFEST = {
-    "version": Count,
-    "aitk?": str,
-    "task": str,
-    "model": str,
-    "format": str,
-    "settings": dict,
-    "options?": dict,
-    "data": {
-        "folder": str,
-        "fingerprint": str,
-        "reading": dict,
-        "rows?": {str: Count},
-        "labels?": [str],
-    },
-    "parent?": str | None,
-    "source?": str | None,
-    "licence?": str | None,
-    "command?": str | None,
-    "stopped?": str | None,
-    "load_report?": [str],
-    "main_metric?": str,
-    "parameters?": Count | None,
-    "wall_s?": float | None,
-    "cpu_s?": float | None,
-    "peak_memory_mb?": float | None,
-    "packages?": dict,
-    "compression?": {"table": [dict]},
-    "updates?": [
-        {
-            "inputs": [str],
-            "rows": Count,
-            "replayed": Count,
-            "before": {str: float},
-            "after": {str: float},
-        }
-    ],
-}
-METRICS = {
-    str: {
-        "rows": Count,
-        "metrics": {str: _SCORE},
-        "resamples?": Count,
-        "warnings?": [str],
-        "predict_options?": dict,
-        "baselines?": [
-            {
-                "name": str,
-                "value": float,
-                "gain": {"value": float, "low": float, "high": float},
-                "rows?": Count,
-            }
-        ],
-        "worst?": [dict],
-        "pictures?": [{"caption": str, "file": str}],
-        "data?": dict,
-        "details?": {
-            "protocol?": str,
-            "tables?": {str: [dict]},
-            "per_class?": [{"f1?": (_SCORE, None)}],
-            "labels?": [str],
-            "confusion?": {str: {str: float}},  # counts, or percent of pixels
-            "calibration?": [{"rows": Count, "confidence": float, "accuracy": float}],
-        },
-    }
-}
-BASELINES = {"key": str, "baselines": [{"name": str, "value": float, "per_row": [float]}]}
-EVALUATED_ROW = {"key": str, "score": float}
 
 
 @dataclass(frozen=True)

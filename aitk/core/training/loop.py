@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from aitk.core.compression.prune import MagnitudePruner
 from aitk.core.contract.errors import ArtifactError, Interrupted, TrainingError
+from aitk.core.contract.model_spec import BACKBONE
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Batch, Task
 from aitk.core.inference.prediction import measure_rows
@@ -30,6 +30,7 @@ from aitk.core.training.batches import Examples, epoch_rng, plan_epoch
 from aitk.core.training.checkpoint import has_state, load_progress, restore_variables, save_state
 from aitk.core.training.events import Events
 from aitk.core.training.feeding import Waiting, feed
+from aitk.core.training.history import Progress, Trained, evaluate_closed_form, point_scores
 from aitk.core.training.optimizers import make_optimizer
 from aitk.core.training.schedule import learning_rate_at
 
@@ -37,72 +38,6 @@ if TYPE_CHECKING:
     import keras
 
 EVENTS_EVERY = 10  # steps
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training left behind.
-
-    Attributes:
-        model: uncompiled, holding the weights of the best epoch, the last of equals.
-        history: one dict an epoch: epoch, step, loss, learning_rate, validation metrics, the share
-            of its time spent waiting for data, seconds.
-        best: the row of the epoch whose weights were kept.
-        stopped: why it ended before its last epoch, or None.
-        measured: what ``Task.measure`` kept of the validation rows at the best epoch; None without
-            such rows, and where that epoch was before an interruption.
-    """
-
-    model: keras.Model
-    history: list[dict[str, float]]
-    best: dict[str, float]
-    stopped: str | None
-    measured: Mapping[str, np.ndarray] | None = None
-
-
-def evaluate_closed_form(
-    model: keras.Model,
-    task: Task,
-    assets: Any,
-    *,
-    validation: Examples | None,
-    batch_size: int,
-    started: float | None = None,
-) -> Trained:
-    """The result of a training that had no steps: weights computed in closed form, or kept.
-
-    Args:
-        started: when the computation of the weights began, by ``time.monotonic``; None if they
-            are kept.
-    """
-    started = time.monotonic() if started is None else started
-    row: dict[str, float] = {"epoch": 1, "step": 1}
-    measured = None
-    if validation is not None:
-        predict = KerasPredictor(model)
-        measured = measure_rows(validation, task, assets, predict, batch_size=batch_size)
-        row |= point_scores(task, measured, assets)
-    row["seconds"] = round(time.monotonic() - started, 2)
-    return Trained(model=model, history=[row], best=row, stopped=None, measured=measured)
-
-
-def point_scores(task: Task, measured: Mapping[str, np.ndarray], assets: Any) -> dict[str, float]:
-    """The metrics of held-out rows, by name."""
-    return {name: score.value for name, score in task.score(measured, assets).metrics.items()}
-
-
-@dataclass
-class Progress:
-    """Where a training stands; all of it is in the saved state."""
-
-    epoch: int = 0
-    step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int | None = None
-    best_weights: list[np.ndarray] | None = None
-    loss_sum: float = 0.0
-    rows: int = 0
-    seconds: float = 0.0
 
 
 def train(
@@ -124,7 +59,7 @@ def train(
     """Train until the epochs, the patience or the minutes are used up.
 
     Args:
-        model: functional, with a layer named ``backbone``.
+        model: functional, with a layer named ``BACKBONE``.
         options: ``TrainingOptions`` with the epochs and the learning rate filled in.
         state: folder of the state; training goes on from the one that is there.
         identity: names data and options; a state of another identity is refused.
@@ -145,7 +80,7 @@ def train(
     keep_freed_memory()
     config = model.get_config() if options.lora_rank else None
     if config:
-        count = lora.add_adapters(model.get_layer("backbone"), rank=options.lora_rank)
+        count = lora.add_adapters(model.get_layer(BACKBONE), rank=options.lora_rank)
         reporter.note(f"low-rank adapters of rank {options.lora_rank} on {count} layers")
     loop = _Loop(
         model=model,
@@ -227,7 +162,7 @@ class _Loop:
         predict = KerasPredictor(self.model)
         try:
             while progress.epoch < self.options.epochs and not self._reason_to_stop():
-                self._stop_if_asked()
+                self._stop_if_interrupted()
                 self._train_epoch()
                 try:
                     self._finish_epoch(predict)
@@ -304,12 +239,12 @@ class _Loop:
             self.steps_per_epoch,
             f"loss {progress.loss_sum / progress.rows:.4f}",
         )
-        self._stop_if_asked()
+        self._stop_if_interrupted()
         if time.monotonic() - self.saved_at > options.save_minutes * 60:
             self.save()
         return self._out_of_time()
 
-    def _stop_if_asked(self) -> None:
+    def _stop_if_interrupted(self) -> None:
         """Save and stop if a signal came; once fit is left, Keras has averaged the weights."""
         if interrupts.requested():
             self.save()
@@ -360,7 +295,7 @@ class _Loop:
         return variables
 
     def _finish_epoch(self, predict: Any) -> None:
-        """Judge the epoch and go on to the next; an interruption leaves it to be judged again."""
+        """Evaluate the epoch and go on to the next; after an interruption it is evaluated again."""
         progress, options = self.progress, self.options
         if options.ema is not None:
             self._average_weights()
@@ -380,7 +315,7 @@ class _Loop:
         row["waiting"] = round(self.waiting.share, 4)
         row["seconds"] = round(self.minutes * 60, 2)
         progress.history.append(row)
-        if self.validation is None or self._is_best(row):
+        if self.validation is None or progress.last_is_best(self.task.metric):
             progress.best_epoch = progress.epoch
             progress.best_weights = self.model.get_weights()
             self.best_measured = measured
@@ -415,26 +350,11 @@ class _Loop:
             return None
         if self._out_of_time():
             return f"--max-minutes {options.max_minutes:g} reached"
-        if self._epochs_without_gain() >= options.patience:
+        if self.validation is None:
+            return None
+        if self.progress.epochs_without_gain(self.task.metric) >= options.patience:
             return f"no gain for {options.patience} epochs"
         return None
-
-    def _is_best(self, row: dict[str, float]) -> bool:
-        # Of equals the later one: on few rows scores tie soon, and it has learned more.
-        own = self._goodness(row)
-        return all(own >= self._goodness(old) for old in self.progress.history[:-1])
-
-    def _epochs_without_gain(self) -> int:
-        """Epochs since the score last rose; one that only equals the best is no gain."""
-        if self.validation is None or not self.progress.history:
-            return 0
-        values = [self._goodness(row) for row in self.progress.history]
-        return len(values) - 1 - values.index(max(values))
-
-    def _goodness(self, row: Mapping[str, float]) -> float:
-        metric = self.task.metric
-        value = row[metric.for_selection]
-        return value if metric.higher_is_better else -value
 
     def _out_of_time(self) -> bool:
         limit = self.options.max_minutes
@@ -452,7 +372,7 @@ class _Loop:
         """Compile for the epoch that comes next: which variables there are follows from it."""
         import keras
 
-        backbone = self.model.get_layer("backbone")
+        backbone = self.model.get_layer(BACKBONE)
         if self.options.freeze_epochs:
             backbone.trainable = self.progress.epoch >= self.options.freeze_epochs
         optimizer = make_optimizer(self.options, backbone)

@@ -1,0 +1,75 @@
+"""The shapes of a run's JSON files, as far as anything reads them; see ``core.io.json_files``."""
+
+from __future__ import annotations
+
+from aitk.core.io.json_files import Count
+
+_SCORE = {"value": float, "low?": float, "high?": float, "interval?": str}
+MANIFEST = {
+    "version": Count,
+    "aitk?": str,
+    "task": str,
+    "model": str,
+    "format": str,
+    "settings": dict,
+    "options?": dict,
+    "data": {
+        "folder": str,
+        "fingerprint": str,
+        "reading": dict,
+        "rows?": {str: Count},
+        "labels?": [str],
+    },
+    "parent?": str | None,
+    "source?": str | None,
+    "licence?": str | None,
+    "command?": str | None,
+    "stopped?": str | None,
+    "load_report?": [str],
+    "main_metric?": str,
+    "parameters?": Count | None,
+    "wall_s?": float | None,
+    "cpu_s?": float | None,
+    "peak_memory_mb?": float | None,
+    "packages?": dict,
+    "compression?": {"table": [dict]},
+    "updates?": [
+        {
+            "inputs": [str],
+            "rows": Count,
+            "replayed": Count,
+            "before": {str: float},
+            "after": {str: float},
+        }
+    ],
+}
+METRICS = {
+    str: {
+        "rows": Count,
+        "metrics": {str: _SCORE},
+        "resamples?": Count,
+        "warnings?": [str],
+        "predict_options?": dict,
+        "baselines?": [
+            {
+                "name": str,
+                "value": float,
+                "gain": {"value": float, "low": float, "high": float},
+                "rows?": Count,
+            }
+        ],
+        "worst?": [dict],
+        "pictures?": [{"caption": str, "file": str}],
+        "data?": dict,
+        "details?": {
+            "protocol?": str,
+            "tables?": {str: [dict]},
+            "per_class?": [{"f1?": (_SCORE, None)}],
+            "labels?": [str],
+            "confusion?": {str: {str: float}},  # counts, or percent of pixels
+            "calibration?": [{"rows": Count, "confidence": float, "accuracy": float}],
+        },
+    }
+}
+BASELINES = {"key": str, "baselines": [{"name": str, "value": float, "per_row": [float]}]}
+EVALUATED_ROW = {"key": str, "score": float}
