@@ -21,6 +21,9 @@ EXIT_CODES = {
 }
 
 
+#: A value of the user's that a message repeats may be as long as a command line can be.
+_SHOWN_CHARACTERS = 1000
+
 #: C0 and C1 control characters, and those that reorder text around them.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -54,9 +57,19 @@ class AitkError(Exception):
     @property
     def line(self) -> str:
         """The whole message as the one line a person reads."""
-        text = f"{self.where}: {self.what}" if self.where else self.what
-        text = f"{text}. {self.hint}" if self.hint else text
+        text = (
+            f"{_bounded(self.where)}: {_bounded(self.what)}" if self.where else _bounded(self.what)
+        )
+        text = f"{text}. {_bounded(self.hint)}" if self.hint else text
         return escape_controls(" ".join(text.split()))
+
+
+def _bounded(text: str) -> str:
+    """A part of a message; of a very long one the two ends."""
+    if len(text) <= _SHOWN_CHARACTERS:
+        return text
+    half = _SHOWN_CHARACTERS // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 class UsageError(AitkError):
