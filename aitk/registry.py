@@ -35,7 +35,7 @@ class Row:
         objective: it is a pretraining objective (``pretrain``) rather than a task (``finetune``).
         options: what ``prepare`` must be told about the sample.
         training: options with which the small sample trains soon; by default those of the model.
-        beside: further files of the sample, which ``options`` name.
+        beside: further files of the sample.
         predict_options: ``module:Class`` of its predict options (light to import), if it has any.
         flags: ``module:Class`` of those settings of its models that are flags of their own, beside
             ``--set`` (light to import), if it has any.
@@ -168,6 +168,14 @@ TASKS = {
         objective=True,
     ),
 }
+
+#: Commands that only one domain has: ``module:function`` of each (light to import).
+COMMANDS = {
+    "speech": {"record": "aitk.speech.commands:record"},
+    "vision": {"export": "aitk.vision.commands:export"},
+}
+#: Kind of value -> the task whose domain has encoders of it, and which opens those of texts.
+ENCODERS = {"text": "nlp.classify", "picture": "vision.classify", "audio": "speech.keywords"}
 
 
 def load_task(name: str) -> Task:

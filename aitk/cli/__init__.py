@@ -11,6 +11,5 @@ STAGES = (
     "update",
     "explain",
 )
-#: Stages that only one domain has.
-OWN_STAGES = {"speech": ("record",), "vision": ("export",)}
-QUESTIONS = ("tasks", "doctor", "init", "compare", "demo")
+#: Commands of no domain.
+GENERAL = ("tasks", "doctor", "init", "compare", "demo")

@@ -2,8 +2,9 @@
 
 Parameters annotated with an options dataclass become flags, ``--config`` is merged below those
 that are given, and the function gets the resolved dataclass. ``domain`` and ``reporter`` are
-handed in. Every command takes ``--json`` and ``--quiet``. A list is given with commas or by
-repeating its flag; any other flag is given once.
+handed in; ``data``, ``out`` and ``overwrite`` need no more than a plain type. Every command takes
+``--json`` and ``--quiet``. A list is given with commas or by repeating its flag; any other flag is
+given once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import typer
 
 from aitk.cli.config import stage_config
 from aitk.cli.failures import RESUME
-from aitk.cli.options import SET, Group, Settings, group, keyword, settings_of
+from aitk.cli.options import BY_NAME, SET, Group, Settings, group, keyword, settings_of
 from aitk.cli.output import Output
 from aitk.cli.repeats import refuse_repeats
 from aitk.cli.surroundings import check_current_folder, own_temporary_folder
@@ -61,9 +62,9 @@ def as_command(
     plain: list[inspect.Parameter] = []
     common: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(function).parameters.items():
-        hint = hints[name]
         if name in handed:
             continue
+        hint = BY_NAME.get(name, hints[name]) if hints[name] in (Path, bool) else hints[name]
         if found := group(hint, domain):
             groups[name] = found
             for field in found.fields:

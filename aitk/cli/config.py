@@ -14,7 +14,7 @@ from aitk.core.contract.options import read_config, unknown_name
 def stage_config(
     path: Path, stage: str, known: Iterable[str], *, takes_settings: bool
 ) -> dict[str, Any]:
-    """What a config file says to one stage: its options, and its settings under ``set``.
+    """The options that a config file gives to one command, and its settings under ``set``.
 
     A table named after a stage is for that stage alone, so that one file serves a project.
 
@@ -30,13 +30,13 @@ def stage_config(
     own = values.get(stage, {})
     if not isinstance(own, dict):
         raise UsageError(f"{stage} is no table", where=str(path), hint=f"Write it as [{stage}]")
-    said = {name: value for name, value in values.items() if name not in STAGES} | own
-    settings = said.pop("set", {})
+    given = {name: value for name, value in values.items() if name not in (*STAGES, stage)} | own
+    settings = given.pop("set", {})
     if not isinstance(settings, dict) or (
         settings and not takes_settings and path.suffix != ".json"
     ):
         raise UsageError(f"{stage} takes no [set] like this", where=str(path))
-    options = {_field_name(name, known): value for name, value in said.items()}
+    options = {_field_name(name, known): value for name, value in given.items()}
     for name in options:
         if name not in known:
             names = [name.rstrip("_") for name in known]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import traceback
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from aitk import __version__
-from aitk.cli import OWN_STAGES, QUESTIONS, STAGES
+from aitk.cli import GENERAL, STAGES
 from aitk.cli.command import as_command
 from aitk.cli.failures import as_failure
 from aitk.cli.grouped import GroupedCommand
@@ -22,7 +21,7 @@ from aitk.core.contract.errors import EXIT_CODES
 from aitk.core.contract.outcome import Outcome
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.silence import debugging
-from aitk.registry import DOMAINS
+from aitk.registry import COMMANDS, DOMAINS, load
 
 #: Where Typer's zsh and fish scripts put the words of a line that is being completed.
 ZSH_WORDS = "_TYPER_COMPLETE_ARGS"
@@ -65,25 +64,31 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     named = [word for word in words if not word.startswith("-")][:2]
     for domain, summary in DOMAINS.items():
         group = _group(f"{summary[0].upper()}{summary[1:]}.")
-        for stage in (*OWN_STAGES.get(domain, ()), *STAGES):
-            _add(
-                group,
-                stage,
-                domain=domain,
-                arguments=arguments if named == [domain, stage] else None,
-            )
+        commands = COMMANDS.get(domain, {}) | {stage: _own(stage) for stage in STAGES}
+        for name, path in commands.items():
+            called = named == [domain, name]
+            _add(group, name, path, domain=domain, arguments=arguments if called else None)
         app.add_typer(group, name=domain)
-    for question in QUESTIONS:
-        called = named[:1] == [question]
-        _add(app, question, domain=None, arguments=arguments if called else None)
+    for name in GENERAL:
+        called = named[:1] == [name]
+        _add(app, name, _own(name), domain=None, arguments=arguments if called else None)
     return app
 
 
+def _own(name: str) -> str:
+    """Where a command of this package is, as ``registry.COMMANDS`` names others."""
+    return f"aitk.cli.commands.{name}:{name}"
+
+
 def _add(
-    app: typer.Typer, name: str, *, domain: str | None, arguments: Sequence[str] | None
+    app: typer.Typer, name: str, path: str, *, domain: str | None, arguments: Sequence[str] | None
 ) -> None:
-    """Add a command: whole for the arguments that call it, else its title alone."""
-    function = getattr(importlib.import_module(f"aitk.cli.commands.{name}"), name)
+    """Add a command: whole for the arguments that call it, else its title alone.
+
+    Args:
+        path: ``module:function`` of the command.
+    """
+    function = load(path)
     if arguments is None:
         app.command(name)(_title(function))
     else:

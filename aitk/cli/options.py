@@ -46,11 +46,14 @@ Resume = Annotated[
     bool,
     typer.Option("--resume", help="go on where an interrupted one stopped", rich_help_panel=OUTPUT),
 ]
-Settings = Annotated[Mapping[str, Any], "what --set assigns"]
-Reading = Annotated[Mapping[str, Any], "how rows are read, whichever task is named"]
-Located = Annotated[Mapping[str, Any], "what of that tells how rows are found in files at hand"]
-Asked = Annotated[Mapping[str, Any], "what may be asked of answers, whichever task the run has"]
-Scored = Annotated[Mapping[str, Any], "what of that changes how good answers are"]
+#: Parameters of a command that stand for options of whichever task or model is named.
+Settings = Annotated[Mapping[str, Any], "settings of the model: --set, and flags of their own"]
+Reading = Annotated[Mapping[str, Any], "reading options"]
+Located = Annotated[Mapping[str, Any], "reading options declared with ``locates``"]
+TaskPredictOptions = Annotated[Mapping[str, Any], "predict options"]
+ScoredPredictOptions = Annotated[Mapping[str, Any], "predict options declared with ``scored``"]
+#: What parameters of these names are on the command line, where their types are plain.
+BY_NAME: dict[str, Any] = {"data": DataFolder, "out": Out, "overwrite": Overwrite}
 
 SET = Annotated[
     list[str] | None,
@@ -117,7 +120,7 @@ def reading_of(task: str, given: Mapping[str, Any]) -> Any:
 def settings_of(
     own: Group, config: Mapping[str, Any], given: Mapping[str, Any], assigned: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What a command says to the model: ``--set`` and the flags, winning over the config file.
+    """The model's settings: ``--set`` and the flags, winning over the config file.
 
     Args:
         own: the settings that are flags.
@@ -126,7 +129,7 @@ def settings_of(
         assigned: what ``--set`` assigns.
 
     Raises:
-        UsageError: the command line, or the file, says one setting in both ways.
+        UsageError: the command line, or the file, gives one setting in both ways.
     """
     below, above, in_file = own.resolved(config, {}), own.resolved({}, given), config.get("set", {})
     twice = (above.keys() & assigned.keys()) | (below.keys() & in_file.keys())
@@ -135,20 +138,20 @@ def settings_of(
         raise UsageError(
             f"{name} is set twice",
             where="--" + name.replace("_", "-"),
-            hint="Say it there or as a setting, not both",
+            hint="Give it there or as a setting, not both",
         )
     return in_file | below | assigned | above
 
 
 def group(hint: Any, domain: str | None) -> Group | None:
     """What options a parameter stands for; None where it is a plain one."""
-    if hint in (Reading, Located, Asked, Scored, Settings):
+    if hint in (Reading, Located, TaskPredictOptions, ScoredPredictOptions, Settings):
         rows = [tasks.TASKS[name] for name in tasks.names(domain or "")]
         read = {Reading: "reading", Located: "reading", Settings: "flags"}
         paths = dict.fromkeys(getattr(row, read.get(hint, "predict_options")) for row in rows)
         known = [tasks.load(path) for path in paths if path]
         union = {item.name: item for options in reversed(known) for item in describe(options)}
-        kept = {Scored: "scored", Located: "locates"}.get(hint)
+        kept = {ScoredPredictOptions: "scored", Located: "locates"}.get(hint)
         fields = [item for item in union.values() if kept is None or getattr(item, kept)]
         title = {Reading: DATA, Located: DATA, Settings: MODEL}.get(hint, PREDICTIONS)
         return Group(None, fields, title)

@@ -1,7 +1,7 @@
-"""``update --without-labels``: fit a classifier to rows that nobody labelled.
+"""``update --without-labels``: adapt a classifier to new rows without labels.
 
-Such as the sounds of a speaker whom it never heard. The rows it learned from are not replayed:
-only those held out when its data was prepared are asked again, whether it forgot them.
+For example to the recordings of a new speaker. The rows it was trained on are not replayed; those
+held out when its data was prepared show whether it forgot them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from aitk.core.artifacts.opening import open_assets, open_reading, open_settings, open_task
 from aitk.core.artifacts.run import load_run, new_run
 from aitk.core.artifacts.versions import package_versions
+from aitk.core.contract.capabilities import SourceFree, Updatable
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
@@ -33,14 +34,14 @@ from aitk.stages.train_run import (
 )
 from aitk.stages.update import accept, main_score, read_new
 
-EPOCHS, LEAST_STEPS = 15, 100
+EPOCHS, MIN_STEPS = 15, 100
 BATCH_SIZE = 64  # a batch is to hold a few rows of each class
 RATE_SHARE = 0.5  # of the learning rate that trains the model from scratch
 #: Options of training without meaning here: the rate is constant, the last epoch is kept.
 UNUSED = (
     "warmup", "schedule", "ema", "balance", "patience", "freeze_epochs", "lora_rank", "max_minutes",
 )  # fmt: skip
-ROWS_A_CLASS = 2  # fewer say nothing of where a class gathers
+ROWS_PER_CLASS = 2  # fewer form no cluster
 
 
 def adapt(
@@ -55,10 +56,10 @@ def adapt(
     resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
-    """Fit a run's model to new rows without labels, and write the result as a run of its own.
+    """Adapt a run's model to new rows without labels, and write the result as a run of its own.
 
     Raises:
-        UsageError: the task, or this model, has no such way to learn, or an option no meaning.
+        UsageError: the task or its model cannot be adapted, or an option has no effect.
         DataError: there are too few rows to tell its classes apart.
         BudgetMissed: the held-out score fell by more than ``max_drop``; nothing was written.
     """
@@ -77,34 +78,34 @@ def adapt(
     old = load_run(run, domain=domain)
     require_float_run(old, "updated")
     task = open_task(old, load_task)
-    if not task.adapts:
+    if not isinstance(task, SourceFree):
         raise UsageError(
-            f"{task.name} learns nothing from rows without labels", where="--without-labels"
+            f"{task.name} cannot learn from rows without labels", where="--without-labels"
         )
     data = data_of(task, old)
     sources: list[str | Path] = [run, *inputs, data.folder]
     with new_run(out, inputs=sources, overwrite=overwrite) as draft, measured_cost() as cost:
         old_assets = open_assets(task, old)
         reading: Any = open_reading(task, old)
-        events = task.read(inputs, reading, labelled=False)
-        assets, items = task.extend(events, old_assets, data.rows("train"), reading=reading)
+        assets, items = old_assets, task.read(inputs, reading, labelled=False, note=reporter.note)
+        if isinstance(task, Updatable):
+            assets, items = task.extend(items, assets, data.rows("train"), reading=reading)
         rows = read_new(task, items, inputs, reporter, hold_out=False)
-        least = ROWS_A_CLASS * len(assets.labels)
-        if len(rows.train) < least:
+        classes = len(task.class_labels(assets))
+        if len(rows.train) < ROWS_PER_CLASS * classes:
             raise DataError(
-                f"{len(rows.train)} rows are too few to fit {len(assets.labels)} classes to",
+                f"{len(rows.train)} rows are too few for {classes} classes",
                 where=", ".join(inputs),
-                hint=f"Give at least {least}, of all classes about as many",
+                hint=f"Give at least {ROWS_PER_CLASS * classes}, of all classes about as many",
             )
 
         start_keras(reporter)
-        import keras
-
         from aitk.core.artifacts.keras_file import load_keras
         from aitk.core.inference.predictors import KerasPredictor
         from aitk.core.runtime.devices import set_up_training
-        from aitk.core.training.loop import judge_solved, uncompiled
-        from aitk.core.training.source_free import adapt as fit
+        from aitk.core.training.history import evaluate_closed_form
+        from aitk.core.training.loop import uncompiled
+        from aitk.core.training.source_free import adapt as train
 
         scope = set_up_training(
             seed=training.seed, precision=training.precision, devices=training.devices
@@ -115,7 +116,7 @@ def adapt(
         steps = max(1, len(rows.train) // size)
         chosen = dataclasses.replace(
             training,
-            epochs=training.epochs or max(EPOCHS, math.ceil(LEAST_STEPS / steps)),
+            epochs=training.epochs or max(EPOCHS, math.ceil(MIN_STEPS / steps)),
             batch_size=size,
             learning_rate=training.learning_rate or RATE_SHARE * settings.default_learning_rate,
         )
@@ -127,20 +128,15 @@ def adapt(
 
         with scope:
             model = load_keras(old.model_path)
-            if not isinstance(model.get_layer("head"), keras.layers.Dense):
-                raise UsageError(
-                    f"{old.model} is no network that could fit itself to rows without labels",
-                    where="--without-labels",
-                )
             before = score(model, old_assets)
             reporter.note(f"{len(rows.train):,} new rows without labels")
-            varied = task.fitting_assets(assets)
+            augmented = task.adaptation_assets(assets)
             started = time.monotonic()
-            history = fit(
+            history = train(
                 model,
                 task,
-                varied,
-                rows=Examples(rows.train, task, varied, reporter=reporter),
+                augmented,
+                rows=Examples(rows.train, task, augmented, reporter=reporter),
                 options=chosen,
                 reporter=reporter,
             )
@@ -148,7 +144,7 @@ def adapt(
             validation = Examples(
                 data.rows(data.held_out("validation")), task, assets, reporter=reporter
             )
-            judged = judge_solved(
+            adapted = evaluate_closed_form(
                 uncompiled(model),
                 task,
                 assets,
@@ -165,7 +161,7 @@ def adapt(
             "before": {"old": before},
             "after": {"old": after},
         }
-        best = judged.best | {key: history[-1][key] for key in ("epoch", "step", "loss")}
+        best = adapted.best | {key: history[-1][key] for key in ("epoch", "step", "loss")}
         manifest = {
             **old.manifest,
             "options": as_dict(chosen),
@@ -177,7 +173,7 @@ def adapt(
         }
         draft.write_learned(old.learned)
         metrics = validation_metrics(task, best, data)
-        save_trained(draft, out.name, judged.model, history, manifest | cost(), metrics)
+        save_trained(draft, out.name, adapted.model, history, manifest | cost(), metrics)
     reporter.note(sentence)
     return Outcome(
         facts={"run": str(out), "task": task.name, **record, "report": str(out / "report.html")},

@@ -14,7 +14,7 @@ from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.metrics.statistics import Difference, compare_paired
-from aitk.core.reporting.card import describe_answering
+from aitk.core.reporting.card import describe_predict_options
 from aitk.registry import load_task
 from aitk.stages.evaluate import protocol_of
 
@@ -54,10 +54,10 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
     _check_same_rows(opened, scores, split)
     if len({(result.get("data") or {}).get("fingerprint") for result in results}) > 1:
         reporter.note("their data was prepared differently, but these rows are the same")
-    answering = _tell_answering(opened, results, reporter)
+    options = _describe_options(opened, results, reporter)
     first = [score for _, score in scores[0]]
     metrics = dict.fromkeys(name for result in results for name in result["metrics"])
-    columns = dict.fromkeys(["run", task.main_metric, "megabytes"]) | metrics
+    columns = dict.fromkeys(["run", task.metric.name, "megabytes"]) | metrics
     table, verdicts, comparisons = [], [], []
     for run, result, own in zip(opened, results, scores, strict=True):
         line: dict[str, Any] = {"run": str(run.folder)}
@@ -68,7 +68,9 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
             continue
         difference = compare_paired(np.array(first), np.array([score for _, score in own]))
         verdicts.append(
-            _verdict(run, opened[0], difference, task.main_metric, higher=task.higher_is_better)
+            _verdict(
+                run, opened[0], difference, task.metric.name, higher=task.metric.higher_is_better
+            )
         )
         comparisons.append(
             {
@@ -84,11 +86,11 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
         )
     return Outcome(
         facts={
-            "metric": task.main_metric,
+            "metric": task.metric.name,
             "evaluation": split,
             "rows": len(first),
             **protocol_of(results[0].get("details") or {}),
-            **answering,
+            **options,
             "verdict": "; ".join(verdicts),
             "comparisons": comparisons,
         },
@@ -122,16 +124,19 @@ def _check_same_protocol(runs: Sequence[Run], results: Sequence[Mapping[str, Any
             )
 
 
-def _tell_answering(
+def _describe_options(
     runs: Sequence[Run], results: Sequence[Mapping[str, Any]], reporter: Reporter
 ) -> dict[str, str]:
-    """How answers were asked for; a warning where not alike, which is part of the difference."""
-    ways = [describe_answering(result) or "the default options" for result in results]
+    """The predict options of the evaluations; warn where they differ."""
+    ways = [describe_predict_options(result) or "the default options" for result in results]
     if len(set(ways)) == 1:
-        return {"answered_with": ways[0]} if results[0].get("answering") else {}
-    told = "; ".join(f"{run.folder} with {way}" for run, way in zip(runs, ways, strict=True))
-    reporter.warn(f"not all answered alike, so that differences are not the models' alone: {told}")
-    return {"answered_with": told}
+        return {"predicted_with": ways[0]} if results[0].get("predict_options") else {}
+    described = "; ".join(f"{run.folder} with {way}" for run, way in zip(runs, ways, strict=True))
+    reporter.warn(
+        "they were evaluated with different options, which explain a part of the difference:"
+        f" {described}"
+    )
+    return {"predicted_with": described}
 
 
 def _check_same_rows(

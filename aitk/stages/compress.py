@@ -1,8 +1,7 @@
 """``compress``: make a run smaller and faster, and measure what that costs.
 
-In this order, as far as asked: a smaller model is taught by the run, channels with small filters
-are taken out, small weights are set to zero, and the result is stored in fewer bits and another
-format.
+In this order, as the options say: distillation into a smaller model, channel pruning, magnitude
+pruning, quantisation and conversion to another format.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from aitk.core.artifacts.opening import open_task
 from aitk.core.artifacts.run import EXECUTABLE, Run, load_run, new_run
 from aitk.core.artifacts.versions import package_versions
 from aitk.core.compression.export import choose_format
+from aitk.core.contract.capabilities import DistillsBatches, DistillsRows
 from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.contract.model_spec import ClosedFormModel
 from aitk.core.contract.options import as_dict, unknown_name
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
@@ -58,7 +59,7 @@ def compress(
         settings: of the model that ``distill`` names.
 
     Raises:
-        UsageError: nothing was asked for, or what cannot go together.
+        UsageError: there is nothing to do, or the options contradict each other.
         ArtifactError: the run's data is gone, or its model cannot be converted.
     """
     old = load_run(run, domain=domain)
@@ -110,8 +111,8 @@ def compress(
         if options.prune:
             facts["gzip_bytes"] = gzip_size(new.model_path)
         table = [
-            before.line("before", task.main_metric),
-            after.line("after", task.main_metric),
+            before.line("before", task.metric.name),
+            after.line("after", task.metric.name),
         ]
         write_history(draft, candidate.history)
         draft.finish(manifest | cost() | {"compression": facts | {"table": table}})
@@ -121,6 +122,7 @@ def compress(
             data={"folder": str(data.folder), "fingerprint": data.fingerprint, "split": split},
             resamples=options.resamples,
             seed=training.seed,
+            warnings=list(evaluated.evaluation.warnings),
         )
         written.add_evaluation(split, result, evaluated.rows, pictures=evaluated.pictures)
         refresh_pages(written, name=out.name)
@@ -146,33 +148,38 @@ def gzip_size(path: Path) -> int:
 
 
 def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str, Any]) -> str:
-    """Refuse what cannot be, before anything heavy starts; the format to write."""
-    if options.distill is not None and not task.distils:
-        raise UsageError(
-            f"{task.name} has no classes to teach a smaller model",
-            where="--distill",
-            hint="Train the smaller model on the data itself, or try --quantize int8",
-        )
+    """Check the options before anything heavy starts; the format to write."""
     if options.distill is not None:
+        if not isinstance(task, DistillsRows | DistillsBatches):
+            raise UsageError(
+                f"models of {task.name} cannot be distilled",
+                where="--distill",
+                hint="Train the smaller model on the data itself, or try --quantize int8",
+            )
         if options.distill not in task.models:
             raise unknown_name(options.distill, task.models, what="model")
+        if isinstance(task.models[options.distill], ClosedFormModel):
+            raise UsageError(
+                f"{options.distill} is fitted in closed form: it cannot be distilled into",
+                where="--distill",
+            )
         check_settings(task, options.distill, settings)
     elif settings:
         raise UsageError(
-            f"only the model of --distill takes settings, here {', '.join(settings)}",
+            f"only the model of --distill takes settings, not {', '.join(settings)}",
             where="compress",
-            hint="The run keeps those it was trained with",
+            hint="The run keeps its own",
         )
     format = choose_format(options.format, options.quantize)
     model = options.distill or run.model
     if model not in task.models:
         raise ArtifactError(f"unknown model {model!r}", where=str(run.folder))
-    kept = getattr(task.models[model], "formats", None)
-    if kept is not None and format not in kept:
+    known = task.models[model].formats
+    if known is not None and format not in known:
         raise UsageError(
-            f"{model} writes in a loop of its own, which {format} cannot hold here",
+            f"{model} cannot be stored as {format}",
             where=str(run.folder),
-            hint=f"It can be kept as {' or '.join(kept)}",
+            hint=f"It can be stored as {' or '.join(known)}",
         )
     if format == run.format and not (options.distill or options.prune_channels or options.prune):
         raise UsageError(
@@ -184,15 +191,16 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
 
 
 def _verdict(task: Task, drop: Drop, rows: str) -> str:
-    """What the main metric lost, in one sentence."""
+    """The loss of the main metric, in one sentence."""
+    metric = task.metric.name
     if drop.value == 0:
-        return f"{task.main_metric} is the same on {rows}"
+        return f"{metric} is the same on {rows}"
     if drop.low is None or drop.high is None:
-        return f"{task.main_metric} is worse by {drop.value:.4f} on {rows}"
+        return f"{metric} is worse by {drop.value:.4f} on {rows}"
     interval = f"{drop.value:.4f}, 95% interval {drop.low:.4f} to {drop.high:.4f}, on {rows}"
     if drop.sure:
-        return f"{task.main_metric} is worse: by {interval}"
-    return f"no loss of {task.main_metric} shown: {interval}"
+        return f"{metric} is worse: by {interval}"
+    return f"no loss of {metric} shown: {interval}"
 
 
 def _missed(task: Task, drop: Drop, options: CompressOptions, default: float | None) -> str | None:
@@ -201,7 +209,7 @@ def _missed(task: Task, drop: Drop, options: CompressOptions, default: float | N
     Args:
         default: the budget by which a scheme was chosen, where one was.
     """
-    lost = f"{task.main_metric} is worse by {drop.value:.4f}"
+    lost = f"{task.metric.name} is worse by {drop.value:.4f}"
     if options.max_drop is not None:
         over = drop.value > options.max_drop
         return f"{lost}, more than --max-drop {options.max_drop:g}" if over else None

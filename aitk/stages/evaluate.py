@@ -12,6 +12,7 @@ from aitk.core.artifacts.data import PreparedData, load_data
 from aitk.core.artifacts.marker import alone_in
 from aitk.core.artifacts.opening import check_data, open_assets, open_model, open_reading, open_task
 from aitk.core.artifacts.run import Run, load_run
+from aitk.core.contract.capabilities import Grouped, HasBaselines
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.options import changed, describe, resolve
 from aitk.core.contract.outcome import Outcome
@@ -20,41 +21,33 @@ from aitk.core.contract.rows import Refusal
 from aitk.core.contract.task import Task
 from aitk.core.inference.ensemble import combine
 from aitk.core.inference.evaluation import Evaluated, evaluate_rows
+from aitk.core.inference.prediction import configure
 from aitk.core.inference.text_scores import open_scorer
 from aitk.core.io.files import atomic_text, check_writable, sha256_file
-from aitk.core.io.names import shorten
 from aitk.core.metrics.baselines import (
-    HasBaselines,
     baseline_warnings,
     compare_with_baselines,
     describe_baselines,
     score_baselines,
 )
-from aitk.core.reporting.card import describe_answering, model_card
+from aitk.core.reporting.card import describe_predict_options, model_card
 from aitk.core.reporting.report import run_report
 from aitk.core.runtime.startup import start_runtime
 from aitk.registry import load_task
 from aitk.stages.options import EvaluateOptions
 
-#: Counts among the details of scores that a reader of the scores should know.
-MAX_CLASSES_SHOWN = 10
-UNSEEN = {
-    "unseen_rows": "have a label never seen in training: they count as wrong",
-    "unwritable_rows": "hold a text that the model has no units for: it counts as wrong",
-}
-
 
 @dataclass(frozen=True)
-class Judged:
-    """The rows that a run is judged on.
+class EvaluationRows:
+    """The rows that a run is evaluated on.
 
     Attributes:
-        name: what the evaluation is called in ``metrics.json``.
+        name: of the evaluation in ``metrics.json``.
         rows: labelled rows.
-        data: what is recorded of where they came from.
+        data: where they came from, as ``metrics.json`` records it.
         warnings: what a reader of the scores should know.
-        refused: records that were no rows.
-        protocol: how they came to be held out, where that is a choice.
+        refused: how many records were refused.
+        protocol: how they were held out, where there is more than one way.
     """
 
     name: str
@@ -71,7 +64,7 @@ def evaluate(
     options: EvaluateOptions,
     domain: str | None = None,
     reading: Mapping[str, Any] | None = None,
-    asked: Mapping[str, Any] | None = None,
+    predict_options: Mapping[str, Any] | None = None,
     trust: bool = False,
     reporter: Reporter,
 ) -> Outcome:
@@ -80,87 +73,92 @@ def evaluate(
     Args:
         domain: refuse a run of another domain.
         reading: how a raw file is read, where it differs from how the training data was.
-        asked: those of the task's options of its answers that change what is scored.
+        predict_options: those of the task's predict options that change the scores.
         trust: also execute a model that is a program.
 
     Raises:
         ArtifactError: the run or its data is missing, damaged, or of another task.
         DataError: there are no labelled rows to score.
-        UsageError: something is asked that the task does not offer, or the model cannot do.
+        UsageError: the task has no such option, or the model does not support it.
     """
     opened = load_run(run, domain=domain, trust=trust)
     check_writable(opened.folder)
     task = open_task(opened, load_task)
-    wanted = _resolve_asked(task, asked or {})
-    answering = {name: _recorded(value) for name, value in changed(wanted).items()}
-    assets = task.equip(
+    chosen = _resolve_scored(task, predict_options or {})
+    recorded = {name: _recorded(value) for name, value in changed(chosen).items()}
+    assets = configure(
+        task,
         open_assets(task, opened),
-        wanted,
+        chosen,
         open_scorer=functools.partial(open_scorer, task_of=load_task, trust=trust),
     )
-    if options.also is not None:
-        answering |= {"also": _recorded(options.also), "also_weight": options.also_weight}
-    second = load_run(options.also, trust=trust) if options.also is not None else None
-    judged = _find_rows(opened, task, assets, options, reading or {}, reporter)
+    second = None
+    if options.ensemble_with is not None:
+        second = load_run(options.ensemble_with, trust=trust)
+        recorded |= {
+            "ensemble_with": _recorded(options.ensemble_with),
+            "ensemble_weight": options.ensemble_weight,
+        }
+    scored = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
     start_runtime(opened, reporter)
     predict = open_model(task, opened, assets)
     evaluated = evaluate_rows(
-        judged.rows,
-        combine(task, opened, assets, second, weight=options.also_weight),
+        scored.rows,
+        combine(task, opened, assets, second, weight=options.ensemble_weight),
         assets,
         predict,
         reporter=reporter,
         batch_size=options.batch_size,
         resamples=options.resamples,
         seed=options.seed,
-        asked=wanted if changed(wanted) else None,
+        options=chosen if changed(chosen) else None,
     )
     details = dict(evaluated.evaluation.details)
-    if judged.protocol is not None:
-        details["protocol"] = judged.protocol
-    baselines = _compare_with_baselines(opened, task, assets, judged, evaluated, reporter)
-    main = evaluated.evaluation.metrics.get(task.main_metric)
+    if scored.protocol is not None:
+        details["protocol"] = scored.protocol
+    baselines = _compare_with_baselines(opened, task, assets, scored, evaluated, reporter)
+    main = evaluated.evaluation.metrics.get(task.metric.name)
     warnings = [
-        *judged.warnings,
-        *_unseen(details),
+        *scored.warnings,
+        *evaluated.evaluation.warnings,
         *_other_data(opened, second),
-        *(baseline_warnings(task.main_metric, main.value, baselines) if main else ()),
+        *(baseline_warnings(task.metric.name, main.value, baselines) if main else ()),
     ]
     for warning in warnings:
         reporter.warn(warning)
     result = evaluated.result(
-        data=dict(judged.data),
+        data=dict(scored.data),
         resamples=options.resamples,
         seed=options.seed,
         warnings=warnings,
         **({"baselines": baselines} if baselines else {}),
-        **({"answering": answering} if answering else {}),
+        **({"predict_options": recorded} if recorded else {}),
     ) | {"details": details}
-    opened.add_evaluation(judged.name, result, evaluated.rows, pictures=evaluated.pictures)
+    opened.add_evaluation(scored.name, result, evaluated.rows, pictures=evaluated.pictures)
     refresh_pages(opened)
     return Outcome(
         facts={
             "run": str(run),
-            "evaluation": judged.name,
+            "evaluation": scored.name,
             "rows": result["rows"],
             **protocol_of(details),
-            **({"answered_with": describe_answering(result)} if answering else {}),
+            **({"predicted_with": describe_predict_options(result)} if recorded else {}),
             "metrics": result["metrics"],
-            **comparison_facts(task.main_metric, result),
+            **comparison_facts(task.metric.name, result),
             "worst": result["worst"],
             "report": str(opened.folder / "report.html"),
         },
         table=[{"metric": name} | score for name, score in result["metrics"].items()],
-        refused=judged.refused,
+        refused=scored.refused,
     )
 
 
 def refresh_pages(run: Run, *, name: str | None = None) -> None:
-    """Write the report and the card of a run anew, from what it holds now.
+    """Rewrite the report and the card of a run from what it holds now.
 
     Args:
-        name: what it will be called, where its folder is a draft.
+        name: its name once its folder, a draft, is whole.
     """
     with alone_in(run.folder):
         metrics = run.metrics
@@ -171,29 +169,29 @@ def refresh_pages(run: Run, *, name: str | None = None) -> None:
 
 def comparison_facts(metric: str, result: Mapping[str, Any]) -> dict[str, Any]:
     """The baselines beside the score, in words and as they are in ``metrics.json``."""
-    told = describe_baselines(metric, result)
-    return {"comparison": told, "baselines": result["baselines"]} if told else {}
+    described = describe_baselines(metric, result)
+    return {"comparison": described, "baselines": result["baselines"]} if described else {}
 
 
 def protocol_of(details: Mapping[str, Any]) -> dict[str, str]:
-    """How rows came to be held out and scored, where a task has more than one way."""
+    """How rows were held out and scored, where a task has more than one way."""
     return {"protocol": details["protocol"]} if "protocol" in details else {}
 
 
-def _resolve_asked(task: Task, asked: Mapping[str, Any]) -> Any:
-    """The options of the task's answers, of which those that are not scored cannot be set."""
-    scored = {item.name for item in describe(task.answering) if item.scored}
-    for name in asked:
+def _resolve_scored(task: Task, given: Mapping[str, Any]) -> Any:
+    """The predict options of a task, of which only those that change scores can be given."""
+    scored = {item.name for item in describe(task.predict_options) if item.scored}
+    for name in given:
         if name not in scored:
             raise UsageError(
-                f"changes no answer of {task.name} that is scored",
+                f"does not change the scores of {task.name}",
                 where="--" + name.replace("_", "-"),
             )
-    return resolve(task.answering, asked)
+    return resolve(task.predict_options, given)
 
 
 def _recorded(value: Any) -> Any:
-    """What is kept of an option: of a file or a run (a language model) also which one it was."""
+    """The value of an option, with the digest of the file or run that it names."""
     if isinstance(value, str):
         for path in (Path(value), Path(value) / "run.json"):
             if path.is_file():
@@ -202,24 +200,29 @@ def _recorded(value: Any) -> Any:
 
 
 def _compare_with_baselines(
-    run: Run, task: Task, assets: Any, judged: Judged, evaluated: Evaluated, reporter: Reporter
+    run: Run,
+    task: Task,
+    assets: Any,
+    scored: EvaluationRows,
+    evaluated: Evaluated,
+    reporter: Reporter,
 ) -> list[dict[str, Any]]:
     """How far the run is above the baselines of its task, which are learned once for these rows."""
-    main = evaluated.evaluation.metrics.get(task.main_metric)
+    main = evaluated.evaluation.metrics.get(task.metric.name)
     if main is None or not isinstance(task, HasBaselines):
         return []
     keys = [row["key"] for row in evaluated.rows]
-    scores = run.load_baselines(judged.name, keys)
+    scores = run.load_baselines(scored.name, keys)
     if scores is None:
         data = _training_data(run, reporter)
         if data is None:
             return []
         scores = score_baselines(
-            task, data.rows("train"), data.summary, assets, judged.rows, evaluated.measured
+            task, data.rows("train"), data.summary, assets, scored.rows, evaluated.measured
         )
-        run.save_baselines(judged.name, keys, scores)
+        run.save_baselines(scored.name, keys, scores)
         # As they are kept: the same evaluation, repeated, gives the same intervals.
-        scores = run.load_baselines(judged.name, keys) or []
+        scores = run.load_baselines(scored.name, keys) or []
     return compare_with_baselines(task, main.value, evaluated.evaluation.per_row, scores)
 
 
@@ -252,7 +255,7 @@ def _find_rows(
     options: EvaluateOptions,
     reading: Mapping[str, Any],
     reporter: Reporter,
-) -> Judged:
+) -> EvaluationRows:
     if options.data is None:
         if run.data is None:
             raise ArtifactError(
@@ -265,9 +268,10 @@ def _find_rows(
         data, own = load_data(options.data), None
     else:
         return _raw_rows(Path(options.data), run, task, reading, reporter)
-    judged = _prepared_rows(data, task, options.split, reporter, own=own)
-    task.check_tables(data.tables, assets)
-    return judged
+    rows = _prepared_rows(data, task, options.split, reporter, own=own)
+    if isinstance(task, Grouped):
+        task.check_tables(data.tables, assets)
+    return rows
 
 
 def _prepared_rows(
@@ -277,7 +281,7 @@ def _prepared_rows(
     reporter: Reporter,
     *,
     own: Mapping[str, Any] | None = None,
-) -> Judged:
+) -> EvaluationRows:
     if data.task != task.name:
         raise ArtifactError(
             f"holds {data.task} rows, but the run's task is {task.name}", where=str(data.folder)
@@ -296,7 +300,7 @@ def _prepared_rows(
             f"The data in {data.folder} has changed since training: some of these rows may have"
             " been trained on"
         )
-    return Judged(
+    return EvaluationRows(
         name=split if own else f"{data.folder.resolve().name}/{split}",
         rows=data.rows(split),
         data={"folder": str(data.folder), "fingerprint": data.fingerprint, "split": split},
@@ -307,26 +311,25 @@ def _prepared_rows(
 
 def _raw_rows(
     path: Path, run: Run, task: Task, reading: Mapping[str, Any], reporter: Reporter
-) -> Judged:
+) -> EvaluationRows:
     if not path.exists():
         raise DataError("no such file or folder", where=str(path))
-    if not task.splits_by_key:
+    if isinstance(task, Grouped):
         domain, _, name = task.name.partition(".")
         raise UsageError(
-            "its records become rows only together, when they are prepared",
+            "its records are grouped into rows when they are prepared",
             where=f"--data {path}",
             hint=f"Run: aitk {domain} prepare {path} --task {name} --out DATA, then give --data"
             " DATA",
         )
     how = open_reading(task, run, reading)
     rows, refused = [], []
-    for item in reporter.track(task.read([str(path)], how, labelled=True), "reading"):
+    items = task.read([str(path)], how, labelled=True, note=reporter.note)
+    for item in reporter.track(items, "reading"):
         if isinstance(item, Refusal):
             refused.append(item)
         else:
             rows.append(dict(item.fields))
-    for note in task.reading_notes():
-        reporter.note(note)
     for refusal in refused[:5]:
         reporter.warn(f"{refusal.where}: {refusal.reason}")
     if not rows:
@@ -334,22 +337,10 @@ def _raw_rows(
         raise DataError(reason, where=str(path))
     fingerprint = sha256_file(path)[:16] if path.is_file() else None
     warnings = [f"{len(refused)} rows were refused and not scored"] if refused else []
-    return Judged(
+    return EvaluationRows(
         name=path.resolve().name,
         rows=rows,
         data={"file": str(path), "fingerprint": fingerprint},
         warnings=tuple(warnings),
         refused=len(refused),
     )
-
-
-def _unseen(details: Mapping[str, Any]) -> list[str]:
-    found = [f"{details[name]} rows {what}" for name, what in UNSEEN.items() if details.get(name)]
-    if absent := details.get("absent_classes"):
-        shown = ", ".join(map(shorten, absent[:MAX_CLASSES_SHOWN]))
-        more = ", ..." if len(absent) > MAX_CLASSES_SHOWN else ""
-        found.append(
-            f"The scores say nothing of {len(absent)} classes that these rows do not have:"
-            f" {shown}{more}"
-        )
-    return found

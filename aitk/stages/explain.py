@@ -1,4 +1,4 @@
-"""``explain``: which parts of a row carried its answer."""
+"""``explain``: which parts of a row contributed to its prediction."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import numpy as np
 from aitk.core.artifacts.drafts import draft_folder
 from aitk.core.artifacts.opening import open_assets, open_model, open_reading, open_task
 from aitk.core.artifacts.run import Run, load_run
-from aitk.core.contract.errors import DataError
+from aitk.core.contract.capabilities import Explainable
+from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Task
+from aitk.core.inference.prediction import predict_rows
 from aitk.core.reporting.report import explanations_report
 from aitk.core.runtime.startup import start_runtime
-from aitk.core.training.batches import predict_rows
 from aitk.registry import load_task
 from aitk.stages.options import ExplainOptions
 
@@ -49,11 +50,14 @@ def explain(
         out: a folder, whole or absent: ``explanations.jsonl`` and ``explanations.html``.
 
     Raises:
-        UsageError: ``out`` exists, or the asked target is no label of the run.
+        UsageError: ``out`` exists, the target is no label of the run, or predictions of the task
+            cannot be explained.
         DataError: the inputs hold no row.
     """
     opened = load_run(run, domain=domain, trust=trust)
     task = open_task(opened, load_task)
+    if not isinstance(task, Explainable):
+        raise UsageError(f"predictions of {task.name} cannot be explained", where=str(run))
     with draft_folder(out, inputs=[run, *inputs], overwrite=overwrite) as folder:
         assets = open_assets(task, opened)
         reading = open_reading(task, opened, located)
@@ -102,7 +106,7 @@ def _first_rows(
     refused: list[Refusal] = []
 
     def accepted() -> Iterator[Row]:
-        for item in task.read(inputs, reading, labelled=False):
+        for item in task.read(inputs, reading, labelled=False, note=reporter.note):
             if isinstance(item, Refusal):
                 reporter.warn(f"{item.where}: {item.reason}")
                 refused.append(item)
@@ -110,8 +114,6 @@ def _first_rows(
                 yield item
 
     rows = list(itertools.islice(accepted(), most))
-    for note in task.reading_notes():
-        reporter.note(note)
     if not rows:
         raise DataError("no row to explain", where=", ".join(inputs))
     return rows, refused
@@ -120,7 +122,8 @@ def _first_rows(
 def _predict_fields(
     task: Task, assets: Any, predict: Callable[..., Any]
 ) -> Callable[[Sequence[Mapping[str, Any]]], Any]:
-    """What ``Task.explain`` asks: rows' fields to outputs (rows, ...), by name where several."""
+    """The function that ``Explainable.explain`` is given: rows' fields to outputs (rows, ...), or
+    a dict of them for a model with several."""
 
     def outputs(rows: Sequence[Mapping[str, Any]]) -> Any:
         found = list(predict_rows(rows, task, assets, predict, batch_size=BATCH_SIZE))
@@ -132,7 +135,7 @@ def _predict_fields(
 
 
 def _model_of(run: Run) -> Callable[[], Any] | None:
-    """What opens the run's Keras model, once."""
+    """Opens the run's Keras model, once."""
     if run.format != "keras":
         return None
     from aitk.core.artifacts.keras_file import load_keras

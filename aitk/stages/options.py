@@ -1,4 +1,4 @@
-"""What each stage can be told, whatever the task. Standard library only: help texts need it."""
+"""The options of each stage, for any task. Standard library only: help texts need it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TrainingOptions:
         minimum=0,
     )
     batch_size: int | None = option(
-        None, "rows a step; its default depends on the model", minimum=1
+        None, "rows per training step; its default depends on the model", minimum=1
     )
     learning_rate: float | None = option(
         None, "peak learning rate; its default depends on the model", minimum=0.0, maximum=100.0
@@ -107,12 +107,12 @@ class EvaluateOptions:
         choices=("train", "validation", "test"),
     )
     resamples: int = option(1000, "bootstrap resamples for the intervals; 0 for none", minimum=0)
-    batch_size: int = option(32, "rows a batch", minimum=1)
+    batch_size: int = option(32, "rows per batch", minimum=1)
     seed: int = option(0, "seed of the bootstrap", minimum=0, maximum=2**31 - 1)
-    also: str | None = option(
-        None, "another run whose opinion counts too, where answers are classes"
+    ensemble_with: str | None = option(
+        None, "combine the class probabilities with those of another run of the same labels"
     )
-    also_weight: float = option(
+    ensemble_weight: float = option(
         1.0, "weight of its log-probabilities; the run's own have 1", minimum=0.0
     )
 
@@ -155,22 +155,22 @@ class CompressOptions:
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How ``predict`` reads, answers and goes on."""
+    """How ``predict`` reads rows and writes predictions."""
 
     top_k: int | None = option(
-        None, "how many answers a row, best first; its default depends on the task", minimum=1
+        None, "predictions per row, best first; its default depends on the task", minimum=1
     )
-    batch_size: int = option(32, "rows a batch", minimum=1)
+    batch_size: int = option(32, "rows per batch", minimum=1)
     max_errors: int | None = option(None, "stop when more rows than this fail", minimum=0)
     resume: bool = option(False, "go on after the last whole row of --out")
     raw_cells: bool = option(
         False, "write .csv cells as they are, also those that a spreadsheet would evaluate"
     )
-    draw: str | None = option(None, "also draw the answers, as PNG files in this folder")
-    also: str | None = option(
-        None, "another run whose opinion counts too, where answers are classes"
+    draw: str | None = option(None, "also draw the predictions, as PNG files in this folder")
+    ensemble_with: str | None = option(
+        None, "combine the class probabilities with those of another run of the same labels"
     )
-    also_weight: float = option(
+    ensemble_weight: float = option(
         1.0, "weight of its log-probabilities; the run's own have 1", minimum=0.0
     )
 
@@ -182,7 +182,8 @@ class TuneOptions:
     trials: int = option(10, "how many settings to try", minimum=1)
     space: list[str] = option(
         [],
-        "search KEY=LOW..HIGH (log), KEY=A,B,C; default: learning rate, batch size, dropout",
+        "search KEY=LOW..HIGH (log) or KEY=A,B,C; default: learning rate, batch size and the"
+        " ranges of the model's settings",
         keyed=True,
     )
 
@@ -197,8 +198,8 @@ class UpdateOptions:
     )
     force: bool = option(False, "write the run even if it got worse")
     without_labels: bool = option(
-        False, "the new rows have no labels, as sounds of a new speaker: fit the model to them, of"
-        " all classes about as often, and replay nothing (SHOT)",
+        False, "the new rows have no labels, such as recordings of a new speaker: adapt the model"
+        " to them, of all classes about as often, and replay nothing (SHOT)",
     )  # fmt: skip
 
 
@@ -207,4 +208,4 @@ class ExplainOptions:
     """What ``explain`` shows."""
 
     rows: int = option(20, "how many rows to explain", minimum=1)
-    target: str | None = option(None, "explain this answer instead of the predicted one")
+    target: str | None = option(None, "explain this label instead of the predicted one")

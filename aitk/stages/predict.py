@@ -1,4 +1,4 @@
-"""``predict``: answer every row of the user's files, in order, in constant memory."""
+"""``predict``: a prediction for every row of the user's files, in order, in constant memory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aitk.core.artifacts.drafts import draft_folder
 from aitk.core.artifacts.opening import open_assets, open_model, open_reading, open_task
 from aitk.core.artifacts.run import Run, load_run
 from aitk.core.artifacts.targets import is_stream, part_of
+from aitk.core.contract.capabilities import Drawable, WritesFiles
 from aitk.core.contract.errors import DataError, Interrupted, UsageError
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.outcome import Outcome
@@ -22,6 +23,7 @@ from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Task
 from aitk.core.inference.ensemble import combine
+from aitk.core.inference.prediction import configure, decode_rows, default_window
 from aitk.core.inference.predictors import Predictor
 from aitk.core.inference.text_scores import open_scorer
 from aitk.core.io.files import fingerprint
@@ -29,7 +31,6 @@ from aitk.core.io.prediction_files import AnswerLines, CsvLines, JsonLines, wrot
 from aitk.core.io.resumable import ResumableFile
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.startup import start_runtime
-from aitk.core.training.batches import answer_rows, usual_window
 from aitk.registry import load_task
 from aitk.stages.options import PredictOptions
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from aitk.core.reporting.drawings import Drawings
 
 STDIO = "-"
+#: The field by which ``--overwrite`` recognises predictions of a task that names no others.
+DEFAULT_FIELDS = ("prediction",)
 
 
 def predict(
@@ -46,7 +49,7 @@ def predict(
     out: str,
     domain: str,
     options: PredictOptions,
-    asked: Mapping[str, Any] | None = None,
+    predict_options: Mapping[str, Any] | None = None,
     located: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     trust: bool = False,
@@ -57,9 +60,9 @@ def predict(
 
     Args:
         inputs: files, folders, or ``-`` for stdin.
-        asked: the task's own options of its answers.
-        located: reading options that tell how rows are found in these inputs, where that differs
-            from how it was in the training data.
+        predict_options: the task's own.
+        located: reading options that say how rows are found in these inputs, where that differs
+            from the training data.
         out: a ``.jsonl`` or ``.csv`` file or one of the task's formats, or ``-`` for JSON lines on
             stdout.
         trust: also execute a model that is a program.
@@ -72,9 +75,11 @@ def predict(
     started = time.monotonic()
     loaded = load_run(run, domain=domain, trust=trust)
     task = open_task(loaded, load_task)
-    wanted: Any = resolve(task.answering, asked or {})
+    chosen: Any = resolve(task.predict_options, predict_options or {})
     reading = open_reading(task, loaded, located)
-    second = load_run(options.also, trust=trust) if options.also is not None else None
+    second = None
+    if options.ensemble_with is not None:
+        second = load_run(options.ensemble_with, trust=trust)
     lines = _lines_for(out, task, raw_cells=options.raw_cells)
     resumable = STDIO not in (out, *inputs) and not is_stream(Path(out))
     if options.resume and not resumable:
@@ -82,11 +87,12 @@ def predict(
     sink = _open_sink(
         out,
         lines,
+        task,
         loaded,
         second,
         inputs,
         options,
-        wanted,
+        chosen,
         located=located or {},
         write=write,
         overwrite=overwrite,
@@ -96,20 +102,21 @@ def predict(
         _open_drawings(
             options,
             task,
-            inputs=[run, *inputs, options.also, out],
+            inputs=[run, *inputs, options.ensemble_with, out],
             overwrite=overwrite,
             keep=lambda part: resumable and sink.done > 0,
         ) as drawings,
     ):
-        assets = task.equip(
+        assets = configure(
+            task,
             open_assets(task, loaded),
-            wanted,
+            chosen,
             open_scorer=functools.partial(open_scorer, task_of=load_task, trust=trust),
         )
         start_runtime(loaded, reporter)
         predictor = open_model(task, loaded, assets)
-        answering = combine(task, loaded, assets, second, weight=options.also_weight)
-        items = task.read(inputs, reading, labelled=False)
+        combined = combine(task, loaded, assets, second, weight=options.ensemble_weight)
+        items = task.read(inputs, reading, labelled=False, note=reporter.note)
         for item in itertools.islice(items, sink.done):
             interrupts.check()
             if drawings is not None and isinstance(item, Row):
@@ -122,18 +129,18 @@ def predict(
             items,
             options.batch_size,
             batches=sink.notes.get("batches", 1),
-            max_batches=usual_window(task),
+            max_batches=default_window(task),
             until_row=lines.needs_columns,
         ):
-            for note in task.reading_notes():
-                reporter.note(note)
-            answers = answer(window, answering, assets, predictor, options=options, asked=wanted)
+            predictions = predict_window(
+                window, combined, assets, predictor, options=options, predict_options=chosen
+            )
             text = lines.format(
                 _error(item, several) if found is None else _merged(item, found)
-                for item, found in zip(window, answers, strict=True)
+                for item, found in zip(window, predictions, strict=True)
             )
             if drawings is not None:
-                _draw(drawings, window, answers, task)
+                _draw(drawings, window, predictions, task)
             failed = [item for item in window if isinstance(item, Refusal)]
             refused += len(failed)
             notes = {"refused": refused, "columns": lines.columns, "batches": next_batches}
@@ -176,10 +183,10 @@ def windows(
     max_batches: int,
     until_row: bool = False,
 ) -> Iterator[tuple[list[Row | Refusal], int]]:
-    """Cut a stream into windows: one batch at first, so that answers come soon, then more.
+    """Cut a stream into windows: one batch at first, for a quick first prediction, then more.
 
-    With each comes the number of batches of the next one: whoever goes on there makes the same
-    batches, and a model's outputs depend on them in their last digits.
+    With each comes the number of batches of the next one: a resumed ``predict`` makes the same
+    batches, on which the last digits of a model's outputs depend.
 
     Args:
         batches: of the first window.
@@ -200,31 +207,30 @@ def windows(
         yield window, batches
 
 
-def answer(
+def predict_window(
     window: Sequence[Row | Refusal],
     task: Task,
     assets: Any,
     predictor: Predictor,
     *,
     options: PredictOptions,
-    asked: Any = None,
+    predict_options: Any = None,
 ) -> list[dict[str, Any] | None]:
-    """The prediction of each row of a window, None for what was refused."""
-    fields = [item.fields for item in window if isinstance(item, Row)]
-    answers = answer_rows(
-        fields,
+    """The prediction for each row of a window, None for a refused one."""
+    predictions = decode_rows(
+        [item.fields for item in window if isinstance(item, Row)],
         task,
         assets,
         predictor,
         batch_size=options.batch_size,
-        top_k=options.top_k or task.usual_top_k,
-        asked=asked,
+        top_k=options.top_k or task.predict_options.default_top_k,
+        options=predict_options,
     )
-    return [next(answers) if isinstance(item, Row) else None for item in window]
+    return [next(predictions) if isinstance(item, Row) else None for item in window]
 
 
 class _Stream:
-    """The sink for stdout, a device or a pipe, with the face of a ``ResumableFile``."""
+    """Writes to stdout, a device or a pipe, with the methods of a ``ResumableFile``."""
 
     def __init__(self, write: Callable[[str], object], close: Callable[[], None] = lambda: None):
         self._write, self._close = write, close
@@ -250,7 +256,7 @@ def _lines_for(out: str, task: Task, *, raw_cells: bool) -> AnswerLines:
         ".jsonl": JsonLines,
         ".ndjson": JsonLines,
         ".csv": functools.partial(CsvLines, raw=raw_cells),
-        **task.formats,
+        **(task.prediction_formats if isinstance(task, WritesFiles) else {}),
     }
     kind = kinds.get(out if out == STDIO else Path(out).suffix.lower())
     if kind is None and is_stream(Path(out)):
@@ -266,11 +272,12 @@ def _lines_for(out: str, task: Task, *, raw_cells: bool) -> AnswerLines:
 def _open_sink(
     out: str,
     lines: AnswerLines,
+    task: Task,
     run: Run,
     second: Run | None,
     inputs: Sequence[str],
     options: PredictOptions,
-    asked: Any,
+    predict_options: Any,
     *,
     located: Mapping[str, Any],
     write: Callable[[str], None],
@@ -286,18 +293,18 @@ def _open_sink(
         "inputs": [_described(Path(name)) for name in inputs],
         "top_k": options.top_k,
         "raw_cells": options.raw_cells,
-        "asked": as_dict(asked),
+        "predict_options": as_dict(predict_options),
         "located": dict(located),
-        "also": [dict(second.manifest), options.also_weight] if second else None,
+        "ensemble": [dict(second.manifest), options.ensemble_weight] if second else None,
     }
-    names = load_task(run.task).answer_names
+    names = task.prediction_fields if isinstance(task, WritesFiles) else DEFAULT_FIELDS
     return ResumableFile(
         Path(out),
         identity=fingerprint(identity),
         resume=options.resume,
         overwrite=overwrite,
-        inputs=[run.folder, *inputs, options.also],
-        options=asked,
+        inputs=[run.folder, *inputs, options.ensemble_with],
+        options=predict_options,
         is_own=lambda path: wrote(path, lines, names),
     )
 
@@ -327,8 +334,8 @@ def _open_drawings(
     if options.draw is None:
         yield None
         return
-    if type(task).draw is Task.draw:
-        raise UsageError(f"{task.name} has no pictures of its answers", where="--draw")
+    if not isinstance(task, Drawable):
+        raise UsageError(f"predictions of {task.name} cannot be drawn", where="--draw")
     from aitk.core.reporting.drawings import Drawings
 
     resume = options.resume and keep(part_of(Path(options.draw)))
@@ -341,11 +348,11 @@ def _open_drawings(
 def _draw(
     drawings: Drawings,
     window: Sequence[Row | Refusal],
-    answers: Sequence[Mapping[str, Any] | None],
+    predictions: Sequence[Mapping[str, Any] | None],
     task: Task,
 ) -> None:
-    for item, found in zip(window, answers, strict=True):
-        if isinstance(item, Row) and found is not None:
+    for item, found in zip(window, predictions, strict=True):
+        if isinstance(task, Drawable) and isinstance(item, Row) and found is not None:
             picture = task.draw(item.fields, found)
             if picture is not None:
                 drawings.add(_drawing_name(item), picture)
@@ -362,10 +369,11 @@ def _described(path: Path) -> list[Any]:
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
 
-def _merged(row: Row | Refusal, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The input's columns, then the answer: ``predicted_text`` beside a ``text`` of the input."""
+def _merged(row: Row | Refusal, prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of the input, then the prediction, as ``predicted_text`` where the input has a
+    ``text``."""
     merged = dict(row.record) if isinstance(row, Row) else {}
-    for key, value in answer.items():
+    for key, value in prediction.items():
         numbered = (f"predicted_{key}_{number}" for number in itertools.count(2))
         names = itertools.chain([key, f"predicted_{key}"], numbered)
         merged[next(name for name in names if name not in merged)] = value

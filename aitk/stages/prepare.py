@@ -15,18 +15,19 @@ from aitk import __version__
 from aitk.core.artifacts.data import FORMAT, TABLES, DataWriter
 from aitk.core.artifacts.drafts import draft_folder
 from aitk.core.artifacts.versions import package_versions
+from aitk.core.contract.capabilities import Grouped
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import SPLITS, Refusal, Row
-from aitk.core.contract.task import Finding, Task
+from aitk.core.contract.task import Finding, Inspector, Note, Task
 from aitk.core.io.files import sha256_file, write_json
 from aitk.core.io.spool import dump_line, load_line
 from aitk.core.io.values import dump_json
 from aitk.core.reporting.report import prepare_report
 from aitk.core.runtime import interrupts
-from aitk.registry import TASKS, load_task
+from aitk.registry import ENCODERS, TASKS, load_task
 from aitk.stages.options import PrepareOptions
 
 ROWS_AT_ONCE = 1000
@@ -62,11 +63,14 @@ def prepare(
     started = time.monotonic()
     with draft_folder(out, inputs=sources, options=reading, overwrite=overwrite) as folder:
         spool = folder / "spool.jsonl"
-        named, rejects = _spool_rows(worker, sources, reading, folder, options, shares, reporter)
-        rule: Any = _as_arranged
-        if worker.splits_by_key:
+        notes: list[str] = []
+        inspector, items = _read(
+            worker, sources, reading, folder, options, shares, reporter, note=notes.append
+        )
+        named, rejects = _spool_rows(items, sources, folder, options, reporter)
+        rule: Any = _as_grouped
+        if not isinstance(worker, Grouped):
             rule = _split_rule(named, shares, reporter, divide=options.held_out == "divide")
-        inspector = worker.inspector(reading)
         counts: Counter[str] = Counter()
         digest = hashlib.sha256()
         for row, key in _spooled(spool, worker):
@@ -93,7 +97,7 @@ def prepare(
             "aitk": __version__,
             "task": task,
             "sources": list(_describe_sources(sources)),
-            "notes": worker.reading_notes(),
+            "notes": notes,
             "reading": as_dict(reading),
             "options": as_dict(options),
             "split_rule": summary.get("protocol", rule.__doc__),
@@ -107,7 +111,7 @@ def prepare(
         }
         prepare_report(manifest, folder / "report.html", pictures=pictures)
         write_json(folder / "dataset.json", manifest)
-    for note in manifest["notes"]:
+    for note in notes:
         reporter.note(note)
     for finding in findings:
         if finding.grade in ("warning", "error"):
@@ -165,7 +169,7 @@ def hash_position(key: str, seed: int) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _spool_rows(
+def _read(
     task: Task,
     sources: Sequence[str],
     reading: Any,
@@ -173,23 +177,40 @@ def _spool_rows(
     options: PrepareOptions,
     shares: Mapping[str, float],
     reporter: Reporter,
+    *,
+    note: Note,
+) -> tuple[Inspector, Iterable[Row | Refusal]]:
+    """The inspector of the rows, and the rows, which are read as they are taken."""
+    if isinstance(task, Grouped):
+        grouped = task.group(
+            sources,
+            reading,
+            shares=shares,
+            seed=options.seed,
+            tables=folder / TABLES,
+            embed=functools.partial(_embed, reporter=reporter),
+            note=note,
+            reporter=reporter,
+        )
+        return grouped, grouped
+    items = task.read(sources, reading, labelled=True, note=note)
+    return task.inspector(reading), reporter.track(items, "reading")
+
+
+def _spool_rows(
+    items: Iterable[Row | Refusal],
+    sources: Sequence[str],
+    folder: Path,
+    options: PrepareOptions,
+    reporter: Reporter,
 ) -> tuple[Counter[str | None], int]:
-    """Read every source once; count the splits that the files name, and the refusals."""
+    """Write the rows to disk; count the splits that the files name, and the refusals."""
     named: Counter[str | None] = Counter()
     refused, first_reason = 0, ""
     with (
         (folder / "spool.jsonl").open("w", encoding="utf-8") as spool,
         (folder / "rejects.jsonl").open("w", encoding="utf-8") as rejects,
     ):
-        items = task.arrange(
-            reporter.track(task.read(sources, reading, labelled=True), "reading"),
-            reading,
-            shares=shares,
-            seed=options.seed,
-            tables=folder / TABLES,
-            embed=functools.partial(_embed, reporter=reporter),
-            reporter=reporter,
-        )
         for item in items:
             if isinstance(item, Refusal):
                 refused += 1
@@ -221,7 +242,7 @@ def _spool_rows(
 def _embed(source: str, values: Sequence[Any], *, kind: str, reporter: Reporter) -> Any:
     from aitk.core.inference.embedding import embed
 
-    return embed(source, values, kind=kind, task_of=load_task, reporter=reporter)
+    return embed(source, values, kind=kind, encoders=ENCODERS, task_of=load_task, reporter=reporter)
 
 
 def _spooled(spool: Path, task: Task) -> Iterator[tuple[Row, str]]:
@@ -233,8 +254,8 @@ def _spooled(spool: Path, task: Task) -> Iterator[tuple[Row, str]]:
             yield row, task.key(row.fields)
 
 
-def _as_arranged(split: str | None, key: str, seed: int) -> str | None:
-    """as the task arranged its rows"""
+def _as_grouped(split: str | None, key: str, seed: int) -> str | None:
+    """as the task groups its rows"""
     del key, seed
     return split
 

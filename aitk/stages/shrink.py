@@ -1,5 +1,4 @@
-"""Training towards a smaller model: a student taught by a run, channels taken out, small weights
-set to zero."""
+"""Training towards a smaller model: distillation, channel pruning, magnitude pruning."""
 
 from __future__ import annotations
 
@@ -13,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 from aitk.core.artifacts.data import PreparedData
 from aitk.core.artifacts.opening import open_assets
 from aitk.core.artifacts.run import Run
+from aitk.core.contract.capabilities import DistillsBatches, DistillsRows
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.model_spec import ClosedFormModel, TrainedModel
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
+from aitk.core.inference.prediction import predict_rows
 from aitk.core.io.files import fingerprint
-from aitk.core.training.batches import Examples, predict_rows
+from aitk.core.training.batches import Examples
 from aitk.stages.options import CompressOptions, TrainingOptions
 from aitk.stages.train_run import batch_size_of, deciding, with_defaults
 
@@ -25,13 +28,13 @@ if TYPE_CHECKING:
     import keras
 
 BATCH = 32
-#: Share of the first epoch over which pruning sets weights to zero; the rest mends.
+#: Share of the first epoch over which pruning sets weights to zero; the rest recovers the score.
 PRUNING_SHARE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A model on its way to being smaller: a ``.keras`` file and what goes with it."""
+    """A model that is being made smaller: a ``.keras`` file and what goes with it."""
 
     path: Path
     model: str
@@ -51,10 +54,10 @@ def train_smaller(
     settings: Mapping[str, Any],
     reporter: Reporter,
 ) -> Candidate:
-    """Distil, take channels out and prune, as far as asked, each followed by training.
+    """Distil, prune channels and prune weights, as the options say, each followed by training.
 
     Args:
-        folder: for what is made on the way; a training goes on from the state that is there.
+        folder: for intermediate models; a training goes on from the state that is there.
     """
     candidate = Candidate(
         run.model_path, run.model, run.settings, open_assets(task, run), run.history
@@ -100,28 +103,36 @@ def _distill(
     reporter: Reporter,
 ) -> Candidate:
     from aitk.core.artifacts.keras_file import load_keras
-    from aitk.core.compression.distill import BatchTeacher, TaughtExamples, facts_of
+    from aitk.core.compression.distill import BatchTeacher, SoftTargetExamples, facts_of
     from aitk.core.inference.predictors import KerasPredictor
 
     rows = data.rows("train")
-    chosen: Any = resolve(task.models[model], settings, where="setting")
-    assets = task.learn(rows, data.summary, chosen, balance=training.balance, tables=data.tables)
-    loss = task.taught_objective(assets, teacher=teacher.assets)
-    student = task.build(model, chosen, assets)
+    spec = task.models[model]
+    if not isinstance(task, DistillsRows | DistillsBatches) or not isinstance(spec, TrainedModel):
+        raise UsageError(f"{model} cannot be distilled", where="--distill")
+    chosen: Any = resolve(spec.settings, settings, where="setting")
+    assets = task.learn(
+        rows,
+        data.summary,
+        chosen,
+        balance=training.balance,
+        tables=data.tables,
+        note=reporter.warn,
+    )
+    loss = task.distillation_loss(assets, teacher=teacher.assets)
+    student = spec.build(chosen, assets)
     larger = load_keras(teacher.path)
-    examples: Examples
-    teach = None
-    if task.asks_each_batch:
-        teach = BatchTeacher(larger, student, task, assets)
-        examples = Examples(rows, task, assets, reporter=reporter)
+    examples = Examples(rows, task, assets, reporter=reporter)
+    batch_teacher = None
+    if isinstance(task, DistillsBatches):
+        batch_teacher = BatchTeacher(larger, student, task, assets)
     else:
         predictor = KerasPredictor(larger)
-        answers = predict_rows(_each(rows), task, teacher.assets, predictor, batch_size=BATCH)
-        taught = list(reporter.track(answers, "asking the teacher", total=len(rows)))
-        examples = TaughtExamples(
-            Examples(rows, task, assets, reporter=reporter),
-            taught,
-            functools.partial(task.teach, assets=assets, teacher=teacher.assets),
+        outputs = predict_rows(_each(rows), task, teacher.assets, predictor, batch_size=BATCH)
+        examples = SoftTargetExamples(
+            examples,
+            list(reporter.track(outputs, "teacher outputs", total=len(rows))),
+            functools.partial(task.add_soft_targets, assets=assets, teacher=teacher.assets),
         )
     trained = _fit(
         student,
@@ -132,7 +143,7 @@ def _distill(
         "distilled",
         examples=examples,
         loss=loss,
-        teach=teach,
+        add_soft_targets=batch_teacher,
         training=with_defaults(training, chosen, rows=len(rows)),
         reporter=reporter,
     )
@@ -160,7 +171,7 @@ def _prune_channels(
     before = model.count_params()
     model, removed = prune_channels(model, share=share)
     after = model.count_params()
-    reporter.note(f"{removed:,} channels taken out: {after:,} of {before:,} parameters are left")
+    reporter.note(f"{removed:,} channels pruned: {after:,} of {before:,} parameters are left")
     narrow = _train_on(
         candidate, model, task, data, drafts, "narrow", training=training, reporter=reporter
     )
@@ -181,12 +192,14 @@ def _prune(
     from aitk.core.compression.prune import MagnitudePruner, share_of_zeros
 
     model = load_keras(candidate.path)
-    if (solved := task.prune(model, share)) is not None:
+    spec = task.models[candidate.model]
+    if isinstance(spec, ClosedFormModel):
+        pruned_model = spec.prune(model, share)
         path = drafts.model("pruned")
-        solved.save(path)
-        facts = {**candidate.facts, "pruned_share": share, "parameters": solved.count_params()}
-        return dataclasses.replace(candidate, path=path, facts=facts)
-    batch_size = batch_size_of(training, task.models[candidate.model])
+        pruned_model.save(path)
+        facts = {"pruned_share": share, "parameters": pruned_model.count_params()}
+        return dataclasses.replace(candidate, path=path, facts={**candidate.facts, **facts})
+    batch_size = batch_size_of(training, spec.settings)
     steps = math.ceil(len(data.rows("train")) / batch_size)
     pruned = _train_on(
         candidate,
@@ -216,7 +229,13 @@ def _train_on(
     pruner: Any = None,
     reporter: Reporter,
 ) -> Candidate:
-    """Train what was made of a candidate, as the candidate was trained."""
+    """Train a changed candidate as the candidate was trained."""
+    spec = task.models[candidate.model]
+    if not isinstance(spec, TrainedModel):
+        raise UsageError(
+            f"{candidate.model} is fitted in closed form: it cannot be trained further",
+            where=f"--{name}",
+        )
     examples = Examples(data.rows("train"), task, candidate.assets, reporter=reporter)
     trained = _fit(
         model,
@@ -226,8 +245,9 @@ def _train_on(
         drafts,
         name,
         examples=examples,
+        loss=spec.loss(candidate.assets),
         pruner=pruner,
-        training=with_defaults(training, task.models[candidate.model], rows=len(examples)),
+        training=with_defaults(training, spec.settings, rows=len(examples)),
         reporter=reporter,
     )
     return dataclasses.replace(candidate, path=trained.path, history=trained.history)
@@ -235,7 +255,7 @@ def _train_on(
 
 @dataclasses.dataclass(frozen=True)
 class _Drafts:
-    """Where models and the states of their trainings are kept on the way.
+    """Where intermediate models and the states of their trainings are kept.
 
     Attributes:
         identity: names everything that decides their weights.
@@ -264,8 +284,8 @@ def _fit(
     *,
     examples: Examples,
     training: TrainingOptions,
-    loss: Any = None,
-    teach: Any = None,
+    loss: Any,
+    add_soft_targets: Any = None,
     pruner: Any = None,
     reporter: Reporter,
 ) -> _Fitted:
@@ -286,7 +306,7 @@ def _fit(
         identity=f"{name} {drafts.identity}",
         reporter=reporter,
         loss=loss,
-        teach=teach,
+        add_soft_targets=add_soft_targets,
         pruner=pruner,
     )
     path = drafts.model(name)

@@ -25,9 +25,9 @@ from aitk.core.compression.schemes import (
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Evaluation, Task
+from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import Predictor, open_keras
 from aitk.core.metrics.statistics import measure_drop
-from aitk.core.training.batches import measure_rows
 from aitk.stages.options import CompressOptions
 from aitk.stages.shrink import Candidate
 
@@ -96,7 +96,7 @@ def store(
     exact = scored(open_keras(candidate.path))
     budget = options.max_drop
     if budget is None:
-        budget = default_budget(task, exact.metrics[task.main_metric].value)
+        budget = default_budget(task, exact.metrics[task.metric.name].value)
     kept, tried = choose(
         _attempts(converting, schemes, task, exact, scored, options, reporter), budget=budget
     )
@@ -112,7 +112,7 @@ def store(
     if kept.drop is not None and kept.drop.value > budget:
         return Stored(
             facts,
-            f"no scheme of {options.quantize} keeps {task.main_metric} within {budget:.4g} on the"
+            f"no scheme of {options.quantize} keeps {task.metric.name} within {budget:.4g} on the"
             f" {split} rows: {kept.scheme}, which loses least, loses {kept.drop.value:.4f}",
         )
     return Stored(facts)
@@ -174,10 +174,10 @@ def calibration_batches(
     starts = range(0, len(rows) - size + 1, size)
 
     def encoded(start: int) -> list[Any]:
-        return task.encode_many([rows[place] for place in range(start, start + size)], assets)
+        return task.encode([rows[place] for place in range(start, start + size)], assets)
 
     longest = None
-    if not task.one_length:
+    if not task.fixed_length:
         longest = max(task.length(example) for start in starts for example in encoded(start))
     for start in starts:
         yield task.collate(encoded(start), assets, pad_to=longest).inputs
@@ -208,7 +208,8 @@ def _attempts(
             reporter.note(f"{scheme}: {reason}")
             yield Attempt(scheme, refused=reason)
         left = left[left.index(made.scheme) + 1 :]
-        run = Run(made.folder, {"format": converting.format}, trusted=True)
+        manifest = {"format": converting.format, "model": converting.candidate.model}
+        run = Run(made.folder, manifest, trusted=True)
         try:
             found = scored(open_model(task, run, converting.candidate.assets))
         except ArtifactError as error:  # what it was converted to cannot be run, or is not finite
@@ -218,11 +219,11 @@ def _attempts(
         drop = measure_drop(
             exact,
             found,
-            metric=task.main_metric,
-            higher_is_better=task.higher_is_better,
+            metric=task.metric.name,
+            higher_is_better=task.metric.higher_is_better,
             resamples=options.resamples,
         )
-        lost = f"{made.scheme}: {task.main_metric} drops by {drop.value:.4f}"
+        lost = f"{made.scheme}: {task.metric.name} drops by {drop.value:.4f}"
         if drop.low is not None:
             lost += f" (95% interval {drop.low:.4f} to {drop.high:.4f})"
         if drop.sure:

@@ -1,4 +1,4 @@
-"""``tasks``: what aitk can be taught, with which models, and what each can be told."""
+"""``tasks``: the tasks, their models, and the options of both."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def show_task(name: str) -> Outcome:
     reading = [_plain(item) for item in describe(task.reading)]
     models: dict[str, dict[str, Any]] = {
         model: {
-            "what": _sentence(settings),
-            "settings": [_plain(item) for item in describe(settings)],
+            "what": _sentence(spec.settings),
+            "settings": [_plain(item) for item in describe(spec.settings)],
         }
-        for model, settings in task.models.items()
+        for model, spec in task.models.items()
     }
     flags = tasks.TASKS[name].flags
     own = known_names(tasks.load(flags)) if flags else set()
@@ -47,12 +47,12 @@ def show_task(name: str) -> Outcome:
     for model, about in models.items():
         for item in about["settings"]:
             flag = "--" + item["name"].replace("_", "-")
-            said = flag if item["name"] in own else f"--set {item['name']}"
-            rows.append(_row(model, said, item))
+            shown = flag if item["name"] in own else f"--set {item['name']}"
+            rows.append(_row(model, shown, item))
     facts: dict[str, Any] = {
         "task": name,
         "what": tasks.TASKS[name].summary,
-        "main_metric": task.main_metric,
+        "main_metric": task.metric.name,
         "sample": tasks.TASKS[name].sample,
     }
     facts |= {f"model {model}": about["what"] for model, about in models.items()}
@@ -76,6 +76,7 @@ def _plain(item: Described) -> dict[str, Any]:
         "type": kind,
         "default": item.default,
         "choices": list(item.choices),
+        "search": item.search,
         "help": item.help,
     }
 
@@ -86,7 +87,7 @@ def _row(stage: str, flag: str, item: dict[str, Any]) -> dict[str, Any]:
         "for": stage,
         "option": flag,
         "value": kind if item["default"] in (None, []) else f"{kind} = {item['default']}",
-        "what": item["help"],
+        "what": item["help"] + (f" [tune: {item['search']}]" if item.get("search") else ""),
     }
 
 

@@ -19,30 +19,32 @@ from aitk.core.artifacts.data import PreparedData, load_data
 from aitk.core.artifacts.opening import check_data
 from aitk.core.artifacts.run import Run, RunDraft, new_run
 from aitk.core.artifacts.versions import package_versions
+from aitk.core.contract.capabilities import HasBaselines
 from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.contract.model_spec import ClosedFormModel
 from aitk.core.contract.options import as_dict, known_names, resolve, unknown_name
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
+from aitk.core.inference.prediction import measure_rows
 from aitk.core.io.files import fingerprint, write_json
 from aitk.core.metrics.baselines import (
-    HasBaselines,
     baseline_warnings,
     compare_with_baselines,
     score_baselines,
 )
 from aitk.core.runtime.startup import start_keras
-from aitk.core.training.batches import Examples, measure_rows
+from aitk.core.training.batches import Examples
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
 
 #: By default no training sees its rows more often than this.
-MOST_EPOCHS = 30
-LEAST_PATIENCE = 3
-#: Rows a step, where the settings of the model name no ``default_batch_size``.
+MAX_EPOCHS = 30
+MIN_PATIENCE = 3
+#: Where the settings of the model name no ``default_batch_size``.
 BATCH_SIZE = 32
-#: Epochs of few steps say little: patience lasts at least for so many steps.
-PATIENT_STEPS = 50
+#: Epochs of few steps say little: patience lasts for at least so many steps.
+MIN_PATIENCE_STEPS = 50
 #: Options that may differ between an interrupted training and its resumption.
 NOT_IDENTITY = ("save_minutes", "max_minutes", "devices")
 
@@ -79,7 +81,8 @@ def train_run(
         start_keras(reporter)
         from aitk.core.artifacts.pretrained import load_pretrained
         from aitk.core.runtime.devices import set_up_training
-        from aitk.core.training.loop import judge_solved, train
+        from aitk.core.training.history import evaluate_closed_form
+        from aitk.core.training.loop import train
 
         scope = set_up_training(
             seed=options.seed, precision=options.precision, devices=options.devices
@@ -89,8 +92,9 @@ def train_run(
             if options.from_:
                 start = load_pretrained(options.from_, model=options.model, task=task)
                 name = start.model
+            spec = task.models[name]
             chosen: Any = resolve(
-                task.models[name], start.settings if start else {}, settings, where="setting"
+                spec.settings, start.settings if start else {}, settings, where="setting"
             )
             if options.epochs == 0 and not start:
                 raise UsageError(
@@ -99,7 +103,9 @@ def train_run(
                     hint="Name them with --from",
                 )
             rows = data.rows("train")
-            options = with_defaults(options, type(chosen), rows=len(rows))
+            closed_form = isinstance(spec, ClosedFormModel)
+            if not closed_form:
+                options = with_defaults(options, chosen, rows=len(rows))
             assets = task.learn(
                 rows,
                 data.summary,
@@ -107,37 +113,32 @@ def train_run(
                 start=start,
                 balance=options.balance,
                 tables=data.tables,
+                note=reporter.warn,
             )
-            for note in task.reading_notes():
-                reporter.warn(note)
             assets.save(draft.assets)
             started = time.monotonic()
-            solved = task.solve(name, chosen, assets, rows, seed=options.seed, reporter=reporter)
-            if solved is not None and start:
-                raise UsageError(
-                    f"{name} is computed at once: it starts from nothing", where="--from"
-                )
-            model = solved or task.build(
-                name, chosen, assets, backbone=start.backbone if start else None
-            )
+            if isinstance(spec, ClosedFormModel):
+                model = spec.fit(chosen, assets, rows, seed=options.seed, reporter=reporter)
+            else:
+                model = spec.build(chosen, assets, backbone=start.backbone if start else None)
             if start:
-                start = task.fill(start, model, assets)
+                start = spec.fill(start, model, assets)
                 for line in start.report():
                     reporter.note(line)
         validation = data.rows("validation") if "validation" in data.splits else None
-        if validation is None and solved is None and options.epochs:
+        if validation is None and not closed_form and options.epochs:
             reporter.warn("no validation split: the weights of the last epoch are kept")
         parameters = model.count_params()
-        how = "computed at once" if solved is not None else "no training"
-        if solved is None and options.epochs:
+        how = "fitted in closed form" if closed_form else "no training"
+        if not closed_form and options.epochs:
             how = f"{options.epochs} epochs of batches of {options.batch_size}"
         reporter.note(f"{name}: {parameters:,} parameters, {len(rows):,} training rows, {how}")
         held_out = None
         if validation is not None:
             held_out = Examples(validation, task, assets, reporter=reporter)
-        if solved is not None:
+        if isinstance(spec, ClosedFormModel):
             size = batch_size_of(options, chosen)
-            trained = judge_solved(
+            trained = evaluate_closed_form(
                 model, task, assets, validation=held_out, batch_size=size, started=started
             )
         else:
@@ -151,6 +152,7 @@ def train_run(
                 state=draft.state,
                 identity=identity(data, name, options, chosen),
                 reporter=reporter,
+                loss=spec.loss(assets),
                 events=draft.folder / "events",
             )
         if trained.stopped:
@@ -167,8 +169,8 @@ def train_run(
             "load_report": start.report() if start else [],
             "seed": options.seed,
             "parameters": parameters,
-            "main_metric": task.main_metric,
-            "higher_is_better": task.higher_is_better,
+            "main_metric": task.metric.name,
+            "higher_is_better": task.metric.higher_is_better,
             "best": trained.best,
             "stopped": trained.stopped,
             "packages": package_versions(),
@@ -182,7 +184,7 @@ def train_run(
             for warning in metrics["validation"]["warnings"]:
                 reporter.warn(warning)
         save_trained(draft, out.name, trained.model, trained.history, manifest | cost(), metrics)
-    watched = task.watched_metrics
+    watched = task.metric.watched
     domain = task.name.partition(".")[0]
     return Outcome(
         facts={
@@ -196,13 +198,13 @@ def train_run(
             "report": str(out / "report.html"),
         }
         | {name: trained.best[name] for name in watched if name in trained.best}
-        | comparison_facts(task.main_metric, metrics.get("validation", {"metrics": {}})),
+        | comparison_facts(task.metric.name, metrics.get("validation", {"metrics": {}})),
         next=f"aitk {domain} evaluate {out}",
     )
 
 
 def choose_model(task: Task, options: TrainingOptions) -> str:
-    """The model asked for, or the task's first; with ``--from`` the source may decide."""
+    """The model that the options name, or the task's first; ``--from`` may name another."""
     if options.model is not None and options.model not in task.models:
         raise unknown_name(options.model, task.models, what="model")
     return options.model or next(iter(task.models))
@@ -210,25 +212,25 @@ def choose_model(task: Task, options: TrainingOptions) -> str:
 
 def check_settings(task: Task, model: str, settings: Mapping[str, Any]) -> None:
     """Refuse a setting that no model of the task has, before TensorFlow is started."""
-    known = known_names(*task.models.values())
+    known = known_names(*(spec.settings for spec in task.models.values()))
     for key in settings:
         if key not in known:
-            raise unknown_name(key, known_names(task.models[model]), what="setting")
+            raise unknown_name(key, known_names(task.models[model].settings), what="setting")
 
 
 def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> TrainingOptions:
-    """Fill in what the model decides where the user did not.
+    """Fill in the model's defaults where the user gave no value.
 
     Args:
-        settings: class or instance; its ``default_epochs`` hold for data large enough that they
-            make ``default_steps``. Little data is seen more often.
-        rows: how many the training split has.
+        settings: class or instance; its ``default_epochs`` are for data large enough that they
+            make ``default_steps``. Small data is seen more often.
+        rows: of the training split.
     """
     batch_size = batch_size_of(options, settings)
     steps_per_epoch = math.ceil(rows / batch_size)
-    enough = min(MOST_EPOCHS, math.ceil(settings.default_steps / steps_per_epoch))
+    enough = min(MAX_EPOCHS, math.ceil(settings.default_steps / steps_per_epoch))
     epochs = options.epochs
-    least = max(LEAST_PATIENCE, math.ceil(PATIENT_STEPS / steps_per_epoch))
+    least = max(MIN_PATIENCE, math.ceil(MIN_PATIENCE_STEPS / steps_per_epoch))
     if epochs is None:
         epochs = max(settings.default_epochs, enough)
     return dataclasses.replace(
@@ -243,9 +245,9 @@ def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> Trai
 
 
 def batch_size_of(options: TrainingOptions, settings: Any) -> int:
-    """Rows a step: as the user says, else as the model's settings, else as for most."""
-    usual: int = getattr(settings, "default_batch_size", BATCH_SIZE)
-    return options.batch_size or usual
+    """Rows per step: by the options, else the model's default, else ``BATCH_SIZE``."""
+    default: int = getattr(settings, "default_batch_size", BATCH_SIZE)
+    return options.batch_size or default
 
 
 def identity(data: PreparedData, model: str, options: TrainingOptions, settings: Any) -> str:
@@ -304,7 +306,7 @@ def require_task(data: PreparedData, domain: str, *, objective: bool) -> str:
 
 def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData) -> dict[str, Any]:
     """The best epoch's validation scores, as ``metrics.json`` holds them."""
-    if "validation" not in data.splits or task.main_metric not in best:
+    if "validation" not in data.splits or task.metric.name not in best:
         return {}
     own = {"epoch", "step", "loss", "learning_rate", "waiting", "seconds"}
     return {
@@ -331,11 +333,11 @@ def compared(
     rows = data.rows("validation")
     scores = score_baselines(task, data.rows("train"), data.summary, assets, rows, measured)
     evaluation = task.score(measured, assets)
-    value = evaluation.metrics[task.main_metric].value
+    value = evaluation.metrics[task.metric.name].value
     baselines = compare_with_baselines(task, value, evaluation.per_row, scores)
     return {
         "baselines": baselines,
-        "warnings": baseline_warnings(task.main_metric, value, baselines),
+        "warnings": baseline_warnings(task.metric.name, value, baselines),
     }
 
 

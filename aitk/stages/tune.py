@@ -23,6 +23,7 @@ from aitk.core.contract.errors import (
     TrainingError,
     UsageError,
 )
+from aitk.core.contract.model_spec import ModelSpec, TrainedModel
 from aitk.core.contract.options import as_dict, describe, known_names, resolve, unknown_name
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
@@ -30,6 +31,7 @@ from aitk.core.contract.task import Task
 from aitk.core.io.files import fingerprint, write_json
 from aitk.core.io.json_files import read_json
 from aitk.core.runtime import interrupts
+from aitk.core.runtime.startup import start_keras
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, TuneOptions
 from aitk.stages.train_run import (
@@ -98,15 +100,14 @@ def tune(
         raise DataError("no validation split to compare trials on", where=str(data))
     task = load_task(require_task(prepared, domain, objective=False))
     model = choose_model(task, training)
-    if training.from_ and training.model is None:
-        model = _model_of_source(training.from_, task)
     check_settings(task, model, settings)
-    space = parse_space(options.space, task.models[model]) or default_space(task.models[model])
+    if training.from_:
+        model = _model_of_source(training, task, reporter)
+    spec = task.models[model]
+    space = parse_space(options.space, spec.settings) or default_space(spec)
     recover(out)
     trials = trials_of(out)
-    search = _Search(
-        task, prepared, trials, space, task.models[model], training, settings, reporter
-    )
+    search = _Search(task, prepared, trials, space, spec, training, settings, reporter)
     if not (resume and search.is_published(out)):
         inputs = [data, training.from_]
         check_folder(out, inputs=inputs, options=settings, overwrite=overwrite)
@@ -128,7 +129,7 @@ def tune(
             "task": task.name,
             "model": run.model,
             "best_trial": best["trial"],
-            task.main_metric: best[task.main_metric],
+            task.metric.name: best[task.metric.name],
             "parameters": {key: best[key] for key in best if key in space},
             "report": str(out / "report.html"),
         },
@@ -149,49 +150,51 @@ def parse_space(texts: Sequence[str], settings: type) -> Space:
         if key not in known:
             raise unknown_name(key, known, what="hyper-parameter")
         owner = settings if key in known_names(settings) else TrainingOptions
-        if ".." in values:
-            low, _, high = values.partition("..")
-            try:
-                bounds = float(low), float(high)
-            except ValueError:
-                bounds = (1.0, 0.0)
-            if not bounds[0] < bounds[1]:
-                raise UsageError(f"cannot read the range {values!r}", where=f"--space {key}")
-            space[key] = Range(*bounds, log=bounds[0] > 0)
-        else:
-            choices = [
-                getattr(resolve(owner, {key: value.strip()}, where="hyper-parameter"), key)
-                for value in values.split(",")
-            ]
-            space[key] = Choice(tuple(choices))
+        space[key] = _parse_values(key, values, owner)
     return space
 
 
-def default_space(settings: type) -> Space:
-    """What the model names; else learning rate within a factor of five of its own, batch size
-    within one of two, dropout.
+def _parse_values(key: str, values: str, owner: type) -> Range | Choice:
+    """``LOW..HIGH`` or ``A,B,C`` for a field of the options dataclass ``owner``."""
+    if ".." in values:
+        low, _, high = values.partition("..")
+        try:
+            bounds = float(low), float(high)
+        except ValueError:
+            bounds = (1.0, 0.0)
+        if not bounds[0] < bounds[1]:
+            raise UsageError(f"cannot read the range {values!r}", where=f"--space {key}")
+        return Range(*bounds, log=bounds[0] > 0)
+    choices = [
+        getattr(resolve(owner, {key: value.strip()}, where="hyper-parameter"), key)
+        for value in values.split(",")
+    ]
+    return Choice(tuple(choices))
+
+
+def default_space(spec: ModelSpec[Any, Any]) -> Space:
+    """The search ranges of the model's settings; of a model that is trained also the learning rate
+    within a factor of five of its default, and the batch size within a factor of two.
 
     Raises:
-        UsageError: the model says that there is nothing to search.
+        UsageError: there is nothing to search.
     """
-    own = getattr(settings, "tuned", None)
-    if own is not None:
-        if not own:
-            raise UsageError("this model has nothing to tune", where="--model", hint="See --space")
-        return parse_space(own, settings)
-    rate = settings.default_learning_rate  # type: ignore[attr-defined]
-    batch = batch_size_of(TrainingOptions(), settings)
-    space: Space = {
-        "learning_rate": Range(rate / 5, rate * 5, log=True),
-        "batch_size": Choice((batch // 2, batch, 2 * batch)),
-    }
-    if any(item.name == "dropout" for item in describe(settings)):
-        space["dropout"] = Range(0.0, 0.5, log=False)
+    space: Space = {}
+    if isinstance(spec, TrainedModel):
+        rate: float = spec.settings.default_learning_rate
+        batch = batch_size_of(TrainingOptions(), spec.settings)
+        space["learning_rate"] = Range(rate / 5, rate * 5, log=True)
+        space["batch_size"] = Choice((batch // 2, batch, 2 * batch))
+    for item in describe(spec.settings):
+        if item.search is not None:
+            space[item.name] = _parse_values(item.name, item.search, spec.settings)
+    if not space:
+        raise UsageError("this model has no settings to tune", where="--model", hint="See --space")
     return space
 
 
 class _Search:
-    """The trials of a search, of which each finished one is a line of ``trials.json``."""
+    """The trials of a search; each finished one is a line of ``trials.json``."""
 
     def __init__(
         self,
@@ -199,13 +202,13 @@ class _Search:
         data: PreparedData,
         folder: Path,
         space: Space,
-        model: type,
+        spec: ModelSpec[Any, Any],
         training: TrainingOptions,
         settings: Mapping[str, Any],
         reporter: Reporter,
     ):
         self.task, self.data, self.folder, self.space = task, data, folder, space
-        self.model, self.training, self.settings = model, training, settings
+        self.spec, self.training, self.settings = spec, training, settings
         self.reporter = reporter
         self.identity = fingerprint(
             {
@@ -217,7 +220,7 @@ class _Search:
         )
 
     def start_anew(self, *, overwrite: bool) -> None:
-        """Forget the trials of an interrupted search, if that is what was asked for."""
+        """Delete the trials of an interrupted search, if ``overwrite`` allows it."""
         if not overwrite and (self.folder / TRIALS).exists():
             raise UsageError(
                 "trials of an interrupted search are there",
@@ -272,20 +275,20 @@ class _Search:
     def best(self, table: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The line of the best trial, the first of equals."""
         done = [row for row in table if row["state"] == COMPLETE]
-        best = max if self.task.higher_is_better else min
-        return best(done, key=lambda row: row[self.task.main_metric])
+        best = max if self.task.metric.higher_is_better else min
+        return best(done, key=lambda row: row[self.task.metric.name])
 
     def _trial(self, number: int) -> Path:
         return self.folder / f"trial-{number}"
 
     def _propose(self, table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What to try next: the defaults first, so that no search ends worse than none."""
+        """The next values to try: the defaults first, so that no search ends worse than none."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         distributions = {name: item.distribution() for name, item in self.space.items()}
         study = optuna.create_study(
-            direction="maximize" if self.task.higher_is_better else "minimize",
+            direction="maximize" if self.task.metric.higher_is_better else "minimize",
             sampler=optuna.samplers.TPESampler(
                 seed=self.training.seed + len(table), n_startup_trials=5
             ),
@@ -294,13 +297,13 @@ class _Search:
             study.add_trial(
                 optuna.trial.create_trial(
                     state=optuna.trial.TrialState[row["state"].upper()],
-                    value=row[self.task.main_metric],
+                    value=row[self.task.metric.name],
                     params={name: row[name] for name in self.space},
                     distributions=distributions,
                 )
             )
         if not table:
-            study.enqueue_trial(_defaults(self.space, self.model, self.training))
+            study.enqueue_trial(_defaults(self.space, self.spec, self.training))
         return study.ask(distributions).params
 
     def _try(self, number: int, proposed: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,8 +318,8 @@ class _Search:
         )
         self.reporter.note(f"trial {number}: {shown}")
         interrupts.check()
-        row = {"trial": number, "state": COMPLETE, self.task.main_metric: None, **proposed}
-        out, metric = self._trial(number), self.task.main_metric
+        out, metric = self._trial(number), self.task.metric.name
+        row = {"trial": number, "state": COMPLETE, metric: None, **proposed}
         if out.exists():  # whole, but not yet in the table
             return row | {metric: load_run(out).manifest["best"][metric]}
         try:
@@ -338,21 +341,21 @@ class _Search:
         return row | {metric: outcome.facts[metric]}
 
 
-def _model_of_source(source: str, task: Task) -> str:
-    """The model that a run holds, or the one that wraps other pretrained backbones."""
-    if (Path(source) / "run.json").is_file():
-        model = load_run(source).model
-        return model if model in task.models else choose_model(task, TrainingOptions())
-    return list(task.models)[-1]
+def _model_of_source(training: TrainingOptions, task: Task, reporter: Reporter) -> str:
+    """The model that trainings from these weights have."""
+    start_keras(reporter)
+    from aitk.core.artifacts.pretrained import load_pretrained
+
+    return load_pretrained(str(training.from_), model=training.model, task=task).model
 
 
-def _defaults(space: Space, settings: Any, training: TrainingOptions) -> dict[str, Any]:
-    """The defaults of what is searched, as far as they lie inside the space."""
-    rate = training.learning_rate
-    first = {item.name: item.default for item in describe(settings)} | {
-        "learning_rate": settings.default_learning_rate if rate is None else rate,
-        "batch_size": batch_size_of(training, settings),
-    }
+def _defaults(space: Space, spec: ModelSpec[Any, Any], training: TrainingOptions) -> dict[str, Any]:
+    """The default values of the space's parameters, as far as they lie inside it."""
+    first = {item.name: item.default for item in describe(spec.settings)}
+    if isinstance(spec, TrainedModel):
+        rate = training.learning_rate
+        first["learning_rate"] = spec.settings.default_learning_rate if rate is None else rate
+        first["batch_size"] = batch_size_of(training, spec.settings)
     return {
         key: value
         for key, value in first.items()

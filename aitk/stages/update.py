@@ -1,9 +1,8 @@
 """``update``: learn from new rows without losing the old ones (experience replay).
 
 New rows are trained on together with a sample of the old training rows (Rebuffi et al. 2017 call
-it rehearsal); a model that is computed at once is computed again from all of them. The updated
-model takes the old one's place only if it is no worse on the rows held out when the data was
-prepared.
+it rehearsal); a closed-form model is fitted again to all of them. The updated run is written only
+if it is no worse on the rows held out when the data was prepared.
 """
 
 from __future__ import annotations
@@ -18,19 +17,28 @@ from typing import Any
 import numpy as np
 
 from aitk.core.artifacts.data import Rows
-from aitk.core.artifacts.opening import open_assets, open_reading, open_settings, open_task
+from aitk.core.artifacts.opening import (
+    open_assets,
+    open_reading,
+    open_settings,
+    open_spec,
+    open_task,
+)
 from aitk.core.artifacts.run import load_run, new_run
 from aitk.core.artifacts.versions import package_versions
-from aitk.core.contract.errors import BudgetMissed, DataError
+from aitk.core.contract.capabilities import Grouped, Updatable
+from aitk.core.contract.errors import BudgetMissed, DataError, UsageError
+from aitk.core.contract.model_spec import ClosedFormModel
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Task
+from aitk.core.inference.prediction import measure_rows
 from aitk.core.io.files import fingerprint
 from aitk.core.io.spool import dump_line
 from aitk.core.runtime.startup import start_keras
-from aitk.core.training.batches import Examples, measure_rows
+from aitk.core.training.batches import Examples
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.prepare import hash_position
@@ -46,7 +54,7 @@ from aitk.stages.train_run import (
 )
 
 HELD_OUT_SHARE = 0.2  # of the new rows, by hash of their key
-MOST_WARNINGS = 20  # refused rows that are told one by one
+MAX_WARNINGS = 20  # refused rows that are reported one by one
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class NewRows:
 
 
 class Known(Sequence[dict[str, Any]]):
-    """The rows a run has learnt: those of its data, read from disk, and those of its updates."""
+    """The rows a run was trained on: those of its data, read from disk, and those of updates."""
 
     def __init__(self, prepared: Rows, learned: list[dict[str, Any]]):
         self._prepared, self._learned = prepared, learned
@@ -105,29 +113,32 @@ def update(
     """Train a run further on new rows and write the result as a run of its own.
 
     Raises:
+        UsageError: the task cannot learn from new rows.
         ArtifactError: the run's own data is gone, so that nothing can be replayed.
         BudgetMissed: the held-out score fell by more than ``max_drop``; nothing was written.
     """
     old = load_run(run, domain=domain)
     require_float_run(old, "updated")
     task = open_task(old, load_task)
+    if not isinstance(task, Updatable):
+        raise UsageError(f"{task.name} cannot learn from new rows", where=str(run))
+    spec = open_spec(task, old)
     data = data_of(task, old)
     drafted = new_run(out, inputs=[run, *inputs, data.folder], overwrite=overwrite, resume=resume)
     with drafted as draft, measured_cost() as cost:
         old_assets = open_assets(task, old)
         known = Known(data.rows("train"), old.learned)
         reading: Any = open_reading(task, old)
-        events = task.read(inputs, reading, labelled=True)
-        assets, items = task.extend(events, old_assets, known, reading=reading)
+        read = task.read(inputs, reading, labelled=True, note=reporter.note)
+        assets, items = task.extend(read, old_assets, known, reading=reading)
         new = read_new(task, items, inputs, reporter)
-        for note in task.reading_notes():
-            reporter.note(note)
 
         start_keras(reporter)
         from aitk.core.artifacts.keras_file import load_keras
         from aitk.core.inference.predictors import KerasPredictor
         from aitk.core.runtime.devices import set_up_training
-        from aitk.core.training.loop import judge_solved, train
+        from aitk.core.training.history import evaluate_closed_form
+        from aitk.core.training.loop import train
 
         scope = set_up_training(
             seed=training.seed, precision=training.precision, devices=training.devices
@@ -135,7 +146,9 @@ def update(
         assets.save(draft.assets)
         settings: Any = open_settings(task, old)
         replayed = _replay(known, round(len(new.train) * options.replay), seed=training.seed)
-        chosen = with_defaults(training, settings, rows=len(new.train) + len(replayed))
+        chosen = training
+        if not isinstance(spec, ClosedFormModel):
+            chosen = with_defaults(training, settings, rows=len(new.train) + len(replayed))
         batch_size = batch_size_of(chosen, settings)
         held_out = data.held_out("test")
         validation = Examples(
@@ -145,31 +158,30 @@ def update(
             reporter=reporter,
         )
 
-        def scores(of: Any, knowing: Any) -> dict[str, float]:
-            predict = KerasPredictor(of)
-            judged: dict[str, Sequence[Mapping[str, Any]]] = {"old": data.rows(held_out)}
+        def scores(model: Any, assets: Any) -> dict[str, float]:
+            predict = KerasPredictor(model)
+            splits: dict[str, Sequence[Mapping[str, Any]]] = {"old": data.rows(held_out)}
             if new.held_out:
-                judged["new"] = new.held_out
+                splits["new"] = new.held_out
             return {
-                name: main_score(task, rows, knowing, predict, batch_size)
-                for name, rows in judged.items()
+                name: main_score(task, rows, assets, predict, batch_size)
+                for name, rows in splits.items()
             }
 
         with scope:
             model = load_keras(old.model_path)
             before = scores(model, old_assets)
-            every = _latest(task, Known(data.rows("train"), [*old.learned, *new.train]))
             started = time.monotonic()
-            solved = task.solve(
-                old.model, settings, assets, every, seed=training.seed, reporter=reporter
-            )
-            if solved is None:
-                model = task.grow(model, old.model, settings, old=old_assets, new=assets)
-        if solved is not None:
+            if isinstance(spec, ClosedFormModel):
+                every = _latest(task, Known(data.rows("train"), [*old.learned, *new.train]))
+                model = spec.fit(settings, assets, every, seed=training.seed, reporter=reporter)
+            else:
+                model = spec.grow(model, settings, old=old_assets, new=assets)
+        if isinstance(spec, ClosedFormModel):
             replayed = []
-            reporter.note(f"{len(new.train):,} new rows; {old.model} is computed again from all")
-            trained = judge_solved(
-                solved,
+            reporter.note(f"{len(new.train):,} new rows; {old.model} is fitted again to all rows")
+            trained = evaluate_closed_form(
+                model,
                 task,
                 assets,
                 validation=validation,
@@ -190,6 +202,7 @@ def update(
                     {"run": old.manifest, "rows": new.fingerprint, "training": deciding(chosen)}
                 ),
                 reporter=reporter,
+                loss=spec.loss(assets),
             )
         after = scores(trained.model, assets)
         sentence = accept(
@@ -245,16 +258,16 @@ def read_new(
     for item in reporter.track(items, "reading"):
         if isinstance(item, Refusal):
             refused += 1
-            if refused <= MOST_WARNINGS:
+            if refused <= MAX_WARNINGS:
                 reporter.warn(f"{item.where}: {item.reason}")
             continue
         split = item.split
-        if task.splits_by_key:
+        if not isinstance(task, Grouped):
             held = hash_position(task.key(item.fields), 0) < HELD_OUT_SHARE
             split = "test" if held else "train"
         (train if split == "train" or not hold_out else held_out).append(dict(item.fields))
-    if refused > MOST_WARNINGS:
-        reporter.warn(f"{refused - MOST_WARNINGS:,} more rows were refused")
+    if refused > MAX_WARNINGS:
+        reporter.warn(f"{refused - MAX_WARNINGS:,} more rows were refused")
     if not train:
         raise DataError(
             "no usable new rows", where=", ".join(inputs), hint=f"{refused} rows were refused"
@@ -263,14 +276,14 @@ def read_new(
 
 
 def _replay(known: Known, count: int, *, seed: int) -> list[dict[str, Any]]:
-    """A sample of the rows learnt before."""
+    """A sample of the rows that the run was trained on."""
     rng = np.random.default_rng([seed, 1])
     return known.take(rng.permutation(len(known))[:count])
 
 
 def _latest(task: Task, rows: Known) -> Sequence[dict[str, Any]]:
-    """All rows; where new rows take the place of old ones, of those with the same key the last."""
-    if task.splits_by_key:
+    """All rows; of a grouped task the last one of each key, which replaces the others."""
+    if not isinstance(task, Grouped):
         return rows
     return list({task.key(row): row for row in rows[:]}.values())
 
@@ -278,15 +291,14 @@ def _latest(task: Task, rows: Known) -> Sequence[dict[str, Any]]:
 def accept(
     task: Task, before: float, after: float, *, held_out: str, run: Path, options: UpdateOptions
 ) -> str:
-    """One sentence on what the score of the rows held out became.
+    """One sentence on the score of the held-out rows before and after.
 
     Raises:
         BudgetMissed: it fell by more than ``max_drop``.
     """
-    sign = 1 if task.higher_is_better else -1
-    sentence = (
-        f"{task.main_metric} on the held-out {held_out} rows {before:.4f} before, {after:.4f} after"
-    )
+    sign = 1 if task.metric.higher_is_better else -1
+    metric = task.metric.name
+    sentence = f"{metric} on the held-out {held_out} rows {before:.4f} before, {after:.4f} after"
     if sign * (before - after) > options.max_drop and not options.force:
         hint = "Accept it with --max-drop or --force"
         if not options.without_labels:
@@ -298,6 +310,6 @@ def accept(
 def main_score(
     task: Task, rows: Sequence[Mapping[str, Any]], assets: Any, predict: Any, batch_size: int
 ) -> float:
-    """The metric that decides, of these rows."""
+    """The main metric of these rows."""
     measured = measure_rows(rows, task, assets, predict, batch_size=batch_size)
-    return task.score(measured, assets).metrics[task.main_metric].value
+    return task.score(measured, assets).metrics[task.metric.name].value

@@ -24,8 +24,8 @@ def compress(
     """Make a run smaller and faster, and show what that cost.
 
     The table compares bytes, score and latency before and after. The result is a run:
-    evaluate and predict take it whatever its format. How to train counts for --distill and
-    for the steps that mend a pruned model.
+    evaluate and predict take it whatever its format. Training options are for --distill and
+    for the steps after pruning.
 
     For example:
 

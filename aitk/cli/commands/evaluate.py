@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aitk.cli.options import Reading, RunFolder, Scored, Trust
+from aitk.cli.options import Reading, RunFolder, ScoredPredictOptions, Trust
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import EvaluateOptions
@@ -13,15 +13,15 @@ def evaluate(
     run: RunFolder,
     options: EvaluateOptions,
     reading: Reading,
-    asked: Scored,
+    predict_options: ScoredPredictOptions,
     reporter: Reporter,
     trust: Trust = False,
 ) -> Outcome:
     """Measure a run on rows it was not trained on, with 95% intervals.
 
     Adds the result to the run's metrics.json and report.html, and lists its worst errors. How
-    rows are read counts for a raw file named with --data. Options of the answers that predict
-    has and that change what is scored are told beside the scores.
+    rows are read counts for a raw file named with --data. Predict options that change the scores
+    are recorded with them.
 
     For example:
 
@@ -34,7 +34,7 @@ def evaluate(
         options=options,
         domain=domain,
         reading=reading,
-        asked=asked,
+        predict_options=predict_options,
         trust=trust,
         reporter=reporter,
     )

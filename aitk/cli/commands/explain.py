@@ -19,7 +19,7 @@ def explain(
     overwrite: Overwrite = False,
     trust: Trust = False,
 ) -> Outcome:
-    """Show which parts of a row carried its answer.
+    """Show which parts of a row contributed to its prediction.
 
     Writes them as JSONL and as a page that opens offline.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aitk.cli.options import Asked, Inputs, Located, Overwrite, RunFolder, Trust
+from aitk.cli.options import Inputs, Located, Overwrite, RunFolder, TaskPredictOptions, Trust
 from aitk.cli.output import Output
 from aitk.core.artifacts.targets import is_stdout
 from aitk.core.contract.errors import UsageError
@@ -23,18 +23,18 @@ def predict(
     run: RunFolder,
     inputs: Inputs,
     options: PredictOptions,
-    asked: Asked,
+    predict_options: TaskPredictOptions,
     located: Located,
     reporter: Output,
     out: Rows = "-",
     overwrite: Overwrite = False,
     trust: Trust = False,
 ) -> Outcome:
-    """Answer every row of your files, in order, as they come.
+    """Write a prediction for every row of your files, in order, as they come.
 
     One JSON object a line, or CSV. A row that cannot be read becomes {{"line": 17, "error":
     "..."}} in its place. Memory does not grow with the input. Rows are read as those of the
-    training data were, unless an option says how these files differ.
+    training data, unless an option says how these files differ.
 
     For example:
 
@@ -50,7 +50,7 @@ def predict(
         inputs,
         out=out,
         options=options,
-        asked=asked,
+        predict_options=predict_options,
         located=located,
         overwrite=overwrite,
         trust=trust,

@@ -21,11 +21,11 @@ def update(
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> Outcome:
-    """Teach a run new rows without losing the old ones.
+    """Train a run on new rows without losing the old ones.
 
     Old rows are replayed among the new. A model that got worse on the held-out rows is not
-    written, unless --force says so. With --without-labels the model fits itself to new rows that
-    nobody labelled, such as the sounds of one more speaker.
+    written, unless --force says so. With --without-labels the model adapts to new rows without
+    labels, such as the recordings of a new speaker.
 
     For example:
 

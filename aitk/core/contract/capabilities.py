@@ -99,7 +99,16 @@ class Updatable(Protocol):
 
 
 @runtime_checkable
-class SourceFree(Protocol):
+class Ensemblable(Protocol):
+    """A classifier whose logits can be combined with another run's (``--ensemble-with``)."""
+
+    @abstractmethod
+    def class_labels(self, assets: Any) -> Sequence[str]:
+        """The label of each logit, in order."""
+
+
+@runtime_checkable
+class SourceFree(Ensemblable, Protocol):
     """A classifier that can be adapted to rows without labels (``update --without-labels``)."""
 
     @abstractmethod
@@ -154,15 +163,6 @@ class DistillsBatches(Protocol):
     @abstractmethod
     def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
         """The Keras loss of such batches; of a model with several outputs a dict of losses."""
-
-
-@runtime_checkable
-class Ensemblable(Protocol):
-    """A classifier whose logits can be combined with another run's (``--ensemble-with``)."""
-
-    @abstractmethod
-    def class_labels(self, assets: Any) -> Sequence[str]:
-        """The label of each logit, in order."""
 
 
 @runtime_checkable

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from aitk.core.contract.errors import UsageError
+
 if TYPE_CHECKING:
     import keras
 
@@ -124,5 +126,10 @@ class ClosedFormModel(ModelSpec[SettingsT, AssetsT]):
         """The Keras model with its weights computed from the training rows."""
 
     def prune(self, model: keras.Model, share: float) -> keras.Model:
-        """The model without the ``share`` of its weights that matter least."""
-        raise NotImplementedError
+        """The model without the ``share`` of its weights that matter least.
+
+        Raises:
+            UsageError: its weights cannot be left out.
+        """
+        del model, share
+        raise UsageError("weights of this model cannot be pruned", where="--prune")

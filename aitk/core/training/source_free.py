@@ -18,7 +18,7 @@ import numpy as np
 from keras import ops
 
 from aitk.core.compression.distill import SoftTargetExamples
-from aitk.core.contract.errors import TrainingError
+from aitk.core.contract.errors import TrainingError, UsageError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Example, Task
 from aitk.core.inference.predictors import KerasPredictor
@@ -53,11 +53,17 @@ def adapt(
         of rows with another guessed label than before) and ``seconds``.
 
     Raises:
+        UsageError: the model has no such head.
         TrainingError: the loss is not finite.
         Interrupted: by a signal, between two steps; nothing is kept.
     """
     started = time.monotonic()
-    head = model.get_layer("head")
+    head = next((layer for layer in model.layers if layer.name == "head"), None)
+    if not isinstance(head, keras.layers.Dense):
+        raise UsageError(
+            "a model without a dense head cannot be adapted to rows without labels",
+            where="--without-labels",
+        )
     look = KerasPredictor(
         keras.Model(model.inputs, {"features": head.input, "logits": model.output})
     )

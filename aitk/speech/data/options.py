@@ -231,8 +231,10 @@ class TranscriptionOptions:
 
 @dataclass(frozen=True)
 class RecordOptions:
-    """How ``record`` listens."""
+    """How ``record`` records."""
 
+    out: str | None = option(None, "the .wav, .flac or .ogg to write")
+    list_devices: bool = option(False, "show what can record, and end")
     device: str | None = option(None, "number or part of the name of a device (see --list-devices)")
     seconds: float = option(60.0, "stop after this long", minimum=0.5, maximum=7200.0)
     stop_after: float = option(

@@ -1,34 +1,17 @@
-"""``aitk speech record``."""
+"""Commands that only speech has, listed in ``aitk.registry``. Light to import: help reads it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from aitk.cli.options import Overwrite
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.speech.data.options import RecordOptions
 
-File = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", metavar="FILE", help="the .wav, .flac or .ogg to write", show_default=False
-    ),
-]
-ListDevices = Annotated[bool, typer.Option("--list-devices", help="show what can record, and end")]
-
 
 def record(
-    domain: str,
-    options: RecordOptions,
-    reporter: Reporter,
-    out: File = None,
-    list_devices: ListDevices = False,
-    overwrite: Overwrite = False,
+    domain: str, options: RecordOptions, reporter: Reporter, overwrite: bool = False
 ) -> Outcome:
     """Record from a microphone, until it is silent or Ctrl-C.
 
@@ -36,14 +19,15 @@ def record(
 
     For example:
 
-        aitk speech record --out wish.wav
+        aitk speech record --out order.wav
     """
     from aitk.speech.data import recording
 
-    if list_devices:
+    if options.list_devices:
         devices = recording.list_devices()
         return Outcome(facts={"devices": len(devices)}, table=devices)
-    if out is None:
-        raise UsageError("which file?", where="--out", hint="For instance --out wish.wav")
+    if options.out is None:
+        raise UsageError("which file?", where="--out", hint="For instance --out order.wav")
+    out = Path(options.out)
     facts = recording.record(out, options=options, overwrite=overwrite, reporter=reporter)
     return Outcome(facts=facts, next=f"aitk {domain} predict RUN {out} --out -")
