@@ -18,7 +18,7 @@ from aitk.core.artifacts.run import Run, check_trusted
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.model_spec import ONLY_OUTPUT
 from aitk.core.runtime.environment import usable_cpus
-from aitk.core.runtime.silence import hushed
+from aitk.core.runtime.silence import suppress_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -117,7 +117,7 @@ class LiteRTPredictor:
         from aitk.core.artifacts.keras_file import damaged
 
         try:
-            with hushed():
+            with suppress_stderr():
                 self._interpreter = Interpreter(model_path=str(path), num_threads=usable_cpus())
                 self._interpreter.allocate_tensors()
                 runners = [

@@ -12,7 +12,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.io.tiff import STARTS as TIFF_STARTS
 from aitk.core.io.tiff import TiffHeader, read_header
-from aitk.core.runtime.silence import overheard
+from aitk.core.runtime.silence import capture_stderr
 
 #: A file of a few kilobytes can say that it holds gigabytes of pixels: its header is asked first.
 MOST_PIXELS = 50_000_000
@@ -54,7 +54,7 @@ def decode_picture(data: bytes, where: str, *, animated: bool = False) -> np.nda
     check_size(data, where)
     if not animated and is_animated(data):
         raise DataError("is animated, and one picture is due", where=where)
-    with overheard() as heard:
+    with capture_stderr() as heard:
         try:
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         except cv2.error:
@@ -79,7 +79,7 @@ def decode_deep(data: bytes, where: str) -> np.ndarray:
 
     check_size(data, where)
     picture = None
-    with overheard():
+    with capture_stderr():
         for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, cv2.IMREAD_UNCHANGED):
             try:
                 picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -42,13 +42,13 @@ def silence() -> None:
     for name in ("absl", "tensorflow", "tf2onnx", "h5py"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(keras|keras_hub|tensorflow|tf2onnx)(\.|$)")
-    if not any(isinstance(finder, _HushedFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _HushedFinder())
+    if not any(isinstance(finder, _QuietFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _QuietFinder())
 
 
 @contextlib.contextmanager
-def hushed() -> Iterator[None]:
-    """Swallow what native code writes to standard error, and repeat it if the block fails."""
+def suppress_stderr() -> Iterator[None]:
+    """Drop what native code writes to standard error; repeat it if an import in it fails."""
     if debugging():
         yield
         return
@@ -68,17 +68,19 @@ def hushed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def overheard() -> Iterator[Callable[[], bytes]]:
-    """Swallow what native code writes to standard error, and hand it over when asked.
+def capture_stderr() -> Iterator[Callable[[], bytes]]:
+    """Keep what native code writes to standard error from the terminal.
+
+    Yields a function that gives what was written so far.
 
     One thread at a time, since all of them share standard error.
     """
-    with _one_listener, _kept_bytes() as kept:
+    with _one_capture, _kept_bytes() as kept:
         _flush_stderr()
         screen = os.dup(2)
         os.dup2(kept.fileno(), 2)
         try:
-            yield lambda: os.pread(kept.fileno(), _HEARD_BYTES, 0)
+            yield lambda: os.pread(kept.fileno(), _CAPTURED_BYTES, 0)
         finally:
             os.dup2(screen, 2)
             os.close(screen)
@@ -96,11 +98,11 @@ def _kept_bytes() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-_one_listener = threading.Lock()
-_HEARD_BYTES = 1 << 16
+_one_capture = threading.Lock()
+_CAPTURED_BYTES = 1 << 16
 
 
-class _HushedFinder(importlib.abc.MetaPathFinder):
+class _QuietFinder(importlib.abc.MetaPathFinder):
     """Finds TensorFlow as Python would, with a loader that keeps it quiet."""
 
     def find_spec(
@@ -111,11 +113,11 @@ class _HushedFinder(importlib.abc.MetaPathFinder):
         # Stays in place: some packages look for TensorFlow long before anybody imports it.
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _HushedLoader(spec.loader)
+            spec.loader = _QuietLoader(spec.loader)
         return spec
 
 
-class _HushedLoader(importlib.abc.Loader):
+class _QuietLoader(importlib.abc.Loader):
     def __init__(self, loader: importlib.abc.Loader):
         self._loader = loader
 
@@ -123,5 +125,5 @@ class _HushedLoader(importlib.abc.Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        with hushed():
+        with suppress_stderr():
             self._loader.exec_module(module)

@@ -22,7 +22,7 @@ from aitk.core.contract.errors import DataError
 from aitk.core.io.lines import check_file
 from aitk.core.io.names import shorten
 from aitk.core.io.values import to_count
-from aitk.core.runtime.silence import hushed
+from aitk.core.runtime.silence import suppress_stderr
 from aitk.speech.data import containers
 from aitk.speech.features.resampling import resampled
 
@@ -322,7 +322,7 @@ def _blocks(
     size = max(1, round(block_s * file.samplerate))
     left = last - first
     # The MP3 decoder remarks on frames that every seek leaves incomplete.
-    quiet = hushed if file.format == "MP3" else contextlib.nullcontext
+    quiet = suppress_stderr if file.format == "MP3" else contextlib.nullcontext
     try:
         if first:
             with quiet():

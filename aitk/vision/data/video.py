@@ -11,7 +11,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.io.images import MOST_PIXELS
 from aitk.core.io.names import printable
-from aitk.core.runtime.silence import overheard
+from aitk.core.runtime.silence import capture_stderr
 from aitk.vision.data.trees import Folder, Tree
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -56,7 +56,7 @@ def _frames(path: Path, *, every: int, scenes: bool) -> Iterator[tuple[int, np.n
 
     if printable(str(path)) != str(path):
         raise DataError("has a name that is not UTF-8, which the decoder cannot open: rename it")
-    with overheard():
+    with capture_stderr():
         video = cv2.VideoCapture(str(path))
     try:
         width = video.get(cv2.CAP_PROP_FRAME_WIDTH)
@@ -65,12 +65,12 @@ def _frames(path: Path, *, every: int, scenes: bool) -> Iterator[tuple[int, np.n
             raise DataError(f"has frames of {width:.0f} x {height:.0f} pixels")
         number, before = 0, None
         while True:
-            with overheard():
+            with capture_stderr():
                 found = video.grab()
             if not found:
                 break
             if scenes or number % every == 0:
-                with overheard():
+                with capture_stderr():
                     _, frame = video.retrieve()
                 now = _histogram(frame) if scenes else None
                 if not scenes or before is None or _distance(before, now) > SCENE_CHANGE:

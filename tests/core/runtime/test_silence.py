@@ -8,8 +8,8 @@ from aitk.core.runtime.silence import debugging
 def test_what_native_code_says_inside_is_not_seen(python):
     done = python(
         "import os\n"
-        "from aitk.core.runtime.silence import hushed\n"
-        "with hushed():\n    os.write(2, b'noise')\n"
+        "from aitk.core.runtime.silence import suppress_stderr\n"
+        "with suppress_stderr():\n    os.write(2, b'noise')\n"
         "os.write(2, b'after')"
     )
     assert done.stderr == "after"

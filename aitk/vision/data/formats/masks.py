@@ -17,7 +17,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.io.images import bits_of, check_size, encode_png, picture_format
 from aitk.core.io.values import to_count
-from aitk.core.runtime.silence import overheard
+from aitk.core.runtime.silence import capture_stderr
 from aitk.vision.data.class_lists import ClassList
 from aitk.vision.data.items import ClassMask
 from aitk.vision.data.trees import Tree
@@ -154,7 +154,7 @@ def _values(data: bytes, *, use_colours: bool) -> np.ndarray:
     depth = bits_of(data)
     if data.startswith(b"\x89PNG") and data[25:26] == b"\3" and not use_colours:
         data = _without_palette(data)
-    with overheard():
+    with capture_stderr():
         try:
             values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:
