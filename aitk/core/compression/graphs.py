@@ -60,9 +60,13 @@ def operations_of(function: Any, *, apart_from: Collection[str] = ()) -> set[str
     return {node.op for node in nodes if not is_in(node.name, apart_from)}
 
 
-def answering_layers(model: Any) -> list[str]:
-    """The names of the layers that make answers out of a network's outputs."""
-    return [layer.name for layer in model.layers if getattr(layer, "answers", False)]
+def float32_layers(model: Any) -> list[str]:
+    """The names of the layers that stay in float32, whatever the network is quantised to.
+
+    A layer says so by an attribute ``keeps_float32``: one that decodes a network's outputs, as
+    boxes that compete.
+    """
+    return [layer.name for layer in model.layers if getattr(layer, "keeps_float32", False)]
 
 
 def is_in(name: str, layers: Collection[str]) -> bool:

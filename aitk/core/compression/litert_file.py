@@ -11,7 +11,7 @@ from typing import Any
 from aitk.core.compression.calibration import Batches, Unsuitable, check_suits
 from aitk.core.compression.graphs import (
     LOOPS,
-    answering_layers,
+    float32_layers,
     freeze,
     is_in,
     operations_of,
@@ -33,8 +33,8 @@ ARRANGING = JOINING | {"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "PAD"}
 def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches) -> None:
     """Write a LiteRT file that takes any length, and any number of rows where it can.
 
-    A layer that makes the answer out of a network's outputs, as boxes that compete, says so by an
-    attribute ``answers``. It stays in float32: in int8 a good detector found nothing more.
+    Layers with an attribute ``keeps_float32`` stay in float32: with its boxes decoded in int8 a
+    good detector found nothing more.
 
     Raises:
         Unsuitable: the activations cannot be calibrated, or no kernel runs the result.
@@ -47,9 +47,8 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
         if scheme not in CALIBRATED:
             target.write_bytes(_litert(folder, names, scheme=scheme))
             return
-        answering = answering_layers(model)
         target.write_bytes(
-            _calibrated(folder, names, calibration, scheme=scheme, apart_from=answering)
+            _calibrated(folder, names, calibration, scheme=scheme, apart_from=float32_layers(model))
         )
     _check_runs(target, calibration)
 

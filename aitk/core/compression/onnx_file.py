@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.compression.calibration import Batches, check_suits
-from aitk.core.compression.graphs import answering_layers, is_in, serving_function, signature
+from aitk.core.compression.graphs import float32_layers, is_in, serving_function, signature
 
 OPSET = 18
 #: What ``static`` computes in int8: layers with weights, and what lies between them.
@@ -50,7 +50,7 @@ def write_onnx(model: Any, target: Path, *, scheme: str, calibration: Batches) -
         if scheme in ("none", "float16"):
             onnx.save(simple, target)
         elif scheme == "static":
-            floats = _float_nodes(simple.graph, apart_from=answering_layers(model))
+            floats = _float_nodes(simple.graph, apart_from=float32_layers(model))
             _quantize_static(simple, target, folder, calibration, floats=floats)
         else:
             _quantize_dynamic(simple, target, folder)

@@ -181,14 +181,14 @@ def test_models_without_convolutions_are_not_calibrated(tmp_path, scheme):
         write(model, tmp_path, format="litert", scheme=scheme)
 
 
-def test_answers_are_made_in_float_of_what_an_int8_network_tells(tmp_path):
+def test_a_layer_that_keeps_float32_decodes_the_outputs_of_an_int8_network(tmp_path):
     import keras
     from ai_edge_litert.interpreter import Interpreter
 
     class Best(keras.layers.Layer):
         """The place of the likeliest of many, in pixels: 8 bits could not tell it."""
 
-        answers = True
+        keeps_float32 = True
 
         def call(self, x):
             places = keras.ops.arange(256, dtype="float32") * 40

@@ -133,7 +133,7 @@ class Proposals(layers.Layer):
     """
 
     #: Boxes compete in float32 whatever the network around them is quantised to.
-    answers = True
+    keeps_float32 = True
 
     def __init__(self, *, size: Sequence[int], **kwargs: Any):
         super().__init__(**{"dtype": "float32"} | kwargs)
@@ -163,7 +163,7 @@ class RcnnDetections(layers.Layer):
     """
 
     #: Boxes compete in float32 whatever the network before them is quantised to.
-    answers = True
+    keeps_float32 = True
 
     def __init__(
         self, *, size: Sequence[int], suppression: Suppression | dict[str, Any], **kwargs: Any

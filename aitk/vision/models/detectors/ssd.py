@@ -90,7 +90,7 @@ class SsdDetections(layers.Layer):
     """
 
     #: Boxes compete in float32 whatever the network before them is quantised to.
-    answers = True
+    keeps_float32 = True
 
     def __init__(
         self,

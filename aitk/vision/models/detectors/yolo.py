@@ -120,7 +120,7 @@ class YoloDetections(layers.Layer):
     """
 
     #: Boxes compete in float32 whatever the network before them is quantised to.
-    answers = True
+    keeps_float32 = True
 
     def __init__(
         self,
