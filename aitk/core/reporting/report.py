@@ -342,7 +342,11 @@ def _add_mistakes(page: Page, confusion: Mapping[str, Mapping[str, int]]) -> Non
 def _add_history(page: Page, history: Sequence[Mapping[str, Any]], main: str) -> None:
     page.heading("Training")
     if len(history) > 1:
-        losses = {"training loss": "loss", "validation loss": "log_loss"}
+        losses = {"training loss": "loss"} | {
+            f"validation {key.replace('_', ' ')}": key
+            for key in history[0]
+            if key.endswith("_loss")
+        }
         for chart in (losses, {f"validation {main.replace('_', ' ')}": main}):
             series = {
                 name: [(float(row["epoch"]), float(row[key])) for row in history]

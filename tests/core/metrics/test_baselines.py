@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from aitk.core.contract.task import Metric
 from aitk.core.metrics import baselines
 from aitk.core.metrics.baselines import (
     Baseline,
@@ -71,7 +72,7 @@ def test_a_difference_that_chance_may_explain_is_told_as_one():
 
 def test_where_less_is_better_a_lower_baseline_is_better():
     task = WithMajority()
-    task.higher_is_better = False
+    task.metric = Metric("rmse", higher_is_better=False)
     rows = np.arange(100) / 100
     better = baselines.BaselineScores("mean rating", 0.4, rows - 0.1)
     (entry,) = compare_with_baselines(task, 0.5, rows, [better])

@@ -166,7 +166,7 @@ def test_the_run_report_tells_scores_and_use(tmp_path):
     assert "aitk nlp predict reviews INPUT --out predictions.jsonl" in text
     assert "[0.700, 1.000]" in text
     assert "validation accuracy" in text
-    assert "validation loss" not in text  # one epoch has none
+    assert "validation log loss" not in text  # one epoch has none
 
 
 def test_a_run_without_scores_or_history_has_a_report(tmp_path):

@@ -33,9 +33,9 @@ def trained():
     import keras
 
     keras.utils.set_random_seed(0)
-    model = TASK.build("dense", ToySettings(dropout=0.0), None)
+    model = TASK.models["dense"].build(ToySettings(dropout=0.0), None)
     known = rows(200, shift=0.0, seed=0)
-    batch = TASK.collate([TASK.encode(row, None) for row in known], None)
+    batch = TASK.collate(TASK.encode(known, None), None)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.02), loss=loss)
     model.fit(batch.inputs, batch.targets, epochs=30, verbose=0)
@@ -50,7 +50,7 @@ def model(trained):
 
 
 def accuracy(model, of) -> float:
-    batch = TASK.collate([TASK.encode(row, None) for row in of], None)
+    batch = TASK.collate(TASK.encode(of, None), None)
     return float(np.mean(np.argmax(model(batch.inputs), axis=1) == batch.targets))
 
 
