@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.artifacts.pretrained import Pretrained, _for_task, load_pretrained
 from aitk.core.artifacts.weights_file import load_weights
 from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.contract.model_spec import ClosedFormModel, TrainedModel
+from aitk.core.contract.options import option
 
 
 @dataclass(frozen=True)
@@ -20,20 +23,36 @@ class Settings:
     """Of a model that a toy task has."""
 
     width: int = 4
-    noise: float = 0.5
+    noise: float = option(0.5, "how rows vary", inherited=False)
+
+
+class Network(TrainedModel):
+    """A model with a backbone of its own."""
+
+    def build(self, settings, assets, *, backbone=None):
+        raise NotImplementedError("no test builds it")
+
+    def loss(self, assets):
+        raise NotImplementedError("no test trains it")
+
+
+class Head(Network):
+    """A model that takes any backbone."""
+
+    any_backbone = True
+    backbone_settings = ("filters",)
+
+
+class Sums(ClosedFormModel):
+    """A model that is computed at once."""
+
+    def fit(self, settings, assets, rows, *, seed, reporter):
+        raise NotImplementedError("no test fits it")
 
 
 class ToyTask:
     name = "toy.classify"
-    models = {"dense": Settings, "hub": Settings}
-    any_backbone = False
-    not_handed_on = frozenset({"noise"})
-
-    def open_folder(self, folder, config, *, source):
-        return None
-
-    def adopt(self, found: Pretrained) -> Pretrained:
-        return found
+    models = {"dense": Network(Settings), "hub": Network(Settings), "sums": Sums(Settings)}
 
 
 TASK = ToyTask()
@@ -90,9 +109,15 @@ def test_a_run_gives_its_backbone_and_its_settings(tmp_path):
     assert found.report()[0] == f"loaded 4 arrays from {run} (run)"
 
 
-def test_how_rows_varied_is_not_handed_on(tmp_path):
+def test_how_rows_varied_is_not_inherited(tmp_path):
     run = write_run(tmp_path / "run", whole(), settings={"width": 4, "noise": 0.0})
     assert load_pretrained(str(run), model=None, task=TASK).settings == {"width": 4}
+
+
+def test_a_model_in_closed_form_starts_from_nothing(tmp_path):
+    run = write_run(tmp_path / "run", whole(), model="sums")
+    with pytest.raises(UsageError, match="sums is computed at once"):
+        load_pretrained(str(run), model=None, task=TASK)
 
 
 def test_a_run_that_does_not_fit_is_refused(tmp_path):
@@ -196,7 +221,7 @@ def test_a_source_that_is_nothing_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match=r"no run\.json and no config\.json"):
         load_pretrained(str(tmp_path), model=None, task=TASK)
     (tmp_path / "weights.bin").write_bytes(b"x")
-    with pytest.raises(ArtifactError, match="is no weights file"):
+    with pytest.raises(ArtifactError, match="is not a weights file"):
         load_pretrained(str(tmp_path / "weights.bin"), model="dense", task=TASK)
 
 
@@ -231,6 +256,29 @@ def hub_preset(folder):
     )  # fmt: skip
     model.save_to_preset(folder)
     return model
+
+
+class Reader(Network):
+    """Reads folders of its own kind."""
+
+    def open_folder(self, folder, config, *, source):
+        if config["model_type"] != "own":
+            return None
+        return Pretrained(source, "hugging-face", "own", folder, backbone=backbone())
+
+    def adopt(self, found):
+        return dataclasses.replace(found, tokenizer="adopted")
+
+
+def test_a_model_reads_folders_of_its_own_kind_and_adopts_them(tmp_path):
+    class Task(ToyTask):
+        models = {**ToyTask.models, "own": Reader(Settings)}
+
+    (tmp_path / "config.json").write_text('{"model_type": "own"}')
+    found = load_pretrained(str(tmp_path), model=None, task=Task())
+    assert (found.model, found.tokenizer) == ("own", "adopted")
+    with pytest.raises(UsageError, match="'dense' was asked for, but .* is a 'own'"):
+        load_pretrained(str(tmp_path), model="dense", task=Task())
 
 
 def test_a_keras_hub_folder_opens(tmp_path):
@@ -313,14 +361,12 @@ class Heads:
     """A task whose models take any backbone."""
 
     name = "vision.heads"
-    models = {"first": object, "second": object}
-    any_backbone = True
+    models = {"first": Head(Settings), "second": Head(Settings)}
 
 
 class Networks:
     name = "vision.networks"
-    models = {"resnet": object, "vit": object}
-    any_backbone = False
+    models = {"resnet": Network(Settings), "vit": Network(Settings)}
 
 
 def found_in(model, **settings):

@@ -1,4 +1,4 @@
-"""Vectors by any encoder: of a run, of a text encoder, of a picture preset."""
+"""Embeddings by any encoder: of a run, of a text encoder, of an image preset."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.model_spec import TrainedModel
 from aitk.core.contract.progress import Silent
 from aitk.core.contract.task import Batch, Example
 from aitk.core.inference.embedding import embed
-from aitk.registry import load_task
+from aitk.registry import ENCODERS, load_task
 
 
 @dataclass(frozen=True)
@@ -21,27 +22,28 @@ class Settings:
     """Of the toy's model."""
 
 
+class Network(TrainedModel):
+    def build(self, settings, assets, *, backbone=None):
+        raise NotImplementedError("no test builds it")
+
+    def loss(self, assets):
+        raise NotImplementedError("no test trains it")
+
+
 class Numbers:
     """A toy: values are lists of numbers, and a model gives each number two features."""
 
     name = "speech.numbers"
     content = "numbers"
-    models = {"dense": Settings}
-    not_handed_on = frozenset()
-
-    def adopt(self, found):
-        return found
+    models = {"dense": Network(Settings)}
 
     def load_assets(self, folder):
         return None
 
-    def encode(self, fields, assets):
-        if fields["numbers"] == [13]:
+    def encode(self, rows, assets):
+        if {"numbers": [13]} in rows:
             raise DataError("is unlucky", where="numbers")
-        return Example({"x": np.array(fields["numbers"], np.float32)})
-
-    def encode_many(self, rows, assets):
-        return [self.encode(row, assets) for row in rows]
+        return [Example({"x": np.array(row["numbers"], np.float32)}) for row in rows]
 
     def length(self, example):
         return len(example.inputs["x"])
@@ -92,11 +94,27 @@ def numbers_run(tmp_path_factory):
 
 def embed_numbers(run, values, reporter=None):
     return embed(
-        run, values, kind="audio", task_of=lambda name: Numbers(), reporter=reporter or Silent()
+        run,
+        values,
+        kind="audio",
+        encoders=ENCODERS,
+        task_of=lambda name: Numbers(),
+        reporter=reporter or Silent(),
     )
 
 
-def test_a_vector_is_the_mean_over_what_is_real(numbers_run):
+def embed_with_registry(source, values, kind, reporter=None):
+    return embed(
+        str(source),
+        values,
+        kind=kind,
+        encoders=ENCODERS,
+        task_of=load_task,
+        reporter=reporter or Silent(),
+    )
+
+
+def test_an_embedding_is_the_mean_over_what_is_not_padding(numbers_run):
     found = embed_numbers(numbers_run, [[3], [1, 2, 6], None, [0, 4]])
     means = np.array([[3, -1], [3, -1], [0, 0], [2, 0]], float)
     expected = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
@@ -125,10 +143,24 @@ def test_nothing_to_encode_gives_zeros(numbers_run):
     assert embed_numbers(numbers_run, []).shape[0] == 0
 
 
+def test_a_task_that_embeds_nothing_is_refused(numbers_run):
+    other = type("Other", (), {name: getattr(Numbers, name) for name in ("name", "models")})
+    other.load_assets = Numbers.load_assets
+    with pytest.raises(ArtifactError, match="speech.numbers has no encoder"):
+        embed(
+            numbers_run,
+            [[1]],
+            kind="audio",
+            encoders=ENCODERS,
+            task_of=lambda name: other(),
+            reporter=Silent(),
+        )
+
+
 def test_wrong_sources_are_refused(numbers_run, tmp_path):
     def refused(source, kind, match):
         with pytest.raises(ArtifactError, match=match):
-            embed(str(source), ["a"], kind=kind, task_of=load_task, reporter=Silent())
+            embed_with_registry(source, ["a"], kind)
 
     refused(numbers_run, "text", "is a run of speech.numbers, which reads no text")
     refused(numbers_run, "picture", "which reads no picture")
@@ -144,10 +176,11 @@ def write_text_run(folder, name, model):
 
     task = load_task(name)
     texts = ["the red fox", "a blue whale in the sea", "the old man and the sea"]
-    kind = task.models[model]
-    settings = kind(vocabulary_size=300, max_length=16)
-    assets = task.learn([{"text": text} for text in texts], {"labels": ["a", "b"]}, settings)
-    built = task.build(model, settings, assets)
+    spec = task.models[model]
+    settings = spec.settings(vocabulary_size=300, max_length=16)
+    rows = [{"text": text} for text in texts]
+    assets = task.learn(rows, {"labels": ["a", "b"]}, settings, note=print)
+    built = spec.build(settings, assets)
     run = write_run(folder, built, name, model=model, settings=as_dict(settings))
     assets.save(folder / "assets")
     return run, built.get_layer("backbone"), assets
@@ -157,7 +190,7 @@ def write_text_run(folder, name, model):
 def test_texts_are_encoded_by_runs_of_any_text_task(tmp_path, name):
     run, backbone, assets = write_text_run(tmp_path / "run", name, "transformer")
     texts = ["the red sea", None, "a whale", "  "]
-    found = embed(run, texts, kind="text", task_of=load_task, reporter=Silent())
+    found = embed_with_registry(run, texts, "text")
     assert found.any(axis=1).tolist() == [True, False, True, False]
     tokenizer = getattr(assets, "text", assets).tokenizer
     ids = np.array(tokenizer.encode_many(["the red sea"], 16), np.int32)
@@ -196,7 +229,7 @@ def test_pictures_are_encoded_by_a_preset(tmp_path, picture_preset):
     (tmp_path / "broken.png").write_bytes(b"hello")
     heard = Heard()
     values = [None, str(tmp_path / "broken.png"), str(tmp_path / "a.png")]
-    found = embed(folder, values, kind="picture", task_of=load_task, reporter=heard)
+    found = embed_with_registry(folder, values, "picture", heard)
     expected = np.asarray(backbone(picture[None] / np.float32(255))).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(found[2], expected / np.linalg.norm(expected), atol=1e-5)
     assert not found[:2].any()
@@ -210,5 +243,5 @@ def test_a_large_picture_and_a_small_one_of_the_same_are_alike(tmp_path, picture
         paths.append(str(tmp_path / f"{side}.png"))
         large = cv2.resize(colours, (side, side), interpolation=cv2.INTER_NEAREST)
         cv2.imwrite(paths[-1], large)
-    found = embed(picture_preset[0], paths, kind="picture", task_of=load_task, reporter=Silent())
+    found = embed_with_registry(picture_preset[0], paths, "picture")
     assert found[0] @ found[1] > 0.99

@@ -1,65 +1,107 @@
-"""Two classifiers that answer as one."""
+"""Ensembles of two classifiers."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from aitk.core.artifacts.run import load_run
+from aitk.core.artifacts.run import Run, load_run
+from aitk.core.contract.capabilities import Drawable, Ensemblable, Generative, Summarizable
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
-from aitk.core.contract.task import Batch, Example
-from aitk.core.inference.ensemble import Combination
+from aitk.core.inference.ensemble import combine
+from aitk.core.inference.prediction import decode_rows
 from aitk.core.metrics.classification import log_softmax
 from aitk.stages import options as stages
+from tests.core.toy_task import ToyTask
 
 
-class Task:
-    """Rows are numbers; a model's inputs are these times what its assets say."""
+class Scaled(ToyTask):
+    """Values are multiplied by the assets, whose labels are those that they name."""
 
-    name = "toy"
+    def encode(self, rows, assets):
+        scaled = [np.array(row["values"]) * assets.factor for row in rows]
+        return super().encode([{"values": values} for values in scaled], assets)
 
-    def encode_many(self, rows, assets):
-        return [Example({"x": np.array([row * assets])}) for row in rows]
+    def collate(self, examples, assets, *, rng=None, pad_to=None):
+        batch = super().collate(examples, assets, rng=rng, pad_to=pad_to)
+        return dataclasses.replace(batch, context={"rows": len(examples)})
 
-    def length(self, example):
-        return int(example.inputs["x"][0])
+    def load_assets(self, folder):
+        return Factor(10, ("plus", "minus"))
 
-    def collate(self, examples, assets):
-        x = np.stack([example.inputs["x"] for example in examples])
-        return Batch({"x": x}, context={"rows": len(examples)})
+    def class_labels(self, assets):
+        return assets.labels
 
-    def infer(self, batch, predict, assets, *, top_k=1, asked=None):
-        return predict(batch.inputs)
+    def draw(self, fields, prediction):
+        return None
 
 
-def test_log_probabilities_are_added_class_by_class():
-    rng = np.random.default_rng(0)
-    first, second = rng.normal(size=(2, 3, 4))
-    seen = {}
+@dataclasses.dataclass(frozen=True)
+class Factor:
+    factor: int
+    labels: tuple[str, ...] = ("minus", "plus")
 
-    def own(inputs):
-        seen["own"] = inputs["x"].ravel().tolist()
-        return first
 
-    def other(inputs):
-        seen["other"] = inputs["x"].ravel().tolist()
-        return second
+@pytest.fixture
+def second(tmp_path):
+    """A run whose classes are in the other order; its logits are its inputs."""
+    manifest = {"task": "toy.sign", "model": "dense", "format": "keras"}
+    return Run(tmp_path / "second", manifest)
 
-    order = [2, 0, 3, 1]
-    task = Combination(Task(), 10, other, order=order, weight=0.25)
-    pairs = task.encode_many([1, 2, 3], 1)
-    assert [task.length(pair) for pair in pairs] == [1, 2, 3]
-    batch = task.collate(pairs, 1)
-    assert batch.context["rows"] == 3
-    found = task.infer(batch, own, 1, top_k=2, asked=None)
-    assert seen == {"own": [1, 2, 3], "other": [10, 20, 30]}
-    wanted = log_softmax(first) + 0.25 * log_softmax(second)[:, order]
-    np.testing.assert_allclose(found, wanted)
-    assert task.name == "toy"
+
+@pytest.fixture
+def ensemble(second, monkeypatch):
+    """The toy with a second run, and what the second model was given."""
+    seen = []
+
+    def open_model(task, run, assets):
+        return lambda inputs: seen.append(inputs["values"].tolist()) or inputs["values"] + [1, 0]
+
+    monkeypatch.setattr("aitk.core.inference.ensemble.open_model", open_model)
+    task = Scaled()
+    task.note = "of this instance"
+    run = Run(second.folder.parent / "first", second.manifest)
+    return combine(task, run, Factor(1), second, weight=0.25), seen
+
+
+def test_log_probabilities_are_added_class_by_class(ensemble):
+    task, seen = ensemble
+    logits = np.random.default_rng(0).normal(size=(2, 2))
+    pairs = task.encode([{"values": [1, 2]}, {"values": [3, 4]}], Factor(1))
+    assert [task.length(pair) for pair in pairs] == [2, 2]
+    batch = task.collate(pairs, Factor(1))
+    assert batch.context["rows"] == 2
+    given = []
+    found = task.infer(
+        batch, lambda inputs: given.append(inputs["values"].tolist()) or logits, None
+    )
+    assert (given, seen) == ([[[1, 2], [3, 4]]], [[[10, 20], [30, 40]]])
+    second = np.array([[11, 20], [31, 40]])[:, [1, 0]]
+    np.testing.assert_allclose(found, log_softmax(logits) + 0.25 * log_softmax(second), rtol=1e-6)
+
+
+def test_an_ensemble_has_the_capabilities_of_its_task(ensemble):
+    task, _ = ensemble
+    assert isinstance(task, Drawable) and isinstance(task, Ensemblable)
+    assert isinstance(task, Generative)  # its outputs are those of two models
+    assert not isinstance(task, Summarizable)
+    assert (task.name, task.note) == ("toy.sign", "of this instance")
+
+
+def test_an_ensemble_is_predicted_like_any_task(ensemble):
+    task, _ = ensemble
+
+    def predict(inputs):
+        return np.array([[1.0, 0.0]] * len(inputs["values"]))
+
+    rows = [{"values": [0, 1]}, {"values": [1, 0]}]  # its classes are in the other order
+    found = decode_rows(rows, task, Factor(1), predict, batch_size=2, top_k=1)
+    assert [each["prediction"] for each in found] == ["minus", "plus"]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +172,9 @@ def predicted(runs, name, out, **options):
 def test_a_run_predicts_together_with_another(runs, tmp_path):
     bag = predicted(runs, "bag", tmp_path / "bag.jsonl")
     cnn = predicted(runs, "cnn", tmp_path / "cnn.jsonl")
-    both = predicted(runs, "bag", tmp_path / "both.jsonl", also=str(runs / "cnn"), also_weight=2.0)
+    both = predicted(
+        runs, "bag", tmp_path / "both.jsonl", ensemble_with=str(runs / "cnn"), ensemble_weight=2.0
+    )
     for one, other, joined in zip(bag, cnn, both, strict=True):
         product = {label: one[label] * other[label] ** 2 for label in one}
         total = sum(product.values())
@@ -139,17 +183,20 @@ def test_a_run_predicts_together_with_another(runs, tmp_path):
         )
 
 
-def test_an_evaluation_tells_of_the_other_run(runs):
+def test_an_evaluation_records_the_other_run(runs):
     from aitk.stages.evaluate import evaluate
 
     evaluate(
         runs / "bag",
-        options=resolve(stages.EvaluateOptions, {"resamples": 0, "also": str(runs / "cnn")}),
+        options=resolve(
+            stages.EvaluateOptions, {"resamples": 0, "ensemble_with": str(runs / "cnn")}
+        ),
         reporter=Silent(),
     )
-    answering = load_run(runs / "bag").metrics["test"]["answering"]
-    assert answering["also"].startswith(str(runs / "cnn")) and "sha256" in answering["also"]
-    assert answering["also_weight"] == 1.0
+    recorded = load_run(runs / "bag").metrics["test"]["predict_options"]
+    assert recorded["ensemble_with"].startswith(str(runs / "cnn"))
+    assert "sha256" in recorded["ensemble_with"]
+    assert recorded["ensemble_weight"] == 1.0
     warnings = load_run(runs / "bag").metrics["test"]["warnings"]
     assert not [each for each in warnings if "baseline" not in each]
 
@@ -159,21 +206,23 @@ def test_a_run_that_was_trained_on_other_data_may_have_seen_the_rows(runs):
 
     evaluate(
         runs / "bag",
-        options=resolve(stages.EvaluateOptions, {"resamples": 0, "also": str(runs / "other")}),
+        options=resolve(
+            stages.EvaluateOptions, {"resamples": 0, "ensemble_with": str(runs / "other")}
+        ),
         reporter=Silent(),
     )
     assert "other data" in load_run(runs / "bag").metrics["test"]["warnings"][0]
 
 
 @pytest.mark.parametrize(
-    ("name", "also", "error", "says"),
+    ("name", "second", "error", "says"),
     [
         ("bag", "mood", ArtifactError, "other classes"),
         ("bag", "lm", ArtifactError, r"nlp\.generate, not of nlp\.classify"),
         ("bag", "none", ArtifactError, "no such run"),
-        ("lm", "lm", UsageError, "not joined"),
+        ("lm", "lm", UsageError, "cannot be combined"),
     ],
 )
-def test_what_cannot_answer_together_is_refused(runs, tmp_path, name, also, error, says):
+def test_what_cannot_be_combined_is_refused(runs, tmp_path, name, second, error, says):
     with pytest.raises(error, match=says):
-        predicted(runs, name, tmp_path / "out.jsonl", also=str(runs / also))
+        predicted(runs, name, tmp_path / "out.jsonl", ensemble_with=str(runs / second))
