@@ -1,4 +1,4 @@
-"""The floors of the house: imports point down, help is light, one file prints."""
+"""The layers of the package: imports point down, without cycles; help is light; one file prints."""
 
 from __future__ import annotations
 
@@ -10,66 +10,167 @@ from pathlib import Path
 import pytest
 
 import aitk
-from aitk.cli import QUESTIONS, STAGES
-from aitk.registry import DOMAINS
+from aitk.cli import GENERAL, STAGES
+from aitk.registry import COMMANDS, DOMAINS
 
 PACKAGE = Path(aitk.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-FLOORS = ["core", "domain", "tasks", "stages", "cli"]  # from the ground up
+#: From the bottom to the top: whatever a module imports lies in its own layer or in a lower one.
+LAYERS = ("core", "domain", "registry", "stages", "cli")
 HEAVY = {
     "tensorflow", "keras", "keras_hub", "tensorflow_datasets", "spacy", "librosa", "nltk", "cv2",
     "sklearn", "matplotlib", "pandas", "numpy", "scipy", "tokenizers", "optuna", "jinja2", "rich",
 }  # fmt: skip
+#: Module -> the modules of the package that it imports, each with the line that does.
+Graph = dict[str, dict[str, int]]
 
 
-def floor(module: str) -> tuple[int, str] | None:
-    """How high a module lives, and in which domain; None for aitk itself."""
-    part = module.split(".")[1] if "." in module else ""
-    if part in DOMAINS:
-        return FLOORS.index("domain"), part
-    return (FLOORS.index(part), "") if part in FLOORS else None
+def import_graph(package: Path) -> Graph:
+    """The imports between the files of a package, those inside functions included.
+
+    What only type checkers read (``if TYPE_CHECKING``) is left out.
+    """
+    files = {module_name(path, package): path for path in sorted(package.rglob("*.py"))}
+    graph: Graph = {}
+    for module, path in files.items():
+        graph[module] = {}
+        for name, line in imported_names(ast.parse(path.read_text(encoding="utf-8"))):
+            # ``from aitk.core import io`` names a module, ``from aitk.core.io import x`` holds one.
+            target = name if name in files else name.rpartition(".")[0]
+            if target in files and target != module:
+                graph[module].setdefault(target, line)
+    return graph
 
 
-def imports(path: Path) -> Iterator[str]:
-    """The aitk modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names if name.name.startswith("aitk"))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aitk"):
-            if node.module == "aitk":
-                yield from (f"aitk.{name.name}" for name in node.names)
-            else:
-                yield str(node.module)
+def module_name(path: Path, package: Path) -> str:
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def module_of(path: Path) -> str:
-    return ".".join(("aitk", *path.relative_to(PACKAGE).with_suffix("").parts))
+def imported_names(node: ast.AST) -> Iterator[tuple[str, int]]:
+    """Whatever is imported in a tree, as ``module`` or ``module.name``, and in which line."""
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        children: list[ast.stmt] = node.orelse
+    else:
+        children = list(ast.iter_child_nodes(node))  # type: ignore[arg-type]
+    if isinstance(node, ast.Import):
+        yield from ((alias.name, node.lineno) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert not node.level, f"line {node.lineno}: imports are absolute"
+        yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+    for child in children:
+        yield from imported_names(child)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_imports_point_down(path: Path) -> None:
-    own = floor(module_of(path))
-    if own is None:
-        return
-    for name in imports(path):
-        other = floor(name)
-        if other is None:
-            continue
-        assert other[0] <= own[0], f"{module_of(path)} imports {name} from above"
-        if own[1] and other[1]:
-            assert own[1] == other[1], f"{module_of(path)} imports another domain: {name}"
+def layer_of(module: str) -> str | None:
+    """The layer of a module; None for the package itself, which only holds its version."""
+    part = module.partition(".")[2].partition(".")[0]
+    return "domain" if part in DOMAINS else {"__main__": "cli"}.get(part, part) or None
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_only_output_prints(path: Path) -> None:
-    if module_of(path) == "aitk.cli.output":
-        return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id != "print", f"line {node.lineno}"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            said = ast.unparse(node.func)
-            assert said not in ("sys.stdout.write", "sys.stderr.write", "typer.echo"), said
+def upward_imports(graph: Graph) -> list[str]:
+    """The imports of modules in a higher layer."""
+    return [
+        f"{module}:{line} imports {target}"
+        for module, targets in graph.items()
+        for target, line in targets.items()
+        if layer_of(module) and layer_of(target)
+        and LAYERS.index(str(layer_of(target))) > LAYERS.index(str(layer_of(module)))
+    ]  # fmt: skip
+
+
+def cross_domain_imports(graph: Graph) -> list[str]:
+    """The imports from one domain into another."""
+    return [
+        f"{module}:{line} imports {target}"
+        for module, targets in graph.items()
+        for target, line in targets.items()
+        if layer_of(module) == layer_of(target) == "domain"
+        and module.split(".")[1] != target.split(".")[1]
+    ]
+
+
+def cycles(graph: Graph) -> list[list[str]]:
+    """The groups of modules that import each other in a cycle (Tarjan 1972)."""
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        order[module] = lowest[module] = len(order)
+        stack.append(module)
+        for target in graph[module]:
+            if target not in order:
+                visit(target)
+            if target in stack:
+                lowest[module] = min(lowest[module], lowest[target])
+        if lowest[module] == order[module]:
+            group = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(group) > 1:
+                found.append(group)
+
+    for module in graph:
+        if module not in order:
+            visit(module)
+    return found
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return import_graph(PACKAGE)
+
+
+def test_imports_point_down(graph: Graph) -> None:
+    assert {layer_of(module) for module in graph} <= {None, *LAYERS}
+    assert upward_imports(graph) == []
+
+
+def test_domains_do_not_import_each_other(graph: Graph) -> None:
+    assert cross_domain_imports(graph) == []
+
+
+def test_no_files_import_each_other_in_a_cycle(graph: Graph) -> None:
+    assert cycles(graph) == []
+
+
+def test_planted_imports_are_found(tmp_path: Path) -> None:
+    package = tmp_path / "aitk"
+    for name, text in {
+        "__init__": "",
+        "core/a": "from aitk.core import b",
+        "core/b": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import aitk.core.c",
+        "core/c": "def late():\n    from aitk.core.d import something",
+        "core/d": "import aitk.core.c",
+        "core/e": "from aitk.nlp.f import g",
+        "nlp/f": "from aitk.core.a import x\nimport aitk.speech.f",
+        "speech/f": "",
+        "stages/h": "import aitk.nlp.f\nimport aitk.core.a",
+        "registry": "def load():\n    import aitk.cli.i",
+        "cli/i": "from aitk.stages.h import j",
+    }.items():
+        path = package / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    planted = import_graph(package)
+    assert [sorted(group) for group in cycles(planted)] == [["aitk.core.c", "aitk.core.d"]]
+    assert upward_imports(planted) == [
+        "aitk.core.e:1 imports aitk.nlp.f",
+        "aitk.registry:2 imports aitk.cli.i",
+    ]
+    assert cross_domain_imports(planted) == ["aitk.nlp.f:2 imports aitk.speech.f"]
+
+
+def test_only_output_prints() -> None:
+    talking = ("print", "sys.stdout.write", "sys.stderr.write", "typer.echo")
+    found = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno} {ast.unparse(node.func)}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in talking
+    ]
+    assert {place.partition(":")[0] for place in found} <= {"cli/output.py"}, found
 
 
 def test_table_of_tasks_and_options_need_only_the_standard_library(python) -> None:
@@ -85,7 +186,8 @@ HELP = [
     ["--help"],
     ["--version"],
     *([domain, stage, "--help"] for domain in DOMAINS for stage in STAGES),
-    *([question, "--help"] for question in QUESTIONS),
+    *([domain, name, "--help"] for domain, names in COMMANDS.items() for name in names),
+    *([question, "--help"] for question in GENERAL),
 ]
 
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from aitk import __version__
-from aitk.cli import QUESTIONS, STAGES
+from aitk.cli import GENERAL, STAGES
 from aitk.core.contract.errors import EXIT_CODES
 from aitk.core.contract.options import describe
 from aitk.registry import DOMAINS
@@ -17,7 +17,7 @@ from aitk.stages.options import TrainingOptions
 def test_lists_domains_questions_and_exit_codes(aitk) -> None:
     said = aitk("--help")
     assert said.code == 0
-    for name in (*DOMAINS, *QUESTIONS, *map(str, EXIT_CODES)):
+    for name in (*DOMAINS, *GENERAL, *map(str, EXIT_CODES)):
         assert name in said.out
 
 

@@ -1,4 +1,4 @@
-"""A task without TensorFlow, with data and runs to judge: a word says the label, or misleads."""
+"""A task without TensorFlow, with data and runs to evaluate: a word says the label, or misleads."""
 
 import json
 import os
@@ -18,7 +18,8 @@ from aitk.core.artifacts.data import DataWriter
 from aitk.core.contract.options import as_dict, option, resolve
 from aitk.core.contract.progress import Silent
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.contract.model_spec import ClosedFormModel
+from aitk.core.contract.task import Batch, Example, Metric, PredictOptions, Task
 from aitk.core.metrics.baselines import majority_class
 from aitk.core.metrics.classification import score_classification
 
@@ -31,10 +32,22 @@ class WordReading:
 
 
 @dataclass(frozen=True)
-class WordAnswers:
+class WordPredictOptions(PredictOptions):
     contrary: bool = option(False, "take no for yes", scored=True)
-    note: str | None = option(None, "a file of what is thought besides", scored=True)
-    loud: bool = option(False, "answer in capitals")
+    note: str | None = option(None, "a file of notes", scored=True)
+    loud: bool = option(False, "write labels in capitals")
+
+
+@dataclass(frozen=True)
+class WordSettings:
+    """No settings."""
+
+
+class CountWords(ClosedFormModel):
+    """Runs of it are written by ``write_run``."""
+
+    def fit(self, settings, assets, rows, *, seed, reporter):
+        raise NotImplementedError
 
 
 class WordTask(Task):
@@ -42,11 +55,11 @@ class WordTask(Task):
 
     name = "toy.words"
     reading = WordReading
-    answering = WordAnswers
-    models: ClassVar = {}
-    main_metric = "accuracy"
+    predict_options = WordPredictOptions
+    models: ClassVar = {"counts": CountWords(WordSettings)}
+    metric = Metric("accuracy")
 
-    def read(self, sources, reading, *, labelled):
+    def read(self, sources, reading, *, labelled, note):
         for source in sources:
             with open(source, encoding="utf-8") as file:
                 for number, line in enumerate(file, 1):
@@ -64,11 +77,14 @@ class WordTask(Task):
     def load_assets(self, folder):
         return json.loads((folder / "labels.json").read_text())
 
-    def encode(self, fields, assets):
-        label = fields.get("label")
-        target = None if label is None else assets.index(label) if label in assets else -1
-        counts = [fields["text"].split().count(word) for word in LABELS]
-        return Example({"counts": np.array(counts, np.float32)}, target)
+    def encode(self, rows, assets):
+        examples = []
+        for fields in rows:
+            label = fields.get("label")
+            target = None if label is None else assets.index(label) if label in assets else -1
+            counts = [fields["text"].split().count(word) for word in LABELS]
+            examples.append(Example({"counts": np.array(counts, np.float32)}, target))
+        return examples
 
     def length(self, example):
         return int(example.inputs["counts"].sum())
@@ -77,11 +93,11 @@ class WordTask(Task):
         inputs = {"counts": np.stack([item.inputs["counts"] for item in examples])}
         return Batch(inputs, np.array([-1 if e.target is None else e.target for e in examples]))
 
-    def infer(self, batch, predict, assets, *, top_k=1, asked=None):
+    def infer(self, batch, predict, assets, *, top_k=1, options=None):
         outputs = predict(batch.inputs)
-        return outputs[:, ::-1] if asked and asked.contrary else outputs
+        return outputs[:, ::-1] if options and options.contrary else outputs
 
-    def decode(self, batch, outputs, assets, *, top_k=1, asked=None):
+    def decode(self, batch, outputs, assets, *, top_k=1, options=None):
         odds = probabilities(outputs)
         return [
             {"prediction": assets[row.argmax()], "probability": float(row.max())} for row in odds
@@ -114,7 +130,7 @@ class WordTask(Task):
     def features(self, summary):
         return {"text": None, "label": None}
 
-    inspector = learn = build = objective = _unused
+    inspector = learn = _unused
 
 
 def probabilities(logits):
@@ -361,9 +377,9 @@ def onnx_run(tmp_path_factory):
     from onnx import TensorProto, helper, numpy_helper, save
 
     task = tasks.load_task("nlp.classify")
-    settings = resolve(task.models["cnn"], {"tokenizer": "word", "vocabulary_size": 300})
+    settings = resolve(task.models["cnn"].settings, {"tokenizer": "word", "vocabulary_size": 300})
     rows = [{"text": word, "label": "up"} for word in ("good", "bad", "day")]
-    assets = task.learn(rows, {"labels": ["down", "up"]}, settings)
+    assets = task.learn(rows, {"labels": ["down", "up"]}, settings, note=Silent().note)
     folder = tmp_path_factory.mktemp("runs") / "run"
     assets.save(folder / "assets")
 
@@ -389,7 +405,7 @@ def onnx_run(tmp_path_factory):
     manifest = {
         "version": 1,
         "task": "nlp.classify",
-        "model": "words",
+        "model": "cnn",
         "settings": {},
         "format": "onnx",
         "data": {"folder": "", "reading": as_dict(task.reading()), "fingerprint": "f"},

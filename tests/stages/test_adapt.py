@@ -99,22 +99,22 @@ def test_a_model_that_forgot_is_refused(trained, tmp_path, monkeypatch):
 
 def test_too_few_rows_say_nothing_of_the_classes(trained, tmp_path):
     sounds = record(tmp_path / "new", "bob", count=1)
-    with pytest.raises(DataError, match="2 rows are too few to fit 2 classes to.*at least 4"):
+    with pytest.raises(DataError, match="2 rows are too few for 2 classes.*at least 4"):
         fit(trained / "cnn", sounds, tmp_path / "out")
 
 
-def test_word_models_cannot_fit_themselves(trained, tmp_path):
+def test_word_models_cannot_be_adapted(trained, tmp_path):
     sounds = record(tmp_path / "new", "bob", count=4)
-    with pytest.raises(UsageError, match="gmm-hmm is no network"):
+    with pytest.raises(UsageError, match="without a dense head cannot be adapted"):
         fit(trained / "gmm-hmm", sounds, tmp_path / "out")
 
 
-def test_a_task_that_has_no_such_way_says_so(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(type(load_task("speech.keywords")), "adapts", False)
-    with pytest.raises(UsageError, match="learns nothing from rows without labels"):
+def test_a_task_that_is_not_source_free_says_so(trained, tmp_path, monkeypatch):
+    monkeypatch.delattr(type(load_task("speech.keywords")), "adaptation_assets")
+    with pytest.raises(UsageError, match="cannot learn from rows without labels"):
         fit(trained / "cnn", tmp_path, tmp_path / "out")
 
 
-def test_an_option_without_meaning_is_refused(tmp_path):
+def test_an_option_without_effect_is_refused(tmp_path):
     with pytest.raises(UsageError, match="--freeze-epochs does nothing with --without-labels"):
         fit(tmp_path / "run", tmp_path, tmp_path / "out", training={"freeze_epochs": 1})

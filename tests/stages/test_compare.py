@@ -92,21 +92,26 @@ def test_without_test_rows_the_validation_rows_are_compared(write_data, write_ru
     assert compare(folders, reporter=heard).facts["evaluation"] == "validation"
 
 
-def test_answers_that_were_asked_for_in_another_way_are_told(runs, heard):
+def test_evaluations_with_different_predict_options_are_warned_of(runs, heard):
     one, two = runs(one=[1, 1], two=[1, 1])
-    evaluate(two, options=EvaluateOptions(resamples=0), asked={"contrary": True}, reporter=heard)
-    told = compare([one, two], reporter=heard).facts["answered_with"]
+    evaluate(
+        two,
+        options=EvaluateOptions(resamples=0),
+        predict_options={"contrary": True},
+        reporter=heard,
+    )
+    told = compare([one, two], reporter=heard).facts["predicted_with"]
     assert told == f"{one} with the default options; {two} with contrary"
-    assert any("not all answered alike" in warning for warning in heard.warnings)
+    assert any("evaluated with different options" in warning for warning in heard.warnings)
 
 
-def test_answers_that_were_asked_for_alike_are_no_reason_to_warn(runs, heard):
+def test_equal_predict_options_are_no_reason_to_warn(runs, heard):
     folders = runs(one=[1, 1], two=[1, 1])
-    assert "answered_with" not in compare(folders, reporter=heard).facts
+    assert "predicted_with" not in compare(folders, reporter=heard).facts
     for run in folders:
-        evaluate(run, options=EvaluateOptions(), asked={"contrary": True}, reporter=heard)
+        evaluate(run, options=EvaluateOptions(), predict_options={"contrary": True}, reporter=heard)
     heard.warnings.clear()  # of evaluate: such a run is worse than the majority class
-    assert compare(folders, reporter=heard).facts["answered_with"] == "contrary"
+    assert compare(folders, reporter=heard).facts["predicted_with"] == "contrary"
     assert not heard.warnings
 
 

@@ -97,34 +97,34 @@ def test_evaluating_twice_gives_the_same_bytes(run, heard):
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == first
 
 
-def test_what_is_asked_of_answers_is_scored_and_told(run, heard):
-    outcome = evaluate(run, options=QUICK, asked={"contrary": True}, reporter=heard)
+def test_scored_predict_options_change_the_scores_and_are_recorded(run, heard):
+    outcome = evaluate(run, options=QUICK, predict_options={"contrary": True}, reporter=heard)
     assert outcome.table[0]["value"] == 0.5
     assert [row["prediction"] for row in outcome.facts["worst"]] == ["no", "yes"]
-    assert outcome.facts["answered_with"] == "contrary"
-    assert load_run(run).metrics["test"]["answering"] == {"contrary": True}
-    assert "Answered with contrary." in (run / "report.html").read_text()
-    assert "Answered with contrary." in (run / "README.md").read_text()
+    assert outcome.facts["predicted_with"] == "contrary"
+    assert load_run(run).metrics["test"]["predict_options"] == {"contrary": True}
+    assert "Predicted with contrary." in (run / "report.html").read_text()
+    assert "Predicted with contrary." in (run / "README.md").read_text()
 
 
-def test_a_file_that_answers_rest_on_is_told_with_its_digest(run, tmp_path, heard):
+def test_a_file_that_an_option_names_is_recorded_with_its_digest(run, tmp_path, heard):
     (tmp_path / "note.txt").write_text("x")
-    asked = {"note": str(tmp_path / "note.txt")}
-    told = evaluate(run, options=QUICK, asked=asked, reporter=heard).facts["answered_with"]
-    assert told == f"note {tmp_path}/note.txt (sha256 2d711642b726b044)"
+    chosen = {"note": str(tmp_path / "note.txt")}
+    outcome = evaluate(run, options=QUICK, predict_options=chosen, reporter=heard)
+    assert outcome.facts["predicted_with"] == f"note {tmp_path}/note.txt (sha256 2d711642b726b044)"
 
 
 def test_defaults_that_are_spelled_out_change_nothing(run, heard):
     evaluate(run, options=QUICK, reporter=heard)
     first = (run / "metrics.json").read_bytes()
-    evaluate(run, options=QUICK, asked={"contrary": False}, reporter=heard)
+    evaluate(run, options=QUICK, predict_options={"contrary": False}, reporter=heard)
     assert (run / "metrics.json").read_bytes() == first
 
 
 @pytest.mark.parametrize("name", ["loud", "nonsense"])
 def test_what_changes_no_score_is_refused(run, heard, name):
-    with pytest.raises(UsageError, match=rf"--{name}: changes no answer of toy\.words"):
-        evaluate(run, options=QUICK, asked={name: True}, reporter=heard)
+    with pytest.raises(UsageError, match=rf"--{name}: does not change the scores of toy\.words"):
+        evaluate(run, options=QUICK, predict_options={name: True}, reporter=heard)
 
 
 def test_validation_stands_in_where_there_is_no_test(write_data, write_run, heard):
@@ -204,13 +204,13 @@ def evaluate_log(run, **options):
     )
 
 
-def test_events_that_are_no_rows_yet_are_not_judged(ease_run, tmp_path):
+def test_events_are_grouped_into_rows_before_they_are_scored(ease_run, tmp_path):
     (tmp_path / "log.csv").write_text("user,item\nu1,q0\n")
     with pytest.raises(UsageError, match="prepare .*log.csv --task recommend --out DATA"):
         evaluate_log(ease_run, data=str(tmp_path / "log.csv"))
 
 
-def test_rows_of_another_catalogue_are_not_judged(ease_run, prepare_log):
+def test_rows_of_another_catalogue_are_not_scored(ease_run, prepare_log):
     other = prepare_log("recommend", lines=log_lines("q0", "p0", "q1", "p1"))
     with pytest.raises(ArtifactError, match="not numbered as those that the model knows"):
         evaluate_log(ease_run, data=str(other))

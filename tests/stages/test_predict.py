@@ -183,7 +183,7 @@ def test_wrong_calls_are_refused(ask, run, tmp_path):
         ask(rows, out="out.xlsx")
     with pytest.raises(UsageError, match="cannot be resumed"):
         ask("-", resume=True)
-    with pytest.raises(UsageError, match="--draw: .* has no pictures of its answers"):
+    with pytest.raises(UsageError, match="--draw: .* cannot be drawn"):
         ask(rows, draw="drawn")
     with pytest.raises(ArtifactError, match="not of vision"):
         ask(rows, domain="vision")
@@ -230,16 +230,16 @@ def test_tensorflow_is_not_imported(run, tmp_path, python):
 
 @pytest.fixture
 def recommend(ease_run, tmp_path):
-    """Ask the log's model: ``recommend(path, asked={"filter": [...]}, top_k=2)``."""
+    """Ask the log's model: ``recommend(path, chosen={"filter": [...]}, top_k=2)``."""
 
-    def recommend(source, *, asked=None, run=ease_run, out="answers.jsonl", **options):
+    def recommend(source, *, chosen=None, run=ease_run, out="answers.jsonl", **options):
         outcome = predict(
             run,
             [str(source)],
             out=str(tmp_path / out),
             domain="recsys",
             options=resolve(PredictOptions, options),
-            asked=asked,
+            predict_options=chosen,
             write=print,
             reporter=Silent(),
         )
@@ -275,16 +275,16 @@ def test_what_was_had_comes_again_only_if_asked_for(recommend, tmp_path):
     had = {f"p{n}" for n in range(5)}
     _, out = recommend(asked, top_k=12)
     assert not had & set(items_of(objects(out)[0]))
-    _, out = recommend(asked, top_k=12, asked={"exclude_seen": False}, out="again.jsonl")
+    _, out = recommend(asked, top_k=12, chosen={"exclude_seen": False}, out="again.jsonl")
     assert had < set(items_of(objects(out)[0]))
 
 
 def test_an_unknown_filter_is_refused_and_leaves_nothing(recommend, tmp_path):
     asked = write(tmp_path / "asked.txt", "u0\n")
     with pytest.raises(UsageError, match="unknown item attribute 'titel'"):
-        recommend(asked, asked={"filter": ["titel=x"]})
+        recommend(asked, chosen={"filter": ["titel=x"]})
     assert list(tmp_path.iterdir()) == [asked]
-    _, out = recommend(asked, asked={"filter": ["item=q1"]}, out="one.jsonl")
+    _, out = recommend(asked, chosen={"filter": ["item=q1"]}, out="one.jsonl")
     assert items_of(objects(out)[0]) == ["q1"]
 
 

@@ -7,7 +7,7 @@ from aitk.core.compression.export import Exported
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
-from aitk.core.contract.task import Batch, Evaluation, Example, Score
+from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Score
 from aitk.stages import store as stage
 from aitk.stages.options import CompressOptions
 from aitk.stages.shrink import Candidate
@@ -17,15 +17,13 @@ from aitk.stages.store import CALIBRATION_BATCH, calibration_batches, store
 class Counting:
     """A task of rows of several lengths that counts the encoded rows it has handed out."""
 
-    one_length = False
-    main_metric = "accuracy"
-    higher_is_better = True
-    metric_is_rate = True
+    fixed_length = False
+    metric = Metric("accuracy")
 
     def __init__(self):
         self.most = 0
 
-    def encode_many(self, rows, assets):
+    def encode(self, rows, assets):
         self.most = max(self.most, len(rows))
         return [Example({"x": np.full(row["length"], row["length"])}) for row in rows]
 

@@ -19,9 +19,9 @@ def test_lists_every_task_with_its_models() -> None:
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_shows_every_setting_with_its_default(name: str) -> None:
     told = show_task(name).facts["models"]
-    for model, settings in tasks.load_task(name).models.items():
+    for model, spec in tasks.load_task(name).models.items():
         shown = {item["name"]: item["default"] for item in told[model]["settings"]}
-        assert shown == {item.name.rstrip("_"): item.default for item in describe(settings)}
+        assert shown == {item.name.rstrip("_"): item.default for item in describe(spec.settings)}
 
 
 @pytest.mark.parametrize("name", [name for name, row in tasks.TASKS.items() if row.flags])

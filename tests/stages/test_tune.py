@@ -2,6 +2,7 @@
 
 import os
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,16 +11,13 @@ from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.artifacts.marker import PLACED, mark
 from aitk.core.artifacts.run import load_run
 from aitk.core.contract.errors import ArtifactError, Interrupted, UsageError
-from aitk.core.contract.options import resolve
+from aitk.core.contract.options import describe, resolve
 from aitk.core.contract.progress import Silent
 from aitk.core.runtime import interrupts
 from aitk.nlp.tasks.settings import BagSettings
-from aitk.recsys.tasks.rate import Rate
-from aitk.recsys.tasks.recommend import Recommend
-from aitk.recsys.tasks.settings import PopularSettings
+from aitk.registry import TASKS, load_task
 from aitk.stages.options import TrainingOptions, TuneOptions
 from aitk.stages.tune import Choice, Range, default_space, parse_space, tune
-from aitk.vision.tasks.detect_settings import YoloSettings
 
 
 def test_a_space_is_ranges_and_choices():
@@ -45,10 +43,40 @@ def test_a_wrong_space_is_named(text, words):
         parse_space([text], BagSettings)
 
 
-def test_by_default_rate_batch_and_dropout_are_searched():
-    assert set(default_space(BagSettings)) == {"learning_rate", "batch_size", "dropout"}
-    assert default_space(BagSettings)["batch_size"] == Choice((16, 32, 64))
-    assert default_space(YoloSettings)["batch_size"] == Choice((4, 8, 16))
+def test_by_default_rate_batch_and_the_ranges_of_the_settings_are_searched():
+    space = default_space(load_task("nlp.classify").models["bag"])
+    assert set(space) == {"learning_rate", "batch_size", "dropout"}
+    assert space["batch_size"] == Choice((16, 32, 64))
+    assert space["dropout"] == Range(0.0, 0.5, log=False)
+    yolo = default_space(load_task("vision.detect").models["yolo"])
+    assert yolo["batch_size"] == Choice((4, 8, 16))
+
+
+def test_with_pretrained_weights_the_space_is_that_of_the_model_they_are_loaded_into(
+    good_or_bad, tmp_path, monkeypatch
+):
+    searched = []
+
+    def stop_at_space(spec):
+        searched.append(spec)
+        raise UsageError("enough")
+
+    monkeypatch.setattr(
+        "aitk.core.artifacts.pretrained.load_pretrained",
+        lambda source, *, model, task: SimpleNamespace(model="rnn"),
+    )
+    monkeypatch.setattr("aitk.stages.tune.default_space", stop_at_space)
+    with pytest.raises(UsageError, match="enough"):
+        tune(
+            good_or_bad,
+            tmp_path / "best",
+            domain="nlp",
+            options=TuneOptions(),
+            training=resolve(TrainingOptions, {"from": "weights"}),
+            settings={},
+            reporter=Silent(),
+        )
+    assert searched == [load_task("nlp.classify").models["rnn"]]
 
 
 class Impatient(Silent):
@@ -123,7 +151,7 @@ def test_the_trials_of_another_search_are_not_gone_on_with(choices, tmp_path):
     assert search().facts["best_trial"] == 0 and not folder.exists()
 
 
-def test_a_computed_model_is_searched_as_it_says(choices, tmp_path):
+def test_a_closed_form_model_is_searched_in_its_ranges(choices, tmp_path):
     outcome = tune(
         choices,
         tmp_path / "best",
@@ -138,17 +166,19 @@ def test_a_computed_model_is_searched_as_it_says(choices, tmp_path):
     assert 10 <= load_run(tmp_path / "best").settings["l2"] <= 5000
 
 
-def test_a_model_without_settings_has_nothing_to_tune():
-    with pytest.raises(UsageError, match="nothing to tune"):
-        default_space(PopularSettings)
+def test_a_model_without_ranges_has_nothing_to_tune():
+    with pytest.raises(UsageError, match="no settings to tune"):
+        default_space(load_task("recsys.recommend").models["popular"])
 
 
-@pytest.mark.parametrize("model", [kind for task in (Recommend, Rate) for kind in
-                                   task.models.values() if getattr(kind, "tuned", ())])  # fmt: skip
-def test_every_space_holds_the_default(model):
-    for key, item in default_space(model).items():
-        default = getattr(model(), key)
-        if default is None:  # chosen by the data: any value of the space may be it
-            continue
-        inside = default in item.values if isinstance(item, Choice) else item.low <= default
-        assert inside and (isinstance(item, Choice) or default <= item.high), key
+@pytest.mark.parametrize("name", TASKS)
+def test_every_range_holds_the_default(name):
+    for model, spec in load_task(name).models.items():
+        for item in describe(spec.settings):
+            if item.search is None or item.default is None:  # None: the data decides
+                continue
+            (found,) = parse_space([f"{item.name}={item.search}"], spec.settings).values()
+            if isinstance(found, Choice):
+                assert item.default in found.values, f"{model} {item.name}"
+            else:
+                assert found.low <= item.default <= found.high, f"{model} {item.name}"

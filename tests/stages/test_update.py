@@ -138,10 +138,14 @@ def test_a_computed_model_is_computed_again_from_all_rows(ease_run, tmp_path, wr
 
 def test_independent_rows_are_all_there_is_to_compute_from():
     class Independent:
-        splits_by_key = True
+        """Rows are split one by one."""
 
     class Dependent:
-        splits_by_key = False
+        def group(self, sources, reading, **how):
+            raise NotImplementedError
+
+        def check_tables(self, tables, assets):
+            raise NotImplementedError
 
         def key(self, fields):
             return fields["user"]
