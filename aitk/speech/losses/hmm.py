@@ -1,34 +1,59 @@
-"""One left-to-right hidden Markov model a word, trained by Baum-Welch (Rabiner 1989, IV and VI)."""
+"""Left-to-right hidden Markov models, one a word, trained by Baum-Welch (Rabiner 1989, IV and VI).
+
+States emit mixtures of Gaussians with diagonal covariance. The recursions run in logarithms, over
+all clips of a word at once.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aitk.core.runtime import interrupts
 
-if TYPE_CHECKING:
-    from aitk.speech.losses.mixture_hmm import MixtureHmm
-
 STAY = 0.6  # first guess of the probability to stay in a state for one more frame
 CONVERGED = 1e-3  # of the mean log-likelihood a frame
 KMEANS_ROUNDS = 5
+CLIPS_AT_ONCE = 256
+_FEWEST = 1e-10  # frames of which a Gaussian can be estimated
+
+
+@dataclass(frozen=True)
+class WordModel:
+    """A hidden Markov model with ``states`` states, passed from left to right.
+
+    Attributes:
+        start: (states,), probabilities.
+        transitions: (states, states), probabilities from row to column.
+        weights: (states, mixtures), probabilities.
+        means: (states, mixtures, d).
+        variances: the same shape as the means.
+    """
+
+    start: np.ndarray
+    transitions: np.ndarray
+    weights: np.ndarray
+    means: np.ndarray
+    variances: np.ndarray
+
+    def log_densities(self, frames: np.ndarray) -> np.ndarray:
+        """Of frames (n, d) under each weighted Gaussian: (n, states, mixtures)."""
+        d = self.means.shape[-1]
+        precisions, means = 1 / self.variances.reshape(-1, d), self.means.reshape(-1, d)
+        distances = frames**2 @ precisions.T - 2 * frames @ (means * precisions).T
+        distances += (means**2 * precisions).sum(axis=1)
+        constants = np.log(np.maximum(self.weights, 1e-300))
+        constants -= 0.5 * np.log(2 * np.pi * self.variances).sum(axis=-1)
+        return constants - 0.5 * distances.reshape(len(frames), *self.weights.shape)
 
 
 @dataclass(frozen=True)
 class WordModels:
-    """The parameters of the models of ``words`` words with ``states`` states each.
-
-    Attributes:
-        start: (words, states), probabilities.
-        transitions: (words, states, states), probabilities from row to column.
-        weights: (words, states, mixtures), probabilities.
-        means: (words, states, mixtures, d).
-        variances: the same shape as the means.
-    """
+    """The parameters of the models of ``words`` words, each as in ``WordModel`` with one more
+    axis, of words, before the others."""
 
     start: np.ndarray
     transitions: np.ndarray
@@ -46,10 +71,10 @@ def train_words(
     min_variance: float,
     seed: int = 0,
 ) -> WordModels:
-    """Train the model of each word on its own sounds.
+    """Train the model of each word on its own clips.
 
     Args:
-        clips: for each word its sounds, features (frames, d) each; at least one frame a word.
+        clips: for each word its clips, features (frames, d) each; at least one frame a word.
         states: passed from left to right: each frame stays, or moves on by one.
         mixtures: Gaussians with diagonal covariance a state.
         iterations: rounds of Baum-Welch at most.
@@ -57,14 +82,102 @@ def train_words(
             a single frame.
         seed: of the first guess.
     """
+    from threadpoolctl import threadpool_limits
+
     rng = np.random.default_rng(seed)
-    trained = [_train(each, states, mixtures, iterations, min_variance, rng=rng) for each in clips]
-    names = ("startprob_", "transmat_", "weights", "means", "variances")
+    trained = []
+    # Products with so few columns are several times slower with several BLAS threads.
+    with threadpool_limits(1, user_api="blas"):
+        for own in clips:
+            exact = [clip.astype(np.float64) for clip in own]
+            guess = first_guess(exact, states, mixtures, min_variance, rng=rng)
+            trained.append(
+                baum_welch(guess, exact, iterations=iterations, min_variance=min_variance)
+            )
+    names = [field.name for field in dataclasses.fields(WordModel)]
     return WordModels(*(np.stack([getattr(model, name) for model in trained]) for name in names))
 
 
+def baum_welch(
+    model: WordModel,
+    clips: Sequence[np.ndarray],
+    *,
+    iterations: int,
+    min_variance: float,
+) -> WordModel:
+    """The model that makes the clips likelier, round by round (Rabiner 1989, III.C and VI.A).
+
+    Start probabilities stay as they are. It ends early where a round gains less than ``CONVERGED``
+    of log-likelihood a frame.
+
+    Args:
+        clips: features (frames, d) float64 each.
+        iterations: rounds at most.
+        min_variance: every variance is kept at or above this.
+    """
+    min_gain = CONVERGED * sum(map(len, clips))
+    by_length = sorted(clips, key=len)  # little padding
+    before = -np.inf
+    for _ in range(iterations):
+        interrupts.check()
+        counts = _Counts.zero(model)
+        for at in range(0, len(by_length), CLIPS_AT_ONCE):
+            counts.add(model, by_length[at : at + CLIPS_AT_ONCE])
+        model = counts.most_likely(model, min_variance)
+        if counts.log_likelihood - before < min_gain:
+            break
+        before = counts.log_likelihood
+    return model
+
+
+def forward_backward(
+    start: np.ndarray, transitions: np.ndarray, log_densities: np.ndarray, lengths: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The probability of clips, and how they pass through the states (Rabiner 1989, III.A and C).
+
+    Args:
+        start: (states,) probabilities.
+        transitions: (states, states) probabilities to stay in a state and to move on to the next
+            one; others are taken to be zero.
+        log_densities: (clips, frames, states) of every frame in every state, padded.
+        lengths: (clips,) frames of each.
+
+    Returns:
+        The log-likelihood of each clip (clips,); the probability to be in each state at each frame
+        (clips, frames, states), zero where padded; and how many transitions are expected in all
+        clips together, (states, states).
+    """
+    with np.errstate(divide="ignore"):
+        log_start, log_stay = np.log(start), np.log(transitions.diagonal())
+        log_move = np.log(transitions.diagonal(1))
+    densities = np.ascontiguousarray(log_densities.swapaxes(0, 1))  # (frames, clips, states)
+    inside = np.arange(1, len(densities))[:, None] < lengths  # (frames - 1, clips)
+    forward = np.empty_like(densities)
+    forward[0] = log_start + densities[0]
+    for at in range(1, len(densities)):
+        now = forward[at - 1] + log_stay
+        moved = forward[at - 1, :, :-1] + log_move
+        np.logaddexp(now[:, 1:], moved, out=now[:, 1:])
+        forward[at] = now + densities[at]
+    log_likelihoods = np.logaddexp.reduce(forward[lengths - 1, np.arange(len(lengths))], axis=1)
+    backward = np.zeros_like(densities)
+    for at in range(len(densities) - 2, -1, -1):
+        later = densities[at + 1] + backward[at + 1]
+        now = later + log_stay
+        np.logaddexp(now[:, :-1], later[:, 1:] + log_move, out=now[:, :-1])
+        backward[at] = np.where(inside[at, :, None], now, 0.0)
+    before = forward[:-1] - log_likelihoods[:, None]  # (frames - 1, clips, states)
+    later = densities[1:] + backward[1:]
+    stays = np.exp((before + later + log_stay)[inside]).sum(axis=0)
+    moves = np.exp((before[..., :-1] + later[..., 1:] + log_move)[inside]).sum(axis=0)
+    real = np.arange(len(densities))[:, None] < lengths
+    posteriors = np.zeros_like(densities)
+    posteriors[real] = np.exp((forward + backward - log_likelihoods[:, None])[real])
+    return log_likelihoods, posteriors.swapaxes(0, 1), np.diag(stays) + np.diag(moves, 1)
+
+
 def fit_scale(scores: np.ndarray, targets: np.ndarray) -> float:
-    """What log-likelihoods are to be multiplied by, to make their softmax honest.
+    """The factor of log-likelihoods that calibrates their softmax.
 
     Frames are not independent given the state, as the model takes them to be, so that its
     likelihoods differ far too much (Gillick et al. 2011). The scale with the least log loss on
@@ -78,64 +191,30 @@ def fit_scale(scores: np.ndarray, targets: np.ndarray) -> float:
 
     def loss(exponent: float) -> float:
         scaled = scores * np.exp(exponent)
-        scaled = scaled - scaled.max(axis=1, keepdims=True)
         own = scaled[np.arange(len(scaled)), targets]
-        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - own))
+        return float(np.mean(_log_sum(scaled, axis=1) - own))
 
     return float(np.exp(minimize_scalar(loss, bounds=(-8.0, 0.0), method="bounded").x))
 
 
-def _train(
+def first_guess(
     clips: Sequence[np.ndarray],
     states: int,
     mixtures: int,
-    iterations: int,
     min_variance: float,
     *,
     rng: np.random.Generator,
-) -> MixtureHmm:
-    """The trained model of one word."""
-    from aitk.speech.losses.mixture_hmm import MixtureHmm
-
-    interrupts.check()
-    frames = np.concatenate(clips).astype(np.float64)
-    lengths = [len(clip) for clip in clips]
-    model = MixtureHmm(
-        np.eye(1, states)[0],
-        _left_to_right(states),
-        *_first_guess(frames, lengths, states, mixtures, min_variance, rng=rng),
-        min_variance=min_variance,
-        iterations=iterations,
-        min_gain=CONVERGED * len(frames),
-    )
-    return model.fit(frames, lengths)
-
-
-def _left_to_right(states: int) -> np.ndarray:
-    """(states, states): stay or move on by one; the last state stays."""
-    matrix = STAY * np.eye(states) + (1 - STAY) * np.eye(states, k=1)
-    matrix[-1, -1] = 1.0
-    return matrix
-
-
-def _first_guess(
-    frames: np.ndarray,
-    lengths: Sequence[int],
-    states: int,
-    mixtures: int,
-    min_variance: float,
-    *,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut every sound into equal parts, one a state, and cluster the frames of each (k-means)."""
-    place = np.concatenate([np.arange(length) * states // length for length in lengths])
+) -> WordModel:
+    """Cut every clip into equal parts, one a state, and cluster the frames of each (k-means)."""
+    frames = np.concatenate(clips)
+    place = np.concatenate([np.arange(len(clip)) * states // len(clip) for clip in clips])
     overall = np.maximum(frames.var(axis=0), min_variance)
     weights = np.empty((states, mixtures))
     means = np.empty((states, mixtures, frames.shape[1]))
     variances = np.empty_like(means)
     for state in range(states):
         own = frames[place == state]
-        if len(own) == 0:  # sounds with fewer frames than states
+        if len(own) == 0:  # clips with fewer frames than states
             own = frames
         centres = own[rng.choice(len(own), mixtures, replace=len(own) < mixtures)]
         # Equal centres would stay equal for ever.
@@ -153,4 +232,73 @@ def _first_guess(
             variances[state, index] = members.var(axis=0) if many else overall
         weights[state] /= weights[state].sum()
         means[state] = centres
-    return weights, means, np.maximum(variances, min_variance)
+    start = np.eye(1, states)[0]
+    variances = np.maximum(variances, min_variance)
+    return WordModel(start, _left_to_right(states), weights, means, variances)
+
+
+@dataclass
+class _Counts:
+    """What is expected of clips under a model: the statistics of one round."""
+
+    log_likelihood: float
+    moved: np.ndarray  # (states, states)
+    frames: np.ndarray  # (states, mixtures)
+    sums: np.ndarray  # (states, mixtures, d)
+    squares: np.ndarray  # (states, mixtures, d)
+
+    @classmethod
+    def zero(cls, model: WordModel) -> _Counts:
+        parts = (model.transitions, model.weights, model.means, model.means)
+        return cls(0.0, *(np.zeros(part.shape) for part in parts))
+
+    def add(self, model: WordModel, clips: Sequence[np.ndarray]) -> None:
+        """Add the clips, (frames, d) each."""
+        lengths = np.array([len(clip) for clip in clips])
+        frames = np.concatenate(clips)
+        by_gaussian = model.log_densities(frames)
+        by_state = _log_sum(by_gaussian, axis=2)
+        real = np.arange(lengths.max()) < lengths[:, None]
+        padded = np.zeros((*real.shape, by_state.shape[1]))
+        padded[real] = by_state
+        found, posteriors, moved = forward_backward(model.start, model.transitions, padded, lengths)
+        # (frames, states, mixtures): being in a state times being from one of its Gaussians.
+        shares = np.exp(by_gaussian - by_state[..., None]) * posteriors[real][..., None]
+        flat = shares.reshape(len(frames), -1).T
+        self.log_likelihood += float(found.sum())
+        self.moved += moved
+        self.frames += shares.sum(axis=0)
+        self.sums += (flat @ frames).reshape(self.sums.shape)
+        self.squares += (flat @ frames**2).reshape(self.squares.shape)
+
+    def most_likely(self, model: WordModel, min_variance: float) -> WordModel:
+        """The model of these counts; a state or Gaussian that no frame was in keeps its own."""
+        tiny = np.finfo(float).tiny
+        left = self.moved.sum(axis=1, keepdims=True)
+        in_state = self.frames.sum(axis=1, keepdims=True)
+        seen, divisor = (
+            self.frames[..., None] > _FEWEST,
+            np.maximum(self.frames, _FEWEST)[..., None],
+        )
+        means = self.sums / divisor
+        variances = np.maximum(self.squares / divisor - means**2, min_variance)
+        return dataclasses.replace(
+            model,
+            transitions=np.where(left > 0, self.moved / np.maximum(left, tiny), model.transitions),
+            weights=np.where(in_state > 0, self.frames / np.maximum(in_state, tiny), model.weights),
+            means=np.where(seen, means, model.means),
+            variances=np.where(seen, variances, model.variances),
+        )
+
+
+def _left_to_right(states: int) -> np.ndarray:
+    """(states, states): stay or move on by one; the last state stays."""
+    matrix = STAY * np.eye(states) + (1 - STAY) * np.eye(states, k=1)
+    matrix[-1, -1] = 1.0
+    return matrix
+
+
+def _log_sum(values: np.ndarray, axis: int) -> np.ndarray:
+    """The logarithm of the sum of exponentials of finite values."""
+    largest = values.max(axis=axis, keepdims=True)
+    return np.log(np.exp(values - largest).sum(axis=axis)) + largest.squeeze(axis)
