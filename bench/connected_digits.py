@@ -29,8 +29,8 @@ import soundfile
 
 from aitk.speech.decoding.ngram import train_ngram, write_arpa
 from aitk.speech.features.augment import coloured_noise, with_noise
-from aitk.speech.features.resampling import resampled
 from aitk.speech.features.voice_activity import speech_bounds
+from aitk.speech.features.waveform import resampled
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 AREAS = ("61", "62", "30", "40", "89", "69", "21", "22", "34", "35")

@@ -24,7 +24,7 @@ from aitk.core.io.names import shorten
 from aitk.core.io.values import to_count
 from aitk.core.runtime.silence import suppress_stderr
 from aitk.speech.data import containers
-from aitk.speech.features.resampling import resampled
+from aitk.speech.features.waveform import resampled
 
 #: Endings of the files that a folder of sounds is searched for.
 SUFFIXES = (
@@ -130,7 +130,7 @@ def stream_audio(
 
     Memory holds about one block, whatever the length.
     """
-    from aitk.speech.features.resampling import Resampler
+    from aitk.speech.features.waveform import Resampler
 
     with _opened(source) as file:
         name = _name(source)

@@ -12,10 +12,10 @@ from aitk.core.contract.errors import DataError
 from aitk.speech.data.audio import Clip
 from aitk.speech.data.options import AudioReading, FeatureSettings
 from aitk.speech.features.denoising import reduce_noise
-from aitk.speech.features.levels import at_loudness, frame_levels_dbfs, remove_dc
 from aitk.speech.features.pitch import pitch
 from aitk.speech.features.signal import frame_count
 from aitk.speech.features.voice_activity import speech_bounds
+from aitk.speech.features.waveform import at_loudness, frame_levels_dbfs, remove_dc
 
 #: Normalised cross-correlation from which a frame counts as voiced (Talkin 1995).
 VOICED = 0.7

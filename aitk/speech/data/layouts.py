@@ -11,6 +11,7 @@ from pathlib import Path
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import unknown_name
 from aitk.core.contract.rows import Refusal
+from aitk.core.contract.task import Note
 from aitk.core.io.folders import walk_files
 from aitk.core.io.lines import open_lines
 from aitk.core.io.names import shorten
@@ -36,7 +37,7 @@ _OVERLAPPING = frozenset(
 
 
 def read_folder(
-    name: str, reading: AudioReading, *, content: str | None, notes: list[str]
+    name: str, reading: AudioReading, *, content: str | None, note: Note
 ) -> Iterator[Item | Refusal]:
     """The sounds of a folder, by the layout that its files show.
 
@@ -49,22 +50,25 @@ def read_folder(
     """
     root = Path(name)
     if (root / "wav.scp").is_file():
-        notes.append(f"{name}: a Kaldi data folder")
+        note(f"{name}: a Kaldi data folder")
         yield from read_kaldi(root, reading, content=content)
         return
-    files = list(walk_files(root, notes))
+    links: list[str] = []
+    files = list(walk_files(root, links))
+    for link in links:
+        note(link)
     transcripts = [path for path in files if path.name.endswith(TRANSCRIPTS)]
     if transcripts and content != "label":
-        notes.append(f"{name}: LibriSpeech layout, {len(transcripts)} chapters")
+        note(f"{name}: LibriSpeech layout, {len(transcripts)} chapters")
         for path in transcripts:
             yield from read_chapter(path, root)
         return
     tables = _manifests(files, root, reading)
     if tables:
-        notes.append(f"{name}: {len(tables)} manifests")
+        note(f"{name}: {len(tables)} manifests")
         for table in tables:
             split = split_named(table.name) or _split_of_folders(table, root, exact=True)
-            yield from read_manifest(str(table), reading, content=content, split=split, notes=notes)
+            yield from read_manifest(str(table), reading, content=content, split=split, note=note)
         return
     clips = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not clips:
@@ -73,8 +77,8 @@ def read_folder(
     if others := [path for path in files if path.suffix.lower() not in (*SUFFIXES, *COMPANIONS)]:
         kinds = Counter(path.suffix.lower() or path.name for path in others).most_common(10)
         told = ", ".join(f"{kind} ({count})" for kind, count in kinds)
-        notes.append(f"{name}: {len(others)} files of other kinds passed over: {told}")
-    yield from read_files(clips, reading, root=root, content=content, notes=notes)
+        note(f"{name}: {len(others)} files of other kinds passed over: {told}")
+    yield from read_files(clips, reading, root=root, content=content, note=note)
 
 
 def read_files(
@@ -83,7 +87,7 @@ def read_files(
     *,
     root: Path | None,
     content: str | None,
-    notes: list[str],
+    note: Note,
 ) -> Iterator[Item | Refusal]:
     """Sounds as files; what is known of them stands in their names.
 
@@ -138,7 +142,7 @@ def read_files(
             record={"file": str(path)},
         )
     if ignored:
-        notes.append(f"{root}: {ignored} sounds ignored, in folders that begin with _")
+        note(f"{root}: {ignored} sounds ignored, in folders that begin with _")
 
 
 def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:

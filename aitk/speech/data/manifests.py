@@ -13,6 +13,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import read_name
 from aitk.core.contract.rows import SPLITS, Refusal
+from aitk.core.contract.task import Note
 from aitk.core.io.names import path_in
 from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.io.tables import Table, find_column, open_table, usual_column
@@ -50,7 +51,7 @@ def read_manifest(
     *,
     content: str | None,
     split: str | None,
-    notes: list[str],
+    note: Note,
 ) -> Iterator[Item | Refusal]:
     """The sounds that a table names.
 
@@ -58,16 +59,15 @@ def read_manifest(
         source: its file, or ``-`` for stdin.
         content: ``text`` or ``label``, which must have a column; None where nothing is due.
         split: of rows whose own column names none.
-        notes: what was decided on the way is added here.
+        note: receives what reading decided by itself.
 
     Raises:
         DataError: it cannot be read, or its columns cannot be told apart.
         UsageError: an option names a column that is not there.
     """
     table = _open(source, reading)
-    for note in table.notes:
-        if note not in notes:
-            notes.append(note)
+    for decision in table.notes:
+        note(decision)
     columns = _Columns(table, reading, content)
     folder = Path.cwd() if source == "-" else Path(source).parent
     for item in table:

@@ -156,40 +156,68 @@ class FeatureSettings(FeatureOptions):
 class AugmentOptions:
     """How sounds are varied in training; nothing is by default but SpecAugment's masks."""
 
-    time_masks: int = option(2, "stretches of time hidden (SpecAugment)", minimum=0)
-    time_mask_share: float = option(
-        0.1, "longest of them, as a share of the sound", minimum=0.0, maximum=0.9
+    time_masks: int = option(
+        2, "stretches of time hidden (SpecAugment)", minimum=0, inherited=False
     )
-    frequency_masks: int = option(2, "bands hidden (SpecAugment)", minimum=0)
+    time_mask_share: float = option(
+        0.1,
+        "longest of them, as a share of the sound",
+        minimum=0.0,
+        maximum=0.9,
+        inherited=False,
+    )
+    frequency_masks: int = option(2, "bands hidden (SpecAugment)", minimum=0, inherited=False)
     frequency_mask_share: float = option(
-        0.2, "widest of them, as a share of the features", minimum=0.0, maximum=0.9
+        0.2,
+        "widest of them, as a share of the features",
+        minimum=0.0,
+        maximum=0.9,
+        inherited=False,
     )
     max_tempo_change: float = option(
         0.0, "make features longer or shorter by up to this share, at the same pitch",
-        minimum=0.0, maximum=1.0,
+        minimum=0.0, maximum=1.0, inherited=False,
     )  # fmt: skip
     max_vtlp: float = option(
         0.0, "move filters up or down by up to this share, as of a shorter or longer vocal tract"
-        " (fbank)", minimum=0.0, maximum=0.5,
+        " (fbank)", minimum=0.0, maximum=0.5, inherited=False,
     )  # fmt: skip
     speeds: list[float] = option(
-        [], "play at one of these speeds, for instance 0.9,1,1.1", minimum=0.5, maximum=2.0
+        [],
+        "play at one of these speeds, for instance 0.9,1,1.1",
+        minimum=0.5,
+        maximum=2.0,
+        inherited=False,
     )
     max_start_crop: float = option(
         0.0, "cut up to this share off the beginning of half of the sounds, as of recordings that"
-        " begin late", minimum=0.0, maximum=0.9,
+        " begin late", minimum=0.0, maximum=0.9, inherited=False,
     )  # fmt: skip
     max_end_crop: float = option(
-        0.0, "cut up to this share off the end of half of the sounds", minimum=0.0, maximum=0.9
+        0.0,
+        "cut up to this share off the end of half of the sounds",
+        minimum=0.0,
+        maximum=0.9,
+        inherited=False,
     )
-    noise_share: float = option(0.0, "share of sounds with added noise", minimum=0.0, maximum=1.0)
-    min_snr_db: float = option(5.0, "lowest signal-to-noise ratio of it")
-    max_snr_db: float = option(25.0, "highest signal-to-noise ratio of it")
+    noise_share: float = option(
+        0.0, "share of sounds with added noise", minimum=0.0, maximum=1.0, inherited=False
+    )
+    min_snr_db: float = option(5.0, "lowest signal-to-noise ratio of it", inherited=False)
+    max_snr_db: float = option(25.0, "highest signal-to-noise ratio of it", inherited=False)
     reverberation_share: float = option(
-        0.0, "share of sounds put into a room", minimum=0.0, maximum=1.0
+        0.0,
+        "share of sounds put into a room",
+        minimum=0.0,
+        maximum=1.0,
+        inherited=False,
     )
-    max_shift_ms: float = option(0.0, "move the sound in time by up to this much", minimum=0.0)
-    max_gain_db: float = option(0.0, "change the level by up to this much", minimum=0.0)
+    max_shift_ms: float = option(
+        0.0, "move the sound in time by up to this much", minimum=0.0, inherited=False
+    )
+    max_gain_db: float = option(
+        0.0, "change the level by up to this much", minimum=0.0, inherited=False
+    )
 
 
 @dataclass(frozen=True)

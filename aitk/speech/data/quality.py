@@ -25,8 +25,8 @@ from aitk.core.metrics.class_checks import (
 from aitk.speech.data.audio import content_key, count_clipped, decode_audio
 from aitk.speech.data.options import AudioReading
 from aitk.speech.data.reading import Content
-from aitk.speech.features.levels import SILENCE_DBFS, level_dbfs, signal_to_noise_db
 from aitk.speech.features.spectrogram_images import spectrogram_png
+from aitk.speech.features.waveform import SILENCE_DBFS, level_dbfs, signal_to_noise_db
 
 #: Of a sound with this share of clipped samples one hears it.
 CLIPPED_SHARE = 0.001

@@ -19,6 +19,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Note
 from aitk.core.io.lines import check_file
 from aitk.core.io.split_names import split_named
 from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
@@ -43,8 +44,8 @@ from aitk.speech.data.options import AudioReading, LabelledAudioReading
 from aitk.speech.data.speakers import choose_speakers
 from aitk.speech.data.tfds_audio import read_tfds
 from aitk.speech.data.transcripts import clean_transcript
-from aitk.speech.features.resampling import resampled
 from aitk.speech.features.voice_activity import cut_at_pauses
+from aitk.speech.features.waveform import resampled
 
 #: What must be known of a sound besides itself.
 Content = Literal["text", "label"]
@@ -56,7 +57,7 @@ def read_audio_rows(
     *,
     content: Content | None,
     labelled: bool,
-    notes: list[str],
+    note: Note,
     check: Callable[[Mapping[str, Any]], str | None] | None = None,
 ) -> Iterator[Row | Refusal]:
     """Stream rows of sounds; refusals stand in their place.
@@ -67,7 +68,7 @@ def read_audio_rows(
         labelled: rows must have it. If not, ``Row.record`` carries the record as it stood, and
             sounds longer than ``max_seconds`` are cut at pauses, as they are without content;
             and the field ``start`` says at which second of its file the row's sound begins.
-        notes: what was decided on the way is added here.
+        note: receives what reading decided by itself.
         check: says why a row cannot be used, if so (a text too long for its sound).
 
     Raises:
@@ -75,12 +76,13 @@ def read_audio_rows(
             apart.
     """
     due = content if labelled else None
+    note = _once(note)
     heard: Counter[str] = Counter()
     held_out = _held_out(reading)
     if labelled and not reading.validation_speakers and "-" not in sources:
-        held_out |= _chosen(sources, reading, content=due, notes=notes)
+        held_out |= _chosen(sources, reading, content=due, note=note)
     for source in sources:
-        for item in _by_channel(_items(source, reading, content=due, notes=notes), reading):
+        for item in _by_channel(_items(source, reading, content=due, note=note), reading):
             if isinstance(item, Refusal):
                 yield item
                 continue
@@ -91,7 +93,23 @@ def read_audio_rows(
                 yield Refusal(row.file, row.line, problem) if problem else row
     if heard and labelled:
         told = ", ".join(f"{kind} ({count:,})" for kind, count in heard.most_common(10))
-        notes.append(f"sounds as they were found: {told}")
+        note(f"sounds as they were found: {told}")
+
+
+def _once(note: Note) -> Note:
+    """The same, but no sentence twice: the tables of a folder are mostly alike."""
+    noted: set[str] = set()
+
+    def once(sentence: str) -> None:
+        if sentence not in noted:
+            noted.add(sentence)
+            note(sentence)
+
+    return once
+
+
+def _ignore(sentence: str) -> None:
+    """A ``Note`` for a first look at rows that are read again."""
 
 
 def _stored(rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
@@ -111,7 +129,7 @@ def _held_out(reading: AudioReading) -> dict[str, str]:
 
 
 def _chosen(
-    sources: Sequence[str], reading: AudioReading, *, content: Content | None, notes: list[str]
+    sources: Sequence[str], reading: AudioReading, *, content: Content | None, note: Note
 ) -> dict[str, str]:
     """Speaker -> split, where whole speakers are to be held out and nothing names the splits.
 
@@ -123,7 +141,7 @@ def _chosen(
     for source in sources:
         if source.startswith(PREFIX):
             return {}
-        for item in _items(source, reading, content=content, notes=[]):
+        for item in _items(source, reading, content=content, note=_ignore):
             if isinstance(item, Refusal):
                 continue
             if item.split or not item.speaker:
@@ -132,7 +150,7 @@ def _chosen(
     chosen = choose_speakers(+counts, test=not reading.test_speakers)
     if chosen:
         told = [f"{split}: {', '.join(names)}" for split, names in _by_split(chosen).items()]
-        notes.append(
+        note(
             f"speakers held out, so that scores are of new voices ({'; '.join(told)});"
             " --split-by recording mixes them"
         )
@@ -172,21 +190,21 @@ def _by_channel(items: Iterable[Item | Refusal], reading: AudioReading) -> Itera
 
 
 def _items(
-    source: str, reading: AudioReading, *, content: Content | None, notes: list[str]
+    source: str, reading: AudioReading, *, content: Content | None, note: Note
 ) -> Iterator[Item | Refusal]:
     """What a source names, by what it is."""
     if source.startswith(PREFIX):
-        return read_tfds(source, reading, content=content, notes=notes)
+        return read_tfds(source, reading, content=content, note=note)
     if source != "-" and os.path.isdir(source):
-        return read_folder(source, reading, content=content, notes=notes)
+        return read_folder(source, reading, content=content, note=note)
     if source == "-" or file_suffix(source) in TABLE_SUFFIXES:
         split = None if source == "-" else split_named(Path(source).name)
-        return read_manifest(source, reading, content=content, split=split, notes=notes)
+        return read_manifest(source, reading, content=content, split=split, note=note)
     check_file(Path(source))
     if Path(source).suffix.lower() in SUFFIXES or not _is_text(Path(source)):
-        return read_files([Path(source)], reading, root=None, content=content, notes=notes)
+        return read_files([Path(source)], reading, root=None, content=content, note=note)
     return read_manifest(
-        source, reading, content=content, split=split_named(Path(source).name), notes=notes
+        source, reading, content=content, split=split_named(Path(source).name), note=note
     )
 
 

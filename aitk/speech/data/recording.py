@@ -19,7 +19,7 @@ from aitk.core.runtime import interrupts
 from aitk.core.runtime.environment import DISTRIBUTION
 from aitk.speech.data.audio import count_clipped
 from aitk.speech.data.options import RecordOptions
-from aitk.speech.features.levels import level_dbfs
+from aitk.speech.features.waveform import level_dbfs
 
 BLOCK_S = 0.1
 FORMATS = {".wav": "PCM_16", ".flac": "PCM_16", ".ogg": "VORBIS"}

@@ -9,6 +9,7 @@ import numpy as np
 
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal
+from aitk.core.contract.task import Note
 from aitk.core.io.split_names import split_named
 from aitk.core.io.tables import find_column, usual_column
 from aitk.core.io.tfds_source import PREFIX, open_tfds
@@ -27,7 +28,7 @@ USUAL_RATE_HZ = 16000
 
 
 def read_tfds(
-    source: str, reading: AudioReading, *, content: str | None, notes: list[str]
+    source: str, reading: AudioReading, *, content: str | None, note: Note
 ) -> Iterator[Item | Refusal]:
     """The sounds of a data set, fetched where it is not here yet.
 
@@ -47,7 +48,7 @@ def read_tfds(
         known = usual_column(columns, ID_COLUMNS)
         rate = _rate_of(source, audio)
         if rate is None:
-            notes.append(f"{where}: it does not say its sample rate, {USUAL_RATE_HZ} is taken")
+            note(f"{where}: it does not say its sample rate, {USUAL_RATE_HZ} is taken")
         for item in table:
             if isinstance(item, Refusal):
                 yield item

@@ -1,10 +1,13 @@
-"""What is said in a sound, written in one way."""
+"""Transcripts in one form, and the words that may be recognised."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from aitk.core.contract.errors import DataError
 from aitk.speech.data.options import TranscribedAudioReading
 
 # An apostrophe between letters belongs to its word: don't, l'eau.
@@ -24,3 +27,61 @@ def clean_transcript(text: str, reading: TranscribedAudioReading) -> str:
             " " if unicodedata.category(character)[0] in "PS" else character for character in text
         ).replace(_KEPT, "'")
     return " ".join(text.split())
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Words by their spellings, for a search that must not leave them.
+
+    A spelling is a string: the characters of a word, or its phones, each with a blank after it.
+
+    Attributes:
+        words: spelling -> the words spelled so, in order (homophones share one).
+        beginnings: every beginning of a spelling, itself included.
+    """
+
+    words: Mapping[str, tuple[str, ...]]
+    beginnings: frozenset[str] = field(repr=False)
+
+
+def spelled_lexicon(words: Iterable[str]) -> Lexicon:
+    """Words that are spelled as they are written.
+
+    Raises:
+        DataError: there are no words, or one holds a blank.
+    """
+    spellings = {}
+    for word in words:
+        if not word or len(word.split()) != 1:
+            raise DataError(f"{word!r} is not one word")
+        spellings[word] = (word,)
+    return _lexicon(spellings, {word: len(word) * (1,) for word in spellings})
+
+
+def spoken_lexicon(pronunciations: Mapping[str, Iterable[Sequence[str]]]) -> Lexicon:
+    """Words by their phones; a word may be spoken in several ways.
+
+    Raises:
+        DataError: there are no words.
+    """
+    spellings: dict[str, tuple[str, ...]] = {}
+    lengths: dict[str, tuple[int, ...]] = {}
+    for word, ways in pronunciations.items():
+        for phones in ways:
+            spelling = "".join(f"{phone} " for phone in phones)
+            spellings[spelling] = (*spellings.get(spelling, ()), word)
+            lengths[spelling] = tuple(len(phone) + 1 for phone in phones)
+    return _lexicon(spellings, lengths)
+
+
+def _lexicon(spellings: dict[str, tuple[str, ...]], lengths: dict[str, tuple[int, ...]]) -> Lexicon:
+    """``lengths``: how many characters each unit of a spelling has."""
+    if not spellings:
+        raise DataError("the lexicon holds no words")
+    beginnings = {""}
+    for spelling, parts in lengths.items():
+        end = 0
+        for part in parts:
+            end += part
+            beginnings.add(spelling[:end])
+    return Lexicon(spellings, frozenset(beginnings))

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from aitk.speech.data.lexicon import Lexicon
+from aitk.speech.data.transcripts import Lexicon
 from aitk.speech.decoding.beam_search import Hypothesis
 from aitk.speech.decoding.ctc import Span, force_align, word_times
+from aitk.speech.decoding.ctc_assets import CtcAssets
 from aitk.speech.features.tokenizers.units import BLANK, WORD
-from aitk.speech.tasks.asr_assets import AsrAssets
 
 WIDEST_IN, HEIGHT_IN, INCHES_A_SECOND = 14.0, 4.2, 3.0
 RANGE_DB = 70.0
 
 
 def timed_words(
-    found: Hypothesis, scores: np.ndarray, assets: AsrAssets, *, lexicon: Lexicon | None = None
+    found: Hypothesis, scores: np.ndarray, assets: CtcAssets, *, lexicon: Lexicon | None = None
 ) -> list[dict[str, Any]]:
     """The words of a text with their times and confidences.
 
@@ -63,7 +63,7 @@ def alignment_png(
     scores: np.ndarray,
     spans: Sequence[Span],
     words: Sequence[Mapping[str, Any]],
-    assets: AsrAssets,
+    assets: CtcAssets,
 ) -> bytes:
     """A picture: the spectrogram with the words over it, and below how sure each unit is when.
 
@@ -119,7 +119,7 @@ def alignment_png(
 
 
 def _phones_of_words(
-    found: Hypothesis, assets: AsrAssets, lexicon: Lexicon
+    found: Hypothesis, assets: CtcAssets, lexicon: Lexicon
 ) -> list[tuple[str, int]]:
     """Each word of a text, and how many of the phones that were found are its own.
 

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from aitk.speech.data.lexicon import Lexicon
+from aitk.speech.data.transcripts import Lexicon
 from aitk.speech.features.tokenizers.units import BLANK, WORD, Units
 
 NEVER = -math.inf

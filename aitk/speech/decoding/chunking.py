@@ -9,7 +9,7 @@ import numpy as np
 
 from aitk.core.contract.task import Batch
 from aitk.speech.decoding.seq2seq import Transcript, join, read_outputs
-from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
+from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
 
 RATE_HZ = 16000
 #: Moonshine was trained on sounds up to about a minute (Jeffries et al. 2024, section 3.2).

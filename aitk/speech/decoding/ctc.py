@@ -59,22 +59,6 @@ def greedy(log_probabilities: np.ndarray) -> list[int]:
     return collapse(log_probabilities.argmax(axis=1).tolist())
 
 
-def path_log_probability(log_probabilities: np.ndarray, units: Sequence[int]) -> float:
-    """The logarithm of the probability of a text over all its paths (the forward algorithm).
-
-    Minus infinity where the steps (steps, units) are too few for it.
-    """
-    with np.errstate(divide="ignore"):
-        states, skips = _states(units)
-        before = np.full(len(states), -np.inf)
-        before[:2] = log_probabilities[0, states[:2]]
-        for step in log_probabilities[1:]:
-            moved = np.logaddexp(before, np.append(-np.inf, before[:-1]))
-            skipped = np.where(skips, np.append([-np.inf, -np.inf], before)[: len(states)], -np.inf)
-            before = np.logaddexp(moved, skipped) + step[states]
-        return float(np.logaddexp.reduce(before[-2:]))
-
-
 def force_align(log_probabilities: np.ndarray, units: Sequence[int]) -> list[Span]:
     """Where each unit of a known text lies on its most likely path (Viterbi 1967).
 

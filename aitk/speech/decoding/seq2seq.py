@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
+from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
 
 STEP_S = 0.02  # a step of Whisper's encoder
 #: Nobody speaks where the model says so, and is unsure of what it wrote all the same (Radford et

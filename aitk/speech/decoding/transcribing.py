@@ -15,16 +15,16 @@ import numpy as np
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.inference.text_scores import OpenScorer
 from aitk.core.io.values import to_number
-from aitk.speech.data.lexicon import Lexicon, spelled_lexicon, spoken_lexicon
 from aitk.speech.data.options import TranscriptionOptions
+from aitk.speech.data.transcripts import Lexicon, spelled_lexicon, spoken_lexicon
 from aitk.speech.decoding.beam_search import Hypothesis, LanguageModel, SearchOptions, beam_search
 from aitk.speech.decoding.ctc import collapse, greedy, log_softmax
+from aitk.speech.decoding.ctc_assets import CtcAssets, read_lexicon, read_lines
 from aitk.speech.decoding.joint import rescore
 from aitk.speech.decoding.neural_lm import TextLanguageModel
 from aitk.speech.decoding.ngram import END, START, UNKNOWN, read_arpa, train_ngram
 from aitk.speech.decoding.streaming import Stream
 from aitk.speech.features.tokenizers.units import Units
-from aitk.speech.tasks.asr_assets import AsrAssets, read_lexicon, read_lines
 
 USUAL_BEAM = 16
 HOT_WEIGHT = 5.0
@@ -53,7 +53,7 @@ class Recognition:
 def transcribe(
     inputs: Mapping[str, np.ndarray],
     predict: Predict,
-    assets: AsrAssets,
+    assets: CtcAssets,
     asked: TranscriptionOptions,
     *,
     best: int = 1,
@@ -92,7 +92,7 @@ def transcribe(
 def read_steps(
     logits: np.ndarray,
     inputs: Mapping[str, np.ndarray],
-    assets: AsrAssets,
+    assets: CtcAssets,
     asked: TranscriptionOptions,
     *,
     best: int = 1,
@@ -124,18 +124,18 @@ def best_path(scores: np.ndarray, units: Units) -> Hypothesis:
 
 
 def step_logits(
-    outputs: np.ndarray, inputs: Mapping[str, np.ndarray], assets: AsrAssets
+    outputs: np.ndarray, inputs: Mapping[str, np.ndarray], assets: CtcAssets
 ) -> np.ndarray:
     """The logits of the steps (batch, steps, units), of a model with two heads as well."""
     return outputs if assets.ctc_weight is None else outputs[:, inputs["target_ids"].shape[1] :]
 
 
-def step_counts(inputs: Mapping[str, np.ndarray], assets: AsrAssets) -> list[int]:
+def step_counts(inputs: Mapping[str, np.ndarray], assets: CtcAssets) -> list[int]:
     """How many steps of each sound are real."""
     return [assets.steps(int(frames)) for frames in inputs["padding_mask"].sum(axis=1)]
 
 
-def _beams(asked: TranscriptionOptions, assets: AsrAssets, best: int) -> int:
+def _beams(asked: TranscriptionOptions, assets: CtcAssets, best: int) -> int:
     """How many hypotheses to keep; phones become words only in a search."""
     needed = bool(asked.lm or asked.lexicon or asked.hot_words or best > 1)
     if asked.beam == 1 and needed:
@@ -164,15 +164,15 @@ def _hot_word(told: str) -> tuple[str, float]:
 
 
 def with_language_model(
-    assets: AsrAssets, asked: TranscriptionOptions, open_scorer: OpenScorer
-) -> AsrAssets:
+    assets: CtcAssets, asked: TranscriptionOptions, open_scorer: OpenScorer
+) -> CtcAssets:
     """The assets with the language model of a run, where one is asked for."""
     if asked.lm in (None, SELF) or not Path(asked.lm).is_dir():
         return assets
     return dataclasses.replace(assets, outside=TextLanguageModel(open_scorer(asked.lm)))
 
 
-def _language_model(asked: TranscriptionOptions, assets: AsrAssets) -> LanguageModel | None:
+def _language_model(asked: TranscriptionOptions, assets: CtcAssets) -> LanguageModel | None:
     if asked.lm is None or assets.outside is not None:
         return assets.outside
     if asked.lm != SELF:
@@ -180,7 +180,7 @@ def _language_model(asked: TranscriptionOptions, assets: AsrAssets) -> LanguageM
     return _own(assets.language_model, "--lm")
 
 
-def lexicon_of(asked: TranscriptionOptions, assets: AsrAssets) -> Lexicon | None:
+def lexicon_of(asked: TranscriptionOptions, assets: CtcAssets) -> Lexicon | None:
     """The words that may be written; None where any may.
 
     Raises:
@@ -238,7 +238,7 @@ def _changed(name: str) -> float:
 
 
 def _streamed(
-    inputs: Mapping[str, np.ndarray], predict: Predict, assets: AsrAssets, chunk_ms: float
+    inputs: Mapping[str, np.ndarray], predict: Predict, assets: CtcAssets, chunk_ms: float
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """The logits of sounds that are fed in chunks, and what was known of each when."""
     check_streamable(assets)
@@ -256,7 +256,7 @@ def _streamed(
 
 
 def _stream_one(
-    features: np.ndarray, predict: Predict, assets: AsrAssets, chunk: int
+    features: np.ndarray, predict: Predict, assets: CtcAssets, chunk: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """One sound (frames, d): its logits, its partial results and their latency."""
     stream = Stream(
@@ -294,7 +294,7 @@ def _stream_one(
     return np.concatenate(parts), {"partial": partial, "latency_ms": latency}
 
 
-def check_streamable(assets: AsrAssets) -> None:
+def check_streamable(assets: CtcAssets) -> None:
     """Refuse to stream with a model that must hear the whole sound.
 
     Raises:

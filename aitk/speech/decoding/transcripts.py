@@ -14,9 +14,9 @@ from aitk.speech.data.options import TranscriptionOptions
 from aitk.speech.decoding.alignment import alignment_png, confidence_of, confident, timed_words
 from aitk.speech.decoding.beam_search import Hypothesis
 from aitk.speech.decoding.ctc import force_align, log_softmax
+from aitk.speech.decoding.ctc_assets import CtcAssets
 from aitk.speech.decoding.transcribing import Recognition, lexicon_of, read_steps, step_counts
 from aitk.speech.features.tokenizers.spelling import refuse_transcript
-from aitk.speech.tasks.asr_assets import AsrAssets
 
 NOTHING = Hypothesis("", 0.0, ())
 
@@ -24,7 +24,7 @@ NOTHING = Hypothesis("", 0.0, ())
 def decode_predictions(
     batch: Batch,
     outputs: Recognition,
-    assets: AsrAssets,
+    assets: CtcAssets,
     *,
     top_k: int,
     asked: TranscriptionOptions,
@@ -56,7 +56,7 @@ def explain_transcript(
     fields: Mapping[str, Any],
     inputs: Mapping[str, np.ndarray],
     logits: np.ndarray,
-    assets: AsrAssets,
+    assets: CtcAssets,
     *,
     target: str | None = None,
 ) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-MOST_COLUMNS = 20
+MAX_COLUMNS = 20
 COLUMN_S = 0.05
 BANDS = 8
 FADE = 0.01  # what is left of a muted region: -40 dB
@@ -87,7 +87,7 @@ class _Grid:
         )
         self._spectrum = self._transform.stft(self._samples)  # (frequencies, frames)
         self.seconds = len(samples) / sample_rate_hz
-        self.columns = max(1, min(MOST_COLUMNS, round(self.seconds / COLUMN_S)))
+        self.columns = max(1, min(MAX_COLUMNS, round(self.seconds / COLUMN_S)))
         self._edges_hz = _mel_edges(sample_rate_hz / 2)
         self._times_s = self._transform.t(len(self._samples))
         self._frequencies_hz = self._transform.f

@@ -9,8 +9,7 @@ import numpy as np
 import scipy.signal
 
 from aitk.speech.data.options import AugmentOptions
-from aitk.speech.features.levels import level_dbfs
-from aitk.speech.features.resampling import resampled
+from aitk.speech.features.waveform import level_dbfs, resampled
 
 
 def augment_audio(
@@ -52,19 +51,6 @@ def augment_audio(
         gain_db = rng.uniform(-options.max_gain_db, options.max_gain_db)
         samples = samples * np.float32(10 ** (gain_db / 20))
     return np.clip(samples, -1.0, 1.0)
-
-
-def varies_sound(options: AugmentOptions) -> bool:
-    """Whether ``augment_audio`` would change anything, so that features cannot be kept."""
-    return bool(
-        options.speeds
-        or options.max_start_crop
-        or options.max_end_crop
-        or options.max_shift_ms
-        or options.reverberation_share
-        or options.noise_share
-        or options.max_gain_db
-    )
 
 
 def warp_features(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from aitk.speech.data.options import FeatureSettings
-from aitk.speech.features.resampling import resampled
+from aitk.speech.features.waveform import resampled
 
 LOWEST_HZ, HIGHEST_HZ = 50.0, 400.0
 RATE_HZ = 4000  # a pitch needs no more, and correlations cost its square

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from aitk.speech.features.levels import SHIFT_S, frame_levels_dbfs
+from aitk.speech.features.waveform import SHIFT_S, frame_levels_dbfs
 
 #: Speech lies at least this much above the noise, and at most that much below the loudest parts.
 LEAST_ABOVE_NOISE_DB, MOST_BELOW_PEAK_DB = 6.0, 40.0

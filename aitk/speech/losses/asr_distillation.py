@@ -10,13 +10,13 @@ import numpy as np
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.task import Example
+from aitk.speech.decoding.ctc_assets import CtcAssets
+from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
 from aitk.speech.features.assets import AudioAssets
-from aitk.speech.tasks.asr_assets import AsrAssets
-from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
 
 
 def add_teacher_logits(
-    example: Example, frames: int, outputs: np.ndarray, assets: AsrAssets, *, teacher: AsrAssets
+    example: Example, frames: int, outputs: np.ndarray, assets: CtcAssets, *, teacher: CtcAssets
 ) -> Example:
     """An example that also holds what the teacher made of its sound.
 
@@ -32,7 +32,7 @@ def add_teacher_logits(
 
 
 def distillation_loss(
-    assets: AsrAssets | Seq2SeqAssets, *, teacher: AsrAssets | Seq2SeqAssets
+    assets: CtcAssets | Seq2SeqAssets, *, teacher: CtcAssets | Seq2SeqAssets
 ) -> Any:
     """The Keras loss of such examples.
 
@@ -73,7 +73,7 @@ def append_teacher_logits(
     targets: np.ndarray,
     clips: Sequence[Mapping[str, np.ndarray]],
     inputs: Mapping[str, np.ndarray],
-    assets: AsrAssets,
+    assets: CtcAssets,
 ) -> np.ndarray:
     """Targets with the teacher's logits (steps, units) of each row behind them, in one line."""
     steps = assets.steps(inputs["padding_mask"].shape[1])

@@ -13,7 +13,6 @@ from aitk.core.contract.task import Score
 from aitk.core.metrics.statistics import bootstrap_scores
 
 Kind = Literal["equal", "substitution", "deletion", "insertion"]
-MARKS = {"equal": " ", "substitution": "S", "deletion": "D", "insertion": "I"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +82,6 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
         )
         for kind, i, j in _trace(reference, hypothesis)
     ]
-
-
-def show_alignment(steps: Sequence[Step]) -> str:
-    """An alignment as three lines: what was said, what was heard, and the kind of each error."""
-    columns = [(step.reference or "*", step.hypothesis or "*", MARKS[step.kind]) for step in steps]
-    lines = [[], [], []]  # type: ignore[var-annotated]
-    for column in columns:
-        width = max(len(cell) for cell in column)
-        for line, cell in zip(lines, column, strict=True):
-            line.append(cell.ljust(width))
-    return "\n".join(" ".join(line).rstrip() for line in lines)
 
 
 def score_transcripts(

@@ -19,6 +19,9 @@ from aitk.speech.data.options import TranscribedAudioReading, TranscriptionOptio
 from aitk.speech.data.quality import AudioInspector
 from aitk.speech.data.reading import read_audio_rows
 from aitk.speech.decoding.captions import CtmLines, SrtLines, VttLines
+from aitk.speech.decoding.ctc_assets import CtcAssets, load_ctc_assets
+from aitk.speech.decoding.seq2seq_assets import FILE as WRITER
+from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets, load_seq2seq_assets
 from aitk.speech.decoding.transcribing import (
     Recognition,
     step_logits,
@@ -32,18 +35,16 @@ from aitk.speech.features.tokenizers.spelling import refuse_fast_speech, refuse_
 from aitk.speech.losses.asr_distillation import add_teacher_logits, distillation_loss
 from aitk.speech.metrics.asr_scoring import score_recognition
 from aitk.speech.tasks import seq2seq_asr as writers
-from aitk.speech.tasks.asr_assets import AsrAssets, load_asr_assets
 from aitk.speech.tasks.asr_batches import collate_examples, encode_rows
 from aitk.speech.tasks.asr_learning import each_row, learn_assets
-from aitk.speech.tasks.seq2seq_assets import FILE as WRITER
-from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets, load_seq2seq_assets
-from aitk.speech.tasks.seq2seq_settings import MoonshineSettings, WhisperSettings
 from aitk.speech.tasks.settings import (
     VARIATION,
     BiLstmCtcSettings,
     ConformerSettings,
     JointTransformerSettings,
+    MoonshineSettings,
     TcnSettings,
+    WhisperSettings,
 )
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Asr(Task):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
-    ) -> AsrAssets | Seq2SeqAssets:
+    ) -> CtcAssets | Seq2SeqAssets:
         if isinstance(settings, WhisperSettings | MoonshineSettings):
             model = "whisper" if isinstance(settings, WhisperSettings) else "moonshine"
             written = writers.learn(rows, model, settings, start)
@@ -142,15 +143,15 @@ class Asr(Task):
         self._notes += notes
         return assets
 
-    def load_assets(self, folder: Path) -> AsrAssets | Seq2SeqAssets:
+    def load_assets(self, folder: Path) -> CtcAssets | Seq2SeqAssets:
         return (
-            load_seq2seq_assets(folder) if (folder / WRITER).is_file() else load_asr_assets(folder)
+            load_seq2seq_assets(folder) if (folder / WRITER).is_file() else load_ctc_assets(folder)
         )
 
-    def encode(self, fields: Mapping[str, Any], assets: AsrAssets) -> Example:
+    def encode(self, fields: Mapping[str, Any], assets: CtcAssets) -> Example:
         return self.encode_many([fields], assets)[0]
 
-    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: AsrAssets) -> list[Example]:
+    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: CtcAssets) -> list[Example]:
         if isinstance(assets, Seq2SeqAssets):
             return [writers.encode(row, assets) for row in rows]
         return encode_rows(rows, assets)
@@ -161,7 +162,7 @@ class Asr(Task):
     def collate(
         self,
         examples: Sequence[Example],
-        assets: AsrAssets,
+        assets: CtcAssets,
         *,
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
@@ -184,7 +185,7 @@ class Asr(Task):
 
         return adopt_seq2seq(found)
 
-    def build(self, model: str, settings: Any, assets: AsrAssets, *, backbone: Any = None) -> Any:
+    def build(self, model: str, settings: Any, assets: CtcAssets, *, backbone: Any = None) -> Any:
         if isinstance(assets, Seq2SeqAssets):
             return writers.build(assets, backbone)
         from aitk.speech.models import build_backbone, check_dimensions
@@ -213,12 +214,12 @@ class Asr(Task):
             dropout=dropout,
         )
 
-    def output_sizes(self, assets: AsrAssets | Seq2SeqAssets) -> dict[str, int]:
+    def output_sizes(self, assets: CtcAssets | Seq2SeqAssets) -> dict[str, int]:
         if isinstance(assets, Seq2SeqAssets) or assets.ctc_weight is not None:
             return {}
         return {ONLY_OUTPUT: len(assets.units)}
 
-    def objective(self, assets: AsrAssets) -> Any:
+    def objective(self, assets: CtcAssets) -> Any:
         if isinstance(assets, Seq2SeqAssets):
             return writers.objective()
         from aitk.speech.losses.ctc_loss import CtcLoss, JointLoss
@@ -226,21 +227,21 @@ class Asr(Task):
         return CtcLoss() if assets.ctc_weight is None else JointLoss(assets.ctc_weight)
 
     def teach(
-        self, example: Example, outputs: np.ndarray, assets: AsrAssets, *, teacher: AsrAssets
+        self, example: Example, outputs: np.ndarray, assets: CtcAssets, *, teacher: CtcAssets
     ) -> Example:
         return add_teacher_logits(example, self.length(example), outputs, assets, teacher=teacher)
 
-    def taught_objective(self, assets: AsrAssets, *, teacher: AsrAssets) -> Any:
+    def taught_objective(self, assets: CtcAssets, *, teacher: CtcAssets) -> Any:
         return distillation_loss(assets, teacher=teacher)
 
     def extend(
         self,
         items: Iterator[Row | Refusal],
-        assets: AsrAssets,
+        assets: CtcAssets,
         known: Sequence[Mapping[str, Any]],
         *,
         reading: TranscribedAudioReading,
-    ) -> tuple[AsrAssets, Iterator[Row | Refusal]]:
+    ) -> tuple[CtcAssets, Iterator[Row | Refusal]]:
         def checked() -> Iterator[Row | Refusal]:
             for item in items:
                 problem = _refuse(item.fields, assets) if isinstance(item, Row) else None
@@ -262,7 +263,7 @@ class Asr(Task):
         self,
         batch: Batch,
         predict: Callable[[Mapping[str, np.ndarray]], Any],
-        assets: AsrAssets,
+        assets: CtcAssets,
         *,
         top_k: int = 1,
         asked: Any = None,
@@ -275,7 +276,7 @@ class Asr(Task):
         self,
         batch: Batch,
         outputs: Recognition,
-        assets: AsrAssets,
+        assets: CtcAssets,
         *,
         top_k: int = 1,
         asked: Any = None,
@@ -284,7 +285,7 @@ class Asr(Task):
             return writers.decode(batch, outputs, assets, top_k=top_k, asked=asked)
         return decode_predictions(batch, outputs, assets, top_k=top_k, asked=asked or _PLAIN)
 
-    def measure(self, batch: Batch, outputs: Any, assets: AsrAssets) -> dict[str, np.ndarray]:
+    def measure(self, batch: Batch, outputs: Any, assets: CtcAssets) -> dict[str, np.ndarray]:
         if isinstance(assets, Seq2SeqAssets):
             return writers.measure(batch, outputs, assets)
         seconds = batch.context["seconds"]
@@ -300,7 +301,7 @@ class Asr(Task):
     def score(
         self,
         measured: Mapping[str, np.ndarray],
-        assets: AsrAssets,
+        assets: CtcAssets,
         *,
         resamples: int = 0,
         seed: int = 0,
@@ -309,7 +310,7 @@ class Asr(Task):
         return score_recognition(measured, units, resamples=resamples, seed=seed)
 
     def baselines(
-        self, train: Rows, summary: Mapping[str, Any], assets: AsrAssets
+        self, train: Rows, summary: Mapping[str, Any], assets: CtcAssets
     ) -> list[Baseline]:
         def measure(rows: Rows, measured: Measured) -> Measured:
             return {**measured, "heard": _texts([""] * len(rows))}
@@ -320,7 +321,7 @@ class Asr(Task):
         self,
         fields: Mapping[str, Any],
         predict: Any,
-        assets: AsrAssets,
+        assets: CtcAssets,
         *,
         target: str | None = None,
         model: Callable[[], keras.Model] | None = None,
@@ -333,7 +334,7 @@ class Asr(Task):
         return explain_transcript(fields, inputs, logits, assets, target=target)
 
 
-def _refuse(fields: Mapping[str, Any], assets: AsrAssets | Seq2SeqAssets) -> str | None:
+def _refuse(fields: Mapping[str, Any], assets: CtcAssets | Seq2SeqAssets) -> str | None:
     """Why an update cannot learn from a row, if so."""
     if isinstance(assets, Seq2SeqAssets):
         return writers.refuse(fields["text"], fields["seconds"], assets)

@@ -10,15 +10,15 @@ import numpy as np
 
 from aitk.core.contract.task import Batch, Example
 from aitk.speech.decoding.ctc import ctc_targets
+from aitk.speech.decoding.ctc_assets import CtcAssets
 from aitk.speech.decoding.joint import decoder_inputs
 from aitk.speech.decoding.transcribing import step_counts
 from aitk.speech.features.batching import audio_inputs, pad_features
 from aitk.speech.features.tokenizers.spelling import spell
 from aitk.speech.losses.asr_distillation import append_teacher_logits, without_tempo_changes
-from aitk.speech.tasks.asr_assets import AsrAssets
 
 
-def encode_rows(rows: Sequence[Mapping[str, Any]], assets: AsrAssets) -> list[Example]:
+def encode_rows(rows: Sequence[Mapping[str, Any]], assets: CtcAssets) -> list[Example]:
     """Samples and what was said in them; what has no unit for all of it has no weight."""
     examples = []
     for row, clip in zip(rows, audio_inputs(rows, assets.audio), strict=True):
@@ -34,7 +34,7 @@ def encode_rows(rows: Sequence[Mapping[str, Any]], assets: AsrAssets) -> list[Ex
 
 def collate_examples(
     examples: Sequence[Example],
-    assets: AsrAssets,
+    assets: CtcAssets,
     *,
     rng: np.random.Generator | None = None,
     pad_to: int | None = None,

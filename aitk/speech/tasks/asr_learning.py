@@ -7,16 +7,16 @@ from typing import Any
 
 from aitk.core.contract.errors import UsageError
 from aitk.speech.data.audio import decode_audio
+from aitk.speech.decoding.ctc_assets import CtcAssets, learn_language_model, learn_vocabulary
 from aitk.speech.features.assets import AudioAssets, augmentation_of, learn_moments
 from aitk.speech.features.signal import settings_for
 from aitk.speech.features.tokenizers.spelling import check_transcripts
-from aitk.speech.tasks.asr_assets import AsrAssets, learn_language_model, learn_vocabulary
 
 #: What can be normalised before the whole sound is there.
 CAUSAL_NORMS = ("none", "corpus")
 
 
-def learn_assets(rows: Sequence[Mapping[str, Any]], settings: Any) -> tuple[AsrAssets, list[str]]:
+def learn_assets(rows: Sequence[Mapping[str, Any]], settings: Any) -> tuple[CtcAssets, list[str]]:
     """Features, moments, units and the language model of the training rows; and what to tell.
 
     Args:
@@ -44,7 +44,7 @@ def learn_assets(rows: Sequence[Mapping[str, Any]], settings: Any) -> tuple[AsrA
     heard = [(row["text"], row["seconds"]) for row in each_row(rows)]
     texts = [text for text, _ in heard]
     units, pronunciations = learn_vocabulary(texts, settings)
-    assets = AsrAssets(
+    assets = CtcAssets(
         audio=AudioAssets(
             features=features,
             augment=augment,

@@ -24,8 +24,8 @@ from aitk.speech.data.audio import content_key, decode_audio, encode_audio
 from aitk.speech.data.options import LabelledAudioReading
 from aitk.speech.data.quality import AudioInspector
 from aitk.speech.data.reading import read_audio_rows
+from aitk.speech.explain.images import occlusion_png
 from aitk.speech.explain.occlusion import explain_audio
-from aitk.speech.explain.occlusion_image import occlusion_png
 from aitk.speech.features.assets import (
     AudioAssets,
     at_speed_name,
@@ -252,7 +252,7 @@ class Keywords(Task):
         return prune(model, share=share)
 
     def objective(self, assets: AudioAssets) -> Any:
-        from aitk.speech.losses.smoothing import SmoothedCrossEntropy
+        from aitk.speech.losses.cross_entropy import SmoothedCrossEntropy
 
         return SmoothedCrossEntropy(assets.smoothing)
 

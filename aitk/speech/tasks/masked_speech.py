@@ -256,7 +256,7 @@ class MaskedSpeech(Task):
         return transcriber(backbone, units=quantiser.codebooks * quantiser.codes, dropout=0.0)
 
     def objective(self, assets: MaskedSpeechAssets) -> Any:
-        from aitk.speech.losses.codebook_loss import CodebookLoss
+        from aitk.speech.losses.cross_entropy import CodebookLoss
 
         return CodebookLoss(assets.quantiser.codes)
 

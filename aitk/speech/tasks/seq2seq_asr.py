@@ -24,11 +24,11 @@ from aitk.speech.decoding.chunking import (
     window_samples,
 )
 from aitk.speech.decoding.seq2seq import STEP_S, Transcript, read_outputs
-from aitk.speech.explain.attention_image import attention_png
+from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
+from aitk.speech.explain.images import attention_png
 from aitk.speech.features.assets import augmentation_of
 from aitk.speech.features.augment import augment_audio, mask_features
 from aitk.speech.features.voice_activity import speech_bounds
-from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
 
 if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained

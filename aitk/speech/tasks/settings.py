@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from aitk.core.contract.options import known_names, option
+from aitk.core.contract.options import option
 from aitk.speech.data.options import AugmentOptions, FeatureOptions
-
-#: The settings that say how sounds vary in training.
-VARIATION = frozenset(known_names(AugmentOptions))
 
 
 @dataclass(frozen=True)
@@ -49,24 +46,27 @@ class CnnSettings(KeywordSettings):
 
     # Forty filters of telephone sound tell the harmonics of low voices apart, not the words.
     filters: int = option(24, "mel filters (fbank, mfcc)", minimum=8, maximum=256)
-    time_masks: int = option(0, "stretches of time hidden (SpecAugment)", minimum=0)
-    frequency_masks: int = option(0, "bands hidden (SpecAugment)", minimum=0)
+    time_masks: int = option(
+        0, "stretches of time hidden (SpecAugment)", minimum=0, inherited=False
+    )
+    frequency_masks: int = option(0, "bands hidden (SpecAugment)", minimum=0, inherited=False)
     smoothing: float = option(
         0.1, "share of the target spread over all classes", minimum=0.0, maximum=0.9
     )
     max_start_crop: float = option(
         0.4, "crop up to this share off the start of half of the training recordings",
-        minimum=0.0, maximum=0.9,
+        minimum=0.0, maximum=0.9, inherited=False,
     )  # fmt: skip
     max_end_crop: float = option(
         0.6,
         "crop up to this share off the end of half of the training recordings",
         minimum=0.0,
         maximum=0.9,
+        inherited=False,
     )
     max_tempo_change: float = option(
         0.2, "make features longer or shorter by up to this share, at the same pitch",
-        minimum=0.0, maximum=1.0,
+        minimum=0.0, maximum=1.0, inherited=False,
     )  # fmt: skip
     channels: int = option(
         24, "channels of the first convolution; the others have 2, 2, 3 and 4 times as many",
@@ -75,7 +75,9 @@ class CnnSettings(KeywordSettings):
     channel_dropout: float = option(
         0.1, "share of the channels dropped between convolutions", minimum=0.0, maximum=0.95
     )
-    dropout: float = option(0.4, "share dropped before the head", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.4, "share dropped before the head", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     pooling: ClassVar[str] = "max"
 
@@ -86,7 +88,9 @@ class DsCnnSettings(KeywordSettings):
 
     channels: int = option(64, "channels of every convolution", minimum=1)
     blocks: int = option(5, "separable convolutions", minimum=1)
-    dropout: float = option(0.2, "share dropped before the head", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.2, "share dropped before the head", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,9 @@ class TcResNetSettings(KeywordSettings):
 
     multiplier: float = option(1.0, "of the channels 16, 24, 32, 48", minimum=0.1, maximum=8.0)
     blocks: int = option(2, "residual blocks of each of the three widths", minimum=1)
-    dropout: float = option(0.5, "share dropped before the head", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.5, "share dropped before the head", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,9 @@ class BiLstmSettings(KeywordSettings):
     hidden: int = option(64, "size of the state in each direction", minimum=1)
     layers: int = option(2, "recurrent layers", minimum=1)
     subsampling: int = option(2, "frames a step: 1, 2, 4 or 8", minimum=1, maximum=8)
-    dropout: float = option(0.3, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.3, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,9 @@ class TransformerSettings(KeywordSettings):
     layers: int = option(3, "attention layers", minimum=1)
     heads: int = option(4, "attention heads", minimum=1)
     subsampling: int = option(2, "frames a step: 1, 2, 4 or 8", minimum=1, maximum=8)
-    dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.1, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     default_learning_rate: ClassVar[float] = 1e-3
 
@@ -137,11 +147,16 @@ class GmmHmmSettings(FeatureOptions):
     speeds: list[float] = option(
         [0.85, 1.15], "learn from every sound at these speeds as well", minimum=0.5, maximum=2.0
     )
-    states: int = option(6, "states of a word, passed from left to right", minimum=1, maximum=64)
-    mixtures: int = option(2, "Gaussians a state", minimum=1, maximum=64)
+    states: int = option(
+        6, "states of a word, passed from left to right", minimum=1, maximum=64, search="4,6,8"
+    )
+    mixtures: int = option(2, "Gaussians a state", minimum=1, maximum=64, search="1,2,4")
     iterations: int = option(8, "rounds of Baum-Welch at most", minimum=1)
     min_variance: float = option(
-        0.05, "smallest variance of a Gaussian in features of variance 1", minimum=1e-6
+        0.05,
+        "smallest variance of a Gaussian in features of variance 1",
+        minimum=1e-6,
+        search="0.01..0.3",
     )
 
     pooling: ClassVar[str] = "mean"
@@ -180,7 +195,9 @@ class BiLstmCtcSettings(TranscriberSettings):
     hidden: int = option(128, "size of the state in each direction", minimum=1)
     layers: int = option(3, "recurrent layers", minimum=1)
     subsampling: int = option(4, "frames a step: 1, 2, 4 or 8", minimum=1, maximum=8)
-    dropout: float = option(0.3, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.3, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
 
 @dataclass(frozen=True)
@@ -193,7 +210,9 @@ class TcnSettings(TranscriberSettings):
     width: int = option(5, "steps a convolution looks at", minimum=2)
     subsampling: int = option(4, "frames a step: 1, 2, 4 or 8", minimum=1, maximum=8)
     causal: bool = option(False, "look at no later frame, so that sound can be streamed")
-    dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.1, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     @property
     def chunk_frames(self) -> int:
@@ -224,7 +243,9 @@ class ConformerSettings(TranscriberSettings):
     causal: bool = option(False, "look at no later chunk, so that sound can be streamed")
     chunk_steps: int = option(8, "steps that see each other, if causal", minimum=1)
     left_steps: int = option(32, "steps seen before one's own chunk, if causal", minimum=0)
-    dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.1, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     default_learning_rate: ClassVar[float] = 1e-3
 
@@ -253,9 +274,40 @@ class JointTransformerSettings(TranscriberSettings):
     ctc_weight: float = option(
         0.3, "share of the loss that the steps have", minimum=0.0, maximum=1.0
     )
-    dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.1, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     default_learning_rate: ClassVar[float] = 1e-3
+
+
+@dataclass(frozen=True)
+class Seq2SeqSettings(AugmentOptions):
+    """What pretrained encoder-decoders share: how sounds vary in training (needs --from)."""
+
+    max_tokens: int = option(224, "longest text, in tokens", minimum=1, maximum=448)
+
+    #: Run formats that can hold such a model: its loop is no part of an exported graph.
+    formats: ClassVar[tuple[str, ...]] = ("keras", "keras-quantized", "saved_model")
+    default_learning_rate: ClassVar[float] = 1e-5
+    default_epochs: ClassVar[int] = 3
+    default_steps: ClassVar[int] = 200
+
+
+@dataclass(frozen=True)
+class WhisperSettings(Seq2SeqSettings):
+    """Whisper (Radford et al. 2023), with its own vocabulary (needs --from)."""
+
+    language: str | None = option(
+        None, "what is spoken, for instance fr; to transcribe, the model can find it by itself"
+    )
+    translate: bool = option(False, "write English, whatever is spoken")
+    times: bool = option(False, "write when segments begin and end, and learn it as well")
+
+
+@dataclass(frozen=True)
+class MoonshineSettings(Seq2SeqSettings):
+    """Moonshine (Jeffries et al. 2024): English, quick for short sounds (needs --from)."""
 
 
 # Pretraining --------------------------------------------------------------
@@ -265,8 +317,12 @@ class JointTransformerSettings(TranscriberSettings):
 class MaskedSpeech:
     """What is hidden, and what is to be guessed of it (Chiu et al. 2022, section 3)."""
 
-    time_masks: int = option(0, "stretches of time hidden besides (SpecAugment)", minimum=0)
-    frequency_masks: int = option(0, "bands hidden besides (SpecAugment)", minimum=0)
+    time_masks: int = option(
+        0, "stretches of time hidden besides (SpecAugment)", minimum=0, inherited=False
+    )
+    frequency_masks: int = option(
+        0, "bands hidden besides (SpecAugment)", minimum=0, inherited=False
+    )
     mask_share: float = option(
         0.4, "about how much of a sound is hidden", minimum=0.05, maximum=0.9
     )

@@ -10,14 +10,14 @@ from aitk.speech.data.audio import Clip
 from aitk.speech.data.cleaning import clean
 from aitk.speech.data.options import AudioReading
 from aitk.speech.features.denoising import reduce_noise
-from aitk.speech.features.levels import (
+from aitk.speech.features.voice_activity import cut_at_pauses, find_speech, speech_bounds
+from aitk.speech.features.waveform import (
     at_loudness,
     frame_levels_dbfs,
     level_dbfs,
     remove_dc,
     signal_to_noise_db,
 )
-from aitk.speech.features.voice_activity import cut_at_pauses, find_speech, speech_bounds
 
 RATE = 8000
 

@@ -33,7 +33,7 @@ def rows_of(*sources, content="text", labelled=True, notes=None, check=None, **o
             kind(**{"sample_rate_hz": 8000} | options),
             content=content,
             labelled=labelled,
-            notes=[] if notes is None else notes,
+            note=[].append if notes is None else notes.append,
             check=check,
         )
     )

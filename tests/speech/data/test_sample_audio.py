@@ -15,7 +15,9 @@ KINDS = {"label": LabelledAudioReading, "text": TranscribedAudioReading, None: A
 def read(name, content, *, labelled=True):
     reading = KINDS[content](sample_rate_hz=8000)
     source = str(sample_folder() / name)
-    return list(read_audio_rows([source], reading, content=content, labelled=labelled, notes=[]))
+    return list(
+        read_audio_rows([source], reading, content=content, labelled=labelled, note=[].append)
+    )
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,9 @@ def table(tmp_path):
 def splits(path, **options):
     notes: list[str] = []
     reading = LabelledAudioReading(sample_rate_hz=RATE, **options)
-    rows = list(read_audio_rows([str(path)], reading, content="label", labelled=True, notes=notes))
+    rows = list(
+        read_audio_rows([str(path)], reading, content="label", labelled=True, note=notes.append)
+    )
     return {row.fields["speaker"]: row.split for row in rows}, notes
 
 
@@ -84,7 +86,7 @@ def test_each_channel_of_a_call_is_a_row_and_a_speaker(tmp_path):
     tone(tmp_path / "call.wav", channels=2)
     reading = UnlabelledAudioReading(sample_rate_hz=RATE, channel="each")
     source = str(tmp_path / "call.wav")
-    rows = list(read_audio_rows([source], reading, content=None, labelled=False, notes=[]))
+    rows = list(read_audio_rows([source], reading, content=None, labelled=False, note=[].append))
     assert [row.fields["speaker"] for row in rows] == ["channel 1", "channel 2"]
     assert [row.record["channel"] for row in rows] == [1, 2]
     assert rows[0].fields["audio"] != rows[1].fields["audio"]
@@ -100,7 +102,7 @@ def test_a_column_says_which_channel_a_row_is(tmp_path):
         LabelledAudioReading(sample_rate_hz=RATE),
         content="label",
         labelled=True,
-        notes=[],
+        note=[].append,
     )
     assert second.fields["seconds"] == 1.0
     assert "has no channel 3 but 2" in missing.reason

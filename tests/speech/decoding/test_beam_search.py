@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aitk.core.contract.errors import DataError
-from aitk.speech.data.lexicon import spelled_lexicon, spoken_lexicon
+from aitk.speech.data.transcripts import spelled_lexicon, spoken_lexicon
 from aitk.speech.decoding.beam_search import SearchOptions, beam_search
 from aitk.speech.decoding.ctc import collapse, greedy, log_softmax
 from aitk.speech.decoding.ngram import train_ngram

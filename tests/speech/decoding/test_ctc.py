@@ -17,12 +17,31 @@ from aitk.speech.decoding.ctc import (
     greedy,
     log_softmax,
     min_steps,
-    path_log_probability,
     word_times,
 )
 from aitk.speech.features.tokenizers.units import Units, learn_units
 
+BLANK = 0
 UNITS = st.lists(st.integers(1, 3), max_size=6)
+
+
+def path_log_probability(log_probabilities, units) -> float:
+    """The forward algorithm of Graves et al. 2006, section 4.1, state by state."""
+    states = [BLANK]
+    for unit in units:
+        states += [unit, BLANK]
+    before = [log_probabilities[0, states[0]], *[-np.inf] * (len(states) - 1)]
+    if units:
+        before[1] = log_probabilities[0, states[1]]
+    for step in log_probabilities[1:]:
+        now = []
+        for at, unit in enumerate(states):
+            reached = [before[at]] + ([before[at - 1]] if at else [])
+            if at > 1 and unit not in (BLANK, states[at - 2]):
+                reached.append(before[at - 2])
+            now.append(np.logaddexp.reduce(reached) + step[unit])
+        before = now
+    return float(np.logaddexp.reduce(before[-2:]))
 
 
 def random_steps(steps: int, units: int, seed: int = 0) -> np.ndarray:

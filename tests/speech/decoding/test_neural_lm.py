@@ -10,7 +10,7 @@ import pytest
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.task import Task
 from aitk.core.inference.text_scores import open_scorer
-from aitk.speech.data.lexicon import spoken_lexicon
+from aitk.speech.data.transcripts import spoken_lexicon
 from aitk.speech.decoding.beam_search import SearchOptions, SlowLanguageModel, beam_search
 from aitk.speech.decoding.ctc import log_softmax
 from aitk.speech.decoding.neural_lm import CONTEXT_WORDS, TextLanguageModel

@@ -14,8 +14,8 @@ from whisper_folder import CONFIG, END, FIRST_TIME, NO_TIMES, PLACES, write_fold
 from aitk.core.contract.task import Batch
 from aitk.speech.decoding.chunking import RATE_HZ, transcribe
 from aitk.speech.decoding.seq2seq import first_steps, read_outputs
+from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
 from aitk.speech.features.tokenizers.whisper import read_hugging_face_tokens
-from aitk.speech.tasks.seq2seq_assets import Seq2SeqAssets
 
 PROMPT = 3
 

@@ -12,18 +12,18 @@ from aitk.speech.data.options import FeatureSettings, TranscriptionOptions
 from aitk.speech.decoding.alignment import alignment_png, confidence_of, timed_words
 from aitk.speech.decoding.beam_search import Hypothesis
 from aitk.speech.decoding.ctc import force_align, log_softmax
+from aitk.speech.decoding.ctc_assets import CtcAssets, learn_language_model, load_ctc_assets
 from aitk.speech.decoding.transcribing import transcribe
 from aitk.speech.features.assets import AudioAssets
 from aitk.speech.features.tokenizers.units import learn_units, units_from
-from aitk.speech.tasks.asr_assets import AsrAssets, learn_language_model, load_asr_assets
 
 TEXTS = ["anna", "hanna", "anna hanna"]
 SOUND = AudioAssets(FeatureSettings(sample_rate_hz=8000, normalise="none"))
 
 
-def make(texts=TEXTS, **given) -> AsrAssets:
+def make(texts=TEXTS, **given) -> CtcAssets:
     values = {"sound": SOUND, "units": learn_units(texts, kind="char"), "subsampling": 2}
-    return AsrAssets(**(values | given))
+    return CtcAssets(**(values | given))
 
 
 def logits_of(paths, classes, *, sure=0.9):
@@ -193,10 +193,10 @@ def test_the_alignment_is_a_png():
 def test_assets_survive_saving(tmp_path):
     assets = make(ngrams=learn_language_model(TEXTS, 3), ctc_weight=0.3, chunk_frames=4)
     assets.save(tmp_path)
-    again = load_asr_assets(tmp_path)
+    again = load_ctc_assets(tmp_path)
     assert again.units == units_from(assets.units.as_json()) == assets.units
     assert (again.ctc_weight, again.chunk_frames, again.subsampling) == (0.3, 4, 2)
     assert again.language_model.vocabulary == {"anna", "hanna"}
     assert again.lexicon.words == assets.lexicon.words
     make().save(tmp_path / "bare")
-    assert load_asr_assets(tmp_path / "bare").language_model is None
+    assert load_ctc_assets(tmp_path / "bare").language_model is None

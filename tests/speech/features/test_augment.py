@@ -15,11 +15,10 @@ from aitk.speech.features.augment import (
     in_room,
     mask_features,
     shifted,
-    varies_sound,
     warp_features,
     with_noise,
 )
-from aitk.speech.features.levels import level_dbfs
+from aitk.speech.features.waveform import level_dbfs
 
 NOTHING = AugmentOptions(time_masks=0, frequency_masks=0)
 
@@ -32,7 +31,6 @@ def test_nothing_asked_for_changes_nothing(voice):
     np.testing.assert_array_equal(augment_audio(voice(), 8000, NOTHING, rng=rng()), voice())
     features = rng().standard_normal((30, 8)).astype(np.float32)
     np.testing.assert_array_equal(mask_features(features, NOTHING, rng=rng()), features)
-    assert not varies_sound(AugmentOptions())
 
 
 @pytest.mark.parametrize(
@@ -48,7 +46,6 @@ def test_nothing_asked_for_changes_nothing(voice):
 )
 def test_the_same_generator_gives_the_same_variation_and_others_differ(voice, asked):
     options = AugmentOptions(**asked)
-    assert varies_sound(options)
     first, again, other = (
         augment_audio(voice(level=0.9), 8000, options, rng=rng(seed)) for seed in (1, 1, 3)
     )

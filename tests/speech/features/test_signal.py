@@ -10,6 +10,7 @@ from aitk.core.contract.errors import UsageError
 from aitk.speech.data.options import FeatureOptions, FeatureSettings
 from aitk.speech.features.normalise import moments_of, total
 from aitk.speech.features.signal import (
+    add_deltas,
     feature_size,
     features,
     features_of_many,
@@ -171,3 +172,27 @@ def test_settings_of_a_model_carry_its_features():
     assert settings_for(options, 8000) == FeatureSettings(
         features="mfcc", deltas=2, sample_rate_hz=8000
     )
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("frames", [1, 3, 40])
+def test_deltas_agree_with_kaldi(order, frames):
+    features = np.random.default_rng(0).standard_normal((frames, 5)).astype(np.float32)
+    options = kaldi.DeltaOptions()
+    options.order, options.window = order, 2
+    np.testing.assert_allclose(
+        add_deltas(features, order=order), kaldi.compute_deltas(options, features), atol=1e-5
+    )
+
+
+def test_the_deltas_of_a_line_are_a_constant_slope_and_no_curvature():
+    line = 3.0 * np.arange(20, dtype=np.float32)[:, None]
+    found = add_deltas(line, order=2)
+    np.testing.assert_allclose(found[4:-4, 1], 3.0, atol=1e-6)
+    np.testing.assert_allclose(found[4:-4, 2], 0.0, atol=1e-5)
+
+
+def test_deltas_of_order_0_and_of_no_frames():
+    features = np.ones((4, 2), np.float32)
+    assert add_deltas(features, order=0) is features
+    assert add_deltas(features[:0], order=2).shape == (0, 6)

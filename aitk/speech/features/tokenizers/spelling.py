@@ -8,8 +8,8 @@ from typing import Any
 
 from aitk.core.contract.errors import DataError
 from aitk.speech.decoding.ctc import min_steps
+from aitk.speech.decoding.ctc_assets import CtcAssets
 from aitk.speech.features.signal import frame_count
-from aitk.speech.tasks.asr_assets import AsrAssets
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def refuse_fast_speech(fields: Mapping[str, Any], max_per_second: float) -> str 
     )
 
 
-def spell(text: str, assets: AsrAssets) -> Said:
+def spell(text: str, assets: CtcAssets) -> Said:
     """A transcript in units; what has no unit is left out, and told of by ``whole``."""
     try:
         return Said(text, tuple(assets.units.encode(text)), True)
@@ -48,7 +48,7 @@ def spell(text: str, assets: AsrAssets) -> Said:
         return Said(text, tuple(assets.units.encode(" ".join(words))), False)
 
 
-def check_transcripts(heard: Sequence[tuple[str, float]], assets: AsrAssets) -> list[str]:
+def check_transcripts(heard: Sequence[tuple[str, float]], assets: CtcAssets) -> list[str]:
     """What is to be told of the transcripts of training: (text, seconds) each.
 
     Raises:
@@ -75,7 +75,7 @@ def check_transcripts(heard: Sequence[tuple[str, float]], assets: AsrAssets) -> 
     return notes
 
 
-def refuse_transcript(fields: Mapping[str, Any], assets: AsrAssets) -> str | None:
+def refuse_transcript(fields: Mapping[str, Any], assets: CtcAssets) -> str | None:
     """Why an update cannot learn from a row, if so."""
     try:
         units = assets.units.encode(fields["text"])
@@ -89,13 +89,13 @@ def refuse_transcript(fields: Mapping[str, Any], assets: AsrAssets) -> str | Non
     return None
 
 
-def _fits(units: Sequence[int], seconds: float, assets: AsrAssets) -> bool:
+def _fits(units: Sequence[int], seconds: float, assets: CtcAssets) -> bool:
     features = assets.audio.features
     frames = frame_count(round(seconds * features.sample_rate_hz), features)
     return min_steps(units) <= assets.steps(max(1, frames))
 
 
-def _is_known(word: str, assets: AsrAssets, symbols: set[str]) -> bool:
+def _is_known(word: str, assets: CtcAssets, symbols: set[str]) -> bool:
     try:
         return symbols.issuperset(assets.units.split(word))
     except DataError:  # no phones

@@ -59,7 +59,7 @@ def adopt_seq2seq(found: Pretrained) -> Pretrained:
     """A source that is a run, with the vocabulary in its assets."""
     if found.tokenizer is not None:
         return found
-    from aitk.speech.tasks.seq2seq_assets import TOKENS, load_vocabulary
+    from aitk.speech.decoding.seq2seq_assets import TOKENS, load_vocabulary
 
     return dataclasses.replace(found, tokenizer=load_vocabulary(found.model, found.folder / TOKENS))
 

@@ -12,7 +12,7 @@ from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.speech.data.audio import encode_audio
 from aitk.speech.features.tokenizers.moonshine import load_moonshine_tokens, read_moonshine_tokens
 from aitk.speech.tasks import seq2seq_asr as writers
-from aitk.speech.tasks.seq2seq_settings import MoonshineSettings
+from aitk.speech.tasks.settings import MoonshineSettings
 
 SIZE = 40
 

@@ -28,10 +28,10 @@ from whisper_folder import (
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.speech.data.audio import encode_audio
 from aitk.speech.decoding.chunking import prompt_inputs
+from aitk.speech.decoding.seq2seq_assets import load_seq2seq_assets
 from aitk.speech.features.whisper import whisper_features
 from aitk.speech.tasks import seq2seq_asr as writers
-from aitk.speech.tasks.seq2seq_assets import load_seq2seq_assets
-from aitk.speech.tasks.seq2seq_settings import WhisperSettings
+from aitk.speech.tasks.settings import WhisperSettings
 
 PLAIN_PROMPT = [START, ENGLISH, TRANSCRIBE, NO_TIMES]
 TIMED_PROMPT = [START, ENGLISH, TRANSCRIBE]

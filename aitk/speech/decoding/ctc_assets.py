@@ -11,7 +11,7 @@ from typing import Any
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Count, Size, read_json
-from aitk.speech.data.lexicon import Lexicon, spelled_lexicon, spoken_lexicon
+from aitk.speech.data.transcripts import Lexicon, spelled_lexicon, spoken_lexicon
 from aitk.speech.decoding.beam_search import LanguageModel
 from aitk.speech.decoding.ngram import NgramModel, read_arpa, train_ngram, write_arpa
 from aitk.speech.features.assets import AudioAssets, load_audio_assets
@@ -39,7 +39,7 @@ Pronunciations = Mapping[str, Sequence[Sequence[str]]]
 
 
 @dataclass(frozen=True)
-class AsrAssets:
+class CtcAssets:
     """Everything of a recogniser but its weights.
 
     Attributes:
@@ -119,8 +119,8 @@ class AsrAssets:
         return self.subsampling * self.audio.features.shift_ms / 1000
 
 
-def load_asr_assets(folder: Path) -> AsrAssets:
-    """Read what ``AsrAssets.save`` wrote.
+def load_ctc_assets(folder: Path) -> CtcAssets:
+    """Read what ``CtcAssets.save`` wrote.
 
     Raises:
         ArtifactError: a file is missing or damaged.
@@ -129,7 +129,7 @@ def load_asr_assets(folder: Path) -> AsrAssets:
     if not path.is_file():
         raise ArtifactError(f"{FILE} is missing", where=str(folder))
     values = read_json(path, SHAPE)
-    return AsrAssets(
+    return CtcAssets(
         audio=load_audio_assets(folder),
         units=units_from(values["units"]),
         subsampling=values["subsampling"],

@@ -1,4 +1,4 @@
-"""Which regions of a sound decided: a picture of its spectrogram with their weights over it."""
+"""Images that explain a prediction: regions over a spectrogram, and attention to each frame."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from aitk.speech.decoding.seq2seq import STEP_S
 from aitk.speech.features.spectrogram_images import RANGE_DB, mel_levels
 
 WIDEST_IN, NARROWEST_IN, HEIGHT_IN, INCHES_A_SECOND = 14.0, 6.5, 3.8, 4.0
@@ -16,6 +17,8 @@ FOR, AGAINST = (0.10, 0.35, 0.85), (0.95, 0.50, 0.05)
 #: The heaviest region still lets the sound below it be seen.
 MAX_OPACITY = 0.8
 OUTLINED_SHARE = 0.5  # regions of at least this share of the largest weight have a frame
+ATTENTION_WIDTH_IN, TOKEN_IN, MARGIN_IN = 10.0, 0.2, 1.2
+MAX_TOKENS = 120
 
 
 def occlusion_png(
@@ -82,6 +85,33 @@ def occlusion_png(
     figure.tight_layout()
     file = io.BytesIO()
     canvas.print_png(file, metadata={"Software": None})
+    return file.getvalue()
+
+
+def attention_png(looks: np.ndarray, labels: Sequence[str]) -> bytes:
+    """A picture with a line a token, the sound running to the right.
+
+    Args:
+        looks: (tokens, steps) attention when each token was written.
+        labels: of the tokens; no more than the first 120 are drawn.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    looks, labels = looks[:MAX_TOKENS], list(labels)[:MAX_TOKENS]
+    figure = Figure(figsize=(ATTENTION_WIDTH_IN, MARGIN_IN + TOKEN_IN * len(labels)))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    # Each line to its own brightest step: else tokens that look everywhere would be dark.
+    shown = looks / np.maximum(looks.max(axis=1, keepdims=True), 1e-9)
+    extent = (0.0, looks.shape[1] * STEP_S, len(labels) - 0.5, -0.5)
+    axes.imshow(shown, aspect="auto", cmap="magma", interpolation="nearest", extent=extent)
+    # A dollar sign would begin mathematics.
+    axes.set_yticks(range(len(labels)), [each.replace("$", r"\$") for each in labels], fontsize=8)
+    axes.set_xlabel("seconds")
+    figure.tight_layout()
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
     return file.getvalue()
 
 

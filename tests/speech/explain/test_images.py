@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from aitk.speech.explain.occlusion_image import occlusion_png
+from aitk.speech.explain.images import occlusion_png
 
 
 def region(start_s, low_hz, high_hz, weight):

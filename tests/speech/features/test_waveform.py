@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aitk.speech.features.resampling import Resampler, resampled
+from aitk.speech.features.waveform import Resampler, resampled
 
 
 def tone(hertz, rate, seconds=0.5):
