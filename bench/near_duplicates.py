@@ -16,10 +16,10 @@ import numpy as np
 
 from aitk.core.io.images import read_picture
 from aitk.vision.data.quality.near_duplicates import (
-    LEAST_CORRELATION,
+    MIN_CORRELATION,
     SmallCopies,
     find_pairs,
-    picture_hash,
+    image_hash,
 )
 
 HELD_OUT = 0.2
@@ -46,9 +46,9 @@ def main() -> None:
     copies = SmallCopies()
     for each in found:
         copies.add(each)
-    pairs = find_pairs(np.stack([picture_hash(each) for each in found]), splits)
+    pairs = find_pairs(np.stack([image_hash(each) for each in found]), splits)
     alike = copies.correlations(pairs)
-    for name, kept in (("hash alone", pairs), ("compared", pairs[alike >= LEAST_CORRELATION])):
+    for name, kept in (("hash alone", pairs), ("compared", pairs[alike >= MIN_CORRELATION])):
         held = np.unique(np.where(splits[kept[:, 0]] == 1, kept[:, 0], kept[:, 1]))
         share = len(held) / max(1, splits.sum())
         print(f"{name}: {len(kept)} pairs, {share:.1%} of {splits.sum()} held-out pictures")

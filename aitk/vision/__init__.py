@@ -1,1 +1,1 @@
-"""Pictures: readers, geometry, augmentation, models, one file a task."""
+"""Images: readers, geometry, augmentation, models, one file a task."""

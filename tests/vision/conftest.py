@@ -1,4 +1,4 @@
-"""Pictures made for tests."""
+"""Images made for tests."""
 
 import cv2
 import numpy as np
@@ -7,12 +7,12 @@ import pytest
 
 @pytest.fixture
 def painted():
-    """Encode a picture of one colour with a brighter block in it; each colour another file."""
+    """Encode an image of one colour with a brighter block in it; each colour another file."""
 
     def make(colour=(200, 30, 60), height=20, width=30, suffix=".png"):
-        picture = np.full((height, width, 3), colour, np.uint8)
-        picture[height // 4 : height // 2, width // 4 : width // 2] = 255
-        _, data = cv2.imencode(suffix, picture[..., ::-1])
+        image = np.full((height, width, 3), colour, np.uint8)
+        image[height // 4 : height // 2, width // 4 : width // 2] = 255
+        _, data = cv2.imencode(suffix, image[..., ::-1])
         return data.tobytes()
 
     return make
@@ -20,7 +20,7 @@ def painted():
 
 @pytest.fixture
 def save(tmp_path, painted):
-    """Write a file below the test's folder: bytes, text, or a picture by its ending."""
+    """Write a file below the test's folder: bytes, text, or an image by its ending."""
 
     def write(name, content=None, **more):
         path = tmp_path / name

@@ -19,13 +19,13 @@ from aitk.core.contract.errors import DataError
 from aitk.vision.data.trees import Members, is_hidden, leads_out
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-#: Nothing that holds pictures shrinks so far; below so many bytes it does no harm.
-MOST_RATIO, HARMLESS_BYTES = 200, 10_000_000
+#: Nothing that holds images shrinks so far; below so many bytes it does no harm.
+MAX_RATIO, HARMLESS_BYTES = 200, 10_000_000
 #: A compressed TAR can only be read from its beginning, so that it is decompressed once, into a
 #: temporary file of this size at most.
-MOST_UNPACKED_BYTES = 50_000_000_000
+MAX_UNPACKED_BYTES = 50_000_000_000
 _CHUNK = 1 << 20
-_MOST_HEADER_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 1 << 20
 #: What Python's readers raise of files that are damaged, or made to harm.
 _DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError,
@@ -72,10 +72,10 @@ def _open_zip(path: Path) -> Iterator[Members]:
             else:
                 bytes_of[name] = info.file_size
 
-        def open_bytes(name: str, most: int) -> bytes:
+        def open_bytes(name: str, max_bytes: int) -> bytes:
             try:
                 with archive.open(name) as file:
-                    return file.read(most)
+                    return file.read(max_bytes)
             except _DAMAGED as error:
                 raise DataError(f"cannot be read ({error})") from error
 
@@ -103,10 +103,10 @@ def _open_tar(path: Path) -> Iterator[Members]:
 
         archive.fileobj = file
 
-        def open_bytes(name: str, most: int) -> bytes:
+        def open_bytes(name: str, max_bytes: int) -> bytes:
             try:
                 content = archive.extractfile(members[name])
-                return content.read(min(most, members[name].size)) if content else b""
+                return content.read(min(max_bytes, members[name].size)) if content else b""
             except _DAMAGED as error:
                 raise DataError(f"cannot be read ({error})") from error
 
@@ -124,11 +124,11 @@ def _plain_tar(path: Path) -> Iterator[IO[bytes]]:
         if unpack is None:
             yield file
             return
-        most = min(MOST_UNPACKED_BYTES, max(HARMLESS_BYTES, MOST_RATIO * path.stat().st_size))
+        max_bytes = min(MAX_UNPACKED_BYTES, max(HARMLESS_BYTES, MAX_RATIO * path.stat().st_size))
         with tempfile.TemporaryFile() as plain, unpack(file) as stream:
             while chunk := stream.read(_CHUNK):
                 plain.write(chunk)
-                if plain.tell() > most:
+                if plain.tell() > max_bytes:
                     raise DataError("is a decompression bomb", where=str(path))
             plain.seek(0)
             yield plain
@@ -142,7 +142,7 @@ class _Headers:
         self.tell, self.seek = file.tell, file.seek
 
     def read(self, size: int) -> bytes:
-        if size > _MOST_HEADER_BYTES:
+        if size > _MAX_HEADER_BYTES:
             raise tarfile.ReadError(f"a header of {size:,} bytes")
         return self._file.read(size)
 
@@ -156,4 +156,4 @@ def _problem_of_name(name: str, known: object) -> str | None:
 
 
 def _is_bomb(plain: int, packed: int) -> bool:
-    return plain > HARMLESS_BYTES and plain > MOST_RATIO * max(packed, 1)
+    return plain > HARMLESS_BYTES and plain > MAX_RATIO * max(packed, 1)

@@ -18,7 +18,7 @@ from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.io.lines import check_file, open_lines
 from aitk.vision.data.trees import Tree
 
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 #: Names that such a file has where nobody says.
 LIST_NAMES = (
     "classes.txt", "class_names.txt", "labelmap.txt", "label_colors.txt", "label_colours.txt",
@@ -64,7 +64,7 @@ def read_class_list(file: str, ignored: Collection[str] = ()) -> ClassList:
     check_file(Path(file))
     try:
         with Path(file).open("rb") as opened:
-            content = opened.read(MOST_BYTES + 1)
+            content = opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", where=file) from error
     return parse_class_list(content, file, ignored)
@@ -77,7 +77,7 @@ def find_class_list(tree: Tree, ignored: Collection[str] = ()) -> ClassList | No
     ]
     for name in sorted(found, key=lambda name: (name.count("/"), name)):
         where = tree.location(name)
-        return parse_class_list(tree.read(name, most=MOST_BYTES), where, ignored)
+        return parse_class_list(tree.read(name, max_bytes=MAX_BYTES), where, ignored)
     return None
 
 
@@ -87,8 +87,8 @@ def parse_class_list(content: bytes, where: str, ignored: Collection[str] = ()) 
     Raises:
         DataError: it names no class, or one twice, or more than a mask can number.
     """
-    if len(content) > MOST_BYTES:
-        raise DataError(f"is larger than {MOST_BYTES:,} bytes", where=where)
+    if len(content) > MAX_BYTES:
+        raise DataError(f"is larger than {MAX_BYTES:,} bytes", where=where)
     names: list[str] = []
     colours: dict[tuple[int, int, int], int] = {}
     has_keypoints = False

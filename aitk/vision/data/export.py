@@ -1,4 +1,4 @@
-"""Pictures and annotations of prepared rows, written as COCO, Pascal VOC or YOLO have them."""
+"""Images and annotations of prepared rows, written as COCO, Pascal VOC or YOLO have them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def export_data(
     """Export a prepared data folder; ``out`` appears when it is whole.
 
     Returns:
-        Facts: where it is, how many pictures, boxes and masks it holds, what was left out.
+        Facts: where it is, how many images, boxes and masks it holds, what was left out.
 
     Raises:
         ArtifactError: there is no such prepared data.
@@ -72,7 +72,7 @@ def export_annotations(
 ) -> dict[str, Any]:
     """Write prepared rows into a folder, one at a time.
 
-    What their files hold is kept; a picture that lies on its side is written upright, as its
+    What their files hold is kept; an image that lies on its side is written upright, as its
     annotations have it.
 
     Args:
@@ -83,7 +83,7 @@ def export_annotations(
         mask_labels: the classes of masks in the order of their numbers.
 
     Returns:
-        How many pictures, boxes and masks were written, and what the format cannot hold.
+        How many images, boxes and masks were written, and what the format cannot hold.
 
     Raises:
         DataError: the rows have neither boxes nor masks.
@@ -95,7 +95,7 @@ def export_annotations(
     names = _Names()
     for split, rows in splits.items():
         for fields in rows:
-            data = _upright(fields["picture"])
+            data = _upright(fields["image"])
             stem = names.free(fields["name"])
             writer.add(SPLIT_NAMES[split], stem, data, fields)
     writer.finish()
@@ -111,7 +111,7 @@ class _Names:
     def free(self, name: str) -> str:
         """The last part of a name without its ending; with a number where that is taken."""
         stem = re.sub(r"\.\w{1,5}$", "", name.replace("\\", "/").rpartition("/")[2])
-        stem = fit_name(re.sub(r"[^\w-]+", "_", stem).strip("_") or "picture")
+        stem = fit_name(re.sub(r"[^\w-]+", "_", stem).strip("_") or "image")
         found, number = stem, 1
         while found in self._taken:
             number += 1
@@ -127,8 +127,8 @@ class _Writer(ABC):
         written: what was written, and how often something was left out.
     """
 
-    #: Folder of the pictures; ``{split}`` is their split's.
-    pictures: ClassVar[str]
+    #: Folder of the images; ``{split}`` is their split's.
+    images: ClassVar[str]
 
     def __init__(self, folder: Path, box_labels: Sequence[str], mask_labels: Sequence[str]):
         self.folder = folder
@@ -136,12 +136,12 @@ class _Writer(ABC):
         self.written: Counter[str] = Counter()
 
     def add(self, split: str, stem: str, data: bytes, fields: Mapping[str, Any]) -> None:
-        """Write a picture and its annotation."""
+        """Write an image and its annotation."""
         file = f"{stem}{SUFFIX_OF[picture_format(data) or 'PNG']}"
-        path = self.folder / self.pictures.format(split=split) / file
+        path = self.folder / self.images.format(split=split) / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        self.written["pictures"] += 1
+        self.written["images"] += 1
         if "boxes" in fields and fields.get("boxes_known", 1):
             self.written["boxes"] += len(fields["boxes"])
             for label in fields["box_labels"]:
@@ -153,7 +153,7 @@ class _Writer(ABC):
 
     @abstractmethod
     def annotate(self, split: str, path: Path, fields: Mapping[str, Any]) -> None:
-        """Write or keep what is known of the picture at a path."""
+        """Write or keep what is known of the image at a path."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -171,7 +171,7 @@ class _Coco(_Writer):
     The class ``background`` is what no region holds, and void too, for which COCO has no name.
     """
 
-    pictures = "images/{split}"
+    images = "images/{split}"
 
     def __init__(self, folder: Path, box_labels: Sequence[str], mask_labels: Sequence[str]):
         super().__init__(folder, box_labels, mask_labels)
@@ -233,7 +233,7 @@ class _Coco(_Writer):
 class _Voc(_Writer):
     """``JPEGImages``, ``Annotations``, ``SegmentationClass``, and lists in ``ImageSets``."""
 
-    pictures = "JPEGImages"
+    images = "JPEGImages"
 
     def __init__(self, folder: Path, box_labels: Sequence[str], mask_labels: Sequence[str]):
         super().__init__(folder, box_labels, mask_labels)
@@ -260,7 +260,7 @@ class _Voc(_Writer):
 class _Yolo(_Writer):
     """``images/SPLIT/*``, ``labels/SPLIT/*.txt`` and ``data.yaml``. Crowds are left out."""
 
-    pictures = "images/{split}"
+    images = "images/{split}"
 
     def __init__(self, folder: Path, box_labels: Sequence[str], mask_labels: Sequence[str]):
         super().__init__(folder, box_labels, mask_labels)
@@ -341,7 +341,7 @@ def _voc_xml(path: Path, fields: Mapping[str, Any]) -> str:
 
 
 def _upright(data: bytes) -> bytes:
-    """A picture's file; written anew where only EXIF says which side is up."""
+    """An image's file; written anew where only EXIF says which side is up."""
     import cv2
 
     if b"Exif" not in data and b"EXIF" not in data and b"eXIf" not in data:

@@ -1,4 +1,4 @@
-"""What the folders above a picture tell: its label, and its split."""
+"""What the folders above an image tell: its label, and its split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
-from aitk.vision.data.sidecar_files import PICTURE_FOLDERS, place_of
+from aitk.vision.data.sidecar_files import IMAGE_FOLDERS, place_of
 from aitk.vision.data.trees import Folder, Tree
 
 
@@ -58,11 +58,11 @@ def find_split_folders(names: Iterable[str]) -> SplitFolders:
 
 
 def labels_by_folder(
-    tree: Tree, pictures: Sequence[str], splits: SplitFolders, *, mixed: bool
+    tree: Tree, images: Sequence[str], splits: SplitFolders, *, mixed: bool
 ) -> Callable[[str], str | None]:
-    """How the label of a picture follows from its folders.
+    """How the label of an image follows from its folders.
 
-    Folders that name splits are no part of it, nor those above that all pictures share. Where
+    Folders that name splits are no part of it, nor those above that all images share. Where
     none has a folder, the root's own name is the label.
 
     Args:
@@ -75,11 +75,11 @@ def labels_by_folder(
             for folder in _folders(name)
             if (part := posixpath.basename(folder)).lower() not in SPLIT_OF_WORD
             and folder not in splits.splits
-            and not (mixed and part.lower() in PICTURE_FOLDERS)
+            and not (mixed and part.lower() in IMAGE_FOLDERS)
         )
 
     shared = 0
-    found = [parts for parts in {parts_of(name) for name in pictures} if parts]
+    found = [parts for parts in {parts_of(name) for name in images} if parts]
     if found:
         shortest = min(map(len, found))
         while shared < shortest - 1 and len({parts[shared] for parts in found}) == 1:

@@ -14,11 +14,11 @@ from aitk.vision.data.reading_counts import (
     UNREADABLE,
     ReadingCounts,
 )
-from aitk.vision.data.sidecar_files import is_picture, is_unread_picture
+from aitk.vision.data.sidecar_files import is_image, is_unread_image
 from aitk.vision.data.trees import Folder, Tree
 from aitk.vision.data.video import is_video
 
-#: Endings of what commonly lies among pictures and is none.
+#: Endings of what commonly lies among images and is none.
 COMPANIONS = (
     ".txt", ".md", ".rst", ".pdf", ".html", ".htm", ".json", ".jsonl", ".ndjson", ".xml", ".csv",
     ".tsv", ".xls", ".xlsx", ".parquet", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".names",
@@ -35,14 +35,14 @@ def count_passed_over(tree: Tree, used: Collection[str], counts: ReadingCounts) 
     """Count the files that are not used, and the links and folders that were not followed.
 
     Args:
-        used: names of the pictures and annotation files that rows come from.
+        used: names of the images and annotation files that rows come from.
     """
     taken = set(used)
-    folders = {posixpath.dirname(name) for name in taken if is_picture(name)}
+    folders = {posixpath.dirname(name) for name in taken if is_image(name)}
     for name in tree.names:
-        if name in taken or is_picture(name) or is_video(name) or _names_classes(name):
+        if name in taken or is_image(name) or is_video(name) or _names_classes(name):
             continue
-        if is_unread_picture(name):
+        if is_unread_image(name):
             counts.add(UNREAD_KINDS, name)
         elif _is_companion(name) or posixpath.dirname(name) not in folders:
             counts.add(OTHER_FILES, name)
@@ -61,7 +61,7 @@ def count_links(tree: Folder, counts: ReadingCounts) -> None:
 
 def kinds_of(names: Iterable[str]) -> str:
     """The endings of files that are not read, for an error: ``.heic, .npy``."""
-    endings = {posixpath.splitext(name)[1].lower() for name in names if is_unread_picture(name)}
+    endings = {posixpath.splitext(name)[1].lower() for name in names if is_unread_image(name)}
     return ", ".join(sorted(endings))
 
 

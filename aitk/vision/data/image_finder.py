@@ -1,8 +1,8 @@
-"""Which picture an annotation file means by a path that may begin anywhere.
+"""Which image an annotation file means by a path that may begin anywhere.
 
 Tools write the path from the annotation file, from the root of their project, or of the machine
 that it was made on; with ``\\`` between folders; percent-encoded; and with accents composed or not
-(NFC, NFD). Pictures of one name in several folders are common: ``train/0001.jpg``,
+(NFC, NFD). Images of one name in several folders are common: ``train/0001.jpg``,
 ``test/0001.jpg``.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from aitk.core.contract.errors import DataError
 from aitk.core.io.names import shorten
 from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
-from aitk.vision.data.sidecar_files import BOX_FOLDERS, PICTURE_FOLDERS, name_key
+from aitk.vision.data.sidecar_files import BOX_FOLDERS, IMAGE_FOLDERS, name_key
 from aitk.vision.data.trees import Folder, Tree
 
 #: Label Studio names an upload ``90fbb0c7-0001.jpg``.
@@ -37,33 +37,33 @@ def split_of_root(tree: Tree) -> str | None:
     return None
 
 
-class PictureFinder:
-    """Finds pictures by the paths of one annotation file.
+class ImageFinder:
+    """Finds images by the paths of one annotation file.
 
     Args:
-        pictures: the names of all pictures in a tree.
+        images: the names of all images in a tree.
         folder: of the annotation file in that tree, "" for its root.
         told: all paths that the file tells.
         split: that the file is of, if it says so.
     """
 
     def __init__(
-        self, pictures: Sequence[str], *, folder: str, told: Iterable[str], split: str | None
+        self, images: Sequence[str], *, folder: str, told: Iterable[str], split: str | None
     ):
         self._bases = [folder]
         if posixpath.basename(folder).lower() in BOX_FOLDERS:
             self._bases.append(posixpath.dirname(folder))
         self._named: defaultdict[str, list[str]] = defaultdict(list)
-        for name in pictures:
+        for name in images:
             self._named[name_key(posixpath.basename(name))].append(name)
         names = {posixpath.basename(clean_path(path)) for path in told}
-        meant = [picture for name in names for picture in self._of_name(name)]
+        meant = [image for name in names for image in self._of_name(name)]
         self._scope = _nearest_folder(folder, meant)
         self._split = split
         self._has_split_folder = any(split_of_folders(name) == split for name in meant)
 
     def find(self, told: str) -> str:
-        """The picture that is meant.
+        """The image that is meant.
 
         Beside the annotation file it is looked for first, then by how much of the path agrees.
 
@@ -75,15 +75,15 @@ class PictureFinder:
         found = [name for name in named if self._is_possible(name)]
         if not found:
             elsewhere = f" beside its annotation file, only {named[0]}" if named else ""
-            raise DataError(f"there is no picture {shorten(told)}{elsewhere}")
+            raise DataError(f"there is no image {shorten(told)}{elsewhere}")
         ranks = [self._rank(name, told) for name in found]
         best = [name for name, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
         if len(best) > 1:
-            raise DataError(f"{shorten(told)} may mean {len(best)} pictures: {', '.join(best[:3])}")
+            raise DataError(f"{shorten(told)} may mean {len(best)} images: {', '.join(best[:3])}")
         return best[0]
 
     def _of_name(self, path: str) -> list[str]:
-        """The pictures of a name, or of that without what an upload put before it."""
+        """The images of a name, or of that without what an upload put before it."""
         name = posixpath.basename(path)
         found = self._named.get(name_key(name), [])
         if not found and (uploaded := _UPLOADED.fullmatch(name)):
@@ -91,7 +91,7 @@ class PictureFinder:
         return found
 
     def _is_possible(self, name: str) -> bool:
-        """Whether a picture lies where those of the file do, and not in another split's folder."""
+        """Whether an image lies where those of the file do, and not in another split's folder."""
         if not name.startswith(self._scope):
             return False
         split = split_of_folders(name)
@@ -105,7 +105,7 @@ class PictureFinder:
 
 
 def _nearest_folder(folder: str, meant: Sequence[str]) -> str:
-    """The nearest at or above a folder that holds any of these pictures, with ``/`` at its end."""
+    """The nearest at or above a folder that holds any of these images, with ``/`` at its end."""
     while folder and not any(name.startswith(f"{folder}/") for name in meant):
         folder = posixpath.dirname(folder)
     return f"{folder}/" if folder else ""
@@ -119,14 +119,14 @@ def clean_path(told: str) -> str:
 
 
 def _beside(name: str, told: str, base: str) -> int:
-    """2 where the path leads from a folder to a picture, 1 by way of its folder ``images``."""
+    """2 where the path leads from a folder to an image, 1 by way of its folder ``images``."""
     if base and not name.startswith(f"{base}/"):
         return 0
     inside = name[len(base) + 1 :] if base else name
     if name_key(inside) == name_key(told):
         return 2
     first, _, rest = inside.partition("/")
-    return int(first.lower() in PICTURE_FOLDERS and name_key(rest) == name_key(told))
+    return int(first.lower() in IMAGE_FOLDERS and name_key(rest) == name_key(told))
 
 
 def _agreeing_parts(name: str, told: str) -> int:

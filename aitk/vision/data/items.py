@@ -1,4 +1,4 @@
-"""A picture that the user's files name, before it is read."""
+"""An image that the user's files name, before it is read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """The boxes of one picture.
+    """The boxes of one image.
 
     Attributes:
-        corners: (n, 4) x_min, y_min, x_max, y_max in pixels of the upright picture.
+        corners: (n, 4) x_min, y_min, x_max, y_max in pixels of the upright image.
         labels: the class of each.
         crowd: 1 where a box is ignored in scoring.
     """
@@ -26,7 +26,7 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class ClassMask:
-    """The class of each pixel of one picture.
+    """The class of each pixel of one image.
 
     Attributes:
         numbers: (h, w) uint8; 255 is void.
@@ -39,23 +39,23 @@ class ClassMask:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Where a picture lies, and what is known of it.
+    """Where an image lies, and what is known of it.
 
     Attributes:
-        picture: reads the bytes of its file.
+        image: reads the bytes of its file.
         name: identifies it among the user's.
         file: the user's file that names it.
         line: in that file, from 1.
         split: one of ``SPLITS``, or None.
         label: its class, or None.
-        boxes: makes its boxes of the (height, width) of the picture; None where nobody looked
+        boxes: makes its boxes of the (height, width) of the image; None where nobody looked
             for any.
-        mask: makes its mask of the (height, width) of the picture; None where it has none.
+        mask: makes its mask of the (height, width) of the image; None where it has none.
         size: (height, width) that its annotation says it has, or None.
         record: as it stood in the user's file.
     """
 
-    picture: Callable[[], bytes]
+    image: Callable[[], bytes]
     name: str
     file: str
     line: int

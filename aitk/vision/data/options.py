@@ -1,22 +1,24 @@
-"""How pictures and what is known of them are found. Standard library only."""
+"""Options of reading, predicting and exporting. Standard library only: help texts read them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aitk.core.contract.options import option
+from aitk.core.contract.options import PredictOptions, option
 
+#: What a segmentation model sees: whole images resized to fit, or tiles in their own resolution.
+VIEWS = ("whole", "tiles")
 #: Classes that are ignored where nobody says, if there are any.
 USUALLY_IGNORED = ("void",)
 
 
 @dataclass(frozen=True)
-class PictureReading:
-    """Where the pictures are. They are stored as they were found, unless ``largest_side`` is
+class ImageReading:
+    """Where the images are. They are stored as they were found, unless ``largest_side`` is
     set; what is asked for is done alike in training and in prediction."""
 
     path_column: str | None = option(
-        None, "column of the picture's file in a table, by name or number from 1", locates=True
+        None, "column of the image's file in a table, by name or number from 1", locates=True
     )
     header: str = option(
         "auto",
@@ -36,23 +38,23 @@ class PictureReading:
     every: int = option(10, "of a video take each Nth frame", minimum=1, locates=True)
     scenes: bool = option(False, "of a video take only the first frame of each scene", locates=True)
     intensity_range: str | None = option(
-        None, "what is black and white in pictures of over 8 bits: LO-HI such as 0-4095, or auto "
+        None, "what is black and white in images of over 8 bits: LO-HI such as 0-4095, or auto "
         "(each from its darkest to its brightest); 0-65535 where nobody says",
     )  # fmt: skip
     largest_side: int | None = option(
-        None, "shrink pictures whose longer side has more pixels, boxes and masks with them",
+        None, "shrink images whose longer side has more pixels, boxes and masks with them",
         minimum=8, maximum=20_000,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class UnlabelledPictures(PictureReading):
-    """Pictures of which nothing is known."""
+class UnlabelledImages(ImageReading):
+    """Images of which nothing is known."""
 
 
 @dataclass(frozen=True)
-class ClassifyPictures(PictureReading):
-    """Pictures with one label each: their folder, or a column of a table."""
+class ClassifyImages(ImageReading):
+    """Images with one label each: their folder, or a column of a table."""
 
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"
@@ -62,8 +64,8 @@ class ClassifyPictures(PictureReading):
 
 
 @dataclass(frozen=True)
-class DetectPictures(PictureReading):
-    """Pictures with boxes: COCO, Pascal VOC, YOLO, or a table."""
+class DetectImages(ImageReading):
+    """Images with boxes: COCO, Pascal VOC, YOLO, or a table."""
 
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"
@@ -72,7 +74,7 @@ class DetectPictures(PictureReading):
     annotations: str | None = option(
         None,
         "COCO, labelme, CVAT or Label Studio file, or folder of VOC or YOLO files; found by itself"
-        " beside the pictures",
+        " beside the images",
     )
     classes: str | None = option(
         None, "file with a class a line: names YOLO's numbers, other classes are refused"
@@ -85,20 +87,20 @@ class DetectPictures(PictureReading):
         "learnt nor scored), or take them for objects like all others",
         choices=("ignore", "objects"),
     )  # fmt: skip
-    most_boxes: int = option(1000, "refuse a picture with more boxes than this", minimum=1)
+    max_boxes: int = option(1000, "refuse an image with more boxes than this", minimum=1)
 
 
 @dataclass(frozen=True)
-class SegmentPictures(PictureReading):
-    """Pictures with masks: files beside them, COCO polygons, or a column of a table."""
+class SegmentImages(ImageReading):
+    """Images with masks: files beside them, COCO polygons, or a column of a table."""
 
     annotations: str | None = option(
         None,
         "COCO, labelme, CVAT or Label Studio file, or folder of YOLO polygons; found by itself"
-        " beside the pictures",
+        " beside the images",
     )
     masks: str | None = option(
-        None, "folder of mask files with the names of the pictures; found by itself beside them"
+        None, "folder of mask files with the names of the images; found by itself beside them"
     )
     classes: str | None = option(
         None, "file with a class a line, in the order of their numbers; 'NAME R G B' where masks "
@@ -120,8 +122,8 @@ class SegmentPictures(PictureReading):
 
 
 @dataclass(frozen=True)
-class MultitaskPictures(PictureReading):
-    """Pictures with any of a label, boxes and a mask."""
+class MultitaskImages(ImageReading):
+    """Images with any of a label, boxes and a mask."""
 
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"
@@ -130,10 +132,10 @@ class MultitaskPictures(PictureReading):
     annotations: str | None = option(
         None,
         "COCO, labelme, CVAT or Label Studio file, or folder of VOC or YOLO files; found by itself"
-        " beside the pictures",
+        " beside the images",
     )
     masks: str | None = option(
-        None, "folder of mask files with the names of the pictures; found by itself beside them"
+        None, "folder of mask files with the names of the images; found by itself beside them"
     )
     classes: str | None = option(
         None, "file with a class of the masks a line, in the order of their numbers; 'NAME R G B' "
@@ -152,7 +154,38 @@ class MultitaskPictures(PictureReading):
         "learnt nor scored), or take them for objects like all others",
         choices=("ignore", "objects"),
     )  # fmt: skip
-    most_boxes: int = option(1000, "refuse a picture with more boxes than this", minimum=1)
+    max_boxes: int = option(1000, "refuse an image with more boxes than this", minimum=1)
+
+
+@dataclass(frozen=True)
+class DetectPredictOptions(PredictOptions):
+    """Which boxes are reported."""
+
+    min_score: float = option(
+        0.3, "confidence threshold for reported boxes", minimum=0.0, maximum=1.0
+    )
+    max_boxes: int = option(100, "maximum number of boxes reported for an image", minimum=1)
+
+
+@dataclass(frozen=True)
+class SegmentPredictOptions(PredictOptions):
+    """How an image is fed to the model."""
+
+    view: str | None = option(
+        None,
+        "resize the whole image, or cut it into overlapping tiles of the model's size in its own"
+        " resolution; by default as the model was trained",
+        choices=VIEWS,
+        scored=True,
+    )
+    mirror: bool = option(False, "average with the prediction for the mirrored image", scored=True)
+
+
+@dataclass(frozen=True)
+class MaskedImagePredictOptions(PredictOptions):
+    """What a prediction holds."""
+
+    filled: bool = option(True, "add the filled-in image to the prediction, as a PNG in base64")
 
 
 @dataclass(frozen=True)

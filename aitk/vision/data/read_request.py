@@ -1,20 +1,21 @@
-"""What is asked of a reader of pictures, and where its classes come from."""
+"""A request to read images: options, kinds of annotation, class list."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aitk.core.contract.labels import normalise
+from aitk.core.contract.task import Note
 from aitk.vision.data.class_lists import ClassList, find_class_list, read_class_list
-from aitk.vision.data.options import USUALLY_IGNORED, PictureReading
+from aitk.vision.data.options import USUALLY_IGNORED, ImageReading
 from aitk.vision.data.reading_counts import UNKNOWN_IGNORED, ReadingCounts
 from aitk.vision.data.trees import Folder, Tree
 from aitk.vision.features.intensity import IntensityRange, parse_range
 
-#: What a picture needs that nobody annotated it with.
+#: What an image needs that nobody annotated it with.
 MISSING = {
     "label": "no folder or table tells its label",
     "boxes": "nothing tells its boxes: there is no XML, text or JSON file of its name",
@@ -23,27 +24,35 @@ MISSING = {
 
 
 @dataclass
-class Wish:
-    """What is asked of a reader.
+class ReadRequest:
+    """A request to read images.
 
     Attributes:
         reading: the task's reading options.
-        wants: of ``label``, ``boxes``, ``mask``.
-        labelled: what is wanted must be there; where several things are, one of them.
-        notes: what was decided on the way is added here.
+        annotation_kinds: of ``label``, ``boxes``, ``mask``.
+        labelled: every row needs at least one of these kinds.
+        note: receives what reading decided by itself.
         counts: what is left out on the way is counted here.
     """
 
-    reading: PictureReading
-    wants: Collection[str]
+    reading: ImageReading
+    annotation_kinds: Collection[str]
     labelled: bool
-    notes: list[str]
+    note: Note
     counts: ReadingCounts = field(default_factory=ReadingCounts)
+    _noted: set[str] = field(default_factory=set)
+
+    def note_all(self, sentences: Iterable[str]) -> None:
+        """Note each sentence that was not noted before: several files may decide alike."""
+        for sentence in sentences:
+            if sentence not in self._noted:
+                self._noted.add(sentence)
+                self.note(sentence)
 
     @property
-    def due(self) -> Collection[str]:
-        """What is looked for."""
-        return self.wants if self.labelled else ()
+    def required_kinds(self) -> Collection[str]:
+        """The kinds of annotation that are looked for."""
+        return self.annotation_kinds if self.labelled else ()
 
     @property
     def ignored(self) -> Collection[str]:
@@ -61,7 +70,7 @@ class Wish:
     def binary(self) -> bool:
         return getattr(self.reading, "binary_masks", False)
 
-    def told(self, name: str) -> str | None:
+    def option(self, name: str) -> str | None:
         """An option that only some tasks have."""
         return getattr(self.reading, name, None)
 
@@ -71,7 +80,7 @@ class Wish:
 
     def class_list(self, tree: Tree | None) -> ClassList | None:
         """The classes that the options name, or a file in the tree."""
-        if file := self.told("classes"):
+        if file := self.option("classes"):
             found: ClassList | None = read_class_list(file, self.ignored)
         else:
             found = find_class_list(tree, self.ignored) if tree else None

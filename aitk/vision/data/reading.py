@@ -1,8 +1,8 @@
-"""Rows of pictures with what is known of them, from whatever files the user has.
+"""Rows of images with what is known of them, from whatever files the user has.
 
-A row is ``{"picture": bytes, "name", "height", "width"}`` and, as the task wants, ``"label"``,
-``"boxes"``, ``"box_labels"`` and ``"crowd"``, ``"mask"``. Pictures are stored as the files that
-they were found in, so that nothing is lost; a row is read, checked and handed on before the next.
+A row is ``{"image": bytes, "name", "height", "width"}`` with the kinds of annotation that
+the task reads: ``"label"``; ``"boxes"``, ``"box_labels"`` and ``"crowd"``; ``"mask"``. Images are
+stored as the files that they were found in, so that nothing is lost. Rows are streamed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Note
 from aitk.core.io.images import (
     bits_of,
     decode_deep,
@@ -38,12 +39,12 @@ from aitk.vision.data.formats.masks import encode_mask
 from aitk.vision.data.formats.tfds_images import read_tfds
 from aitk.vision.data.items import Boxes, ClassMask, Item
 from aitk.vision.data.layouts import read_annotation_file, read_tree
-from aitk.vision.data.options import PictureReading
+from aitk.vision.data.options import ImageReading
 from aitk.vision.data.quality.box_checks import check_boxes, drop_empty, without
-from aitk.vision.data.read_request import MISSING, Wish
+from aitk.vision.data.read_request import MISSING, ReadRequest
 from aitk.vision.data.reading_counts import EMPTY_BOXES, PAGES, ReadingCounts
-from aitk.vision.data.sidecar_files import ENDINGS_BESIDE, is_picture
-from aitk.vision.data.tables import open_pictures, read_table
+from aitk.vision.data.sidecar_files import SIDECAR_SUFFIXES, is_image
+from aitk.vision.data.tables import open_images, read_table
 from aitk.vision.data.trees import Folder
 from aitk.vision.data.video import is_video
 from aitk.vision.features.intensity import from_16_bits
@@ -52,26 +53,26 @@ from aitk.vision.features.intensity import from_16_bits
 STORED = ("JPEG", "PNG", "WebP", "BMP")
 
 
-def read_pictures(
+def read_images(
     sources: Sequence[str],
-    reading: PictureReading,
+    reading: ImageReading,
     *,
-    wants: Collection[str],
+    annotation_kinds: Collection[str],
     labelled: bool,
-    notes: list[str],
+    note: Note,
     counts: ReadingCounts | None = None,
 ) -> Iterator[Row | Refusal]:
-    """Stream rows of pictures; refusals stand in their place.
+    """Stream rows of images; refusals stand in their place.
 
     Args:
-        sources: pictures, folders, archives, tables, COCO files, videos, patterns such as
+        sources: images, folders, archives, tables, COCO files, videos, patterns such as
             ``*.jpg``, ``-`` for a table on stdin, ``tfds:NAME``.
-        wants: what rows have besides a picture: ``label``, ``boxes``, ``mask``. Where several
-            things are wanted, a row has at least one of them, "" in place of a label that is
+        annotation_kinds: what rows have besides an image: ``label``, ``boxes``, ``mask``. Where
+            several are asked for, a row has at least one of them, "" in place of a label that is
             missing, b"" in place of a mask, and ``boxes_known`` 0 where no box was looked for.
-        labelled: it must be there. If not, a row has a picture alone, and ``Row.record`` carries
+        labelled: it must be there. If not, a row has an image alone, and ``Row.record`` carries
             its name and the record as it stood.
-        notes: what was decided on the way is added here.
+        note: receives what reading decided by itself, each sentence once.
         counts: what is left out on the way is counted here.
 
     Raises:
@@ -79,14 +80,16 @@ def read_pictures(
             read.
         UsageError: an option names a column that is not there.
     """
-    wish = Wish(reading, wants, labelled, notes, ReadingCounts() if counts is None else counts)
-    wish.counts.intensity.told = wish.intensity
-    known = wish.class_list(None) if labelled and "mask" not in wants else None
+    request = ReadRequest(
+        reading, annotation_kinds, labelled, note, ReadingCounts() if counts is None else counts
+    )
+    request.counts.intensity.told = request.intensity
+    known = request.class_list(None) if labelled and "mask" not in annotation_kinds else None
     for source in _expanded(sources):
-        for item in _items(source, wish):
-            yield item if isinstance(item, Refusal) else _row(item, wish, known)
+        for item in _items(source, request):
+            yield item if isinstance(item, Refusal) else _row(item, request, known)
     if labelled:
-        wish.count_unknown_ignored()
+        request.count_unknown_ignored()
 
 
 def _expanded(sources: Sequence[str]) -> Iterator[str]:
@@ -101,168 +104,170 @@ def _expanded(sources: Sequence[str]) -> Iterator[str]:
             yield source
 
 
-def _items(source: str, wish: Wish) -> Iterator[Item | Refusal]:
+def _items(source: str, request: ReadRequest) -> Iterator[Item | Refusal]:
     """What a source names, by what it is."""
     if source.startswith(PREFIX):
         yield from read_tfds(
             source,
-            label_column=wish.told("label_column"),
-            wants=wish.wants,
-            labelled=wish.labelled,
-            classes=wish.mask_classes(None),
+            label_column=request.option("label_column"),
+            annotation_kinds=request.annotation_kinds,
+            labelled=request.labelled,
+            classes=request.mask_classes(None),
         )
         return
     path = Path(source)
     if source != "-" and os.path.isdir(source):
-        yield from read_tree(wish.folder(path), wish)
+        yield from read_tree(request.folder(path), request)
         return
     if source != "-":
         check_file(path)
     if source != "-" and is_archive(source):
         with open_archive(path) as tree:
-            yield from read_tree(tree, wish)
+            yield from read_tree(tree, request)
         return
-    if source != "-" and (is_picture(source) or is_video(source)):
-        yield from read_tree(_alone(path, wish), wish)
+    if source != "-" and (is_image(source) or is_video(source)):
+        yield from read_tree(_alone(path, request), request)
         return
     if source != "-" and path.suffix.lower() in (".json", ".xml"):
-        found = read_annotation_file(path, wish)
+        found = read_annotation_file(path, request)
         if found is not None:
             yield from found
             return
-    yield from _read_table(source, wish)
+    yield from _read_table(source, request)
 
 
-def _alone(path: Path, wish: Wish) -> Folder:
-    """A picture or video with the files of its name beside it. Its folder, which may hold very
+def _alone(path: Path, request: ReadRequest) -> Folder:
+    """An image or video with the files of its name beside it. Its folder, which may hold very
     many, is not listed."""
     names = [path.name]
-    if wish.due:
-        names += [f"{path.stem}{ending}" for ending in ENDINGS_BESIDE]
+    if request.required_kinds:
+        names += [f"{path.stem}{ending}" for ending in SIDECAR_SUFFIXES]
         names += [*LIST_NAMES, *YAML_NAMES]
     found = [name for name in dict.fromkeys(names) if os.path.isfile(path.parent / name)]
-    return wish.folder(path.parent, only=found)
+    return request.folder(path.parent, only=found)
 
 
-def _read_table(source: str, wish: Wish) -> Iterator[Item | Refusal]:
-    """The pictures that a table on disk or on stdin names."""
-    table = open_pictures(source, wish.reading)
-    wish.notes.extend(note for note in table.notes if note not in wish.notes)
+def _read_table(source: str, request: ReadRequest) -> Iterator[Item | Refusal]:
+    """The images that a table on disk or on stdin names."""
+    table = open_images(source, request.reading)
+    request.note_all(table.notes)
     root = Path.cwd() if source == "-" else Path(source).parent
-    tree = wish.folder(root)
+    tree = request.folder(root)
     yield from read_table(
         table,
         tree,
         "",
-        wish.reading,
-        wants=wish.wants,
-        labelled=wish.labelled,
+        request.reading,
+        annotation_kinds=request.annotation_kinds,
+        labelled=request.labelled,
         split=None if source == "-" else split_named(Path(source).name),
-        classes=wish.mask_classes(None),
-        counts=wish.counts,
+        classes=request.mask_classes(None),
+        counts=request.counts,
     )
 
 
-def _row(item: Item, wish: Wish, known: ClassList | None) -> Row | Refusal:
-    """The row of one picture, checked, or why there is none."""
+def _row(item: Item, request: ReadRequest, known: ClassList | None) -> Row | Refusal:
+    """The row of one image, checked, or why there is none."""
     try:
-        data = item.picture()
-        picture, is_kept = _decoded(data, item.name, wish)
-        height, width = picture.shape[:2]
-        fields = _annotated(item, wish, known, height, width)
-        shrunk = _shrunk(picture, wish.reading.largest_side)
-        if shrunk is not picture or not is_kept:
+        data = item.image()
+        image, is_kept = _decoded(data, item.name, request)
+        height, width = image.shape[:2]
+        fields = _annotated(item, request, known, height, width)
+        shrunk = _shrunk(image, request.reading.largest_side)
+        if shrunk is not image or not is_kept:
             lossless = picture_format(data) != "JPEG"
             data = encode_png(shrunk) if lossless else encode_jpeg(shrunk)
             fields = _scaled(fields, shrunk.shape[0], shrunk.shape[1], height, width)
         stored = {
-            "picture": data,
+            "image": data,
             "name": item.name,
             "height": int(shrunk.shape[0]),
             "width": int(shrunk.shape[1]),
-            **_stored(fields, wish),
+            **_stored(fields, request),
         }
     except DataError as error:
         return Refusal(item.file, item.line, _reason(item, error))
-    record = {} if wish.labelled else {"picture": item.name} | dict(item.record)
+    record = {} if request.labelled else {"image": item.name} | dict(item.record)
     return Row(stored, item.file, item.line, item.split, record)
 
 
-def _decoded(data: bytes, name: str, wish: Wish) -> tuple[np.ndarray, bool]:
-    """A picture, and whether its file can be stored as it is."""
+def _decoded(data: bytes, name: str, request: ReadRequest) -> tuple[np.ndarray, bool]:
+    """An image, and whether its file can be stored as it is."""
     if has_pages(data):
-        wish.counts.add(PAGES, name)
+        request.counts.add(PAGES, name)
     if bits_of(data) <= 8:
         return decode_picture(data, name), picture_format(data) in STORED
     values = decode_deep(data, name)
-    picture = from_16_bits(values, wish.intensity)
-    wish.counts.intensity.add(values)
-    return picture, wish.intensity is None and picture_format(data) in STORED
+    image = from_16_bits(values, request.intensity)
+    request.counts.intensity.add(values)
+    return image, request.intensity is None and picture_format(data) in STORED
 
 
 def _annotated(
-    item: Item, wish: Wish, known: ClassList | None, height: int, width: int
+    item: Item, request: ReadRequest, known: ClassList | None, height: int, width: int
 ) -> dict[str, Any]:
-    """What is known of a picture, as ``Boxes`` and ``ClassMask``; only what there is.
+    """What is known of an image, as ``Boxes`` and ``ClassMask``; only what there is.
 
     Raises:
-        DataError: nothing of what is due is there, or it does not fit the picture.
+        DataError: nothing of what is due is there, or it does not fit the image.
     """
-    if not wish.labelled:
+    if not request.labelled:
         return {}
     if item.size is not None and item.size != (height, width):
         told = f"{item.size[1]} x {item.size[0]}"
-        reason = f"its annotation is of a picture of {told}, and upright it has {width} x {height}"
+        reason = f"its annotation is of an image of {told}, and upright it has {width} x {height}"
         if item.size == (width, height):
             reason += ": its tool ignored the EXIF orientation (annotate upright copies instead)"
         raise DataError(reason)
     found: dict[str, Any] = {}
     label = normalise(item.label) if item.label is not None else ""
-    if "label" in wish.wants and label:
-        if known and len(wish.wants) == 1 and label not in known.names:
+    if "label" in request.annotation_kinds and label:
+        if known and len(request.annotation_kinds) == 1 and label not in known.names:
             raise DataError(f"its label {shorten(label)!r} is none of --classes")
         if len(label) > MAX_LABEL_CHARACTERS:
             raise DataError(f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters")
         found["label"] = label
-    if "boxes" in wish.wants and item.boxes is not None:
+    if "boxes" in request.annotation_kinds and item.boxes is not None:
         boxes = item.boxes(height, width)
-        wish.counts.classes.update(boxes.labels)
-        boxes = without(boxes, wish.ignored)
+        request.counts.classes.update(boxes.labels)
+        boxes = without(boxes, request.ignored)
         boxes, empty = drop_empty(boxes)
-        wish.counts.add(EMPTY_BOXES, item.name, count=empty)
-        most = getattr(wish.reading, "most_boxes", len(boxes.labels))
-        if len(boxes.labels) > most:
-            raise DataError(f"it has {len(boxes.labels)} boxes, more than --most-boxes {most}")
+        request.counts.add(EMPTY_BOXES, item.name, count=empty)
+        max_boxes = getattr(request.reading, "max_boxes", len(boxes.labels))
+        if len(boxes.labels) > max_boxes:
+            raise DataError(f"it has {len(boxes.labels)} boxes, more than --max-boxes {max_boxes}")
         for at, label in enumerate(boxes.labels):
             if known and label not in known.names:
                 raise DataError(f"box {at + 1} has the class {label!r}, which is none of --classes")
         corners = check_boxes(boxes, height=height, width=width)
-        crowd = boxes.crowd if wish.crowd == "ignore" else (0,) * len(boxes.crowd)
+        crowd = boxes.crowd if request.crowd == "ignore" else (0,) * len(boxes.crowd)
         found["boxes"] = Boxes(corners, boxes.labels, crowd)
-    if "mask" in wish.wants and item.mask is not None:
+    if "mask" in request.annotation_kinds and item.mask is not None:
         found["mask"] = item.mask(height, width)
-    if wish.wants and not found:
-        reasons = [MISSING[want] for want in ("label", "boxes", "mask") if want in wish.wants]
+    if request.annotation_kinds and not found:
+        reasons = [
+            MISSING[want] for want in ("label", "boxes", "mask") if want in request.annotation_kinds
+        ]
         raise DataError("; ".join(reasons))
     return found
 
 
-def _shrunk(picture: np.ndarray, largest_side: int | None) -> np.ndarray:
-    """The picture, no side longer than asked; itself where it is so already."""
+def _shrunk(image: np.ndarray, largest_side: int | None) -> np.ndarray:
+    """The image, no side longer than asked; itself where it is so already."""
     import cv2
 
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if largest_side is None or max(height, width) <= largest_side:
-        return picture
+        return image
     scale = largest_side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _scaled(
     fields: Mapping[str, Any], height: int, width: int, old_height: int, old_width: int
 ) -> dict[str, Any]:
-    """Annotations of a picture whose size has changed."""
+    """Annotations of an image whose size has changed."""
     import cv2
 
     scaled = dict(fields)
@@ -277,27 +282,27 @@ def _scaled(
     return scaled
 
 
-def _stored(fields: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
+def _stored(fields: Mapping[str, Any], request: ReadRequest) -> dict[str, Any]:
     """Annotations as the fields of a row."""
-    if not wish.labelled:
+    if not request.labelled:
         return {}
     stored: dict[str, Any] = {}
-    if "label" in wish.wants:
+    if "label" in request.annotation_kinds:
         stored["label"] = fields.get("label", "")
-    if "boxes" in wish.wants:
+    if "boxes" in request.annotation_kinds:
         boxes = fields.get("boxes") or Boxes(np.zeros((0, 4), np.float32), (), ())
         stored["boxes"] = boxes.corners.astype(np.float32)
         stored["box_labels"] = list(boxes.labels)
         stored["crowd"] = list(boxes.crowd)
-        if len(wish.wants) > 1:
+        if len(request.annotation_kinds) > 1:
             stored["boxes_known"] = int("boxes" in fields)
-    if "mask" in wish.wants:
+    if "mask" in request.annotation_kinds:
         stored["mask"] = encode_mask(fields["mask"]) if "mask" in fields else b""
     return stored
 
 
 def _reason(item: Item, error: DataError) -> str:
-    """Why a picture was refused; with its name, where its file is a list of many."""
+    """Why an image was refused; with its name, where its file is a list of many."""
     if Path(item.file).name == posixpath.basename(item.name):
         return error.what
     return f"{item.name}: {error.what}"

@@ -54,30 +54,30 @@ CROWD_OUTLINES = Kind(
     "ok",
 )
 VOID_CROWDS = Kind("crowd outlines", "outlines are crowd regions (iscrowd), and void", "ok")
-UNNAMED_PICTURES = Kind(
-    "pictures without annotation", "pictures that no annotation file or table names, left out"
+UNNAMED_IMAGES = Kind(
+    "images without annotation", "images that no annotation file or table names, left out"
 )
-BESIDE_SPLITS = Kind(
-    "pictures beside the splits",
-    "pictures lie beside the folders of the splits, in none of them, and are left out",
+OUTSIDE_SPLITS = Kind(
+    "images beside the splits",
+    "images lie beside the folders of the splits, in none of them, and are left out",
 )
-UNLISTED = Kind("unlisted pictures", "pictures are in no list of ImageSets, and are left out")
-LISTED_MISSING = Kind("listed pictures", "pictures that lists of ImageSets name are not here")
+UNLISTED = Kind("unlisted images", "images are in no list of ImageSets, and are left out")
+LISTED_MISSING = Kind("listed images", "images that lists of ImageSets name are not here")
 NAMED_TWICE = Kind(
-    "pictures named twice",
-    "pictures are named by several entries or files, each with a part of their annotations"
+    "images named twice",
+    "images are named by several entries or files, each with a part of their annotations"
     " perhaps: --annotations chooses one file",
 )
-ORPHAN_FILES = Kind("annotations of no picture", "annotation files have the name of no picture")
+ORPHAN_FILES = Kind("annotations of no image", "annotation files have the name of no image")
 UNREAD_KINDS = Kind(
-    "pictures of other kinds",
-    "picture files are of a kind that is not read, and left out: convert them to PNG or JPEG",
+    "images of other kinds",
+    "image files are of a kind that is not read, and left out: convert them to PNG or JPEG",
 )
-OTHER_FILES = Kind("other files", "files are neither pictures nor annotations, and left out", "ok")
+OTHER_FILES = Kind("other files", "files are neither images nor annotations, and left out", "ok")
 NAMELESS_KIND = Kind(
     "files of unknown kind",
-    "files lie among the pictures with an ending that tells no kind, and are left out: rename"
-    " them if they are pictures",
+    "files lie among the images with an ending that tells no kind, and are left out: rename"
+    " them if they are images",
 )
 LINKS = Kind(
     "links",
@@ -89,7 +89,7 @@ UNKNOWN_SPLITS = Kind(
     "rows name a split that is none of train, validation and test, and are split by a hash",
 )
 REFUSED_MEMBERS = Kind(
-    "members of archives", "members of the archive are no pictures, and cannot be read"
+    "members of archives", "members of the archive are no images, and cannot be read"
 )
 UNREADABLE = Kind("unreadable folders", "folders cannot be opened, and are left out")
 PAGES = Kind(
@@ -107,7 +107,7 @@ class ReadingCounts:
     classes: set[str] = field(default_factory=set)
     #: Class -> its id in the COCO files that were read.
     category_ids: dict[str, int | str] = field(default_factory=dict)
-    #: What pictures of more than 8 bits hold.
+    #: What images of more than 8 bits hold.
     intensity: IntensityStatistics = field(default_factory=IntensityStatistics)
     _disputed: set[str] = field(default_factory=set)
     _told: set[Kind] = field(default_factory=set)
@@ -125,7 +125,7 @@ class ReadingCounts:
     def add_categories(self, ids: Mapping[str, int | str]) -> None:
         """Note the ids that a COCO file gives its classes, as it writes them.
 
-        Of files that disagree none is right for all pictures: such a class keeps no id.
+        Of files that disagree none is right for all images: such a class keeps no id.
         """
         for name, number in ids.items():
             known = self.category_ids.setdefault(name, number)

@@ -1,4 +1,4 @@
-"""Which files belong together: a picture, its boxes and its mask.
+"""Which files belong together: an image, its boxes and its mask.
 
 They have the same name, and lie in one folder, in twin folders (``images/train/1.jpg``,
 ``labels/train/1.txt``; ``train/1.png``, ``trainannot/1.png``), or the mask's name says what it
@@ -13,10 +13,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
-PICTURE_SUFFIXES = (
+IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jpe", ".jfif",
 )  # fmt: skip
-#: Pictures that are not read: they are counted, so that nobody misses them unawares.
+#: Images that are not read: they are counted, so that nobody misses them unawares.
 UNREAD_SUFFIXES = (
     ".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".jpx", ".jxr", ".hdr", ".exr", ".pfm",
     ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".tga", ".pcx", ".ico", ".icns", ".psd", ".xcf",
@@ -28,7 +28,7 @@ MASK_SUFFIXES = (".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 #: Compressed with loss: masks only where their folder or name says so.
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
 #: Folders whose name says of what kind all in them are, not what is on them.
-PICTURE_FOLDERS = frozenset(
+IMAGE_FOLDERS = frozenset(
     ("image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "photo", "photos")
 )
 MASK_FOLDERS = frozenset(
@@ -38,8 +38,8 @@ MASK_FOLDERS = frozenset(
 BOX_FOLDERS = frozenset(("annotation", "annotations", "label", "labels", "xml", "xmls", "boxes"))
 #: VOC's masks of single objects, which no task here learns.
 OBJECT_FOLDERS = frozenset(("segmentationobject",))
-#: What may follow the name of a picture in its folder.
-ENDINGS_BESIDE = (
+#: What may follow the name of an image in its folder.
+SIDECAR_SUFFIXES = (
     ".xml", ".txt", "_mask.png", "-mask.png", "_masks.png", "_label.png", "_L.png", "_seg.png",
     "_gt.png", "_mask.bmp", "_mask.gif", "_mask.tif", "_mask.jpg",
 )  # fmt: skip
@@ -49,13 +49,13 @@ _MASK_NAME = re.compile(r"(.+)[_-](?:masks?|labels?|l|seg|segmentation|gt)", re.
 Place = tuple[str, str]
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file's ending says that it is a picture."""
-    return name.lower().endswith(PICTURE_SUFFIXES)
+def is_image(name: str) -> bool:
+    """Whether a file's ending says that it is an image."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def is_unread_picture(name: str) -> bool:
-    """Whether a file's ending says that it is a picture of a kind that is not read."""
+def is_unread_image(name: str) -> bool:
+    """Whether a file's ending says that it is an image of a kind that is not read."""
     return name.lower().endswith(UNREAD_SUFFIXES)
 
 
@@ -71,7 +71,7 @@ def name_key(name: str) -> str:
 def place_of(name: str) -> Place:
     """Folder and name of a file, without what tells kinds apart: equal ones belong together."""
     folder, file = posixpath.split(name)
-    kinds = PICTURE_FOLDERS | MASK_FOLDERS | BOX_FOLDERS
+    kinds = IMAGE_FOLDERS | MASK_FOLDERS | BOX_FOLDERS
     parts = []
     for part in folder.split("/") if folder else []:
         if part.lower() not in kinds:
@@ -80,13 +80,13 @@ def place_of(name: str) -> Place:
     return "/".join(parts), posixpath.splitext(file)[0]
 
 
-def pair(files: Mapping[Place, str], pictures: Iterable[Place]) -> dict[Place, str]:
-    """The place of a picture -> the file that belongs to it.
+def pair(files: Mapping[Place, str], images: Iterable[Place]) -> dict[Place, str]:
+    """The place of an image -> the file that belongs to it.
 
     A file of its very name wins over one whose name is only spelt otherwise: tools write
     ``Capture_d%C3%A9cran%201.txt``, and accents composed or not.
     """
-    places = set(pictures)
+    places = set(images)
     paired = {place: name for place, name in files.items() if place in places}
     spelt: dict[Place, list[str]] = {}
     for place, name in files.items():
@@ -100,17 +100,17 @@ def pair(files: Mapping[Place, str], pictures: Iterable[Place]) -> dict[Place, s
     return paired
 
 
-def pair_elsewhere(files: Iterable[str], pictures: Iterable[Place]) -> dict[Place, str]:
+def pair_elsewhere(files: Iterable[str], images: Iterable[Place]) -> dict[Place, str]:
     """The same, of files in another folder, whose own folders may be arranged otherwise.
 
     Of several of a name that whose folders agree most counts, from the end on. Where that leaves
-    a choice, or one file would be that of several pictures, there is none.
+    a choice, or one file would be that of several images, there is none.
     """
     named: dict[str, list[str]] = {}
     for name in files:
         named.setdefault(name_key(place_of(name)[1]), []).append(name)
     chosen: dict[str, list[tuple[int, Place]]] = {}
-    for place in set(pictures):
+    for place in set(images):
         found = [(_agreeing(place_of(name)[0], place[0]), name)
                  for name in named.get(name_key(place[1]), ())]  # fmt: skip
         best = [name for agreed, name in found if agreed == max(found)[0]]
@@ -141,42 +141,42 @@ def _spelt(place: Place) -> Place:
 
 
 def find_masks(names: Iterable[str]) -> dict[Place, str]:
-    """The place of a picture -> its mask, of all files in a tree.
+    """The place of an image -> its mask, of all files in a tree.
 
-    What looks like a mask, but belongs to no picture, is not one.
+    What looks like a mask, but belongs to no image, is not one.
     """
     candidates: dict[Place, str] = {}
-    pictures: set[Place] = set()
+    images: set[Place] = set()
     for name in names:
-        if not is_picture(name):
+        if not is_image(name):
             continue
         place = place_of(name)
         is_mask = _is_in_mask_folder(name) and name.lower().endswith(
             (*MASK_SUFFIXES, *LOSSY_SUFFIXES)
         )
         marked = _MASK_NAME.fullmatch(place[1])
-        is_named = place[1].lower().endswith(("mask", "masks"))  # an ``_l.jpg`` may be a picture
+        is_named = place[1].lower().endswith(("mask", "masks"))  # an ``_l.jpg`` may be an image
         if marked and (name.lower().endswith(MASK_SUFFIXES) or is_named):
             candidates.setdefault((place[0], marked[1]), name)
         if is_mask:
             candidates[place] = name
         else:
-            pictures.add(place)
-    return pair(candidates, pictures)
+            images.add(place)
+    return pair(candidates, images)
 
 
 def find_boxes(names: Iterable[str]) -> dict[Place, str]:
-    """The place of a picture -> its XML, else its text file, of all files in a tree."""
+    """The place of an image -> its XML, else its text file, of all files in a tree."""
     found: dict[Place, str] = {}
     for suffix in (".txt", ".xml"):
         found |= {place_of(name): name for name in names if name.lower().endswith(suffix)}
     return found
 
 
-def find_pictures(names: Iterable[str], masks: Mapping[Place, str]) -> list[str]:
-    """The pictures among all files, without their masks."""
+def find_images(names: Iterable[str], masks: Mapping[Place, str]) -> list[str]:
+    """The images among all files, without their masks."""
     taken = set(masks.values())
-    parts = (name for name in names if is_picture(name) and name not in taken)
+    parts = (name for name in names if is_image(name) and name not in taken)
     return [name for name in parts if not _parts(name) & OBJECT_FOLDERS]
 
 

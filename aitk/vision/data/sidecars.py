@@ -1,4 +1,4 @@
-"""Files that belong to one picture each: its mask, its boxes, its outlines."""
+"""Files that belong to one image each: its mask, its boxes, its outlines."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 from aitk.core.contract.errors import DataError
 from aitk.vision.data.class_lists import LIST_NAMES
 from aitk.vision.data.formats.masks import mask_reader
-from aitk.vision.data.formats.voc import MOST_BYTES as MOST_XML_BYTES
+from aitk.vision.data.formats.voc import MAX_BYTES as MAX_XML_BYTES
 from aitk.vision.data.formats.voc import parse_voc
-from aitk.vision.data.formats.yolo_text import MOST_BYTES as MOST_TEXT_BYTES
+from aitk.vision.data.formats.yolo_text import MAX_BYTES as MAX_TEXT_BYTES
 from aitk.vision.data.formats.yolo_text import box_maker, mask_maker, parse_yolo
-from aitk.vision.data.read_request import Wish
+from aitk.vision.data.read_request import ReadRequest
 from aitk.vision.data.reading_counts import DEGENERATE_POLYGONS, ORPHAN_FILES
 from aitk.vision.data.sidecar_files import (
     Place,
     find_boxes,
-    find_pictures,
-    is_picture,
+    find_images,
+    is_image,
     pair,
     pair_elsewhere,
     place_of,
@@ -30,26 +30,26 @@ from aitk.vision.data.trees import Tree
 
 
 class Masks:
-    """The mask pictures of a tree, or of the folder that the options name.
+    """The mask images of a tree, or of the folder that the options name.
 
     Attributes:
-        found: the place of a picture -> its mask; empty where no masks are looked for.
+        found: the place of an image -> its mask; empty where no masks are looked for.
     """
 
-    def __init__(self, tree: Tree, found: Mapping[Place, str], wish: Wish):
-        self.found = found if "mask" in wish.due else {}
+    def __init__(self, tree: Tree, found: Mapping[Place, str], request: ReadRequest):
+        self.found = found if "mask" in request.required_kinds else {}
         self._tree = tree
-        if "mask" in wish.due and (folder := wish.told("masks")):
+        if "mask" in request.required_kinds and (folder := request.option("masks")):
             if not os.path.isdir(folder):
                 raise DataError("is no folder", where=folder)
-            self._tree = wish.folder(Path(folder))
-            places = map(place_of, find_pictures(tree.names, {}))
-            self.found = pair_elsewhere(filter(is_picture, self._tree.names), places)
-        self._classes = wish.mask_classes(tree if self.found else None)
-        self._binary = wish.binary
+            self._tree = request.folder(Path(folder))
+            places = map(place_of, find_images(tree.names, {}))
+            self.found = pair_elsewhere(filter(is_image, self._tree.names), places)
+        self._classes = request.mask_classes(tree if self.found else None)
+        self._binary = request.binary
 
     def of(self, place: Place) -> Any:
-        """What makes the mask of a picture, or None."""
+        """What makes the mask of an image, or None."""
         name = self.found.get(place)
         if name is None:
             return None
@@ -60,15 +60,15 @@ class Boxes:
     """The XML and text files of a tree, or of the folder that the options name.
 
     Attributes:
-        used: those that belong to a picture.
+        used: those that belong to an image.
     """
 
-    def __init__(self, tree: Tree, places: Sequence[Place], wish: Wish):
-        self._tree, self._counts = tree, wish.counts
+    def __init__(self, tree: Tree, places: Sequence[Place], request: ReadRequest):
+        self._tree, self._counts = tree, request.counts
         files = find_boxes(tree.names)
-        folder = wish.told("annotations")
+        folder = request.option("annotations")
         if folder and os.path.isdir(folder):
-            self._tree = wish.folder(Path(folder))
+            self._tree = request.folder(Path(folder))
             files = find_boxes(self._tree.names)
             self._files = pair_elsewhere(files.values(), places)
         elif folder and not any(name.startswith(f"{folder.rstrip('/')}/") for name in tree.names):
@@ -79,10 +79,10 @@ class Boxes:
         self._unused = sorted(set(files.values()) - self.used)
         self._classes = None
         if any(name.lower().endswith(".txt") for name in self._files.values()):
-            self._classes = wish.class_list(self._tree) or wish.class_list(tree)
+            self._classes = request.class_list(self._tree) or request.class_list(tree)
 
     def count_orphans(self) -> None:
-        """Count the files beside those that belong to pictures, which belong to none."""
+        """Count the files beside those that belong to images, which belong to none."""
         folders = {posixpath.dirname(name) for name in self.used}
         for name in self._unused:
             folder, file = posixpath.split(name)
@@ -90,17 +90,17 @@ class Boxes:
                 self._counts.add(ORPHAN_FILES, name)
 
     def of(self, place: Place) -> Any:
-        """What makes the boxes of a picture, and the size that is told of it."""
+        """What makes the boxes of an image, and the size that is told of it."""
         name = self._name(place)
         if name is None:
             return None, None
         if name.lower().endswith(".xml"):
-            boxes, size = parse_voc(self._tree.read(name, most=MOST_XML_BYTES))
+            boxes, size = parse_voc(self._tree.read(name, max_bytes=MAX_XML_BYTES))
             return (lambda height, width: boxes), size
         return box_maker(self._objects(name)), None
 
     def mask_of(self, place: Place) -> Any:
-        """What makes the mask of a picture with polygons, or None."""
+        """What makes the mask of an image with polygons, or None."""
         name = self._name(place)
         if name is None or not name.lower().endswith(".txt") or self._classes is None:
             return None
@@ -118,5 +118,5 @@ class Boxes:
         if self._classes is None:
             hint = "Say --classes FILE, or put classes.txt or data.yaml beside them"
             raise DataError("its classes are numbers without names", hint=hint)
-        content = self._tree.read(name, most=MOST_TEXT_BYTES)
+        content = self._tree.read(name, max_bytes=MAX_TEXT_BYTES)
         return parse_yolo(content, self._classes)

@@ -1,8 +1,8 @@
-"""Tables that name pictures: CSV, TSV, JSON lines or Parquet, with what is known of each.
+"""Tables that name images: CSV, TSV, JSON lines or Parquet, with what is known of each.
 
 Boxes stand in a cell, as a list of ``{"label": "dog", "box": [x_min, y_min, x_max, y_max]}``, or
 as a list of the four numbers beside a list in the column ``box_labels``; or each row is one box,
-and the rows of a picture are gathered.
+and the rows of an image are gathered.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from aitk.core.io.values import parse_json
 from aitk.vision.data.class_lists import ClassList
 from aitk.vision.data.formats.masks import mask_reader
 from aitk.vision.data.items import Boxes, Item
-from aitk.vision.data.options import PictureReading
+from aitk.vision.data.options import ImageReading
 from aitk.vision.data.quality.box_checks import make_boxes
 from aitk.vision.data.reading_counts import UNKNOWN_SPLITS, ReadingCounts
 from aitk.vision.data.trees import Tree
@@ -53,7 +53,7 @@ CORNER_COLUMNS = (
     ("x_max", "xmax", "right", "x2"),
     ("y_max", "ymax", "bottom", "y2"),
 )
-MOST_BYTES = 1_000_000_000
+MAX_BYTES = 1_000_000_000
 _NAMES = frozenset((*PATH_COLUMNS, *LABEL_COLUMNS, *MASK_COLUMNS))
 _HEADER = {"auto": None, "yes": True, "no": False}
 
@@ -64,7 +64,7 @@ def is_table(name: str) -> bool:
     return suffix in SUFFIXES and suffix != ".json"
 
 
-def open_pictures(source: str, reading: PictureReading, *, content: bytes | None = None) -> Table:
+def open_images(source: str, reading: ImageReading, *, content: bytes | None = None) -> Table:
     """Open a table.
 
     Args:
@@ -87,8 +87,8 @@ def open_pictures(source: str, reading: PictureReading, *, content: bytes | None
     )
 
 
-def names_pictures(table: Table, reading: PictureReading, *, wants: Collection[str]) -> bool:
-    """Whether a table that was found beside pictures names them, and what is wanted of them."""
+def names_images(table: Table, reading: ImageReading, *, annotation_kinds: Collection[str]) -> bool:
+    """Whether a table that was found beside images names them, and what is wanted of them."""
     columns = table.columns
     if reading.path_column not in columns and not usual_column(columns, PATH_COLUMNS):
         return False
@@ -98,28 +98,28 @@ def names_pictures(table: Table, reading: PictureReading, *, wants: Collection[s
         "boxes": usual_column(columns, BOXES_COLUMNS) is not None or _corners(columns) is not None,
         "mask": usual_column(columns, MASK_COLUMNS) is not None,
     }
-    return not wants or any(known[want] for want in wants)
+    return not annotation_kinds or any(known[want] for want in annotation_kinds)
 
 
 def read_table(
     table: Table,
     tree: Tree,
     folder: str,
-    reading: PictureReading,
+    reading: ImageReading,
     *,
-    wants: Collection[str],
+    annotation_kinds: Collection[str],
     labelled: bool,
     split: str | None,
     classes: ClassList,
     named: set[str] | None = None,
     counts: ReadingCounts | None = None,
 ) -> Iterator[Item | Refusal]:
-    """The pictures that a table names.
+    """The images that a table names.
 
     Args:
         tree: where they lie.
         folder: of the table in it, from which paths begin.
-        wants: of ``label``, ``boxes`` and ``mask``.
+        annotation_kinds: of ``label``, ``boxes`` and ``mask``.
         labelled: what is wanted must have a column. Where several things are, one is enough.
         split: of rows whose own column names none.
         classes: what mask files hold.
@@ -131,7 +131,9 @@ def read_table(
         UsageError: an option names a column that is not there.
     """
     counts = ReadingCounts() if counts is None else counts
-    columns = _Columns(table, reading, wants=wants if labelled else (), counts=counts)
+    columns = _Columns(
+        table, reading, annotation_kinds=annotation_kinds if labelled else (), counts=counts
+    )
     named = set() if named is None else named
     if columns.corners:
         rows = _gathered(table, columns)
@@ -161,9 +163,9 @@ class _Columns:
     def __init__(
         self,
         table: Table,
-        reading: PictureReading,
+        reading: ImageReading,
         *,
-        wants: Collection[str],
+        annotation_kinds: Collection[str],
         counts: ReadingCounts,
     ):
         self._counts, self._keep_na = counts, getattr(reading, "keep_na", False)
@@ -171,11 +173,11 @@ class _Columns:
         self.path = find_column(
             names, reading.path_column, PATH_COLUMNS, what="path", where=self.where
         )
-        self.corners = _corners(names) if "boxes" in wants else None
+        self.corners = _corners(names) if "boxes" in annotation_kinds else None
         self.label = self.boxes = self.box_labels = self.crowd = self.mask = None
-        due, listed = len(wants) == 1, list_names(names)
+        due, listed = len(annotation_kinds) == 1, list_names(names)
         told = getattr(reading, "label_column", None)
-        if "label" in wants or self.corners:
+        if "label" in annotation_kinds or self.corners:
             others = [name for name in names if name != self.path]
             if due or told:
                 self.label = find_column(
@@ -183,14 +185,14 @@ class _Columns:
                 )
             else:
                 self.label = usual_column(others, LABEL_COLUMNS)
-        if "boxes" in wants:
+        if "boxes" in annotation_kinds:
             self.boxes = usual_column(names, BOXES_COLUMNS)
             self.box_labels = usual_column(names, BOX_LABELS_COLUMNS)
             self.crowd = usual_column(names, CROWD_COLUMNS)
             if due and not self.boxes and not self.corners:
                 hint = f"It should be called boxes, or xmin, ymin, xmax, ymax. Columns: {listed}"
                 raise DataError("no column has boxes", where=self.where, hint=hint)
-        if "mask" in wants:
+        if "mask" in annotation_kinds:
             self.mask = usual_column(names, MASK_COLUMNS)
             if due and not self.mask:
                 hint = f"It should be called mask. Columns: {listed}"
@@ -213,17 +215,17 @@ class _Columns:
         """What one row names.
 
         Raises:
-            DataError: there is no such picture or mask, or a cell cannot be read.
+            DataError: there is no such image or mask, or a cell cannot be read.
         """
         told = path_in(record.get(self.path))
         if not told:
-            raise DataError("it names no picture")
+            raise DataError("it names no image")
         name = tree.find(told, folder, outside=outside)
         mask = path_in(record.get(self.mask)) if self.mask else ""
         mask_name = tree.find(mask, folder, outside=outside) if mask else None
         named.update(filter(None, (name, mask_name)))
         return Item(
-            picture=lambda: tree.read(name),
+            image=lambda: tree.read(name),
             name=told,
             file=self.where,
             line=line,
@@ -276,7 +278,7 @@ class _Columns:
 def _gathered(
     table: Table, columns: _Columns
 ) -> Iterator[tuple[int, Mapping[str, Any], Callable[[int, int], Boxes]] | Refusal]:
-    """One row a picture, of a table with one box a row; a row without numbers adds none."""
+    """One row an image, of a table with one box a row; a row without numbers adds none."""
     first: dict[str, tuple[int, Mapping[str, Any]]] = {}
     boxes: dict[str, list[tuple[list[str], str | None]]] = {}
     problems: dict[str, str] = {}

@@ -33,11 +33,11 @@ class Tree(Protocol):
     @property
     def names(self) -> Sequence[str]: ...
 
-    def read(self, name: str, *, most: int = MOST_BYTES) -> bytes:
+    def read(self, name: str, *, max_bytes: int = MOST_BYTES) -> bytes:
         """The bytes of a file.
 
         Raises:
-            DataError: it cannot be read, or has more than ``most`` bytes.
+            DataError: it cannot be read, or has more than ``max_bytes`` bytes.
         """
 
     def find(self, name: str, folder: str, *, outside: bool) -> str:
@@ -82,13 +82,13 @@ class Folder:
             return self.only
         return sorted(path.relative_to(self.root).as_posix() for path in self._walk())
 
-    def read(self, name: str, *, most: int = MOST_BYTES) -> bytes:
+    def read(self, name: str, *, max_bytes: int = MOST_BYTES) -> bytes:
         path = self.root / name
         try:
             if not os.path.isfile(path):  # a pipe or device could give bytes for ever
                 raise DataError("is no file")
-            if path.stat().st_size > most:
-                raise DataError(f"is larger than {most:,} bytes")
+            if path.stat().st_size > max_bytes:
+                raise DataError(f"is larger than {max_bytes:,} bytes")
             return path.read_bytes()
         except (OSError, ValueError) as error:
             raise DataError(f"cannot be read ({error})") from error
@@ -165,12 +165,12 @@ class Members:
     def names(self) -> Sequence[str]:
         return sorted(self.bytes_of)
 
-    def read(self, name: str, *, most: int = MOST_BYTES) -> bytes:
-        if self.bytes_of[name] > most:
-            raise DataError(f"is larger than {most:,} bytes")
-        data = self.open_bytes(name, most + 1)
-        if len(data) > most:  # more than its header says
-            raise DataError(f"is larger than {most:,} bytes")
+    def read(self, name: str, *, max_bytes: int = MOST_BYTES) -> bytes:
+        if self.bytes_of[name] > max_bytes:
+            raise DataError(f"is larger than {max_bytes:,} bytes")
+        data = self.open_bytes(name, max_bytes + 1)
+        if len(data) > max_bytes:  # more than its header says
+            raise DataError(f"is larger than {max_bytes:,} bytes")
         return data
 
     def find(self, name: str, folder: str, *, outside: bool) -> str:

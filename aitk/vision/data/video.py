@@ -17,7 +17,7 @@ from aitk.vision.data.trees import Folder, Tree
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 #: Bhattacharyya distance of the colour histograms of two frames, from which on a cut lies between.
 SCENE_CHANGE = 0.5
-MOST_BYTES = 20_000_000_000
+MAX_BYTES = 20_000_000_000
 _BINS, _THUMBNAIL = 8, 64
 
 
@@ -46,7 +46,7 @@ def read_frames(
         return
     # The decoder needs a file of its own.
     with tempfile.NamedTemporaryFile(suffix=Path(name).suffix) as file:
-        file.write(tree.read(name, most=MOST_BYTES))
+        file.write(tree.read(name, max_bytes=MAX_BYTES))
         file.flush()
         yield from _frames(Path(file.name), every=every, scenes=scenes)
 

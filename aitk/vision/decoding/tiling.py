@@ -1,4 +1,4 @@
-"""A large picture through a model of a fixed size: tiles in its own resolution, put together again.
+"""A large image through a model of a fixed size: tiles in its own resolution, put together again.
 
 Tiles overlap, and the scores of a tile count less towards its edges, where the model sees less of
 what lies around. Of the scores only a strip as high as one tile is held in memory.
@@ -16,7 +16,7 @@ from aitk.vision.features.geometry import GREY, VOID
 #: Share of its side that a tile has at least in common with the next one.
 OVERLAP = 0.25
 #: What a tile's outermost pixels count for, against 1 in its middle.
-LEAST_WEIGHT = 0.05
+MIN_WEIGHT = 0.05
 
 #: Tiles (n, h, w, 3) uint8 to the probabilities (n, h, w, classes) of their pixels.
 Score = Callable[[np.ndarray], np.ndarray]
@@ -38,7 +38,7 @@ def tile_starts(length: int, tile: int, *, overlap: float = OVERLAP) -> list[int
 
 
 def label_in_tiles(
-    picture: np.ndarray,
+    image: np.ndarray,
     size: tuple[int, int],
     score: Score,
     *,
@@ -48,7 +48,7 @@ def label_in_tiles(
     """The most probable class of every pixel.
 
     Args:
-        picture: (height, width, 3) uint8, of any size: a smaller one is put on grey.
+        image: (height, width, 3) uint8, of any size: a smaller one is put on grey.
         size: height and width of a tile.
         score: the model.
         batch_size: tiles that are scored at once.
@@ -57,8 +57,8 @@ def label_in_tiles(
     Returns:
         (height, width) uint8 class numbers and (height, width) float32 probabilities.
     """
-    height, width = picture.shape[:2]
-    canvas = at_least(picture, size, fill=GREY)
+    height, width = image.shape[:2]
+    canvas = at_least(image, size, fill=GREY)
     mask = np.empty(canvas.shape[:2], np.uint8)
     certainty = np.empty(canvas.shape[:2], np.float32)
     tops = tile_starts(canvas.shape[0], size[0], overlap=overlap)
@@ -81,22 +81,22 @@ def label_in_tiles(
 
 
 def piece_of(
-    picture: np.ndarray,
+    image: np.ndarray,
     mask: np.ndarray,
     size: tuple[int, int],
     *,
     rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A piece of a picture (h, w, 3) and its mask (h, w), as a tile shows it.
+    """A piece of an image (h, w, 3) and its mask (h, w), as a tile shows it.
 
     Args:
         rng: draws where it lies; without it it is the middle.
     """
-    picture, mask = at_least(picture, size, fill=GREY), at_least(mask, size, fill=VOID)
+    image, mask = at_least(image, size, fill=GREY), at_least(mask, size, fill=VOID)
     room = [mask.shape[axis] - size[axis] for axis in (0, 1)]
     top, left = (each // 2 if rng is None else int(rng.integers(0, each + 1)) for each in room)
     piece = np.s_[top : top + size[0], left : left + size[1]]
-    return picture[piece], mask[piece]
+    return image[piece], mask[piece]
 
 
 def at_least(pixels: np.ndarray, size: tuple[int, int], *, fill: int) -> np.ndarray:
@@ -129,5 +129,5 @@ def _weights(size: tuple[int, int]) -> np.ndarray:
     sides = []
     for length in size:
         from_edge = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
-        sides.append(np.maximum(from_edge / (length / 2), LEAST_WEIGHT))
+        sides.append(np.maximum(from_edge / (length / 2), MIN_WEIGHT))
     return np.outer(*sides).astype(np.float32)

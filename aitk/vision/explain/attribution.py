@@ -1,8 +1,8 @@
-"""Which places of a picture a class rests on, read from the gradients of the model.
+"""Which places of an image contributed to a class, from the gradients of the model.
 
 Convolutional networks: Grad-CAM++ (Chattopadhay et al. 2018) on the last map. Transformers, whose
 patches exchange everything: integrated gradients (Sundararajan et al. 2017), summed over each
-patch.
+patch. Segmentation models: Grad-CAM over a region (Vinogradova et al. 2020).
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import numpy as np
 from keras import ops
 
 from aitk.vision.models.backbones.patch_maps import TokensToMap
+from aitk.vision.models.segmenters.dense import DEEPEST
 
 STEPS = 32  # of the path of integrated gradients
 
 
-def attribute(model: keras.Model, picture: np.ndarray, index: int) -> tuple[str, np.ndarray]:
-    """How much each place of a picture speaks for a class.
+def attribute(model: keras.Model, image: np.ndarray, index: int) -> tuple[str, np.ndarray]:
+    """How much each place of an image speaks for a class.
 
     Args:
         model: a classifier: ``backbone``, ``pooling``, ``head``.
-        picture: (height, width, 3) uint8, of the size that the model reads.
+        image: (height, width, 3) uint8, of the size that the model reads.
         index: number of the class.
 
     Returns:
@@ -32,14 +33,14 @@ def attribute(model: keras.Model, picture: np.ndarray, index: int) -> tuple[str,
     """
     patches = [layer for layer in _backbone(model).layers if isinstance(layer, TokensToMap)]
     if patches:
-        pixels = integrated_gradients(model, picture, index)
+        pixels = integrated_gradients(model, image, index)
         rows, columns = patches[0].grid
         blocks = pixels.reshape(rows, patches[0].patch_size[0], columns, patches[0].patch_size[1])
         return "integrated gradients", np.maximum(blocks.sum(axis=(1, 3)), 0)
-    return "Grad-CAM++", grad_cam_plus_plus(model, picture, index)
+    return "Grad-CAM++", grad_cam_plus_plus(model, image, index)
 
 
-def grad_cam_plus_plus(model: keras.Model, picture: np.ndarray, index: int) -> np.ndarray:
+def grad_cam_plus_plus(model: keras.Model, image: np.ndarray, index: int) -> np.ndarray:
     """The last map's channels, weighted by how they raise the class (section 3.2 of the paper).
 
     Returns:
@@ -48,7 +49,7 @@ def grad_cam_plus_plus(model: keras.Model, picture: np.ndarray, index: int) -> n
     last = model.get_layer("pooling").input
     features = keras.Model(model.input, last)
     head = keras.Model(last, model.output)
-    maps = ops.convert_to_numpy(features(picture[None], training=False)).astype(np.float32)
+    maps = ops.convert_to_numpy(features(image[None], training=False)).astype(np.float32)
     slopes = gradient(lambda x: head(x, training=False)[:, index], maps)[0]
     maps = maps[0]
     # Equation 19, of the exponential of the class's score: its higher derivatives are powers.
@@ -58,18 +59,18 @@ def grad_cam_plus_plus(model: keras.Model, picture: np.ndarray, index: int) -> n
     return np.maximum(maps @ weights, 0)
 
 
-def integrated_gradients(model: keras.Model, picture: np.ndarray, index: int) -> np.ndarray:
-    """How much each pixel adds to the class's score, against a picture of the mean colour.
+def integrated_gradients(model: keras.Model, image: np.ndarray, index: int) -> np.ndarray:
+    """How much each pixel adds to the class's score, against an image of the mean colour.
 
     Returns:
-        (height, width): they sum to the difference of the scores of picture and mean colour
+        (height, width): they sum to the difference of the scores of image and mean colour
         (completeness, proposition 1 of the paper), but for the steps of the path.
     """
     backbone = _backbone(model)
     scaled = backbone.get_layer("normalise")
     inner = keras.Model(scaled.output, backbone.output)
     head = keras.Model(model.get_layer("pooling").input, model.output)
-    end = ops.convert_to_numpy(scaled(picture[None])).astype(np.float32)
+    end = ops.convert_to_numpy(scaled(image[None])).astype(np.float32)
     start = np.broadcast_to(end.mean(axis=(1, 2), keepdims=True), end.shape)
     # The middle of each step: the midpoint rule.
     places = ((np.arange(STEPS) + 0.5) / STEPS).astype(np.float32)[:, None, None, None]
@@ -78,6 +79,42 @@ def integrated_gradients(model: keras.Model, picture: np.ndarray, index: int) ->
         lambda x: head(inner(x, training=False), training=False)[:, index], path
     ).mean(axis=0)
     return ((end - start)[0] * slopes).sum(axis=-1)
+
+
+def region_grad_cam(
+    model: keras.Model, image: np.ndarray, index: int, region: np.ndarray
+) -> np.ndarray:
+    """Grad-CAM of a class's logits over a region (Vinogradova et al. 2020, Seg-Grad-CAM).
+
+    The backbone's last map is looked at; what finer maps add is held as it is.
+
+    Args:
+        model: a segmentation model.
+        image: (h, w, 3) uint8, of the size that it reads.
+        index: number of the class.
+        region: (h, w) bool, the pixels whose class is to be explained.
+
+    Returns:
+        (rows, columns) importance, at least 0.
+    """
+    # A head that begins at an input and at an inner map too makes Keras forget which node the
+    # input came from (clone_graph_nodes): a model cut so can be neither saved nor taken apart.
+    twin = keras.models.clone_model(model)
+    twin.set_weights(model.get_weights())
+    model = twin
+    deepest = model.get_layer(DEEPEST).output
+    features = keras.Model(model.inputs, deepest)
+    head = keras.Model([*model.inputs, deepest], model.output)
+    inside = ops.convert_to_tensor(region, "float32")
+    images = ops.convert_to_tensor(image[None])
+    maps = ops.convert_to_numpy(features([images], training=False)).astype(np.float32)
+
+    def evidence(x):
+        logits = head([images, x], training=False)[..., index]
+        return ops.sum(logits * inside, axis=(1, 2))
+
+    weights = gradient(evidence, maps)[0].mean(axis=(0, 1))  # (channels,)
+    return np.maximum(maps[0] @ weights, 0)
 
 
 def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:

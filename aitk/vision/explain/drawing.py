@@ -1,4 +1,4 @@
-"""Pictures with what is known of them drawn on: boxes, masks, labels, sheets of many."""
+"""Images with what is known of them drawn on: boxes, masks, labels, sheets of many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from aitk.vision.data.formats.run_lengths import decode_runs
 from aitk.vision.features.colours import LUMA
-from aitk.vision.features.geometry import VOID, fit_mask, fit_picture
+from aitk.vision.features.geometry import VOID, fit_image, fit_mask
 from aitk.vision.features.sample import Sample
 from aitk.vision.metrics.detection_errors import BoxFaults
 
@@ -28,14 +28,14 @@ COLOURS = (
     (255, 170, 187), (221, 204, 119), (170, 68, 153), (68, 170, 153), (238, 136, 102),
     (119, 170, 221), (170, 170, 0), (136, 204, 238),
 )  # fmt: skip
-#: Pictures whose longer side is shorter are enlarged: names would cover them.
-LEAST_SIDE = 480
-_VEIL = 0.45  # how much of a mask's colour covers the picture
+#: Images whose longer side is shorter are enlarged: names would cover them.
+MIN_SIDE = 480
+_VEIL = 0.45  # how much of a mask's colour covers the image
 _TEXT_PIXELS = (13, 30)  # least and greatest size of text
-_NAMED_SHARE = 0.004  # of the picture: a region below it is coloured, not named
+_NAMED_SHARE = 0.004  # of the image: a region below it is jitter_colours, not named
 _MARGIN = 6
 _CELL = 400  # pixels up to which lines are bare: with dark edges they would hide too much
-_MOST_CHARACTERS = 1000  # of a text, whatever its width: letters may have none
+_MAX_CHARACTERS = 1000  # of a text, whatever its width: letters may have none
 _PAPER, _INK = (255, 255, 255), (35, 35, 35)
 
 
@@ -45,16 +45,16 @@ def class_colour(number: int) -> tuple[int, int, int]:
 
 
 def draw_answer(
-    picture: np.ndarray,
+    image: np.ndarray,
     answer: Mapping[str, Any],
     *,
     labels: Sequence[str] = (),
     faults: BoxFaults | None = None,
 ) -> np.ndarray:
-    """A picture with the answer of a model.
+    """An image with the answer of a model.
 
     Args:
-        picture: (h, w, 3) uint8, the original.
+        image: (h, w, 3) uint8, the original.
         answer: any of ``prediction`` (str) with ``probability``; ``boxes``, each {"box": [x_min,
             y_min, x_max, y_max], "label": str, "score": float}; ``mask``, for each class {"label":
             str, "size": [h, w], "counts": str} (COCO's run lengths). All in its own pixels.
@@ -65,7 +65,7 @@ def draw_answer(
     Returns:
         (height, width, 3) uint8; larger than the original where that is small.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     boxes, parts = answer.get("boxes", ()), answer.get("mask", ())
     mask, names = None, [part["label"] for part in parts]
     if parts:
@@ -73,7 +73,7 @@ def draw_answer(
         for number, part in enumerate(parts):
             mask[decode_runs(part, height=height, width=width)] = number
     size = _enlarged((height, width))
-    drawn = _Drawn(picture, size)
+    drawn = _Drawn(image, size)
     if mask is not None:
         drawn.add_mask(mask, names, [_colour_of(name, labels) for name in names])
     faults = faults or BoxFaults(false=(False,) * len(boxes), missed=())
@@ -93,7 +93,7 @@ def draw_answer(
             _scored(answer["prediction"], answer.get("probability")),
             _colour_of(answer["prediction"], labels),
         )
-    return drawn.picture
+    return drawn.image
 
 
 def draw_sample(
@@ -105,8 +105,8 @@ def draw_sample(
         size: height and width to bring it to; by default its own, enlarged where small.
         names: of the classes; without them only their numbers are shown.
     """
-    size = size or _enlarged(sample.picture.shape[:2])
-    drawn = _Drawn(sample.picture, size)
+    size = size or _enlarged(sample.image.shape[:2])
+    drawn = _Drawn(sample.image, size)
     if sample.mask is not None:
         numbers = [number for number in np.unique(sample.mask).tolist() if number != VOID]
         mask = np.full(256, VOID, np.uint8)
@@ -123,7 +123,7 @@ def draw_sample(
         [class_colour(number) for number in classes],
         crowd=sample.crowd,
     )
-    return drawn.picture
+    return drawn.image
 
 
 def label_text(sample: Sample, *, names: Names = ()) -> str:
@@ -163,7 +163,7 @@ def contact_sheet(
     columns = max(1, min(columns, len(samples)))
     text = min(max(cell // 14, 11), 18)
     parts = [
-        draw_sample(sample, _within(sample.picture.shape, cell), names=names) for sample in samples
+        draw_sample(sample, _within(sample.image.shape, cell), names=names) for sample in samples
     ]
     rows = []
     for start in range(0, len(parts), columns):
@@ -186,11 +186,11 @@ def contact_sheet(
 
 
 class _Drawn:
-    """A picture brought to a size, and what is drawn on it in pixels of the original."""
+    """An image brought to a size, and what is drawn on it in pixels of the original."""
 
-    def __init__(self, picture: np.ndarray, size: tuple[int, int]):
-        fitted, self._fit = fit_picture(picture, size, how="stretch")
-        self.picture = fitted.copy()
+    def __init__(self, image: np.ndarray, size: tuple[int, int]):
+        fitted, self._fit = fit_image(image, size, how="stretch")
+        self.image = fitted.copy()
         self._size = size
         self._text = min(max(max(size) // 34, _TEXT_PIXELS[0]), _TEXT_PIXELS[1])
         self._line = max(2, round(max(size) / 300))
@@ -204,10 +204,10 @@ class _Drawn:
         if colours:
             table[: len(colours)] = colours
         known = mask != VOID
-        veiled = (1 - _VEIL) * self.picture[known] + _VEIL * table[mask[known]]
-        self.picture[known] = veiled.astype(np.uint8)
+        veiled = (1 - _VEIL) * self.image[known] + _VEIL * table[mask[known]]
+        self.image[known] = veiled.astype(np.uint8)
         edges = _edges(mask, self._line)
-        self.picture[edges & known] = table[mask[edges & known]]
+        self.image[edges & known] = table[mask[edges & known]]
         for number, (name, colour) in enumerate(zip(names, colours, strict=True)):
             place = _middle(mask == number)
             if place is not None:
@@ -247,13 +247,13 @@ class _Drawn:
             edged = not crowded and max(self._size) > _CELL
             for colour, width in ((_INK, line + 2), (colours[at], line))[not edged :]:
                 if dashes is None:
-                    cv2.rectangle(self.picture, *ends, colour, width)
+                    cv2.rectangle(self.image, *ends, colour, width)
                 else:
-                    cv2.polylines(self.picture, dashes, False, colour, width)
+                    cv2.polylines(self.image, dashes, False, colour, width)
             if crossed and crossed[at]:
                 (left, top), (right, bottom) = ends
-                cv2.line(self.picture, (left, top), (right, bottom), colours[at], 1)
-                cv2.line(self.picture, (left, bottom), (right, top), colours[at], 1)
+                cv2.line(self.image, (left, top), (right, bottom), colours[at], 1)
+                cv2.line(self.image, (left, bottom), (right, top), colours[at], 1)
         for at in order:
             left, top = corners[at][:2]
             text = f"({texts[at]})" if ignored[at] else texts[at]
@@ -261,7 +261,7 @@ class _Drawn:
             self._tag(text, place, colours[at], size=text_size)
 
     def add_title(self, text: str, colour: tuple[int, int, int]) -> None:
-        """Write what the whole picture is in its corner."""
+        """Write what the whole image is in its corner."""
         self._tag(text, (0, 0), colour)
 
     def _tag(
@@ -272,16 +272,16 @@ class _Drawn:
         *,
         size: int | None = None,
     ) -> None:
-        """A text on its colour, moved inside of the picture."""
+        """A text on its colour, moved inside of the image."""
         size = size or self._text
-        rows, columns = self.picture.shape[:2]
+        rows, columns = self.image.shape[:2]
         text = _cut(text, columns - 4, size)
         width, height = _extent(text, size)
         left = min(max(place[0], 0), max(columns - width, 0))
         top = min(max(place[1], 0), max(rows - height, 0))
-        self.picture[top : top + height, left : left + width] = colour
+        self.image[top : top + height, left : left + width] = colour
         ink = _INK if np.dot(colour, LUMA) > 130 else _PAPER
-        _write(self.picture, text, (left + 3, top + height - max(4, size // 4)), ink, size)
+        _write(self.image, text, (left + 3, top + height - max(4, size // 4)), ink, size)
 
 
 def _dashes(start: tuple[int, int], end: tuple[int, int], *, length: int) -> list[np.ndarray]:
@@ -325,7 +325,7 @@ def _font() -> Any:
 
 
 def _write(
-    picture: np.ndarray,
+    image: np.ndarray,
     text: str,
     place: tuple[int, int],
     colour: tuple[int, int, int],
@@ -333,7 +333,7 @@ def _write(
 ) -> None:
     import cv2
 
-    cv2.putText(picture, text, place, colour, _font(), size, _WEIGHT)
+    cv2.putText(image, text, place, colour, _font(), size, _WEIGHT)
 
 
 _WEIGHT = 500  # between regular and bold: small letters on colours
@@ -354,15 +354,15 @@ def _extent(text: str, size: int) -> tuple[int, int]:
 
 def _cut(text: str, width: int, size: int) -> str:
     """As much of a text as is not wider than ``width`` pixels."""
-    if len(text) <= _MOST_CHARACTERS and _text_width(text, size) <= width:
+    if len(text) <= _MAX_CHARACTERS and _text_width(text, size) <= width:
         return text
-    ends = range(min(len(text), _MOST_CHARACTERS))
+    ends = range(min(len(text), _MAX_CHARACTERS))
     end = bisect.bisect_right(ends, width, key=lambda end: _text_width(text[:end] + "…", size))
     return text[: max(0, end - 1)] + "…"
 
 
 def _within(shape: tuple[int, ...], side: int) -> tuple[int, int]:
-    """The size of a picture whose longer side is ``side``."""
+    """The size of an image whose longer side is ``side``."""
     scale = side / max(shape[:2])
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
@@ -370,7 +370,7 @@ def _within(shape: tuple[int, ...], side: int) -> tuple[int, int]:
 def _enlarged(shape: tuple[int, ...]) -> tuple[int, int]:
     """A size that text is readable at: the same, or a whole multiple."""
     height, width = shape[:2]
-    factor = max(1, -(-LEAST_SIDE // max(height, width)))
+    factor = max(1, -(-MIN_SIDE // max(height, width)))
     return factor * height, factor * width
 
 
@@ -384,7 +384,7 @@ def _scored(name: str, score: float | None) -> str:
 
 
 def _colour_of(name: str, labels: Sequence[str]) -> tuple[int, int, int]:
-    # The name of no known class has the same colour in all pictures at least.
+    # The name of no known class has the same colour in all images at least.
     return class_colour(labels.index(name) if name in labels else zlib.crc32(name.encode()))
 
 

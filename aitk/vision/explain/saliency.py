@@ -1,7 +1,7 @@
-"""A picture of what an answer rests on, and a check of whether it does.
+"""An image of what an answer rests on, and a check of whether it does.
 
 Where the gradients of the model are out of reach (LiteRT, ONNX), places are found by asking for
-the answer to pictures that are partly hidden: RISE (Petsiuk et al. 2018, section 3).
+the answer to images that are partly hidden: RISE (Petsiuk et al. 2018, section 3).
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 from aitk.core.io.images import encode_png
 from aitk.vision.features.geometry import Fit
 
-#: Maps pictures of the model's size to the probability of the class, (pictures,).
+#: Maps images of the model's size to the probability of the class, (images,).
 Probability = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 MASKS = 512
-CELLS = 7  # of a side of a mask's grid; the paper takes 7 for pictures of 224 pixels
-SHOWN = 0.5  # share of a mask's cells that show the picture
+CELLS = 7  # of a side of a mask's grid; the paper takes 7 for images of 224 pixels
+SHOWN = 0.5  # share of a mask's cells that show the image
 STEPS = 24  # points of a deletion or insertion curve
 RANDOM_MAPS = 4
-BLUR = 0.1  # of the longer side: the deviation that hides what a picture shows
-LEAST_SIDE = 240  # smaller pictures are drawn larger
+BLUR = 0.1  # of the longer side: the deviation that hides what an image shows
+MIN_SIDE = 240  # smaller images are drawn larger
 
 
-def explain_picture(
+def explain_image(
     original: np.ndarray,
     fitted: np.ndarray,
     fit: Fit,
@@ -35,17 +35,17 @@ def explain_picture(
     importance: tuple[str, np.ndarray] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Show which places of a picture speak for its class, and whether it falls without them.
+    """Show which places of an image speak for its class, and whether it falls without them.
 
     Args:
         original: (height, width, 3) uint8.
         fitted: (h, w, 3) uint8, as the model reads it.
         fit: how the one became the other.
         importance: the method and (rows, columns) importance, from ``attribute``; without it the
-            picture is hidden in parts and asked for again.
+            image is hidden in parts and asked for again.
 
     Returns:
-        ``method``; ``pictures``, the original beside itself under a map of heat; and
+        ``method``; ``images``, the original beside itself under a map of heat; and
         ``faithfulness``: the areas under the ``deletion`` curve (the fewer, the better) and the
         ``insertion`` curve (the more, the better; Petsiuk et al. 2018, section 4.1), those of
         random maps, and how far the probability falls on average while the places named go
@@ -68,47 +68,47 @@ def explain_picture(
     }
 
 
-def rise(picture: np.ndarray, probability: Probability, *, seed: int = 0) -> np.ndarray:
+def rise(image: np.ndarray, probability: Probability, *, seed: int = 0) -> np.ndarray:
     """The mean of random masks, each weighted by the probability of what it shows.
 
     Args:
-        picture: (h, w, 3) uint8.
+        image: (h, w, 3) uint8.
 
     Returns:
         (h, w) importance from 0 on: the least important place has 0.
     """
     rng = np.random.default_rng(seed)
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     masks = np.stack([_mask(rng, (height, width)) for _ in range(MASKS)])
-    hidden = picture.mean(axis=(0, 1))
-    values = probability([_blended(picture, hidden, mask) for mask in masks])
+    hidden = image.mean(axis=(0, 1))
+    values = probability([_blended(image, hidden, mask) for mask in masks])
     # Against the mean over all masks, so that places which masks show more often gain nothing.
     heat = np.tensordot(values - values.mean(), masks - masks.mean(axis=0), axes=1)
     return (heat - heat.min()).astype(np.float32)
 
 
 def faithfulness(
-    picture: np.ndarray, heat: np.ndarray, probability: Probability, *, seed: int = 0
+    image: np.ndarray, heat: np.ndarray, probability: Probability, *, seed: int = 0
 ) -> dict[str, float]:
     """Areas under the deletion and insertion curves of a map of importance, and of random ones.
 
-    Deleted pixels take the mean colour of the picture; inserted ones appear in its blurred copy.
+    Deleted pixels take the mean colour of the image; inserted ones appear in its blurred copy.
 
     Args:
-        picture: (h, w, 3) uint8.
+        image: (h, w, 3) uint8.
         heat: (h, w) importance.
     """
     rng = np.random.default_rng(seed)
-    size = picture.shape[:2]
+    size = image.shape[:2]
     maps = [heat, *(_spread(rng.random((CELLS, CELLS)), size) for _ in range(RANDOM_MAPS))]
-    empty = np.broadcast_to(picture.mean(axis=(0, 1)), picture.shape)
-    blurred = _blurred(picture)
+    empty = np.broadcast_to(image.mean(axis=(0, 1)), image.shape)
+    blurred = _blurred(image)
     deletion, insertion = [], []
     for each in maps:
         order = np.argsort(-each, axis=None, kind="stable")
-        deletion.append(_area(probability(_steps(picture, empty, order))))
-        insertion.append(_area(probability(_steps(blurred, picture, order))))
-    whole = float(probability([picture])[0])
+        deletion.append(_area(probability(_steps(image, empty, order))))
+        insertion.append(_area(probability(_steps(blurred, image, order))))
+    whole = float(probability([image])[0])
     random = float(np.mean(deletion[1:]))
     return {
         "deletion": deletion[0],
@@ -120,23 +120,23 @@ def faithfulness(
     }
 
 
-def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A picture beside itself under a map of heat.
+def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """An image beside itself under a map of heat.
 
     Args:
-        picture: (h, w, 3) uint8.
+        image: (h, w, 3) uint8.
         heat: (h, w) importance from 0 on; NaN where the model did not look.
 
     Returns:
-        (rows, 2 * columns, 3) uint8; larger than the picture where that is small.
+        (rows, 2 * columns, 3) uint8; larger than the image where that is small.
     """
     import cv2
 
     top = float(np.nanmax(heat, initial=0.0))
     level = np.nan_to_num(heat) / top if top > 0 else np.zeros(heat.shape)
-    factor = max(1, round(LEAST_SIDE / max(picture.shape[:2])))
-    size = (picture.shape[1] * factor, picture.shape[0] * factor)
-    large = cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST)
+    factor = max(1, round(MIN_SIDE / max(image.shape[:2])))
+    size = (image.shape[1] * factor, image.shape[0] * factor)
+    large = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
     level = cv2.resize(level.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     colours = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     grey = cv2.cvtColor(cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
@@ -163,27 +163,27 @@ def _spread(grid: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     return cv2.resize(grid.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _blended(picture: np.ndarray, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _blended(image: np.ndarray, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
     mask = mask[..., None]
-    return np.rint(mask * picture + (1 - mask) * hidden).astype(np.uint8)
+    return np.rint(mask * image + (1 - mask) * hidden).astype(np.uint8)
 
 
-def _blurred(picture: np.ndarray) -> np.ndarray:
+def _blurred(image: np.ndarray) -> np.ndarray:
     import cv2
 
-    return cv2.GaussianBlur(picture, (0, 0), BLUR * max(picture.shape[:2]))
+    return cv2.GaussianBlur(image, (0, 0), BLUR * max(image.shape[:2]))
 
 
 def _steps(before: np.ndarray, after: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
-    """From one picture to another, the pixels changing in order: the first and last included."""
+    """From one image to another, the pixels changing in order: the first and last included."""
     start = before.reshape(-1, 3)
     end = np.rint(after).astype(np.uint8).reshape(-1, 3)
-    pictures = []
+    images = []
     for count in np.linspace(0, len(order), STEPS + 1).round().astype(int):
         pixels = start.copy()
         pixels[order[:count]] = end[order[:count]]
-        pictures.append(pixels.reshape(before.shape))
-    return pictures
+        images.append(pixels.reshape(before.shape))
+    return images
 
 
 def _area(curve: np.ndarray) -> float:

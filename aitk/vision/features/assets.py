@@ -1,4 +1,4 @@
-"""What a picture model needs besides its weights: labels, size, how pictures vary in training."""
+"""What an image model needs besides its weights: labels, size, how images vary in training."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, read_json
-from aitk.vision.features.augment import AugmentSettings
-from aitk.vision.tasks.settings import FITS
+from aitk.vision.features.augment_settings import AugmentSettings
+from aitk.vision.models.settings import FITS
 
-FILE = "picture.json"
-MOST_PIXELS = 2**26
-#: The shape of ``picture.json``.
+FILE = "image.json"
+MAX_PIXELS = 2**26
+#: The shape of ``image.json``.
 SHAPE = {
     "size": [Size],
     "fit": str,
     "augment": dict,
     "labels": [str],
     "weights": [float],
-    "extras": {
+    "parameters": {
         "label_sets?": {str: [str]},
         "category_ids?": {str: int},
         "anchors?": [[[float]]],
@@ -41,16 +41,16 @@ _LABEL_SETS = "label_sets"
 
 
 @dataclass(frozen=True)
-class PictureAssets:
-    """Labels, size and augmentation of a picture model.
+class ImageAssets:
+    """Labels, size and augmentation of an image model.
 
     Attributes:
-        size: height and width of the pictures that the model reads, in pixels.
-        fit: how pictures of other proportions are fitted: stretch, letterbox or crop.
-        augment: how pictures vary in training.
+        size: height and width of the images that the model reads, in pixels.
+        fit: how images of other proportions are fitted: stretch, letterbox or crop.
+        augment: how images vary in training.
         labels: class names in the order of their numbers; empty where there are none.
         weights: weight of each class in the loss, or empty.
-        extras: what a task keeps beside, JSON values. ``label_sets`` has the class names of
+        parameters: what a task keeps beside, JSON values. ``label_sets`` has the class names of
             label, boxes and mask where each has its own.
     """
 
@@ -59,32 +59,32 @@ class PictureAssets:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     labels: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
-    extras: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        """Write ``picture.json``."""
+        """Write ``image.json``."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / FILE, dataclasses.asdict(self))
 
     def labels_of(self, kind: str) -> tuple[str, ...]:
         """The class names of ``label``, ``boxes`` or ``mask``."""
-        if _LABEL_SETS in self.extras:
-            return tuple(self.extras[_LABEL_SETS].get(kind, ()))
+        if _LABEL_SETS in self.parameters:
+            return tuple(self.parameters[_LABEL_SETS].get(kind, ()))
         return self.labels
 
-    def with_labels(self, kind: str, labels: tuple[str, ...]) -> PictureAssets:
+    def with_labels(self, kind: str, labels: tuple[str, ...]) -> ImageAssets:
         """The same with other class names of one kind; new classes weigh 1."""
-        if _LABEL_SETS in self.extras:
-            sets = {**self.extras[_LABEL_SETS], kind: list(labels)}
-            return dataclasses.replace(self, extras={**self.extras, _LABEL_SETS: sets})
+        if _LABEL_SETS in self.parameters:
+            sets = {**self.parameters[_LABEL_SETS], kind: list(labels)}
+            return dataclasses.replace(self, parameters={**self.parameters, _LABEL_SETS: sets})
         weights = self.weights
         if weights:
             weights = (*weights, *[1.0] * (len(labels) - len(weights)))
         return dataclasses.replace(self, labels=labels, weights=weights)
 
 
-def load_picture_assets(folder: Path) -> PictureAssets:
-    """Read what ``PictureAssets.save`` wrote.
+def load_image_assets(folder: Path) -> ImageAssets:
+    """Read what ``ImageAssets.save`` wrote.
 
     Raises:
         ArtifactError: the file is missing or damaged.
@@ -102,29 +102,29 @@ def load_picture_assets(folder: Path) -> PictureAssets:
         raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
 
 
-def _checked(values: Mapping[str, Any]) -> PictureAssets:
-    unknown = set(values) - {each.name for each in dataclasses.fields(PictureAssets)}
+def _checked(values: Mapping[str, Any]) -> ImageAssets:
+    unknown = set(values) - {each.name for each in dataclasses.fields(ImageAssets)}
     if unknown:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
     height, width = (int(side) for side in values["size"])
-    if min(height, width) < 1 or height * width > MOST_PIXELS:
-        raise ValueError(f"pictures of {height} x {width} pixels")
+    if min(height, width) < 1 or height * width > MAX_PIXELS:
+        raise ValueError(f"images of {height} x {width} pixels")
     if values["fit"] not in FITS:
         raise ValueError(f"unknown fit {values['fit']!r}")
     labels = _names(values["labels"])
     weights = tuple(float(weight) for weight in values["weights"])
     if weights and len(weights) != len(labels):
         raise ValueError(f"{len(weights)} weights of {len(labels)} labels")
-    extras = dict(values["extras"])
-    for names in extras.get(_LABEL_SETS, {}).values():
+    parameters = dict(values["parameters"])
+    for names in parameters.get(_LABEL_SETS, {}).values():
         _names(names)
-    return PictureAssets(
+    return ImageAssets(
         size=(height, width),
         fit=values["fit"],
         augment=resolve(AugmentSettings, values["augment"]),
         labels=labels,
         weights=weights,
-        extras=extras,
+        parameters=parameters,
     )
 
 

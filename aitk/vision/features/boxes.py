@@ -45,11 +45,6 @@ def size_overlaps(sizes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return shared / (sizes.prod(axis=1)[:, None] + others.prod(axis=1)[None] - shared)
 
 
-def from_corner_and_size(boxes: np.ndarray) -> np.ndarray:
-    """x_min, y_min, width, height (COCO) to corners: (n, 4)."""
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-
-
 def to_corner_and_size(boxes: np.ndarray) -> np.ndarray:
     """Corners to x_min, y_min, width, height (COCO): (n, 4)."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)

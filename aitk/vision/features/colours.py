@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from aitk.vision.features.augment import AugmentSettings
+from aitk.vision.features.augment_settings import AugmentSettings
 
 #: Weights of red, green and blue in how bright a colour is (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -26,11 +24,11 @@ class Colours:
 
 
 def draw_colours(count: int, settings: AugmentSettings, rng: np.random.Generator) -> Colours | None:
-    """New colours for so many pictures; None where none are to change."""
-    most = (settings.brightness, settings.contrast, settings.saturation, settings.hue)
-    if not any(most):
+    """New colours for so many images; None where none are to change."""
+    ranges = (settings.brightness, settings.contrast, settings.saturation, settings.hue)
+    if not any(ranges):
         return None
-    brightness, contrast, saturation, turn = (rng.uniform(-1, 1, (count, 4)) * most).T
+    brightness, contrast, saturation, turn = (rng.uniform(-1, 1, (count, 4)) * ranges).T
     grey = np.tile(LUMA, (3, 1))
     saturated = np.eye(3) + saturation[:, None, None] * (np.eye(3) - grey)
     linear = _turned_hues(2 * np.pi * turn) @ saturated  # leaves greys as they are
@@ -38,14 +36,14 @@ def draw_colours(count: int, settings: AugmentSettings, rng: np.random.Generator
     return Colours(factor[:, None, None] * linear, -(1 + brightness) * contrast)
 
 
-def coloured(picture: np.ndarray, linear: np.ndarray, mean_share: float) -> np.ndarray:
-    """A picture (h, w, 3) in other colours."""
+def jitter_colours(image: np.ndarray, linear: np.ndarray, mean_share: float) -> np.ndarray:
+    """An image (h, w, 3) in other colours."""
     import cv2
 
     change = np.empty((3, 4))
     change[:, :3] = linear
-    change[:, 3] = mean_share * np.dot(cv2.mean(picture)[:3], LUMA)
-    return cv2.transform(picture, change)
+    change[:, 3] = mean_share * np.dot(cv2.mean(image)[:3], LUMA)
+    return cv2.transform(image, change)
 
 
 def _turned_hues(turns: np.ndarray) -> np.ndarray:

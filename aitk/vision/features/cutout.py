@@ -1,18 +1,15 @@
-"""A square of each picture hidden (DeVries and Taylor 2017)."""
+"""A square of each image hidden (DeVries and Taylor 2017)."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aitk.vision.features.affine import LEAST_SHARE
+from aitk.vision.features.affine import MIN_SHARE
+from aitk.vision.features.augment_settings import AugmentSettings
 from aitk.vision.features.geometry import GREY, VOID, box_areas
 from aitk.vision.features.sample import Sample
-
-if TYPE_CHECKING:
-    from aitk.vision.features.augment import AugmentSettings
 
 
 def draw_holes(
@@ -26,12 +23,12 @@ def draw_holes(
     return np.concatenate([corners, corners + side], axis=1)
 
 
-def with_hole(sample: Sample, hole: np.ndarray) -> Sample:
+def cut_out(sample: Sample, hole: np.ndarray) -> Sample:
     """The sample with a grey square: void in the mask; boxes it covers are left out."""
     left, top, right, bottom = hole.clip(min=0).tolist()
     inside = np.s_[top:bottom, left:right]
-    picture = sample.picture.copy()
-    picture[inside] = GREY
+    image = sample.image.copy()
+    image[inside] = GREY
     mask = sample.mask
     if mask is not None:
         mask = mask.copy()
@@ -40,10 +37,10 @@ def with_hole(sample: Sample, hole: np.ndarray) -> Sample:
         [np.maximum(sample.boxes[:, :2], hole[:2]), np.minimum(sample.boxes[:, 2:], hole[2:])],
         axis=1,
     )
-    kept = box_areas(hidden) <= (1 - LEAST_SHARE) * box_areas(sample.boxes)
+    kept = box_areas(hidden) <= (1 - MIN_SHARE) * box_areas(sample.boxes)
     return dataclasses.replace(
         sample,
-        picture=picture,
+        image=image,
         mask=mask,
         boxes=sample.boxes[kept],
         classes=sample.classes[kept],

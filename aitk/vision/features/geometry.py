@@ -1,6 +1,6 @@
-"""How a picture is fitted into the size that a model reads, and the way back.
+"""How an image is fitted into the size that a model reads, and the way back.
 
-Places are continuous: a picture of width w spans 0..w, and the centre of its first pixel lies
+Places are continuous: an image of width w spans 0..w, and the centre of its first pixel lies
 at 0.5.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from aitk.core.contract.options import unknown_name
-from aitk.vision.tasks.settings import FITS
+from aitk.vision.models.settings import FITS
 
-#: What surrounds a picture: the grey that detectors are commonly trained with.
+#: What surrounds an image: the grey that detectors are commonly trained with.
 GREY = 114
 #: The class of a mask's pixels of which nothing is known: neither learnt nor scored.
 VOID = 255
@@ -23,12 +23,12 @@ Place = tuple[slice, slice]  # rows and columns
 
 @dataclass(frozen=True)
 class Fit:
-    """Where a picture lies inside the one that was made of it.
+    """Where an image lies inside the one that was made of it.
 
     Attributes:
         scale_x: fitted pixels for each pixel of the original.
         scale_y: the same, downwards.
-        left: where the original's left edge lies in the fitted picture; below 0 where it is cut.
+        left: where the original's left edge lies in the fitted image; below 0 where it is cut.
         top: the same, from above.
         height: of the original, in pixels.
         width: of the original, in pixels.
@@ -53,11 +53,11 @@ class Fit:
         return cls(scale_x, scale_y, left, top, round(height), round(width))
 
     def boxes_in(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (n, 4) of the original in pixels of the fitted picture, not clipped to it."""
+        """Boxes (n, 4) of the original in pixels of the fitted image, not clipped to it."""
         return (np.asarray(boxes, np.float32) * self._scales + self._corner).astype(np.float32)
 
     def boxes_out(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (n, 4) of the fitted picture in pixels of the original, clipped to it."""
+        """Boxes (n, 4) of the fitted image in pixels of the original, clipped to it."""
         return clip_boxes(
             (np.asarray(boxes, np.float32) - self._corner) / self._scales, (self.height, self.width)
         )
@@ -66,7 +66,7 @@ class Fit:
         """What a model said of each pixel, at the size of the original.
 
         Args:
-            scores: (h, w) or (h, w, c) of the fitted picture. uint8 are classes: the nearest
+            scores: (h, w) or (h, w, c) of the fitted image. uint8 are classes: the nearest
                 pixel's is taken. Floats are scores: they are interpolated.
 
         Returns:
@@ -85,7 +85,7 @@ class Fit:
         return whole
 
     def _places(self, size: tuple[int, ...]) -> tuple[Place, Place]:
-        """The part of the fitted picture that the original fills, and what it shows of it."""
+        """The part of the fitted image that the original fills, and what it shows of it."""
         rows, upper = _overlap(self.top, self.scale_y, size[0], self.height)
         columns, west = _overlap(self.left, self.scale_x, size[1], self.width)
         return (rows, columns), (upper, west)
@@ -99,22 +99,22 @@ class Fit:
         return np.array([self.left, self.top] * 2)
 
 
-def fit_picture(picture: np.ndarray, size: tuple[int, int], *, how: str) -> tuple[np.ndarray, Fit]:
-    """Bring a picture to a size.
+def fit_image(image: np.ndarray, size: tuple[int, int], *, how: str) -> tuple[np.ndarray, Fit]:
+    """Bring an image to a size.
 
     Args:
-        picture: (h, w, 3) uint8.
+        image: (h, w, 3) uint8.
         size: height and width wanted.
         how: ``stretch`` each axis by itself; ``letterbox``: keep the proportions, grey around
-            the picture; ``crop``: keep the proportions, the middle of the picture.
+            the image; ``crop``: keep the proportions, the middle of the image.
 
     Returns:
         (height, width, 3) uint8, and how it was fitted.
     """
-    fit = plan_fit(picture.shape[:2], size, how=how)
+    fit = plan_fit(image.shape[:2], size, how=how)
     inside, shown = fit._places(size)
     rows, columns = (part.stop - part.start for part in inside)
-    inner = resized(picture[shown], (rows, columns))
+    inner = resized(image[shown], (rows, columns))
     if (rows, columns) == tuple(size):
         return inner, fit
     canvas = np.full((*size, 3), GREY, np.uint8)
@@ -123,7 +123,7 @@ def fit_picture(picture: np.ndarray, size: tuple[int, int], *, how: str) -> tupl
 
 
 def fit_mask(mask: np.ndarray, fit: Fit, size: tuple[int, int]) -> np.ndarray:
-    """Bring a mask (h, w) uint8 to the size its picture was fitted to; 255 around it."""
+    """Bring a mask (h, w) uint8 to the size its image was fitted to; 255 around it."""
     inside, shown = fit._places(size)
     rows, columns = (part.stop - part.start for part in inside)
     canvas = np.full(size, VOID, np.uint8)
@@ -132,7 +132,7 @@ def fit_mask(mask: np.ndarray, fit: Fit, size: tuple[int, int]) -> np.ndarray:
 
 
 def plan_fit(shape: tuple[int, ...], size: tuple[int, int], *, how: str) -> Fit:
-    """How a picture of a shape (h, w) is fitted into a size; see ``fit_picture``."""
+    """How an image of a shape (h, w) is fitted into a size; see ``fit_image``."""
     if how not in FITS:
         raise unknown_name(how, FITS, what="fit")
     (height, width), (rows, columns) = shape, size
@@ -142,7 +142,7 @@ def plan_fit(shape: tuple[int, ...], size: tuple[int, int], *, how: str) -> Fit:
         scale = min(rows / height, columns / width)
         inner_rows = min(rows, max(1, round(height * scale)))
         inner_columns = min(columns, max(1, round(width * scale)))
-        # Whole pixels, so that the edge of the picture is sharp and the way back is exact.
+        # Whole pixels, so that the edge of the image is sharp and the way back is exact.
         return Fit(
             inner_columns / width,
             inner_rows / height,
@@ -165,22 +165,22 @@ def plan_fit(shape: tuple[int, ...], size: tuple[int, int], *, how: str) -> Fit:
     )
 
 
-def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture (h, w, 3) of another size: averaged where it shrinks, interpolated elsewhere."""
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image (h, w, 3) of another size: averaged where it shrinks, interpolated elsewhere."""
     import cv2
 
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     rows, columns = size
     smaller = (min(rows, height), min(columns, width))
     if smaller != (height, width):
-        picture = cv2.resize(picture, smaller[::-1], interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, smaller[::-1], interpolation=cv2.INTER_AREA)
     if smaller != (rows, columns):
-        picture = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return picture
+        image = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return image
 
 
 def clip_boxes(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Boxes (n, 4) cut at the edges of a picture of a size (height, width): float32."""
+    """Boxes (n, 4) cut at the edges of an image of a size (height, width): float32."""
     limits = np.array([size[1], size[0]] * 2)
     return np.clip(boxes, 0, limits).astype(np.float32)
 
@@ -192,7 +192,7 @@ def box_areas(boxes: np.ndarray) -> np.ndarray:
 
 
 def _overlap(start: float, scale: float, room: int, length: int) -> tuple[slice, slice]:
-    """Along one axis: what the original covers of the fitted picture, and what shows of it."""
+    """Along one axis: what the original covers of the fitted image, and what shows of it."""
     covered = slice(max(0, round(start)), min(room, round(start + scale * length)))
     shows = slice(max(0, round(-start / scale)), min(length, round((room - start) / scale)))
     return covered, shows

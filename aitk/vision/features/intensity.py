@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits a channel: which of their values are black and white."""
+"""Images of more than 8 bits a channel: which of their values are black and white."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class IntensityRange:
     """How values become 8 bits.
 
     Attributes:
-        ends: what is black and what is white; None: of each picture its darkest and brightest.
+        ends: what is black and what is white; None: of each image its darkest and brightest.
     """
 
     ends: tuple[float, float] | None
@@ -75,26 +75,26 @@ def from_16_bits(values: np.ndarray, told: IntensityRange | None) -> np.ndarray:
 
 @dataclass
 class IntensityStatistics:
-    """Which values the pictures of more than 8 bits hold."""
+    """Which values the images of more than 8 bits hold."""
 
     told: IntensityRange | None = None
-    pictures: int = 0
+    images: int = 0
     low: float = np.inf
     high: float = -np.inf
 
     def add(self, values: np.ndarray) -> None:
-        """Count a picture."""
-        self.pictures += 1
+        """Count an image."""
+        self.images += 1
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
 
     def finding(self) -> Finding | None:
-        """Whether what they hold is seen; None where there is no such picture."""
-        if not self.pictures:
+        """Whether what they hold is seen; None where there is no such image."""
+        if not self.images:
             return None
         grade: Grade = "ok"
         values = f"values of {self.low:g} to {self.high:g}"
-        held = f"{self.pictures:,} pictures of over 8 bits hold {values}"
+        held = f"{self.images:,} images of over 8 bits hold {values}"
         if self.told is None and self.high < WHITE * NEARLY_BLACK:
             grade = "warning"
             bits = max(1, int(self.high)).bit_length()
@@ -112,5 +112,5 @@ class IntensityStatistics:
             if self.low > high or self.high < low:
                 grade = "warning"
                 message += ", so that they show nothing: see --intensity-range"
-        details = {"pictures": self.pictures, "low": self.low, "high": self.high}
+        details = {"images": self.images, "low": self.low, "high": self.high}
         return Finding("intensity", grade, message, details)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aitk.vision.features.affine import moved_boxes, warped, with_boxes
+from aitk.vision.features.affine import replace_boxes, transform_boxes, warp
+from aitk.vision.features.augment_settings import AugmentSettings
 from aitk.vision.features.sample import Sample
 
-if TYPE_CHECKING:
-    from aitk.vision.features.augment import AugmentSettings
-
-#: A picture in a mosaic is shown at this share of its size.
+#: An image in a mosaic is shown at this share of its size.
 MOSAIC_SCALES = (0.5, 1.0)
-#: Boxes of a picture that is blended in more faintly are left out.
+#: Boxes of an image that is mix_up in more faintly are left out.
 FAINTEST = 0.25
 
 
@@ -54,34 +51,34 @@ def draw_mosaics(
     }
 
 
-def mosaic_of(samples: Sequence[Sample], moves: np.ndarray, mosaic: Mosaic) -> Sample:
+def make_mosaic(samples: Sequence[Sample], matrices: np.ndarray, mosaic: Mosaic) -> Sample:
     """Four moved samples around a corner, each cut at the lines that run through it."""
     own = samples[mosaic.numbers[0]]
-    height, width = own.picture.shape[:2]
+    height, width = own.image.shape[:2]
     x, y = mosaic.centre
-    picture = np.empty_like(own.picture)
+    image = np.empty_like(own.image)
     mask = None if own.mask is None else np.empty_like(own.mask)
     parts, shares = [], []
     for place, number in enumerate(mosaic.numbers):
         right, below = bool(place % 2), place >= 2
         left, top = (x if right else 0), (y if below else 0)
         columns, rows = (width - x if right else x), (height - y if below else y)
-        # Its own move, made smaller; then its corner is brought to the common one.
-        move = moves[number] * mosaic.scale
-        move[0, 2] += 0 if right else x - mosaic.scale * width
-        move[1, 2] += 0 if below else y - mosaic.scale * height
+        # Its own transformation, made smaller; then its corner is brought to the common one.
+        matrix = matrices[number] * mosaic.scale
+        matrix[0, 2] += 0 if right else x - mosaic.scale * width
+        matrix[1, 2] += 0 if below else y - mosaic.scale * height
         sample = samples[number]
         inside = np.s_[top : top + rows, left : left + columns]
-        picture[inside] = warped(sample.picture, move, (rows, columns))
+        image[inside] = warp(sample.image, matrix, (rows, columns))
         if mask is not None:
-            mask[inside] = warped(sample.mask, move, (rows, columns))
-        sample = with_boxes(sample, moved_boxes(sample.boxes, move), (rows, columns))
+            mask[inside] = warp(sample.mask, matrix, (rows, columns))
+        sample = replace_boxes(sample, transform_boxes(sample.boxes, matrix), (rows, columns))
         corner = np.array([left, top, left, top], np.float32)
         parts.append(dataclasses.replace(sample, boxes=sample.boxes + corner))
         shares.append(rows * columns / (width * height))
-    label, joined = _joined_labels(parts, shares)
+    label, joined = _mix_labels(parts, shares)
     return Sample(
-        picture=picture,
+        image=image,
         label=label,
         shares=joined,
         boxes=np.concatenate([part.boxes for part in parts]),
@@ -92,7 +89,7 @@ def mosaic_of(samples: Sequence[Sample], moves: np.ndarray, mosaic: Mosaic) -> S
     )
 
 
-def blended(
+def mix_up(
     samples: Sequence[Sample], settings: AugmentSettings, rng: np.random.Generator
 ) -> list[Sample]:
     """Each sample with another shining through it; the mask stays that of the stronger one."""
@@ -105,12 +102,12 @@ def blended(
         samples, partners, np.maximum(drawn, 1 - drawn).tolist(), strict=True
     ):
         other = samples[partner]
-        label, shares = _joined_labels((sample, other), (share, 1 - share))
+        label, shares = _mix_labels((sample, other), (share, 1 - share))
         both = (sample, other) if other is not sample and 1 - share >= FAINTEST else (sample,)
         found.append(
             dataclasses.replace(
                 sample,
-                picture=cv2.addWeighted(sample.picture, share, other.picture, 1 - share, 0),
+                image=cv2.addWeighted(sample.image, share, other.image, 1 - share, 0),
                 label=label,
                 shares=shares,
                 boxes=np.concatenate([each.boxes for each in both]),
@@ -133,10 +130,10 @@ def _draw_partners(samples: Sequence[Sample], count: int, rng: np.random.Generat
     return partners
 
 
-def _joined_labels(
+def _mix_labels(
     parts: Sequence[Sample], weights: Sequence[float]
 ) -> tuple[int | None, Mapping[int, float] | None]:
-    """The label and ``shares`` of a picture made of several, each with its weight."""
+    """The label and ``shares`` of an image made of several, each with its weight."""
     if parts[0].label is None:
         return None, None
     shares: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""Pictures cut into square patches, some of them hidden: what masked-image pretraining is about."""
+"""Images cut into square patches, some of them hidden: what masked-image pretraining is about."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import zlib
 import numpy as np
 
 #: Shades (of 0 to 255) added to a patch's variance: the grain of a flat patch is not to be learned.
-LEAST_VARIANCE = 1.0
+MIN_VARIANCE = 1.0
 
 
 def choose_visible(count: int, patches: int, *, shown: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw which patches of each picture are shown.
+    """Draw which patches of each image are shown.
 
     Args:
-        count: pictures.
-        patches: of a picture, numbered row by row.
+        count: images.
+        patches: of an image, numbered row by row.
         shown: how many of them are shown.
 
     Returns:
@@ -25,9 +25,9 @@ def choose_visible(count: int, patches: int, *, shown: int, rng: np.random.Gener
     return np.sort(order[:, :shown], axis=1).astype(np.int32)
 
 
-def own_rng(picture: np.ndarray) -> np.random.Generator:
-    """A generator that is the same each time for the same picture: evaluation repeats."""
-    return np.random.default_rng(zlib.crc32(np.ascontiguousarray(picture).tobytes()))
+def own_rng(image: np.ndarray) -> np.random.Generator:
+    """A generator that is the same each time for the same image: evaluation repeats."""
+    return np.random.default_rng(zlib.crc32(np.ascontiguousarray(image).tobytes()))
 
 
 def hidden_pixels(visible: np.ndarray, size: tuple[int, int], *, patch: int) -> np.ndarray:
@@ -39,46 +39,44 @@ def hidden_pixels(visible: np.ndarray, size: tuple[int, int], *, patch: int) -> 
     return grid.repeat(patch, axis=1).repeat(patch, axis=2)
 
 
-def normalise_patches(pictures: np.ndarray, *, patch: int) -> np.ndarray:
+def normalise_patches(images: np.ndarray, *, patch: int) -> np.ndarray:
     """Each patch without its mean, divided by its deviation (He et al. 2022, section 4.1).
 
     Args:
-        pictures: (batch, h, w, 3), 0 to 255.
+        images: (batch, h, w, 3), 0 to 255.
 
     Returns:
         float32 of the same shape.
     """
-    mean, deviation = patch_statistics(pictures, patch=patch)
-    return (pictures - mean) / deviation
+    mean, deviation = patch_statistics(images, patch=patch)
+    return (images - mean) / deviation
 
 
-def patch_statistics(pictures: np.ndarray, *, patch: int) -> tuple[np.ndarray, np.ndarray]:
+def patch_statistics(images: np.ndarray, *, patch: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each patch, over its pixels and colours: both (batch, h, w, 1)."""
-    count, height, width, channels = pictures.shape
-    cut = pictures.reshape(count, height // patch, patch, width // patch, patch, channels)
+    count, height, width, channels = images.shape
+    cut = images.reshape(count, height // patch, patch, width // patch, patch, channels)
     cut = cut.astype(np.float32)
     mean = cut.mean(axis=(2, 4, 5))
-    deviation = np.sqrt(cut.var(axis=(2, 4, 5)) + LEAST_VARIANCE)
+    deviation = np.sqrt(cut.var(axis=(2, 4, 5)) + MIN_VARIANCE)
     spread = (each.repeat(patch, axis=1).repeat(patch, axis=2) for each in (mean, deviation))
     whole, scale = (each[..., None] for each in spread)
     return whole, scale
 
 
-def fill_in(
-    pictures: np.ndarray, told: np.ndarray, hidden: np.ndarray, *, patch: int
-) -> np.ndarray:
-    """Pictures whose hidden pixels are what a model told.
+def fill_in(images: np.ndarray, told: np.ndarray, hidden: np.ndarray, *, patch: int) -> np.ndarray:
+    """Images whose hidden pixels are what a model told.
 
     The model tells no more than the pattern of a patch; its mean and deviation are the original's.
 
     Args:
-        pictures: (batch, h, w, 3) uint8.
+        images: (batch, h, w, 3) uint8.
         told: of the same shape, as ``normalise_patches`` makes it.
         hidden: (batch, h, w) bool.
 
     Returns:
         (batch, h, w, 3) uint8.
     """
-    mean, deviation = patch_statistics(pictures, patch=patch)
-    filled = np.where(hidden[..., None], told * deviation + mean, pictures)
+    mean, deviation = patch_statistics(images, patch=patch)
+    filled = np.where(hidden[..., None], told * deviation + mean, images)
     return np.clip(np.rint(filled), 0, 255).astype(np.uint8)

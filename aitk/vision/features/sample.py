@@ -1,4 +1,4 @@
-"""A picture with what is known of it, as it goes through augmentation into a batch."""
+"""An image with what is known of it, as it goes through augmentation into a batch."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def _no_numbers() -> np.ndarray:
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture of the model's size, its annotation in pixels of it.
+    """One image of the model's size, its annotation in pixels of it.
 
     Attributes:
-        picture: (h, w, 3) uint8 RGB.
+        image: (h, w, 3) uint8 RGB.
         label: number of its class; None where it has none.
-        shares: class number -> share, summing to 1, in training that joins pictures (mosaic,
-            mixup), where ``label`` is the class of the largest share; None where pictures are
+        shares: class number -> share, summing to 1, in training that joins images (mosaic,
+            mixup), where ``label`` is the class of the largest share; None where images are
             never joined. See ``soft_labels``.
         boxes: (n, 4) float32, x_min, y_min, x_max, y_max.
         classes: (n,) int32, the class of each box.
         crowd: (n,) int32, 1 where a box is ignored in scoring.
-        boxes_known: whether boxes were annotated at all; an annotated picture may have none.
+        boxes_known: whether boxes were annotated at all; an annotated image may have none.
         mask: (h, w) uint8, the class of each pixel, 255 = void; None where it has no mask.
     """
 
-    picture: np.ndarray
+    image: np.ndarray
     label: int | None = None
     shares: Mapping[int, float] | None = None
     boxes: np.ndarray = field(default_factory=_no_boxes)

@@ -1,4 +1,4 @@
-"""Work on several pictures at once: OpenCV lets other threads run while it computes."""
+"""Work on several images at once: OpenCV lets other threads run while it computes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from aitk.core.runtime.environment import usable_cpus
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MOST_THREADS = 16
-#: Smaller pictures are hardly any work for OpenCV, and Python works on one at a time.
-LEAST_PIXELS = 8_000
+MAX_THREADS = 16
+#: Smaller images are hardly any work for OpenCV, and Python works on one at a time.
+MIN_PIXELS = 8_000
 
 
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], *, pixels: int
 ) -> list[Result]:
-    """The function of each item, in order; in threads where pictures of ``pixels`` are worth it."""
-    _keep_pictures_whole()
-    threads = min(MOST_THREADS, usable_cpus())
-    if pixels < LEAST_PIXELS or len(items) < 2 or threads < 2:
+    """The function of each item, in order; in threads where images of ``pixels`` are worth it."""
+    _keep_images_whole()
+    threads = min(MAX_THREADS, usable_cpus())
+    if pixels < MIN_PIXELS or len(items) < 2 or threads < 2:
         return [function(item) for item in items]
     size = -(-len(items) // (2 * threads))
     parts = [items[start : start + size] for start in range(0, len(items), size)]
@@ -32,14 +32,14 @@ def in_threads(
 
 
 @functools.cache
-def _keep_pictures_whole() -> None:
+def _keep_images_whole() -> None:
     import cv2
 
-    # OpenCV would share out each picture among threads of its own, which wait for one another
+    # OpenCV would share out each image among threads of its own, which wait for one another
     # wherever training keeps the processors busy.
     cv2.setNumThreads(1)
 
 
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="pictures")
+    return ThreadPoolExecutor(threads, thread_name_prefix="images")

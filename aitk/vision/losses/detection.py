@@ -1,8 +1,8 @@
-"""What detectors are trained with: from raw rows and padded objects to a loss for each picture.
+"""What detectors are trained with: from raw rows and padded objects to a loss for each image.
 
-Targets are (batch, most, 6) float32, as ``matching`` explains them. The loss of a picture is its
+Targets are (batch, most, 6) float32, as ``matching`` explains them. The loss of an image is its
 part of the sum over the batch, divided by how many positions of the batch answer for an object,
-so that a crowded picture counts more than an empty one.
+so that a crowded image counts more than an empty one.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from aitk.vision.models.detectors.yolo import BINS, PLACE, boxes_told, distances
 #: the class (Jocher et al. 2023).
 BOX_WEIGHT, DISTANCE_WEIGHT, CLASS_WEIGHT = 7.5, 1.5, 0.5
 #: Background positions that are learned for each that answers for an object (Liu et al. 2016,
-#: section 2.2), and at least so many a picture, which may hold none.
-NEGATIVES, LEAST_NEGATIVES = 3, 8
+#: section 2.2), and at least so many an image, which may hold none.
+NEGATIVES, MIN_NEGATIVES = 3, 8
 
 
 class YoloLoss(keras.losses.Loss):
@@ -63,7 +63,7 @@ class YoloLoss(keras.losses.Loss):
             + BOX_WEIGHT * places * matched.share
             + DISTANCE_WEIGHT * _distance_loss(rows, matched.boxes) * matched.share
         )
-        return per_picture(ops.sum(parts, axis=1), ops.sum(matched.share, axis=1))
+        return per_image(ops.sum(parts, axis=1), ops.sum(matched.share, axis=1))
 
 
 class SsdLoss(keras.losses.Loss):
@@ -103,7 +103,7 @@ class FasterRcnnLoss(keras.losses.Loss):
         losses = binary_cross_entropy(matched.share, logits)
         chosen = matched.share + hardest(losses, matched)
         sums = ops.sum(losses * chosen + _box_loss(rows, matched), axis=1)
-        return per_picture(sums, ops.sum(matched.share, axis=1))
+        return per_image(sums, ops.sum(matched.share, axis=1))
 
     def _second_stage(self, objects: Objects, rows: Any) -> Any:
         proposals = ops.stop_gradient(rows[..., :BOX])
@@ -124,7 +124,7 @@ def class_and_box_loss(rows: Any, matched: Matched) -> Any:
     losses = ops.sparse_categorical_crossentropy(kinds, logits, from_logits=True)
     chosen = matched.share + hardest(losses, matched)
     sums = ops.sum(losses * chosen + _box_loss(rows, matched), axis=1)
-    return per_picture(sums, ops.sum(matched.share, axis=1))
+    return per_image(sums, ops.sum(matched.share, axis=1))
 
 
 def hardest(losses: Any, matched: Matched) -> Any:
@@ -138,13 +138,13 @@ def hardest(losses: Any, matched: Matched) -> Any:
     """
     free = matched.counted * (1 - matched.share)
     losses = ops.stop_gradient(losses) * free
-    count = ops.maximum(NEGATIVES * ops.sum(matched.share, axis=1, keepdims=True), LEAST_NEGATIVES)
+    count = ops.maximum(NEGATIVES * ops.sum(matched.share, axis=1, keepdims=True), MIN_NEGATIVES)
     last = ops.cast(ops.minimum(count, losses.shape[1]), "int32") - 1
     least = ops.take_along_axis(ops.flip(ops.sort(losses, axis=1), axis=1), last, axis=1)
     return ops.cast(losses >= least, "float32") * free
 
 
-def per_picture(sums: Any, counts: Any) -> Any:
+def per_image(sums: Any, counts: Any) -> Any:
     """Losses (batch,) whose mean is the sum over the batch, divided by all that was counted."""
     batch = ops.cast(ops.shape(sums)[0], "float32")
     return sums * batch / ops.maximum(ops.sum(counts), 1.0)

@@ -22,7 +22,7 @@ from aitk.vision.losses.detection import (
     SsdLoss,
     YoloLoss,
     binary_cross_entropy,
-    per_picture,
+    per_image,
     smooth_l1,
 )
 from aitk.vision.models.detectors.boxes import decode, encode, pairwise_iou
@@ -42,7 +42,7 @@ SAME_PROPOSAL = 0.7
 OBJECT_COLUMNS = 6
 
 
-class TaughtYoloLoss(YoloLoss):
+class YoloDistillationLoss(YoloLoss):
     """``YoloLoss`` with the teacher's scores and distributions of distances.
 
     "Localization Distillation for Dense Object Detection" (Zheng et al. 2022, equation 2): the
@@ -54,33 +54,33 @@ class TaughtYoloLoss(YoloLoss):
     #: What is recorded of it.
     facts = {"temperature": DISTANCE_TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
-    def __init__(self, name: str = "taught_yolo"):
+    def __init__(self, name: str = "yolo_distillation"):
         super().__init__(name=name)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         rows = ops.cast(y_pred, "float32")
-        objects, told = _apart(y_true, places=rows.shape[1], columns=rows.shape[2] - PLACE)
+        objects, told = _split_targets(y_true, places=rows.shape[1], columns=rows.shape[2] - PLACE)
         told = ops.concatenate([rows[..., :PLACE], told], axis=-1)
-        return _both(super().call(objects, y_pred), _yolo_lesson(rows, told))
+        return _weighted_sum(super().call(objects, y_pred), _yolo_divergence(rows, told))
 
 
-class TaughtSsdLoss(SsdLoss):
+class SsdDistillationLoss(SsdLoss):
     """``SsdLoss`` with the teacher's classes and corrections of the same anchors."""
 
     #: What is recorded of it.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
-    def __init__(self, name: str = "taught_ssd"):
+    def __init__(self, name: str = "ssd_distillation"):
         super().__init__(name=name)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         rows = ops.cast(y_pred, "float32")
-        objects, told = _apart(y_true, places=rows.shape[1], columns=rows.shape[2] - BOX)
-        soft = _anchor_lesson(rows[..., BOX:], told)
-        return _both(super().call(objects, y_pred), soft)
+        objects, told = _split_targets(y_true, places=rows.shape[1], columns=rows.shape[2] - BOX)
+        soft = _anchor_divergence(rows[..., BOX:], told)
+        return _weighted_sum(super().call(objects, y_pred), soft)
 
 
-class TaughtFasterRcnnLoss(FasterRcnnLoss):
+class FasterRcnnDistillationLoss(FasterRcnnLoss):
     """``FasterRcnnLoss`` with what both stages of the teacher told.
 
     The first stages share their anchors. Of the second stages' proposals, each of the student
@@ -90,61 +90,61 @@ class TaughtFasterRcnnLoss(FasterRcnnLoss):
     #: What is recorded of it.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
-    def __init__(self, name: str = "taught_faster_rcnn"):
+    def __init__(self, name: str = "faster_rcnn_distillation"):
         super().__init__(name=name)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         rows = ops.cast(y_pred, "float32")
-        objects, told = _apart(y_true, places=rows.shape[1], columns=rows.shape[2])
+        objects, told = _split_targets(y_true, places=rows.shape[1], columns=rows.shape[2])
         count = PROPOSALS.detections
-        soft = _anchor_lesson(*(_first_stage(each[:, :-count]) for each in (rows, told)))
-        soft = soft + _proposal_lesson(rows[:, -count:], told[:, -count:])
-        return _both(super().call(objects, y_pred), soft)
+        soft = _anchor_divergence(*(_first_stage(each[:, :-count]) for each in (rows, told)))
+        soft = soft + _proposal_divergence(rows[:, -count:], told[:, -count:])
+        return _weighted_sum(super().call(objects, y_pred), soft)
 
 
 #: By the name of the model.
 TAUGHT_LOSSES: dict[str, type[keras.losses.Loss]] = {
-    "yolo": TaughtYoloLoss,
-    "ssd": TaughtSsdLoss,
-    "faster-rcnn": TaughtFasterRcnnLoss,
+    "yolo": YoloDistillationLoss,
+    "ssd": SsdDistillationLoss,
+    "faster-rcnn": FasterRcnnDistillationLoss,
 }
 
 
-def raw_rows(model: keras.Model, *, layer: str = "detections") -> keras.KerasTensor:
+def raw_outputs(model: keras.Model, *, layer: str = "detections") -> keras.KerasTensor:
     """What a detector tells before boxes compete: (batch, positions, columns)."""
     told = model.get_layer(layer).input
     return rows_of_both(*told) if isinstance(told, list | tuple) else told
 
 
-def check_same_places(rows: keras.KerasTensor, others: keras.KerasTensor) -> None:
+def check_same_positions(rows: keras.KerasTensor, others: keras.KerasTensor) -> None:
     """Raise a ``UsageError`` where a student tells boxes at other places than its teacher."""
     if rows.shape[1:] != others.shape[1:]:
         raise UsageError(
-            f"the run tells boxes at {rows.shape[1]} places of a picture,"
+            f"the run tells boxes at {rows.shape[1]} places of an image,"
             f" the model it is to teach at {others.shape[1]}",
             where="--distill",
             hint="Add --set strides=... as the run has them",
         )
 
 
-def with_rows(objects: np.ndarray, told: np.ndarray) -> np.ndarray:
+def append_teacher_rows(objects: np.ndarray, told: np.ndarray) -> np.ndarray:
     """Padded objects (batch, most, 6) over a teacher's rows (batch, positions, columns)."""
     spare = told.shape[-1] - objects.shape[-1]
     return np.concatenate([np.pad(objects, ((0, 0), (0, 0), (0, spare))), told], axis=1)
 
 
-def _apart(y_true: Any, *, places: int, columns: int) -> tuple[Any, Any]:
-    """The inverse of ``with_rows``."""
+def _split_targets(y_true: Any, *, places: int, columns: int) -> tuple[Any, Any]:
+    """The inverse of ``append_teacher_rows``."""
     y_true = ops.cast(y_true, "float32")
     told = ops.reshape(y_true[:, -places:], (-1, places, columns))
     return y_true[:, :-places, :OBJECT_COLUMNS], told
 
 
-def _both(hard: Any, soft: Any) -> Any:
+def _weighted_sum(hard: Any, soft: Any) -> Any:
     return TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard
 
 
-def _yolo_lesson(rows: Any, told: Any) -> Any:
+def _yolo_divergence(rows: Any, told: Any) -> Any:
     """(batch, places, 3 + 4 * BINS + classes) twice -> (batch,)."""
     logits, wanted = scores_told(rows), scores_told(told)
     scores = ops.sigmoid(wanted)
@@ -156,10 +156,10 @@ def _yolo_lesson(rows: Any, told: Any) -> Any:
     )
     distances = ops.mean(distances, axis=-1) / BINS * sure
     parts = CLASS_WEIGHT * ops.sum(kinds, axis=-1) + DISTANCE_WEIGHT * distances
-    return per_picture(ops.sum(parts, axis=1), ops.sum(sure, axis=1))
+    return per_image(ops.sum(parts, axis=1), ops.sum(sure, axis=1))
 
 
-def _anchor_lesson(rows: Any, told: Any) -> Any:
+def _anchor_divergence(rows: Any, told: Any) -> Any:
     """(batch, anchors, 4 + 1 + classes) twice: correction, logits, background first -> (batch,).
 
     Classes are taught where either sees an object. Everywhere else both see background, and these
@@ -170,10 +170,10 @@ def _anchor_lesson(rows: Any, told: Any) -> Any:
     kinds = kinds * ops.maximum(wanted, ops.stop_gradient(seen))
     sure = _sure(wanted)
     boxes = ops.sum(smooth_l1(rows[..., :BOX] - told[..., :BOX]), axis=-1) * sure
-    return per_picture(ops.sum(kinds + boxes, axis=1), ops.sum(sure, axis=1))
+    return per_image(ops.sum(kinds + boxes, axis=1), ops.sum(sure, axis=1))
 
 
-def _proposal_lesson(rows: Any, told: Any) -> Any:
+def _proposal_divergence(rows: Any, told: Any) -> Any:
     """(batch, proposals, 4 + 4 + 1 + classes) twice -> (batch,)."""
     proposals, others = ops.stop_gradient(rows[..., :BOX]), told[..., :BOX]
     iou = pairwise_iou(proposals, others)
@@ -188,7 +188,7 @@ def _proposal_lesson(rows: Any, told: Any) -> Any:
     # Empty proposals have corrections without any meaning, however large.
     difference = ops.where(sure[..., None] > 0, rows[..., BOX:TOLD] - boxes, 0.0)
     places = ops.sum(smooth_l1(difference), axis=-1) * sure
-    return per_picture(ops.sum(kinds + places, axis=1), ops.sum(sure, axis=1))
+    return per_image(ops.sum(kinds + places, axis=1), ops.sum(sure, axis=1))
 
 
 def _first_stage(rows: Any) -> Any:

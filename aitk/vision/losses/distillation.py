@@ -1,4 +1,4 @@
-"""What picture models are taught with by a larger one: classes of a picture and of its pixels.
+"""What image models are taught with by a larger one: classes of an image and of its pixels.
 
 Targets come with the teacher's logits behind them, in the last axis. What detectors are taught
 with is in ``detection_lessons``.
@@ -14,22 +14,22 @@ from keras import ops
 
 from aitk.core.compression.distill import TEACHER_SHARE, TEMPERATURE, softened_divergence
 from aitk.core.contract.errors import UsageError
-from aitk.vision.features.assets import PictureAssets
+from aitk.vision.features.assets import ImageAssets
 from aitk.vision.losses.segmentation import SegmentationLoss
-from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.models.input_scaling import image_input
 
 
-class TaughtLabelLoss(keras.losses.Loss):
+class LabelDistillationLoss(keras.losses.Loss):
     """Cross-entropy with shares of classes, and nearness to the softened teacher.
 
-    Hinton, Vinyals and Dean 2015, section 2. A picture without a label learns from the teacher
+    Hinton, Vinyals and Dean 2015, section 2. An image without a label learns from the teacher
     alone.
     """
 
     #: What is recorded of it.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
-    def __init__(self, name: str = "taught_label"):
+    def __init__(self, name: str = "label_distillation"):
         super().__init__(name=name)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -37,10 +37,10 @@ class TaughtLabelLoss(keras.losses.Loss):
         y_pred = ops.cast(y_pred, "float32")
         shares, told = ops.split(ops.cast(y_true, "float32"), 2, axis=-1)
         hard = -ops.sum(shares * ops.log_softmax(y_pred, axis=-1), axis=-1)
-        return _both(hard, softened_divergence(told, y_pred))
+        return _weighted_sum(hard, softened_divergence(told, y_pred))
 
 
-class TaughtMaskLoss(SegmentationLoss):
+class MaskDistillationLoss(SegmentationLoss):
     """The model's own loss, and the mean over all pixels of their nearness to the teacher.
 
     Liu et al. 2019, "Structured Knowledge Distillation for Semantic Segmentation", section 3.1,
@@ -52,16 +52,16 @@ class TaughtMaskLoss(SegmentationLoss):
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def __init__(self, terms: str = "ce", class_weights: Sequence[float] = ()):
-        super().__init__(terms, class_weights, name="taught_mask")
+        super().__init__(terms, class_weights, name="mask_distillation")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         # (batch, height, width, 1 + classes), (batch, height, width, classes) -> (batch,)
         told = ops.cast(y_true[..., 1:], "float32")
         soft = softened_divergence(told, ops.cast(y_pred, "float32"))
-        return _both(super().call(y_true[..., 0], y_pred), ops.mean(soft, axis=(1, 2)))
+        return _weighted_sum(super().call(y_true[..., 0], y_pred), ops.mean(soft, axis=(1, 2)))
 
 
-def check_alike(assets: PictureAssets, teacher: PictureAssets, *, kinds: Iterable[str]) -> None:
+def check_same_classes(assets: ImageAssets, teacher: ImageAssets, *, kinds: Iterable[str]) -> None:
     """Raise a ``UsageError`` where two models of a task know other classes, or see other parts.
 
     Args:
@@ -74,35 +74,35 @@ def check_alike(assets: PictureAssets, teacher: PictureAssets, *, kinds: Iterabl
                 where="--distill",
                 hint="It was updated since: compress the run before the update",
             )
-    if assets.extras.get("view") != teacher.extras.get("view"):
+    if assets.parameters.get("view") != teacher.parameters.get("view"):
         raise UsageError(
-            "one of the models sees whole pictures, the other tiles of them",
+            "one of the models sees whole images, the other tiles of them",
             where="--distill",
-            hint=f"Add --set view={teacher.extras['view']}",
+            hint=f"Add --set view={teacher.parameters['view']}",
         )
 
 
-def check_same_size(assets: PictureAssets, teacher: PictureAssets) -> None:
+def check_same_size(assets: ImageAssets, teacher: ImageAssets) -> None:
     """Raise a ``UsageError`` where what two models say of places cannot be laid side by side."""
     if assets.size != teacher.size:
         height, width = teacher.size
         raise UsageError(
-            f"the run reads pictures of {height}x{width} pixels,"
+            f"the run reads images of {height}x{width} pixels,"
             f" the model it is to teach {assets.size[0]}x{assets.size[1]}",
             where="--distill",
             hint=f"Add --set image_size={height}x{width}",
         )
 
 
-def at_its_own_size(teacher: keras.Model, size: tuple[int, int]) -> keras.Model:
-    """A teacher of whole pictures that reads those of another size, brought to its own."""
+def resize_to_teacher(teacher: keras.Model, size: tuple[int, int]) -> keras.Model:
+    """A teacher of whole images that reads those of another size, brought to its own."""
     own = teacher.inputs[0].shape[1:3]
     if own == size:
         return teacher
-    picture = picture_input(size)
-    resized = ops.image.resize(ops.cast(picture, "float32"), own, antialias=True)
-    return keras.Model(picture, teacher(ops.cast(ops.round(resized), "uint8")))
+    image = image_input(size)
+    resized = ops.image.resize(ops.cast(image, "float32"), own, antialias=True)
+    return keras.Model(image, teacher(ops.cast(ops.round(resized), "uint8")))
 
 
-def _both(hard: Any, soft: Any) -> Any:
+def _weighted_sum(hard: Any, soft: Any) -> Any:
     return TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard

@@ -1,7 +1,7 @@
 """What segmentation is trained with: cross-entropy, Dice, focal, Lovasz-softmax, and their sums.
 
 Each takes ``y_true`` (batch, height, width), the class number of every pixel, and ``y_pred``
-(batch, height, width, classes), logits, and has a value a picture. Void pixels take no part.
+(batch, height, width, classes), logits, and has a value an image. Void pixels take no part.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class SegmentationLoss(keras.losses.Loss):
         return super().get_config() | own
 
     def _mean_of_pixels(self, losses, labels, known):
-        """The mean over the known pixels of each picture, 0 where it has none."""
+        """The mean over the known pixels of each image, 0 where it has none."""
         if self.class_weights:
-            # Not divided by the sum of the weights: a picture of frequent classes alone would
+            # Not divided by the sum of the weights: an image of frequent classes alone would
             # count as much as one with rare ones.
             losses = losses * ops.take(ops.array(self.class_weights, "float32"), labels)
         pixels = ops.sum(known, axis=(1, 2))
@@ -138,7 +138,7 @@ def _planes(labels, logits, known):
 
 
 def _mean_of_present(losses, present, *, rows):
-    """The mean over the classes that the batch shows, as the value of each of its pictures."""
+    """The mean over the classes that the batch shows, as the value of each of its images."""
     present = ops.cast(present, "float32")
     mean = ops.sum(losses * present) / ops.maximum(ops.sum(present), 1)
     return ops.broadcast_to(mean, (rows,))

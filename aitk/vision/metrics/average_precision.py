@@ -1,12 +1,12 @@
 """How good detections are: average precision as COCO defines it, with intervals.
 
 The figures come from pycocotools, the reference (Lin et al. 2014). The intervals take thousands
-of resamples of the pictures, for which the matches are found once and only counted again: what
-that gives on the pictures as they are equals pycocotools (tests/vision/test_average_precision.py).
+of resamples of the images, for which the matches are found once and only counted again: what
+that gives on the images as they are equals pycocotools (tests/vision/test_average_precision.py).
 Where no intervals are asked for, as after every epoch of a training, the figures come from those
-matches too: pycocotools takes as long for 90 pictures as a small detector to learn from 200.
+matches too: pycocotools takes as long for 90 images as a small detector to learn from 200.
 
-Objects and detections are arrays of a picture each, in pixels of the original picture: objects
+Objects and detections are arrays of an image each, in pixels of the original image: objects
 (m, 6) are box, class and 1, or 0 for one that is not scored (a crowd, or difficult); detections
 (n, 6) are box, score and class. A class that training never saw is -1: it counts as one more
 class, which is never found.
@@ -19,7 +19,6 @@ import dataclasses
 import functools
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,14 +29,16 @@ from aitk.core.metrics.classification import UNSEEN, warn_of_absent_classes
 from aitk.core.metrics.statistics import bootstrap_scores
 from aitk.vision.features.boxes import overlaps, to_corner_and_size
 from aitk.vision.features.geometry import box_areas
+from aitk.vision.metrics.box_matching import (
+    MAX_DETECTIONS,
+    OVERLAPS,
+    RECALLS,
+    Matches,
+    average_precisions,
+    match_class,
+    precision_recall,
+)
 
-#: 0.5, 0.55, ... 0.95, and the recalls at which precision is read, as in COCO.
-OVERLAPS = np.linspace(0.5, 0.95, 10)
-RECALLS = np.linspace(0, 1, 101)
-#: Detections of a class in a picture that are scored, the best ones.
-MOST_DETECTIONS = 100
-#: Resamples times detections that are counted at once: 32 MB an array.
-CELLS = 4_000_000
 SIZES = ("all", "small", "medium", "large")  # below 32 x 32, 96 x 96 pixels, and above
 MISSED, NOTHING = "(missed)", "(nothing there)"
 
@@ -57,25 +58,25 @@ def score_detections(
     """Score a detector.
 
     Args:
-        found: detections of each picture.
-        objects: what there is in each picture.
+        found: detections of each image.
+        objects: what there is in each image.
         labels: the classes' names.
-        resamples: bootstrap resamples of the pictures; 0 computes no intervals, nor figures by
+        resamples: bootstrap resamples of the images; 0 computes no intervals, nor figures by
             size.
         seed: seed of the bootstrap.
 
     Returns:
         Mean average precision at an overlap of 0.5 (``map50``, the main metric), of 0.75
         (``map75``), over 0.5 to 0.95 (``map``) and by size of the object; the mean recall of at
-        most 100 detections a picture; and precision, recall and F1 at the score with the best F1.
-        ``per_row`` is the F1 of each picture at that score.
+        most 100 detections an image; and precision, recall and F1 at the score with the best F1.
+        ``per_row`` is the F1 of each image at that score.
 
     Raises:
-        DataError: there is no object in any picture.
+        DataError: there is no object in any image.
         ArtifactError: a detection is not finite.
     """
     if not any((truth[:, 5] > 0).any() for truth in objects):
-        raise DataError("there are no objects in these pictures to score")
+        raise DataError("there are no objects in these images to score")
     if not all(np.isfinite(each).all() for each in found):
         raise ArtifactError(
             "the model puts out values that are not finite", hint="Train or convert it again"
@@ -90,7 +91,7 @@ def score_detections(
         reference(found, objects, len(names)) if resamples else precision_recall(matches)
     )
     threshold = _best_score(matches)
-    at_best = _counts_at(matches, threshold)  # (pictures, classes, 3)
+    at_best = _counts_at(matches, threshold)  # (images, classes, 3)
     metrics = _metrics(precision, recall, at_best)
     each = precision[..., 0]  # (overlaps, recalls, classes)
     of_classes = [*each[0].mean(axis=0), *each.mean(axis=(0, 1))]
@@ -157,112 +158,10 @@ def reference(
             }
             side.createIndex()
         judge = COCOeval(scored, made, "bbox")
-        judge.params.maxDets = [MOST_DETECTIONS]
+        judge.params.maxDets = [MAX_DETECTIONS]
         judge.evaluate()
         judge.accumulate()
     return judge.eval["precision"][..., 0], judge.eval["recall"][..., 0]
-
-
-@dataclass(frozen=True)
-class Matches:
-    """The detections of one class in all pictures, the best first.
-
-    Attributes:
-        pictures: (n,) which picture each is in.
-        scores: (n,).
-        right: (overlaps, n) whether it finds an object that no better one found.
-        ignored: (overlaps, n) whether it lies in what is not scored.
-        objects: (pictures,) how many there are to find.
-    """
-
-    pictures: np.ndarray
-    scores: np.ndarray
-    right: np.ndarray
-    ignored: np.ndarray
-    objects: np.ndarray
-
-
-def match_class(found: Sequence[np.ndarray], objects: Sequence[np.ndarray], number: int) -> Matches:
-    """Match the detections of a class with its objects as pycocotools does."""
-    pictures, scores, right, ignored = [], [], [], []
-    wanted = np.zeros(len(found))
-    for picture, (all_found, all_objects) in enumerate(zip(found, objects, strict=True)):
-        truth = all_objects[all_objects[:, 4] == number]
-        wanted[picture] = (truth[:, 5] > 0).sum()
-        made = all_found[all_found[:, 5] == number]
-        made = made[np.argsort(-made[:, 4], kind="mergesort")][:MOST_DETECTIONS]
-        hit, skipped = _match(made, truth)
-        pictures.append(np.full(len(made), picture))
-        scores.append(made[:, 4])
-        right.append(hit)
-        ignored.append(skipped)
-    order = np.argsort(-np.concatenate(scores), kind="mergesort")
-    return Matches(
-        np.concatenate(pictures)[order],
-        np.concatenate(scores)[order],
-        np.concatenate(right, axis=1)[:, order],
-        np.concatenate(ignored, axis=1)[:, order],
-        wanted,
-    )
-
-
-def average_precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
-    """Average precision of a class, at each overlap, of many resamples of the pictures.
-
-    Args:
-        counts: (resamples, pictures) how often each picture was drawn.
-
-    Returns:
-        (resamples, overlaps), NaN where a resample has no object of the class.
-    """
-    size = max(1, CELLS // max(len(OVERLAPS) * len(RECALLS), len(matches.scores)))
-    parts = [
-        _average_precisions(matches, counts[start : start + size])
-        for start in range(0, len(counts), size)
-    ]
-    return np.concatenate(parts)
-
-
-def precision_recall(matches: Sequence[Matches]) -> tuple[np.ndarray, np.ndarray]:
-    """What ``reference`` says of objects of all sizes, from the matches of each class."""
-    precision = np.full((len(OVERLAPS), len(RECALLS), len(matches), 1), -1.0)
-    recall = np.full((len(OVERLAPS), len(matches), 1), -1.0)
-    for number, item in enumerate(matches):
-        total = item.objects.sum()
-        if total:
-            once = np.ones((1, len(item.objects)))
-            precision[:, :, number, 0] = _precisions(item, once)[0]
-            recall[:, number, 0] = (item.right & ~item.ignored).sum(axis=1) / total
-    return precision, recall
-
-
-def _average_precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
-    values = _precisions(matches, counts).mean(axis=2)
-    values[counts @ matches.objects == 0] = np.nan
-    return values
-
-
-def _precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
-    """(resamples, pictures) -> (resamples, overlaps, recalls): the precision at each recall."""
-    objects = counts @ matches.objects
-    weights = counts[:, matches.pictures]  # (resamples, n)
-    overlaps = len(matches.right)
-    values = np.zeros((len(counts), overlaps, len(RECALLS)))
-    for place in range(overlaps):
-        seen = ~matches.ignored[place]
-        hits = matches.right[place] & seen
-        # Precision is at its highest where an object is found: no other places are needed.
-        right = np.cumsum(weights[:, hits], axis=1)
-        told = np.cumsum(weights * seen, axis=1)[:, hits]
-        precision = np.divide(right, told, out=np.zeros_like(right), where=told > 0)
-        best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        best = np.pad(best, ((0, 0), (0, 1)))  # recalls that are never reached
-        with np.errstate(invalid="ignore", divide="ignore"):
-            recall = right / objects[:, None]
-        for line in range(len(counts)):
-            reached = np.searchsorted(recall[line], RECALLS, side="left")
-            values[line, place] = best[line, reached]
-    return values
 
 
 def _numbered(truth: np.ndarray, *, unseen: int) -> np.ndarray:
@@ -272,10 +171,10 @@ def _numbered(truth: np.ndarray, *, unseen: int) -> np.ndarray:
     return truth
 
 
-def _coco(pictures: Sequence[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]) -> list[Any]:
-    """Annotations as COCO writes them, of (boxes, classes, further columns) a picture."""
+def _coco(images: Sequence[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]) -> list[Any]:
+    """Annotations as COCO writes them, of (boxes, classes, further columns) an image."""
     annotations: list[dict[str, Any]] = []
-    for picture, (boxes, classes, more) in enumerate(pictures):
+    for image, (boxes, classes, more) in enumerate(images):
         boxes = np.asarray(boxes, np.float64)
         areas = box_areas(boxes).tolist()
         columns = {name: column.tolist() for name, column in more.items()}
@@ -283,7 +182,7 @@ def _coco(pictures: Sequence[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]
             annotations.append(
                 {
                     "id": len(annotations) + 1,
-                    "image_id": picture,
+                    "image_id": image,
                     "category_id": int(classes[place]),
                     "bbox": box,
                     "area": areas[place],
@@ -294,31 +193,8 @@ def _coco(pictures: Sequence[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]
     return annotations
 
 
-def _match(made: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of one picture and class: (overlaps, n) which are right, and which are ignored."""
-    shape = (len(OVERLAPS), len(made))
-    right, ignored = np.zeros(shape, bool), np.zeros(shape, bool)
-    if not len(made) or not len(truth):
-        return right, ignored
-    crowd = truth[:, 5] <= 0
-    shared = overlaps(made[:, :4], truth[:, :4], crowd=crowd)
-    free = np.ones((len(OVERLAPS), len(truth)), bool)
-    lines = np.arange(len(OVERLAPS))
-    for place in np.flatnonzero(shared.max(axis=1) >= OVERLAPS[0]):
-        near = np.where(free & (shared[place] >= OVERLAPS[:, None]), shared[place], -1.0)
-        # An object that is scored comes before any that is not.
-        for kind, told in ((~crowd, right), (crowd, ignored)):
-            value = np.where(kind, near, -1.0)
-            last = value.shape[1] - 1 - value[:, ::-1].argmax(axis=1)  # of equals the last
-            hit = (value[lines, last] >= 0) & ~right[:, place]
-            told[hit, place] = True
-            free[lines[hit], last[hit]] = False
-        free[:, crowd] = True  # a crowd may be found again
-    return right, ignored
-
-
 def _resampled(matches: Sequence[Matches], counts: np.ndarray) -> np.ndarray:
-    """(resamples, pictures) -> (resamples, 3 + 2 * classes): ``map50``, ``map75``, ``map``, and
+    """(resamples, images) -> (resamples, 3 + 2 * classes): ``map50``, ``map75``, ``map``, and
     the average precision of each class at 0.5 and over all overlaps."""
     each = np.stack([average_precisions(item, counts) for item in matches], axis=2)
     known = np.isfinite(each)  # (resamples, overlaps, classes)
@@ -335,7 +211,7 @@ def _at_half(matches: Matches) -> Matches:
 
 
 def _resampled_map50(matches: Sequence[Matches], counts: np.ndarray) -> np.ndarray:
-    """(resamples, pictures) -> (resamples,): ``map50``, from matches at an overlap of 0.5."""
+    """(resamples, images) -> (resamples,): ``map50``, from matches at an overlap of 0.5."""
     each = np.concatenate([average_precisions(item, counts) for item in matches], axis=1)
     known = np.isfinite(each)  # (resamples, classes)
     with np.errstate(invalid="ignore"):
@@ -381,12 +257,12 @@ def _best_score(matches: Sequence[Matches]) -> float:
 
 
 def _counts_at(matches: Sequence[Matches], threshold: float) -> np.ndarray:
-    """(pictures, classes, 3): how many are right, wrong and missed at an overlap of 0.5."""
+    """(images, classes, 3): how many are right, wrong and missed at an overlap of 0.5."""
     counts = np.zeros((len(matches[0].objects), len(matches), 3))
     for number, item in enumerate(matches):
         told = (item.scores >= threshold) & ~item.ignored[0]
         for column, kind in enumerate((item.right[0], ~item.right[0])):
-            np.add.at(counts[:, number, column], item.pictures[told & kind], 1)
+            np.add.at(counts[:, number, column], item.images[told & kind], 1)
         counts[:, number, 2] = item.objects - counts[:, number, 0]
     return counts
 

@@ -11,7 +11,7 @@ import numpy as np
 from aitk.vision.features.boxes import overlaps
 
 #: The overlap from which on a box finds an object: that of ``map50``.
-LEAST_OVERLAP = 0.5
+MIN_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def find_faults(answer: Mapping[str, Any], fields: Mapping[str, Any]) -> BoxFaul
     free = ~crowd
     false = []
     for each, own in zip(told, shared, strict=True):
-        near = (own >= LEAST_OVERLAP) & (labels == each["label"])
+        near = (own >= MIN_OVERLAP) & (labels == each["label"])
         if (near & free).any():
             free[np.where(near & free, own, -1.0).argmax()] = False
             false.append(False)

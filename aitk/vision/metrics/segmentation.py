@@ -1,6 +1,6 @@
 """How well predicted masks cover the true ones: IoU, Dice, accuracy, boundaries, with intervals.
 
-Each picture is counted once, when it has been predicted; the scores of a data set are those of
+Each image is counted once, when it has been predicted; the scores of a data set are those of
 its summed counts. Void pixels take no part.
 """
 
@@ -17,7 +17,7 @@ from aitk.core.metrics.classification import warn_of_absent_classes
 from aitk.core.metrics.statistics import bootstrap_scores
 from aitk.vision.features.geometry import VOID
 
-#: How far a predicted boundary may lie from the true one, as a share of the picture's diagonal
+#: How far a predicted boundary may lie from the true one, as a share of the image's diagonal
 #: (Csurka et al. 2013, section 3.2).
 BOUNDARY_TOLERANCE = 0.0075
 METRICS = ("mean_iou", "dice", "pixel_accuracy", "mean_accuracy", "boundary_f1")
@@ -83,25 +83,25 @@ def score_masks(
     """Score the predicted masks of a data set.
 
     Mean IoU, Dice and mean accuracy average over classes that occur in the truth or, for the
-    first two, in the predictions. ``boundary_f1`` averages over the classes of each picture, then
-    over the pictures (Csurka et al. 2013).
+    first two, in the predictions. ``boundary_f1`` averages over the classes of each image, then
+    over the images (Csurka et al. 2013).
 
     Args:
-        confusions: (pictures, classes, classes + 1) of ``count_confusion``.
-        boundaries: (pictures, classes, 4) of ``count_boundaries``.
+        confusions: (images, classes, classes + 1) of ``count_confusion``.
+        boundaries: (images, classes, 4) of ``count_boundaries``.
         labels: names of the classes.
-        resamples: bootstrap resamples, of pictures; 0 computes no intervals.
+        resamples: bootstrap resamples, of images; 0 computes no intervals.
         seed: of the bootstrap.
 
     Returns:
-        ``per_row`` is the mean IoU of each picture by itself, 1 where it has no known pixel.
+        ``per_row`` is the mean IoU of each image by itself, 1 where it has no known pixel.
 
     Raises:
-        DataError: there are no pictures, or no known pixel in any.
+        DataError: there are no images, or no known pixel in any.
     """
     if not len(confusions) or not confusions.any():
         raise DataError("there are no annotated pixels to score")
-    rows = _Pictures(confusions, boundaries)
+    rows = _Images(confusions, boundaries)
     scores = bootstrap_scores(rows.measure, len(confusions), resamples=resamples, seed=seed)
     metrics = dict(zip(METRICS, scores, strict=False))
     details = _details(confusions.sum(axis=0), labels, scores[len(METRICS) :])
@@ -114,24 +114,24 @@ def score_masks(
     )
 
 
-class _Pictures:
-    """The counts of each picture, ready to be summed over many resamples at once."""
+class _Images:
+    """The counts of each image, ready to be summed over many resamples at once."""
 
     def __init__(self, confusions: np.ndarray, boundaries: np.ndarray):
         self.classes = confusions.shape[1]
         right = np.diagonal(confusions, axis1=1, axis2=2)
         actual = confusions.sum(axis=2)
         said = confusions[:, :, : self.classes].sum(axis=1)
-        # (pictures, 3, classes)
+        # (images, 3, classes)
         self.areas = np.stack([right, actual, said], axis=1).astype(float)
-        self.boundary_f1 = _boundary_f1(boundaries)  # (pictures, classes), NaN where undefined
+        self.boundary_f1 = _boundary_f1(boundaries)  # (images, classes), NaN where undefined
         with np.errstate(invalid="ignore"):
             known = np.isfinite(self.boundary_f1)
             total = np.nansum(self.boundary_f1, axis=1)
             self.own_boundary_f1 = total / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
 
     def measure(self, counts: np.ndarray) -> np.ndarray:
-        """(resamples, pictures) -> (resamples, metrics): ``METRICS``, then ``BY_CLASS`` of each
+        """(resamples, images) -> (resamples, metrics): ``METRICS``, then ``BY_CLASS`` of each
         class, metric by metric."""
         sums = np.tensordot(counts, self.areas, axes=1)  # (resamples, 3, classes)
         right, actual, said = np.moveaxis(sums, 1, 0)
@@ -164,7 +164,7 @@ def _outlines(mask: np.ndarray, classes: int) -> list[np.ndarray]:
 
 
 def _boundary_f1(boundaries: np.ndarray) -> np.ndarray:
-    """(pictures, classes, 4) counts -> (pictures, classes), NaN where the truth has no outline."""
+    """(images, classes, 4) counts -> (images, classes), NaN where the truth has no outline."""
     said, said_near, actual, actual_near = np.moveaxis(boundaries.astype(float), 2, 0)
     precision = np.divide(said_near, said, out=np.zeros_like(said), where=said > 0)
     recall = np.divide(actual_near, actual, out=np.full_like(said, np.nan), where=actual > 0)
@@ -181,14 +181,14 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 
 
 def _weighted_mean(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(resamples, pictures), (pictures, columns) -> (resamples, columns), NaN values left out."""
+    """(resamples, images), (images, columns) -> (resamples, columns), NaN values left out."""
     known = np.isfinite(values)
     weight = counts @ known
     total = counts @ np.where(known, values, 0.0)
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
 
 
-def _each_mean_iou(rows: _Pictures) -> np.ndarray:
+def _each_mean_iou(rows: _Images) -> np.ndarray:
     right, actual, said = np.moveaxis(rows.areas, 1, 0)
     union = actual + said - right
     iou = np.divide(right, union, out=np.full_like(union, np.nan), where=union > 0)

@@ -1,4 +1,4 @@
-"""Where every picture model begins: a uint8 picture, and the numbers its network was made for."""
+"""Where every image model begins: a uint8 image, and the numbers its network was made for."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-#: Of the pictures of ImageNet, red, green and blue from 0 to 255.
+#: Of the images of ImageNet, red, green and blue from 0 to 255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
 
 
-def picture_input(size: tuple[int, int]) -> keras.KerasTensor:
-    """``picture``: uint8 (batch, height, width, 3), RGB from 0 to 255."""
-    return keras.Input((*size, 3), dtype="uint8", name="picture")
+def image_input(size: tuple[int, int]) -> keras.KerasTensor:
+    """``image``: uint8 (batch, height, width, 3), RGB from 0 to 255."""
+    return keras.Input((*size, 3), dtype="uint8", name="image")
 
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class Normalise(keras.layers.Layer):
     """Take the mean of each channel away and divide by its deviation, in float32.
 
-    It lies inside the model, so that whatever the model is exported to reads plain pictures.
+    It lies inside the model, so that whatever the model is exported to reads plain images.
     """
 
     def __init__(
@@ -34,15 +34,15 @@ class Normalise(keras.layers.Layer):
         self.mean = tuple(float(value) for value in mean)
         self.deviation = tuple(float(value) for value in deviation)
 
-    def call(self, picture):
+    def call(self, image):
         # (batch, height, width, 3) uint8 -> the same in the compute dtype
         scale = [1 / value for value in self.deviation]
         offset = [-mean / value for mean, value in zip(self.mean, self.deviation, strict=True)]
-        x = ops.cast(picture, "float32") * ops.convert_to_tensor(scale, "float32")
+        x = ops.cast(image, "float32") * ops.convert_to_tensor(scale, "float32")
         return ops.cast(x + ops.convert_to_tensor(offset, "float32"), self.compute_dtype)
 
-    def compute_output_spec(self, picture):
-        return keras.KerasTensor(picture.shape, dtype=self.compute_dtype)
+    def compute_output_spec(self, image):
+        return keras.KerasTensor(image.shape, dtype=self.compute_dtype)
 
     def get_config(self):
         return super().get_config() | {"mean": self.mean, "deviation": self.deviation}

@@ -1,6 +1,6 @@
 """Masked autoencoder of a vision transformer (He et al. 2022, section 3).
 
-The encoder reads only the patches that are shown, so it works on a quarter of a picture; a light
+The encoder reads only the patches that are shown, so it works on a quarter of an image; a light
 decoder then sees all places, those hidden as one learned vector, and tells their pixels.
 """
 
@@ -17,7 +17,7 @@ HEAD_WIDTH = 16  # channels of a head of the decoder's attention
 
 def fill_in_tokens(
     backbone: keras.Model,
-    picture: keras.KerasTensor,
+    image: keras.KerasTensor,
     visible: keras.KerasTensor,
     *,
     width: int,
@@ -27,7 +27,7 @@ def fill_in_tokens(
 
     Args:
         backbone: ``models.vit``, without a class token; its layers are called one by one.
-        picture: (batch, height, width, 3) uint8.
+        image: (batch, height, width, 3) uint8.
         visible: (batch, shown) int32, numbers of the patches shown.
         width: channels of the decoder.
         layers: of the decoder.
@@ -37,7 +37,7 @@ def fill_in_tokens(
     """
     embedding, encoder = backbone.get_layer(EMBEDDING), backbone.get_layer(ENCODER)
     rows, columns = backbone.output.shape[1:3]
-    x = embedding(backbone.get_layer("normalise")(picture))  # (batch, patches, hidden)
+    x = embedding(backbone.get_layer("normalise")(image))  # (batch, patches, hidden)
     x = TakePatches(name="take_patches")(x, visible)  # (batch, shown, hidden)
     x = encoder(x)
     x = keras.layers.Dense(width, name="decoder_in")(x)

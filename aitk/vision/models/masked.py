@@ -1,4 +1,4 @@
-"""A network that fills in hidden patches of pictures, on any backbone that can be shown a part."""
+"""A network that fills in hidden patches of images, on any backbone that can be shown a part."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import keras
 
-from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.models.input_scaling import image_input
 from aitk.vision.models.mae import ENCODER, fill_in_tokens
 from aitk.vision.models.spark import fill_in_map
 
 
 @keras.saving.register_keras_serializable("aitk.vision")
-class MaskedPicture(keras.Model):
+class MaskedImageModel(keras.Model):
     """Backbone, decoder, and the pixels that they tell.
 
-    Inputs: ``picture`` (batch, height, width, 3) uint8 and ``visible`` (batch, shown) int32, the
+    Inputs: ``image`` (batch, height, width, 3) uint8 and ``visible`` (batch, shown) int32, the
     numbers of the patches that are shown, counted row by row. Output: (batch, height, width, 3)
     float32, each patch without its mean and divided by its deviation.
 
@@ -41,20 +41,20 @@ class MaskedPicture(keras.Model):
         **kwargs: Any,
     ):
         size = backbone.input_shape[1:3]
-        picture = picture_input(size)
+        image = image_input(size)
         visible = keras.Input((shown,), dtype="int32", name="visible")
         decoder = {"width": width, "layers": layers}
         if is_transformer(backbone):
-            x = fill_in_tokens(backbone, picture, visible, **decoder)
+            x = fill_in_tokens(backbone, image, visible, **decoder)
         else:
             grid = (size[0] // patch, size[1] // patch)
-            x = fill_in_map(backbone, picture, visible, grid=grid, **decoder)
+            x = fill_in_map(backbone, image, visible, grid=grid, **decoder)
         stride = size[0] // x.shape[1]
         # One linear map from the vector of a place to all its pixels.
         pixels = keras.layers.Conv2DTranspose(
             3, stride, strides=stride, dtype="float32", name="pixels"
         )(x)
-        super().__init__({"picture": picture, "visible": visible}, pixels, **kwargs)
+        super().__init__({"image": image, "visible": visible}, pixels, **kwargs)
         self.backbone = backbone
         self._made = {"patch": patch, "shown": shown, **decoder}
 
@@ -69,7 +69,7 @@ class MaskedPicture(keras.Model):
         return {"name": self.name, "backbone": backbone, **self._made}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> MaskedPicture:
+    def from_config(cls, config: dict[str, Any]) -> MaskedImageModel:
         backbone = keras.saving.deserialize_keras_object(config["backbone"])
         return cls(**(config | {"backbone": backbone}))
 

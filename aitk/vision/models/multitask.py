@@ -14,27 +14,27 @@ from keras import ops
 
 from aitk.core.artifacts.pretrained import BACKBONE
 from aitk.vision.models.backbones.feature_maps import levels, strides_of
-from aitk.vision.models.input_scaling import picture_input
-from aitk.vision.tasks.multitask_settings import KNOWN
+from aitk.vision.models.input_scaling import image_input
+from aitk.vision.models.multitask_specs import KNOWN
 
 
 def multitask(backbone: keras.Model, heads: Mapping[str, keras.Model]) -> Multitask:
     """Put the heads of several models on one backbone, which then runs once.
 
     Args:
-        backbone: ``picture`` to maps, its stages named by their strides.
-        heads: name -> a model from ``picture`` to its answer, built on that backbone. Their layers
+        backbone: ``image`` to maps, its stages named by their strides.
+        heads: name -> a model from ``image`` to its answer, built on that backbone. Their layers
             are made anew, with the name of the head before their own.
 
     Returns:
-        ``picture`` to a dict of the heads' outputs.
+        ``image`` to a dict of the heads' outputs.
     """
-    picture = picture_input(backbone.input_shape[1:3])
+    image = image_input(backbone.input_shape[1:3])
     strides = strides_of(backbone)
     trunk = levels(backbone, strides)
-    maps = dict(zip(trunk.output_names, trunk(picture), strict=True))
-    outputs = {name: _moved(heads[name], picture, maps, name=name) for name in sorted(heads)}
-    return Multitask({"picture": picture}, outputs, name="multitask")
+    maps = dict(zip(trunk.output_names, trunk(image), strict=True))
+    outputs = {name: _apply_head(heads[name], image, maps, name=name) for name in sorted(heads)}
+    return Multitask({"image": image}, outputs, name="multitask")
 
 
 @keras.saving.register_keras_serializable("aitk.vision")
@@ -101,8 +101,8 @@ class Uncertainty(keras.layers.Layer):
         return super().get_config() | {"heads": self.heads}
 
 
-def _moved(
-    head: keras.Model, picture: keras.KerasTensor, maps: Mapping[str, Any], *, name: str
+def _apply_head(
+    head: keras.Model, image: keras.KerasTensor, maps: Mapping[str, Any], *, name: str
 ) -> keras.KerasTensor:
     """What a head says of the maps of another network with the same stages."""
 
@@ -119,7 +119,7 @@ def _moved(
 
     moved = keras.models.clone_model(
         keras.Model(head.inputs[0], head.output),
-        input_tensors=picture,
+        input_tensors=image,
         clone_function=renamed,
         call_function=call,
     )

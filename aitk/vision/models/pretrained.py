@@ -1,4 +1,4 @@
-"""Fitting a pretrained source to pictures: its input, its scaling, the size it was made for."""
+"""Fitting a pretrained source to images: its input, its scaling, the size it was made for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ USUAL_SIZE = (224, 224)
 
 
 def adopt(found: Pretrained) -> Pretrained:
-    """The same source as picture models here take it."""
+    """The same source as image models here take it."""
     if found.backbone is None:
         return found
     if found.kind in ("run", "keras"):
@@ -45,7 +45,7 @@ def _adopt_hub(found: Pretrained) -> Pretrained:
 
 
 def _converter(found: Pretrained) -> tuple[Any, list[tuple[str, str]]]:
-    """What brings pictures into the form that the network was trained with."""
+    """What brings images into the form that the network was trained with."""
     import keras_hub
 
     try:
@@ -54,7 +54,7 @@ def _converter(found: Pretrained) -> tuple[Any, list[tuple[str, str]]]:
         converter = None
     if converter is None:
         reason = "not with the weights: ImageNet's mean and deviation are taken"
-        return None, [("scaling of pictures", reason)]
+        return None, [("scaling of images", reason)]
     return converter, []
 
 

@@ -1,7 +1,7 @@
 """Masked autoencoder of a convolutional network (Tian et al. 2023, SparK, section 3).
 
-A convolution over a picture with holes sees their edges, and blurs them a little more in every
-layer, until features are of a kind that no whole picture has. So the holes are cut into every map
+A convolution over an image with holes sees their edges, and blurs them a little more in every
+layer, until features are of a kind that no whole image has. So the holes are cut into every map
 again: the network is blind to hidden patches in all its layers, as a sparse convolution would be,
 and batch normalisation counts only what is shown (section 3.1). The paper's decoder climbs back to
 full size over the maps of all stages; this one stays at the size of the last map, which costs a
@@ -15,14 +15,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from aitk.vision.models.backbones.batch_norm import FusedBatchNormalization
-from aitk.vision.models.backbones.stem import MOMENTUM
+from aitk.vision.models.backbones.blocks import MOMENTUM, FusedBatchNormalization
 from aitk.vision.models.mae import marked
 
 
 def fill_in_map(
     backbone: keras.Model,
-    picture: keras.KerasTensor,
+    image: keras.KerasTensor,
     visible: keras.KerasTensor,
     *,
     grid: tuple[int, int],
@@ -33,7 +32,7 @@ def fill_in_map(
 
     Args:
         backbone: convolutions with batch normalisation; its layers are shared.
-        picture: (batch, height, width, 3) uint8.
+        image: (batch, height, width, 3) uint8.
         visible: (batch, shown) int32, numbers of the patches shown.
         grid: rows and columns of patches, which divide those of every map of the backbone.
         width: channels of the decoder.
@@ -43,9 +42,9 @@ def fill_in_map(
         (batch, rows, columns, width), of the size of the last map.
     """
     shown = VisibleMap(grid, name="visible_map")(visible)  # (batch, *grid, 1)
-    normalised = backbone.get_layer("normalise")(picture)
+    normalised = backbone.get_layer("normalise")(image)
     whole = _enlarged(shown, normalised.shape[1:3], name="visible_pixels")
-    masked = keras.layers.Concatenate(name="masked_picture")([normalised * whole, whole])
+    masked = keras.layers.Concatenate(name="masked_image")([normalised * whole, whole])
     x = blind(backbone)(masked)
     x = FillHoles(name="fill_holes")(x, _enlarged(shown, x.shape[1:3], name="visible_places"))
     x = keras.layers.Conv2D(width, 1, name="decoder_in")(x)
@@ -64,12 +63,12 @@ def blind(backbone: keras.Model) -> keras.Model:
     """The backbone, its weights shared, with holes in every map.
 
     Returns:
-        A functional model from a normalised picture without its hidden pixels, and a fourth
+        A functional model from a normalised image without its hidden pixels, and a fourth
         channel that is 1 where it is shown (batch, height, width, 4), to the last map, 0 at hidden
         places.
     """
     size = backbone.input_shape[1:3]
-    masked = keras.Input((*size, 4), name="masked_picture")
+    masked = keras.Input((*size, 4), name="masked_image")
     shown: dict[tuple[int, ...], Any] = {}
 
     def at(shape: tuple[int, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""Picture classification: one label for a picture."""
+"""Image classification: one label for an image."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from aitk.core.metrics.classification import (
     score_classification,
     softmax,
 )
-from aitk.vision.data.options import ClassifyPictures
-from aitk.vision.features.assets import PictureAssets
-from aitk.vision.features.geometry import fit_picture
+from aitk.vision.data.options import ClassifyImages
+from aitk.vision.features.assets import ImageAssets
+from aitk.vision.features.geometry import fit_image
 from aitk.vision.features.sample import Sample, soft_labels
-from aitk.vision.tasks.image_task import UNSEEN, PictureTask
-from aitk.vision.tasks.settings import NETWORKS, HubSettings
+from aitk.vision.models.settings import NETWORKS, HubSettings
+from aitk.vision.tasks.image_task import UNSEEN, ImageTask
 
 if TYPE_CHECKING:
     import keras
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
 
 
-class Classify(PictureTask):
-    """What a picture shows: a thing, a defect, a place, whatever its folder or column says."""
+class Classify(ImageTask):
+    """What an image shows: a thing, a defect, a place, whatever its folder or column says."""
 
     name = "vision.classify"
-    reading = ClassifyPictures
+    reading = ClassifyImages
     models = {**NETWORKS, "hub": HubSettings}
     main_metric = "accuracy"
     combines = True
-    wants = frozenset({"label"})
+    annotation_kinds = frozenset({"label"})
 
     def learn(
         self,
@@ -50,14 +50,14 @@ class Classify(PictureTask):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
-    ) -> PictureAssets:
+    ) -> ImageAssets:
         assets = super().learn(rows, summary, settings, start=start, balance=balance, tables=tables)
         return dataclasses.replace(
-            assets, extras={**assets.extras, "smoothing": settings.smoothing}
+            assets, parameters={**assets.parameters, "smoothing": settings.smoothing}
         )
 
     def targets(
-        self, samples: Sequence[Sample], assets: PictureAssets
+        self, samples: Sequence[Sample], assets: ImageAssets
     ) -> tuple[np.ndarray, np.ndarray | None]:
         return soft_labels(samples, len(assets.labels)), None
 
@@ -66,46 +66,46 @@ class Classify(PictureTask):
 
         return adopt(found)
 
-    def output_sizes(self, assets: PictureAssets) -> dict[str, int]:
+    def output_sizes(self, assets: ImageAssets) -> dict[str, int]:
         return {ONLY_OUTPUT: len(assets.labels)}
 
-    def build(
-        self, model: str, settings: Any, assets: PictureAssets, *, backbone: Any = None
-    ) -> Any:
+    def build(self, model: str, settings: Any, assets: ImageAssets, *, backbone: Any = None) -> Any:
         from aitk.vision.models import build_backbone
-        from aitk.vision.models.head import classifier
-        from aitk.vision.models.state_transfer import at_size
+        from aitk.vision.models.classifier import classifier
+        from aitk.vision.models.transfer import resize_input
 
         if backbone is None:
             backbone = build_backbone(model, settings, assets.size)
         return classifier(
-            at_size(backbone, assets.size), classes=len(assets.labels), dropout=settings.dropout
+            resize_input(backbone, assets.size),
+            classes=len(assets.labels),
+            dropout=settings.dropout,
         )
 
-    def objective(self, assets: PictureAssets) -> Any:
+    def objective(self, assets: ImageAssets) -> Any:
         import keras
 
         return keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=assets.extras.get("smoothing", 0.0)
+            from_logits=True, label_smoothing=assets.parameters.get("smoothing", 0.0)
         )
 
     def lesson(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
-        """The larger model's logits of the student's pictures, whatever size it reads itself."""
-        from aitk.vision.losses.distillation import at_its_own_size
+        """The larger model's logits of the student's images, whatever size it reads itself."""
+        from aitk.vision.losses.distillation import resize_to_teacher
 
-        return at_its_own_size(teacher, student.inputs[0].shape[1:3])
+        return resize_to_teacher(teacher, student.inputs[0].shape[1:3])
 
-    def taught_objective(self, assets: PictureAssets, *, teacher: PictureAssets) -> Any:
-        from aitk.vision.losses.distillation import TaughtLabelLoss, check_alike
+    def taught_objective(self, assets: ImageAssets, *, teacher: ImageAssets) -> Any:
+        from aitk.vision.losses.distillation import LabelDistillationLoss, check_same_classes
 
-        check_alike(assets, teacher, kinds=self.wants)
-        return TaughtLabelLoss()
+        check_same_classes(assets, teacher, kinds=self.annotation_kinds)
+        return LabelDistillationLoss()
 
     def decode(
         self,
         batch: Batch,
         outputs: np.ndarray,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         top_k: int = 1,
         asked: Any = None,
@@ -113,7 +113,7 @@ class Classify(PictureTask):
         return answer_classes(softmax(outputs), assets.labels, top_k=top_k)
 
     def measure(
-        self, batch: Batch, outputs: np.ndarray, assets: PictureAssets
+        self, batch: Batch, outputs: np.ndarray, assets: ImageAssets
     ) -> dict[str, np.ndarray]:
         shares = np.asarray(batch.targets)  # a label that training never saw has none
         targets = np.where(shares.any(axis=1), shares.argmax(axis=1), UNSEEN)
@@ -122,7 +122,7 @@ class Classify(PictureTask):
     def score(
         self,
         measured: Mapping[str, np.ndarray],
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         resamples: int = 0,
         seed: int = 0,
@@ -136,7 +136,7 @@ class Classify(PictureTask):
         )
 
     def baselines(
-        self, train: Rows, summary: Mapping[str, Any], assets: PictureAssets
+        self, train: Rows, summary: Mapping[str, Any], assets: ImageAssets
     ) -> list[Baseline]:
         return [majority_class(summary["label_counts"]["train"], assets.labels)]
 
@@ -144,21 +144,21 @@ class Classify(PictureTask):
         self,
         fields: Mapping[str, Any],
         predict: Any,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
-        from aitk.vision.explain.saliency import explain_picture
+        from aitk.vision.explain.saliency import explain_image
 
         index, told = explained_class(softmax(predict([fields]))[0], assets.labels, target)
-        original = decode_checked(fields["picture"])
-        fitted, fit = fit_picture(original, assets.size, how=assets.fit)
+        original = decode_checked(fields["image"])
+        fitted, fit = fit_image(original, assets.size, how=assets.fit)
 
-        def probability(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        def probability(images: Sequence[np.ndarray]) -> np.ndarray:
             height, width = assets.size
             same = {"height": height, "width": width}
-            rows = [dict(fields) | same | {"picture": encode_png(each)} for each in pictures]
+            rows = [dict(fields) | same | {"image": encode_png(each)} for each in images]
             return softmax(predict(rows))[:, index]
 
         importance = None
@@ -166,4 +166,4 @@ class Classify(PictureTask):
             from aitk.vision.explain.attribution import attribute
 
             importance = attribute(model(), fitted, index)
-        return told | explain_picture(original, fitted, fit, probability, importance=importance)
+        return told | explain_image(original, fitted, fit, probability, importance=importance)

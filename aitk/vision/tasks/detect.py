@@ -1,4 +1,4 @@
-"""Object detection: where things are in a picture, and what they are."""
+"""Object detection: where things are in an image, and what they are."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from aitk.core.contract.options import unknown_name
 from aitk.core.contract.task import Batch, Evaluation
 from aitk.core.io.images import decode_checked, encode_png
 from aitk.vision.data.formats.coco_results import CocoResults
-from aitk.vision.data.options import DetectPictures
-from aitk.vision.features.assets import PictureAssets
+from aitk.vision.data.options import DetectImages
+from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.boxes import overlaps
-from aitk.vision.features.geometry import Fit, fit_picture, plan_fit
+from aitk.vision.features.geometry import Fit, fit_image, plan_fit
 from aitk.vision.features.sample import Sample
 from aitk.vision.metrics.average_precision import score_detections
 from aitk.vision.models.detectors.anchors import learn_anchors
-from aitk.vision.tasks.detect_settings import (
-    DetectAnswers,
+from aitk.vision.models.detectors.settings import (
+    DetectPredictOptions,
     FasterRcnnSettings,
     SsdSettings,
     YoloSettings,
     parse_strides,
 )
-from aitk.vision.tasks.image_task import PictureTask
+from aitk.vision.tasks.image_task import ImageTask
 
 if TYPE_CHECKING:
     import keras
@@ -41,17 +41,17 @@ ANCHORS = {"ssd": 4, "faster-rcnn": 3}
 PADDING = 16
 
 
-class Detect(PictureTask):
+class Detect(ImageTask):
     """Cells, parts, defects, vehicles: a box around each, and its class."""
 
     name = "vision.detect"
-    reading = DetectPictures
-    answering = DetectAnswers
+    reading = DetectImages
+    answering = DetectPredictOptions
     models = {"yolo": YoloSettings, "ssd": SsdSettings, "faster-rcnn": FasterRcnnSettings}
     any_backbone = True
     main_metric = "map50"
-    wants = frozenset({"boxes"})
-    extras = frozenset({"model"})
+    annotation_kinds = frozenset({"boxes"})
+    required_parameters = frozenset({"model"})
     answer_names = ("boxes.score",)
 
     def __init__(self) -> None:
@@ -67,24 +67,24 @@ class Detect(PictureTask):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
-    ) -> PictureAssets:
+    ) -> ImageAssets:
         if balance:
             raise UsageError(
-                "pictures with boxes of several classes cannot be balanced", where="--balance"
+                "images with boxes of several classes cannot be balanced", where="--balance"
             )
         assets = super().learn(rows, summary, settings, start=start, tables=tables)
         model = next(name for name, kind in self.models.items() if kind is type(settings))
-        extras: dict[str, Any] = {**assets.extras, "model": model}
+        parameters: dict[str, Any] = {**assets.parameters, "model": model}
         if "category_ids" in summary:
-            extras["category_ids"] = dict(summary["category_ids"])
+            parameters["category_ids"] = dict(summary["category_ids"])
         if model in ANCHORS:
             strides = parse_strides(settings.strides)
             sizes = _fitted_sizes(rows, assets)
-            extras["anchors"] = learn_anchors(sizes, strides, each=ANCHORS[model])
-        return dataclasses.replace(assets, extras=extras)
+            parameters["anchors"] = learn_anchors(sizes, strides, each=ANCHORS[model])
+        return dataclasses.replace(assets, parameters=parameters)
 
     def targets(
-        self, samples: Sequence[Sample], assets: PictureAssets
+        self, samples: Sequence[Sample], assets: ImageAssets
     ) -> tuple[np.ndarray, np.ndarray | None]:
         return pad_objects(samples), None
 
@@ -94,22 +94,20 @@ class Detect(PictureTask):
         adopted = adopt(found)
         if found.kind in ("run", "keras", "weights"):
             return adopted
-        # A classifier was trained on small squares; detectors take whole pictures.
+        # A classifier was trained on small squares; detectors take whole images.
         return dataclasses.replace(adopted, settings={})
 
-    def build(
-        self, model: str, settings: Any, assets: PictureAssets, *, backbone: Any = None
-    ) -> Any:
+    def build(self, model: str, settings: Any, assets: ImageAssets, *, backbone: Any = None) -> Any:
         from aitk.vision.models import build_backbone
         from aitk.vision.models.detectors.faster_rcnn import faster_rcnn
         from aitk.vision.models.detectors.ssd import ssd
         from aitk.vision.models.detectors.suppression import Suppression
         from aitk.vision.models.detectors.yolo import yolo
-        from aitk.vision.models.state_transfer import at_size
+        from aitk.vision.models.transfer import resize_input
 
         if backbone is None:
             backbone = build_backbone(settings.backbone, settings, assets.size)
-        backbone = at_size(backbone, assets.size)
+        backbone = resize_input(backbone, assets.size)
         shared: dict[str, Any] = {
             "size": assets.size,
             "classes": len(assets.labels),
@@ -123,45 +121,45 @@ class Detect(PictureTask):
         }
         if model == "yolo":
             return yolo(backbone, **shared)
-        sides = assets.extras["anchors"]
+        sides = assets.parameters["anchors"]
         if model == "ssd":
             return ssd(backbone, sides=sides, **shared)
         return faster_rcnn(backbone, sides=sides, hidden=settings.hidden, **shared)
 
-    def objective(self, assets: PictureAssets) -> Any:
+    def objective(self, assets: ImageAssets) -> Any:
         from aitk.vision.losses.detection import LOSSES
 
-        return LOSSES[assets.extras["model"]]()
+        return LOSSES[assets.parameters["model"]]()
 
     def lesson(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
         """What the larger detector tells before boxes compete."""
         import keras
 
-        from aitk.vision.losses.detection_distillation import check_same_places, raw_rows
+        from aitk.vision.losses.detection_distillation import check_same_positions, raw_outputs
 
-        rows = raw_rows(teacher)
-        check_same_places(rows, raw_rows(student))
+        rows = raw_outputs(teacher)
+        check_same_positions(rows, raw_outputs(student))
         return keras.Model(teacher.inputs, rows)
 
-    def teach_batch(self, batch: Batch, outputs: np.ndarray, assets: PictureAssets) -> Batch:
-        from aitk.vision.losses.detection_distillation import with_rows
+    def teach_batch(self, batch: Batch, outputs: np.ndarray, assets: ImageAssets) -> Batch:
+        from aitk.vision.losses.detection_distillation import append_teacher_rows
 
-        return dataclasses.replace(batch, targets=with_rows(batch.targets, outputs))
+        return dataclasses.replace(batch, targets=append_teacher_rows(batch.targets, outputs))
 
-    def taught_objective(self, assets: PictureAssets, *, teacher: PictureAssets) -> Any:
+    def taught_objective(self, assets: ImageAssets, *, teacher: ImageAssets) -> Any:
         from aitk.vision.losses.detection_distillation import TAUGHT_LOSSES
-        from aitk.vision.losses.distillation import check_alike, check_same_size
+        from aitk.vision.losses.distillation import check_same_classes, check_same_size
 
-        ours, theirs = assets.extras["model"], teacher.extras["model"]
+        ours, theirs = assets.parameters["model"], teacher.parameters["model"]
         if ours != theirs:
             raise UsageError(
                 f"{theirs} tells boxes in another way than {ours}, and cannot teach it",
                 where="--distill",
                 hint=f"Take --distill {theirs} with a smaller --set backbone, width or filters",
             )
-        check_alike(assets, teacher, kinds=self.wants)
+        check_same_classes(assets, teacher, kinds=self.annotation_kinds)
         check_same_size(assets, teacher)
-        if assets.extras.get("anchors") != teacher.extras.get("anchors"):
+        if assets.parameters.get("anchors") != teacher.parameters.get("anchors"):
             raise UsageError(
                 "the model to teach has other anchors than the run",
                 where="--distill",
@@ -173,30 +171,30 @@ class Detect(PictureTask):
         self,
         batch: Batch,
         outputs: np.ndarray,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         top_k: int = 1,
-        asked: DetectAnswers | None = None,
+        asked: DetectPredictOptions | None = None,
     ) -> list[dict[str, Any]]:
-        """For each picture ``boxes``, the best first: ``label``, its ``number``, ``score``, and
-        ``box``: x_min, y_min, x_max, y_max in pixels of the original picture.
+        """For each image ``boxes``, the best first: ``label``, its ``number``, ``score``, and
+        ``box``: x_min, y_min, x_max, y_max in pixels of the original image.
 
         The number is the category id of the COCO file that the model learnt from, else the place
         of the class from 1.
         """
-        asked = asked or DetectAnswers()
+        asked = asked or DetectPredictOptions()
         return [
             {"boxes": [_told(row, assets) for row in each[: asked.most]]}
             for each in (
-                found[found[:, 4] >= max(asked.least_score, 1e-6)]
+                found[found[:, 4] >= max(asked.min_score, 1e-6)]
                 for found in in_original(outputs, batch.context["fit"])
             )
         ]
 
     def measure(
-        self, batch: Batch, outputs: np.ndarray, assets: PictureAssets
+        self, batch: Batch, outputs: np.ndarray, assets: ImageAssets
     ) -> dict[str, np.ndarray]:
-        """``found`` and ``objects``, an array (n, 6) a picture: see ``average_precision``."""
+        """``found`` and ``objects``, an array (n, 6) an image: see ``average_precision``."""
         found = in_original(outputs, batch.context["fit"])
         objects = [
             np.concatenate([boxes, classes[:, None], 1 - crowd[:, None]], axis=1)
@@ -209,7 +207,7 @@ class Detect(PictureTask):
     def score(
         self,
         measured: Mapping[str, np.ndarray],
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         resamples: int = 0,
         seed: int = 0,
@@ -226,19 +224,19 @@ class Detect(PictureTask):
         self,
         fields: Mapping[str, Any],
         predict: Any,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
         """What the surest box, or the surest of the class ``target``, rests on: D-RISE (Petsiuk
         et al. 2021), which asks for answers alone and so serves every format."""
-        from aitk.vision.explain.saliency import explain_picture
+        from aitk.vision.explain.saliency import explain_image
 
         if target is not None and target not in assets.labels:
             raise unknown_name(target, assets.labels, what="label")
-        original = decode_checked(fields["picture"])
-        fitted, fit = fit_picture(original, assets.size, how=assets.fit)
+        original = decode_checked(fields["image"])
+        fitted, fit = fit_image(original, assets.size, how=assets.fit)
         found = predict([fields])[0]
         if target is not None:
             found = found[found[:, 5] == assets.labels.index(target)]
@@ -247,10 +245,10 @@ class Detect(PictureTask):
             return {"prediction": "", "probability": 0.0, "note": f"{nothing}: nothing to explain"}
         best = found[0]  # they are in the order of their scores
 
-        def likeness(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        def likeness(images: Sequence[np.ndarray]) -> np.ndarray:
             height, width = assets.size
             same = {"height": height, "width": width}
-            rows = [dict(fields) | same | {"picture": encode_png(each)} for each in pictures]
+            rows = [dict(fields) | same | {"image": encode_png(each)} for each in images]
             return np.array([_likeness(best, each) for each in predict(rows)])
 
         told = _told(in_original(best[None, None], fit.to_array()[None])[0][0], assets)
@@ -258,7 +256,7 @@ class Detect(PictureTask):
             "prediction": told["label"],
             "probability": told["score"],
             "box": ", ".join(f"{side:g}" for side in told["box"]),
-        } | explain_picture(original, fitted, fit, likeness)
+        } | explain_image(original, fitted, fit, likeness)
 
 
 def pad_objects(samples: Sequence[Sample]) -> np.ndarray:
@@ -274,11 +272,11 @@ def pad_objects(samples: Sequence[Sample]) -> np.ndarray:
 
 
 def in_original(outputs: np.ndarray, fits: np.ndarray) -> list[np.ndarray]:
-    """Detections in pixels of the original pictures, without the empty rows.
+    """Detections in pixels of the original images, without the empty rows.
 
     Args:
         outputs: (batch, detections, 6).
-        fits: (batch, 6), how each picture was fitted.
+        fits: (batch, 6), how each image was fitted.
     """
     found = []
     for rows, fit in zip(outputs, fits, strict=True):
@@ -288,8 +286,8 @@ def in_original(outputs: np.ndarray, fits: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-def _fitted_sizes(rows: Sequence[Mapping[str, Any]], assets: PictureAssets) -> np.ndarray:
-    """(n, 2) width and height of every training box, in pixels of the fitted pictures."""
+def _fitted_sizes(rows: Sequence[Mapping[str, Any]], assets: ImageAssets) -> np.ndarray:
+    """(n, 2) width and height of every training box, in pixels of the fitted images."""
     sizes = [np.zeros((0, 2), np.float32)]
     for row in rows:
         boxes = np.asarray(row["boxes"], np.float32).reshape(-1, 4)
@@ -299,14 +297,14 @@ def _fitted_sizes(rows: Sequence[Mapping[str, Any]], assets: PictureAssets) -> n
     return np.concatenate(sizes)
 
 
-def _told(row: np.ndarray, assets: PictureAssets) -> dict[str, Any]:
+def _told(row: np.ndarray, assets: ImageAssets) -> dict[str, Any]:
     place = int(row[5])
     if not 0 <= place < len(assets.labels):
         raise ArtifactError(
             f"the model finds a class {place + 1}, and there are labels of {len(assets.labels)}",
             hint="Its parts are of different runs",
         )
-    ids = assets.extras.get("category_ids", {})
+    ids = assets.parameters.get("category_ids", {})
     numbered = all(label in ids for label in assets.labels)  # ``update`` may have added classes
     return {
         "label": assets.labels[place],
@@ -316,9 +314,9 @@ def _told(row: np.ndarray, assets: PictureAssets) -> dict[str, Any]:
     }
 
 
-def no_detections(pictures: int) -> np.ndarray:
-    """What ``Detect.measure`` keeps as ``found`` of pictures in which nothing was found."""
-    return _cells([np.zeros((0, 6), np.float32)] * pictures)
+def no_detections(images: int) -> np.ndarray:
+    """What ``Detect.measure`` keeps as ``found`` of images in which nothing was found."""
+    return _cells([np.zeros((0, 6), np.float32)] * images)
 
 
 def _cells(arrays: Sequence[np.ndarray]) -> np.ndarray:

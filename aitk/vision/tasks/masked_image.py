@@ -19,8 +19,8 @@ from aitk.core.contract.errors import UsageError
 from aitk.core.contract.task import Batch, Evaluation, Example
 from aitk.core.io.images import decode_checked, encode_png
 from aitk.core.metrics.statistics import bootstrap_scores
-from aitk.vision.data.options import UnlabelledPictures
-from aitk.vision.features.assets import PictureAssets
+from aitk.vision.data.options import UnlabelledImages
+from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import resized
 from aitk.vision.features.patches import (
     choose_visible,
@@ -31,15 +31,15 @@ from aitk.vision.features.patches import (
     patch_statistics,
 )
 from aitk.vision.features.sample import Sample
-from aitk.vision.tasks.image_task import PictureTask
-from aitk.vision.tasks.masked_image_settings import (
+from aitk.vision.models.masked_specs import (
     MaskedCnnSettings,
-    MaskedImageAnswers,
+    MaskedImagePredictOptions,
     MaskedMobileNetSettings,
     MaskedResNetSettings,
     MaskedVitSettings,
     place_side,
 )
+from aitk.vision.tasks.image_task import ImageTask
 
 if TYPE_CHECKING:
     import keras
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
 
 #: Convolutions may have a map of every pixel, but patches of a pixel leave nothing to fill in.
-SMALLEST_PATCH = 4
+MIN_PATCH = 4
 #: The colour of hidden pixels where they are drawn.
 HOLE = 128
-SHOWN_SIDE = 128  # pixels up to which small pictures are enlarged where they are drawn
-PICTURES = 12  # that an evaluation shows
-#: What an evaluation keeps for drawing, one picture of each batch.
+SHOWN_SIDE = 128  # pixels up to which small images are enlarged where they are drawn
+IMAGES = 12  # that an evaluation shows
+#: What an evaluation keeps for drawing, one image of each batch.
 DRAWING = "drawing"
 
 
-class MaskedImage(PictureTask):
-    """Pretraining on pictures without labels; its predictions fill in hidden patches.
+class MaskedImage(ImageTask):
+    """Pretraining on images without labels; its predictions fill in hidden patches.
 
     The main metric is the mean squared error of the hidden pixels, each patch taken without its
     mean and divided by its deviation: 1 for a model that knows of every patch no more than its
@@ -65,10 +65,10 @@ class MaskedImage(PictureTask):
     """
 
     name = "vision.masked-image"
-    wants = frozenset()
-    extras = frozenset({"patch", "shown"})
-    reading = UnlabelledPictures
-    answering = MaskedImageAnswers
+    annotation_kinds = frozenset()
+    required_parameters = frozenset({"patch", "shown"})
+    reading = UnlabelledImages
+    answering = MaskedImagePredictOptions
     models = {
         "vit": MaskedVitSettings,
         "resnet": MaskedResNetSettings,
@@ -89,7 +89,7 @@ class MaskedImage(PictureTask):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
-    ) -> PictureAssets:
+    ) -> ImageAssets:
         assets = super().learn(rows, summary, settings, start=start, balance=balance, tables=tables)
         backbone = start.backbone if start else None
         if backbone is not None:
@@ -97,48 +97,50 @@ class MaskedImage(PictureTask):
         else:
             patch = place_side(settings, assets.size)
         if not isinstance(settings, MaskedVitSettings):
-            patch = max(patch, SMALLEST_PATCH)
+            patch = max(patch, MIN_PATCH)
         height, width = assets.size
         if height % patch or width % patch or max(height, width) == patch:
             raise UsageError(
-                f"pictures of {height} x {width} pixels are not made of patches of {patch}",
+                f"images of {height} x {width} pixels are not made of patches of {patch}",
                 where="image_size",
                 hint=f"Take a multiple of {patch}, such as {8 * patch}",
             )
         patches = height // patch * (width // patch)
         shown = min(max(1, round((1 - settings.mask_share) * patches)), patches - 1)
-        return dataclasses.replace(assets, extras={**assets.extras, "patch": patch, "shown": shown})
+        return dataclasses.replace(
+            assets, parameters={**assets.parameters, "patch": patch, "shown": shown}
+        )
 
     def adopt(self, found: Pretrained) -> Pretrained:
         from aitk.vision.models.pretrained import adopt
 
         return adopt(found)
 
-    def targets(self, samples: Sequence[Sample], assets: PictureAssets) -> tuple[Any, None]:
+    def targets(self, samples: Sequence[Sample], assets: ImageAssets) -> tuple[Any, None]:
         """The pixels (batch, h, w, 3) float32, each patch normalised."""
-        pictures = np.stack([sample.picture for sample in samples])
-        return normalise_patches(pictures, patch=assets.extras["patch"]), None
+        images = np.stack([sample.image for sample in samples])
+        return normalise_patches(images, patch=assets.parameters["patch"]), None
 
     def collate(
         self,
         examples: Sequence[Example],
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Stack pictures and choose what is shown: others each time with ``rng``, else the same.
+        """Stack images and choose what is shown: others each time with ``rng``, else the same.
 
         ``weights`` (batch, h, w) are 0 where a pixel is shown, and 1 on average.
         """
         batch = super().collate(examples, assets, rng=rng, pad_to=pad_to)
-        pictures = batch.inputs["picture"]
-        patch, shown = assets.extras["patch"], assets.extras["shown"]
+        images = batch.inputs["image"]
+        patch, shown = assets.parameters["patch"], assets.parameters["shown"]
         patches = assets.size[0] // patch * (assets.size[1] // patch)
         if rng is not None:
-            visible = choose_visible(len(pictures), patches, shown=shown, rng=rng)
+            visible = choose_visible(len(images), patches, shown=shown, rng=rng)
         else:
-            own = [choose_visible(1, patches, shown=shown, rng=own_rng(each)) for each in pictures]
+            own = [choose_visible(1, patches, shown=shown, rng=own_rng(each)) for each in images]
             visible = np.concatenate(own)
         weights = hidden_pixels(visible, assets.size, patch=patch).astype(np.float32)
         # The loss is a mean over all pixels: make that the mean over those hidden.
@@ -151,26 +153,26 @@ class MaskedImage(PictureTask):
         self,
         model: str,
         settings: Any,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         backbone: keras.Model | None = None,
     ) -> keras.Model:
         from aitk.vision.models import build_backbone
-        from aitk.vision.models.masked import MaskedPicture
-        from aitk.vision.models.state_transfer import at_size
+        from aitk.vision.models.masked import MaskedImageModel
+        from aitk.vision.models.transfer import resize_input
 
         if backbone is None:
             backbone = build_backbone(model, settings, assets.size)
-        return MaskedPicture(
-            at_size(backbone, assets.size),
-            patch=assets.extras["patch"],
-            shown=assets.extras["shown"],
+        return MaskedImageModel(
+            resize_input(backbone, assets.size),
+            patch=assets.parameters["patch"],
+            shown=assets.parameters["shown"],
             width=settings.decoder_width,
             layers=settings.decoder_layers,
-            name="masked_picture_model",
+            name="masked_image_model",
         )
 
-    def objective(self, assets: PictureAssets) -> Any:
+    def objective(self, assets: ImageAssets) -> Any:
         import keras
 
         return keras.losses.MeanSquaredError()
@@ -179,14 +181,14 @@ class MaskedImage(PictureTask):
         self,
         batch: Batch,
         outputs: np.ndarray,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         top_k: int = 1,
         asked: Any = None,
     ) -> list[dict[str, Any]]:
-        """Of each picture its error, and where somebody asked (``predict``) the side of a patch,
-        the numbers of the patches shown, and the picture filled in."""
-        hidden, patch = _hidden(batch, assets), assets.extras["patch"]
+        """Of each image its error, and where somebody asked (``predict``) the side of a patch,
+        the numbers of the patches shown, and the image filled in."""
+        hidden, patch = _hidden(batch, assets), assets.parameters["patch"]
         errors = _row_errors(outputs, np.asarray(batch.targets), hidden)
         answers: list[dict[str, Any]] = [{"prediction": round(float(each), 6)} for each in errors]
         if asked is None:
@@ -194,9 +196,9 @@ class MaskedImage(PictureTask):
         for answer, visible in zip(answers, batch.inputs["visible"], strict=True):
             answer |= {"patch": patch, "visible": visible.tolist()}
         if asked.filled:
-            filled = fill_in(batch.inputs["picture"], outputs, hidden, patch=patch)
-            for answer, picture in zip(answers, filled, strict=True):
-                answer["filled"] = base64.b64encode(encode_png(picture)).decode("ascii")
+            filled = fill_in(batch.inputs["image"], outputs, hidden, patch=patch)
+            for answer, image in zip(answers, filled, strict=True):
+                answer["filled"] = base64.b64encode(encode_png(image)).decode("ascii")
         return answers
 
     def draw(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> np.ndarray | None:
@@ -206,19 +208,19 @@ class MaskedImage(PictureTask):
         filled = decode_checked(base64.b64decode(answer["filled"]))
         visible = np.array([answer["visible"]], np.int32)
         hidden = hidden_pixels(visible, filled.shape[:2], patch=answer["patch"])[0]
-        original = resized(decode_checked(fields["picture"]), filled.shape[:2])
+        original = resized(decode_checked(fields["image"]), filled.shape[:2])
         return side_by_side(filled, hidden, original)
 
     def measure(
-        self, batch: Batch, outputs: np.ndarray, assets: PictureAssets
+        self, batch: Batch, outputs: np.ndarray, assets: ImageAssets
     ) -> dict[str, np.ndarray]:
         """Of each row its errors; of the first of the batch a drawing, or a page would be full."""
-        pictures, targets = batch.inputs["picture"], np.asarray(batch.targets)
-        hidden, patch = _hidden(batch, assets), assets.extras["patch"]
-        _, deviation = patch_statistics(pictures, patch=patch)
-        drawings = np.full(len(pictures), b"", object)
-        first = fill_in(pictures[:1], outputs[:1], hidden[:1], patch=patch)[0]
-        drawings[0] = encode_png(side_by_side(first, hidden[0], pictures[0]))
+        images, targets = batch.inputs["image"], np.asarray(batch.targets)
+        hidden, patch = _hidden(batch, assets), assets.parameters["patch"]
+        _, deviation = patch_statistics(images, patch=patch)
+        drawings = np.full(len(images), b"", object)
+        first = fill_in(images[:1], outputs[:1], hidden[:1], patch=patch)[0]
+        drawings[0] = encode_png(side_by_side(first, hidden[0], images[0]))
         return {
             "error": _row_errors(outputs, targets, hidden),
             "squared_shades": _row_errors(outputs * deviation, targets * deviation, hidden),
@@ -228,7 +230,7 @@ class MaskedImage(PictureTask):
     def score(
         self,
         measured: Mapping[str, np.ndarray],
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         resamples: int = 0,
         seed: int = 0,
@@ -243,14 +245,14 @@ class MaskedImage(PictureTask):
         return Evaluation(
             metrics=dict(zip(("error", "shades"), scores, strict=True)),
             per_row=measured["error"],
-            details={"pictures": _pictures(measured)},
+            details={"pictures": _images(measured)},
         )
 
     def explain(
         self,
         fields: Mapping[str, Any],
         predict: Any,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         target: str | None = None,
         model: Any = None,
@@ -258,12 +260,12 @@ class MaskedImage(PictureTask):
         """Refused: a pretrained network has no class to explain yet."""
         raise UsageError(
             "a pretrained network names no class that could be explained",
-            hint="See what it fills in with: aitk vision predict RUN PICTURES --draw DIR",
+            hint="See what it fills in with: aitk vision predict RUN IMAGES --draw DIR",
         )
 
 
 def side_by_side(filled: np.ndarray, hidden: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """What was shown, filled in, original: three pictures (h, w, 3) uint8 as one.
+    """What was shown, filled in, original: three images (h, w, 3) uint8 as one.
 
     Small ones are enlarged, so that their pixels can be seen.
     """
@@ -276,23 +278,21 @@ def side_by_side(filled: np.ndarray, hidden: np.ndarray, original: np.ndarray) -
     return np.concatenate([parts[0], gap, parts[1], gap, parts[2]], axis=1)
 
 
-def _hidden(batch: Batch, assets: PictureAssets) -> np.ndarray:
-    return hidden_pixels(batch.inputs["visible"], assets.size, patch=assets.extras["patch"])
+def _hidden(batch: Batch, assets: ImageAssets) -> np.ndarray:
+    return hidden_pixels(batch.inputs["visible"], assets.size, patch=assets.parameters["patch"])
 
 
 def _row_errors(told: np.ndarray, targets: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """(batch,) mean squared error over the hidden pixels of each picture."""
+    """(batch,) mean squared error over the hidden pixels of each image."""
     squares = ((told - targets) ** 2).mean(axis=-1) * hidden
     return squares.sum(axis=(1, 2)) / hidden.sum(axis=(1, 2))
 
 
-def _pictures(measured: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Drawings from the best filled-in picture to the worst."""
+def _images(measured: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Drawings from the best filled-in image to the worst."""
     drawn = np.flatnonzero([bool(drawing) for drawing in measured[DRAWING]])
     drawn = drawn[np.argsort(measured["error"][drawn], kind="stable")]
-    places = np.unique(
-        np.linspace(0, len(drawn) - 1, min(PICTURES, len(drawn))).round().astype(int)
-    )
+    places = np.unique(np.linspace(0, len(drawn) - 1, min(IMAGES, len(drawn))).round().astype(int))
     return [
         {
             "caption": f"shown, filled in, original; error {measured['error'][row]:.3f}",

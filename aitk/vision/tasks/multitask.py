@@ -1,4 +1,4 @@
-"""One network that says what a picture shows, where, and of what every pixel is.
+"""One network that says what an image shows, where, and of what every pixel is.
 
 Rows carry any of a label, boxes and a mask. Each head is that of the task that is about it, and
 answers and is scored as there; here they share a backbone and are trained together.
@@ -17,21 +17,21 @@ from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.task import ONLY_OUTPUT, Batch, Evaluation, Example, Score
 from aitk.core.metrics.baselines import Baseline, HasBaselines, Measured, Rows
 from aitk.core.metrics.classification import softmax
-from aitk.vision.data.options import MultitaskPictures
-from aitk.vision.features.assets import PictureAssets
+from aitk.vision.data.options import MultitaskImages
+from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import VOID, Fit
 from aitk.vision.features.sample import Sample
-from aitk.vision.tasks.classify import Classify
-from aitk.vision.tasks.detect import Detect, no_detections
-from aitk.vision.tasks.detect_settings import DetectAnswers
-from aitk.vision.tasks.image_task import PictureTask
-from aitk.vision.tasks.multitask_settings import (
+from aitk.vision.models.detectors.settings import DetectPredictOptions
+from aitk.vision.models.multitask_specs import (
     KNOWN,
     MultitaskCnnSettings,
     MultitaskResNetSettings,
     box_settings,
     mask_settings,
 )
+from aitk.vision.tasks.classify import Classify
+from aitk.vision.tasks.detect import Detect, no_detections
+from aitk.vision.tasks.image_task import ImageTask
 from aitk.vision.tasks.segment import Segment, label_whole
 
 if TYPE_CHECKING:
@@ -43,21 +43,21 @@ if TYPE_CHECKING:
 KINDS = ("label", "boxes", "mask")
 
 
-class Multitask(PictureTask):
+class Multitask(ImageTask):
     """Label, boxes and mask by one network; the main metric is the mean of the heads' own."""
 
     name = "vision.multitask"
-    reading = MultitaskPictures
+    reading = MultitaskImages
     answer_names = ("probability",)
-    answering = DetectAnswers
+    answering = DetectPredictOptions
     models = {"resnet": MultitaskResNetSettings, "cnn": MultitaskCnnSettings}
     main_metric = "mean_score"
-    wants = frozenset(KINDS)
-    extras = frozenset({"heads", "label_sets"})
+    annotation_kinds = frozenset(KINDS)
+    required_parameters = frozenset({"heads", "label_sets"})
 
     def __init__(self) -> None:
         super().__init__()
-        self._tasks: dict[str, PictureTask] = {
+        self._tasks: dict[str, ImageTask] = {
             "label": Classify(),
             "boxes": Detect(),
             "mask": Segment(),
@@ -72,7 +72,7 @@ class Multitask(PictureTask):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
-    ) -> PictureAssets:
+    ) -> ImageAssets:
         if balance:
             raise UsageError("rows with several kinds of label have no class", where="--balance")
         assets = super().learn(rows, summary, settings, start=start, tables=tables)
@@ -81,11 +81,13 @@ class Multitask(PictureTask):
             own = self._tasks[kind].learn(
                 rows, {"labels": assets.labels_of(kind)}, _settings_of(kind, settings)
             )
-            heads[kind] = dict(own.extras)
-        return dataclasses.replace(assets, labels=(), extras={**assets.extras, "heads": heads})
+            heads[kind] = dict(own.parameters)
+        return dataclasses.replace(
+            assets, labels=(), parameters={**assets.parameters, "heads": heads}
+        )
 
-    def encode(self, fields: Mapping[str, Any], assets: PictureAssets) -> Example:
-        """As every picture task does; ``truth`` is the mask as it is stored, which is scored."""
+    def encode(self, fields: Mapping[str, Any], assets: ImageAssets) -> Example:
+        """As every image task does; ``truth`` is the mask as it is stored, which is scored."""
         example = super().encode(fields, assets)
         if not len(fields.get("mask", b"")):
             return example
@@ -93,7 +95,7 @@ class Multitask(PictureTask):
         return dataclasses.replace(example, inputs={**example.inputs, "truth": truth})
 
     def targets(
-        self, samples: Sequence[Sample], assets: PictureAssets
+        self, samples: Sequence[Sample], assets: ImageAssets
     ) -> tuple[dict[str, np.ndarray], None]:
         """Of each head what its own task takes, and ``known`` (samples, heads), by their names."""
         targets, known = {}, []
@@ -105,12 +107,12 @@ class Multitask(PictureTask):
     def collate(
         self,
         examples: Sequence[Example],
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Stack pictures, varied with ``rng``. ``context`` keeps what the heads are scored by."""
+        """Stack images, varied with ``rng``. ``context`` keeps what the heads are scored by."""
         batch = super().collate(examples, assets, rng=rng, pad_to=pad_to)
         context = {"examples": [example.inputs for example in examples]}
         return dataclasses.replace(batch, context={**batch.context, **context})
@@ -124,18 +126,18 @@ class Multitask(PictureTask):
         self,
         model: str,
         settings: Any,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         backbone: keras.Model | None = None,
     ) -> keras.Model:
         from aitk.vision.models import build_backbone
         from aitk.vision.models.backbones.feature_maps import last_map
         from aitk.vision.models.multitask import multitask
-        from aitk.vision.models.state_transfer import at_size
+        from aitk.vision.models.transfer import resize_input
 
         if backbone is None:
             backbone = build_backbone(model, settings, assets.size)
-        backbone = at_size(last_map(backbone), assets.size)
+        backbone = resize_input(last_map(backbone), assets.size)
         names = {"label": model, "boxes": settings.boxes_head, "mask": settings.mask_head}
         heads = {
             kind: self._tasks[kind].build(
@@ -148,14 +150,14 @@ class Multitask(PictureTask):
         }
         return multitask(backbone, heads)
 
-    def check_extras(self, assets: PictureAssets, *, where: str) -> None:
-        super().check_extras(assets, where=where)
+    def check_parameters(self, assets: ImageAssets, *, where: str) -> None:
+        super().check_parameters(assets, where=where)
         for kind in heads_of(assets):
-            if kind not in assets.extras["heads"]:
-                raise ArtifactError(f"lacks extras.heads.{kind}", where=where)
-            self._tasks[kind].check_extras(assets_of(kind, assets), where=where)
+            if kind not in assets.parameters["heads"]:
+                raise ArtifactError(f"lacks parameters.heads.{kind}", where=where)
+            self._tasks[kind].check_parameters(assets_of(kind, assets), where=where)
 
-    def output_sizes(self, assets: PictureAssets) -> dict[str, int]:
+    def output_sizes(self, assets: ImageAssets) -> dict[str, int]:
         heads = heads_of(assets)
         return {
             kind if len(heads) > 1 else ONLY_OUTPUT: len(assets.labels_of(kind))
@@ -163,7 +165,7 @@ class Multitask(PictureTask):
             if kind != "boxes"
         }
 
-    def objective(self, assets: PictureAssets) -> dict[str, Any]:
+    def objective(self, assets: ImageAssets) -> dict[str, Any]:
         """The loss of each head, which the model weighs."""
         return {
             kind: self._tasks[kind].objective(assets_of(kind, assets)) for kind in heads_of(assets)
@@ -173,16 +175,16 @@ class Multitask(PictureTask):
         """What all heads of the larger model tell, its boxes before they compete."""
         import keras
 
-        from aitk.vision.losses.detection_distillation import check_same_places, raw_rows
+        from aitk.vision.losses.detection_distillation import check_same_positions, raw_outputs
 
         outputs = dict(teacher.output)
         if "boxes" in outputs:
             layer = "boxes_detections"
-            outputs["boxes"] = raw_rows(teacher, layer=layer)
-            check_same_places(outputs["boxes"], raw_rows(student, layer=layer))
+            outputs["boxes"] = raw_outputs(teacher, layer=layer)
+            check_same_positions(outputs["boxes"], raw_outputs(student, layer=layer))
         return keras.Model(teacher.inputs, outputs)
 
-    def teach_batch(self, batch: Batch, outputs: Any, assets: PictureAssets) -> Batch:
+    def teach_batch(self, batch: Batch, outputs: Any, assets: ImageAssets) -> Batch:
         """Every row has a target of every head: where it is not annotated, the teacher's alone."""
         told = _by_head(outputs, assets)
         given = dict(batch.targets)
@@ -196,11 +198,11 @@ class Multitask(PictureTask):
             targets[kind] = own.targets
         return dataclasses.replace(batch, targets=targets | {KNOWN: np.ones_like(given[KNOWN])})
 
-    def taught_objective(self, assets: PictureAssets, *, teacher: PictureAssets) -> dict[str, Any]:
+    def taught_objective(self, assets: ImageAssets, *, teacher: ImageAssets) -> dict[str, Any]:
         """The loss of each head that is taught."""
-        from aitk.vision.losses.distillation import check_alike, check_same_size
+        from aitk.vision.losses.distillation import check_same_classes, check_same_size
 
-        check_alike(assets, teacher, kinds=self.wants)
+        check_same_classes(assets, teacher, kinds=self.annotation_kinds)
         check_same_size(assets, teacher)
         return {
             kind: self._tasks[kind].taught_objective(
@@ -213,14 +215,14 @@ class Multitask(PictureTask):
         self,
         batch: Batch,
         outputs: Any,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         top_k: int = 1,
-        asked: DetectAnswers | None = None,
+        asked: DetectPredictOptions | None = None,
     ) -> list[dict[str, Any]]:
         """The answers of all heads as one: ``prediction`` and ``probability`` of the label,
         ``boxes``, ``classes`` and ``mask``, as the heads' own tasks tell them."""
-        answers: list[dict[str, Any]] = [{} for _ in batch.inputs["picture"]]
+        answers: list[dict[str, Any]] = [{} for _ in batch.inputs["image"]]
         told = _by_head(outputs, assets)
         for kind in heads_of(assets):
             own = self._tasks[kind].decode(
@@ -235,7 +237,7 @@ class Multitask(PictureTask):
         order = ("prediction", "probability", "top_k", "boxes", "classes", "mask")
         return [{key: answer[key] for key in order if key in answer} for answer in answers]
 
-    def measure(self, batch: Batch, outputs: Any, assets: PictureAssets) -> dict[str, np.ndarray]:
+    def measure(self, batch: Batch, outputs: Any, assets: ImageAssets) -> dict[str, np.ndarray]:
         """What each head's task keeps, and whether it is known, with the kind before the name."""
         kept = {}
         known = np.asarray(batch.targets[KNOWN]) > 0
@@ -253,7 +255,7 @@ class Multitask(PictureTask):
     def score(
         self,
         measured: Mapping[str, np.ndarray],
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         resamples: int = 0,
         seed: int = 0,
@@ -292,7 +294,7 @@ class Multitask(PictureTask):
         return Evaluation(metrics, _mean_of_known(np.stack(rows)), _details(parts), mean_score)
 
     def baselines(
-        self, train: Rows, summary: Mapping[str, Any], assets: PictureAssets
+        self, train: Rows, summary: Mapping[str, Any], assets: ImageAssets
     ) -> list[Baseline]:
         """The majority class of each head's own task, and no boxes."""
         heads = heads_of(assets)
@@ -322,7 +324,7 @@ class Multitask(PictureTask):
         self,
         fields: Mapping[str, Any],
         predict: Any,
-        assets: PictureAssets,
+        assets: ImageAssets,
         *,
         target: str | None = None,
         model: Any = None,
@@ -339,15 +341,15 @@ class Multitask(PictureTask):
         return self._tasks[kind].explain(fields, own, assets_of(kind, assets), target=target)
 
 
-def heads_of(assets: PictureAssets) -> list[str]:
+def heads_of(assets: ImageAssets) -> list[str]:
     """The kinds of annotation that the training rows had."""
     return [kind for kind in KINDS if assets.labels_of(kind)]
 
 
-def assets_of(kind: str, assets: PictureAssets) -> PictureAssets:
+def assets_of(kind: str, assets: ImageAssets) -> ImageAssets:
     """The assets that the task of one head knows."""
     return dataclasses.replace(
-        assets, labels=assets.labels_of(kind), extras=assets.extras["heads"][kind]
+        assets, labels=assets.labels_of(kind), parameters=assets.parameters["heads"][kind]
     )
 
 
@@ -358,7 +360,7 @@ def _settings_of(kind: str, settings: Any) -> Any:
     return mask_settings(settings) if kind == "mask" else settings
 
 
-def _by_head(outputs: Any, assets: PictureAssets) -> Mapping[str, np.ndarray]:
+def _by_head(outputs: Any, assets: ImageAssets) -> Mapping[str, np.ndarray]:
     """What each head said; a model with a single head puts out its array alone."""
     return outputs if isinstance(outputs, Mapping) else {heads_of(assets)[0]: outputs}
 
@@ -382,7 +384,7 @@ def _is_known(kind: str, sample: Sample) -> bool:
 
 
 def _ignored_where(unknown: np.ndarray, objects: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Padded objects (batch, most, 6), a region to ignore over each whole picture that has none."""
+    """Padded objects (batch, most, 6), a region to ignore over each whole image that has none."""
     objects = objects.copy()
     objects[unknown, 0] = (0, 0, size[1], size[0], 0, 0)
     return objects

@@ -1,4 +1,4 @@
-"""Archives of pictures: read in place, and what hostile ones try."""
+"""Archives of images: read in place, and what hostile ones try."""
 
 import io
 import tarfile
@@ -9,14 +9,20 @@ import pytest
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal
 from aitk.vision.data import archives
-from aitk.vision.data.options import ClassifyPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import ClassifyImages
+from aitk.vision.data.reading import read_images
 from aitk.vision.data.reading_counts import REFUSED_MEMBERS, ReadingCounts
 
 
 def read(path, *, labelled=True):
     return list(
-        read_pictures([str(path)], ClassifyPictures(), wants={"label"}, labelled=labelled, notes=[])
+        read_images(
+            [str(path)],
+            ClassifyImages(),
+            annotation_kinds={"label"},
+            labelled=labelled,
+            note=print,
+        )
     )
 
 
@@ -51,7 +57,7 @@ def test_an_archive_is_read_like_a_folder(tmp_path, painted, name):
         ("train", "dog"),
         ("validation", "dog"),
     ]
-    assert rows[1].fields["picture"] == members["top/train/dog/2.png"]
+    assert rows[1].fields["image"] == members["top/train/dog/2.png"]
     assert rows[1].file == str(tmp_path / name)
 
 
@@ -89,8 +95,8 @@ def test_links_to_annotations_in_a_tar_are_counted(tmp_path, painted):
         link.type, link.linkname = tarfile.SYMTYPE, "2.txt"
         tar.addfile(link)
     counts = ReadingCounts()
-    source = {"wants": {"label"}, "labelled": True, "notes": [], "counts": counts}
-    assert len(list(read_pictures([str(tmp_path / "a.tar")], ClassifyPictures(), **source))) == 1
+    source = {"annotation_kinds": {"label"}, "labelled": True, "note": print, "counts": counts}
+    assert len(list(read_images([str(tmp_path / "a.tar")], ClassifyImages(), **source))) == 1
     assert counts.counts[REFUSED_MEMBERS] == 1
 
 
@@ -111,7 +117,7 @@ def test_a_compressed_tar_that_grows_too_far_is_a_bomb(tmp_path, monkeypatch):
 def test_a_member_larger_than_its_limit_is_refused(tmp_path, painted, monkeypatch):
     path = write(tmp_path / "a.zip", {"cat/1.png": painted()})
     with archives.open_archive(path) as tree, pytest.raises(DataError, match="larger than 10"):
-        tree.read("cat/1.png", most=10)
+        tree.read("cat/1.png", max_bytes=10)
 
 
 def test_a_damaged_archive_is_one_line(tmp_path):
@@ -129,8 +135,8 @@ def test_a_damaged_member_is_refused(tmp_path, painted):
     assert "cat/1.png: cannot be read" in bad.reason
 
 
-def test_a_table_in_an_archive_names_its_pictures(tmp_path, painted):
-    table = '{"picture": "p/1.png", "label": "cat", "split": "test"}\n{"picture": "../1.png"}\n'
+def test_a_table_in_an_archive_names_its_images(tmp_path, painted):
+    table = '{"image": "p/1.png", "label": "cat", "split": "test"}\n{"image": "../1.png"}\n'
     path = write(tmp_path / "a.zip", {"rows.jsonl": table.encode(), "p/1.png": painted()})
     good, bad = read(path)
     assert (good.fields["label"], good.split) == ("cat", "test")

@@ -12,8 +12,8 @@ from aitk.core.io.images import decode_picture
 from aitk.vision.data.export import export_annotations, export_data
 from aitk.vision.data.formats.masks import decode_mask, encode_mask, mask_names
 from aitk.vision.data.items import ClassMask
-from aitk.vision.data.options import DetectPictures, MultitaskPictures, SegmentPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import DetectImages, MultitaskImages, SegmentImages
+from aitk.vision.data.reading import read_images
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def rows(painted):
 
     def row(name, corners, labels, suffix=".png"):
         return {
-            "picture": painted([len(name) * 9] * 3, suffix=suffix),
+            "image": painted([len(name) * 9] * 3, suffix=suffix),
             "name": name,
             "height": 20,
             "width": 30,
@@ -45,16 +45,24 @@ def export(splits, folder, format, *, boxes=("bolt", "nut"), masks=()):
     return export_annotations(splits, folder, format=format, box_labels=boxes, mask_labels=masks)
 
 
-def read(folder, reading, wants):
-    return list(read_pictures([str(folder)], reading, wants=wants, labelled=True, notes=[]))
+def read(folder, reading, annotation_kinds):
+    return list(
+        read_images(
+            [str(folder)],
+            reading,
+            annotation_kinds=annotation_kinds,
+            labelled=True,
+            note=print,
+        )
+    )
 
 
 @pytest.mark.parametrize("format", ["coco", "voc", "yolo"])
 def test_boxes_come_back(rows, tmp_path, format):
     written = export(rows, tmp_path / "out", format)
-    assert (written["pictures"], written["boxes"]) == (3, 3)
+    assert (written["images"], written["boxes"]) == (3, 3)
     found = {row.fields["name"].rpartition("/")[2]: row for row in
-             read(tmp_path / "out", DetectPictures(), {"boxes"})}  # fmt: skip
+             read(tmp_path / "out", DetectImages(), {"boxes"})}  # fmt: skip
     assert set(found) == {"1.png", "1_2.png", "zip_7.jpg"}
     for name, split, before in (
         ("1.png", "train", rows["train"][0]),
@@ -62,7 +70,7 @@ def test_boxes_come_back(rows, tmp_path, format):
         ("zip_7.jpg", "test", rows["test"][0]),
     ):
         assert found[name].split == split
-        assert found[name].fields["picture"] == before["picture"]
+        assert found[name].fields["image"] == before["image"]
         np.testing.assert_allclose(found[name].fields["boxes"], before["boxes"], atol=1e-4)
         assert found[name].fields["box_labels"] == before["box_labels"]
 
@@ -71,7 +79,7 @@ def test_crowds_are_kept_where_there_is_a_word_for_them(rows, tmp_path):
     rows["test"][0]["crowd"] = [1]
     for format in ("coco", "voc"):
         export(rows, tmp_path / format, format)
-        found = read(tmp_path / format, DetectPictures(), {"boxes"})
+        found = read(tmp_path / format, DetectImages(), {"boxes"})
         assert [row.fields["crowd"] for row in found if row.split == "test"] == [[1]]
     assert export(rows, tmp_path / "yolo", "yolo")["crowds_left_out"] == 1
 
@@ -80,7 +88,7 @@ def masked(painted, numbers, names):
     mask = np.zeros((20, 30), np.uint8)
     mask[:10, :15], mask[15:] = numbers
     return {
-        "picture": painted(), "name": "1.png", "height": 20, "width": 30,
+        "image": painted(), "name": "1.png", "height": 20, "width": 30,
         "mask": encode_mask(ClassMask(mask, names)),
     }  # fmt: skip
 
@@ -89,7 +97,7 @@ def test_masks_come_back_from_voc_whole(painted, tmp_path):
     row = masked(painted, (2, 255), ("background", "scratch", "stain"))
     labels = ("background", "scratch", "stain")
     export({"validation": [row]}, tmp_path / "voc", "voc", boxes=(), masks=labels)
-    (found,) = read(tmp_path / "voc", SegmentPictures(), {"mask"})
+    (found,) = read(tmp_path / "voc", SegmentImages(), {"mask"})
     assert found.split == "validation"
     assert found.fields["mask"] == row["mask"]
 
@@ -99,7 +107,7 @@ def test_masks_come_back_from_coco_but_for_void(painted, tmp_path):
     labels = ("background", "scratch", "stain")
     written = export({"train": [row]}, tmp_path / "coco", "coco", boxes=(), masks=labels)
     assert written["void_pixels_left_out"] == 5 * 30
-    (found,) = read(tmp_path / "coco", SegmentPictures(), {"mask"})
+    (found,) = read(tmp_path / "coco", SegmentImages(), {"mask"})
     assert mask_names(found.fields["mask"]) == labels
     mask = decode_mask(found.fields["mask"])
     assert (mask == 2).sum() == 10 * 15 and (mask == 0).sum() == 20 * 30 - 10 * 15
@@ -119,16 +127,16 @@ def test_rows_that_know_nothing_of_boxes_get_no_file(rows, painted, tmp_path):
     rows["train"][1] |= {"boxes_known": 0, "label": "x", "mask": b""}
     export(rows, tmp_path / "out", "yolo")
     assert not (tmp_path / "out/labels/train/1_2.txt").exists()
-    found = read(tmp_path / "out", MultitaskPictures(), {"label", "boxes", "mask"})
+    found = read(tmp_path / "out", MultitaskImages(), {"label", "boxes", "mask"})
     assert len([row for row in found if hasattr(row, "fields")]) == 2
 
 
-def test_a_picture_on_its_side_is_written_upright(rows, tmp_path):
-    picture = cv2.imencode(".jpg", np.full((30, 20, 3), 90, np.uint8))[1].tobytes()
+def test_an_image_on_its_side_is_written_upright(rows, tmp_path):
+    image = cv2.imencode(".jpg", np.full((30, 20, 3), 90, np.uint8))[1].tobytes()
     entry = struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)  # orientation 6: turn right
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
     segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
-    rows["test"][0]["picture"] = picture[:2] + segment + picture[2:]
+    rows["test"][0]["image"] = image[:2] + segment + image[2:]
     export(rows, tmp_path / "out", "coco")
     stored = cv2.imread(str(tmp_path / "out/images/test/zip_7.jpg"), cv2.IMREAD_IGNORE_ORIENTATION)
     assert stored.shape[:2] == (20, 30)
@@ -152,7 +160,7 @@ def test_prepared_data_is_exported_whole(rows, tmp_path):
     data.mkdir()
     names = tfds.features.ClassLabel(names=["bolt", "nut"])
     features = {
-        "picture": tfds.features.Tensor(shape=(), dtype=np.object_),
+        "image": tfds.features.Tensor(shape=(), dtype=np.object_),
         "name": tfds.features.Text(),
         "height": np.int32,
         "width": np.int32,
@@ -170,9 +178,9 @@ def test_prepared_data_is_exported_whole(rows, tmp_path):
     }  # fmt: skip
     (data / "dataset.json").write_text(json.dumps(manifest))
     facts = export_data(data, tmp_path / "out", format="voc", reporter=Silent())
-    assert (facts["pictures"], facts["boxes"]) == (3, 3)
-    found = read(tmp_path / "out", DetectPictures(), {"boxes"})
+    assert (facts["images"], facts["boxes"]) == (3, 3)
+    found = read(tmp_path / "out", DetectImages(), {"boxes"})
     assert sorted(len(row.fields["boxes"]) for row in found) == [0, 1, 2]
-    assert decode_picture(found[0].fields["picture"], "").shape == (20, 30, 3)
+    assert decode_picture(found[0].fields["image"], "").shape == (20, 30, 3)
     with pytest.raises(UsageError, match="exists already"):
         export_data(data, tmp_path / "out", format="voc", reporter=Silent())

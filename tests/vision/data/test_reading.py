@@ -1,4 +1,4 @@
-"""Folders, single files and patterns of pictures, and what is refused of them."""
+"""Folders, single files and patterns of images, and what is refused of them."""
 
 import struct
 
@@ -9,20 +9,20 @@ import pytest
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.io.images import decode_picture
-from aitk.vision.data.options import ClassifyPictures, DetectPictures, UnlabelledPictures
-from aitk.vision.data.reading import read_pictures
-from aitk.vision.data.reading_counts import BESIDE_SPLITS, LINKS, UNNAMED_PICTURES, ReadingCounts
+from aitk.vision.data.options import ClassifyImages, DetectImages, UnlabelledImages
+from aitk.vision.data.reading import read_images
+from aitk.vision.data.reading_counts import LINKS, OUTSIDE_SPLITS, UNNAMED_IMAGES, ReadingCounts
 
 
-def read(source, *, wants=("label",), labelled=True, notes=None, counts=None, **told):
-    reading = ClassifyPictures if "label" in wants else UnlabelledPictures
+def read(source, *, annotation_kinds=("label",), labelled=True, note=print, counts=None, **told):
+    reading = ClassifyImages if "label" in annotation_kinds else UnlabelledImages
     return list(
-        read_pictures(
+        read_images(
             [str(source)],
             reading(**told),
-            wants=frozenset(wants),
+            annotation_kinds=frozenset(annotation_kinds),
             labelled=labelled,
-            notes=[] if notes is None else notes,
+            note=note,
             counts=counts,
         )
     )
@@ -36,7 +36,7 @@ def test_a_folder_is_a_label(save, tmp_path):
     save("cat/1.png"), save("cat/2.jpg"), save("dog/1.png")
     rows = read(tmp_path)
     assert labels(rows) == ["cat", "cat", "dog"]
-    assert rows[0].fields["picture"] == (tmp_path / "cat/1.png").read_bytes()
+    assert rows[0].fields["image"] == (tmp_path / "cat/1.png").read_bytes()
     assert [row.fields["name"] for row in rows] == ["cat/1.png", "cat/2.jpg", "dog/1.png"]
     assert (rows[0].fields["height"], rows[0].fields["width"]) == (20, 30)
     assert (rows[0].file, rows[0].split) == (str(tmp_path / "cat/1.png"), None)
@@ -64,7 +64,7 @@ def test_folders_side_by_side_name_the_splits_in_words_of_their_own(save, tmp_pa
         ("train", "cat"),
         ("train", "dog"),
     ]
-    assert counts.examples[BESIDE_SPLITS] == ["pred/4.png"]
+    assert counts.examples[OUTSIDE_SPLITS] == ["pred/4.png"]
 
 
 def test_classes_may_have_words_of_splits_in_their_names(save, tmp_path):
@@ -83,16 +83,16 @@ def test_folders_that_all_share_are_no_part_of_a_label(save, tmp_path):
     assert labels(read(tmp_path)) == ["round/a", "square"]
 
 
-def test_a_folder_of_pictures_alone_is_itself_the_label(save, tmp_path):
+def test_a_folder_of_images_alone_is_itself_the_label(save, tmp_path):
     save("cat/1.png")
     assert labels(read(tmp_path / "cat")) == ["cat"]
 
 
-def test_pictures_to_predict_carry_their_name(save, tmp_path):
+def test_images_to_predict_carry_their_name(save, tmp_path):
     save("in/b.png"), save("in/a.png")
     rows = read(tmp_path / "in", labelled=False)
-    assert [row.record for row in rows] == [{"picture": "a.png"}, {"picture": "b.png"}]
-    assert set(rows[0].fields) == {"picture", "name", "height", "width"}
+    assert [row.record for row in rows] == [{"image": "a.png"}, {"image": "b.png"}]
+    assert set(rows[0].fields) == {"image", "name", "height", "width"}
 
 
 def test_one_file_and_a_pattern(save, tmp_path):
@@ -103,7 +103,7 @@ def test_one_file_and_a_pattern(save, tmp_path):
         read(tmp_path / "in/*.webp", labelled=False)
 
 
-def test_a_truncated_picture_is_refused(save, tmp_path, painted):
+def test_a_truncated_image_is_refused(save, tmp_path, painted):
     save("cat/1.jpg", painted(suffix=".jpg")[:-30])
     save("cat/2.jpg")
     bad, good = read(tmp_path)
@@ -121,18 +121,18 @@ def test_what_is_missing_in_the_middle_of_a_jpeg_is_noticed(save, tmp_path):
     assert bad.reason == "is damaged or cut off"
 
 
-def gif(pictures):
-    """A GIF of so many pictures of one pixel."""
+def gif(images):
+    """A GIF of so many images of one pixel."""
     head = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
     one = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
-    return head + one * pictures + b"\x3b"
+    return head + one * images + b"\x3b"
 
 
-def test_an_animated_picture_is_refused_and_a_still_gif_becomes_png(save, tmp_path):
+def test_an_animated_image_is_refused_and_a_still_gif_becomes_png(save, tmp_path):
     save("cat/1.gif", gif(2)), save("cat/2.gif", gif(1))
     bad, good = read(tmp_path)
     assert "animated" in bad.reason
-    assert good.fields["picture"].startswith(b"\x89PNG")
+    assert good.fields["image"].startswith(b"\x89PNG")
 
 
 def test_a_header_of_gigabytes_is_refused(save, tmp_path):
@@ -149,14 +149,14 @@ def test_a_label_that_classes_does_not_list_is_refused(save, tmp_path):
     assert rows[1].reason == "its label 'cow' is none of --classes"
 
 
-def test_a_picture_without_a_label_is_refused(save, tmp_path):
+def test_an_image_without_a_label_is_refused(save, tmp_path):
     save("in/cat/1.png"), save("in/2.png")
     bad, good = read(tmp_path / "in")
     assert isinstance(good, Row)
     assert bad.reason == "no folder or table tells its label"
 
 
-def test_large_pictures_are_shrunk(save, tmp_path):
+def test_large_images_are_shrunk(save, tmp_path):
     (
         save("cat/1.png", height=40, width=80),
         save("cat/2.jpg", height=40, width=80),
@@ -168,14 +168,14 @@ def test_large_pictures_are_shrunk(save, tmp_path):
         (16, 32),
         (20, 30),
     ]
-    assert decode_picture(rows[1].fields["picture"], "").shape == (16, 32, 3)
-    assert rows[1].fields["picture"].startswith(b"\xff\xd8")
-    assert rows[2].fields["picture"] == (tmp_path / "cat/3.png").read_bytes()
+    assert decode_picture(rows[1].fields["image"], "").shape == (16, 32, 3)
+    assert rows[1].fields["image"].startswith(b"\xff\xd8")
+    assert rows[2].fields["image"] == (tmp_path / "cat/3.png").read_bytes()
 
 
-def test_a_folder_without_pictures_is_said_so(save, tmp_path):
+def test_a_folder_without_images_is_said_so(save, tmp_path):
     save("notes.txt", "nothing here")
-    with pytest.raises(DataError, match="no picture here"):
+    with pytest.raises(DataError, match="no image here"):
         read(tmp_path)
 
 
@@ -205,34 +205,38 @@ def test_files_that_no_row_comes_from_are_counted_by_kind(save, tmp_path):
     counts = ReadingCounts()
     read(tmp_path / "in", counts=counts)
     assert {kind.check: counts.examples[kind] for kind in counts.counts} == {
-        "pictures of other kinds": ["cat/2.heic"],
+        "images of other kinds": ["cat/2.heic"],
         "files of unknown kind": ["cat/3.jpg_large"],
         "other files": ["README.md", "cat/Thumbs.db"],
     }
 
 
-def test_pictures_that_no_table_names_are_counted(save, tmp_path):
+def test_images_that_no_table_names_are_counted(save, tmp_path):
     save("in/1.png"), save("in/2.png"), save("in/rows.csv", "image,label\n1.png,cat\n")
     counts = ReadingCounts()
     assert len(read(tmp_path / "in", counts=counts)) == 1
-    assert counts.examples[UNNAMED_PICTURES] == ["2.png"]
+    assert counts.examples[UNNAMED_IMAGES] == ["2.png"]
 
 
-def test_boxes_of_a_picture_on_its_side_are_refused(save, tmp_path):
+def test_boxes_of_an_image_on_its_side_are_refused(save, tmp_path):
     """They were drawn before EXIF turned it."""
-    picture = cv2.imencode(".jpg", np.full((20, 30, 3), 90, np.uint8))[1].tobytes()
+    image = cv2.imencode(".jpg", np.full((20, 30, 3), 90, np.uint8))[1].tobytes()
     entry = struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)  # orientation 6: turn right
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
     save(
         "in/1.jpg",
-        picture[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + picture[2:],
+        image[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + image[2:],
     )
     save(
         "in/1.xml",
         "<annotation><size><width>30</width><height>20</height></size></annotation>",
     )
-    (bad,) = read_pictures(
-        [str(tmp_path / "in")], DetectPictures(), wants={"boxes"}, labelled=True, notes=[]
+    (bad,) = read_images(
+        [str(tmp_path / "in")],
+        DetectImages(),
+        annotation_kinds={"boxes"},
+        labelled=True,
+        note=print,
     )
-    assert "is of a picture of 30 x 20, and upright it has 20 x 30" in bad.reason
+    assert "is of an image of 30 x 20, and upright it has 20 x 30" in bad.reason
     assert "EXIF orientation" in bad.reason

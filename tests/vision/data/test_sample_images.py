@@ -1,4 +1,4 @@
-"""The sample pictures: small, whole, and what their script says."""
+"""The sample images: small, whole, and what their script says."""
 
 from collections import Counter
 
@@ -9,29 +9,35 @@ from aitk.core.artifacts.samples import sample_folder
 from aitk.core.contract.rows import Row
 from aitk.vision.data.formats.masks import decode_mask, mask_names
 from aitk.vision.data.options import (
-    ClassifyPictures,
-    DetectPictures,
-    MultitaskPictures,
-    SegmentPictures,
-    UnlabelledPictures,
+    ClassifyImages,
+    DetectImages,
+    MultitaskImages,
+    SegmentImages,
+    UnlabelledImages,
 )
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.reading import read_images
 
 ALL = ("label", "boxes", "mask")
 SETS = {
-    "surfaces": (ClassifyPictures, ("label",)),
-    "parts": (DetectPictures, ("boxes",)),
-    "coatings": (SegmentPictures, ("mask",)),
-    "castings": (MultitaskPictures, ALL),
-    "steel": (UnlabelledPictures, ()),
+    "surfaces": (ClassifyImages, ("label",)),
+    "parts": (DetectImages, ("boxes",)),
+    "coatings": (SegmentImages, ("mask",)),
+    "castings": (MultitaskImages, ALL),
+    "steel": (UnlabelledImages, ()),
 }
 
 
 def read(name, *, labelled=True):
-    reading, wants = SETS[name.partition("_")[0]]
+    reading, annotation_kinds = SETS[name.partition("_")[0]]
     source = str(sample_folder() / f"{name}.zip")
     found = list(
-        read_pictures([source], reading(), wants=frozenset(wants), labelled=labelled, notes=[])
+        read_images(
+            [source],
+            reading(),
+            annotation_kinds=frozenset(annotation_kinds),
+            labelled=labelled,
+            note=print,
+        )
     )
     assert [item for item in found if not isinstance(item, Row)] == []
     return found
@@ -56,7 +62,7 @@ def test_every_row_is_read(name, rows):
 def test_rows_to_predict_have_no_answer(name, rows):
     found = read(name, labelled=False)
     assert len(found) == rows
-    assert set(found[0].record) == {"picture"}
+    assert set(found[0].record) == {"image"}
 
 
 def test_classes_are_even_and_one_comes_later():
@@ -70,7 +76,7 @@ def test_boxes_lie_around_bright_parts():
     from aitk.core.io.images import decode_checked
 
     for row in read("parts")[:20]:
-        grey = decode_checked(row.fields["picture"]).mean(axis=2)
+        grey = decode_checked(row.fields["image"]).mean(axis=2)
         for left, top, right, bottom in np.rint(row.fields["boxes"]).astype(int):
             assert grey[top:bottom, left:right].max() > grey.mean() + 30
 

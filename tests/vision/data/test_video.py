@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from aitk.core.io.images import decode_picture
-from aitk.vision.data.options import ClassifyPictures, DetectPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import ClassifyImages, DetectImages
+from aitk.vision.data.reading import read_images
 
 
 @pytest.fixture
@@ -24,22 +24,30 @@ def video(tmp_path):
     return path
 
 
-def read(path, reading=None, *, wants=("label",), labelled=False):
-    reading = reading or ClassifyPictures()
-    return list(read_pictures([str(path)], reading, wants=wants, labelled=labelled, notes=[]))
+def read(path, reading=None, *, annotation_kinds=("label",), labelled=False):
+    reading = reading or ClassifyImages()
+    return list(
+        read_images(
+            [str(path)],
+            reading,
+            annotation_kinds=annotation_kinds,
+            labelled=labelled,
+            note=print,
+        )
+    )
 
 
 def test_every_nth_frame(video):
-    rows = read(video, ClassifyPictures(every=4))
-    assert [row.record["picture"] for row in rows] == ["clip.avi#0", "clip.avi#4", "clip.avi#8"]
-    first, _, last = (decode_picture(row.fields["picture"], "") for row in rows)
+    rows = read(video, ClassifyImages(every=4))
+    assert [row.record["image"] for row in rows] == ["clip.avi#0", "clip.avi#4", "clip.avi#8"]
+    first, _, last = (decode_picture(row.fields["image"], "") for row in rows)
     assert first[20, 20, 0] > 200 and last[20, 20, 2] > 200
     assert (rows[1].fields["height"], rows[1].fields["width"], rows[1].line) == (48, 64, 5)
 
 
 def test_the_first_frame_of_each_scene(video):
-    rows = read(video, ClassifyPictures(scenes=True))
-    assert [row.record["picture"] for row in rows] == ["clip.avi#0", "clip.avi#5"]
+    rows = read(video, ClassifyImages(scenes=True))
+    assert [row.record["image"] for row in rows] == ["clip.avi#0", "clip.avi#5"]
 
 
 def test_a_video_in_an_archive_has_the_label_of_its_folder(video, tmp_path):
@@ -51,7 +59,7 @@ def test_a_video_in_an_archive_has_the_label_of_its_folder(video, tmp_path):
 
 
 def test_a_video_has_no_boxes_and_noise_is_no_video(video, save):
-    (bad,) = read(video, DetectPictures(), wants=("boxes",), labelled=True)
+    (bad,) = read(video, DetectImages(), annotation_kinds=("boxes",), labelled=True)
     assert "nothing tells its boxes" in bad.reason
     (bad,) = read(save("noise.mp4", bytes(2000)))
     assert bad.reason == "noise.mp4 is no video that can be read"

@@ -1,4 +1,4 @@
-"""Pictures cut into tiles, and what a model says of the tiles put together."""
+"""Images cut into tiles, and what a model says of the tiles put together."""
 
 import numpy as np
 import pytest
@@ -39,19 +39,19 @@ def by_red(tiles):
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 9))
 def test_a_model_of_single_pixels_says_the_same_in_tiles(height, width, batch_size):
     rng = np.random.default_rng(height * 100 + width)
-    picture = rng.integers(0, 3, (height, width, 3)).astype(np.uint8)
-    mask, certainty = label_in_tiles(picture, SIZE, by_red, batch_size=batch_size)
+    image = rng.integers(0, 3, (height, width, 3)).astype(np.uint8)
+    mask, certainty = label_in_tiles(image, SIZE, by_red, batch_size=batch_size)
     assert mask.dtype == np.uint8
-    assert (mask == picture[..., 0]).all()
+    assert (mask == image[..., 0]).all()
     assert certainty == pytest.approx(0.8)
 
 
 def test_scores_are_the_weighted_mean_of_the_tiles_over_a_pixel():
-    """Against a picture of sums that is held as a whole."""
+    """Against an image of sums that is held as a whole."""
     from aitk.vision.decoding.tiling import _weights
 
     rng = np.random.default_rng(0)
-    picture = rng.integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    image = rng.integers(0, 256, (40, 50, 3)).astype(np.uint8)
 
     def by_place(tiles):
         """A model for which a pixel's class depends on where in the tile it lies."""
@@ -63,9 +63,9 @@ def test_scores_are_the_weighted_mean_of_the_tiles_over_a_pixel():
         for left in tile_starts(50, 24):
             piece = np.s_[top : top + 16, left : left + 24]
             each = _weights(SIZE)[:, :, None]
-            total[piece] += each * by_place(picture[piece][None])[0]
+            total[piece] += each * by_place(image[piece][None])[0]
             weight[piece] += each
-    mask, certainty = label_in_tiles(picture, SIZE, by_place, batch_size=2)
+    mask, certainty = label_in_tiles(image, SIZE, by_place, batch_size=2)
     assert certainty == pytest.approx((total / weight).max(axis=2), abs=1e-6)
     assert (mask == (total / weight).argmax(axis=2)).mean() > 0.999
 
@@ -82,10 +82,10 @@ def test_no_more_tiles_are_scored_at_once_than_asked():
     assert max(shape[0] for shape in seen) == 3
 
 
-def test_a_small_picture_stands_on_grey_with_void_around():
-    picture, mask = np.zeros((4, 40, 3), np.uint8), np.zeros((4, 40), np.uint8)
-    assert at_least(picture, SIZE, fill=GREY).shape == (16, 40, 3)
-    piece, truth = piece_of(picture, mask, SIZE, rng=np.random.default_rng(0))
+def test_a_small_image_stands_on_grey_with_void_around():
+    image, mask = np.zeros((4, 40, 3), np.uint8), np.zeros((4, 40), np.uint8)
+    assert at_least(image, SIZE, fill=GREY).shape == (16, 40, 3)
+    piece, truth = piece_of(image, mask, SIZE, rng=np.random.default_rng(0))
     assert piece.shape == (16, 24, 3)
     assert (piece[:4] == 0).all() and (piece[4:] == GREY).all()
     assert (truth[:4] == 0).all() and (truth[4:] == VOID).all()
@@ -93,13 +93,13 @@ def test_a_small_picture_stands_on_grey_with_void_around():
 
 def test_crops_show_every_part_with_its_mask():
     y, x = np.mgrid[:20, :30]
-    picture = np.stack([y, x, x], axis=2).astype(np.uint8)
+    image = np.stack([y, x, x], axis=2).astype(np.uint8)
     rng = np.random.default_rng(1)
     corners = set()
     for _ in range(200):
-        piece, mask = piece_of(picture, x.astype(np.uint8), SIZE, rng=rng)
+        piece, mask = piece_of(image, x.astype(np.uint8), SIZE, rng=rng)
         assert (piece[..., 1] == mask).all()
         corners.add((int(piece[0, 0, 0]), int(piece[0, 0, 1])))
     assert corners == {(top, left) for top in range(5) for left in range(7)}
-    middle, _ = piece_of(picture, x.astype(np.uint8), SIZE)
+    middle, _ = piece_of(image, x.astype(np.uint8), SIZE)
     assert middle[0, 0, :2].tolist() == [2, 3]

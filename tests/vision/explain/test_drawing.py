@@ -1,4 +1,4 @@
-"""Boxes, masks and names drawn on pictures, and sheets of many."""
+"""Boxes, masks and names drawn on images, and sheets of many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from aitk.vision.data.formats.run_lengths import encode_runs
 from aitk.vision.explain.drawing import (
     COLOURS,
-    LEAST_SIDE,
+    MIN_SIDE,
     class_colour,
     contact_sheet,
     draw_answer,
@@ -34,8 +34,8 @@ def boxed(*boxes: tuple[int, int, int, int], crowd: int = 0) -> Sample:
     )
 
 
-def has_colour(picture: np.ndarray, colour: tuple[int, int, int]) -> bool:
-    return bool((picture == colour).all(axis=2).any())
+def has_colour(image: np.ndarray, colour: tuple[int, int, int]) -> bool:
+    return bool((image == colour).all(axis=2).any())
 
 
 def seen_as(colour: tuple[int, int, int], missing: str) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_a_box_is_drawn_where_it_is_in_the_colour_of_its_class():
         assert (drawn[(top + bottom) // 2, (left + right) // 2] == 0).all()
 
 
-def test_names_and_scores_stand_on_the_picture():
+def test_names_and_scores_stand_on_the_image():
     answer = {"boxes": [{"box": [100, 200, 300, 400], "label": "dog", "score": 0.5}]}
     named = draw_answer(black(600, 800), answer, labels=["dog"])
     other = draw_answer(
@@ -115,9 +115,9 @@ def test_an_ignored_box_is_thin():
     assert line(1) == 1 < line(0)
 
 
-def test_small_pictures_are_enlarged_by_whole_numbers():
+def test_small_images_are_enlarged_by_whole_numbers():
     assert draw_answer(black(32, 24), {"prediction": "cat"}).shape == (480, 360, 3)
-    assert draw_answer(black(LEAST_SIDE, 100), {}).shape == (LEAST_SIDE, 100, 3)
+    assert draw_answer(black(MIN_SIDE, 100), {}).shape == (MIN_SIDE, 100, 3)
 
 
 def test_a_prediction_is_written_in_the_corner():
@@ -146,11 +146,11 @@ def test_an_answers_mask_is_drawn_like_a_samples():
     assert (answered == drawn).all()
 
 
-def test_the_picture_given_stays_as_it_was():
+def test_the_image_given_stays_as_it_was():
     sample = boxed((100, 200, 300, 400))
     draw_sample(sample)
-    draw_answer(sample.picture, {"prediction": "cat"})
-    assert (sample.picture == 0).all()
+    draw_answer(sample.image, {"prediction": "cat"})
+    assert (sample.image == 0).all()
 
 
 def test_labels_in_words():
@@ -161,7 +161,7 @@ def test_labels_in_words():
     assert label_text(joined, names={"label": names}) == "75% dog + 25% cat"
 
 
-def test_a_contact_sheet_holds_every_picture_and_its_caption():
+def test_a_contact_sheet_holds_every_image_and_its_caption():
     samples = [Sample(np.full((20, 40, 3), 40 * n, np.uint8), label=n) for n in range(5)]
     sheet = contact_sheet(samples, names=list("abcde"), columns=3, cell=100)
     assert sheet.shape[1] == 3 * 106 + 6

@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits: what is black and white in them, and what is said of it."""
+"""Images of more than 8 bits: what is black and white in them, and what is said of it."""
 
 import cv2
 import numpy as np
@@ -6,8 +6,8 @@ import pytest
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.io.images import decode_picture
-from aitk.vision.data.options import ClassifyPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import ClassifyImages
+from aitk.vision.data.reading import read_images
 from aitk.vision.data.reading_counts import PAGES, ReadingCounts
 from aitk.vision.features.intensity import IntensityRange, parse_range
 
@@ -20,12 +20,12 @@ def deep(low, high, kind=np.uint16, suffix=".png"):
 def read(path, **told):
     counts = ReadingCounts()
     rows = list(
-        read_pictures(
+        read_images(
             [str(path)],
-            ClassifyPictures(**told),
-            wants={"label"},
+            ClassifyImages(**told),
+            annotation_kinds={"label"},
             labelled=True,
-            notes=[],
+            note=print,
             counts=counts,
         )
     )
@@ -33,8 +33,8 @@ def read(path, **told):
 
 
 def levels(row):
-    picture = decode_picture(row.fields["picture"], "")
-    return int(picture.min()), int(picture.max())
+    image = decode_picture(row.fields["image"], "")
+    return int(image.min()), int(image.max())
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])

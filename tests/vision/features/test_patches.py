@@ -1,4 +1,4 @@
-"""Pictures cut into patches: which are shown, what is to be told of the others."""
+"""Images cut into patches: which are shown, what is to be told of the others."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def test_hidden_pixels_are_those_of_patches_not_shown():
 
 
 def test_patches_lose_their_mean_and_deviation():
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 8, 12, 3)).astype(np.uint8)
-    patch = normalise_patches(pictures, patch=4)[1, 4:8, 8:12]
-    expected = pictures[1, 4:8, 8:12].astype(float)
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 12, 3)).astype(np.uint8)
+    patch = normalise_patches(images, patch=4)[1, 4:8, 8:12]
+    expected = images[1, 4:8, 8:12].astype(float)
     expected = (expected - expected.mean()) / np.sqrt(expected.var() + 1)
     assert patch == pytest.approx(expected, abs=1e-4)
 
@@ -50,24 +50,24 @@ def test_a_flat_patch_has_nothing_to_tell():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_the_right_answer_gives_the_picture_back(seed):
+def test_the_right_answer_gives_the_image_back(seed):
     rng = np.random.default_rng(seed)
-    pictures = rng.integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
-    told = normalise_patches(pictures, patch=4)
+    images = rng.integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
+    told = normalise_patches(images, patch=4)
     everything = np.ones((2, 8, 8), bool)
-    assert (fill_in(pictures, told, everything, patch=4) == pictures).all()
+    assert (fill_in(images, told, everything, patch=4) == images).all()
 
 
 def test_what_was_shown_stays_as_it_is():
-    pictures = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3)).astype(np.uint8)
     hidden = hidden_pixels(np.array([[0]], np.int32), (8, 8), patch=4)
-    filled = fill_in(pictures, np.zeros((1, 8, 8, 3), np.float32), hidden, patch=4)
-    assert (filled[0, :4, :4] == pictures[0, :4, :4]).all()
-    mean, _ = patch_statistics(pictures, patch=4)
+    filled = fill_in(images, np.zeros((1, 8, 8, 3), np.float32), hidden, patch=4)
+    assert (filled[0, :4, :4] == images[0, :4, :4]).all()
+    mean, _ = patch_statistics(images, patch=4)
     assert filled[0, 4:] == pytest.approx(np.broadcast_to(mean[0, 4:], (4, 8, 3)), abs=0.51)
 
 
-def test_a_picture_has_its_own_holes():
+def test_an_image_has_its_own_holes():
     one, other = np.zeros((4, 4, 3), np.uint8), np.ones((4, 4, 3), np.uint8)
     assert own_rng(one).integers(1 << 30) == own_rng(one.copy()).integers(1 << 30)
     assert own_rng(one).integers(1 << 30) != own_rng(other).integers(1 << 30)

@@ -6,11 +6,11 @@ import pytest
 BOX = [8, 8, 24, 24]
 
 
-def objects(*pictures):
-    table = np.zeros((len(pictures), 2, 6), np.float32)
-    for picture, rows in zip(table, pictures, strict=True):
+def objects(*images):
+    table = np.zeros((len(images), 2, 6), np.float32)
+    for image, rows in zip(table, images, strict=True):
         for place, row in enumerate(rows):
-            picture[place] = row
+            image[place] = row
     return table
 
 
@@ -21,7 +21,7 @@ def value(loss, y_true, y_pred):
 
 
 def yolo_rows(distances, logits, points=((16, 16), (40, 16)), stride=8):
-    """Raw rows of a picture: each place tells its four distances (strides) for sure."""
+    """Raw rows of an image: each place tells its four distances (strides) for sure."""
     from aitk.vision.models.detectors.yolo import BINS
 
     rows = []
@@ -71,13 +71,13 @@ def test_ignored_regions_cost_nothing():
     assert ignored == pytest.approx(0, abs=1e-3)
 
 
-def test_the_mean_over_pictures_is_the_sum_by_all_that_answers():
+def test_the_mean_over_images_is_the_sum_by_all_that_answers():
     from keras import ops
 
-    from aitk.vision.losses.detection import per_picture
+    from aitk.vision.losses.detection import per_image
 
     sums, counts = ops.convert_to_tensor([6.0, 2.0]), ops.convert_to_tensor([3.0, 1.0])
-    losses = ops.convert_to_numpy(per_picture(sums, counts))
+    losses = ops.convert_to_numpy(per_image(sums, counts))
     assert losses.tolist() == [3, 1]
     assert losses.mean() == pytest.approx(8 / 4)
 
@@ -104,7 +104,7 @@ def anchor_rows(logits, corrections=None):
 def test_three_times_as_much_background_is_learned_the_hardest():
     from keras import ops
 
-    from aitk.vision.losses.detection import LEAST_NEGATIVES, hardest
+    from aitk.vision.losses.detection import MIN_NEGATIVES, hardest
     from aitk.vision.models.detectors.matching import Matched
 
     count = 40
@@ -117,7 +117,7 @@ def test_three_times_as_much_background_is_learned_the_hardest():
     chosen = ops.convert_to_numpy(hardest(losses, matched))[0]
     assert np.flatnonzero(chosen).tolist() == list(range(count - 1 - 12, count - 1))
     nothing = Matched(None, None, ops.zeros((1, count)), ops.ones((1, count)))
-    assert ops.convert_to_numpy(hardest(losses, nothing)).sum() == LEAST_NEGATIVES
+    assert ops.convert_to_numpy(hardest(losses, nothing)).sum() == MIN_NEGATIVES
 
 
 def test_ssd_learns_class_and_place():
@@ -153,7 +153,7 @@ def test_both_stages_of_faster_rcnn_learn():
 
 
 @pytest.mark.parametrize("name", ["yolo", "ssd", "faster-rcnn"])
-def test_pictures_without_objects_have_finite_gradients(name):
+def test_images_without_objects_have_finite_gradients(name):
     import tensorflow as tf
 
     from aitk.vision.losses.detection import LOSSES

@@ -1,4 +1,4 @@
-"""What picture models learn from larger ones: where it pushes them, and which pairs are refused."""
+"""What image models learn from larger ones: where it pushes them, and which pairs are refused."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import pytest
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.contract.task import Batch
-from aitk.vision.features.assets import PictureAssets
+from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import VOID
+from aitk.vision.models.multitask_specs import KNOWN
 from aitk.vision.tasks.classify import Classify
 from aitk.vision.tasks.detect import Detect
 from aitk.vision.tasks.multitask import Multitask
-from aitk.vision.tasks.multitask_settings import KNOWN
 from aitk.vision.tasks.segment import Segment
 
-ASSETS = PictureAssets(size=(32, 32), labels=("a", "b"))
-MASKS = dataclasses.replace(ASSETS, extras={"loss": "ce", "view": "whole"})
+ASSETS = ImageAssets(size=(32, 32), labels=("a", "b"))
+MASKS = dataclasses.replace(ASSETS, parameters={"loss": "ce", "view": "whole"})
 
 
-def boxes_of(model, **extras):
-    return dataclasses.replace(ASSETS, extras={"model": model, **extras})
+def boxes_of(model, **parameters):
+    return dataclasses.replace(ASSETS, parameters={"model": model, **parameters})
 
 
 def losses(loss, y_true, y_pred):
@@ -92,7 +92,7 @@ def yolo_case(sure):
 
 
 def test_yolo_learns_scores_and_distances_where_the_teacher_is_sure():
-    from aitk.vision.losses.detection_distillation import with_rows
+    from aitk.vision.losses.detection_distillation import append_teacher_rows
     from aitk.vision.models.detectors.yolo import PLACE, boxes_told
 
     task, assets = Detect(), boxes_of("yolo")
@@ -102,7 +102,7 @@ def test_yolo_learns_scores_and_distances_where_the_teacher_is_sure():
     objects[0, 0] = (0, 0, 64, 64, 0, 0)
     rows, told = yolo_case(sure=True)
     targets = task.teach_batch(Batch({}, objects), told, assets).targets
-    assert targets == pytest.approx(with_rows(objects, told))
+    assert targets == pytest.approx(append_teacher_rows(objects, told))
     same = np.concatenate([rows[..., :PLACE], told], axis=-1)
     assert losses(loss, targets, same) == pytest.approx([0], abs=1e-5)
     found = taught(loss, targets, rows, columns=slice(PLACE, None), steps=120)
@@ -111,7 +111,7 @@ def test_yolo_learns_scores_and_distances_where_the_teacher_is_sure():
     assert np.abs(np.asarray(boxes_told(rows))[0, 0] - wanted).max() > 30
     assert found[0, 0, -1] > 1 > found[0, 0, -2]
     rows, told = yolo_case(sure=False)
-    targets = with_rows(objects, told)
+    targets = append_teacher_rows(objects, told)
     found = taught(loss, targets, rows, columns=slice(PLACE, None), steps=5)
     assert (found[0, 0, PLACE:-2] == 0).all()  # its box says nothing
 
@@ -127,13 +127,13 @@ def anchored(corner=0.0, *, kinds=(0, 0, 0)):
 
 
 def test_ssd_learns_classes_and_corrections_of_its_anchors():
-    from aitk.vision.losses.detection_distillation import with_rows
+    from aitk.vision.losses.detection_distillation import append_teacher_rows
 
     assets = boxes_of("ssd", anchors=[[[20, 20]]])
     loss = Detect().taught_objective(assets, teacher=assets)
     ignored = np.array([[[-9, -9, 99, 99, 0, 0]]], np.float32)
     told = anchored(2.0, kinds=(-3, -3, 3))
-    targets = with_rows(ignored, told[..., 4:])
+    targets = append_teacher_rows(ignored, told[..., 4:])
     assert losses(loss, targets, told) == pytest.approx([0], abs=1e-5)
     found = taught(loss, targets, anchored(), columns=slice(4, None))
     assert found[0, 0, 4] == pytest.approx(2, abs=0.2)
@@ -142,7 +142,7 @@ def test_ssd_learns_classes_and_corrections_of_its_anchors():
 
 
 def test_faster_rcnn_learns_from_the_proposal_that_is_the_same():
-    from aitk.vision.losses.detection_distillation import with_rows
+    from aitk.vision.losses.detection_distillation import append_teacher_rows
     from aitk.vision.models.detectors.faster_rcnn import PROPOSALS
 
     assets = boxes_of("faster-rcnn", anchors=[[[20, 20]]])
@@ -158,7 +158,7 @@ def test_faster_rcnn_learns_from_the_proposal_that_is_the_same():
         return np.concatenate([rpn, second], axis=1)
 
     ignored = np.array([[[-9, -9, 99, 99, 0, 0]]], np.float32)
-    targets = with_rows(ignored, rows((4, -6), 1.5, (-3, -3, 3), 7))
+    targets = append_teacher_rows(ignored, rows((4, -6), 1.5, (-3, -3, 3), 7))
     # The student has its proposal in another place of the list.
     agreed = rows((4, -6), 1.5, (-3, -3, 3), 2)
     assert losses(loss, targets, agreed) == pytest.approx([0], abs=1e-4)
@@ -180,9 +180,9 @@ def test_a_detector_is_asked_what_it_tells_in_training(model):
     keras.utils.set_random_seed(0)
     teacher = task.build(model, settings, made)
     student = task.build(model, dataclasses.replace(settings, width=16), made)
-    picture = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
-    lesson = np.asarray(task.lesson(teacher, student)({"picture": picture}, training=False))
-    student_rows = student({"picture": picture}, training=True)
+    image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+    lesson = np.asarray(task.lesson(teacher, student)({"image": image}, training=False))
+    student_rows = student({"image": image}, training=True)
     batch = task.teach_batch(Batch({}, np.zeros((1, 16, 6), np.float32)), lesson, made)
     loss = task.taught_objective(made, teacher=made)
     assert np.isfinite(losses(loss, batch.targets, student_rows)).all()
@@ -195,7 +195,9 @@ def test_a_detector_is_asked_what_it_tells_in_training(model):
 def test_what_is_not_annotated_the_teacher_alone_teaches():
     heads = {"label": {}, "boxes": {"model": "yolo"}, "mask": {"loss": "ce", "view": "whole"}}
     names = {kind: ["a", "b"] for kind in heads}
-    assets = dataclasses.replace(ASSETS, labels=(), extras={"label_sets": names, "heads": heads})
+    assets = dataclasses.replace(
+        ASSETS, labels=(), parameters={"label_sets": names, "heads": heads}
+    )
     task = Multitask()
     targets = {
         "label": np.array([[1, 0], [0, 0]], np.float32),
@@ -211,24 +213,24 @@ def test_what_is_not_annotated_the_teacher_alone_teaches():
     found = task.teach_batch(Batch({}, targets), told, assets).targets
     assert found[KNOWN].all()
     assert found["label"].tolist() == [[1, 0, 1, 1], [0, 0, 1, 1]]
-    # No boxes were found in the first picture, and none looked for in the second.
+    # No boxes were found in the first image, and none looked for in the second.
     assert found["boxes"][:, 0, :6].tolist() == [[0] * 6, [0, 0, 32, 32, 0, 0]]
     assert found["mask"].shape == (2, 32, 32, 3)
     loss = task.taught_objective(assets, teacher=assets)
     assert set(loss) == {"label", "boxes", "mask"}
 
 
-def test_larger_teachers_of_whole_pictures_read_smaller_ones():
+def test_larger_teachers_of_whole_images_read_smaller_ones():
     import keras
 
-    from aitk.vision.losses.distillation import at_its_own_size
+    from aitk.vision.losses.distillation import resize_to_teacher
 
-    picture = keras.Input((32, 32, 3), dtype="uint8", name="picture")
-    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1.0)(picture))
-    teacher = keras.Model(picture, mean)
-    assert at_its_own_size(teacher, (32, 32)) is teacher
+    image = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1.0)(image))
+    teacher = keras.Model(image, mean)
+    assert resize_to_teacher(teacher, (32, 32)) is teacher
     small = np.full((1, 16, 16, 3), (10, 20, 30), np.uint8)
-    found = np.asarray(at_its_own_size(teacher, (16, 16))(small))
+    found = np.asarray(resize_to_teacher(teacher, (16, 16))(small))
     assert found == pytest.approx(np.array([[10, 20, 30]]), abs=1e-3)
 
 
@@ -240,7 +242,7 @@ REFUSED = [
     (
         Segment,
         MASKS,
-        dataclasses.replace(MASKS, extras={"loss": "ce", "view": "tiles"}),
+        dataclasses.replace(MASKS, parameters={"loss": "ce", "view": "tiles"}),
         "tiles",
     ),
     (Classify, ASSETS, dataclasses.replace(ASSETS, labels=("a", "b", "c")), "other classes"),

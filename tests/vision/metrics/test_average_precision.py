@@ -18,12 +18,12 @@ BOX, FAR = [0, 0, 10, 10], [50, 50, 70, 70]
 
 
 def found(*rows):
-    """Detections of a picture: (box, score, class) each."""
+    """Detections of an image: (box, score, class) each."""
     return np.array([[*box, score, kind] for box, score, kind in rows], float).reshape(-1, 6)
 
 
 def there(*rows, crowd=()):
-    """Objects of a picture: (box, class) each; ``crowd`` numbers those that are not scored."""
+    """Objects of an image: (box, class) each; ``crowd`` numbers those that are not scored."""
     table = np.array([[*box, kind, 1] for box, kind in rows], float).reshape(-1, 6)
     table[list(crowd), 5] = 0
     return table
@@ -89,7 +89,7 @@ def test_metrics_by_size_are_those_of_the_sizes_there_are():
     assert "map_large" not in metrics
 
 
-def test_an_empty_picture_is_right_if_nothing_is_told():
+def test_an_empty_image_is_right_if_nothing_is_told():
     detections = [found((BOX, 0.9, 0)), found(), found((FAR, 0.95, 0))]
     _, scored = figures(detections, [there((BOX, 0)), there(), there()])
     assert scored.per_row.tolist() == [1, 1, 0]
@@ -102,11 +102,11 @@ def test_nothing_to_score_is_an_error():
         score_detections([found((BOX, np.nan, 0))], [there((BOX, 0))], ["a"])
 
 
-def scene(seed, pictures, classes):
+def scene(seed, images, classes):
     """Objects, and detections of which some are near them. Scores repeat, so that ties occur."""
     rng = np.random.default_rng(seed)
     detections, objects = [], []
-    for _ in range(pictures):
+    for _ in range(images):
         count = rng.integers(0, 6)
         corners = rng.uniform(0, 60, (count, 2))
         truth = np.concatenate([corners, corners + rng.uniform(5, 120, (count, 2))], axis=1)
@@ -126,13 +126,13 @@ def scene(seed, pictures, classes):
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
-def test_the_fast_figures_equal_those_of_pycocotools(seed, pictures, classes):
-    detections, objects = scene(seed, pictures, classes)
+def test_the_fast_figures_equal_those_of_pycocotools(seed, images, classes):
+    detections, objects = scene(seed, images, classes)
     precision, recall = reference(detections, objects, classes)
     wanted = precision[..., 0].mean(axis=1)  # (overlaps, classes)
     matches = [match_class(detections, objects, number) for number in range(classes)]
     for number, item in enumerate(matches):
-        (found,) = average_precisions(item, np.ones((1, pictures)))
+        (found,) = average_precisions(item, np.ones((1, images)))
         if item.objects.sum():
             assert found == pytest.approx(wanted[:, number], abs=1e-9)
         else:
@@ -144,7 +144,7 @@ def test_the_fast_figures_equal_those_of_pycocotools(seed, pictures, classes):
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
-def test_drawing_pictures_twice_equals_having_them_twice(seed):
+def test_drawing_images_twice_equals_having_them_twice(seed):
     detections, objects = scene(seed, 4, 1)
     counts = np.random.default_rng(seed).integers(0, 3, 4)
     numbers = np.repeat(np.arange(4), counts)
@@ -154,7 +154,7 @@ def test_drawing_pictures_twice_equals_having_them_twice(seed):
     (drawn,) = average_precisions(matches, counts[None].astype(float))
     twice = match_class(*([each[n] for n in numbers] for each in (detections, objects)), 0)
     (had,) = average_precisions(twice, np.ones((1, len(numbers))))
-    # Of equal scores the order may differ, which is of no matter where pictures repeat whole.
+    # Of equal scores the order may differ, which is of no matter where images repeat whole.
     assert drawn == pytest.approx(had, abs=0.05)
 
 

@@ -56,7 +56,7 @@ def test_crowds_are_neither_found_nor_missed():
 
 
 def test_nothing_is_said_where_nobody_looked_for_objects():
-    assert find_faults(answer(("cat", ONE)), {"picture": b""}) is None
+    assert find_faults(answer(("cat", ONE)), {"image": b""}) is None
     assert find_faults(answer(("cat", ONE)), row(boxes_known=0)) is None
     assert find_faults({"mask": []}, row(("cat", ONE))) is None
     assert find_faults(answer(), row()).missed == ()

@@ -12,11 +12,11 @@ from aitk.vision.metrics.segmentation import count_boundaries, count_confusion, 
 LABELS = ["sky", "road", "tree"]
 
 
-def drawn(seed, *, pictures=6, classes=3, void=0.1):
-    """(truth, predicted) of each picture: three of five pixels are right."""
+def drawn(seed, *, images=6, classes=3, void=0.1):
+    """(truth, predicted) of each image: three of five pixels are right."""
     rng = np.random.default_rng(seed)
     pairs = []
-    for _ in range(pictures):
+    for _ in range(images):
         truth = rng.integers(0, classes, (8, 10)).astype(np.uint8)
         wrong = rng.random(truth.shape) < 0.4
         predicted = np.where(wrong, rng.integers(0, classes, truth.shape), truth)
@@ -49,7 +49,7 @@ def test_counts_are_scikit_learns():
 def test_scores_are_scikit_learns(seed):
     from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, jaccard_score
 
-    pairs = drawn(seed, pictures=3)
+    pairs = drawn(seed, images=3)
     truth, predicted = known_pixels(pairs)
     scored = score_masks(*counted(pairs), LABELS)
     values = {name: score.value for name, score in scored.metrics.items()}
@@ -79,14 +79,14 @@ def test_pixels_without_a_prediction_are_mistakes():
 
 
 def test_what_is_predicted_of_void_changes_nothing():
-    ((truth, predicted),) = drawn(1, pictures=1, void=0.4)
+    ((truth, predicted),) = drawn(1, images=1, void=0.4)
     other = np.where(truth == VOID, 1, predicted).astype(np.uint8)
     for one, two in zip(counted([(truth, predicted)]), counted([(truth, other)]), strict=True):
         assert one.tolist() == two.tolist()
 
 
-def test_intervals_resample_pictures():
-    pairs = drawn(2, pictures=30)
+def test_intervals_resample_images():
+    pairs = drawn(2, images=30)
     confusions, boundaries = counted(pairs)
     scored = score_masks(confusions, boundaries, LABELS, resamples=400, seed=1)
     rng = np.random.default_rng(5)
@@ -103,7 +103,7 @@ def test_intervals_resample_pictures():
     assert again.metrics == scored.metrics
 
 
-def test_each_picture_has_its_own_mean_iou():
+def test_each_image_has_its_own_mean_iou():
     pairs = drawn(3)
     scored = score_masks(*counted(pairs), LABELS)
     each = [score_masks(*counted([pair]), LABELS).metrics["mean_iou"].value for pair in pairs]
@@ -168,7 +168,7 @@ def test_outlines_are_compared_as_a_loop_over_pixels_does():
         assert counts.tolist() == [len(said), near(said, actual), len(actual), near(actual, said)]
 
 
-def test_boundary_f1_averages_the_classes_of_a_picture_and_then_the_pictures():
+def test_boundary_f1_averages_the_classes_of_an_image_and_then_the_images():
     blank = np.zeros((60, 80), np.uint8)
     pairs = [(halves(40), halves(40)), (halves(40), halves(60)), (blank, halves(40))]
     scored = score_masks(*counted(pairs), LABELS)

@@ -14,7 +14,7 @@ from aitk.vision.tasks.classify import Classify
 TASK = Classify()
 
 
-def pictures(size, count=2):
+def images(size, count=2):
     return np.random.default_rng(1).integers(0, 256, (count, *size, 3)).astype("uint8")
 
 
@@ -49,8 +49,8 @@ def test_a_preset_keeps_its_scaling_and_its_size(preset):
     found = load_pretrained(str(folder), model=None, task=TASK)
     assert (found.kind, found.model) == ("hub", "hub")
     assert found.settings == {"fit": "crop", "image_size": "24x40"}
-    expected = np.asarray(backbone(converter(pictures((24, 40)).astype("float32"))))
-    np.testing.assert_allclose(found.backbone(pictures((24, 40))), expected, atol=1e-5)
+    expected = np.asarray(backbone(converter(images((24, 40)).astype("float32"))))
+    np.testing.assert_allclose(found.backbone(images((24, 40))), expected, atol=1e-5)
 
 
 def test_its_stages_are_found_and_its_file_reloads(preset, tmp_path):
@@ -64,22 +64,22 @@ def test_its_stages_are_found_and_its_file_reloads(preset, tmp_path):
     split = levels(found.backbone, [2, 4])
     split.save(tmp_path / "levels.keras")
     one, other = (
-        split(pictures((24, 40))),
-        load_keras(tmp_path / "levels.keras")(pictures((24, 40))),
+        split(images((24, 40))),
+        load_keras(tmp_path / "levels.keras")(images((24, 40))),
     )
     for left, right in zip(one, other, strict=True):
         np.testing.assert_array_equal(left, right)
 
 
 def test_another_size_is_the_same_network(preset):
-    from aitk.vision.models.state_transfer import at_size
+    from aitk.vision.models.transfer import resize_input
 
     folder, backbone, converter = preset
     found = load_pretrained(str(folder), model=None, task=TASK)
-    resized = at_size(found.backbone, (32, 32))
-    scaled = pictures((32, 32)) * np.array(converter.scale) + np.array(converter.offset)
+    resized = resize_input(found.backbone, (32, 32))
+    scaled = images((32, 32)) * np.array(converter.scale) + np.array(converter.offset)
     np.testing.assert_allclose(
-        resized(pictures((32, 32))), backbone(scaled.astype("float32")), atol=1e-5
+        resized(images((32, 32))), backbone(scaled.astype("float32")), atol=1e-5
     )
 
 
@@ -122,13 +122,13 @@ def test_a_transformer_puts_its_patches_into_a_map():
     )
     wrapped = hub.wrap(vit, (16, 32), mean=(0, 0, 0), deviation=(255, 255, 255))
     assert (wrapped.output_shape, strides_of(wrapped)) == ((None, 2, 4, 8), [8])
-    tokens = np.asarray(vit(pictures((16, 32)) / np.float32(255)))
+    tokens = np.asarray(vit(images((16, 32)) / np.float32(255)))
     np.testing.assert_allclose(
-        wrapped(pictures((16, 32))), tokens[:, 1:].reshape(2, 2, 4, 8), atol=1e-5
+        wrapped(images((16, 32))), tokens[:, 1:].reshape(2, 2, 4, 8), atol=1e-5
     )
 
 
-def test_what_is_no_picture_network_is_refused():
+def test_what_is_no_image_network_is_refused():
     import keras_hub
 
     from aitk.vision.models.backbones import hub
@@ -136,7 +136,7 @@ def test_what_is_no_picture_network_is_refused():
     bert = keras_hub.models.BertBackbone(
         vocabulary_size=10, num_layers=1, num_heads=1, hidden_dim=4, intermediate_dim=4
     )
-    with pytest.raises(ArtifactError, match="does not read one picture"):
+    with pytest.raises(ArtifactError, match="does not read one image"):
         hub.wrap(bert, (16, 16), mean=(0, 0, 0), deviation=(1, 1, 1))
 
 
@@ -144,7 +144,7 @@ def test_the_backbone_of_another_task_puts_out_one_map(tmp_path):
     from aitk.vision.models import build_backbone
     from aitk.vision.models.backbones.feature_maps import levels
     from aitk.vision.models.pretrained import adopt
-    from aitk.vision.tasks.settings import ResNetSettings
+    from aitk.vision.models.settings import ResNetSettings
 
     backbone = build_backbone("resnet", ResNetSettings(filters=4, blocks="1,1"), (16, 16))
     found = Pretrained("run", "run", "resnet", tmp_path, backbone=levels(backbone, [1, 2]))
@@ -158,8 +158,8 @@ def test_a_run_hands_on_its_network_and_not_how_it_was_trained(tmp_path):
 
     from aitk.core.contract.options import as_dict, resolve
     from aitk.vision.models import build_backbone
-    from aitk.vision.tasks.masked_image_settings import MaskedResNetSettings
-    from aitk.vision.tasks.settings import ResNetSettings
+    from aitk.vision.models.masked_specs import MaskedResNetSettings
+    from aitk.vision.models.settings import ResNetSettings
 
     given = {"filters": 4, "blocks": "1,1", "image_size": "16", "fit": "crop"}
     taught = {"crop": 0.8, "shift": 0.0, "mixup": 1.0, "dropout": 0.0}
@@ -226,7 +226,7 @@ def test_a_timm_folder_is_a_source(tmp_path, capsys):
     normalise = found.backbone.get_layer("normalise")
     assert normalise.mean == pytest.approx((127.5, 127.5, 127.5))
     assert normalise.deviation == pytest.approx((63.75, 63.75, 63.75))
-    assert np.isfinite(np.asarray(found.backbone(pictures((32, 32))))).all()
+    assert np.isfinite(np.asarray(found.backbone(images((32, 32))))).all()
     assert strides_of(found.backbone) == [2, 4, 8, 16, 32]
     assert capsys.readouterr().out == ""  # Keras Hub tells of every array
 

@@ -1,4 +1,4 @@
-"""Networks of pictures without their smallest channels compute what they did with these at zero."""
+"""Networks of images without their smallest channels compute what they did with these at zero."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aitk.core.compression.channels import inner_channels, prune_channels
 from aitk.core.contract.options import resolve
 from aitk.core.io.images import encode_png
 from aitk.vision.models.detectors.suppression import Suppression
-from aitk.vision.tasks.settings import MobileNetSettings, ResNetSettings
+from aitk.vision.models.settings import MobileNetSettings, ResNetSettings
 
 SIZE = (32, 40)
 NETWORKS = {
@@ -25,8 +25,8 @@ def backbone(name="resnet"):
 
 
 def make(name):
+    from aitk.vision.models.classifier import classifier
     from aitk.vision.models.detectors.ssd import ssd
-    from aitk.vision.models.head import classifier
     from aitk.vision.models.segmenters.unet import unet
 
     if name == "unet":
@@ -59,8 +59,8 @@ def told(model):
 
     if "raw" in (layer.name for layer in model.layers):
         model = keras.Model(model.input, model.get_layer("raw").output)
-    pictures = np.random.default_rng(1).integers(0, 256, (2, *SIZE, 3)).astype("uint8")
-    given = {"picture": pictures} if isinstance(model.input, dict) else pictures
+    images = np.random.default_rng(1).integers(0, 256, (2, *SIZE, 3)).astype("uint8")
+    given = {"image": images} if isinstance(model.input, dict) else images
     return np.asarray(model(given, training=False))
 
 
@@ -101,15 +101,15 @@ def test_it_tells_what_the_whole_network_told_with_channels_at_zero(name):
 
 
 def row():
-    """A picture with everything that a task may want to know of it."""
+    """An image with everything that a task may want to know of it."""
     from aitk.vision.data.formats.masks import encode_mask
     from aitk.vision.data.items import ClassMask
 
-    picture = np.full((32, 32, 3), 40, np.uint8)
-    picture[8:24, 8:24] = 200
-    mask = ClassMask((picture[..., 0] > 100).astype(np.uint8), ("sky", "cell"))
+    image = np.full((32, 32, 3), 40, np.uint8)
+    image[8:24, 8:24] = 200
+    mask = ClassMask((image[..., 0] > 100).astype(np.uint8), ("sky", "cell"))
     return {
-        "picture": encode_png(picture), "name": "a.png", "height": 32, "width": 32,
+        "image": encode_png(image), "name": "a.png", "height": 32, "width": 32,
         "label": "cell", "boxes": np.array([[8, 8, 24, 24]], np.float32), "box_labels": ["cell"],
         "crowd": np.zeros(1, np.int32), "boxes_known": 1, "mask": encode_mask(mask),
     }  # fmt: skip
@@ -121,7 +121,7 @@ def grown_and_narrow(task, name, **settings):
         "image_size": "32", "filters": 12, "blocks": "1,1", "flip": 0.0, "shift": 0.0,
     }  # fmt: skip
     chosen = resolve(task.models[name], small, settings)
-    kinds = sorted(task.wants)
+    kinds = sorted(task.annotation_kinds)
     names = ["sky", "cell"]
     summary = {"labels": names, "label_sets": dict.fromkeys(kinds, names)}
     assets = task.learn([row()] * 2, summary, chosen)

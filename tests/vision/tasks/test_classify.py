@@ -1,4 +1,4 @@
-"""Picture classification: soft targets, answers, growth, and a network that learns two colours."""
+"""Image classification: soft targets, answers, growth, and a network that learns two colours."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.io.images import encode_png
-from aitk.vision.data.options import ClassifyPictures
+from aitk.vision.data.options import ClassifyImages
+from aitk.vision.models.settings import CnnSettings
 from aitk.vision.tasks.classify import Classify
-from aitk.vision.tasks.settings import CnnSettings
 
 TASK = Classify()
 SETTINGS = CnnSettings(image_size="16", filters=4, blocks="1,1", dropout=0.0)
@@ -19,8 +19,8 @@ SUMMARY = {"labels": ["blue", "red"], "label_counts": {"train": {"blue": 3, "red
 
 
 def row(colour: tuple[int, int, int], label: str | None = None, *, side: int = 16):
-    picture = np.full((side, side, 3), colour, np.uint8)
-    fields = {"picture": encode_png(picture), "name": "p.png", "height": side, "width": side}
+    image = np.full((side, side, 3), colour, np.uint8)
+    fields = {"image": encode_png(image), "name": "p.png", "height": side, "width": side}
     return fields | ({"label": label} if label else {})
 
 
@@ -39,17 +39,17 @@ def batch(rows, assets, **how):
 def test_targets_are_shares_of_the_classes():
     assets, _ = learned()
     made = batch([RED, BLUE], assets)
-    assert made.inputs["picture"].shape == (2, 16, 16, 3)
+    assert made.inputs["image"].shape == (2, 16, 16, 3)
     assert made.targets.tolist() == [[0, 1], [1, 0]]
 
 
-def test_pictures_laid_over_each_other_share_their_classes():
+def test_images_laid_over_each_other_share_their_classes():
     assets, _ = learned(mixup=1.0, brightness=0.0, contrast=0.0, saturation=0.0, shift=0.0)
     made = batch([RED, BLUE] * 8, assets, rng=np.random.default_rng(0))
     np.testing.assert_allclose(made.targets.sum(axis=1), 1, atol=1e-6)
     assert ((made.targets > 0) & (made.targets < 1)).any()
-    # How red a picture is tells how much of its target is red.
-    redness = made.inputs["picture"][:, 8, 8, 0].astype(float)
+    # How red an image is tells how much of its target is red.
+    redness = made.inputs["image"][:, 8, 8, 0].astype(float)
     np.testing.assert_allclose((redness - 10) / 240, made.targets[:, 1], atol=0.01)
 
 
@@ -104,16 +104,16 @@ def test_it_learns_two_colours_and_grows_a_third(tmp_path):
     model.compile(keras.optimizers.Adam(0.02), TASK.objective(assets))
     made = batch([RED, BLUE] * 4, assets, rng=np.random.default_rng(0))
     for _ in range(12):
-        model.train_on_batch(made.inputs["picture"], made.targets)
+        model.train_on_batch(made.inputs["image"], made.targets)
     held_out = batch([BLUE, RED], assets)
-    outputs = np.asarray(model(held_out.inputs["picture"], training=False))
+    outputs = np.asarray(model(held_out.inputs["image"], training=False))
     assert [answer["prediction"] for answer in TASK.decode(held_out, outputs, assets)] == [
         "blue",
         "red",
     ]
     more = assets.with_labels("label", ("blue", "red", "green"))
     grown = TASK.grow(model, "cnn", settings, old=assets, new=more)
-    wider = np.asarray(grown(held_out.inputs["picture"], training=False))
+    wider = np.asarray(grown(held_out.inputs["image"], training=False))
     np.testing.assert_allclose(wider[:, :2], outputs, atol=1e-5)
 
 
@@ -133,7 +133,7 @@ def test_an_explanation_draws_and_checks_itself():
 
     def predict(rows):
         made = batch(rows, assets)
-        return np.asarray(model(made.inputs["picture"], training=False))
+        return np.asarray(model(made.inputs["image"], training=False))
 
     for opened in (lambda: model, None):
         told = TASK.explain(row((250, 10, 10)), predict, assets, target="blue", model=opened)
@@ -148,6 +148,6 @@ def test_an_explanation_draws_and_checks_itself():
 def test_what_predict_leaves_out_is_noted_once(save, tmp_path):
     save("in/1.png"), save("in/2.heic", "x")
     task = Classify()
-    assert len(list(task.read([str(tmp_path / "in")], ClassifyPictures(), labelled=False))) == 1
+    assert len(list(task.read([str(tmp_path / "in")], ClassifyImages(), labelled=False))) == 1
     assert ["2.heic" in note for note in task.reading_notes()] == [True]
     assert task.reading_notes() == []

@@ -12,27 +12,27 @@ from aitk.core.contract.progress import Silent
 from aitk.core.inference.evaluation import evaluate_rows
 from aitk.core.io.images import decode_checked, encode_png
 from aitk.vision.data.formats.coco_results import CocoResults
-from aitk.vision.data.options import DetectPictures
+from aitk.vision.data.options import DetectImages
 from aitk.vision.features.sample import Sample
-from aitk.vision.tasks.detect import Detect, pad_objects
-from aitk.vision.tasks.detect_settings import (
-    DetectAnswers,
+from aitk.vision.models.detectors.settings import (
+    DetectPredictOptions,
     FasterRcnnSettings,
     SsdSettings,
     YoloSettings,
     parse_strides,
 )
+from aitk.vision.tasks.detect import Detect, pad_objects
 
 SUMMARY = {"labels": ["cell", "clot"]}
 SMALL = {"image_size": "32x40", "filters": 8, "blocks": "1,1,1", "strides": "4,8", "width": 8}
 
 
 def row(*boxes, labels=None, crowd=None, height=64, width=80):
-    picture = np.full((height, width, 3), 90, np.uint8)
+    image = np.full((height, width, 3), 90, np.uint8)
     for left, top, right, bottom in boxes:
-        picture[top:bottom, left:right] = 200
+        image[top:bottom, left:right] = 200
     return {
-        "picture": encode_png(picture),
+        "image": encode_png(image),
         "name": "a.png",
         "height": height,
         "width": width,
@@ -63,17 +63,17 @@ def test_the_worst_answers_tell_and_show_what_was_missed():
 
     def predict(inputs):
         """Finds the first object, and one that is not there, in pixels of the model."""
-        found = np.zeros((len(inputs["picture"]), 4, 6), np.float32)
+        found = np.zeros((len(inputs["image"]), 4, 6), np.float32)
         found[:, :2] = [[4, 4, 12, 12, 0.9, 0], [30, 2, 38, 10, 0.8, 0]]
         return found
 
     evaluated = evaluate_rows([fields], task, assets, predict, reporter=Silent(), resamples=0)
     (line,) = evaluated.worst
     assert (line["missed"], line["false_boxes"]) == (1, 1)
-    assert "picture" not in line
+    assert "image" not in line
     (answer,) = (each["prediction"] for each in evaluated.rows)
-    unknown = {name: fields[name] for name in ("picture", "name", "height", "width")}
-    (shown,) = (decode_checked(each["png"]) for each in evaluated.pictures)
+    unknown = {name: fields[name] for name in ("image", "name", "height", "width")}
+    (shown,) = (decode_checked(each["png"]) for each in evaluated.images)
     differing = (shown != task.draw(unknown, answer)).any(axis=2)
     scale = shown.shape[0] // 64
     assert differing[32 * scale : 56 * scale, 40 * scale : 72 * scale].any()  # the missed one
@@ -97,16 +97,16 @@ def test_objects_are_padded_with_empty_ones():
 def test_a_batch_holds_boxes_of_the_model_and_of_the_original():
     assets = learned(YoloSettings(**SMALL))
     batch = collated([row((20, 16, 60, 48), labels=["clot"])], assets)
-    assert batch.inputs["picture"].shape == (1, 32, 40, 3)
+    assert batch.inputs["image"].shape == (1, 32, 40, 3)
     assert batch.targets[0, 0].tolist() == [10, 8, 30, 24, 1, 1]
     assert batch.context["boxes"][0].tolist() == [[20, 16, 60, 48]]
 
 
 def test_anchors_are_learned_where_a_model_has_them():
     rows = [row((0, 0, 16, 16), (20, 20, 60, 60))] * 3
-    assert "anchors" not in learned(YoloSettings(**SMALL), rows).extras
+    assert "anchors" not in learned(YoloSettings(**SMALL), rows).parameters
     for settings, count in ((SsdSettings(**SMALL), 4), (FasterRcnnSettings(**SMALL), 3)):
-        anchors = np.array(learned(settings, rows).extras["anchors"])
+        anchors = np.array(learned(settings, rows).parameters["anchors"])
         assert anchors.shape == (2, count, 2)
         # At half the size: 8 and 20 pixels.
         assert {tuple(side) for side in anchors.reshape(-1, 2)} >= {(8, 8), (20, 20)}
@@ -131,7 +131,7 @@ def outputs(*rows):
 
 def answered(assets, table, **asked):
     batch = collated([row()], assets)
-    options = resolve(DetectAnswers, asked) if asked else None
+    options = resolve(DetectPredictOptions, asked) if asked else None
     return Detect().decode(batch, table, assets, asked=options)[0]["boxes"]
 
 
@@ -147,13 +147,13 @@ def test_boxes_are_told_in_pixels_of_the_original():
 def test_the_user_says_which_boxes_are_told():
     assets = learned(YoloSettings(**SMALL))
     table = outputs([10, 8, 30, 24, 0.9, 1], [0, 0, 40, 32, 0.5, 0], [1, 1, 2, 2, 0.2, 0])
-    assert len(answered(assets, table, least_score=0)) == 3  # empty rows are none
-    assert len(answered(assets, table, least_score=0.6)) == 1
-    assert len(answered(assets, table, least_score=0, most=2)) == 2
+    assert len(answered(assets, table, min_score=0)) == 3  # empty rows are none
+    assert len(answered(assets, table, min_score=0.6)) == 1
+    assert len(answered(assets, table, min_score=0, most=2)) == 2
 
 
 @pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop"])
-def test_right_answers_are_perfect_however_pictures_are_fitted(fit):
+def test_right_answers_are_perfect_however_images_are_fitted(fit):
     settings = dataclasses.replace(YoloSettings(**SMALL), fit=fit)
     assets = learned(settings)
     task = Detect()
@@ -183,7 +183,7 @@ def test_measures_of_batches_can_be_joined():
 
 
 @pytest.mark.parametrize("source", ["in/boxes.json", "in"], ids=["the file", "its folder"])
-def test_coco_results_have_the_ids_of_the_file_that_names_the_pictures(save, tmp_path, source):
+def test_coco_results_have_the_ids_of_the_file_that_names_the_images(save, tmp_path, source):
     """As pycocotools reads them."""
     from pycocotools.coco import COCO
 
@@ -196,7 +196,7 @@ def test_coco_results_have_the_ids_of_the_file_that_names_the_pictures(save, tmp
     truth = save("in/boxes.json", json.dumps(content))
     task = Detect()
     lines = task.formats[".json"]()
-    rows = task.read([str(tmp_path / source)], DetectPictures(), labelled=False)
+    rows = task.read([str(tmp_path / source)], DetectImages(), labelled=False)
     box = {"label": "clot", "number": 1, "score": 0.9, "box": [2, 1, 6, 4]}
     other = box | {"label": "washer", "number": 3}
     text = lines.format([{**row.record, "boxes": [box, other]} for row in rows]) + lines.tail()
@@ -210,7 +210,7 @@ def test_coco_results_have_the_ids_of_the_file_that_names_the_pictures(save, tmp
 def test_the_number_of_a_class_is_its_id_in_the_file_it_was_learnt_from():
     assets = learned(YoloSettings(**SMALL))
     ids = {"category_ids": {"cell": 4, "clot": 11}}
-    assets = dataclasses.replace(assets, extras={**assets.extras, **ids})
+    assets = dataclasses.replace(assets, parameters={**assets.parameters, **ids})
     (box,) = answered(assets, outputs([10, 8, 30, 24, 0.9, 1]))
     assert (box["label"], box["number"]) == ("clot", 11)
 
@@ -218,11 +218,11 @@ def test_the_number_of_a_class_is_its_id_in_the_file_it_was_learnt_from():
 def test_coco_results_are_one_list_over_all_parts():
     box = {"label": "clot", "number": 2, "score": 0.9, "box": [20, 16, 60.5, 48]}
     lines = CocoResults()
-    text = lines.format([{"picture": "a.png", "boxes": []}])
-    text += lines.format([{"picture": "000042.jpg", "boxes": [box]}, {"error": "damaged"}])
+    text = lines.format([{"image": "a.png", "boxes": []}])
+    text += lines.format([{"image": "000042.jpg", "boxes": [box]}, {"error": "damaged"}])
     resumed = CocoResults()  # as after an interruption
     resumed.columns = lines.columns
-    text += resumed.format([{"picture": "b.png", "boxes": [box]}]) + resumed.tail()
+    text += resumed.format([{"image": "b.png", "boxes": [box]}]) + resumed.tail()
     first, second = json.loads(text)
     assert first == {
         "image_id": 42, "category_id": 2, "category_name": "clot", "bbox": [20, 16, 40.5, 32],
@@ -271,7 +271,7 @@ def test_an_explanation_names_the_surest_box_of_a_class():
     def predict(rows):
         """Finds a clot as surely as its place is bright."""
         batch = Detect().collate(Detect().encode_many(rows, assets), assets)
-        bright = batch.inputs["picture"][:, 8:24, 10:30].mean(axis=(1, 2, 3)) / 255
+        bright = batch.inputs["image"][:, 8:24, 10:30].mean(axis=(1, 2, 3)) / 255
         table = np.zeros((len(rows), 5, 6), np.float32)
         table[:, 0] = [10, 8, 30, 24, 0, 1]
         table[:, 0, 4] = bright

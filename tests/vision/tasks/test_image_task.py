@@ -1,4 +1,4 @@
-"""What the picture tasks share: rows as stored, examples, batches, assets, new classes."""
+"""What the image tasks share: rows as stored, examples, batches, assets, new classes."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from aitk.core.io.images import encode_jpeg, encode_png
 from aitk.core.training.batches import predict_rows
 from aitk.vision.data.formats.masks import encode_mask
 from aitk.vision.data.items import ClassMask
-from aitk.vision.data.options import ClassifyPictures
-from aitk.vision.features.assets import FILE, PictureAssets, load_picture_assets
-from aitk.vision.features.augment import AugmentSettings
+from aitk.vision.data.options import ClassifyImages
+from aitk.vision.features.assets import FILE, ImageAssets, load_image_assets
+from aitk.vision.features.augment_settings import AugmentSettings
 from aitk.vision.features.geometry import GREY, VOID, Fit
 from aitk.vision.features.sample import soft_labels
-from aitk.vision.tasks.image_task import UNSEEN, PictureTask
-from aitk.vision.tasks.settings import PictureSettings
+from aitk.vision.models.settings import ImageSettings
+from aitk.vision.tasks.image_task import UNSEEN, ImageTask
 
-SETTINGS = PictureSettings(image_size="16x24", fit="letterbox", shift=0.0, flip=1.0, contrast=0.0,
+SETTINGS = ImageSettings(image_size="16x24", fit="letterbox", shift=0.0, flip=1.0, contrast=0.0,
                            brightness=0.0, saturation=0.0)  # fmt: skip
 
 
-class Fake(PictureTask):
+class Fake(ImageTask):
     """A task that hands its samples on as they are."""
 
     name = "vision.fake"
-    models = {"net": PictureSettings}
+    models = {"net": ImageSettings}
 
-    def __init__(self, *wants: str):
+    def __init__(self, *annotation_kinds: str):
         super().__init__()
-        self.wants = frozenset(wants)
+        self.annotation_kinds = frozenset(annotation_kinds)
 
     def targets(self, samples, assets):
-        if "mask" in self.wants:
+        if "mask" in self.annotation_kinds:
             return np.stack([sample.mask for sample in samples]), None
-        if "boxes" in self.wants:
+        if "boxes" in self.annotation_kinds:
             return np.array([len(sample.boxes) for sample in samples]), np.full(len(samples), 2.0)
         return soft_labels(samples, len(assets.labels)), None
 
@@ -50,10 +50,10 @@ class Fake(PictureTask):
         import keras
 
         if backbone is None:
-            inputs = keras.Input((*assets.size, 3), dtype="uint8", name="picture")
+            inputs = keras.Input((*assets.size, 3), dtype="uint8", name="image")
             scaled = keras.layers.Rescaling(1 / 255)(inputs)
             backbone = keras.Model(inputs, keras.layers.Conv2D(4, 3)(scaled), name="backbone")
-        inputs = keras.Input((*assets.size, 3), dtype="uint8", name="picture")
+        inputs = keras.Input((*assets.size, 3), dtype="uint8", name="image")
         pooled = keras.layers.GlobalAveragePooling2D()(backbone(inputs))
         hidden = keras.layers.Dense(6, name="hidden")(pooled)
         return keras.Model(inputs, keras.layers.Dense(len(assets.labels), name="classes")(hidden))
@@ -64,11 +64,11 @@ Fake.__abstractmethods__ = frozenset()
 
 
 def row(height: int = 32, width: int = 24, **fields) -> dict:
-    """A red picture, lossless."""
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[..., 0] = 200
+    """A red image, lossless."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 0] = 200
     return {
-        "picture": encode_png(picture), "name": "a.png", "height": height, "width": width, **fields
+        "image": encode_png(image), "name": "a.png", "height": height, "width": width, **fields
     }  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def test_rows_with_some_annotation_come_back_from_disk(tmp_path):
         assert_same(one, other)
 
 
-def test_pictures_alone_come_back_from_disk(tmp_path):
+def test_images_alone_come_back_from_disk(tmp_path):
     (read,) = stored(Fake(), {"rows": {"train": 1}}, [row()], tmp_path)
     assert_same(read, row())
 
@@ -166,7 +166,7 @@ def test_data_without_enough_classes_is_refused():
     Fake("label", "boxes", "mask").features(mixed_summary(boxes=["cell"]))
 
 
-def test_the_same_picture_under_another_name_has_the_same_key():
+def test_the_same_image_under_another_name_has_the_same_key():
     task = Fake("label")
     assert task.key(row()) == task.key(row() | {"name": "b.png"}) != task.key(row(31))
 
@@ -192,12 +192,12 @@ def test_a_task_without_labels_learns_none():
 
 
 def test_assets_come_back_from_their_folder(tmp_path):
-    assets = PictureAssets(
+    assets = ImageAssets(
         (16, 24), "crop", AugmentSettings(flip=0.5, rotate=10.0), ("猫", "dog"), (1.0, 2.0),
         {"label_sets": {"label": ["猫"], "mask": ["a", "b"]}, "smoothing": 0.1},
     )  # fmt: skip
     assets.save(tmp_path)
-    assert load_picture_assets(tmp_path) == assets
+    assert load_image_assets(tmp_path) == assets
     assert assets.labels_of("mask") == ("a", "b") and assets.labels_of("boxes") == ()
 
 
@@ -213,32 +213,32 @@ def test_assets_come_back_from_their_folder(tmp_path):
         {"weights": [1.0]},
         {"augment": {"flop": 0.5}},
         {"augment": {"flip": "often"}},
-        {"extras": 3},
+        {"parameters": 3},
         {"shape": [1, 2]},
     ],
 )
 def test_damaged_assets_are_told_of(tmp_path, change):
-    PictureAssets((16, 16), labels=("a", "b")).save(tmp_path)
+    ImageAssets((16, 16), labels=("a", "b")).save(tmp_path)
     path = tmp_path / FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ArtifactError, match=FILE):
-        load_picture_assets(tmp_path)
+        load_image_assets(tmp_path)
 
 
 def test_missing_assets_are_told_of(tmp_path):
     with pytest.raises(ArtifactError, match="missing"):
-        load_picture_assets(tmp_path)
+        load_image_assets(tmp_path)
     (tmp_path / FILE).write_text('{"size": [1, 1]}')
     with pytest.raises(ArtifactError, match="lacks"):
-        load_picture_assets(tmp_path)
+        load_image_assets(tmp_path)
 
 
-def test_a_picture_is_decoded_and_fitted():
+def test_an_image_is_decoded_and_fitted():
     assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS)
     example = Fake("label").encode(row(32, 24, label="dog"), assets)
-    picture = example.inputs["picture"]
-    assert picture.shape == (16, 24, 3) and picture.dtype == np.uint8
-    assert picture[8, 12].tolist() == [200, 0, 0] and picture[8, 2].tolist() == [GREY] * 3
+    image = example.inputs["image"]
+    assert image.shape == (16, 24, 3) and image.dtype == np.uint8
+    assert image[8, 12].tolist() == [200, 0, 0] and image[8, 2].tolist() == [GREY] * 3
     assert Fit.from_array(example.inputs["fit"]) == Fit(0.5, 0.5, 6.0, 0.0, 32, 24)
     assert example.target == 1
 
@@ -249,18 +249,18 @@ def test_a_label_that_training_never_saw_has_no_number():
     assert example.target == UNSEEN and example.weight == 1.0
 
 
-def test_many_pictures_are_encoded_as_each_by_itself():
+def test_many_images_are_encoded_as_each_by_itself():
     assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS)
     rows = [row(100 + number, 90, label="cat") for number in range(30)]
     task = Fake("label")
     for one, other in zip(
         task.encode_many(rows, assets), [task.encode(each, assets) for each in rows], strict=True
     ):
-        assert (one.inputs["picture"] == other.inputs["picture"]).all()
+        assert (one.inputs["image"] == other.inputs["image"]).all()
         assert (one.inputs["fit"] == other.inputs["fit"]).all()
 
 
-def test_no_more_pictures_are_held_than_are_answered_at_once():
+def test_no_more_images_are_held_than_are_answered_at_once():
     task = Fake("label")
     assets = task.learn([], summary("cat", "dog"), SETTINGS)
     taken = iter(range(100))
@@ -268,7 +268,7 @@ def test_no_more_pictures_are_held_than_are_answered_at_once():
         (row(number=next(taken)) for _ in range(50)),
         task,
         assets,
-        lambda inputs: inputs["picture"],
+        lambda inputs: inputs["image"],
         batch_size=4,
     )
     assert next(outputs).shape == (16, 24, 3)
@@ -276,19 +276,19 @@ def test_no_more_pictures_are_held_than_are_answered_at_once():
 
 
 def test_jpegs_are_turned_upright_before_boxes_are_placed():
-    picture = np.zeros((16, 32, 3), np.uint8)
-    picture[:, :16] = 255  # the left half is white
-    jpeg = encode_jpeg(picture)
+    image = np.zeros((16, 32, 3), np.uint8)
+    image[:, :16] = 255  # the left half is white
+    jpeg = encode_jpeg(image)
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # turn right
     turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
-    assets = PictureAssets((32, 16), labels=("white",))
-    fields = boxed([0, 0, 16, 16], labels=["white"]) | {"picture": turned}
+    assets = ImageAssets((32, 16), labels=("white",))
+    fields = boxed([0, 0, 16, 16], labels=["white"]) | {"image": turned}
     example = Fake("boxes").encode(fields | {"height": 32, "width": 16}, assets)
-    assert (example.inputs["picture"][:14] > 200).all()
+    assert (example.inputs["image"][:14] > 200).all()
     assert example.inputs["boxes"].tolist() == [[0, 0, 16, 16]]
 
 
-def test_boxes_are_kept_in_pixels_of_the_fitted_picture():
+def test_boxes_are_kept_in_pixels_of_the_fitted_image():
     assets = Fake("boxes").learn([], summary("cell", "dirt"), SETTINGS)
     fields = boxed([0, 0, 24, 32], [2, 4, 6, 8], labels=["dirt", "newt"])
     example = Fake("boxes").encode(fields, assets)
@@ -324,32 +324,32 @@ def test_masks_are_fitted_and_speak_the_models_numbers():
     assert (fitted[15, 6:18] == VOID).all() and (fitted[:, :6] == VOID).all()
 
 
-def test_training_varies_pictures_and_their_annotation_together():
+def test_training_varies_images_and_their_annotation_together():
     assets = dataclasses.replace(
         Fake("mask").learn([], summary("sky", "road"), SETTINGS), fit="stretch"
     )
     mask = np.zeros((16, 24), np.uint8)
     mask[:, :8] = 1
     fields = masked(mask)
-    picture = np.repeat(255 * mask[..., None], 3, axis=2)
-    fields["picture"] = encode_png(picture)
+    image = np.repeat(255 * mask[..., None], 3, axis=2)
+    fields["image"] = encode_png(image)
     task = Fake("mask")
     examples = task.encode_many([fields] * 2, assets)
     plain = task.collate(examples, assets)
     varied = task.collate(examples, assets, rng=np.random.default_rng(0))
     assert (plain.targets[0] == mask).all() and (varied.targets[0] == mask[:, ::-1]).all()
-    assert (varied.inputs["picture"][0] == picture[:, ::-1]).all()
-    assert plain.inputs["picture"].shape == (2, 16, 24, 3)
+    assert (varied.inputs["image"][0] == image[:, ::-1]).all()
+    assert plain.inputs["image"].shape == (2, 16, 24, 3)
 
 
 def test_rows_to_predict_have_no_targets():
     assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS)
     task = Fake("label")
     batch = task.collate(task.encode_many([row(), row()], assets), assets)
-    assert batch.targets is None and list(batch.inputs) == ["picture"]
+    assert batch.targets is None and list(batch.inputs) == ["image"]
 
 
-def test_pictures_alone_are_their_own_targets():
+def test_images_alone_are_their_own_targets():
     assets = Fake().learn([], {}, SETTINGS)
     batch = Fake().collate([Fake().encode(row(), assets)], assets)
     assert batch.targets is not None
@@ -369,29 +369,29 @@ def test_rows_with_some_annotation_say_what_they_lack():
     assert (second.mask[:, 6:18] == 1).all()
 
 
-def test_a_teacher_is_asked_about_pictures_as_the_student_sees_them():
+def test_a_teacher_is_asked_about_images_as_the_student_sees_them():
     import keras
 
     from aitk.core.compression.distill import BatchTeacher
 
     task = Fake("label")
-    assets = task.learn([], summary("cat", "dog"), SETTINGS)  # every picture is mirrored
+    assets = task.learn([], summary("cat", "dog"), SETTINGS)  # every image is mirrored
     keras.utils.set_random_seed(0)
     teacher, student = (task.build("net", SETTINGS, assets) for _ in range(2))
     examples = task.encode_many([row(label="dog"), row(label="cat")], assets)
     batch = task.collate(examples, assets, rng=np.random.default_rng(0))
     taught = BatchTeacher(teacher, student, task, assets)(batch)
-    mirrored = np.stack([example.inputs["picture"][:, ::-1] for example in examples])
-    assert (taught.inputs["picture"] == mirrored).all()
+    mirrored = np.stack([example.inputs["image"][:, ::-1] for example in examples])
+    assert (taught.inputs["image"] == mirrored).all()
     assert taught.targets[:, :2].tolist() == [[0, 1], [1, 0]]
     np.testing.assert_allclose(taught.targets[:, 2:], np.asarray(teacher(mirrored)), atol=1e-5)
 
 
-def test_pictures_are_read_from_a_folder_for_each_class(tmp_path):
+def test_images_are_read_from_a_folder_for_each_class(tmp_path):
     for number, label in enumerate(("cat", "dog")):
         (tmp_path / label).mkdir()
-        (tmp_path / label / "1.png").write_bytes(row(10 + number)["picture"])
-    rows = list(Fake("label").read([str(tmp_path)], ClassifyPictures(), labelled=True))
+        (tmp_path / label / "1.png").write_bytes(row(10 + number)["image"])
+    rows = list(Fake("label").read([str(tmp_path)], ClassifyImages(), labelled=True))
     assert [item.fields["label"] for item in rows] == ["cat", "dog"]
     assert [item.fields["height"] for item in rows] == [10, 11]
     assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS)
@@ -423,18 +423,18 @@ def test_new_classes_of_one_kind_among_several():
 
 
 def test_new_classes_weigh_one():
-    assets = PictureAssets((8, 8), labels=("a", "b"), weights=(0.5, 2.0))
+    assets = ImageAssets((8, 8), labels=("a", "b"), weights=(0.5, 2.0))
     assert assets.with_labels("label", ("a", "b", "c")).weights == (0.5, 2.0, 1.0)
 
 
 def test_a_grown_model_answers_as_before_for_the_classes_it_knew():
     task = Fake("label")
-    old = PictureAssets((16, 16), labels=("cat", "dog"))
+    old = ImageAssets((16, 16), labels=("cat", "dog"))
     new = old.with_labels("label", ("cat", "dog", "newt"))
     model = task.build("net", SETTINGS, old)
     grown = task.grow(model, "net", SETTINGS, old=old, new=new)
-    pictures = np.random.default_rng(0).integers(0, 255, (3, 16, 16, 3)).astype(np.uint8)
-    before, after = np.asarray(model(pictures)), np.asarray(grown(pictures))
+    images = np.random.default_rng(0).integers(0, 255, (3, 16, 16, 3)).astype(np.uint8)
+    before, after = np.asarray(model(images)), np.asarray(grown(images))
     assert after.shape == (3, 3)
     assert after[:, :2] == pytest.approx(before, abs=1e-6)
     assert grown.get_layer("backbone") is model.get_layer("backbone")
@@ -444,14 +444,14 @@ def test_a_grown_model_answers_as_before_for_the_classes_it_knew():
 def test_classes_that_stand_once_for_each_anchor_grow_in_their_places():
     import keras
 
-    from aitk.vision.models.growing import take_over
+    from aitk.vision.models.transfer import copy_grown_weights
 
     def head(classes: int) -> keras.Model:
         inputs = keras.Input((5,))
         return keras.Model(inputs, keras.layers.Dense(3 * classes, name="anchors")(inputs))
 
     model, grown = head(2), head(4)
-    take_over(model, grown, added={"": 2})
+    copy_grown_weights(model, grown, added={"": 2})
     given = np.random.default_rng(0).random((2, 5)).astype(np.float32)
     before = np.asarray(model(given)).reshape(2, 3, 2)
     assert np.asarray(grown(given)).reshape(2, 3, 4)[..., :2] == pytest.approx(before, abs=1e-6)

@@ -12,7 +12,7 @@ from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.io.images import decode_checked, encode_png
-from aitk.vision.models.masked import MaskedPicture
+from aitk.vision.models.masked import MaskedImageModel
 from aitk.vision.models.spark import blind
 from aitk.vision.tasks.masked_image import MaskedImage, side_by_side
 
@@ -35,8 +35,8 @@ def rows(count: int = 6, side: int = 16) -> list[dict]:
         y, x = np.mgrid[:side, :side]
         angle, colour = rng.uniform(0, np.pi), rng.uniform(60, 120, 3)
         wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 0.9 + rng.uniform(0, 6))
-        picture = (128 + wave[..., None] * colour).clip(0, 255).astype(np.uint8)
-        made.append({"picture": encode_png(picture), "height": side, "width": side})
+        image = (128 + wave[..., None] * colour).clip(0, 255).astype(np.uint8)
+        made.append({"image": encode_png(image), "height": side, "width": side})
     return made
 
 
@@ -45,21 +45,21 @@ def learned(model: str = "vit", **given):
 
 
 def test_three_quarters_of_the_patches_are_hidden():
-    assert learned("vit").extras == {"patch": 4, "shown": 4}
-    assert learned("vit", mask_share=0.5).extras == {"patch": 4, "shown": 8}
+    assert learned("vit").parameters == {"patch": 4, "shown": 4}
+    assert learned("vit", mask_share=0.5).parameters == {"patch": 4, "shown": 8}
 
 
 def test_convolutions_hide_patches_of_their_own_stride_at_least_of_4():
-    assert learned("resnet").extras["patch"] == 4
-    assert learned("resnet", blocks="1,1,1,1", image_size="32").extras["patch"] == 8
+    assert learned("resnet").parameters["patch"] == 4
+    assert learned("resnet", blocks="1,1,1,1", image_size="32").parameters["patch"] == 8
 
 
 def test_something_is_shown_and_something_is_hidden():
-    assert learned("vit", mask_share=0.95).extras["shown"] == 1
-    assert learned("vit", mask_share=0.05).extras["shown"] == 15
+    assert learned("vit", mask_share=0.95).parameters["shown"] == 1
+    assert learned("vit", mask_share=0.05).parameters["shown"] == 15
 
 
-def test_pictures_of_no_whole_patches_are_refused():
+def test_images_of_no_whole_patches_are_refused():
     with pytest.raises(UsageError, match="patches of 4"):
         learned("resnet", image_size="18")
     with pytest.raises(UsageError, match="patches of 16"):
@@ -110,7 +110,7 @@ def test_errors_are_those_of_hidden_pixels():
     assert scored.metrics["shades"].value == pytest.approx(np.sqrt(measured["squared_shades"][0]))
 
 
-def test_an_evaluation_shows_pictures_from_best_to_worst():
+def test_an_evaluation_shows_images_from_best_to_worst():
     assets = learned()
     examples = TASK.encode_many(rows(4), assets)
     batches = [TASK.collate([each], assets) for each in examples]
@@ -120,9 +120,9 @@ def test_an_evaluation_shows_pictures_from_best_to_worst():
         for batch, off in zip(batches, wrong, strict=True)
     ]
     joined = {name: np.concatenate([each[name] for each in measured]) for name in measured[0]}
-    pictures = TASK.score(joined, assets).details["pictures"]
-    assert [each["caption"][-5:] for each in pictures] == ["0.000", "1.000", "4.000", "9.000"]
-    assert decode_checked(pictures[0]["png"]).shape == (128, 392, 3)
+    images = TASK.score(joined, assets).details["pictures"]
+    assert [each["caption"][-5:] for each in images] == ["0.000", "1.000", "4.000", "9.000"]
+    assert decode_checked(images[0]["png"]).shape == (128, 392, 3)
 
 
 def test_an_answer_is_drawn():
@@ -132,13 +132,13 @@ def test_an_answer_is_drawn():
     (answer,) = TASK.decode(batch, batch.targets, assets, asked=TASK.answering())
     assert answer["prediction"] == 0
     assert answer["visible"] == batch.inputs["visible"][0].tolist()
-    original = decode_checked(fields["picture"])
+    original = decode_checked(fields["image"])
     assert (decode_checked(base64.b64decode(answer["filled"])) == original).all()
     drawn = TASK.draw(fields, answer)
     assert (drawn[:, 264:] == original.repeat(8, axis=0).repeat(8, axis=1)).all()
 
 
-def test_evaluation_keeps_no_pictures_in_its_answers():
+def test_evaluation_keeps_no_images_in_its_answers():
     assets = learned()
     batch = TASK.collate(TASK.encode_many(rows(1), assets), assets)
     (answer,) = TASK.decode(batch, batch.targets, assets)
@@ -181,11 +181,11 @@ def test_hidden_pixels_change_nothing(made):
     batch = TASK.collate(TASK.encode_many(rows(2), assets), assets)
     changed = dict(batch.inputs)
     hidden = batch.weights > 0
-    changed["picture"] = np.where(hidden[..., None], 255 - changed["picture"], changed["picture"])
+    changed["image"] = np.where(hidden[..., None], 255 - changed["image"], changed["image"])
     before, after = (np.asarray(model(inputs)) for inputs in (batch.inputs, changed))
     np.testing.assert_array_equal(before, after)
     shown = dict(batch.inputs)
-    shown["picture"] = np.where(hidden[..., None], shown["picture"], 255 - shown["picture"])
+    shown["image"] = np.where(hidden[..., None], shown["image"], 255 - shown["image"])
     assert np.abs(np.asarray(model(shown)) - before).max() > 1e-3
 
 
@@ -200,16 +200,16 @@ def test_it_learns_and_reloads_with_the_backbone_as_a_layer(made, tmp_path):
         model.reset_metrics()
     assert losses[0] > 0.9
     assert losses[-1] < 0.8
-    plain = MaskedPicture.from_config(model.get_config())
+    plain = MaskedImageModel.from_config(model.get_config())
     plain.set_weights(model.get_weights())
     plain.save(tmp_path / "model.keras")
     loaded = load_keras(tmp_path / "model.keras")
     batch = TASK.collate(examples, assets)
     np.testing.assert_array_equal(np.asarray(loaded(batch.inputs)), np.asarray(model(batch.inputs)))
     backbone = loaded.get_layer("backbone")
-    picture = batch.inputs["picture"]
+    image = batch.inputs["image"]
     np.testing.assert_array_equal(
-        np.asarray(backbone(picture)), np.asarray(model.get_layer("backbone")(picture))
+        np.asarray(backbone(image)), np.asarray(model.get_layer("backbone")(image))
     )
     assert loaded.count_params() == model.count_params() > backbone.count_params()
 
@@ -228,14 +228,14 @@ def test_a_frozen_backbone_stays_as_it_is(made):
 def test_a_blind_network_that_is_shown_everything_is_the_network_itself():
     model, _ = built("resnet")
     backbone = model.get_layer("backbone")
-    picture = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
-    normalised = backbone.get_layer("normalise")(picture)
+    image = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
+    normalised = backbone.get_layer("normalise")(image)
     everything = np.ones((2, 16, 16, 1), np.float32)
     masked = keras.ops.concatenate([normalised, everything], axis=-1)
     for training in (False, True):
         seen, whole = (
             blind(backbone)(masked, training=training),
-            backbone(picture, training=training),
+            backbone(image, training=training),
         )
         np.testing.assert_allclose(np.asarray(seen), np.asarray(whole), atol=2e-4)
 

@@ -13,8 +13,8 @@ from aitk.core.contract.options import resolve
 from aitk.core.io.images import encode_png
 from aitk.vision.features.geometry import VOID
 from aitk.vision.models.multitask import Uncertainty
+from aitk.vision.models.multitask_specs import KNOWN
 from aitk.vision.tasks.multitask import Multitask, assets_of, heads_of
-from aitk.vision.tasks.multitask_settings import KNOWN
 
 TASK = Multitask()
 SIDE = 32
@@ -28,18 +28,18 @@ SMALL = {
 def row(number: int, *kinds: str) -> dict:
     """A red square or a blue disc, with the annotations that are named."""
     square, left, top, side = number % 2, 4 + number % 7, 3 + number % 5, 16
-    picture = np.full((SIDE, SIDE, 3), 40, np.uint8)
+    image = np.full((SIDE, SIDE, 3), 40, np.uint8)
     mask = np.zeros((SIDE, SIDE), np.uint8)
     if square:
-        picture[top : top + side, left : left + side] = (220, 40, 40)
+        image[top : top + side, left : left + side] = (220, 40, 40)
         mask[top : top + side, left : left + side] = 1
     else:
-        cv2.circle(picture, (left + 8, top + 8), 8, (40, 60, 230), -1)
+        cv2.circle(image, (left + 8, top + 8), 8, (40, 60, 230), -1)
         cv2.circle(mask, (left + 8, top + 8), 8, 2, -1)
     name = NAMES["label"][square]
     boxed = "boxes" in kinds
     return {
-        "picture": encode_png(picture),
+        "image": encode_png(image),
         "name": str(number),
         "height": SIDE,
         "width": SIDE,
@@ -82,8 +82,8 @@ def test_assets_reload(tmp_path):
     assets.save(tmp_path)
     loaded = TASK.load_assets(tmp_path)
     assert loaded == assets
-    assert assets_of("boxes", loaded).extras["model"] == "ssd"
-    assert len(assets_of("boxes", loaded).extras["anchors"]) == 2
+    assert assets_of("boxes", loaded).parameters["model"] == "ssd"
+    assert len(assets_of("boxes", loaded).parameters["anchors"]) == 2
 
 
 def test_classes_of_several_kinds_cannot_be_balanced():
@@ -182,9 +182,9 @@ def test_it_learns_its_weights_of_the_heads_and_reloads(made, tmp_path):
     plain.set_weights(model.get_weights())
     plain.save(tmp_path / "model.keras")
     loaded = load_keras(tmp_path / "model.keras")
-    picture = TASK.collate(examples, assets).inputs["picture"]
-    for name, output in model({"picture": picture}, training=False).items():
-        found = loaded({"picture": picture}, training=False)[name]
+    image = TASK.collate(examples, assets).inputs["image"]
+    for name, output in model({"image": image}, training=False).items():
+        found = loaded({"image": image}, training=False)[name]
         np.testing.assert_allclose(np.asarray(found), np.asarray(output), atol=1e-5)
     np.testing.assert_array_equal(
         np.asarray(loaded.balance.log_variances), np.asarray(model.balance.log_variances)
@@ -233,7 +233,7 @@ def test_the_score_is_the_mean_of_the_heads_over_rows_that_know():
     worse = TASK.score(TASK.measure(batch, outputs, assets), assets, resamples=20)
     assert worse.metrics["label_accuracy"].value == 0
     assert worse.metrics["mean_score"].value == pytest.approx(2 / 3)
-    assert worse.metrics["mean_score"].low is None  # six pictures are too few
+    assert worse.metrics["mean_score"].low is None  # six images are too few
     # Of the first two rows all is known, of the others one kind, of the last nothing.
     assert worse.per_row == pytest.approx([2 / 3, 2 / 3, 0, 1, 1, 2 / 3])
 

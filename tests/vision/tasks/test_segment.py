@@ -1,4 +1,4 @@
-"""Segmentation: pictures of any size to masks of that size, whole, in tiles and mirrored."""
+"""Segmentation: images of any size to masks of that size, whole, in tiles and mirrored."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from aitk.vision.data.formats.masks import encode_mask
 from aitk.vision.data.formats.run_lengths import decode_runs
 from aitk.vision.data.items import ClassMask
 from aitk.vision.features.geometry import VOID
+from aitk.vision.models.segmenters.settings import SegmentPredictOptions, UNetSettings
 from aitk.vision.tasks.segment import AT_ONCE, Segment
-from aitk.vision.tasks.segment_settings import SegmentAnswers, UNetSettings
 
 TASK = Segment()
 LABELS = ("sky", "road", "car")
@@ -41,9 +41,9 @@ def scene(*, height=32, width=32, car=None, void=0):
 
 
 def row(mask, *, labelled=True, names=LABELS):
-    picture = COLOURS[np.minimum(mask, 2)]
+    image = COLOURS[np.minimum(mask, 2)]
     height, width = mask.shape
-    fields = {"picture": encode_png(picture), "name": "s.png", "height": height, "width": width}
+    fields = {"image": encode_png(image), "name": "s.png", "height": height, "width": width}
     return fields | ({"mask": encode_mask(ClassMask(mask, names))} if labelled else {})
 
 
@@ -58,8 +58,8 @@ def batch(rows, assets, **how):
 
 def by_colour(inputs):
     """A model that takes each pixel for the class of the nearest colour."""
-    pictures = inputs["picture"].astype(float)
-    return -(np.abs(pictures[..., None, :] - COLOURS.astype(float)).sum(axis=-1)) / 20
+    images = inputs["image"].astype(float)
+    return -(np.abs(images[..., None, :] - COLOURS.astype(float)).sum(axis=-1)) / 20
 
 
 def answered(masks, assets, *, asked=None, labelled=False, predict=by_colour):
@@ -90,19 +90,19 @@ def test_what_was_cut_off_is_left_without_a_class():
 
 
 @pytest.mark.parametrize("trained", ["whole", "tiles"])
-def test_tiles_show_a_large_picture_in_its_own_resolution(trained):
+def test_tiles_show_a_large_image_in_its_own_resolution(trained):
     assets, _ = learned(view=trained)
     masks = [scene(height=height, width=width) for height, width in SIZES]
-    made, found = answered(masks, assets, asked=SegmentAnswers(view="tiles"))
-    assert made.inputs["picture"].shape == (4, 32, 32, 3)
+    made, found = answered(masks, assets, asked=SegmentPredictOptions(view="tiles"))
+    assert made.inputs["image"].shape == (4, 32, 32, 3)
     for mask, each in zip(masks, found, strict=True):
         assert (each.mask == mask).all()
 
 
-def test_a_model_of_tiles_may_look_at_whole_pictures():
+def test_a_model_of_tiles_may_look_at_whole_images():
     assets, _ = learned(view="tiles")
     tiles, whole = (
-        answered([scene(height=64, width=64)], assets, asked=SegmentAnswers(view=view))[1][0]
+        answered([scene(height=64, width=64)], assets, asked=SegmentPredictOptions(view=view))[1][0]
         for view in (None, "whole")
     )
     assert (tiles.mask == scene(height=64, width=64)).all()
@@ -110,7 +110,7 @@ def test_a_model_of_tiles_may_look_at_whole_pictures():
     assert (whole.mask != tiles.mask).any()
 
 
-def test_the_mirrored_picture_is_asked_too():
+def test_the_mirrored_image_is_asked_too():
     assets, _ = learned()
 
     def left_only(inputs):
@@ -121,22 +121,24 @@ def test_the_mirrored_picture_is_asked_too():
 
     truth = scene()
     _, (plain,) = answered([truth], assets, predict=left_only)
-    _, (both,) = answered([truth], assets, predict=left_only, asked=SegmentAnswers(mirror=True))
+    _, (both,) = answered(
+        [truth], assets, predict=left_only, asked=SegmentPredictOptions(mirror=True)
+    )
     assert (plain.mask[16:, 16:] == 0).all()
     assert (both.mask == truth).all()
 
 
 @pytest.mark.parametrize("view", ["whole", "tiles"])
-def test_few_pictures_are_held_as_logits_at_once(view):
+def test_few_images_are_held_as_logits_at_once(view):
     assets, _ = learned()
     counts = []
 
     def watched(inputs):
-        counts.append(len(inputs["picture"]))
+        counts.append(len(inputs["image"]))
         return by_colour(inputs)
 
     masks = [scene(height=40, width=400)] * (2 * AT_ONCE + 1)
-    answered(masks, assets, predict=watched, asked=SegmentAnswers(view=view))
+    answered(masks, assets, predict=watched, asked=SegmentPredictOptions(view=view))
     assert max(counts) == AT_ONCE
 
 
@@ -171,7 +173,7 @@ def test_the_view_that_is_asked_for_is_scored(trained):
         measured = measure_rows(rows, TASK, assets, by_colour, batch_size=2, asked=asked)
         return TASK.score(measured, assets).metrics["mean_iou"].value
 
-    whole, tiles = (score(SegmentAnswers(view=view)) for view in ("whole", "tiles"))
+    whole, tiles = (score(SegmentPredictOptions(view=view)) for view in ("whole", "tiles"))
     assert whole < 0.99 < tiles == 1
     assert score(None) == (whole if trained == "whole" else tiles)
 
@@ -214,8 +216,8 @@ def test_training_on_tiles_draws_pieces_with_their_masks():
     assets, _ = learned(view="tiles")
     rows = [row(scene(height=64, width=96))] * 6
     made = batch(rows, assets, rng=np.random.default_rng(0))
-    assert made.inputs["picture"].shape == (6, 32, 32, 3)
-    assert (COLOURS[made.targets] == made.inputs["picture"]).all()
+    assert made.inputs["image"].shape == (6, 32, 32, 3)
+    assert (COLOURS[made.targets] == made.inputs["image"]).all()
     assert len({each.tobytes() for each in made.targets}) > 1
 
 
@@ -288,9 +290,9 @@ def test_an_explanation_draws_answer_truth_certainty_and_reason(trained, monkeyp
     assert told["explained"] == "car" and told["prediction"] == "sky"
     assert told["method"] == ("Grad-CAM" if gradients else "RISE")
     assert 0 < told["share"] < 0.3 and told["probability"] > 0.5
-    captions = [picture["caption"] for picture in told["pictures"]]
+    captions = [image["caption"] for image in told["pictures"]]
     assert captions[:2] == ["the answer", "the truth"] and len(captions) == 4
-    assert all(picture["png"].startswith(b"\x89PNG") for picture in told["pictures"])
+    assert all(image["png"].startswith(b"\x89PNG") for image in told["pictures"])
 
 
 def test_a_piece_is_explained_where_the_model_reads_tiles(trained, monkeypatch):
@@ -298,7 +300,7 @@ def test_a_piece_is_explained_where_the_model_reads_tiles(trained, monkeypatch):
 
     model, assets = trained
     monkeypatch.setattr(saliency, "STEPS", 2)
-    assets = dataclasses.replace(assets, extras={**assets.extras, "view": "tiles"})
+    assets = dataclasses.replace(assets, parameters={**assets.parameters, "view": "tiles"})
     fields = row(scene(height=40, width=70), labelled=False)
     told = TASK.explain(fields, predictor(model, assets), assets, model=lambda: model)
     assert told["explained"] in LABELS
@@ -315,7 +317,7 @@ def test_new_classes_are_grown_into(trained):
     model, assets = trained
     wider = assets.with_labels("mask", (*LABELS, "tree"))
     grown = TASK.grow(model, "unet", SETTINGS, old=assets, new=wider)
-    pictures = batch([row(scene())], assets).inputs
-    before, after = np.asarray(model(pictures)), np.asarray(grown(pictures))
+    images = batch([row(scene())], assets).inputs
+    before, after = np.asarray(model(images)), np.asarray(grown(images))
     assert after.shape[-1] == 4
     assert after[..., :3] == pytest.approx(before, abs=1e-4)

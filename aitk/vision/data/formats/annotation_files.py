@@ -1,4 +1,4 @@
-"""Files that annotate many pictures, or that are named like one: COCO, labelme, CVAT, Label Studio.
+"""Files that annotate many images, or that are named like one: COCO, labelme, CVAT, Label Studio.
 
 They are known by their content, and read as COCO is. Those of other tools are named, with the
 export to choose instead.
@@ -6,6 +6,7 @@ export to choose instead.
 
 from __future__ import annotations
 
+import math
 import os
 import posixpath
 from collections import defaultdict
@@ -17,12 +18,11 @@ from typing import Any
 from aitk.core.contract.errors import DataError
 from aitk.core.io.split_names import split_named
 from aitk.core.io.values import parse_json
-from aitk.vision.data.formats.coco import MOST_BYTES, CocoFile, as_utf8, is_coco
-from aitk.vision.data.formats.coco_content import CocoContent
-from aitk.vision.data.formats.cvat import MOST_BYTES as MOST_XML_BYTES
+from aitk.vision.data.formats.coco import MAX_BYTES, CocoFile, as_utf8, is_coco
+from aitk.vision.data.formats.coco_content import CocoContent, points
+from aitk.vision.data.formats.cvat import MAX_BYTES as MAX_XML_BYTES
 from aitk.vision.data.formats.cvat import parse_cvat
 from aitk.vision.data.formats.label_studio import is_label_studio, parse_label_studio
-from aitk.vision.data.formats.labelme import add_labelme, is_labelme
 from aitk.vision.data.image_finder import split_of_folders, split_of_root
 from aitk.vision.data.reading_counts import NO_AREA, ReadingCounts
 from aitk.vision.data.sidecar_files import name_key, place_of
@@ -62,7 +62,7 @@ class AnnotationFiles:
 
 
 def find_annotation_files(
-    tree: Tree, pictures: Sequence[str], told: str | None, counts: ReadingCounts
+    tree: Tree, images: Sequence[str], told: str | None, counts: ReadingCounts
 ) -> AnnotationFiles:
     """The annotation files that are meant: the named one, or those of the tree.
 
@@ -75,14 +75,14 @@ def find_annotation_files(
     """
     found = AnnotationFiles()
     if told and os.path.isfile(told):
-        file = read_named(Path(told), tree, lambda: pictures, counts)
+        file = read_named(Path(told), tree, lambda: images, counts)
         if file is None:
             reason = "has no images, annotations and categories, and is of no other known kind"
             raise DataError(reason, where=told, hint=_EXPORT)
         found.files, found.names = [file], [file.name]
         return found
     labelme: defaultdict[str, list[tuple[str, Any]]] = defaultdict(list)
-    places = set(map(place_of, pictures))
+    places = set(map(place_of, images))
     for name in tree.names:
         if told is not None and name != told:
             continue
@@ -90,39 +90,39 @@ def find_annotation_files(
         content: Mapping[str, Any] | None = None
         value = None
         if suffix == ".json":
-            data = tree.read(name, most=MOST_BYTES)
+            data = tree.read(name, max_bytes=MAX_BYTES)
             try:
                 value = _json_value(data, where)
             except DataError as error:
                 if place_of(name) not in places:
                     raise
-                value = error  # of one picture, which alone is refused
+                value = error  # of one image, which alone is refused
             content = _as_coco(value, where, counts)
-            if content is None and not _is_of_one_picture(value):
+            if content is None and not _is_of_one_image(value):
                 found.unread = found.unread or _unread(data, where)
-        elif suffix == ".xml" and place_of(name) not in places:  # those of one picture are VOC's
-            content = _cvat(tree.read(name, most=MOST_XML_BYTES), where, counts)
+        elif suffix == ".xml" and place_of(name) not in places:  # those of one image are VOC's
+            content = _cvat(tree.read(name, max_bytes=MAX_XML_BYTES), where, counts)
         elif suffix in _UNREAD_SUFFIXES:
             error = DataError(f"is {_UNREAD_SUFFIXES[suffix]}, which is not read", where=where)
             found.unread = found.unread or error
-        if _is_of_one_picture(value):
+        if _is_of_one_image(value):
             labelme[posixpath.dirname(name)].append((name, value))
         if content is not None:
             found.files.append(_file(name, where, content, tree, has_ids=is_coco(value)))
             found.names.append(name)
     for folder, files in labelme.items():
-        found.files.append(_labelme(folder, files, tree, pictures, counts))
+        found.files.append(_labelme(folder, files, tree, images, counts))
         found.names += [name for name, _ in files]
     return found
 
 
 def read_named(
-    path: Path, tree: Tree, pictures: Callable[[], Sequence[str]], counts: ReadingCounts
+    path: Path, tree: Tree, images: Callable[[], Sequence[str]], counts: ReadingCounts
 ) -> CocoFile | None:
     """An annotation file that the user names; None where it is none.
 
     Args:
-        pictures: lists those of the tree, where the file is one that needs it.
+        images: lists those of the tree, where the file is one that needs it.
 
     Raises:
         DataError: it is damaged, or of a tool whose files are not read.
@@ -137,14 +137,14 @@ def read_named(
         return content and _file(name, where, content, tree, has_ids=False)
     value = _json_value(data, where)
     if is_labelme(value):
-        return _labelme(posixpath.dirname(name), [(name, value)], tree, pictures(), counts)
+        return _labelme(posixpath.dirname(name), [(name, value)], tree, images(), counts)
     content = _as_coco(value, where, counts)
     if content is None and (unread := _unread(data, where)):
         raise unread
     return content and _file(name, where, content, tree, has_ids=is_coco(value))
 
 
-def _is_of_one_picture(value: Any) -> bool:
+def _is_of_one_image(value: Any) -> bool:
     """Whether a JSON value is of a labelme file, or why one cannot be read."""
     return is_labelme(value) or isinstance(value, DataError)
 
@@ -157,7 +157,7 @@ def _file(
 
 
 def _json_value(data: bytes, where: str) -> Any:
-    """The value of a JSON file that may annotate pictures, else None."""
+    """The value of a JSON file that may annotate images, else None."""
     data = as_utf8(data)
     is_certain = any(all(word in data for word in words) for words in (_COCO_WORDS, _LABELME_WORDS))
     if not is_certain and _LABEL_STUDIO_WORD not in data:
@@ -171,7 +171,7 @@ def _json_value(data: bytes, where: str) -> Any:
 
 
 def _as_coco(value: Any, where: str, counts: ReadingCounts) -> Mapping[str, Any] | None:
-    """What a JSON file says of many pictures, as COCO has it; None where it says nothing."""
+    """What a JSON file says of many images, as COCO has it; None where it says nothing."""
     if is_coco(value):
         return value
     if is_label_studio(value):
@@ -191,17 +191,17 @@ def _labelme(
     folder: str,
     files: Sequence[tuple[str, Any]],
     tree: Tree,
-    pictures: Sequence[str],
+    images: Sequence[str],
     counts: ReadingCounts,
 ) -> CocoFile:
-    """The labelme files of one folder. A picture that was renamed with its file is found too.
+    """The labelme files of one folder. An image that was renamed with its file is found too.
 
     Args:
         files: name and content; or, of a file that cannot be read, why.
     """
     found = CocoContent()
-    names = {name_key(posixpath.basename(name)) for name in pictures}
-    of_place = {place_of(name): name for name in pictures}
+    names = {name_key(posixpath.basename(name)) for name in images}
+    of_place = {place_of(name): name for name in images}
     for name, value in files:
         if isinstance(value, DataError):
             with found.image(of_place[place_of(name)]):
@@ -237,3 +237,41 @@ def _name_in(tree: Tree, path: Path) -> str:
         return ""
     full, root = path.resolve(), tree.root.resolve()
     return full.relative_to(root).as_posix() if full.is_relative_to(root) else ""
+
+
+# labelme: a JSON file of shapes for each image -----------------------------
+
+
+def is_labelme(found: Any) -> bool:
+    """Whether a JSON value is of a labelme file."""
+    return isinstance(found, dict) and isinstance(found.get("shapes"), list) and (
+        "imagePath" in found or "imageData" in found
+    )  # fmt: skip
+
+
+def add_labelme(found: dict[str, Any], name: str, content: CocoContent) -> None:
+    """Add what one file tells.
+
+    Args:
+        name: of the image.
+    """
+    with content.image(name, (found.get("imageHeight"), found.get("imageWidth"))):
+        for shape in found["shapes"]:
+            _add_shape(shape, content)
+
+
+def _add_shape(shape: Any, content: CocoContent) -> None:
+    corners = shape.get("points") if isinstance(shape, dict) else None
+    if not isinstance(corners, list):
+        raise DataError("has a shape without points")
+    label, kind = shape.get("label"), shape.get("shape_type") or "polygon"
+    if kind in ("rectangle", "mask") and len(corners) == 2:
+        content.add_box(label, *corners, fills=kind == "rectangle")
+    elif kind == "circle" and len(corners) == 2:
+        centre, edge = points(corners)
+        radius = math.dist(centre, edge)
+        content.add_ellipse(label, centre, (radius, radius))
+    elif kind in ("polygon", "rectangle"):
+        content.add_polygon(label, corners)
+    else:
+        content.leave_out()

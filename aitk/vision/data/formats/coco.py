@@ -1,4 +1,4 @@
-"""COCO JSON: boxes, polygons and run lengths of pictures that lie elsewhere."""
+"""COCO JSON: boxes, polygons and run lengths of images that lie elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aitk.core.io.values import parse_json, to_number
 from aitk.vision.data.class_lists import ClassList
 from aitk.vision.data.formats.masks import number_classes
 from aitk.vision.data.formats.shapes import BACKGROUND, box_of, drop_degenerate, fill_shapes
-from aitk.vision.data.image_finder import PictureFinder, split_of_folders
+from aitk.vision.data.image_finder import ImageFinder, split_of_folders
 from aitk.vision.data.items import Boxes, ClassMask, Item
 from aitk.vision.data.quality.box_checks import is_true, make_boxes
 from aitk.vision.data.reading_counts import (
@@ -37,7 +37,7 @@ from aitk.vision.data.trees import Tree
 from aitk.vision.features.geometry import VOID
 
 #: COCO's own training file has 450 MB.
-MOST_BYTES = 4_000_000_000
+MAX_BYTES = 4_000_000_000
 _WHOLE_NUMBER = re.compile(r"([+-]?[0-9]{1,18})(\.0+)?")
 
 Id = int | str
@@ -50,7 +50,7 @@ class CocoFile:
 
     Attributes:
         where: as the user would name it.
-        name: below the root of the pictures' tree; "" where it lies elsewhere.
+        name: below the root of the images' tree; "" where it lies elsewhere.
         split: that its name or folder tells.
         content: what ``parse_coco`` gave, or the like of another tool's annotations.
         sources: the file of each image, where each has one of its own.
@@ -106,19 +106,19 @@ def is_coco(found: Any) -> bool:
 def read_coco(
     file: CocoFile,
     tree: Tree,
-    pictures: Sequence[str],
+    names: Sequence[str],
     *,
-    wants: Collection[str],
+    annotation_kinds: Collection[str],
     ignored: Collection[str],
     crowd: str = "ignore",
     counts: ReadingCounts,
 ) -> Iterator[Item | Refusal]:
-    """The pictures that a COCO file names, in its order.
+    """The images that a COCO file names, in its order.
 
     Args:
-        tree: where the pictures lie.
-        pictures: the names of all pictures in it.
-        wants: what is made of annotations: ``boxes``, ``mask``.
+        tree: where the images lie.
+        names: of all images in it.
+        annotation_kinds: what is made of annotations: ``boxes``, ``mask``.
         ignored: classes that are left out of masks.
         crowd: what crowd regions are in masks: ``objects`` of their class, or ``ignore``: void.
         counts: annotations that are left out are counted here.
@@ -127,18 +127,20 @@ def read_coco(
         DataError: its categories have no ids and names.
     """
     images = file.content["images"]
-    names = category_names(file)
+    categories = category_names(file)
     if file.has_ids:
         counts.add_categories(category_ids(file))
-    counts.classes.update(names.values())
-    ordered = tuple(dict.fromkeys(names.values()))
+    counts.classes.update(categories.values())
+    ordered = tuple(dict.fromkeys(categories.values()))
     classes = ClassList((BACKGROUND, *ordered), ignored=frozenset(ignored))
-    make = _Annotations(names, classes, crowd, counts)
+    make = _Annotations(categories, classes, crowd, counts)
     ids = _Ids(images)
-    found = _by_image(file.content["annotations"], ids, names, counts)
+    found = _by_image(file.content["annotations"], ids, categories, counts)
     # Of a file of boxes alone no mask follows, not even an empty one.
-    has_mask = "mask" in wants and (len(wants) == 1 or tells_outlines(file.content))
-    finder = finder_of(file, pictures)
+    has_mask = "mask" in annotation_kinds and (
+        len(annotation_kinds) == 1 or tells_outlines(file.content)
+    )
+    finder = finder_of(file, names)
     for at, image in enumerate(images, 1):
         where, line = file.place(at)
         notes = found.get(ids.key(image.get("id") if isinstance(image, dict) else None), [])
@@ -149,12 +151,12 @@ def read_coco(
             name = finder.find(_file_name(image))
             counts.add(MATCHED, count=len(notes))
             yield Item(
-                picture=lambda name=name: tree.read(name),  # type: ignore[misc]
+                image=lambda name=name: tree.read(name),  # type: ignore[misc]
                 name=name,
                 file=where,
                 line=line,
                 split=_split_of(image) or file.split or split_of_folders(name),
-                boxes=make.boxes(notes) if "boxes" in wants else None,
+                boxes=make.boxes(notes) if "boxes" in annotation_kinds else None,
                 mask=make.mask(notes, name) if has_mask else None,
                 size=_size(image),
                 record={"image_id": image["id"]} if file.has_ids and "id" in image else {},
@@ -198,25 +200,25 @@ def category_ids(file: CocoFile) -> dict[str, Id]:
     return found
 
 
-def image_ids(file: CocoFile, pictures: Sequence[str]) -> dict[str, Id]:
-    """Picture -> its id in the file, for those that it names without doubt."""
+def image_ids(file: CocoFile, names: Sequence[str]) -> dict[str, Id]:
+    """Image -> its id in the file, for those that it names without doubt."""
     found: dict[str, Id] = {}
-    finder = finder_of(file, pictures)
+    finder = finder_of(file, names)
     for image in file.content["images"]:
         try:
             name = finder.find(_file_name(image))
-        except DataError:  # a picture that is not here gets no prediction
+        except DataError:  # an image that is not here gets no prediction
             continue
         if id_value(image.get("id")) is not None:
             found[name] = image["id"]
     return found
 
 
-def finder_of(file: CocoFile, pictures: Sequence[str]) -> PictureFinder:
-    """What finds the pictures of a file."""
+def finder_of(file: CocoFile, names: Sequence[str]) -> ImageFinder:
+    """What finds the images of a file."""
     told = [image.get("file_name") for image in file.content["images"] if isinstance(image, dict)]
     paths = [path for path in told if isinstance(path, str)]
-    return PictureFinder(pictures, folder=file.folder, told=paths, split=file.split)
+    return ImageFinder(names, folder=file.folder, told=paths, split=file.split)
 
 
 def tells_outlines(coco: Mapping[str, Any]) -> bool:

@@ -13,10 +13,10 @@ COLUMNS = ["image_id", "category_id", "category_name", "bbox", "score"]
 
 
 class CocoResults:
-    """One JSON list; each box names its picture, and its place as x, y, width, height.
+    """One JSON list; each box names its image, and its place as x, y, width, height.
 
-    ``image_id`` and ``category_id`` are those of the COCO file that names the picture. Without
-    one, ``image_id`` is the number that the picture's name consists of, as in COCO, else its name,
+    ``image_id`` and ``category_id`` are those of the COCO file that names the image. Without
+    one, ``image_id`` is the number that the image's name consists of, as in COCO, else its name,
     and ``category_id`` the number of the class in the model.
 
     Args:
@@ -31,7 +31,7 @@ class CocoResults:
         self.left_out: set[str] = set()
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """The boxes of some more pictures; those that were refused have none."""
+        """The boxes of some more images; those that were refused have none."""
         parts = []
         for row in rows:
             for box in row.get("boxes", ()):
@@ -76,6 +76,6 @@ class CocoResults:
 
 
 def _id_of_name(row: Mapping[str, Any]) -> int | str:
-    name = str(row.get("picture", ""))
+    name = str(row.get("image", ""))
     number = to_count(PurePath(name).stem)
     return name if number is None else number

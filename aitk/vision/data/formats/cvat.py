@@ -1,4 +1,4 @@
-"""CVAT's XML of pictures (``CVAT for images 1.1``): boxes, polygons and ellipses."""
+"""CVAT's XML of images (``CVAT for images 1.1``): boxes, polygons and ellipses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aitk.core.io.values import to_number
 from aitk.vision.data.formats.coco_content import CocoContent, Point, points, rectangle, turned
 from aitk.vision.data.formats.voc import parse_xml
 
-MOST_BYTES = 500_000_000
+MAX_BYTES = 500_000_000
 
 
 def parse_cvat(content: bytes) -> CocoContent | None:
@@ -25,7 +25,7 @@ def parse_cvat(content: bytes) -> CocoContent | None:
         return None
     if root.find("track") is not None:
         hint = "Export the task as CVAT for images 1.1, or as COCO 1.0"
-        raise DataError("is of a video (CVAT for video), and pictures are due", hint=hint)
+        raise DataError("is of a video (CVAT for video), and images are due", hint=hint)
     found = CocoContent()
     for image in root.iter("image"):
         size = image.get("height"), image.get("width")

@@ -1,4 +1,4 @@
-"""IDX files (MNIST and its kin): all pictures in one file, all labels in another."""
+"""IDX files (MNIST and its kin): all images in one file, all labels in another."""
 
 from __future__ import annotations
 
@@ -16,48 +16,53 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal
 from aitk.core.io.images import MOST_PIXELS, encode_png
 from aitk.core.io.split_names import split_named
-from aitk.vision.data.archives import HARMLESS_BYTES, MOST_RATIO
+from aitk.vision.data.archives import HARMLESS_BYTES, MAX_RATIO
 from aitk.vision.data.class_lists import ClassList
 from aitk.vision.data.items import Item
 from aitk.vision.data.trees import Tree
 
 #: MNIST's largest kin (EMNIST) has 549 MB.
-MOST_BYTES = 2_000_000_000
-_PICTURES = re.compile(r"(.*?)([\w-]*)images[-.]idx3[-.]ubyte(\.gz)?")
-_PICTURES_MAGIC, _LABELS_MAGIC = 0x803, 0x801
+MAX_BYTES = 2_000_000_000
+_IMAGES = re.compile(r"(.*?)([\w-]*)images[-.]idx3[-.]ubyte(\.gz)?")
+_IMAGES_MAGIC, _LABELS_MAGIC = 0x803, 0x801
 
 
 def find_idx(tree: Tree) -> list[str]:
-    """The files of pictures in a tree."""
-    return [name for name in tree.names if _PICTURES.fullmatch(name)]
+    """The files of images in a tree."""
+    return [name for name in tree.names if _IMAGES.fullmatch(name)]
 
 
 def read_idx(
-    tree: Tree, name: str, *, wants: Collection[str], labelled: bool, classes: ClassList | None
+    tree: Tree,
+    name: str,
+    *,
+    annotation_kinds: Collection[str],
+    labelled: bool,
+    classes: ClassList | None,
 ) -> Iterator[Item | Refusal]:
-    """The pictures of one file, as PNG, with labels by number or by the names of ``classes``.
+    """The images of one file, as PNG, with labels by number or by the names of ``classes``.
 
     Raises:
         DataError: it is damaged, or its labels are missing.
     """
-    pictures = _read(tree, name, _PICTURES_MAGIC)
+    images = _read(tree, name, _IMAGES_MAGIC)
     labels = None
-    if labelled and "label" in wants:
+    if labelled and "label" in annotation_kinds:
         beside = name.replace("images", "labels").replace("idx3", "idx1")
         other = beside.removesuffix(".gz") if beside.endswith(".gz") else f"{beside}.gz"
         found = next((file for file in (beside, other) if file in tree.names), None)
         if found is None:
             raise DataError(f"there is no {beside} beside it", where=tree.location(name))
         labels = _read(tree, found, _LABELS_MAGIC)
-        if len(labels) != len(pictures):
-            reason = f"has {len(labels)} labels, and there are {len(pictures)} pictures"
+        if len(labels) != len(images):
+            reason = f"has {len(labels)} labels, and there are {len(images)} images"
             raise DataError(reason, where=tree.location(found))
-    match = _PICTURES.fullmatch(name)
+    match = _IMAGES.fullmatch(name)
     start = match[2] if match else ""
     split = "test" if start.startswith("t10k") else split_named(start)
     file, _ = tree.where(name)
-    stem = start.strip("-_.") or "picture"
-    for at, picture in enumerate(pictures):
+    stem = start.strip("-_.") or "image"
+    for at, image in enumerate(images):
         label = None
         if labels is not None:
             number = int(labels[at])
@@ -67,7 +72,7 @@ def read_idx(
                 continue
             label = classes.names[number] if classes else str(number)
         yield Item(
-            picture=lambda picture=picture: encode_png(picture),  # type: ignore[misc]
+            image=lambda image=image: encode_png(image),  # type: ignore[misc]
             name=f"{stem}#{at}",
             file=file,
             line=at + 1,
@@ -83,11 +88,11 @@ def _read(tree: Tree, name: str, magic: int) -> np.ndarray:
         DataError: it is damaged or too large.
     """
     where = tree.location(name)
-    data = tree.read(name, most=MOST_BYTES)
+    data = tree.read(name, max_bytes=MAX_BYTES)
     if data.startswith(b"\x1f\x8b"):
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-                most = min(MOST_BYTES, max(HARMLESS_BYTES, MOST_RATIO * len(data)))
+                most = min(MAX_BYTES, max(HARMLESS_BYTES, MAX_RATIO * len(data)))
                 data = file.read(most + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"cannot be read ({error})", where=where) from error
@@ -102,5 +107,5 @@ def _read(tree: Tree, name: str, magic: int) -> np.ndarray:
         raise DataError("has not as many values as its header says", where=where)
     if not content.size or math.prod(sizes[1:]) > MOST_PIXELS:
         told = " x ".join(map(str, sizes))
-        raise DataError(f"holds {told} values, which are no pictures or labels", where=where)
+        raise DataError(f"holds {told} values, which are no images or labels", where=where)
     return content.reshape(sizes)

@@ -8,7 +8,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError
 from aitk.core.io.values import to_number
 from aitk.vision.data.formats.coco_content import CocoContent, points, rectangle, turned
-from aitk.vision.data.sidecar_files import is_picture
+from aitk.vision.data.sidecar_files import is_image
 
 _KINDS = ("rectanglelabels", "polygonlabels", "ellipselabels")
 #: Of brushes and key points, which are no outlines here.
@@ -17,7 +17,7 @@ _LOCAL_FILES = "?d="
 
 
 def is_label_studio(found: Any) -> bool:
-    """Whether a JSON value is an export of pictures."""
+    """Whether a JSON value is an export of images."""
     if not isinstance(found, list) or not all(isinstance(task, dict) for task in found):
         return False
     return any(any(kind in each for kind in _KINDS) for task in found for each in _results(task))
@@ -32,7 +32,7 @@ def parse_label_studio(found: list[dict[str, Any]]) -> CocoContent:
             ((each.get("original_height"), each.get("original_width")) for each in results),
             (None, None),
         )
-        with content.image(_picture(task), size):
+        with content.image(_image(task), size):
             for each in results:
                 _add(each, content)
     return content
@@ -58,15 +58,15 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _picture(task: Mapping[str, Any]) -> str | None:
-    """The path of a task's picture, without what a server adds to it."""
+def _image(task: Mapping[str, Any]) -> str | None:
+    """The path of a task's image, without what a server adds to it."""
     data = task["data"] if isinstance(task.get("data"), dict) else task
     told = [value for value in data.values() if isinstance(value, str)]
     paths = [
         value.partition(_LOCAL_FILES)[2] if _LOCAL_FILES in value else value.partition("?")[0]
         for value in told
     ]
-    return next(filter(is_picture, paths), None)
+    return next(filter(is_image, paths), None)
 
 
 def _add(shape: Mapping[str, Any], content: CocoContent) -> None:

@@ -24,7 +24,7 @@ from aitk.vision.data.trees import Tree
 from aitk.vision.features.geometry import VOID
 
 #: A black and white mask of more grey levels has soft edges.
-MOST_GREY_LEVELS = 8
+MAX_GREY_LEVELS = 8
 _CLASSES = b"Classes"
 _SIGNATURE_BYTES, _END_BYTES = 8, 12
 
@@ -90,10 +90,10 @@ def mask_reader(
 def read_mask(
     data: bytes, *, height: int, width: int, classes: ClassList, binary: bool
 ) -> ClassMask:
-    """The mask in a picture file: grey or indexed by class number, or coded by colours.
+    """The mask in an image file: grey or indexed by class number, or coded by colours.
 
     Args:
-        height: of the picture that it is a mask of.
+        height: of the image that it is a mask of.
         classes: their names and perhaps colours, as far as somebody told them.
         binary: 0 is the first class, all else the second. Of many grey levels, as soft edges
             and JPEG files have them, those above the middle are the second.
@@ -109,11 +109,11 @@ def read_mask(
     if values.shape[:2] != (height, width):
         found_height, found_width = values.shape[:2]
         raise DataError(
-            f"has {found_width} x {found_height} pixels, and its picture {width} x {height}"
+            f"has {found_width} x {found_height} pixels, and its image {width} x {height}"
         )
     if binary:
         grey = values.max(axis=2) if values.ndim == 3 else values
-        is_soft = is_lossy or len(np.unique(grey)) > MOST_GREY_LEVELS
+        is_soft = is_lossy or len(np.unique(grey)) > MAX_GREY_LEVELS
         values = (grey > (127 if is_soft else 0)).astype(np.uint8)
     if values.ndim == 3:
         if not classes.colours:

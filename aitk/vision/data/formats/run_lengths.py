@@ -36,7 +36,7 @@ def decode_runs(coded: Mapping[str, Any], *, height: int, width: int) -> np.ndar
     if not isinstance(runs, Sequence) or not all(isinstance(run, int) for run in runs):
         raise DataError("has a mask whose run lengths are no numbers")
     if any(not 0 <= run <= height * width for run in runs) or sum(runs) != height * width:
-        raise DataError("has a mask whose run lengths do not fill the picture")
+        raise DataError("has a mask whose run lengths do not fill the image")
     values = np.zeros(len(runs), bool)
     values[1::2] = True
     return np.repeat(values, runs).reshape(width, height).T

@@ -16,7 +16,7 @@ BACKGROUND = "background"
 # OpenCV also fills the pixels that an edge touches. So outlines are drawn five times as large, in
 # sixteenths of a pixel, and of each five by five the middle one counts.
 _FINER, _SHIFT = 5, 4
-_MOST_CANVAS = 400_000_000
+_MAX_CANVAS = 400_000_000
 
 
 def fill_shapes(shapes: Sequence[tuple[int, Any]], *, height: int, width: int) -> np.ndarray:
@@ -34,7 +34,7 @@ def fill_shapes(shapes: Sequence[tuple[int, Any]], *, height: int, width: int) -
     largest = max((number for number, _ in shapes), default=0)
     if largest > VOID:
         raise DataError(f"has a class of the number {largest}, and a mask holds {VOID} classes")
-    # Drawn twice: the masks of all shapes of a large picture could fill the memory.
+    # Drawn twice: the masks of all shapes of a large image could fill the memory.
     areas = [int(shape_mask(shape, height=height, width=width).sum()) for _, shape in shapes]
     numbers = np.zeros((height, width), np.uint8)
     for at in sorted(range(len(shapes)), key=lambda at: -areas[at]):
@@ -62,9 +62,9 @@ def shape_mask(shape: Any, *, height: int, width: int) -> np.ndarray:
         right, bottom = np.clip(np.ceil(points.max(axis=0)), 0, [width, height]).astype(int)
         if right <= left or bottom <= top:
             continue
-        rows = max(1, _MOST_CANVAS // ((right - left) * _FINER**2))
+        rows = max(1, _MAX_CANVAS // ((right - left) * _FINER**2))
         for start in range(top, bottom, rows):
-            # In strips: where the picture is large, 25 times as much could fill the memory.
+            # In strips: where the image is large, 25 times as much could fill the memory.
             stop = min(start + rows, bottom)
             canvas = np.zeros(((stop - start) * _FINER, (right - left) * _FINER), np.uint8)
             # OpenCV's coordinates are those of the centres of pixels.

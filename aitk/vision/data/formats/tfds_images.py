@@ -1,4 +1,4 @@
-"""Pictures of a TensorFlow Datasets data set: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
+"""Images of a TensorFlow Datasets data set: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ def read_tfds(
     source: str,
     *,
     label_column: str | None,
-    wants: Collection[str],
+    annotation_kinds: Collection[str],
     labelled: bool,
     classes: ClassList,
 ) -> Iterator[Item]:
-    """The pictures of a data set, their files as they are stored.
+    """The images of a data set, their files as they are stored.
 
     Args:
         label_column: the feature that is the label, where it is not the only one.
 
     Raises:
-        DataError: there is no such data set, or it has no picture, or not what is wanted.
+        DataError: there is no such data set, or it has no image, or not what is wanted.
     """
     import tensorflow_datasets as tfds
 
     builder, splits = fetch_tfds(source)
     known = _Features(dict(builder.info.features.items()), source, label_column)
-    due = known.due(wants) if labelled else set()
-    decoders = {known.picture: tfds.decode.SkipDecoding()}
+    due = known.due(annotation_kinds) if labelled else set()
+    decoders = {known.image: tfds.decode.SkipDecoding()}
     for split in splits:
         data = builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
         for number, example in enumerate(tfds.as_numpy(data), 1):
             yield Item(
-                picture=lambda data=example[known.picture]: bytes(data),
+                image=lambda data=example[known.image]: bytes(data),
                 name=f"{split}#{number - 1}",
                 file=f"{source}[{split}]",
                 line=number,
@@ -63,17 +63,17 @@ class _Features:
 
         kinds = tfds.features
         self._source = source
-        coloured = [
+        jitter_colours = [
             name
             for name, feature in features.items()
             if isinstance(feature, kinds.Image) and not isinstance(feature, kinds.LabeledImage)
         ]
         self.mask = next((name for name in _MASKS if isinstance(features.get(name), kinds.Image)),
                          None)  # fmt: skip
-        pictures = [name for name in coloured if name != self.mask]
-        if not pictures:
-            raise DataError("has no feature that is a picture", where=source)
-        self.picture = "image" if "image" in pictures else pictures[0]
+        images = [name for name in jitter_colours if name != self.mask]
+        if not images:
+            raise DataError("has no feature that is an image", where=source)
+        self.image = "image" if "image" in images else images[0]
         labels = [name for name in features if isinstance(features[name], kinds.ClassLabel)]
         self.label = label_column or ("label" if "label" in labels else next(iter(labels), None))
         if label_column and label_column not in labels:
@@ -84,12 +84,12 @@ class _Features:
         if self.objects:
             self._classes = features[self.objects].feature[self._class].names
 
-    def due(self, wants: Collection[str]) -> set[str]:
+    def required_kinds(self, annotation_kinds: Collection[str]) -> set[str]:
         """What of it there is."""
         known = {"label": self.label, "boxes": self.objects, "mask": self.mask}
-        found = {want for want in wants if known[want]}
-        if wants and not found:
-            raise DataError(f"has no {' or '.join(sorted(wants))}", where=self._source)
+        found = {want for want in annotation_kinds if known[want]}
+        if annotation_kinds and not found:
+            raise DataError(f"has no {' or '.join(sorted(annotation_kinds))}", where=self._source)
         return found
 
     def label_of(self, example: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML file of boxes a picture, and lists that split the pictures."""
+"""Pascal VOC: an XML file of boxes an image, and lists that split the images."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from aitk.core.io.names import shorten
 from aitk.core.io.values import to_number
 from aitk.vision.data.items import Boxes
 from aitk.vision.data.quality.box_checks import make_boxes
-from aitk.vision.data.sidecar_files import is_picture
+from aitk.vision.data.sidecar_files import is_image
 from aitk.vision.data.trees import Tree
 
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 #: Lists of names, and the split of those they name; a later one wins.
 LISTS = {"trainval": "train", "train": "train", "val": "validation", "test": "test"}
 
@@ -42,7 +42,7 @@ def parse_voc(content: bytes) -> tuple[Boxes, tuple[int, int] | None]:
     """The boxes of one XML file, and the (height, width) that it tells.
 
     VOC numbers pixels from 1 and counts the last one in (VOC 2012 development kit, section 8.3),
-    so that a box that ends where its picture does has its right edge at the width.
+    so that a box that ends where its image does has its right edge at the width.
 
     Raises:
         DataError: it is no such XML.
@@ -66,10 +66,10 @@ def parse_voc(content: bytes) -> tuple[Boxes, tuple[int, int] | None]:
 
 
 def listed_splits(tree: Tree, *, segmentation: bool) -> dict[str, str]:
-    """Picture's name without folder and ending -> the split that a list of ImageSets names.
+    """Image's name without folder and ending -> the split that a list of ImageSets names.
 
     Args:
-        segmentation: look first among the lists of pictures with masks.
+        segmentation: look first among the lists of images with masks.
     """
     groups = ["Main", "Segmentation", "Layout", ""]
     if segmentation:
@@ -92,7 +92,7 @@ def _split_by(tree: Tree, lists: Mapping[str, str]) -> dict[str, str]:
     splits: dict[str, str] = {}
     for stem, split in LISTS.items():
         if stem in lists:
-            text = tree.read(lists[stem], most=MOST_BYTES).decode("utf-8-sig", errors="replace")
+            text = tree.read(lists[stem], max_bytes=MAX_BYTES).decode("utf-8-sig", errors="replace")
             splits |= {_listed(line): split for line in text.splitlines() if line.strip()}
     return splits
 
@@ -100,7 +100,7 @@ def _split_by(tree: Tree, lists: Mapping[str, str]) -> dict[str, str]:
 def _listed(line: str) -> str:
     """The name in a line, without an ending, or the -1, 0 or 1 of a list of one class."""
     name = re.sub(r"\s+-?[01]$", "", line.strip())
-    return posixpath.splitext(name)[0] if is_picture(name) else name
+    return posixpath.splitext(name)[0] if is_image(name) else name
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:

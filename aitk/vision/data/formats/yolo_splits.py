@@ -1,6 +1,6 @@
-"""Which split a picture is of by YOLO's ``data.yaml``, or by lists such as ``train.txt``.
+"""Which split an image is of by YOLO's ``data.yaml``, or by lists such as ``train.txt``.
 
-``data.yaml`` names folders, or lists of pictures, by paths that begin at its key ``path``, at its
+``data.yaml`` names folders, or lists of images, by paths that begin at its key ``path``, at its
 folder, or on another machine: what agrees from the end of a path counts.
 """
 
@@ -11,23 +11,23 @@ from collections.abc import Iterable, Sequence
 
 from aitk.core.contract.errors import DataError
 from aitk.core.io.split_names import SPLIT_OF_WORD
-from aitk.vision.data.class_lists import MOST_BYTES as MOST_YAML_BYTES
+from aitk.vision.data.class_lists import MAX_BYTES as MAX_YAML_BYTES
 from aitk.vision.data.class_lists import YAML_NAMES, parse_yaml
-from aitk.vision.data.image_finder import PictureFinder, clean_path
-from aitk.vision.data.sidecar_files import is_picture
+from aitk.vision.data.image_finder import ImageFinder, clean_path
+from aitk.vision.data.sidecar_files import is_image
 from aitk.vision.data.trees import Tree
 
-MOST_LIST_BYTES = 200_000_000
+MAX_LIST_BYTES = 200_000_000
 
 
-def find_yolo_splits(tree: Tree, pictures: Sequence[str]) -> dict[str, str]:
-    """Picture -> the split that the files of a tree name for it; none where they name none.
+def find_yolo_splits(tree: Tree, images: Sequence[str]) -> dict[str, str]:
+    """Image -> the split that the files of a tree name for it; none where they name none.
 
-    A picture that several splits name is of the first of train, validation and test.
+    An image that several splits name is of the first of train, validation and test.
     """
     splits: dict[str, str] = {}
     for split, folder, path in _named(tree):
-        for name in _pictures_of(path, folder, tree, pictures):
+        for name in _images_of(path, folder, tree, images):
             splits.setdefault(name, split)
     return splits
 
@@ -40,7 +40,7 @@ def _named(tree: Tree) -> list[tuple[str, str, str]]:
         stem, ending = posixpath.splitext(file.lower())
         if file.lower() in YAML_NAMES:
             try:
-                content = parse_yaml(tree.read(name, most=MOST_YAML_BYTES), tree.location(name))
+                content = parse_yaml(tree.read(name, max_bytes=MAX_YAML_BYTES), tree.location(name))
             except DataError:  # whoever needs its classes says so
                 continue
             for word, value in content.items() if isinstance(content, dict) else ():
@@ -53,34 +53,34 @@ def _named(tree: Tree) -> list[tuple[str, str, str]]:
     return sorted(found, key=lambda item: order.index(item[0]))
 
 
-def _pictures_of(path: str, folder: str, tree: Tree, pictures: Sequence[str]) -> Iterable[str]:
-    """The pictures that a path means: those of a list, or below a folder."""
+def _images_of(path: str, folder: str, tree: Tree, images: Sequence[str]) -> Iterable[str]:
+    """The images that a path means: those of a list, or below a folder."""
     path = clean_path(path)
     if not path:  # the root, which all splits share
         return ()
     if path.lower().endswith(".txt"):
         lists = [name for name in tree.names if f"/{name}".endswith(f"/{path}")]
         nearest = max(lists, key=lambda name: posixpath.dirname(name) == folder, default=None)
-        return () if nearest is None else _listed(nearest, tree, pictures)
+        return () if nearest is None else _listed(nearest, tree, images)
     parts = path.split("/")
     for start in range(len(parts)):
         tail = "/".join(parts[start:])
         for base in (f"{folder}/{tail}/".lstrip("/"), f"{tail}/"):
-            if found := [name for name in pictures if name.startswith(base)]:
+            if found := [name for name in images if name.startswith(base)]:
                 return found
     return ()
 
 
-def _listed(name: str, tree: Tree, pictures: Sequence[str]) -> Iterable[str]:
-    """The pictures that a list names, one a line; none where it lists something else."""
-    text = tree.read(name, most=MOST_LIST_BYTES).decode("utf-8-sig", errors="replace")
+def _listed(name: str, tree: Tree, images: Sequence[str]) -> Iterable[str]:
+    """The images that a list names, one a line; none where it lists something else."""
+    text = tree.read(name, max_bytes=MAX_LIST_BYTES).decode("utf-8-sig", errors="replace")
     told = [line.strip() for line in text.splitlines() if line.strip()]
-    if not told or not all(map(is_picture, told[:10])):
+    if not told or not all(map(is_image, told[:10])):
         return
     folder = posixpath.dirname(name)
-    finder = PictureFinder(pictures, folder=folder, told=told, split=None)
+    finder = ImageFinder(images, folder=folder, told=told, split=None)
     for path in told:
         try:
             yield finder.find(path)
-        except DataError:  # of a picture that is not here, or not to be told from another
+        except DataError:  # of an image that is not here, or not to be told from another
             continue

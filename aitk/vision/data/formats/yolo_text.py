@@ -1,4 +1,4 @@
-"""YOLO's text files: a line an object, with numbers as shares of the picture's sides."""
+"""YOLO's text files: a line an object, with numbers as shares of the image's sides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aitk.vision.data.formats.shapes import BACKGROUND, fill_shapes
 from aitk.vision.data.items import Boxes, ClassMask
 from aitk.vision.data.quality.box_checks import make_boxes
 
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 
 
 def parse_yolo(content: bytes, classes: ClassList) -> list[tuple[str, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""Boxes that a picture can have: with an area, and inside of it."""
+"""Boxes that an image can have: with an area, and inside of it."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def _kept(boxes: Boxes, places: Sequence[int]) -> Boxes:
 
 
 def check_boxes(boxes: Boxes, *, height: int, width: int) -> np.ndarray:
-    """Cut boxes off at the edges of their picture, one pixel at most.
+    """Cut boxes off at the edges of their image, one pixel at most.
 
     Returns:
         (n, 4) float32 x_min, y_min, x_max, y_max.
 
     Raises:
-        DataError: a box has no area, or reaches further out. A picture that lacks one of its
+        DataError: a box has no area, or reaches further out. An image that lacks one of its
             boxes would teach something wrong, so all of it is refused.
     """
     edges = np.array([width, height, width, height], float)
@@ -94,7 +94,7 @@ def check_boxes(boxes: Boxes, *, height: int, width: int) -> np.ndarray:
         if box[2] <= box[0] or box[3] <= box[1]:
             raise DataError(f"{told} has no area")
         if np.abs(box - inside).max() > TOLERANCE:
-            raise DataError(f"{told} reaches out of the picture of {width} x {height}")
+            raise DataError(f"{told} reaches out of the image of {width} x {height}")
         if inside[2] <= inside[0] or inside[3] <= inside[1]:
-            raise DataError(f"{told} lies outside of the picture of {width} x {height}")
+            raise DataError(f"{told} lies outside of the image of {width} x {height}")
     return clipped.astype(np.float32)

@@ -11,8 +11,7 @@ import numpy as np
 
 from aitk.core.contract.task import Finding, Grade
 from aitk.core.metrics.class_checks import judge
-from aitk.vision.data.quality.class_counts import Counts
-from aitk.vision.data.quality.histograms import describe, histogram
+from aitk.vision.data.quality.statistics import ClassCounts, describe, histogram
 
 #: A box whose side is under so many pixels shows too little of a thing to tell what it is.
 SMALL_SIDE = 8.0
@@ -29,8 +28,8 @@ class BoxStatistics:
     """
 
     def __init__(self) -> None:
-        self.counts, self.objects = Counts(), Counts()
-        self._each_picture = array("I")
+        self.counts, self.objects = ClassCounts(), ClassCounts()
+        self._each_image = array("I")
         self._sides, self._shares, self._aspects = array("f"), array("f"), array("f")
         self._repeated = 0
         self._furthest = 0.0
@@ -38,7 +37,7 @@ class BoxStatistics:
     def add(self, fields: Mapping[str, Any], split: str) -> None:
         """Count the boxes of a row whose boxes are known: ``boxes`` (n, 4) in pixels."""
         boxes, labels = np.asarray(fields["boxes"]), fields["box_labels"]
-        self._each_picture.append(len(boxes))
+        self._each_image.append(len(boxes))
         for label, crowd in zip(labels, fields["crowd"], strict=True):
             self.counts.add(split, label)
             self.objects.add(split, label, int(not crowd))
@@ -55,16 +54,16 @@ class BoxStatistics:
     def findings(self) -> list[Finding]:
         """Every check made, those that found no fault too."""
         small = int((np.array(self._sides) < SMALL_SIDE).sum())
-        empty = sum(1 for count in self._each_picture if not count)
+        empty = sum(1 for count in self._each_image if not count)
         return [
             *self._find_shares(),
             self._find_crowds(),
             judge("small boxes", small, len(self._sides),
                   f"boxes with a side under {SMALL_SIDE:g} pixels"),
             judge("repeated boxes", self._repeated, len(self._sides),
-                  "boxes that repeat another of their picture and class"),
-            Finding("pictures without boxes", "ok", f"{empty:,} pictures have no box",
-                    {"rows": empty, "share": round(empty / max(len(self._each_picture), 1), 6)}),
+                  "boxes that repeat another of their image and class"),
+            Finding("images without boxes", "ok", f"{empty:,} images have no box",
+                    {"rows": empty, "share": round(empty / max(len(self._each_image), 1), 6)}),
         ]  # fmt: skip
 
     def _find_shares(self) -> list[Finding]:
@@ -96,23 +95,23 @@ class BoxStatistics:
         return Finding("crowd regions", grade, message, {"boxes": count, "labels": crowds})
 
     def described(self) -> dict[str, Any]:
-        """How many boxes a picture has, and their sides, sizes and shapes."""
+        """How many boxes an image has, and their sides, sizes and shapes."""
         return {
-            "boxes_of_a_picture": describe(self._each_picture),
+            "boxes_of_an_image": describe(self._each_image),
             "shorter_side_of_a_box_px": describe(self._sides),
-            "box_size_share_of_picture": describe(self._shares),
+            "box_size_share_of_image": describe(self._shares),
             "box_width_to_height": describe(self._aspects),
         }
 
     def charts(self) -> dict[str, Any]:
         """Histograms of the same."""
         return {
-            "boxes_of_a_picture": histogram(self._each_picture),
-            "box_size_as_a_share_of_the_picture": histogram(self._shares),
+            "boxes_of_an_image": histogram(self._each_image),
+            "box_size_as_a_share_of_the_image": histogram(self._shares),
         }
 
 
-def _totals(counts: Counts) -> dict[str, int]:
+def _totals(counts: ClassCounts) -> dict[str, int]:
     """Class -> count in all splits."""
     found: Counter[str] = Counter()
     for split in counts.table().values():

@@ -1,4 +1,4 @@
-"""Pictures that stand twice: in one split, across splits, with other labels, or nearly alike."""
+"""Images that stand twice: in one split, across splits, with other labels, or nearly alike."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from aitk.core.contract.rows import SPLITS
 from aitk.core.contract.task import Finding
 from aitk.core.metrics.class_checks import CONFLICT_SHARE, HELD_OUT_SHARE, judge
-from aitk.vision.data.names import Names
-from aitk.vision.data.quality.near_duplicates import LEAST_CORRELATION, SmallCopies, find_pairs
+from aitk.vision.data.quality.near_duplicates import MIN_CORRELATION, SmallCopies, find_pairs
+from aitk.vision.data.quality.statistics import Names
 
 EXAMPLES = 10
 
@@ -25,7 +25,7 @@ def find_duplicates(groups: np.ndarray, splits: np.ndarray, names: Names) -> Fin
     Args:
         groups: (rows,) as ``group_files`` gives them.
         splits: (rows,) places in ``SPLITS``.
-        names: of the rows' pictures.
+        names: of the rows' images.
     """
     _, first = np.unique(groups * len(SPLITS) + splits, return_index=True)
     repeated = np.ones(len(groups), bool)
@@ -63,16 +63,16 @@ def find_near_duplicates(
     copies: SmallCopies,
     shows: np.ndarray,
 ) -> Finding:
-    """Find held-out pictures that look like one of another split: the frames of a video, say.
+    """Find held-out images that look like one of another split: the frames of a video, say.
 
     Args:
-        copies: of the rows' pictures.
-        hashes: (rows, 16) uint8 as ``picture_hash`` gives them.
+        copies: of the rows' images.
+        hashes: (rows, 16) uint8 as ``image_hash`` gives them.
         shows: the rows that show anything: what is flat looks like all that is flat.
     """
     pairs = shows[find_pairs(hashes[shows], splits[shows])]
     pairs = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]  # the same file is told already
-    pairs = pairs[copies.correlations(pairs) >= LEAST_CORRELATION]
+    pairs = pairs[copies.correlations(pairs) >= MIN_CORRELATION]
     later = np.where(splits[pairs[:, 0]] > splits[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
     told = [
         f"{names[left]} ({SPLITS[splits[left]]}) and {names[right]} ({SPLITS[splits[right]]})"
@@ -82,7 +82,7 @@ def find_near_duplicates(
         "near-duplicates across splits",
         len(np.unique(later)),
         int((splits > 0).sum()),
-        "held-out pictures that look like one of another split, which flatters scores",
+        "held-out images that look like one of another split, which flatters scores",
         examples=told,
     )
 

@@ -1,6 +1,6 @@
-"""What is wrong with the pictures and annotations of a data set, and what they look like.
+"""What is wrong with the images and annotations of a data set, and what they look like.
 
-One pass, in memory that does not hold the pictures: of each its name, its hashes and a few
+One pass, in memory that does not hold the images: of each its name, its hashes and a few
 numbers are kept, and small copies of the first ones.
 """
 
@@ -27,10 +27,8 @@ from aitk.core.metrics.class_checks import (
     judge,
     known_labels,
 )
-from aitk.vision.data.names import Names
-from aitk.vision.data.options import PictureReading
+from aitk.vision.data.options import ImageReading
 from aitk.vision.data.quality.box_quality import BoxStatistics
-from aitk.vision.data.quality.class_counts import Counts
 from aitk.vision.data.quality.duplicates import (
     EXAMPLES,
     find_conflicts,
@@ -39,39 +37,39 @@ from aitk.vision.data.quality.duplicates import (
     find_near_duplicates,
     group_files,
 )
-from aitk.vision.data.quality.histograms import describe, histogram
 from aitk.vision.data.quality.mask_quality import MaskStatistics
-from aitk.vision.data.quality.near_duplicates import SmallCopies, picture_hash
+from aitk.vision.data.quality.near_duplicates import SmallCopies, image_hash
 from aitk.vision.data.quality.sheets import Sheets
+from aitk.vision.data.quality.statistics import ClassCounts, Names, describe, histogram
 from aitk.vision.data.reading_counts import ReadingCounts
 
-#: A picture whose grey levels spread less than this shows nothing.
-LEAST_CONTRAST = 2.0
+#: An image whose grey levels spread less than this shows nothing.
+MIN_CONTRAST = 2.0
 _SIZES = 10
-#: Pictures are looked at when they are about this large.
+#: Images are looked at when they are about this large.
 _LOOKED_AT = 64
 _COUNTED = {"label": "training rows", "boxes": "boxes in training", "mask": "pixels in training"}
 _KINDS = tuple(_COUNTED)
 
 
-class PictureInspector:
+class ImageInspector:
     """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``.
 
     Args:
-        wants: what the rows have, of ``label``, ``boxes`` and ``mask``.
+        annotation_kinds: what the rows have, of ``label``, ``boxes`` and ``mask``.
         counts: what reading left out.
     """
 
     def __init__(
         self,
-        reading: PictureReading,
+        reading: ImageReading,
         *,
-        wants: Collection[str],
+        annotation_kinds: Collection[str],
         counts: ReadingCounts | None = None,
     ):
-        del reading  # pictures arrive as they are stored
+        del reading  # images arrive as they are stored
         self._counts = counts or ReadingCounts()
-        self._wants = frozenset(wants)
+        self._annotation_kinds = frozenset(annotation_kinds)
         self._names = Names()
         self._splits = array("B")
         self._digests, self._hashes = array("q"), bytearray()
@@ -79,39 +77,39 @@ class PictureInspector:
         self._heights, self._widths = array("I"), array("I")
         self._brightness, self._contrast = array("f"), array("f")
         self._formats: Counter[str] = Counter()
-        self._labels = Counts()
+        self._labels = ClassCounts()
         self._label_numbers = array("i")
         self._boxes = BoxStatistics()
         self._masks = MaskStatistics()
-        self._sheets = Sheets(wants=wants)
+        self._sheets = Sheets(annotation_kinds=annotation_kinds)
 
     def add(self, row: Row, split: str) -> None:
         fields = row.fields
-        grey = _small_grey(fields["picture"], fields["height"], fields["width"])
-        digest = hashlib.blake2b(fields["picture"], digest_size=8).digest()
+        grey = _small_grey(fields["image"], fields["height"], fields["width"])
+        digest = hashlib.blake2b(fields["image"], digest_size=8).digest()
         self._names.append(fields["name"])
         self._splits.append(SPLITS.index(split))
         self._digests.append(int.from_bytes(digest, "big", signed=True))
-        self._hashes += picture_hash(grey).tobytes()
+        self._hashes += image_hash(grey).tobytes()
         self._copies.add(grey)
         self._heights.append(fields["height"])
         self._widths.append(fields["width"])
         self._brightness.append(float(grey.mean()))
         self._contrast.append(float(grey.std()))
-        self._formats[picture_format(fields["picture"]) or ""] += 1
-        if "label" in self._wants:
+        self._formats[picture_format(fields["image"]) or ""] += 1
+        if "label" in self._annotation_kinds:
             number = self._labels.add(split, fields["label"]) if fields["label"] else -1
             self._label_numbers.append(number)
-        if "boxes" in self._wants and fields.get("boxes_known", 1):
+        if "boxes" in self._annotation_kinds and fields.get("boxes_known", 1):
             self._boxes.add(fields, split)
-        if "mask" in self._wants and fields["mask"]:
+        if "mask" in self._annotation_kinds and fields["mask"]:
             self._masks.add(fields["mask"], split)
         self._sheets.add(fields, split)
 
     def findings(self) -> list[Finding]:
         """Every check made, those that found no fault too."""
         groups, splits = group_files(np.array(self._digests)), np.array(self._splits)
-        flat = np.array(self._contrast) < LEAST_CONTRAST
+        flat = np.array(self._contrast) < MIN_CONTRAST
         found = [
             find_duplicates(groups, splits, self._names),
             find_leakage(groups, splits, self._names),
@@ -126,7 +124,9 @@ class PictureInspector:
             self._find_flat(np.flatnonzero(flat)),
             *self._counts.findings(),
         ]
-        balanced = "boxes" not in self._wants  # pictures of several boxes have no class to weigh
+        balanced = (
+            "boxes" not in self._annotation_kinds
+        )  # images of several boxes have no class to weigh
         for kind in self._kinds():
             counts = self._counts_of(kind)
             train = counts["train"]
@@ -139,7 +139,7 @@ class PictureInspector:
             if kind == "boxes":  # those in a crowd teach nothing
                 train = self._boxes.objects.table()["train"]
                 if not any(train.values()):
-                    found.append(Finding("boxes", "error", "no training picture has a box"))
+                    found.append(Finding("boxes", "error", "no training image has a box"))
             found += [
                 find_rare_classes(train, what=_COUNTED[kind]),
                 find_unseen_labels(counts),
@@ -149,17 +149,17 @@ class PictureInspector:
                     balanced=balanced,
                 ),
             ]
-        if "boxes" in self._wants:
+        if "boxes" in self._annotation_kinds:
             found += self._boxes.findings()
-        if "mask" in self._wants:
+        if "mask" in self._annotation_kinds:
             found += self._masks.findings()
         return found
 
     def summary(self) -> dict[str, Any]:
         """Sizes, formats, brightness, classes, boxes and masks, as JSON values and charts.
 
-        ``pictures`` are contact sheets of the first pictures with their annotations, and of
-        pictures as training varies them.
+        ``pictures`` are contact sheets of the first images with their annotations, and of
+        images as training varies them.
         """
         splits = np.array(self._splits)
         rows = np.bincount(splits, minlength=len(SPLITS))
@@ -176,20 +176,20 @@ class PictureInspector:
                 "contrast": describe(self._contrast),
             },
             "charts": {
-                "brightness_of_a_picture": histogram(self._brightness),
-                "contrast_of_a_picture": histogram(self._contrast),
+                "brightness_of_an_image": histogram(self._brightness),
+                "contrast_of_an_image": histogram(self._contrast),
             },
         }
-        labels = {kind: self._labels_of(kind) for kind in _KINDS if kind in self._wants}
+        labels = {kind: self._labels_of(kind) for kind in _KINDS if kind in self._annotation_kinds}
         counts = {
             kind: {split: self._counts_of(kind)[split] for split in present} for kind in labels
         }
         if self._counts.category_ids:
             summary["category_ids"] = dict(self._counts.category_ids)
-        if "boxes" in self._wants:
+        if "boxes" in self._annotation_kinds:
             summary["measured"] |= self._boxes.described()
             summary["charts"] |= self._boxes.charts()
-        if "mask" in self._wants:
+        if "mask" in self._annotation_kinds:
             summary |= self._masks.summary()
         if labels:
             main = next((kind for kind in labels if labels[kind]), next(iter(labels)))
@@ -201,9 +201,9 @@ class PictureInspector:
 
     def _kinds(self) -> list[str]:
         """The kinds of annotation there are any of."""
-        if len(self._wants) == 1:
-            return list(self._wants)
-        return [kind for kind in _KINDS if kind in self._wants and self._labels_of(kind)]
+        if len(self._annotation_kinds) == 1:
+            return list(self._annotation_kinds)
+        return [kind for kind in _KINDS if kind in self._annotation_kinds and self._labels_of(kind)]
 
     def _labels_of(self, kind: str) -> list[str]:
         """The classes of a kind: of masks all in the order of their numbers, else those of
@@ -225,16 +225,16 @@ class PictureInspector:
 
     def _find_flat(self, flat: np.ndarray) -> Finding:
         return judge(
-            "pictures of nothing",
+            "images of nothing",
             len(flat),
             len(self._splits),
-            "pictures of one colour, all black perhaps",
+            "images of one colour, all black perhaps",
             examples=[self._names[row] for row in flat[:EXAMPLES].tolist()],
         )
 
 
 def _small_grey(data: bytes, height: int, width: int) -> np.ndarray:
-    """A picture in grey, of a half, a quarter or an eighth of its size where it is large.
+    """An image in grey, of a half, a quarter or an eighth of its size where it is large.
 
     JPEG files are decoded at that size, which is several times faster.
     """

@@ -29,7 +29,7 @@ class MaskStatistics:
         self._names: dict[str, int] = {}
         self._named = self._unnamed = 0
         self._pixels = {split: Counter[str]() for split in SPLITS}
-        self._pictures: Counter[str] = Counter()
+        self._images: Counter[str] = Counter()
         self._void = array("f")
         self._ends = array("f")
         self._largest = -1
@@ -53,7 +53,7 @@ class MaskStatistics:
         for number in present:
             name = names[number] if names else str(number)
             self._pixels[split][name] += int(counts[number])
-            self._pictures[name] += 1
+            self._images[name] += 1
 
     def names(self) -> list[str]:
         """The classes in the order of their numbers, those of no pixel too."""
@@ -70,9 +70,9 @@ class MaskStatistics:
         """Why the masks seem to be black and white, if they do."""
         if self._black_and_white and not self._with_classes:
             return "all masks hold only 0 and 255, and 255 is void"
-        is_grey = self._largest >= HIGH_LEVEL and len(self._pictures) >= MANY_LEVELS
+        is_grey = self._largest >= HIGH_LEVEL and len(self._images) >= MANY_LEVELS
         if is_grey and not self._named and np.mean(self._ends) >= BLACK_OR_WHITE:
-            return f"the masks hold {len(self._pictures)} grey levels, as soft edges do"
+            return f"the masks hold {len(self._images)} grey levels, as soft edges do"
         return None
 
     def findings(self) -> list[Finding]:
@@ -80,7 +80,7 @@ class MaskStatistics:
         void = np.array(self._void)
         names = self.names()
         missing = [name for name in names if not self._pixels["train"][name]]
-        message = f"{len(missing)} of {len(names)} mask classes are on no training picture"
+        message = f"{len(missing)} of {len(names)} mask classes are on no training image"
         if missing:
             message += f": {', '.join(missing[:_EXAMPLES])}"
         found = [
@@ -104,7 +104,7 @@ class MaskStatistics:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """The share of pixels of each class, its pictures, and the share of void."""
+        """The share of pixels of each class, its images, and the share of void."""
         total = sum(sum(found.values()) for found in self._pixels.values())
         shares = {
             name: round(sum(found[name] for found in self._pixels.values()) / max(total, 1), 6)
@@ -112,7 +112,7 @@ class MaskStatistics:
         }
         return {
             "mask_shares": shares,
-            "mask_pictures": {name: self._pictures[name] for name in self.names()},
+            "mask_images": {name: self._images[name] for name in self.names()},
             "look_binary": self.look_binary(),
             "void_share": round(float(np.mean(self._void)), 6) if self._void else 0.0,
         }

@@ -1,8 +1,8 @@
-"""Pictures that look the same though their files differ: found by perceptual hashes.
+"""Images that look the same though their files differ: found by perceptual hashes.
 
-The hash tells where a picture gets brighter, from left to right and from top to bottom, of 8 by
+The hash tells where an image gets brighter, from left to right and from top to bottom, of 8 by
 8 patches each way (the difference hash of Krawetz, "Kind of Like That", 2013, in both directions).
-Another size, format, compression or brightness changes few of its 128 bits. So do, among pictures
+Another size, format, compression or brightness changes few of its 128 bits. So do, among images
 that show little, two handwritten digits: what the hash finds is compared pixel by pixel.
 """
 
@@ -13,40 +13,40 @@ from collections.abc import Iterator
 
 import numpy as np
 
-#: Bits in which two pictures that look the same differ at most.
-MOST_BITS = 7
+#: Bits in which two images that look the same differ at most.
+MAX_BITS = 7
 #: Steps between patches that are taken for noise, in grey levels.
-_LEAST_STEP = 0.5
-#: Correlation of the small copies of two pictures that look the same, at least. Handwritten digits
+_MIN_STEP = 0.5
+#: Correlation of the small copies of two images that look the same, at least. Handwritten digits
 #: whose hashes agree reach .988; JPEG at quality 40 and frames a second apart are above .99.
-LEAST_CORRELATION = 0.99
+MIN_CORRELATION = 0.99
 _COPY_SIDE = 16
-# With so many bands, two hashes that differ in MOST_BITS bits agree in one band at least.
-_BANDS = MOST_BITS + 1
-#: Pictures without structure share bands in masses; they are not compared.
-_MOST_PAIRS = 20_000_000
+# With so many bands, two hashes that differ in MAX_BITS bits agree in one band at least.
+_BANDS = MAX_BITS + 1
+#: Images without structure share bands in masses; they are not compared.
+_MAX_PAIRS = 20_000_000
 _AT_ONCE = 4_000_000
 
 
-def picture_hash(grey: np.ndarray) -> np.ndarray:
-    """The hash of a picture (h, w) uint8 grey: (16,) uint8."""
+def image_hash(grey: np.ndarray) -> np.ndarray:
+    """The hash of an image (h, w) uint8 grey: (16,) uint8."""
     import cv2
 
     small = cv2.resize(grey, (9, 9), interpolation=cv2.INTER_AREA).astype(np.float32)
-    across = np.diff(small, axis=1)[:8] > _LEAST_STEP
-    down = np.diff(small, axis=0)[:, :8] > _LEAST_STEP
+    across = np.diff(small, axis=1)[:8] > _MIN_STEP
+    down = np.diff(small, axis=0)[:, :8] > _MIN_STEP
     return np.packbits(np.concatenate([across.ravel(), down.ravel()]))
 
 
 class SmallCopies:
-    """A small grey copy of every picture, kept on disk: memory does not grow with their number."""
+    """A small grey copy of every image, kept on disk: memory does not grow with their number."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the copies
         self._count = 0
 
     def add(self, grey: np.ndarray) -> None:
-        """Keep a copy of a picture (h, w) uint8 grey."""
+        """Keep a copy of an image (h, w) uint8 grey."""
         import cv2
 
         small = cv2.resize(grey, (_COPY_SIDE, _COPY_SIDE), interpolation=cv2.INTER_AREA)
@@ -54,7 +54,7 @@ class SmallCopies:
         self._count += 1
 
     def correlations(self, pairs: np.ndarray) -> np.ndarray:
-        """How alike the pictures of each pair (n, 2) are: (n,), 1 for equal ones."""
+        """How alike the images of each pair (n, 2) are: (n,), 1 for equal ones."""
         if not len(pairs):
             return np.zeros(0)
         self._file.flush()
@@ -83,7 +83,7 @@ def find_pairs(hashes: np.ndarray, groups: np.ndarray) -> np.ndarray:
         groups: (n,) the split of each.
 
     Returns:
-        (pairs, 2) row numbers, each pair once, sorted. Of pictures that share a band with
+        (pairs, 2) row numbers, each pair once, sorted. Of images that share a band with
         thousands of others some may be missing.
     """
     bands = np.ascontiguousarray(hashes).view(np.uint16).reshape(len(hashes), _BANDS)
@@ -93,7 +93,7 @@ def find_pairs(hashes: np.ndarray, groups: np.ndarray) -> np.ndarray:
         for rows in _buckets(band):
             for group in np.unique(groups[rows])[:-1]:
                 left, right = rows[groups[rows] == group], rows[groups[rows] > group]
-                if len(left) * len(right) <= _MOST_PAIRS:
+                if len(left) * len(right) <= _MAX_PAIRS:
                     found.append(_close(words, left, right))
     pairs = np.sort(np.concatenate(found), axis=1)
     return np.unique(pairs, axis=0)
@@ -113,6 +113,6 @@ def _close(words: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray
     for start in range(0, len(left), step):
         part = left[start : start + step]
         bits = np.bitwise_count(words[part, None] ^ words[None, right]).sum(axis=-1)
-        rows, columns = np.nonzero(bits <= MOST_BITS)
+        rows, columns = np.nonzero(bits <= MAX_BITS)
         found.append(np.stack([part[rows], right[columns]], axis=1))
     return np.concatenate(found)

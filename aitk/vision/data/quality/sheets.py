@@ -12,21 +12,21 @@ import numpy as np
 from aitk.core.contract.rows import SPLITS
 from aitk.core.io.images import decode_checked, encode_png
 from aitk.vision.data.formats.masks import decode_mask, mask_names
-from aitk.vision.features.geometry import fit_mask, fit_picture
+from aitk.vision.features.geometry import fit_image, fit_mask
 from aitk.vision.features.sample import Sample
 
-#: How many pictures of a split are shown.
+#: How many images of a split are shown.
 SHOWN = {"train": 12, "validation": 6, "test": 6}
-#: Of how many pictures variants are shown, and how many of each.
+#: Of how many images variants are shown, and how many of each.
 VARIED, VARIANTS = 4, 3
 _COLUMNS, _CELL = 4, 200
 
 
 @dataclass(frozen=True, eq=False)
 class _Thumbnail:
-    """A small picture with what is known of it, its classes by name."""
+    """A small image with what is known of it, its classes by name."""
 
-    picture: np.ndarray
+    image: np.ndarray
     fields: Mapping[str, Any]
     boxes: np.ndarray
     mask: np.ndarray | None
@@ -37,11 +37,11 @@ class Sheets:
     """Keeps small copies of a few rows, and draws them.
 
     Args:
-        wants: what the rows have, of ``label``, ``boxes`` and ``mask``.
+        annotation_kinds: what the rows have, of ``label``, ``boxes`` and ``mask``.
     """
 
-    def __init__(self, *, wants: Collection[str]):
-        self._wants = wants
+    def __init__(self, *, annotation_kinds: Collection[str]):
+        self._annotation_kinds = annotation_kinds
         self._kept: dict[str, list[_Thumbnail]] = {split: [] for split in SPLITS}
 
     def add(self, fields: Mapping[str, Any], split: str) -> None:
@@ -50,7 +50,7 @@ class Sheets:
         if len(kept) < SHOWN[split]:
             kept.append(self._thumbnail(fields))
             return
-        # A label that is shown less takes the place of the last picture of the one shown most.
+        # A label that is shown less takes the place of the last image of the one shown most.
         shown = Counter(each.fields.get("label") for each in kept)
         crowded, most = shown.most_common(1)[0]
         if shown[fields.get("label")] + 1 < most:
@@ -71,7 +71,7 @@ class Sheets:
                 continue
             samples = [self._sample(each, labels) for each in kept]
             sheet = contact_sheet(samples, names=labels, columns=_COLUMNS, cell=_CELL)
-            drawn.append({"caption": f"{split}: the first pictures", "png": encode_png(sheet)})
+            drawn.append({"caption": f"{split}: the first images", "png": encode_png(sheet)})
         if kept := self._kept["train"][:VARIED]:
             drawn.append(self._varied(kept, labels))
         return drawn
@@ -79,14 +79,15 @@ class Sheets:
     def _varied(
         self, kept: Sequence[_Thumbnail], labels: Mapping[str, Sequence[str]]
     ) -> dict[str, Any]:
-        """Pictures as training varies them by default, a line each."""
+        """Images as training varies them by default, a line each."""
         from aitk.vision.explain.drawing import contact_sheet
-        from aitk.vision.features.augment import augment, augmentation_of
-        from aitk.vision.tasks.settings import PictureSettings
+        from aitk.vision.features.augment import augment
+        from aitk.vision.features.augment_settings import augmentation_settings
+        from aitk.vision.models.settings import ImageSettings
 
         originals = [self._sample(each, labels, square=True) for each in kept]
         rng = np.random.default_rng(0)
-        settings = augmentation_of(PictureSettings())
+        settings = augmentation_settings(ImageSettings())
         rounds = [augment(originals, settings, rng) for _ in range(VARIANTS)]
         samples, captions = [], []
         for at, original in enumerate(originals):
@@ -99,16 +100,16 @@ class Sheets:
         return {"caption": caption, "png": encode_png(sheet)}
 
     def _thumbnail(self, fields: Mapping[str, Any]) -> _Thumbnail:
-        picture = decode_checked(fields["picture"])
-        height, width = picture.shape[:2]
+        image = decode_checked(fields["image"])
+        height, width = image.shape[:2]
         scale = min(1.0, _CELL / max(height, width))
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        small, fit = fit_picture(picture, size, how="stretch")
+        small, fit = fit_image(image, size, how="stretch")
         boxes = np.zeros((0, 4), np.float32)
-        if "boxes" in self._wants:
+        if "boxes" in self._annotation_kinds:
             boxes = fit.boxes_in(fields["boxes"])
         mask, names = None, ()
-        if "mask" in self._wants and fields["mask"]:
+        if "mask" in self._annotation_kinds and fields["mask"]:
             mask = fit_mask(decode_mask(fields["mask"]), fit, size)
             names = mask_names(fields["mask"])
         known = {name: fields[name] for name in ("label", "box_labels", "crowd", "boxes_known")
@@ -119,10 +120,10 @@ class Sheets:
         self, kept: _Thumbnail, labels: Mapping[str, Sequence[str]], *, square: bool = False
     ) -> Sample:
         """A thumbnail with its classes by number; those of no training row are left out."""
-        picture, boxes, mask = kept.picture, kept.boxes, kept.mask
+        image, boxes, mask = kept.image, kept.boxes, kept.mask
         if square:
             size = (_CELL, _CELL)
-            picture, fit = fit_picture(picture, size, how="letterbox")
+            image, fit = fit_image(image, size, how="letterbox")
             boxes = fit.boxes_in(boxes)
             mask = None if mask is None else fit_mask(mask, fit, size)
         if mask is not None and kept.mask_names:
@@ -137,7 +138,7 @@ class Sheets:
         own = kept.fields.get("label")
         has_label = own in labels.get("label", ())
         return Sample(
-            picture=picture,
+            image=image,
             label=labels["label"].index(own) if has_label else None,
             boxes=boxes[known] if len(boxes) else boxes,
             classes=np.array(classes, np.int32),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import keras
 
-from aitk.vision.models.backbones.stem import convolution, stem
-from aitk.vision.models.input_scaling import picture_input
-from aitk.vision.tasks.settings import CnnSettings, parse_blocks, stem_stride
+from aitk.vision.models.backbones.blocks import convolution, stem
+from aitk.vision.models.input_scaling import image_input
+from aitk.vision.models.settings import CnnSettings, parse_blocks, stem_stride
 
 
 def build_backbone(settings: CnnSettings, size: tuple[int, int]) -> keras.Model:
-    """Pictures of ``size`` -> their last map (batch, height, width, channels)."""
+    """Images of ``size`` -> their last map (batch, height, width, channels)."""
     stride, filters = stem_stride(settings, size), settings.filters
-    picture = picture_input(size)
-    x = stem(picture, filters, stride)
+    image = image_input(size)
+    x = stem(image, filters, stride)
     for stage, blocks in enumerate(parse_blocks(settings.blocks)):
         if stage:
             x = keras.layers.MaxPooling2D(padding="same", name=f"stage{stage + 1}_pool")(x)
@@ -21,4 +21,4 @@ def build_backbone(settings: CnnSettings, size: tuple[int, int]) -> keras.Model:
         for block in range(blocks):
             last = f"stride_{stride}" if block == blocks - 1 else None
             x = convolution(x, filters, name=f"stage{stage + 1}_conv{block + 1}", last=last)
-    return keras.Model(picture, x, name="backbone")
+    return keras.Model(image, x, name="backbone")

@@ -7,7 +7,7 @@ import keras_hub
 
 from aitk.vision.models.backbones import hub
 from aitk.vision.models.input_scaling import IMAGENET_DEVIATION, IMAGENET_MEAN
-from aitk.vision.tasks.settings import EfficientNetSettings
+from aitk.vision.models.settings import EfficientNetSettings
 
 #: Table 1 of the paper.
 KERNELS = [3, 3, 5, 3, 5, 5, 3]
@@ -19,7 +19,7 @@ STRIDES = [1, 2, 2, 2, 1, 2, 1]
 
 
 def build_backbone(settings: EfficientNetSettings, size: tuple[int, int]) -> keras.Model:
-    """Pictures of ``size`` -> their last map (batch, height / 32, width / 32, channels)."""
+    """Images of ``size`` -> their last map (batch, height / 32, width / 32, channels)."""
     network = keras_hub.models.EfficientNetBackbone(
         width_coefficient=settings.width,
         depth_coefficient=settings.depth,

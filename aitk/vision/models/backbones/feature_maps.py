@@ -23,7 +23,7 @@ def levels(backbone: keras.Model, strides: Sequence[int]) -> keras.Model:
     """The same network with one output for each stride, in the order asked for.
 
     Args:
-        backbone: ``picture`` to a map; layers and weights are shared with it.
+        backbone: ``image`` to a map; layers and weights are shared with it.
         strides: each one of ``strides_of(backbone)``.
 
     Returns:

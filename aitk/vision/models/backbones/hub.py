@@ -1,4 +1,4 @@
-"""Keras Hub's image networks as backbones: uint8 pictures in, their own scaling inside.
+"""Keras Hub's image networks as backbones: uint8 images in, their own scaling inside.
 
 The layers of the network become the backbone's own, so that heads find the end of each stage by
 its name, and a file holds nothing but layers.
@@ -17,8 +17,8 @@ from keras_hub.src.models.vit.vit_layers import ViTPatchingAndEmbedding
 from aitk.core.contract.errors import ArtifactError
 from aitk.vision.models.backbones.feature_maps import PREFIX
 from aitk.vision.models.backbones.patch_maps import TokensToMap
-from aitk.vision.models.input_scaling import Normalise, picture_input
-from aitk.vision.models.state_transfer import clone_layer, copy_network
+from aitk.vision.models.input_scaling import Normalise, image_input
+from aitk.vision.models.transfer import clone_layer, copy_network
 
 PROBE = 256  # pixels; every usual stride divides it
 
@@ -34,7 +34,7 @@ def wrap(
 
     Args:
         hub: an image backbone that puts out one map, or one row of patches.
-        size: (height, width) of the pictures it will read.
+        size: (height, width) of the images it will read.
         mean: of each channel, 0 to 255; taken away first.
         deviation: what each channel is then divided by.
 
@@ -43,18 +43,18 @@ def wrap(
     """
     what = type(hub).__name__
     if not isinstance(hub.input, keras.KerasTensor) or len(hub.input.shape) != 4:
-        raise ArtifactError(f"a {what} does not read one picture")
+        raise ArtifactError(f"a {what} does not read one image")
     if not isinstance(hub.output, keras.KerasTensor) or len(hub.output.shape) not in (3, 4):
-        raise ArtifactError(f"a {what} puts out no map of the picture")
+        raise ArtifactError(f"a {what} puts out no map of the image")
     normalise = Normalise(mean, deviation, name="normalise")
-    picture, ends = picture_input(size), _ends(hub)
+    image, ends = image_input(size), _ends(hub)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        x = layer(*(normalise(each) if each is picture else each for each in args), **kwargs)
+        x = layer(*(normalise(each) if each is image else each for each in args), **kwargs)
         return keras.layers.Identity(name=ends[layer.name])(x) if layer.name in ends else x
 
     try:
-        output = copy_network(hub, picture, size, clone=_clone, call=call).output
+        output = copy_network(hub, image, size, clone=_clone, call=call).output
         if len(output.shape) == 3:
             patch = hub.patch_size
             patch = (patch, patch) if isinstance(patch, int) else tuple(patch)
@@ -62,9 +62,9 @@ def wrap(
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ArtifactError(
-            f"a {what} cannot be built for pictures of {size[0]} x {size[1]} pixels ({reason})"
+            f"a {what} cannot be built for images of {size[0]} x {size[1]} pixels ({reason})"
         ) from error
-    return keras.Model(picture, output, name="backbone")
+    return keras.Model(image, output, name="backbone")
 
 
 @keras.saving.register_keras_serializable("aitk.vision")

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import keras
 
-from aitk.vision.models.backbones.batch_norm import FusedBatchNormalization
-from aitk.vision.models.backbones.stem import MOMENTUM, convolution, stem
-from aitk.vision.models.input_scaling import picture_input
-from aitk.vision.tasks.settings import MobileNetSettings, parse_blocks, stem_stride
+from aitk.vision.models.backbones.blocks import MOMENTUM, FusedBatchNormalization, convolution, stem
+from aitk.vision.models.input_scaling import image_input
+from aitk.vision.models.settings import MobileNetSettings, parse_blocks, stem_stride
 
 
 def build_backbone(settings: MobileNetSettings, size: tuple[int, int]) -> keras.Model:
-    """Pictures of ``size`` -> their last map (batch, height, width, channels)."""
+    """Images of ``size`` -> their last map (batch, height, width, channels)."""
     stride, filters = stem_stride(settings, size), settings.filters
-    picture = picture_input(size)
-    x = stem(picture, filters, stride)
+    image = image_input(size)
+    x = stem(image, filters, stride)
     for stage, blocks in enumerate(parse_blocks(settings.blocks)):
         if stage:
             stride, filters = stride * 2, filters * 2
@@ -32,7 +31,7 @@ def build_backbone(settings: MobileNetSettings, size: tuple[int, int]) -> keras.
             )
         # The last layer of a block is linear (section 3.2): the stage ends with its result.
         x = keras.layers.Identity(name=f"stride_{stride}")(x)
-    return keras.Model(picture, x, name="backbone")
+    return keras.Model(image, x, name="backbone")
 
 
 def _inverted_residual(

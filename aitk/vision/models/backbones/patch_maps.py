@@ -9,17 +9,17 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class TokensToMap(keras.layers.Layer):
-    """Lay the patches out as they lie in the picture, without a class token before them.
+    """Lay the patches out as they lie in the image, without a class token before them.
 
     Args:
-        image_size: (height, width) of the pictures.
+        image_size: (height, width) of the images.
         patch_size: (height, width) of a patch.
     """
 
     def __init__(self, image_size: tuple[int, int], patch_size: tuple[int, int], **kwargs):
         super().__init__(**kwargs)
         self.image_size, self.patch_size = tuple(image_size), tuple(patch_size)
-        self.grid = grid_of(self.image_size, self.patch_size)
+        self.grid = patch_grid(self.image_size, self.patch_size)
 
     def call(self, tokens):
         # (batch, tokens, channels) -> (batch, rows, columns, channels)
@@ -34,12 +34,12 @@ class TokensToMap(keras.layers.Layer):
         return super().get_config() | sizes
 
 
-def grid_of(image_size: tuple[int, int], patch_size: tuple[int, int]) -> tuple[int, int]:
+def patch_grid(image_size: tuple[int, int], patch_size: tuple[int, int]) -> tuple[int, int]:
     """How many patches lie below and beside each other."""
     return image_size[0] // patch_size[0], image_size[1] // patch_size[1]
 
 
-def spread_positions(
+def interpolate_positions(
     positions: np.ndarray, old: tuple[int, int], new: tuple[int, int]
 ) -> np.ndarray:
     """Interpolate what was learned for a grid of patches (Dosovitskiy et al. 2021, section 3.2).

@@ -1,7 +1,7 @@
 """Residual networks (He et al. 2016, "Deep Residual Learning for Image Recognition").
 
 Keras Hub's begins with a convolution and a pooling of stride 4 and is at least 64 channels wide,
-which is made for pictures of 224 pixels. This one is the network of section 4.2 for small ones: a
+which is made for images of 224 pixels. This one is the network of section 4.2 for small ones: a
 3 x 3 convolution, then stages of two-layer blocks. Shortcuts between stages are 1 x 1
 convolutions (option B of section 4.1) of averaged pixels.
 """
@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import keras
 
-from aitk.vision.models.backbones.stem import convolution, stem
-from aitk.vision.models.input_scaling import picture_input
-from aitk.vision.tasks.settings import ResNetSettings, parse_blocks, stem_stride
+from aitk.vision.models.backbones.blocks import convolution, stem
+from aitk.vision.models.input_scaling import image_input
+from aitk.vision.models.settings import ResNetSettings, parse_blocks, stem_stride
 
 
 def build_backbone(settings: ResNetSettings, size: tuple[int, int]) -> keras.Model:
-    """Pictures of ``size`` -> their last map (batch, height, width, channels)."""
+    """Images of ``size`` -> their last map (batch, height, width, channels)."""
     stride, filters = stem_stride(settings, size), settings.filters
-    picture = picture_input(size)
-    x = stem(picture, filters, stride)
+    image = image_input(size)
+    x = stem(image, filters, stride)
     for stage, blocks in enumerate(parse_blocks(settings.blocks)):
         if stage:
             stride, filters = stride * 2, filters * 2
@@ -31,7 +31,7 @@ def build_backbone(settings: ResNetSettings, size: tuple[int, int]) -> keras.Mod
                 name=f"stage{stage + 1}_block{block + 1}",
                 last=f"stride_{stride}" if block == blocks - 1 else None,
             )
-    return keras.Model(picture, x, name="backbone")
+    return keras.Model(image, x, name="backbone")
 
 
 def _block(

@@ -7,11 +7,11 @@ import keras_hub
 
 from aitk.vision.models.backbones import hub
 from aitk.vision.models.input_scaling import IMAGENET_DEVIATION, IMAGENET_MEAN
-from aitk.vision.tasks.settings import VggSettings, parse_blocks
+from aitk.vision.models.settings import VggSettings, parse_blocks
 
 
 def build_backbone(settings: VggSettings, size: tuple[int, int]) -> keras.Model:
-    """Pictures of ``size`` -> their last map (batch, height, width, channels)."""
+    """Images of ``size`` -> their last map (batch, height, width, channels)."""
     blocks = parse_blocks(settings.blocks)
     network = keras_hub.models.VGGBackbone(
         stackwise_num_repeats=list(blocks),

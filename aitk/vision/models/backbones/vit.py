@@ -12,11 +12,11 @@ import keras_hub
 from aitk.core.contract.errors import UsageError
 from aitk.vision.models.backbones import hub
 from aitk.vision.models.input_scaling import IMAGENET_DEVIATION, IMAGENET_MEAN
-from aitk.vision.tasks.settings import VitSettings
+from aitk.vision.models.settings import VitSettings
 
 
 def build_backbone(settings: VitSettings, size: tuple[int, int]) -> keras.Model:
-    """Pictures of ``size`` -> a vector for each patch (batch, rows, columns, hidden)."""
+    """Images of ``size`` -> a vector for each patch (batch, rows, columns, hidden)."""
     if settings.hidden % settings.heads:
         raise UsageError(
             f"hidden is {settings.hidden}, which {settings.heads} heads do not divide",
@@ -24,7 +24,7 @@ def build_backbone(settings: VitSettings, size: tuple[int, int]) -> keras.Model:
         )
     if any(side % settings.patch for side in size):
         raise UsageError(
-            f"patches of {settings.patch} pixels do not divide pictures of {size[0]} x {size[1]}",
+            f"patches of {settings.patch} pixels do not divide images of {size[0]} x {size[1]}",
             where="--set patch",
         )
     network = keras_hub.models.ViTBackbone(

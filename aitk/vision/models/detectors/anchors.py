@@ -12,7 +12,7 @@ import numpy as np
 
 from aitk.vision.features.boxes import size_overlaps
 
-#: What stands for boxes where the training pictures have none: sides in strides (Lin et al. 2017).
+#: What stands for boxes where the training images have none: sides in strides (Lin et al. 2017).
 USUAL_SIDES = 4.0
 ROUNDS = 100
 #: Clusters start between the boxes that this share of all is smaller, or larger, than: two boxes
@@ -27,7 +27,7 @@ def centre_points(
 
     Args:
         shapes: rows and columns of each map.
-        strides: pixels of the picture for each row and column of it.
+        strides: pixels of the image for each row and column of it.
 
     Returns:
         (positions, 2) and (positions, 1), both float32.
@@ -45,11 +45,11 @@ def anchor_boxes(
     strides: Sequence[int],
     sides: Sequence[Sequence[Sequence[float]]],
 ) -> np.ndarray:
-    """The anchors of a picture: (positions * anchors, 4) float32.
+    """The anchors of an image: (positions * anchors, 4) float32.
 
     Args:
         shapes: rows and columns of each map.
-        strides: pixels of the picture for each row and column of it.
+        strides: pixels of the image for each row and column of it.
         sides: for each map the (width, height) in pixels of the anchors of a place.
     """
     boxes = []
@@ -64,14 +64,14 @@ def anchor_boxes(
 def learn_anchors(
     sizes: np.ndarray, strides: Sequence[int], *, each: int
 ) -> list[list[list[float]]]:
-    """Sides of anchors that suit the boxes of the training pictures.
+    """Sides of anchors that suit the boxes of the training images.
 
     Clusters of widths and heights, a box being the nearer to a cluster the more it overlaps it
     (Redmon and Farhadi 2017, section 2), started evenly from small to large; the small ones go to
     the fine levels.
 
     Args:
-        sizes: (n, 2) widths and heights in pixels of the fitted pictures.
+        sizes: (n, 2) widths and heights in pixels of the fitted images.
         strides: of the levels, from fine to coarse.
         each: anchors a place.
 

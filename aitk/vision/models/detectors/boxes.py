@@ -1,6 +1,6 @@
 """Boxes inside models and their losses, in Keras' backend-neutral operations.
 
-A box is x_min, y_min, x_max, y_max in pixels of the picture that the model reads.
+A box is x_min, y_min, x_max, y_max in pixels of the image that the model reads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from keras import ops
 #: SSD (Liu et al. 2016) and of Fast R-CNN (Girshick 2015).
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
 #: No box is told to be more than 62.5 times as wide or high as its anchor.
-MOST_GROWTH = math.log(1000 / 16)
+MAX_GROWTH = math.log(1000 / 16)
 EPSILON = 1e-7
 
 
@@ -61,12 +61,12 @@ def decode(told: Any, anchors: Any) -> Any:
     told = told * ops.convert_to_tensor(VARIANCES, told.dtype)
     origins, scales = _centres_and_sizes(anchors)
     centres = origins + told[..., :2] * scales
-    halves = scales * ops.exp(ops.minimum(told[..., 2:], MOST_GROWTH)) / 2
+    halves = scales * ops.exp(ops.minimum(told[..., 2:], MAX_GROWTH)) / 2
     return ops.concatenate([centres - halves, centres + halves], axis=-1)
 
 
 def clip(boxes: Any, size: tuple[int, int]) -> Any:
-    """Cut boxes at the edges of a picture of a size (height, width)."""
+    """Cut boxes at the edges of an image of a size (height, width)."""
     limits = ops.convert_to_tensor([size[1], size[0]] * 2, boxes.dtype)
     return ops.minimum(ops.maximum(boxes, 0.0), limits)
 

@@ -18,14 +18,14 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from aitk.vision.models.backbones.stem import convolution
+from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.detectors.anchors import anchor_boxes
 from aitk.vision.models.detectors.boxes import areas, clip, decode
 from aitk.vision.models.detectors.pyramid import feature_pyramid, level_maps, map_shapes
 from aitk.vision.models.detectors.roi_align import RoiAlign
 from aitk.vision.models.detectors.ssd import Sides
 from aitk.vision.models.detectors.suppression import Suppression, suppress
-from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.models.input_scaling import image_input
 
 #: How many boxes the second stage looks at. They are trimmed less than detections are: one that
 #: overlaps another may be of another object (section 3.3).
@@ -48,8 +48,8 @@ def faster_rcnn(
     """Build the detector.
 
     Args:
-        backbone: ``picture`` to maps, its layers named ``stride_N``.
-        size: height and width of the pictures.
+        backbone: ``image`` to maps, its layers named ``stride_N``.
+        size: height and width of the images.
         classes: how many there are.
         strides: of the maps that tell boxes, from fine to coarse.
         sides: for each stride the (width, height) in pixels of the anchors of a place.
@@ -58,15 +58,15 @@ def faster_rcnn(
         suppression: how many boxes come out, and how far they may overlap.
 
     Returns:
-        ``picture`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
+        ``image`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
         training to what ``RcnnDetections`` says.
     """
-    picture = picture_input(size)
-    maps = level_maps(backbone, picture, strides, filters=width)
+    image = image_input(size)
+    maps = level_maps(backbone, image, strides, filters=width)
     maps = feature_pyramid(maps, width, strides=strides)
     rows = []
     for x, stride, pairs in zip(maps, strides, sides, strict=True):
-        x = convolution(x, width, name=f"rpn_{stride}_both")
+        x = convolution(x, width, name=f"rpn_{stride}_weighted_sum")
         told = layers.Conv2D(len(pairs) * 5, 1, dtype="float32", name=f"rpn_{stride}")(x)
         rows.append(layers.Reshape((-1, 5), name=f"rpn_{stride}_rows", dtype="float32")(told))
     rpn = layers.Concatenate(axis=1, name="rpn", dtype="float32")(rows)
@@ -80,7 +80,7 @@ def faster_rcnn(
     kinds = layers.Dense(1 + classes, dtype="float32", name="head_class")(x)
     decoding = RcnnDetections(size=size, suppression=suppression, name="detections")
     return keras.Model(
-        {"picture": picture}, decoding(rpn, proposals, correction, kinds), name="faster_rcnn"
+        {"image": image}, decoding(rpn, proposals, correction, kinds), name="faster_rcnn"
     )
 
 
@@ -159,7 +159,7 @@ class RcnnDetections(layers.Layer):
     In training all rows go on to the loss, (batch, anchors + proposals, 8 + 1 + classes): the
     box that a row starts from, its correction and its logits, which are one of objectness in the
     rows of anchors, and those of background and the classes in the rows of proposals. Else
-    detections (batch, detections, 6): corners in pixels of the picture, score, class.
+    detections (batch, detections, 6): corners in pixels of the image, score, class.
     """
 
     #: Boxes compete in float32 whatever the network before them is quantised to.

@@ -20,7 +20,7 @@ TINY = 1e-30  # an IoU of 1% to the power of 6 is still larger
 
 
 class Objects(NamedTuple):
-    """The objects of a batch of pictures, and the regions to ignore.
+    """The objects of a batch of images, and the regions to ignore.
 
     Attributes:
         boxes: (batch, most, 4).
@@ -116,7 +116,7 @@ def match_anchors(
     """Assignment by overlap: anchors that overlap an object far enough answer for it.
 
     Args:
-        anchors: (positions, 4), or (batch, positions, 4) where they differ by picture.
+        anchors: (positions, 4), or (batch, positions, 4) where they differ by image.
         above: IoU from which an anchor answers for the object it overlaps most.
         below: IoU under which it is background; between the two it is not counted.
         force: whether the best anchor of an object answers for it, however small the overlap

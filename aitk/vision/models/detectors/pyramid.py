@@ -8,18 +8,18 @@ from typing import Any
 import keras
 from keras import layers
 
+from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.backbones.feature_maps import levels, strides_of
-from aitk.vision.models.backbones.stem import convolution
 
 
 def level_maps(
-    backbone: keras.Model, picture: Any, strides: Sequence[int], *, filters: int
+    backbone: keras.Model, image: Any, strides: Sequence[int], *, filters: int
 ) -> list[Any]:
     """The backbone's map of each stride; those that it does not have are made of the nearest.
 
     Args:
         backbone: with layers named ``stride_N``.
-        picture: the input (batch, height, width, 3).
+        image: the input (batch, height, width, 3).
         strides: from fine to coarse, each twice the one before it.
         filters: channels of the maps that are made.
 
@@ -30,7 +30,7 @@ def level_maps(
     taken = [stride for stride in strides if stride in known]
     # One level at least comes from the network itself.
     taken = taken or [known[-1] if known[-1] < strides[0] else known[0]]
-    outputs = levels(backbone, taken)(picture)
+    outputs = levels(backbone, taken)(image)
     maps = dict(zip(taken, outputs, strict=True))
     while max(maps) < strides[-1]:
         stride = 2 * max(maps)

@@ -14,12 +14,12 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from aitk.vision.models.backbones.stem import convolution
+from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.detectors.anchors import anchor_boxes
 from aitk.vision.models.detectors.boxes import clip, decode
 from aitk.vision.models.detectors.pyramid import feature_pyramid, level_maps, map_shapes
 from aitk.vision.models.detectors.suppression import Suppression, suppress
-from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.models.input_scaling import image_input
 
 #: One level of anchors: pairs of width and height in pixels.
 Sides = Sequence[Sequence[Sequence[float]]]
@@ -38,8 +38,8 @@ def ssd(
     """Build the detector.
 
     Args:
-        backbone: ``picture`` to maps, its layers named ``stride_N``.
-        size: height and width of the pictures.
+        backbone: ``image`` to maps, its layers named ``stride_N``.
+        size: height and width of the images.
         classes: how many there are.
         strides: of the maps that tell boxes, from fine to coarse.
         sides: for each stride the (width, height) in pixels of the anchors of a place.
@@ -47,15 +47,15 @@ def ssd(
         suppression: how many boxes come out, and how far they may overlap.
 
     Returns:
-        ``picture`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
+        ``image`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
         training to what ``SsdDetections`` says.
     """
-    picture = picture_input(size)
-    maps = level_maps(backbone, picture, strides, filters=width)
+    image = image_input(size)
+    maps = level_maps(backbone, image, strides, filters=width)
     maps = feature_pyramid(maps, width, strides=strides)
     rows = []
     for x, stride, pairs in zip(maps, strides, sides, strict=True):
-        x = convolution(x, width, name=f"head_{stride}_both")
+        x = convolution(x, width, name=f"head_{stride}_weighted_sum")
         told = [
             _anchor_rows(x, len(pairs), columns, name=f"head_{stride}_{what}")
             for what, columns in (("box", 4), ("class", 1 + classes))
@@ -70,7 +70,7 @@ def ssd(
         suppression=suppression,
         name="detections",
     )
-    return keras.Model({"picture": picture}, decoding(raw), name="ssd")
+    return keras.Model({"image": image}, decoding(raw), name="ssd")
 
 
 def _anchor_rows(x: Any, anchors: int, columns: int, *, name: str) -> Any:
@@ -85,7 +85,7 @@ class SsdDetections(layers.Layer):
 
     A row tells a box (see ``models.boxes.encode``) and the logits of background and the classes.
     In training the rows go on to the loss, behind their anchors: (batch, anchors, 4 + 4 + 1 +
-    classes). Else detections (batch, detections, 6): corners in pixels of the picture, score,
+    classes). Else detections (batch, detections, 6): corners in pixels of the image, score,
     class.
     """
 

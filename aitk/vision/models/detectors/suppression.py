@@ -48,7 +48,7 @@ class Suppression:
 
 
 def suppress(boxes: Any, scores: Any, how: Suppression) -> Any:
-    """The best boxes of each picture, without those that a better one of their class overlaps.
+    """The best boxes of each image, without those that a better one of their class overlaps.
 
     Args:
         boxes: (batch, n, 4) float32.
@@ -97,5 +97,5 @@ def keep(boxes: Any, kinds: Any, *, overlap: float) -> Any:
 
 
 def take_rows(table: Any, rows: Any) -> Any:
-    """Pick rows of each picture: (batch, n, columns), (batch, k) -> (batch, k, columns)."""
+    """Pick rows of each image: (batch, n, columns), (batch, k) -> (batch, k, columns)."""
     return ops.take_along_axis(table, ops.expand_dims(rows, -1), axis=1)

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from aitk.vision.models.backbones.stem import convolution
+from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.detectors.anchors import centre_points
 from aitk.vision.models.detectors.boxes import clip
 from aitk.vision.models.detectors.pyramid import (
@@ -27,7 +27,7 @@ from aitk.vision.models.detectors.pyramid import (
     path_aggregation,
 )
 from aitk.vision.models.detectors.suppression import Suppression, suppress
-from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.models.input_scaling import image_input
 
 #: Distances are told in strides, as a distribution over 0, 1, ... BINS - 1.
 BINS = 16
@@ -51,19 +51,19 @@ def yolo(
     """Build the detector.
 
     Args:
-        backbone: ``picture`` to maps, its layers named ``stride_N``.
-        size: height and width of the pictures.
+        backbone: ``image`` to maps, its layers named ``stride_N``.
+        size: height and width of the images.
         classes: how many there are.
         strides: of the maps that tell boxes, from fine to coarse.
         width: channels of the pyramid and of the branches.
         suppression: how many boxes come out, and how far they may overlap.
 
     Returns:
-        ``picture`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
+        ``image`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
         training to what ``YoloDetections`` says.
     """
-    picture = picture_input(size)
-    maps = level_maps(backbone, picture, strides, filters=width)
+    image = image_input(size)
+    maps = level_maps(backbone, image, strides, filters=width)
     maps = feature_pyramid(maps, width, strides=strides)
     maps = path_aggregation(maps, width, strides=strides)
     rows = [
@@ -78,7 +78,7 @@ def yolo(
         suppression=suppression,
         name="detections",
     )
-    return keras.Model({"picture": picture}, decode(raw), name="yolo")
+    return keras.Model({"image": image}, decode(raw), name="yolo")
 
 
 def branches(x: Any, *, classes: int, width: int, name: str) -> Any:
@@ -98,7 +98,7 @@ def branches(x: Any, *, classes: int, width: int, name: str) -> Any:
     kind = layers.Conv2D(classes, 1, dtype="float32", bias_initializer=prior, name=f"{name}_class")(
         kind
     )
-    both = layers.Concatenate(name=f"{name}_both", dtype="float32")([box, kind])
+    both = layers.Concatenate(name=f"{name}_weighted_sum", dtype="float32")([box, kind])
     return layers.Reshape((-1, both.shape[-1]), name=f"{name}_rows", dtype="float32")(both)
 
 
@@ -116,7 +116,7 @@ class YoloDetections(layers.Layer):
 
     In training the rows go on to the loss, behind columns that say where each looks:
     (batch, places, 3 + 4 * BINS + classes). Else detections (batch, detections, 6): corners in
-    pixels of the picture, score, class.
+    pixels of the image, score, class.
     """
 
     #: Boxes compete in float32 whatever the network before them is quantised to.

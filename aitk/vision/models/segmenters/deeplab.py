@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import keras
 
-from aitk.vision.models.backbones.batch_norm import FusedBatchNormalization
+from aitk.vision.models.backbones.blocks import MOMENTUM, FusedBatchNormalization, convolution
 from aitk.vision.models.backbones.feature_maps import strides_of
-from aitk.vision.models.backbones.stem import MOMENTUM, convolution
-from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.models.input_scaling import image_input
 from aitk.vision.models.segmenters.dense import feature_maps, joined, pixel_logits, resized
 
 #: The paper's dilation rates, for the 33 x 33 map that 513 pixels have at stride 16 (section 4).
@@ -22,7 +21,7 @@ def deeplabv3plus(
     """Put atrous spatial pyramid pooling and its decoder on a backbone.
 
     Args:
-        backbone: ``picture`` to a map, its stages named by their strides.
+        backbone: ``image`` to a map, its stages named by their strides.
         classes: how many logits a pixel gets.
         width: channels of the pyramid and the decoder; 256 in the paper.
         output_stride: pixels that a place of the pyramid's map takes, if the backbone has such a
@@ -30,14 +29,14 @@ def deeplabv3plus(
         dropout: share of the last map's channels dropped in training.
 
     Returns:
-        ``picture`` to float32 logits (batch, height, width, classes).
+        ``image`` to float32 logits (batch, height, width, classes).
     """
     size = backbone.input_shape[1:3]
-    picture = picture_input(size)
+    image = image_input(size)
     strides = strides_of(backbone)
     deep = [stride for stride in strides if stride >= output_stride] or strides[-1:]
     low = [stride for stride in strides if LOW_LEVEL_STRIDE <= stride < deep[0]][:1]
-    maps = feature_maps(backbone, picture, [*low, *deep])
+    maps = feature_maps(backbone, image, [*low, *deep])
     x = joined(maps[len(low) :], width)
     x = _pyramid(x, width)
     if low:
@@ -48,7 +47,7 @@ def deeplabv3plus(
     x = _separable(x, width, name="decoder_conv1")
     x = _separable(x, width, name="decoder_conv2")
     logits = pixel_logits(x, size, classes=classes, dropout=dropout)
-    return keras.Model({"picture": picture}, logits, name="deeplabv3plus")
+    return keras.Model({"image": image}, logits, name="deeplabv3plus")
 
 
 def scaled_rates(size: tuple[int, int]) -> tuple[int, ...]:
@@ -58,13 +57,13 @@ def scaled_rates(size: tuple[int, int]) -> tuple[int, ...]:
 
 
 def _pyramid(x: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    """Atrous spatial pyramid pooling with the picture's mean as one more scale (section 3.1)."""
+    """Atrous spatial pyramid pooling with the image's mean as one more scale (section 3.1)."""
     size = x.shape[1:3]
     parts = [convolution(x, width, width=1, name="aspp_point")]
     for number, rate in enumerate(scaled_rates(size), 1):
         parts.append(_separable(x, width, rate=rate, name=f"aspp_rate{number}"))
     mean = keras.layers.GlobalAveragePooling2D(keepdims=True, name="aspp_mean")(x)
-    mean = convolution(mean, width, width=1, name="aspp_picture")
+    mean = convolution(mean, width, width=1, name="aspp_image")
     parts.append(resized(mean, size))
     x = keras.layers.Concatenate(name="aspp")(parts)
     return convolution(x, width, width=1, name="aspp_join")

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.backbones.feature_maps import levels
-from aitk.vision.models.backbones.stem import convolution
 
 #: The layer that hands a head the backbone's last map, for those who ask what it rests on.
 DEEPEST = "deepest"
 
 
 def feature_maps(
-    backbone: keras.Model, picture: keras.KerasTensor, strides: Sequence[int]
+    backbone: keras.Model, image: keras.KerasTensor, strides: Sequence[int]
 ) -> list[keras.KerasTensor]:
     """The backbone's maps of these strides, the coarsest named ``deepest``."""
-    *maps, last = levels(backbone, strides)(picture)
+    *maps, last = levels(backbone, strides)(image)
     return [*maps, keras.layers.Identity(name=DEEPEST)(last)]
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import keras
 
+from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.backbones.feature_maps import strides_of
-from aitk.vision.models.backbones.stem import convolution
-from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.models.input_scaling import image_input
 from aitk.vision.models.segmenters.dense import feature_maps, joined, pixel_logits, resized
 
-#: Regions along each side of the picture, one pooling for each (section 3.2).
+#: Regions along each side of the image, one pooling for each (section 3.2).
 BINS = (1, 2, 3, 6)
 
 
@@ -19,7 +19,7 @@ def pspnet(
     """Put a pyramid pooling module on a backbone.
 
     Args:
-        backbone: ``picture`` to a map, its stages named by their strides.
+        backbone: ``image`` to a map, its stages named by their strides.
         classes: how many logits a pixel gets.
         width: channels of the map that is pooled, and of the last one.
         output_stride: pixels that a place of the map takes, if the backbone has such a map, else
@@ -27,13 +27,13 @@ def pspnet(
         dropout: share of the last map's channels dropped in training.
 
     Returns:
-        ``picture`` to float32 logits (batch, height, width, classes).
+        ``image`` to float32 logits (batch, height, width, classes).
     """
     size = backbone.input_shape[1:3]
-    picture = picture_input(size)
+    image = image_input(size)
     strides = strides_of(backbone)
     deep = [stride for stride in strides if stride >= output_stride] or strides[-1:]
-    x = joined(feature_maps(backbone, picture, deep), width)
+    x = joined(feature_maps(backbone, image, deep), width)
     parts = [x]
     for bins in BINS:
         pooled = pooled_to(x, bins)
@@ -42,7 +42,7 @@ def pspnet(
     x = keras.layers.Concatenate(name="pyramid")(parts)
     x = convolution(x, width, name="pyramid_join")
     logits = pixel_logits(x, size, classes=classes, dropout=dropout)
-    return keras.Model({"picture": picture}, logits, name="pspnet")
+    return keras.Model({"image": image}, logits, name="pspnet")
 
 
 def pooled_to(x: keras.KerasTensor, bins: int) -> keras.KerasTensor:

@@ -8,8 +8,8 @@ import pytest
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal
 from aitk.vision.data.formats.masks import decode_mask, mask_names
-from aitk.vision.data.options import DetectPictures, SegmentPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import DetectImages, SegmentImages
+from aitk.vision.data.reading import read_images
 from aitk.vision.data.reading_counts import NO_AREA, ReadingCounts
 
 CORNERS = [[2, 2], [10, 2], [10, 8], [2, 8]]
@@ -17,12 +17,12 @@ CORNERS = [[2, 2], [10, 2], [10, 8], [2, 8]]
 
 def boxes(source, counts=None):
     return list(
-        read_pictures(
+        read_images(
             [str(source)],
-            DetectPictures(),
-            wants={"boxes"},
+            DetectImages(),
+            annotation_kinds={"boxes"},
             labelled=True,
-            notes=[],
+            note=print,
             counts=counts,
         )
     )
@@ -30,11 +30,17 @@ def boxes(source, counts=None):
 
 def masks(source):
     return list(
-        read_pictures([str(source)], SegmentPictures(), wants={"mask"}, labelled=True, notes=[])
+        read_images(
+            [str(source)],
+            SegmentImages(),
+            annotation_kinds={"mask"},
+            labelled=True,
+            note=print,
+        )
     )
 
 
-def labelme(*shapes, picture="1.png", size=(20, 30)):
+def labelme(*shapes, image="1.png", size=(20, 30)):
     return json.dumps(
         {
             "version": "5.0.1",
@@ -42,7 +48,7 @@ def labelme(*shapes, picture="1.png", size=(20, 30)):
                 {"label": label, "shape_type": kind, "points": points}
                 for label, kind, points in shapes
             ],
-            "imagePath": picture,
+            "imagePath": image,
             "imageData": None,
             "imageHeight": size[0],
             "imageWidth": size[1],
@@ -60,17 +66,17 @@ CVAT_POLYGON = '<polygon label="nut" points="2,2;10,2;10,8;2,8"></polygon>'
 
 
 def studio(kind, **value):
-    """A shape in percents of a picture of 30 x 20."""
+    """A shape in percents of an image of 30 x 20."""
     return {"original_width": 30, "original_height": 20, kind: ["bolt"], "rotation": 0, **value}
 
 
 STUDIO_BOX = {"x": 20 / 3, "y": 10, "width": 80 / 3, "height": 30}
 
 
-def test_labelme_files_beside_their_pictures(save, tmp_path):
+def test_labelme_files_beside_their_images(save, tmp_path):
     save("in/1.png"), save("in/2.png")
     save("in/1.json", labelme(("bolt", "rectangle", [[10, 8], [2, 2]])))
-    save("in/2.json", labelme(("nut", "polygon", CORNERS), picture="..\\old\\name.png"))
+    save("in/2.json", labelme(("nut", "polygon", CORNERS), image="..\\old\\name.png"))
     first, second = boxes(tmp_path / "in")
     assert first.fields["boxes"].tolist() == second.fields["boxes"].tolist() == [[2, 2, 10, 8]]
     assert first.fields["box_labels"] + second.fields["box_labels"] == ["bolt", "nut"]
@@ -87,19 +93,19 @@ def test_labelme_polygons_and_circles_are_masks(save, tmp_path):
     assert abs(int((mask == 2).sum()) - np.pi * 16) < 4
 
 
-def test_a_wrong_file_refuses_its_picture_alone(save, tmp_path):
+def test_a_wrong_file_refuses_its_image_alone(save, tmp_path):
     save("in/1.png"), save("in/2.png")
     path = save("in/1.json", labelme(("bolt", "rectangle", [["x", 8], [2, 2]])))
-    save("in/2.json", labelme(("nut", "polygon", CORNERS), picture="2.png"))
+    save("in/2.json", labelme(("nut", "polygon", CORNERS), image="2.png"))
     bad, row = boxes(tmp_path / "in")
     assert bad.reason == "has a shape whose points are not pairs of numbers"
     assert bad.file == str(path)
     assert row.fields["box_labels"] == ["nut"]
 
 
-def test_a_damaged_file_refuses_its_picture_alone(save, tmp_path):
+def test_a_damaged_file_refuses_its_image_alone(save, tmp_path):
     save("in/1.png"), save("in/1.json", '{"imagePath": "1.png", "shapes": [')
-    save("in/2.png"), save("in/2.json", labelme(("nut", "polygon", CORNERS), picture="2.png"))
+    save("in/2.png"), save("in/2.json", labelme(("nut", "polygon", CORNERS), image="2.png"))
     bad, row = boxes(tmp_path / "in")
     assert "is no JSON" in bad.reason
     assert row.fields["box_labels"] == ["nut"]

@@ -1,4 +1,4 @@
-"""COCO JSON: boxes, polygons, run lengths, and the pictures they are of."""
+"""COCO JSON: boxes, polygons, run lengths, and the images they are of."""
 
 import contextlib
 import json
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from aitk.core.contract.errors import DataError
 from aitk.vision.data.formats.masks import decode_mask, mask_names
 from aitk.vision.data.formats.shapes import fill_shapes, shape_mask
-from aitk.vision.data.options import DetectPictures, MultitaskPictures, SegmentPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import DetectImages, MultitaskImages, SegmentImages
+from aitk.vision.data.reading import read_images
 from aitk.vision.data.reading_counts import ReadingCounts
 
 CATEGORIES = [{"id": 7, "name": "nut"}, {"id": 3, "name": "bolt"}]
@@ -34,16 +34,24 @@ def note(category=7, bbox=(2, 3, 10, 5), image=1, **more):
 
 def boxes(source, **told):
     return list(
-        read_pictures(
-            [str(source)], DetectPictures(**told), wants={"boxes"}, labelled=True, notes=[]
+        read_images(
+            [str(source)],
+            DetectImages(**told),
+            annotation_kinds={"boxes"},
+            labelled=True,
+            note=print,
         )
     )
 
 
 def masks(source, **told):
     return list(
-        read_pictures(
-            [str(source)], SegmentPictures(**told), wants={"mask"}, labelled=True, notes=[]
+        read_images(
+            [str(source)],
+            SegmentImages(**told),
+            annotation_kinds={"mask"},
+            labelled=True,
+            note=print,
         )
     )
 
@@ -70,13 +78,13 @@ def test_the_json_may_lie_elsewhere(save, tmp_path):
     assert row.fields["box_labels"] == ["nut"]
 
 
-def test_a_picture_without_annotations_has_no_boxes(save, tmp_path):
+def test_an_image_without_annotations_has_no_boxes(save, tmp_path):
     save("in/1.png"), save("in/boxes.json", coco())
     (row,) = boxes(tmp_path / "in")
     assert row.fields["boxes"].shape == (0, 4)
 
 
-def test_the_picture_of_the_nearest_path_is_meant(save, tmp_path):
+def test_the_image_of_the_nearest_path_is_meant(save, tmp_path):
     save("in/train/1.png"), save("in/val/1.png", height=22)
     images = [{"id": 1, "file_name": "val/1.png"}]
     save("in/boxes.json", coco(note(), images=images))
@@ -95,7 +103,7 @@ def test_the_picture_of_the_nearest_path_is_meant(save, tmp_path):
         (note([7]), "unknown category [7]"),
     ],
 )
-def test_a_wrong_annotation_refuses_its_picture(save, tmp_path, annotation, reason):
+def test_a_wrong_annotation_refuses_its_image(save, tmp_path, annotation, reason):
     save("in/1.png")
     path = save("in/boxes.json", coco(annotation))
     (bad,) = boxes(tmp_path / "in")
@@ -107,8 +115,9 @@ def counted(source, **told):
     """The boxes of a source, and what was left out: name of the check -> count."""
     counts = ReadingCounts()
     rows = list(
-        read_pictures(
-            [str(source)], DetectPictures(**told), wants={"boxes"}, labelled=True, notes=[],
+        read_images(
+            [str(source)], DetectImages(**told), annotation_kinds={"boxes"}, labelled=True,
+            note=print,
             counts=counts,
         )
     )  # fmt: skip
@@ -142,7 +151,7 @@ def test_images_of_one_id_are_refused(save, tmp_path):
     assert first.reason == second.reason == "another image has the same id 1"
 
 
-def test_annotations_of_no_image_and_pictures_of_no_annotation_are_counted(save, tmp_path):
+def test_annotations_of_no_image_and_images_of_no_annotation_are_counted(save, tmp_path):
     save("in/1.png"), save("in/2.png")
     save("in/boxes.json", coco(note(), note(image=9), note(image=None), "note"))
     rows, left_out = counted(tmp_path / "in")
@@ -151,11 +160,11 @@ def test_annotations_of_no_image_and_pictures_of_no_annotation_are_counted(save,
         "annotations": 1,
         "annotations of unknown images": 2,
         "malformed annotations": 1,
-        "pictures without annotation": 1,
+        "images without annotation": 1,
     }
 
 
-def test_pictures_beside_a_file_that_is_itself_the_source_are_not_missed(save, tmp_path):
+def test_images_beside_a_file_that_is_itself_the_source_are_not_missed(save, tmp_path):
     save("in/1.png"), save("in/2.png")
     _, left_out = counted(save("in/boxes.json", coco(note())))
     assert left_out == {"annotations": 1}
@@ -182,7 +191,7 @@ def test_a_file_in_utf_16_is_read(save, tmp_path):
     assert len(boxes(tmp_path / "in")) == 1
 
 
-def test_each_file_means_the_pictures_beside_it(save, tmp_path):
+def test_each_file_means_the_images_beside_it(save, tmp_path):
     for split in ("train", "valid", "test"):
         for at in range(2):
             save(f"in/{split}/images/{at}.png")
@@ -228,7 +237,7 @@ def test_an_outline_loses_degenerate_parts_and_may_be_flat(save, tmp_path, outli
     assert (decode_mask(row.fields["mask"]) > 0).sum() == 8 * 6
 
 
-def test_a_missing_picture_and_one_of_another_size(save, tmp_path):
+def test_a_missing_image_and_one_of_another_size(save, tmp_path):
     save("in/1.png")
     images = [
         {"id": 1, "file_name": "1.png", "height": 40, "width": 60},
@@ -236,8 +245,8 @@ def test_a_missing_picture_and_one_of_another_size(save, tmp_path):
     ]
     save("in/boxes.json", coco(note(), images=images))
     other, missing = boxes(tmp_path / "in")
-    assert "of a picture of 60 x 40, and upright it has 30 x 20" in other.reason
-    assert missing.reason == "there is no picture 2.png"
+    assert "of an image of 60 x 40, and upright it has 30 x 20" in other.reason
+    assert missing.reason == "there is no image 2.png"
 
 
 def test_polygons_become_a_mask_and_small_things_stay_visible(save, tmp_path):
@@ -315,7 +324,7 @@ def test_another_json_is_no_coco(save, tmp_path):
 
 @pytest.fixture
 def scene(save, tmp_path):
-    """Two pictures of nuts with a COCO file; of the first a mask in numbers stands beside them."""
+    """Two images of nuts with a COCO file; of the first a mask in numbers stands beside them."""
 
     def make(*annotations):
         images = [{"id": number, "file_name": f"{number}.png"} for number in (1, 2)]
@@ -331,30 +340,34 @@ def scene(save, tmp_path):
 
 def everything(source):
     notes = []
-    wants = {"label", "boxes", "mask"}
+    annotation_kinds = {"label", "boxes", "mask"}
     rows = list(
-        read_pictures([str(source)], MultitaskPictures(), wants=wants, labelled=True, notes=notes)
+        read_images(
+            [str(source)],
+            MultitaskImages(),
+            annotation_kinds=annotation_kinds,
+            labelled=True,
+            note=notes.append,
+        )
     )
     return [row.fields for row in rows], notes
 
 
 @pytest.mark.parametrize("source", [".", "boxes.json"])
-def test_masks_beside_the_pictures_are_joined_to_boxes(scene, source):
+def test_masks_beside_the_images_are_joined_to_boxes(scene, source):
     rows, notes = everything(scene(note(), note(image=2)) / source)
     assert [fields["boxes"].tolist() for fields in rows] == [[[2, 3, 12, 8]]] * 2
     mask = decode_mask(rows[0]["mask"])
     assert (mask[3:8, 2:12] == 1).all() and mask.sum() == 50
     assert mask_names(rows[0]["mask"]) == ("metal", "thread")
     assert rows[1]["mask"] == b""
-    assert [text.partition(": ")[2] for text in notes] == [
-        "1 masks beside the pictures joined to it"
-    ]
+    assert [text.partition(": ")[2] for text in notes] == ["1 masks beside the images joined to it"]
 
 
 def test_outlines_come_before_masks_beside_and_that_is_told(scene):
     rows, notes = everything(scene(note(segmentation=SQUARE), note(image=2, segmentation=SQUARE)))
     assert mask_names(rows[0]["mask"]) == ("background", "bolt", "nut")
-    assert "1 masks beside the pictures left out, since it tells outlines itself" in notes[0]
+    assert "1 masks beside the images left out, since it tells outlines itself" in notes[0]
 
 
 def test_masks_beside_boxes_alone_are_rows_to_segment(scene):
@@ -371,7 +384,7 @@ def test_boxes_alone_are_read_beside_masks(scene):
 def test_a_large_outline_is_drawn_in_strips_as_it_is_whole(monkeypatch):
     points = [3.3, -5, 90, 20, 47, 99.5, -8.25, 40]
     whole = shape_mask([points], height=90, width=80)
-    monkeypatch.setattr("aitk.vision.data.formats.shapes._MOST_CANVAS", 20_000)
+    monkeypatch.setattr("aitk.vision.data.formats.shapes._MAX_CANVAS", 20_000)
     strips = shape_mask([points], height=90, width=80)
     assert (strips != whole).sum() < 0.01 * whole.sum()  # on the edges, by rounding
 

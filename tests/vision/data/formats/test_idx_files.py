@@ -1,4 +1,4 @@
-"""MNIST's files: all pictures in one, all labels in another."""
+"""MNIST's files: all images in one, all labels in another."""
 
 import gzip
 import struct
@@ -8,10 +8,10 @@ import pytest
 
 from aitk.core.contract.errors import DataError
 from aitk.core.io.images import decode_picture
-from aitk.vision.data.options import ClassifyPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import ClassifyImages
+from aitk.vision.data.reading import read_images
 
-PICTURES = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
+IMAGES = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
 
 
 def idx(values):
@@ -20,16 +20,20 @@ def idx(values):
 
 def read(path, **told):
     return list(
-        read_pictures(
-            [str(path)], ClassifyPictures(**told), wants={"label"}, labelled=True, notes=[]
+        read_images(
+            [str(path)],
+            ClassifyImages(**told),
+            annotation_kinds={"label"},
+            labelled=True,
+            note=print,
         )
     )
 
 
-def test_pictures_and_labels_are_paired(save, tmp_path):
+def test_images_and_labels_are_paired(save, tmp_path):
     labels = np.array([1, 0], np.uint8)
-    save("train-images-idx3-ubyte", idx(PICTURES)), save("train-labels-idx1-ubyte", idx(labels))
-    save("t10k-images-idx3-ubyte.gz", gzip.compress(idx(PICTURES[:1])))
+    save("train-images-idx3-ubyte", idx(IMAGES)), save("train-labels-idx1-ubyte", idx(labels))
+    save("t10k-images-idx3-ubyte.gz", gzip.compress(idx(IMAGES[:1])))
     save("t10k-labels-idx1-ubyte.gz", gzip.compress(idx(labels[:1])))
     rows = read(tmp_path)
     assert [(row.fields["name"], row.split, row.fields["label"]) for row in rows] == [
@@ -37,33 +41,31 @@ def test_pictures_and_labels_are_paired(save, tmp_path):
         ("train#0", "train", "1"),
         ("train#1", "train", "0"),
     ]
-    np.testing.assert_array_equal(
-        decode_picture(rows[2].fields["picture"], "")[..., 0], PICTURES[1]
-    )
+    np.testing.assert_array_equal(decode_picture(rows[2].fields["image"], "")[..., 0], IMAGES[1])
 
 
 def test_classes_name_the_numbers(save, tmp_path):
-    save("images-idx3-ubyte", idx(PICTURES)), save("labels-idx1-ubyte", idx(np.uint8([1, 2])))
+    save("images-idx3-ubyte", idx(IMAGES)), save("labels-idx1-ubyte", idx(np.uint8([1, 2])))
     good, bad = read(tmp_path, classes=str(save("names.txt", "shirt\nbag\n")))
     assert good.fields["label"] == "bag"
     assert bad.reason == "it has the class 2, and there are 2"
 
 
 def test_damage_is_said(save, tmp_path):
-    path = save("images-idx3-ubyte", idx(PICTURES)[:-1])
+    path = save("images-idx3-ubyte", idx(IMAGES)[:-1])
     with pytest.raises(DataError, match="there is no labels-idx1-ubyte|not as many values"):
         read(tmp_path)
-    path.write_bytes(idx(PICTURES))
+    path.write_bytes(idx(IMAGES))
     save("labels-idx1-ubyte", idx(np.uint8([1])))
-    with pytest.raises(DataError, match="has 1 labels, and there are 2 pictures"):
+    with pytest.raises(DataError, match="has 1 labels, and there are 2 images"):
         read(tmp_path)
 
 
 @pytest.mark.parametrize("shape", [(2, 0, 5), (0, 4, 4), (2, 0, 2**32 - 1)])
-def test_pictures_without_pixels_are_refused(save, tmp_path, shape):
+def test_images_without_pixels_are_refused(save, tmp_path, shape):
     save("train-images-idx3-ubyte", struct.pack(">I3I", 0x803, *shape))
     save("train-labels-idx1-ubyte", idx(np.array([1, 0], np.uint8)))
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         read(tmp_path)
 
 

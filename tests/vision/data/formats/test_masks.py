@@ -16,9 +16,9 @@ from aitk.core.io.images import encode_png
 from aitk.vision.data.class_lists import ClassList, parse_class_list
 from aitk.vision.data.formats.masks import decode_mask, encode_mask, mask_names, read_mask
 from aitk.vision.data.items import ClassMask
-from aitk.vision.data.options import SegmentPictures
+from aitk.vision.data.options import SegmentImages
 from aitk.vision.data.quality.mask_quality import MaskStatistics
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.reading import read_images
 from aitk.vision.tasks.segment import Segment
 
 NUMBERS = np.array([[0, 1, 2], [2, 1, 255]], np.uint8)
@@ -80,21 +80,21 @@ def test_of_an_indexed_png_the_index_counts_not_the_colour(bits):
 def test_colours_are_looked_up():
     classes = parse_class_list(b"road 0 0 0\n128 0 0\tstop sign\ntree 0 128 0\n", "x")
     assert classes.names == ("road", "stop sign", "tree")
-    picture = np.zeros((2, 3, 3), np.uint8)
-    picture[0, 1] = 128, 0, 0
-    picture[1, 2] = 0, 128, 0
-    mask = read(png(picture[..., ::-1]), classes)
+    image = np.zeros((2, 3, 3), np.uint8)
+    image[0, 1] = 128, 0, 0
+    image[1, 2] = 0, 128, 0
+    mask = read(png(image[..., ::-1]), classes)
     assert mask.numbers.tolist() == [[0, 1, 0], [0, 0, 2]]
-    picture[1, 0] = 1, 2, 3
+    image[1, 0] = 1, 2, 3
     with pytest.raises(DataError, match=r"1 pixels of the colour \(1, 2, 3\)"):
-        read(png(picture[..., ::-1]), classes)
+        read(png(image[..., ::-1]), classes)
 
 
 def test_colours_without_a_list_are_refused():
-    picture = np.zeros((2, 3, 3), np.uint8)
-    picture[0, 0] = 9, 0, 0
+    image = np.zeros((2, 3, 3), np.uint8)
+    image[0, 0] = 9, 0, 0
     with pytest.raises(DataError, match="coded by colours"):
-        read(png(picture))
+        read(png(image))
 
 
 def test_ignored_classes_are_void_and_the_others_close_ranks():
@@ -114,7 +114,7 @@ def test_black_and_white():
 def test_wrong_values_sizes_and_formats_are_refused():
     with pytest.raises(DataError, match="the value 2, and there are 2 classes"):
         read(png(NUMBERS), ClassList(("a", "b")))
-    with pytest.raises(DataError, match="3 x 3 pixels, and its picture 3 x 2"):
+    with pytest.raises(DataError, match="3 x 3 pixels, and its image 3 x 2"):
         read(png(np.zeros((3, 3), np.uint8)))
     with pytest.raises(DataError, match="JPEG"):
         read(cv2.imencode(".jpg", NUMBERS)[1].tobytes())
@@ -125,7 +125,7 @@ def test_wrong_values_sizes_and_formats_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("picture", "mask"),
+    ("image", "mask"),
     [
         ("train/images/1.jpg", "train/masks/1.png"),
         ("images/train/1.jpg", "masks/train/1.png"),
@@ -135,39 +135,51 @@ def test_wrong_values_sizes_and_formats_are_refused():
         ("1.png", "annot/1.png"),
     ],
 )
-def test_masks_are_found_beside_pictures(save, tmp_path, picture, mask):
-    save(f"in/{picture}"), save(f"in/{mask}", np.ones((20, 30), np.uint8))
-    (row,) = read_pictures(
-        [str(tmp_path / "in")], SegmentPictures(), wants={"mask"}, labelled=True, notes=[]
+def test_masks_are_found_beside_images(save, tmp_path, image, mask):
+    save(f"in/{image}"), save(f"in/{mask}", np.ones((20, 30), np.uint8))
+    (row,) = read_images(
+        [str(tmp_path / "in")],
+        SegmentImages(),
+        annotation_kinds={"mask"},
+        labelled=True,
+        note=print,
     )
-    assert row.fields["name"] == picture
+    assert row.fields["name"] == image
     assert (decode_mask(row.fields["mask"]) == 1).all()
-    assert row.split == ("train" if "train" in picture else None)
-    (alone,) = read_pictures(
-        [str(tmp_path / "in")], SegmentPictures(), wants={"mask"}, labelled=False, notes=[]
+    assert row.split == ("train" if "train" in image else None)
+    (alone,) = read_images(
+        [str(tmp_path / "in")],
+        SegmentImages(),
+        annotation_kinds={"mask"},
+        labelled=False,
+        note=print,
     )
-    assert alone.fields["name"] == picture
+    assert alone.fields["name"] == image
 
 
 def test_the_folder_of_masks_may_be_named(save, tmp_path):
     save("in/1.jpg"), save("in/2.jpg"), save("m/1.png", np.zeros((20, 30), np.uint8))
-    good, bad = read_pictures(
+    good, bad = read_images(
         [str(tmp_path / "in")],
-        SegmentPictures(masks=str(tmp_path / "m"), classes=str(save("names.txt", "a\nb\n"))),
-        wants={"mask"},
+        SegmentImages(masks=str(tmp_path / "m"), classes=str(save("names.txt", "a\nb\n"))),
+        annotation_kinds={"mask"},
         labelled=True,
-        notes=[],
+        note=print,
     )
     assert mask_names(good.fields["mask"]) == ("a", "b")
     assert bad.reason == "there is no mask of its name"
 
 
-def test_a_mask_shrinks_with_its_picture(save, tmp_path):
+def test_a_mask_shrinks_with_its_image(save, tmp_path):
     half = np.zeros((20, 30), np.uint8)
     half[:, 15:] = 1
     save("images/1.png"), save("masks/1.png", half)
-    (row,) = read_pictures(
-        [str(tmp_path)], SegmentPictures(largest_side=15), wants={"mask"}, labelled=True, notes=[]
+    (row,) = read_images(
+        [str(tmp_path)],
+        SegmentImages(largest_side=15),
+        annotation_kinds={"mask"},
+        labelled=True,
+        note=print,
     )
     mask = decode_mask(row.fields["mask"])
     assert mask.shape == (10, 15) and set(np.unique(mask)) == {0, 1}
@@ -193,11 +205,15 @@ def test_a_label_map_of_cvat():
     assert classes.colours[255, 10, 0] == 1
 
 
-def test_a_single_picture_comes_with_the_files_of_its_name(save, tmp_path):
+def test_a_single_image_comes_with_the_files_of_its_name(save, tmp_path):
     save("in/cat.jpg"), save("in/dog.jpg"), save("in/classes.txt", "a\nb\n")
     save("in/cat_mask.png", np.ones((20, 30), np.uint8))
-    (row,) = read_pictures(
-        [str(tmp_path / "in/cat.jpg")], SegmentPictures(), wants={"mask"}, labelled=True, notes=[]
+    (row,) = read_images(
+        [str(tmp_path / "in/cat.jpg")],
+        SegmentImages(),
+        annotation_kinds={"mask"},
+        labelled=True,
+        note=print,
     )
     assert row.fields["name"] == "cat.jpg"
     assert mask_names(row.fields["mask"]) == ("a", "b")
@@ -250,13 +266,13 @@ def test_a_soft_edge_is_cut_in_its_middle(suffix):
     assert abs(int(mask.numbers.sum()) - 709) < 40  # the pixels of the disc
 
 
-def test_a_jpeg_mask_beside_its_picture_is_read_where_it_is_black_and_white(save, tmp_path):
+def test_a_jpeg_mask_beside_its_image_is_read_where_it_is_black_and_white(save, tmp_path):
     save("in/images/1.png", height=64, width=96)
     save("in/masks/1.jpg", cv2.imencode(".jpg", soft_mask(0))[1].tobytes())
-    source = {"wants": {"mask"}, "labelled": True, "notes": []}
-    (bad,) = read_pictures([str(tmp_path / "in")], SegmentPictures(), **source)
+    source = {"annotation_kinds": {"mask"}, "labelled": True, "note": print}
+    (bad,) = read_images([str(tmp_path / "in")], SegmentImages(), **source)
     assert "--binary-masks" in bad.reason
-    (row,) = read_pictures([str(tmp_path / "in")], SegmentPictures(binary_masks=True), **source)
+    (row,) = read_images([str(tmp_path / "in")], SegmentImages(binary_masks=True), **source)
     assert set(np.unique(decode_mask(row.fields["mask"]))) == {0, 1}
 
 

@@ -1,4 +1,4 @@
-"""Pictures of TensorFlow Datasets."""
+"""Images of TensorFlow Datasets."""
 
 import cv2
 import numpy as np
@@ -6,16 +6,16 @@ import pytest
 
 from aitk.core.contract.errors import DataError
 from aitk.vision.data.formats.masks import decode_mask
-from aitk.vision.data.options import MultitaskPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import MultitaskImages
+from aitk.vision.data.reading import read_images
 
 
 def test_labels_boxes_and_masks_of_a_data_set(tmp_path, monkeypatch):
     tfds = pytest.importorskip("tensorflow_datasets")
-    picture = np.full((20, 30, 3), 90, np.uint8)
-    picture[:, 15:] = 200, 10, 60
+    image = np.full((20, 30, 3), 90, np.uint8)
+    image[:, 15:] = 200, 10, 60
     path = tmp_path / "one.png"
-    cv2.imwrite(str(path), picture[..., ::-1])
+    cv2.imwrite(str(path), image[..., ::-1])
 
     class TinyParts(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
@@ -51,14 +51,20 @@ def test_labels_boxes_and_masks_of_a_data_set(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "tfds"))
 
-    def read(wants, **told):
-        reading = MultitaskPictures(**told)
+    def read(annotation_kinds, **told):
+        reading = MultitaskImages(**told)
         return list(
-            read_pictures(["tfds:tiny_parts"], reading, wants=wants, labelled=True, notes=[])
+            read_images(
+                ["tfds:tiny_parts"],
+                reading,
+                annotation_kinds=annotation_kinds,
+                labelled=True,
+                note=print,
+            )
         )
 
     train, test = sorted(read({"label", "boxes", "mask"}), key=lambda row: row.split != "train")
-    assert train.fields["picture"] == path.read_bytes()  # the file, not a copy of its pixels
+    assert train.fields["image"] == path.read_bytes()  # the file, not a copy of its pixels
     assert (train.split, train.fields["label"], test.fields["label"]) == ("train", "many", "")
     np.testing.assert_allclose(train.fields["boxes"], [[6, 2, 30, 10]], atol=1e-5)
     assert train.fields["box_labels"] == ["nut"]

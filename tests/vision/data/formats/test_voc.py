@@ -6,8 +6,8 @@ import pytest
 from aitk.core.contract.errors import DataError
 from aitk.vision.data.formats.masks import decode_mask
 from aitk.vision.data.formats.voc import parse_voc
-from aitk.vision.data.options import DetectPictures, SegmentPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import DetectImages, SegmentImages
+from aitk.vision.data.reading import read_images
 from aitk.vision.data.reading_counts import LISTED_MISSING, UNLISTED, ReadingCounts
 
 
@@ -22,12 +22,12 @@ def xml(*objects, size="<size><width>30</width><height>20</height></size>"):
 
 def read(path, counts=None, **told):
     return list(
-        read_pictures(
+        read_images(
             [str(path)],
-            DetectPictures(**told),
-            wants={"boxes"},
+            DetectImages(**told),
+            annotation_kinds={"boxes"},
             labelled=True,
-            notes=[],
+            note=print,
             counts=counts,
         )
     )
@@ -60,7 +60,7 @@ def test_the_folder_of_annotations_may_be_named(save, tmp_path):
     assert row.fields["box_labels"] == ["nut"]
 
 
-def test_a_picture_without_xml_and_a_broken_one(save, tmp_path):
+def test_an_image_without_xml_and_a_broken_one(save, tmp_path):
     save("a.jpg"), save("b.jpg"), save("b.xml", "<annotation>")
     bare, broken = read(tmp_path)
     assert "nothing tells its boxes" in bare.reason
@@ -86,8 +86,12 @@ def test_masks_lie_in_segmentation_class(save, tmp_path):
     save("JPEGImages/a.jpg"), save("SegmentationObject/a.png", np.ones((20, 30), np.uint8))
     save("SegmentationClass/a.png", np.full((20, 30), 2, np.uint8))
     save("ImageSets/Segmentation/val.txt", "a\n"), save("ImageSets/Main/train.txt", "a\n")
-    (row,) = read_pictures(
-        [str(tmp_path)], SegmentPictures(), wants={"mask"}, labelled=True, notes=[]
+    (row,) = read_images(
+        [str(tmp_path)],
+        SegmentImages(),
+        annotation_kinds={"mask"},
+        labelled=True,
+        note=print,
     )
     assert row.split == "validation"
     assert (decode_mask(row.fields["mask"]) == 2).all()

@@ -7,14 +7,22 @@ import numpy as np
 import pytest
 
 from aitk.vision.data.formats.masks import decode_mask, mask_names
-from aitk.vision.data.options import DetectPictures, SegmentPictures
-from aitk.vision.data.reading import read_pictures
+from aitk.vision.data.options import DetectImages, SegmentImages
+from aitk.vision.data.reading import read_images
 from aitk.vision.data.reading_counts import ORPHAN_FILES, UNKNOWN_IGNORED, ReadingCounts
 
 
-def read(path, reading=None, wants=frozenset(("boxes",))):
-    reading = reading or DetectPictures()
-    return list(read_pictures([str(path)], reading, wants=wants, labelled=True, notes=[]))
+def read(path, reading=None, annotation_kinds=frozenset(("boxes",))):
+    reading = reading or DetectImages()
+    return list(
+        read_images(
+            [str(path)],
+            reading,
+            annotation_kinds=annotation_kinds,
+            labelled=True,
+            note=print,
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,7 @@ def test_boxes_are_shares_of_the_sides(save, tmp_path, name, content):
         ("0 0.5 0.5 0.2 0.5 1.2", "where a confidence may stand"),
     ],
 )
-def test_a_wrong_line_refuses_its_picture(save, tmp_path, line, reason):
+def test_a_wrong_line_refuses_its_image(save, tmp_path, line, reason):
     save("classes.txt", "nut\nbolt\n"), save("images/1.jpg"), save("labels/1.txt", line)
     (bad,) = read(tmp_path)
     assert reason in bad.reason
@@ -62,7 +70,7 @@ def test_a_class_may_be_a_decimal_and_a_box_have_a_confidence(save, tmp_path):
 
 
 @pytest.mark.parametrize("stem", ["Capture_d%C3%A9cran%201", unicodedata.normalize("NFD", "é 1")])
-def test_a_text_file_whose_name_is_spelt_otherwise_belongs_to_its_picture(save, tmp_path, stem):
+def test_a_text_file_whose_name_is_spelt_otherwise_belongs_to_its_image(save, tmp_path, stem):
     plain = unicodedata.normalize("NFC", unquote(stem))
     save("classes.txt", "nut\nbolt\n"), save(f"images/{plain}.jpg")
     save(f"labels/{stem}.txt", "1 0.5 0.5 0.2 0.5")
@@ -70,14 +78,19 @@ def test_a_text_file_whose_name_is_spelt_otherwise_belongs_to_its_picture(save, 
     assert row.fields["box_labels"] == ["bolt"]
 
 
-def test_a_text_file_of_no_picture_is_counted(save, tmp_path):
+def test_a_text_file_of_no_image_is_counted(save, tmp_path):
     save("classes.txt", "nut\nbolt\n"), save("images/1.jpg"), save("labels/1.txt", "")
     save("labels/2.txt", "1 0.5 0.5 0.2 0.5"), save("labels/classes.txt", "nut\n")
     counts = ReadingCounts()
-    reading = DetectPictures()
+    reading = DetectImages()
     list(
-        read_pictures(
-            [str(tmp_path)], reading, wants={"boxes"}, labelled=True, notes=[], counts=counts
+        read_images(
+            [str(tmp_path)],
+            reading,
+            annotation_kinds={"boxes"},
+            labelled=True,
+            note=print,
+            counts=counts,
         )
     )
     assert counts.examples[ORPHAN_FILES] == ["labels/2.txt"]
@@ -94,7 +107,7 @@ def test_polygons_are_boxes_and_masks(save, tmp_path):
     save("labels/1.txt", "1 0.2 0.25 0.8 0.25 0.8 0.75 0.2 0.75")
     (row,) = read(tmp_path)
     np.testing.assert_allclose(row.fields["boxes"], [[6, 5, 24, 15]], atol=1e-5)
-    (row,) = read(tmp_path, SegmentPictures(), frozenset(("mask",)))
+    (row,) = read(tmp_path, SegmentImages(), frozenset(("mask",)))
     assert mask_names(row.fields["mask"]) == ("background", "nut", "bolt")
     assert decode_mask(row.fields["mask"])[10, 15] == 2
 
@@ -114,7 +127,7 @@ def test_a_data_yaml_names_the_splits(save, tmp_path, yaml):
     assert [row.split for row in read(tmp_path)] == ["train", "validation"]
 
 
-def test_lists_of_pictures_name_the_splits(save, tmp_path):
+def test_lists_of_images_name_the_splits(save, tmp_path):
     """As CVAT and Darknet write them."""
     save("obj.names", "nut\n"), save("train.txt", "data/obj_train_data/1.jpg\n")
     save("valid.txt", "data\\obj_train_data\\2.jpg\n")
@@ -130,34 +143,34 @@ def test_key_points_behind_a_box_are_no_polygon(save, tmp_path):
     np.testing.assert_allclose(row.fields["boxes"], [[12, 5, 18, 15]], atol=1e-5)
 
 
-def test_files_in_a_folder_elsewhere_belong_to_pictures_by_the_folders_that_agree(save, tmp_path):
+def test_files_in_a_folder_elsewhere_belong_to_images_by_the_folders_that_agree(save, tmp_path):
     save("in/images/train/1.jpg"), save("in/images/val/1.jpg"), save("classes.txt", "nut\nbolt\n")
     save("more/train/1.txt", "0 .5 .5 .2 .5"), save("more/val/1.txt", "1 .5 .5 .2 .5")
     told = {"annotations": str(tmp_path / "more"), "classes": str(tmp_path / "classes.txt")}
-    rows = read(tmp_path / "in", DetectPictures(**told))
+    rows = read(tmp_path / "in", DetectImages(**told))
     assert [row.fields["box_labels"] for row in rows] == [["nut"], ["bolt"]]
 
 
-def test_one_file_in_a_folder_elsewhere_is_not_that_of_two_pictures(save, tmp_path):
+def test_one_file_in_a_folder_elsewhere_is_not_that_of_two_images(save, tmp_path):
     save("in/a/1.jpg"), save("in/b/1.jpg"), save("more/1.txt", "0 .5 .5 .2 .5")
     save("more/classes.txt", "nut\n")
-    rows = read(tmp_path / "in", DetectPictures(annotations=str(tmp_path / "more")))
+    rows = read(tmp_path / "in", DetectImages(annotations=str(tmp_path / "more")))
     assert all("nothing tells its boxes" in row.reason for row in rows)
 
 
 def test_a_stray_point_beside_polygons_costs_no_mask(save, tmp_path):
     save("classes.txt", "nut\n"), save("images/1.jpg")
     save("labels/1.txt", "0 0.2 0.25 0.8 0.25 0.8 0.75 0.2 0.75\n0 0.5 0.5\n")
-    (row,) = read(tmp_path, SegmentPictures(), frozenset(("mask",)))
+    (row,) = read(tmp_path, SegmentImages(), frozenset(("mask",)))
     assert decode_mask(row.fields["mask"])[10, 15] == 1
 
 
 def test_a_class_to_ignore_that_is_none_is_counted(save, tmp_path):
     save("classes.txt", "nut\nbolt\n"), save("images/1.jpg")
     save("labels/1.txt", "0 0.5 0.5 0.2 0.5\n1 0.5 0.5 0.2 0.5")
-    (row,) = read(tmp_path, DetectPictures(ignore=["nut", "void"]))
+    (row,) = read(tmp_path, DetectImages(ignore=["nut", "void"]))
     assert row.fields["box_labels"] == ["bolt"]
     counts = ReadingCounts()
-    source = {"wants": {"boxes"}, "labelled": True, "notes": [], "counts": counts}
-    list(read_pictures([str(tmp_path)], DetectPictures(ignore=["nutt", "void"]), **source))
+    source = {"annotation_kinds": {"boxes"}, "labelled": True, "note": print, "counts": counts}
+    list(read_images([str(tmp_path)], DetectImages(ignore=["nutt", "void"]), **source))
     assert counts.examples[UNKNOWN_IGNORED] == ["nutt"]

@@ -1,4 +1,4 @@
-"""Pictures that look the same."""
+"""Images that look the same."""
 
 import cv2
 import numpy as np
@@ -6,33 +6,33 @@ import pytest
 
 from aitk.vision.data.quality import near_duplicates
 from aitk.vision.data.quality.near_duplicates import (
-    LEAST_CORRELATION,
-    MOST_BITS,
+    MAX_BITS,
+    MIN_CORRELATION,
     SmallCopies,
     find_pairs,
-    picture_hash,
+    image_hash,
 )
 
 
 def blobs(seed, size=64):
-    """A soft picture (size, size) uint8."""
+    """A soft image (size, size) uint8."""
     noise = np.random.default_rng(seed).normal(0, 1, (size, size)).astype(np.float32)
     soft = cv2.GaussianBlur(noise, (0, 0), size / 10)
     return cv2.normalize(soft, None, 20, 230, cv2.NORM_MINMAX).astype(np.uint8)
 
 
 def bits(left, right):
-    return int(np.bitwise_count(picture_hash(left) ^ picture_hash(right)).sum())
+    return int(np.bitwise_count(image_hash(left) ^ image_hash(right)).sum())
 
 
 CHANGES = {
-    "smaller": lambda picture: cv2.resize(picture, (40, 40), interpolation=cv2.INTER_AREA),
-    "jpeg": lambda picture: cv2.imdecode(
-        cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 0
+    "smaller": lambda image: cv2.resize(image, (40, 40), interpolation=cv2.INTER_AREA),
+    "jpeg": lambda image: cv2.imdecode(
+        cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 0
     ),
-    "brighter": lambda picture: np.clip(picture * 1.1 + 10, 0, 255).astype(np.uint8),
-    "noisy": lambda picture: np.clip(
-        picture + np.random.default_rng(0).normal(0, 4, picture.shape), 0, 255
+    "brighter": lambda image: np.clip(image * 1.1 + 10, 0, 255).astype(np.uint8),
+    "noisy": lambda image: np.clip(
+        image + np.random.default_rng(0).normal(0, 4, image.shape), 0, 255
     ).astype(np.uint8),
 }
 
@@ -40,14 +40,14 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_looks_the_same(change):
     for seed in range(5):
-        assert bits(blobs(seed), CHANGES[change](blobs(seed))) <= MOST_BITS
+        assert bits(blobs(seed), CHANGES[change](blobs(seed))) <= MAX_BITS
 
 
 def digit(draw):
     """A white stroke on black, as handwritten digits are."""
-    picture = np.zeros((28, 28), np.uint8)
-    draw(picture)
-    return cv2.GaussianBlur(picture, (0, 0), 0.7)
+    image = np.zeros((28, 28), np.uint8)
+    draw(image)
+    return cv2.GaussianBlur(image, (0, 0), 0.7)
 
 
 def correlation(left, right):
@@ -59,21 +59,21 @@ def correlation(left, right):
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_small_copies_of_a_changed_copy_are_alike(change):
     for seed in range(5):
-        assert correlation(blobs(seed), CHANGES[change](blobs(seed))) >= LEAST_CORRELATION
+        assert correlation(blobs(seed), CHANGES[change](blobs(seed))) >= MIN_CORRELATION
 
 
 def test_a_handwritten_0_and_9_are_not_alike():
-    zero = digit(lambda picture: cv2.ellipse(picture, (14, 14), (5, 9), 0, 0, 360, 255, 2))
+    zero = digit(lambda image: cv2.ellipse(image, (14, 14), (5, 9), 0, 0, 360, 255, 2))
 
-    def draw_nine(picture):
-        cv2.ellipse(picture, (14, 10), (5, 5), 0, 0, 360, 255, 2)
-        cv2.ellipse(picture, (14, 14), (5, 9), 0, -60, 90, 255, 2)
+    def draw_nine(image):
+        cv2.ellipse(image, (14, 10), (5, 5), 0, 0, 360, 255, 2)
+        cv2.ellipse(image, (14, 14), (5, 9), 0, -60, 90, 255, 2)
 
-    assert correlation(zero, digit(draw_nine)) < LEAST_CORRELATION
+    assert correlation(zero, digit(draw_nine)) < MIN_CORRELATION
 
 
-def test_other_pictures_do_not():
-    assert min(bits(blobs(seed), blobs(seed + 1)) for seed in range(30)) > 3 * MOST_BITS
+def test_other_images_do_not():
+    assert min(bits(blobs(seed), blobs(seed + 1)) for seed in range(30)) > 3 * MAX_BITS
 
 
 def test_pairs_are_those_that_comparing_all_would_find():
@@ -87,15 +87,15 @@ def test_pairs_are_those_that_comparing_all_would_find():
     distances = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=-1)
     wanted = {
         (a, b)
-        for a, b in np.argwhere(distances <= MOST_BITS).tolist()
+        for a, b in np.argwhere(distances <= MAX_BITS).tolist()
         if a < b and groups[a] != groups[b]
     }
     assert len(wanted) > 20
     assert set(map(tuple, find_pairs(hashes, groups).tolist())) == wanted
 
 
-def test_masses_of_like_pictures_are_left_alone(monkeypatch):
-    monkeypatch.setattr(near_duplicates, "_MOST_PAIRS", 10)
+def test_masses_of_like_images_are_left_alone(monkeypatch):
+    monkeypatch.setattr(near_duplicates, "_MAX_PAIRS", 10)
     hashes = np.zeros((20, 16), np.uint8)
     assert len(find_pairs(hashes, np.arange(20) % 2)) == 0
     assert len(find_pairs(hashes[:4], np.arange(4) % 2)) == 4

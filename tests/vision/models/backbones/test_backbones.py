@@ -10,7 +10,7 @@ import pytest
 
 import aitk.vision.models
 from aitk.core.contract.errors import UsageError
-from aitk.vision.tasks.settings import (
+from aitk.vision.models.settings import (
     BACKBONES,
     NETWORKS,
     CnnSettings,
@@ -54,7 +54,7 @@ def with_moved_weights(model):
     return model
 
 
-def pictures(size=SIZE, count=2):
+def images(size=SIZE, count=2):
     return np.random.default_rng(1).integers(0, 256, (count, *size, 3)).astype("uint8")
 
 
@@ -85,15 +85,15 @@ def test_a_head_names_its_network_and_sets_what_the_network_has():
     assert tuple(NETWORKS) == BACKBONES
 
 
-def test_a_picture_becomes_a_map(network):
+def test_an_image_becomes_a_map(network):
     name, backbone = network
     assert backbone.name == "backbone"
     (spec,) = backbone.inputs
-    assert (spec.name, spec.dtype, spec.shape) == ("picture", "uint8", (None, 32, 32, 3))
-    features = np.asarray(backbone(pictures()))
+    assert (spec.name, spec.dtype, spec.shape) == ("image", "uint8", (None, 32, 32, 3))
+    features = np.asarray(backbone(images()))
     assert features.ndim == 4, name
     assert np.isfinite(features).all()
-    assert np.abs(features[0] - features[1]).max() > 1e-3  # it looks at the picture
+    assert np.abs(features[0] - features[1]).max() > 1e-3  # it looks at the image
 
 
 def test_a_saved_network_is_the_same_after_loading(network, tmp_path):
@@ -102,36 +102,36 @@ def test_a_saved_network_is_the_same_after_loading(network, tmp_path):
     _, backbone = network
     backbone.save(tmp_path / "backbone.keras")
     loaded = load_keras(tmp_path / "backbone.keras")
-    np.testing.assert_array_equal(loaded(pictures()), backbone(pictures()))
+    np.testing.assert_array_equal(loaded(images()), backbone(images()))
 
 
 def test_the_configuration_makes_the_network_again(network):
     _, backbone = network
     copy = type(backbone).from_config(backbone.get_config())
     copy.set_weights(backbone.get_weights())
-    np.testing.assert_array_equal(copy(pictures()), backbone(pictures()))
+    np.testing.assert_array_equal(copy(images()), backbone(images()))
 
 
-def test_the_same_network_reads_pictures_of_another_size(network):
+def test_the_same_network_reads_images_of_another_size(network):
     from aitk.vision.models.backbones.feature_maps import strides_of
-    from aitk.vision.models.state_transfer import at_size
+    from aitk.vision.models.transfer import resize_input
 
     name, backbone = network
-    larger = at_size(backbone, (64, 32))
-    assert at_size(backbone, SIZE) is backbone
+    larger = resize_input(backbone, (64, 32))
+    assert resize_input(backbone, SIZE) is backbone
     assert strides_of(larger) == strides_of(backbone)
     assert larger.count_params() - backbone.count_params() == (32 * 8 // 2 if name == "vit" else 0)
-    back = at_size(larger, SIZE)
+    back = resize_input(larger, SIZE)
     if name != "vit":  # positions were interpolated twice
-        np.testing.assert_allclose(back(pictures()), backbone(pictures()), atol=1e-5)
+        np.testing.assert_allclose(back(images()), backbone(images()), atol=1e-5)
 
 
 def test_positions_are_spread_over_the_new_grid():
-    from aitk.vision.models.backbones.patch_maps import spread_positions
+    from aitk.vision.models.backbones.patch_maps import interpolate_positions
 
     # A class token before a 2 x 2 grid that rises to the right.
     positions = np.array([[9.0], [0.0], [1.0], [0.0], [1.0]], np.float32)
-    spread = spread_positions(positions, (2, 2), (2, 4))
+    spread = interpolate_positions(positions, (2, 2), (2, 4))
     assert spread[0] == 9
     rows = spread[1:].reshape(2, 4)
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-5)
@@ -140,10 +140,10 @@ def test_positions_are_spread_over_the_new_grid():
 
 def test_patches_that_do_not_divide_the_size_are_refused():
     from aitk.vision.models import build_backbone
-    from aitk.vision.models.state_transfer import at_size
+    from aitk.vision.models.transfer import resize_input
 
     with pytest.raises(UsageError, match="do not divide"):
-        at_size(build_backbone("vit", SMALL["vit"], SIZE), (36, 36))
+        resize_input(build_backbone("vit", SMALL["vit"], SIZE), (36, 36))
     with pytest.raises(UsageError, match="do not divide"):
         build_backbone("vit", VitSettings(patch=5), SIZE)
     with pytest.raises(UsageError, match="heads do not divide"):
@@ -153,22 +153,22 @@ def test_patches_that_do_not_divide_the_size_are_refused():
 def test_scaling_is_the_mean_and_deviation_of_each_channel():
     from aitk.vision.models.input_scaling import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalise
 
-    scaled = np.asarray(Normalise()(pictures()))
-    expected = (pictures().astype(float) - IMAGENET_MEAN) / IMAGENET_DEVIATION
+    scaled = np.asarray(Normalise()(images()))
+    expected = (images().astype(float) - IMAGENET_MEAN) / IMAGENET_DEVIATION
     np.testing.assert_allclose(scaled, expected, atol=1e-5)
-    assert np.asarray(Normalise(dtype="mixed_bfloat16")(pictures())).dtype.name == "bfloat16"
+    assert np.asarray(Normalise(dtype="mixed_bfloat16")(images())).dtype.name == "bfloat16"
 
 
 def test_logits_are_float32_in_mixed_precision():
     import keras
 
     from aitk.vision.models import build_backbone
-    from aitk.vision.models.head import classifier
+    from aitk.vision.models.classifier import classifier
 
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = classifier(build_backbone("resnet", SMALL["resnet"], SIZE), classes=3, dropout=0.1)
-        out = np.asarray(model(pictures()))
+        out = np.asarray(model(images()))
     finally:
         keras.config.set_dtype_policy("float32")
     assert (out.dtype, out.shape) == (np.float32, (2, 3))
@@ -179,15 +179,15 @@ def test_exports_compute_the_same(name, tmp_path):
     from aitk.core.compression.convert import write
     from aitk.core.inference.predictors import LiteRTPredictor, OnnxPredictor
     from aitk.vision.models import build_backbone
-    from aitk.vision.models.head import classifier
+    from aitk.vision.models.classifier import classifier
 
     backbone = with_moved_weights(build_backbone(name, SMALL[name], SIZE))
     model = classifier(backbone, classes=3, dropout=0.1)
-    expected = np.asarray(model(pictures()))
+    expected = np.asarray(model(images()))
     write(model, tmp_path / "m.tflite", format="litert", scheme="none")
     write(model, tmp_path / "m.onnx", format="onnx", scheme="none")
     for predictor in (LiteRTPredictor(tmp_path / "m.tflite"), OnnxPredictor(tmp_path / "m.onnx")):
-        np.testing.assert_allclose(predictor({"picture": pictures()}), expected, rtol=1e-4)
+        np.testing.assert_allclose(predictor({"image": images()}), expected, rtol=1e-4)
 
 
 def test_a_model_without_weights_of_its_own_says_so():
@@ -214,5 +214,5 @@ def test_a_narrow_residual_network_learns_from_odd_batches():
     model = keras.Model(backbone.input, pooled)
     model.compile("sgd", "mse")
     for rows in (1, 3, 5):
-        pictures = np.zeros((rows, 16, 16, 3), np.uint8)
-        assert np.isfinite(model.train_on_batch(pictures, np.zeros((rows, 16))))
+        images = np.zeros((rows, 16, 16, 3), np.uint8)
+        assert np.isfinite(model.train_on_batch(images, np.zeros((rows, 16))))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aitk.vision.models.backbones.batch_norm import FusedBatchNormalization
+from aitk.vision.models.backbones.blocks import FusedBatchNormalization
 
 SHAPES = [(2, 4, 6, 3), (5, 7, 3, 16), (3, 1, 1, 8), (1, 9, 5, 33)]
 

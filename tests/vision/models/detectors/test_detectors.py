@@ -15,42 +15,42 @@ PLACES = 8 * 10 + 4 * 5
 def backbone():
     """A network of two stages, ``stride_4`` and ``stride_8``."""
     from aitk.vision.models import build_backbone
-    from aitk.vision.tasks.settings import CnnSettings
+    from aitk.vision.models.settings import CnnSettings
 
     settings = CnnSettings(filters=8, blocks="1,1", stem_stride=4)
     return build_backbone("cnn", settings, SIZE)
 
 
-def pictures(count, *, seed=0):
-    """Grey pictures with a red and a blue block: (count, 32, 40, 3) uint8 and (count, 4, 6)."""
+def images(count, *, seed=0):
+    """Grey images with a red and a blue block: (count, 32, 40, 3) uint8 and (count, 4, 6)."""
     rng = np.random.default_rng(seed)
     made = np.full((count, *SIZE, 3), 120, np.uint8)
     objects = np.zeros((count, 4, 6), np.float32)
-    for picture, rows in zip(made, objects, strict=True):
+    for image, rows in zip(made, objects, strict=True):
         for kind, column in enumerate((0, 20)):
             width, height = rng.integers(8, 15, 2)
             left, top = column + rng.integers(0, 20 - width), rng.integers(0, SIZE[0] - height)
             colour = [230, 20, 20] if kind == 0 else [20, 20, 230]
-            picture[top : top + height, left : left + width] = colour
+            image[top : top + height, left : left + width] = colour
             rows[kind] = [left, top, left + width, top + height, kind, 1]
     return made, objects
 
 
 def train(model, loss, *, steps):
-    """Train on eight pictures; the losses of the steps."""
+    """Train on eight images; the losses of the steps."""
     import keras
 
-    made, objects = pictures(8)
+    made, objects = images(8)
     model.compile(optimizer=keras.optimizers.Adam(1e-2), loss=loss, jit_compile=False)
-    return [float(model.train_on_batch({"picture": made}, objects)) for _ in range(steps)]
+    return [float(model.train_on_batch({"image": made}, objects)) for _ in range(steps)]
 
 
 def average_precision(predict):
-    """``map50`` on the eight pictures."""
+    """``map50`` on the eight images."""
     from aitk.vision.metrics.average_precision import score_detections
 
-    made, objects = pictures(8)
-    found = predict({"picture": made})
+    made, objects = images(8)
+    found = predict({"image": made})
     truth = [rows[rows[:, 5] > 0].astype(float) for rows in objects]
     return (
         score_detections(list(found.astype(float)), truth, ["red", "blue"]).metrics["map50"].value
@@ -91,8 +91,8 @@ def test_it_learns(trained):
 
 
 def test_detections_are_in_order_and_inside(trained):
-    made, _ = pictures(3, seed=1)
-    found = np.asarray(trained[1]({"picture": made}, training=False))
+    made, _ = images(3, seed=1)
+    found = np.asarray(trained[1]({"image": made}, training=False))
     assert found.shape == (3, 10, 6)
     assert (np.diff(found[:, :, 4], axis=1) <= 0).all()
     assert (found[..., :4] >= 0).all()
@@ -105,27 +105,27 @@ def test_training_gives_the_raw_rows(trained):
     from aitk.vision.models.detectors.faster_rcnn import PROPOSALS
 
     name, model, _ = trained
-    made, _ = pictures(2)
+    made, _ = images(2)
     shapes = {
         "yolo": (PLACES, 3 + 4 * 16 + 2),
         "ssd": (2 * PLACES, 4 + 4 + 1 + 2),
         "faster-rcnn": (2 * PLACES + PROPOSALS.detections, 4 + 4 + 1 + 2),
     }
-    assert np.asarray(model({"picture": made}, training=True)).shape == (2, *shapes[name])
+    assert np.asarray(model({"image": made}, training=True)).shape == (2, *shapes[name])
 
 
 def test_copies_and_files_are_the_same(trained, tmp_path):
     from aitk.core.artifacts.keras_file import load_keras
 
     model = trained[1]
-    made, _ = pictures(2)
-    wanted = np.asarray(model({"picture": made}, training=False))
+    made, _ = images(2)
+    wanted = np.asarray(model({"image": made}, training=False))
     copy = type(model).from_config(model.get_config())
     copy.set_weights(model.get_weights())
-    assert np.asarray(copy({"picture": made}, training=False)).tolist() == wanted.tolist()
+    assert np.asarray(copy({"image": made}, training=False)).tolist() == wanted.tolist()
     model.save(tmp_path / "model.keras")
     loaded = load_keras(tmp_path / "model.keras")
-    assert np.asarray(loaded({"picture": made}, training=False)).tolist() == wanted.tolist()
+    assert np.asarray(loaded({"image": made}, training=False)).tolist() == wanted.tolist()
     assert loaded.get_layer("backbone").count_params() > 0
 
 
@@ -135,13 +135,13 @@ def test_exports_find_the_same_boxes(trained, tmp_path, format):
     from aitk.core.compression.convert import write
     from aitk.core.inference.predictors import KerasPredictor, open_predictor
 
-    made, _ = pictures(3)
-    wanted = KerasPredictor(trained[1])({"picture": made})
+    made, _ = images(3)
+    wanted = KerasPredictor(trained[1])({"image": made})
     path = tmp_path / MODEL_FILES[format]
     write(trained[1], path, format=format, scheme="none")
     near = open_predictor(Run(tmp_path, {"format": format}, trusted=True))
     for count in (1, 3):
-        found = near({"picture": made[:count]})
+        found = near({"image": made[:count]})
         # Of boxes that are hardly told the order may differ.
         assert found[:, :2] == pytest.approx(wanted[:count, :2], abs=1e-2)
 
@@ -154,13 +154,13 @@ def test_int8_keeps_the_boxes_and_the_scores_apart(trained, tmp_path, format):
     from aitk.core.compression.convert import write
     from aitk.core.inference.predictors import KerasPredictor, open_predictor
 
-    made, _ = pictures(8)
-    np.savez(tmp_path / "batch-0.npz", picture=made)
+    made, _ = images(8)
+    np.savez(tmp_path / "batch-0.npz", image=made)
     path = tmp_path / MODEL_FILES[format]
     write(trained[1], path, format=format, scheme="static", calibration=Calibration(tmp_path))
     assert count_layers(path, format=format)["convolutions"]["int8"] >= 8
     near = open_predictor(Run(tmp_path, {"format": format}))
-    found, exact = near({"picture": made}), KerasPredictor(trained[1])({"picture": made})
+    found, exact = near({"image": made}), KerasPredictor(trained[1])({"image": made})
     assert average_precision(near) > 0.9
-    # Scores of one scale with the boxes were a few values for all boxes of all pictures.
+    # Scores of one scale with the boxes were a few values for all boxes of all images.
     assert len(np.unique(found[..., 4])) > 0.8 * len(np.unique(exact[..., 4]))

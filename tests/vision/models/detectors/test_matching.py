@@ -9,13 +9,13 @@ from aitk.vision.models.detectors.anchors import anchor_boxes, centre_points, le
 PADDING = [0, 0, 0, 0, 0, 0]
 
 
-def targets(*pictures):
+def targets(*images):
     """(batch, most, 6) of lists of (box, class, weight)."""
-    most = max(len(rows) for rows in pictures)
-    table = np.zeros((len(pictures), most, 6), np.float32)
-    for picture, rows in zip(table, pictures, strict=True):
+    most = max(len(rows) for rows in images)
+    table = np.zeros((len(images), most, 6), np.float32)
+    for image, rows in zip(table, images, strict=True):
         for place, (box, kind, weight) in enumerate(rows):
-            picture[place] = [*box, kind, weight]
+            image[place] = [*box, kind, weight]
     return table
 
 

@@ -54,13 +54,13 @@ def test_roi_align_agrees_with_a_loop():
     )
     layer = RoiAlign([8, 16], bins=3, samples=2)
     found = np.asarray(layer([each.astype(np.float32) for each in maps], boxes))
-    # 14 cells a side are what a box should have: all but the whole picture are on the fine map.
-    for picture in range(2):
-        for place, box in enumerate(boxes[picture].astype(float)):
+    # 14 cells a side are what a box should have: all but the whole image are on the fine map.
+    for image in range(2):
+        for place, box in enumerate(boxes[image].astype(float)):
             side = np.sqrt(max(box[2] - box[0], 1) * max(box[3] - box[1], 1))
             level = int(np.clip(np.floor(np.log2(side / 112)), 0, 1))
-            wanted = aligned(maps[level][picture], box, [8, 16][level], 3, 2)
-            assert found[picture, place] == pytest.approx(wanted, abs=1e-4)
+            wanted = aligned(maps[level][image], box, [8, 16][level], 3, 2)
+            assert found[image, place] == pytest.approx(wanted, abs=1e-4)
 
 
 def test_large_boxes_are_read_from_coarse_maps():

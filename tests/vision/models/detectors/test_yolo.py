@@ -8,7 +8,7 @@ def test_strides_that_the_backbone_lacks_are_made_of_the_nearest():
     from aitk.vision.models import build_backbone
     from aitk.vision.models.detectors.suppression import Suppression
     from aitk.vision.models.detectors.yolo import yolo
-    from aitk.vision.tasks.settings import CnnSettings
+    from aitk.vision.models.settings import CnnSettings
 
     size = (32, 40)
     network = build_backbone("cnn", CnnSettings(filters=8, blocks="1,1", stem_stride=4), size)
@@ -22,7 +22,7 @@ def test_strides_that_the_backbone_lacks_are_made_of_the_nearest():
     )
     places = [(16, 20), (8, 10), (4, 5), (2, 3)]
     assert model.get_layer("detections").shapes == places
-    assert model({"picture": np.zeros((1, *size, 3), np.uint8)}, training=False).shape == (1, 10, 6)
+    assert model({"image": np.zeros((1, *size, 3), np.uint8)}, training=False).shape == (1, 10, 6)
     with pytest.raises(ValueError, match="No such layer"):
         model.get_layer("further_8")
     assert model.get_layer("further_16").filters == 8

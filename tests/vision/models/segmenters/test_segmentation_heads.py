@@ -14,13 +14,13 @@ def backbone(*, blocks="1,1,1", stem_stride=2, size=SIZE):
     import keras
 
     from aitk.vision.models.backbones.resnet import build_backbone
-    from aitk.vision.tasks.settings import ResNetSettings
+    from aitk.vision.models.settings import ResNetSettings
 
     keras.utils.set_random_seed(0)
     return build_backbone(ResNetSettings(filters=4, blocks=blocks, stem_stride=stem_stride), size)
 
 
-def pictures(count, *, size=SIZE):
+def images(count, *, size=SIZE):
     return np.random.default_rng(count).integers(0, 256, (count, *size, 3)).astype(np.uint8)
 
 
@@ -46,7 +46,7 @@ def model(request):
 def test_every_pixel_gets_logits(model):
     assert model.output_shape == (None, *SIZE, CLASSES)
     assert model.output.dtype == "float32"
-    assert [tensor.name for tensor in model.inputs] == ["picture"]
+    assert [tensor.name for tensor in model.inputs] == ["image"]
     assert model.get_layer("backbone").count_params() > 0
 
 
@@ -58,7 +58,7 @@ def test_every_weight_learns(model):
 
     truth = np.random.default_rng(0).integers(0, CLASSES, (2, *SIZE)).astype(np.uint8)
     with tf.GradientTape() as tape:
-        loss = SegmentationLoss("ce")(truth, model({"picture": pictures(2)}, training=True))
+        loss = SegmentationLoss("ce")(truth, model({"image": images(2)}, training=True))
     gradients = tape.gradient(loss, model.trainable_variables)
     assert not [
         variable.path
@@ -67,13 +67,13 @@ def test_every_weight_learns(model):
     ]
     copy = type(model).from_config(model.get_config())
     copy.set_weights(model.get_weights())
-    assert np.asarray(copy({"picture": pictures(2)})) == pytest.approx(
-        np.asarray(model({"picture": pictures(2)})), abs=1e-5
+    assert np.asarray(copy({"image": images(2)})) == pytest.approx(
+        np.asarray(model({"image": images(2)})), abs=1e-5
     )
 
 
 def test_it_is_written_to_files(model, tmp_path):
-    """LiteRT and ONNX files say what the model says, for any number of pictures."""
+    """LiteRT and ONNX files say what the model says, for any number of images."""
     from aitk.core.compression.convert import write
     from aitk.core.inference.predictors import KerasPredictor, LiteRTPredictor, OnnxPredictor
 
@@ -82,7 +82,7 @@ def test_it_is_written_to_files(model, tmp_path):
     exact = KerasPredictor(model)
     near = (LiteRTPredictor(tmp_path / "model.tflite"), OnnxPredictor(tmp_path / "model.onnx"))
     for count in (1, 3):
-        inputs = {"picture": pictures(count)}
+        inputs = {"image": images(count)}
         wanted = exact(inputs)
         for predict in near:
             assert predict(inputs) == pytest.approx(wanted, abs=1e-3 * float(wanted.std()))
@@ -102,10 +102,10 @@ def test_unet_has_a_skip_for_every_stride_but_the_last(blocks, stem_stride, skip
 
 def test_unet_looks_near_more_than_far():
     """A change of one corner reaches the logits there, through the skips, and less far away."""
-    made, (one,) = HEADS["unet"](backbone()), pictures(1)
+    made, (one,) = HEADS["unet"](backbone()), images(1)
     other = one.copy()
     other[:8, :8] = 255 - other[:8, :8]
-    before, after = (np.asarray(made({"picture": each[None]}))[0] for each in (one, other))
+    before, after = (np.asarray(made({"image": each[None]}))[0] for each in (one, other))
     moved = np.abs(after - before).mean(axis=2)
     assert moved[:8, :8].mean() > 3 * moved[-8:, -8:].mean()
 

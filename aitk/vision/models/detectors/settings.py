@@ -1,4 +1,4 @@
-"""The settings of detectors and of their answers. Standard library only: help texts read them."""
+"""The settings of detectors. Standard library only: help texts read them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import option
 from aitk.core.io.values import to_count
-from aitk.vision.tasks.settings import WithBackbone
+from aitk.vision.models.settings import WithBackbone
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class DetectSettings(WithBackbone):
     image_size: str = option("256x320", "pixels of a side, or HEIGHTxWIDTH")
     fit: str = option(
         "letterbox",
-        "how a picture of other proportions is made to fit",
+        "how an image of other proportions is made to fit",
         choices=("stretch", "letterbox", "crop"),
     )
     blocks: str | None = option("2,2,2,2", "blocks of each of the backbone's stages")
@@ -27,7 +27,11 @@ class DetectSettings(WithBackbone):
     )
     width: int = option(64, "channels of the pyramid and the heads", minimum=8, maximum=512)
     scale: float = option(
-        0.3, "share that a picture is made larger or smaller by at most", minimum=0.0, maximum=0.9
+        0.3,
+        "share that an image is made larger or smaller by at most",
+        minimum=0.0,
+        maximum=0.9,
+        inherited=False,
     )
     overlap: float = option(
         0.6,
@@ -35,7 +39,7 @@ class DetectSettings(WithBackbone):
         minimum=0.0,
         maximum=1.0,
     )
-    detections: int = option(100, "boxes of a picture at most", minimum=1, maximum=1000)
+    detections: int = option(100, "boxes of an image at most", minimum=1, maximum=1000)
 
     default_learning_rate: ClassVar[float] = 2e-3
     default_epochs: ClassVar[int] = 50
@@ -58,14 +62,6 @@ class FasterRcnnSettings(DetectSettings):
     """First where there is anything, then what it is (Ren et al. 2015)."""
 
     hidden: int = option(128, "size of the second stage's dense layers", minimum=8, maximum=4096)
-
-
-@dataclass(frozen=True)
-class DetectAnswers:
-    """Which of the boxes that were found are told."""
-
-    least_score: float = option(0.3, "score from which on a box is told", minimum=0.0, maximum=1.0)
-    most: int = option(100, "boxes of a picture that are told", minimum=1)
 
 
 def parse_strides(strides: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The settings of every picture model. Standard library only: help texts read them."""
+"""The settings of image models and backbones. Standard library only: help texts read them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from aitk.core.contract.errors import UsageError
-from aitk.core.contract.options import known_names, option
+from aitk.core.contract.options import option
 from aitk.core.io.values import to_count
 
 FITS = ("stretch", "letterbox", "crop")
@@ -18,51 +18,91 @@ LARGEST_SIDE = 4096
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """How training pictures vary; all shares are of the picture's side, 0 leaves a variation out.
+    """How training images vary; all shares are of the image's side, 0 leaves a variation out.
 
-    Boxes and masks move with the picture.
+    Boxes and masks move with the image.
     """
 
     flip: float = option(
-        0.5, "probability of a mirror image, left and right", minimum=0.0, maximum=1.0
+        0.5,
+        "probability of a mirror image, left and right",
+        minimum=0.0,
+        maximum=1.0,
+        inherited=False,
     )
     vertical_flip: float = option(
-        0.0, "probability of a mirror image, top and bottom", minimum=0.0, maximum=1.0
+        0.0,
+        "probability of a mirror image, top and bottom",
+        minimum=0.0,
+        maximum=1.0,
+        inherited=False,
     )
     crop: float = option(
-        0.0, "share of the area that a random crop cuts away at most", minimum=0.0, maximum=0.95
+        0.0,
+        "share of the area that a random crop cuts away at most",
+        minimum=0.0,
+        maximum=0.95,
+        inherited=False,
     )
     shift: float = option(
-        0.125, "share of the side that a picture is moved by at most", minimum=0.0, maximum=0.5
+        0.125,
+        "share of the side that an image is moved by at most",
+        minimum=0.0,
+        maximum=0.5,
+        inherited=False,
     )
     scale: float = option(
-        0.0, "share that a picture is made larger or smaller by at most", minimum=0.0, maximum=0.9
+        0.0,
+        "share that an image is made larger or smaller by at most",
+        minimum=0.0,
+        maximum=0.9,
+        inherited=False,
     )
     rotate: float = option(
-        0.0, "degrees that a picture is turned by at most", minimum=0.0, maximum=180.0
+        0.0,
+        "degrees that an image is turned by at most",
+        minimum=0.0,
+        maximum=180.0,
+        inherited=False,
     )
-    brightness: float = option(0.1, "share of change in brightness", minimum=0.0, maximum=1.0)
-    contrast: float = option(0.1, "share of change in contrast", minimum=0.0, maximum=1.0)
-    saturation: float = option(0.1, "share of change in saturation", minimum=0.0, maximum=1.0)
-    hue: float = option(0.0, "share of the colour circle moved by", minimum=0.0, maximum=0.5)
+    brightness: float = option(
+        0.1, "share of change in brightness", minimum=0.0, maximum=1.0, inherited=False
+    )
+    contrast: float = option(
+        0.1, "share of change in contrast", minimum=0.0, maximum=1.0, inherited=False
+    )
+    saturation: float = option(
+        0.1, "share of change in saturation", minimum=0.0, maximum=1.0, inherited=False
+    )
+    hue: float = option(
+        0.0, "share of the colour circle moved by", minimum=0.0, maximum=0.5, inherited=False
+    )
     cutout: float = option(
-        0.0, "side of a square that is blotted out, as a share", minimum=0.0, maximum=1.0
+        0.0,
+        "side of a square that is blotted out, as a share",
+        minimum=0.0,
+        maximum=1.0,
+        inherited=False,
     )
     mosaic: float = option(
-        0.0, "probability of four pictures put together as one", minimum=0.0, maximum=1.0
+        0.0,
+        "probability of four images put together as one",
+        minimum=0.0,
+        maximum=1.0,
+        inherited=False,
     )
     mixup: float = option(
-        0.0, "how much two pictures are laid over each other (alpha)", minimum=0.0, maximum=10.0
+        0.0,
+        "how much two images are laid over each other (alpha)",
+        minimum=0.0,
+        maximum=10.0,
+        inherited=False,
     )
-
-
-#: The settings that say how pictures vary in training.
-VARIATION = frozenset(known_names(AugmentOptions))
 
 
 @dataclass(frozen=True)
-class PictureFlags:
-    """The settings of every picture model that are flags of their own."""
+class ImageFlags:
+    """The settings of every image model that are flags of their own."""
 
     image_size: str | None = option(
         None, "pixels of a side, or HEIGHTxWIDTH; its default depends on the model"
@@ -70,15 +110,15 @@ class PictureFlags:
 
 
 @dataclass(frozen=True)
-class PictureSettings(AugmentOptions):
-    """What all picture models share: how a picture becomes an array, and varies in training.
+class ImageSettings(AugmentOptions):
+    """What all image models share: how an image becomes an array, and varies in training.
 
     ``default_learning_rate``, ``default_epochs``, ``default_steps`` and ``default_batch_size`` are
     what training uses where the user names none.
     """
 
     image_size: str = option("32", "pixels of a side, or HEIGHTxWIDTH")
-    fit: str = option("stretch", "how a picture of other proportions is made to fit", choices=FITS)
+    fit: str = option("stretch", "how an image of other proportions is made to fit", choices=FITS)
 
     default_learning_rate: ClassVar[float] = 3e-3
     default_epochs: ClassVar[int] = 30
@@ -102,7 +142,7 @@ def parse_size(image_size: str) -> tuple[int, int]:
     height, width = sides[0], sides[-1]
     if not all(8 <= side <= LARGEST_SIDE for side in (height, width)):
         raise UsageError(
-            f"pictures of {height} x {width} pixels",
+            f"images of {height} x {width} pixels",
             where="image_size",
             hint=f"A side has 8 to {LARGEST_SIDE} pixels",
         )
@@ -139,7 +179,28 @@ def stem_stride(settings: StagedSettings, size: tuple[int, int]) -> int:
 
 
 @dataclass(frozen=True)
-class StagedSettings(PictureSettings):
+class ClassifierSettings(ImageSettings):
+    """A backbone with a linear head."""
+
+    dropout: float = option(
+        0.1,
+        "share dropped before the head",
+        minimum=0.0,
+        maximum=0.95,
+        search="0..0.5",
+        inherited=False,
+    )
+    smoothing: float = option(
+        0.0,
+        "share of the target spread over all classes",
+        minimum=0.0,
+        maximum=0.9,
+        inherited=False,
+    )
+
+
+@dataclass(frozen=True)
+class StagedSettings(ClassifierSettings):
     """Networks in stages, each of half the resolution and twice the width of the one before."""
 
     filters: int = option(32, "channels of the first stage", minimum=4, maximum=1024)
@@ -148,10 +209,6 @@ class StagedSettings(PictureSettings):
         None, "pixels the first stage takes as one: 1, 2 or 4; by default as the size asks for",
         minimum=1, maximum=4,
     )  # fmt: skip
-    dropout: float = option(0.1, "share dropped before the head", minimum=0.0, maximum=0.95)
-    smoothing: float = option(
-        0.0, "share of the target spread over all classes", minimum=0.0, maximum=0.9
-    )
 
 
 @dataclass(frozen=True)
@@ -163,7 +220,7 @@ class CnnSettings(StagedSettings):
 
 @dataclass(frozen=True)
 class ResNetSettings(StagedSettings):
-    """Residual blocks of two convolutions (He et al. 2016, section 4.2 on small pictures)."""
+    """Residual blocks of two convolutions (He et al. 2016, section 4.2 on small images)."""
 
     filters: int = option(16, "channels of the first stage", minimum=4, maximum=1024)
     blocks: str = option("3,3,3", "residual blocks of each stage")
@@ -179,59 +236,67 @@ class MobileNetSettings(StagedSettings):
 
 
 @dataclass(frozen=True)
-class VggSettings(PictureSettings):
+class VggSettings(ClassifierSettings):
     """Plain convolutions and pooling (Simonyan and Zisserman 2015), Keras Hub's network."""
 
     filters: int = option(32, "channels of the first stage", minimum=4, maximum=1024)
     blocks: str = option("2,2,2", "convolutions of each stage")
-    dropout: float = option(0.3, "share dropped before the head", minimum=0.0, maximum=0.95)
-    smoothing: float = option(
-        0.0, "share of the target spread over all classes", minimum=0.0, maximum=0.9
+    dropout: float = option(
+        0.3,
+        "share dropped before the head",
+        minimum=0.0,
+        maximum=0.95,
+        search="0..0.5",
+        inherited=False,
     )
 
     default_learning_rate: ClassVar[float] = 1e-3
 
 
 @dataclass(frozen=True)
-class EfficientNetSettings(PictureSettings):
+class EfficientNetSettings(ClassifierSettings):
     """Scaled inverted residuals with squeeze and excitation (Tan and Le 2019), Keras Hub's."""
 
     image_size: str = option("64", "pixels of a side, or HEIGHTxWIDTH")
     width: float = option(0.5, "of the channels of B0", minimum=0.1, maximum=4.0)
     depth: float = option(0.5, "of the blocks of B0", minimum=0.1, maximum=4.0)
-    dropout: float = option(0.1, "share dropped before the head", minimum=0.0, maximum=0.95)
-    smoothing: float = option(
-        0.0, "share of the target spread over all classes", minimum=0.0, maximum=0.9
-    )
 
 
 @dataclass(frozen=True)
-class VitSettings(PictureSettings):
+class VitSettings(ClassifierSettings):
     """Attention over patches (Dosovitskiy et al. 2021), Keras Hub's network."""
 
-    patch: int = option(4, "pixels of a patch's side, which divides the picture's", minimum=1)
+    patch: int = option(4, "pixels of a patch's side, which divides the image's", minimum=1)
     hidden: int = option(96, "size of a patch's vector; a multiple of heads", minimum=4)
     layers: int = option(6, "attention layers", minimum=1, maximum=48)
     heads: int = option(4, "attention heads", minimum=1)
-    dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
-    smoothing: float = option(
-        0.0, "share of the target spread over all classes", minimum=0.0, maximum=0.9
+    dropout: float = option(
+        0.1,
+        "share of the features dropped",
+        minimum=0.0,
+        maximum=0.95,
+        search="0..0.5",
+        inherited=False,
     )
 
     default_learning_rate: ClassVar[float] = 1e-3
 
 
 @dataclass(frozen=True)
-class HubSettings(PictureSettings):
+class HubSettings(ClassifierSettings):
     """A pretrained Keras Hub or timm network, with the scaling it was trained with (needs --from).
 
-    Without ``image_size`` pictures get the size that the source names.
+    Without ``image_size`` images get the size that the source names.
     """
 
     image_size: str = option("224", "pixels of a side, or HEIGHTxWIDTH")
-    dropout: float = option(0.2, "share dropped before the head", minimum=0.0, maximum=0.95)
-    smoothing: float = option(
-        0.0, "share of the target spread over all classes", minimum=0.0, maximum=0.9
+    dropout: float = option(
+        0.2,
+        "share dropped before the head",
+        minimum=0.0,
+        maximum=0.95,
+        search="0..0.5",
+        inherited=False,
     )
 
     default_learning_rate: ClassVar[float] = 3e-4
@@ -239,7 +304,7 @@ class HubSettings(PictureSettings):
     default_steps: ClassVar[int] = 500
 
 
-NETWORKS: dict[str, type[PictureSettings]] = {
+NETWORKS: dict[str, type[ImageSettings]] = {
     "cnn": CnnSettings,
     "vgg": VggSettings,
     "resnet": ResNetSettings,
@@ -250,7 +315,7 @@ NETWORKS: dict[str, type[PictureSettings]] = {
 
 
 @dataclass(frozen=True)
-class WithBackbone(PictureSettings):
+class WithBackbone(ImageSettings):
     """A head over any of the networks: its name, and what sets its size.
 
     ``filters``, ``blocks`` and ``stem_stride`` go to the networks that have them; by default each
@@ -266,7 +331,7 @@ class WithBackbone(PictureSettings):
         None, "pixels its first stage takes as one: 1, 2 or 4", minimum=1, maximum=4
     )
 
-    def network(self) -> PictureSettings:
+    def network(self) -> ImageSettings:
         """The settings of the chosen network."""
         kind = NETWORKS[self.backbone]
         known = {field.name for field in dataclasses.fields(kind)}

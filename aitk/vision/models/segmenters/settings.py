@@ -1,4 +1,4 @@
-"""The settings of segmentation and of its answers. Standard library only: help texts read them."""
+"""The settings of segmentation models. Standard library only: help texts read them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from aitk.core.contract.options import option
-from aitk.vision.tasks.settings import WithBackbone
+from aitk.vision.data.options import VIEWS
+from aitk.vision.models.settings import WithBackbone
 
-#: What the model is shown: whole pictures made to fit, or pieces of them in their own resolution.
-VIEWS = ("whole", "tiles")
 LOSSES = (
     "ce", "dice", "focal", "lovasz", "ce+dice", "ce+lovasz", "focal+dice", "focal+lovasz",
 )  # fmt: skip
@@ -22,7 +21,7 @@ class SegmentSettings(WithBackbone):
     image_size: str = option("240x320", "pixels of a side, or HEIGHTxWIDTH")
     view: str = option(
         "whole",
-        "whole pictures made to fit, or pieces of them in their own resolution (tiles)",
+        "whole images made to fit, or pieces of them in their own resolution (tiles)",
         choices=VIEWS,
     )
     blocks: str | None = option("2,2,2,2", "blocks of each of the backbone's stages")
@@ -30,10 +29,21 @@ class SegmentSettings(WithBackbone):
         2, "pixels its first stage takes as one: 1, 2 or 4", minimum=1, maximum=4
     )
     scale: float = option(
-        0.5, "share that a picture is made larger or smaller by at most", minimum=0.0, maximum=0.9
+        0.5,
+        "share that an image is made larger or smaller by at most",
+        minimum=0.0,
+        maximum=0.9,
+        inherited=False,
     )
-    loss: str = option("ce+dice", "what training makes small", choices=LOSSES)
-    dropout: float = option(0.1, "share dropped before the head", minimum=0.0, maximum=0.95)
+    loss: str = option("ce+dice", "what training makes small", choices=LOSSES, inherited=False)
+    dropout: float = option(
+        0.1,
+        "share dropped before the head",
+        minimum=0.0,
+        maximum=0.95,
+        search="0..0.5",
+        inherited=False,
+    )
 
     default_learning_rate: ClassVar[float] = 3e-3
     default_epochs: ClassVar[int] = 30
@@ -67,20 +77,4 @@ class PspSettings(SegmentSettings):
     width: int = option(64, "channels of the map that is pooled", minimum=8, maximum=512)
     output_stride: int = option(
         8, "pixels that a place of the map takes: 8 or 16", minimum=2, maximum=32
-    )
-
-
-@dataclass(frozen=True)
-class SegmentAnswers:
-    """How a picture is looked at to answer."""
-
-    view: str | None = option(
-        None,
-        "fit the whole picture, or cut it into overlapping tiles of the model's size in its own"
-        " resolution; by default as the model was trained",
-        choices=VIEWS,
-        scored=True,
-    )
-    mirror: bool = option(
-        False, "take the mean with the answer to the mirrored picture", scored=True
     )

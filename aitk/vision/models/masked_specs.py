@@ -1,12 +1,16 @@
-"""The settings of masked-image pretraining. Standard library only: help texts read them."""
+"""The settings and specifications of masked-image pretraining."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from aitk.core.contract.model_spec import SettingsT
 from aitk.core.contract.options import option
-from aitk.vision.tasks.settings import (
+from aitk.vision.features.assets import ImageAssets
+from aitk.vision.models import build_backbone
+from aitk.vision.models.settings import (
     CnnSettings,
     MobileNetSettings,
     ResNetSettings,
@@ -15,20 +19,24 @@ from aitk.vision.tasks.settings import (
     parse_blocks,
     stem_stride,
 )
+from aitk.vision.models.specs import ImageModel
 
-
-@dataclass(frozen=True)
-class MaskedImageAnswers:
-    """What an answer holds."""
-
-    filled: bool = option(True, "put the filled-in picture into the answer, as a PNG in base64")
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
 class MaskedVitSettings(VitSettings):
     """The vision transformer, shown a quarter of its patches (He et al. 2022, MAE)."""
 
-    dropout: float = option(0.0, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.0,
+        "share of the features dropped",
+        minimum=0.0,
+        maximum=0.95,
+        search="0..0.5",
+        inherited=False,
+    )
     mask_share: float = option(0.75, "share of the patches to fill in", minimum=0.05, maximum=0.95)
     decoder_width: int = option(64, "channels of what fills them in", minimum=4)
     decoder_layers: int = option(2, "its layers", minimum=1, maximum=12)
@@ -78,3 +86,46 @@ def place_side(settings: VitSettings | StagedSettings, size: tuple[int, int]) ->
     if isinstance(settings, VitSettings):
         return settings.patch
     return stem_stride(settings, size) * 2 ** (len(parse_blocks(settings.blocks)) - 1)
+
+
+class MaskedModel(ImageModel[SettingsT]):
+    """A backbone and a light decoder that predicts the pixels of hidden patches.
+
+    Args:
+        network: name of the backbone.
+    """
+
+    def __init__(self, settings: type[SettingsT], network: str):
+        super().__init__(settings)
+        self._network = network
+
+    def build(
+        self, settings: Any, assets: ImageAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.vision.models.masked import MaskedImageModel
+        from aitk.vision.models.transfer import resize_input
+
+        if backbone is None:
+            backbone = build_backbone(self._network, settings, assets.size)
+        return MaskedImageModel(
+            resize_input(backbone, assets.size),
+            patch=assets.parameters["patch"],
+            shown=assets.parameters["shown"],
+            width=settings.decoder_width,
+            layers=settings.decoder_layers,
+            name="masked_image_model",
+        )
+
+    def loss(self, assets: ImageAssets) -> Any:
+        import keras
+
+        return keras.losses.MeanSquaredError()
+
+
+#: Name -> model, in the order people see; the first is the default.
+MASKED_MODELS: Mapping[str, MaskedModel[Any]] = {
+    "vit": MaskedModel(MaskedVitSettings, "vit"),
+    "resnet": MaskedModel(MaskedResNetSettings, "resnet"),
+    "cnn": MaskedModel(MaskedCnnSettings, "cnn"),
+    "mobilenet": MaskedModel(MaskedMobileNetSettings, "mobilenet"),
+}

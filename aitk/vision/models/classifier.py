@@ -1,26 +1,26 @@
-"""From a backbone's last map to one vector of logits a picture."""
+"""From a backbone's last map to one vector of logits an image."""
 
 from __future__ import annotations
 
 import keras
 
-from aitk.vision.models.input_scaling import picture_input
+from aitk.vision.models.input_scaling import image_input
 
 
 def classifier(backbone: keras.Model, *, classes: int, dropout: float) -> keras.Model:
-    """Average the map over the picture and put a linear head, named ``head``, on it.
+    """Average the map over the image and put a linear head, named ``head``, on it.
 
     Args:
-        backbone: ``picture`` to a map (batch, height, width, channels).
+        backbone: ``image`` to a map (batch, height, width, channels).
         classes: how many logits.
         dropout: share of the averaged features dropped in training.
 
     Returns:
         A functional model with the same input and float32 logits (batch, classes).
     """
-    picture = picture_input(backbone.input_shape[1:3])
-    x = backbone(picture)
+    image = image_input(backbone.input_shape[1:3])
+    x = backbone(image)
     x = keras.layers.GlobalAveragePooling2D(name="pooling", dtype="float32")(x)
     x = keras.layers.Dropout(dropout, name="head_dropout", dtype="float32")(x)
     logits = keras.layers.Dense(classes, name="head", dtype="float32")(x)
-    return keras.Model(picture, logits, name="classifier")
+    return keras.Model(image, logits, name="classifier")

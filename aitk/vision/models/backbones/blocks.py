@@ -1,0 +1,76 @@
+"""What networks in stages share: the stem, a convolution block and its batch normalisation."""
+
+from __future__ import annotations
+
+import keras
+
+from aitk.core.layers.kernels import normalised_batch
+from aitk.vision.models.input_scaling import Normalise
+
+#: Keras' default of 0.99 lags behind the weights for hundreds of steps.
+MOMENTUM = 0.9
+
+
+def stem(image: keras.KerasTensor, filters: int, stride: int) -> keras.KerasTensor:
+    """Scale the image and take ``stride`` pixels as one -> (batch, h / stride, w / stride, f).
+
+    Stride 4 is a strided convolution and a pooling, as in networks for large images.
+    """
+    x = Normalise(name="normalise")(image)
+    x = convolution(x, filters, stride=min(stride, 2), name="stem")
+    if stride == 4:
+        x = keras.layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
+    return x
+
+
+def convolution(
+    x: keras.KerasTensor,
+    filters: int,
+    *,
+    name: str,
+    width: int = 3,
+    stride: int = 1,
+    activation: str | None = "relu",
+    last: str | None = None,
+) -> keras.KerasTensor:
+    """A convolution, batch normalisation (Ioffe and Szegedy 2015) and an activation.
+
+    ``last`` names the last layer, where it ends a stage.
+    """
+    x = keras.layers.Conv2D(
+        filters,
+        width,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    x = FusedBatchNormalization(momentum=MOMENTUM, epsilon=1e-5, name=f"{name}_norm")(x)
+    if activation is None:
+        return x
+    return keras.layers.Activation(activation, name=last or f"{name}_{activation}")(x)
+
+
+@keras.saving.register_keras_serializable("aitk.vision")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Keras' batch normalisation (Ioffe and Szegedy 2015), several times as fast in training.
+
+    Where the backend has a kernel for it, maps (batch, height, width, channels) are normalised by
+    that in training; everything else (inference, masks) is Keras' own, as are the weights.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        found = None
+        maps = len(inputs.shape) == 4 and self.axis in (-1, 3) and self.scale and self.center
+        if training and self.trainable and maps and mask is None:
+            found = normalised_batch(inputs, self.gamma, self.beta, epsilon=self.epsilon)
+        if found is None:
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance = found
+        self._follow(self.moving_mean, mean)
+        self._follow(self.moving_variance, variance)
+        return outputs
+
+    def _follow(self, kept, seen):
+        kept.assign(kept * self.momentum + seen * (1 - self.momentum))

@@ -1,0 +1,180 @@
+"""The settings and specifications of a network with a head for each kind of annotation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aitk.core.contract.model_spec import ONLY_OUTPUT, SettingsT
+from aitk.core.contract.options import option
+from aitk.vision.features.assets import ImageAssets
+from aitk.vision.models import build_backbone
+from aitk.vision.models.detectors.settings import DetectSettings
+from aitk.vision.models.detectors.specs import DETECTORS
+from aitk.vision.models.segmenters.settings import LOSSES, SegmentSettings
+from aitk.vision.models.segmenters.specs import SEGMENTERS
+from aitk.vision.models.settings import CnnSettings, ResNetSettings
+from aitk.vision.models.specs import CLASSIFIERS, ImageModel
+
+if TYPE_CHECKING:
+    import keras
+
+#: The kinds of annotation, in the order of predictions and scores.
+KINDS = ("label", "boxes", "mask")
+
+#: Among the targets: (batch, heads), 1 where a row has what a head is to say, in the order of the
+#: heads' names.
+KNOWN = "known"
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """The heads, of which a model has those that its data has labels for."""
+
+    boxes_head: str = option("yolo", "what finds boxes", choices=DETECTORS)
+    boxes_width: int = option(64, "channels of what finds boxes", minimum=8, maximum=512)
+    strides: str = option(
+        "8,16,32", "pixels between the places that tell boxes; 4,8,16 for small objects"
+    )
+    mask_head: str = option("unet", "what tells the class of every pixel", choices=SEGMENTERS)
+    mask_width: int = option(16, "channels of what tells pixels", minimum=4, maximum=512)
+    mask_loss: str = option(
+        "ce+dice", "what training makes small in masks", choices=LOSSES, inherited=False
+    )
+
+
+@dataclass(frozen=True)
+class MultitaskResNetSettings(HeadOptions, ResNetSettings):
+    """Residual blocks under all heads (He et al. 2016)."""
+
+    image_size: str = option("256x320", "pixels of a side, or HEIGHTxWIDTH")
+    fit: str = option(
+        "letterbox",
+        "how an image of other proportions is made to fit",
+        choices=("stretch", "letterbox", "crop"),
+    )
+    blocks: str = option("2,2,2,2", "residual blocks of each stage")
+
+    default_learning_rate: ClassVar[float] = 2e-3
+    default_epochs: ClassVar[int] = 50
+    default_steps: ClassVar[int] = 3000
+    default_batch_size: ClassVar[int] = 8
+
+
+@dataclass(frozen=True)
+class MultitaskCnnSettings(HeadOptions, CnnSettings):
+    """Plain convolutions under all heads."""
+
+    image_size: str = option("256x320", "pixels of a side, or HEIGHTxWIDTH")
+    fit: str = option(
+        "letterbox",
+        "how an image of other proportions is made to fit",
+        choices=("stretch", "letterbox", "crop"),
+    )
+    blocks: str = option("2,2,2,2", "blocks of each stage")
+
+    default_learning_rate: ClassVar[float] = 2e-3
+    default_epochs: ClassVar[int] = 50
+    default_steps: ClassVar[int] = 3000
+    default_batch_size: ClassVar[int] = 8
+
+
+class MultitaskModel(ImageModel[SettingsT]):
+    """One backbone with the heads of the models that predict one kind of annotation each.
+
+    Args:
+        network: name of the backbone.
+    """
+
+    def __init__(self, settings: type[SettingsT], network: str):
+        super().__init__(settings)
+        self._network = network
+
+    def build(
+        self, settings: Any, assets: ImageAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.vision.models.backbones.feature_maps import last_map
+        from aitk.vision.models.multitask import multitask
+        from aitk.vision.models.transfer import resize_input
+
+        if backbone is None:
+            backbone = build_backbone(self._network, settings, assets.size)
+        backbone = resize_input(last_map(backbone), assets.size)
+        heads = {}
+        for kind in heads_of(assets):
+            spec, own = self._head(kind, settings)
+            heads[kind] = spec.build(own, assets_of(kind, assets), backbone=backbone)
+        return multitask(backbone, heads)
+
+    def loss(self, assets: ImageAssets) -> dict[str, Any]:
+        """The loss of each head, which the model weighs."""
+        losses = {}
+        for kind in heads_of(assets):
+            own = assets_of(kind, assets)
+            if kind == "boxes":
+                losses[kind] = DETECTORS[own.parameters["model"]].loss(own)
+            else:  # all models of a kind have the same one
+                models = CLASSIFIERS if kind == "label" else SEGMENTERS
+                losses[kind] = next(iter(models.values())).loss(own)
+        return losses
+
+    def output_sizes(self, assets: ImageAssets) -> Mapping[str, int]:
+        heads = heads_of(assets)
+        return {
+            kind if len(heads) > 1 else ONLY_OUTPUT: len(assets.labels_of(kind))
+            for kind in heads
+            if kind != "boxes"
+        }
+
+    def added_classes(self, old: ImageAssets, new: ImageAssets) -> dict[str, int]:
+        return {f"{kind}_": len(new.labels_of(kind)) - len(old.labels_of(kind)) for kind in KINDS}
+
+    def _head(self, kind: str, settings: Any) -> tuple[ImageModel[Any], Any]:
+        """The model whose head predicts a kind of annotation, and its settings."""
+        if kind == "label":
+            return CLASSIFIERS[self._network], settings
+        if kind == "boxes":
+            return DETECTORS[settings.boxes_head], box_settings(settings)
+        return SEGMENTERS[settings.mask_head], mask_settings(settings)
+
+
+#: Name -> model, in the order people see; the first is the default.
+MULTITASK_MODELS: Mapping[str, MultitaskModel[Any]] = {
+    "resnet": MultitaskModel(MultitaskResNetSettings, "resnet"),
+    "cnn": MultitaskModel(MultitaskCnnSettings, "cnn"),
+}
+
+
+def heads_of(assets: ImageAssets) -> list[str]:
+    """The kinds of annotation that the training rows had."""
+    return [kind for kind in KINDS if assets.labels_of(kind)]
+
+
+def assets_of(kind: str, assets: ImageAssets) -> ImageAssets:
+    """The assets of one head, as the task of its kind has them."""
+    return dataclasses.replace(
+        assets, labels=assets.labels_of(kind), parameters=assets.parameters["heads"][kind]
+    )
+
+
+def box_settings(settings: MultitaskResNetSettings | MultitaskCnnSettings) -> DetectSettings:
+    """The settings of the detector whose head is taken."""
+    return DETECTORS[settings.boxes_head].settings(
+        image_size=settings.image_size,
+        fit=settings.fit,
+        strides=settings.strides,
+        width=settings.boxes_width,
+    )
+
+
+def mask_settings(settings: MultitaskResNetSettings | MultitaskCnnSettings) -> SegmentSettings:
+    """The settings of the segmentation model whose head is taken."""
+    return SEGMENTERS[settings.mask_head].settings(
+        image_size=settings.image_size,
+        fit=settings.fit,
+        loss=settings.mask_loss,
+        dropout=settings.dropout,
+        width=settings.mask_width,
+    )

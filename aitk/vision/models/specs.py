@@ -1,0 +1,153 @@
+"""The specifications of image models: a backbone, new or pretrained, and a head on it.
+
+A classifier of an outside package is its settings and a function that builds its backbone::
+
+    @dataclass(frozen=True)
+    class DenseNetSettings(ClassifierSettings):
+        growth: int = option(12, "channels that a layer adds", minimum=1)
+
+    def build_backbone(settings: DenseNetSettings, size: tuple[int, int]) -> keras.Model: ...
+
+    densenet = ImageClassifier(DenseNetSettings, build_backbone)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.label_task import LabelOutputs
+from aitk.core.contract.model_spec import BACKBONE, SettingsT, TrainedModel
+from aitk.vision.features.assets import ImageAssets
+from aitk.vision.models import build_backbone
+from aitk.vision.models.settings import NETWORKS, HubSettings, WithBackbone
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.artifacts.pretrained import Pretrained
+
+#: Settings and (height, width) to a backbone with new weights.
+BuildBackbone = Callable[[Any, tuple[int, int]], "keras.Model"]
+
+
+class ImageModel(TrainedModel[SettingsT, ImageAssets]):
+    """A model of images, whose heads grow with the classes."""
+
+    def adopt(self, found: Pretrained) -> Pretrained:
+        from aitk.vision.models.pretrained import adopt
+
+        return adopt(found)
+
+    def grow(
+        self, model: keras.Model, settings: SettingsT, *, old: ImageAssets, new: ImageAssets
+    ) -> keras.Model:
+        """The model with outputs for the new classes, those for the old ones as they were."""
+        added = self.added_classes(old, new)
+        if not any(added.values()):
+            return model
+        from aitk.core.compression.channels import narrowed_like
+        from aitk.vision.models.transfer import copy_grown_weights
+
+        grown = self.build(settings, new, backbone=model.get_layer(BACKBONE))
+        grown = narrowed_like(grown, model)  # ``compress`` may have taken channels out of the head
+        copy_grown_weights(model, grown, added=added)
+        return grown
+
+    def added_classes(self, old: ImageAssets, new: ImageAssets) -> dict[str, int]:
+        """How many classes are new in each head, by the prefix of its layers' names."""
+        return {"": len(new.labels) - len(old.labels)}
+
+
+class ImageClassifier(LabelOutputs[SettingsT, ImageAssets], ImageModel[SettingsT]):
+    """A linear head on the mean of the backbone's last map: logits (batch, classes).
+
+    Args:
+        settings: options dataclass, with ``dropout`` and ``smoothing``.
+        backbone: builds a backbone with new weights (see ``aitk.vision.models``): a function, or
+            ``"package.module:function"`` where the module needs Keras. None for a model that
+            wraps the pretrained backbone of ``--from``.
+    """
+
+    def __init__(self, settings: type[SettingsT], backbone: BuildBackbone | str | None = None):
+        super().__init__(settings)
+        self._build_backbone = backbone
+        self.wraps_pretrained = backbone is None  # type: ignore[misc]
+
+    def build(
+        self, settings: Any, assets: ImageAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.vision.models.classifier import classifier
+        from aitk.vision.models.transfer import resize_input
+
+        if backbone is None:
+            backbone = self.new_backbone(settings, assets.size)
+        return classifier(
+            resize_input(backbone, assets.size),
+            classes=len(assets.labels),
+            dropout=settings.dropout,
+        )
+
+    def new_backbone(self, settings: SettingsT, size: tuple[int, int]) -> keras.Model:
+        """A backbone with new weights.
+
+        Raises:
+            UsageError: the model wraps pretrained weights, or the size does not suit it.
+        """
+        build = self._build_backbone
+        if build is None:
+            raise UsageError(
+                "the model wraps pretrained weights, and none are given",
+                where="--model",
+                hint="Name pretrained weights with --from, or choose " + ", ".join(NETWORKS),
+            )
+        if isinstance(build, str):
+            module, _, function = build.partition(":")
+            build = getattr(importlib.import_module(module), function)
+        return build(settings, size)
+
+    def loss(self, assets: ImageAssets) -> Any:
+        """Cross-entropy with shares of classes, smoothed as the settings say."""
+        import keras
+
+        return keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=assets.parameters.get("smoothing", 0.0)
+        )
+
+
+class HeadOnBackbone(ImageModel[SettingsT]):
+    """A head over any backbone, which reads the maps of several of its stages."""
+
+    any_backbone = True
+    backbone_settings = ("filters", "blocks", "stem_stride")
+
+    def adopt(self, found: Pretrained) -> Pretrained:
+        """Take the weights, but not the image size of a classifier from elsewhere: it was trained
+        on small squares, and boxes and masks take whole images."""
+        adopted = super().adopt(found)
+        if found.kind in ("run", "keras", "weights"):
+            return adopted
+        return dataclasses.replace(adopted, settings={})
+
+    def backbone(
+        self, settings: WithBackbone, assets: ImageAssets, given: keras.Model | None
+    ) -> keras.Model:
+        """The given backbone or a new one, for images of the assets' size."""
+        from aitk.vision.models.transfer import resize_input
+
+        if given is None:
+            given = build_backbone(settings.backbone, settings, assets.size)
+        return resize_input(given, assets.size)
+
+
+#: Name -> classifier, in the order people see; the first is the default.
+CLASSIFIERS: Mapping[str, ImageClassifier[Any]] = {
+    **{
+        name: ImageClassifier(settings, f"aitk.vision.models.backbones.{name}:build_backbone")
+        for name, settings in NETWORKS.items()
+    },
+    "hub": ImageClassifier(HubSettings),
+}
