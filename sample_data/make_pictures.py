@@ -358,7 +358,7 @@ def write_castings(name: str, count: int, *, seed: int, light: Light, told: bool
             fittings = add_fittings(painter, surface)
             file = f"images/{number:03}.jpg"
             archive.add_picture(file, light.on(painter.smaller(surface)))
-            row: dict = {"picture": file}
+            row: dict = {"image": file}
             known = painter.random.random(3) < 0.6
             known[painter.random.integers(3)] = True
             if told and known[0]:

@@ -15,10 +15,10 @@ import pytest
 
 from aitk import registry as tasks
 from aitk.core.artifacts.data import DataWriter
+from aitk.core.contract.model_spec import ClosedFormModel
 from aitk.core.contract.options import as_dict, option, resolve
 from aitk.core.contract.progress import Silent
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.model_spec import ClosedFormModel
 from aitk.core.contract.task import Batch, Example, Metric, PredictOptions, Task
 from aitk.core.metrics.baselines import majority_class
 from aitk.core.metrics.classification import score_classification

@@ -15,7 +15,7 @@ from aitk.vision.data.formats.run_lengths import decode_runs
 from aitk.vision.features.colours import LUMA
 from aitk.vision.features.geometry import VOID, fit_image, fit_mask
 from aitk.vision.features.sample import Sample
-from aitk.vision.metrics.detection_errors import BoxFaults
+from aitk.vision.metrics.detection_errors import BoxErrors
 
 #: Names of classes, or those of ``label``, ``boxes`` and ``mask`` where each has its own.
 Names = Sequence[str] | Mapping[str, Sequence[str]]
@@ -32,7 +32,7 @@ COLOURS = (
 MIN_SIDE = 480
 _VEIL = 0.45  # how much of a mask's colour covers the image
 _TEXT_PIXELS = (13, 30)  # least and greatest size of text
-_NAMED_SHARE = 0.004  # of the image: a region below it is jitter_colours, not named
+_NAMED_SHARE = 0.004  # of the image: a region below it is coloured, not named
 _MARGIN = 6
 _CELL = 400  # pixels up to which lines are bare: with dark edges they would hide too much
 _MAX_CHARACTERS = 1000  # of a text, whatever its width: letters may have none
@@ -44,12 +44,12 @@ def class_colour(number: int) -> tuple[int, int, int]:
     return COLOURS[number % len(COLOURS)]
 
 
-def draw_answer(
+def draw_prediction(
     image: np.ndarray,
     answer: Mapping[str, Any],
     *,
     labels: Sequence[str] = (),
-    faults: BoxFaults | None = None,
+    errors: BoxErrors | None = None,
 ) -> np.ndarray:
     """An image with the answer of a model.
 
@@ -59,7 +59,7 @@ def draw_answer(
             y_min, x_max, y_max], "label": str, "score": float}; ``mask``, for each class {"label":
             str, "size": [h, w], "counts": str} (COCO's run lengths). All in its own pixels.
         labels: classes in the order of their numbers; colours go by it.
-        faults: of its boxes, where the truth is known: false ones are crossed out, objects that
+        errors: of its boxes, where the truth is known: false ones are crossed out, objects that
             were missed have a broken outline, and the name of each says so.
 
     Returns:
@@ -76,11 +76,11 @@ def draw_answer(
     drawn = _Drawn(image, size)
     if mask is not None:
         drawn.add_mask(mask, names, [_colour_of(name, labels) for name in names])
-    faults = faults or BoxFaults(false=(False,) * len(boxes), missed=())
-    objects = [*boxes, *faults.missed]
+    errors = errors or BoxErrors(false=(False,) * len(boxes), missed=())
+    objects = [*boxes, *errors.missed]
     texts = [_scored(item["label"], item.get("score")) for item in objects]
-    kinds = ["false: " if wrong else "" for wrong in faults.false]
-    kinds += ["missed: "] * len(faults.missed)
+    kinds = ["false: " if wrong else "" for wrong in errors.false]
+    kinds += ["missed: "] * len(errors.missed)
     drawn.add_boxes(
         np.array([item["box"] for item in objects], np.float32).reshape(-1, 4),
         [kind + text for kind, text in zip(kinds, texts, strict=True)],

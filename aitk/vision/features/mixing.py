@@ -14,7 +14,7 @@ from aitk.vision.features.sample import Sample
 
 #: An image in a mosaic is shown at this share of its size.
 MOSAIC_SCALES = (0.5, 1.0)
-#: Boxes of an image that is mix_up in more faintly are left out.
+#: Boxes of an image that is blended in more faintly are left out.
 FAINTEST = 0.25
 
 

@@ -15,8 +15,8 @@ MIN_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
-class BoxFaults:
-    """The faults of one answer.
+class BoxErrors:
+    """The errors of one answer.
 
     Attributes:
         false: of each box of the answer, whether it finds nothing that no better one found.
@@ -27,7 +27,7 @@ class BoxFaults:
     missed: tuple[Mapping[str, Any], ...]
 
 
-def find_faults(answer: Mapping[str, Any], fields: Mapping[str, Any]) -> BoxFaults | None:
+def find_box_errors(answer: Mapping[str, Any], fields: Mapping[str, Any]) -> BoxErrors | None:
     """Compare the boxes of an answer with those of its row.
 
     A box in a crowd of its class is neither right nor false, and a crowd cannot be missed.
@@ -59,4 +59,4 @@ def find_faults(answer: Mapping[str, Any], fields: Mapping[str, Any]) -> BoxFaul
     missed = [
         {"box": truth[place].tolist(), "label": labels[place]} for place in np.flatnonzero(free)
     ]
-    return BoxFaults(tuple(false), tuple(missed))
+    return BoxErrors(tuple(false), tuple(missed))

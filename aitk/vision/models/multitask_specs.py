@@ -104,8 +104,9 @@ class MultitaskModel(ImageModel[SettingsT]):
         backbone = resize_input(last_map(backbone), assets.size)
         heads = {}
         for kind in heads_of(assets):
-            spec, own = self._head(kind, settings)
-            heads[kind] = spec.build(own, assets_of(kind, assets), backbone=backbone)
+            heads[kind] = self._head(kind, settings).build(
+                head_settings(kind, settings), assets_of(kind, assets), backbone=backbone
+            )
         return multitask(backbone, heads)
 
     def loss(self, assets: ImageAssets) -> dict[str, Any]:
@@ -131,13 +132,11 @@ class MultitaskModel(ImageModel[SettingsT]):
     def added_classes(self, old: ImageAssets, new: ImageAssets) -> dict[str, int]:
         return {f"{kind}_": len(new.labels_of(kind)) - len(old.labels_of(kind)) for kind in KINDS}
 
-    def _head(self, kind: str, settings: Any) -> tuple[ImageModel[Any], Any]:
-        """The model whose head predicts a kind of annotation, and its settings."""
+    def _head(self, kind: str, settings: Any) -> ImageModel[Any]:
+        """The model whose head predicts a kind of annotation."""
         if kind == "label":
-            return CLASSIFIERS[self._network], settings
-        if kind == "boxes":
-            return DETECTORS[settings.boxes_head], box_settings(settings)
-        return SEGMENTERS[settings.mask_head], mask_settings(settings)
+            return CLASSIFIERS[self._network]
+        return DETECTORS[settings.boxes_head] if kind == "boxes" else SEGMENTERS[settings.mask_head]
 
 
 #: Name -> model, in the order people see; the first is the default.
@@ -157,6 +156,13 @@ def assets_of(kind: str, assets: ImageAssets) -> ImageAssets:
     return dataclasses.replace(
         assets, labels=assets.labels_of(kind), parameters=assets.parameters["heads"][kind]
     )
+
+
+def head_settings(kind: str, settings: Any) -> Any:
+    """The settings of the model whose head predicts a kind of annotation."""
+    if kind == "boxes":
+        return box_settings(settings)
+    return mask_settings(settings) if kind == "mask" else settings
 
 
 def box_settings(settings: MultitaskResNetSettings | MultitaskCnnSettings) -> DetectSettings:

@@ -1,4 +1,4 @@
-"""What the tasks on images share: reading, rows, assets, batches, drawings, new classes."""
+"""What the image tasks share: reading, storage, assets, batches, drawings, new classes."""
 
 from __future__ import annotations
 
@@ -11,53 +11,49 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.label_task import UNSEEN, balanced_weights
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.contract.task import Batch, Example, Note, Task
 from aitk.core.io.images import decode_checked
-from aitk.vision.data.formats.masks import decode_mask, mask_names
+from aitk.vision.data.formats.masks import known_classes, mask_names
 from aitk.vision.data.quality.inspection import ImageInspector
 from aitk.vision.data.reading import read_images
 from aitk.vision.data.reading_counts import ReadingCounts
-from aitk.vision.explain.drawing import draw_answer
+from aitk.vision.explain.drawing import draw_prediction
 from aitk.vision.features.affine import clip_sample
 from aitk.vision.features.assets import FILE, ImageAssets, load_image_assets
 from aitk.vision.features.augment import augment
 from aitk.vision.features.augment_settings import augmentation_settings
-from aitk.vision.features.geometry import VOID, Fit, fit_image, fit_mask
+from aitk.vision.features.geometry import Fit, fit_image, fit_mask
 from aitk.vision.features.sample import Sample
 from aitk.vision.features.threads import in_threads
-from aitk.vision.metrics.detection_errors import find_faults
-from aitk.vision.models.settings import VARIATION, parse_size
+from aitk.vision.metrics.detection_errors import find_box_errors
+from aitk.vision.models.settings import parse_size
 
 if TYPE_CHECKING:
-    import keras
-
     from aitk.core.artifacts.pretrained import Pretrained
 
-UNSEEN = -1  # the number of a class that training never saw
-NONE = -2  # the label of a row that has none among rows that may have one
+NO_LABEL = -2  # the label of a row without one, where other rows may have one
 #: Kinds of annotation, and how many classes of each there must be to learn anything.
 MIN_CLASSES = {"label": 2, "boxes": 1, "mask": 2}
 
 
-class ImageTask(Task):
-    """Images are stored as they were found, decoded and fitted when they are encoded, and
-    varied batch by batch."""
+class ImageTask(Task[ImageAssets]):
+    """Images are stored as they were found, decoded and resized when they are encoded, and
+    augmented batch by batch.
+
+    An instance counts what its reader leaves out, for the findings of its inspector.
+    """
 
     content = "image"
-    # Of a run's settings those are kept that shape its network or fit its images. What keeps it
-    # from learning them by heart is left behind as well.
-    not_handed_on = VARIATION | {"dropout", "smoothing", "loss", "mask_loss"}
-    asks_each_batch = True
-    one_length = True
+    fixed_length = True
     #: Which kinds of annotation are stored: ``label``, ``boxes``, ``mask``. With several, each
     #: row carries any of them.
     annotation_kinds: ClassVar[frozenset[str]]
-    #: What it keeps in the parameters of its assets, and cannot do without.
+    #: The parameters of its assets that it cannot do without.
     required_parameters: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:
-        self._notes: list[str] = []
         self._counts = ReadingCounts()
         self._drawn_labels: tuple[str, ...] = ()  # which decide the colours of drawings
 
@@ -68,7 +64,7 @@ class ImageTask(Task):
         """What the model should put out for samples, and the weight of each in the loss.
 
         Args:
-            samples: of the model's size, varied in training; their boxes lie inside the image.
+            samples: of the model's size, augmented in training; their boxes lie inside the image.
 
         Returns:
             Targets as the loss reads them, and weights (samples,) or None for equal ones; those
@@ -76,7 +72,7 @@ class ImageTask(Task):
         """
 
     def read(
-        self, sources: Sequence[str], reading: Any, *, labelled: bool
+        self, sources: Sequence[str], reading: Any, *, labelled: bool, note: Note
     ) -> Iterator[Row | Refusal]:
         self._counts = ReadingCounts()
         items = read_images(
@@ -84,21 +80,19 @@ class ImageTask(Task):
             reading,
             annotation_kinds=self.annotation_kinds,
             labelled=labelled,
-            notes=self._notes,
+            note=note,
             counts=self._counts,
         )
-        return items if labelled else self._with_notes(items)
+        return items if labelled else self._with_notes(items, note)
 
-    def _with_notes(self, items: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
-        """The same, what was left out told in notes: where nobody asks for findings."""
+    def _with_notes(self, items: Iterator[Row | Refusal], note: Note) -> Iterator[Row | Refusal]:
+        """The same, noting what was left out: prediction reports no findings."""
         for item in items:
-            self._notes += self._counts.notes()
+            for sentence in self._counts.notes():
+                note(sentence)
             yield item
-        self._notes += self._counts.notes()
-
-    def reading_notes(self) -> list[str]:
-        notes, self._notes[:] = list(self._notes), []
-        return notes
+        for sentence in self._counts.notes():
+            note(sentence)
 
     def key(self, fields: Mapping[str, Any]) -> str:
         return hashlib.sha256(fields["image"]).hexdigest()[:32]
@@ -144,20 +138,16 @@ class ImageTask(Task):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
+        note: Note,
     ) -> ImageAssets:
         labels = tuple(summary.get("labels", ())) if self.annotation_kinds else ()
-        weights: tuple[float, ...] = ()
-        if balance and labels:
-            counts = summary["label_counts"]["train"]
-            total = sum(counts.values())
-            weights = tuple(total / (len(labels) * counts.get(label, 1)) for label in labels)
         parameters = {"label_sets": dict(summary["label_sets"])} if self._mixed else {}
         return ImageAssets(
             size=parse_size(settings.image_size),
             fit=settings.fit,
             augment=augmentation_settings(settings),
             labels=labels,
-            weights=weights,
+            weights=balanced_weights(summary, labels) if balance and labels else (),
             parameters=parameters,
         )
 
@@ -173,14 +163,20 @@ class ImageTask(Task):
         if missing := self.required_parameters - assets.parameters.keys():
             raise ArtifactError(f"lacks parameters.{min(missing)}", where=where)
 
-    def encode(self, fields: Mapping[str, Any], assets: ImageAssets) -> Example:
-        """One image, decoded and fitted, its annotation in pixels of the fitted image.
+    def encode(self, rows: Sequence[Mapping[str, Any]], assets: ImageAssets) -> list[Example]:
+        """Decode and resize images, in threads where they are large."""
+        pixels = sum(int(row["height"]) * int(row["width"]) for row in rows)
+        return in_threads(
+            lambda row: self.encode_row(row, assets), rows, pixels=pixels // max(1, len(rows))
+        )
+
+    def encode_row(self, fields: Mapping[str, Any], assets: ImageAssets) -> Example:
+        """One image, decoded and resized, its annotation in pixels of the resized image.
 
         ``inputs`` hold ``image`` (h, w, 3) uint8 and ``fit`` (6,), and where they are known
         ``boxes`` (n, 4), not clipped, with ``classes`` and ``crowd`` (n,), and ``mask`` (h, w)
         uint8; where rows carry any of these, ``label`` and ``boxes_known`` too, as numbers.
-        ``target`` is the number of the class where there is nothing but a label; else 1, or None
-        for a row of which nothing is known.
+        ``target`` is 1, or None for a row of which nothing is known.
         """
         image, fit = fit_image(decode_checked(fields["image"]), assets.size, how=assets.fit)
         inputs: dict[str, Any] = {"image": image, "fit": fit.to_array()}
@@ -196,19 +192,10 @@ class ImageTask(Task):
             inputs["mask"] = fit_mask(mask, fit, assets.size)
         if self._mixed:
             label = fields.get("label") or None
-            number = _numbers([label], assets.labels_of("label"))[0] if label else NONE
+            number = _numbers([label], assets.labels_of("label"))[0] if label else NO_LABEL
             inputs["label"] = np.int32(number)
             inputs["boxes_known"] = np.int32(fields.get("boxes_known", 0))
-            return Example(inputs, 1 if known else None)
-        if self.annotation_kinds == {"label"}:
-            return _labelled(inputs, fields, assets)
         return Example(inputs, 1 if known or not self.annotation_kinds else None)
-
-    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: ImageAssets) -> list[Example]:
-        pixels = sum(int(row["height"]) * int(row["width"]) for row in rows)
-        return in_threads(
-            lambda row: self.encode(row, assets), rows, pixels=pixels // max(1, len(rows))
-        )
 
     def length(self, example: Example) -> int:
         return 1
@@ -221,7 +208,7 @@ class ImageTask(Task):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Stack images, varied where ``rng`` is given.
+        """Stack images, augmented where ``rng`` is given.
 
         ``context`` holds ``fit`` (batch, 6), and where boxes are known the lists ``boxes``, in
         pixels of the originals, ``classes`` and ``crowd`` of arrays, one a row.
@@ -264,50 +251,21 @@ class ImageTask(Task):
             new = sorted(set().union(*(_labels_in(row, kind) for row in rows)) - set(labels))
             if new:
                 assets = assets.with_labels(kind, (*labels, *new))
-                self._notes.append(f"new classes: {', '.join(new)}")
         return assets, iter(gathered)
 
-    def grow(
-        self,
-        model: keras.Model,
-        name: str,
-        settings: Any,
-        *,
-        old: ImageAssets,
-        new: ImageAssets,
-    ) -> keras.Model:
-        """The model with outputs for the new classes, those for the old ones as they were.
-
-        Of a model with a head for each kind of annotation, a head's layers begin with its kind:
-        ``label_``, ``boxes_``, ``mask_``.
-        """
-        if all(old.labels_of(kind) == new.labels_of(kind) for kind in self.annotation_kinds):
-            return model
-        from aitk.core.compression.channels import narrowed_like
-        from aitk.vision.models.transfer import copy_grown_weights
-
-        grown = self.build(name, settings, new, backbone=model.get_layer("backbone"))
-        grown = narrowed_like(grown, model)  # ``compress`` may have taken channels out of the head
-        added = {
-            f"{kind}_" if self._mixed else "": len(new.labels_of(kind)) - len(old.labels_of(kind))
-            for kind in self.annotation_kinds
-        }
-        copy_grown_weights(model, grown, added=added)
-        return grown
-
-    def draw(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> np.ndarray:
-        """The answer on its image, with the faults of its boxes where the row has the truth."""
+    def draw(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> np.ndarray | None:
+        """The prediction on its image, with the errors of its boxes where the row has the truth."""
         image = decode_checked(fields["image"])
-        faults = find_faults(answer, fields)
-        return draw_answer(image, answer, labels=self._drawn_labels, faults=faults)
+        errors = find_box_errors(prediction, fields)
+        return draw_prediction(image, prediction, labels=self._drawn_labels, errors=errors)
 
-    def shown(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-        """How many faults its boxes have, and the answer without its mask: runs of pixels."""
-        told = {name: value for name, value in answer.items() if name != "mask"}
-        faults = find_faults(answer, fields)
-        if faults is None:
-            return told
-        return {"missed": len(faults.missed), "false_boxes": sum(faults.false)} | told
+    def summarize(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
+        """How many errors its boxes have, and the prediction without its mask: runs of pixels."""
+        shown = {name: value for name, value in prediction.items() if name != "mask"}
+        errors = find_box_errors(prediction, fields)
+        if errors is None:
+            return shown
+        return {"missed": len(errors.missed), "false_boxes": sum(errors.false)} | shown
 
     @property
     def _mixed(self) -> bool:
@@ -322,13 +280,13 @@ class ImageTask(Task):
                 raise DataError("the training rows carry no label, no boxes and no mask")
         if reason := summary.get("look_binary"):
             raise DataError(
-                reason, hint="Say --binary-masks: black is the first class, white the second"
+                reason, hint="Add --binary-masks: black is the first class, white the second"
             )
         for kind, names in found.items():
             if len(names) < MIN_CLASSES[kind]:
-                told = f"only the class {names[0]!r}" if names else "no class"
+                found_names = f"only the class {names[0]!r}" if names else "no class"
                 raise DataError(
-                    f"the training rows hold {told} ({kind}): nothing to tell apart",
+                    f"the training rows hold {found_names} ({kind}): nothing to tell apart",
                     hint="Check that the annotation was found: see the report of aitk prepare",
                 )
 
@@ -338,7 +296,7 @@ class ImageTask(Task):
         label: int | None = None
         if self._mixed:
             number = int(inputs["label"])
-            label = None if number == NONE else number
+            label = None if number == NO_LABEL else number
         elif self.annotation_kinds == {"label"} and example.target is not None:
             label = int(example.target)
         return Sample(
@@ -350,29 +308,8 @@ class ImageTask(Task):
         )
 
 
-def _labelled(inputs: Mapping[str, Any], fields: Mapping[str, Any], assets: ImageAssets) -> Example:
-    """An example whose target is its class."""
-    if "label" not in fields:
-        return Example(inputs)
-    (target,) = _numbers([fields["label"]], assets.labels)
-    weight = assets.weights[target] if assets.weights and target != UNSEEN else 1.0
-    return Example(inputs, target, weight)
-
-
 def _numbers(names: Iterable[str], labels: Sequence[str]) -> list[int]:
     return [labels.index(name) if name in labels else UNSEEN for name in names]
-
-
-def known_classes(png: bytes, labels: Sequence[str]) -> np.ndarray:
-    """A stored mask (h, w) in the numbers of the model's classes; what it does not know is void."""
-    mask, names = decode_mask(png), mask_names(png)
-    if not names or names == tuple(labels[: len(names)]):
-        return mask
-    table = np.full(256, VOID, np.uint8)
-    for number, name in enumerate(names):
-        if name in labels:
-            table[number] = labels.index(name)
-    return table[mask]
 
 
 def _labels_in(fields: Mapping[str, Any], kind: str) -> set[str]:

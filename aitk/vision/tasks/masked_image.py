@@ -1,4 +1,4 @@
-"""Masked-image pretraining (He et al. 2022; Tian et al. 2023): learn to see by filling in holes.
+"""Masked-image pretraining (He et al. 2022; Tian et al. 2023): predict hidden patches.
 
 Transformers are trained as masked autoencoders (MAE): they read only what is shown. Convolutional
 networks are made blind to the holes in every layer (SparK): with holes merely painted over, as in
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.errors import UsageError
-from aitk.core.contract.task import Batch, Evaluation, Example
+from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note
 from aitk.core.io.images import decode_checked, encode_png
 from aitk.core.metrics.statistics import bootstrap_scores
-from aitk.vision.data.options import UnlabelledImages
+from aitk.vision.data.options import MaskedImagePredictOptions, UnlabelledImages
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import resized
 from aitk.vision.features.patches import (
@@ -31,19 +31,10 @@ from aitk.vision.features.patches import (
     patch_statistics,
 )
 from aitk.vision.features.sample import Sample
-from aitk.vision.models.masked_specs import (
-    MaskedCnnSettings,
-    MaskedImagePredictOptions,
-    MaskedMobileNetSettings,
-    MaskedResNetSettings,
-    MaskedVitSettings,
-    place_side,
-)
+from aitk.vision.models.masked_specs import MASKED_MODELS, MaskedVitSettings, place_side
 from aitk.vision.tasks.image_task import ImageTask
 
 if TYPE_CHECKING:
-    import keras
-
     from aitk.core.artifacts.pretrained import Pretrained
 
 #: Convolutions may have a map of every pixel, but patches of a pixel leave nothing to fill in.
@@ -68,17 +59,9 @@ class MaskedImage(ImageTask):
     annotation_kinds = frozenset()
     required_parameters = frozenset({"patch", "shown"})
     reading = UnlabelledImages
-    answering = MaskedImagePredictOptions
-    models = {
-        "vit": MaskedVitSettings,
-        "resnet": MaskedResNetSettings,
-        "cnn": MaskedCnnSettings,
-        "mobilenet": MaskedMobileNetSettings,
-    }
-    main_metric = "error"
-    higher_is_better = False
-    metric_is_rate = False
-    distils = False
+    predict_options = MaskedImagePredictOptions
+    models = MASKED_MODELS
+    metric = Metric("error", higher_is_better=False, is_rate=False)
 
     def learn(
         self,
@@ -89,8 +72,11 @@ class MaskedImage(ImageTask):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
+        note: Note,
     ) -> ImageAssets:
-        assets = super().learn(rows, summary, settings, start=start, balance=balance, tables=tables)
+        assets = super().learn(
+            rows, summary, settings, start=start, balance=balance, tables=tables, note=note
+        )
         backbone = start.backbone if start else None
         if backbone is not None:
             patch = backbone.input_shape[1] // backbone.output.shape[1]
@@ -110,11 +96,6 @@ class MaskedImage(ImageTask):
         return dataclasses.replace(
             assets, parameters={**assets.parameters, "patch": patch, "shown": shown}
         )
-
-    def adopt(self, found: Pretrained) -> Pretrained:
-        from aitk.vision.models.pretrained import adopt
-
-        return adopt(found)
 
     def targets(self, samples: Sequence[Sample], assets: ImageAssets) -> tuple[Any, None]:
         """The pixels (batch, h, w, 3) float32, each patch normalised."""
@@ -149,34 +130,6 @@ class MaskedImage(ImageTask):
             batch, inputs=batch.inputs | {"visible": visible}, weights=weights
         )
 
-    def build(
-        self,
-        model: str,
-        settings: Any,
-        assets: ImageAssets,
-        *,
-        backbone: keras.Model | None = None,
-    ) -> keras.Model:
-        from aitk.vision.models import build_backbone
-        from aitk.vision.models.masked import MaskedImageModel
-        from aitk.vision.models.transfer import resize_input
-
-        if backbone is None:
-            backbone = build_backbone(model, settings, assets.size)
-        return MaskedImageModel(
-            resize_input(backbone, assets.size),
-            patch=assets.parameters["patch"],
-            shown=assets.parameters["shown"],
-            width=settings.decoder_width,
-            layers=settings.decoder_layers,
-            name="masked_image_model",
-        )
-
-    def objective(self, assets: ImageAssets) -> Any:
-        import keras
-
-        return keras.losses.MeanSquaredError()
-
     def decode(
         self,
         batch: Batch,
@@ -184,30 +137,32 @@ class MaskedImage(ImageTask):
         assets: ImageAssets,
         *,
         top_k: int = 1,
-        asked: Any = None,
+        options: Any = None,
     ) -> list[dict[str, Any]]:
-        """Of each image its error, and where somebody asked (``predict``) the side of a patch,
-        the numbers of the patches shown, and the image filled in."""
+        """The error of each image; with ``options`` (``predict``) also the side of a patch, the
+        numbers of the patches shown, and the image filled in."""
         hidden, patch = _hidden(batch, assets), assets.parameters["patch"]
         errors = _row_errors(outputs, np.asarray(batch.targets), hidden)
-        answers: list[dict[str, Any]] = [{"prediction": round(float(each), 6)} for each in errors]
-        if asked is None:
-            return answers
-        for answer, visible in zip(answers, batch.inputs["visible"], strict=True):
-            answer |= {"patch": patch, "visible": visible.tolist()}
-        if asked.filled:
+        predictions: list[dict[str, Any]] = [
+            {"prediction": round(float(each), 6)} for each in errors
+        ]
+        if options is None:
+            return predictions
+        for prediction, visible in zip(predictions, batch.inputs["visible"], strict=True):
+            prediction |= {"patch": patch, "visible": visible.tolist()}
+        if options.filled:
             filled = fill_in(batch.inputs["image"], outputs, hidden, patch=patch)
-            for answer, image in zip(answers, filled, strict=True):
-                answer["filled"] = base64.b64encode(encode_png(image)).decode("ascii")
-        return answers
+            for prediction, image in zip(predictions, filled, strict=True):
+                prediction["filled"] = base64.b64encode(encode_png(image)).decode("ascii")
+        return predictions
 
-    def draw(self, fields: Mapping[str, Any], answer: Mapping[str, Any]) -> np.ndarray | None:
+    def draw(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> np.ndarray | None:
         """What was shown, what the model made of it, and the original, side by side."""
-        if "filled" not in answer:
+        if "filled" not in prediction:
             return None
-        filled = decode_checked(base64.b64decode(answer["filled"]))
-        visible = np.array([answer["visible"]], np.int32)
-        hidden = hidden_pixels(visible, filled.shape[:2], patch=answer["patch"])[0]
+        filled = decode_checked(base64.b64decode(prediction["filled"]))
+        visible = np.array([prediction["visible"]], np.int32)
+        hidden = hidden_pixels(visible, filled.shape[:2], patch=prediction["patch"])[0]
         original = resized(decode_checked(fields["image"]), filled.shape[:2])
         return side_by_side(filled, hidden, original)
 
@@ -248,21 +203,6 @@ class MaskedImage(ImageTask):
             details={"pictures": _images(measured)},
         )
 
-    def explain(
-        self,
-        fields: Mapping[str, Any],
-        predict: Any,
-        assets: ImageAssets,
-        *,
-        target: str | None = None,
-        model: Any = None,
-    ) -> dict[str, Any]:
-        """Refused: a pretrained network has no class to explain yet."""
-        raise UsageError(
-            "a pretrained network names no class that could be explained",
-            hint="See what it fills in with: aitk vision predict RUN IMAGES --draw DIR",
-        )
-
 
 def side_by_side(filled: np.ndarray, hidden: np.ndarray, original: np.ndarray) -> np.ndarray:
     """What was shown, filled in, original: three images (h, w, 3) uint8 as one.
@@ -282,9 +222,9 @@ def _hidden(batch: Batch, assets: ImageAssets) -> np.ndarray:
     return hidden_pixels(batch.inputs["visible"], assets.size, patch=assets.parameters["patch"])
 
 
-def _row_errors(told: np.ndarray, targets: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+def _row_errors(outputs: np.ndarray, targets: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     """(batch,) mean squared error over the hidden pixels of each image."""
-    squares = ((told - targets) ** 2).mean(axis=-1) * hidden
+    squares = ((outputs - targets) ** 2).mean(axis=-1) * hidden
     return squares.sum(axis=(1, 2)) / hidden.sum(axis=(1, 2))
 
 

@@ -1,46 +1,47 @@
-"""One network that says what an image shows, where, and of what every pixel is.
+"""One network that predicts the label of an image, its boxes and its mask.
 
-Rows carry any of a label, boxes and a mask. Each head is that of the task that is about it, and
-answers and is scored as there; here they share a backbone and are trained together.
+Rows carry any of a label, boxes and a mask. Each head is that of the task of its kind, and is
+decoded and scored as there; here they share a backbone and are trained together.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.contract.capabilities import HasBaselines, Measured, Rows
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
-from aitk.core.contract.task import ONLY_OUTPUT, Batch, Evaluation, Example, Score
-from aitk.core.metrics.baselines import Baseline, HasBaselines, Measured, Rows
+from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Score
+from aitk.core.metrics.baselines import Baseline
 from aitk.core.metrics.classification import softmax
-from aitk.vision.data.options import MultitaskImages
+from aitk.vision.data.options import DetectPredictOptions, MultitaskImages
+from aitk.vision.decoding.detections import no_detections
+from aitk.vision.decoding.masks import label_whole
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import VOID, Fit
 from aitk.vision.features.sample import Sample
-from aitk.vision.models.detectors.settings import DetectPredictOptions
 from aitk.vision.models.multitask_specs import (
+    KINDS,
     KNOWN,
-    MultitaskCnnSettings,
-    MultitaskResNetSettings,
-    box_settings,
-    mask_settings,
+    MULTITASK_MODELS,
+    assets_of,
+    head_settings,
+    heads_of,
 )
 from aitk.vision.tasks.classify import Classify
-from aitk.vision.tasks.detect import Detect, no_detections
+from aitk.vision.tasks.detect import Detect
 from aitk.vision.tasks.image_task import ImageTask
-from aitk.vision.tasks.segment import Segment, label_whole
+from aitk.vision.tasks.segment import Segment
 
 if TYPE_CHECKING:
     import keras
 
     from aitk.core.artifacts.pretrained import Pretrained
-
-#: The kinds of annotation in the order in which answers and scores are told.
-KINDS = ("label", "boxes", "mask")
+    from aitk.core.io.prediction_files import AnswerLines
 
 
 class Multitask(ImageTask):
@@ -48,12 +49,13 @@ class Multitask(ImageTask):
 
     name = "vision.multitask"
     reading = MultitaskImages
-    answer_names = ("probability",)
-    answering = DetectPredictOptions
-    models = {"resnet": MultitaskResNetSettings, "cnn": MultitaskCnnSettings}
-    main_metric = "mean_score"
+    predict_options = DetectPredictOptions
+    models = MULTITASK_MODELS
+    metric = Metric("mean_score")
     annotation_kinds = frozenset(KINDS)
     required_parameters = frozenset({"heads", "label_sets"})
+    prediction_fields = ("probability",)
+    prediction_formats: Mapping[str, Callable[[], AnswerLines]] = {}
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,23 +74,23 @@ class Multitask(ImageTask):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
+        note: Note,
     ) -> ImageAssets:
         if balance:
             raise UsageError("rows with several kinds of label have no class", where="--balance")
-        assets = super().learn(rows, summary, settings, start=start, tables=tables)
+        assets = super().learn(rows, summary, settings, start=start, tables=tables, note=note)
         heads = {}
         for kind in heads_of(assets):
-            own = self._tasks[kind].learn(
-                rows, {"labels": assets.labels_of(kind)}, _settings_of(kind, settings)
-            )
+            known = {"labels": assets.labels_of(kind)}
+            own = self._tasks[kind].learn(rows, known, head_settings(kind, settings), note=note)
             heads[kind] = dict(own.parameters)
         return dataclasses.replace(
             assets, labels=(), parameters={**assets.parameters, "heads": heads}
         )
 
-    def encode(self, fields: Mapping[str, Any], assets: ImageAssets) -> Example:
-        """As every image task does; ``truth`` is the mask as it is stored, which is scored."""
-        example = super().encode(fields, assets)
+    def encode_row(self, fields: Mapping[str, Any], assets: ImageAssets) -> Example:
+        """As every image task; ``truth`` is the mask as it is stored, which is scored."""
+        example = super().encode_row(fields, assets)
         if not len(fields.get("mask", b"")):
             return example
         truth = np.frombuffer(fields["mask"], np.uint8)
@@ -101,7 +103,7 @@ class Multitask(ImageTask):
         targets, known = {}, []
         for kind in sorted(heads_of(assets)):
             targets[kind], _ = self._tasks[kind].targets(samples, assets_of(kind, assets))
-            known.append([_is_known(kind, sample) for sample in samples])
+            known.append([is_known(kind, sample) for sample in samples])
         return targets | {KNOWN: np.array(known, np.float32).T}, None
 
     def collate(
@@ -117,39 +119,6 @@ class Multitask(ImageTask):
         context = {"examples": [example.inputs for example in examples]}
         return dataclasses.replace(batch, context={**batch.context, **context})
 
-    def adopt(self, found: Pretrained) -> Pretrained:
-        from aitk.vision.models.pretrained import adopt
-
-        return adopt(found)
-
-    def build(
-        self,
-        model: str,
-        settings: Any,
-        assets: ImageAssets,
-        *,
-        backbone: keras.Model | None = None,
-    ) -> keras.Model:
-        from aitk.vision.models import build_backbone
-        from aitk.vision.models.backbones.feature_maps import last_map
-        from aitk.vision.models.multitask import multitask
-        from aitk.vision.models.transfer import resize_input
-
-        if backbone is None:
-            backbone = build_backbone(model, settings, assets.size)
-        backbone = resize_input(last_map(backbone), assets.size)
-        names = {"label": model, "boxes": settings.boxes_head, "mask": settings.mask_head}
-        heads = {
-            kind: self._tasks[kind].build(
-                names[kind],
-                _settings_of(kind, settings),
-                assets_of(kind, assets),
-                backbone=backbone,
-            )
-            for kind in heads_of(assets)
-        }
-        return multitask(backbone, heads)
-
     def check_parameters(self, assets: ImageAssets, *, where: str) -> None:
         super().check_parameters(assets, where=where)
         for kind in heads_of(assets):
@@ -157,22 +126,8 @@ class Multitask(ImageTask):
                 raise ArtifactError(f"lacks parameters.heads.{kind}", where=where)
             self._tasks[kind].check_parameters(assets_of(kind, assets), where=where)
 
-    def output_sizes(self, assets: ImageAssets) -> dict[str, int]:
-        heads = heads_of(assets)
-        return {
-            kind if len(heads) > 1 else ONLY_OUTPUT: len(assets.labels_of(kind))
-            for kind in heads
-            if kind != "boxes"
-        }
-
-    def objective(self, assets: ImageAssets) -> dict[str, Any]:
-        """The loss of each head, which the model weighs."""
-        return {
-            kind: self._tasks[kind].objective(assets_of(kind, assets)) for kind in heads_of(assets)
-        }
-
-    def lesson(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
-        """What all heads of the larger model tell, its boxes before they compete."""
+    def teacher_outputs(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
+        """The outputs of all heads of the teacher, boxes before non-maximum suppression."""
         import keras
 
         from aitk.vision.losses.detection_distillation import check_same_positions, raw_outputs
@@ -184,9 +139,9 @@ class Multitask(ImageTask):
             check_same_positions(outputs["boxes"], raw_outputs(student, layer=layer))
         return keras.Model(teacher.inputs, outputs)
 
-    def teach_batch(self, batch: Batch, outputs: Any, assets: ImageAssets) -> Batch:
+    def add_soft_targets_to_batch(self, batch: Batch, outputs: Any, assets: ImageAssets) -> Batch:
         """Every row has a target of every head: where it is not annotated, the teacher's alone."""
-        told = _by_head(outputs, assets)
+        soft = by_head(outputs, assets)
         given = dict(batch.targets)
         if "boxes" in given:
             known = given[KNOWN][:, sorted(heads_of(assets)).index("boxes")]
@@ -194,18 +149,20 @@ class Multitask(ImageTask):
         targets = {}
         for kind in heads_of(assets):
             own = dataclasses.replace(batch, targets=given[kind])
-            own = self._tasks[kind].teach_batch(own, told[kind], assets_of(kind, assets))
+            own = self._tasks[kind].add_soft_targets_to_batch(
+                own, soft[kind], assets_of(kind, assets)
+            )
             targets[kind] = own.targets
         return dataclasses.replace(batch, targets=targets | {KNOWN: np.ones_like(given[KNOWN])})
 
-    def taught_objective(self, assets: ImageAssets, *, teacher: ImageAssets) -> dict[str, Any]:
-        """The loss of each head that is taught."""
+    def distillation_loss(self, assets: ImageAssets, *, teacher: ImageAssets) -> dict[str, Any]:
+        """The loss of each head."""
         from aitk.vision.losses.distillation import check_same_classes, check_same_size
 
         check_same_classes(assets, teacher, kinds=self.annotation_kinds)
         check_same_size(assets, teacher)
         return {
-            kind: self._tasks[kind].taught_objective(
+            kind: self._tasks[kind].distillation_loss(
                 assets_of(kind, assets), teacher=assets_of(kind, teacher)
             )
             for kind in heads_of(assets)
@@ -218,36 +175,36 @@ class Multitask(ImageTask):
         assets: ImageAssets,
         *,
         top_k: int = 1,
-        asked: DetectPredictOptions | None = None,
+        options: DetectPredictOptions | None = None,
     ) -> list[dict[str, Any]]:
-        """The answers of all heads as one: ``prediction`` and ``probability`` of the label,
-        ``boxes``, ``classes`` and ``mask``, as the heads' own tasks tell them."""
-        answers: list[dict[str, Any]] = [{} for _ in batch.inputs["image"]]
-        told = _by_head(outputs, assets)
+        """The predictions of all heads as one: ``prediction`` and ``probability`` of the label,
+        ``boxes``, ``classes`` and ``mask``, as the heads' own tasks decode them."""
+        predictions: list[dict[str, Any]] = [{} for _ in batch.inputs["image"]]
+        outputs = by_head(outputs, assets)
         for kind in heads_of(assets):
             own = self._tasks[kind].decode(
                 batch,
-                _told(kind, told, batch),
+                head_outputs(kind, outputs, batch),
                 assets_of(kind, assets),
                 top_k=top_k,
-                asked=asked if kind == "boxes" else None,
+                options=options if kind == "boxes" else None,
             )
-            # The label's answer comes first, and its probability stays.
-            answers = [theirs | ours for theirs, ours in zip(own, answers, strict=True)]
+            # The label's prediction comes first, and its probability stays.
+            predictions = [theirs | ours for theirs, ours in zip(own, predictions, strict=True)]
         order = ("prediction", "probability", "top_k", "boxes", "classes", "mask")
-        return [{key: answer[key] for key in order if key in answer} for answer in answers]
+        return [{key: item[key] for key in order if key in item} for item in predictions]
 
     def measure(self, batch: Batch, outputs: Any, assets: ImageAssets) -> dict[str, np.ndarray]:
         """What each head's task keeps, and whether it is known, with the kind before the name."""
         kept = {}
         known = np.asarray(batch.targets[KNOWN]) > 0
         for place, kind in enumerate(sorted(heads_of(assets))):
-            told = _told(kind, _by_head(outputs, assets), batch)
+            found = head_outputs(kind, by_head(outputs, assets), batch)
             own = batch
             if kind == "mask":
-                own = _with_masks(batch, [each.mask.shape for each in told])
+                own = _with_masks(batch, [each.mask.shape for each in found])
             own = dataclasses.replace(own, targets=batch.targets[kind])
-            measured = self._tasks[kind].measure(own, told, assets_of(kind, assets))
+            measured = self._tasks[kind].measure(own, found, assets_of(kind, assets))
             kept |= {f"{kind}_{name}": values for name, values in measured.items()}
             kept[f"{kind}_{KNOWN}"] = known[:, place]
         return kept
@@ -272,7 +229,7 @@ class Multitask(ImageTask):
             known = measured[f"{kind}_{KNOWN}"]
             if not known.any():
                 continue
-            own = {name: values[known] for name, values in _measured_by(kind, measured).items()}
+            own = {name: values[known] for name, values in measured_by(kind, measured).items()}
             parts[kind] = self._tasks[kind].score(
                 own, assets_of(kind, assets), resamples=resamples, seed=seed
             )
@@ -282,7 +239,7 @@ class Multitask(ImageTask):
             rows.append(each)
         if not parts:
             raise DataError("no row has a label, boxes or a mask to score")
-        main = [parts[kind].metrics[self._tasks[kind].main_metric] for kind in parts]
+        main = [parts[kind].metrics[self._tasks[kind].metric.name] for kind in parts]
         metrics = {"mean_score": _mean(main)}
         for kind, part in parts.items():
             metrics |= {f"{kind}_{name}": score for name, score in part.metrics.items()}
@@ -308,7 +265,7 @@ class Multitask(ImageTask):
         def measure(rows: Rows, measured: Measured) -> Measured:
             kept = dict(measured)
             for kind, baseline in simplest.items():
-                own = _measured_by(kind, measured)
+                own = measured_by(kind, measured)
                 kept |= {
                     f"{kind}_{name}": each for name, each in baseline.measure(rows, own).items()
                 }
@@ -329,43 +286,24 @@ class Multitask(ImageTask):
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
-        """What the first head that knows ``target`` (or the first of all) rests on."""
+        """Explain the first head that knows ``target``, or the first of all."""
         kinds = heads_of(assets)
         if target is not None:
             kinds = [kind for kind in kinds if target in assets.labels_of(kind)] or kinds
         kind = kinds[0]
 
         def own(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-            return _by_head(predict(rows), assets)[kind]
+            return by_head(predict(rows), assets)[kind]
 
         return self._tasks[kind].explain(fields, own, assets_of(kind, assets), target=target)
 
 
-def heads_of(assets: ImageAssets) -> list[str]:
-    """The kinds of annotation that the training rows had."""
-    return [kind for kind in KINDS if assets.labels_of(kind)]
-
-
-def assets_of(kind: str, assets: ImageAssets) -> ImageAssets:
-    """The assets that the task of one head knows."""
-    return dataclasses.replace(
-        assets, labels=assets.labels_of(kind), parameters=assets.parameters["heads"][kind]
-    )
-
-
-def _settings_of(kind: str, settings: Any) -> Any:
-    """The settings that the task of one head takes."""
-    if kind == "boxes":
-        return box_settings(settings)
-    return mask_settings(settings) if kind == "mask" else settings
-
-
-def _by_head(outputs: Any, assets: ImageAssets) -> Mapping[str, np.ndarray]:
+def by_head(outputs: Any, assets: ImageAssets) -> Mapping[str, np.ndarray]:
     """What each head said; a model with a single head puts out its array alone."""
     return outputs if isinstance(outputs, Mapping) else {heads_of(assets)[0]: outputs}
 
 
-def _measured_by(kind: str, measured: Measured) -> dict[str, np.ndarray]:
+def measured_by(kind: str, measured: Measured) -> dict[str, np.ndarray]:
     """What the task of one head measured, by its own names."""
     prefix = f"{kind}_"
     return {
@@ -375,7 +313,7 @@ def _measured_by(kind: str, measured: Measured) -> dict[str, np.ndarray]:
     }
 
 
-def _is_known(kind: str, sample: Sample) -> bool:
+def is_known(kind: str, sample: Sample) -> bool:
     if kind == "label":
         return sample.label is not None
     if kind == "boxes":
@@ -390,7 +328,7 @@ def _ignored_where(unknown: np.ndarray, objects: np.ndarray, size: tuple[int, in
     return objects
 
 
-def _told(kind: str, outputs: Mapping[str, np.ndarray], batch: Batch) -> Any:
+def head_outputs(kind: str, outputs: Mapping[str, np.ndarray], batch: Batch) -> Any:
     """What one head said, as its task takes it: masks at the size of the originals."""
     if kind != "mask":
         return outputs[kind]

@@ -65,7 +65,7 @@ def test_without_blocks_every_layer_with_a_matrix_is_one():
 def test_an_encoder_in_one_layer_is_opened():
     from aitk.core.training.layer_rates import layer_groups
     from aitk.vision.models import build_backbone
-    from aitk.vision.tasks.settings import VitSettings
+    from aitk.vision.models.settings import VitSettings
 
     settings = VitSettings(patch=8, hidden=4, layers=3, heads=1)
     backbone = build_backbone("vit", settings, (16, 16))

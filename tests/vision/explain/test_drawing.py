@@ -11,13 +11,13 @@ from aitk.vision.explain.drawing import (
     MIN_SIDE,
     class_colour,
     contact_sheet,
-    draw_answer,
+    draw_prediction,
     draw_sample,
     label_text,
 )
 from aitk.vision.features.geometry import VOID
 from aitk.vision.features.sample import Sample
-from aitk.vision.metrics.detection_errors import BoxFaults
+from aitk.vision.metrics.detection_errors import BoxErrors
 
 
 def black(height: int, width: int) -> np.ndarray:
@@ -77,8 +77,8 @@ def test_a_box_is_drawn_where_it_is_in_the_colour_of_its_class():
 
 def test_names_and_scores_stand_on_the_image():
     answer = {"boxes": [{"box": [100, 200, 300, 400], "label": "dog", "score": 0.5}]}
-    named = draw_answer(black(600, 800), answer, labels=["dog"])
-    other = draw_answer(
+    named = draw_prediction(black(600, 800), answer, labels=["dog"])
+    other = draw_prediction(
         black(600, 800), {"boxes": [answer["boxes"][0] | {"score": 0.75}]}, labels=["dog"]
     )
     differing = np.argwhere((named != other).any(axis=2))
@@ -89,9 +89,9 @@ def test_false_boxes_are_crossed_out_and_missed_objects_have_broken_outlines():
     box = {"label": "dog", "score": 0.5}
     answer = {"boxes": [{"box": [100, 200, 300, 400]} | box, {"box": [500, 200, 700, 400]} | box]}
     missed = {"box": [300, 450, 500, 590], "label": "dog"}
-    plain = draw_answer(black(600, 800), answer, labels=["dog"])
-    drawn = draw_answer(
-        black(600, 800), answer, labels=["dog"], faults=BoxFaults((False, True), (missed,))
+    plain = draw_prediction(black(600, 800), answer, labels=["dog"])
+    drawn = draw_prediction(
+        black(600, 800), answer, labels=["dog"], errors=BoxErrors((False, True), (missed,))
     )
     colour = class_colour(0)
     assert (drawn[:410, :450] == plain[:410, :450]).all()  # what is right looks as ever
@@ -116,12 +116,14 @@ def test_an_ignored_box_is_thin():
 
 
 def test_small_images_are_enlarged_by_whole_numbers():
-    assert draw_answer(black(32, 24), {"prediction": "cat"}).shape == (480, 360, 3)
-    assert draw_answer(black(MIN_SIDE, 100), {}).shape == (MIN_SIDE, 100, 3)
+    assert draw_prediction(black(32, 24), {"prediction": "cat"}).shape == (480, 360, 3)
+    assert draw_prediction(black(MIN_SIDE, 100), {}).shape == (MIN_SIDE, 100, 3)
 
 
 def test_a_prediction_is_written_in_the_corner():
-    drawn = draw_answer(black(480, 480), {"prediction": "猫", "probability": 0.9}, labels=["猫"])
+    drawn = draw_prediction(
+        black(480, 480), {"prediction": "猫", "probability": 0.9}, labels=["猫"]
+    )
     assert has_colour(drawn[:30, :80], class_colour(0))
     assert (drawn[60:] == 0).all()
 
@@ -141,7 +143,7 @@ def test_an_answers_mask_is_drawn_like_a_samples():
     parts = [
         {"label": name, **encode_runs(mask == number)} for number, name in enumerate(("a", "b"))
     ]
-    answered = draw_answer(black(480, 480), {"mask": parts}, labels=["a", "b"])
+    answered = draw_prediction(black(480, 480), {"mask": parts}, labels=["a", "b"])
     drawn = draw_sample(Sample(black(480, 480), mask=mask), names=["a", "b"])
     assert (answered == drawn).all()
 
@@ -149,7 +151,7 @@ def test_an_answers_mask_is_drawn_like_a_samples():
 def test_the_image_given_stays_as_it_was():
     sample = boxed((100, 200, 300, 400))
     draw_sample(sample)
-    draw_answer(sample.image, {"prediction": "cat"})
+    draw_prediction(sample.image, {"prediction": "cat"})
     assert (sample.image == 0).all()
 
 

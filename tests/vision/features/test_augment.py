@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from aitk.vision.features import threads
 from aitk.vision.features.affine import clip_sample
-from aitk.vision.features.augment import AugmentSettings, augment, augmentation_settings
+from aitk.vision.features.augment import augment
+from aitk.vision.features.augment_settings import AugmentSettings, augmentation_settings
 from aitk.vision.features.colours import LUMA
 from aitk.vision.features.geometry import GREY, VOID
 from aitk.vision.features.sample import Sample, soft_labels

@@ -32,7 +32,7 @@ def losses(loss, y_true, y_pred):
     return ops.convert_to_numpy(loss.call(y_true, ops.convert_to_tensor(y_pred)))
 
 
-def taught(loss, y_true, y_pred, *, columns, steps=60, rate=0.05):
+def trained(loss, y_true, y_pred, *, columns, steps=60, rate=0.05):
     """Raw outputs after steps down the slope of a loss, in some of their columns alone."""
     import tensorflow as tf
 
@@ -52,27 +52,29 @@ def taught(loss, y_true, y_pred, *, columns, steps=60, rate=0.05):
 
 
 def test_classes_go_to_the_teacher_and_the_label():
-    loss = Classify().taught_objective(ASSETS, teacher=ASSETS)
+    loss = Classify().distillation_loss(ASSETS, teacher=ASSETS)
     told = np.array([[2.0, -2.0]], np.float32)
     agreed = losses(loss, np.concatenate([[[1, 0]], told], axis=1), told)
     assert agreed == pytest.approx([0.1 * np.log(1 + np.exp(-4))], abs=1e-5)
     unlabelled = np.concatenate([[[0, 0]], told], axis=1).astype(np.float32)
     assert losses(loss, unlabelled, told) == pytest.approx([0], abs=1e-6)
-    found = taught(loss, unlabelled, np.zeros((1, 2), np.float32), columns=slice(None))
+    found = trained(loss, unlabelled, np.zeros((1, 2), np.float32), columns=slice(None))
     assert found[0, 0] - found[0, 1] == pytest.approx(4, abs=0.3)
 
 
 def test_pixels_that_nobody_knows_learn_from_the_teacher():
-    loss = Segment().taught_objective(MASKS, teacher=MASKS)
+    loss = Segment().distillation_loss(MASKS, teacher=MASKS)
     told = np.zeros((1, 2, 2, 2), np.float32)
     told[..., 1] = 2
     task, truth = Segment(), np.full((1, 2, 2), VOID, np.uint8)
-    targets = task.teach_batch(Batch({}, truth), told, MASKS).targets
+    targets = task.add_soft_targets_to_batch(Batch({}, truth), told, MASKS).targets
     assert (targets.shape, targets.dtype) == ((1, 2, 2, 3), np.float16)
     assert losses(loss, targets, told) == pytest.approx([0], abs=1e-6)
-    found = taught(loss, targets, np.zeros_like(told), columns=slice(None))
+    found = trained(loss, targets, np.zeros_like(told), columns=slice(None))
     assert found[..., 1] - found[..., 0] == pytest.approx(np.full((1, 2, 2), 2.0), abs=0.3)
-    known = task.teach_batch(Batch({}, np.ones((1, 2, 2), np.uint8)), told, MASKS).targets
+    known = task.add_soft_targets_to_batch(
+        Batch({}, np.ones((1, 2, 2), np.uint8)), told, MASKS
+    ).targets
     assert losses(loss, known, told) == pytest.approx([0.1 * np.log(1 + np.exp(-2))], abs=1e-4)
 
 
@@ -96,23 +98,23 @@ def test_yolo_learns_scores_and_distances_where_the_teacher_is_sure():
     from aitk.vision.models.detectors.yolo import PLACE, boxes_told
 
     task, assets = Detect(), boxes_of("yolo")
-    loss = task.taught_objective(assets, teacher=assets)
+    loss = task.distillation_loss(assets, teacher=assets)
     # All is ignored by the hard loss, so that what is learned comes from the teacher.
     objects = np.zeros((1, 4, 6), np.float32)
     objects[0, 0] = (0, 0, 64, 64, 0, 0)
     rows, told = yolo_case(sure=True)
-    targets = task.teach_batch(Batch({}, objects), told, assets).targets
+    targets = task.add_soft_targets_to_batch(Batch({}, objects), told, assets).targets
     assert targets == pytest.approx(append_teacher_rows(objects, told))
     same = np.concatenate([rows[..., :PLACE], told], axis=-1)
     assert losses(loss, targets, same) == pytest.approx([0], abs=1e-5)
-    found = taught(loss, targets, rows, columns=slice(PLACE, None), steps=120)
+    found = trained(loss, targets, rows, columns=slice(PLACE, None), steps=120)
     wanted = np.asarray(boxes_told(same))[0, 0]
     assert np.abs(np.asarray(boxes_told(found))[0, 0] - wanted).max() < 4
     assert np.abs(np.asarray(boxes_told(rows))[0, 0] - wanted).max() > 30
     assert found[0, 0, -1] > 1 > found[0, 0, -2]
     rows, told = yolo_case(sure=False)
     targets = append_teacher_rows(objects, told)
-    found = taught(loss, targets, rows, columns=slice(PLACE, None), steps=5)
+    found = trained(loss, targets, rows, columns=slice(PLACE, None), steps=5)
     assert (found[0, 0, PLACE:-2] == 0).all()  # its box says nothing
 
 
@@ -130,12 +132,12 @@ def test_ssd_learns_classes_and_corrections_of_its_anchors():
     from aitk.vision.losses.detection_distillation import append_teacher_rows
 
     assets = boxes_of("ssd", anchors=[[[20, 20]]])
-    loss = Detect().taught_objective(assets, teacher=assets)
+    loss = Detect().distillation_loss(assets, teacher=assets)
     ignored = np.array([[[-9, -9, 99, 99, 0, 0]]], np.float32)
     told = anchored(2.0, kinds=(-3, -3, 3))
     targets = append_teacher_rows(ignored, told[..., 4:])
     assert losses(loss, targets, told) == pytest.approx([0], abs=1e-5)
-    found = taught(loss, targets, anchored(), columns=slice(4, None))
+    found = trained(loss, targets, anchored(), columns=slice(4, None))
     assert found[0, 0, 4] == pytest.approx(2, abs=0.2)
     assert found[0, 0, 10] - found[0, 0, 8] > 3
     np.testing.assert_allclose(found[0, 1, 4:8], 0, atol=1e-6)  # background has no box
@@ -146,7 +148,7 @@ def test_faster_rcnn_learns_from_the_proposal_that_is_the_same():
     from aitk.vision.models.detectors.faster_rcnn import PROPOSALS
 
     assets = boxes_of("faster-rcnn", anchors=[[[20, 20]]])
-    loss = Detect().taught_objective(assets, teacher=assets)
+    loss = Detect().distillation_loss(assets, teacher=assets)
 
     def rows(objectness, corner, kinds, place):
         rpn = np.zeros((1, 2, 11), np.float32)
@@ -162,7 +164,7 @@ def test_faster_rcnn_learns_from_the_proposal_that_is_the_same():
     # The student has its proposal in another place of the list.
     agreed = rows((4, -6), 1.5, (-3, -3, 3), 2)
     assert losses(loss, targets, agreed) == pytest.approx([0], abs=1e-4)
-    found = taught(loss, targets, rows((0, -6), 0, (0, 0, 0), 2), columns=slice(4, None))
+    found = trained(loss, targets, rows((0, -6), 0, (0, 0, 0), 2), columns=slice(4, None))
     assert found[0, 0, 8] > 2
     assert found[0, 2 + 2, 4] == pytest.approx(1.5, abs=0.2)
     assert found[0, 2 + 2, 10] - found[0, 2 + 2, 8] > 3
@@ -175,20 +177,24 @@ def test_a_detector_is_asked_what_it_tells_in_training(model):
 
     task = Detect()
     small = {"image_size": "32", "filters": 4, "blocks": "1,1", "strides": "4", "width": 8}
-    settings = resolve(task.models[model], small)
+    settings = resolve(task.models[model].settings, small)
     made = boxes_of(model, anchors=[[[8, 8]] * 4])
     keras.utils.set_random_seed(0)
-    teacher = task.build(model, settings, made)
-    student = task.build(model, dataclasses.replace(settings, width=16), made)
+    teacher = task.models[model].build(settings, made)
+    student = task.models[model].build(dataclasses.replace(settings, width=16), made)
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
-    lesson = np.asarray(task.lesson(teacher, student)({"image": image}, training=False))
+    outputs = np.asarray(task.teacher_outputs(teacher, student)({"image": image}, training=False))
     student_rows = student({"image": image}, training=True)
-    batch = task.teach_batch(Batch({}, np.zeros((1, 16, 6), np.float32)), lesson, made)
-    loss = task.taught_objective(made, teacher=made)
+    batch = task.add_soft_targets_to_batch(
+        Batch({}, np.zeros((1, 16, 6), np.float32)), outputs, made
+    )
+    loss = task.distillation_loss(made, teacher=made)
     assert np.isfinite(losses(loss, batch.targets, student_rows)).all()
-    coarse = task.build(model, dataclasses.replace(settings, strides="8", blocks="1,1,1"), made)
+    coarse = task.models[model].build(
+        dataclasses.replace(settings, strides="8", blocks="1,1,1"), made
+    )
     with pytest.raises(UsageError, match="places") as raised:
-        task.lesson(teacher, coarse)
+        task.teacher_outputs(teacher, coarse)
     assert "strides" in raised.value.hint
 
 
@@ -210,13 +216,13 @@ def test_what_is_not_annotated_the_teacher_alone_teaches():
         "boxes": np.ones((2, 5, 70), np.float32),
         "mask": np.ones((2, 32, 32, 2), np.float32),
     }
-    found = task.teach_batch(Batch({}, targets), told, assets).targets
+    found = task.add_soft_targets_to_batch(Batch({}, targets), told, assets).targets
     assert found[KNOWN].all()
     assert found["label"].tolist() == [[1, 0, 1, 1], [0, 0, 1, 1]]
     # No boxes were found in the first image, and none looked for in the second.
     assert found["boxes"][:, 0, :6].tolist() == [[0] * 6, [0, 0, 32, 32, 0, 0]]
     assert found["mask"].shape == (2, 32, 32, 3)
-    loss = task.taught_objective(assets, teacher=assets)
+    loss = task.distillation_loss(assets, teacher=assets)
     assert set(loss) == {"label", "boxes", "mask"}
 
 
@@ -252,5 +258,5 @@ REFUSED = [
 @pytest.mark.parametrize(("task", "ours", "theirs", "said"), REFUSED)
 def test_models_that_are_too_unlike_are_refused(task, ours, theirs, said):
     with pytest.raises(UsageError, match=said) as raised:
-        task().taught_objective(ours, teacher=theirs)
+        task().distillation_loss(ours, teacher=theirs)
     assert raised.value.hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aitk.vision.metrics.detection_errors import find_faults
+from aitk.vision.metrics.detection_errors import find_box_errors
 
 
 def row(*objects, crowd=0, **more):
@@ -24,39 +24,43 @@ ONE, OTHER = [0, 0, 10, 10], [20, 20, 30, 30]
 
 
 def test_an_object_without_a_box_of_its_class_is_missed():
-    faults = find_faults(answer(("cat", ONE), ("dog", OTHER)), row(("cat", ONE), ("cat", OTHER)))
-    assert faults.false == (False, True)
-    assert faults.missed == ({"box": OTHER, "label": "cat"},)
+    errors = find_box_errors(
+        answer(("cat", ONE), ("dog", OTHER)), row(("cat", ONE), ("cat", OTHER))
+    )
+    assert errors.false == (False, True)
+    assert errors.missed == ({"box": OTHER, "label": "cat"},)
 
 
 def test_boxes_that_overlap_by_less_than_half_find_nothing():
-    faults = find_faults(answer(("cat", [0, 0, 10, 19]), ("cat", [20, 20, 30, 41])),
+    errors = find_box_errors(answer(("cat", [0, 0, 10, 19]), ("cat", [20, 20, 30, 41])),
                          row(("cat", ONE), ("cat", OTHER)))  # fmt: skip
-    assert faults.false == (False, True)
-    assert [each["box"] for each in faults.missed] == [OTHER]
+    assert errors.false == (False, True)
+    assert [each["box"] for each in errors.missed] == [OTHER]
 
 
 def test_an_object_is_found_once_by_the_best_box():
-    faults = find_faults(answer(("cat", [0, 0, 10, 9]), ("cat", ONE)), row(("cat", ONE)))
-    assert faults.false == (False, True)
-    assert not faults.missed
+    errors = find_box_errors(answer(("cat", [0, 0, 10, 9]), ("cat", ONE)), row(("cat", ONE)))
+    assert errors.false == (False, True)
+    assert not errors.missed
 
 
 def test_each_box_takes_the_object_nearest_to_it():
     near = [2, 0, 12, 10]
-    faults = find_faults(answer(("cat", near), ("cat", ONE)), row(("cat", ONE), ("cat", near)))
-    assert faults.false == (False, False)
-    assert not faults.missed
+    errors = find_box_errors(answer(("cat", near), ("cat", ONE)), row(("cat", ONE), ("cat", near)))
+    assert errors.false == (False, False)
+    assert not errors.missed
 
 
 def test_crowds_are_neither_found_nor_missed():
-    faults = find_faults(answer(("cat", [2, 2, 4, 4]), ("cat", ONE)), row(("cat", ONE), crowd=1))
-    assert faults.false == (False, False)
-    assert not faults.missed
+    errors = find_box_errors(
+        answer(("cat", [2, 2, 4, 4]), ("cat", ONE)), row(("cat", ONE), crowd=1)
+    )
+    assert errors.false == (False, False)
+    assert not errors.missed
 
 
 def test_nothing_is_said_where_nobody_looked_for_objects():
-    assert find_faults(answer(("cat", ONE)), {"image": b""}) is None
-    assert find_faults(answer(("cat", ONE)), row(boxes_known=0)) is None
-    assert find_faults({"mask": []}, row(("cat", ONE))) is None
-    assert find_faults(answer(), row()).missed == ()
+    assert find_box_errors(answer(("cat", ONE)), {"image": b""}) is None
+    assert find_box_errors(answer(("cat", ONE)), row(boxes_known=0)) is None
+    assert find_box_errors({"mask": []}, row(("cat", ONE))) is None
+    assert find_box_errors(answer(), row()).missed == ()

@@ -120,18 +120,19 @@ def grown_and_narrow(task, name, **settings):
     small = {
         "image_size": "32", "filters": 12, "blocks": "1,1", "flip": 0.0, "shift": 0.0,
     }  # fmt: skip
-    chosen = resolve(task.models[name], small, settings)
+    spec = task.models[name]
+    chosen = resolve(spec.settings, small, settings)
     kinds = sorted(task.annotation_kinds)
     names = ["sky", "cell"]
     summary = {"labels": names, "label_sets": dict.fromkeys(kinds, names)}
-    assets = task.learn([row()] * 2, summary, chosen)
-    model = moved(task.build(name, chosen, assets))
+    assets = task.learn([row()] * 2, summary, chosen, note=print)
+    model = moved(spec.build(chosen, assets))
     narrow, _ = prune_channels(model, share=0.3)
     wider = assets
     for kind in kinds:
         wider = wider.with_labels(kind, ("sky", "cell", "dust"))
-    grown = task.grow(narrow, name, chosen, old=assets, new=wider)
-    batch = task.collate(task.encode_many([row()], assets), assets)
+    grown = spec.grow(narrow, chosen, old=assets, new=wider)
+    batch = task.collate(task.encode([row()], assets), assets)
     assert narrow.count_params() < grown.count_params() < model.count_params()
     return narrow(batch.inputs, training=True), grown(batch.inputs, training=True), grown, narrow
 

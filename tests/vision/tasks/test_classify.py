@@ -29,11 +29,11 @@ RED, BLUE = row((250, 10, 10), "red"), row((10, 10, 250), "blue")
 
 def learned(**given):
     settings = dataclasses.replace(SETTINGS, **given)
-    return TASK.learn([RED, BLUE], SUMMARY, settings), settings
+    return TASK.learn([RED, BLUE], SUMMARY, settings, note=print), settings
 
 
 def batch(rows, assets, **how):
-    return TASK.collate(TASK.encode_many(rows, assets), assets, **how)
+    return TASK.collate(TASK.encode(rows, assets), assets, **how)
 
 
 def test_targets_are_shares_of_the_classes():
@@ -62,13 +62,13 @@ def test_a_label_that_training_never_saw_has_no_number():
 
 
 def test_balance_weights_the_rare_class():
-    assets = TASK.learn([RED, BLUE], SUMMARY, SETTINGS, balance=True)
+    assets = TASK.learn([RED, BLUE], SUMMARY, SETTINGS, balance=True, note=print)
     assert batch([RED, BLUE], assets).weights.tolist() == pytest.approx([2, 4 / 6])
 
 
 def test_smoothing_reaches_the_loss():
     assets, _ = learned(smoothing=0.2)
-    loss = TASK.objective(assets)
+    loss = TASK.models["cnn"].loss(assets)
     logits = np.array([[0.0, 3.0]])
     expected = -(0.9 * np.log(1 / (1 + np.exp(-3))) + 0.1 * np.log(1 / (1 + np.exp(3))))
     assert float(loss(np.array([[0.0, 1.0]]), logits)) == pytest.approx(expected, abs=1e-5)
@@ -86,7 +86,7 @@ def test_answers_name_the_best_classes():
 def test_top_5_is_scored_where_there_are_more_classes():
     labels = [f"c{number}" for number in range(7)]
     counts = {"train": dict.fromkeys(labels, 1)}
-    assets = TASK.learn([], {"labels": labels, "label_counts": counts}, SETTINGS)
+    assets = TASK.learn([], {"labels": labels, "label_counts": counts}, SETTINGS, note=print)
     rows = [row((0, 0, 0), "c0"), row((0, 0, 0), "c6")]
     outputs = np.tile(np.arange(7.0), (2, 1))  # c6 is the best, c0 the last
     measured = TASK.measure(batch(rows, assets), outputs, assets)
@@ -100,8 +100,8 @@ def test_it_learns_two_colours_and_grows_a_third(tmp_path):
 
     keras.utils.set_random_seed(0)
     assets, settings = learned(flip=0.0)
-    model = TASK.build("cnn", settings, assets)
-    model.compile(keras.optimizers.Adam(0.02), TASK.objective(assets))
+    model = TASK.models["cnn"].build(settings, assets)
+    model.compile(keras.optimizers.Adam(0.02), TASK.models["cnn"].loss(assets))
     made = batch([RED, BLUE] * 4, assets, rng=np.random.default_rng(0))
     for _ in range(12):
         model.train_on_batch(made.inputs["image"], made.targets)
@@ -112,16 +112,16 @@ def test_it_learns_two_colours_and_grows_a_third(tmp_path):
         "red",
     ]
     more = assets.with_labels("label", ("blue", "red", "green"))
-    grown = TASK.grow(model, "cnn", settings, old=assets, new=more)
+    grown = TASK.models["cnn"].grow(model, settings, old=assets, new=more)
     wider = np.asarray(grown(held_out.inputs["image"], training=False))
     np.testing.assert_allclose(wider[:, :2], outputs, atol=1e-5)
 
 
 def test_another_size_keeps_the_weights_of_a_backbone():
     assets, settings = learned()
-    small = TASK.build("cnn", settings, assets).get_layer("backbone")
+    small = TASK.models["cnn"].build(settings, assets).get_layer("backbone")
     larger, _ = learned(image_size="24x16")
-    model = TASK.build("cnn", settings, larger, backbone=small)
+    model = TASK.models["cnn"].build(settings, larger, backbone=small)
     assert model.input_shape == (None, 24, 16, 3)
     for old, new in zip(small.weights, model.get_layer("backbone").weights, strict=True):
         np.testing.assert_array_equal(old, new)
@@ -129,7 +129,7 @@ def test_another_size_keeps_the_weights_of_a_backbone():
 
 def test_an_explanation_draws_and_checks_itself():
     assets, settings = learned()
-    model = TASK.build("cnn", settings, assets)
+    model = TASK.models["cnn"].build(settings, assets)
 
     def predict(rows):
         made = batch(rows, assets)
@@ -147,7 +147,7 @@ def test_an_explanation_draws_and_checks_itself():
 
 def test_what_predict_leaves_out_is_noted_once(save, tmp_path):
     save("in/1.png"), save("in/2.heic", "x")
-    task = Classify()
-    assert len(list(task.read([str(tmp_path / "in")], ClassifyImages(), labelled=False))) == 1
-    assert ["2.heic" in note for note in task.reading_notes()] == [True]
-    assert task.reading_notes() == []
+    notes = []
+    items = TASK.read([str(tmp_path / "in")], ClassifyImages(), labelled=False, note=notes.append)
+    assert len(list(items)) == 1
+    assert ["2.heic" in note for note in notes] == [True]

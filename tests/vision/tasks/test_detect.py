@@ -12,10 +12,9 @@ from aitk.core.contract.progress import Silent
 from aitk.core.inference.evaluation import evaluate_rows
 from aitk.core.io.images import decode_checked, encode_png
 from aitk.vision.data.formats.coco_results import CocoResults
-from aitk.vision.data.options import DetectImages
+from aitk.vision.data.options import DetectImages, DetectPredictOptions
 from aitk.vision.features.sample import Sample
 from aitk.vision.models.detectors.settings import (
-    DetectPredictOptions,
     FasterRcnnSettings,
     SsdSettings,
     YoloSettings,
@@ -43,12 +42,12 @@ def row(*boxes, labels=None, crowd=None, height=64, width=80):
 
 
 def learned(settings, rows=(), **more):
-    return Detect().learn(list(rows), SUMMARY, settings, **more)
+    return Detect().learn(list(rows), SUMMARY, settings, **more, note=print)
 
 
 def collated(rows, assets, **more):
     task = Detect()
-    return task.collate(task.encode_many(rows, assets), assets, **more)
+    return task.collate(task.encode(rows, assets), assets, **more)
 
 
 def still(settings):
@@ -73,7 +72,7 @@ def test_the_worst_answers_tell_and_show_what_was_missed():
     assert "image" not in line
     (answer,) = (each["prediction"] for each in evaluated.rows)
     unknown = {name: fields[name] for name in ("image", "name", "height", "width")}
-    (shown,) = (decode_checked(each["png"]) for each in evaluated.images)
+    (shown,) = (decode_checked(each["png"]) for each in evaluated.pictures)
     differing = (shown != task.draw(unknown, answer)).any(axis=2)
     scale = shown.shape[0] // 64
     assert differing[32 * scale : 56 * scale, 40 * scale : 72 * scale].any()  # the missed one
@@ -129,10 +128,10 @@ def outputs(*rows):
     return table
 
 
-def answered(assets, table, **asked):
+def answered(assets, table, **given):
     batch = collated([row()], assets)
-    options = resolve(DetectPredictOptions, asked) if asked else None
-    return Detect().decode(batch, table, assets, asked=options)[0]["boxes"]
+    options = resolve(DetectPredictOptions, given) if given else None
+    return Detect().decode(batch, table, assets, options=options)[0]["boxes"]
 
 
 def test_boxes_are_told_in_pixels_of_the_original():
@@ -149,7 +148,7 @@ def test_the_user_says_which_boxes_are_told():
     table = outputs([10, 8, 30, 24, 0.9, 1], [0, 0, 40, 32, 0.5, 0], [1, 1, 2, 2, 0.2, 0])
     assert len(answered(assets, table, min_score=0)) == 3  # empty rows are none
     assert len(answered(assets, table, min_score=0.6)) == 1
-    assert len(answered(assets, table, min_score=0, most=2)) == 2
+    assert len(answered(assets, table, min_score=0, max_boxes=2)) == 2
 
 
 @pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop"])
@@ -195,8 +194,8 @@ def test_coco_results_have_the_ids_of_the_file_that_names_the_images(save, tmp_p
     }
     truth = save("in/boxes.json", json.dumps(content))
     task = Detect()
-    lines = task.formats[".json"]()
-    rows = task.read([str(tmp_path / source)], DetectImages(), labelled=False)
+    lines = task.prediction_formats[".json"]()
+    rows = task.read([str(tmp_path / source)], DetectImages(), labelled=False, note=print)
     box = {"label": "clot", "number": 1, "score": 0.9, "box": [2, 1, 6, 4]}
     other = box | {"label": "washer", "number": 3}
     text = lines.format([{**row.record, "boxes": [box, other]} for row in rows]) + lines.tail()
@@ -244,19 +243,20 @@ def test_every_model_is_built_with_its_loss_and_grows(name):
     import keras
 
     keras.utils.set_random_seed(0)
-    task, settings = Detect(), resolve(Detect.models[name], SMALL)
+    spec = Detect.models[name]
+    settings = resolve(spec.settings, SMALL)
     rows = [row((0, 0, 24, 24), (30, 30, 70, 60), labels=["cell", "clot"])] * 2
     assets = learned(still(settings), rows)
-    model = task.build(name, settings, assets)
+    model = spec.build(settings, assets)
     assert model.get_layer("backbone").count_params() > 0
     batch = collated(rows, assets, rng=np.random.default_rng(0))
-    loss = task.objective(assets).call(batch.targets, model(batch.inputs, training=True))
+    loss = spec.loss(assets).call(batch.targets, model(batch.inputs, training=True))
     assert loss.shape == (2,)
     assert np.isfinite(np.asarray(loss)).all()
 
     before = np.asarray(model(batch.inputs, training=True))
-    grown = task.grow(
-        model, name, settings, old=assets, new=assets.with_labels("boxes", ("cell", "clot", "dust"))
+    grown = spec.grow(
+        model, settings, old=assets, new=assets.with_labels("boxes", ("cell", "clot", "dust"))
     )
     after = np.asarray(grown(batch.inputs, training=True))
     assert after.shape[-1] == before.shape[-1] + 1
@@ -270,7 +270,7 @@ def test_an_explanation_names_the_surest_box_of_a_class():
 
     def predict(rows):
         """Finds a clot as surely as its place is bright."""
-        batch = Detect().collate(Detect().encode_many(rows, assets), assets)
+        batch = Detect().collate(Detect().encode(rows, assets), assets)
         bright = batch.inputs["image"][:, 8:24, 10:30].mean(axis=(1, 2, 3)) / 255
         table = np.zeros((len(rows), 5, 6), np.float32)
         table[:, 0] = [10, 8, 30, 24, 0, 1]

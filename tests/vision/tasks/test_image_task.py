@@ -11,10 +11,11 @@ import pytest
 
 from aitk.core.artifacts.data import DataWriter, Rows
 from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.label_task import UNSEEN
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Metric, Task
+from aitk.core.inference.prediction import predict_rows
 from aitk.core.io.images import encode_jpeg, encode_png
-from aitk.core.training.batches import predict_rows
 from aitk.vision.data.formats.masks import encode_mask
 from aitk.vision.data.items import ClassMask
 from aitk.vision.data.options import ClassifyImages
@@ -23,7 +24,9 @@ from aitk.vision.features.augment_settings import AugmentSettings
 from aitk.vision.features.geometry import GREY, VOID, Fit
 from aitk.vision.features.sample import soft_labels
 from aitk.vision.models.settings import ImageSettings
-from aitk.vision.tasks.image_task import UNSEEN, ImageTask
+from aitk.vision.models.specs import ImageModel
+from aitk.vision.tasks.classify import Classify
+from aitk.vision.tasks.image_task import ImageTask
 
 SETTINGS = ImageSettings(image_size="16x24", fit="letterbox", shift=0.0, flip=1.0, contrast=0.0,
                            brightness=0.0, saturation=0.0)  # fmt: skip
@@ -33,7 +36,7 @@ class Fake(ImageTask):
     """A task that hands its samples on as they are."""
 
     name = "vision.fake"
-    models = {"net": ImageSettings}
+    metric = Metric("accuracy")
 
     def __init__(self, *annotation_kinds: str):
         super().__init__()
@@ -46,7 +49,20 @@ class Fake(ImageTask):
             return np.array([len(sample.boxes) for sample in samples]), np.full(len(samples), 2.0)
         return soft_labels(samples, len(assets.labels)), None
 
-    def build(self, model, settings, assets, *, backbone=None):
+    def teacher_outputs(self, teacher, student):
+        return teacher
+
+    def add_soft_targets_to_batch(self, batch, outputs, assets):
+        return dataclasses.replace(batch, targets=np.append(batch.targets, outputs, axis=-1))
+
+
+class Net(ImageModel):
+    """A convolution and two dense layers."""
+
+    def loss(self, assets):
+        return None
+
+    def build(self, settings, assets, *, backbone=None):
         import keras
 
         if backbone is None:
@@ -59,6 +75,7 @@ class Fake(ImageTask):
         return keras.Model(inputs, keras.layers.Dense(len(assets.labels), name="classes")(hidden))
 
 
+SPEC = Net(ImageSettings)
 # What a concrete task adds and these tests have no use for.
 Fake.__abstractmethods__ = frozenset()
 
@@ -172,7 +189,7 @@ def test_the_same_image_under_another_name_has_the_same_key():
 
 
 def test_assets_are_learnt_from_the_settings_and_the_summary():
-    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS)
+    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS, note=print)
     assert assets.size == (16, 24) and assets.fit == "letterbox"
     assert assets.augment == AugmentSettings(flip=1.0)
     assert assets.labels == ("cat", "dog") and assets.weights == ()
@@ -180,15 +197,15 @@ def test_assets_are_learnt_from_the_settings_and_the_summary():
 
 def test_balance_weights_classes_by_the_inverse_of_their_rows():
     found = summary("cat", "dog") | {"label_counts": {"train": {"cat": 30, "dog": 10}}}
-    assets = Fake("label").learn([], found, SETTINGS, balance=True)
+    assets = Fake("label").learn([], found, SETTINGS, balance=True, note=print)
     assert assets.weights == pytest.approx((40 / 60, 40 / 20))
-    example = Fake("label").encode(row(label="dog"), assets)
+    (example,) = Classify().encode([row(label="dog")], assets)
     assert example.weight == 2.0
     assert Fake("label").collate([example], assets).weights.tolist() == [2.0]
 
 
 def test_a_task_without_labels_learns_none():
-    assert Fake().learn([], {"rows": {"train": 1}}, SETTINGS, balance=True).labels == ()
+    assert Fake().learn([], {"rows": {"train": 1}}, SETTINGS, balance=True, note=print).labels == ()
 
 
 def test_assets_come_back_from_their_folder(tmp_path):
@@ -234,8 +251,8 @@ def test_missing_assets_are_told_of(tmp_path):
 
 
 def test_an_image_is_decoded_and_fitted():
-    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS)
-    example = Fake("label").encode(row(32, 24, label="dog"), assets)
+    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS, note=print)
+    (example,) = Classify().encode([row(32, 24, label="dog")], assets)
     image = example.inputs["image"]
     assert image.shape == (16, 24, 3) and image.dtype == np.uint8
     assert image[8, 12].tolist() == [200, 0, 0] and image[8, 2].tolist() == [GREY] * 3
@@ -244,17 +261,17 @@ def test_an_image_is_decoded_and_fitted():
 
 
 def test_a_label_that_training_never_saw_has_no_number():
-    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS, balance=True)
-    example = Fake("label").encode(row(label="newt"), assets)
+    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS, balance=True, note=print)
+    (example,) = Classify().encode([row(label="newt")], assets)
     assert example.target == UNSEEN and example.weight == 1.0
 
 
 def test_many_images_are_encoded_as_each_by_itself():
-    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS)
+    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS, note=print)
     rows = [row(100 + number, 90, label="cat") for number in range(30)]
     task = Fake("label")
     for one, other in zip(
-        task.encode_many(rows, assets), [task.encode(each, assets) for each in rows], strict=True
+        task.encode(rows, assets), [task.encode([each], assets)[0] for each in rows], strict=True
     ):
         assert (one.inputs["image"] == other.inputs["image"]).all()
         assert (one.inputs["fit"] == other.inputs["fit"]).all()
@@ -262,7 +279,7 @@ def test_many_images_are_encoded_as_each_by_itself():
 
 def test_no_more_images_are_held_than_are_answered_at_once():
     task = Fake("label")
-    assets = task.learn([], summary("cat", "dog"), SETTINGS)
+    assets = task.learn([], summary("cat", "dog"), SETTINGS, note=print)
     taken = iter(range(100))
     outputs = predict_rows(
         (row(number=next(taken)) for _ in range(50)),
@@ -283,28 +300,30 @@ def test_jpegs_are_turned_upright_before_boxes_are_placed():
     turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
     assets = ImageAssets((32, 16), labels=("white",))
     fields = boxed([0, 0, 16, 16], labels=["white"]) | {"image": turned}
-    example = Fake("boxes").encode(fields | {"height": 32, "width": 16}, assets)
+    (example,) = Fake("boxes").encode([fields | {"height": 32, "width": 16}], assets)
     assert (example.inputs["image"][:14] > 200).all()
     assert example.inputs["boxes"].tolist() == [[0, 0, 16, 16]]
 
 
 def test_boxes_are_kept_in_pixels_of_the_fitted_image():
-    assets = Fake("boxes").learn([], summary("cell", "dirt"), SETTINGS)
+    assets = Fake("boxes").learn([], summary("cell", "dirt"), SETTINGS, note=print)
     fields = boxed([0, 0, 24, 32], [2, 4, 6, 8], labels=["dirt", "newt"])
-    example = Fake("boxes").encode(fields, assets)
+    (example,) = Fake("boxes").encode([fields], assets)
     assert example.inputs["boxes"].tolist() == [[6, 0, 18, 16], [7, 2, 9, 4]]
     assert example.inputs["classes"].tolist() == [1, UNSEEN]
     assert example.target == 1
-    assert Fake("boxes").encode(row(), assets).target is None
+    assert Fake("boxes").encode([row()], assets)[0].target is None
 
 
 def test_a_batch_knows_the_true_boxes_in_pixels_of_the_originals():
     assets = dataclasses.replace(
-        Fake("boxes").learn([], summary("cell"), SETTINGS), fit="crop", augment=AugmentSettings()
+        Fake("boxes").learn([], summary("cell"), SETTINGS, note=print),
+        fit="crop",
+        augment=AugmentSettings(),
     )
     rows = [boxed([0, 0, 24, 32], [1, 10, 9, 20]), boxed()]
     task = Fake("boxes")
-    batch = task.collate(task.encode_many(rows, assets), assets)
+    batch = task.collate(task.encode(rows, assets), assets)
     for boxes, fields in zip(batch.context["boxes"], rows, strict=True):
         assert boxes == pytest.approx(fields["boxes"], abs=1e-4)
     assert [each.tolist() for each in batch.context["classes"]] == [[0, 0], []]
@@ -314,11 +333,11 @@ def test_a_batch_knows_the_true_boxes_in_pixels_of_the_originals():
 
 
 def test_masks_are_fitted_and_speak_the_models_numbers():
-    assets = Fake("mask").learn([], summary("road", "sky"), SETTINGS)
+    assets = Fake("mask").learn([], summary("road", "sky"), SETTINGS, note=print)
     mask = np.zeros((32, 24), np.uint8)
     mask[16:] = 1
     mask[30:] = 2
-    example = Fake("mask").encode(masked(mask, ("sky", "road", "newt")), assets)
+    (example,) = Fake("mask").encode([masked(mask, ("sky", "road", "newt"))], assets)
     fitted = example.inputs["mask"]
     assert (fitted[:8, 6:18] == 1).all() and (fitted[8:15, 6:18] == 0).all()
     assert (fitted[15, 6:18] == VOID).all() and (fitted[:, :6] == VOID).all()
@@ -326,7 +345,7 @@ def test_masks_are_fitted_and_speak_the_models_numbers():
 
 def test_training_varies_images_and_their_annotation_together():
     assets = dataclasses.replace(
-        Fake("mask").learn([], summary("sky", "road"), SETTINGS), fit="stretch"
+        Fake("mask").learn([], summary("sky", "road"), SETTINGS, note=print), fit="stretch"
     )
     mask = np.zeros((16, 24), np.uint8)
     mask[:, :8] = 1
@@ -334,7 +353,7 @@ def test_training_varies_images_and_their_annotation_together():
     image = np.repeat(255 * mask[..., None], 3, axis=2)
     fields["image"] = encode_png(image)
     task = Fake("mask")
-    examples = task.encode_many([fields] * 2, assets)
+    examples = task.encode([fields] * 2, assets)
     plain = task.collate(examples, assets)
     varied = task.collate(examples, assets, rng=np.random.default_rng(0))
     assert (plain.targets[0] == mask).all() and (varied.targets[0] == mask[:, ::-1]).all()
@@ -343,27 +362,27 @@ def test_training_varies_images_and_their_annotation_together():
 
 
 def test_rows_to_predict_have_no_targets():
-    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS)
+    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS, note=print)
     task = Fake("label")
-    batch = task.collate(task.encode_many([row(), row()], assets), assets)
+    batch = task.collate(task.encode([row(), row()], assets), assets)
     assert batch.targets is None and list(batch.inputs) == ["image"]
 
 
 def test_images_alone_are_their_own_targets():
-    assets = Fake().learn([], {}, SETTINGS)
-    batch = Fake().collate([Fake().encode(row(), assets)], assets)
+    assets = Fake().learn([], {}, SETTINGS, note=print)
+    batch = Fake().collate(Fake().encode([row()], assets), assets)
     assert batch.targets is not None
 
 
 def test_rows_with_some_annotation_say_what_they_lack():
     task = Fake("label", "boxes", "mask")
     found = mixed_summary(["cat", "dog"], ["cell"], ["sky", "road"])
-    assets = task.learn([], found, SETTINGS)
+    assets = task.learn([], found, SETTINGS, note=print)
     rows = [
         boxed(label="dog", mask=b"", boxes_known=0),
         boxed(label="", boxes_known=1, mask=masked(np.ones((32, 24), np.uint8))["mask"]),
     ]
-    first, second = (task._sample(each) for each in task.encode_many(rows, assets))
+    first, second = (task._sample(each) for each in task.encode(rows, assets))
     assert (first.label, first.boxes_known, first.mask) == (1, False, None)
     assert (second.label, second.boxes_known) == (None, True)
     assert (second.mask[:, 6:18] == 1).all()
@@ -375,10 +394,10 @@ def test_a_teacher_is_asked_about_images_as_the_student_sees_them():
     from aitk.core.compression.distill import BatchTeacher
 
     task = Fake("label")
-    assets = task.learn([], summary("cat", "dog"), SETTINGS)  # every image is mirrored
+    assets = task.learn([], summary("cat", "dog"), SETTINGS, note=print)  # every image is mirrored
     keras.utils.set_random_seed(0)
-    teacher, student = (task.build("net", SETTINGS, assets) for _ in range(2))
-    examples = task.encode_many([row(label="dog"), row(label="cat")], assets)
+    teacher, student = (SPEC.build(SETTINGS, assets) for _ in range(2))
+    examples = Classify().encode([row(label="dog"), row(label="cat")], assets)
     batch = task.collate(examples, assets, rng=np.random.default_rng(0))
     taught = BatchTeacher(teacher, student, task, assets)(batch)
     mirrored = np.stack([example.inputs["image"][:, ::-1] for example in examples])
@@ -391,30 +410,29 @@ def test_images_are_read_from_a_folder_for_each_class(tmp_path):
     for number, label in enumerate(("cat", "dog")):
         (tmp_path / label).mkdir()
         (tmp_path / label / "1.png").write_bytes(row(10 + number)["image"])
-    rows = list(Fake("label").read([str(tmp_path)], ClassifyImages(), labelled=True))
+    rows = list(Fake("label").read([str(tmp_path)], ClassifyImages(), labelled=True, note=print))
     assert [item.fields["label"] for item in rows] == ["cat", "dog"]
     assert [item.fields["height"] for item in rows] == [10, 11]
-    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS)
-    examples = Fake("label").encode_many([item.fields for item in rows], assets)
+    assets = Fake("label").learn([], summary("cat", "dog"), SETTINGS, note=print)
+    examples = Classify().encode([item.fields for item in rows], assets)
     assert [example.target for example in examples] == [0, 1]
 
 
 def test_new_classes_follow_the_known_ones():
     task = Fake("boxes")
-    assets = task.learn([], summary("cell"), SETTINGS)
+    assets = task.learn([], summary("cell"), SETTINGS, note=print)
     refusal = Refusal("b.png", 1, "is damaged")
     fields = boxed([1, 1, 5, 5], [2, 2, 8, 8], labels=["yeast", "cell"])
     grown, items = task.extend(iter([Row(fields, "a.png", 1), refusal]), assets, [], reading=None)
     assert grown.labels == ("cell", "yeast")
     assert [type(item) for item in items] == [Row, Refusal]
-    assert task.reading_notes() == ["new classes: yeast"]
     same, _ = task.extend(iter([Row(boxed(), "a.png", 1)]), grown, [], reading=None)
     assert same == grown
 
 
 def test_new_classes_of_one_kind_among_several():
     task = Fake("label", "boxes", "mask")
-    assets = task.learn([], mixed_summary(["cat", "dog"], ["cell"]), SETTINGS)
+    assets = task.learn([], mixed_summary(["cat", "dog"], ["cell"]), SETTINGS, note=print)
     fields = boxed(label="newt", mask=masked(np.zeros((4, 4), np.uint8))["mask"], boxes_known=0)
     grown, _ = task.extend(iter([Row(fields, "a.png", 1)]), assets, [], reading=None)
     assert grown.labels_of("label") == ("cat", "dog", "newt")
@@ -428,17 +446,16 @@ def test_new_classes_weigh_one():
 
 
 def test_a_grown_model_answers_as_before_for_the_classes_it_knew():
-    task = Fake("label")
     old = ImageAssets((16, 16), labels=("cat", "dog"))
     new = old.with_labels("label", ("cat", "dog", "newt"))
-    model = task.build("net", SETTINGS, old)
-    grown = task.grow(model, "net", SETTINGS, old=old, new=new)
+    model = SPEC.build(SETTINGS, old)
+    grown = SPEC.grow(model, SETTINGS, old=old, new=new)
     images = np.random.default_rng(0).integers(0, 255, (3, 16, 16, 3)).astype(np.uint8)
     before, after = np.asarray(model(images)), np.asarray(grown(images))
     assert after.shape == (3, 3)
     assert after[:, :2] == pytest.approx(before, abs=1e-6)
     assert grown.get_layer("backbone") is model.get_layer("backbone")
-    assert task.grow(model, "net", SETTINGS, old=old, new=old) is model
+    assert SPEC.grow(model, SETTINGS, old=old, new=old) is model
 
 
 def test_classes_that_stand_once_for_each_anchor_grow_in_their_places():

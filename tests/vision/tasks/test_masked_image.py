@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aitk.core.artifacts.keras_file import load_keras
+from aitk.core.contract.capabilities import DistillsBatches, DistillsRows, Explainable
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.io.images import decode_checked, encode_png
@@ -24,7 +25,7 @@ SMALL = {
 
 
 def chosen(model: str, **given):
-    return resolve(TASK.models[model], {"image_size": "16"} | SMALL[model], given)
+    return resolve(TASK.models[model].settings, {"image_size": "16"} | SMALL[model], given)
 
 
 def rows(count: int = 6, side: int = 16) -> list[dict]:
@@ -41,7 +42,7 @@ def rows(count: int = 6, side: int = 16) -> list[dict]:
 
 
 def learned(model: str = "vit", **given):
-    return TASK.learn(rows(), {}, chosen(model, **given))
+    return TASK.learn(rows(), {}, chosen(model, **given), note=print)
 
 
 def test_three_quarters_of_the_patches_are_hidden():
@@ -68,7 +69,7 @@ def test_images_of_no_whole_patches_are_refused():
 
 def test_weights_count_hidden_pixels_alone():
     assets = learned()
-    batch = TASK.collate(TASK.encode_many(rows(), assets), assets, rng=np.random.default_rng(0))
+    batch = TASK.collate(TASK.encode(rows(), assets), assets, rng=np.random.default_rng(0))
     shown = batch.weights == 0
     assert shown.mean() == pytest.approx(1 / 4)
     assert batch.weights.mean() == pytest.approx(1)
@@ -79,7 +80,7 @@ def test_weights_count_hidden_pixels_alone():
 
 def test_training_hides_anew_and_evaluation_does_not():
     assets = learned()
-    examples = TASK.encode_many(rows(), assets)
+    examples = TASK.encode(rows(), assets)
     rng = np.random.default_rng(0)
     one, two = (TASK.collate(examples, assets, rng=rng).inputs["visible"] for _ in range(2))
     assert (one != two).any()
@@ -90,7 +91,7 @@ def test_training_hides_anew_and_evaluation_does_not():
 
 def test_no_knowledge_has_an_error_of_about_one():
     assets = learned()
-    batch = TASK.collate(TASK.encode_many(rows(), assets), assets)
+    batch = TASK.collate(TASK.encode(rows(), assets), assets)
     nothing = TASK.measure(batch, np.zeros_like(batch.targets), assets)
     assert TASK.score(nothing, assets).metrics["error"].value == pytest.approx(1, abs=0.01)
     right = TASK.measure(batch, batch.targets, assets)
@@ -100,7 +101,7 @@ def test_no_knowledge_has_an_error_of_about_one():
 
 def test_errors_are_those_of_hidden_pixels():
     assets = learned()
-    batch = TASK.collate(TASK.encode_many(rows(1), assets), assets)
+    batch = TASK.collate(TASK.encode(rows(1), assets), assets)
     wrong_where_shown = batch.targets + (batch.weights == 0)[..., None] * 5
     assert TASK.measure(batch, wrong_where_shown, assets)["error"] == pytest.approx(0)
     two_off = batch.targets + 2
@@ -112,7 +113,7 @@ def test_errors_are_those_of_hidden_pixels():
 
 def test_an_evaluation_shows_images_from_best_to_worst():
     assets = learned()
-    examples = TASK.encode_many(rows(4), assets)
+    examples = TASK.encode(rows(4), assets)
     batches = [TASK.collate([each], assets) for each in examples]
     wrong = [3, 0, 2, 1]
     measured = [
@@ -128,8 +129,8 @@ def test_an_evaluation_shows_images_from_best_to_worst():
 def test_an_answer_is_drawn():
     assets = learned()
     fields = rows(1)[0]
-    batch = TASK.collate(TASK.encode_many([fields], assets), assets)
-    (answer,) = TASK.decode(batch, batch.targets, assets, asked=TASK.answering())
+    batch = TASK.collate(TASK.encode([fields], assets), assets)
+    (answer,) = TASK.decode(batch, batch.targets, assets, options=TASK.predict_options())
     assert answer["prediction"] == 0
     assert answer["visible"] == batch.inputs["visible"][0].tolist()
     original = decode_checked(fields["image"])
@@ -140,7 +141,7 @@ def test_an_answer_is_drawn():
 
 def test_evaluation_keeps_no_images_in_its_answers():
     assets = learned()
-    batch = TASK.collate(TASK.encode_many(rows(1), assets), assets)
+    batch = TASK.collate(TASK.encode(rows(1), assets), assets)
     (answer,) = TASK.decode(batch, batch.targets, assets)
     assert "filled" not in answer
     assert TASK.draw(rows(1)[0], answer) is None
@@ -156,18 +157,17 @@ def test_holes_are_drawn_grey():
     assert (drawn[64:, :128] == 0).all()
 
 
-def test_an_objective_explains_nothing():
-    with pytest.raises(UsageError, match="no class"):
-        TASK.explain({}, None, learned())
+def test_an_objective_explains_and_distils_nothing():
+    assert not isinstance(TASK, Explainable | DistillsRows | DistillsBatches)
 
 
 # Networks -----------------------------------------------------------------
 
 
 def built(name: str):
-    settings = resolve(TASK.models[name], {"image_size": "16"} | SMALL[name])
-    assets = TASK.learn(rows(), {}, settings)
-    return TASK.build(name, settings, assets), assets
+    settings = resolve(TASK.models[name].settings, {"image_size": "16"} | SMALL[name])
+    assets = TASK.learn(rows(), {}, settings, note=print)
+    return TASK.models[name].build(settings, assets), assets
 
 
 @pytest.fixture(scope="module", params=list(SMALL))
@@ -178,7 +178,7 @@ def made(request):
 
 def test_hidden_pixels_change_nothing(made):
     model, assets = made
-    batch = TASK.collate(TASK.encode_many(rows(2), assets), assets)
+    batch = TASK.collate(TASK.encode(rows(2), assets), assets)
     changed = dict(batch.inputs)
     hidden = batch.weights > 0
     changed["image"] = np.where(hidden[..., None], 255 - changed["image"], changed["image"])
@@ -191,8 +191,8 @@ def test_hidden_pixels_change_nothing(made):
 
 def test_it_learns_and_reloads_with_the_backbone_as_a_layer(made, tmp_path):
     model, assets = made
-    examples = TASK.encode_many(rows(), assets)
-    model.compile(keras.optimizers.Adam(5e-3), loss=TASK.objective(assets))
+    examples = TASK.encode(rows(), assets)
+    model.compile(keras.optimizers.Adam(5e-3), loss=TASK.models["vit"].loss(assets))
     losses = []
     for _ in range(40):
         batch = TASK.collate(examples, assets)

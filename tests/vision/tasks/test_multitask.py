@@ -13,8 +13,8 @@ from aitk.core.contract.options import resolve
 from aitk.core.io.images import encode_png
 from aitk.vision.features.geometry import VOID
 from aitk.vision.models.multitask import Uncertainty
-from aitk.vision.models.multitask_specs import KNOWN
-from aitk.vision.tasks.multitask import Multitask, assets_of, heads_of
+from aitk.vision.models.multitask_specs import KNOWN, assets_of, heads_of
+from aitk.vision.tasks.multitask import Multitask
 
 TASK = Multitask()
 SIDE = 32
@@ -63,11 +63,11 @@ ROWS = [
 
 
 def learned(*kinds: str, **given):
-    settings = resolve(TASK.models["cnn"], SMALL, given)
+    settings = resolve(TASK.models["cnn"].settings, SMALL, given)
     kinds = kinds or tuple(NAMES)
     names = {kind: NAMES[kind] if kind in kinds else [] for kind in NAMES}
     summary = {"label_sets": names, "labels": NAMES["label"]}
-    return TASK.learn(ROWS, summary, settings), settings
+    return TASK.learn(ROWS, summary, settings, note=print), settings
 
 
 def test_there_is_a_head_for_each_kind_that_the_data_has():
@@ -87,14 +87,14 @@ def test_assets_reload(tmp_path):
 
 
 def test_classes_of_several_kinds_cannot_be_balanced():
-    settings = resolve(TASK.models["cnn"], SMALL)
+    settings = resolve(TASK.models["cnn"].settings, SMALL)
     with pytest.raises(UsageError, match="balance|several"):
-        TASK.learn(ROWS, {"label_sets": NAMES, "labels": []}, settings, balance=True)
+        TASK.learn(ROWS, {"label_sets": NAMES, "labels": []}, settings, balance=True, note=print)
 
 
 def test_each_row_says_what_is_known_of_it():
     assets, _ = learned()
-    batch = TASK.collate(TASK.encode_many(ROWS, assets), assets, rng=np.random.default_rng(0))
+    batch = TASK.collate(TASK.encode(ROWS, assets), assets, rng=np.random.default_rng(0))
     # in the order of the names: boxes, label, mask
     assert batch.targets[KNOWN].tolist() == [
         [1, 1, 1],
@@ -134,9 +134,11 @@ def test_what_is_learned_is_twice_the_loss():
 def made():
     keras.utils.set_random_seed(0)
     assets, settings = learned()
-    model = TASK.build("cnn", settings, assets)
+    model = TASK.models["cnn"].build(settings, assets)
     # Run without a graph: compiling takes longer than all steps.
-    model.compile(keras.optimizers.Adam(1e-2), loss=TASK.objective(assets), run_eagerly=True)
+    model.compile(
+        keras.optimizers.Adam(1e-2), loss=TASK.models["cnn"].loss(assets), run_eagerly=True
+    )
     return model, assets
 
 
@@ -152,7 +154,7 @@ def test_the_backbone_runs_once_under_all_heads(made):
 
 def test_rows_without_a_label_teach_nothing_about_it(made):
     model, assets = made
-    batch = TASK.collate(TASK.encode_many(ROWS, assets), assets)
+    batch = TASK.collate(TASK.encode(ROWS, assets), assets)
     outputs = model(batch.inputs, training=True)
     before = float(model.compute_loss(None, batch.targets, outputs, batch.weights))
     known = batch.targets[KNOWN]
@@ -170,7 +172,7 @@ def test_rows_without_a_label_teach_nothing_about_it(made):
 
 def test_it_learns_its_weights_of_the_heads_and_reloads(made, tmp_path):
     model, assets = made
-    examples = TASK.encode_many(ROWS[:5], assets)
+    examples = TASK.encode(ROWS[:5], assets)
     losses = []
     for step in range(8):
         batch = TASK.collate(examples, assets, rng=np.random.default_rng(step))
@@ -192,7 +194,7 @@ def test_it_learns_its_weights_of_the_heads_and_reloads(made, tmp_path):
 
 
 def perfect(batch) -> dict[str, np.ndarray]:
-    """What a model without faults would put out."""
+    """What a model without errors would put out."""
     rows = len(batch.targets[KNOWN])
     boxes = np.zeros((rows, 16, 6), np.float32)
     boxes[..., :4] = batch.targets["boxes"][..., :4]
@@ -208,7 +210,7 @@ def perfect(batch) -> dict[str, np.ndarray]:
 
 def test_one_answer_holds_those_of_all_heads():
     assets, _ = learned()
-    batch = TASK.collate(TASK.encode_many(ROWS[:2], assets), assets)
+    batch = TASK.collate(TASK.encode(ROWS[:2], assets), assets)
     _, answer = TASK.decode(batch, perfect(batch), assets, top_k=2)
     assert answer["prediction"] == "box"
     assert answer["probability"] == pytest.approx(1, abs=1e-3)
@@ -222,13 +224,13 @@ def test_one_answer_holds_those_of_all_heads():
 
 def test_the_score_is_the_mean_of_the_heads_over_rows_that_know():
     assets, _ = learned()
-    batch = TASK.collate(TASK.encode_many(ROWS, assets), assets)
+    batch = TASK.collate(TASK.encode(ROWS, assets), assets)
     outputs = perfect(batch)
     measured = TASK.measure(batch, outputs, assets)
     scored = TASK.score(measured, assets, resamples=20)
     assert [scored.metrics[name].value for name in ("label_accuracy", "boxes_map50")] == [1, 1]
     assert scored.metrics["mask_mean_iou"].value == scored.metrics["mean_score"].value == 1
-    assert next(iter(scored.metrics)) == TASK.main_metric
+    assert next(iter(scored.metrics)) == TASK.metric.name
     outputs["label"] = outputs["label"][:, ::-1]
     worse = TASK.score(TASK.measure(batch, outputs, assets), assets, resamples=20)
     assert worse.metrics["label_accuracy"].value == 0
@@ -240,7 +242,7 @@ def test_the_score_is_the_mean_of_the_heads_over_rows_that_know():
 
 def test_the_baseline_knows_the_majority_of_each_head_and_finds_no_boxes():
     assets, _ = learned()
-    batch = TASK.collate(TASK.encode_many(ROWS, assets), assets)
+    batch = TASK.collate(TASK.encode(ROWS, assets), assets)
     measured = TASK.measure(batch, perfect(batch), assets)
     counts = {kind: {"train": {"box": 2, "ball": 1}} for kind in NAMES}
     (baseline,) = TASK.baselines(ROWS, {"label_set_counts": counts}, assets)
@@ -252,14 +254,14 @@ def test_the_baseline_knows_the_majority_of_each_head_and_finds_no_boxes():
 
 def test_rows_that_know_nothing_cannot_be_scored():
     assets, _ = learned()
-    batch = TASK.collate(TASK.encode_many(ROWS[5:], assets), assets)
+    batch = TASK.collate(TASK.encode(ROWS[5:], assets), assets)
     with pytest.raises(DataError, match="no row"):
         TASK.score(TASK.measure(batch, perfect(batch), assets), assets)
 
 
 def test_a_single_head_puts_out_its_array_alone():
     assets, _ = learned("label")
-    batch = TASK.collate(TASK.encode_many(ROWS, assets), assets)
+    batch = TASK.collate(TASK.encode(ROWS, assets), assets)
     logits = 9 * batch.targets["label"]
     scored = TASK.score(TASK.measure(batch, logits, assets), assets)
     assert scored.metrics["mean_score"].value == scored.metrics["label_accuracy"].value == 1

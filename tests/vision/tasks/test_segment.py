@@ -10,14 +10,16 @@ import pytest
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.progress import Silent
 from aitk.core.inference.evaluation import evaluate_rows
+from aitk.core.inference.prediction import measure_rows
 from aitk.core.io.images import encode_png
-from aitk.core.training.batches import measure_rows
 from aitk.vision.data.formats.masks import encode_mask
 from aitk.vision.data.formats.run_lengths import decode_runs
 from aitk.vision.data.items import ClassMask
+from aitk.vision.data.options import SegmentPredictOptions
+from aitk.vision.decoding.masks import BATCH_SIZE
 from aitk.vision.features.geometry import VOID
-from aitk.vision.models.segmenters.settings import SegmentPredictOptions, UNetSettings
-from aitk.vision.tasks.segment import AT_ONCE, Segment
+from aitk.vision.models.segmenters.settings import UNetSettings
+from aitk.vision.tasks.segment import Segment
 
 TASK = Segment()
 LABELS = ("sky", "road", "car")
@@ -49,11 +51,11 @@ def row(mask, *, labelled=True, names=LABELS):
 
 def learned(**given):
     settings = dataclasses.replace(SETTINGS, **given)
-    return TASK.learn([row(scene())], SUMMARY, settings), settings
+    return TASK.learn([row(scene())], SUMMARY, settings, note=print), settings
 
 
 def batch(rows, assets, **how):
-    return TASK.collate(TASK.encode_many(rows, assets), assets, **how)
+    return TASK.collate(TASK.encode(rows, assets), assets, **how)
 
 
 def by_colour(inputs):
@@ -62,10 +64,10 @@ def by_colour(inputs):
     return -(np.abs(images[..., None, :] - COLOURS.astype(float)).sum(axis=-1)) / 20
 
 
-def answered(masks, assets, *, asked=None, labelled=False, predict=by_colour):
-    assets = TASK.answering_assets(assets, asked)
+def answered(masks, assets, *, options=None, labelled=False, predict=by_colour):
+    assets = TASK.configure(assets, options, open_scorer=None)
     made = batch([row(mask, labelled=labelled) for mask in masks], assets)
-    return made, TASK.infer(made, predict, assets, asked=asked)
+    return made, TASK.infer(made, predict, assets, options=options)
 
 
 SIZES = [(32, 32), (64, 96), (20, 50), (90, 40)]
@@ -93,7 +95,7 @@ def test_what_was_cut_off_is_left_without_a_class():
 def test_tiles_show_a_large_image_in_its_own_resolution(trained):
     assets, _ = learned(view=trained)
     masks = [scene(height=height, width=width) for height, width in SIZES]
-    made, found = answered(masks, assets, asked=SegmentPredictOptions(view="tiles"))
+    made, found = answered(masks, assets, options=SegmentPredictOptions(view="tiles"))
     assert made.inputs["image"].shape == (4, 32, 32, 3)
     for mask, each in zip(masks, found, strict=True):
         assert (each.mask == mask).all()
@@ -102,7 +104,9 @@ def test_tiles_show_a_large_image_in_its_own_resolution(trained):
 def test_a_model_of_tiles_may_look_at_whole_images():
     assets, _ = learned(view="tiles")
     tiles, whole = (
-        answered([scene(height=64, width=64)], assets, asked=SegmentPredictOptions(view=view))[1][0]
+        answered([scene(height=64, width=64)], assets, options=SegmentPredictOptions(view=view))[1][
+            0
+        ]
         for view in (None, "whole")
     )
     assert (tiles.mask == scene(height=64, width=64)).all()
@@ -122,7 +126,7 @@ def test_the_mirrored_image_is_asked_too():
     truth = scene()
     _, (plain,) = answered([truth], assets, predict=left_only)
     _, (both,) = answered(
-        [truth], assets, predict=left_only, asked=SegmentPredictOptions(mirror=True)
+        [truth], assets, predict=left_only, options=SegmentPredictOptions(mirror=True)
     )
     assert (plain.mask[16:, 16:] == 0).all()
     assert (both.mask == truth).all()
@@ -137,9 +141,9 @@ def test_few_images_are_held_as_logits_at_once(view):
         counts.append(len(inputs["image"]))
         return by_colour(inputs)
 
-    masks = [scene(height=40, width=400)] * (2 * AT_ONCE + 1)
-    answered(masks, assets, predict=watched, asked=SegmentPredictOptions(view=view))
-    assert max(counts) == AT_ONCE
+    masks = [scene(height=40, width=400)] * (2 * BATCH_SIZE + 1)
+    answered(masks, assets, predict=watched, options=SegmentPredictOptions(view=view))
+    assert max(counts) == BATCH_SIZE
 
 
 def test_an_answer_tells_shares_and_run_lengths():
@@ -169,8 +173,8 @@ def test_the_view_that_is_asked_for_is_scored(trained):
     assets, _ = learned(view=trained)
     rows = [row(scene(height=64, width=80)), row(scene(height=64, width=96))]
 
-    def score(asked):
-        measured = measure_rows(rows, TASK, assets, by_colour, batch_size=2, asked=asked)
+    def score(options):
+        measured = measure_rows(rows, TASK, assets, by_colour, batch_size=2, options=options)
         return TASK.score(measured, assets).metrics["mean_iou"].value
 
     whole, tiles = (score(SegmentPredictOptions(view=view)) for view in ("whole", "tiles"))
@@ -186,7 +190,7 @@ def test_scores_are_those_of_the_original_pixels(view):
     measured = TASK.measure(made, found, assets)
     assert measured["confusion"].sum(axis=(1, 2)).tolist() == [64 * 75, 40 * 40]
     scored = TASK.score(measured, assets, resamples=20)
-    assert next(iter(scored.metrics)) == TASK.main_metric
+    assert next(iter(scored.metrics)) == TASK.metric.name
     assert scored.metrics["mean_iou"].value > (0.8 if view == "whole" else 0.999)
 
 
@@ -230,13 +234,13 @@ def test_void_is_what_augmentation_brings_in():
 
 def test_assets_keep_the_loss_and_the_weights_of_the_classes(tmp_path):
     settings = dataclasses.replace(SETTINGS, loss="focal", view="tiles")
-    assets = TASK.learn([row(scene(void=8))], SUMMARY, settings, balance=True)
+    assets = TASK.learn([row(scene(void=8))], SUMMARY, settings, balance=True, note=print)
     # 512 of 1,024 pixels are sky, a fourth of them void; 80 are of the car, all of them known.
     counts = [int((scene(void=8) == number).sum()) for number in range(3)]
     assert assets.weights == pytest.approx([np.median(counts) / count for count in counts])
     assets.save(tmp_path)
     assert TASK.load_assets(tmp_path) == assets
-    loss = TASK.objective(assets)
+    loss = TASK.models["unet"].loss(assets)
     assert (loss.terms, loss.class_weights) == ("focal", assets.weights)
 
 
@@ -247,8 +251,8 @@ def trained():
 
     keras.utils.set_random_seed(0)
     assets, settings = learned()
-    model = TASK.build("unet", settings, assets)
-    model.compile(keras.optimizers.Adam(0.02), TASK.objective(assets))
+    model = TASK.models["unet"].build(settings, assets)
+    model.compile(keras.optimizers.Adam(0.02), TASK.models["unet"].loss(assets))
     rows = [row(scene(car=place)) for place in range(0, 20, 2)]
     made = batch(rows, assets)
     model.fit(made.inputs, made.targets, epochs=60, batch_size=10, verbose=0)
@@ -291,7 +295,7 @@ def test_an_explanation_draws_answer_truth_certainty_and_reason(trained, monkeyp
     assert told["method"] == ("Grad-CAM" if gradients else "RISE")
     assert 0 < told["share"] < 0.3 and told["probability"] > 0.5
     captions = [image["caption"] for image in told["pictures"]]
-    assert captions[:2] == ["the answer", "the truth"] and len(captions) == 4
+    assert captions[:2] == ["prediction", "truth"] and len(captions) == 4
     assert all(image["png"].startswith(b"\x89PNG") for image in told["pictures"])
 
 
@@ -301,7 +305,7 @@ def test_a_piece_is_explained_where_the_model_reads_tiles(trained, monkeypatch):
     model, assets = trained
     monkeypatch.setattr(saliency, "STEPS", 2)
     assets = dataclasses.replace(assets, parameters={**assets.parameters, "view": "tiles"})
-    fields = row(scene(height=40, width=70), labelled=False)
+    fields = row(scene(height=40, width=70), labelled=False, note=print)
     told = TASK.explain(fields, predictor(model, assets), assets, model=lambda: model)
     assert told["explained"] in LABELS
     assert len(told["pictures"]) == 3
@@ -316,7 +320,7 @@ def test_only_a_class_that_it_knows_is_explained(trained):
 def test_new_classes_are_grown_into(trained):
     model, assets = trained
     wider = assets.with_labels("mask", (*LABELS, "tree"))
-    grown = TASK.grow(model, "unet", SETTINGS, old=assets, new=wider)
+    grown = TASK.models["unet"].grow(model, SETTINGS, old=assets, new=wider)
     images = batch([row(scene())], assets).inputs
     before, after = np.asarray(model(images)), np.asarray(grown(images))
     assert after.shape[-1] == 4

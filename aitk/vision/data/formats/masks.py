@@ -219,3 +219,15 @@ def _renumbered(values: np.ndarray, classes: ClassList) -> np.ndarray:
 def _chunk(kind: bytes, content: bytes) -> bytes:
     check = zlib.crc32(kind + content)
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+
+def known_classes(png: bytes, labels: Sequence[str]) -> np.ndarray:
+    """A stored mask (h, w) in the numbers of the model's classes; what it does not know is void."""
+    mask, names = decode_mask(png), mask_names(png)
+    if not names or names == tuple(labels[: len(names)]):
+        return mask
+    table = np.full(256, VOID, np.uint8)
+    for number, name in enumerate(names):
+        if name in labels:
+            table[number] = labels.index(name)
+    return table[mask]

@@ -38,7 +38,7 @@ def read_tfds(
 
     builder, splits = fetch_tfds(source)
     known = _Features(dict(builder.info.features.items()), source, label_column)
-    due = known.due(annotation_kinds) if labelled else set()
+    kinds = known.available(annotation_kinds) if labelled else set()
     decoders = {known.image: tfds.decode.SkipDecoding()}
     for split in splits:
         data = builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
@@ -49,9 +49,9 @@ def read_tfds(
                 file=f"{source}[{split}]",
                 line=number,
                 split=split_named(split),
-                label=known.label_of(example) if "label" in due else None,
-                boxes=known.boxes_of(example) if "boxes" in due else None,
-                mask=known.mask_of(example, classes) if "mask" in due else None,
+                label=known.label_of(example) if "label" in kinds else None,
+                boxes=known.boxes_of(example) if "boxes" in kinds else None,
+                mask=known.mask_of(example, classes) if "mask" in kinds else None,
             )
 
 
@@ -63,14 +63,14 @@ class _Features:
 
         kinds = tfds.features
         self._source = source
-        jitter_colours = [
+        image_features = [
             name
             for name, feature in features.items()
             if isinstance(feature, kinds.Image) and not isinstance(feature, kinds.LabeledImage)
         ]
         self.mask = next((name for name in _MASKS if isinstance(features.get(name), kinds.Image)),
                          None)  # fmt: skip
-        images = [name for name in jitter_colours if name != self.mask]
+        images = [name for name in image_features if name != self.mask]
         if not images:
             raise DataError("has no feature that is an image", where=source)
         self.image = "image" if "image" in images else images[0]
@@ -84,10 +84,10 @@ class _Features:
         if self.objects:
             self._classes = features[self.objects].feature[self._class].names
 
-    def required_kinds(self, annotation_kinds: Collection[str]) -> set[str]:
-        """What of it there is."""
+    def available(self, annotation_kinds: Collection[str]) -> set[str]:
+        """Those of the kinds that the data set has."""
         known = {"label": self.label, "boxes": self.objects, "mask": self.mask}
-        found = {want for want in annotation_kinds if known[want]}
+        found = {kind for kind in annotation_kinds if known[kind]}
         if annotation_kinds and not found:
             raise DataError(f"has no {' or '.join(sorted(annotation_kinds))}", where=self._source)
         return found

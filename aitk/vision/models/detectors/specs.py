@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aitk.core.contract.model_spec import SettingsT
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.models.detectors.settings import (
-    DetectSettings,
     FasterRcnnSettings,
     SsdSettings,
     YoloSettings,
@@ -150,8 +149,3 @@ DETECTORS: Mapping[str, Detector[Any]] = {
     "ssd": Ssd(SsdSettings),
     "faster-rcnn": FasterRcnn(FasterRcnnSettings),
 }
-
-
-def detector_name(settings: DetectSettings) -> str:
-    """The name of the detector with settings of this class."""
-    return next(name for name, spec in DETECTORS.items() if spec.settings is type(settings))
