@@ -27,7 +27,7 @@ from aitk.core.inference.prediction import configure, decode_rows, default_windo
 from aitk.core.inference.predictors import Predictor
 from aitk.core.inference.text_scores import open_scorer
 from aitk.core.io.files import fingerprint
-from aitk.core.io.prediction_files import AnswerLines, CsvLines, JsonLines, wrote
+from aitk.core.io.prediction_files import CsvLines, JsonLines, PredictionLines, wrote
 from aitk.core.io.resumable import ResumableFile
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.startup import start_runtime
@@ -250,8 +250,8 @@ class _Stream:
         self._close()
 
 
-def _lines_for(out: str, task: Task, *, raw_cells: bool) -> AnswerLines:
-    kinds: dict[str, Callable[[], AnswerLines]] = {
+def _lines_for(out: str, task: Task, *, raw_cells: bool) -> PredictionLines:
+    kinds: dict[str, Callable[[], PredictionLines]] = {
         STDIO: JsonLines,
         ".jsonl": JsonLines,
         ".ndjson": JsonLines,
@@ -271,7 +271,7 @@ def _lines_for(out: str, task: Task, *, raw_cells: bool) -> AnswerLines:
 
 def _open_sink(
     out: str,
-    lines: AnswerLines,
+    lines: PredictionLines,
     task: Task,
     run: Run,
     second: Run | None,

@@ -62,7 +62,7 @@ def test_the_table_shows_both_sides(quantized):
     assert before["MB"] > 3 * after["MB"] > 0
     assert before["low"] <= before["accuracy"] <= before["high"]
     assert 0 < after["1 row, ms"] <= after["1 row, p95"]
-    assert outcome.facts["same_answers"] == 1
+    assert outcome.facts["same_predictions"] == 1
     assert outcome.facts["verdict"].startswith("accuracy is the same on")
     assert outcome.exit_code == 0
 

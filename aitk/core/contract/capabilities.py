@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aitk.core.contract.progress import Reporter
     from aitk.core.inference.text_scores import OpenScorer
-    from aitk.core.io.prediction_files import AnswerLines
+    from aitk.core.io.prediction_files import PredictionLines
 
 
 class Embed(Protocol):
@@ -207,7 +207,7 @@ class WritesFiles(Protocol):
     """A task with prediction files or prediction fields of its own."""
 
     #: Suffix of a file -> how ``predict`` writes it, beside .jsonl and .csv.
-    prediction_formats: Mapping[str, Callable[[], AnswerLines]]
+    prediction_formats: Mapping[str, Callable[[], PredictionLines]]
     #: The fields of a prediction; ``predict --overwrite`` recognises its own files by them.
     #: ``boxes.score`` stands for a list of objects with a score.
     prediction_fields: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""Answers as the text of a file: one JSON object a line, or a table.
+"""Predictions as the text of a file: one JSON object a line, or a table.
 
 A task may write its own formats (captions, COCO): classes like these, by the file's suffix, in
-``Task.formats``.
+``WritesFiles.prediction_formats``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEAD_BYTES, HEAD_LINES = 1 << 16, 20
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
 
-class AnswerLines(Protocol):
+class PredictionLines(Protocol):
     """Turns rows into text, part by part.
 
     Attributes:
@@ -47,7 +47,7 @@ class AnswerLines(Protocol):
 
         Args:
             head: whole lines.
-            names: what each answer has (``Task.answer_names``).
+            names: the fields of each prediction (``WritesFiles.prediction_fields``).
         """
 
 
@@ -69,14 +69,16 @@ class JsonLines:
         return ""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """Every line is an object with an answer, or the error of its line."""
+        """Every line is an object with a prediction, or the error of its line."""
         try:
             rows = [
                 parse_json(line) for line in itertools.islice(head.split("\n"), HEAD_LINES) if line
             ]
         except ValueError:
             return False
-        return bool(rows) and all(isinstance(row, dict) and _is_answer(row, names) for row in rows)
+        return bool(rows) and all(
+            isinstance(row, dict) and _is_prediction(row, names) for row in rows
+        )
 
 
 class CsvLines:
@@ -124,14 +126,14 @@ class CsvLines:
         return ""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """The header names an answer, and the line and error of what has none."""
+        """The header names a prediction, and the line and error of rows without one."""
         header = next(csv.reader([head.partition("\n")[0]]), [])
         tops = [name.partition(".")[0] for name in names]
-        return {"line", "error"} <= set(header) and _is_answer(dict.fromkeys(header), tops)
+        return {"line", "error"} <= set(header) and _is_prediction(dict.fromkeys(header), tops)
 
 
-def wrote(path: Path, lines: AnswerLines, names: Sequence[str]) -> bool:
-    """Whether a file looks as if ``predict`` wrote it, for answers with these names."""
+def wrote(path: Path, lines: PredictionLines, names: Sequence[str]) -> bool:
+    """Whether a file looks as if ``predict`` wrote it, for predictions with these fields."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if len(head) == HEAD_BYTES:
@@ -142,7 +144,7 @@ def wrote(path: Path, lines: AnswerLines, names: Sequence[str]) -> bool:
         return False
 
 
-def _is_answer(row: Mapping[str, Any], names: Sequence[str]) -> bool:
+def _is_prediction(row: Mapping[str, Any], names: Sequence[str]) -> bool:
     """Whether a row holds what each name says, or is that of a record in error."""
     return {"line", "error"} <= row.keys() or all(_holds(row, name) for name in names)
 
@@ -150,7 +152,7 @@ def _is_answer(row: Mapping[str, Any], names: Sequence[str]) -> bool:
 def _holds(row: Mapping[str, Any], name: str) -> bool:
     """``boxes.score`` is held by a row whose boxes, if it has any, have a score."""
     top, _, inner = name.partition(".")
-    # Beside a column of that name, an answer has another one.
+    # Where the input has a column of that name, the prediction has another one.
     found = [key for key in row if key == top or key.startswith(f"predicted_{top}")]
     if not found:
         return False

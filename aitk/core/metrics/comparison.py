@@ -77,12 +77,13 @@ def _latency(predictor: Predictor, task: Task, assets: Any, rows: Any, *, size: 
 def compare_runs(
     task: Task, before: Measured, after: Measured, *, resamples: int
 ) -> tuple[Drop, dict[str, Any]]:
-    """What changed: score, size, speed, answers.
+    """What changed: score, size, speed, predictions.
 
     Returns:
         By how much the main metric is worse, and facts: ``drop`` with the ends of its interval;
         how many times smaller (or larger) and faster (or slower, of batches) it is; and
-        ``same_answers``, the share of rows with the same answer, where answers are labels or texts.
+        ``same_predictions``, the share of rows with the same prediction, where it is a label or a
+        text.
     """
     drop = measure_drop(
         before.evaluated.evaluation,
@@ -96,14 +97,14 @@ def compare_runs(
         facts |= {"drop_low": drop.low, "drop_high": drop.high}
     facts |= _times(before.run.model_bytes(), after.run.model_bytes(), "smaller", "larger")
     facts |= _times(before.batch.median_ms, after.batch.median_ms, "faster", "slower")
-    answers = [
+    predictions = [
         [row["prediction"].get("prediction") for row in side.evaluated.rows]
         for side in (before, after)
     ]
     # Boxes, masks and numbers are never quite the same: that says nothing.
-    if all(isinstance(answer, str) for side in answers for answer in side):
-        same = [old == new for old, new in zip(*answers, strict=True)]
-        facts["same_answers"] = round(sum(same) / len(same), 4)
+    if all(isinstance(each, str) for side in predictions for each in side):
+        same = [old == new for old, new in zip(*predictions, strict=True)]
+        facts["same_predictions"] = round(sum(same) / len(same), 4)
     return drop, facts
 
 

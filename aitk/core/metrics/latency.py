@@ -1,4 +1,4 @@
-"""How long a model takes to answer: the median and the slow end, batch by batch."""
+"""How long a model takes to predict: the median and the slow end, batch by batch."""
 
 from __future__ import annotations
 

@@ -110,10 +110,10 @@ def _cell(value: Any) -> str:
 def _what_it_is(manifest: Mapping[str, Any]) -> str:
     size = f" with {manifest['parameters']:,} parameters" if manifest.get("parameters") else ""
     labels = manifest["data"].get("labels") or []
-    answers = f" It answers with one of {len(labels)} labels." if labels else ""
+    predicts = f" It predicts one of {len(labels)} labels." if labels else ""
     return (
         f"A {_code(manifest['model'])} model{size} for the task {_code(manifest['task'])},"
-        f" {_inline(describe_origin(manifest))}, stored as {manifest['format']}.{answers}"
+        f" {_inline(describe_origin(manifest))}, stored as {manifest['format']}.{predicts}"
     )
 
 

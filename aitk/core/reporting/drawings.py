@@ -1,4 +1,4 @@
-"""Pictures of answers, written as PNG files; those of a video's frames as a video as well."""
+"""Drawn predictions, written as PNG files; those of a video's frames as a video as well."""
 
 from __future__ import annotations
 

@@ -255,7 +255,7 @@ def _add_evaluation(
         page.heading("Each class", level=3)
         page.table(table, folded=folded)
     if details.get("confusion"):
-        page.heading("What is taken for what", level=3)
+        page.heading("Confusion matrix", level=3)
         _add_confusion(page, details["confusion"], details.get("labels", ()))
     if details.get("calibration"):
         page.heading("Calibration", level=3)
@@ -322,7 +322,7 @@ def _add_confusion(
         )
     page.figure(
         heat_map(shares, titles),
-        caption="A line for each class, a column for each answer, both in the order of the"
+        caption="A line for each class, a column for each prediction, both in the order of the"
         " labels; hover for names.",
     )
     _add_mistakes(page, confusion)
@@ -330,7 +330,7 @@ def _add_confusion(
 
 def _add_mistakes(page: Page, confusion: Mapping[str, Mapping[str, int]]) -> None:
     mistakes: list[dict[str, Any]] = [
-        {"is": row, "answered": column, "rows": count}
+        {"true": row, "predicted": column, "rows": count}
         for row, line in confusion.items()
         for column, count in line.items()
         if row != column

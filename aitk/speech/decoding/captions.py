@@ -17,7 +17,7 @@ RECORDING_COLUMNS = ("file", "audio", "audio_path", "audio_file", "path", "wav",
 
 
 class _Captions:
-    """One caption after the other; see ``aitk.core.io.prediction_files.AnswerLines``."""
+    """One caption after the other; see ``aitk.core.io.prediction_files.PredictionLines``."""
 
     needs_columns = False
     head = ""

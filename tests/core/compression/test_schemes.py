@@ -3,6 +3,7 @@
 import pytest
 
 from aitk.core.compression.schemes import Attempt, choose, default_budget, schemes_of
+from aitk.core.contract.task import Metric
 from aitk.core.metrics.statistics import Drop
 
 LADDER = ("static", "dynamic", "int16", "float16")
@@ -69,10 +70,10 @@ def test_a_real_loss_is_named_in_the_table():
 
 @pytest.mark.parametrize(("rate", "value", "budget"), [(True, 0.9, 0.01), (False, 25.0, 0.25)])
 def test_the_default_budget_is_a_point_of_a_rate_and_a_percent_of_others(rate, value, budget):
-    class Judged:
-        metric_is_rate = rate
+    class Scored:
+        metric = Metric("metric", is_rate=rate)
 
-    assert default_budget(Judged, value) == pytest.approx(budget)
+    assert default_budget(Scored, value) == pytest.approx(budget)
 
 
 def test_int8_is_a_ladder_and_every_other_name_one_scheme():

@@ -71,7 +71,7 @@ ANSWER = {"text": "a", "prediction": "up"}
         (CsvLines, ["prediction"], "notes\n", False),
     ],
 )
-def test_a_file_of_answers_is_known_by_its_content(tmp_path, kind, names, head, known):
+def test_a_file_of_predictions_is_known_by_its_content(tmp_path, kind, names, head, known):
     path = tmp_path / "out"
     text = head if isinstance(head, str) else "".join(json.dumps(row) + "\n" for row in head)
     path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Pictures of answers: one file a row, frames as a video."""
+"""Drawn predictions: one file a row, frames as a video."""
 
 import os
 
