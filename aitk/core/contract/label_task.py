@@ -20,7 +20,7 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Assets, Batch, Evaluation, Example, Metric, Task
 from aitk.core.metrics.baselines import Baseline, Rows, majority_class
 from aitk.core.metrics.classification import (
-    answer_classes,
+    decode_classes,
     explained_class,
     score_classification,
     softmax,
@@ -191,7 +191,7 @@ class LabelTask(Task[LabelAssetsT]):
         options: Any = None,
     ) -> list[dict[str, Any]]:
         """``prediction`` and its ``probability``; with ``top_k`` > 1 the best labels in order."""
-        return answer_classes(self.probabilities(outputs, assets), assets.labels, top_k=top_k)
+        return decode_classes(self.probabilities(outputs, assets), assets.labels, top_k=top_k)
 
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: LabelAssetsT

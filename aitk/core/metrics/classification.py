@@ -1,7 +1,7 @@
-"""What follows from class probabilities: answers, and how good they are, with intervals.
+"""Predictions from class probabilities, and their metrics with intervals.
 
-Shared by every task that puts out one distribution over classes a row. A label never seen in
-training has target -1: it counts as one more class that is always answered wrongly.
+For tasks with one distribution over classes a row. A label never seen in training has target -1:
+it counts as one more class that is never predicted.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
-def answer_classes(
+def decode_classes(
     probabilities: np.ndarray, labels: Sequence[str], *, top_k: int = 1
 ) -> list[dict[str, Any]]:
-    """The answer to each row: its best class, and with ``top_k`` > 1 the best ones in order.
+    """The prediction for each row: its best class, with ``top_k`` > 1 also the best ones in order.
 
     Args:
         probabilities: (rows, classes).
         labels: the classes' names in the order of the columns.
     """
-    answers = []
+    predictions = []
     for row in probabilities:
         best = np.argsort(-row, kind="stable")[:top_k]
-        answer: dict[str, Any] = {
+        prediction: dict[str, Any] = {
             "prediction": labels[best[0]],
             "probability": round(float(row[best[0]]), 6),
         }
         if top_k > 1:
-            answer["top_k"] = [
+            prediction["top_k"] = [
                 {"label": labels[index], "probability": round(float(row[index]), 6)}
                 for index in best
             ]
-        answers.append(answer)
-    return answers
+        predictions.append(prediction)
+    return predictions
 
 
 def explained_class(

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import keras
 
     from aitk.core.artifacts.pretrained import Pretrained
-    from aitk.core.io.prediction_files import AnswerLines
+    from aitk.core.io.prediction_files import PredictionLines
 
 
 class Multitask(ImageTask):
@@ -55,7 +55,7 @@ class Multitask(ImageTask):
     annotation_kinds = frozenset(KINDS)
     required_parameters = frozenset({"heads", "label_sets"})
     prediction_fields = ("probability",)
-    prediction_formats: Mapping[str, Callable[[], AnswerLines]] = {}
+    prediction_formats: Mapping[str, Callable[[], PredictionLines]] = {}
 
     def __init__(self) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.core.inference.text_scores import OpenScorer
-    from aitk.core.io.prediction_files import AnswerLines
+    from aitk.core.io.prediction_files import PredictionLines
 
 #: Masks of this many training rows say how frequent the classes are.
 COUNTED_ROWS = 2000
@@ -55,7 +55,7 @@ class Segment(ImageTask):
     annotation_kinds = frozenset({"mask"})
     required_parameters = frozenset({"loss", "view"})
     prediction_fields = ("classes", "mask")
-    prediction_formats: Mapping[str, Callable[[], AnswerLines]] = {}
+    prediction_formats: Mapping[str, Callable[[], PredictionLines]] = {}
 
     def learn(
         self,

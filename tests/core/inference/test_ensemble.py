@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 
 import numpy as np
@@ -88,6 +89,8 @@ def test_log_probabilities_are_added_class_by_class(ensemble):
 def test_an_ensemble_has_the_capabilities_of_its_task(ensemble):
     task, _ = ensemble
     assert isinstance(task, Drawable) and isinstance(task, Ensemblable)
+    for name in ("draw", "class_labels"):  # Python 3.12 looks for the methods of a protocol so
+        assert inspect.getattr_static(task, name)
     assert isinstance(task, Generative)  # its outputs are those of two models
     assert not isinstance(task, Summarizable)
     assert (task.name, task.note) == ("toy.sign", "of this instance")

@@ -11,7 +11,7 @@ from sklearn import metrics as sklearn_metrics
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.metrics.classification import (
     UNSEEN,
-    answer_classes,
+    decode_classes,
     explained_class,
     macro_auc,
     score_classification,
@@ -205,12 +205,12 @@ def test_softmax_stays_finite_for_large_logits():
     np.testing.assert_allclose(probabilities, [[0.5, 0.5], [0.25, 0.75]])
 
 
-def test_answers_are_the_best_classes_in_order():
-    one, other = answer_classes(np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]]), "abc", top_k=2)
+def test_predictions_are_the_best_classes_in_order():
+    one, other = decode_classes(np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]]), "abc", top_k=2)
     assert (one["prediction"], one["probability"]) == ("b", 0.5)
     assert [each["label"] for each in one["top_k"]] == ["b", "c"]
     assert other["prediction"] == "a"  # of equals the first
-    assert "top_k" not in answer_classes(np.array([[0.2, 0.8]]), "ab")[0]
+    assert "top_k" not in decode_classes(np.array([[0.2, 0.8]]), "ab")[0]
 
 
 def test_the_explained_class_is_the_target_or_the_best():
