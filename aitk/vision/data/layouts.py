@@ -19,7 +19,6 @@ from aitk.vision.data.formats.coco import CocoFile
 from aitk.vision.data.formats.idx_files import find_idx, read_idx
 from aitk.vision.data.formats.voc import listed_splits
 from aitk.vision.data.formats.yolo_splits import find_yolo_splits
-from aitk.vision.data.ignored_files import count_links, count_passed_over, kinds_of
 from aitk.vision.data.image_finder import split_of_folders, split_of_root
 from aitk.vision.data.items import Item
 from aitk.vision.data.read_request import MISSING, ReadRequest
@@ -31,6 +30,9 @@ from aitk.vision.data.reading_counts import (
     UNLISTED,
     UNNAMED_IMAGES,
     ReadingCounts,
+    count_links,
+    count_passed_over,
+    kinds_of,
 )
 from aitk.vision.data.sidecar_files import (
     BOX_FOLDERS,

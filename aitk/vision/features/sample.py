@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+#: The kinds of annotation, in the order of predictions and scores.
+KINDS = ("label", "boxes", "mask")
+#: Among the targets of several heads: (batch, heads), 1 where a row has an annotation of the head,
+#: in the order of the heads' names.
+KNOWN = "known"
+
 
 def _no_boxes() -> np.ndarray:
     return np.zeros((0, 4), np.float32)

@@ -13,9 +13,9 @@ import keras
 from keras import ops
 
 from aitk.core.artifacts.pretrained import BACKBONE
+from aitk.vision.features.sample import KNOWN
 from aitk.vision.models.backbones.feature_maps import levels, strides_of
 from aitk.vision.models.input_scaling import image_input
-from aitk.vision.models.multitask_specs import KNOWN
 
 
 def multitask(backbone: keras.Model, heads: Mapping[str, keras.Model]) -> Multitask:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aitk.core.contract.model_spec import ONLY_OUTPUT, SettingsT
 from aitk.core.contract.options import option
 from aitk.vision.features.assets import ImageAssets
+from aitk.vision.features.sample import KINDS
 from aitk.vision.models import build_backbone
 from aitk.vision.models.detectors.settings import DetectSettings
 from aitk.vision.models.detectors.specs import DETECTORS
@@ -20,13 +21,6 @@ from aitk.vision.models.specs import CLASSIFIERS, ImageModel
 
 if TYPE_CHECKING:
     import keras
-
-#: The kinds of annotation, in the order of predictions and scores.
-KINDS = ("label", "boxes", "mask")
-
-#: Among the targets: (batch, heads), 1 where a row has what a head is to say, in the order of the
-#: heads' names.
-KNOWN = "known"
 
 
 @dataclass(frozen=True)

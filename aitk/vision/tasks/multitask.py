@@ -23,10 +23,8 @@ from aitk.vision.decoding.detections import no_detections
 from aitk.vision.decoding.masks import label_whole
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import VOID, Fit
-from aitk.vision.features.sample import Sample
+from aitk.vision.features.sample import KINDS, KNOWN, Sample
 from aitk.vision.models.multitask_specs import (
-    KINDS,
-    KNOWN,
     MULTITASK_MODELS,
     assets_of,
     head_settings,

@@ -12,7 +12,7 @@ from aitk.core.contract.options import resolve
 from aitk.core.contract.task import Batch
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import VOID
-from aitk.vision.models.multitask_specs import KNOWN
+from aitk.vision.features.sample import KNOWN
 from aitk.vision.tasks.classify import Classify
 from aitk.vision.tasks.detect import Detect
 from aitk.vision.tasks.multitask import Multitask

@@ -12,8 +12,9 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.io.images import encode_png
 from aitk.vision.features.geometry import VOID
+from aitk.vision.features.sample import KNOWN
 from aitk.vision.models.multitask import Uncertainty
-from aitk.vision.models.multitask_specs import KNOWN, assets_of, heads_of
+from aitk.vision.models.multitask_specs import assets_of, heads_of
 from aitk.vision.tasks.multitask import Multitask
 
 TASK = Multitask()
