@@ -1,9 +1,9 @@
-"""How many held-out pictures are called near-duplicates of another split, and how alike they are.
+"""How many held-out images are called near-duplicates of another split, and how alike they are.
 
     python bench/near_duplicates.py [FOLDER]
 
 Takes scikit-learn's handwritten digits, of which none is a copy of another, drawn at 28 pixels; or
-the pictures of a folder. A fifth is held out by lot.
+the images of a folder. A fifth is held out by lot.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def digits() -> list[np.ndarray]:
     return [cv2.resize(each, (28, 28), interpolation=cv2.INTER_CUBIC) for each in images]
 
 
-def pictures(folder: Path) -> list[np.ndarray]:
+def images(folder: Path) -> list[np.ndarray]:
     """The JPEG and PNG files below a folder, in grey."""
     names = sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png"))
     return [cv2.cvtColor(read_picture(name), cv2.COLOR_RGB2GRAY) for name in names]
@@ -41,7 +41,7 @@ def pictures(folder: Path) -> list[np.ndarray]:
 
 def main() -> None:
     """Print what the hash alone says, and what remains of it."""
-    found = pictures(Path(sys.argv[1])) if len(sys.argv) > 1 else digits()
+    found = images(Path(sys.argv[1])) if len(sys.argv) > 1 else digits()
     splits = (np.random.default_rng(0).random(len(found)) < HELD_OUT).astype(int)
     copies = SmallCopies()
     for each in found:
@@ -51,7 +51,7 @@ def main() -> None:
     for name, kept in (("hash alone", pairs), ("compared", pairs[alike >= MIN_CORRELATION])):
         held = np.unique(np.where(splits[kept[:, 0]] == 1, kept[:, 0], kept[:, 1]))
         share = len(held) / max(1, splits.sum())
-        print(f"{name}: {len(kept)} pairs, {share:.1%} of {splits.sum()} held-out pictures")
+        print(f"{name}: {len(kept)} pairs, {share:.1%} of {splits.sum()} held-out images")
     if len(alike):
         print(f"correlations: median {np.median(alike):.3f}, largest {alike.max():.3f}")
 

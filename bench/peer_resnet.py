@@ -6,9 +6,9 @@
     python bench/peer_resnet.py predict int8.onnx cifar10-train.zip --threads 2
 
 ``train`` is what ``aitk vision finetune --model resnet --batch-size 128`` does, in plain torch: the
-same layers, AdamW, clipped gradients, mirrored, shifted and brightened pictures, which are decoded
+same layers, AdamW, clipped gradients, mirrored, shifted and brightened images, which are decoded
 once and prepared in a thread of their own. ``quantize`` makes int8 of a float ONNX file with
-onnxruntime's own tools, ``predict`` reads the pictures of the archive and writes a JSON line each.
+onnxruntime's own tools, ``predict`` reads the images of the archive and writes a JSON line each.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ import numpy as np
 BATCH = 128
 WIDTHS, BLOCKS = (16, 32, 64), 3
 CALIBRATION = 256
-#: Pixels that a training picture is shifted by at most: an eighth of its side.
+#: Pixels that a training image is shifted by at most: an eighth of its side.
 SHIFT = 4
 
 
-def pictures(archive: str, most: int | None = None) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Name, RGB picture and class of each file."""
+def images(archive: str, most: int | None = None) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Name, RGB image and class of each file."""
     with zipfile.ZipFile(archive) as files:
         names = [name for name in files.namelist() if name.lower().endswith((".jpg", ".png"))]
         for name in names[:: len(names) // most if most else 1]:
@@ -76,9 +76,9 @@ def train(archive: str, *, threads: int, epochs: int) -> None:
         *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.1), nn.Linear(inside, 10)
     ).to(memory_format=torch.channels_last)
     print(f"parameters: {sum(weight.numel() for weight in network.parameters())}")
-    rows = list(pictures(archive))
+    rows = list(images(archive))
     names = sorted({label for _, _, label in rows})
-    stack = np.stack([picture for _, picture, _ in rows])
+    stack = np.stack([image for _, image, _ in rows])
     targets = np.array([names.index(label) for _, _, label in rows])
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.004, weight_decay=0.05)
     network.train()
@@ -92,7 +92,7 @@ def train(archive: str, *, threads: int, epochs: int) -> None:
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
         rate = len(rows) / (time.perf_counter() - started)
-        print(f"epoch {epoch + 1}: {rate:.1f} pictures/s, loss {loss.item():.3f}", flush=True)
+        print(f"epoch {epoch + 1}: {rate:.1f} images/s, loss {loss.item():.3f}", flush=True)
 
 
 def _batches(
@@ -104,9 +104,9 @@ def _batches(
         chosen = order[start : start + BATCH]
         padded = np.pad(stack[chosen], ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)))
         batch = np.empty((len(chosen), height, width, 3), np.float32)
-        for place, picture in enumerate(padded):
+        for place, image in enumerate(padded):
             top, left = random.integers(0, 2 * SHIFT + 1, 2)
-            part = picture[top : top + height, left : left + width]
+            part = image[top : top + height, left : left + width]
             batch[place] = part[:, ::-1] if random.random() < 0.5 else part
         batch *= random.uniform(0.9, 1.1, (len(chosen), 1, 1, 1)).astype(np.float32)
         yield (batch - 120) / 57, targets[chosen]
@@ -137,7 +137,7 @@ def quantize(source: str, archive: str, target: str) -> None:
 
     class Reader(CalibrationDataReader):
         def __init__(self):
-            self.rows = pictures(archive, CALIBRATION)
+            self.rows = images(archive, CALIBRATION)
 
         def get_next(self):
             row = next(self.rows, None)
@@ -170,7 +170,7 @@ def predict(model: str, archive: str, *, threads: int) -> None:
                 for (_, _, label), row in zip(held, logits, strict=True)
             )
 
-        for row in pictures(archive):
+        for row in images(archive):
             held.append(row)
             total += 1
             if len(held) == BATCH:
@@ -178,7 +178,7 @@ def predict(model: str, archive: str, *, threads: int) -> None:
                 held.clear()
         right += answer() if held else 0
     seconds = time.perf_counter() - started
-    print(f"{total / seconds:.1f} pictures/s, {seconds:.1f} s, right {right / total:.4f}")
+    print(f"{total / seconds:.1f} images/s, {seconds:.1f} s, right {right / total:.4f}")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Take parts of an archive of pictures, a folder a class, that share what is held out.
+"""Take parts of an archive of images, a folder a class, that share what is held out.
 
     python bench/vision_subsets.py cifar10-train.zip FOLDER
 

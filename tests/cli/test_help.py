@@ -102,7 +102,7 @@ def test_what_is_asked_of_answers_is_an_option_of_evaluate_where_it_is_scored(ai
     assert "--view " in vision and "--mirror" in vision
     for flag, said in {
         "--words": speech,
-        "--least-score": vision,
+        "--min-score": vision,
         "--exclude-seen": recsys,
     }.items():
         assert flag not in said

@@ -57,7 +57,7 @@ class Multitask(ImageTask):
 
     def __init__(self) -> None:
         super().__init__()
-        self._tasks: dict[str, ImageTask] = {
+        self._tasks: dict[str, Classify | Detect | Segment] = {
             "label": Classify(),
             "boxes": Detect(),
             "mask": Segment(),
