@@ -147,7 +147,7 @@ TASKS = {
     "recsys.recommend": Row(
         task="aitk.recsys.tasks.recommend:Recommend",
         reading="aitk.recsys.data.options:RecommendReading",
-        predict_options="aitk.recsys.data.options:RecommendAnswers",
+        predict_options="aitk.recsys.data.options:RecommendOptions",
         summary="which items a user would choose next, from a log of choices",
         sample="sample_data/shop_events.csv",
         options={"items": "sample_data/shop_items.csv"},
@@ -162,7 +162,7 @@ TASKS = {
     "recsys.masked-items": Row(
         task="aitk.recsys.tasks.masked_items:MaskedItems",
         reading="aitk.recsys.data.options:RecommendReading",
-        predict_options="aitk.recsys.data.options:RecommendAnswers",
+        predict_options="aitk.recsys.data.options:RecommendOptions",
         summary="masked or next items on logs without targets (BERT4Rec, Sun et al. 2019)",
         sample="sample_data/shop_visits.txt",
         objective=True,

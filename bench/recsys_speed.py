@@ -59,7 +59,7 @@ def main() -> None:
 
     from aitk.core.inference.predictors import KerasPredictor
     from aitk.recsys.decoding.top_items import top_items
-    from aitk.recsys.fits.similarities import item_neighbours
+    from aitk.recsys.losses.similarities import item_neighbours
     from aitk.recsys.models.closed_form.sparse import sparse_scorer
 
     log = read_log(given.sequences)

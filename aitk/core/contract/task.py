@@ -65,6 +65,18 @@ AssetsT = TypeVar("AssetsT", bound=Assets)
 Note = Callable[[str], None]
 
 
+def once(note: Note) -> Note:
+    """Passes each sentence on once."""
+    told: set[str] = set()
+
+    def pass_on(sentence: str) -> None:
+        if sentence not in told:
+            told.add(sentence)
+            note(sentence)
+
+    return pass_on
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """The metric that runs are judged by.

@@ -12,6 +12,7 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.labels import MISSING, NameReader
 from aitk.core.contract.options import unknown_name
 from aitk.core.contract.rows import Refusal
+from aitk.core.contract.task import Note
 from aitk.core.io.tables import Record, Table, find_column
 from aitk.recsys.data.kinds import convert_column
 from aitk.recsys.data.layouts import Sequences, declared_type, open_layout, plain_name
@@ -70,7 +71,7 @@ def read_attributes(
     encoding: str | None = None,
     decimal: str | None = None,
     keep_na: bool = False,
-    notes: list[str],
+    note: Note,
 ) -> Attributes:
     """Read a file with a line for each item or user.
 
@@ -84,7 +85,7 @@ def read_attributes(
         what: item or user.
         decimal: what stands before the decimals of a number; None finds out.
         keep_na: ids such as NULL and nan are names like any other.
-        notes: what was decided on the way is added here.
+        note: receives what was decided on the way.
 
     Raises:
         DataError: the file is missing, no table, has no column of the id or no line with one.
@@ -97,7 +98,7 @@ def read_attributes(
     plain = [plain_name(column) for column in table.columns]
     told_key = told_key if told_key in plain else None
     key = table.columns[plain.index(find_column(plain, told_key, key_names, what=what, where=path))]
-    ids, raw = _read(table, key, what, NameReader(keep_na=keep_na), notes)
+    ids, raw = _read(table, key, what, NameReader(keep_na=keep_na), note)
     if not ids:
         raise DataError(f"no line has an id of a {what}", where=path)
     told = _parse_kinds(told_kinds, [plain_name(name) for name in raw])
@@ -109,18 +110,18 @@ def read_attributes(
             cells, told.get(name), declared_type(column), Path(path).parent
         )
         if kind is None:
-            notes.append(f"{path}: {name!r} is not used")
+            note(f"{path}: {name!r} is not used")
             continue
         name = f"{name}.2" if name == what or name in kinds else name
         kinds[name], values[name] = kind, cells
         missing = cells.count(None)
         said = f"{path}: {name!r} is {kind}"
-        notes.append(said + (f", missing in {missing:,} of {len(ids):,}" if missing else ""))
+        note(said + (f", missing in {missing:,} of {len(ids):,}" if missing else ""))
     return Attributes(ids, kinds, values)
 
 
 def _read(
-    table: Table, key: str, what: str, names: NameReader, notes: list[str]
+    table: Table, key: str, what: str, names: NameReader, note: Note
 ) -> tuple[list[str], dict[str, list[Any]]]:
     """The ids, each once, and the values of the other columns, missing ones as None."""
     places: dict[str, int] = {}
@@ -148,13 +149,12 @@ def _read(
                 cells.append(_present(value))
     for cells in raw.values():
         cells.extend([None] * (len(places) - len(cells)))
-    notes += names.notes(table.source)
+    for decision in names.notes(table.source):
+        note(decision)
     if refused:
-        notes.append(f"{table.source}: {refused:,} lines left out, the first {first}")
+        note(f"{table.source}: {refused:,} lines left out, the first {first}")
     if repeated:
-        notes.append(
-            f"{table.source}: {repeated:,} lines repeat an earlier {what}; the first counts"
-        )
+        note(f"{table.source}: {repeated:,} lines repeat an earlier {what}; the first counts")
     return list(places), raw
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from aitk.core.contract.options import option
+from aitk.core.contract.options import PredictOptions, option
 
 DUPLICATES = ("keep-last", "keep-first", "keep-all")
 PROTOCOLS = ("leave-one-out", "time", "ratio", "cold-users", "cold-items")
@@ -126,8 +127,10 @@ class RateReading(LogReading):
 
 
 @dataclass(frozen=True)
-class RecommendAnswers:
-    """What may be asked of recommendations."""
+class RecommendOptions(PredictOptions):
+    """Which items are recommended."""
+
+    default_top_k: ClassVar[int] = 10
 
     exclude_seen: bool = option(True, "leave out what the user has had")
     filter: list[str] = option(

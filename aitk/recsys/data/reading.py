@@ -16,7 +16,7 @@ from typing import Any
 from aitk.core.artifacts.data import TABLES
 from aitk.core.contract.labels import NameReader, read_name
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Finding
+from aitk.core.contract.task import Finding, Note, once
 from aitk.core.io.lines import Lines, open_lines
 from aitk.core.io.split_names import split_named
 from aitk.core.io.tables import Record, Table, file_suffix, find_column
@@ -48,7 +48,7 @@ def read_events(
     sources: Sequence[str],
     reading: LogReading,
     *,
-    notes: list[str],
+    note: Note,
     findings: list[Finding] | None = None,
 ) -> Iterator[Row | Refusal]:
     """Stream events as rows ``{"user", "item", "rating", "time"}``; refusals in their place.
@@ -58,7 +58,7 @@ def read_events(
 
     Args:
         sources: files, folders, ``-`` for stdin, ``tfds:NAME``.
-        notes: what was decided on the way is added here.
+        note: receives what was decided on the way, each sentence once.
         findings: what is wrong with the columns is added here.
 
     Raises:
@@ -66,24 +66,27 @@ def read_events(
             ratings and they are to be learned (``RateReading``).
         UsageError: an option names a column or an encoding that is not there.
     """
-    for file in find_log(sources, notes=notes):
+    note = once(note)
+    for file in find_log(sources, note=note):
         for split, opened in _open_log(file, reading):
             names = NameReader(keep_na=reading.keep_na)
             if isinstance(opened, Sequences):
-                add_note(notes, _describe_sequences(opened))
+                note(_describe_sequences(opened))
                 yield from _read_sequences(opened, split, Cells(names, NO_TIMES))
-                add_notes(notes, names.notes(opened.lines.source))
+                for decision in names.notes(opened.lines.source):
+                    note(decision)
                 continue
-            for note in opened.notes:
-                add_note(notes, note)
+            for decision in opened.notes:
+                note(decision)
             columns = choose_columns(opened, reading)
-            add_note(notes, f"{opened.source}: {describe_columns(columns)}")
+            note(f"{opened.source}: {describe_columns(columns)}")
             reader = _read_lists if columns.lists else _read_table
             times = _time_reader(file, opened, columns, reading)
             yield from reader(opened, columns, split, Cells(names, times))
-            add_notes(notes, names.notes(opened.source))
-            if note := times.note():
-                add_note(notes, f"{opened.source}: {note}")
+            for decision in names.notes(opened.source):
+                note(decision)
+            if decision := times.note():
+                note(f"{opened.source}: {decision}")
             if findings is not None:
                 found = (
                     times.finding(opened.source, str(columns.time)),
@@ -102,7 +105,7 @@ class Cells:
 
 
 def read_queries(
-    sources: Sequence[str], reading: LogReading, *, notes: list[str]
+    sources: Sequence[str], reading: LogReading, *, note: Note
 ) -> Iterator[Row | Refusal]:
     """Stream what is asked for: rows with some of ``user``, ``history`` and ``item``.
 
@@ -112,23 +115,22 @@ def read_queries(
 
     Args:
         sources: files, folders, ``-`` for stdin.
-        notes: what was decided on the way is added here.
+        note: receives what was decided on the way, each sentence once.
 
     Raises:
         DataError: a file is missing or no text, or has none of the columns.
         UsageError: an option names an encoding that is not there.
     """
+    note = once(note)
     for source in sources:
         if os.path.isfile(Path(source, "dataset.json")):
             yield from _read_stored_users(source)
             continue
-        for file in find_log([source], notes=notes):
-            yield from _read_query_file(file, reading, notes)
+        for file in find_log([source], note=note):
+            yield from _read_query_file(file, reading, note)
 
 
-def _read_query_file(
-    file: LogFile, reading: LogReading, notes: list[str]
-) -> Iterator[Row | Refusal]:
+def _read_query_file(file: LogFile, reading: LogReading, note: Note) -> Iterator[Row | Refusal]:
     if file_suffix(file.name) == ".txt":
         yield from _read_users(open_lines(file.name, encoding=reading.encoding), reading)
         return
@@ -136,8 +138,8 @@ def _read_query_file(
         if isinstance(opened, Sequences):
             yield from _read_users(opened.lines, reading)
             continue
-        for note in opened.notes:
-            add_note(notes, note)
+        for decision in opened.notes:
+            note(decision)
         yield from _read_questions(opened, reading)
 
 
@@ -180,18 +182,6 @@ def _time_reader(file: LogFile, table: Table, columns: Columns, reading: LogRead
 
 def _cells_of(value: Any, columns: Columns) -> Sequence[Any]:
     return (read_list(value) or ()) if columns.lists else (value,)
-
-
-def add_note(notes: list[str], note: str) -> None:
-    """Add a note that is not there yet."""
-    if note not in notes:
-        notes.append(note)
-
-
-def add_notes(notes: list[str], more: Sequence[str]) -> None:
-    """Add the notes that are not there yet."""
-    for note in more:
-        add_note(notes, note)
 
 
 def _read_table(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aitk.core.contract.errors import DataError
+from aitk.core.contract.task import Note
 from aitk.core.io.lines import check_file
 from aitk.core.io.split_names import split_named
 from aitk.core.io.tables import SUFFIXES, file_suffix
@@ -38,7 +39,7 @@ class LogFile:
     split: str | None = None
 
 
-def find_log(sources: Sequence[str], *, notes: list[str]) -> list[LogFile]:
+def find_log(sources: Sequence[str], *, note: Note) -> list[LogFile]:
     """List the files with events, in a fixed order, checking that they exist.
 
     Of a folder those are its ``.inter`` files; else those whose names speak of events
@@ -53,37 +54,35 @@ def find_log(sources: Sequence[str], *, notes: list[str]) -> list[LogFile]:
         if source == "-" or source.startswith(PREFIX):
             found.append(LogFile(source))
         elif os.path.isdir(source):
-            found += _events_of_folder(source, notes)
+            found += _events_of_folder(source, note)
         else:
             check_file(Path(source))
             found.append(LogFile(source, split_named(Path(source).name)))
     return found
 
 
-def complete_reading(
-    sources: Sequence[str], reading: LogReading, *, notes: list[str]
-) -> LogReading:
+def complete_reading(sources: Sequence[str], reading: LogReading, *, note: Note) -> LogReading:
     """The reading with the files of attributes that lie in a source folder, if none were told."""
     return dataclasses.replace(
         reading,
-        items=reading.items or _find_facts(sources, "items", _ITEM_WORDS, ".item", notes),
-        users=reading.users or _find_facts(sources, "users", _USER_WORDS, ".user", notes),
+        items=reading.items or _find_facts(sources, "items", _ITEM_WORDS, ".item", note),
+        users=reading.users or _find_facts(sources, "users", _USER_WORDS, ".user", note),
     )
 
 
 def _find_facts(
-    sources: Sequence[str], what: str, words: frozenset[str], suffix: str, notes: list[str]
+    sources: Sequence[str], what: str, words: frozenset[str], suffix: str, note: Note
 ) -> str | None:
     """The first file of a folder that describes items or users."""
     for folder in filter(os.path.isdir, sources):
         for path in _files(folder):
             if _describes(path, words, suffix):
-                notes.append(f"{path}: taken for what is known of the {what}")
+                note(f"{path}: taken for what is known of the {what}")
                 return str(path)
     return None
 
 
-def _events_of_folder(name: str, notes: list[str]) -> list[LogFile]:
+def _events_of_folder(name: str, note: Note) -> list[LogFile]:
     files = _files(name)
     about = [
         path
@@ -101,7 +100,7 @@ def _events_of_folder(name: str, notes: list[str]) -> list[LogFile]:
     if not chosen:
         hint = "It should hold .csv, .tsv, .jsonl, .parquet, .inter, .dat or .txt files"
         raise DataError("no events to read in this folder", where=name, hint=hint)
-    notes.append(f"{name}: events are read from {', '.join(path.name for path in chosen)}")
+    note(f"{name}: events are read from {', '.join(path.name for path in chosen)}")
     return [LogFile(str(path), split_named(path.name)) for path in chosen]
 
 

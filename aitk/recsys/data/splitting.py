@@ -5,7 +5,7 @@ All events are gathered before the first row comes, since what is held out depen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import SPLITS, Refusal, Row
-from aitk.core.contract.task import Finding
+from aitk.core.contract.task import Finding, Note
 from aitk.recsys.data.attributes import Attributes, read_attributes
 from aitk.recsys.data.cleaning import check_times, clean, session_user
 from aitk.recsys.data.columns import ITEM_COLUMNS, USER_COLUMNS
@@ -40,19 +40,39 @@ from aitk.recsys.data.stored import (
 )
 
 
-class Arranger:
-    """Arranges one log, and tells afterwards what it found: an ``Inspector``."""
+class GroupedLog:
+    """The rows of one log, and the ``Inspector`` that says what was found in it.
+
+    Iterating yields refusals as they come, then the rows: training, validation, test, each by
+    user. Events are gathered as they are read, in a few bytes each.
+
+    Args:
+        items: events and refusals, as ``read_events`` yields them.
+        rated: the events must carry ratings that differ.
+        shares: of training, validation and test.
+        seed: of random choices.
+        tables: folder for the tables beside the rows.
+        note: receives what was decided on the way.
+        found: what is found while the events are read, which may grow until then.
+        complete: called once the tables are written, before the first row.
+    """
 
     def __init__(
-        self, reading: LogReading, *, rated: bool, notes: list[str], found: Sequence[Finding] = ()
+        self,
+        items: Iterable[Row | Refusal],
+        reading: LogReading,
+        *,
+        rated: bool,
+        shares: Mapping[str, float],
+        seed: int,
+        tables: Path,
+        note: Note,
+        found: Sequence[Finding] = (),
+        complete: Callable[[], None] = lambda: None,
     ) -> None:
-        """Args:
-        rated: the events must carry ratings that differ.
-        notes: what was decided on the way is added here.
-        found: what is found while the events are read, which may grow until then.
-        """
-        self._found_in_reading = found
-        self._reading, self._rated, self._notes = reading, rated, notes
+        self._items, self._reading, self._rated = items, reading, rated
+        self._shares, self._seed, self._tables = shares, seed, tables
+        self._note, self._found_in_reading, self._complete = note, found, complete
         self._findings: list[Finding] = []
         self._summary: dict[str, Any] = {}
 
@@ -67,28 +87,15 @@ class Arranger:
         """The log's statistics, as JSON values and charts."""
         return self._summary
 
-    def rows(
-        self,
-        items: Iterator[Row | Refusal],
-        *,
-        shares: Mapping[str, float],
-        seed: int,
-        tables: Path,
-    ) -> Iterator[Row | Refusal]:
-        """Pass refusals on, then yield the rows: training, validation, test, each by user.
-
-        Args:
-            items: events as ``read_events`` yields them.
-            shares: of training, validation and test.
-            seed: of random choices.
-            tables: folder for the tables beside the rows.
+    def __iter__(self) -> Iterator[Row | Refusal]:
+        """Read the log and make its rows.
 
         Raises:
             DataError: what is left of the log is too little to learn from.
             UsageError: an option needs times, ratings or a file that is not there.
         """
         log, file = EventLog(), ""
-        for item in items:
+        for item in self._items:
             if isinstance(item, Refusal):
                 yield item
             else:
@@ -96,6 +103,13 @@ class Arranger:
                 file = file or item.file
         if not len(log):
             return
+        events, codes = self._split(log, file)
+        self._complete()
+        for number, (split, fields) in enumerate(user_rows(events, codes, self._reading), 1):
+            yield Row(fields, file, number, split)
+
+    def _split(self, log: EventLog, file: str) -> tuple[Events, np.ndarray]:
+        """Clean, check and split the events, and write the tables."""
         reading, findings = self._reading, []
         for name in log.partly:
             message = f"some events have {name} and some have none: all {name} are left out"
@@ -105,14 +119,16 @@ class Arranger:
         known = None if item_facts is None else frozenset(item_facts.ids)
         events, steps = clean(everything, reading, known_items=known)
         _check_enough(events, file, rated=self._rated)
-        codes = split_events(events, reading, shares=shares, seed=seed)
+        codes = split_events(events, reading, shares=self._shares, seed=self._seed)
         if not (codes == TRAIN).any():
             hint = "Take another --protocol or --split"
             raise DataError("no event is left for training", where=file, hint=hint)
         catalogue = _with_others(events.item_ids, item_facts, everything.item_ids)
-        write_catalogue(tables / ITEM_TABLE, "item", catalogue, item_facts, known_as=catalogue)
-        self._write_users(tables / USER_TABLE, events, everything.user_ids, user_facts)
-        write_histories(tables / HISTORY_TABLE, events)
+        write_catalogue(
+            self._tables / ITEM_TABLE, "item", catalogue, item_facts, known_as=catalogue
+        )
+        self._write_users(self._tables / USER_TABLE, events, everything.user_ids, user_facts)
+        write_histories(self._tables / HISTORY_TABLE, events)
         self._findings = [
             *self._found_in_reading,
             *findings,
@@ -121,15 +137,13 @@ class Arranger:
             check_time_leak(events, codes, reading),
             *find_faults(events, codes, reading, items=item_facts),
         ]
-        protocol = describe_protocol(events, reading, shares=shares)
         self._summary = {
-            "protocol": protocol,
+            "protocol": describe_protocol(events, reading, shares=self._shares),
             "items": len(catalogue),
             "sampled_negatives": sampled_negatives(reading),
         }
         self._summary |= describe_log(events, codes, reading, items=item_facts, users=user_facts)
-        for number, (split, fields) in enumerate(user_rows(events, codes, reading), 1):
-            yield Row(fields, file, number, split)
+        return events, codes
 
     def _read_attributes(self) -> tuple[Attributes | None, Attributes | None]:
         reading = self._reading
@@ -152,7 +166,7 @@ class Arranger:
                 encoding=reading.encoding,
                 decimal=reading.decimal,
                 keep_na=reading.keep_na,
-                notes=self._notes,
+                note=self._note,
             )
         if reading.users is not None:
             users = read_attributes(
@@ -163,7 +177,7 @@ class Arranger:
                 encoding=reading.encoding,
                 decimal=reading.decimal,
                 keep_na=reading.keep_na,
-                notes=self._notes,
+                note=self._note,
             )
         return items, users
 

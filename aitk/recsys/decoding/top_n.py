@@ -10,7 +10,7 @@ import numpy as np
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import unknown_name
 from aitk.core.contract.task import Batch
-from aitk.recsys.data.options import RecommendAnswers
+from aitk.recsys.data.options import RecommendOptions
 from aitk.recsys.decoding.top_items import NO_ITEM, top_items
 from aitk.recsys.features.assets import LogAssets
 
@@ -21,7 +21,7 @@ def recommend_rows(
     assets: LogAssets,
     *,
     top_k: int,
-    asked: RecommendAnswers | None = None,
+    options: RecommendOptions | None = None,
 ) -> list[dict[str, Any]]:
     """The best items of each row, with their scores and titles.
 
@@ -31,15 +31,15 @@ def recommend_rows(
         batch: its context holds what was seen, and who was asked for.
         outputs: (rows, items) scores.
         top_k: how many items a row.
-        asked: whether seen items may come again, and which items are allowed at all.
+        options: whether seen items may come again, and which items are allowed at all.
     """
-    asked = asked or RecommendAnswers()
-    allowed = allowed_items(assets, asked.filter)
+    options = options or RecommendOptions()
+    allowed = allowed_items(assets, options.filter)
     scores = scores_for_all(batch, outputs, assets)
     empty = batch.context["lengths"] == 0
     queries = batch.context["queries"]
     seen = [
-        row if asked.exclude_seen or _is_about_item(query) else row[:0]
+        row if options.exclude_seen or _is_about_item(query) else row[:0]
         for row, query in zip(batch.context["seen"], queries, strict=True)
     ]
     numbers, values = top_items(scores, k=top_k, seen=seen, allowed=allowed)

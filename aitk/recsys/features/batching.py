@@ -55,7 +55,7 @@ def collate_rows(
 ) -> Batch:
     """Inputs for the model; with ``rng`` also what it is to guess, as ``assets.batches`` says."""
     if rng is not None:
-        return _TRAINING[assets.batches](examples, assets, rng)
+        return TRAINING_BATCHES[assets.batches](examples, assets, rng)
     items = [_latest(example.inputs["items"], assets.max_length) for example in examples]
     ratings = [_latest(example.inputs["ratings"], assets.max_length) for example in examples]
     targets = [example.inputs["targets"] for example in examples]
@@ -269,7 +269,8 @@ def _ratings(examples: Sequence[Example], assets: LogAssets, rng: np.random.Gene
     return Batch(inputs, pad_right(asked["ratings"], np.float32), _used(targets))
 
 
-_TRAINING = {
+#: How training batches are made, by name.
+TRAINING_BATCHES = {
     "next": _next_items,
     "masked": _masked_items,
     "sets": _sets,

@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: Model name -> how its training batches are made.
-BATCHES = {
-    "bpr": "sets",
-    "neumf": "parts",
-    "dcn": "parts",
-    "dlrm": "parts",
-    "two-tower": "towers",
-    "sasrec": "next",
-    "gru4rec": "next",
-    "bert4rec": "masked",
-}
 #: Users with new events whose last one is held out, to see what was learned of them.
 HELD_OUT_SHARE = 0.2
 ROWS_AT_ONCE = 4096
@@ -56,7 +45,7 @@ def learn_assets(
         rows: training rows.
         model: its name, and how its training batches are made; empty for one that is computed.
         start: pretrained weights, whose catalogue (``start.tokenizer``) is matched by item ids.
-        tables: the folder that ``arrange`` wrote.
+        tables: the folder that ``group`` wrote.
     """
     if tables is None or not tables.is_dir():
         raise ArtifactError("its tables are missing", where=str(tables), hint="Prepare it again")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aitk.core.contract.capabilities import Embed
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import unknown_name
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Embed
 from aitk.recsys.data.tables import read_table, write_table
 
 ENCODED = ("text", "picture", "audio")
@@ -53,18 +52,6 @@ def add_vectors(path: Path, encoders: Sequence[str], embed: Embed, reporter: Rep
         kinds[f"{name}_vector"] = "vector"
     if len(kinds) > before:
         write_table(path, table, kinds)
-
-
-def before_first_row(
-    items: Iterator[Row | Refusal], do: Callable[[], None]
-) -> Iterator[Row | Refusal]:
-    """Pass items on, doing something once before the first row."""
-    done = False
-    for item in items:
-        if not done and isinstance(item, Row):
-            do()
-            done = True
-        yield item
 
 
 def _by_attribute(encoders: Sequence[str], kinds: dict[str, str]) -> dict[str, str]:

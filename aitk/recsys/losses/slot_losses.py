@@ -13,8 +13,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from aitk.recsys.tasks import settings as models
-
 
 class SlotLoss(keras.losses.Loss):
     """A loss with a value a slot."""
@@ -91,16 +89,19 @@ def gbce_beta(*, negatives: int, items: int, calibration: float) -> float:
     return rate * (calibration * (1 - 1 / rate) + 1 / rate)
 
 
-def ranking_loss(settings: Any, *, items: int) -> SlotLoss:
-    """The loss of a recommender with these settings, over the logits it gives in training."""
-    if isinstance(settings, models.BprSettings):
+def ranking_loss(name: str, settings: Any, *, items: int) -> SlotLoss:
+    """The loss of a recommender over the logits it gives in training.
+
+    Args:
+        name: ``pairwise``, ``softmax``, ``sampled-softmax``, ``bce`` or ``gbce``; the latter reads
+            ``negatives`` and ``calibration`` of the settings.
+        items: in the catalogue.
+    """
+    if name == "pairwise":
         return PairwiseLoss()
-    if isinstance(settings, models.TwoTowerSettings):
+    if name in ("softmax", "sampled-softmax"):
         return SoftmaxLoss()
-    loss = getattr(settings, "loss", "bce")
-    if loss in ("softmax", "sampled-softmax"):
-        return SoftmaxLoss()
-    if loss == "bce":
+    if name == "bce":
         return BinaryLoss()
     negatives = settings.negatives
     beta = gbce_beta(negatives=negatives, items=items, calibration=settings.calibration)

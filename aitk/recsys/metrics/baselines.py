@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.contract.capabilities import Measured, Rows
 from aitk.core.contract.task import Task
-from aitk.core.metrics.baselines import Baseline, Measured, Rows
-from aitk.core.training.batches import Predict, measure_rows
-from aitk.recsys.fits.biases import biases
+from aitk.core.inference.prediction import measure_rows
+from aitk.core.metrics.baselines import Baseline
+from aitk.recsys.losses.averages import biases
 from aitk.recsys.tasks.settings import AverageSettings
 
 BATCH_SIZE = 64
+#: Maps inputs by name to outputs.
+Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
 def baseline_of(name: str, predict: Predict, task: Task, assets: Any) -> Baseline:
@@ -40,7 +43,7 @@ def mean_rating(mean: float) -> Predict:
     return lambda inputs: np.full(inputs["targets"].shape, mean, np.float32)
 
 
-def average_ratings(events: Any) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+def average_ratings(events: Any) -> Predict:
     """What the model ``average`` predicts at its defaults: the mean and the biases.
 
     Args:

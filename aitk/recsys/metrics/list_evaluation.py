@@ -48,7 +48,7 @@ def measure_lists(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> dict[
     return measured
 
 
-def judge_lists(
+def evaluate_lists(
     measured: Mapping[str, np.ndarray], assets: LogAssets, *, resamples: int, seed: int
 ) -> Evaluation:
     """Score lists: how well they find what was held out, and what else they are like.

@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from aitk.core.contract.errors import UsageError
-from aitk.recsys.fits.content import content_neighbours, side_by_side
-from aitk.recsys.fits.ease import ease, ease_with_features
-from aitk.recsys.fits.hidden import Hidden, hide_one
-from aitk.recsys.fits.log import TrainingLog
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses.ease import ease, ease_with_features
+from aitk.recsys.losses.hidden import Hidden, hide_one
+from aitk.recsys.losses.similarities import content_neighbours, side_by_side
 from aitk.recsys.models.closed_form.linear import LinearScores, linear_scorer
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer
 from aitk.recsys.models.closed_form.sparse import SparseScores, neighbours_matrix
@@ -24,7 +24,7 @@ WEIGHTS = (0.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _TINY = 1e-6
 
 
-def solve_hybrid(settings: HybridSettings, log: TrainingLog) -> Scorer:
+def fit_hybrid(settings: HybridSettings, log: TrainingLog) -> Scorer:
     """EASE and content, their scores or their matrices added up.
 
     Raises:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from aitk.recsys.tasks.recommend import Recommend
-from aitk.recsys.tasks.settings import Bert4RecSettings, Gru4RecSettings, SasRecSettings
+from aitk.recsys.tasks.recommend import SEQUENCE_MODELS, Recommend
 
 
 class MaskedItems(Recommend):
@@ -13,8 +12,4 @@ class MaskedItems(Recommend):
     """
 
     name = "recsys.masked-items"
-    models = {
-        "bert4rec": Bert4RecSettings,
-        "sasrec": SasRecSettings,
-        "gru4rec": Gru4RecSettings,
-    }
+    models = {name: SEQUENCE_MODELS[name] for name in ("bert4rec", "sasrec", "gru4rec")}

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.contract.task import Batch, Evaluation
-from aitk.core.metrics.baselines import Baseline, Rows
+from aitk.core.contract.capabilities import Rows
+from aitk.core.contract.task import Batch, Evaluation, Metric
+from aitk.core.metrics.baselines import Baseline
 from aitk.core.metrics.statistics import ratio_statistic
 from aitk.recsys.data.options import RateReading
 from aitk.recsys.features.assets import LogAssets
 from aitk.recsys.features.batching import pad_right
+from aitk.recsys.features.training_log import training_log
 from aitk.recsys.metrics.baselines import average_ratings, baseline_of, mean_rating
 from aitk.recsys.metrics.rating_scores import rating_errors, rating_scores
-from aitk.recsys.tasks.building import training_log
+from aitk.recsys.models.specs import ClosedFormRecommender, TrainedRecommender
 from aitk.recsys.tasks.log_task import LogTask
 from aitk.recsys.tasks.settings import (
     AverageSettings,
@@ -34,21 +36,28 @@ class Rate(LogTask):
     reading = RateReading
     rated = True
     models = {
-        "biased-mf": BiasedMfSettings,
-        "item-knn": RateItemKnnSettings,
-        "user-knn": RateUserKnnSettings,
-        "neumf": NeuMfSettings,
-        "dcn": DcnSettings,
-        "average": AverageSettings,
+        "biased-mf": TrainedRecommender(
+            BiasedMfSettings, "aitk.recsys.models.biased_mf:build_biased_mf", batches="ratings"
+        ),
+        "item-knn": ClosedFormRecommender(
+            RateItemKnnSettings,
+            "aitk.recsys.models.closed_form.rating_neighbours:fit_rate_item_knn",
+        ),
+        "user-knn": ClosedFormRecommender(
+            RateUserKnnSettings,
+            "aitk.recsys.models.closed_form.rating_neighbours:fit_rate_user_knn",
+        ),
+        "neumf": TrainedRecommender(
+            NeuMfSettings, "aitk.recsys.models.neumf:build_neumf", batches="ratings"
+        ),
+        "dcn": TrainedRecommender(
+            DcnSettings, "aitk.recsys.models.dcn:build_dcn", batches="ratings"
+        ),
+        "average": ClosedFormRecommender(
+            AverageSettings, "aitk.recsys.models.closed_form.average:fit_average"
+        ),
     }
-    main_metric = "rmse"
-    higher_is_better = False
-    metric_is_rate = False
-
-    def objective(self, assets: LogAssets) -> Any:
-        from aitk.recsys.losses.slot_losses import RatingLoss
-
-        return RatingLoss(scale=assets.rating_deviation)
+    metric = Metric("rmse", higher_is_better=False, is_rate=False)
 
     def decode(
         self,
@@ -57,7 +66,7 @@ class Rate(LogTask):
         assets: LogAssets,
         *,
         top_k: int = 1,
-        asked: Any = None,
+        options: Any = None,
     ) -> list[dict[str, Any]]:
         """The rating of the first target of each row, inside the range of the training ratings."""
         ratings = _bounded(batch, outputs, assets)
@@ -89,7 +98,7 @@ class Rate(LogTask):
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: LogAssets
     ) -> list[Baseline]:
-        events = training_log(AverageSettings(), assets, train, seed=0).events
+        events = training_log(train, assets).events
         predictors = {
             "mean rating": mean_rating(assets.rating_mean),
             "averages of user and item": average_ratings(events),

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.contract.options import resolve
-from aitk.core.contract.task import ONLY_OUTPUT, Batch, Evaluation
-from aitk.core.metrics.baselines import Baseline, Rows
-from aitk.recsys.data.options import RecommendAnswers, RecommendReading
+from aitk.core.contract.capabilities import Rows
+from aitk.core.contract.task import Batch, Evaluation, Metric
+from aitk.core.metrics.baselines import Baseline
+from aitk.recsys.data.options import RecommendOptions, RecommendReading
 from aitk.recsys.decoding.top_n import recommend_rows
 from aitk.recsys.features.assets import LogAssets
 from aitk.recsys.metrics.baselines import baseline_of, popular_items
-from aitk.recsys.metrics.list_evaluation import judge_lists, measure_lists
+from aitk.recsys.metrics.list_evaluation import evaluate_lists, measure_lists
+from aitk.recsys.models.specs import ClosedFormRecommender, TrainedRecommender
 from aitk.recsys.tasks.log_task import LogTask
 from aitk.recsys.tasks.settings import (
     AlsSettings,
@@ -37,44 +38,75 @@ from aitk.recsys.tasks.settings import (
     UserKnnSettings,
 )
 
+#: Models of the order of a user's items, which ``masked-items`` pretrains.
+SEQUENCE_MODELS = {
+    "gru4rec": TrainedRecommender(
+        Gru4RecSettings, "aitk.recsys.models.gru4rec:build_gru4rec", batches="next"
+    ),
+    "sasrec": TrainedRecommender(
+        SasRecSettings, "aitk.recsys.models.sasrec:build_sasrec", batches="next"
+    ),
+    "bert4rec": TrainedRecommender(
+        Bert4RecSettings, "aitk.recsys.models.bert4rec:build_bert4rec", batches="masked"
+    ),
+}
+
 
 class Recommend(LogTask):
     """Items for a user, best first, by the score that a model gives to every item."""
 
     name = "recsys.recommend"
     reading = RecommendReading
-    answering = RecommendAnswers
+    predict_options = RecommendOptions
     models = {
-        "ease": EaseSettings,
-        "slim": SlimSettings,
-        "item-knn": ItemKnnSettings,
-        "user-knn": UserKnnSettings,
-        "als": AlsSettings,
-        "bpr": BprSettings,
-        "two-tower": TwoTowerSettings,
-        "neumf": NeuMfSettings,
-        "dcn": DcnSettings,
-        "dlrm": DlrmSettings,
-        "gru4rec": Gru4RecSettings,
-        "sasrec": SasRecSettings,
-        "bert4rec": Bert4RecSettings,
-        "content": ContentSettings,
-        "hybrid": HybridSettings,
-        "popular": PopularSettings,
-        "recent": RecentSettings,
-        "random": RandomSettings,
+        "ease": ClosedFormRecommender(
+            EaseSettings, "aitk.recsys.models.closed_form.linear:fit_ease"
+        ),
+        "slim": ClosedFormRecommender(
+            SlimSettings, "aitk.recsys.models.closed_form.sparse:fit_slim"
+        ),
+        "item-knn": ClosedFormRecommender(
+            ItemKnnSettings, "aitk.recsys.models.closed_form.sparse:fit_item_knn"
+        ),
+        "user-knn": ClosedFormRecommender(
+            UserKnnSettings, "aitk.recsys.models.closed_form.user_neighbours:fit_user_knn"
+        ),
+        "als": ClosedFormRecommender(AlsSettings, "aitk.recsys.models.closed_form.als:fit_als"),
+        "bpr": TrainedRecommender(
+            BprSettings, "aitk.recsys.models.bpr:build_bpr", batches="sets", loss="pairwise"
+        ),
+        "two-tower": TrainedRecommender(
+            TwoTowerSettings,
+            "aitk.recsys.models.two_tower:build_two_tower",
+            batches="towers",
+            loss="softmax",
+        ),
+        "neumf": TrainedRecommender(
+            NeuMfSettings, "aitk.recsys.models.neumf:build_neumf", batches="parts", loss="bce"
+        ),
+        "dcn": TrainedRecommender(
+            DcnSettings, "aitk.recsys.models.dcn:build_dcn", batches="parts", loss="bce"
+        ),
+        "dlrm": TrainedRecommender(
+            DlrmSettings, "aitk.recsys.models.dlrm:build_dlrm", batches="parts", loss="bce"
+        ),
+        **SEQUENCE_MODELS,
+        "content": ClosedFormRecommender(
+            ContentSettings, "aitk.recsys.models.closed_form.sparse:fit_content"
+        ),
+        "hybrid": ClosedFormRecommender(HybridSettings, "aitk.recsys.models.hybrid:fit_hybrid"),
+        "popular": ClosedFormRecommender(
+            PopularSettings, "aitk.recsys.models.closed_form.popular:fit_popular"
+        ),
+        "recent": ClosedFormRecommender(
+            RecentSettings, "aitk.recsys.models.closed_form.popular:fit_recent"
+        ),
+        "random": ClosedFormRecommender(
+            RandomSettings, "aitk.recsys.models.closed_form.popular:fit_random"
+        ),
     }
-    main_metric = "ndcg@10"
-    usual_top_k = 10
-
-    def objective(self, assets: LogAssets) -> Any:
-        from aitk.recsys.losses.slot_losses import ranking_loss
-
-        settings = resolve(self.models[assets.model], assets.settings)
-        return ranking_loss(settings, items=len(assets.items))
-
-    def output_sizes(self, assets: LogAssets) -> dict[str, int]:
-        return {ONLY_OUTPUT: len(assets.items)}
+    metric = Metric("ndcg@10")
+    content = "item"
 
     def decode(
         self,
@@ -83,9 +115,9 @@ class Recommend(LogTask):
         assets: LogAssets,
         *,
         top_k: int = 1,
-        asked: RecommendAnswers | None = None,
+        options: RecommendOptions | None = None,
     ) -> list[dict[str, Any]]:
-        return recommend_rows(batch, outputs, assets, top_k=top_k, asked=asked)
+        return recommend_rows(batch, outputs, assets, top_k=top_k, options=options)
 
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: LogAssets
@@ -100,7 +132,7 @@ class Recommend(LogTask):
         resamples: int = 0,
         seed: int = 0,
     ) -> Evaluation:
-        return judge_lists(measured, assets, resamples=resamples, seed=seed)
+        return evaluate_lists(measured, assets, resamples=resamples, seed=seed)
 
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: LogAssets

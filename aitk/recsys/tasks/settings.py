@@ -9,20 +9,16 @@ from aitk.core.contract.options import option
 
 
 @dataclass(frozen=True)
-class Solved:
-    """A model that is computed from the log at once, without epochs.
-
-    ``tuned`` is what ``tune`` searches by default, written as for ``--space``.
-    """
+class ClosedFormSettings:
+    """A model that is computed from the log at once, without epochs."""
 
     default_learning_rate: ClassVar[float] = 1e-3  # of no meaning here; every model has one
     default_epochs: ClassVar[int] = 1
     default_steps: ClassVar[int] = 1
-    tuned: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedSettings:
     """A model that is trained by gradient descent."""
 
     default_learning_rate: ClassVar[float] = 1e-3
@@ -34,22 +30,22 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class PopularSettings(Solved):
+class PopularSettings(ClosedFormSettings):
     """The items with the most training events, the same for everyone."""
 
 
 @dataclass(frozen=True)
-class RandomSettings(Solved):
+class RandomSettings(ClosedFormSettings):
     """A random order for each user: what any model must beat."""
 
 
 @dataclass(frozen=True)
-class RecentSettings(Solved):
+class RecentSettings(ClosedFormSettings):
     """The items with the most events of late."""
 
-    half_life_days: float = option(30.0, "after this long an event counts half", minimum=0.01)
-
-    tuned: ClassVar[tuple[str, ...]] = ("half_life_days=1..365",)
+    half_life_days: float = option(
+        30.0, "after this long an event counts half", minimum=0.01, search="1..365"
+    )
 
 
 # Neighbourhood and linear ------------------------------------------------------------------
@@ -58,81 +54,78 @@ SIMILARITIES = ("cosine", "adjusted-cosine", "jaccard")
 
 
 @dataclass(frozen=True)
-class ItemKnnSettings(Solved):
+class ItemKnnSettings(ClosedFormSettings):
     """Item-based collaborative filtering (Sarwar et al. 2001)."""
 
-    neighbours: int = option(100, "most similar items kept of each item", minimum=1)
+    neighbours: int = option(
+        100, "most similar items kept of each item", minimum=1, search="20,50,100,200,400"
+    )
     similarity: str = option("cosine", "of two items' users", choices=SIMILARITIES)
     shrinkage: float | None = option(
         None,
         "added to the denominator: trust in few events; chosen on training events by default",
         minimum=0.0,
-    )
-
-    tuned: ClassVar[tuple[str, ...]] = (
-        "neighbours=20,50,100,200,400",
-        "shrinkage=0,3,10,30,100,300",
+        search="0,3,10,30,100,300",
     )
 
 
 @dataclass(frozen=True)
-class UserKnnSettings(Solved):
+class UserKnnSettings(ClosedFormSettings):
     """User-based collaborative filtering (Resnick et al. 1994)."""
 
-    neighbours: int = option(100, "most similar users that are asked", minimum=1)
+    neighbours: int = option(
+        100, "most similar users that are asked", minimum=1, search="20,50,100,200,400"
+    )
     similarity: str = option("cosine", "of two users' items", choices=SIMILARITIES)
-    shrinkage: float = option(0.0, "added to the denominator: trust in few events", minimum=0.0)
-
-    tuned: ClassVar[tuple[str, ...]] = (
-        "neighbours=20,50,100,200,400",
-        "shrinkage=0,3,10,30,100,300",
+    shrinkage: float = option(
+        0.0,
+        "added to the denominator: trust in few events",
+        minimum=0.0,
+        search="0,3,10,30,100,300",
     )
 
 
 @dataclass(frozen=True)
-class EaseSettings(Solved):
+class EaseSettings(ClosedFormSettings):
     """A linear autoencoder without self-similarity, in closed form (Steck 2019)."""
 
-    l2: float = option(250.0, "ridge penalty", minimum=1e-6)
+    l2: float = option(250.0, "ridge penalty", minimum=1e-6, search="10..5000")
     neighbours: int = option(
         0, "keep only this many weights an item, the largest; 0 keeps all", minimum=0
     )
 
-    tuned: ClassVar[tuple[str, ...]] = ("l2=10..5000",)
-
 
 @dataclass(frozen=True)
-class SlimSettings(Solved):
+class SlimSettings(ClosedFormSettings):
     """Sparse non-negative linear weights (Ning and Karypis 2011)."""
 
-    l1: float = option(1.0, "lasso penalty", minimum=0.0)
-    l2: float = option(50.0, "ridge penalty", minimum=1e-6)
+    l1: float = option(1.0, "lasso penalty", minimum=0.0, search="0.1..20")
+    l2: float = option(50.0, "ridge penalty", minimum=1e-6, search="1..500")
     neighbours: int = option(100, "candidate weights of each item", minimum=1)
-
-    tuned: ClassVar[tuple[str, ...]] = ("l1=0.1..20", "l2=1..500")
 
 
 # Factors -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class AlsSettings(Solved):
+class AlsSettings(ClosedFormSettings):
     """Factors of implicit feedback by alternating least squares (Hu et al. 2008)."""
 
     factors: int | None = option(
-        None, "size of a user's and an item's vector; chosen by default, 64 for most", minimum=1
+        None,
+        "size of a user's and an item's vector; chosen by default, 64 for most",
+        minimum=1,
+        search="4,16,64,128",
     )
-    alpha: float = option(1.0, "confidence is 1 + alpha * strength", minimum=0.0)
+    alpha: float = option(1.0, "confidence is 1 + alpha * strength", minimum=0.0, search="0.3..20")
     l2: float | None = option(
-        None, "ridge penalty; chosen on training events by default", minimum=1e-6
+        None, "ridge penalty; chosen on training events by default", minimum=1e-6, search="0.3..200"
     )
     iterations: int = option(15, "rounds over users and items", minimum=1)
 
-    tuned: ClassVar[tuple[str, ...]] = ("factors=4,16,64,128", "alpha=0.3..20", "l2=0.3..200")
-
 
 @dataclass(frozen=True)
-class BprSettings(Trained):
+class BprSettings(TrainedSettings):
     """Matrix factorisation for a personalised ranking (Rendle et al. 2009)."""
 
     factors: int = option(64, "size of a user's and an item's vector", minimum=1)
@@ -145,7 +138,7 @@ class BprSettings(Trained):
 
 
 @dataclass(frozen=True)
-class BiasedMfSettings(Trained):
+class BiasedMfSettings(TrainedSettings):
     """Ratings as biases and a product of factors (Koren et al. 2009)."""
 
     factors: int = option(32, "size of a user's and an item's vector", minimum=1)
@@ -162,7 +155,7 @@ class BiasedMfSettings(Trained):
 
 
 @dataclass(frozen=True)
-class Featured(Trained):
+class Featured(TrainedSettings):
     """What models with item features share."""
 
     features: str = option(
@@ -184,7 +177,7 @@ class TwoTowerSettings(Featured):
 
 
 @dataclass(frozen=True)
-class NeuMfSettings(Trained):
+class NeuMfSettings(TrainedSettings):
     """Neural matrix factorisation: a product and a network side by side (He et al. 2017)."""
 
     factors: int = option(32, "size of the vectors of the product and of the network", minimum=1)
@@ -272,20 +265,20 @@ class Bert4RecSettings(SequenceSettings):
 
 
 @dataclass(frozen=True)
-class ContentSettings(Solved):
+class ContentSettings(ClosedFormSettings):
     """Items like those of the history, by text, tags, numbers and vectors."""
 
     features: str = option("auto", "which item features are compared: auto, or names by comma")
-    neighbours: int = option(100, "most similar items kept of each item", minimum=1)
-
-    tuned: ClassVar[tuple[str, ...]] = ("neighbours=20,50,100,200,400",)
+    neighbours: int = option(
+        100, "most similar items kept of each item", minimum=1, search="20,50,100,200,400"
+    )
 
 
 HYBRIDS = ("weighted", "features")
 
 
 @dataclass(frozen=True)
-class HybridSettings(Solved):
+class HybridSettings(ClosedFormSettings):
     """Collaborative filtering and content together.
 
     ``weighted`` adds the scores of EASE and of content, with a weight that is learned on a part
@@ -299,41 +292,45 @@ class HybridSettings(Solved):
     )
     features: str = option("auto", "which item features are used: auto, or names by comma")
     neighbours: int = option(100, "most similar items kept of each item", minimum=1)
-    l2: float = option(250.0, "ridge penalty", minimum=1e-6)
-
-    tuned: ClassVar[tuple[str, ...]] = ("l2=10..5000",)
+    l2: float = option(250.0, "ridge penalty", minimum=1e-6, search="10..5000")
 
 
 # Ratings -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class AverageSettings(Solved):
+class AverageSettings(ClosedFormSettings):
     """The mean, and how far user and item lie from it, drawn towards zero (Koren 2010)."""
 
-    user_shrinkage: float = option(10.0, "ratings' worth of doubt about a user", minimum=0.0)
-    item_shrinkage: float = option(25.0, "ratings' worth of doubt about an item", minimum=0.0)
-
-    tuned: ClassVar[tuple[str, ...]] = ("user_shrinkage=1..50", "item_shrinkage=1..50")
+    user_shrinkage: float = option(
+        10.0, "ratings' worth of doubt about a user", minimum=0.0, search="1..50"
+    )
+    item_shrinkage: float = option(
+        25.0, "ratings' worth of doubt about an item", minimum=0.0, search="1..50"
+    )
 
 
 @dataclass(frozen=True)
 class RateItemKnnSettings(ItemKnnSettings):
     """Item-based: the user's ratings of similar items (Sarwar et al. 2001)."""
 
-    neighbours: int = option(40, "most similar rated items that count", minimum=1)
+    neighbours: int = option(
+        40, "most similar rated items that count", minimum=1, search="10,20,40,80,160"
+    )
     similarity: str = option("adjusted-cosine", "of two items' ratings", choices=SIMILARITIES)
-    shrinkage: float = option(50.0, "added to the denominator: trust in few ratings", minimum=0.0)
-
-    tuned: ClassVar[tuple[str, ...]] = ("neighbours=10,20,40,80,160", "shrinkage=0,10,25,50,100")
+    shrinkage: float = option(
+        50.0, "added to the denominator: trust in few ratings", minimum=0.0, search="0,10,25,50,100"
+    )
 
 
 @dataclass(frozen=True)
 class RateUserKnnSettings(UserKnnSettings):
     """User-based: similar users' ratings of the item (Resnick et al. 1994)."""
 
-    neighbours: int = option(40, "most similar users that are asked", minimum=1)
+    neighbours: int = option(
+        40, "most similar users that are asked", minimum=1, search="10,20,40,80,160"
+    )
     similarity: str = option("adjusted-cosine", "of two users' ratings", choices=SIMILARITIES)
-    shrinkage: float = option(50.0, "added to the denominator: trust in few ratings", minimum=0.0)
-
-    tuned: ClassVar[tuple[str, ...]] = ("neighbours=10,20,40,80,160", "shrinkage=0,10,25,50,100")
+    shrinkage: float = option(
+        50.0, "added to the denominator: trust in few ratings", minimum=0.0, search="0,10,25,50,100"
+    )

@@ -18,7 +18,7 @@ def read(tmp_path):
             str(path),
             key_names=("item_id", "item", "id"),
             what="item",
-            notes=[] if notes is None else notes,
+            note=(lambda sentence: None) if notes is None else notes.append,
             **more,
         )
 

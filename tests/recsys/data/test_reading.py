@@ -25,15 +25,19 @@ def write(tmp_path):
     return write_file
 
 
+def ignore(sentence):
+    """Take a note and forget it."""
+
+
 def read(*sources, kind=RecommendReading, notes=None, **options):
     """Events as tuples of what they have, refusals as their reason."""
-    rows = read_events(sources, kind(**options), notes=[] if notes is None else notes)
+    rows = read_events(sources, kind(**options), note=ignore if notes is None else notes.append)
     return [row.reason if isinstance(row, Refusal) else tuple(row.fields.values()) for row in rows]
 
 
 def ask(*sources, kind=RecommendReading, **options):
     """The fields of questions, refusals as their reason."""
-    rows = read_queries(sources, kind(**options), notes=[])
+    rows = read_queries(sources, kind(**options), note=ignore)
     return [row.reason if isinstance(row, Refusal) else row.fields for row in rows]
 
 
@@ -76,7 +80,7 @@ def test_columns_by_name_and_number(write):
 def test_three_columns_without_names_are_told_by_the_size_of_the_third(write):
     assert read(write("a.csv", "7,a,4\n7,b,2\n"))[0] == ("7", "a", 4.0)
     (row, _) = read_events(
-        [write("b.csv", "7,a,1700000000\n7,b,1700000001\n")], RecommendReading(), notes=[]
+        [write("b.csv", "7,a,1700000000\n7,b,1700000001\n")], RecommendReading(), note=ignore
     )
     assert row.fields == {"user": "7", "item": "a", "time": 1.7e9}
 
@@ -181,7 +185,7 @@ def test_names_of_files_tell_the_split(write):
     sources = [
         write(f"shop.{name}.inter", header + f"7\t{name}\n") for name in ("train", "valid", "test")
     ]
-    rows = list(read_events(sources, RecommendReading(), notes=[]))
+    rows = list(read_events(sources, RecommendReading(), note=ignore))
     assert [row.split for row in rows] == ["train", "validation", "test"]
 
 
@@ -191,9 +195,9 @@ def test_a_folder_of_recbole(write, tmp_path):
     write("ml/ml.user", "user_id:token\tage:float\n7\t33\n")
     folder = str(tmp_path / "ml")
     assert read(folder) == [("7", "a")]
-    reading = complete_reading([folder], RecommendReading(), notes=[])
+    reading = complete_reading([folder], RecommendReading(), note=ignore)
     assert (reading.items, reading.users) == (folder + "/ml.item", folder + "/ml.user")
-    told = complete_reading([folder], RecommendReading(items="mine.csv"), notes=[])
+    told = complete_reading([folder], RecommendReading(items="mine.csv"), note=ignore)
     assert told.items == "mine.csv"
 
 
@@ -204,7 +208,7 @@ def test_a_folder_of_movielens(write, tmp_path):
     write("ml-latest/README.txt", "About this data\n")
     folder = str(tmp_path / "ml-latest")
     assert read(folder) == [EVENTS[0]]
-    reading = complete_reading([folder], RecommendReading(), notes=[])
+    reading = complete_reading([folder], RecommendReading(), note=ignore)
     assert reading.items == folder + "/movies.csv"
 
 
@@ -232,7 +236,7 @@ def test_questions_of_users_histories_and_items(write):
 
 def test_questions_carry_their_record(write):
     source = write("a.jsonl", '{"user": 7, "note": "vip"}\n')
-    (row,) = read_queries([source], RecommendReading(), notes=[])
+    (row,) = read_queries([source], RecommendReading(), note=ignore)
     assert row.record == {"user": 7, "note": "vip"}
 
 
@@ -271,7 +275,7 @@ def test_columns_of_training_may_be_missing_in_questions(write):
 )
 def test_dates_of_a_country_are_read(write, cells, first):
     source = write("a.csv", "user,item,date\n" + "".join(f"u,i,{cell}\n" for cell in cells))
-    rows = list(read_events([source], RecommendReading(), notes=[]))
+    rows = list(read_events([source], RecommendReading(), note=ignore))
     assert rows[0].fields["time"] == read_time(first)[0]
     assert rows[1].fields["time"] > rows[0].fields["time"]
 
@@ -279,32 +283,32 @@ def test_dates_of_a_country_are_read(write, cells, first):
 def test_which_number_is_the_month_is_looked_for_beyond_the_first_rows(write):
     dates = [f"0{1 + n % 9}/01/2001" for n in range(300)] + ["31/01/2001"]
     source = write("a.csv", "user,item,date\n" + "".join(f"u,i,{date}\n" for date in dates))
-    rows = list(read_events([source], RecommendReading(), notes=[]))
+    rows = list(read_events([source], RecommendReading(), note=ignore))
     assert rows[1].fields["time"] == read_time("2001-01-02")[0]
 
 
 def test_dates_that_can_be_read_in_two_ways_are_told(write):
     source = write("a.csv", "user,item,date\nu,i,03/04/2001\n")
     findings = []
-    (row,) = read_events([source], RecommendReading(), notes=[], findings=findings)
+    (row,) = read_events([source], RecommendReading(), note=ignore, findings=findings)
     assert row.fields["time"] == read_time("2001-03-04")[0]
     assert findings[0].grade == "warning" and "--time-format" in findings[0].message
-    (row,) = read_events([source], RecommendReading(time_format="dmy"), notes=[])
+    (row,) = read_events([source], RecommendReading(time_format="dmy"), note=ignore)
     assert row.fields["time"] == read_time("2001-04-03")[0]
 
 
 def test_a_format_of_times_may_be_stated(write):
     source = write("a.csv", "user,item,date\nu,i,9 Sep 2001\nu,i,09.09.2001\n")
-    first, second = read_events([source], RecommendReading(time_format="%d %b %Y"), notes=[])
+    first, second = read_events([source], RecommendReading(time_format="%d %b %Y"), note=ignore)
     assert first.fields["time"] == read_time("2001-09-09")[0]
     assert "--time-format" in second.reason
     with pytest.raises(UsageError, match="--time-format"):
-        list(read_events([source], RecommendReading(time_format="%Q"), notes=[]))
+        list(read_events([source], RecommendReading(time_format="%Q"), note=ignore))
 
 
 def test_decimal_commas_of_ratings(write):
     source = write("a.csv", "user;item;rating\nu;i;4,5\nu;j;3\n")
-    rows = list(read_events([source], RateReading(), notes=[]))
+    rows = list(read_events([source], RateReading(), note=ignore))
     assert [row.fields["rating"] for row in rows] == [4.5, 3.0]
 
 
@@ -312,29 +316,29 @@ def test_a_column_of_dates_that_is_not_taken_is_told(write):
     content = "t_dat,customer_id,article_id,price\n2018-09-20,c1,0108775015,0.05\n"
     source = write("a.csv", content)
     findings = []
-    (row,) = read_events([source], RecommendReading(), notes=[], findings=findings)
+    (row,) = read_events([source], RecommendReading(), note=ignore, findings=findings)
     assert row.fields["item"] == "0108775015"
     assert "--time-column t_dat" in findings[0].message
     findings = []
-    list(read_events([source], RateReading(rating_column="price"), notes=[], findings=findings))
+    list(read_events([source], RateReading(rating_column="price"), note=ignore, findings=findings))
     assert not findings  # a random part is held out: the order does not matter
 
 
 @pytest.mark.parametrize("word", ["NULL", "nan", "None", "N/A", ""])
 def test_a_missing_user_or_item_is_refused(write, word):
     source = write("a.csv", f"user_id,item_id\n{word},i\nu,{word}\n5.0,7\n")
-    first, second, third = read_events([source], RecommendReading(), notes=[])
+    first, second, third = read_events([source], RecommendReading(), note=ignore)
     assert "user" in first.reason and "item" in second.reason
     assert third.fields == {"user": "5", "item": "7"}
     if word:
-        kept = list(read_events([source], RecommendReading(keep_na=True), notes=[]))
+        kept = list(read_events([source], RecommendReading(keep_na=True), note=ignore))
         assert kept[0].fields["user"] == word
 
 
 def test_a_column_of_yes_and_no_that_is_not_taken_is_told(write):
     source = write("a.csv", "user,item,is_click\nu,i,1\nu,j,0\n")
     findings = []
-    list(read_events([source], RecommendReading(), notes=[], findings=findings))
+    list(read_events([source], RecommendReading(), note=ignore, findings=findings))
     assert "--rating-column is_click --min-rating 1" in findings[0].message
 
 

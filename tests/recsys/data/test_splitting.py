@@ -9,15 +9,28 @@ from pyarrow import parquet
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.recsys.data.options import RecommendReading
-from aitk.recsys.data.splitting import Arranger
+from aitk.recsys.data.splitting import GroupedLog
 from aitk.recsys.data.tables import read_table
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
+def grouped(items, reading, *, tables, rated=False, **more):
+    return GroupedLog(
+        items,
+        reading,
+        rated=rated,
+        shares=SHARES,
+        seed=0,
+        tables=tables,
+        note=lambda sentence: None,
+        **more,
+    )
+
+
 @pytest.fixture
 def arrange(tmp_path):
-    """Arrange (user, item, rating, time) events, or refusals; the arranger and all its rows."""
+    """Group (user, item, rating, time) events, or refusals; the log and all its rows."""
 
     def arrange_events(*events, rated=False, splits=None, **options):
         names = ("user", "item", "rating", "time")
@@ -32,10 +45,10 @@ def arrange(tmp_path):
             )
             for line, event in enumerate(events, 1)
         ]
-        arranger = Arranger(RecommendReading(**options), rated=rated, notes=[])
-        tables = tmp_path / "tables"
-        rows = list(arranger.rows(iter(items), shares=SHARES, seed=0, tables=tables))
-        return arranger, rows
+        reading = RecommendReading(**options)
+        log = grouped(items, reading, rated=rated, tables=tmp_path / "tables")
+        rows = list(log)
+        return log, rows
 
     return arrange_events
 
@@ -224,11 +237,7 @@ def test_every_event_is_in_the_rows_once(tmp_path_factory, events, protocol, his
     reading = RecommendReading(protocol=protocol, test_history=history)
     tables = tmp_path_factory.mktemp("tables")
     try:
-        rows = list(
-            Arranger(reading, rated=False, notes=[]).rows(
-                items, shares=SHARES, seed=0, tables=tables
-            )
-        )
+        rows = list(grouped(items, reading, tables=tables))
     except DataError:
         return  # too little
     last = {(user, item): rating for user, item, rating, _ in sorted(events, key=lambda e: e[3])}
@@ -243,3 +252,16 @@ def test_every_event_is_in_the_rows_once(tmp_path_factory, events, protocol, his
         pairs += zip(fields["targets"], fields["target_ratings"], strict=True)
         told |= {(fields["user"], names[item]): rating for item, rating in pairs}
     assert told == pytest.approx(last)
+
+
+def test_what_completes_the_tables_is_done_once_before_the_first_row(tmp_path):
+    done = []
+    items = [
+        Refusal("log.csv", 1, "bad"),
+        *(Row({"user": user, "item": item}, "log.csv", 2) for user in "ab" for item in "xyz"),
+    ]
+    reading = RecommendReading()
+    stream = iter(grouped(items, reading, tables=tmp_path, complete=lambda: done.append(1)))
+    assert next(stream) == items[0] and done == []
+    assert isinstance(next(stream), Row) and done == [1]
+    assert all(isinstance(row, Row) for row in stream) and done == [1]

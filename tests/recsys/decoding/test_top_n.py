@@ -5,7 +5,7 @@ import pytest
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import resolve
-from aitk.recsys.data.options import RecommendAnswers
+from aitk.recsys.data.options import RecommendOptions
 from aitk.recsys.decoding.top_n import allowed_items, recommend_rows
 from aitk.recsys.features.batching import collate_rows, encode_row
 
@@ -20,8 +20,8 @@ def ask(make_assets):
         assets = make_assets()
         batch = collate_rows([encode_row(fields, assets)], assets)
         outputs = np.array([scores], np.float32)
-        options = resolve(RecommendAnswers, asked)
-        (answer,) = recommend_rows(batch, outputs, assets, top_k=top_k, asked=options)
+        options = resolve(RecommendOptions, asked)
+        (answer,) = recommend_rows(batch, outputs, assets, top_k=top_k, options=options)
         return answer
 
     return ask

@@ -6,9 +6,8 @@ import pytest
 from PIL import Image
 
 from aitk.core.contract.errors import UsageError
-from aitk.core.contract.rows import Refusal, Row
 from aitk.recsys.data.tables import read_table, write_table
-from aitk.recsys.features.vectors import add_vectors, before_first_row
+from aitk.recsys.features.vectors import add_vectors
 
 
 @pytest.fixture
@@ -113,11 +112,3 @@ def test_an_encoder_without_an_items_file_is_told_so(tmp_path, embed):
     write_table(path, pyarrow.table({"item": ["a"]}), {})
     with pytest.raises(UsageError, match="nothing is known of the items.*--items"):
         add_vectors(path, ["title=net"], embed, Heard())
-
-
-def test_work_is_done_once_before_the_first_row():
-    done = []
-    items = [Refusal("f", 1, "bad"), Row({}, "f", 2), Row({}, "f", 3)]
-    stream = before_first_row(iter(items), lambda: done.append(1))
-    assert next(stream) == items[0] and done == []
-    assert list(stream) == items[1:] and done == [1]

@@ -97,10 +97,10 @@ def test_ratings_are_judged_in_units_of_their_spread():
 
 
 def test_settings_name_their_loss():
-    assert isinstance(ranking_loss(BprSettings(), items=9), PairwiseLoss)
-    assert isinstance(ranking_loss(TwoTowerSettings(), items=9), SoftmaxLoss)
-    assert ranking_loss(NeuMfSettings(), items=9).beta == 1
-    assert isinstance(ranking_loss(SasRecSettings(loss="softmax"), items=9), SoftmaxLoss)
-    gbce = ranking_loss(SasRecSettings(loss="gbce", negatives=4, calibration=1.0), items=9)
+    assert isinstance(ranking_loss("pairwise", BprSettings(), items=9), PairwiseLoss)
+    assert isinstance(ranking_loss("softmax", TwoTowerSettings(), items=9), SoftmaxLoss)
+    assert ranking_loss("bce", NeuMfSettings(), items=9).beta == 1
+    assert isinstance(ranking_loss("sampled-softmax", SasRecSettings(), items=9), SoftmaxLoss)
+    gbce = ranking_loss("gbce", SasRecSettings(negatives=4, calibration=1.0), items=9)
     assert gbce.beta == pytest.approx(0.5)
     assert gbce.offset == pytest.approx(math.log(0.5 / 4))  # one right column, four wrong ones

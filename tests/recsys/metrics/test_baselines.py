@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from aitk.recsys.fits.biases import biases
-from aitk.recsys.fits.popularity import DAY_S, popularity, recent_popularity
+from aitk.recsys.losses.averages import DAY_S, biases, popularity, recent_popularity
 from aitk.recsys.metrics.baselines import average_ratings, baseline_of, mean_rating, popular_items
 from aitk.recsys.tasks.rate import Rate
 from aitk.recsys.tasks.recommend import Recommend
@@ -62,7 +61,7 @@ def test_averages_draw_a_user_of_high_ratings_up(make_assets):
     task, assets = Rate(), make_assets(batches="ratings", rating_mean=3.0)
     averages = average_ratings(log([[0, 1], [1, 2]], 5, [1.0, 3.0, 3.0, 5.0]))
     inputs = task.collate(
-        task.encode_many([held_out("ann", [1], [3]), held_out("ann", [1], [3], 1.0)], assets),
+        task.encode([held_out("ann", [1], [3]), held_out("ann", [1], [3], 1.0)], assets),
         assets,
     ).inputs
     # An item without ratings counts as the mean, and one rating of a user as one of eleven.

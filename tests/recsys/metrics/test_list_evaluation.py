@@ -5,7 +5,7 @@ import pytest
 
 from aitk.core.contract.errors import DataError
 from aitk.recsys.features.batching import collate_rows, encode_row
-from aitk.recsys.metrics.list_evaluation import judge_lists, measure_lists
+from aitk.recsys.metrics.list_evaluation import evaluate_lists, measure_lists
 
 ROWS = [
     {"user": "ann", "items": [0, 1], "ratings": [1.0, 1.0], "targets": [2]},
@@ -34,7 +34,7 @@ def test_a_stranger_is_judged_by_what_predict_would_say(make_assets):
 
 
 def test_metrics_lists_and_groups(make_assets):
-    evaluation = judge_lists(measured(make_assets()), make_assets(), resamples=0, seed=0)
+    evaluation = evaluate_lists(measured(make_assets()), make_assets(), resamples=0, seed=0)
     names = list(evaluation.metrics)
     assert names[0] == "ndcg@10"
     assert evaluation.metrics["recall@1"].value == pytest.approx((0 + 1 / 2 + 0) / 3)
@@ -47,10 +47,10 @@ def test_metrics_lists_and_groups(make_assets):
 def test_rows_without_a_target_are_told(make_assets):
     rows = [*ROWS[:2], ROWS[2] | {"targets": []}]
     assets = make_assets(sampled_negatives=1)
-    evaluation = judge_lists(measured(assets, rows), assets, resamples=0, seed=0)
+    evaluation = evaluate_lists(measured(assets, rows), assets, resamples=0, seed=0)
     assert evaluation.details["without_target"] == 1
     with pytest.raises(DataError, match="no user has an item to be found"):
-        judge_lists(measured(assets, rows[2:], SCORES[2:]), assets, resamples=0, seed=0)
+        evaluate_lists(measured(assets, rows[2:], SCORES[2:]), assets, resamples=0, seed=0)
 
 
 def test_sampled_figures_come_last_and_only_where_asked_for(make_assets):
@@ -58,7 +58,7 @@ def test_sampled_figures_come_last_and_only_where_asked_for(make_assets):
     kept = measured(assets)
     # So few items that all others are drawn: c is third of ann's three, e first of bob's four.
     assert kept["place"].tolist() == [3, 1, 2]
-    metrics = judge_lists(kept, assets, resamples=20, seed=0).metrics
+    metrics = evaluate_lists(kept, assets, resamples=20, seed=0).metrics
     assert list(metrics)[-2:] == ["sampled_ndcg@10", "sampled_hit_rate@10"]
     assert metrics["sampled_ndcg@10"].value == pytest.approx((1 / 2 + 1 + 1 / np.log2(3)) / 3)
     assert metrics["sampled_hit_rate@10"].value == 1

@@ -11,19 +11,33 @@ from aitk.core.artifacts.run import MODEL_FILES, Run
 from aitk.core.compression.convert import write
 from aitk.core.contract.errors import UsageError
 from aitk.core.inference.predictors import KerasPredictor, open_predictor
-from aitk.recsys.fits.als import fold_in
-from aitk.recsys.fits.biases import biases
-from aitk.recsys.fits.ease import ease, ease_with_features
-from aitk.recsys.fits.hidden import hide_one
-from aitk.recsys.fits.log import TrainingLog
-from aitk.recsys.fits.similarities import item_neighbours
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses.als import fold_in
+from aitk.recsys.losses.averages import biases
+from aitk.recsys.losses.ease import ease, ease_with_features
+from aitk.recsys.losses.hidden import hide_one
+from aitk.recsys.losses.similarities import item_neighbours
 from aitk.recsys.models import hybrid as hybrids
 from aitk.recsys.models.closed_form import rating_neighbours
 from aitk.recsys.models.closed_form.sparse import neighbours_matrix, prune_neighbours
-from aitk.recsys.models.closed_form.table import SOLVERS, solve
+from aitk.recsys.models.specs import ClosedFormRecommender
 from aitk.recsys.tasks import settings as of
+from aitk.recsys.tasks.rate import Rate
+from aitk.recsys.tasks.recommend import Recommend
 
 USERS, ITEMS = 30, 11
+
+#: Class of settings -> what fits the model.
+FITS = {
+    spec.settings: spec.fit_log
+    for spec in [*Recommend.models.values(), *Rate.models.values()]
+    if isinstance(spec, ClosedFormRecommender)
+}
+
+
+def fit(settings, log):
+    return FITS[type(settings)](settings, log)
+
 
 MODELS = {
     "popular": of.PopularSettings(),
@@ -86,14 +100,14 @@ def outputs(model, rows, **how):
 
 @pytest.fixture(scope="module")
 def models():
-    return {name: solve(settings, log()) for name, settings in MODELS.items()}
+    return {name: fit(settings, log()) for name, settings in MODELS.items()}
 
 
 # Every model ---------------------------------------------------------------------------------
 
 
 def test_every_computed_model_is_here():
-    assert {type(settings) for settings in MODELS.values()} == set(SOLVERS)
+    assert {type(settings) for settings in MODELS.values()} == set(FITS)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -132,7 +146,7 @@ def test_an_empty_history_has_an_answer(models, name):
 
 def test_the_seed_and_the_log_decide():
     settings = of.AlsSettings(factors=4)
-    first, again = (outputs(solve(settings, log()), table()) for _ in range(2))
+    first, again = (outputs(fit(settings, log()), table()) for _ in range(2))
     assert first.tolist() == again.tolist()
 
 
@@ -144,13 +158,13 @@ def test_popular_scores_are_counts(models):
 
 
 def test_recent_without_times_is_popular(models):
-    timeless = solve(of.RecentSettings(), TrainingLog(csr_array(table())))
+    timeless = fit(of.RecentSettings(), TrainingLog(csr_array(table())))
     found, wanted = (outputs(model, table()[:2]) for model in (timeless, models["popular"]))
     assert found.tolist() == wanted.tolist()
 
 
 def test_random_orders_differ_between_users_and_have_no_favourites():
-    model = solve(of.RandomSettings(), TrainingLog(csr_array((400, 50), dtype=np.float32)))
+    model = fit(of.RandomSettings(), TrainingLog(csr_array((400, 50), dtype=np.float32)))
     rng = np.random.default_rng(0)
     history = rng.integers(1, 51, (400, 5)).astype(np.int32)
     first = KerasPredictor(model)({"history": history}).argmax(axis=1)
@@ -215,7 +229,7 @@ def test_als_folds_a_user_in_from_the_history(models):
 
 def test_content_finds_items_with_the_same_features():
     same = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [0, 0]], np.float32)
-    model = solve(
+    model = fit(
         of.ContentSettings(),
         TrainingLog(csr_array((3, 5), dtype=np.float32), features={"kind": same}),
     )
@@ -228,7 +242,7 @@ def test_content_finds_items_with_the_same_features():
 @pytest.mark.parametrize("settings", [of.ContentSettings(), of.HybridSettings()])
 def test_no_features_is_one_line(settings):
     with pytest.raises(UsageError, match=r"no features.*--items"):
-        solve(settings, TrainingLog(csr_array(table())))
+        fit(settings, TrainingLog(csr_array(table())))
 
 
 # Hybrids -------------------------------------------------------------------------------------
@@ -260,7 +274,7 @@ def made_log(*, by_kind):
 def test_the_share_of_content_is_learned():
     settings = of.HybridSettings(l2=10.0, neighbours=20)
     shares = [
-        solve(settings, made_log(by_kind=by_kind)).get_layer("backbone").share
+        fit(settings, made_log(by_kind=by_kind)).get_layer("backbone").share
         for by_kind in (True, False)
     ]
     assert shares[0] > shares[1]
@@ -277,13 +291,13 @@ def test_the_weight_of_features_is_the_best_on_hidden_events():
     best = max(hybrids.WEIGHTS, key=ndcg)
     assert best > 0
     wanted = ease_with_features(given.events, kinds, weight=best, l2=10.0)
-    model = solve(of.HybridSettings(how="features", l2=10.0), given)
+    model = fit(of.HybridSettings(how="features", l2=10.0), given)
     assert model.get_layer("backbone").get_weights()[0] == pytest.approx(wanted)
 
 
 def test_a_share_above_one_is_refused():
     with pytest.raises(UsageError, match="at most 1"):
-        solve(of.HybridSettings(weight=2.0), log())
+        fit(of.HybridSettings(weight=2.0), log())
 
 
 # Pruning -------------------------------------------------------------------------------------
@@ -358,7 +372,7 @@ def test_rate_user_knn_asks_the_most_similar_raters(models):
 def test_of_many_raters_those_with_the_most_ratings_are_asked(monkeypatch):
     monkeypatch.setattr(rating_neighbours, "MOST_RATERS", 2)
     rows = np.array([[5, 1, 2, 0], [4, 2, 0, 0], [1, 5, 4, 3], [1, 0, 5, 0]], np.float32)
-    model = solve(of.RateUserKnnSettings(shrinkage=0.0), TrainingLog(csr_array(rows)))
+    model = fit(of.RateUserKnnSettings(shrinkage=0.0), TrainingLog(csr_array(rows)))
     layer = model.get_layer("backbone")
     assert layer.raters == 2
     first = math.floor(float(layer.starts[1]))

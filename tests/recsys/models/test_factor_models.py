@@ -62,11 +62,13 @@ def two_camps():
     return np.array(histories, np.int32)
 
 
-def fit_ranker(model, chosen, inputs, *, epochs):
+def fit_ranker(model, loss, inputs, *, epochs):
     import keras
 
     model.compile(
-        optimizer=keras.optimizers.Adam(0.02), loss=ranking_loss(chosen, items=8), jit_compile=False
+        optimizer=keras.optimizers.Adam(0.02),
+        loss=ranking_loss(loss, None, items=8),
+        jit_compile=False,
     )
     columns = np.zeros_like(inputs["positives"])
     model.fit(inputs, columns, batch_size=16, epochs=epochs, verbose=0)
@@ -81,7 +83,7 @@ def test_bpr_ranks_what_the_like_minded_like_for_known_and_new_users():
     other_camp = np.where(users <= 8, 5, 1)[:, None, None]
     negatives = (other_camp + rng.integers(0, 4, (128, 3, 2))).astype(np.int32)
     inputs = {"user": users, "history": histories, "positives": histories, "negatives": negatives}
-    fit_ranker(model, chosen, inputs, epochs=10)
+    fit_ranker(model, "pairwise", inputs, epochs=10)
     asked = np.array([[1, 2, 3], [5, 6, 7], [5, 6, 7]], np.int32)
     scores = np.asarray(model({"user": np.array([4, 12, 0], np.int32), "history": asked}))
     assert scores[0, 3] > scores[0, 4:].max()
@@ -184,7 +186,7 @@ def test_a_two_tower_model_finds_a_new_item_by_its_features():
     chosen = settings.TwoTowerSettings(hidden=8, negatives=32, dropout=0.0, temperature=0.2)
     model = build_two_tower(chosen, shape)
     rows = np.array([[1, 2], [2, 1], [3, 5], [5, 6], [6, 3], [3, 6]] * 16, np.int32)
-    fit_ranker(model, chosen, {"history": rows[:, :1], "positives": rows[:, 1:]}, epochs=10)
+    fit_ranker(model, "softmax", {"history": rows[:, :1], "positives": rows[:, 1:]}, epochs=10)
     scores = np.asarray(model({"history": np.array([[1], [3]], np.int32)}))
     assert scores[0, 3] > scores[0, [2, 4, 5]].max()
     assert scores[1, 3] < scores[1, [2, 4, 5]].min()

@@ -7,9 +7,9 @@ import pytest
 from scipy.sparse import csr_array
 
 from aitk.core.contract.errors import UsageError
-from aitk.recsys.fits import products
-from aitk.recsys.fits.products import gram_matrix, item_products
-from aitk.recsys.fits.similarities import item_neighbours
+from aitk.recsys.losses import products
+from aitk.recsys.losses.products import gram_matrix, item_products
+from aitk.recsys.losses.similarities import item_neighbours
 
 
 def ratings(users=15, items=9, *, seed=0):

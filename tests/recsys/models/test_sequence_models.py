@@ -84,7 +84,7 @@ def test_the_next_item_is_learned(build, kind, loss):
     columns = np.maximum(positives - 1, 0) if loss == "softmax" else np.zeros_like(positives)
     model.compile(
         optimizer=keras.optimizers.Adam(0.01),
-        loss=ranking_loss(chosen, items=ITEMS),
+        loss=ranking_loss(chosen.loss, chosen, items=ITEMS),
         jit_compile=False,
     )
     model.fit(

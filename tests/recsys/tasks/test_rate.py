@@ -15,7 +15,7 @@ def assets(make_assets):
 
 
 def batch_of(assets, *rows):
-    return TASK.collate(TASK.encode_many(rows, assets), assets)
+    return TASK.collate(TASK.encode(rows, assets), assets)
 
 
 def stored(targets, ratings):

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.fits.als import als, fold_in
-from aitk.recsys.fits.choosing import choose
-from aitk.recsys.fits.log import TrainingLog
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses.als import als, fold_in
+from aitk.recsys.losses.hidden import choose
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, present
 from aitk.recsys.models.layers.fold_in import conjugate_gradient
 from aitk.recsys.tasks.settings import AlsSettings
@@ -24,7 +24,7 @@ PENALTIES = (5.0, 30.0, 100.0)
 TRIED_ITERATIONS = 6
 
 
-def solve_als(settings: AlsSettings, log: TrainingLog) -> Scorer:
+def fit_als(settings: AlsSettings, log: TrainingLog) -> Scorer:
     """Alternating least squares on implicit feedback."""
     factors, l2 = choose_size(settings, log)
     _, items = als(

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.fits.biases import biases
-from aitk.recsys.fits.log import TrainingLog
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses.averages import biases
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, present
 from aitk.recsys.tasks.settings import AverageSettings
 
 RATE_INPUTS = ("history", "history_weights", "targets")
 
 
-def solve_average(settings: AverageSettings, log: TrainingLog) -> Scorer:
+def fit_average(settings: AverageSettings, log: TrainingLog) -> Scorer:
     """Damped means: of an item from training, of a user from the history."""
     layer = AverageRatings(
         log.items, user_shrinkage=settings.user_shrinkage, name="backbone", dtype="float32"

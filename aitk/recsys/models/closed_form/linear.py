@@ -1,4 +1,4 @@
-"""Every item speaks for every other with a weight: EASE (Steck 2019)."""
+"""A weight for each pair of items: EASE (Steck 2019); and closed-form models with fewer weights."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.fits.ease import ease
-from aitk.recsys.fits.largest import largest_weights
-from aitk.recsys.fits.log import TrainingLog
+from aitk.core.contract.errors import UsageError
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses.blocks import largest_weights
+from aitk.recsys.losses.ease import ease
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, multi_hot
-from aitk.recsys.models.closed_form.sparse import sparse_scorer
+from aitk.recsys.models.closed_form.sparse import SparseScores, prune_neighbours, sparse_scorer
 from aitk.recsys.tasks.settings import EaseSettings
 
 
-def solve_ease(settings: EaseSettings, log: TrainingLog) -> Scorer:
+def fit_ease(settings: EaseSettings, log: TrainingLog) -> Scorer:
     """EASE, with all its weights or the largest of each item."""
     weights = ease(log.events, l2=settings.l2)
     if settings.neighbours:
@@ -27,6 +28,26 @@ def linear_scorer(weights: np.ndarray) -> Scorer:
     layer = LinearScores(len(weights), name="backbone", dtype="float32")
     layer.start_with(weights)
     return make_scorer(layer, "history", "history_weights")
+
+
+def prune_closed_form(model: keras.Model, *, share: float) -> Scorer:
+    """The model without the weakest ``share`` of the weights of each item.
+
+    Raises:
+        UsageError: the model has no weights between items.
+    """
+    backbone = model.get_layer("backbone")
+    if isinstance(backbone, SparseScores):
+        return prune_neighbours(model, share=share)
+    if isinstance(backbone, LinearScores):
+        (weights,) = backbone.get_weights()
+        kept = max(1, round(len(weights) * (1 - share)))
+        return sparse_scorer(*largest_weights(weights, keep=kept))
+    raise UsageError(
+        "has no weights between items that could be dropped",
+        where="--prune",
+        hint="Try --quantize int8",
+    )
 
 
 @keras.saving.register_keras_serializable("aitk.recsys")

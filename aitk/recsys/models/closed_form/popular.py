@@ -6,19 +6,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.fits.log import TrainingLog
-from aitk.recsys.fits.popularity import popularity, recent_popularity
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses.averages import popularity, recent_popularity
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer
 from aitk.recsys.tasks.settings import PopularSettings, RandomSettings, RecentSettings
 
 
-def solve_popular(settings: PopularSettings, log: TrainingLog) -> Scorer:
+def fit_popular(settings: PopularSettings, log: TrainingLog) -> Scorer:
     """Score an item by its events in training."""
     del settings
     return _same_for_all(popularity(log.events))
 
 
-def solve_recent(settings: RecentSettings, log: TrainingLog) -> Scorer:
+def fit_recent(settings: RecentSettings, log: TrainingLog) -> Scorer:
     """Score an item by its events of late; without times, by all of them."""
     if log.times is None:
         return _same_for_all(popularity(log.events))
@@ -27,7 +27,7 @@ def solve_recent(settings: RecentSettings, log: TrainingLog) -> Scorer:
     )
 
 
-def solve_random(settings: RandomSettings, log: TrainingLog) -> Scorer:
+def fit_random(settings: RandomSettings, log: TrainingLog) -> Scorer:
     """Score at random, the same history always alike."""
     del settings
     layer = RandomOrder(log.items, name="backbone", dtype="float32")

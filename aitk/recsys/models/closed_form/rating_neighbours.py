@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.fits.log import TrainingLog
-from aitk.recsys.fits.similarities import item_neighbours
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses.similarities import item_neighbours
 from aitk.recsys.models.closed_form.average import RATE_INPUTS, AverageRatings
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, multi_hot, present
 from aitk.recsys.models.closed_form.user_neighbours import UserEvents, user_layer
@@ -22,7 +22,7 @@ MOST_RATERS = 4096
 _TINY = 1e-9
 
 
-def solve_rate_item_knn(settings: RateItemKnnSettings, log: TrainingLog) -> Scorer:
+def fit_rate_item_knn(settings: RateItemKnnSettings, log: TrainingLog) -> Scorer:
     """The user's ratings of the most similar items that they rated."""
     numbers, weights = item_neighbours(
         log.events,
@@ -40,7 +40,7 @@ def solve_rate_item_knn(settings: RateItemKnnSettings, log: TrainingLog) -> Scor
     return model
 
 
-def solve_rate_user_knn(settings: RateUserKnnSettings, log: TrainingLog) -> Scorer:
+def fit_rate_user_knn(settings: RateUserKnnSettings, log: TrainingLog) -> Scorer:
     """What the most similar users who rated an item gave it."""
     layer = user_layer(Raters, settings, log)
     layer.raters = min(MOST_RATERS, int(np.bincount(log.events.indices).max()))

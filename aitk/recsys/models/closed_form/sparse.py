@@ -1,4 +1,4 @@
-"""A few items speak for each item: item-based neighbours (Sarwar et al. 2001), SLIM, content."""
+"""Item-based neighbours (Sarwar et al. 2001), SLIM and content: a few weights for each item."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.fits.choosing import choose
-from aitk.recsys.fits.log import TrainingLog
-from aitk.recsys.fits.similarities import item_neighbours
-from aitk.recsys.fits.slim import slim
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses.hidden import choose
+from aitk.recsys.losses.similarities import content_neighbours, item_neighbours
+from aitk.recsys.losses.slim import slim
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, multi_hot
-from aitk.recsys.tasks.settings import ItemKnnSettings, SlimSettings
+from aitk.recsys.tasks.settings import ContentSettings, ItemKnnSettings, SlimSettings
 
 #: Neighbours looked up at once: few, since each is a copy of the batch's histories.
 BLOCK = 8
@@ -22,7 +22,7 @@ BLOCK = 8
 SHRINKAGES = (0.0, 10.0, 100.0, 1000.0, 10_000.0)
 
 
-def solve_item_knn(settings: ItemKnnSettings, log: TrainingLog) -> Scorer:
+def fit_item_knn(settings: ItemKnnSettings, log: TrainingLog) -> Scorer:
     """Item-based collaborative filtering: similar items of the history, added up."""
 
     def neighbours(events: Any, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +43,7 @@ def solve_item_knn(settings: ItemKnnSettings, log: TrainingLog) -> Scorer:
     return sparse_scorer(*neighbours(log.events, shrinkage))
 
 
-def solve_slim(settings: SlimSettings, log: TrainingLog) -> Scorer:
+def fit_slim(settings: SlimSettings, log: TrainingLog) -> Scorer:
     """SLIM among each item's most similar items."""
     numbers, weights = slim(
         log.events, l1=settings.l1, l2=settings.l2, neighbours=settings.neighbours
@@ -113,3 +113,8 @@ def neighbours_matrix(numbers: np.ndarray, weights: np.ndarray) -> Any:
     matrix = csr_array((weights.flatten(), numbers.flatten(), starts), shape=(items, items))
     matrix.eliminate_zeros()
     return matrix
+
+
+def fit_content(settings: ContentSettings, log: TrainingLog) -> Scorer:
+    """The items most like those of the history; the log's events are not looked at."""
+    return sparse_scorer(*content_neighbours(log.features, neighbours=settings.neighbours))

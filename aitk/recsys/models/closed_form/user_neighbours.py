@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.recsys.fits.log import TrainingLog
-from aitk.recsys.fits.similarities import (
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses.similarities import (
     check_ratings,
     prepared_events,
     row_means,
@@ -25,7 +25,7 @@ SLACK = 1 - 1e-5
 _TINY = 1e-12
 
 
-def solve_user_knn(settings: UserKnnSettings, log: TrainingLog) -> Scorer:
+def fit_user_knn(settings: UserKnnSettings, log: TrainingLog) -> Scorer:
     """User-based collaborative filtering: the events of similar users, added up."""
     layer = user_layer(UserNeighbours, settings, log)
     model = make_scorer(layer, "history", "history_weights")
@@ -57,7 +57,7 @@ def user_layer(kind: type[UserEvents], settings: UserKnnSettings, log: TrainingL
 class UserEvents(keras.layers.Layer):
     """Every training event, and how similar a history is to each user's.
 
-    Similarities are those of ``aitk.recsys.fits.similarities``, of users.
+    Similarities are those of ``aitk.recsys.losses.similarities``, of users.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from aitk.recsys.fits.als import als, fold_in
+from aitk.recsys.losses.als import als, fold_in
 
 ALPHA, L2 = 3.0, 2.0
 

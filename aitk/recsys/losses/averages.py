@@ -1,4 +1,4 @@
-"""How far users and items lie from the mean rating."""
+"""Averages of a log: damped means of ratings, and how often an item occurs."""
 
 from __future__ import annotations
 
@@ -34,3 +34,29 @@ def _damped(values: np.ndarray, rows_of: np.ndarray, *, rows: int, shrinkage: fl
     sums = np.bincount(rows_of, weights=values, minlength=rows)
     counts = np.bincount(rows_of, minlength=rows)
     return sums / np.maximum(counts + shrinkage, 1e-12)
+
+
+DAY_S = 86_400
+
+
+def popularity(events: Any) -> np.ndarray:
+    """How many events each item has: (items,) float32."""
+    return np.bincount(events.indices, minlength=events.shape[1]).astype(np.float32)
+
+
+def recent_popularity(events: Any, times: np.ndarray, *, half_life_days: float) -> np.ndarray:
+    """Events of each item, halved with every ``half_life_days`` before the newest event.
+
+    Args:
+        events: scipy CSR array (users, items).
+        times: (events,) unix seconds in the order of ``events.data``.
+        half_life_days: may be a fraction.
+
+    Returns:
+        (items,) float32.
+    """
+    ages = (np.max(times, initial=0) - np.asarray(times, np.float64)) / DAY_S
+    counted = np.bincount(
+        events.indices, weights=0.5 ** (ages / half_life_days), minlength=events.shape[1]
+    )
+    return counted.astype(np.float32)

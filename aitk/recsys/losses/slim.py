@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from aitk.recsys.fits.blocks import map_blocks
-from aitk.recsys.fits.ease import check_memory
-from aitk.recsys.fits.largest import largest
-from aitk.recsys.fits.products import gram_matrix
-from aitk.recsys.fits.similarities import item_neighbours
+from aitk.recsys.losses.blocks import largest, map_blocks
+from aitk.recsys.losses.ease import check_memory
+from aitk.recsys.losses.products import gram_matrix
+from aitk.recsys.losses.similarities import item_neighbours
 
 SWEEPS = 100
 #: Weights that move less than this in a whole sweep have settled.

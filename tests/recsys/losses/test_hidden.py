@@ -1,10 +1,14 @@
-"""Hiding a training event of each user, to learn a setting from."""
+"""Settings chosen on training events: what is hidden, and what finds it."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from aitk.recsys.fits.hidden import hide_one
+from aitk.recsys.features.training_log import TrainingLog
+from aitk.recsys.losses import hidden as hiding
+from aitk.recsys.losses.hidden import choose, hide_one
 
 
 def log():
@@ -48,3 +52,48 @@ def test_scores_that_are_all_equal_are_no_merit():
     assert flat == pytest.approx([1.0, 1.0])  # one item is left: it is found
     wide = csr_array((np.arange(400).reshape(4, 100) % 50 == 0).astype(np.float32))
     assert hide_one(wide).ndcg(lambda histories: np.zeros((1, *histories.shape))) == [0.0]
+
+
+@pytest.fixture
+def crowd_log():
+    """Users of whom each took item 0 first, then one of their own, and item 1 last."""
+    users = 20
+    items = np.array([[0, 2 + user, 1] for user in range(users)])
+    starts = np.arange(0, 3 * users + 1, 3)
+    events = csr_array(
+        (np.ones(items.size, np.float32), items.ravel().astype(np.int32), starts), (users, 22)
+    )
+    return TrainingLog(events, times=np.tile([1, 2, 3], users))
+
+
+def always(item, events):
+    """A model that scores one item above all others, whatever the history."""
+
+    def score(histories):
+        return np.tile(np.arange(events.shape[1]) == item, (histories.shape[0], 1)).astype(float)
+
+    return score
+
+
+def test_the_way_that_finds_the_latest_events_is_chosen(crowd_log):
+    assert choose([5, 1, 0], crowd_log, always) == 1
+
+
+def test_of_equals_the_usual_one_is_chosen(crowd_log):
+    assert choose([7, 9], crowd_log, lambda way, events: always(0, events)) == 7
+
+
+def test_the_hidden_events_are_not_shown_to_the_fit(crowd_log):
+    shown = []
+
+    def fit(way, events):
+        shown.append(events.sum(axis=0)[1])
+        return always(way, events)
+
+    choose([5, 1], crowd_log, fit)
+    assert shown == [0, 0]
+
+
+def test_a_large_log_takes_the_usual_setting_at_once(crowd_log, monkeypatch):
+    monkeypatch.setattr(hiding, "MOST_EVENTS", 10)
+    assert choose([5, 1], crowd_log, None) == 5

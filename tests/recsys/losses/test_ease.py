@@ -5,8 +5,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from aitk.core.contract.errors import TrainingError
-from aitk.recsys.fits import ease as fitting
-from aitk.recsys.fits.ease import ease, ease_bytes, ease_with_features
+from aitk.recsys.losses import ease as fitting
+from aitk.recsys.losses.ease import ease, ease_bytes, ease_with_features
 
 
 def table(users=30, items=8, *, seed=0):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.recsys.fits.blocks import map_blocks
+from aitk.recsys.losses.blocks import map_blocks
 
 #: Steps of conjugate gradient in each half of a round: as many as Takacs et al. 2011 take.
 STEPS = 3

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.runtime import interrupts
-from aitk.recsys.fits.blocks import map_blocks
+from aitk.recsys.losses.blocks import map_blocks
 
 #: A result up to this size is made at once, the products of frequent items by dense blocks.
 DENSE_BYTES = 512 << 20

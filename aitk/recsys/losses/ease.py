@@ -9,7 +9,7 @@ import numpy as np
 
 from aitk.core.contract.errors import TrainingError
 from aitk.core.runtime.environment import GIB, machine
-from aitk.recsys.fits.products import gram_matrix
+from aitk.recsys.losses.products import gram_matrix
 
 #: Up to this many items the inverse is computed in float64, which costs twice the memory.
 EXACT_ITEMS = 6000

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from aitk.recsys.fits.slim import slim
+from aitk.recsys.losses.slim import slim
 
 
 def table(users=60, items=10, *, seed=0):

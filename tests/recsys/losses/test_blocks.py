@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
 
-from aitk.recsys.fits.largest import largest, largest_weights
+from aitk.recsys.losses.blocks import largest, largest_weights
 
 # Few different values, so that many are equal.
 VALUES = st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0, 3e-9])

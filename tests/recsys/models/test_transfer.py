@@ -10,12 +10,13 @@ import pytest
 from aitk.core.artifacts.pretrained import Pretrained
 from aitk.core.contract.errors import ArtifactError
 from aitk.recsys.features.learning import renumber
-from aitk.recsys.tasks.building import build_model, grow_model, training_log
-from aitk.recsys.tasks.settings import Bert4RecSettings, EaseSettings, SasRecSettings
-from aitk.recsys.tasks.transfer import adopt, take_over
+from aitk.recsys.models.transfer import adopt, take_over
+from aitk.recsys.tasks.recommend import SEQUENCE_MODELS
+from aitk.recsys.tasks.settings import Bert4RecSettings, SasRecSettings
 
 SMALL = {"hidden": 4, "layers": 1, "heads": 1, "max_length": 6}
 OLD = ["b", "x", "a"]
+SASREC = SEQUENCE_MODELS["sasrec"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,9 @@ def source():
     assets = LogAssets(
         pyarrow.table({"item": OLD}), {}, ("u",), pack_histories({}), np.ones(3, int), ""
     )
-    backbone = build_model(Bert4RecSettings(**SMALL), assets).get_layer("backbone")
+    backbone = (
+        SEQUENCE_MODELS["bert4rec"].build(Bert4RecSettings(**SMALL), assets).get_layer("backbone")
+    )
     loaded = tuple(weight.path for weight in backbone.weights)
     return Pretrained("runs/old", "run", "bert4rec", Path(), backbone, loaded=loaded)
 
@@ -41,7 +44,7 @@ def vectors(backbone):
 
 def test_vectors_go_to_the_items_they_belong_to(make_assets, source):
     assets = make_assets(renumbered=renumber(OLD, ["a", "b", "c", "d", "e"]))
-    model = build_model(SasRecSettings(**SMALL), assets)
+    model = SASREC.build(SasRecSettings(**SMALL), assets)
     before, old = vectors(model.get_layer("backbone")).copy(), vectors(source.backbone)
     taken = take_over(source, model, assets)
     after = vectors(model.get_layer("backbone"))
@@ -56,14 +59,14 @@ def test_vectors_go_to_the_items_they_belong_to(make_assets, source):
 def test_what_has_no_place_in_the_network_is_named(make_assets, source):
     assets = make_assets(renumbered=renumber(OLD, ["a", "b", "c", "d", "e"]))
     wider = SasRecSettings(**SMALL | {"layers": 2})
-    taken = take_over(source, build_model(wider, assets), assets)
+    taken = take_over(source, SASREC.build(wider, assets), assets)
     names = [name for name, reason in taken.skipped if reason == "another shape, or not there"]
     assert names and all("layer_1_" in name for name in names)
 
 
 def test_vectors_of_another_length_are_refused(make_assets, source):
     assets = make_assets(renumbered=renumber(OLD, ["a", "b", "c", "d", "e"]))
-    narrow = build_model(SasRecSettings(**SMALL | {"hidden": 2}), assets)
+    narrow = SASREC.build(SasRecSettings(**SMALL | {"hidden": 2}), assets)
     with pytest.raises(ArtifactError, match="vectors of 4 numbers, and 2 are asked for"):
         take_over(source, narrow, assets)
 
@@ -72,10 +75,10 @@ def test_without_item_ids_only_a_catalogue_of_the_same_size_will_do(make_assets,
     bare = adopt(dataclasses.replace(source, kind="keras"))
     assert bare.skipped[-1][0] == "item ids"
     with pytest.raises(ArtifactError, match="catalogue of another size.*the run's folder"):
-        take_over(bare, build_model(SasRecSettings(**SMALL), make_assets()), make_assets())
+        take_over(bare, SASREC.build(SasRecSettings(**SMALL), make_assets()), make_assets())
     three = make_assets(attributes=pyarrow.table({"item": ["p", "q", "r"]}), kinds={},
                         counts=np.ones(3, int))  # fmt: skip
-    model = build_model(SasRecSettings(**SMALL), three)
+    model = SASREC.build(SasRecSettings(**SMALL), three)
     take_over(bare, model, three)
     assert vectors(model.get_layer("backbone")).tolist() == vectors(source.backbone).tolist()
 
@@ -95,21 +98,9 @@ def test_a_grown_model_scores_as_before(make_assets):
         kinds={},
     )
     settings = SasRecSettings(**SMALL, features="auto")
-    model = build_model(settings, old)
-    grown = grow_model(model, settings, old=old, new=new)
+    model = SASREC.build(settings, old)
+    grown = SASREC.grow(model, settings, old=old, new=new)
     history = {"history": np.array([[1, 3]], np.int32)}
     before, after = np.asarray(model(history)), np.asarray(grown(history))
     assert after.shape == (1, 6)
     assert after[0, :5] == pytest.approx(before[0], abs=1e-5)
-
-
-def test_a_log_is_a_matrix_with_a_row_a_user(make_assets):
-    rows = [
-        {"items": [0, 2], "ratings": [5.0, 1.0], "times": [7, 9]},
-        {"items": [4], "ratings": [2.0], "times": [8]},
-    ]
-    log = training_log(EaseSettings(), make_assets(), rows, seed=3)
-    assert log.events.toarray().tolist() == [[1, 0, 1, 0, 0], [0, 0, 0, 0, 1]]
-    assert log.times.tolist() == [7, 9, 8]
-    rated = training_log(EaseSettings(), make_assets(batches="ratings"), rows, seed=3)
-    assert rated.events.toarray().tolist() == [[5, 0, 1, 0, 0], [0, 0, 0, 0, 2]]

@@ -1,0 +1,188 @@
+"""The specifications of recommenders: fitted to the log in closed form, or trained on it.
+
+A model of an outside package is its settings and one function::
+
+    @dataclass(frozen=True)
+    class SlopeOneSettings(ClosedFormSettings):
+        least: int = option(2, "users that must have rated both items", minimum=1)
+
+    def fit_slope_one(settings: SlopeOneSettings, log: TrainingLog) -> keras.Model: ...
+
+    slope_one = ClosedFormRecommender(SlopeOneSettings, fit_slope_one)
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.contract.model_spec import ONLY_OUTPUT, ClosedFormModel, SettingsT, TrainedModel
+from aitk.core.contract.options import resolve
+from aitk.core.contract.progress import Reporter
+from aitk.recsys.features.assets import LogAssets
+from aitk.recsys.features.item_features import NONE, item_features, reduced
+from aitk.recsys.features.learning import renumber
+from aitk.recsys.features.training_log import TrainingLog, training_log
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.artifacts.pretrained import Pretrained
+    from aitk.recsys.models.layers.shape import ItemShape
+
+#: Settings and the training events to a model with its weights.
+Fit = Callable[[Any, TrainingLog], "keras.Model"]
+#: Settings and an ``ItemShape`` to a new model; for one that rates also ``ratings``.
+Build = Callable[..., "keras.Model"]
+
+
+class ClosedFormRecommender(ClosedFormModel[SettingsT, LogAssets]):
+    """A recommender whose weights are computed from the training events at once.
+
+    Args:
+        settings: options dataclass, usually a ``ClosedFormSettings``.
+        fit: a function, or ``"package.module:function"`` where the module needs Keras.
+    """
+
+    #: How training batches are made: there are none.
+    batches = ""
+
+    def __init__(self, settings: type[SettingsT], fit: Fit | str):
+        super().__init__(settings)
+        self._fit = fit
+
+    def output_sizes(self, assets: LogAssets) -> Mapping[str, int]:
+        return score_sizes(assets)
+
+    def fit(
+        self,
+        settings: SettingsT,
+        assets: LogAssets,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        seed: int,
+        reporter: Reporter,
+    ) -> keras.Model:
+        features = _features(settings, assets)
+        return self.fit_log(settings, training_log(rows, assets, features=features, seed=seed))
+
+    def fit_log(self, settings: SettingsT, log: TrainingLog) -> keras.Model:
+        """The Keras model of a log.
+
+        Raises:
+            UsageError: the log lacks what the model needs.
+            TrainingError: the model does not fit into memory, or cannot be computed.
+        """
+        return _function(self._fit)(settings, log)
+
+    def prune(self, model: keras.Model, share: float) -> keras.Model:
+        from aitk.recsys.models.closed_form.linear import prune_closed_form
+
+        return prune_closed_form(model, share=share)
+
+
+class TrainedRecommender(TrainedModel[SettingsT, LogAssets]):
+    """A recommender that is trained by gradient descent; of a task of ratings it learns these.
+
+    Args:
+        settings: options dataclass, usually a ``TrainedSettings``.
+        build: a function, or ``"package.module:function"`` where the module needs Keras.
+        batches: how training batches are made of rows, see ``aitk.recsys.features.batching``.
+        loss: of rankings: ``pairwise``, ``softmax`` or ``bce``; None for that of the setting
+            ``loss``. Ratings are learned with their squared error.
+    """
+
+    def __init__(
+        self,
+        settings: type[SettingsT],
+        build: Build | str,
+        *,
+        batches: str,
+        loss: str | None = None,
+    ):
+        super().__init__(settings)
+        self._build, self.batches, self._loss = build, batches, loss
+
+    def output_sizes(self, assets: LogAssets) -> Mapping[str, int]:
+        return score_sizes(assets)
+
+    def build(
+        self, settings: SettingsT, assets: LogAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.recsys.models.layers.shape import ItemShape
+
+        # What a pretrained backbone knows belongs to its own catalogue: ``fill`` takes it over.
+        del backbone
+        features = reduced(_features(settings, assets))
+        shape = ItemShape(len(assets.items), len(assets.users), assets.counts, features)
+        return self._new(settings, shape, assets)
+
+    def loss(self, assets: LogAssets) -> Any:
+        from aitk.recsys.losses.slot_losses import RatingLoss, ranking_loss
+
+        if assets.rated:
+            return RatingLoss(scale=assets.rating_deviation)
+        settings: Any = resolve(self.settings, assets.settings)
+        return ranking_loss(self._loss or settings.loss, settings, items=len(assets.items))
+
+    def adopt(self, found: Pretrained) -> Pretrained:
+        from aitk.recsys.models.transfer import adopt
+
+        return adopt(found)
+
+    def fill(self, found: Pretrained, model: keras.Model, assets: LogAssets) -> Pretrained:
+        from aitk.recsys.models.transfer import take_over
+
+        return take_over(found, model, assets)
+
+    def grow(
+        self, model: keras.Model, settings: SettingsT, *, old: LogAssets, new: LogAssets
+    ) -> keras.Model:
+        from aitk.recsys.models.layers.shape import ItemShape
+        from aitk.recsys.models.layers.state_transfer import carry_over, features_of
+
+        # Nothing is known of new items but their ids; what is known of the others stays the same.
+        added = len(new.items) - len(old.items)
+        features = {
+            name: np.pad(matrix, ((0, added), (0, 0)))
+            for name, matrix in features_of(model).items()
+        }
+        shape = ItemShape(len(new.items), len(new.users), new.counts, features)
+        grown = self._new(settings, shape, new)
+        carry_over(
+            model,
+            grown,
+            items_from_old=renumber(old.items, new.items),
+            users_from_old=renumber(old.users, new.users),
+        )
+        return grown
+
+    def _new(self, settings: SettingsT, shape: ItemShape, assets: LogAssets) -> keras.Model:
+        build = _function(self._build)
+        if not assets.rated:
+            return build(settings, shape)
+        from aitk.recsys.models.layers.candidates import Ratings
+
+        users, items = assets.rating_biases or (None, None)
+        ratings = Ratings(assets.rating_mean, assets.rating_deviation, users, items)
+        return build(settings, shape, ratings=ratings)
+
+
+def score_sizes(assets: LogAssets) -> Mapping[str, int]:
+    """A score for each item; how many ratings are asked for, no asset says."""
+    return {} if assets.rated else {ONLY_OUTPUT: len(assets.items)}
+
+
+def _features(settings: Any, assets: LogAssets) -> dict[str, Any]:
+    wanted = getattr(settings, "features", NONE)
+    return item_features(assets.attributes, assets.kinds, wanted=wanted)
+
+
+def _function(found: Callable[..., Any] | str) -> Callable[..., Any]:
+    if not isinstance(found, str):
+        return found
+    module, _, name = found.partition(":")
+    return getattr(importlib.import_module(module), name)
