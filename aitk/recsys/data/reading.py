@@ -38,8 +38,7 @@ from aitk.recsys.data.columns import (
 from aitk.recsys.data.layouts import Sequences, open_layout, plain_name
 from aitk.recsys.data.options import LogReading, RateReading
 from aitk.recsys.data.sources import LogFile, find_log
-from aitk.recsys.data.stored import HISTORY_TABLE, ITEM_TABLE
-from aitk.recsys.data.tables import read_table
+from aitk.recsys.data.tables import HISTORY_TABLE, ITEM_TABLE, read_table
 from aitk.recsys.data.times import NO_TIMES, TimeReader
 from aitk.recsys.data.values import read_list, read_rating
 

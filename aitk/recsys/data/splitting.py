@@ -29,8 +29,9 @@ from aitk.recsys.data.protocols import (
     sampled_negatives,
     split_events,
 )
-from aitk.recsys.data.quality import describe_log, find_faults
-from aitk.recsys.data.stored import (
+from aitk.recsys.data.quality import find_faults
+from aitk.recsys.data.statistics import describe_log
+from aitk.recsys.data.tables import (
     HISTORY_TABLE,
     ITEM_TABLE,
     USER_TABLE,

@@ -14,8 +14,7 @@ from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.rows import Refusal, Row
 from aitk.recsys.data.options import LogReading
-from aitk.recsys.data.stored import HISTORY_TABLE, ITEM_TABLE
-from aitk.recsys.data.tables import read_catalogue
+from aitk.recsys.data.tables import HISTORY_TABLE, ITEM_TABLE, read_catalogue
 from aitk.recsys.features.assets import LogAssets, check_items, read_histories
 from aitk.recsys.tasks.settings import AverageSettings
 

@@ -17,7 +17,7 @@ from aitk.recsys.data.options import LogReading
 from aitk.recsys.data.reading import read_events, read_queries
 from aitk.recsys.data.sources import complete_reading
 from aitk.recsys.data.splitting import GroupedLog
-from aitk.recsys.data.stored import ITEM_TABLE
+from aitk.recsys.data.tables import ITEM_TABLE
 from aitk.recsys.features.assets import LogAssets, check_catalogue, load_log_assets
 from aitk.recsys.features.batching import collate_rows, encode_row
 from aitk.recsys.features.learning import extend_assets, learn_assets

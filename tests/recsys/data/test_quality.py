@@ -12,7 +12,8 @@ from aitk.recsys.data.cleaning import clean
 from aitk.recsys.data.events import EventLog
 from aitk.recsys.data.options import RateReading, RecommendReading
 from aitk.recsys.data.protocols import HISTORY, TEST, TRAIN, VALIDATION
-from aitk.recsys.data.quality import describe_log, find_faults, gini, popularity_curve
+from aitk.recsys.data.quality import find_faults
+from aitk.recsys.data.statistics import describe_log, gini, popularity_curve
 
 CODES = {".": TRAIN, "v": VALIDATION, "t": TEST, "h": HISTORY}
 
