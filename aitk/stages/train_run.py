@@ -121,10 +121,10 @@ def train_run(
                 model = spec.fit(chosen, assets, rows, seed=options.seed, reporter=reporter)
             else:
                 model = spec.build(chosen, assets, backbone=start.backbone if start else None)
-            if start:
-                start = spec.fill(start, model, assets)
-                for line in start.report():
-                    reporter.note(line)
+                if start:
+                    start = spec.fill(start, model, assets)
+                    for line in start.report():
+                        reporter.note(line)
         validation = data.rows("validation") if "validation" in data.splits else None
         if validation is None and not closed_form and options.epochs:
             reporter.warn("no validation split: the weights of the last epoch are kept")

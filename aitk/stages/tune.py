@@ -23,7 +23,7 @@ from aitk.core.contract.errors import (
     TrainingError,
     UsageError,
 )
-from aitk.core.contract.model_spec import ModelSpec, TrainedModel
+from aitk.core.contract.model_spec import AnyModel, TrainedModel
 from aitk.core.contract.options import as_dict, describe, known_names, resolve, unknown_name
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
@@ -172,7 +172,7 @@ def _parse_values(key: str, values: str, owner: type) -> Range | Choice:
     return Choice(tuple(choices))
 
 
-def default_space(spec: ModelSpec[Any, Any]) -> Space:
+def default_space(spec: AnyModel) -> Space:
     """The search ranges of the model's settings; of a model that is trained also the learning rate
     within a factor of five of its default, and the batch size within a factor of two.
 
@@ -202,7 +202,7 @@ class _Search:
         data: PreparedData,
         folder: Path,
         space: Space,
-        spec: ModelSpec[Any, Any],
+        spec: AnyModel,
         training: TrainingOptions,
         settings: Mapping[str, Any],
         reporter: Reporter,
@@ -349,7 +349,7 @@ def _model_of_source(training: TrainingOptions, task: Task, reporter: Reporter) 
     return load_pretrained(str(training.from_), model=training.model, task=task).model
 
 
-def _defaults(space: Space, spec: ModelSpec[Any, Any], training: TrainingOptions) -> dict[str, Any]:
+def _defaults(space: Space, spec: AnyModel, training: TrainingOptions) -> dict[str, Any]:
     """The default values of the space's parameters, as far as they lie inside it."""
     first = {item.name: item.default for item in describe(spec.settings)}
     if isinstance(spec, TrainedModel):

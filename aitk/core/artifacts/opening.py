@@ -17,7 +17,7 @@ from aitk.core.artifacts.data import PreparedData
 from aitk.core.artifacts.keras_file import damaged
 from aitk.core.artifacts.run import Run
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
-from aitk.core.contract.model_spec import ONLY_OUTPUT, ModelSpec
+from aitk.core.contract.model_spec import ONLY_OUTPUT, AnyModel
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.task import Task
 from aitk.core.inference.predictors import Predictor, open_predictor, run_errors
@@ -78,7 +78,7 @@ def open_reading(task: Task, run: Run, given: Mapping[str, Any] | None = None) -
     return resolve(task.reading, as_dict(own), given, where="reading option") if given else own
 
 
-def open_spec(task: Task, run: Run) -> ModelSpec[Any, Any]:
+def open_spec(task: Task, run: Run) -> AnyModel:
     """The specification of its model."""
     with damage_at(run.folder / "run.json"):
         return task.models[run.model]

@@ -133,3 +133,7 @@ class ClosedFormModel(ModelSpec[SettingsT, AssetsT]):
         """
         del model, share
         raise UsageError("weights of this model cannot be pruned", where="--prune")
+
+
+#: What the table of a task's models holds.
+AnyModel = TrainedModel[Any, Any] | ClosedFormModel[Any, Any]

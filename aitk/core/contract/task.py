@@ -25,7 +25,7 @@ from aitk.core.contract.rows import Refusal, Row
 
 if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
-    from aitk.core.contract.model_spec import ModelSpec
+    from aitk.core.contract.model_spec import AnyModel
 
 #: ``skipped`` is a check that was not made: there was nothing to make it on.
 Grade = Literal["ok", "skipped", "warning", "error"]
@@ -197,7 +197,7 @@ class Task(ABC, Generic[AssetsT]):
     #: Options dataclass of ``predict``.
     predict_options: ClassVar[type[PredictOptions]] = PredictOptions
     #: Model name -> specification, in the order people see; the first is the default.
-    models: ClassVar[Mapping[str, ModelSpec[Any, Any]]]
+    models: ClassVar[Mapping[str, AnyModel]]
     #: The metric that runs are judged by, and that ``compress`` guards.
     metric: ClassVar[Metric]
     #: Every row is as long as any other (see ``length``), so that sorting by length gains nothing.
