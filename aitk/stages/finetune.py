@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.artifacts.data import load_data
+from aitk.core.artifacts.opening import open_task
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.registry import load_task
@@ -27,7 +28,8 @@ def finetune(
 ) -> Outcome:
     """Train on prepared data and write a run. Its task is the data's."""
     prepared = load_data(data)
-    task = load_task(require_task(prepared, domain, objective=False))
+    require_task(prepared, domain, objective=False)
+    task = open_task(prepared, load_task)
     return train_run(
         task,
         prepared,

@@ -15,7 +15,7 @@ from aitk import __version__
 from aitk.core.artifacts.data import FORMAT, TABLES, DataWriter
 from aitk.core.artifacts.drafts import draft_folder
 from aitk.core.artifacts.versions import package_versions
-from aitk.core.contract.capabilities import Grouped
+from aitk.core.contract.capabilities import DependsOnReading, Grouped
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
@@ -57,6 +57,8 @@ def prepare(
         reading: the task's reading options.
     """
     worker = load_task(task)
+    if isinstance(worker, DependsOnReading):
+        worker = worker.for_reading(reading)
     if twice := _given_twice(sources):
         raise UsageError("is given twice: its rows would count double", where=twice)
     shares = parse_shares(options.split)

@@ -152,7 +152,7 @@ def _distill(
         **facts_of(loss),
         "parameters": student.count_params(),
     }
-    return Candidate(trained.path, model, as_dict(chosen), assets, trained.history, facts)
+    return Candidate(trained.path, model, as_dict(chosen), trained.assets, trained.history, facts)
 
 
 def _prune_channels(
@@ -250,7 +250,9 @@ def _train_on(
         training=with_defaults(training, spec.settings, rows=len(examples)),
         reporter=reporter,
     )
-    return dataclasses.replace(candidate, path=trained.path, history=trained.history)
+    return dataclasses.replace(
+        candidate, path=trained.path, history=trained.history, assets=trained.assets
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,6 +274,7 @@ class _Drafts:
 class _Fitted:
     path: Path
     history: Sequence[Mapping[str, Any]]
+    assets: Any
 
 
 def _fit(
@@ -289,7 +292,8 @@ def _fit(
     pruner: Any = None,
     reporter: Reporter,
 ) -> _Fitted:
-    """Train a model and save its best epoch."""
+    """Train a model and save its best epoch; its assets may hold other thresholds."""
+    from aitk.core.training.history import calibrate
     from aitk.core.training.loop import train
 
     validation = None
@@ -311,7 +315,10 @@ def _fit(
     )
     path = drafts.model(name)
     trained.model.save(path)
-    return _Fitted(path, trained.history)
+    trained, assets = calibrate(
+        trained, task, assets, validation=validation, batch_size=training.batch_size or BATCH
+    )
+    return _Fitted(path, trained.history, assets)
 
 
 def _each(rows: Any) -> Iterator[Mapping[str, Any]]:

@@ -81,7 +81,7 @@ def train_run(
         start_keras(reporter)
         from aitk.core.artifacts.pretrained import load_pretrained
         from aitk.core.runtime.devices import set_up_training
-        from aitk.core.training.history import evaluate_closed_form
+        from aitk.core.training.history import calibrate, evaluate_closed_form
         from aitk.core.training.loop import train
 
         scope = set_up_training(
@@ -155,6 +155,10 @@ def train_run(
                 loss=spec.loss(assets),
                 events=draft.folder / "events",
             )
+        trained, assets = calibrate(
+            trained, task, assets, validation=held_out, batch_size=batch_size_of(options, chosen)
+        )
+        assets.save(draft.assets)
         if trained.stopped:
             reporter.note(f"stopped early: {trained.stopped}")
         manifest = {

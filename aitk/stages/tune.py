@@ -14,6 +14,7 @@ from typing import Any
 
 from aitk.core.artifacts.data import PreparedData, load_data
 from aitk.core.artifacts.drafts import discard, draft_folder, empty, own_folder, recover
+from aitk.core.artifacts.opening import open_task
 from aitk.core.artifacts.run import RunDraft, load_run
 from aitk.core.artifacts.targets import check_folder, part_of, trials_of
 from aitk.core.contract.errors import (
@@ -98,7 +99,8 @@ def tune(
     prepared = load_data(data)
     if "validation" not in prepared.splits:
         raise DataError("no validation split to compare trials on", where=str(data))
-    task = load_task(require_task(prepared, domain, objective=False))
+    require_task(prepared, domain, objective=False)
+    task = open_task(prepared, load_task)
     model = choose_model(task, training)
     check_settings(task, model, settings)
     if training.from_:

@@ -137,7 +137,7 @@ def update(
         from aitk.core.artifacts.keras_file import load_keras
         from aitk.core.inference.predictors import KerasPredictor
         from aitk.core.runtime.devices import set_up_training
-        from aitk.core.training.history import evaluate_closed_form
+        from aitk.core.training.history import calibrate, evaluate_closed_form
         from aitk.core.training.loop import train
 
         scope = set_up_training(
@@ -204,6 +204,10 @@ def update(
                 reporter=reporter,
                 loss=spec.loss(assets),
             )
+        trained, assets = calibrate(
+            trained, task, assets, validation=validation, batch_size=batch_size
+        )
+        assets.save(draft.assets)
         after = scores(trained.model, assets)
         sentence = accept(
             task, before["old"], after["old"], held_out=held_out, run=run, options=options

@@ -16,6 +16,7 @@ import numpy as np
 from aitk.core.artifacts.data import PreparedData
 from aitk.core.artifacts.keras_file import damaged
 from aitk.core.artifacts.run import Run
+from aitk.core.contract.capabilities import DependsOnReading
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.model_spec import ONLY_OUTPUT, AnyModel
 from aitk.core.contract.options import as_dict, resolve
@@ -48,13 +49,18 @@ def damage_at(path: Path) -> Iterator[None]:
 
 
 def open_task(made: Run | PreparedData, load_task: Callable[[str], Task]) -> Task:
-    """The task that a run or prepared data belongs to."""
+    """The task that a run or prepared data belongs to, for rows that are read as theirs were."""
     try:
-        return load_task(made.task)
+        task = load_task(made.task)
     except UsageError as error:
         raise ArtifactError(
             error.what, where=str(made.folder), hint="Use the version of aitk that wrote it"
         ) from error
+    if isinstance(task, DependsOnReading):
+        with damage_at(made.folder):
+            reading: Any = resolve(task.reading, made.reading)
+        return task.for_reading(reading)
+    return task
 
 
 def open_assets(task: Task, run: Run) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Batch, Example, Finding, Note
+from aitk.core.contract.task import Batch, Example, Finding, Note, Task
 
 if TYPE_CHECKING:
     import keras
@@ -73,6 +73,28 @@ class Grouped(Protocol):
 
         Args:
             tables: what ``group`` wrote beside these rows.
+        """
+
+
+@runtime_checkable
+class DependsOnReading(Protocol):
+    """A task whose targets and metric depend on how its rows are read: one label, or several."""
+
+    @abstractmethod
+    def for_reading(self, reading: Any) -> Task[Any]:
+        """The task for rows that were read with these options."""
+
+
+@runtime_checkable
+class Calibrates(Protocol):
+    """A task whose assets hold decision thresholds, which are tuned after training."""
+
+    @abstractmethod
+    def calibrate(self, measured: Mapping[str, np.ndarray], assets: Any) -> Any:
+        """The assets with thresholds that suit the validation rows.
+
+        Args:
+            measured: what ``Task.measure`` kept of the validation rows at the best epoch.
         """
 
 

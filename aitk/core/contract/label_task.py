@@ -9,6 +9,7 @@ A domain's classifier adds how its rows are read and encoded::
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -35,6 +36,8 @@ class LabelAssets(Assets, Protocol):
     Attributes:
         labels: names of the classes in the order of the outputs.
         weights: weight of each class in the loss, or empty.
+        thresholds: the probability from which on a row has the label, where rows have any number
+            of labels (``MultiLabelTask``); empty where every row has one.
     """
 
     @property
@@ -43,30 +46,49 @@ class LabelAssets(Assets, Protocol):
     @property
     def weights(self) -> tuple[float, ...]: ...
 
+    @property
+    def thresholds(self) -> tuple[float, ...]: ...
+
 
 LabelAssetsT = TypeVar("LabelAssetsT", bound=LabelAssets)
 
 #: The shape of what ``label_values`` keeps in a JSON file (see ``core.io.json_files``).
-LABEL_SHAPE = {"labels": [str], "weights": [float]}
+LABEL_SHAPE = {"labels": [str], "weights": [float], "thresholds?": [float]}
 
 
 def label_values(assets: LabelAssets) -> dict[str, Any]:
     """The labels of assets as JSON values; ``read_label_values`` reads them back."""
-    return {"labels": list(assets.labels), "weights": list(assets.weights)}
+    return {
+        "labels": list(assets.labels),
+        "weights": list(assets.weights),
+        "thresholds": list(assets.thresholds),
+    }
 
 
 def read_label_values(values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """The arguments of assets that hold labels, from values of ``LABEL_SHAPE``.
 
     Raises:
-        ArtifactError: a label comes twice, or some have no weight.
+        ArtifactError: a label comes twice, or some have no weight or threshold.
     """
-    labels, weights = tuple(values["labels"]), tuple(map(float, values["weights"]))
+    labels = tuple(values["labels"])
     if len(set(labels)) < len(labels):
         raise ArtifactError("a label comes twice", where=where)
-    if len(weights) not in (0, len(labels)):
-        raise ArtifactError(f"{len(weights)} weights of {len(labels)} labels", where=where)
-    return {"labels": labels, "weights": weights}
+    found: dict[str, Any] = {"labels": labels}
+    for name in ("weights", "thresholds"):
+        found[name] = tuple(map(float, values.get(name, ())))
+        if len(found[name]) not in (0, len(labels)):
+            raise ArtifactError(f"{len(found[name])} {name} of {len(labels)} labels", where=where)
+    return found
+
+
+def initial_bias(assets: LabelAssets) -> float:
+    """The bias that the head of a classifier starts with: that of one label a row.
+
+    Where each class is a yes or no of its own, a head that starts from even odds spends its first
+    steps on learning that most labels are absent (Lin et al. 2017, section 3.3).
+    """
+    return -math.log(max(1, len(assets.labels) - 1)) if assets.thresholds else 0.0
 
 
 class LabelOutputs(ModelSpec[SettingsT, LabelAssetsT]):
@@ -77,12 +99,15 @@ class LabelOutputs(ModelSpec[SettingsT, LabelAssetsT]):
 
 
 class LabelModel(LabelOutputs[SettingsT, LabelAssetsT], TrainedModel[SettingsT, LabelAssetsT]):
-    """A classifier that is trained by cross-entropy on class numbers."""
+    """A classifier that is trained by cross-entropy on class numbers, or on each class."""
 
     def loss(self, assets: LabelAssetsT) -> Any:
         import keras
 
-        del assets
+        if assets.thresholds:
+            from aitk.core.training.label_losses import MultiLabelLoss
+
+            return MultiLabelLoss(assets.weights)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -256,15 +281,15 @@ class LabelDistillation:
         return DistillationLoss()
 
 
-def stored_labels(summary: Mapping[str, Any]) -> list[str]:
+def stored_labels(summary: Mapping[str, Any], *, at_least: int = 2) -> list[str]:
     """The labels that rows are stored with: those of training, then those of held-out rows alone,
     which no model will know.
 
     Raises:
-        DataError: the training rows hold fewer than two.
+        DataError: the training rows hold fewer than ``at_least``.
     """
     labels = summary["labels"]
-    if len(labels) < 2 and "train" in summary["label_counts"]:
+    if len(labels) < at_least and "train" in summary["label_counts"]:
         found = f"only the label {labels[0]!r}" if labels else "no label"
         raise DataError(
             f"the training rows hold {found}: nothing to tell apart",
@@ -285,7 +310,12 @@ def refuse_unseen(items: Iterable[Row | Refusal], labels: Sequence[str]) -> Iter
     """The same, rows with a label that is not among these being refused."""
     known = set(labels)
     for item in items:
-        label = item.fields.get("label") if isinstance(item, Row) else None
-        if label is not None and label not in known:
-            item = Refusal(item.file, item.line, f"the label {label!r} was never seen in training")
+        if isinstance(item, Row):
+            own = item.fields.get(
+                "labels", [item.fields["label"]] if "label" in item.fields else []
+            )
+            new = next((label for label in own if label not in known), None)
+            if new is not None:
+                reason = f"the label {new!r} was never seen in training"
+                item = Refusal(item.file, item.line, reason)
         yield item

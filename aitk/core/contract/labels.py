@@ -6,10 +6,15 @@ of integers with a gap as ``5.0``: none of these makes a class, a user or an ite
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from aitk.core.contract.options import option
+from aitk.core.io.values import quoted
 
 #: How programs write a missing value: the list of pandas' ``read_csv``, MySQL's ``\N``, and the
 #: errors of spreadsheets.
@@ -19,6 +24,11 @@ MISSING = frozenset(
      "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!")
 )  # fmt: skip
 MAX_LABEL_CHARACTERS = 1000
+#: What a column of its own says of a label.
+_PRESENT = {
+    **dict.fromkeys(("1", "1.0", "true", "yes", "y", "t", "x"), True),
+    **dict.fromkeys(("0", "0.0", "false", "no", "n", "f", ""), False),
+}
 
 # Zero-width spaces, byte order marks, soft hyphens, marks of direction, control characters.
 # Joiners are not among them: they are part of Persian, of Indic scripts and of emoji.
@@ -59,7 +69,8 @@ def read_name(value: Any, what: str, *, keep_na: bool = False) -> tuple[str, str
         value = int(value)  # a column of integers with a gap becomes one of floats
     elif isinstance(value, list | dict):
         kind = f"list of {len(value)} values" if isinstance(value, list) else "JSON object"
-        return "", f"its {what} is a {kind}, and one value is due"
+        hint = " (--multi-label reads several)" * (what == "label" and isinstance(value, list))
+        return "", f"its {what} is a {kind}, and one value is due{hint}"
     name = "" if value is None else normalise(str(value))
     if not name:
         return "", f"it has no {what}"
@@ -95,3 +106,99 @@ class NameReader:
             " odd spaces dropped; Unicode form NFC)"
             for what, count in self.changed.items()
         ]
+
+
+@dataclass(frozen=True)
+class MultiLabelReading:
+    """How rows with any number of labels hold them."""
+
+    label_separator: str | None = option(
+        None, "rows have any number of labels, with this between them, for instance |"
+    )
+    label_columns: list[str] | None = option(
+        None, "rows have any number of labels: each of these columns is one, and holds 1 or 0"
+    )
+    multi_label: bool = option(False, "rows have any number of labels, as a JSON list")
+
+    @property
+    def has_many_labels(self) -> bool:
+        """Whether rows have any number of labels, not one each."""
+        return bool(self.multi_label or self.label_separator or self.label_columns)
+
+
+class LabelReader:
+    """Reads of each record of a source the field ``label``, or ``labels`` where there are several.
+
+    Args:
+        reading: what the user says of labels.
+        names: normalises them.
+    """
+
+    def __init__(self, reading: MultiLabelReading, names: NameReader):
+        self._reading, self._names = reading, names
+
+    @property
+    def has_many(self) -> bool:
+        """Whether it reads any number of labels."""
+        return self._reading.has_many_labels
+
+    def read(
+        self, record: Mapping[str, Any], columns: Sequence[str]
+    ) -> tuple[dict[str, Any], str | None]:
+        """The fields of a record, and why it has none.
+
+        Args:
+            columns: that of the label or labels, or those of ``label_columns``.
+        """
+        if self._reading.label_columns:
+            return self._read_columns(record, columns)
+        return self.read_value(record.get(columns[0]))
+
+    def read_value(self, value: Any) -> tuple[dict[str, Any], str | None]:
+        """The fields of a record from the value that names its label or labels."""
+        if not self._reading.has_many_labels:
+            name, problem = self._names.read(value, "label")
+            return {"label": name}, problem
+        parts = self._split(value)
+        if parts is None:
+            return {}, "it has no labels: an empty list is due where a row has none"
+        labels: list[str] = []
+        for part in parts:
+            name, problem = self._names.read(part, "label")
+            if problem:
+                return {}, problem
+            labels.append(name)
+        return {"labels": list(dict.fromkeys(labels))}, None
+
+    def _split(self, value: Any) -> list[Any] | None:
+        """The labels in a value; None where it says nothing."""
+        if value is None or isinstance(value, list):
+            return value
+        text = str(value).strip()
+        if self._reading.label_separator:
+            parts = text.split(self._reading.label_separator)
+            return [part for part in parts if part.strip()]
+        if text.startswith("["):
+            try:
+                listed = json.loads(text)
+            except ValueError:
+                listed = None
+            if isinstance(listed, list):
+                return listed
+        return [value] if text else []
+
+    def _read_columns(
+        self, record: Mapping[str, Any], columns: Sequence[str]
+    ) -> tuple[dict[str, Any], str | None]:
+        labels = []
+        for column in columns:
+            value = record.get(column)
+            present = _PRESENT.get(str("" if value is None else value).strip().casefold())
+            if present is None:
+                return {}, f"its label {column!r} is {quoted(str(value))}, and 0 or 1 is due"
+            name, problem = self._names.read(column, "label")
+            if problem:
+                return {}, problem
+            if present:
+                labels.append(name)
+        return {"labels": labels}, None

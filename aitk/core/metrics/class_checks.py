@@ -1,13 +1,16 @@
-"""What is wrong with the labels of a data set, by how many rows have each."""
+"""The labels of a data set: how many rows have each, and what is wrong with them."""
 
 from __future__ import annotations
 
 import html
 import re
 import unicodedata
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from aitk.core.contract.rows import SPLITS
 from aitk.core.contract.task import Finding, Grade
@@ -24,6 +27,87 @@ _EXAMPLES = 10
 _LABEL_DELIMITERS = (",", ";", "|")
 _NUMBER = re.compile(r"\s*[+-]?[\d.,]+\s*")
 _LABEL_NOISE = re.compile(r"[\s_\-.,;:!?'\"]+")
+
+
+class LabelTally:
+    """Counts the labels of rows while they stream by, in a few bytes a row.
+
+    A row has the field ``label``, or the list ``labels``.
+    """
+
+    def __init__(self) -> None:
+        self._sets: dict[tuple[str, ...], int] = {}
+        self._numbers, self._splits = array("I"), array("B")
+        self._several = False
+
+    def add(self, fields: Mapping[str, Any], split: str) -> None:
+        """Count a row."""
+        if "labels" in fields:
+            self._several = True
+            labels = tuple(sorted(fields["labels"]))
+        else:
+            labels = (fields["label"],)
+        self._numbers.append(self._sets.setdefault(labels, len(self._sets)))
+        self._splits.append(SPLITS.index(split))
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(rows,) a number for the labels of each row, the same for the same ones."""
+        return np.array(self._numbers)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Split -> label -> rows, without zeros, in the order of the labels."""
+        kinds = len(self._sets)
+        codes = np.array(self._splits, np.int64) * kinds + self.numbers
+        table = np.bincount(codes, minlength=len(SPLITS) * kinds).reshape(len(SPLITS), kinds)
+        found = {}
+        for split, line in zip(SPLITS, table.tolist(), strict=True):
+            counts: Counter[str] = Counter()
+            for labels, at in self._sets.items():
+                if line[at]:
+                    counts.update(dict.fromkeys(labels, line[at]))
+            found[split] = dict(sorted(counts.items()))
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """``labels`` and ``label_counts`` of the splits that have rows; of rows with any number of
+        labels also how many they have."""
+        counts = self.counts()
+        present = [split for at, split in enumerate(SPLITS) if at in set(self._splits)]
+        summary: dict[str, Any] = {
+            "labels": known_labels(counts),
+            "label_counts": {split: counts[split] for split in present},
+        }
+        if self._several:
+            sizes = self._sizes()
+            summary["labels_per_row"] = {
+                str(size): int(count) for size, count in enumerate(np.bincount(sizes)) if count
+            }
+        return summary
+
+    def findings(self) -> list[Finding]:
+        """Every check of the labels, those that found no fault too."""
+        counts = self.counts()
+        labels = set().union(*counts.values())
+        return [
+            find_single_class(counts["train"], at_least=1 if self._several else 2),
+            find_label_typos(labels),
+            self._find_labels_per_row() if self._several else find_several_labels(labels),
+            find_rare_classes(counts["train"]),
+            find_unseen_labels(counts),
+            find_imbalance(counts["train"]),
+        ]
+
+    def _sizes(self) -> np.ndarray:
+        """(rows,) how many labels each row has."""
+        return np.array([len(labels) for labels in self._sets])[self.numbers]
+
+    def _find_labels_per_row(self) -> Finding:
+        sizes = self._sizes()
+        none = int((sizes == 0).sum())
+        message = f"{sizes.mean():.2f} labels a row in {len(self._sets):,} combinations"
+        message += f"; {none:,} rows have none ({none / len(sizes):.1%})" if none else ""
+        return Finding("labels per row", "ok", message, {"without": none})
 
 
 def judge(
@@ -49,18 +133,21 @@ def known_labels(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     return sorted(counts["train"] or set().union(*counts.values()))
 
 
-def find_single_class(counts: Mapping[str, int]) -> Finding:
-    """Check that the training rows (label -> rows) have two labels at least."""
+def find_single_class(counts: Mapping[str, int], *, at_least: int = 2) -> Finding:
+    """Check that the training rows (label -> rows) have enough labels, and not too many."""
     if not counts:
         return Finding("classes", "skipped", "not checked: there are no training rows")
     message, rows = f"{len(counts)} classes in training", sum(counts.values())
     if rows >= _ROWS_TO_TELL and len(counts) > _LABELS_PER_ROW * rows:
         message = f"{len(counts):,} labels for {rows:,} training rows: is this the label's column?"
         return Finding("classes", "error", message, {"classes": len(counts)})
-    if len(counts) == 1:
+    if len(counts) < at_least:
         message = f"every training row has the label {next(iter(counts))!r}: nothing to learn"
     return Finding(
-        "classes", "ok" if len(counts) > 1 else "error", message, {"classes": len(counts)}
+        "classes",
+        "ok" if len(counts) >= at_least else "error",
+        message,
+        {"classes": len(counts)},
     )
 
 
@@ -97,8 +184,8 @@ def find_several_labels(labels: Iterable[str]) -> Finding:
     told = ", ".join(map(repr, sorted(several)[:_EXAMPLES]))
     message = (
         f"{len(several)} labels look like several in one, and each combination is a class of its"
-        f" own: {told}. A row has one label: keep the most important, or prepare the data once for"
-        " each label (yes or no)"
+        f" own: {told}. Rows with any number of labels are read with --label-separator, or"
+        " --multi-label"
     )
     return Finding(check, "warning", message, {"labels": sorted(several)})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.contract.capabilities import Calibrates
 from aitk.core.contract.task import Metric, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import KerasPredictor
@@ -95,6 +97,31 @@ def evaluate_closed_form(
         row |= point_scores(task, measured, assets)
     row["seconds"] = round(time.monotonic() - started, 2)
     return Trained(model=model, history=[row], best=row, stopped=None, measured=measured)
+
+
+def calibrate(
+    trained: Trained,
+    task: Task,
+    assets: Any,
+    *,
+    validation: Examples | None,
+    batch_size: int,
+) -> tuple[Trained, Any]:
+    """Tune the decision thresholds of a task that ``Calibrates`` on the validation rows.
+
+    Returns:
+        The training, the scores of its best epoch being those with the new thresholds, and the
+        assets with these; both as they were for other tasks, and without validation rows.
+    """
+    if validation is None or not isinstance(task, Calibrates):
+        return trained, assets
+    measured = trained.measured
+    if measured is None:  # the best epoch was before an interruption
+        predict = KerasPredictor(trained.model)
+        measured = measure_rows(validation, task, assets, predict, batch_size=batch_size)
+    assets = task.calibrate(measured, assets)
+    best = trained.best | point_scores(task, measured, assets)
+    return dataclasses.replace(trained, best=best, measured=measured), assets
 
 
 def point_scores(task: Task, measured: Mapping[str, np.ndarray], assets: Any) -> dict[str, float]:

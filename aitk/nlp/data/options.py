@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aitk.core.contract.labels import MultiLabelReading
 from aitk.core.contract.options import PredictOptions, option
 
 
@@ -42,8 +43,8 @@ class TextReading:
 
 
 @dataclass(frozen=True)
-class ClassifyReading(TextReading):
-    """Texts with one label each."""
+class ClassifyReading(MultiLabelReading, TextReading):
+    """Texts with one label each, or any number of labels."""
 
     label_column: str | None = option(None, "column of the label, by name or number from 1")
     keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")

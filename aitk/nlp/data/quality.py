@@ -20,14 +20,8 @@ from aitk.core.contract.task import Finding
 from aitk.core.metrics.class_checks import (
     CONFLICT_SHARE,
     HELD_OUT_SHARE,
-    find_imbalance,
-    find_label_typos,
-    find_rare_classes,
-    find_several_labels,
-    find_single_class,
-    find_unseen_labels,
+    LabelTally,
     judge,
-    known_labels,
 )
 from aitk.nlp.data.languages import guess_language, script_of
 from aitk.nlp.data.options import TextReading
@@ -51,9 +45,9 @@ class TextInspector:
         del reading  # texts arrive cleaned
         self._labelled = labelled
         self._files: dict[str, int] = {}
-        self._labels: dict[str, int] = {}
+        self._labels = LabelTally()
         self._hashes, self._lines = array("q"), array("Q")
-        self._file_numbers, self._label_numbers = array("I"), array("I")
+        self._file_numbers = array("I")
         self._splits = array("B")
         self._characters, self._words = array("I"), array("I")
         self._languages: Counter[str] = Counter()
@@ -75,8 +69,7 @@ class TextInspector:
         self._missing += text in MISSING
         self._garbled += not text.isascii() and bool(_GARBLED.search(text))
         if self._labelled:
-            label = row.fields["label"]
-            self._label_numbers.append(self._labels.setdefault(label, len(self._labels)))
+            self._labels.add(row.fields, split)
 
     def findings(self) -> list[Finding]:
         """Every check made, those that found no fault too."""
@@ -93,16 +86,7 @@ class TextInspector:
             self._find_languages(),
         ]
         if self._labelled:
-            counts = self._label_counts()
-            found += [
-                self._find_conflicts(groups),
-                find_single_class(counts["train"]),
-                find_label_typos(self._labels),
-                find_several_labels(self._labels),
-                find_rare_classes(counts["train"]),
-                find_unseen_labels(counts),
-                find_imbalance(counts["train"]),
-            ]
+            found += [self._find_conflicts(groups), *self._labels.findings()]
         return found
 
     def summary(self) -> dict[str, Any]:
@@ -122,22 +106,8 @@ class TextInspector:
             },
         }
         if self._labelled:
-            counts = self._label_counts()
-            summary["labels"] = known_labels(counts)
-            summary["label_counts"] = {split: counts[split] for split in summary["rows"]}
+            summary |= self._labels.summary()
         return summary
-
-    def _label_counts(self) -> dict[str, dict[str, int]]:
-        """Split -> label -> rows, without zeros, in the order of the labels."""
-        kinds = len(self._labels)
-        codes = np.array(self._splits, np.int64) * kinds + np.array(self._label_numbers)
-        table = np.bincount(codes, minlength=len(SPLITS) * kinds).reshape(len(SPLITS), kinds)
-        return {
-            split: {
-                label: int(counts[at]) for label, at in sorted(self._labels.items()) if counts[at]
-            }
-            for split, counts in zip(SPLITS, table, strict=True)
-        }
 
     def _find_duplicates(self, groups: np.ndarray, splits: np.ndarray) -> Finding:
         _, first = np.unique(groups * len(SPLITS) + splits, return_index=True)
@@ -166,7 +136,7 @@ class TextInspector:
         )
 
     def _find_conflicts(self, groups: np.ndarray) -> Finding:
-        pairs = np.unique(np.stack([groups, np.array(self._label_numbers)]), axis=1)
+        pairs = np.unique(np.stack([groups, self._labels.numbers]), axis=1)
         texts, labels = np.unique(pairs[0], return_counts=True)
         rows = np.flatnonzero(np.isin(groups, texts[labels > 1]))
         rows = rows[np.argsort(groups[rows], kind="stable")]  # side by side

@@ -1,4 +1,4 @@
-"""Rows of text, with or without a label, from whatever files the user has.
+"""Rows of text, with or without labels, from whatever files the user has.
 
 A table has a text column, or several that are joined, and, where labels are due, a label column.
 A ``.txt`` file holds a text a line, perhaps with fastText's ``__label__`` before it; below a
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.contract.errors import DataError, UsageError
-from aitk.core.contract.labels import NameReader, normalise
+from aitk.core.contract.labels import LabelReader, MultiLabelReading, NameReader
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
 from aitk.core.io import encodings
@@ -57,6 +57,8 @@ def read_texts(
 ) -> Iterator[Row | Refusal]:
     """Stream rows ``{"text": ..., "label": ...}``, cleaned; refusals stand in their place.
 
+    Where rows have any number of labels they hold ``labels``, a list, in place of ``label``.
+
     Args:
         sources: files, folders, ``-`` for stdin, ``tfds:NAME``.
         labelled: rows must have labels (``label`` must be True). If not, ``Row.record`` carries
@@ -72,16 +74,20 @@ def read_texts(
     clean = make_cleaner(reading)
     note = _once(note)
     # Alike for files with like columns.
-    chosen: dict[tuple[str, ...], tuple[Sequence[str], str | None]] = {}
+    chosen: dict[tuple[str, ...], tuple[Sequence[str], Sequence[str]]] = {}
+    label_reading = reading if isinstance(reading, MultiLabelReading) else MultiLabelReading()
+    keep_na = getattr(reading, "keep_na", False)
     for source in find_sources(sources, labelled=labelled, label=label, note=note):
         if source.kind == "document":
-            yield _read_document(source, reading, clean, labelled=labelled, note=note)
+            labels = LabelReader(label_reading, NameReader(keep_na=True))
+            yield _read_document(source, reading, clean, labels, labelled=labelled, note=note)
             continue
         for split, table in _tables_of(source, reading, labelled=labelled, label=label):
-            names = NameReader(keep_na=getattr(reading, "keep_na", False))
+            names = NameReader(keep_na=keep_na)
+            labels = LabelReader(label_reading, names)
             if isinstance(table, Lines) and _is_fasttext(table):
                 note(f"{table.source}: labels and texts as fastText reads them")
-                yield from _read_fasttext(table, split, clean, names, labelled=labelled)
+                yield from _read_fasttext(table, split, clean, labels, labelled=labelled)
                 continue
             if isinstance(table, Lines):
                 note(f"{table.source}: a text a line, encoding {table.encoding}")
@@ -92,11 +98,11 @@ def read_texts(
             columns = tuple(table.columns)
             if columns not in chosen:
                 chosen[columns] = _choose_columns(table, reading, labelled, note)
-            text_columns, label_column = chosen[columns]
-            if labelled and source.kind == "tfds" and _hides_labels(table, label_column):
+            text_columns, label_columns = chosen[columns]
+            if labelled and source.kind == "tfds" and _hides_labels(table, label_columns):
                 note(f"{table.source}: skipped, its labels are not public")
                 continue
-            yield from _read_table(table, split, clean, text_columns, label_column, names)
+            yield from _read_table(table, split, clean, text_columns, label_columns, labels)
             for decision in names.notes(table.source):
                 note(decision)
 
@@ -154,42 +160,49 @@ def _delimiter(reading: TextReading) -> str | None:
 
 def _choose_columns(
     table: Table, reading: TextReading, labelled: bool, note: Note
-) -> tuple[Sequence[str], str | None]:
-    """The columns of the text and that of the label: as told, by usual names, or by content."""
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The columns of the text and of the labels: as told, by usual names, or by content."""
     columns, where = table.columns, table.source
     told_text, *more = reading.text_column or (None,)
     told_label = getattr(reading, "label_column", None)
-    if len(columns) == 1 and not labelled:
-        return columns, None
+    own_columns = getattr(reading, "label_columns", None) if labelled else None
+    labels = [
+        find_column(columns, name, (), what="label", where=where) for name in own_columns or ()
+    ]
+    columns = [column for column in columns if column not in labels]
+    if len(columns) == 1 and (labels or not labelled):
+        return columns, labels
+    named = labelled and not labels
     text = label = None
     if told_text or usual_column(columns, TEXT_COLUMNS):
-        text = find_column(columns, told_text, TEXT_COLUMNS, what="text", where=where)
-    if labelled and (told_label or usual_column(columns, LABEL_COLUMNS)):
+        text = find_column(table.columns, told_text, TEXT_COLUMNS, what="text", where=where)
+    if named and (told_label or usual_column(columns, LABEL_COLUMNS)):
         label = find_column(columns, told_label, LABEL_COLUMNS, what="label", where=where)
-    if len(columns) == 2 and (text is None or (labelled and label is None)):
+    if len(columns) == 2 and (text is None or (named and label is None)):
         if text is None and label is None:
-            text = _wordiest(table)
+            text = _wordiest(table, columns)
         text = text or _other(columns, label)
-        label = (label or _other(columns, text)) if labelled else None
+        label = (label or _other(columns, text)) if named else None
         says = f", the label in {label!r}" if label else ""
         note(f"{where}: by content, the text is in column {text!r}{says}")
     text = text or find_column(columns, None, TEXT_COLUMNS, what="text", where=where)
-    if labelled:
+    if named:
         label = label or find_column(columns, None, LABEL_COLUMNS, what="label", where=where)
         rivals = [each for each in columns if each.casefold() in LABEL_COLUMNS and each != label]
         if rivals and not told_label:
             note(f"{where}: the label is in {label!r}, not in {rivals} (see --label-column)")
+        labels = [label]
     texts = [text]
-    texts += [find_column(columns, name, (), what="text", where=where) for name in more]
-    if label in texts:
-        raise UsageError(f"column {label!r} cannot be text and label both", where=where)
-    if len(texts) == 1 and (others := _other_texts(table, (text, label))):
+    texts += [find_column(table.columns, name, (), what="text", where=where) for name in more]
+    if both := [name for name in labels if name in texts]:
+        raise UsageError(f"column {both[0]!r} cannot be text and label both", where=where)
+    if len(texts) == 1 and (others := _other_texts(table, (text, *labels))):
         joined = ",".join((*others, text))
         note(f"{where}: texts in {others} are not used; --text-column {joined} joins them")
-    return texts, label
+    return texts, labels
 
 
-def _other_texts(table: Table, chosen: Sequence[str | None]) -> list[str]:
+def _other_texts(table: Table, chosen: Sequence[str]) -> list[str]:
     """Columns that hold texts of several words and were not chosen."""
     found = []
     for column in table.columns:
@@ -200,11 +213,10 @@ def _other_texts(table: Table, chosen: Sequence[str | None]) -> list[str]:
     return found
 
 
-def _wordiest(table: Table) -> str:
+def _wordiest(table: Table, columns: Sequence[str]) -> str:
     """Of two columns the one with the texts: labels repeat themselves, and texts are longer."""
     cells = {
-        column: [str(record.get(column) or "") for record in table.preview]
-        for column in table.columns
+        column: [str(record.get(column) or "") for record in table.preview] for column in columns
     }
     kinds = {column: len(set(values)) for column, values in cells.items()}
     most = max(kinds, key=kinds.__getitem__)
@@ -217,8 +229,8 @@ def _other(columns: Sequence[str], known: str | None) -> str:
     return columns[1] if columns[0] == known else columns[0]
 
 
-def _hides_labels(table: Table, label_column: str | None) -> bool:
-    return all(record.get(label_column) is None for record in table.preview)
+def _hides_labels(table: Table, label_columns: Sequence[str]) -> bool:
+    return all(record.get(name) is None for record in table.preview for name in label_columns)
 
 
 def _read_table(
@@ -226,8 +238,8 @@ def _read_table(
     split: str | None,
     clean: Callable[[str], str],
     text_columns: Sequence[str],
-    label_column: str | None,
-    names: NameReader,
+    label_columns: Sequence[str],
+    labels: LabelReader,
 ) -> Iterator[Row | Refusal]:
     file = table.source
     for item in table:
@@ -237,12 +249,13 @@ def _read_table(
         line, record = item
         text, problem = _text(_joined(record, text_columns), clean)
         fields: dict[str, Any] = {"text": text}
-        if label_column is not None and not problem:
-            fields["label"], problem = names.read(record.get(label_column), "label")
+        if label_columns and not problem:
+            named, problem = labels.read(record, label_columns)
+            fields |= named
         if problem:
             yield Refusal(file, line, problem)
         else:
-            yield Row(fields, file, line, split, record if label_column is None else {})
+            yield Row(fields, file, line, split, {} if label_columns else record)
 
 
 def _joined(record: Mapping[str, Any], columns: Sequence[str]) -> Any:
@@ -266,7 +279,7 @@ def _read_fasttext(
     lines: Lines,
     split: str | None,
     clean: Callable[[str], str],
-    names: NameReader,
+    labels: LabelReader,
     *,
     labelled: bool,
 ) -> Iterator[Row | Refusal]:
@@ -276,13 +289,12 @@ def _read_fasttext(
         if not words and not problem:
             continue
         text, problem = ("", problem) if problem else _text(" ".join(words[len(marks) :]), clean)
-        fields = {"text": text}
+        fields: dict[str, Any] = {"text": text}
         if labelled and not problem:
-            if len(marks) > 1:
-                problem = f"it has {len(marks)} labels ({' '.join(marks)[:100]}), and one is due"
-            else:
-                label = marks[0].removeprefix(FASTTEXT_LABEL) if marks else None
-                fields["label"], problem = names.read(label, "label")
+            names = [mark.removeprefix(FASTTEXT_LABEL) for mark in marks]
+            several = labels.has_many or len(names) > 1
+            named, problem = labels.read_value(names if several else next(iter(names), None))
+            fields |= named
         if problem:
             yield Refusal(lines.source, number, problem)
         else:
@@ -307,6 +319,7 @@ def _read_document(
     source: Source,
     reading: TextReading,
     clean: Callable[[str], str],
+    labels: LabelReader,
     *,
     labelled: bool,
     note: Note,
@@ -328,7 +341,10 @@ def _read_document(
     if problem:
         return Refusal(name, 1, problem)
     if labelled:
-        return Row({"text": text, "label": normalise(source.label or "")}, name, 1, source.split)
+        named, problem = labels.read_value(source.label)
+        if problem:
+            return Refusal(name, 1, problem)
+        return Row({"text": text, **named}, name, 1, source.split)
     return Row({"text": text}, name, 1, source.split, {"file": name})
 
 

@@ -30,6 +30,7 @@ class TextAssets:
         max_length: tokens a text is cut to.
         labels: class names in the order of the outputs; empty where there are none.
         weights: weight of each class in the loss, or empty.
+        thresholds: of each class, where rows have any number of labels; else empty.
         inverse_frequencies: (units,) of the tokeniser's units, for a model that is built with
             them as weights. Not saved.
     """
@@ -38,6 +39,7 @@ class TextAssets:
     max_length: int
     labels: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
     inverse_frequencies: np.ndarray | None = None
 
     def save(self, folder: Path) -> None:

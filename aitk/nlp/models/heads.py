@@ -30,7 +30,13 @@ class HidePadding(keras.layers.Layer):
 
 
 def classifier(
-    backbone: keras.Model, *, classes: int, pooling: str, dropout: float, linear: bool = False
+    backbone: keras.Model,
+    *,
+    classes: int,
+    pooling: str,
+    dropout: float,
+    linear: bool = False,
+    bias: float = 0.0,
 ) -> keras.Model:
     """Pool the features and put a linear head, named ``head``, on them.
 
@@ -44,6 +50,7 @@ def classifier(
             many classes need each of them (150 of CLINC150 lost 5 points), and each class's
             weights keep the norm 1: what a unit says of a class is learned by the embeddings
             alone, or they overfit within an epoch.
+        bias: of each class at the start.
 
     Returns:
         A functional model with the same inputs and float32 logits (batch, classes).
@@ -51,18 +58,20 @@ def classifier(
     inputs = text_inputs()
     x = backbone(inputs)
     x = Pooling(pooling, name="pooling", dtype="float32")(x, inputs["padding_mask"])
+    start = keras.initializers.Constant(bias)
     if linear:
         same = x.shape[-1] == classes  # one feature a class
         head = keras.layers.Dense(
             classes,
             kernel_initializer="identity" if same else "glorot_uniform",
             kernel_constraint=keras.constraints.UnitNorm(axis=0),
+            bias_initializer=start,
             name="head",
             dtype="float32",
         )
     else:
         x = keras.layers.Dropout(dropout, name="head_dropout", dtype="float32")(x)
-        head = keras.layers.Dense(classes, name="head", dtype="float32")
+        head = keras.layers.Dense(classes, bias_initializer=start, name="head", dtype="float32")
     logits = head(x)
     return keras.Model(inputs, logits, name="classifier")
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aitk.core.contract.errors import UsageError
-from aitk.core.contract.label_task import LabelModel
+from aitk.core.contract.label_task import LabelModel, initial_bias
 from aitk.core.contract.model_spec import SettingsT, TrainedModel
 from aitk.core.contract.task import Assets
 from aitk.nlp.features.assets import TextAssets
@@ -108,6 +108,7 @@ class TextClassifier(TextModel[SettingsT, TextAssets], LabelModel[SettingsT, Tex
             pooling=settings.pooling,
             dropout=settings.dropout,
             linear=settings.linear,
+            bias=initial_bias(assets),
         )
 
 

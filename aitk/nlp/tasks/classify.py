@@ -1,4 +1,4 @@
-"""Text classification: one label for a text."""
+"""Text classification: one label for a text, or any number of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.label_task import LabelDistillation, LabelTask
+from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Example, Note
 from aitk.core.metrics.baselines import Baseline, Rows
@@ -50,6 +51,10 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
         "hub": TextClassifier(HubSettings),
     }
     content = "text"
+
+    def for_reading(self, reading: ClassifyReading) -> Classify:
+        """See ``DependsOnReading``."""
+        return MultiLabelClassify() if reading.has_many_labels else self
 
     def read(
         self, sources: Sequence[str], reading: ClassifyReading, *, labelled: bool, note: Note
@@ -143,3 +148,7 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
             return self.probabilities(outputs, assets)[:, index]
 
         return facts | explain_text(fields["text"], probability)
+
+
+class MultiLabelClassify(MultiLabelTask[TextAssets], Classify):
+    """The same with any number of labels for a text."""

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk.core.contract.labels import NameReader, normalise, read_name
+from aitk.core.contract.labels import (
+    LabelReader,
+    MultiLabelReading,
+    NameReader,
+    normalise,
+    read_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +78,53 @@ def test_a_list_of_one_label_is_that_label() -> None:
 @given(st.text(max_size=20))
 def test_a_normalised_label_stays_as_it_is(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
+
+
+def read_labels(value, **options):
+    """The fields of a value, or why it has none."""
+    reader = LabelReader(MultiLabelReading(**options), NameReader())
+    fields, problem = reader.read({"labels": value}, ["labels"])
+    return problem or fields
+
+
+def test_one_label_is_due_unless_several_are_asked_for():
+    assert read_labels(" a ") == {"label": "a"}
+    assert "--multi-label" in read_labels(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("value", "options"),
+    [
+        ("a| b |a", {"label_separator": "|"}),
+        (["a", "b"], {"label_separator": "|"}),
+        (["a", "b", "a"], {"multi_label": True}),
+        ('["a", "b"]', {"multi_label": True}),
+    ],
+)
+def test_several_labels_are_read_once_each_in_order(value, options):
+    assert read_labels(value, **options) == {"labels": ["a", "b"]}
+
+
+@pytest.mark.parametrize("value", ["", [], " "])
+def test_a_row_may_have_no_label_but_must_say_so(value):
+    assert read_labels(value, multi_label=True) == {"labels": []}
+    assert "no labels" in read_labels(None, multi_label=True)
+
+
+def test_one_of_several_labels_must_be_a_name_too():
+    assert "missing value" in read_labels("a|NULL", label_separator="|")
+    assert "list" in read_labels([["a", "b"]], multi_label=True)
+
+
+def test_columns_of_their_own_hold_one_or_zero():
+    reading = MultiLabelReading(label_columns=["late", "rude"])
+    reader = LabelReader(reading, NameReader())
+
+    def read(late, rude):
+        fields, problem = reader.read({"late": late, "rude": rude}, ["late", "rude"])
+        return problem or fields["labels"]
+
+    assert read(1, 0.0) == ["late"]
+    assert read("true", "Yes") == ["late", "rude"]
+    assert read("", None) == []
+    assert read(0.7, 0) == "its label 'late' is '0.7', and 0 or 1 is due"

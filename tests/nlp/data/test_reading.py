@@ -166,7 +166,7 @@ def test_bad_rows_are_refused_in_their_place(write):
         "it has no text",
         "it has no label",
         "its text is a list, not a string",
-        "its label is a list of 2 values, and one value is due",
+        "its label is a list of 2 values, and one value is due (--multi-label reads several)",
         "it holds a NUL byte",
         ("f", "true", None),
     ]
@@ -257,7 +257,7 @@ def test_fasttext_files(write):
     source = write("a.txt", "__label__pos good phone\n__label__a __label__b c\n__label__neg bad\n")
     assert read(source) == [
         ("good phone", "pos", None),
-        "it has 2 labels (__label__a __label__b), and one is due",
+        "its label is a list of 2 values, and one value is due (--multi-label reads several)",
         ("bad", "neg", None),
     ]
     assert read(source, labelled=False)[1] == ("c", None, None)
@@ -294,3 +294,23 @@ def test_a_label_that_is_called_like_a_column_makes_no_header(write):
 def test_a_text_that_begins_like_a_header_is_a_text(write):
     source = write("a.txt", "review, not so good\nanother one\nand a third, with a comma, or two\n")
     assert len(read(source, labelled=False)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.csv", "text,labels\nhi,a|b\nho,\n", {"label_separator": "|"}),
+        ("a.jsonl", '{"text": "hi", "labels": ["a", "b"]}\n{"text": "ho", "labels": []}\n',
+         {"multi_label": True}),
+        ("a.csv", "a,text,b\n1,hi,1\n0,ho,0\n", {"label_columns": ["a", "b"]}),
+        ("a.csv", "words,a,b\nhi,1,1\nho,0,0\n", {"label_columns": ["a", "3"]}),
+        ("a.txt", "__label__a __label__b hi\n__label__b ho\n", {"multi_label": True}),
+    ],
+)  # fmt: skip
+def test_a_row_has_any_number_of_labels_where_it_is_asked_for(write, name, content, options):
+    rows = read_texts(
+        [write(name, content)], ClassifyReading(**options), labelled=True, label=True, note=print
+    )
+    first, second = rows
+    assert first.fields == {"text": "hi", "labels": ["a", "b"]}
+    assert second.fields["text"] == "ho"

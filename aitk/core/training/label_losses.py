@@ -1,0 +1,61 @@
+"""Losses of rows with any number of labels: one logistic regression a class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from aitk.core.compression.distill import TEACHER_SHARE, TEMPERATURE
+
+
+class MultiLabelLoss(keras.losses.Loss):
+    """Binary cross-entropy of each class, averaged over classes.
+
+    ``y_true`` (batch, classes + 1 or more): 1 for each label of the row; what follows the classes
+    is not read. ``y_pred`` (batch, classes): logits. Returns (batch,).
+
+    Args:
+        weights: (classes,) weight of the rows with a label among those of its class; empty for 1.
+        smoothing: share of the targets that is moved to one half (Szegedy et al. 2016, section 7).
+    """
+
+    def __init__(self, weights: Sequence[float] = (), *, smoothing: float = 0.0):
+        super().__init__(name="multi_label_loss")
+        self._weights = np.asarray(weights, np.float32) if len(weights) else None
+        self._smoothing = smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        hot = ops.cast(y_true[..., : y_pred.shape[-1]], y_pred.dtype)
+        targets = hot * (1 - self._smoothing) + self._smoothing / 2
+        losses = binary_losses(targets, y_pred)
+        if self._weights is not None:
+            losses = losses * (1 + hot * ops.cast(self._weights - 1, y_pred.dtype))
+        return ops.mean(losses, axis=-1)
+
+
+class MultiLabelDistillation(keras.losses.Loss):
+    """Binary cross-entropy with a teacher's softened probabilities and with the true labels.
+
+    ``y_true`` (batch, 2 * classes + 1): the targets as for ``MultiLabelLoss``, then the teacher's
+    logits. Hinton et al. 2015, section 2, each class being a choice of two.
+    """
+
+    #: What is recorded of it.
+    facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        classes = y_pred.shape[-1]
+        y_true = ops.cast(y_true, y_pred.dtype)
+        softened = ops.sigmoid(y_true[..., -classes:] / TEMPERATURE)
+        soft = TEMPERATURE**2 * binary_losses(softened, y_pred / TEMPERATURE)
+        hard = binary_losses(y_true[..., :classes], y_pred)
+        return ops.mean(TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard, axis=-1)
+
+
+def binary_losses(targets: Any, logits: Any) -> Any:
+    """Binary cross-entropy, element by element, without overflow."""
+    return ops.relu(logits) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
