@@ -49,7 +49,7 @@ class BagSettings(TextSettings):
     )
     hidden: int = option(32, "size of an embedding, at most the number of classes", minimum=1)
     dropout: float = option(
-        0.0, "share of the words and word pairs dropped", minimum=0.0, maximum=0.95
+        0.0, "share of the words and word pairs dropped", minimum=0.0, maximum=0.95, search="0..0.5"
     )
 
     pooling: ClassVar[str] = "root"
@@ -64,7 +64,9 @@ class CnnSettings(TextSettings):
 
     hidden: int = option(128, "size of an embedding", minimum=1)
     filters: int = option(128, "filters of each width", minimum=1)
-    dropout: float = option(0.5, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.5, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     pooling: ClassVar[str] = "max"
     default_learning_rate: ClassVar[float] = 5e-4
@@ -77,7 +79,9 @@ class RnnSettings(TextSettings):
 
     hidden: int = option(128, "size of an embedding, and of the state in each direction", minimum=1)
     layers: int = option(1, "recurrent layers", minimum=1)
-    dropout: float = option(0.3, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.3, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     pooling: ClassVar[str] = "max"
 
@@ -92,7 +96,9 @@ class TransformerSettings(TextSettings):
     """An encoder of our own: attention, with the norms before it (Xiong et al. 2020)."""
 
     size: str = option("tiny", "width and depth", choices=("tiny", "small", "base"))
-    dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.1, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     default_epochs: ClassVar[int] = 5
 
@@ -103,7 +109,9 @@ class HubSettings:
 
     pooling: str = option("mean", "how tokens become one vector", choices=("mean", "cls", "max"))
     max_length: int = option(128, "tokens of a text that are read", minimum=4)
-    dropout: float = option(0.1, "share dropped before the head", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.1, "share dropped before the head", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     linear: ClassVar[bool] = False
     default_learning_rate: ClassVar[float] = 5e-5
@@ -149,7 +157,9 @@ class CausalLstmSettings(TextSettings):
     lowercase: bool = option(False, "ignore the case of letters")
     hidden: int = option(256, "size of an embedding, and of the state", minimum=1)
     layers: int = option(1, "recurrent layers", minimum=1)
-    dropout: float = option(0.3, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.3, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     default_learning_rate: ClassVar[float] = 3e-3
     default_epochs: ClassVar[int] = 10

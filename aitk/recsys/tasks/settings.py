@@ -161,7 +161,9 @@ class Featured(TrainedSettings):
     features: str = option(
         "auto", "which item features are used: auto (all there are), none, or their names, by comma"
     )
-    dropout: float = option(0.2, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.2, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,9 @@ class NeuMfSettings(TrainedSettings):
     factors: int = option(32, "size of the vectors of the product and of the network", minimum=1)
     layers: int = option(3, "layers of the network, each half as wide", minimum=1, maximum=6)
     negatives: int = option(4, "items sampled for each event", minimum=1)
-    dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.95)
+    dropout: float = option(
+        0.1, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
 
     default_learning_rate: ClassVar[float] = 5e-3
 
