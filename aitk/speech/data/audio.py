@@ -85,7 +85,7 @@ def read_audio(
     channel: str = "mix",
     start_s: float = 0.0,
     end_s: float | None = None,
-    longest_s: float | None = None,
+    max_s: float | None = None,
 ) -> Clip:
     """Read a sound, or a cut of it, as one channel at a rate.
 
@@ -95,7 +95,7 @@ def read_audio(
         channel: ``mix`` for the mean of all, or a number from 1.
         start_s: where the cut begins.
         end_s: where it ends; None for the end.
-        longest_s: a longer one is refused.
+        max_s: a longer one is refused.
 
     Raises:
         DataError: it cannot be read, is empty, cut short, too long, or not a number somewhere.
@@ -103,8 +103,8 @@ def read_audio(
     with _opened(source) as file:
         rate, channels = file.samplerate, file.channels
         first, last = _cut(file, start_s, end_s, where=_name(source))
-        if longest_s is not None and last - first > longest_s * rate:
-            refuse_length((last - first) / rate, longest_s, where=_name(source))
+        if max_s is not None and last - first > max_s * rate:
+            refuse_length((last - first) / rate, max_s, where=_name(source))
         parts, clipped = [], 0
         for block in _blocks(file, first, last, where=_name(source)):
             clipped += count_clipped(block)
@@ -227,10 +227,10 @@ def count_clipped(samples: np.ndarray) -> int:
     return int((full & beside).sum())
 
 
-def refuse_length(seconds: float, longest_s: float, *, where: str | None = None) -> NoReturn:
+def refuse_length(seconds: float, max_s: float, *, where: str | None = None) -> NoReturn:
     """Raise the ``DataError`` of a sound that is too long."""
     raise DataError(
-        f"lasts {seconds:,.1f} s, and {longest_s:g} s are the most (--max-seconds)",
+        f"lasts {seconds:,.1f} s, and {max_s:g} s are the most (--max-seconds)",
         where=where,
         hint="Cut it (columns start and end), or allow more",
     )

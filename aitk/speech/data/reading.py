@@ -291,29 +291,29 @@ def _pieces(
     A ``whole`` one is refused if it is too long; else a long one is cut at pauses, so that
     memory holds about a piece of a recording of hours.
     """
-    rate, longest_s = reading.sample_rate_hz, reading.max_seconds
+    rate, max_s = reading.sample_rate_hz, reading.max_seconds
     channel = item.channel or reading.channel
     if isinstance(item.audio, tuple):
         values, own_rate = item.audio
         clip = _from_memory(values, own_rate, reading, channel)
-        if clip.seconds <= longest_s:
+        if clip.seconds <= max_s:
             yield 0.0, clip, False
             return
         if whole:
-            refuse_length(clip.seconds, longest_s)
+            refuse_length(clip.seconds, max_s)
         channels, blocks = clip.channels, iter([clip.samples])
     else:
         info = inspect_audio(item.audio)
         own_rate, channels = info.sample_rate_hz, info.channels
         seconds = min(item.end_s or info.seconds, info.seconds) - item.start_s
-        if whole or seconds <= longest_s:
+        if whole or seconds <= max_s:
             clip = read_audio(
                 item.audio,
                 sample_rate_hz=rate,
                 channel=channel,
                 start_s=item.start_s,
                 end_s=item.end_s,
-                longest_s=longest_s,
+                max_s=max_s,
             )
             yield item.start_s, clip, False
             return
@@ -324,7 +324,7 @@ def _pieces(
             start_s=item.start_s,
             end_s=item.end_s,
         )
-    for start_s, samples in cut_at_pauses(blocks, rate, longest_s=longest_s):
+    for start_s, samples in cut_at_pauses(blocks, rate, max_s=max_s):
         clipped = count_clipped(samples) / len(samples)
         yield item.start_s + start_s, Clip(samples, rate, own_rate, channels, clipped), True
 

@@ -32,10 +32,10 @@ class LanguageModel(Protocol):
 
 @runtime_checkable
 class SlowLanguageModel(Protocol):
-    """A language model that is faster when it is asked for many scores at once."""
+    """A language model that scores many words faster at once."""
 
-    def prepare(self, asked: Iterable[tuple[Hashable, str | None]]) -> None:
-        """Told of the states and words that it will be asked for; None is the end."""
+    def prepare(self, queries: Iterable[tuple[Hashable, str | None]]) -> None:
+        """Announce the states and words that are scored next; None is the end."""
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def words_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The timed words of an answered row: those of the answer, which comes last in it.
 
     Raises:
-        UsageError: the answer was asked to have none.
+        UsageError: the predictions have none.
     """
     if "error" in row:
         return []

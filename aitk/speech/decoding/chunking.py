@@ -26,7 +26,7 @@ def window_samples(assets: Seq2SeqAssets) -> int:
     return MOONSHINE_S * RATE_HZ
 
 
-def audio_inputs(clips: Sequence[np.ndarray], assets: Seq2SeqAssets) -> dict[str, np.ndarray]:
+def encoder_inputs(clips: Sequence[np.ndarray], assets: Seq2SeqAssets) -> dict[str, np.ndarray]:
     """What the encoder reads of sounds (n,) each; what lies beyond the window is left out.
 
     Returns:
@@ -72,11 +72,11 @@ def transcribe(
     window's end; a model without times goes on where the window ended.
 
     Args:
-        batch: its inputs are those of the first window; ``context["sounds"]`` are whole.
+        batch: its inputs are those of the first window; ``context["clips"]`` are whole.
         beams: hypotheses kept in the search.
         best: how many texts of each sound; of a long one there is one.
     """
-    clips, most = batch.context["sounds"], window_samples(assets)
+    clips, most = batch.context["clips"], window_samples(assets)
     if max(map(len, clips)) <= most:
         prompts = batch.inputs["token_ids"].tolist()
         given = prompt_inputs(prompts, beams=beams)
@@ -94,7 +94,7 @@ def transcribe(
     while left:
         windows = [clips[row][places[row] : places[row] + most] for row in left]
         given = prompt_inputs([prompts[row] for row in left], beams=beams)
-        outputs = _predict(audio_inputs(windows, assets) | given, predict, windows, assets)
+        outputs = _predict(encoder_inputs(windows, assets) | given, predict, windows, assets)
         more = [places[row] + most < len(clips[row]) for row in left]
         found = read_outputs(
             outputs,
@@ -125,5 +125,5 @@ def _predict(
     found = []
     for row, clip in enumerate(clips):
         own = {name: array[row : row + 1] for name, array in inputs.items()}
-        found.append(predict(own | audio_inputs([clip], assets)))
+        found.append(predict(own | encoder_inputs([clip], assets)))
     return {name: np.concatenate([each[name] for each in found]) for name in found[0]}

@@ -45,14 +45,14 @@ class TextLanguageModel:
         self.prepare([(state, None)])
         return self._ended[state] - self._begun[state]
 
-    def prepare(self, asked: Iterable[tuple[State, str | None]]) -> None:
-        """Compute what will be asked: the scores of words after states, None being the end."""
+    def prepare(self, queries: Iterable[tuple[State, str | None]]) -> None:
+        """Compute the scores of words after states, None being the end, in one call."""
         if len(self._begun) + len(self._ended) > KEPT_SCORES:
             self._begun.clear()
             self._ended.clear()
         begun: dict[State, None] = {}
         ended: dict[State, None] = {}
-        for state, word in asked:
+        for state, word in queries:
             begun[state] = None
             if word is None:
                 ended[state] = None

@@ -1,4 +1,4 @@
-"""Reading what a writer puts out: texts, segments and words with their times."""
+"""Outputs of sequence-to-sequence models as texts, segments and words with their times."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def read_outputs(
     """Read the outputs of a ``Seq2SeqModel``.
 
     Args:
-        outputs: see ``models.writer.Seq2SeqModel``.
+        outputs: see ``models.seq2seq.generation``.
         seconds: how long each sound is.
         best: how many texts of each are kept.
         more: which sounds go on after this window: of these, a segment that was not closed is left
@@ -100,7 +100,7 @@ def read_outputs(
     """
     found = []
     for row, length_s in enumerate(seconds):
-        tokens = outputs["token_ids"][row].astype(np.int64)  # (beams, longest)
+        tokens = outputs["token_ids"][row].astype(np.int64)  # (beams, max_length)
         chances = outputs["log_probabilities"][row]
         texts = [_text(line, prompt_length, assets.tokens.end) for line in tokens]
         scores = [

@@ -16,7 +16,7 @@ FILE, TOKENS = "seq2seq.json", "tokens"
 #: The shape of ``seq2seq.json``.
 SHAPE = {
     "model": str,
-    "longest": Size,
+    "max_length": Size,
     "filters": Count,
     "augment": dict,
     "language": str | None,
@@ -32,7 +32,7 @@ class Seq2SeqAssets:
     Attributes:
         model: ``whisper`` or ``moonshine``.
         tokens: its vocabulary, ``WhisperTokens`` or ``MoonshineTokens``.
-        longest: tokens of a text, with the prompt.
+        max_length: tokens of a text, with the prompt.
         filters: mel filters of Whisper's features; 0 for a model that hears samples.
         augment: how sounds are varied in training.
         language: what is spoken; None lets the model find it.
@@ -42,7 +42,7 @@ class Seq2SeqAssets:
 
     model: str
     tokens: Any
-    longest: int
+    max_length: int
     filters: int = 0
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     language: str | None = None
@@ -65,7 +65,7 @@ class Seq2SeqAssets:
             folder / FILE,
             {
                 "model": self.model,
-                "longest": self.longest,
+                "max_length": self.max_length,
                 "filters": self.filters,
                 "augment": as_dict(self.augment),
                 "language": self.language,

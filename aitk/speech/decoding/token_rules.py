@@ -14,7 +14,7 @@ class Rules:
     Attributes:
         end: ends a text; every later number is special or a time.
         size: tokens that may be written: the model may have more.
-        longest: tokens of a text, its prompt included.
+        max_length: tokens of a text, its prompt included.
         suppressed: never written.
         suppressed_first: not the first of a text.
         languages: of which the model chooses where the prompt holds -1.
@@ -26,7 +26,7 @@ class Rules:
 
     end: int
     size: int
-    longest: int
+    max_length: int
     suppressed: tuple[int, ...] = ()
     suppressed_first: tuple[int, ...] = ()
     languages: tuple[int, ...] = ()

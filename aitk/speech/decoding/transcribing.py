@@ -54,28 +54,28 @@ def transcribe(
     inputs: Mapping[str, np.ndarray],
     predict: Predict,
     assets: CtcAssets,
-    asked: TranscriptionOptions,
+    options: TranscriptionOptions,
     *,
     best: int = 1,
 ) -> Recognition:
-    """Run a recogniser on a batch, and read what it puts out, as asked.
+    """Run a recogniser on a batch, and decode its outputs by the options.
 
     Args:
         inputs: of the model.
         best: how many texts of each sound.
 
     Raises:
-        UsageError: what was asked is not to be had of this model.
+        UsageError: the model does not offer an option.
         DataError: a file that was named cannot be read.
     """
     progress: Sequence[Mapping[str, Any]] = ()
-    if asked.stream:
-        logits, progress = _streamed(inputs, predict, assets, asked.chunk_ms)
+    if options.stream:
+        logits, progress = _streamed(inputs, predict, assets, options.chunk_ms)
     else:
         logits = step_logits(predict(inputs), inputs, assets)
-    beams = _beams(asked, assets, best)
+    beams = _beams(options, assets, best)
     both_heads = assets.ctc_weight is not None and beams > 1
-    found = read_steps(logits, inputs, assets, asked, best=beams if both_heads else best)
+    found = read_steps(logits, inputs, assets, options, best=beams if both_heads else best)
     if both_heads:
         found = [
             rescore(
@@ -93,7 +93,7 @@ def read_steps(
     logits: np.ndarray,
     inputs: Mapping[str, np.ndarray],
     assets: CtcAssets,
-    asked: TranscriptionOptions,
+    options: TranscriptionOptions,
     *,
     best: int = 1,
 ) -> list[list[Hypothesis]]:
@@ -101,18 +101,18 @@ def read_steps(
     scores = [
         log_softmax(logits[row, :count]) for row, count in enumerate(step_counts(inputs, assets))
     ]
-    beams = _beams(asked, assets, best)
+    beams = _beams(options, assets, best)
     if beams == 1:
         return [[best_path(each, assets.units)] for each in scores]
-    options = SearchOptions(
+    search = SearchOptions(
         beams=beams,
-        language_weight=asked.lm_weight,
-        word_bonus=asked.word_bonus,
-        hot_words=dict(map(_hot_word, asked.hot_words)) or None,
+        language_weight=options.lm_weight,
+        word_bonus=options.word_bonus,
+        hot_words=dict(map(_hot_word, options.hot_words)) or None,
     )
-    model, lexicon = _language_model(asked, assets), lexicon_of(asked, assets)
+    model, lexicon = _language_model(options, assets), lexicon_of(options, assets)
     return [
-        beam_search(each, assets.units, options=options, model=model, lexicon=lexicon, best=best)
+        beam_search(each, assets.units, options=search, model=model, lexicon=lexicon, best=best)
         for each in scores
     ]
 
@@ -135,17 +135,17 @@ def step_counts(inputs: Mapping[str, np.ndarray], assets: CtcAssets) -> list[int
     return [assets.steps(int(frames)) for frames in inputs["padding_mask"].sum(axis=1)]
 
 
-def _beams(asked: TranscriptionOptions, assets: CtcAssets, best: int) -> int:
+def _beams(options: TranscriptionOptions, assets: CtcAssets, best: int) -> int:
     """How many hypotheses to keep; phones become words only in a search."""
-    needed = bool(asked.lm or asked.lexicon or asked.hot_words or best > 1)
-    if asked.beam == 1 and needed:
+    needed = bool(options.lm or options.lexicon or options.hot_words or best > 1)
+    if options.beam == 1 and needed:
         raise UsageError(
             "the likeliest unit at every step leaves nothing to choose from",
             where="--beam 1",
             hint="Leave --beam out, or leave out --lm, --lexicon, --hot-words and --top-k",
         )
-    if asked.beam:
-        return max(asked.beam, best)
+    if options.beam:
+        return max(options.beam, best)
     return max(USUAL_BEAM, best) if needed or assets.units.kind == "phone" else 1
 
 
@@ -164,33 +164,33 @@ def _hot_word(told: str) -> tuple[str, float]:
 
 
 def with_language_model(
-    assets: CtcAssets, asked: TranscriptionOptions, open_scorer: OpenScorer
+    assets: CtcAssets, options: TranscriptionOptions, open_scorer: OpenScorer
 ) -> CtcAssets:
-    """The assets with the language model of a run, where one is asked for."""
-    if asked.lm in (None, SELF) or not Path(asked.lm).is_dir():
+    """The assets with the language model of a run, if the options name one."""
+    if options.lm in (None, SELF) or not Path(options.lm).is_dir():
         return assets
-    return dataclasses.replace(assets, outside=TextLanguageModel(open_scorer(asked.lm)))
+    return dataclasses.replace(assets, outside=TextLanguageModel(open_scorer(options.lm)))
 
 
-def _language_model(asked: TranscriptionOptions, assets: CtcAssets) -> LanguageModel | None:
-    if asked.lm is None or assets.outside is not None:
+def _language_model(options: TranscriptionOptions, assets: CtcAssets) -> LanguageModel | None:
+    if options.lm is None or assets.outside is not None:
         return assets.outside
-    if asked.lm != SELF:
-        return _model_from_file(asked.lm, _changed(asked.lm))
+    if options.lm != SELF:
+        return _model_from_file(options.lm, _changed(options.lm))
     return _own(assets.language_model, "--lm")
 
 
-def lexicon_of(asked: TranscriptionOptions, assets: CtcAssets) -> Lexicon | None:
+def lexicon_of(options: TranscriptionOptions, assets: CtcAssets) -> Lexicon | None:
     """The words that may be written; None where any may.
 
     Raises:
-        UsageError: those of training were asked for, and nothing was kept of them.
+        UsageError: the lexicon of training is named, and the run kept none.
     """
     spoken = assets.units.kind == "phone"
-    if asked.lexicon is None:
+    if options.lexicon is None:
         return assets.lexicon if spoken else None
-    if asked.lexicon != SELF:
-        return _lexicon_from_file(asked.lexicon, _changed(asked.lexicon), spoken)
+    if options.lexicon != SELF:
+        return _lexicon_from_file(options.lexicon, _changed(options.lexicon), spoken)
     return _own(assets.lexicon, "--lexicon")
 
 

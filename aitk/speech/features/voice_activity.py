@@ -48,21 +48,21 @@ def speech_bounds(samples: np.ndarray, sample_rate_hz: int) -> tuple[int, int]:
 
 
 def cut_at_pauses(
-    blocks: Iterable[np.ndarray], sample_rate_hz: int, *, longest_s: float
+    blocks: Iterable[np.ndarray], sample_rate_hz: int, *, max_s: float
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Cut a long sound into pieces, in the middle of its pauses.
 
     Args:
         blocks: the sound in order, (n,) float32 each.
-        longest_s: no piece is longer. A piece ends in the second half of that: at the longest
+        max_s: no piece is longer. A piece ends in the second half of that: at the longest
             pause, or without one at the quietest frame. The last piece may be shorter, but not
-            below a second, or half of ``longest_s``.
+            below a second, or half of ``max_s``.
 
     Yields:
         Where each piece begins, in seconds, and its samples. Together they are the whole sound;
         memory holds about one piece.
     """
-    longest = round(longest_s * sample_rate_hz)
+    longest = round(max_s * sample_rate_hz)
     ahead = min(sample_rate_hz, longest // 2)  # so much is left for the last piece
     held = np.zeros(0, np.float32)
     begun = 0

@@ -27,8 +27,8 @@ def score_recognition(
     """Word and character error rates, with tables of where the errors are.
 
     Args:
-        measured: ``said`` and ``heard`` texts, ``speaker``, ``seconds`` of the sounds and
-            ``took_s``, the seconds it took to hear each: (rows,) each.
+        measured: ``reference`` and ``hypothesis`` texts, ``speaker``, ``seconds`` of the sounds and
+            ``took_s``, the seconds it took to transcribe each: (rows,) each.
         units: what the model can write; None where that is everything.
         resamples: bootstrap resamples of utterances; 0 computes no intervals.
         seed: of the bootstrap.
@@ -36,23 +36,29 @@ def score_recognition(
     Raises:
         DataError: there is no word to score.
     """
-    said, heard = measured["said"].tolist(), measured["heard"].tolist()
-    metrics, per_row, details = score_transcripts(said, heard, resamples=resamples, seed=seed)
+    references, hypotheses = measured["reference"].tolist(), measured["hypothesis"].tolist()
+    metrics, per_row, details = score_transcripts(
+        references, hypotheses, resamples=resamples, seed=seed
+    )
     tables: dict[str, Any] = {
         "Errors": [{"of": kind} | dict(counts) for kind, counts in details["errors"].items()],
         "Speed": [_speed(measured["seconds"], measured["took_s"])],
-        "By length": rates_by_group(said, heard, [_length(each) for each in measured["seconds"]]),
+        "By length": rates_by_group(
+            references, hypotheses, [_length(each) for each in measured["seconds"]]
+        ),
     }
     speakers = measured["speaker"].tolist()
     if len(set(speakers)) > 1:
-        table = rates_by_group(said, heard, [name or "nobody named" for name in speakers])
+        table = rates_by_group(
+            references, hypotheses, [name or "nobody named" for name in speakers]
+        )
         tables["By speaker, the worst first"] = sorted(table, key=lambda row: -row["wer"])[
             :MOST_GROUPS
         ]
     tables |= details.pop("tables")
     warnings = []
     if units is not None:
-        unwritable = [found for text in said if (found := _unknown(text, units))]
+        unwritable = [found for text in references if (found := _unknown(text, units))]
         details["unwritable_rows"] = len(unwritable)
         if unwritable:
             told = "hold a text that the model has no units for: it counts as wrong"
@@ -68,11 +74,11 @@ def score_recognition(
                 "wer": round(float(per_row[at]), 4),
                 "speaker": speakers[at],
                 "seconds": round(float(measured["seconds"][at]), 2),
-                "said and heard": show_errors(align(words(said[at]), words(heard[at]))),
+                "aligned": show_errors(align(words(references[at]), words(hypotheses[at]))),
             }
             for at in worst
         ]
-    lengths = np.array([len(words(text)) for text in said], float)
+    lengths = np.array([len(words(text)) for text in references], float)
     return Evaluation(
         metrics=metrics,
         per_row=per_row,

@@ -108,12 +108,12 @@ def score_transcripts(
         DataError: there is no utterance, or no reference holds a word.
     """
     by_word = [
-        count_errors(words(said), words(heard))
-        for said, heard in zip(references, hypotheses, strict=True)
+        count_errors(words(reference), words(hypothesis))
+        for reference, hypothesis in zip(references, hypotheses, strict=True)
     ]
     by_character = [
-        count_errors(characters(said), characters(heard))
-        for said, heard in zip(references, hypotheses, strict=True)
+        count_errors(characters(reference), characters(hypothesis))
+        for reference, hypothesis in zip(references, hypotheses, strict=True)
     ]
     if not sum(each.length for each in by_word):
         raise DataError("there are no words to score")
@@ -146,19 +146,19 @@ def score_transcripts(
 
 
 def frequent_errors(
-    references: Sequence[str], hypotheses: Sequence[str], *, most: int = 15
+    references: Sequence[str], hypotheses: Sequence[str], *, limit: int = 15
 ) -> list[dict[str, Any]]:
-    """The most frequent word errors: kind, said, heard, times."""
+    """The most frequent word errors: kind, reference, hypothesis, times."""
     found: dict[tuple[str, str, str], int] = {}
-    for said, heard in zip(references, hypotheses, strict=True):
-        for step in align(words(said), words(heard)):
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        for step in align(words(reference), words(hypothesis)):
             if step.kind != "equal":
                 name = (step.kind, step.reference, step.hypothesis)
                 found[name] = found.get(name, 0) + 1
-    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:most]
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit]
     return [
-        {"error": kind, "said": said, "heard": heard, "times": times}
-        for (kind, said, heard), times in ordered
+        {"error": kind, "reference": reference, "hypothesis": hypothesis, "times": times}
+        for (kind, reference, hypothesis), times in ordered
     ]
 
 
@@ -168,8 +168,8 @@ def rates_by_group(
     """The word error rate of each group (speaker, length), as a table in the order of its name."""
     sums: dict[str, Errors] = {}
     rows: dict[str, int] = {}
-    for said, heard, group in zip(references, hypotheses, groups, strict=True):
-        sums[group] = sums.get(group, Errors()) + count_errors(words(said), words(heard))
+    for reference, hypothesis, group in zip(references, hypotheses, groups, strict=True):
+        sums[group] = sums.get(group, Errors()) + count_errors(words(reference), words(hypothesis))
         rows[group] = rows.get(group, 0) + 1
     return [
         {"group": name, "rows": rows[name], "wer": sums[name].rate} | _counts(sums[name])
@@ -204,8 +204,12 @@ def _trace(
     """
     n, m = len(reference), len(hypothesis)
     numbers: dict[Hashable, int] = {}
-    said = np.array([numbers.setdefault(unit, len(numbers)) for unit in reference], np.int64)
-    heard = np.array([numbers.setdefault(unit, len(numbers)) for unit in hypothesis], np.int64)
+    reference_ids = np.array(
+        [numbers.setdefault(unit, len(numbers)) for unit in reference], np.int64
+    )
+    hypothesis_ids = np.array(
+        [numbers.setdefault(unit, len(numbers)) for unit in hypothesis], np.int64
+    )
     error, equal = n + m + 1, -1  # no number of equal units outweighs an error
     costs = np.empty((n + 1, m + 1), np.int64)
     places = error * np.arange(m + 1)
@@ -213,14 +217,14 @@ def _trace(
     for i in range(1, n + 1):
         line = np.empty(m + 1, np.int64)
         line[0] = i * error
-        paired = np.where(heard == said[i - 1], equal, error)
+        paired = np.where(hypothesis_ids == reference_ids[i - 1], equal, error)
         line[1:] = np.minimum(costs[i - 1, :-1] + paired, costs[i - 1, 1:] + error)
         # Insertions run along the line: the best start, plus one error a step.
         costs[i] = np.minimum.accumulate(line - places) + places
     path: list[tuple[Kind, int, int]] = []
     i, j = n, m
     while i or j:
-        same = i and j and said[i - 1] == heard[j - 1]
+        same = i and j and reference_ids[i - 1] == hypothesis_ids[j - 1]
         if i and j and costs[i, j] == costs[i - 1, j - 1] + (equal if same else error):
             i, j = i - 1, j - 1
             path.append(("equal" if same else "substitution", i, j))

@@ -1,8 +1,7 @@
-"""Speech recognition: what is said in a sound, as text."""
+"""Speech recognition: what is said in a recording, as text."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,39 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import ONLY_OUTPUT, Batch, Evaluation, Example, Task
+from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note
 from aitk.core.metrics.baselines import Baseline, Measured, Rows
-from aitk.speech.data.audio import content_key
 from aitk.speech.data.options import TranscribedAudioReading, TranscriptionOptions
-from aitk.speech.data.quality import AudioInspector
-from aitk.speech.data.reading import read_audio_rows
 from aitk.speech.decoding.captions import CtmLines, SrtLines, VttLines
-from aitk.speech.decoding.ctc_assets import CtcAssets, load_ctc_assets
-from aitk.speech.decoding.seq2seq_assets import FILE as WRITER
-from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets, load_seq2seq_assets
-from aitk.speech.decoding.transcribing import (
-    Recognition,
-    step_logits,
-    transcribe,
-    with_language_model,
-)
-from aitk.speech.decoding.transcripts import decode_predictions, explain_transcript
-from aitk.speech.features.assets import with_speakers
-from aitk.speech.features.signal import feature_size
-from aitk.speech.features.tokenizers.spelling import refuse_fast_speech, refuse_transcript
-from aitk.speech.losses.asr_distillation import add_teacher_logits, distillation_loss
+from aitk.speech.decoding.ctc_assets import CtcAssets
+from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
+from aitk.speech.features.tokenizers.spelling import refuse_fast_speech
 from aitk.speech.metrics.asr_scoring import score_recognition
-from aitk.speech.tasks import seq2seq_asr as writers
-from aitk.speech.tasks.asr_batches import collate_examples, encode_rows
-from aitk.speech.tasks.asr_learning import each_row, learn_assets
+from aitk.speech.tasks.asr_models import CtcModel, JointModel, Seq2SeqSpec
+from aitk.speech.tasks.audio_task import AudioTask
+from aitk.speech.tasks.ctc_recogniser import CtcRecogniser
+from aitk.speech.tasks.recogniser import Recogniser, cannot_distill
+from aitk.speech.tasks.seq2seq_recogniser import Seq2SeqRecogniser
 from aitk.speech.tasks.settings import (
-    VARIATION,
     BiLstmCtcSettings,
     ConformerSettings,
     JointTransformerSettings,
     MoonshineSettings,
+    Seq2SeqSettings,
     TcnSettings,
     WhisperSettings,
 )
@@ -53,60 +40,39 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.core.inference.text_scores import OpenScorer
 
-_PLAIN = TranscriptionOptions()
+AsrAssets = CtcAssets | Seq2SeqAssets
+_CTC, _SEQ2SEQ = CtcRecogniser(), Seq2SeqRecogniser()
+_RECOGNISERS: Mapping[type, Recogniser[Any]] = {CtcAssets: _CTC, Seq2SeqAssets: _SEQ2SEQ}
+_DEFAULTS = TranscriptionOptions()
 
 
-class Asr(Task):
-    """Speech to text, by units at every step (CTC), by attention as well, or token by token by
-    pretrained models that write (``writers``)."""
+def recogniser(assets: AsrAssets) -> Recogniser[Any]:
+    """The kind of recogniser that assets belong to."""
+    return _RECOGNISERS[type(assets)]
+
+
+class Asr(AudioTask[AsrAssets]):
+    """Speech to text, by units at every step (CTC), with attention as well, or token by token."""
 
     name = "speech.asr"
     reading = TranscribedAudioReading
-    answering = TranscriptionOptions
+    predict_options = TranscriptionOptions
+    annotation = "text"
     models = {
-        "conformer": ConformerSettings,
-        "tcn": TcnSettings,
-        "bilstm": BiLstmCtcSettings,
-        "transformer": JointTransformerSettings,
-        "whisper": WhisperSettings,
-        "moonshine": MoonshineSettings,
+        "conformer": CtcModel(ConformerSettings, "conformer"),
+        "tcn": CtcModel(TcnSettings, "tcn"),
+        "bilstm": CtcModel(BiLstmCtcSettings, "bilstm"),
+        "transformer": JointModel(JointTransformerSettings, "transformer"),
+        "whisper": Seq2SeqSpec(WhisperSettings),
+        "moonshine": Seq2SeqSpec(MoonshineSettings),
     }
-    answer_names = ("text", "confidence")
-    formats = {".srt": SrtLines, ".vtt": VttLines, ".ctm": CtmLines}
-    main_metric = "wer"
-    higher_is_better = False
     # A hundred short utterances have too few words to tell epochs apart.
-    epoch_metric = "cer"
-    not_handed_on = VARIATION
-    content = "audio"
+    metric = Metric("wer", higher_is_better=False, selection="cer")
+    prediction_formats = {".srt": SrtLines, ".vtt": VttLines, ".ctm": CtmLines}
+    prediction_fields = ("text", "confidence")
 
-    def __init__(self) -> None:
-        self._notes: list[str] = []
-
-    def read(
-        self, sources: Sequence[str], reading: TranscribedAudioReading, *, labelled: bool
-    ) -> Iterator[Row | Refusal]:
-        def check(fields: Mapping[str, Any]) -> str | None:
-            return refuse_fast_speech(fields, reading.max_characters_per_second)
-
-        return read_audio_rows(
-            sources,
-            reading,
-            content="text",
-            labelled=labelled,
-            notes=self._notes,
-            check=check if labelled else None,
-        )
-
-    def reading_notes(self) -> list[str]:
-        notes, self._notes[:] = list(self._notes), []
-        return notes
-
-    def key(self, fields: Mapping[str, Any]) -> str:
-        return content_key(fields["audio"])
-
-    def inspector(self, reading: TranscribedAudioReading) -> AudioInspector:
-        return AudioInspector(reading, content="text")
+    def check_row(self, fields: Mapping[str, Any], reading: TranscribedAudioReading) -> str | None:
+        return refuse_fast_speech(fields, reading.max_characters_per_second)
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
@@ -116,13 +82,9 @@ class Asr(Task):
                 "the training rows hold no text",
                 hint="Name the right column with --text-column",
             )
-        return {
-            "audio": tfds.features.Tensor(shape=(), dtype=np.object_),
-            "text": tfds.features.Text(),
-            "speaker": tfds.features.Text(),
-            "seconds": np.float32,
-            "id": tfds.features.Text(),
-        }
+        return super().features(summary) | {"text": tfds.features.Text()}
+
+    # Assets ---------------------------------------------------------------
 
     def learn(
         self,
@@ -133,28 +95,47 @@ class Asr(Task):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
-    ) -> CtcAssets | Seq2SeqAssets:
-        if isinstance(settings, WhisperSettings | MoonshineSettings):
-            model = "whisper" if isinstance(settings, WhisperSettings) else "moonshine"
-            written = writers.learn(rows, model, settings, start)
-            self._notes += writers.check_rows(each_row(rows), written)
-            return written
-        assets, notes = learn_assets(rows, settings)
-        self._notes += notes
-        return assets
+        note: Note,
+    ) -> AsrAssets:
+        kind: Recogniser[Any] = _SEQ2SEQ if isinstance(settings, Seq2SeqSettings) else _CTC
+        return kind.learn(rows, settings, start=start, note=note)
 
-    def load_assets(self, folder: Path) -> CtcAssets | Seq2SeqAssets:
-        return (
-            load_seq2seq_assets(folder) if (folder / WRITER).is_file() else load_ctc_assets(folder)
-        )
+    def load_assets(self, folder: Path) -> AsrAssets:
+        kind: Recogniser[Any] = _SEQ2SEQ if (folder / _SEQ2SEQ.file).is_file() else _CTC
+        return kind.load_assets(folder)
 
-    def encode(self, fields: Mapping[str, Any], assets: CtcAssets) -> Example:
-        return self.encode_many([fields], assets)[0]
+    def configure(
+        self,
+        assets: AsrAssets,
+        options: TranscriptionOptions | None,
+        *,
+        open_scorer: OpenScorer | None,
+    ) -> AsrAssets:
+        """See ``Configurable``: opens the language model that the options name."""
+        return recogniser(assets).configure(assets, options or _DEFAULTS, open_scorer)
 
-    def encode_many(self, rows: Sequence[Mapping[str, Any]], assets: CtcAssets) -> list[Example]:
-        if isinstance(assets, Seq2SeqAssets):
-            return [writers.encode(row, assets) for row in rows]
-        return encode_rows(rows, assets)
+    def extend(
+        self,
+        items: Iterator[Row | Refusal],
+        assets: AsrAssets,
+        known: Rows,
+        *,
+        reading: TranscribedAudioReading,
+    ) -> tuple[AsrAssets, Iterator[Row | Refusal]]:
+        """See ``Updatable``: rows that the model cannot write are refused."""
+        own = recogniser(assets)
+
+        def checked() -> Iterator[Row | Refusal]:
+            for item in items:
+                problem = own.refuse(item.fields, assets) if isinstance(item, Row) else None
+                yield Refusal(item.file, item.line, problem) if problem else item
+
+        return own.extend(checked(), assets)
+
+    # Batches --------------------------------------------------------------
+
+    def encode(self, rows: Sequence[Mapping[str, Any]], assets: AsrAssets) -> list[Example]:
+        return recogniser(assets).encode(rows, assets)
 
     def length(self, example: Example) -> int:
         return int(example.inputs.get("frames", len(example.inputs["samples"])))
@@ -162,137 +143,61 @@ class Asr(Task):
     def collate(
         self,
         examples: Sequence[Example],
-        assets: CtcAssets,
+        assets: AsrAssets,
         *,
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        if isinstance(assets, Seq2SeqAssets):
-            return writers.collate(examples, assets, rng=rng)
-        return collate_examples(examples, assets, rng=rng, pad_to=pad_to)
+        return recogniser(assets).collate(examples, assets, rng=rng, pad_to=pad_to)
 
-    def open_folder(
-        self, folder: Path, config: Mapping[str, Any], *, source: str
-    ) -> Pretrained | None:
-        from aitk.speech.models.seq2seq.sources import open_seq2seq
-
-        return open_seq2seq(folder, config, source=source)
-
-    def adopt(self, found: Pretrained) -> Pretrained:
-        if found.model not in writers.MODELS:
-            return found
-        from aitk.speech.models.seq2seq.sources import adopt_seq2seq
-
-        return adopt_seq2seq(found)
-
-    def build(self, model: str, settings: Any, assets: CtcAssets, *, backbone: Any = None) -> Any:
-        if isinstance(assets, Seq2SeqAssets):
-            return writers.build(assets, backbone)
-        from aitk.speech.models import build_backbone, check_dimensions
-        from aitk.speech.models.head import transcriber
-        from aitk.speech.models.inputs import frames_per_step
-        from aitk.speech.models.joint import joint_transcriber
-
-        dimensions = feature_size(assets.audio.features)
-        if backbone is None:
-            backbone = build_backbone(model, settings, dimensions)
-        check_dimensions(backbone, dimensions)
-        if frames_per_step(backbone) != assets.subsampling:
-            raise ArtifactError(
-                f"the backbone makes a step of {frames_per_step(backbone)} frames, and the"
-                f" settings of {assets.subsampling}",
-                hint=f"Add --set subsampling={frames_per_step(backbone)}",
-            )
-        units, dropout = len(assets.units), settings.dropout
-        if assets.ctc_weight is None:
-            return transcriber(backbone, units=units, dropout=dropout)
-        return joint_transcriber(
-            backbone,
-            units=units,
-            layers=settings.decoder_layers,
-            heads=settings.heads,
-            dropout=dropout,
-        )
-
-    def output_sizes(self, assets: CtcAssets | Seq2SeqAssets) -> dict[str, int]:
-        if isinstance(assets, Seq2SeqAssets) or assets.ctc_weight is not None:
-            return {}
-        return {ONLY_OUTPUT: len(assets.units)}
-
-    def objective(self, assets: CtcAssets) -> Any:
-        if isinstance(assets, Seq2SeqAssets):
-            return writers.objective()
-        from aitk.speech.losses.ctc_loss import CtcLoss, JointLoss
-
-        return CtcLoss() if assets.ctc_weight is None else JointLoss(assets.ctc_weight)
-
-    def teach(
-        self, example: Example, outputs: np.ndarray, assets: CtcAssets, *, teacher: CtcAssets
+    def add_soft_targets(
+        self, example: Example, outputs: np.ndarray, assets: AsrAssets, *, teacher: AsrAssets
     ) -> Example:
-        return add_teacher_logits(example, self.length(example), outputs, assets, teacher=teacher)
+        """See ``DistillsRows``."""
+        return recogniser(assets).add_soft_targets(example, outputs, assets, teacher=teacher)
 
-    def taught_objective(self, assets: CtcAssets, *, teacher: CtcAssets) -> Any:
-        return distillation_loss(assets, teacher=teacher)
+    def distillation_loss(self, assets: AsrAssets, *, teacher: AsrAssets) -> Any:
+        """See ``DistillsRows``: both must be CTC models with the same units and steps."""
+        if recogniser(assets) is not recogniser(teacher):
+            raise cannot_distill()
+        return recogniser(assets).distillation_loss(assets, teacher=teacher)
 
-    def extend(
-        self,
-        items: Iterator[Row | Refusal],
-        assets: CtcAssets,
-        known: Sequence[Mapping[str, Any]],
-        *,
-        reading: TranscribedAudioReading,
-    ) -> tuple[CtcAssets, Iterator[Row | Refusal]]:
-        def checked() -> Iterator[Row | Refusal]:
-            for item in items:
-                problem = _refuse(item.fields, assets) if isinstance(item, Row) else None
-                yield Refusal(item.file, item.line, problem) if problem else item
-
-        if isinstance(assets, Seq2SeqAssets):
-            return assets, checked()
-        kept = list(checked())
-        rows = [item.fields for item in kept if isinstance(item, Row)]
-        clip = with_speakers(assets.audio, rows)
-        return dataclasses.replace(assets, audio=clip), iter(kept)
-
-    def equip(self, assets: Any, asked: TranscriptionOptions, *, open_scorer: OpenScorer) -> Any:
-        if isinstance(assets, Seq2SeqAssets):
-            return assets  # it is told in ``infer`` what it does not offer
-        return with_language_model(assets, asked, open_scorer)
+    # Predictions ----------------------------------------------------------
 
     def infer(
         self,
         batch: Batch,
         predict: Callable[[Mapping[str, np.ndarray]], Any],
-        assets: CtcAssets,
+        assets: AsrAssets,
         *,
         top_k: int = 1,
-        asked: Any = None,
+        options: TranscriptionOptions | None = None,
     ) -> Any:
-        if isinstance(assets, Seq2SeqAssets):
-            return writers.infer(batch, predict, assets, top_k=top_k, asked=asked)
-        return transcribe(batch.inputs, predict, assets, asked or _PLAIN, best=top_k)
+        """See ``Generative``."""
+        return recogniser(assets).infer(
+            batch, predict, assets, top_k=top_k, options=options or _DEFAULTS
+        )
 
     def decode(
         self,
         batch: Batch,
-        outputs: Recognition,
-        assets: CtcAssets,
+        outputs: Any,
+        assets: AsrAssets,
         *,
         top_k: int = 1,
-        asked: Any = None,
+        options: TranscriptionOptions | None = None,
     ) -> list[dict[str, Any]]:
-        if isinstance(assets, Seq2SeqAssets):
-            return writers.decode(batch, outputs, assets, top_k=top_k, asked=asked)
-        return decode_predictions(batch, outputs, assets, top_k=top_k, asked=asked or _PLAIN)
+        return recogniser(assets).decode(
+            batch, outputs, assets, top_k=top_k, options=options or _DEFAULTS
+        )
 
-    def measure(self, batch: Batch, outputs: Any, assets: CtcAssets) -> dict[str, np.ndarray]:
-        if isinstance(assets, Seq2SeqAssets):
-            return writers.measure(batch, outputs, assets)
+    def measure(self, batch: Batch, outputs: Any, assets: AsrAssets) -> dict[str, np.ndarray]:
+        references, hypotheses = recogniser(assets).transcripts(batch, outputs, assets)
         seconds = batch.context["seconds"]
         took_s = time.perf_counter() - batch.context["began"]
         return {
-            "said": _texts(batch.context["text"]),
-            "heard": _texts([found[0].text if found else "" for found in outputs.found]),
+            "reference": _texts(references),
+            "hypothesis": _texts(hypotheses),
             "speaker": _texts(batch.context["speaker"]),
             "seconds": seconds,
             "took_s": took_s * seconds / max(seconds.sum(), 1e-9),
@@ -301,19 +206,21 @@ class Asr(Task):
     def score(
         self,
         measured: Mapping[str, np.ndarray],
-        assets: CtcAssets,
+        assets: AsrAssets,
         *,
         resamples: int = 0,
         seed: int = 0,
     ) -> Evaluation:
-        units = None if isinstance(assets, Seq2SeqAssets) else assets.units
+        units = recogniser(assets).units(assets)
         return score_recognition(measured, units, resamples=resamples, seed=seed)
 
     def baselines(
-        self, train: Rows, summary: Mapping[str, Any], assets: CtcAssets
+        self, train: Rows, summary: Mapping[str, Any], assets: AsrAssets
     ) -> list[Baseline]:
+        """See ``HasBaselines``: an empty text for every recording."""
+
         def measure(rows: Rows, measured: Measured) -> Measured:
-            return {**measured, "heard": _texts([""] * len(rows))}
+            return {**measured, "hypothesis": _texts([""] * len(rows))}
 
         return [Baseline("nothing recognised", measure)]
 
@@ -321,24 +228,13 @@ class Asr(Task):
         self,
         fields: Mapping[str, Any],
         predict: Any,
-        assets: CtcAssets,
+        assets: AsrAssets,
         *,
         target: str | None = None,
         model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
-        """The words and where they lie; ``target`` is a text to lay along the sound instead."""
-        if isinstance(assets, Seq2SeqAssets):
-            return writers.explain(fields, predict, assets, target=target)
-        inputs = self.collate([self.encode(fields, assets)], assets).inputs
-        logits = step_logits(np.stack(predict([fields])), inputs, assets)
-        return explain_transcript(fields, inputs, logits, assets, target=target)
-
-
-def _refuse(fields: Mapping[str, Any], assets: CtcAssets | Seq2SeqAssets) -> str | None:
-    """Why an update cannot learn from a row, if so."""
-    if isinstance(assets, Seq2SeqAssets):
-        return writers.refuse(fields["text"], fields["seconds"], assets)
-    return refuse_transcript(fields, assets)
+        """See ``Explainable``: the words and their times; ``target`` is a text to align instead."""
+        return recogniser(assets).explain(fields, predict, assets, target=target)
 
 
 def _texts(values: Sequence[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Masked speech prediction (BEST-RQ, Chiu et al. 2022): learn sound by guessing hidden parts."""
+"""Masked speech prediction (BEST-RQ, Chiu et al. 2022): predict hidden parts of audio."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, DataError
-from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Batch, Evaluation, Example, Score, Task
+from aitk.core.contract.model_spec import TrainedModel
+from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Score
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, read_json
 from aitk.core.metrics.classification import log_softmax
 from aitk.core.metrics.statistics import bootstrap_scores, ratio_statistic
-from aitk.speech.data.audio import content_key, decode_audio
+from aitk.speech.data.audio import decode_audio
 from aitk.speech.data.options import UnlabelledAudioReading
-from aitk.speech.data.quality import AudioInspector
-from aitk.speech.data.reading import read_audio_rows
 from aitk.speech.features.assets import (
     AudioAssets,
     augmentation_of,
@@ -38,8 +36,8 @@ from aitk.speech.losses.best_rq import (
     hide_frames,
     principal_components,
 )
+from aitk.speech.tasks.audio_task import AudioTask
 from aitk.speech.tasks.settings import (
-    VARIATION,
     MaskedBiLstmSettings,
     MaskedConformerSettings,
     MaskedTcnSettings,
@@ -101,51 +99,55 @@ class MaskedSpeechAssets:
         write_json(folder / FILE, values)
 
 
-class MaskedSpeech(Task):
-    """Pretraining on sounds of which nothing else is known."""
+class MaskedSpeechModel(TrainedModel[Any, MaskedSpeechAssets]):
+    """A backbone with a linear head that names the codes of every step.
+
+    Args:
+        architecture: name of the backbone, see ``aitk.speech.models``.
+    """
+
+    def __init__(self, settings: type, architecture: str):
+        super().__init__(settings)
+        self.architecture = architecture
+
+    def build(
+        self, settings: Any, assets: MaskedSpeechAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.speech.models import build_backbone, check_dimensions
+        from aitk.speech.models.head import transcriber
+        from aitk.speech.models.inputs import frames_per_step
+
+        quantiser = assets.quantiser
+        if backbone is None:
+            backbone = build_backbone(self.architecture, settings, quantiser.dimensions)
+        check_dimensions(backbone, quantiser.dimensions)
+        own = frames_per_step(backbone)
+        if own != quantiser.frames_per_step:
+            raise ArtifactError(
+                f"the backbone has a step every {own} frames, the codes one every"
+                f" {quantiser.frames_per_step}",
+                hint=f"Add --set subsampling={own}",
+            )
+        return transcriber(backbone, units=quantiser.codebooks * quantiser.codes, dropout=0.0)
+
+    def loss(self, assets: MaskedSpeechAssets) -> Any:
+        from aitk.speech.losses.cross_entropy import CodebookLoss
+
+        return CodebookLoss(assets.quantiser.codes)
+
+
+class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
+    """Pretraining on recordings without annotations."""
 
     name = "speech.masked-speech"
     reading = UnlabelledAudioReading
     models = {
-        "conformer": MaskedConformerSettings,
-        "transformer": MaskedTransformerSettings,
-        "tcn": MaskedTcnSettings,
-        "bilstm": MaskedBiLstmSettings,
+        "conformer": MaskedSpeechModel(MaskedConformerSettings, "conformer"),
+        "transformer": MaskedSpeechModel(MaskedTransformerSettings, "transformer"),
+        "tcn": MaskedSpeechModel(MaskedTcnSettings, "tcn"),
+        "bilstm": MaskedSpeechModel(MaskedBiLstmSettings, "bilstm"),
     }
-    main_metric = "perplexity"
-    higher_is_better = False
-    metric_is_rate = False
-    not_handed_on = VARIATION
-    content = "audio"
-    distils = False
-
-    def __init__(self) -> None:
-        self._notes: list[str] = []
-
-    def read(
-        self, sources: Sequence[str], reading: UnlabelledAudioReading, *, labelled: bool
-    ) -> Iterator[Row | Refusal]:
-        return read_audio_rows(sources, reading, content=None, labelled=labelled, notes=self._notes)
-
-    def reading_notes(self) -> list[str]:
-        notes, self._notes[:] = list(self._notes), []
-        return notes
-
-    def key(self, fields: Mapping[str, Any]) -> str:
-        return content_key(fields["audio"])
-
-    def inspector(self, reading: UnlabelledAudioReading) -> AudioInspector:
-        return AudioInspector(reading, content=None)
-
-    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        import tensorflow_datasets as tfds
-
-        return {
-            "audio": tfds.features.Tensor(shape=(), dtype=np.object_),
-            "speaker": tfds.features.Text(),
-            "seconds": np.float32,
-            "id": tfds.features.Text(),
-        }
+    metric = Metric("perplexity", higher_is_better=False, is_rate=False)
 
     def learn(
         self,
@@ -156,6 +158,7 @@ class MaskedSpeech(Task):
         start: Pretrained | None = None,
         balance: bool = False,
         tables: Path | None = None,
+        note: Note,
     ) -> MaskedSpeechAssets:
         _, rate = decode_audio(rows[0]["audio"])
         features, augment = settings_for(settings, rate), augmentation_of(settings)
@@ -187,10 +190,7 @@ class MaskedSpeech(Task):
         share, span = values["mask_share"], values["span"]
         return MaskedSpeechAssets(load_audio_assets(folder), quantiser, share, span)
 
-    def encode(self, fields: Mapping[str, Any], assets: MaskedSpeechAssets) -> Example:
-        return self.encode_many([fields], assets)[0]
-
-    def encode_many(
+    def encode(
         self, rows: Sequence[Mapping[str, Any]], assets: MaskedSpeechAssets
     ) -> list[Example]:
         return [Example(inputs) for inputs in audio_inputs(rows, assets.audio)]
@@ -208,10 +208,10 @@ class MaskedSpeech(Task):
     ) -> Batch:
         """Hide parts of every sound: others at each call with ``rng``, always the same without."""
         clips = [example.inputs for example in examples]
-        heard = pad_features(clips, assets.audio, rng=rng, pad_to=pad_to)
+        clean = pad_features(clips, assets.audio, rng=rng, pad_to=pad_to)
         quantiser = assets.quantiser
         features, targets, weights = [], [], []
-        for item, padded, mask in zip(clips, heard["features"], heard["padding_mask"], strict=True):
+        for item, padded, mask in zip(clips, clean["features"], clean["padding_mask"], strict=True):
             own = rng or np.random.default_rng(zlib.crc32(item["samples"].tobytes()))
             real = padded[: mask.sum()]
             codes = quantiser.codes_of(real)
@@ -230,36 +230,6 @@ class MaskedSpeech(Task):
         lengths = np.array([len(codes) for codes in targets])
         return Batch(inputs, padded_targets, padded_weights, {"steps": lengths})
 
-    def build(
-        self,
-        model: str,
-        settings: Any,
-        assets: MaskedSpeechAssets,
-        *,
-        backbone: keras.Model | None = None,
-    ) -> keras.Model:
-        from aitk.speech.models import build_backbone, check_dimensions
-        from aitk.speech.models.head import transcriber
-        from aitk.speech.models.inputs import frames_per_step
-
-        quantiser = assets.quantiser
-        if backbone is None:
-            backbone = build_backbone(model, settings, quantiser.dimensions)
-        check_dimensions(backbone, quantiser.dimensions)
-        own = frames_per_step(backbone)
-        if own != quantiser.frames_per_step:
-            raise ArtifactError(
-                f"the backbone has a step every {own} frames, the codes one every"
-                f" {quantiser.frames_per_step}",
-                hint=f"Add --set subsampling={own}",
-            )
-        return transcriber(backbone, units=quantiser.codebooks * quantiser.codes, dropout=0.0)
-
-    def objective(self, assets: MaskedSpeechAssets) -> Any:
-        from aitk.speech.losses.cross_entropy import CodebookLoss
-
-        return CodebookLoss(assets.quantiser.codes)
-
     def decode(
         self,
         batch: Batch,
@@ -267,23 +237,23 @@ class MaskedSpeech(Task):
         assets: MaskedSpeechAssets,
         *,
         top_k: int = 1,
-        asked: Any = None,
+        options: Any = None,
     ) -> list[dict[str, Any]]:
         """The likeliest code of each step, and which of the hidden ones are right."""
-        answers, by_codebook = [], _by_codebook(outputs, assets)
+        predictions, by_codebook = [], _by_codebook(outputs, assets)
         for row, steps in enumerate(batch.context["steps"]):
             codes = by_codebook[row, :steps].argmax(-1)
             hidden = batch.weights[row, :steps] > 0
             right = int((codes == batch.targets[row, :steps])[hidden].sum())
-            asked_for = int(hidden.sum()) * codes.shape[1]
-            answers.append(
+            hidden_codes = int(hidden.sum()) * codes.shape[1]
+            predictions.append(
                 {
-                    "prediction": f"{right} of {asked_for} hidden codes",
+                    "prediction": f"{right} of {hidden_codes} hidden codes",
                     "codes": codes.tolist(),
                     "hidden": np.flatnonzero(hidden).tolist(),
                 }
             )
-        return answers
+        return predictions
 
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: MaskedSpeechAssets
@@ -343,7 +313,7 @@ class MaskedSpeech(Task):
         model: Any = None,
     ) -> dict[str, Any]:
         """What was hidden, and how much better each step was guessed than by chance (nats)."""
-        batch = self.collate([self.encode(fields, assets)], assets)
+        batch = self.collate(self.encode([fields], assets), assets)
         steps = int(batch.context["steps"][0])
         logits = predict([fields])[0][:steps]
         targets = batch.targets[0, :steps]
@@ -351,17 +321,17 @@ class MaskedSpeech(Task):
         gains = np.take_along_axis(answers, targets[..., None], -1)[..., 0].mean(-1)
         gains += np.log(assets.quantiser.codes)
         step_s = assets.quantiser.frames_per_step * assets.audio.features.shift_ms / 1000
-        (answer,) = self.decode(batch, logits[None], assets)
+        (prediction,) = self.decode(batch, logits[None], assets)
         samples, rate = decode_audio(fields["audio"])
         parts = [
             {
                 "text": f"{step * step_s:.2f}-{(step + 1) * step_s:.2f} s ",
-                "weight": round(float(gains[step]), 6) if step in answer["hidden"] else 0.0,
+                "weight": round(float(gains[step]), 6) if step in prediction["hidden"] else 0.0,
             }
             for step in range(steps)
         ]
-        picture = {"caption": "the whole sound", "png": spectrogram_png(samples, rate)}
-        return {"prediction": answer["prediction"], "parts": parts, "pictures": [picture]}
+        image = {"caption": "the whole sound", "png": spectrogram_png(samples, rate)}
+        return {"prediction": prediction["prediction"], "parts": parts, "pictures": [image]}
 
 
 def _components(
@@ -372,8 +342,8 @@ def _components(
 
     def steps() -> Iterator[np.ndarray]:
         for row in some:
-            heard = pad_features(audio_inputs([row], audio), audio)["features"]
-            yield quantiser.stacked(heard[0])
+            found = pad_features(audio_inputs([row], audio), audio)["features"]
+            yield quantiser.stacked(found[0])
 
     return principal_components(steps(), quantiser.code_size)
 

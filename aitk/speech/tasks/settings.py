@@ -287,8 +287,8 @@ class Seq2SeqSettings(AugmentOptions):
 
     max_tokens: int = option(224, "longest text, in tokens", minimum=1, maximum=448)
 
-    #: Run formats that can hold such a model: its loop is no part of an exported graph.
-    formats: ClassVar[tuple[str, ...]] = ("keras", "keras-quantized", "saved_model")
+    #: ``whisper`` or ``moonshine``.
+    network: ClassVar[str]
     default_learning_rate: ClassVar[float] = 1e-5
     default_epochs: ClassVar[int] = 3
     default_steps: ClassVar[int] = 200
@@ -304,10 +304,14 @@ class WhisperSettings(Seq2SeqSettings):
     translate: bool = option(False, "write English, whatever is spoken")
     times: bool = option(False, "write when segments begin and end, and learn it as well")
 
+    network: ClassVar[str] = "whisper"
+
 
 @dataclass(frozen=True)
 class MoonshineSettings(Seq2SeqSettings):
     """Moonshine (Jeffries et al. 2024): English, quick for short sounds (needs --from)."""
+
+    network: ClassVar[str] = "moonshine"
 
 
 # Pretraining --------------------------------------------------------------

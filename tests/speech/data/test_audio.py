@@ -92,7 +92,7 @@ def test_a_cut_is_that_part_of_the_whole():
         ({"start_s": 3.0}, "begins at 3 s, and the sound ends at 2.00 s"),
         ({"start_s": 1.0, "end_s": 4.0}, "ends at 4 s"),
         ({"start_s": 1.0, "end_s": 1.0}, "cannot be cut"),
-        ({"longest_s": 1.0}, "lasts 2.0 s, and 1 s are the most"),
+        ({"max_s": 1.0}, "lasts 2.0 s, and 1 s are the most"),
     ],
 )
 def test_cuts_that_are_not_there_are_refused(cut, words):

@@ -90,19 +90,19 @@ def test_trimming_leaves_a_margin_and_inner_pauses():
 
 def test_long_sounds_are_cut_in_the_middle_of_their_pauses():
     parts = [speech(1.5), silence(0.5), speech(1.8), silence(0.6), speech(1)]
-    pieces = list(cut_at_pauses(iter(parts), RATE, longest_s=2.5))
+    pieces = list(cut_at_pauses(iter(parts), RATE, max_s=2.5))
     starts = [start for start, _ in pieces]
     assert starts == pytest.approx([0, 1.75, 4.025], abs=0.05)
     np.testing.assert_array_equal(np.concatenate([p for _, p in pieces]), np.concatenate(parts))
 
 
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=8), st.floats(0.1, 0.5))
-def test_pieces_are_the_whole_sound_and_never_too_long(blocks, longest_s):
+def test_pieces_are_the_whole_sound_and_never_too_long(blocks, max_s):
     samples = silence(sum(blocks) / 1000, seed=len(blocks))[: sum(blocks)]
     parts = np.split(samples, np.cumsum(blocks)[:-1])
-    pieces = list(cut_at_pauses(iter(parts), 1000, longest_s=longest_s))
+    pieces = list(cut_at_pauses(iter(parts), 1000, max_s=max_s))
     np.testing.assert_array_equal(np.concatenate([p for _, p in pieces]), samples)
-    assert max(len(p) for _, p in pieces) <= round(longest_s * 1000)
+    assert max(len(p) for _, p in pieces) <= round(max_s * 1000)
     assert [round(start * 1000) for start, _ in pieces] == list(
         np.cumsum([0, *[len(p) for _, p in pieces]])[:-1]
     )

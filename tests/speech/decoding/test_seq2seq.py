@@ -128,7 +128,7 @@ def test_windows_follow_the_times_that_were_written(assets):
         first = (0.0, "one", 20.0, 20.0, "tw")  # cut by the window's end
         return outputs(assets, first if len(heard) == 1 else (0.5, "two", 20.0))
 
-    batch = Batch({}, context={"sounds": [clip]})
+    batch = Batch({}, context={"clips": [clip]})
     (found,) = transcribe(batch, predict, assets, beams=1, best=1)
     assert found.text == "one two"
     assert [(each["start"], each["end"]) for each in found.segments] == [(0.0, 20.0), (20.5, 40.0)]

@@ -18,11 +18,11 @@ from aitk.speech.features.assets import AudioAssets
 from aitk.speech.features.tokenizers.units import learn_units, units_from
 
 TEXTS = ["anna", "hanna", "anna hanna"]
-SOUND = AudioAssets(FeatureSettings(sample_rate_hz=8000, normalise="none"))
+AUDIO = AudioAssets(FeatureSettings(sample_rate_hz=8000, normalise="none"))
 
 
 def make(texts=TEXTS, **given) -> CtcAssets:
-    values = {"sound": SOUND, "units": learn_units(texts, kind="char"), "subsampling": 2}
+    values = {"audio": AUDIO, "units": learn_units(texts, kind="char"), "subsampling": 2}
     return CtcAssets(**(values | given))
 
 
@@ -44,9 +44,9 @@ def inputs_for(logits, assets):
     return {"padding_mask": np.ones((len(logits), frames), "int32")}
 
 
-def hear(logits, assets, *, best=1, **asked):
+def hear(logits, assets, *, best=1, **given):
     inputs = inputs_for(logits, assets)
-    options = TranscriptionOptions(**asked)
+    options = TranscriptionOptions(**given)
     return transcribe(inputs, lambda _: logits, assets, options, best=best)
 
 
@@ -75,12 +75,12 @@ def test_only_real_steps_are_read():
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "given",
     [{"lm": "self", "lm_weight": 1.0}, {"hot_words": ["hanna:4"]}, {"lexicon": "self"}],
-    ids=lambda asked: next(iter(asked)),
+    ids=lambda given: next(iter(given)),
 )
-def test_what_is_known_of_the_words_decides_in_doubt(doubtful, asked):
-    assert hear(*doubtful, **asked).found[0][0].text == "hanna"
+def test_what_is_known_of_the_words_decides_in_doubt(doubtful, given):
+    assert hear(*doubtful, **given).found[0][0].text == "hanna"
 
 
 def test_a_language_model_may_be_a_file(doubtful, tmp_path):
@@ -113,9 +113,9 @@ def test_what_cannot_be_had_is_refused(doubtful):
     with pytest.raises(UsageError, match="leaves nothing to choose"):
         hear(logits, assets, beam=1, lm="self")
     bare = dataclasses.replace(assets, ngrams=None)
-    for asked in ({"lm": "self"}, {"lexicon": "self"}):
+    for given in ({"lm": "self"}, {"lexicon": "self"}):
         with pytest.raises(UsageError, match="learned no language model"):
-            hear(logits, bare, **asked)
+            hear(logits, bare, **given)
     with pytest.raises(UsageError, match="the weight of 'hanna' is 'much'"):
         hear(logits, assets, hot_words=["hanna:much"])
     with pytest.raises(UsageError, match="whole sound at once"):

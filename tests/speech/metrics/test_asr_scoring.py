@@ -20,8 +20,8 @@ UNITS = learn_units(SAID, kind="char")
 def measured(said=SAID, heard=HEARD, **given):
     rows = len(said)
     values = {
-        "said": np.array(said, object),
-        "heard": np.array(heard, object),
+        "reference": np.array(said, object),
+        "hypothesis": np.array(heard, object),
         "speaker": np.array(["ada", "ben"] * (rows // 2) + ["ada"] * (rows % 2), object),
         "seconds": np.linspace(0.5, 2.5, rows),
         "took_s": np.full(rows, 0.1),
@@ -66,7 +66,7 @@ def test_tables_tell_where_the_errors_are():
     assert [row["group"].strip() for row in tables["By length"]] == [
         "0 to 1 s", "1 to 2 s", "2 to 4 s",
     ]  # fmt: skip
-    assert tables["The worst utterances, aligned"][0]["said and heard"] == "order [+one] [+oh] one"
+    assert tables["The worst utterances, aligned"][0]["aligned"] == "order [+one] [+oh] one"
     assert tables["Speed"][0]["seconds of sound"] == 6
 
 

@@ -92,7 +92,7 @@ def test_intervals_are_over_utterances():
         "substitutions": 10, "deletions": 0, "insertions": 0, "length": 80,
     }  # fmt: skip
     first = details["tables"]["Most frequent errors"][0]
-    assert first == {"error": "substitution", "said": "b", "heard": "c", "times": 10}
+    assert first == {"error": "substitution", "reference": "b", "hypothesis": "c", "times": 10}
 
 
 def test_groups_have_rates_of_their_own():

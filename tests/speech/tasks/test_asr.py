@@ -63,7 +63,7 @@ ROWS = [row(text, seed) for seed, text in enumerate(["la ti", "do", "ti do la", 
 
 
 def learn(settings=TINY["tcn"], rows=ROWS):
-    return TASK.learn(rows, {}, settings)
+    return TASK.learn(rows, {}, settings, note=print)
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +77,12 @@ def models():
     made = {}
     for name, settings in TINY.items():
         learned = learn(settings)
-        made[name] = (TASK.build(name, settings, learned), learned)
+        made[name] = (TASK.models[name].build(settings, learned), learned)
     return made
 
 
 def test_targets_are_the_steps_and_the_units(assets):
-    batch = TASK.collate(TASK.encode_many(ROWS[:2], assets), assets)
+    batch = TASK.collate(TASK.encode(ROWS[:2], assets), assets)
     frames = batch.inputs["padding_mask"].sum(axis=1)
     assert batch.targets[:, 0].tolist() == [-(-int(each) // 4) for each in frames]
     assert assets.units.decode(batch.targets[0, 1:]) == "la ti"
@@ -92,13 +92,13 @@ def test_targets_are_the_steps_and_the_units(assets):
 
 def test_rows_without_a_text_are_heard_as_well(assets):
     nameless = {name: value for name, value in ROWS[0].items() if name != "text"}
-    batch = TASK.collate([TASK.encode(nameless, assets)], assets)
+    batch = TASK.collate(TASK.encode([nameless], assets), assets)
     assert batch.targets is None
 
 
 def test_only_in_training_the_decoder_is_told_the_text():
     learned = learn(TINY["transformer"])
-    examples = TASK.encode_many(ROWS[:2], learned)
+    examples = TASK.encode(ROWS[:2], learned)
     told = TASK.collate(examples, learned, rng=np.random.default_rng(0)).inputs["target_ids"]
     assert learned.units.decode(told[0]) == "la ti"
     assert TASK.collate(examples, learned).inputs["target_ids"].tolist() == [[0], [0]]
@@ -108,7 +108,7 @@ def test_a_text_with_unknown_letters_is_not_learned_from(assets):
     said = spell("la zu", assets)
     assert (assets.units.decode(said.units), said.whole, said.text) == ("la", False, "la zu")
     strange = dict(ROWS[0], text="la zu")
-    batch = TASK.collate(TASK.encode_many([strange, ROWS[1]], assets), assets)
+    batch = TASK.collate(TASK.encode([strange, ROWS[1]], assets), assets)
     assert batch.weights.tolist() == [0, 1]
 
 
@@ -124,7 +124,11 @@ def test_what_training_cannot_use_is_told(assets):
 def test_prepare_refuses_what_nobody_can_say(tmp_path, save_sound):
     save_sound("a.wav")
     (tmp_path / "rows.csv").write_text(f"audio,text\na.wav,{'la ' * 40}\na.wav,la\n")
-    items = list(TASK.read([str(tmp_path / "rows.csv")], TranscribedAudioReading(), labelled=True))
+    items = list(
+        TASK.read(
+            [str(tmp_path / "rows.csv")], TranscribedAudioReading(), labelled=True, note=print
+        )
+    )
     assert isinstance(items[0], Refusal)
     assert items[0].reason == (
         "its text has 119 characters for 0.50 s, more than 40 a second"
@@ -179,8 +183,8 @@ def test_a_search_that_is_asked_for_is_scored(assets, tmp_path):
         return logits
 
     plain, searched = (
-        evaluate_rows([row("do")], TASK, assets, predict, reporter=Silent(), asked=asked)
-        for asked in (None, TranscriptionOptions(beam=4, lexicon=str(tmp_path / "words.txt")))
+        evaluate_rows([row("do")], TASK, assets, predict, reporter=Silent(), options=options)
+        for options in (None, TranscriptionOptions(beam=4, lexicon=str(tmp_path / "words.txt")))
     )
     assert plain.evaluation.metrics["wer"].value == 1
     assert searched.evaluation.metrics["wer"].value == 0
@@ -224,11 +228,11 @@ def test_every_model_answers_alike_alone_and_in_company(models, name):
     model, learned = models[name]
     predict = KerasPredictor(model)
 
-    def answers(rows, **asked):
-        options = TranscriptionOptions(**asked)
-        batch = TASK.collate(TASK.encode_many(rows, learned), learned)
-        outputs = TASK.infer(batch, predict, learned, top_k=2, asked=options)
-        return TASK.decode(batch, outputs, learned, top_k=2, asked=options)
+    def answers(rows, **given):
+        options = TranscriptionOptions(**given)
+        batch = TASK.collate(TASK.encode(rows, learned), learned)
+        outputs = TASK.infer(batch, predict, learned, top_k=2, options=options)
+        return TASK.decode(batch, outputs, learned, top_k=2, options=options)
 
     together, alone = answers(ROWS[:3], beam=4), answers(ROWS[:1], beam=4)
     assert together[0]["text"] == alone[0]["text"]
@@ -237,7 +241,7 @@ def test_every_model_answers_alike_alone_and_in_company(models, name):
     )
     assert json.loads(json.dumps(together)) == together
     assert all(0 <= word["confidence"] <= 1 for word in together[0]["words"])
-    batch = TASK.collate(TASK.encode_many(ROWS, learned), learned)
+    batch = TASK.collate(TASK.encode(ROWS, learned), learned)
     measured = TASK.measure(batch, TASK.infer(batch, predict, learned), learned)
     scored = TASK.score(measured, learned)
     assert scored.metrics["wer"].value > 0
@@ -248,14 +252,14 @@ def test_answers_tell_the_time_in_the_recording(models):
     from aitk.core.inference.predictors import KerasPredictor
 
     model, learned = models["tcn"]
-    batch = TASK.collate([TASK.encode(dict(ROWS[0], start=60.0), learned)], learned)
+    batch = TASK.collate(TASK.encode([dict(ROWS[0], start=60.0)], learned), learned)
     outputs = TASK.infer(batch, KerasPredictor(model), learned)
     heard = dataclasses.replace(
         outputs, found=[[dataclasses.replace(outputs.found[0][0], text="la", units=(4, 2))]]
     )
     (answer,) = TASK.decode(batch, heard, learned)
     assert answer["words"][0]["start"] >= 60
-    (brief,) = TASK.decode(batch, heard, learned, asked=TranscriptionOptions(words=False))
+    (brief,) = TASK.decode(batch, heard, learned, options=TranscriptionOptions(words=False))
     assert set(brief) == {"text", "confidence"}
 
 
@@ -264,13 +268,13 @@ def test_a_stream_hears_what_the_whole_sound_gives(models):
 
     model, learned = models["conformer"]
     predict = KerasPredictor(model)
-    batch = TASK.collate(TASK.encode_many(ROWS[:3], learned), learned)
+    batch = TASK.collate(TASK.encode(ROWS[:3], learned), learned)
     whole = TASK.infer(batch, predict, learned)
     for chunk_ms in (10.0, 200.0):
         options = TranscriptionOptions(stream=True, chunk_ms=chunk_ms)
-        streamed = TASK.infer(batch, predict, learned, asked=options)
+        streamed = TASK.infer(batch, predict, learned, options=options)
         assert [each[0].text for each in streamed.found] == [each[0].text for each in whole.found]
-    answer = TASK.decode(batch, streamed, learned, asked=options)[0]
+    answer = TASK.decode(batch, streamed, learned, options=options)[0]
     assert answer["latency_ms"]["waiting"] == pytest.approx(23 * 10 + 25)  # 3 chunks of 80 ms
     if answer["text"]:
         assert answer["partial"][-1]["text"] == answer["text"]
@@ -284,7 +288,7 @@ def test_an_explanation_shows_where_words_lie(models):
     predictor = KerasPredictor(model)
 
     def predict(rows):
-        batch = TASK.collate(TASK.encode_many(rows, learned), learned)
+        batch = TASK.collate(TASK.encode(rows, learned), learned)
         return list(predictor(batch.inputs))
 
     found = TASK.explain(ROWS[2], predict, learned, target="ti do la")
@@ -300,7 +304,7 @@ def test_a_backbone_with_other_steps_is_refused(models):
     model, learned = models["tcn"]
     other = dataclasses.replace(learned, subsampling=2)
     with pytest.raises(ArtifactError, match="a step of 4 frames"):
-        TASK.build("tcn", TINY["tcn"], other, backbone=model.get_layer("backbone"))
+        TASK.models["tcn"].build(TINY["tcn"], other, backbone=model.get_layer("backbone"))
 
 
 def test_a_student_learns_the_text_and_the_teachers_steps(models):
@@ -315,14 +319,14 @@ def test_a_student_learns_the_text_and_the_teachers_steps(models):
             learned.audio, augment=dataclasses.replace(learned.audio.augment, speeds=[1.5])
         ),
     )
-    loss = TASK.taught_objective(learned, teacher=learned)
-    examples = TASK.encode_many(ROWS[:2], learned)
+    loss = TASK.distillation_loss(learned, teacher=learned)
+    examples = TASK.encode(ROWS[:2], learned)
     steps = [learned.steps(TASK.length(each)) for each in examples]
     rng = np.random.default_rng(0)
     teacher, student = rng.normal(size=(2, 2, max(steps), len(learned.units))).astype("float32")
     teacher = np.round(teacher, 1).astype(np.float16).astype("float32")
     taught = [
-        TASK.teach(example, logits, learned, teacher=learned)
+        TASK.add_soft_targets(example, logits, learned, teacher=learned)
         for example, logits in zip(examples, teacher, strict=True)
     ]
     batch = TASK.collate(taught, learned, rng=rng)
@@ -344,10 +348,10 @@ def test_a_student_learns_the_text_and_the_teachers_steps(models):
 def test_a_student_must_write_like_its_teacher(models):
     _, learned = models["tcn"]
     with pytest.raises(UsageError, match="every 2 frames"):
-        TASK.taught_objective(learned, teacher=dataclasses.replace(learned, subsampling=2))
+        TASK.distillation_loss(learned, teacher=dataclasses.replace(learned, subsampling=2))
     _, joint = models["transformer"]
-    with pytest.raises(UsageError, match="writes by attention"):
-        TASK.taught_objective(joint, teacher=learned)
+    with pytest.raises(UsageError, match="joint CTC/attention"):
+        TASK.distillation_loss(joint, teacher=learned)
 
 
 @pytest.mark.parametrize("name", ["bilstm", "transformer"])
@@ -356,8 +360,8 @@ def test_a_model_can_be_trained(models, name):
 
     model, learned = models[name]
     model = keras.models.clone_model(model)
-    model.compile(optimizer=keras.optimizers.Adam(0.01), loss=TASK.objective(learned))
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss=TASK.models[name].loss(learned))
     rng = np.random.default_rng(0)
-    batch = TASK.collate(TASK.encode_many(ROWS, learned), learned, rng=rng)
+    batch = TASK.collate(TASK.encode(ROWS, learned), learned, rng=rng)
     losses = [float(model.train_on_batch(batch.inputs, batch.targets)) for _ in range(4)]
     assert losses[-1] < losses[0]

@@ -75,7 +75,7 @@ def run(tmp_path_factory):
     return folder / "run"
 
 
-def predict(run, source, out, **asked):
+def predict(run, source, out, **given):
     from aitk.stages.predict import predict
 
     return predict(
@@ -84,7 +84,7 @@ def predict(run, source, out, **asked):
         out=str(out),
         domain="speech",
         options=resolve(stages.PredictOptions),
-        asked=asked,
+        predict_options=given,
         write=print,
         reporter=Silent(),
     )
@@ -146,7 +146,7 @@ def test_a_run_of_texts_is_a_language_model_of_the_search(run, text_run, tmp_pat
     evaluate(
         run,
         options=resolve(stages.EvaluateOptions, {"resamples": 0}),
-        asked=told,
+        predict_options=told,
         reporter=Silent(),
     )
     assert "sha256" in load_run(run).metrics["test"]["answering"]["lm"]

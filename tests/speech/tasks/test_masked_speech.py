@@ -29,12 +29,12 @@ def assets(request, rows):
     if request.param == "pca":
         given |= {"projection": "pca", "code_size": 8, "codebooks": 3}
     settings = resolve(MaskedConformerSettings, given)
-    return MaskedSpeech().learn(rows, {}, settings)
+    return MaskedSpeech().learn(rows, {}, settings, note=print)
 
 
 def batch_of(rows, assets, *, rng=None):
     task = MaskedSpeech()
-    return task.collate(task.encode_many(rows, assets), assets, rng=rng)
+    return task.collate(task.encode(rows, assets), assets, rng=rng)
 
 
 def test_hidden_steps_are_noise_and_the_others_as_they_were(rows, assets):
@@ -100,7 +100,7 @@ def test_the_loss_is_the_mean_over_codebooks(rows, assets):
         axis=0,
     )
     task = MaskedSpeech()
-    loss = task.objective(assets)
+    loss = task.models["conformer"].loss(assets)
     weighted = float(loss(batch.targets, outputs, sample_weight=batch.weights))
     assert weighted == pytest.approx((expected * batch.weights).mean(), rel=1e-5)
     measured = task.measure(batch, outputs, assets)["loss"].sum()

@@ -62,10 +62,10 @@ class MoonshineTokens:
         del token
         return None
 
-    def rules(self, longest: int) -> Rules:
-        """What may be written, in at most ``longest`` tokens with the prompt."""
+    def rules(self, max_length: int) -> Rules:
+        """What may be written, in at most ``max_length`` tokens with the prompt."""
         never = (self.engine.bos_id(), self.engine.unk_id())
-        return Rules(end=self.end, size=self.size, longest=longest, suppressed=never)
+        return Rules(end=self.end, size=self.size, max_length=max_length, suppressed=never)
 
     def save(self, folder: Path) -> None:
         """Write ``vocabulary.spm`` and ``moonshine.json``."""

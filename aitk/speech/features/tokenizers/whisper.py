@@ -111,12 +111,12 @@ class WhisperTokens:
             words.append((self.engine.decode(waiting), len(waiting)))
         return [(word.strip(), count) for word, count in words]
 
-    def rules(self, longest: int) -> Rules:
-        """What may be written, in at most ``longest`` tokens with the prompt."""
+    def rules(self, max_length: int) -> Rules:
+        """What may be written, in at most ``max_length`` tokens with the prompt."""
         return Rules(
             end=self.end,
             size=self.size,
-            longest=longest,
+            max_length=max_length,
             suppressed=self.suppressed,
             suppressed_first=self.suppressed_first,
             languages=tuple(self.languages.values()),

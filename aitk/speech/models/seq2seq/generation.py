@@ -2,7 +2,7 @@
 
 In training the model is an ordinary one, from the sound and the tokens before each place to the
 logits of the token there. Otherwise its call is the whole search, a loop inside of the graph, so
-that a saved model answers like any other: what each layer has heard and written is kept, and one
+that a saved model answers like any other: the keys and values of each layer are kept, and one
 token costs one place.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.contract.errors import ArtifactError
 from aitk.speech.decoding.token_rules import Rules, rules_from
 
 NEVER = -1e9
@@ -31,19 +32,17 @@ class Seq2SeqModel(keras.Model):
     but the first.
 
     In training the output is float32 logits (batch, length, vocabulary). Otherwise it is a dict:
-    ``token_ids`` (batch, beams, longest), prompts included, the best hypothesis by log probability
-    a token first; ``log_probabilities`` (batch, beams, longest) of them, 0 in the prompt and after
+    ``token_ids`` (batch, beams, L), prompts included, the best hypothesis by log probability
+    a token first; ``log_probabilities`` (batch, beams, L) of them, 0 in the prompt and after
     the end; ``no_speech`` (batch,), the probability that nobody speaks; and where the rules name
-    heads ``attention`` (batch, longest, steps) of the best hypothesis to the sound.
+    heads ``attention`` (batch, L, steps) of the best hypothesis to the sound.
     """
 
     def __init__(self, backbone: keras.Model, rules: Rules, **kwargs: Any):
-        from aitk.speech.models.seq2seq.decoders import open_decoder
-
         decoder = open_decoder(backbone)
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         beams = keras.Input((None,), dtype="float32", name="beams")
-        hidden = decoder.teach(decoder.inputs, ops.maximum(token_ids, 0))
+        hidden = decoder.teacher_forcing(decoder.inputs, ops.maximum(token_ids, 0))
         logits = backbone.token_embedding(hidden, reverse=True)
         logits = keras.layers.Activation("linear", dtype="float32", name="logits")(logits)
         super().__init__(
@@ -55,7 +54,7 @@ class Seq2SeqModel(keras.Model):
     def call(self, inputs, training=None, mask=None):
         if training:
             return super().call(inputs, training=True, mask=mask)
-        return self._write(inputs)
+        return self._generate(inputs)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -69,18 +68,18 @@ class Seq2SeqModel(keras.Model):
         backbone = keras.saving.deserialize_keras_object(config["backbone"])
         return cls(backbone, rules_from(config["rules"]), name=config["name"])
 
-    def _write(self, inputs):
+    def _generate(self, inputs):
         """Beam search over the tokens that the rules allow; with one beam the likeliest each."""
         rules, decoder = self.rules, self._decoder
         prompts, scores = inputs["token_ids"], inputs["beams"]
         batch, beams = ops.shape(scores)[0], ops.shape(scores)[1]
         length = ops.shape(prompts)[1]
-        memory = decoder.listen(inputs)
+        memory = decoder.encode(inputs)
         # Turned once for all tokens: (hidden, vocabulary), the largest array of every step.
         table = ops.transpose(self.get_layer("backbone").token_embedding.embeddings)
         table = ops.cast(table, decoder.compute_dtype)
-        padded = ops.pad(prompts, [[0, 0], [0, rules.longest]], constant_values=rules.end)
-        padded = padded[:, : rules.longest]  # (batch, longest)
+        padded = ops.pad(prompts, [[0, 0], [0, rules.max_length]], constant_values=rules.end)
+        padded = padded[:, : rules.max_length]  # (batch, max_length)
         tokens = ops.tile(padded[:, None], (1, beams, 1))
         start = (
             ops.convert_to_tensor(0, "int32"),
@@ -90,16 +89,16 @@ class Seq2SeqModel(keras.Model):
             ops.zeros((batch, beams), "bool"),
             ops.full((batch, beams), rules.first_time - 1, "int32"),
             ops.zeros((batch,), "float32"),
-            *decoder.empty(batch, beams, rules.longest),
+            *decoder.empty_cache(batch, beams, rules.max_length),
         )
 
-        def goes_on(at, tokens, chances, scores, over, *rest):
+        def unfinished(at, tokens, chances, scores, over, *rest):
             del tokens, chances, scores, rest
-            return ops.logical_and(at < rules.longest - 1, ops.logical_not(ops.all(over)))
+            return ops.logical_and(at < rules.max_length - 1, ops.logical_not(ops.all(over)))
 
-        def write_one(at, tokens, chances, scores, over, latest, silent, *kept):
+        def extend_all(at, tokens, chances, scores, over, latest, silent, *cache):
             newest = ops.take(tokens, at, axis=2)  # (batch, beams)
-            hidden, kept = decoder.step(newest, at, memory, kept)
+            hidden, cache = decoder.step(newest, at, memory, cache)
             logits = ops.cast(ops.matmul(hidden, table), "float32")  # (batch, beams, vocabulary)
             written = at + 1 - length  # tokens of the text so far
             silent = ops.where(at == 0, self._chance_of_silence(logits), silent)
@@ -118,15 +117,15 @@ class Seq2SeqModel(keras.Model):
                 return _take_beams(array, parents)
 
             over, latest, scores = of_parent(over), of_parent(latest), of_parent(scores)
-            place = ops.arange(rules.longest)[None, None] == at + 1
+            place = ops.arange(rules.max_length)[None, None] == at + 1
             tokens = ops.where(place, chosen[..., None], of_parent(tokens))
             chances = ops.where(place, chance[..., None], of_parent(chances))
             latest = ops.where(chosen >= rules.first_time, chosen, latest)
             over = ops.logical_or(over, ops.logical_and(chosen == rules.end, ~given))
-            kept = tuple(of_parent(array) for array in kept)
-            return (at + 1, tokens, chances, scores + chance, over, latest, silent, *kept)
+            cache = tuple(of_parent(array) for array in cache)
+            return (at + 1, tokens, chances, scores + chance, over, latest, silent, *cache)
 
-        found = ops.while_loop(goes_on, write_one, start)
+        found = ops.while_loop(unfinished, extend_all, start)
         _, tokens, chances, scores, _, _, silent = found[:7]
         counts = ops.sum(ops.cast(chances < 0, "float32"), axis=2)
         order = ops.argsort(-scores / ops.maximum(counts, 1.0), axis=1)
@@ -184,6 +183,31 @@ class Seq2SeqModel(keras.Model):
         best_other = ops.max(ops.where(is_time, NEVER, chances), axis=-1, keepdims=True)
         banned |= times & (any_time > best_other) & ~is_time
         return ops.log_softmax(ops.where(banned, NEVER, logits))
+
+
+def open_decoder(network: keras.Model) -> Any:
+    """The decoder of a network of Keras Hub, which generates one token more.
+
+    It knows what its encoder reads (``inputs``), how it is trained (``teacher_forcing``), the keys
+    and values of the audio (``encode``) and of the tokens so far (``empty_cache``), and one
+    ``step``.
+
+    Raises:
+        ArtifactError: the network is no encoder-decoder of speech that is known here.
+    """
+    import keras_hub
+
+    if isinstance(network, keras_hub.models.WhisperBackbone):
+        from aitk.speech.models.seq2seq.whisper import WhisperDecoder
+
+        return WhisperDecoder(network)
+    if isinstance(network, keras_hub.models.MoonshineBackbone):
+        from aitk.speech.models.seq2seq.moonshine import MoonshineDecoder
+
+        return MoonshineDecoder(network)
+    raise ArtifactError(
+        f"a {type(network).__name__} writes no text of a sound", hint="Whisper and Moonshine do"
+    )
 
 
 @keras.saving.register_keras_serializable("aitk.speech")

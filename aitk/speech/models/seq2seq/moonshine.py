@@ -12,7 +12,7 @@ from aitk.speech.models.seq2seq.whisper import attend_to_audio, attend_to_tokens
 
 class MoonshineDecoder:
     """Reads ``samples`` (batch, n, 1) float32 and ``padding_mask`` (batch, n) int32; see
-    ``models.decoders``."""
+    ``generation.open_decoder``."""
 
     def __init__(self, network: Any):
         self._network = network
@@ -27,7 +27,7 @@ class MoonshineDecoder:
             [network.input[name] for name in read], [network.output[name] for name in told]
         )
 
-    def teach(self, inputs, token_ids):
+    def teacher_forcing(self, inputs, token_ids):
         """(batch, length, hidden): what follows the tokens up to each place."""
         return self._network(
             {
@@ -38,7 +38,7 @@ class MoonshineDecoder:
             }
         )["decoder_sequence_output"]
 
-    def listen(self, inputs):
+    def encode(self, inputs):
         """Of every layer the keys and values of the sound, (batch, heads, steps, size) each, and
         which steps are real."""
         mask = ops.cast(inputs["padding_mask"], "bool")
@@ -49,33 +49,33 @@ class MoonshineDecoder:
             for layer in layers
         ]
 
-    def empty(self, batch, beams, length):
+    def empty_cache(self, batch, beams, length):
         """Keys and values of tokens, none so far: (batch, beams, heads, length, size) each."""
         blocks = self._network.decoder_blocks
         shape = (batch, beams, blocks[0].num_heads, length, blocks[0].head_dim)
         return [ops.zeros(shape, self.compute_dtype) for _ in range(2 * len(blocks))]
 
-    def step(self, tokens, at, memory, kept):
+    def step(self, tokens, at, memory, cache):
         """What follows ``tokens`` (batch, beams) at place ``at``: (batch, beams, hidden), and what
-        is kept now."""
+        is cache now."""
         turn = self._network.decoder_rotary_embedding(ops.reshape(at, (1,)))[0]  # (turned,)
         x = self._network.token_embedding(tokens)
-        keeping = []
+        new_cache = []
         for index, block in enumerate(self._network.decoder_blocks):
             own, cross = block.self_attention, block.cross_attention
             y = block.norm1(x)
-            keys = place_at(at, _turned(own._key_dense(y), turn), kept[2 * index])
-            values = place_at(at, own._value_dense(y), kept[2 * index + 1])
-            y = attend_to_tokens(_turned(own._query_dense(y), turn), keys, values, at)
+            keys = place_at(at, _rotate(own._key_dense(y), turn), cache[2 * index])
+            values = place_at(at, own._value_dense(y), cache[2 * index + 1])
+            y = attend_to_tokens(_rotate(own._query_dense(y), turn), keys, values, at)
             x = x + own._output_dense(y)
             y = attend_to_audio(cross._query_dense(block.norm2(x)), *memory[index])
             x = x + cross._output_dense(y)
             x = x + block.ff(block.norm3(x))
-            keeping += [keys, values]
-        return self._network.decoder_post_norm(x), keeping
+            new_cache += [keys, values]
+        return self._network.decoder_post_norm(x), new_cache
 
 
-def _turned(array, turn):
+def _rotate(array, turn):
     """Rotary positions (Su et al. 2021, section 3.4.2): pairs of neighbours turned by an angle.
 
     Args:

@@ -16,27 +16,30 @@ if TYPE_CHECKING:
 HUB_NAMES = {"WhisperBackbone": "whisper", "MoonshineBackbone": "moonshine"}
 
 
-def open_seq2seq(folder: Path, config: Mapping[str, Any], *, source: str) -> Pretrained | None:
-    """Open a folder that holds a Whisper or a Moonshine; None where it holds something else.
+def open_seq2seq(
+    folder: Path, config: Mapping[str, Any], *, model: str, source: str
+) -> Pretrained | None:
+    """Open a folder that holds such a model; None where it holds something else.
 
     Args:
         config: its ``config.json``.
-        source: what ``--from`` was.
+        model: ``whisper`` or ``moonshine``.
+        source: the value of ``--from``.
 
     Raises:
         ArtifactError: a file is missing or damaged, or what it says cannot be computed here.
     """
     hub = HUB_NAMES.get(str(config.get("registered_name", "")).rpartition(">")[2])
     if hub:
-        return _open_preset(folder, hub, config, source)
-    if config.get("model_type") == "moonshine":
+        return _open_preset(folder, hub, config, source) if hub == model else None
+    if config.get("model_type") != model:
+        return None
+    if model == "moonshine":
         raise ArtifactError(
             "is a Moonshine as Hugging Face stores it, which is not read here",
             where=source,
             hint="Take its Keras Hub preset",
         )
-    if config.get("model_type") != "whisper":
-        return None
     from aitk.speech.features.tokenizers.whisper import read_hugging_face_tokens
     from aitk.speech.models.seq2seq.whisper_weights import read_whisper
 

@@ -9,7 +9,7 @@ from keras import ops
 
 
 class WhisperDecoder:
-    """Reads ``features`` (batch, 3000, filters) float32; see ``models.decoders``."""
+    """Reads ``features`` (batch, 3000, filters) float32; see ``generation.open_decoder``."""
 
     def __init__(self, network: Any):
         self._network = network
@@ -25,7 +25,7 @@ class WhisperDecoder:
             network.input["encoder_features"], network.output["encoder_sequence_output"]
         )
 
-    def teach(self, inputs, token_ids):
+    def teacher_forcing(self, inputs, token_ids):
         """(batch, length, hidden): what follows the tokens up to each place."""
         return self._network(
             {
@@ -35,7 +35,7 @@ class WhisperDecoder:
             }
         )["decoder_sequence_output"]
 
-    def listen(self, inputs):
+    def encode(self, inputs):
         """Keys and values of the sound in every layer, (batch, heads, steps, size) each."""
         heard = self._encode(inputs["features"])
         return [
@@ -43,25 +43,25 @@ class WhisperDecoder:
             for layer in self._cross_attentions()
         ]
 
-    def empty(self, batch, beams, length):
+    def empty_cache(self, batch, beams, length):
         """Keys and values of tokens, none so far: (batch, beams, heads, length, size) each."""
         size = self._network.hidden_dim // self._network.num_heads
         shape = (batch, beams, self._network.num_heads, length, size)
         return [ops.zeros(shape, self.compute_dtype) for _ in range(2 * self._network.num_layers)]
 
-    def step(self, tokens, at, memory, kept):
+    def step(self, tokens, at, memory, cache):
         """What follows ``tokens`` (batch, beams) at place ``at``: (batch, beams, hidden), and what
-        is kept now."""
+        is cache now."""
         embeddings = self._network.decoder_embeddings
         position = ops.take(embeddings.position_embedding.position_embeddings, at, axis=0)
         x = embeddings.token_embedding(tokens)
         x = x + ops.cast(position, x.dtype)
-        keeping = []
+        new_cache = []
         for index, layer in enumerate(self._network.decoder_transformer_layers):
             own, cross = layer._self_attention_layer, layer._cross_attention_layer
             y = layer._self_attention_layer_norm(x)
-            keys = place_at(at, own._key_dense(y), kept[2 * index])
-            values = place_at(at, own._value_dense(y), kept[2 * index + 1])
+            keys = place_at(at, own._key_dense(y), cache[2 * index])
+            values = place_at(at, own._value_dense(y), cache[2 * index + 1])
             y = attend_to_tokens(own._query_dense(y), keys, values, at)
             x = x + own._output_dense(y)
             y = layer._cross_attention_layer_norm(x)
@@ -69,8 +69,8 @@ class WhisperDecoder:
             x = x + cross._output_dense(y)
             y = layer._feedforward_layer_norm(x)
             x = x + layer._feedforward_output_dense(layer._feedforward_intermediate_dense(y))
-            keeping += [keys, values]
-        return self._network.decoder_layer_norm(x), keeping
+            new_cache += [keys, values]
+        return self._network.decoder_layer_norm(x), new_cache
 
     def trace(self, tokens, memory, heads):
         """How much of its attention each token (batch, length) pays to each step of the sound, the
@@ -107,10 +107,10 @@ def _causal(tokens):
     return (places[None, :] <= places[:, None])[None]
 
 
-def place_at(at, new, kept):
+def place_at(at, new, cache):
     """(batch, beams, heads, size) written at a place of (batch, beams, heads, length, size)."""
-    here = ops.arange(kept.shape[3])[:, None] == at
-    return ops.where(here, new[..., None, :], kept)
+    here = ops.arange(cache.shape[3])[:, None] == at
+    return ops.where(here, new[..., None, :], cache)
 
 
 def attend_to_tokens(queries, keys, values, at):

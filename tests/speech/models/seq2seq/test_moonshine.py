@@ -11,9 +11,10 @@ from aitk.core.artifacts.pretrained import Pretrained
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.speech.data.audio import encode_audio
 from aitk.speech.features.tokenizers.moonshine import load_moonshine_tokens, read_moonshine_tokens
-from aitk.speech.tasks import seq2seq_asr as writers
+from aitk.speech.tasks.asr import Asr
 from aitk.speech.tasks.settings import MoonshineSettings
 
+TASK = Asr()
 SIZE = 40
 
 
@@ -66,12 +67,12 @@ def network():
 def assets(network, tokens):
     source = Pretrained("x", "hub", "moonshine", None, network, tokenizer=tokens)
     settings = MoonshineSettings(max_tokens=10, time_masks=0, frequency_masks=0)
-    return writers.learn(ROWS, "moonshine", settings, source)
+    return TASK.learn(ROWS, {}, settings, start=source, note=print)
 
 
 @pytest.fixture(scope="module")
 def model(network, assets):
-    return writers.build(assets, network)
+    return TASK.models["moonshine"].build(MoonshineSettings(), assets, backbone=network)
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +84,14 @@ def predict(model):
 
 def batch_of(rows, assets):
     unlabelled = [{key: each[key] for key in each if key != "text"} for each in rows]
-    return writers.collate([writers.encode(each, assets) for each in unlabelled], assets)
+    return TASK.collate(TASK.encode(unlabelled, assets), assets)
 
 
 def test_cached_decoding_writes_what_whole_passes_would(network, predict, assets):
     batch = batch_of(ROWS[:1], assets)
     written = predict(batch.inputs)["token_ids"][0, 0].astype(int).tolist()
     text = assets.prompt()
-    while len(text) < assets.longest and assets.tokens.end not in text:
+    while len(text) < assets.max_length and assets.tokens.end not in text:
         hidden = network({
             "encoder_input_values": batch.inputs["samples"],
             "encoder_padding_mask": batch.inputs["padding_mask"].astype(bool),
@@ -105,15 +106,15 @@ def test_cached_decoding_writes_what_whole_passes_would(network, predict, assets
 
 
 def test_a_sound_is_heard_alike_alone_and_beside_a_longer_one(predict, assets):
-    alone = writers.infer(batch_of(ROWS[:1], assets), predict, assets)
-    both = writers.infer(batch_of(ROWS, assets), predict, assets)
+    alone = TASK.infer(batch_of(ROWS[:1], assets), predict, assets)
+    both = TASK.infer(batch_of(ROWS, assets), predict, assets)
     assert both[0].text == alone[0].text
     assert both[0].score == pytest.approx(alone[0].score, abs=1e-5)
 
 
 def test_an_answer_has_no_times(predict, assets):
     batch = batch_of(ROWS, assets)
-    answers = writers.decode(batch, writers.infer(batch, predict, assets), assets)
+    answers = TASK.decode(batch, TASK.infer(batch, predict, assets), assets)
     assert [sorted(each) for each in answers] == [["confidence", "text"]] * 2
 
 
@@ -132,9 +133,9 @@ def test_training_lowers_the_loss(model, assets):
 
     copy = type(model).from_config(model.get_config())
     copy.set_weights(model.get_weights())
-    examples = [writers.encode(each, assets) for each in ROWS]
-    batch = writers.collate(examples, assets, rng=np.random.default_rng(0))
-    copy.compile(optimizer=keras.optimizers.Adam(0.01), loss=writers.objective())
+    examples = TASK.encode(ROWS, assets)
+    batch = TASK.collate(examples, assets, rng=np.random.default_rng(0))
+    copy.compile(optimizer=keras.optimizers.Adam(0.01), loss=TASK.models["moonshine"].loss(assets))
     losses = [float(copy.train_on_batch(batch.inputs, batch.targets)) for _ in range(8)]
     assert losses[-1] < losses[0] - 0.1
 

@@ -30,11 +30,12 @@ from aitk.speech.data.audio import encode_audio
 from aitk.speech.decoding.chunking import prompt_inputs
 from aitk.speech.decoding.seq2seq_assets import load_seq2seq_assets
 from aitk.speech.features.whisper import whisper_features
-from aitk.speech.tasks import seq2seq_asr as writers
+from aitk.speech.tasks.asr import Asr
 from aitk.speech.tasks.settings import WhisperSettings
 
 PLAIN_PROMPT = [START, ENGLISH, TRANSCRIBE, NO_TIMES]
 TIMED_PROMPT = [START, ENGLISH, TRANSCRIBE]
+TASK = Asr()
 QUIET = {"time_masks": 0, "frequency_masks": 0}
 
 
@@ -64,7 +65,11 @@ def open_folder(folder):
     from aitk.speech.models.seq2seq.sources import open_seq2seq
 
     config = json.loads((folder / "config.json").read_text())
-    return open_seq2seq(folder, config, source=str(folder))
+    return open_seq2seq(folder, config, model="whisper", source=str(folder))
+
+
+def build(assets, backbone):
+    return TASK.models["whisper"].build(WhisperSettings(), assets, backbone=backbone)
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +80,12 @@ def found(folder):
 @pytest.fixture(scope="module")
 def assets(found):
     settings = WhisperSettings(language="en", max_tokens=12, **QUIET)
-    return writers.learn(ROWS, "whisper", settings, found)
+    return TASK.learn(ROWS, {}, settings, start=found, note=print)
 
 
 @pytest.fixture(scope="module")
 def model(found, assets):
-    return writers.build(assets, found.backbone)
+    return build(assets, found.backbone)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +167,7 @@ def test_cached_decoding_writes_what_whole_passes_would(predict, plain, assets, 
     tokens, network = assets.tokens, plain[0]
     for number, heard in enumerate(plain[1]):
         text, chances = [], []
-        while len(prompt) + len(text) < assets.longest and END not in text:
+        while len(prompt) + len(text) < assets.max_length and END not in text:
             scores = allowed(
                 network.logits(heard, prompt + text)[-1], text,
                 tokens.suppressed, tokens.suppressed_first, times=times,
@@ -204,9 +209,9 @@ def test_attention_is_a_share_of_the_sound_for_every_token(predict):
 def test_an_answer_holds_text_words_and_the_n_best(predict, assets):
     unlabelled = [{key: each[key] for key in each if key != "text"} for each in ROWS]
     unlabelled[1]["start"] = 5.0
-    batch = writers.collate([writers.encode(each, assets) for each in unlabelled], assets)
-    found = writers.infer(batch, predict, assets, top_k=2)
-    first, second = writers.decode(batch, found, assets, top_k=2)
+    batch = TASK.collate(TASK.encode(unlabelled, assets), assets)
+    found = TASK.infer(batch, predict, assets, top_k=2)
+    first, second = TASK.decode(batch, found, assets, top_k=2)
     assert first["top_k"][0]["text"] == first["text"]
     assert len(first["top_k"]) == 2
     assert first["language"] == "en"
@@ -233,8 +238,8 @@ def test_a_keras_hub_preset_writes_the_same(found, assets, predict, tmp_path):
     preset = open_folder(tmp_path / "preset")
     assert (preset.kind, preset.model) == ("hub", "whisper")
     settings = WhisperSettings(language="en", max_tokens=12)
-    own = writers.learn(ROWS, "whisper", settings, preset)
-    other = KerasPredictor(writers.build(own, preset.backbone))
+    own = TASK.learn(ROWS, {}, settings, start=preset, note=print)
+    other = KerasPredictor(build(own, preset.backbone))
     expected, again = write(predict, PLAIN_PROMPT), write(other, PLAIN_PROMPT)
     np.testing.assert_array_equal(again["token_ids"], expected["token_ids"])
 
@@ -250,7 +255,9 @@ def test_a_run_brings_its_vocabulary_along(found, assets, tmp_path):
 
 
 def test_only_the_text_and_its_end_are_taught():
-    read, targets = writers.teach([[5, 6], [7]], [1, 2, 3], end=9)
+    from aitk.speech.tasks.seq2seq_recogniser import teacher_forcing
+
+    read, targets = teacher_forcing([[5, 6], [7]], [1, 2, 3], end=9)
     assert read.tolist() == [[1, 2, 3, 5, 6], [1, 2, 3, 7, 9]]
     assert targets.tolist() == [[-1, -1, 5, 6, 9], [-1, -1, 7, 9, -1]]
 
@@ -268,36 +275,39 @@ def test_times_of_training_are_where_speech_begins_and_ends(assets):
 
     timed = dataclasses.replace(assets, times=True)
     samples = np.concatenate([np.zeros(16000), clip(0, 1.0), np.zeros(16000)]).astype("float32")
-    example = writers.encode(ROWS[0] | {"audio": encode_audio(samples, 16000)}, timed)
-    batch = writers.collate([example], timed, rng=np.random.default_rng(0))
+    example = TASK.encode([ROWS[0] | {"audio": encode_audio(samples, 16000)}], timed)[0]
+    batch = TASK.collate([example], timed, rng=np.random.default_rng(0))
     text = [token for token in batch.targets[0] if token >= 0]
     assert timed.tokens.time_of(text[0]) == pytest.approx(0.9, abs=0.03)
     assert timed.tokens.time_of(text[-2]) == pytest.approx(2.1, abs=0.03)
     assert text[-1] == END
 
 
-def test_rows_that_cannot_be_learned_have_no_weight_and_are_told(assets):
+def test_rows_that_cannot_be_learned_have_no_weight_and_are_noted(assets, found):
     long = row(3, "no", seconds=30.5)
     wordy = row(4, "word after word")
-    batch = writers.collate(
-        [writers.encode(each, assets) for each in (ROWS[0], long, wordy)],
+    batch = TASK.collate(
+        TASK.encode([ROWS[0], long, wordy], assets),
         assets,
         rng=np.random.default_rng(0),
     )
     assert batch.weights.tolist() == [1.0, 0.0, 0.0]
-    assert "2 rows" in writers.check_rows([ROWS[0], long, wordy], assets)[0]
+    notes: list[str] = []
+    settings = WhisperSettings(language="en", max_tokens=12)
+    TASK.learn([ROWS[0], long, wordy], {}, settings, start=found, note=notes.append)
+    assert "2 rows" in notes[0]
 
 
 def test_an_open_language_cannot_be_learned(found):
-    assets = writers.learn(ROWS, "whisper", WhisperSettings(), found)
-    examples = [writers.encode(each, assets) for each in ROWS]
+    assets = TASK.learn(ROWS, {}, WhisperSettings(), start=found, note=print)
+    examples = TASK.encode(ROWS, assets)
     with pytest.raises(UsageError, match="language"):
-        writers.collate(examples, assets, rng=np.random.default_rng(0))
+        TASK.collate(examples, assets, rng=np.random.default_rng(0))
 
 
 def test_without_a_source_there_is_nothing_to_start_from():
     with pytest.raises(UsageError, match="--from"):
-        writers.learn(ROWS, "whisper", WhisperSettings(), None)
+        TASK.learn(ROWS, {}, WhisperSettings(), start=None, note=print)
 
 
 def test_assets_come_back_from_disk(assets, tmp_path):
@@ -311,12 +321,12 @@ def test_low_rank_training_lowers_the_loss_and_merges(folder, assets, predict):
     from aitk.core.inference.predictors import KerasPredictor
     from aitk.core.training.lora import add_adapters, merged_copy
 
-    model = writers.build(assets, open_folder(folder).backbone)
+    model = build(assets, open_folder(folder).backbone)
     config = model.get_config()
     assert add_adapters(model.get_layer("backbone"), rank=2)
-    examples = [writers.encode(each, assets) for each in ROWS]
-    batch = writers.collate(examples, assets, rng=np.random.default_rng(0))
-    model.compile(optimizer=keras.optimizers.Adam(0.05), loss=writers.objective())
+    examples = TASK.encode(ROWS, assets)
+    batch = TASK.collate(examples, assets, rng=np.random.default_rng(0))
+    model.compile(optimizer=keras.optimizers.Adam(0.05), loss=TASK.models["whisper"].loss(assets))
     losses = [float(model.train_on_batch(batch.inputs, batch.targets)) for _ in range(8)]
     assert losses[-1] < losses[0] - 0.1
     merged = merged_copy(model, config)

@@ -1,0 +1,58 @@
+"""What the tasks on audio share: how rows are read, identified, inspected and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import AssetsT, Note, Task
+from aitk.speech.data.audio import content_key
+from aitk.speech.data.options import AudioReading
+from aitk.speech.data.quality import AudioInspector
+from aitk.speech.data.reading import Content, read_audio_rows
+
+
+class AudioTask(Task[AssetsT]):
+    """Rows are recordings with ``audio``, ``speaker``, ``seconds`` and ``id``."""
+
+    #: See ``Embeddable``.
+    content = "audio"
+    #: The field that rows have besides: a text, a label, or neither.
+    annotation: ClassVar[Content | None] = None
+
+    def read(
+        self, sources: Sequence[str], reading: AudioReading, *, labelled: bool, note: Note
+    ) -> Iterator[Row | Refusal]:
+        return read_audio_rows(
+            sources,
+            reading,
+            content=self.annotation,
+            labelled=labelled,
+            note=note,
+            check=(lambda fields: self.check_row(fields, reading)) if labelled else None,
+        )
+
+    def check_row(self, fields: Mapping[str, Any], reading: Any) -> str | None:
+        """Why a labelled row cannot be used, if so."""
+        del fields, reading
+        return None
+
+    def key(self, fields: Mapping[str, Any]) -> str:
+        return content_key(fields["audio"])
+
+    def inspector(self, reading: AudioReading) -> AudioInspector:
+        return AudioInspector(reading, content=self.annotation)
+
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow_datasets as tfds
+
+        del summary
+        return {
+            "audio": tfds.features.Tensor(shape=(), dtype=np.object_),
+            "speaker": tfds.features.Text(),
+            "seconds": np.float32,
+            "id": tfds.features.Text(),
+        }

@@ -1,0 +1,135 @@
+"""What the task ``speech.asr`` needs of a kind of recogniser: CTC, or sequence to sequence."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
+
+import numpy as np
+
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import AssetsT, Batch, Example, Note
+from aitk.speech.data.options import TranscriptionOptions
+from aitk.speech.features.tokenizers.units import Units
+
+if TYPE_CHECKING:
+    from aitk.core.artifacts.pretrained import Pretrained
+    from aitk.core.inference.text_scores import OpenScorer
+
+#: The model: inputs by name to outputs.
+Predict = Callable[[Mapping[str, np.ndarray]], Any]
+Fields = Mapping[str, Any]
+
+
+class Recogniser(ABC, Generic[AssetsT]):
+    """One kind of recogniser. Stateless; see ``Task`` for the methods it shares with it."""
+
+    #: The file in ``assets`` that only this kind of recogniser writes.
+    file: ClassVar[str]
+
+    @abstractmethod
+    def learn(
+        self, rows: Sequence[Fields], settings: Any, *, start: Pretrained | None, note: Note
+    ) -> AssetsT: ...
+
+    @abstractmethod
+    def load_assets(self, folder: Path) -> AssetsT: ...
+
+    @abstractmethod
+    def encode(self, rows: Sequence[Fields], assets: AssetsT) -> list[Example]: ...
+
+    @abstractmethod
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: AssetsT,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        """See ``Task``. The context of a batch holds ``seconds`` of each clip, its ``speaker``,
+        the second of its file at which it starts (``start``), its ``text`` where it is known, and
+        when collating began (``began``, of ``time.perf_counter``)."""
+
+    @abstractmethod
+    def infer(
+        self,
+        batch: Batch,
+        predict: Predict,
+        assets: AssetsT,
+        *,
+        top_k: int,
+        options: TranscriptionOptions,
+    ) -> Any:
+        """See ``Generative``; raises a ``UsageError`` for options it does not offer."""
+
+    @abstractmethod
+    def decode(
+        self,
+        batch: Batch,
+        outputs: Any,
+        assets: AssetsT,
+        *,
+        top_k: int = 1,
+        options: TranscriptionOptions,
+    ) -> list[dict[str, Any]]: ...
+
+    @abstractmethod
+    def transcripts(
+        self, batch: Batch, outputs: Any, assets: AssetsT
+    ) -> tuple[list[str], list[str]]:
+        """References and hypotheses of a batch, in the form in which they are compared."""
+
+    @abstractmethod
+    def explain(
+        self, fields: Fields, predict: Any, assets: AssetsT, *, target: str | None
+    ) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def refuse(self, fields: Fields, assets: AssetsT) -> str | None:
+        """Why the model cannot be updated with a row, if so."""
+
+    def extend(
+        self, items: Iterator[Row | Refusal], assets: AssetsT
+    ) -> tuple[AssetsT, Iterator[Row | Refusal]]:
+        """Assets that know the new rows, and these rows; by default nothing grows."""
+        return assets, items
+
+    def configure(
+        self, assets: AssetsT, options: TranscriptionOptions, open_scorer: OpenScorer | None
+    ) -> AssetsT:
+        """See ``Configurable``; by default no option changes the assets."""
+        del options, open_scorer
+        return assets
+
+    def units(self, assets: AssetsT) -> Units | None:
+        """What the model can write; None where that is everything."""
+        del assets
+        return None
+
+    def add_soft_targets(
+        self, example: Example, outputs: np.ndarray, assets: AssetsT, *, teacher: AssetsT
+    ) -> Example:
+        """See ``DistillsRows``."""
+        raise cannot_distill()
+
+    def distillation_loss(self, assets: AssetsT, *, teacher: AssetsT) -> Any:
+        """See ``DistillsRows``; by default the recogniser cannot be distilled."""
+        raise cannot_distill()
+
+
+def cannot_distill() -> UsageError:
+    """The error for a teacher or a student that is a sequence-to-sequence model."""
+    return UsageError(
+        "sequence-to-sequence models cannot be distilled: only CTC models have a distribution at"
+        " every step",
+        where="--distill",
+    )
+
+
+def with_offset(item: Mapping[str, Any], start_s: float) -> dict[str, Any]:
+    """A word or segment in the time of its recording, of which the clip may be a part."""
+    return dict(item) | {name: round(item[name] + start_s, 3) for name in ("start", "end")}
