@@ -16,7 +16,7 @@ from aitk.registry import COMMANDS, DOMAINS
 PACKAGE = Path(aitk.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 #: From the bottom to the top: whatever a module imports lies in its own layer or in a lower one.
-LAYERS = ("core", "domain", "registry", "stages", "cli")
+LAYERS = ("core", "domain", "registry", "stages", "api", "cli")
 HEAVY = {
     "tensorflow", "keras", "keras_hub", "tensorflow_datasets", "spacy", "librosa", "nltk", "cv2",
     "sklearn", "matplotlib", "pandas", "numpy", "scipy", "tokenizers", "optuna", "jinja2", "rich",
@@ -65,7 +65,7 @@ def imported_names(node: ast.AST) -> Iterator[tuple[str, int]]:
 def layer_of(module: str) -> str | None:
     """The layer of a module; None for the package itself, which only holds its version."""
     part = module.partition(".")[2].partition(".")[0]
-    return "domain" if part in DOMAINS else {"__main__": "cli"}.get(part, part) or None
+    return "domain" if part in DOMAINS else {"__main__": "cli", "errors": "api"}.get(part, part) or None
 
 
 def upward_imports(graph: Graph) -> list[str]:

@@ -103,10 +103,13 @@ class Group:
         return resolve(self.options, below, above) if self.options else below | above
 
 
-def reading_of(task: str, given: Mapping[str, Any]) -> Any:
-    """The reading options of one task, refusing those that only its neighbours have."""
-    options = tasks.load(tasks.TASKS[task].reading)
-    own = {item.name for item in describe(options)}
+def check_reading(task: str, given: Mapping[str, Any]) -> None:
+    """Refuse a reading option of the domain that only other tasks have.
+
+    Raises:
+        UsageError: the task has no such option.
+    """
+    own = {item.name for item in describe(tasks.load(tasks.TASKS[task].reading))}
     for name in given:
         if name not in own:
             raise UsageError(
@@ -114,7 +117,6 @@ def reading_of(task: str, given: Mapping[str, Any]) -> Any:
                 where="--" + name.replace("_", "-"),
                 hint=f"See: aitk tasks {task}",
             )
-    return resolve(options, given)
 
 
 def settings_of(

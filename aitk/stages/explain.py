@@ -59,18 +59,9 @@ def explain(
     if not isinstance(task, Explainable):
         raise UsageError(f"predictions of {task.name} cannot be explained", where=str(run))
     with draft_folder(out, inputs=[run, *inputs], overwrite=overwrite) as folder:
-        assets = open_assets(task, opened)
         reading = open_reading(task, opened, located)
         rows, refused = _first_rows(task, inputs, reading, options.rows, reporter)
-        start_runtime(opened, reporter)
-        predict = _predict_fields(task, assets, open_model(task, opened, assets))
-        model = _model_of(opened)
-        explanations = []
-        for row in reporter.track(rows, "explaining"):
-            found = task.explain(row.fields, predict, assets, target=options.target, model=model)
-            explanations.append(found)
-            if note := found.get("note"):
-                reporter.note(f"{row.file}:{row.line}: {note}")
+        explanations = explain_rows(opened, task, rows, target=options.target, reporter=reporter)
         with (folder / "explanations.jsonl").open("w", encoding="utf-8") as file:
             for number, (row, explanation) in enumerate(zip(rows, explanations, strict=True), 1):
                 line = {"file": row.file, "line": row.line} | explanation
@@ -94,6 +85,33 @@ def explain(
         },
         refused=len(refused),
     )
+
+
+def explain_rows(
+    run: Run, task: Task, rows: Sequence[Row], *, target: str | None = None, reporter: Reporter
+) -> list[dict[str, Any]]:
+    """Explain the prediction for each row.
+
+    Args:
+        target: explain this answer instead of the predicted one.
+
+    Raises:
+        UsageError: the target is no label of the run, or predictions of the task cannot be
+            explained.
+    """
+    if not isinstance(task, Explainable):
+        raise UsageError(f"predictions of {task.name} cannot be explained", where=str(run.folder))
+    assets = open_assets(task, run)
+    start_runtime(run, reporter)
+    predict = _predict_fields(task, assets, open_model(task, run, assets))
+    model = _model_of(run)
+    explanations = []
+    for row in reporter.track(rows, "explaining"):
+        found = task.explain(row.fields, predict, assets, target=target, model=model)
+        explanations.append(found)
+        if note := found.get("note"):
+            reporter.note(f"{row.file}:{row.line}: {note}")
+    return explanations
 
 
 def _first_rows(

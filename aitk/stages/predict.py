@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.artifacts.drafts import draft_folder
-from aitk.core.artifacts.opening import open_assets, open_model, open_reading, open_task
+from aitk.core.artifacts.opening import open_reading, open_task
 from aitk.core.artifacts.run import Run, load_run
 from aitk.core.artifacts.targets import is_stream, part_of
 from aitk.core.contract.capabilities import Drawable, WritesFiles
@@ -22,17 +22,14 @@ from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Task
-from aitk.core.inference.ensemble import combine
-from aitk.core.inference.prediction import configure, decode_rows, default_window
-from aitk.core.inference.predictors import Predictor
-from aitk.core.inference.text_scores import open_scorer
+from aitk.core.inference.prediction import default_window
 from aitk.core.io.files import fingerprint
 from aitk.core.io.prediction_files import CsvLines, JsonLines, PredictionLines, wrote
 from aitk.core.io.resumable import ResumableFile
 from aitk.core.runtime import interrupts
-from aitk.core.runtime.startup import start_runtime
 from aitk.registry import load_task
 from aitk.stages.options import PredictOptions
+from aitk.stages.session import merge, open_session, refusal
 
 if TYPE_CHECKING:
     from aitk.core.reporting.drawings import Drawings
@@ -107,15 +104,15 @@ def predict(
             keep=lambda part: resumable and sink.done > 0,
         ) as drawings,
     ):
-        assets = configure(
+        session = open_session(
+            loaded,
             task,
-            open_assets(task, loaded),
-            chosen,
-            open_scorer=functools.partial(open_scorer, task_of=load_task, trust=trust),
+            predict_options=chosen,
+            second=second,
+            weight=options.ensemble_weight,
+            trust=trust,
+            reporter=reporter,
         )
-        start_runtime(loaded, reporter)
-        predictor = open_model(task, loaded, assets)
-        combined = combine(task, loaded, assets, second, weight=options.ensemble_weight)
         items = task.read(inputs, reading, labelled=False, note=reporter.note)
         for item in itertools.islice(items, sink.done):
             interrupts.check()
@@ -132,12 +129,11 @@ def predict(
             max_batches=default_window(task),
             until_row=lines.needs_columns,
         ):
-            predictions = predict_window(
-                window, combined, assets, predictor, options=options, predict_options=chosen
+            predictions = session.predict(
+                window, batch_size=options.batch_size, top_k=options.top_k
             )
             text = lines.format(
-                _error(item, several) if found is None else _merged(item, found)
-                for item, found in zip(window, predictions, strict=True)
+                _line(*pair, several) for pair in zip(window, predictions, strict=True)
             )
             if drawings is not None:
                 _draw(drawings, window, predictions, task)
@@ -205,28 +201,6 @@ def windows(
         interrupts.check()
     if window:
         yield window, batches
-
-
-def predict_window(
-    window: Sequence[Row | Refusal],
-    task: Task,
-    assets: Any,
-    predictor: Predictor,
-    *,
-    options: PredictOptions,
-    predict_options: Any = None,
-) -> list[dict[str, Any] | None]:
-    """The prediction for each row of a window, None for a refused one."""
-    predictions = decode_rows(
-        [item.fields for item in window if isinstance(item, Row)],
-        task,
-        assets,
-        predictor,
-        batch_size=options.batch_size,
-        top_k=options.top_k or task.predict_options.default_top_k,
-        options=predict_options,
-    )
-    return [next(predictions) if isinstance(item, Row) else None for item in window]
 
 
 class _Stream:
@@ -369,18 +343,9 @@ def _described(path: Path) -> list[Any]:
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
 
-def _merged(row: Row | Refusal, prediction: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of the input, then the prediction, as ``predicted_text`` where the input has a
-    ``text``."""
-    merged = dict(row.record) if isinstance(row, Row) else {}
-    for key, value in prediction.items():
-        numbered = (f"predicted_{key}_{number}" for number in itertools.count(2))
-        names = itertools.chain([key, f"predicted_{key}"], numbered)
-        merged[next(name for name in names if name not in merged)] = value
-    return merged
-
-
-def _error(item: Row | Refusal, several: bool) -> dict[str, Any]:
-    reason = item.reason if isinstance(item, Refusal) else ""
-    where = {"file": item.file} if several else {}
-    return where | {"line": item.line, "error": reason}
+def _line(
+    item: Row | Refusal, prediction: Mapping[str, Any] | None, several: bool
+) -> dict[str, Any]:
+    if isinstance(item, Refusal):
+        return refusal(item, several=several)
+    return merge(item, prediction or {})

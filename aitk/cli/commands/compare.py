@@ -28,6 +28,6 @@ def compare(runs: Runs, reporter: Reporter, split: Split = None) -> Outcome:
 
         aitk compare runs/messages runs/messages-int8
     """
-    from aitk.stages.compare import compare
+    import aitk
 
-    return compare(runs, split=split, reporter=reporter)
+    return aitk.compare(runs, split=split, progress=reporter)

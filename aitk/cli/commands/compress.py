@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from aitk.cli.options import Out, Overwrite, Resume, RunFolder, Settings, Without
+from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import CompressOptions, TrainingOptions
@@ -31,16 +32,16 @@ def compress(
 
         {compress}
     """
-    from aitk.stages.compress import compress
+    import aitk
 
-    return compress(
+    return aitk.compress(
         run,
-        out,
-        domain=domain,
-        options=options,
-        training=training,
+        out=out,
         settings=settings,
+        domain=domain,
         overwrite=overwrite,
         resume=resume,
-        reporter=reporter,
-    )
+        progress=reporter,
+        **as_dict(options),
+        **as_dict(training),
+    ).outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aitk.cli.options import Reading, RunFolder, ScoredPredictOptions, Trust
+from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import EvaluateOptions
@@ -27,14 +28,8 @@ def evaluate(
 
         {evaluate}
     """
-    from aitk.stages.evaluate import evaluate
+    from aitk.api.run import Run
 
-    return evaluate(
-        run,
-        options=options,
-        domain=domain,
-        reading=reading,
-        predict_options=predict_options,
-        trust=trust,
-        reporter=reporter,
+    return Run(run, domain=domain, trust=trust).evaluate(
+        progress=reporter, **as_dict(options), **reading, **predict_options
     )

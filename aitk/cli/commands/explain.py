@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aitk.cli.options import Inputs, Located, Out, Overwrite, RunFolder, Trust
+from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import ExplainOptions
@@ -27,16 +28,8 @@ def explain(
 
         {explain}
     """
-    from aitk.stages.explain import explain
+    from aitk.api.run import Run
 
-    return explain(
-        run,
-        inputs,
-        out,
-        options=options,
-        located=located,
-        overwrite=overwrite,
-        trust=trust,
-        domain=domain,
-        reporter=reporter,
+    return Run(run, domain=domain, trust=trust).explain_to(
+        inputs, out=out, overwrite=overwrite, progress=reporter, **as_dict(options), **located
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings
+from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import TrainingOptions
@@ -27,15 +28,15 @@ def finetune(
 
         {finetune}
     """
-    from aitk.stages.finetune import finetune
+    import aitk
 
-    return finetune(
+    return aitk.finetune(
         data,
-        out,
-        domain=domain,
-        options=options,
+        out=out,
         settings=settings,
+        domain=domain,
         overwrite=overwrite,
         resume=resume,
-        reporter=reporter,
-    )
+        progress=reporter,
+        **as_dict(options),
+    ).outcome

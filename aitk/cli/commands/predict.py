@@ -10,6 +10,7 @@ from aitk.cli.options import Inputs, Located, Overwrite, RunFolder, TaskPredictO
 from aitk.cli.output import Output
 from aitk.core.artifacts.targets import is_stdout
 from aitk.core.contract.errors import UsageError
+from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.stages.options import PredictOptions
 
@@ -43,18 +44,15 @@ def predict(
     out = "-" if is_stdout(out) else out
     if reporter.as_json and out == "-":
         raise UsageError("both the rows and --json want stdout", hint="Give --out FILE")
-    from aitk.stages.predict import predict
+    from aitk.api.run import Run
 
-    return predict(
-        run,
+    return Run(run, domain=domain, trust=trust).predict_to(
         inputs,
         out=out,
-        options=options,
-        predict_options=predict_options,
-        located=located,
         overwrite=overwrite,
-        trust=trust,
         write=reporter.write,
-        reporter=reporter,
-        domain=domain,
+        progress=reporter,
+        **as_dict(options),
+        **predict_options,
+        **located,
     )

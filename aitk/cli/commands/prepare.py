@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aitk import registry as tasks
-from aitk.cli.options import Inputs, Out, Overwrite, Reading, reading_of
+from aitk.cli.options import Inputs, Out, Overwrite, Reading, check_reading
 from aitk.core.contract.errors import UsageError
-from aitk.core.contract.options import option
+from aitk.core.contract.options import as_dict, option
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import PrepareOptions
@@ -43,15 +43,15 @@ def prepare(
         short = [name.partition(".")[2] for name in tasks.names(domain)]
         raise UsageError("which task?", where="--task", hint=f"One of: {', '.join(short)}")
     task = tasks.full_name(domain, choice.task)
-    own = reading_of(task, reading)
-    from aitk.stages.prepare import prepare
+    check_reading(task, reading)
+    import aitk
 
-    return prepare(
+    return aitk.prepare(
         inputs,
-        out,
         task=task,
-        options=options,
-        reading=own,
+        out=out,
         overwrite=overwrite,
-        reporter=reporter,
-    )
+        progress=reporter,
+        **as_dict(options),
+        **reading,
+    ).outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings
-from aitk.core.contract.options import option
+from aitk.core.contract.options import as_dict, option
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import TrainingOptions
@@ -40,16 +40,16 @@ def pretrain(
 
         {pretrain}
     """
-    from aitk.stages.pretrain import pretrain
+    import aitk
 
-    return pretrain(
+    return aitk.pretrain(
         data,
-        out,
-        domain=domain,
+        out=out,
         objective=choice.objective,
-        options=options,
         settings=settings,
+        domain=domain,
         overwrite=overwrite,
         resume=resume,
-        reporter=reporter,
-    )
+        progress=reporter,
+        **as_dict(options),
+    ).outcome

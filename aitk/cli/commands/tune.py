@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings
+from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import TrainingOptions, TuneOptions
@@ -25,16 +26,16 @@ def tune(
 
         {tune}
     """
-    from aitk.stages.tune import tune
+    import aitk
 
-    return tune(
+    return aitk.tune(
         data,
-        out,
-        domain=domain,
-        options=options,
-        training=training,
+        out=out,
         settings=settings,
+        domain=domain,
         overwrite=overwrite,
         resume=resume,
-        reporter=reporter,
-    )
+        progress=reporter,
+        **as_dict(options),
+        **as_dict(training),
+    ).outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from aitk.cli.options import Inputs, Out, Overwrite, Resume, RunFolder, Without
+from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import TrainingOptions, UpdateOptions
@@ -31,18 +32,16 @@ def update(
 
         {update}
     """
-    if options.without_labels:
-        from aitk.stages.adapt import adapt as stage
-    else:
-        from aitk.stages.update import update as stage
-    return stage(
+    import aitk
+
+    return aitk.update(
         run,
         inputs,
-        out,
-        options=options,
-        training=training,
+        out=out,
+        domain=domain,
         overwrite=overwrite,
         resume=resume,
-        reporter=reporter,
-        domain=domain,
-    )
+        progress=reporter,
+        **as_dict(options),
+        **as_dict(training),
+    ).outcome

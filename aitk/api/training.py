@@ -1,0 +1,276 @@
+"""``aitk.pretrain``, ``finetune``, ``tune``, ``update``, ``compress`` and ``compare``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk.api.arguments import divide
+from aitk.api.data import PathLike, as_list
+from aitk.api.progress import Callback, reporter_for
+from aitk.api.run import Run
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+
+
+def pretrain(
+    data: PathLike,
+    *,
+    out: PathLike,
+    objective: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    domain: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callback | Reporter | None = None,
+    **options: Any,
+) -> Run:
+    """Train a backbone on rows without labels, for ``finetune(..., from_=run)``.
+
+    Args:
+        data: prepared data of any task of the domain; its labels are not read.
+        objective: short name of the objective; by default the data's own.
+        settings: of the model (``--set``).
+        domain: refuse data of another domain.
+        resume: continue an interrupted call with the same arguments.
+        options: of training, as in ``aitk DOMAIN pretrain --help``: ``model``, ``epochs``, ...
+
+    Raises:
+        aitk.errors.TrainingError: the loss is not finite, or memory does not suffice.
+    """
+    from aitk.core.artifacts.data import load_data
+    from aitk.stages.pretrain import pretrain as stage
+
+    _quiet()
+    outcome = stage(
+        Path(data),
+        Path(out),
+        domain=domain or load_data(Path(data)).task.partition(".")[0],
+        objective=objective,
+        options=_training(options),
+        settings=settings or {},
+        overwrite=overwrite,
+        resume=resume,
+        reporter=reporter_for(progress),
+    )
+    return Run(out, outcome=outcome)
+
+
+def finetune(
+    data: PathLike,
+    *,
+    out: PathLike,
+    settings: Mapping[str, Any] | None = None,
+    domain: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callback | Reporter | None = None,
+    **options: Any,
+) -> Run:
+    """Train a model on prepared rows and keep the best epoch.
+
+    Args:
+        data: a prepared folder, or what ``prepare`` returned.
+        out: the run to write; whole or absent.
+        settings: of the model (``--set``), such as ``{"dropout": 0.2}``.
+        domain: refuse data of another domain.
+        overwrite: replace ``out``, if aitk wrote it.
+        resume: continue an interrupted call with the same arguments.
+        progress: a function that is called with ``Progress`` objects.
+        options: of training, as in ``aitk DOMAIN finetune --help``: ``model``, ``from_``,
+            ``epochs``, ``batch_size``, ``learning_rate``, ``seed``, ...
+
+    Raises:
+        aitk.errors.UsageError: an unknown option or setting, or ``out`` cannot be written.
+        aitk.errors.ArtifactError: the data or the source of weights is missing or damaged.
+        aitk.errors.TrainingError: the loss is not finite, or memory does not suffice.
+
+    Example:
+        >>> import aitk
+        >>> run = aitk.finetune("data/messages", out="runs/messages", model="bag", epochs=3)
+        >>> run.model_name
+        'bag'
+    """
+    from aitk.core.artifacts.data import load_data
+    from aitk.stages.finetune import finetune as stage
+
+    _quiet()
+    outcome = stage(
+        Path(data),
+        Path(out),
+        domain=domain or load_data(Path(data)).task.partition(".")[0],
+        options=_training(options),
+        settings=settings or {},
+        overwrite=overwrite,
+        resume=resume,
+        reporter=reporter_for(progress),
+    )
+    return Run(out, outcome=outcome)
+
+
+def tune(
+    data: PathLike,
+    *,
+    out: PathLike,
+    settings: Mapping[str, Any] | None = None,
+    domain: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callback | Reporter | None = None,
+    **options: Any,
+) -> Run:
+    """Search hyper-parameters by training several models; the best trial is the run.
+
+    Args:
+        options: ``trials``, ``space=["dropout=0..0.5"]``, and those of training.
+    """
+    from aitk.core.artifacts.data import load_data
+    from aitk.core.contract.options import resolve
+    from aitk.stages.options import TrainingOptions, TuneOptions
+    from aitk.stages.tune import tune as stage
+
+    _quiet()
+    search, training = divide(options, TuneOptions, TrainingOptions)
+    outcome = stage(
+        Path(data),
+        Path(out),
+        domain=domain or load_data(Path(data)).task.partition(".")[0],
+        options=resolve(TuneOptions, search),
+        training=_training(training),
+        settings=settings or {},
+        overwrite=overwrite,
+        resume=resume,
+        reporter=reporter_for(progress),
+    )
+    return Run(out, outcome=outcome)
+
+
+def compress(
+    run: PathLike,
+    *,
+    out: PathLike,
+    settings: Mapping[str, Any] | None = None,
+    domain: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callback | Reporter | None = None,
+    **options: Any,
+) -> Run:
+    """Make a run smaller and faster, and measure what that costs.
+
+    Args:
+        run: the run, or its folder.
+        settings: of the model that ``distill`` names.
+        options: ``quantize``, ``format``, ``prune``, ``prune_channels``, ``distill``,
+            ``max_drop``, ..., and those of training.
+
+    Returns:
+        The compressed run; ``outcome.missed`` says in words which budget was missed, if any.
+
+    Example:
+        >>> import aitk
+        >>> small = aitk.compress("runs/messages", out="runs/messages-int8", quantize="int8")
+        >>> small.manifest["format"]
+        'litert'
+    """
+    from aitk.core.contract.options import resolve
+    from aitk.stages.compress import compress as stage
+    from aitk.stages.options import CompressOptions, TrainingOptions
+
+    _quiet()
+    own, training = divide(options, CompressOptions, TrainingOptions)
+    outcome = stage(
+        Path(run),
+        Path(out),
+        domain=domain,
+        options=resolve(CompressOptions, own),
+        training=_training(training),
+        settings=settings or {},
+        overwrite=overwrite,
+        resume=resume,
+        reporter=reporter_for(progress),
+    )
+    # What was written here just now may be executed, whatever its format.
+    return Run(out, trust=True, outcome=outcome)
+
+
+def update(
+    run: PathLike,
+    sources: PathLike | Sequence[PathLike],
+    *,
+    out: PathLike,
+    domain: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callback | Reporter | None = None,
+    **options: Any,
+) -> Run:
+    """Train a run on new rows without losing the old ones (experience replay).
+
+    Args:
+        sources: files or folders of new rows.
+        options: ``replay``, ``max_drop``, ``force``, ``without_labels``, and those of training.
+
+    Raises:
+        aitk.errors.BudgetMissed: the score on the held-out rows fell by more than ``max_drop``.
+    """
+    from aitk.core.contract.options import resolve
+    from aitk.stages.adapt import adapt
+    from aitk.stages.options import TrainingOptions, UpdateOptions
+    from aitk.stages.update import update as learn
+
+    _quiet()
+    own, training = divide(options, UpdateOptions, TrainingOptions)
+    chosen: UpdateOptions = resolve(UpdateOptions, own)
+    stage = adapt if chosen.without_labels else learn
+    outcome = stage(
+        Path(run),
+        [os.fspath(source) for source in as_list(sources)],
+        Path(out),
+        domain=domain or Run(run).task.partition(".")[0],
+        options=chosen,
+        training=_training(training),
+        overwrite=overwrite,
+        resume=resume,
+        reporter=reporter_for(progress),
+    )
+    return Run(out, outcome=outcome)
+
+
+def compare(
+    runs: Sequence[PathLike],
+    *,
+    split: str | None = None,
+    progress: Callback | Reporter | None = None,
+) -> Outcome:
+    """Say whether the difference between evaluated runs is real (paired bootstrap).
+
+    Args:
+        runs: two or more runs that were evaluated on the same rows.
+        split: the evaluation to compare them on; test, or validation without one.
+    """
+    from aitk.stages.compare import compare as stage
+
+    return stage([Path(run) for run in runs], split=split, reporter=reporter_for(progress))
+
+
+def _training(options: Mapping[str, Any]) -> Any:
+    """Training options, where ``from_`` may be a run."""
+    from aitk.core.contract.options import resolve
+    from aitk.stages.options import TrainingOptions
+
+    (own,) = divide(options, TrainingOptions)
+    if isinstance(own.get("from_"), os.PathLike):
+        own["from_"] = os.fspath(own["from_"])
+    return resolve(TrainingOptions, own)
+
+
+def _quiet() -> None:
+    """TensorFlow says nothing, and computes with oneDNN; both must be set before its import."""
+    from aitk.core.runtime.silence import silence
+    from aitk.core.runtime.speed import prefer_onednn
+
+    silence()
+    prefer_onednn()
