@@ -210,7 +210,7 @@ def test_what_cannot_be_trained_updated_or_compared_is_said(aitk, here, trained)
     line = last_line(*finetune, "--from", run, code=2)
     assert "ease is computed at once" in line
     line = last_line("recsys", "tune", data, "--model", "popular", "--out", "x", code=2)
-    assert "nothing to tune" in line
+    assert "no settings to tune" in line
     line = last_line("recsys", "update", run, "good.csv", "--out", "x", code=3)
     assert "no usable new rows. 120 rows were refused" in line
     line = last_line("recsys", "evaluate", run, "--data", "good.csv", code=2)
