@@ -65,7 +65,8 @@ def imported_names(node: ast.AST) -> Iterator[tuple[str, int]]:
 def layer_of(module: str) -> str | None:
     """The layer of a module; None for the package itself, which only holds its version."""
     part = module.partition(".")[2].partition(".")[0]
-    return "domain" if part in DOMAINS else {"__main__": "cli", "errors": "api"}.get(part, part) or None
+    known = {"__main__": "cli", "errors": "api"} | dict.fromkeys(DOMAINS, "domain")
+    return known.get(part, part) or None
 
 
 def upward_imports(graph: Graph) -> list[str]:
