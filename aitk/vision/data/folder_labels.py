@@ -45,8 +45,8 @@ def find_split_folders(names: Iterable[str]) -> SplitFolders:
     splits: dict[str, str] = {}
     others: set[str] = set()
     for folders in beside.values():
-        told = {folder: split_named(posixpath.basename(folder)) for folder in folders}
-        named = {folder: split for folder, split in told.items() if split}
+        named_splits = {folder: split_named(posixpath.basename(folder)) for folder in folders}
+        named = {folder: split for folder, split in named_splits.items() if split}
         if len(set(named.values())) > 1 and len(named) > len(folders) / 2:
             splits |= named
             others |= folders - set(named)

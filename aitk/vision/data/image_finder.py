@@ -43,12 +43,12 @@ class ImageFinder:
     Args:
         images: the names of all images in a tree.
         folder: of the annotation file in that tree, "" for its root.
-        told: all paths that the file tells.
+        paths: all paths in the file.
         split: that the file is of, if it says so.
     """
 
     def __init__(
-        self, images: Sequence[str], *, folder: str, told: Iterable[str], split: str | None
+        self, images: Sequence[str], *, folder: str, paths: Iterable[str], split: str | None
     ):
         self._bases = [folder]
         if posixpath.basename(folder).lower() in BOX_FOLDERS:
@@ -56,13 +56,13 @@ class ImageFinder:
         self._named: defaultdict[str, list[str]] = defaultdict(list)
         for name in images:
             self._named[name_key(posixpath.basename(name))].append(name)
-        names = {posixpath.basename(clean_path(path)) for path in told}
+        names = {posixpath.basename(clean_path(path)) for path in paths}
         meant = [image for name in names for image in self._of_name(name)]
         self._scope = _nearest_folder(folder, meant)
         self._split = split
         self._has_split_folder = any(split_of_folders(name) == split for name in meant)
 
-    def find(self, told: str) -> str:
+    def find(self, path: str) -> str:
         """The image that is meant.
 
         Beside the annotation file it is looked for first, then by how much of the path agrees.
@@ -70,16 +70,16 @@ class ImageFinder:
         Raises:
             DataError: there is none, or there are several.
         """
-        told = clean_path(told)
-        named = self._of_name(told)
+        path = clean_path(path)
+        named = self._of_name(path)
         found = [name for name in named if self._is_possible(name)]
         if not found:
             elsewhere = f" beside its annotation file, only {named[0]}" if named else ""
-            raise DataError(f"there is no image {shorten(told)}{elsewhere}")
-        ranks = [self._rank(name, told) for name in found]
+            raise DataError(f"there is no image {shorten(path)}{elsewhere}")
+        ranks = [self._rank(name, path) for name in found]
         best = [name for name, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
         if len(best) > 1:
-            raise DataError(f"{shorten(told)} may mean {len(best)} images: {', '.join(best[:3])}")
+            raise DataError(f"{shorten(path)} may mean {len(best)} images: {', '.join(best[:3])}")
         return best[0]
 
     def _of_name(self, path: str) -> list[str]:
@@ -97,10 +97,10 @@ class ImageFinder:
         split = split_of_folders(name)
         return not (self._split and self._has_split_folder and split) or split == self._split
 
-    def _rank(self, name: str, told: str) -> tuple[int, int, bool, bool]:
-        beside = max(_beside(name, told, base) for base in self._bases)
-        agreed = _agreeing_parts(name, told)
-        exact = posixpath.basename(name) == posixpath.basename(told)
+    def _rank(self, name: str, path: str) -> tuple[int, int, bool, bool]:
+        beside = max(_beside(name, path, base) for base in self._bases)
+        agreed = _agreeing_parts(name, path)
+        exact = posixpath.basename(name) == posixpath.basename(path)
         return beside, agreed, exact, split_of_folders(name) == self._split
 
 
@@ -111,28 +111,28 @@ def _nearest_folder(folder: str, meant: Sequence[str]) -> str:
     return f"{folder}/" if folder else ""
 
 
-def clean_path(told: str) -> str:
+def clean_path(path: str) -> str:
     """A path as its last folders and its name, wherever it began."""
-    plain = _DRIVE.sub("", told.replace("\\", "/"), count=1) if told[1:2] == ":" else told
+    plain = _DRIVE.sub("", path.replace("\\", "/"), count=1) if path[1:2] == ":" else path
     parts = [part for part in plain.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return "/".join(parts)
 
 
-def _beside(name: str, told: str, base: str) -> int:
+def _beside(name: str, path: str, base: str) -> int:
     """2 where the path leads from a folder to an image, 1 by way of its folder ``images``."""
     if base and not name.startswith(f"{base}/"):
         return 0
     inside = name[len(base) + 1 :] if base else name
-    if name_key(inside) == name_key(told):
+    if name_key(inside) == name_key(path):
         return 2
     first, _, rest = inside.partition("/")
-    return int(first.lower() in IMAGE_FOLDERS and name_key(rest) == name_key(told))
+    return int(first.lower() in IMAGE_FOLDERS and name_key(rest) == name_key(path))
 
 
-def _agreeing_parts(name: str, told: str) -> int:
+def _agreeing_parts(name: str, path: str) -> int:
     """How many parts of two paths agree, from the end."""
     count = 0
-    for left, right in zip(reversed(name.split("/")), reversed(told.split("/")), strict=False):
+    for left, right in zip(reversed(name.split("/")), reversed(path.split("/")), strict=False):
         if name_key(left) != name_key(right):
             break
         count += 1

@@ -15,7 +15,7 @@ USUALLY_IGNORED = ("void",)
 @dataclass(frozen=True)
 class ImageReading:
     """Where the images are. They are stored as they were found, unless ``largest_side`` is
-    set; what is asked for is done alike in training and in prediction."""
+    set, which then holds in training and in prediction alike."""
 
     path_column: str | None = option(
         None, "column of the image's file in a table, by name or number from 1", locates=True

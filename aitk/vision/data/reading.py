@@ -83,7 +83,7 @@ def read_images(
     request = ReadRequest(
         reading, annotation_kinds, labelled, note, ReadingCounts() if counts is None else counts
     )
-    request.counts.intensity.told = request.intensity
+    request.counts.intensity.given = request.intensity
     known = request.class_list(None) if labelled and "mask" not in annotation_kinds else None
     for source in _expanded(sources):
         for item in _items(source, request):
@@ -214,8 +214,10 @@ def _annotated(
     if not request.labelled:
         return {}
     if item.size is not None and item.size != (height, width):
-        told = f"{item.size[1]} x {item.size[0]}"
-        reason = f"its annotation is of an image of {told}, and upright it has {width} x {height}"
+        reason = (
+            f"its annotation is of an image of {item.size[1]} x {item.size[0]},"
+            f" and upright it has {width} x {height}"
+        )
         if item.size == (width, height):
             reason += ": its tool ignored the EXIF orientation (annotate upright copies instead)"
         raise DataError(reason)

@@ -155,12 +155,12 @@ class ReadingCounts:
         """What a person should know of it, each kind once: for reading without findings."""
         new = [kind for kind in self.counts if kind.grade != "ok" and kind not in self._told]
         self._told.update(new)
-        told = [self._message(kind) for kind in new]
+        sentences = [self._message(kind) for kind in new]
         found = self.intensity.finding()
         if found and found.grade != "ok" and not self._intensity_is_told:
             self._intensity_is_told = True
-            told.append(found.message)
-        return told
+            sentences.append(found.message)
+        return sentences
 
     def _message(self, kind: Kind) -> str:
         shown = self.examples[kind][:3]

@@ -74,14 +74,14 @@ def open_images(source: str, reading: ImageReading, *, content: bytes | None = N
         DataError: it is missing, empty or no table.
         UsageError: the encoding or delimiter cannot be used.
     """
-    told = reading.delimiter
+    given = reading.delimiter
     lines = None
     if content is not None:
         lines = open_lines(source, encoding=reading.encoding, content=content)
     return open_table(
         source if lines is None else lines,
         header=_HEADER[reading.header],
-        delimiter="\t" if told and told.lower() in ("tab", r"\t") else told,
+        delimiter="\t" if given and given.lower() in ("tab", r"\t") else given,
         encoding=reading.encoding,
         names=_NAMES,
     )
@@ -176,12 +176,12 @@ class _Columns:
         self.corners = _corners(names) if "boxes" in annotation_kinds else None
         self.label = self.boxes = self.box_labels = self.crowd = self.mask = None
         due, listed = len(annotation_kinds) == 1, list_names(names)
-        told = getattr(reading, "label_column", None)
+        given = getattr(reading, "label_column", None)
         if "label" in annotation_kinds or self.corners:
             others = [name for name in names if name != self.path]
-            if due or told:
+            if due or given:
                 self.label = find_column(
-                    others, told, LABEL_COLUMNS, what="label", where=self.where
+                    others, given, LABEL_COLUMNS, what="label", where=self.where
                 )
             else:
                 self.label = usual_column(others, LABEL_COLUMNS)
@@ -217,16 +217,16 @@ class _Columns:
         Raises:
             DataError: there is no such image or mask, or a cell cannot be read.
         """
-        told = path_in(record.get(self.path))
-        if not told:
+        given = path_in(record.get(self.path))
+        if not given:
             raise DataError("it names no image")
-        name = tree.find(told, folder, outside=outside)
+        name = tree.find(given, folder, outside=outside)
         mask = path_in(record.get(self.mask)) if self.mask else ""
         mask_name = tree.find(mask, folder, outside=outside) if mask else None
         named.update(filter(None, (name, mask_name)))
         return Item(
             image=lambda: tree.read(name),
-            name=told,
+            name=given,
             file=self.where,
             line=line,
             split=self._split_of(record, line) or split,
@@ -252,10 +252,10 @@ class _Columns:
 
     def _split_of(self, record: Mapping[str, Any], line: int) -> str | None:
         """The split that a row names; a word that is none is counted."""
-        told = _text(record, self.split).lower()
-        split = told if told in SPLITS else SPLIT_OF_WORD.get(told) or split_named(told)
-        if told and split is None:
-            self._counts.add(UNKNOWN_SPLITS, f"{self.where}:{line}: {told[:40]}")
+        given = _text(record, self.split).lower()
+        split = given if given in SPLITS else SPLIT_OF_WORD.get(given) or split_named(given)
+        if given and split is None:
+            self._counts.add(UNKNOWN_SPLITS, f"{self.where}:{line}: {given[:40]}")
         return split
 
     def _boxes(self, record: Mapping[str, Any]) -> Callable[[int, int], Boxes] | None:

@@ -168,13 +168,13 @@ def contact_sheet(
     rows = []
     for start in range(0, len(parts), columns):
         inside = parts[start : start + columns]
-        told = captions[start : start + columns]
+        shown_captions = captions[start : start + columns]
         height = max(part.shape[0] for part in inside)
-        strip = text + 10 if any(told) else 0
+        strip = text + 10 if any(shown_captions) else 0
         row = np.full(
             (height + strip + _MARGIN, columns * (cell + _MARGIN) - _MARGIN, 3), _PAPER, np.uint8
         )
-        for place, (part, caption) in enumerate(zip(inside, told, strict=True)):
+        for place, (part, caption) in enumerate(zip(inside, shown_captions, strict=True)):
             left = place * (cell + _MARGIN)
             top, indent = (height - part.shape[0]) // 2, (cell - part.shape[1]) // 2
             row[top : top + part.shape[0], left + indent : left + indent + part.shape[1]] = part

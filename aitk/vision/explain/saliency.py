@@ -1,4 +1,4 @@
-"""An image of what an answer rests on, and a check of whether it does.
+"""Which parts of an image contributed to a prediction, and whether the explanation is faithful.
 
 Where the gradients of the model are out of reach (LiteRT, ONNX), places are found by asking for
 the answer to images that are partly hidden: RISE (Petsiuk et al. 2018, section 3).
@@ -42,10 +42,10 @@ def explain_image(
         fitted: (h, w, 3) uint8, as the model reads it.
         fit: how the one became the other.
         importance: the method and (rows, columns) importance, from ``attribute``; without it the
-            image is hidden in parts and asked for again.
+            image is masked at random (RISE).
 
     Returns:
-        ``method``; ``images``, the original beside itself under a map of heat; and
+        ``method``; ``pictures``, the original beside itself under a map of heat; and
         ``faithfulness``: the areas under the ``deletion`` curve (the fewer, the better) and the
         ``insertion`` curve (the more, the better; Petsiuk et al. 2018, section 4.1), those of
         random maps, and how far the probability falls on average while the places named go

@@ -58,14 +58,14 @@ def parse_range(text: str | None) -> IntensityRange | None:
     return IntensityRange(ends)
 
 
-def from_16_bits(values: np.ndarray, told: IntensityRange | None) -> np.ndarray:
-    """Values of more than 8 bits -> uint8: as told, else 65,535 is white.
+def from_16_bits(values: np.ndarray, given: IntensityRange | None) -> np.ndarray:
+    """Values of more than 8 bits -> uint8: as given, else 65,535 is white.
 
     Raises:
         DataError: nobody says what is white in decimal numbers, or in signed or larger ones.
     """
-    if told is not None:
-        return told.apply(values)
+    if given is not None:
+        return given.apply(values)
     if values.dtype != np.uint16:
         kind = "decimal" if values.dtype.kind == "f" else f"{8 * values.itemsize}-bit"
         reason = f"holds {kind} numbers: --intensity-range LO-HI says what is black and white"
@@ -77,7 +77,7 @@ def from_16_bits(values: np.ndarray, told: IntensityRange | None) -> np.ndarray:
 class IntensityStatistics:
     """Which values the images of more than 8 bits hold."""
 
-    told: IntensityRange | None = None
+    given: IntensityRange | None = None
     images: int = 0
     low: float = np.inf
     high: float = -np.inf
@@ -95,19 +95,19 @@ class IntensityStatistics:
         grade: Grade = "ok"
         values = f"values of {self.low:g} to {self.high:g}"
         held = f"{self.images:,} images of over 8 bits hold {values}"
-        if self.told is None and self.high < WHITE * NEARLY_BLACK:
+        if self.given is None and self.high < WHITE * NEARLY_BLACK:
             grade = "warning"
             bits = max(1, int(self.high)).bit_length()
             message = (
                 f"{held}, which is nearly black where {WHITE} is white: --intensity-range"
                 f" 0-{(1 << bits) - 1} (or auto) stretches them"
             )
-        elif self.told is None:
+        elif self.given is None:
             message = f"{held}; {WHITE} is white: see --intensity-range"
-        elif self.told.ends is None:
+        elif self.given.ends is None:
             message = f"{held}; of each the darkest is black and the brightest white"
         else:
-            low, high = self.told.ends
+            low, high = self.given.ends
             message = f"{held}; {low:g} is black and {high:g} white"
             if self.low > high or self.high < low:
                 grade = "warning"

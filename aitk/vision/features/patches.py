@@ -64,19 +64,21 @@ def patch_statistics(images: np.ndarray, *, patch: int) -> tuple[np.ndarray, np.
     return whole, scale
 
 
-def fill_in(images: np.ndarray, told: np.ndarray, hidden: np.ndarray, *, patch: int) -> np.ndarray:
-    """Images whose hidden pixels are what a model told.
+def fill_in(
+    images: np.ndarray, predicted: np.ndarray, hidden: np.ndarray, *, patch: int
+) -> np.ndarray:
+    """Images whose hidden pixels are what a model predicted.
 
     The model tells no more than the pattern of a patch; its mean and deviation are the original's.
 
     Args:
         images: (batch, h, w, 3) uint8.
-        told: of the same shape, as ``normalise_patches`` makes it.
+        predicted: of the same shape, as ``normalise_patches`` makes it.
         hidden: (batch, h, w) bool.
 
     Returns:
         (batch, h, w, 3) uint8.
     """
     mean, deviation = patch_statistics(images, patch=patch)
-    filled = np.where(hidden[..., None], told * deviation + mean, images)
+    filled = np.where(hidden[..., None], predicted * deviation + mean, images)
     return np.clip(np.rint(filled), 0, 255).astype(np.uint8)

@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from aitk.vision.models.detectors.boxes import complete_iou, encode
-from aitk.vision.models.detectors.faster_rcnn import BOX, PROPOSALS, TOLD
+from aitk.vision.models.detectors.faster_rcnn import BOX, OFFSETS, PROPOSALS
 from aitk.vision.models.detectors.matching import (
     Matched,
     Objects,
@@ -21,7 +21,13 @@ from aitk.vision.models.detectors.matching import (
     match_anchors,
     objects_of,
 )
-from aitk.vision.models.detectors.yolo import BINS, PLACE, boxes_told, distances_told, scores_told
+from aitk.vision.models.detectors.yolo import (
+    BINS,
+    PLACE,
+    decode_boxes,
+    distance_logits,
+    score_logits,
+)
 
 #: Weights of the parts of the YOLO loss: of the box, of the distribution of its distances, of
 #: the class (Jocher et al. 2023).
@@ -45,7 +51,7 @@ class YoloLoss(keras.losses.Loss):
         rows = ops.cast(y_pred, "float32")  # (batch, places, 3 + 4 * BINS + classes)
         points, spacing = rows[0, :, :2], rows[0, 0, 2]
         objects = objects_of(y_true)
-        boxes, logits = boxes_told(rows), scores_told(rows)
+        boxes, logits = decode_boxes(rows), score_logits(rows)
         matched = _constant(
             match_aligned(
                 objects,
@@ -99,7 +105,7 @@ class FasterRcnnLoss(keras.losses.Loss):
         matched = _constant(
             match_anchors(objects, rows[0, :, :BOX], above=0.7, below=0.3, force=True)
         )
-        logits = rows[..., TOLD]
+        logits = rows[..., OFFSETS]
         losses = binary_cross_entropy(matched.share, logits)
         chosen = matched.share + hardest(losses, matched)
         sums = ops.sum(losses * chosen + _box_loss(rows, matched), axis=1)
@@ -119,7 +125,7 @@ def class_and_box_loss(rows: Any, matched: Matched) -> Any:
     Args:
         rows: (batch, positions, 8 + 1 + classes): anchor, correction, logits.
     """
-    logits = rows[..., TOLD:]
+    logits = rows[..., OFFSETS:]
     kinds = ops.where(matched.share > 0, matched.classes + 1, 0)
     losses = ops.sparse_categorical_crossentropy(kinds, logits, from_logits=True)
     chosen = matched.share + hardest(losses, matched)
@@ -166,7 +172,7 @@ def _box_loss(rows: Any, matched: Matched) -> Any:
     wanted = ops.stop_gradient(encode(matched.boxes, rows[..., :BOX]))
     # Rows without an object have boxes of padding, whose logarithm says nothing.
     wanted = ops.where(matched.share[..., None] > 0, wanted, 0.0)
-    return ops.sum(smooth_l1(rows[..., BOX:TOLD] - wanted), axis=-1) * matched.share
+    return ops.sum(smooth_l1(rows[..., BOX:OFFSETS] - wanted), axis=-1) * matched.share
 
 
 def _distance_loss(rows: Any, boxes: Any) -> Any:
@@ -178,8 +184,8 @@ def _distance_loss(rows: Any, boxes: Any) -> Any:
     true = ops.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1) / steps
     true = ops.expand_dims(ops.clip(true, 0.0, BINS - 1.0), -1)  # (batch, places, 4, 1)
     near = ops.maximum(1 - ops.abs(true - ops.arange(BINS, dtype="float32")), 0.0)
-    told = ops.log_softmax(distances_told(rows), axis=-1)
-    return -ops.mean(ops.sum(near * told, axis=-1), axis=-1)
+    log_shares = ops.log_softmax(distance_logits(rows), axis=-1)
+    return -ops.mean(ops.sum(near * log_shares, axis=-1), axis=-1)
 
 
 def _constant(matched: Matched) -> Matched:

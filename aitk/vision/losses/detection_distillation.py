@@ -1,8 +1,8 @@
-"""What detectors are taught with by a larger one that tells boxes at the same places.
+"""Distillation losses of detectors whose teacher predicts boxes at the same positions.
 
 Targets are the padded objects of ``matching``, with the raw rows of the teacher under them: each
 position of the student has the teacher's row of the same position. Where the teacher sees nothing,
-its box says nothing, so boxes are taught by how sure it is.
+its box means nothing, so boxes are weighted by its confidence.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from aitk.vision.losses.detection import (
     smooth_l1,
 )
 from aitk.vision.models.detectors.boxes import decode, encode, pairwise_iou
-from aitk.vision.models.detectors.faster_rcnn import BOX, PROPOSALS, TOLD, rows_of_both
+from aitk.vision.models.detectors.faster_rcnn import BOX, OFFSETS, PROPOSALS, rows_of_both
 from aitk.vision.models.detectors.suppression import take_rows
-from aitk.vision.models.detectors.yolo import BINS, PLACE, distances_told, scores_told
+from aitk.vision.models.detectors.yolo import BINS, PLACE, distance_logits, score_logits
 
 #: Of the teacher in the loss. The true boxes count in full, as in Zheng et al. 2022: a teacher
 #: finds some where there are none, and a student that answered as it does would too.
 TEACHER_SHARE = 0.5
 #: Softens the distributions of distances (Zheng et al. 2022, section 4.1 and their configurations).
 DISTANCE_TEMPERATURE = 10.0
-#: The score from which on a teacher is believed to see an object, and teaches its box.
+#: Confidence threshold from which on the box of a teacher is a target.
 SURE = 0.1
 #: Intersection over union from which on two proposals are taken for the same.
 SAME_PROPOSAL = 0.7
@@ -59,9 +59,11 @@ class YoloDistillationLoss(YoloLoss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         rows = ops.cast(y_pred, "float32")
-        objects, told = _split_targets(y_true, places=rows.shape[1], columns=rows.shape[2] - PLACE)
-        told = ops.concatenate([rows[..., :PLACE], told], axis=-1)
-        return _weighted_sum(super().call(objects, y_pred), _yolo_divergence(rows, told))
+        objects, teacher = _split_targets(
+            y_true, places=rows.shape[1], columns=rows.shape[2] - PLACE
+        )
+        teacher = ops.concatenate([rows[..., :PLACE], teacher], axis=-1)
+        return _weighted_sum(super().call(objects, y_pred), _yolo_divergence(rows, teacher))
 
 
 class SsdDistillationLoss(SsdLoss):
@@ -75,13 +77,13 @@ class SsdDistillationLoss(SsdLoss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         rows = ops.cast(y_pred, "float32")
-        objects, told = _split_targets(y_true, places=rows.shape[1], columns=rows.shape[2] - BOX)
-        soft = _anchor_divergence(rows[..., BOX:], told)
+        objects, teacher = _split_targets(y_true, places=rows.shape[1], columns=rows.shape[2] - BOX)
+        soft = _anchor_divergence(rows[..., BOX:], teacher)
         return _weighted_sum(super().call(objects, y_pred), soft)
 
 
 class FasterRcnnDistillationLoss(FasterRcnnLoss):
-    """``FasterRcnnLoss`` with what both stages of the teacher told.
+    """``FasterRcnnLoss`` with what both stages of the teacher predicted.
 
     The first stages share their anchors. Of the second stages' proposals, each of the student
     learns from that of the teacher which overlaps it most, if it overlaps it far.
@@ -95,10 +97,10 @@ class FasterRcnnDistillationLoss(FasterRcnnLoss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         rows = ops.cast(y_pred, "float32")
-        objects, told = _split_targets(y_true, places=rows.shape[1], columns=rows.shape[2])
+        objects, teacher = _split_targets(y_true, places=rows.shape[1], columns=rows.shape[2])
         count = PROPOSALS.detections
-        soft = _anchor_divergence(*(_first_stage(each[:, :-count]) for each in (rows, told)))
-        soft = soft + _proposal_divergence(rows[:, -count:], told[:, -count:])
+        soft = _anchor_divergence(*(_first_stage(each[:, :-count]) for each in (rows, teacher)))
+        soft = soft + _proposal_divergence(rows[:, -count:], teacher[:, -count:])
         return _weighted_sum(super().call(objects, y_pred), soft)
 
 
@@ -111,90 +113,94 @@ TAUGHT_LOSSES: dict[str, type[keras.losses.Loss]] = {
 
 
 def raw_outputs(model: keras.Model, *, layer: str = "detections") -> keras.KerasTensor:
-    """What a detector tells before boxes compete: (batch, positions, columns)."""
-    told = model.get_layer(layer).input
-    return rows_of_both(*told) if isinstance(told, list | tuple) else told
+    """The outputs of a detector before non-maximum suppression: (batch, positions, columns)."""
+    teacher = model.get_layer(layer).input
+    return rows_of_both(*teacher) if isinstance(teacher, list | tuple) else teacher
 
 
 def check_same_positions(rows: keras.KerasTensor, others: keras.KerasTensor) -> None:
-    """Raise a ``UsageError`` where a student tells boxes at other places than its teacher."""
+    """Raise a ``UsageError`` where a student predicts boxes at other places than its teacher."""
     if rows.shape[1:] != others.shape[1:]:
         raise UsageError(
-            f"the run tells boxes at {rows.shape[1]} places of an image,"
-            f" the model it is to teach at {others.shape[1]}",
+            f"the run predicts boxes at {rows.shape[1]} places of an image,"
+            f" the student at {others.shape[1]}",
             where="--distill",
             hint="Add --set strides=... as the run has them",
         )
 
 
-def append_teacher_rows(objects: np.ndarray, told: np.ndarray) -> np.ndarray:
+def append_teacher_rows(objects: np.ndarray, teacher: np.ndarray) -> np.ndarray:
     """Padded objects (batch, most, 6) over a teacher's rows (batch, positions, columns)."""
-    spare = told.shape[-1] - objects.shape[-1]
-    return np.concatenate([np.pad(objects, ((0, 0), (0, 0), (0, spare))), told], axis=1)
+    spare = teacher.shape[-1] - objects.shape[-1]
+    return np.concatenate([np.pad(objects, ((0, 0), (0, 0), (0, spare))), teacher], axis=1)
 
 
 def _split_targets(y_true: Any, *, places: int, columns: int) -> tuple[Any, Any]:
     """The inverse of ``append_teacher_rows``."""
     y_true = ops.cast(y_true, "float32")
-    told = ops.reshape(y_true[:, -places:], (-1, places, columns))
-    return y_true[:, :-places, :OBJECT_COLUMNS], told
+    teacher = ops.reshape(y_true[:, -places:], (-1, places, columns))
+    return y_true[:, :-places, :OBJECT_COLUMNS], teacher
 
 
 def _weighted_sum(hard: Any, soft: Any) -> Any:
     return TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard
 
 
-def _yolo_divergence(rows: Any, told: Any) -> Any:
+def _yolo_divergence(rows: Any, teacher: Any) -> Any:
     """(batch, places, 3 + 4 * BINS + classes) twice -> (batch,)."""
-    logits, wanted = scores_told(rows), scores_told(told)
+    logits, wanted = score_logits(rows), score_logits(teacher)
     scores = ops.sigmoid(wanted)
     # Less what it is where both agree: the teacher's own uncertainty.
     kinds = binary_cross_entropy(scores, logits) - binary_cross_entropy(scores, wanted)
     sure = _sure(ops.max(scores, axis=-1))
     distances = softened_divergence(
-        distances_told(told), distances_told(rows), temperature=DISTANCE_TEMPERATURE
+        distance_logits(teacher), distance_logits(rows), temperature=DISTANCE_TEMPERATURE
     )
     distances = ops.mean(distances, axis=-1) / BINS * sure
     parts = CLASS_WEIGHT * ops.sum(kinds, axis=-1) + DISTANCE_WEIGHT * distances
     return per_image(ops.sum(parts, axis=1), ops.sum(sure, axis=1))
 
 
-def _anchor_divergence(rows: Any, told: Any) -> Any:
+def _anchor_divergence(rows: Any, teacher: Any) -> Any:
     """(batch, anchors, 4 + 1 + classes) twice: correction, logits, background first -> (batch,).
 
-    Classes are taught where either sees an object. Everywhere else both see background, and these
-    are so many that they would outweigh the rest.
+    Classes are distilled where either sees an object. Everywhere else both see background: so many
+    that they would outweigh the rest.
     """
-    seen, wanted = _seen(rows[..., BOX:]), _seen(told[..., BOX:])
-    kinds = softened_divergence(told[..., BOX:], rows[..., BOX:])
+    seen, wanted = _seen(rows[..., BOX:]), _seen(teacher[..., BOX:])
+    kinds = softened_divergence(teacher[..., BOX:], rows[..., BOX:])
     kinds = kinds * ops.maximum(wanted, ops.stop_gradient(seen))
     sure = _sure(wanted)
-    boxes = ops.sum(smooth_l1(rows[..., :BOX] - told[..., :BOX]), axis=-1) * sure
+    boxes = ops.sum(smooth_l1(rows[..., :BOX] - teacher[..., :BOX]), axis=-1) * sure
     return per_image(ops.sum(kinds + boxes, axis=1), ops.sum(sure, axis=1))
 
 
-def _proposal_divergence(rows: Any, told: Any) -> Any:
+def _proposal_divergence(rows: Any, teacher: Any) -> Any:
     """(batch, proposals, 4 + 4 + 1 + classes) twice -> (batch,)."""
-    proposals, others = ops.stop_gradient(rows[..., :BOX]), told[..., :BOX]
+    proposals, others = ops.stop_gradient(rows[..., :BOX]), teacher[..., :BOX]
     iou = pairwise_iou(proposals, others)
     same = ops.cast(ops.max(iou, axis=-1) >= SAME_PROPOSAL, "float32")
-    told = take_rows(told, ops.argmax(iou, axis=-1))
-    # The same box, told from where the student starts.
-    boxes = encode(decode(told[..., BOX:TOLD], told[..., :BOX]), proposals)
-    wanted = _seen(told[..., TOLD:]) * same
-    seen = ops.stop_gradient(_seen(rows[..., TOLD:])) * same
-    kinds = softened_divergence(told[..., TOLD:], rows[..., TOLD:]) * ops.maximum(wanted, seen)
+    teacher = take_rows(teacher, ops.argmax(iou, axis=-1))
+    # The same box, encoded from where the student starts.
+    boxes = encode(decode(teacher[..., BOX:OFFSETS], teacher[..., :BOX]), proposals)
+    wanted = _seen(teacher[..., OFFSETS:]) * same
+    seen = ops.stop_gradient(_seen(rows[..., OFFSETS:])) * same
+    kinds = softened_divergence(teacher[..., OFFSETS:], rows[..., OFFSETS:]) * ops.maximum(
+        wanted, seen
+    )
     sure = _sure(wanted)
     # Empty proposals have corrections without any meaning, however large.
-    difference = ops.where(sure[..., None] > 0, rows[..., BOX:TOLD] - boxes, 0.0)
+    difference = ops.where(sure[..., None] > 0, rows[..., BOX:OFFSETS] - boxes, 0.0)
     places = ops.sum(smooth_l1(difference), axis=-1) * sure
     return per_image(ops.sum(kinds + places, axis=1), ops.sum(sure, axis=1))
 
 
 def _first_stage(rows: Any) -> Any:
     """Rows of anchors without these, their one logit of objectness behind one of background."""
-    objectness = rows[..., TOLD : TOLD + 1]
-    return ops.concatenate([rows[..., BOX:TOLD], ops.zeros_like(objectness), objectness], axis=-1)
+    objectness = rows[..., OFFSETS : OFFSETS + 1]
+    return ops.concatenate(
+        [rows[..., BOX:OFFSETS], ops.zeros_like(objectness), objectness], axis=-1
+    )
 
 
 def _seen(logits: Any) -> Any:

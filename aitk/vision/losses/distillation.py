@@ -1,7 +1,7 @@
-"""What image models are taught with by a larger one: classes of an image and of its pixels.
+"""Distillation losses for the classes of an image and of its pixels.
 
-Targets come with the teacher's logits behind them, in the last axis. What detectors are taught
-with is in ``detection_lessons``.
+Targets hold the teacher's logits after the true ones, in the last axis. The losses of detectors are
+in ``detection_distillation``.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class LabelDistillationLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         # (batch, 2 * classes): shares, then logits; (batch, classes) -> (batch,)
         y_pred = ops.cast(y_pred, "float32")
-        shares, told = ops.split(ops.cast(y_true, "float32"), 2, axis=-1)
+        shares, teacher = ops.split(ops.cast(y_true, "float32"), 2, axis=-1)
         hard = -ops.sum(shares * ops.log_softmax(y_pred, axis=-1), axis=-1)
-        return _weighted_sum(hard, softened_divergence(told, y_pred))
+        return _weighted_sum(hard, softened_divergence(teacher, y_pred))
 
 
 class MaskDistillationLoss(SegmentationLoss):
@@ -56,8 +56,8 @@ class MaskDistillationLoss(SegmentationLoss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         # (batch, height, width, 1 + classes), (batch, height, width, classes) -> (batch,)
-        told = ops.cast(y_true[..., 1:], "float32")
-        soft = softened_divergence(told, ops.cast(y_pred, "float32"))
+        teacher = ops.cast(y_true[..., 1:], "float32")
+        soft = softened_divergence(teacher, ops.cast(y_pred, "float32"))
         return _weighted_sum(super().call(y_true[..., 0], y_pred), ops.mean(soft, axis=(1, 2)))
 
 
@@ -65,7 +65,7 @@ def check_same_classes(assets: ImageAssets, teacher: ImageAssets, *, kinds: Iter
     """Raise a ``UsageError`` where two models of a task know other classes, or see other parts.
 
     Args:
-        kinds: of the annotations that one teaches the other.
+        kinds: of the annotations that are distilled.
     """
     for kind in sorted(kinds):
         if assets.labels_of(kind) != teacher.labels_of(kind):
@@ -88,7 +88,7 @@ def check_same_size(assets: ImageAssets, teacher: ImageAssets) -> None:
         height, width = teacher.size
         raise UsageError(
             f"the run reads images of {height}x{width} pixels,"
-            f" the model it is to teach {assets.size[0]}x{assets.size[1]}",
+            f" the student {assets.size[0]}x{assets.size[1]}",
             where="--distill",
             hint=f"Add --set image_size={height}x{width}",
         )

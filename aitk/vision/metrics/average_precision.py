@@ -260,15 +260,15 @@ def _counts_at(matches: Sequence[Matches], threshold: float) -> np.ndarray:
     """(images, classes, 3): how many are right, wrong and missed at an overlap of 0.5."""
     counts = np.zeros((len(matches[0].objects), len(matches), 3))
     for number, item in enumerate(matches):
-        told = (item.scores >= threshold) & ~item.ignored[0]
+        reported = (item.scores >= threshold) & ~item.ignored[0]
         for column, kind in enumerate((item.right[0], ~item.right[0])):
-            np.add.at(counts[:, number, column], item.images[told & kind], 1)
+            np.add.at(counts[:, number, column], item.images[reported & kind], 1)
         counts[:, number, 2] = item.objects - counts[:, number, 0]
     return counts
 
 
 def _f1(counts: np.ndarray) -> np.ndarray:
-    """(..., 3) right, wrong and missed to (...); 1 where there was nothing and nothing was told."""
+    """(..., 3) right, wrong and missed to (...); 1 where nothing was there and nothing reported."""
     right, wrong, missed = np.moveaxis(counts, -1, 0)
     total = 2 * right + wrong + missed
     return np.where(total > 0, 2 * right / np.maximum(total, 1), 1.0)

@@ -111,8 +111,8 @@ def _precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
         hits = matches.right[place] & seen
         # Precision is at its highest where an object is found: no other places are needed.
         right = np.cumsum(weights[:, hits], axis=1)
-        told = np.cumsum(weights * seen, axis=1)[:, hits]
-        precision = np.divide(right, told, out=np.zeros_like(right), where=told > 0)
+        reported = np.cumsum(weights * seen, axis=1)[:, hits]
+        precision = np.divide(right, reported, out=np.zeros_like(right), where=reported > 0)
         best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         best = np.pad(best, ((0, 0), (0, 1)))  # recalls that are never reached
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -136,11 +136,11 @@ def _match(made: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     for place in np.flatnonzero(shared.max(axis=1) >= OVERLAPS[0]):
         near = np.where(free & (shared[place] >= OVERLAPS[:, None]), shared[place], -1.0)
         # An object that is scored comes before any that is not.
-        for kind, told in ((~crowd, right), (crowd, ignored)):
+        for kind, flags in ((~crowd, right), (crowd, ignored)):
             value = np.where(kind, near, -1.0)
             last = value.shape[1] - 1 - value[:, ::-1].argmax(axis=1)  # of equals the last
             hit = (value[lines, last] >= 0) & ~right[:, place]
-            told[hit, place] = True
+            flags[hit, place] = True
             free[lines[hit], last[hit]] = False
         free[:, crowd] = True  # a crowd may be found again
     return right, ignored

@@ -41,15 +41,15 @@ def find_box_errors(answer: Mapping[str, Any], fields: Mapping[str, Any]) -> Box
     """
     if "boxes" not in answer or not fields.get("boxes_known", "boxes" in fields):
         return None
-    told: Sequence[Mapping[str, Any]] = answer["boxes"]
+    predicted: Sequence[Mapping[str, Any]] = answer["boxes"]
     truth = np.asarray(fields["boxes"], np.float32).reshape(-1, 4)
     labels = np.array(fields["box_labels"], object)
     crowd = np.asarray(fields["crowd"], bool)
-    corners = np.array([each["box"] for each in told], np.float32).reshape(-1, 4)
+    corners = np.array([each["box"] for each in predicted], np.float32).reshape(-1, 4)
     shared = overlaps(corners, truth, crowd=crowd)
     free = ~crowd
     false = []
-    for each, own in zip(told, shared, strict=True):
+    for each, own in zip(predicted, shared, strict=True):
         near = (own >= MIN_OVERLAP) & (labels == each["label"])
         if (near & free).any():
             free[np.where(near & free, own, -1.0).argmax()] = False

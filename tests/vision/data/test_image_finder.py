@@ -9,7 +9,7 @@ from aitk.vision.data.image_finder import ImageFinder
 
 
 def find(told, *images, folder="", split=None, others=()):
-    finder = ImageFinder(images, folder=folder, told=[told, *others], split=split)
+    finder = ImageFinder(images, folder=folder, paths=[told, *others], split=split)
     return finder.find(told)
 
 

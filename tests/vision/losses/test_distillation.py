@@ -95,7 +95,7 @@ def yolo_case(sure):
 
 def test_yolo_learns_scores_and_distances_where_the_teacher_is_sure():
     from aitk.vision.losses.detection_distillation import append_teacher_rows
-    from aitk.vision.models.detectors.yolo import PLACE, boxes_told
+    from aitk.vision.models.detectors.yolo import PLACE, decode_boxes
 
     task, assets = Detect(), boxes_of("yolo")
     loss = task.distillation_loss(assets, teacher=assets)
@@ -108,9 +108,9 @@ def test_yolo_learns_scores_and_distances_where_the_teacher_is_sure():
     same = np.concatenate([rows[..., :PLACE], told], axis=-1)
     assert losses(loss, targets, same) == pytest.approx([0], abs=1e-5)
     found = trained(loss, targets, rows, columns=slice(PLACE, None), steps=120)
-    wanted = np.asarray(boxes_told(same))[0, 0]
-    assert np.abs(np.asarray(boxes_told(found))[0, 0] - wanted).max() < 4
-    assert np.abs(np.asarray(boxes_told(rows))[0, 0] - wanted).max() > 30
+    wanted = np.asarray(decode_boxes(same))[0, 0]
+    assert np.abs(np.asarray(decode_boxes(found))[0, 0] - wanted).max() < 4
+    assert np.abs(np.asarray(decode_boxes(rows))[0, 0] - wanted).max() > 30
     assert found[0, 0, -1] > 1 > found[0, 0, -2]
     rows, told = yolo_case(sure=False)
     targets = append_teacher_rows(objects, told)

@@ -174,8 +174,9 @@ def test_the_view_that_is_asked_for_is_scored(trained):
     rows = [row(scene(height=64, width=80)), row(scene(height=64, width=96))]
 
     def score(options):
-        measured = measure_rows(rows, TASK, assets, by_colour, batch_size=2, options=options)
-        return TASK.score(measured, assets).metrics["mean_iou"].value
+        own = TASK.configure(assets, options, open_scorer=None)
+        measured = measure_rows(rows, TASK, own, by_colour, batch_size=2, options=options)
+        return TASK.score(measured, own).metrics["mean_iou"].value
 
     whole, tiles = (score(SegmentPredictOptions(view=view)) for view in ("whole", "tiles"))
     assert whole < 0.99 < tiles == 1
@@ -305,7 +306,7 @@ def test_a_piece_is_explained_where_the_model_reads_tiles(trained, monkeypatch):
     model, assets = trained
     monkeypatch.setattr(saliency, "STEPS", 2)
     assets = dataclasses.replace(assets, parameters={**assets.parameters, "view": "tiles"})
-    fields = row(scene(height=40, width=70), labelled=False, note=print)
+    fields = row(scene(height=40, width=70), labelled=False)
     told = TASK.explain(fields, predictor(model, assets), assets, model=lambda: model)
     assert told["explained"] in LABELS
     assert len(told["pictures"]) == 3

@@ -62,29 +62,29 @@ class AnnotationFiles:
 
 
 def find_annotation_files(
-    tree: Tree, images: Sequence[str], told: str | None, counts: ReadingCounts
+    tree: Tree, images: Sequence[str], chosen: str | None, counts: ReadingCounts
 ) -> AnnotationFiles:
     """The annotation files that are meant: the named one, or those of the tree.
 
     Args:
-        told: a file's path, or its name in the tree; None: all of them.
+        chosen: a file's path, or its name in the tree; None: all of them.
         counts: shapes that are left out are counted here.
 
     Raises:
         DataError: the named one is none, or one is damaged.
     """
     found = AnnotationFiles()
-    if told and os.path.isfile(told):
-        file = read_named(Path(told), tree, lambda: images, counts)
+    if chosen and os.path.isfile(chosen):
+        file = read_named(Path(chosen), tree, lambda: images, counts)
         if file is None:
             reason = "has no images, annotations and categories, and is of no other known kind"
-            raise DataError(reason, where=told, hint=_EXPORT)
+            raise DataError(reason, where=chosen, hint=_EXPORT)
         found.files, found.names = [file], [file.name]
         return found
     labelme: defaultdict[str, list[tuple[str, Any]]] = defaultdict(list)
     places = set(map(place_of, images))
     for name in tree.names:
-        if told is not None and name != told:
+        if chosen is not None and name != chosen:
             continue
         where, suffix = tree.location(name), posixpath.splitext(name)[1].lower()
         content: Mapping[str, Any] | None = None
@@ -207,10 +207,10 @@ def _labelme(
             with found.image(of_place[place_of(name)]):
                 raise value
             continue
-        told = str(value.get("imagePath") or "").replace("\\", "/")
-        if name_key(posixpath.basename(told)) not in names:
-            told = of_place.get(place_of(name), told)
-        add_labelme(value, told, found)
+        path = str(value.get("imagePath") or "").replace("\\", "/")
+        if name_key(posixpath.basename(path)) not in names:
+            path = of_place.get(place_of(name), path)
+        add_labelme(value, path, found)
     where = tree.location(files[0][0])
     content = _counted(found, where, counts)
     sources = [tree.location(name) for name, _ in files]

@@ -216,9 +216,9 @@ def image_ids(file: CocoFile, names: Sequence[str]) -> dict[str, Id]:
 
 def finder_of(file: CocoFile, names: Sequence[str]) -> ImageFinder:
     """What finds the images of a file."""
-    told = [image.get("file_name") for image in file.content["images"] if isinstance(image, dict)]
-    paths = [path for path in told if isinstance(path, str)]
-    return ImageFinder(names, folder=file.folder, told=paths, split=file.split)
+    named = [image.get("file_name") for image in file.content["images"] if isinstance(image, dict)]
+    paths = [path for path in named if isinstance(path, str)]
+    return ImageFinder(names, folder=file.folder, paths=paths, split=file.split)
 
 
 def tells_outlines(coco: Mapping[str, Any]) -> bool:
@@ -284,16 +284,16 @@ def _by_image(
 
 
 def _file_name(image: Any) -> str:
-    told = image.get("file_name") if isinstance(image, dict) else None
-    if not isinstance(told, str) or not told.strip("./\\ "):
+    name = image.get("file_name") if isinstance(image, dict) else None
+    if not isinstance(name, str) or not name.strip("./\\ "):
         raise DataError("an image without file_name")
-    return told
+    return name
 
 
 def _split_of(image: Mapping[str, Any]) -> str | None:
     """The split that an image itself names, as some exports do."""
-    told = image.get("split")
-    return split_named(told) if isinstance(told, str) else None
+    split = image.get("split")
+    return split_named(split) if isinstance(split, str) else None
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -354,15 +354,15 @@ class _Annotations:
     def _class_of(self, note: Annotation) -> str:
         number = id_value(note.get("category_id"))
         if number not in self.names:
-            told = str(note.get("category_id"))[:40]
-            raise DataError(f"has an annotation of the unknown category {told}")
+            category = str(note.get("category_id"))[:40]
+            raise DataError(f"has an annotation of the unknown category {category}")
         return self.names[number]
 
 
-def _corners(box: Any, told: str) -> list[float]:
-    """The corners of a box that is told as x, y, width, height."""
+def _corners(box: Any, what: str) -> list[float]:
+    """The corners of a box given as x, y, width, height."""
     try:
         left, top, across, down = map(to_number, box)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{told} is not x, y, width, height") from error
+        raise DataError(f"{what} is not x, y, width, height") from error
     return [left, top, left + across, top + down]

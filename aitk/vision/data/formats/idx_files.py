@@ -106,6 +106,6 @@ def _read(tree: Tree, name: str, magic: int) -> np.ndarray:
     if content.size != math.prod(sizes):
         raise DataError("has not as many values as its header says", where=where)
     if not content.size or math.prod(sizes[1:]) > MOST_PIXELS:
-        told = " x ".join(map(str, sizes))
-        raise DataError(f"holds {told} values, which are no images or labels", where=where)
+        shape_text = " x ".join(map(str, sizes))
+        raise DataError(f"holds {shape_text} values, which are no images or labels", where=where)
     return content.reshape(sizes)

@@ -61,10 +61,10 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
 def _image(task: Mapping[str, Any]) -> str | None:
     """The path of a task's image, without what a server adds to it."""
     data = task["data"] if isinstance(task.get("data"), dict) else task
-    told = [value for value in data.values() if isinstance(value, str)]
+    texts = [value for value in data.values() if isinstance(value, str)]
     paths = [
         value.partition(_LOCAL_FILES)[2] if _LOCAL_FILES in value else value.partition("?")[0]
-        for value in told
+        for value in texts
     ]
     return next(filter(is_image, paths), None)
 

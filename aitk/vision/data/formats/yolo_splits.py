@@ -74,12 +74,12 @@ def _images_of(path: str, folder: str, tree: Tree, images: Sequence[str]) -> Ite
 def _listed(name: str, tree: Tree, images: Sequence[str]) -> Iterable[str]:
     """The images that a list names, one a line; none where it lists something else."""
     text = tree.read(name, max_bytes=MAX_LIST_BYTES).decode("utf-8-sig", errors="replace")
-    told = [line.strip() for line in text.splitlines() if line.strip()]
-    if not told or not all(map(is_image, told[:10])):
+    paths = [line.strip() for line in text.splitlines() if line.strip()]
+    if not paths or not all(map(is_image, paths[:10])):
         return
     folder = posixpath.dirname(name)
-    finder = ImageFinder(images, folder=folder, told=told, split=None)
-    for path in told:
+    finder = ImageFinder(images, folder=folder, paths=paths, split=None)
+    for path in paths:
         try:
             yield finder.find(path)
         except DataError:  # of an image that is not here, or not to be told from another

@@ -88,13 +88,13 @@ def check_boxes(boxes: Boxes, *, height: int, width: int) -> np.ndarray:
     edges = np.array([width, height, width, height], float)
     clipped = np.clip(boxes.corners, 0.0, edges)
     for at, (box, inside) in enumerate(zip(boxes.corners, clipped, strict=True)):
-        told = f"box {at + 1} ({boxes.labels[at]}: {', '.join(f'{value:g}' for value in box)})"
+        box_text = f"box {at + 1} ({boxes.labels[at]}: {', '.join(f'{value:g}' for value in box)})"
         if not np.isfinite(box).all():
-            raise DataError(f"{told} is not four numbers")
+            raise DataError(f"{box_text} is not four numbers")
         if box[2] <= box[0] or box[3] <= box[1]:
-            raise DataError(f"{told} has no area")
+            raise DataError(f"{box_text} has no area")
         if np.abs(box - inside).max() > TOLERANCE:
-            raise DataError(f"{told} reaches out of the image of {width} x {height}")
+            raise DataError(f"{box_text} reaches out of the image of {width} x {height}")
         if inside[2] <= inside[0] or inside[3] <= inside[1]:
-            raise DataError(f"{told} lies outside of the image of {width} x {height}")
+            raise DataError(f"{box_text} lies outside of the image of {width} x {height}")
     return clipped.astype(np.float32)

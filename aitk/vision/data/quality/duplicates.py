@@ -74,7 +74,7 @@ def find_near_duplicates(
     pairs = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]  # the same file is told already
     pairs = pairs[copies.correlations(pairs) >= MIN_CORRELATION]
     later = np.where(splits[pairs[:, 0]] > splits[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
-    told = [
+    shown = [
         f"{names[left]} ({SPLITS[splits[left]]}) and {names[right]} ({SPLITS[splits[right]]})"
         for left, right in pairs[:EXAMPLES].tolist()
     ]
@@ -83,7 +83,7 @@ def find_near_duplicates(
         len(np.unique(later)),
         int((splits > 0).sum()),
         "held-out images that look like one of another split, which flatters scores",
-        examples=told,
+        examples=shown,
     )
 
 

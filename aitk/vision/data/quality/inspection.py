@@ -136,7 +136,7 @@ class ImageInspector:
                 found.append(find_single_class(train))
             found.append(find_label_typos(set().union(*counts.values())))
             found.append(find_several_labels(set().union(*counts.values())))
-            if kind == "boxes":  # those in a crowd teach nothing
+            if kind == "boxes":  # crowds are not learned
                 train = self._boxes.objects.table()["train"]
                 if not any(train.values()):
                     found.append(Finding("boxes", "error", "no training image has a box"))

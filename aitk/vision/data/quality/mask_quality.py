@@ -14,7 +14,7 @@ from aitk.core.metrics.class_checks import judge
 from aitk.vision.data.formats.masks import decode_mask, mask_names
 from aitk.vision.features.geometry import VOID
 
-#: A mask with more void than this teaches little.
+#: A mask with more void than this is hardly worth training on.
 MUCH_VOID = 0.5
 #: Masks without class names have soft edges where they hold so many classes, up to so high a
 #: number, and nearly all of their pixels are black or white.

@@ -10,10 +10,10 @@ from typing import Any
 
 from keras import ops
 
-#: Scales of the four numbers that a box is told by, relative to an anchor: as in the code of
+#: Scales of the four numbers that a box is offsets by, relative to an anchor: as in the code of
 #: SSD (Liu et al. 2016) and of Fast R-CNN (Girshick 2015).
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
-#: No box is told to be more than 62.5 times as wide or high as its anchor.
+#: No box is offsets to be more than 62.5 times as wide or high as its anchor.
 MAX_GROWTH = math.log(1000 / 16)
 EPSILON = 1e-7
 
@@ -52,16 +52,16 @@ def encode(boxes: Any, anchors: Any) -> Any:
     centres, sizes = _centres_and_sizes(boxes)
     origins, scales = _centres_and_sizes(anchors)
     sizes, scales = ops.maximum(sizes, EPSILON), ops.maximum(scales, EPSILON)
-    told = ops.concatenate([(centres - origins) / scales, ops.log(sizes / scales)], axis=-1)
-    return told / ops.convert_to_tensor(VARIANCES, told.dtype)
+    offsets = ops.concatenate([(centres - origins) / scales, ops.log(sizes / scales)], axis=-1)
+    return offsets / ops.convert_to_tensor(VARIANCES, offsets.dtype)
 
 
-def decode(told: Any, anchors: Any) -> Any:
-    """The boxes that a model told: the inverse of ``encode``."""
-    told = told * ops.convert_to_tensor(VARIANCES, told.dtype)
+def decode(offsets: Any, anchors: Any) -> Any:
+    """The boxes at these offsets from anchors: the inverse of ``encode``."""
+    offsets = offsets * ops.convert_to_tensor(VARIANCES, offsets.dtype)
     origins, scales = _centres_and_sizes(anchors)
-    centres = origins + told[..., :2] * scales
-    halves = scales * ops.exp(ops.minimum(told[..., 2:], MAX_GROWTH)) / 2
+    centres = origins + offsets[..., :2] * scales
+    halves = scales * ops.exp(ops.minimum(offsets[..., 2:], MAX_GROWTH)) / 2
     return ops.concatenate([centres - halves, centres + halves], axis=-1)
 
 

@@ -31,7 +31,7 @@ from aitk.vision.models.input_scaling import image_input
 #: overlaps another may be of another object (section 3.3).
 PROPOSALS = Suppression(candidates=400, detections=100, overlap=0.7)
 #: Columns of a raw row: its anchor or proposal, then the correction of it, then logits.
-BOX, TOLD = 4, 8
+BOX, OFFSETS = 4, 8
 
 
 def faster_rcnn(
@@ -66,9 +66,9 @@ def faster_rcnn(
     maps = feature_pyramid(maps, width, strides=strides)
     rows = []
     for x, stride, pairs in zip(maps, strides, sides, strict=True):
-        x = convolution(x, width, name=f"rpn_{stride}_weighted_sum")
-        told = layers.Conv2D(len(pairs) * 5, 1, dtype="float32", name=f"rpn_{stride}")(x)
-        rows.append(layers.Reshape((-1, 5), name=f"rpn_{stride}_rows", dtype="float32")(told))
+        x = convolution(x, width, name=f"rpn_{stride}_both")
+        predicted = layers.Conv2D(len(pairs) * 5, 1, dtype="float32", name=f"rpn_{stride}")(x)
+        rows.append(layers.Reshape((-1, 5), name=f"rpn_{stride}_rows", dtype="float32")(predicted))
     rpn = layers.Concatenate(axis=1, name="rpn", dtype="float32")(rows)
     rpn = WithAnchors(shapes=map_shapes(maps), strides=strides, sides=sides, name="anchors")(rpn)
     proposals = Proposals(size=size, name="proposals")(rpn)
@@ -85,7 +85,7 @@ def faster_rcnn(
 
 
 def rows_of_both(rpn: Any, proposals: Any, correction: Any, kinds: Any) -> Any:
-    """What both stages told, in one table: see ``RcnnDetections``."""
+    """What both stages predicted, in one table: see ``RcnnDetections``."""
     unused = kinds.shape[-1] - 1
     rpn = ops.pad(rpn, ((0, 0), (0, 0), (0, unused)))
     second = ops.concatenate([proposals, correction, kinds], axis=-1)
@@ -142,8 +142,8 @@ class Proposals(layers.Layer):
     def call(self, rows):
         # (batch, anchors, anchor + correction + objectness)
         rows = ops.stop_gradient(rows)
-        boxes = clip(decode(rows[..., BOX:TOLD], rows[..., :BOX]), self.size)
-        return suppress(boxes, ops.sigmoid(rows[..., TOLD:]), PROPOSALS)[..., :BOX]
+        boxes = clip(decode(rows[..., BOX:OFFSETS], rows[..., :BOX]), self.size)
+        return suppress(boxes, ops.sigmoid(rows[..., OFFSETS:]), PROPOSALS)[..., :BOX]
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], PROPOSALS.detections, BOX)
@@ -154,7 +154,7 @@ class Proposals(layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class RcnnDetections(layers.Layer):
-    """From what both stages told to boxes that do not overlap.
+    """From what both stages predicted to boxes that do not overlap.
 
     In training all rows go on to the loss, (batch, anchors + proposals, 8 + 1 + classes): the
     box that a row starts from, its correction and its logits, which are one of objectness in the

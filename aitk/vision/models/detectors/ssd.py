@@ -55,12 +55,12 @@ def ssd(
     maps = feature_pyramid(maps, width, strides=strides)
     rows = []
     for x, stride, pairs in zip(maps, strides, sides, strict=True):
-        x = convolution(x, width, name=f"head_{stride}_weighted_sum")
-        told = [
+        x = convolution(x, width, name=f"head_{stride}_both")
+        predicted = [
             _anchor_rows(x, len(pairs), columns, name=f"head_{stride}_{what}")
             for what, columns in (("box", 4), ("class", 1 + classes))
         ]
-        rows.append(layers.Concatenate(name=f"head_{stride}", dtype="float32")(told))
+        rows.append(layers.Concatenate(name=f"head_{stride}", dtype="float32")(predicted))
     raw = layers.Concatenate(axis=1, name="raw", dtype="float32")(rows)
     decoding = SsdDetections(
         size=size,

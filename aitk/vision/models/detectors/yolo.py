@@ -98,7 +98,7 @@ def branches(x: Any, *, classes: int, width: int, name: str) -> Any:
     kind = layers.Conv2D(classes, 1, dtype="float32", bias_initializer=prior, name=f"{name}_class")(
         kind
     )
-    both = layers.Concatenate(name=f"{name}_weighted_sum", dtype="float32")([box, kind])
+    both = layers.Concatenate(name=f"{name}_both", dtype="float32")([box, kind])
     return layers.Reshape((-1, both.shape[-1]), name=f"{name}_rows", dtype="float32")(both)
 
 
@@ -144,8 +144,8 @@ class YoloDetections(layers.Layer):
         rows = ops.concatenate([places, raw], axis=-1)
         if training:
             return rows
-        boxes = clip(boxes_told(rows), self.size)
-        return suppress(boxes, ops.sigmoid(scores_told(rows)), self.suppression)
+        boxes = clip(decode_boxes(rows), self.size)
+        return suppress(boxes, ops.sigmoid(score_logits(rows)), self.suppression)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.suppression.detections, 6)
@@ -159,19 +159,19 @@ class YoloDetections(layers.Layer):
         }
 
 
-def distances_told(rows: Any) -> Any:
+def distance_logits(rows: Any) -> Any:
     """The logits of each distance: (batch, places, columns) -> (batch, places, 4, BINS)."""
     return ops.reshape(rows[..., PLACE : PLACE + 4 * BINS], (-1, rows.shape[1], 4, BINS))
 
 
-def scores_told(rows: Any) -> Any:
+def score_logits(rows: Any) -> Any:
     """The logits of the classes: (batch, places, classes)."""
     return rows[..., PLACE + 4 * BINS :]
 
 
-def boxes_told(rows: Any) -> Any:
+def decode_boxes(rows: Any) -> Any:
     """The boxes in pixels: around each place, at the mean of each of its distances."""
-    shares = ops.softmax(distances_told(rows), axis=-1)
+    shares = ops.softmax(distance_logits(rows), axis=-1)
     # Not a matrix product, whose constant side an export in int8 would round.
     means = ops.sum(shares * ops.arange(BINS, dtype="float32"), axis=-1)
     distances = means * rows[..., 2:3]  # (batch, places, 4)

@@ -10,7 +10,7 @@ from keras import ops
 from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.backbones.feature_maps import levels
 
-#: The layer that hands a head the backbone's last map, for those who ask what it rests on.
+#: The layer that hands a head the backbone's last map, for explanations.
 DEEPEST = "deepest"
 
 

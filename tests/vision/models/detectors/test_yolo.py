@@ -30,7 +30,7 @@ def test_strides_that_the_backbone_lacks_are_made_of_the_nearest():
 
 
 def test_a_distance_is_the_mean_of_its_distribution():
-    from aitk.vision.models.detectors.yolo import BINS, boxes_told
+    from aitk.vision.models.detectors.yolo import BINS, decode_boxes
 
     row = np.zeros((1, 1, 3 + 4 * BINS), np.float32)
     row[0, 0, :3] = [20, 16, 4]
@@ -38,4 +38,4 @@ def test_a_distance_is_the_mean_of_its_distribution():
     told[:] = -50
     told[[0, 0], [1, 2]] = 50  # half 1, half 2 strides to the left
     told[[1, 2, 3], [0, 3, 2]] = 50
-    assert np.asarray(boxes_told(row))[0, 0] == pytest.approx([14, 16, 32, 24], abs=1e-3)
+    assert np.asarray(decode_boxes(row))[0, 0] == pytest.approx([14, 16, 32, 24], abs=1e-3)
