@@ -7,6 +7,7 @@ of ending the reading.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import gzip
 import io
@@ -94,6 +95,20 @@ class Lines:
             if b"\0" in raw:
                 problem = "it holds a NUL byte"
             yield Line(number, text, problem)
+
+    def chunks(self) -> Iterator[str]:
+        """The text in pieces of any size, for a file whose only line may be gigabytes long.
+
+        To be iterated once, in place of the lines. Bytes that are no text come as U+FFFD.
+        """
+        decoder = codecs.getincrementaldecoder(self._codec)(errors="replace")
+        first = self.delimiter is not None  # the line that declares it is no part of the text
+        for raw in self._chunks:
+            text = decoder.decode(raw)
+            if first and "\n" in text:
+                text, first = text.partition("\n")[2], False
+            yield text
+        yield decoder.decode(b"", final=True)
 
 
 def open_lines(source: str, *, encoding: str | None = None, content: bytes | None = None) -> Lines:

@@ -64,3 +64,40 @@ class GenerationOptions(PredictOptions):
         minimum=0.01, maximum=1.0,
     )  # fmt: skip
     seed: int = option(0, "seed of the random numbers", minimum=0, maximum=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class TagReading:
+    """Where texts, words and tags are. Texts stay as they are: spans count their characters."""
+
+    text_column: str | None = option(
+        None, "column or key of the text, by name or number from 1", locates=True
+    )
+    word_column: str | None = option(
+        None, "column of the words in CoNLL files, by number from 1", locates=True
+    )
+    tag_column: str | None = option(
+        None, "column or key of the tags: a number from 1, upos, xpos, ner, pos, spans, ..."
+    )
+    scheme: str = option(
+        "auto", "how tags in columns are written", choices=("auto", "iob", "iob2", "bilou", "plain")
+    )
+    encoding: str | None = option(
+        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+    )
+
+
+@dataclass(frozen=True)
+class QaReading:
+    """Where contexts, questions and answers are. Texts stay as they are: answers count their
+    characters."""
+
+    context_column: str | None = option(None, "key of the context in JSON lines", locates=True)
+    question_column: str | None = option(None, "key of the question in JSON lines", locates=True)
+    answer_column: str | None = option(None, "key of the answers in JSON lines", locates=True)
+    context: str | None = option(
+        None, "text file that every question of the inputs is about", locates=True
+    )
+    encoding: str | None = option(
+        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+    )

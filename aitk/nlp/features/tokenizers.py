@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.io.json_files import Count, Size, check_shape, parse_line, read_text
 from aitk.nlp.features.hashing import HashedNgrams
@@ -113,6 +115,23 @@ class SubwordTokenizer:
             (encoding.ids, [-1 if word is None else word for word in encoding.word_ids])
             for encoding in self._encode(texts, max_length)
         ]
+
+    def encode_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], np.ndarray]]:
+        """Ids of whole texts without special tokens, and where in the text each token ends."""
+        self.engine.no_truncation()
+        return [
+            (encoding.ids, np.array([end for _, end in encoding.offsets], np.int64))
+            for encoding in self.engine.encode_batch(list(texts), add_special_tokens=False)
+        ]
+
+    @cached_property
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The special tokens before and after a text."""
+        self.engine.no_truncation()
+        bare = self.engine.encode("a", add_special_tokens=False).ids
+        framed = self.engine.encode("a").ids
+        at = next((at for at, each in enumerate(framed) if each == (bare or [None])[0]), 0)
+        return framed[:at], framed[at + len(bare) :]
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.engine.decode(list(ids)).strip()

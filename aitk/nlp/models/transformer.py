@@ -17,12 +17,17 @@ SIZES = {"tiny": (128, 2, 2), "small": (256, 4, 4), "base": (768, 12, 12)}
 
 
 def build_backbone(
-    settings: TransformerSettings, vocabulary_size: int, *, causal: bool = False
+    settings: TransformerSettings,
+    vocabulary_size: int,
+    *,
+    causal: bool = False,
+    beside: keras.layers.Layer | None = None,
 ) -> keras.Model:
     """Token ids (batch, length) -> contextual features (batch, length, hidden).
 
     Args:
         causal: the features of a token know nothing of the tokens after it.
+        beside: adds to the embeddings what it makes of the inputs (``QuestionOverlap``).
     """
     hidden, layers, heads = SIZES[settings.size]
     inputs = text_inputs()
@@ -30,6 +35,8 @@ def build_backbone(
         vocabulary_size, hidden, embeddings_initializer=_normal(), name="token_embedding"
     )(inputs["token_ids"])
     x = LearnedPositions(settings.max_length, name="positions")(x)
+    if beside is not None:
+        x = beside(x, inputs["token_ids"], inputs["padding_mask"])
     x = keras.layers.Dropout(settings.dropout, name="embedding_dropout")(x)
     for index in range(layers):
         attention = SelfAttention(heads, causal=causal, name=f"layer_{index}_attention")

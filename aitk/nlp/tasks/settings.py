@@ -174,3 +174,81 @@ class CausalHubSettings:
     default_learning_rate: ClassVar[float] = 5e-5
     default_epochs: ClassVar[int] = 3
     default_steps: ClassVar[int] = 200
+
+
+@dataclass(frozen=True)
+class BilstmCrfSettings:
+    """Words and their characters, a bidirectional LSTM and a CRF (Lample et al. 2016; the
+    character convolutions of Ma and Hovy 2016)."""
+
+    vocabulary_size: int = option(50_000, "largest number of words", minimum=300)
+    max_length: int = option(256, "words that are read at once", minimum=4)
+    embedding: int = option(100, "size of a word's embedding", minimum=1, search="50..300")
+    character_embedding: int = option(30, "size of a character's embedding", minimum=1)
+    character_filters: int = option(30, "filters over characters", minimum=1)
+    hidden: int = option(100, "size of the state in each direction", minimum=1, search="50..300")
+    layers: int = option(1, "recurrent layers", minimum=1)
+    dropout: float = option(
+        0.5, "share of the features dropped", minimum=0.0, maximum=0.95, inherited=False,
+        search="0.1..0.7",
+    )  # fmt: skip
+
+    crf: ClassVar[bool] = True
+    default_learning_rate: ClassVar[float] = 2e-3
+    default_epochs: ClassVar[int] = 15
+    default_steps: ClassVar[int] = 500
+
+
+@dataclass(frozen=True)
+class TagTransformerSettings(TransformerSettings):
+    """The transformer, a tag at the first subword of each word."""
+
+    lowercase: bool = option(False, "ignore the case of letters")
+    crf: bool = option(True, "learn the transitions between tags (a CRF)")
+
+    default_epochs: ClassVar[int] = 10
+
+
+@dataclass(frozen=True)
+class TagHubSettings:
+    """A pretrained Keras Hub encoder, with the tokeniser it was trained with (needs --from)."""
+
+    max_length: int = option(128, "tokens that are read at once", minimum=4)
+    dropout: float = option(
+        0.1, "share dropped before the head", minimum=0.0, maximum=0.95, inherited=False
+    )
+    crf: bool = option(False, "learn the transitions between tags (a CRF)")
+
+    default_learning_rate: ClassVar[float] = 5e-5
+    default_epochs: ClassVar[int] = 5
+    default_steps: ClassVar[int] = 300
+
+
+@dataclass(frozen=True)
+class QaTransformerSettings(TransformerSettings):
+    """The transformer over question and context, told which words of one stand in the other."""
+
+    max_length: int = option(256, "tokens of question and context that are read", minimum=16)
+    overlap: int = option(64, "tokens that neighbouring windows share", minimum=0)
+    max_question: int = option(64, "tokens of the question that are read", minimum=1)
+    max_answer: int = option(40, "longest answer in tokens", minimum=1)
+
+    default_learning_rate: ClassVar[float] = 5e-4
+    default_epochs: ClassVar[int] = 10
+
+
+@dataclass(frozen=True)
+class QaHubSettings:
+    """A pretrained Keras Hub encoder, with the tokeniser it was trained with (needs --from)."""
+
+    max_length: int = option(256, "tokens of question and context that are read", minimum=16)
+    overlap: int = option(64, "tokens that neighbouring windows share", minimum=0)
+    max_question: int = option(64, "tokens of the question that are read", minimum=1)
+    max_answer: int = option(40, "longest answer in tokens", minimum=1)
+    dropout: float = option(
+        0.1, "share dropped before the head", minimum=0.0, maximum=0.95, inherited=False
+    )
+
+    default_learning_rate: ClassVar[float] = 1e-4
+    default_epochs: ClassVar[int] = 4
+    default_steps: ClassVar[int] = 300

@@ -1,0 +1,112 @@
+"""What is wrong with tagged texts, and what they look like: one pass over the rows."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from aitk.core.contract.rows import SPLITS, Row
+from aitk.core.contract.task import Finding
+from aitk.core.metrics.class_checks import (
+    find_imbalance,
+    find_label_typos,
+    find_rare_classes,
+    find_unseen_labels,
+    judge,
+)
+from aitk.nlp.data.options import TagReading, TextReading
+from aitk.nlp.data.quality import TextInspector
+from aitk.nlp.data.tag_schemes import OUTSIDE, is_plain, spans_of
+
+LONG_SPAN_WORDS = 12
+#: Different texts of spans that are kept to see whether they have one label.
+_KEPT_TEXTS = 200_000
+_EXAMPLES = 10
+
+
+class TagInspector:
+    """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``."""
+
+    def __init__(self, reading: TagReading):
+        del reading  # texts stay as they are
+        self._texts = TextInspector(TextReading(), labelled=False)
+        self._tags: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+        self._rows: Counter[str] = Counter()
+        self._mixed = {"plain": 0, "spans": 0}
+        self._types: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+        self._labels_of_text: dict[str, set[str]] = defaultdict(set)
+        self._empty = self._long = self._words = 0
+
+    def add(self, row: Row, split: str) -> None:
+        self._texts.add(row, split)
+        fields = row.fields
+        tags = fields["tags"]
+        self._rows[split] += 1
+        self._tags[split].update(tags)
+        self._words += len(tags)
+        plain = is_plain(tags)
+        marked = any(tag != OUTSIDE for tag in tags)
+        self._mixed["plain" if plain else "spans"] += marked
+        spans, _ = spans_of(tags, "plain" if plain else "iob2")
+        self._types[split].update(label for _, _, label in spans)
+        self._empty += not marked
+        self._long += any(end - start > LONG_SPAN_WORDS for start, end, _ in spans)
+        for start, end, label in spans if not plain else ():
+            text = fields["text"][fields["starts"][start] : fields["ends"][end - 1]].casefold()
+            if text in self._labels_of_text or len(self._labels_of_text) < _KEPT_TEXTS:
+                self._labels_of_text[text].add(label)
+
+    def findings(self) -> list[Finding]:
+        """Every check made, those that found no fault too."""
+        rows = sum(self._rows.values())
+        train = self._types["train"]
+        plain, spans = self._mixed["plain"], self._mixed["spans"]
+        several = {text for text, labels in self._labels_of_text.items() if len(labels) > 1}
+        return [
+            *self._texts.findings(),
+            judge(
+                "mixed schemes",
+                min(plain, spans),
+                plain + spans,
+                "rows whose tags mark spans while others have a tag a word, or the reverse",
+                error_share=0.0,
+            ),
+            judge("rows without tags", self._empty, rows, "rows in which no word has a tag"),
+            judge(
+                "long spans", self._long, rows, f"rows with a span of over {LONG_SPAN_WORDS} words"
+            ),
+            # Often right: Washington is a place and a person.
+            judge(
+                "texts of several types",
+                len(several),
+                len(self._labels_of_text),
+                "texts of spans that stand elsewhere with another label",
+                examples=sorted(several)[:_EXAMPLES],
+            ),
+            find_label_typos(set().union(*self._types.values())),
+            find_rare_classes(train, what="training spans"),
+            find_unseen_labels(self._types),
+            find_imbalance(train, what="training spans", balanced=False),
+        ]
+
+    def summary(self) -> dict[str, Any]:
+        """Rows, tags, lengths and languages, as JSON values and charts."""
+        summary = self._texts.summary()
+        known = set(self._tags["train"]) or set().union(*self._tags.values())
+        summary["labels"] = stored_order(known)
+        summary["label_counts"] = {
+            split: dict(sorted(self._tags[split].items())) for split in summary["rows"]
+        }
+        summary["spans"] = {
+            split: dict(self._types[split].most_common()) for split in summary["rows"]
+        }
+        summary["tagged_words"] = self._words
+        return summary
+
+
+def stored_order(tags: set[str]) -> list[str]:
+    """Tags in the order of a model's outputs: O first; with each B- its I-."""
+    if is_plain(tags):
+        return sorted(tags)
+    types = sorted({tag[2:] for tag in tags if tag != OUTSIDE})
+    return [OUTSIDE, *(f"{prefix}-{name}" for name in types for prefix in "BI")]

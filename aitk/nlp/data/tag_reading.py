@@ -1,0 +1,169 @@
+"""Rows of tagged words from whatever files the user has.
+
+``.spacy`` is a DocBin, ``.conllu`` and ``.conll`` hold columns, ``.json`` and ``.jsonl`` records
+(``formats.tag_records``); other text files are looked at. To predict, a plain file is a text a
+line, and a table has a text column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk.core.contract.errors import DataError
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Note
+from aitk.core.io import encodings
+from aitk.core.io.folders import walk_files
+from aitk.core.io.json_items import read_items
+from aitk.core.io.lines import Lines, check_file, open_lines
+from aitk.core.io.split_names import split_named
+from aitk.core.io.tables import file_suffix, find_column, open_table
+from aitk.nlp.data.formats.conll import find_columns, looks_like_columns, read_columns
+from aitk.nlp.data.formats.docbin import read_docbin
+from aitk.nlp.data.formats.tag_records import TEXTS, texts_of
+from aitk.nlp.data.options import TagReading
+from aitk.nlp.data.tagged import Counts, Tagged, fields_of, record_of
+
+_COLUMN_FILES = (".conll", ".conllu", ".iob", ".iob2", ".bio")
+_JSON_FILES = (".json", ".jsonl", ".ndjson")
+_KNOWN = (*_COLUMN_FILES, *_JSON_FILES, ".spacy", ".tsv", ".txt", ".csv", ".parquet")
+
+#: Line, what was found, and the record as it stood in the file.
+_Item = tuple[int, Tagged | str, dict[str, Any]]
+
+
+def read_tagged(
+    sources: Sequence[str], reading: TagReading, *, labelled: bool, note: Note
+) -> Iterator[Row | Refusal]:
+    """Stream rows (see ``tagged``); refusals stand in their place.
+
+    Args:
+        sources: files, folders, ``-`` for stdin.
+        labelled: rows must have tags.
+        note: receives what was decided on the way.
+
+    Raises:
+        DataError: a file is missing or in no format that is known.
+        UsageError: an option names a column or encoding that is not there.
+    """
+    encodings.check(reading.encoding)
+    for source in _files(sources, note):
+        counts = Counts()
+        split = split_named(Path(source).name) if source != "-" else None
+        for item in _items(source, reading, labelled=labelled, note=note):
+            if isinstance(item, Refusal):
+                yield item
+                continue
+            line, found, record = item
+            fields, problem = {}, found if isinstance(found, str) else None
+            if isinstance(found, Tagged):
+                fields, problem = fields_of(found, counts, labelled=labelled)
+            if problem:
+                yield Refusal(source, line, problem)
+            else:
+                yield Row(fields, source, line, split, record if not labelled else {})
+        if counts.widened:
+            note(f"{source}: {counts.widened:,} spans that cut words were widened to whole words")
+
+
+def _files(sources: Sequence[str], note: Note) -> Iterator[str]:
+    for source in sources:
+        if source == "-" or not Path(source).is_dir():
+            if source != "-":
+                check_file(Path(source))
+            yield source
+            continue
+        notes: list[str] = []
+        paths = [str(path) for path in walk_files(Path(source), notes)]
+        for each in notes:
+            note(each)
+        kept = [path for path in paths if file_suffix(path) in _KNOWN]
+        if not kept:
+            hint = f"It should hold files that end in {', '.join(_KNOWN)}"
+            raise DataError("nothing to read in this folder", where=source, hint=hint)
+        note(f"{source}: {len(kept)} files read, {len(paths) - len(kept)} ignored")
+        yield from kept
+
+
+def _items(
+    source: str, reading: TagReading, *, labelled: bool, note: Note
+) -> Iterator[_Item | Refusal]:
+    """What a file holds, by its ending, else by its content."""
+    suffix = file_suffix(source) if source != "-" else ""
+    if suffix == ".spacy":
+        note(f"{source}: a DocBin of spaCy")
+        for number, found in read_docbin(source, tag=reading.tag_column, labelled=labelled):
+            yield number, found, _record(found)
+        return
+    if suffix in (".csv", ".parquet"):
+        yield from _table(source, reading, labelled=labelled)
+        return
+    lines = open_lines(source, encoding=reading.encoding)
+    first = next((line.lstrip() for line in lines.head), "")
+    if suffix in _JSON_FILES or (suffix not in _COLUMN_FILES and first.startswith(('{"', "[{"))):
+        yield from _json(lines, reading, labelled=labelled)
+    elif suffix in _COLUMN_FILES or looks_like_columns(lines):
+        columns = find_columns(
+            lines,
+            word=reading.word_column,
+            tag=reading.tag_column,
+            scheme=reading.scheme,
+            labelled=labelled,
+            note=note,
+        )
+        for item in read_columns(lines, columns):
+            yield item if isinstance(item, Refusal) else (*item, _record(item[1]))
+    elif labelled:
+        raise DataError(
+            "is in no format with tags",
+            where=source,
+            hint="Give CoNLL columns, CoNLL-U, a .spacy file, or JSON with spans",
+        )
+    else:
+        note(f"{source}: a text a line, encoding {lines.encoding}")
+        for line in lines:
+            text = line.text.strip("\r\n")
+            if line.problem:
+                yield Refusal(source, line.number, line.problem)
+            elif text.strip():
+                yield line.number, Tagged(text), {"text": text}
+
+
+def _json(lines: Lines, reading: TagReading, *, labelled: bool) -> Iterator[_Item | Refusal]:
+    for item in read_items(lines):
+        if isinstance(item, Refusal):
+            yield item
+            continue
+        line, value = item
+        found = texts_of(value, text=reading.text_column, tag=reading.tag_column, labelled=labelled)
+        for each in found:
+            record = value if isinstance(value, dict) and "paragraphs" not in value else None
+            yield line, each, record or _record(each)
+
+
+def _table(source: str, reading: TagReading, *, labelled: bool) -> Iterator[_Item | Refusal]:
+    if labelled:
+        raise DataError(
+            "is a table, which holds no tags of words",
+            where=source,
+            hint="Give CoNLL columns, CoNLL-U, a .spacy file, or JSON with spans",
+        )
+    table = open_table(source, encoding=reading.encoding, names=frozenset(TEXTS))
+    column = table.columns[0]
+    if len(table.columns) > 1:
+        column = find_column(
+            table.columns, reading.text_column, TEXTS, what="text", where=table.source
+        )
+    for item in table:
+        if isinstance(item, Refusal):
+            yield item
+            continue
+        line, record = item
+        text = record.get(column)
+        yield line, Tagged(text) if isinstance(text, str) else "it has no text", record
+
+
+def _record(found: Tagged | str) -> dict[str, Any]:
+    return record_of({"text": found.text}) if isinstance(found, Tagged) else {}

@@ -1,0 +1,155 @@
+"""A text with its words and their tags: what every format of tagged text becomes.
+
+A row is ``{"text", "starts", "ends", "tags"}``: where each word begins and ends in the text, in
+characters, and its tag (see ``tag_schemes``).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
+from aitk.nlp.data.tag_schemes import OUTSIDE, WordSpan, find_scheme, spans_of, tags_of
+
+#: More words than any sentence or document that is tagged as one has.
+MAX_WORDS = 100_000
+
+Offsets = Sequence[tuple[int, int]]
+
+
+@dataclass
+class Tagged:
+    """What a reader found in one record.
+
+    Attributes:
+        text: as it stands in the file.
+        words: where its words are; None where the format does not say.
+        spans: (start, end, label) in characters.
+        tags: of the words, in any scheme.
+    """
+
+    text: str
+    words: Offsets | None = None
+    spans: Sequence[tuple[int, int, str]] | None = None
+    tags: Sequence[str] | None = None
+
+
+@dataclass
+class Counts:
+    """What was changed in the rows of one source."""
+
+    widened: int = 0
+    changed: dict[str, int] = field(default_factory=dict)
+
+
+def split_words(text: str) -> list[tuple[int, int]]:
+    """Where the words of a text are: runs of letters and digits, and every other mark alone.
+
+    Scripts without spaces (Chinese, Japanese, Thai and their like) are taken by character. An
+    apostrophe inside a word belongs to it, an English 's is a word of its own.
+
+    >>> [text[a:b] for text in ["Ann's don't, 东京"] for a, b in split_words(text)]
+    ['Ann', "'s", "don't", ',', '东', '京']
+    """
+    pieces = _splitter().pre_tokenize_str(text)
+    return [span for piece, span in pieces if not piece.isspace() and piece]
+
+
+@functools.cache
+def _splitter() -> Any:
+    from tokenizers import Regex
+    from tokenizers.pre_tokenizers import Split
+
+    from aitk.nlp.features.tokenizers import ALONE
+
+    unspaced = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+    letter = rf"[\p{{L}}\p{{N}}\p{{M}}_&&[^{unspaced}]]"
+    possessive = rf"['’][sS](?!{letter})"
+    word = rf"{letter}+(?:(?!{possessive})['’]{letter}+)*"
+    return Split(Regex(rf"{ALONE}|{possessive}|{word}|[^\s]"), "isolated")
+
+
+def fields_of(
+    found: Tagged, counts: Counts, *, labelled: bool
+) -> tuple[dict[str, Any], str | None]:
+    """The fields of a row, or why there is none.
+
+    A span that begins or ends inside a word is widened to whole words: a model tags words.
+    """
+    if "\0" in found.text:
+        return {}, "it holds a NUL byte"
+    words = list(found.words) if found.words is not None else split_words(found.text)
+    if not words:
+        return {}, "it has no words"
+    if len(words) > MAX_WORDS:
+        return {}, f"it has {len(words):,} words, more than {MAX_WORDS:,}"
+    fields: dict[str, Any] = {
+        "text": found.text,
+        "starts": [start for start, _ in words],
+        "ends": [end for _, end in words],
+    }
+    if not labelled:
+        return fields, None
+    if found.tags is not None:
+        tags, problem = _normalised(found.tags)
+        if not problem and len(tags) != len(words):
+            problem = f"it has {len(words)} words and {len(tags)} tags"
+        return fields | {"tags": tags}, problem
+    if found.spans is None:
+        return {}, "it has neither spans nor tags"
+    spans, problem = _word_spans(found.text, words, found.spans, counts)
+    return fields | {"tags": tags_of(spans, len(words))}, problem
+
+
+def _normalised(tags: Sequence[str]) -> tuple[list[str], str | None]:
+    """The tags as they are stored: IOB2, or plain."""
+    names = [normalise(tag) for tag in tags]
+    at = next((at for at, name in enumerate(names) if not name), None)
+    if at is not None:
+        return [], f"word {at + 1} has an empty tag"
+    if any(len(name) > MAX_LABEL_CHARACTERS for name in names):
+        return [], f"a tag is longer than {MAX_LABEL_CHARACTERS:,} characters"
+    scheme = find_scheme([names])
+    if scheme == "plain":
+        return names, None
+    spans, illegal = spans_of(names, scheme)
+    if illegal:
+        return [], f"word {illegal[0] + 1}: {illegal[1]}"
+    return tags_of(spans, len(names)), None
+
+
+def _word_spans(
+    text: str, words: Offsets, spans: Sequence[tuple[int, int, str]], counts: Counts
+) -> tuple[list[WordSpan], str | None]:
+    """Spans in characters as spans in words."""
+    found: list[WordSpan] = []
+    at = 0  # of the first word that the next span may begin with
+    for start, end, name in sorted(spans):
+        label = normalise(name)
+        quoted = repr(text[max(start, 0) : end][:40])
+        if not label or label == OUTSIDE or len(label) > MAX_LABEL_CHARACTERS:
+            return [], f"a span has no label, or none that can be one: {name[:40]!r}"
+        if not 0 <= start < end <= len(text):
+            length = len(text)
+            return [], f"the span {start} to {end} ({label}) lies outside its {length} characters"
+        while at < len(words) and words[at][1] <= start:
+            at += 1
+        last = at
+        while last < len(words) and words[last][0] < end:
+            last += 1
+        if at == last:
+            return [], f"the span {start} to {end} ({label}) holds no word: {quoted}"
+        if found and found[-1][1] > at:
+            return [], f"the span {quoted} ({label}) overlaps another: a word has one tag"
+        outer = text[words[at][0] : words[last - 1][1]]
+        counts.widened += outer.strip() != text[start:end].strip()
+        found.append((at, last, label))
+    return found, None
+
+
+def record_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``predict`` carries along where the file has no record of its own."""
+    return {"text": fields["text"]}

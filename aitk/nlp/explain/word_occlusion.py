@@ -1,0 +1,84 @@
+"""Which words contributed to a prediction about words: each is blanked out in turn.
+
+Occlusion (Zeiler and Fergus 2014, section 4.2). Unlike in ``occlusion`` no word is taken out: the
+others keep their places.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aitk.nlp.explain.occlusion import DELETED_SHARE, RANDOM_DRAWS
+from aitk.nlp.features.tagging import words_in
+
+MOST_GROUPS = 256  # longer texts are taken in groups of neighbouring words
+
+#: Maps rows to the probability of what is explained, (rows,).
+Probability = Callable[[Sequence[Mapping[str, Any]]], np.ndarray]
+
+
+def explain_words(
+    fields: Mapping[str, Any], probability: Probability, *, blank: str, seed: int = 0
+) -> dict[str, Any]:
+    """Attribute a probability to the words of a row.
+
+    Args:
+        fields: a row with ``text``, ``starts`` and ``ends``.
+        blank: what a word is replaced by.
+
+    Returns:
+        ``parts`` and ``faithfulness`` as ``occlusion.explain_text`` has them.
+    """
+    count = len(fields["starts"])
+    size = math.ceil(count / MOST_GROUPS)
+    groups = [range(at, min(at + size, count)) for at in range(0, count, size)]
+    values = probability([fields, *(blanked(fields, group, blank) for group in groups)])
+    weights = values[0] - values[1:]
+    text, parts, end = fields["text"], [], 0
+    for group, weight in zip(groups, weights, strict=True):
+        start, stop = int(fields["starts"][group[0]]), int(fields["ends"][group[-1]])
+        if start > end:
+            parts.append({"text": text[end:start], "weight": 0.0})
+        parts.append({"text": text[start:stop], "weight": round(float(weight), 6)})
+        end = stop
+    if end < len(text):
+        parts.append({"text": text[end:], "weight": 0.0})
+    faithfulness = None
+    if len(groups) > 1:
+        deleted = math.ceil(DELETED_SHARE * len(groups))
+        rng = np.random.default_rng(seed)
+        chosen = [np.argsort(-weights, kind="stable")[:deleted]]
+        chosen += [rng.choice(len(groups), deleted, replace=False) for _ in range(RANDOM_DRAWS)]
+        rows = [
+            blanked(fields, [word for at in each for word in groups[at]], blank) for each in chosen
+        ]
+        found = probability(rows)
+        faithfulness = {
+            "deleted": deleted,
+            "named": round(float(values[0] - found[0]), 6),
+            "random": round(float(values[0] - found[1:].mean()), 6),
+        }
+    return {"parts": parts, "faithfulness": faithfulness}
+
+
+def blanked(fields: Mapping[str, Any], words: Sequence[int], blank: str) -> dict[str, Any]:
+    """The row with some of its words replaced."""
+    replaced = set(map(int, words))
+    text, end = fields["text"], 0
+    pieces: list[str] = []
+    starts, ends, length = [], [], 0
+    found = words_in(fields)
+    for at, (start, stop) in enumerate(zip(fields["starts"], fields["ends"], strict=True)):
+        between = text[end : int(start)]
+        word = blank if at in replaced else found[at]
+        pieces += [between, word]
+        starts.append(length + len(between))
+        length += len(between) + len(word)
+        ends.append(length)
+        end = int(stop)
+    pieces.append(text[end:])
+    return {"text": "".join(pieces), "starts": starts, "ends": ends}

@@ -1,0 +1,393 @@
+"""Tagged words as the inputs of a model: as words with their characters, or as subwords.
+
+A sentence longer than a model reads is cut into windows of words that overlap; of each word the
+window counts that has most context around it (Devlin et al. 2018, the reference code for SQuAD).
+"""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.io.files import write_json
+from aitk.core.io.json_files import Count, Size, read_json
+from aitk.nlp.data.tag_schemes import OUTSIDE
+from aitk.nlp.decoding.tagging import legal_moves
+from aitk.nlp.features.batching import pad_tokens
+from aitk.nlp.features.tokenizers import SubwordTokenizer, load_tokenizer
+
+PAD, UNKNOWN, RESERVED = 0, 1, 2
+#: Characters of a word that are read.
+WORD_LENGTH = 24
+#: Share of the words seen once that training replaces by the unknown word (Lample et al. 2016,
+#: section 4.2).
+SINGLETON_DROPOUT = 0.5
+MAX_CHARACTERS = 1000
+#: Share of a window that overlaps the one before it.
+OVERLAP = 0.25
+#: Targets: after the end of a sentence; first and further word of a tag that training lacks.
+IGNORED, UNSEEN_FIRST, UNSEEN_INSIDE = -1, -2, -3
+
+Window = tuple[int, int]
+Inputs = Mapping[str, np.ndarray]
+
+
+class WordReader(Protocol):
+    """Turns the words of rows into arrays."""
+
+    @property
+    def vocabulary_size(self) -> int: ...
+
+    def encode(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
+        """The arrays of each row, all its words."""
+
+    def windows(self, inputs: Inputs, max_length: int) -> list[Window]:
+        """First word and the word after the last one of each window."""
+
+    def cut(
+        self, inputs: Inputs, window: Window, max_length: int, rng: np.random.Generator | None
+    ) -> dict[str, np.ndarray]:
+        """The arrays of one window."""
+
+    def length(self, inputs: Inputs, max_length: int) -> int:
+        """How many positions the longest window takes."""
+
+    def pad(
+        self, cut: Sequence[Mapping[str, np.ndarray]], pad_to: int | None
+    ) -> dict[str, np.ndarray]:
+        """The inputs of a model."""
+
+    def save(self, folder: Path) -> None:
+        """Write what ``load_tag_assets`` reads."""
+
+
+@dataclass(frozen=True)
+class WordVocabulary:
+    """Words in lower case with digits as 0, and the characters of each as they are.
+
+    Attributes:
+        words: by falling frequency; the id of the first is 2.
+        characters: the same.
+        singletons: id from which on words were seen once.
+    """
+
+    words: tuple[str, ...]
+    characters: str
+    singletons: int
+
+    @property
+    def vocabulary_size(self) -> int:
+        return len(self.words) + RESERVED
+
+    @cached_property
+    def _word_ids(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words, RESERVED)}
+
+    @cached_property
+    def _character_ids(self) -> dict[str, int]:
+        return {letter: number for number, letter in enumerate(self.characters, RESERVED)}
+
+    def encode(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
+        return [self._encode(words_in(row)) for row in rows]
+
+    def _encode(self, words: Sequence[str]) -> dict[str, np.ndarray]:
+        token_ids = np.array(
+            [self._word_ids.get(word_form(word), UNKNOWN) for word in words], np.int32
+        )
+        character_ids = np.zeros((len(words), WORD_LENGTH), np.int32)
+        for row, word in zip(character_ids, words, strict=True):
+            letters = _normal(word)
+            row[: len(letters)] = [self._character_ids.get(each, UNKNOWN) for each in letters]
+        return {"token_ids": token_ids, "character_ids": character_ids}
+
+    def windows(self, inputs: Inputs, max_length: int) -> list[Window]:
+        return _windows(np.ones(len(inputs["token_ids"]), np.int64), max_length)
+
+    def cut(
+        self, inputs: Inputs, window: Window, max_length: int, rng: np.random.Generator | None
+    ) -> dict[str, np.ndarray]:
+        start, end = window
+        token_ids = inputs["token_ids"][start:end]
+        if rng is not None:
+            dropped = rng.random(len(token_ids)) < SINGLETON_DROPOUT
+            token_ids = np.where(dropped & (token_ids >= self.singletons), UNKNOWN, token_ids)
+        return {"token_ids": token_ids, "character_ids": inputs["character_ids"][start:end]}
+
+    def length(self, inputs: Inputs, max_length: int) -> int:
+        return min(len(inputs["token_ids"]), max_length)
+
+    def pad(
+        self, cut: Sequence[Mapping[str, np.ndarray]], pad_to: int | None
+    ) -> dict[str, np.ndarray]:
+        inputs = pad_tokens([each["token_ids"] for each in cut], pad_to=pad_to)
+        shape = (*inputs["token_ids"].shape, WORD_LENGTH)
+        inputs["character_ids"] = np.zeros(shape, np.int32)
+        for row, each in zip(inputs["character_ids"], cut, strict=True):
+            row[: len(each["character_ids"])] = each["character_ids"][: len(row)]
+        return inputs
+
+    def save(self, folder: Path) -> None:
+        values = {
+            "words": list(self.words),
+            "characters": self.characters,
+            "singletons": self.singletons,
+        }
+        write_json(folder / "words.json", values)
+
+
+def learn_words(rows: Iterable[Mapping[str, Any]], *, vocabulary_size: int) -> WordVocabulary:
+    """The most frequent words and characters of the training rows."""
+    words: Counter[str] = Counter()
+    letters: Counter[str] = Counter()
+    for row in rows:
+        found = words_in(row)
+        words.update(map(word_form, found))
+        letters.update(itertools.chain.from_iterable(_normal(word) for word in found))
+    kept = sorted(words, key=lambda word: (-words[word], word))[: vocabulary_size - RESERVED]
+    often = sum(words[word] > 1 for word in kept)
+    characters = sorted(letters, key=lambda each: (-letters[each], each))[:MAX_CHARACTERS]
+    return WordVocabulary(tuple(kept), "".join(characters), RESERVED + often)
+
+
+@dataclass(frozen=True)
+class Subwords:
+    """The subwords of a tokeniser; a word is read at the first of its own (Devlin et al. 2018,
+    section 5.3)."""
+
+    tokenizer: SubwordTokenizer
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.tokenizer.vocabulary_size
+
+    @cached_property
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The special tokens before and after a text."""
+        return self.tokenizer.frame
+
+    def encode(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
+        encoded = self.tokenizer.encode_offsets([row["text"] for row in rows])
+        return [
+            {"token_ids": np.asarray(ids, np.int32), "firsts": _first_tokens(ends, row)}
+            for row, (ids, ends) in zip(rows, encoded, strict=True)
+        ]
+
+    def windows(self, inputs: Inputs, max_length: int) -> list[Window]:
+        return _windows(self._sizes(inputs), self._room(max_length))
+
+    def cut(
+        self, inputs: Inputs, window: Window, max_length: int, rng: np.random.Generator | None
+    ) -> dict[str, np.ndarray]:
+        del rng
+        start, end = window
+        firsts = inputs["firsts"]
+        begin = int(firsts[start]) if start else 0
+        stop = int(firsts[end]) if end < len(firsts) else len(inputs["token_ids"])
+        before, after = self.frame
+        room = self._room(max_length)
+        ids = [*before, *inputs["token_ids"][begin : begin + min(room, stop - begin)], *after]
+        places = firsts[start:end] - begin + len(before) + 1  # counted from 1
+        # A word without a token of its own, or beyond what is read, has the first one.
+        places = np.where((places > 0) & (places <= len(ids)), places, 1)
+        return {"token_ids": np.asarray(ids or [0], np.int32), "word_positions": places}
+
+    def length(self, inputs: Inputs, max_length: int) -> int:
+        framed = len(inputs["token_ids"]) + sum(map(len, self.frame))
+        return max(1, min(max_length, max(framed, len(inputs["firsts"]))))
+
+    def pad(
+        self, cut: Sequence[Mapping[str, np.ndarray]], pad_to: int | None
+    ) -> dict[str, np.ndarray]:
+        inputs = pad_tokens([each["token_ids"] for each in cut], pad_to=pad_to)
+        words = pad_to or max(len(each["word_positions"]) for each in cut)
+        inputs["word_positions"] = np.zeros((len(cut), words), np.int32)
+        for row, each in zip(inputs["word_positions"], cut, strict=True):
+            row[: len(each["word_positions"])] = each["word_positions"][:words]
+        return inputs
+
+    def save(self, folder: Path) -> None:
+        (folder / "tokenizer").mkdir(exist_ok=True)
+        self.tokenizer.save(folder / "tokenizer")
+
+    def _room(self, max_length: int) -> int:
+        return max(1, max_length - sum(map(len, self.frame)))
+
+    def _sizes(self, inputs: Inputs) -> np.ndarray:
+        """Tokens of each word; those before the first word count to it."""
+        firsts = inputs["firsts"].astype(np.int64)
+        sizes = np.diff(np.append(firsts, len(inputs["token_ids"])))
+        sizes[0] += firsts[0]
+        return np.maximum(sizes, 1)
+
+
+@dataclass(frozen=True)
+class TagAssets:
+    """The tags and what reads the words.
+
+    Attributes:
+        reader: turns words into arrays.
+        max_length: words or subwords that the model reads at once.
+        labels: tags in the order of the outputs.
+        learned: the transitions between tags are learned (a CRF).
+    """
+
+    reader: WordReader
+    max_length: int
+    labels: tuple[str, ...]
+    learned: bool
+    legal: np.ndarray = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "legal", legal_moves(self.labels))
+
+    @property
+    def tokenizer(self) -> WordReader:
+        """What knows the size of the vocabulary."""
+        return self.reader
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Tag -> its number."""
+        return {label: number for number, label in enumerate(self.labels)}
+
+    def targets(self, tags: Sequence[str]) -> np.ndarray:
+        """The numbers of tags; of one that training lacks ``UNSEEN_...``."""
+        return np.array(
+            [
+                self.numbers.get(tag, UNSEEN_INSIDE if tag.startswith("I-") else UNSEEN_FIRST)
+                for tag in tags
+            ],
+            np.int32,
+        )
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        values = {
+            "labels": list(self.labels),
+            "max_length": self.max_length,
+            "learned": self.learned,
+            "words": isinstance(self.reader, WordVocabulary),
+        }
+        write_json(folder / "tags.json", values)
+        self.reader.save(folder)
+
+
+TAGS_SHAPE = {"labels": [str], "max_length": Size, "learned": bool, "words": bool}
+WORDS_SHAPE = {"words": [str], "characters": str, "singletons": Count}
+
+
+def load_tag_assets(folder: Path) -> TagAssets:
+    """Read what ``TagAssets.save`` wrote.
+
+    Raises:
+        ArtifactError: a file is missing or damaged.
+    """
+    path = folder / "tags.json"
+    if not path.is_file():
+        raise ArtifactError("tags.json is missing", where=str(folder))
+    values = read_json(path, TAGS_SHAPE)
+    labels = tuple(values["labels"])
+    if not labels or len(set(labels)) < len(labels):
+        raise ArtifactError("it has no tags, or one twice", where=str(path))
+    reader: WordReader
+    if values["words"]:
+        known = read_json(folder / "words.json", WORDS_SHAPE)
+        reader = WordVocabulary(tuple(known["words"]), known["characters"], known["singletons"])
+    else:
+        tokenizer = load_tokenizer(folder / "tokenizer")
+        if not isinstance(tokenizer, SubwordTokenizer):
+            raise ArtifactError("its tokeniser has no subwords", where=str(folder))
+        reader = Subwords(tokenizer)
+    return TagAssets(reader, values["max_length"], labels, values["learned"])
+
+
+def words_in(fields: Mapping[str, Any]) -> list[str]:
+    """The words of a row."""
+    text = fields["text"]
+    return [
+        text[int(start) : int(end)]
+        for start, end in zip(fields["starts"], fields["ends"], strict=True)
+    ]
+
+
+def word_form(word: str) -> str:
+    """A word as the vocabulary knows it: NFC, lower case, digits as 0."""
+    word = unicodedata.normalize("NFC", word).lower()
+    if any(map(str.isdigit, word)):
+        word = "".join("0" if letter.isdigit() else letter for letter in word)
+    return word
+
+
+def best_window(windows: Sequence[Window], words: int) -> np.ndarray:
+    """For each word the number of the window in which it has most words on both sides."""
+    places = np.arange(words)
+    depth = np.full((len(windows), words), -1)
+    for row, (start, end) in zip(depth, windows, strict=True):
+        row[start:end] = np.minimum(places[start:end] - start, end - 1 - places[start:end])
+    return depth.argmax(axis=0)
+
+
+def without_broken_start(targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Targets of a window that begins inside a span, its first word beginning one: no other
+    sequence is legal.
+
+    Args:
+        targets: (words,) tag numbers, or (words, 1 + tags) with a teacher's marginals.
+    """
+    number = int(targets.reshape(len(targets), -1)[0, 0])
+    first = labels[number] if number >= 0 else OUTSIDE
+    if not first.startswith("I-") or f"B-{first[2:]}" not in labels:
+        return targets
+    targets = targets.copy()
+    targets[(0,) * targets.ndim] = labels.index(f"B-{first[2:]}")
+    return targets
+
+
+def _windows(sizes: np.ndarray, room: int) -> list[Window]:
+    """Windows of words whose sizes add up to at most ``room``; at least one word each."""
+    ends = np.cumsum(sizes)
+    count = len(sizes)
+    windows: list[Window] = []
+    start = 0
+    while True:
+        before = int(ends[start - 1]) if start else 0
+        end = max(start + 1, int(np.searchsorted(ends, before + room, side="right")))
+        windows.append((start, end))
+        if end >= count:
+            return windows
+        kept = int((end - start) * OVERLAP)
+        start = max(start + 1, end - kept)
+
+
+def _first_tokens(ends: np.ndarray, fields: Mapping[str, Any]) -> np.ndarray:
+    """The number of each word's first token: that of the first token which ends inside it or
+    after it, so that a token of several words belongs to all of them.
+
+    Args:
+        ends: (tokens,) where each token ends in the text.
+    """
+    starts = np.asarray(fields["starts"], np.int64)
+    return np.minimum(np.searchsorted(ends, starts, side="right"), max(0, len(ends) - 1)).astype(
+        np.int32
+    )
+
+
+def _normal(word: str) -> str:
+    return _shortened(unicodedata.normalize("NFC", word))
+
+
+def _shortened(word: str) -> str:
+    """The beginning and the end of a long word."""
+    if len(word) <= WORD_LENGTH:
+        return word
+    half = WORD_LENGTH // 2
+    return word[:half] + word[-half:]

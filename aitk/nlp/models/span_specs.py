@@ -1,0 +1,104 @@
+"""The specifications of taggers and of models that find answers. Light: no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aitk.core.contract.model_spec import ONLY_OUTPUT, SettingsT, TrainedModel
+from aitk.nlp.features.tagging import WORD_LENGTH, TagAssets, WordVocabulary
+from aitk.nlp.models.specs import TextModel
+from aitk.nlp.tasks.settings import BilstmCrfSettings, QaTransformerSettings
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.nlp.features.passages import QaAssets
+
+
+class TagLosses(TrainedModel[SettingsT, TagAssets]):
+    """The loss and the outputs of every tagger (mixin)."""
+
+    def output_sizes(self, assets: TagAssets) -> Mapping[str, int]:
+        return {ONLY_OUTPUT: len(assets.labels)}
+
+    def loss(self, assets: TagAssets) -> Any:
+        from aitk.nlp.models.crf import CrfLoss, TokenLoss
+
+        return CrfLoss(assets.legal) if assets.learned else TokenLoss()
+
+
+class SubwordTagger(TextModel[SettingsT, TagAssets], TagLosses[SettingsT]):
+    """A head on the first subword of each word, over any text backbone."""
+
+    def build(
+        self, settings: Any, assets: TagAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.nlp.models.span_head import word_tagger
+
+        return word_tagger(
+            self.backbone(settings, assets, backbone),
+            tags=len(assets.labels),
+            dropout=settings.dropout,
+            learned=assets.learned,
+            subwords=True,
+        )
+
+
+class WordTagger(TagLosses[BilstmCrfSettings]):
+    """``bilstm-crf``: words and characters, each word read once."""
+
+    def build(
+        self,
+        settings: BilstmCrfSettings,
+        assets: TagAssets,
+        *,
+        backbone: keras.Model | None = None,
+    ) -> keras.Model:
+        from aitk.nlp.features.tagging import RESERVED
+        from aitk.nlp.models.bilstm_crf import build_backbone
+        from aitk.nlp.models.span_head import word_tagger
+
+        reader = assets.reader
+        assert isinstance(reader, WordVocabulary)
+        backbone = backbone or build_backbone(
+            settings,
+            reader.vocabulary_size,
+            characters=len(reader.characters) + RESERVED,
+            word_length=WORD_LENGTH,
+        )
+        return word_tagger(
+            backbone, tags=len(assets.labels), dropout=0.0, learned=True, subwords=False
+        )
+
+
+class SpanModel(TextModel[SettingsT, "QaAssets"]):
+    """Start and end of the answer, over any text backbone."""
+
+    def output_sizes(self, assets: QaAssets) -> Mapping[str, int]:
+        del assets
+        return {ONLY_OUTPUT: 2}
+
+    def loss(self, assets: QaAssets) -> Any:
+        from aitk.nlp.models.span_head import SpanLoss
+
+        del assets
+        return SpanLoss()
+
+    def build(
+        self, settings: Any, assets: QaAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.nlp.models.span_head import span_reader
+
+        return span_reader(self.backbone(settings, assets, backbone), dropout=settings.dropout)
+
+
+class SpanTransformer(SpanModel[QaTransformerSettings]):
+    """The transformer from scratch, which is told the words that question and context share."""
+
+    def new_backbone(self, settings: QaTransformerSettings, assets: QaAssets) -> keras.Model:
+        from aitk.nlp.models.span_head import QuestionOverlap
+        from aitk.nlp.models.transformer import build_backbone
+
+        overlap = QuestionOverlap(assets.pair_frame.separator, name="question_overlap")
+        return build_backbone(settings, assets.tokenizer.vocabulary_size, beside=overlap)

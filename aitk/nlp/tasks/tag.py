@@ -1,0 +1,429 @@
+"""Tagging of words: entities, parts of speech."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.label_task import stored_labels
+from aitk.core.contract.options import unknown_name
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
+from aitk.core.metrics.baselines import Baseline, Rows
+from aitk.nlp.data.options import TagReading
+from aitk.nlp.data.tag_quality import TagInspector
+from aitk.nlp.data.tag_reading import read_tagged
+from aitk.nlp.data.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of
+from aitk.nlp.decoding.tagging import (
+    best_tags,
+    chain_of,
+    describe_spans,
+    marginals,
+    span_probabilities,
+    spans_in,
+)
+from aitk.nlp.features.tagging import (
+    IGNORED,
+    UNSEEN_FIRST,
+    UNSEEN_INSIDE,
+    Subwords,
+    TagAssets,
+    WordReader,
+    best_window,
+    learn_words,
+    load_tag_assets,
+    without_broken_start,
+    words_in,
+)
+from aitk.nlp.features.tokenizers import SubwordTokenizer, train_tokenizer
+from aitk.nlp.metrics.spans import UNSEEN, score_spans
+from aitk.nlp.models.span_specs import SubwordTagger, WordTagger
+from aitk.nlp.tasks.settings import BilstmCrfSettings, TagHubSettings, TagTransformerSettings
+
+if TYPE_CHECKING:
+    from aitk.core.artifacts.pretrained import Pretrained
+
+TEACHER_SHARE = 0.5
+_SHOWN = 12  # spans of a row in the table of the worst
+Predict = Callable[[Mapping[str, np.ndarray]], Any]
+
+
+class Tag(Task[TagAssets]):
+    """A tag for each word; IOB2 tags are read as spans."""
+
+    name = "nlp.tag"
+    reading = TagReading
+    models = {
+        "bilstm-crf": WordTagger(BilstmCrfSettings),
+        "transformer": SubwordTagger(
+            TagTransformerSettings, "aitk.nlp.models.transformer:build_backbone"
+        ),
+        "hub": SubwordTagger(TagHubSettings),
+    }
+    metric = Metric("f1")
+    prediction_formats: Mapping[str, Any] = {}
+    prediction_fields = ("spans.score",)
+
+    def read(
+        self, sources: Sequence[str], reading: TagReading, *, labelled: bool, note: Note
+    ) -> Iterator[Row | Refusal]:
+        return read_tagged(sources, reading, labelled=labelled, note=note)
+
+    def key(self, fields: Mapping[str, Any]) -> str:
+        return fields["text"]
+
+    def inspector(self, reading: TagReading) -> TagInspector:
+        return TagInspector(reading)
+
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow_datasets as tfds
+
+        tag = tfds.features.ClassLabel(names=stored_labels(summary))
+        return {
+            "text": tfds.features.Text(),
+            "starts": tfds.features.Sequence(np.int32),
+            "ends": tfds.features.Sequence(np.int32),
+            "tags": tfds.features.Sequence(tag),
+        }
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Pretrained | None = None,
+        balance: bool = False,
+        tables: Path | None = None,
+        note: Note,
+    ) -> TagAssets:
+        if balance:
+            raise UsageError("words with several tags cannot be balanced", where="--balance")
+        known = start.tokenizer if start else None
+        reader: WordReader
+        if isinstance(settings, BilstmCrfSettings):
+            reader = known or learn_words(rows, vocabulary_size=settings.vocabulary_size)
+        else:
+            tokenizer = known or train_tokenizer((row["text"] for row in rows), settings)
+            if not isinstance(tokenizer, SubwordTokenizer):
+                raise UsageError("its tokeniser has no subwords", where="--from")
+            reader = Subwords(tokenizer)
+        return TagAssets(reader, settings.max_length, tuple(summary["labels"]), settings.crf)
+
+    def load_assets(self, folder: Path) -> TagAssets:
+        return load_tag_assets(folder)
+
+    # Batches --------------------------------------------------------------
+
+    def encode(self, rows: Sequence[Mapping[str, Any]], assets: TagAssets) -> list[Example]:
+        examples = []
+        for row, inputs in zip(rows, assets.reader.encode(rows), strict=True):
+            kept = {
+                "text": np.array(row["text"], object),
+                "starts": np.asarray(row["starts"], np.int64),
+                "ends": np.asarray(row["ends"], np.int64),
+                "length": np.array(assets.reader.length(inputs, assets.max_length)),
+            }
+            target = assets.targets(row["tags"]) if "tags" in row else None
+            examples.append(Example(inputs | kept, target))
+        return examples
+
+    def length(self, example: Example) -> int:
+        return int(example.inputs["length"])
+
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: TagAssets,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        """Pad. Of a sentence longer than the model reads, training takes any window, others the
+        first; the context has the further ones, which ``infer`` reads."""
+        reader, longest = assets.reader, assets.max_length
+        windows = [reader.windows(each.inputs, longest) for each in examples]
+        picked = [each[int(rng.integers(len(each))) if rng is not None else 0] for each in windows]
+        cut = [
+            reader.cut(example.inputs, window, longest, rng)
+            for example, window in zip(examples, picked, strict=True)
+        ]
+        inputs = reader.pad(cut, min(pad_to, longest) if pad_to else None)
+        words = [each[-1][1] for each in windows]
+        further = [
+            [reader.cut(example.inputs, window, longest, None) for window in each[1:]]
+            for example, each in zip(examples, windows, strict=True)
+        ]
+        context: dict[str, Any] = {"words": words, "windows": windows, "further": further}
+        context["rows"] = [
+            (str(each.inputs["text"]), each.inputs["starts"], each.inputs["ends"])
+            for each in examples
+        ]
+        if any(each.target is None for each in examples):
+            return Batch(inputs, context=context)
+        # As wide as the emissions: words, whose number is that of the tokens where these are words.
+        width = inputs.get("word_positions", inputs["token_ids"]).shape[1]
+        soft = examples[0].target.ndim == 2  # a teacher's marginals follow the tag
+        shape = (len(examples), width, *examples[0].target.shape[1:])
+        targets = np.full(shape, IGNORED, np.float32 if soft else np.int32)
+        for row, example, (first, last) in zip(targets, examples, picked, strict=True):
+            inside = without_broken_start(example.target[first:last], assets.labels)[:width]
+            row[: len(inside)] = inside
+        context["targets"] = [each.target for each in examples]
+        return Batch(inputs, targets, np.ones(len(examples), np.float32), context)
+
+    def infer(
+        self,
+        batch: Batch,
+        predict: Predict,
+        assets: TagAssets,
+        *,
+        top_k: int = 1,
+        options: Any = None,
+    ) -> np.ndarray:
+        """The scores of all words, those of long sentences put together from their windows."""
+        outputs = np.asarray(predict(batch.inputs))
+        windows, words = batch.context["windows"], batch.context["words"]
+        waiting = [(row, at) for row, each in enumerate(windows) for at in range(1, len(each))]
+        if not waiting:
+            return outputs
+        head = 2 + outputs.shape[-1]  # rows before the emissions
+        whole = np.zeros((len(windows), head + max(words), outputs.shape[-1]), outputs.dtype)
+        whole[:, :head] = outputs[:, :head]
+        chosen = [best_window(each, count) for each, count in zip(windows, words, strict=True)]
+
+        def put(row: int, at: int, emissions: np.ndarray) -> None:
+            first = windows[row][at][0]
+            inside = np.flatnonzero(chosen[row] == at)
+            inside = inside[inside - first < len(emissions)]
+            whole[row, head + inside] = emissions[inside - first]
+
+        for row in range(len(windows)):
+            put(row, 0, outputs[row, head:])
+        size = max(1, len(windows))
+        for start in range(0, len(waiting), size):
+            places = waiting[start : start + size]
+            cut = [batch.context["further"][row][at - 1] for row, at in places]
+            found = np.asarray(predict(assets.reader.pad(cut, None)))
+            for (row, at), scores in zip(places, found, strict=True):
+                put(row, at, scores[head:])
+        return whole
+
+    # Predictions ----------------------------------------------------------
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: Any,
+        assets: TagAssets,
+        *,
+        top_k: int = 1,
+        options: Any = None,
+    ) -> list[dict[str, Any]]:
+        """For each row ``spans`` in order: ``start`` and ``end`` in characters, ``text``,
+        ``label``, and ``score``, the probability that just these words have these tags.
+
+        Tags that are no spans (parts of speech) come as a span a word.
+        """
+        del top_k
+        predictions = []
+        chains = self._chains(batch, outputs, assets)
+        for chain, (text, starts, ends) in zip(chains, batch.context["rows"], strict=True):
+            tags = best_tags(chain)
+            spans = spans_in(tags, assets.labels)
+            scores = span_probabilities(chain, tags, spans)
+            predictions.append({"spans": describe_spans(text, starts, ends, spans, scores)})
+        return predictions
+
+    def measure(self, batch: Batch, outputs: Any, assets: TagAssets) -> dict[str, np.ndarray]:
+        gold, found, correct, words = [], [], [], []
+        for chain, targets in zip(
+            self._chains(batch, outputs, assets), batch.context["targets"], strict=True
+        ):
+            tags = best_tags(chain)
+            gold.append(_gold_spans(targets, assets.labels))
+            found.append(spans_in(tags, assets.labels))
+            correct.append(int((tags == targets).sum()))
+            words.append(len(tags))
+        return {
+            "gold": _cells(gold),
+            "found": _cells(found),
+            "correct": np.array(correct),
+            "words": np.array(words),
+        }
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: TagAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        return score_spans(
+            measured["gold"].tolist(),
+            measured["found"].tolist(),
+            correct_words=measured["correct"].astype(float),
+            words=measured["words"].astype(float),
+            resamples=resamples,
+            seed=seed,
+        )
+
+    def _chains(self, batch: Batch, outputs: Any, assets: TagAssets) -> Iterator[Any]:
+        for row, words in zip(np.asarray(outputs), batch.context["words"], strict=True):
+            yield chain_of(row, assets.legal, words)
+
+    # Further capabilities -------------------------------------------------
+
+    def summarize(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Summarizable``: the right and the predicted spans in words."""
+        tags = list(fields["tags"])
+        spans, _ = spans_of(tags, "plain" if is_plain(tags) else "iob2")
+        words = words_in(fields)
+        right = [f"{' '.join(words[start:end])} [{label}]" for start, end, label in spans]
+        found = [f"{each['text']} [{each['label']}]" for each in prediction["spans"]]
+        return {"right": "; ".join(right[:_SHOWN]), "predicted": "; ".join(found[:_SHOWN])}
+
+    def extend(
+        self,
+        items: Iterator[Row | Refusal],
+        assets: TagAssets,
+        known: Rows,
+        *,
+        reading: Any,
+    ) -> tuple[TagAssets, Iterator[Row | Refusal]]:
+        """See ``Updatable``: the tags do not grow, a row with a new one is refused."""
+        del known, reading
+        return assets, _refuse_unseen(items, assets)
+
+    def add_soft_targets(
+        self, example: Example, outputs: np.ndarray, assets: TagAssets, *, teacher: TagAssets
+    ) -> Example:
+        """See ``DistillsRows``: each word's tag, and the teacher's marginals.
+
+        Words that the teacher did not read at once have the right tag instead.
+        """
+        targets = example.target
+        read = min(len(targets), len(outputs) - 2 - outputs.shape[-1])
+        soft = np.eye(len(assets.labels), dtype=np.float32)[np.maximum(targets, 0)]
+        soft[:read] = marginals(chain_of(outputs, teacher.legal, len(targets)))[:read]
+        target = np.concatenate([targets[:, None].astype(np.float32), soft], axis=1)
+        return Example(example.inputs, target, example.weight)
+
+    def distillation_loss(self, assets: TagAssets, *, teacher: TagAssets) -> Any:
+        """See ``DistillsRows``."""
+        from aitk.nlp.models.crf import CrfLoss, TagDistillationLoss, TokenLoss
+
+        if assets.labels != teacher.labels:
+            raise UsageError("a model learns from one of the same tags alone", where="--distill")
+        hard = CrfLoss(assets.legal) if assets.learned else TokenLoss()
+        legal = assets.legal if assets.learned else None
+        return TagDistillationLoss(hard, share=TEACHER_SHARE, legal=legal)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: TagAssets
+    ) -> Iterable[Baseline]:
+        """See ``HasBaselines``: the spans of the training rows, found again word by word."""
+        from aitk.nlp.metrics.span_dictionary import dictionary_baseline
+
+        del summary
+        yield dictionary_baseline(train, assets.labels)
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: TagAssets,
+        *,
+        target: str | None = None,
+        model: Any = None,
+    ) -> dict[str, Any]:
+        """Which words contributed to the surest span, or to the surest one of the label
+        ``target``: how far its probability falls when each is blanked out."""
+        from aitk.nlp.explain.word_occlusion import explain_words
+
+        del model
+        types = sorted({label.partition("-")[2] or label for label in assets.labels})
+        if target is not None and target not in types:
+            raise unknown_name(target, types, what="label")
+        words = words_in(fields)
+
+        def chains(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+            return [chain_of(row, assets.legal, len(words)) for row in predict(rows)]
+
+        (chain,) = chains([fields])
+        span, tags, score = _surest(chain, assets.labels, target)
+
+        def probability(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+            found = [span_probabilities(each, tags, [span])[0] for each in chains(rows)]
+            return np.array(found)
+
+        text = " ".join(words[span[0] : span[1]])
+        return {
+            "prediction": f"{text} [{span[2]}]",
+            "explained": span[2],
+            "probability": round(score, 6),
+        } | explain_words(fields, probability, blank=_blank(assets))
+
+
+def _gold_spans(targets: np.ndarray, labels: Sequence[str]) -> list[WordSpan]:
+    """The spans in targets, those of tags that training lacks with the label ``UNSEEN``."""
+    if is_plain(labels):
+        names = [labels[each] if each >= 0 else UNSEEN for each in targets]
+        spans, _ = spans_of(names, "plain")
+        return [span for span in spans if span[2] != OUTSIDE]
+    special = {UNSEEN_FIRST: f"B-{UNSEEN}", UNSEEN_INSIDE: f"I-{UNSEEN}"}
+    names = [special.get(int(each)) or labels[each] for each in targets]
+    return spans_of(names, "iob")[0]
+
+
+def _cells(values: Sequence[Any]) -> np.ndarray:
+    """A column whose cells are lists."""
+    cells = np.empty(len(values), object)
+    for place, value in enumerate(values):
+        cells[place] = value
+    return cells
+
+
+def _refuse_unseen(items: Iterable[Row | Refusal], assets: TagAssets) -> Iterator[Row | Refusal]:
+    for item in items:
+        if isinstance(item, Row):
+            new = sorted(set(item.fields["tags"]) - set(assets.labels))
+            if new:
+                reason = f"the tag {new[0]!r} was never seen in training"
+                item = Refusal(item.file, item.line, reason)
+        yield item
+
+
+def _surest(
+    chain: Any, labels: Sequence[str], target: str | None
+) -> tuple[WordSpan, np.ndarray, float]:
+    """The span with the highest probability, its tags and that; where none is found, the
+    likeliest word."""
+    tags = best_tags(chain)
+    spans = [each for each in spans_in(tags, labels) if target in (None, each[2])]
+    if spans:
+        scores = span_probabilities(chain, tags, spans)
+        best = int(np.argmax(scores))
+        return spans[best], tags, scores[best]
+    likely = marginals(chain)
+    for at, label in enumerate(labels):
+        name = label if is_plain(labels) else label[2:]
+        if label == OUTSIDE or label.startswith("I-") or target not in (None, name):
+            likely[:, at] = -1.0
+    word, tag = np.unravel_index(int(likely.argmax()), likely.shape)
+    tags = tags.copy()
+    tags[word] = tag
+    label = labels[tag] if is_plain(labels) else labels[tag][2:]
+    return (int(word), int(word) + 1, label), tags, float(likely[word, tag])
+
+
+def _blank(assets: TagAssets) -> str:
+    """What stands for a word that is taken out."""
+    tokenizer = getattr(assets.reader, "tokenizer", None)
+    mask = tokenizer.mask_id if tokenizer is not None else None
+    return tokenizer.engine.id_to_token(mask) if mask is not None else "\u25a1"
