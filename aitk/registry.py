@@ -86,6 +86,20 @@ TASKS = {
         sample="sample_data/messages.csv",
         options={"label_column": "intent"},
     ),
+    "nlp.tag": Row(
+        task="aitk.nlp.tasks.tag:Tag",
+        reading="aitk.nlp.data.options:TagReading",
+        summary="a tag for each word: entities, parts of speech",
+        sample="sample_data/orders.jsonl",
+        training={"epochs": "12"},
+    ),
+    "nlp.qa": Row(
+        task="aitk.nlp.tasks.qa:QuestionAnswering",
+        reading="aitk.nlp.data.options:QaReading",
+        predict_options="aitk.nlp.data.options:QaPredictOptions",
+        summary="the part of a text that answers a question",
+        sample="sample_data/questions.jsonl",
+    ),
     "nlp.masked-lm": Row(
         task="aitk.nlp.tasks.masked_lm:MaskedLanguageModel",
         reading="aitk.nlp.data.options:TextReading",

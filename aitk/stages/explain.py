@@ -146,10 +146,16 @@ def _predict_fields(
     def outputs(rows: Sequence[Mapping[str, Any]]) -> Any:
         found = list(predict_rows(rows, task, assets, predict, batch_size=BATCH_SIZE))
         if isinstance(found[0], Mapping):
-            return {name: np.stack([item[name] for item in found]) for name in found[0]}
-        return np.stack(found)
+            return {name: _stacked([item[name] for item in found]) for name in found[0]}
+        return _stacked(found)
 
     return outputs
+
+
+def _stacked(arrays: Sequence[np.ndarray]) -> Any:
+    """Arrays of one shape as one; others (sentences that were padded apart) as a list."""
+    same = len({array.shape for array in arrays}) == 1
+    return np.stack(arrays) if same else list(arrays)
 
 
 def _model_of(run: Run) -> Callable[[], Any] | None:

@@ -29,6 +29,7 @@ MAX_LINE_BYTES = 10_000_000
 #: Looked at before reading starts. From a pipe less, since its writer may be slow.
 FILE_HEAD_BYTES, PIPE_HEAD_BYTES = 1 << 20, 1 << 16
 HEAD_LINES = 1000
+BEGINNING_BYTES = 1000
 _MOST_NAMES = 10_000
 
 _GZIP, _MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
@@ -64,6 +65,7 @@ class Lines:
             blank ones before them.
         delimiter: what separates fields, where the first line, which is then no part of the head
             and not among the lines, declares it as spreadsheet programs do: ``sep=;``.
+        beginning: its first characters, for looking into a file that is one long line.
     """
 
     source: str
@@ -72,6 +74,7 @@ class Lines:
     _codec: str
     _chunks: Iterator[bytes]
     delimiter: str | None = None
+    beginning: str = ""
 
     def __iter__(self) -> Iterator[Line]:
         stream = io.BufferedReader(_Chunks(self._chunks), 1 << 16)
@@ -151,7 +154,8 @@ def open_lines(source: str, *, encoding: str | None = None, content: bytes | Non
     kept = itertools.islice(written, HEAD_LINES)
     lines = [line.decode(codec, errors="replace") for line in kept]
     delimiter = declared[1] if declared else None
-    return Lines(source, encoding, lines, codec, chunks, delimiter)
+    beginning = head[:BEGINNING_BYTES].decode(codec, errors="replace").lstrip("\ufeff")
+    return Lines(source, encoding, lines, codec, chunks, delimiter, beginning)
 
 
 def check_file(path: Path) -> None:

@@ -98,6 +98,21 @@ class QaReading:
     context: str | None = option(
         None, "text file that every question of the inputs is about", locates=True
     )
+    question: str | None = option(
+        None, "a question about --context, or about text files as inputs", locates=True
+    )
     encoding: str | None = option(
         None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+    )
+
+
+@dataclass(frozen=True)
+class QaPredictOptions(PredictOptions):
+    """How answers are chosen."""
+
+    no_answer_threshold: float | None = option(
+        None,
+        "say that there is no answer where that scores so much above the best one; by default what"
+        " the validation rows gave",
+        scored=True,
     )

@@ -101,7 +101,7 @@ def _items(
         yield from _table(source, reading, labelled=labelled)
         return
     lines = open_lines(source, encoding=reading.encoding)
-    first = next((line.lstrip() for line in lines.head), "")
+    first = lines.beginning.lstrip()
     if suffix in _JSON_FILES or (suffix not in _COLUMN_FILES and first.startswith(('{"', "[{"))):
         yield from _json(lines, reading, labelled=labelled)
     elif suffix in _COLUMN_FILES or looks_like_columns(lines):

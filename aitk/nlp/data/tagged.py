@@ -6,13 +6,13 @@ characters, and its tag (see ``tag_schemes``).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.nlp.data.tag_schemes import OUTSIDE, WordSpan, find_scheme, spans_of, tags_of
+from aitk.nlp.data.words import split_words
 
 #: More words than any sentence or document that is tagged as one has.
 MAX_WORDS = 100_000
@@ -43,33 +43,6 @@ class Counts:
 
     widened: int = 0
     changed: dict[str, int] = field(default_factory=dict)
-
-
-def split_words(text: str) -> list[tuple[int, int]]:
-    """Where the words of a text are: runs of letters and digits, and every other mark alone.
-
-    Scripts without spaces (Chinese, Japanese, Thai and their like) are taken by character. An
-    apostrophe inside a word belongs to it, an English 's is a word of its own.
-
-    >>> [text[a:b] for text in ["Ann's don't, 东京"] for a, b in split_words(text)]
-    ['Ann', "'s", "don't", ',', '东', '京']
-    """
-    pieces = _splitter().pre_tokenize_str(text)
-    return [span for piece, span in pieces if not piece.isspace() and piece]
-
-
-@functools.cache
-def _splitter() -> Any:
-    from tokenizers import Regex
-    from tokenizers.pre_tokenizers import Split
-
-    from aitk.nlp.features.tokenizers import ALONE
-
-    unspaced = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-    letter = rf"[\p{{L}}\p{{N}}\p{{M}}_&&[^{unspaced}]]"
-    possessive = rf"['’][sS](?!{letter})"
-    word = rf"{letter}+(?:(?!{possessive})['’]{letter}+)*"
-    return Split(Regex(rf"{ALONE}|{possessive}|{word}|[^\s]"), "isolated")
 
 
 def fields_of(

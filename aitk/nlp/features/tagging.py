@@ -177,8 +177,8 @@ class Subwords:
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
         encoded = self.tokenizer.encode_offsets([row["text"] for row in rows])
         return [
-            {"token_ids": np.asarray(ids, np.int32), "firsts": _first_tokens(ends, row)}
-            for row, (ids, ends) in zip(rows, encoded, strict=True)
+            {"token_ids": np.asarray(ids, np.int32), "firsts": _first_tokens(offsets[:, 1], row)}
+            for row, (ids, offsets) in zip(rows, encoded, strict=True)
         ]
 
     def windows(self, inputs: Inputs, max_length: int) -> list[Window]:

@@ -65,6 +65,25 @@ class Tokenizer(Protocol):
 
 
 @dataclass(frozen=True)
+class PairFrame:
+    """The special tokens before, between and after two texts that are read together.
+
+    Attributes:
+        separator: the first of those between.
+    """
+
+    before: list[int]
+    between: list[int]
+    after: list[int]
+    separator: int
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.before) + len(self.between) + len(self.after)
+
+
+@dataclass(frozen=True)
 class SubwordTokenizer:
     """A tokeniser of the ``tokenizers`` library: WordPiece, BPE, Unigram, words or characters."""
 
@@ -117,10 +136,11 @@ class SubwordTokenizer:
         ]
 
     def encode_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], np.ndarray]]:
-        """Ids of whole texts without special tokens, and where in the text each token ends."""
+        """Ids of whole texts without special tokens, and where in the text each token lies:
+        (tokens, 2) start and end in characters."""
         self.engine.no_truncation()
         return [
-            (encoding.ids, np.array([end for _, end in encoding.offsets], np.int64))
+            (encoding.ids, np.array(encoding.offsets, np.int64).reshape(-1, 2))
             for encoding in self.engine.encode_batch(list(texts), add_special_tokens=False)
         ]
 
@@ -132,6 +152,21 @@ class SubwordTokenizer:
         framed = self.engine.encode("a").ids
         at = next((at for at, each in enumerate(framed) if each == (bare or [None])[0]), 0)
         return framed[:at], framed[at + len(bare) :]
+
+    @cached_property
+    def pair_frame(self) -> PairFrame:
+        """The special tokens around two texts, as the tokeniser's own template has them."""
+        self.engine.no_truncation()
+        bare = self.engine.encode("a", add_special_tokens=False).ids
+        framed = self.engine.encode("a", "a").ids
+        places = [at for at, each in enumerate(framed) if bare and each == bare[0]]
+        before, after = self.frame
+        between = after
+        if len(places) > 1:
+            between = framed[places[0] + len(bare) : places[-1]] or after
+            before, after = framed[: places[0]], framed[places[-1] + len(bare) :] or after
+        separator = next(iter(between or after), self.end_id)
+        return PairFrame(before, between, after, self.pad_id if separator is None else separator)
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.engine.decode(list(ids)).strip()
@@ -253,12 +288,18 @@ def damage_at(path: Path) -> Iterator[None]:
 
 
 def framed(engine: tokenizers.Tokenizer, first: str, last: str) -> Any:
-    """A post-processor that puts a token before and after each text; ``""`` puts none."""
+    """A post-processor that puts a token before and after each text; ``""`` puts none.
+
+    Two texts have the last one after each; RoBERTa's (``<s>``) twice between them.
+    """
     from tokenizers import processors
 
     tokens = [token for token in (first, last) if token]
+    between = [last, last] if (first, last) == ("<s>", "</s>") else [last]
+    pair = [first, "$A", *between, "$B:1", f"{last}:1" if last else ""]
     return processors.TemplateProcessing(
         single=" ".join(part for part in (first, "$A", last) if part),
+        pair=" ".join(part for part in pair if part),
         special_tokens=[(token, engine.token_to_id(token)) for token in tokens],
     )
 

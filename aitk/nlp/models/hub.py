@@ -19,8 +19,11 @@ from aitk.nlp.models.heads import text_inputs
 BACKBONE = "backbone"
 
 
-def wrap(hub: keras_hub.models.Backbone) -> keras.Model:
+def wrap(hub: keras_hub.models.Backbone, *, separator: int) -> keras.Model:
     """Give a Keras Hub encoder the inputs and the one output of every backbone here.
+
+    Args:
+        separator: id of the token that ends the first of two texts.
 
     Raises:
         ArtifactError: it reads something else than one text, or puts out no sequence.
@@ -35,7 +38,9 @@ def wrap(hub: keras_hub.models.Backbone) -> keras.Model:
     inputs = text_inputs()
     given = dict(inputs)
     if "segment_ids" in wanted:
-        given["segment_ids"] = FirstSegment(name="segment_ids_of_one_text")(inputs["token_ids"])
+        given["segment_ids"] = Segments(separator, name="segment_ids")(
+            inputs["token_ids"], inputs["padding_mask"]
+        )
     outputs = hub(given)
     sequence = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
     return keras.Model(inputs, sequence, name=BACKBONE)
@@ -79,11 +84,21 @@ def _set_exact_gelu(hub: keras_hub.models.Backbone) -> None:
 
 
 @keras.saving.register_keras_serializable("aitk.nlp")
-class FirstSegment(keras.layers.Layer):
-    """Segment 0 for every token: there is only one text."""
+class Segments(keras.layers.Layer):
+    """Segment 0 up to the first separator, itself included, and 1 after it (Devlin et al. 2018,
+    figure 2): (batch, length) token ids and padding mask -> (batch, length)."""
 
-    def call(self, token_ids):
-        return keras.ops.zeros_like(token_ids)
+    def __init__(self, separator: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.separator = separator
 
-    def compute_output_spec(self, token_ids):
-        return keras.KerasTensor(token_ids.shape, dtype=token_ids.dtype)
+    def call(self, token_ids, padding_mask):
+        ends = keras.ops.cast(keras.ops.equal(token_ids, self.separator), "int32")
+        before = keras.ops.cumsum(ends, axis=1) - ends
+        return keras.ops.minimum(before, 1) * keras.ops.cast(padding_mask, "int32")
+
+    def compute_output_spec(self, token_ids, padding_mask):
+        return keras.KerasTensor(token_ids.shape, dtype="int32")
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"separator": self.separator}

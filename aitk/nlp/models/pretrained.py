@@ -53,7 +53,7 @@ def _adopt_hub(found: Pretrained) -> Pretrained:
         )
     return dataclasses.replace(
         found,
-        backbone=hub.wrap(backbone),
+        backbone=hub.wrap(backbone, separator=tokenizer.pair_frame.separator),
         tokenizer=tokenizer,
         settings=settings,
         skipped=(*found.skipped, *skipped),

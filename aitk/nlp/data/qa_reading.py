@@ -1,0 +1,216 @@
+"""Rows of questions about contexts from the user's files.
+
+A row is ``{"id", "context", "question", "answers", "answer_starts"}``: the texts of the answers
+and where each begins in the context, in characters; none where the context holds no answer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Note
+from aitk.core.io import encodings
+from aitk.core.io.json_items import read_items
+from aitk.core.io.lines import Lines, check_file, open_lines
+from aitk.core.io.split_names import split_named
+from aitk.core.io.tables import file_suffix, open_table
+from aitk.nlp.data.formats.squad import CONTEXTS, QUESTIONS, Question, questions_of
+from aitk.nlp.data.options import QaReading
+
+_TABLES = (".csv", ".tsv", ".parquet")
+MAX_CONTEXT_CHARACTERS = 10_000_000
+
+_Item = tuple[int, Question | str]
+
+
+@dataclasses.dataclass
+class _Moved:
+    """Answers of one source whose text stands elsewhere than said."""
+
+    count: int = 0
+    dropped: int = 0
+
+
+def read_questions(
+    sources: Sequence[str], reading: QaReading, *, labelled: bool, note: Note
+) -> Iterator[Row | Refusal]:
+    """Stream rows; refusals stand in their place.
+
+    Args:
+        sources: files, or ``-`` for stdin; with ``reading.question`` they are contexts.
+        labelled: answers are due, each of which must stand in its context.
+        note: receives what was decided on the way.
+
+    Raises:
+        DataError: a file is missing or holds no questions.
+        UsageError: an option names an encoding that is not there.
+    """
+    encodings.check(reading.encoding)
+    context = _text_of(reading.context, reading.encoding) if reading.context else None
+    if reading.question is not None:
+        if labelled:
+            raise UsageError("is for predictions: it has no answer", where="--question")
+        yield from _asked(sources, reading, context)
+        return
+    for source in sources:
+        if source != "-":
+            check_file(Path(source))
+        split = split_named(Path(source).name) if source != "-" else None
+        moved = _Moved()
+        for item in _items(source, reading, context, labelled=labelled, note=note):
+            if isinstance(item, Refusal):
+                yield item
+                continue
+            line, found = item
+            row = found if isinstance(found, str) else _fields(found, moved, labelled=labelled)
+            if isinstance(row, str):
+                yield Refusal(source, line, row)
+            else:
+                record = {} if labelled else dict(found.record)  # type: ignore[union-attr]
+                yield Row(row, source, line, split, record)
+        if moved.count:
+            note(f"{source}: {moved.count:,} answers stand elsewhere in their context than said")
+        if moved.dropped:
+            note(f"{source}: {moved.dropped:,} further answers are not in their context: left out")
+
+
+def _asked(
+    sources: Sequence[str], reading: QaReading, context: str | None
+) -> Iterator[Row | Refusal]:
+    """The one question of the options about each context."""
+    question = (reading.question or "").strip()
+    if not question:
+        raise UsageError("is empty", where="--question")
+    contexts = [(reading.context or "", context)] if context is not None else None
+    if contexts is None:
+        contexts = [(source, _text_of(source, reading.encoding)) for source in sources]
+    for source, text in contexts:
+        record = {"question": question}
+        if len(contexts) > 1:
+            record["file"] = source
+        yield Row({"id": "", "context": text, "question": question}, source, 1, None, record)
+
+
+def _items(
+    source: str, reading: QaReading, context: str | None, *, labelled: bool, note: Note
+) -> Iterator[_Item | Refusal]:
+    keys = (reading.context_column, reading.question_column, reading.answer_column)
+    suffix = file_suffix(source) if source != "-" else ""
+    if suffix in _TABLES:
+        for item in open_table(source, encoding=reading.encoding, names=frozenset(QUESTIONS)):
+            if isinstance(item, Refusal):
+                yield item
+                continue
+            line, record = item
+            value = record if context is None else record | {"context": context}
+            for found in questions_of(value, keys=keys, labelled=labelled):
+                yield line, _with_record(found, record)
+        return
+    lines = open_lines(source, encoding=reading.encoding)
+    first = lines.beginning.lstrip()
+    if first.startswith(("{", "[")):
+        for item in read_items(lines, key="data"):
+            if isinstance(item, Refusal):
+                yield item
+                continue
+            line, value = item
+            given = value
+            if context is not None and isinstance(value, dict):
+                value = {name: each for name, each in value.items() if name not in CONTEXTS}
+                value["context"] = context
+            for found in questions_of(value, keys=keys, labelled=labelled):
+                flat = isinstance(given, dict) and not {"paragraphs", "qas"} & set(given)
+                yield line, _with_record(found, given) if flat else found
+    elif context is not None and not labelled:
+        yield from _question_lines(lines, context, note)
+    else:
+        raise DataError(
+            "holds no questions",
+            where=source,
+            hint="Give SQuAD's JSON, or JSON lines with context, question and answers; to ask"
+            " about a text file, add --question TEXT, or --context FILE with a question a line",
+        )
+
+
+def _with_record(found: Question | str, record: dict[str, Any]) -> Question | str:
+    return found if isinstance(found, str) else dataclasses.replace(found, record=record)
+
+
+def _question_lines(lines: Lines, context: str, note: Note) -> Iterator[_Item | Refusal]:
+    note(f"{lines.source}: a question a line, encoding {lines.encoding}")
+    for number, text, problem in lines:
+        question = text.strip()
+        if problem:
+            yield Refusal(lines.source, number, problem)
+        elif question:
+            yield number, Question(context, question, None, {"question": question})
+
+
+def _fields(found: Question, moved: _Moved, *, labelled: bool) -> dict[str, Any] | str:
+    """The fields of a row, or why it is refused."""
+    if len(found.context) > MAX_CONTEXT_CHARACTERS:
+        return f"its context is longer than {MAX_CONTEXT_CHARACTERS:,} characters"
+    fields: dict[str, Any] = {
+        "id": found.id,
+        "context": found.context,
+        "question": found.question.strip(),
+    }
+    if not labelled:
+        return fields
+    texts, starts = [], []
+    missing = ""
+    for text, start in found.answers or ():
+        place = locate(found.context, text, start)
+        if place is None:
+            missing = missing or text
+            continue
+        bare = text.strip()
+        moved.count += _is_moved(found.context, text, start)
+        texts.append(bare)
+        starts.append(place)
+    if missing and not texts:
+        of = f"question {found.id}: " if found.id else ""
+        return f"{of}its answer {missing[:60]!r} is not in its context"
+    moved.dropped += bool(missing)
+    return fields | {"answers": texts, "answer_starts": starts}
+
+
+def locate(context: str, answer: str, start: int | None) -> int | None:
+    """Where an answer (without spaces at its ends) begins: as said, or the nearest place."""
+    bare = answer.strip()
+    said = None if start is None else start + len(answer) - len(answer.lstrip())
+    if said is not None and said >= 0 and context.startswith(bare, said):
+        return said
+    places = []
+    at = context.find(bare)
+    while at >= 0:
+        places.append(at)
+        at = context.find(bare, at + 1)
+    if not places:
+        return None
+    return min(places, key=lambda place: abs(place - (said or 0)))
+
+
+def _is_moved(context: str, answer: str, start: int | None) -> bool:
+    return start is not None and not (start >= 0 and context.startswith(answer, start))
+
+
+def _text_of(source: str, encoding: str | None) -> str:
+    """The whole text of a file."""
+    lines = open_lines(source, encoding=encoding)
+    pieces, size = [], 0
+    for piece in lines.chunks():
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_CONTEXT_CHARACTERS:
+            most = f"{MAX_CONTEXT_CHARACTERS:,}"
+            raise DataError(f"is longer than {most} characters", where=source)
+    text = "".join(pieces)
+    if "\0" in text:
+        raise DataError("holds a NUL byte", where=source)
+    return text.replace("\r\n", "\n")

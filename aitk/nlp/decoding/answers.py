@@ -1,0 +1,95 @@
+"""The best answer over the windows of a context. NumPy only.
+
+Devlin et al. 2018, sections 4.2 and 4.3: an answer scores the sum of the scores of its start and
+its end; no answer scores that of the first token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Answers that are compared with each other, of each window and of all.
+CANDIDATES = 20
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """What a model made of one window.
+
+    Attributes:
+        scores: (tokens, 2) of the context in it: start and end.
+        none: that there is no answer in it.
+        first: number of its first token in the context.
+    """
+
+    scores: np.ndarray
+    none: float
+    first: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of one question, the best first.
+
+    Attributes:
+        spans: first and last token of the context.
+        scores: of each.
+        none: that there is no answer, the lowest of all windows: each of them must say so.
+    """
+
+    spans: list[tuple[int, int]]
+    scores: list[float]
+    none: float
+
+    @property
+    def margin(self) -> float:
+        """How far no answer is above the best one."""
+        return self.none - self.scores[0] if self.scores else float("inf")
+
+    def probabilities(self, *, no_answer: bool) -> tuple[np.ndarray, float]:
+        """Of each answer, and of none, among those that were compared.
+
+        Args:
+            no_answer: there may be none.
+        """
+        scores = np.array([*self.scores, self.none if no_answer else -np.inf], float)
+        if not np.isfinite(scores).any():
+            return np.zeros(0), 1.0
+        shares = np.exp(scores - scores.max())
+        shares /= shares.sum()
+        return shares[:-1], float(shares[-1])
+
+
+def best_answers(windows: Sequence[WindowScores], *, max_answer: int) -> Answers:
+    """The best spans of at most ``max_answer`` tokens; one that two windows hold counts once."""
+    found: dict[tuple[int, int], float] = {}
+    for window in windows:
+        for start, end, score in _best_of(window.scores, max_answer):
+            span = (window.first + start, window.first + end)
+            found[span] = max(score, found.get(span, -np.inf))
+    ordered = sorted(found, key=lambda span: (-found[span], span))[:CANDIDATES]
+    none = min((window.none for window in windows), default=0.0)
+    return Answers(ordered, [found[span] for span in ordered], none)
+
+
+def _best_of(scores: np.ndarray, max_answer: int) -> list[tuple[int, int, float]]:
+    """The best spans of one window."""
+    count = len(scores)
+    if not count:
+        return []
+    width = min(max_answer, count)
+    ends = np.full(count + width, -np.inf)
+    ends[:count] = scores[:, 1]
+    # (count, width): the answer that begins here and has so many tokens more
+    table = scores[:, :1] + np.lib.stride_tricks.sliding_window_view(ends, width)[:count]
+    flat = table.ravel()
+    kept = min(CANDIDATES, len(flat))
+    places = np.argpartition(-flat, kept - 1)[:kept]
+    return [
+        (int(at // width), int(at // width + at % width), float(flat[at]))
+        for at in places
+        if np.isfinite(flat[at])
+    ]
