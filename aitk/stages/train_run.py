@@ -379,7 +379,9 @@ def write_history(draft: RunDraft, history: Sequence[Mapping[str, Any]]) -> None
     """Write ``history.csv``, one line an epoch."""
     with (draft.folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
         if history:
-            writer = csv.DictWriter(file, fieldnames=list(history[0]))
+            # A metric that an epoch leaves undefined is not in its row.
+            names = dict.fromkeys(name for row in history for name in row)
+            writer = csv.DictWriter(file, fieldnames=list(names))
             writer.writeheader()
             writer.writerows(history)
 

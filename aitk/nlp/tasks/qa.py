@@ -277,7 +277,7 @@ class QuestionAnswering(Task[QaAssets]):
         return score_answers(measured, resamples=resamples, seed=seed)
 
     def calibrate(self, measured: Mapping[str, np.ndarray], assets: QaAssets) -> QaAssets:
-        """See ``Calibrated``: the threshold of no answer with the best F1."""
+        """See ``Calibrates``: the threshold of no answer with the best F1."""
         unanswerable = measured["unanswerable"].astype(bool)
         if not assets.no_answer or not unanswerable.any():
             return assets

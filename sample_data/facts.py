@@ -1,0 +1,53 @@
+"""What the pages of the handbook say: a sentence, a question about it, and the answer in it.
+
+Slots in braces are filled from ``phrases.WORDS``; the answer stands in the sentence word by word.
+"""
+
+FACTS = {
+    "en": [
+        ("A {product} may be returned within {count} weeks of delivery.",
+         "How long after delivery may a {product} be returned?", "{count} weeks"),
+        ("The warehouse in {city} packs every {device}.",
+         "Where is the {device} packed?", "{city}"),
+        ("Refunds above {amount} need the signature of a supervisor.",
+         "From which amount on does a refund need a signature?", "{amount}"),
+        ("The {colour} {product} is out of stock until {weekday}.",
+         "Until when is the {product} out of stock?", "{weekday}"),
+        ("Parcels for {city} leave the warehouse every {weekday} morning.",
+         "On which day do parcels for {city} leave?", "{weekday}"),
+        ("{company} repairs the {device} under warranty.",
+         "Who repairs the {device} under warranty?", "{company}"),
+        ("The counter at {street} hands out parcels that nobody was home for.",
+         "Where can a missed parcel be collected?", "{street}"),
+        ("Sending a {product} by express costs {amount} more.",
+         "How much more does express cost for a {product}?", "{amount}"),
+        ("{name} answers questions about invoices.",
+         "Who answers questions about invoices?", "{name}"),
+        ("Keep a damaged {product} for {count} days, until the courier has seen it.",
+         "How many days must a damaged {product} be kept?", "{count} days"),
+        ("The {fabric} must be washed in cold water.",
+         "How must the {fabric} be washed?", "in cold water"),
+        ("A gift card is valid for {count} years.",
+         "For how long is a gift card valid?", "{count} years"),
+        ("The {device} comes with a cable and a printed manual.",
+         "What comes with the {device}?", "a cable and a printed manual"),
+        ("Orders placed before noon are sent the same day.",
+         "Which orders are sent the same day?", "Orders placed before noon"),
+        ("Customers of {company} pay by invoice.",
+         "How do customers of {company} pay?", "by invoice"),
+    ],
+    "zh": [
+        ("{product}签收后{count}周内可以退货。", "{product}签收后多久之内可以退货?", "{count}周"),
+        ("{device}都由{city}的仓库打包。", "{device}由哪里的仓库打包?", "{city}"),
+        ("超过{amount}元的退款需要主管签字。", "超过多少元的退款需要主管签字?", "{amount}元"),
+        ("{colour}的{product}要到{weekday}才有货。", "{product}什么时候才有货?", "{weekday}"),
+        ("寄往{city}的包裹每{weekday}早上发出。", "寄往{city}的包裹星期几发出?", "{weekday}"),
+        ("保修期内{device}由{company}维修。", "保修期内{device}由谁维修?", "{company}"),
+        ("没人在家的包裹可以到{street}领取。", "没人在家的包裹到哪里领取?", "{street}"),
+        ("{product}寄加急要多付{amount}元。", "{product}寄加急要多付多少?", "{amount}元"),
+        ("发票的问题请找{name}。", "发票的问题请找谁?", "{name}"),
+        ("损坏的{product}要保留{count}天,等人查看。", "损坏的{product}要保留几天?", "{count}天"),
+        ("{fabric}要用冷水洗。", "{fabric}要怎么洗?", "用冷水洗"),
+        ("礼品卡的有效期是{count}年。", "礼品卡的有效期是多久?", "{count}年"),
+    ],
+}  # fmt: skip
