@@ -104,7 +104,7 @@ def _items(
     first = lines.beginning.lstrip()
     if suffix in _JSON_FILES or (suffix not in _COLUMN_FILES and first.startswith(('{"', "[{"))):
         yield from _json(lines, reading, labelled=labelled)
-    elif suffix in _COLUMN_FILES or looks_like_columns(lines):
+    elif suffix in _COLUMN_FILES or looks_like_columns(lines, labelled=labelled):
         columns = find_columns(
             lines,
             word=reading.word_column,

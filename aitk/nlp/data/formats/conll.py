@@ -46,13 +46,17 @@ class Columns:
         return [field.strip() for field in text.split("\t")] if self.tab else text.split()
 
 
-def looks_like_columns(lines: Lines) -> bool:
-    """Whether a text file holds a word a line: most of its lines have the same few columns."""
-    written = [line.rstrip("\r\n") for line in lines.head[:-1] or lines.head]
-    full = [line for line in written if line.strip() and not line.startswith("# ")]
-    if not full or len(full) == len(written) > 50:
-        return False  # a word a line, and no end of a sentence
+def looks_like_columns(lines: Lines, *, labelled: bool) -> bool:
+    """Whether a text file holds a word a line: its lines have the same few columns.
+
+    Args:
+        labelled: tags are due. Else only TABs show it: a sentence a line has spaces too.
+    """
+    full = [line.rstrip("\r\n") for line in lines.head if line.strip()]
+    full = [line for line in full if not line.startswith("# ")]
     tab = _has_tabs(full)
+    if len(full) < 2 or not (tab or labelled):
+        return False
     widths = Counter(len(line.split("\t") if tab else line.split()) for line in full)
     width, lines_of_it = widths.most_common(1)[0]
     return 2 <= width <= 30 and lines_of_it >= 0.9 * len(full)
