@@ -71,7 +71,7 @@ def test_gpt2_of_keras_hub_computes_what_it_computes_there():
         vocabulary_size=20, num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=16,
         max_sequence_length=16,
     )  # fmt: skip
-    backbone = hub.wrap(gpt2)
+    backbone = hub.wrap(gpt2, separator=0)
     check_causal(backbone)
     ours = np.asarray(NextTokens(backbone)(INPUTS))
     theirs = np.asarray(keras_hub.models.GPT2CausalLM(gpt2)(INPUTS))

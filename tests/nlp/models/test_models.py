@@ -175,7 +175,7 @@ def test_exact_gelu_is_still_there_after_saving(tmp_path):
     backbone = hub.wrap(hub.with_exact_gelu(approximate), separator=3)
     inputs = batch(pad_to=9)
     exact = logits(backbone, inputs)
-    assert 1e-5 < abs(exact - logits(hub.wrap(approximate), inputs)).max() < 0.1
+    assert 1e-5 < abs(exact - logits(hub.wrap(approximate, separator=3), inputs)).max() < 0.1
     model = classifier(backbone, classes=2, pooling="mean", dropout=0.1)
     model.save(tmp_path / "model.keras")
     again = load_keras(tmp_path / "model.keras").get_layer("backbone")
@@ -187,7 +187,10 @@ def test_a_wrapped_encoder_ignores_padding():
     from aitk.nlp.models.heads import classifier
 
     model = classifier(
-        hub.wrap(with_large_weights(tiny_bert())), classes=2, pooling="mean", dropout=0.1
+        hub.wrap(with_large_weights(tiny_bert()), separator=3),
+        classes=2,
+        pooling="mean",
+        dropout=0.1,
     )
     np.testing.assert_allclose(
         logits(model, batch(pad_to=7)), logits(model, batch(pad_to=19)), atol=1e-5
@@ -200,7 +203,7 @@ def test_an_encoder_that_reads_no_padding_mask_is_refused():
     from aitk.nlp.models import hub
 
     with pytest.raises(ArtifactError, match="no text encoder with a padding mask"):
-        hub.wrap(tiny_bert(keras_hub.models.FNetBackbone))
+        hub.wrap(tiny_bert(keras_hub.models.FNetBackbone), separator=3)
 
 
 def bag_classifier(*, classes=3, hidden=4):

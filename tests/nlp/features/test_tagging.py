@@ -1,0 +1,105 @@
+"""Words as arrays, and windows over long sentences."""
+
+from types import SimpleNamespace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aitk.nlp.data.words import split_words
+from aitk.nlp.features.tagging import (
+    UNKNOWN,
+    UNSEEN_FIRST,
+    UNSEEN_INSIDE,
+    WORD_LENGTH,
+    Subwords,
+    TagAssets,
+    _windows,
+    best_window,
+    learn_words,
+    load_tag_assets,
+    without_broken_start,
+    word_form,
+    words_in,
+)
+from aitk.nlp.features.tokenizers import train_tokenizer
+
+LABELS = ("O", "B-X", "I-X")
+
+
+def row(text):
+    spans = split_words(text)
+    return {"text": text, "starts": [a for a, _ in spans], "ends": [b for _, b in spans]}
+
+
+ROWS = [row("Ann Lee lives in Porto"), row("Ann lives in Leeds 12"), row("北京 is big")]
+
+
+def subwords():
+    settings = SimpleNamespace(tokenizer="wordpiece", vocabulary_size=300, lowercase=True)
+    return Subwords(train_tokenizer([each["text"] for each in ROWS] * 3, settings))
+
+
+def test_words_are_known_without_case_and_by_the_shape_of_their_numbers():
+    words = learn_words(ROWS, vocabulary_size=50)
+    assert word_form("Ann-1945") == "ann-0000"
+    first, second = words.encode([row("ANN lives 99"), row("Zoe")])
+    known = words.encode(ROWS)[1]["token_ids"]
+    assert list(first["token_ids"]) == [known[0], known[1], known[4]]
+    assert second["token_ids"][0] == UNKNOWN
+    assert first["character_ids"].shape == (3, WORD_LENGTH)
+    # Of these, those that occur once are the singletons, whose ids are the highest.
+    assert words.words[words.singletons - 2 :] == tuple(sorted(words.words[words.singletons - 2 :]))
+
+
+def test_training_replaces_some_words_that_were_seen_once():
+    words = learn_words(ROWS, vocabulary_size=50)
+    (inputs,) = words.encode([ROWS[0]])
+    drawn = [words.cut(inputs, (0, 5), 9, np.random.default_rng(seed)) for seed in range(20)]
+    changed = {tuple(each["token_ids"] == UNKNOWN) for each in drawn}
+    assert len(changed) > 1 and not any(each[0] for each in changed)  # Ann is seen twice
+    assert (words.cut(inputs, (0, 5), 9, None)["token_ids"] != UNKNOWN).all()
+
+
+def test_a_word_is_read_at_its_first_subword():
+    reader = subwords()
+    (inputs,) = reader.encode([ROWS[2]])
+    cut = reader.cut(inputs, (0, 4), 32, None)
+    tokens = [reader.tokenizer.engine.id_to_token(index) for index in cut["token_ids"]]
+    found = [tokens[place - 1] for place in cut["word_positions"]]
+    assert tokens[0] == "[CLS]" and tokens[-1] == "[SEP]"
+    assert found[:2] == ["北", "京"] and found[2][0] == "i" and found[3][0] == "b"
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=30), st.integers(1, 8))
+def test_windows_cover_every_word_and_have_room_for_it(sizes, room):
+    windows = _windows(np.array(sizes), room)
+    assert windows[0][0] == 0 and windows[-1][1] == len(sizes)
+    for start, end in windows:
+        assert end > start and (sum(sizes[start:end]) <= room or end == start + 1)
+    chosen = best_window(windows, len(sizes))
+    for word, number in enumerate(chosen):
+        assert windows[number][0] <= word < windows[number][1]
+
+
+def test_a_window_inside_a_span_begins_one():
+    targets = np.array([2, 2, 0], np.int32)
+    assert list(without_broken_start(targets, LABELS)) == [1, 2, 0]
+    soft = np.array([[2, 0, 0, 1], [0, 1, 0, 0]], np.float32)
+    assert without_broken_start(soft, LABELS)[0, 0] == 1
+    assert list(without_broken_start(np.array([0, 2]), LABELS)) == [0, 2]
+
+
+def test_assets_come_back_from_their_folder(tmp_path):
+    for reader in (learn_words(ROWS, vocabulary_size=50), subwords()):
+        assets = TagAssets(reader, 16, LABELS, learned=True)
+        assets.save(tmp_path)
+        again = load_tag_assets(tmp_path)
+        assert again.labels == LABELS and again.max_length == 16 and again.learned
+        for one, other in zip(reader.encode(ROWS), again.reader.encode(ROWS), strict=True):
+            assert all((one[name] == other[name]).all() for name in one)
+    assert list(assets.targets(["O", "B-X", "B-Y", "I-Y"])) == [0, 1, UNSEEN_FIRST, UNSEEN_INSIDE]
+
+
+def test_words_are_those_of_the_text():
+    assert words_in(ROWS[0]) == ["Ann", "Lee", "lives", "in", "Porto"]
