@@ -104,10 +104,10 @@ def transcribe(
             best=1,
             more=more,
         )
-        for row, written, window in zip(left, found, windows, strict=True):
-            parts[row].append(written.moved(places[row] / RATE_HZ))
-            prompts[row] = written.prompt  # the language stays what it was found to be
-            places[row] += round(written.heard_s * RATE_HZ) or len(window)
+        for row, transcript, window in zip(left, found, windows, strict=True):
+            parts[row].append(transcript.shifted(places[row] / RATE_HZ))
+            prompts[row] = transcript.prompt  # the language stays what it was found to be
+            places[row] += round(transcript.heard_s * RATE_HZ) or len(window)
         left = [row for row, goes_on in zip(left, more, strict=True) if goes_on]
     return [join(each) for each in parts]
 

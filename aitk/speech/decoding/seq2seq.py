@@ -48,7 +48,7 @@ class Transcript:
         """The geometric mean of the probabilities of its tokens."""
         return math.exp(min(0.0, self.score))
 
-    def moved(self, start_s: float) -> Transcript:
+    def shifted(self, start_s: float) -> Transcript:
         """The same in the time of the whole sound."""
 
         def later(items: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:

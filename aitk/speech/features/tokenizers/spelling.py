@@ -13,8 +13,8 @@ from aitk.speech.features.signal import frame_count
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What was said in a sound.
+class Spelling:
+    """A transcript in units.
 
     Attributes:
         text: as its transcript has it.
@@ -38,39 +38,39 @@ def refuse_fast_speech(fields: Mapping[str, Any], max_per_second: float) -> str 
     )
 
 
-def spell(text: str, assets: CtcAssets) -> Said:
+def spell(text: str, assets: CtcAssets) -> Spelling:
     """A transcript in units; what has no unit is left out, and told of by ``whole``."""
     try:
-        return Said(text, tuple(assets.units.encode(text)), True)
+        return Spelling(text, tuple(assets.units.encode(text)), True)
     except DataError:
         known = set(assets.units.symbols)
         words = [word for word in text.split() if _is_known(word, assets, known)]
-        return Said(text, tuple(assets.units.encode(" ".join(words))), False)
+        return Spelling(text, tuple(assets.units.encode(" ".join(words))), False)
 
 
-def check_transcripts(heard: Sequence[tuple[str, float]], assets: CtcAssets) -> list[str]:
+def check_transcripts(transcripts: Sequence[tuple[str, float]], assets: CtcAssets) -> list[str]:
     """What is to be told of the transcripts of training: (text, seconds) each.
 
     Raises:
         DataError: none of them can be learned from.
     """
-    strange = hurried = 0
-    for text, seconds in heard:
-        said = spell(text, assets)
-        strange += not said.whole
-        hurried += said.whole and not _fits(said.units, seconds, assets)
+    unknown = too_long = 0
+    for text, seconds in transcripts:
+        spelled = spell(text, assets)
+        unknown += not spelled.whole
+        too_long += spelled.whole and not _fits(spelled.units, seconds, assets)
     notes = []
-    if strange:
+    if unknown:
         notes.append(
-            f"{strange:,} transcripts are not learned from: something in them has no unit"
+            f"{unknown:,} transcripts are not learned from: something in them has no unit"
             f" (units={assets.units.kind}, {len(assets.units)} units)"
         )
-    if hurried:
+    if too_long:
         notes.append(
-            f"{hurried:,} transcripts are not learned from: they have more units than their"
+            f"{too_long:,} transcripts are not learned from: they have more units than their"
             f" sounds have steps of {1000 * assets.step_s:g} ms (see --set subsampling)"
         )
-    if strange + hurried == len(heard):
+    if unknown + too_long == len(transcripts):
         raise DataError(notes[-1], hint="Try --set subsampling=2, or --set units=char")
     return notes
 
