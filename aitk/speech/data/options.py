@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aitk.core.contract.options import option
+from aitk.core.contract.options import PredictOptions, option
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class AugmentOptions:
 
 
 @dataclass(frozen=True)
-class TranscriptionOptions:
+class TranscriptionOptions(PredictOptions):
     """How a recogniser writes: the likeliest unit at every step, or the best of a search."""
 
     beam: int = option(

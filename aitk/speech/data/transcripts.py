@@ -50,7 +50,7 @@ def spelled_lexicon(words: Iterable[str]) -> Lexicon:
     Raises:
         DataError: there are no words, or one holds a blank.
     """
-    spellings = {}
+    spellings: dict[str, tuple[str, ...]] = {}
     for word in words:
         if not word or len(word.split()) != 1:
             raise DataError(f"{word!r} is not one word")

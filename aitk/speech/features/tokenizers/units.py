@@ -171,12 +171,12 @@ def read_pronunciations(lines: Iterable[str], *, where: str) -> dict[str, list[t
     return found
 
 
-def _learn_merges(words: Counter[str], most: int) -> list[tuple[str, str]]:
+def _learn_merges(words: Counter[str], limit: int) -> list[tuple[str, str]]:
     """Byte-pair encoding over characters; of equally frequent pairs the first in order."""
     spelled = {word: tuple(WORD + word) for word in words}
     merges: list[tuple[str, str]] = []
-    known = set()
-    while len(known) < most:
+    known: set[str] = set()
+    while len(known) < limit:
         pairs: Counter[tuple[str, str]] = Counter()
         for word, symbols in spelled.items():
             for pair in itertools.pairwise(symbols):
