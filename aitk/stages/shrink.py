@@ -247,7 +247,12 @@ def _train_on(
         examples=examples,
         loss=spec.loss(candidate.assets),
         pruner=pruner,
-        training=with_defaults(training, spec.settings, rows=len(examples)),
+        training=with_defaults(
+            training,
+            spec.settings,
+            rows=len(examples),
+            learning_rate=spec.default_learning_rate(data.summary),
+        ),
         reporter=reporter,
     )
     return dataclasses.replace(

@@ -21,7 +21,7 @@ from aitk.core.artifacts.run import Run, RunDraft, new_run
 from aitk.core.artifacts.versions import package_versions
 from aitk.core.contract.capabilities import HasBaselines
 from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.core.contract.model_spec import ClosedFormModel
+from aitk.core.contract.model_spec import ClosedFormModel, TrainedModel
 from aitk.core.contract.options import as_dict, known_names, resolve, unknown_name
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
@@ -93,8 +93,10 @@ def train_run(
                 start = load_pretrained(options.from_, model=options.model, task=task)
                 name = start.model
             spec = task.models[name]
+            closed_form = isinstance(spec, ClosedFormModel)
+            fitting = spec.default_settings(data.summary) if isinstance(spec, TrainedModel) else {}
             chosen: Any = resolve(
-                spec.settings, start.settings if start else {}, settings, where="setting"
+                spec.settings, fitting, start.settings if start else {}, settings, where="setting"
             )
             if options.epochs == 0 and not start:
                 raise UsageError(
@@ -103,9 +105,9 @@ def train_run(
                     hint="Name them with --from",
                 )
             rows = data.rows("train")
-            closed_form = isinstance(spec, ClosedFormModel)
-            if not closed_form:
-                options = with_defaults(options, chosen, rows=len(rows))
+            if isinstance(spec, TrainedModel):
+                rate = spec.default_learning_rate(data.summary)
+                options = with_defaults(options, chosen, rows=len(rows), learning_rate=rate)
             assets = task.learn(
                 rows,
                 data.summary,
@@ -222,13 +224,16 @@ def check_settings(task: Task, model: str, settings: Mapping[str, Any]) -> None:
             raise unknown_name(key, known_names(task.models[model].settings), what="setting")
 
 
-def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> TrainingOptions:
+def with_defaults(
+    options: TrainingOptions, settings: Any, *, rows: int, learning_rate: float | None = None
+) -> TrainingOptions:
     """Fill in the model's defaults where the user gave no value.
 
     Args:
         settings: class or instance; its ``default_epochs`` are for data large enough that they
             make ``default_steps``. Small data is seen more often.
         rows: of the training split.
+        learning_rate: the model's default for this data; None for that of its settings.
     """
     batch_size = batch_size_of(options, settings)
     steps_per_epoch = math.ceil(rows / batch_size)
@@ -237,14 +242,14 @@ def with_defaults(options: TrainingOptions, settings: Any, *, rows: int) -> Trai
     least = max(MIN_PATIENCE, math.ceil(MIN_PATIENCE_STEPS / steps_per_epoch))
     if epochs is None:
         epochs = max(settings.default_epochs, enough)
+    if learning_rate is None:
+        learning_rate = settings.default_learning_rate
     return dataclasses.replace(
         options,
         epochs=epochs,
         batch_size=batch_size,
         patience=options.patience or max(least, math.ceil(epochs / 4)),
-        learning_rate=settings.default_learning_rate
-        if options.learning_rate is None
-        else options.learning_rate,
+        learning_rate=learning_rate if options.learning_rate is None else options.learning_rate,
     )
 
 

@@ -106,7 +106,7 @@ def tune(
     if training.from_:
         model = _model_of_source(training, task, reporter)
     spec = task.models[model]
-    space = parse_space(options.space, spec.settings) or default_space(spec)
+    space = parse_space(options.space, spec.settings) or default_space(spec, prepared.summary)
     recover(out)
     trials = trials_of(out)
     search = _Search(task, prepared, trials, space, spec, training, settings, reporter)
@@ -174,7 +174,7 @@ def _parse_values(key: str, values: str, owner: type) -> Range | Choice:
     return Choice(tuple(choices))
 
 
-def default_space(spec: AnyModel) -> Space:
+def default_space(spec: AnyModel, summary: Mapping[str, Any]) -> Space:
     """The search ranges of the model's settings; of a model that is trained also the learning rate
     within a factor of five of its default, and the batch size within a factor of two.
 
@@ -183,7 +183,7 @@ def default_space(spec: AnyModel) -> Space:
     """
     space: Space = {}
     if isinstance(spec, TrainedModel):
-        rate: float = spec.settings.default_learning_rate
+        rate = spec.default_learning_rate(summary)
         batch = batch_size_of(TrainingOptions(), spec.settings)
         space["learning_rate"] = Range(rate / 5, rate * 5, log=True)
         space["batch_size"] = Choice((batch // 2, batch, 2 * batch))
@@ -305,7 +305,7 @@ class _Search:
                 )
             )
         if not table:
-            study.enqueue_trial(_defaults(self.space, self.spec, self.training))
+            study.enqueue_trial(_defaults(self.space, self.spec, self.training, self.data.summary))
         return study.ask(distributions).params
 
     def _try(self, number: int, proposed: Mapping[str, Any]) -> dict[str, Any]:
@@ -351,12 +351,15 @@ def _model_of_source(training: TrainingOptions, task: Task, reporter: Reporter) 
     return load_pretrained(str(training.from_), model=training.model, task=task).model
 
 
-def _defaults(space: Space, spec: AnyModel, training: TrainingOptions) -> dict[str, Any]:
+def _defaults(
+    space: Space, spec: AnyModel, training: TrainingOptions, summary: Mapping[str, Any]
+) -> dict[str, Any]:
     """The default values of the space's parameters, as far as they lie inside it."""
     first = {item.name: item.default for item in describe(spec.settings)}
     if isinstance(spec, TrainedModel):
         rate = training.learning_rate
-        first["learning_rate"] = spec.settings.default_learning_rate if rate is None else rate
+        first |= spec.default_settings(summary)
+        first["learning_rate"] = spec.default_learning_rate(summary) if rate is None else rate
         first["batch_size"] = batch_size_of(training, spec.settings)
     return {
         key: value

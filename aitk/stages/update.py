@@ -28,7 +28,7 @@ from aitk.core.artifacts.run import load_run, new_run
 from aitk.core.artifacts.versions import package_versions
 from aitk.core.contract.capabilities import Grouped, Updatable
 from aitk.core.contract.errors import BudgetMissed, DataError, UsageError
-from aitk.core.contract.model_spec import ClosedFormModel
+from aitk.core.contract.model_spec import ClosedFormModel, TrainedModel
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
@@ -147,8 +147,13 @@ def update(
         settings: Any = open_settings(task, old)
         replayed = _replay(known, round(len(new.train) * options.replay), seed=training.seed)
         chosen = training
-        if not isinstance(spec, ClosedFormModel):
-            chosen = with_defaults(training, settings, rows=len(new.train) + len(replayed))
+        if isinstance(spec, TrainedModel):
+            chosen = with_defaults(
+                training,
+                settings,
+                rows=len(new.train) + len(replayed),
+                learning_rate=spec.default_learning_rate(data.summary),
+            )
         batch_size = batch_size_of(chosen, settings)
         held_out = data.held_out("test")
         validation = Examples(

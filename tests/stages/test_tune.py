@@ -44,11 +44,11 @@ def test_a_wrong_space_is_named(text, words):
 
 
 def test_by_default_rate_batch_and_the_ranges_of_the_settings_are_searched():
-    space = default_space(load_task("nlp.classify").models["bag"])
+    space = default_space(load_task("nlp.classify").models["bag"], {})
     assert set(space) == {"learning_rate", "batch_size", "dropout"}
     assert space["batch_size"] == Choice((16, 32, 64))
     assert space["dropout"] == Range(0.0, 0.5, log=False)
-    yolo = default_space(load_task("vision.detect").models["yolo"])
+    yolo = default_space(load_task("vision.detect").models["yolo"], {})
     assert yolo["batch_size"] == Choice((4, 8, 16))
 
 
@@ -57,7 +57,7 @@ def test_with_pretrained_weights_the_space_is_that_of_the_model_they_are_loaded_
 ):
     searched = []
 
-    def stop_at_space(spec):
+    def stop_at_space(spec, summary):
         searched.append(spec)
         raise UsageError("enough")
 
@@ -168,7 +168,7 @@ def test_a_closed_form_model_is_searched_in_its_ranges(choices, tmp_path):
 
 def test_a_model_without_ranges_has_nothing_to_tune():
     with pytest.raises(UsageError, match="no settings to tune"):
-        default_space(load_task("recsys.recommend").models["popular"])
+        default_space(load_task("recsys.recommend").models["popular"], {})
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -61,6 +61,21 @@ class TrainedModel(ModelSpec[SettingsT, AssetsT]):
     #: It wraps a backbone that only ``--from`` supplies (Keras Hub, Hugging Face, timm).
     wraps_pretrained: ClassVar[bool] = False
 
+    def default_settings(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of settings that depend on the data, in place of their declared defaults.
+
+        Args:
+            summary: of the prepared data, what ``Inspector.summary`` returned.
+        """
+        del summary
+        return {}
+
+    def default_learning_rate(self, summary: Mapping[str, Any]) -> float:
+        """The peak learning rate where the user names none."""
+        del summary
+        rate: float = self.settings.default_learning_rate  # type: ignore[attr-defined]
+        return rate
+
     @abstractmethod
     def build(
         self, settings: SettingsT, assets: AssetsT, *, backbone: keras.Model | None = None

@@ -14,6 +14,7 @@ A model of an outside package is its settings and one function::
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.recsys.models.layers.shape import ItemShape
 
+#: Training events of a log for which the declared defaults of sequence models are, and of one that
+#: takes this share of their learning rate and this dropout.
+LARGE_LOG, SMALL_LOG = 90_000, 35_000
+SMALL_LOG_RATE, SMALL_LOG_DROPOUT = 0.25, 0.5
 #: Settings and the training events to a model with its weights.
 Fit = Callable[[Any, TrainingLog], "keras.Model"]
 #: Settings and an ``ItemShape`` to a new model; for one that rates also ``ratings``.
@@ -169,6 +174,32 @@ class TrainedRecommender(TrainedModel[SettingsT, LogAssets]):
         users, items = assets.rating_biases or (None, None)
         ratings = Ratings(assets.rating_mean, assets.rating_deviation, users, items)
         return build(settings, shape, ratings=ratings)
+
+
+class SequenceRecommender(TrainedRecommender[SettingsT]):
+    """A model of the order of a user's items: over attention or a recurrent network.
+
+    It has far more weights than a small log has events: at the rate that suits MovieLens it is past
+    its best within a few epochs, below the most popular items. So between ``LARGE_LOG`` training
+    events and ``SMALL_LOG`` the learning rate falls to a quarter and dropout rises to a half, in
+    proportion to the logarithm of the events ("Small logs" in bench/README.md has the figures).
+    """
+
+    def default_settings(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        declared: Any = self.settings()
+        dropout = declared.dropout + _smallness(summary) * (SMALL_LOG_DROPOUT - declared.dropout)
+        return {"dropout": round(dropout, 3)}
+
+    def default_learning_rate(self, summary: Mapping[str, Any]) -> float:
+        usual = super().default_learning_rate(summary)
+        return float(f"{usual * SMALL_LOG_RATE ** _smallness(summary):.2g}")
+
+
+def _smallness(summary: Mapping[str, Any]) -> float:
+    """0 for a log of ``LARGE_LOG`` training events or more, 1 for ``SMALL_LOG`` or fewer."""
+    events = summary.get("splits", {}).get("train", {}).get("events", LARGE_LOG)
+    share = math.log(LARGE_LOG / max(1, events)) / math.log(LARGE_LOG / SMALL_LOG)
+    return min(1.0, max(0.0, share))
 
 
 def score_sizes(assets: LogAssets) -> Mapping[str, int]:

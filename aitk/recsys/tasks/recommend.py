@@ -15,7 +15,7 @@ from aitk.recsys.decoding.top_n import recommend_rows
 from aitk.recsys.features.assets import LogAssets
 from aitk.recsys.metrics.baselines import baseline_of, popular_items
 from aitk.recsys.metrics.list_evaluation import evaluate_lists, measure_lists
-from aitk.recsys.models.specs import ClosedFormRecommender, TrainedRecommender
+from aitk.recsys.models.specs import ClosedFormRecommender, SequenceRecommender, TrainedRecommender
 from aitk.recsys.tasks.log_task import LogTask
 from aitk.recsys.tasks.settings import (
     AlsSettings,
@@ -40,13 +40,13 @@ from aitk.recsys.tasks.settings import (
 
 #: Models of the order of a user's items, which ``masked-items`` pretrains.
 SEQUENCE_MODELS = {
-    "gru4rec": TrainedRecommender(
+    "gru4rec": SequenceRecommender(
         Gru4RecSettings, "aitk.recsys.models.gru4rec:build_gru4rec", batches="next"
     ),
-    "sasrec": TrainedRecommender(
+    "sasrec": SequenceRecommender(
         SasRecSettings, "aitk.recsys.models.sasrec:build_sasrec", batches="next"
     ),
-    "bert4rec": TrainedRecommender(
+    "bert4rec": SequenceRecommender(
         Bert4RecSettings, "aitk.recsys.models.bert4rec:build_bert4rec", batches="masked"
     ),
 }
