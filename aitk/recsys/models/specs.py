@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 #: Training events of a log for which the declared defaults of sequence models are, and of one that
 #: takes this share of their learning rate and this dropout.
 LARGE_LOG, SMALL_LOG = 90_000, 35_000
-SMALL_LOG_RATE, SMALL_LOG_DROPOUT = 0.25, 0.5
+SMALL_LOG_RATE, SMALL_LOG_DROPOUT, SMALL_LOG_SCALE = 0.25, 0.5, 0.1
 #: Settings and the training events to a model with its weights.
 Fit = Callable[[Any, TrainingLog], "keras.Model"]
 #: Settings and an ``ItemShape`` to a new model; for one that rates also ``ratings``.
@@ -188,7 +188,8 @@ class SequenceRecommender(TrainedRecommender[SettingsT]):
     def default_settings(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         declared: Any = self.settings()
         dropout = declared.dropout + _smallness(summary) * (SMALL_LOG_DROPOUT - declared.dropout)
-        return {"dropout": round(dropout, 3)}
+        start_scale = declared.start_scale * SMALL_LOG_SCALE ** _smallness(summary)
+        return {"dropout": round(dropout, 3), "start_scale": round(start_scale, 3)}
 
     def default_learning_rate(self, summary: Mapping[str, Any]) -> float:
         usual = super().default_learning_rate(summary)

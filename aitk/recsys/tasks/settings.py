@@ -236,6 +236,13 @@ class SequenceSettings(Featured):
         choices=SEQUENCE_LOSSES,
     )
     negatives: int = option(512, "items sampled a batch, for the other losses", minimum=1)
+    start_scale: float = option(
+        1.0,
+        "how much the history counts beside an item's popularity when training starts; less for a"
+        " small log",
+        minimum=0.001,
+        maximum=1.0,
+    )
     calibration: float = option(
         0.75, "gbce: 0 is plain bce, 1 undoes all overconfidence", minimum=0.0, maximum=1.0
     )

@@ -181,3 +181,22 @@ def test_an_item_without_events_is_scored_by_its_features_and_no_wrong_answer():
     inputs = {name: np.array([[1, 2]], np.int32) for name in ("history", "positives")}
     assert np.all(np.asarray(model(inputs))[..., 5] < -1e8)
     assert np.all(np.asarray(model({"history": inputs["history"]})) > -1e3)
+
+
+@pytest.mark.parametrize(
+    ("build", "kind"),
+    [
+        (build_sasrec, settings.SasRecSettings),
+        (build_gru4rec, settings.Gru4RecSettings),
+        (build_bert4rec, settings.Bert4RecSettings),
+    ],
+)
+def test_a_small_start_scale_begins_at_popularity_and_is_learned(build, kind):
+    model = build(kind(**SMALL, start_scale=0.001), catalogue())
+    popularity = np.log1p(COUNTS) - np.log1p(COUNTS).mean()
+    history = {"history": np.array([[1, 2], [5, 6]], np.int32)}
+    assert np.asarray(model(history)) == pytest.approx(np.tile(popularity, (2, 1)), abs=0.03)
+    assert "scale" in [weight.name for weight in model.trainable_variables]
+    again = type(model).from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    assert np.asarray(again(history)) == pytest.approx(np.asarray(model(history)))

@@ -12,6 +12,7 @@ from aitk.recsys.tasks.recommend import Recommend
 from aitk.recsys.tasks.settings import ClosedFormSettings
 
 SASREC = Recommend.models["sasrec"]
+DECLARED = {"dropout": 0.2, "start_scale": 1.0}
 
 
 def of_events(count):
@@ -20,24 +21,24 @@ def of_events(count):
 
 @pytest.mark.parametrize("events", [90_000, 1_000_000])
 def test_a_large_log_keeps_the_declared_defaults(events):
-    assert SASREC.default_settings(of_events(events)) == {"dropout": 0.2}
+    assert SASREC.default_settings(of_events(events)) == DECLARED
     assert SASREC.default_learning_rate(of_events(events)) == 0.002
 
 
 @pytest.mark.parametrize("events", [0, 300, 35_000])
 def test_a_small_log_is_learned_slowly_and_with_more_dropout(events):
-    assert SASREC.default_settings(of_events(events)) == {"dropout": 0.5}
+    assert SASREC.default_settings(of_events(events)) == {"dropout": 0.5, "start_scale": 0.1}
     assert SASREC.default_learning_rate(of_events(events)) == 0.0005
 
 
 def test_between_them_the_defaults_follow_the_logarithm_of_the_events():
     middle = of_events(round((35_000 * 90_000) ** 0.5))
-    assert SASREC.default_settings(middle) == {"dropout": 0.35}
+    assert SASREC.default_settings(middle) == {"dropout": 0.35, "start_scale": 0.316}
     assert SASREC.default_learning_rate(middle) == 0.001
 
 
 def test_a_log_of_unknown_size_keeps_the_declared_defaults():
-    assert SASREC.default_settings({}) == {"dropout": 0.2}
+    assert SASREC.default_settings({}) == DECLARED
 
 
 @dataclass(frozen=True)

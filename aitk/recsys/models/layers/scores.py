@@ -18,17 +18,25 @@ class ItemScores(keras.layers.Layer):
     """Score every item by the product with its vector (Press and Wolf 2017).
 
     Call: features (..., hidden), table (items + 2, hidden) -> float32 (..., items).
+
+    Args:
+        bias: each item has one.
+        scale: factor of the products when training starts. Unless it is 1 it is learned, as in
+            ReZero (Bachlechner et al. 2021): a small one lets a model start from its biases.
     """
 
-    def __init__(self, items: int, *, bias: bool = False, **kwargs: Any):
+    def __init__(self, items: int, *, bias: bool = False, scale: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
-        self.items, self.use_bias = items, bias
+        self.items, self.use_bias, self.start_scale = items, bias, scale
 
     def build(self, features_shape, table_shape):
         if self.use_bias:
             self.bias = self.add_weight(
                 shape=(self.items,), initializer="zeros", name="item_bias", autocast=False
             )
+        if self.start_scale != 1:
+            start = keras.initializers.Constant(self.start_scale)
+            self.scale = self.add_weight(shape=(), initializer=start, name="scale", autocast=False)
 
     def start_from(self, counts: np.ndarray) -> None:
         """Let the biases be the logarithms of the items' events, one added to each."""
@@ -45,13 +53,15 @@ class ItemScores(keras.layers.Layer):
     def of_each(self, features, table, numbers):
         """Scores of other items at each place: (batch, slots, hidden), (batch, slots) -> these."""
         scores = ops.sum(features * ops.take(table, numbers, axis=0), axis=-1)
-        return self._biased(scores, numbers)
+        return self._scaled(scores, numbers)
 
     def _product(self, features, vectors, numbers):
-        return self._biased(ops.matmul(features, ops.transpose(vectors)), numbers)
+        return self._scaled(ops.matmul(features, ops.transpose(vectors)), numbers)
 
-    def _biased(self, scores, numbers):
+    def _scaled(self, scores, numbers):
         scores = ops.cast(scores, "float32")
+        if self.start_scale != 1:
+            scores = scores * self.scale
         if self.use_bias:
             scores = scores + ops.take(self.bias, ops.maximum(numbers - 1, 0))
         return scores
@@ -60,7 +70,8 @@ class ItemScores(keras.layers.Layer):
         return keras.KerasTensor((*features.shape[:-1], self.items), dtype="float32")
 
     def get_config(self):
-        return super().get_config() | {"items": self.items, "bias": self.use_bias}
+        own = {"items": self.items, "bias": self.use_bias, "scale": self.start_scale}
+        return super().get_config() | own
 
 
 @keras.saving.register_keras_serializable("aitk.recsys")

@@ -39,7 +39,12 @@ def build_sequence_model(
     vectors, table = items(history)
     backbone = keras.Model(history, [encode(vectors, history), table], name="backbone")
     model = SequenceModel(
-        backbone, loss=settings.loss, negatives=settings.negatives, masked=masked, biased=True
+        backbone,
+        loss=settings.loss,
+        negatives=settings.negatives,
+        masked=masked,
+        biased=True,
+        scale=settings.start_scale,
     )
     model.fill(shape)
     return model
@@ -64,6 +69,7 @@ class SequenceModel(keras.Model):
         masked: the next item is asked by a hidden one at the end of the history (BERT4Rec), and
             training hides items of the history by the number items + 1.
         biased: each item has a bias, from its popularity on: a small log says little more.
+        scale: of the scores beside the biases when training starts; learned unless it is 1.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class SequenceModel(keras.Model):
         negatives: int,
         masked: bool = False,
         biased: bool = False,
+        scale: float = 1.0,
         **kwargs: Any,
     ):
         items = backbone.get_layer("items").items
@@ -84,11 +91,11 @@ class SequenceModel(keras.Model):
         if masked:
             x = keras.layers.Dense(x.shape[-1], activation="gelu", name="head_dense")(x)
             x = keras.layers.LayerNormalization(epsilon=1e-6, name="head_norm")(x)
-        scores = ItemScores(items, bias=masked or biased, name="scores")(x, table)
+        scores = ItemScores(items, bias=masked or biased, scale=scale, name="scores")(x, table)
         scores = Popularity(items, dtype="float32", name="popularity")(scores, history)
         super().__init__({"history": history}, scores, **kwargs)
         self.loss_name, self.negatives = loss, negatives
-        self.masked, self.biased = masked, biased
+        self.masked, self.biased, self.scale = masked, biased, scale
 
     def call(self, inputs, training=None, mask=None):
         if "positives" not in inputs:
@@ -127,6 +134,7 @@ class SequenceModel(keras.Model):
             "negatives": self.negatives,
             "masked": self.masked,
             "biased": self.biased,
+            "scale": self.scale,
         }
 
     @classmethod
