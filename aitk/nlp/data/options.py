@@ -44,8 +44,13 @@ class TextReading:
 
 @dataclass(frozen=True)
 class ClassifyReading(MultiLabelReading, TextReading):
-    """Texts with one label each, or any number of labels."""
+    """Texts, or pairs of texts, with one label each, or any number of labels."""
 
+    pair_column: str | None = option(
+        None,
+        "column of a second text: the label says how both relate (inference, paraphrase)",
+        locates=True,
+    )
     label_column: str | None = option(None, "column of the label, by name or number from 1")
     keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
 

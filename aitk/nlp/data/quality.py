@@ -52,10 +52,13 @@ class TextInspector:
         self._characters, self._words = array("I"), array("I")
         self._languages: Counter[str] = Counter()
         self._scripts: Counter[str] = Counter()
-        self._wordless = self._missing = self._garbled = 0
+        self._wordless = self._missing = self._garbled = self._pairs = 0
 
     def add(self, row: Row, split: str) -> None:
         text = row.fields["text"]
+        if "pair" in row.fields:
+            self._pairs += 1
+            text = f"{text}\n{row.fields['pair']}"
         self._hashes.append(hash(" ".join(text.casefold().split())))
         self._splits.append(SPLITS.index(split))
         self._lines.append(row.line)
@@ -107,6 +110,8 @@ class TextInspector:
         }
         if self._labelled:
             summary |= self._labels.summary()
+        if self._pairs:
+            summary["pairs"] = self._pairs
         return summary
 
     def _find_duplicates(self, groups: np.ndarray, splits: np.ndarray) -> Finding:

@@ -75,9 +75,12 @@ def read_texts(
     note = _once(note)
     # Alike for files with like columns.
     chosen: dict[tuple[str, ...], tuple[Sequence[str], Sequence[str]]] = {}
+    told_pair = getattr(reading, "pair_column", None)
     label_reading = reading if isinstance(reading, MultiLabelReading) else MultiLabelReading()
     keep_na = getattr(reading, "keep_na", False)
     for source in find_sources(sources, labelled=labelled, label=label, note=note):
+        if told_pair and source.kind == "document":
+            raise _no_pairs(source.name)
         if source.kind == "document":
             labels = LabelReader(label_reading, NameReader(keep_na=True))
             yield _read_document(source, reading, clean, labels, labelled=labelled, note=note)
@@ -85,6 +88,8 @@ def read_texts(
         for split, table in _tables_of(source, reading, labelled=labelled, label=label):
             names = NameReader(keep_na=keep_na)
             labels = LabelReader(label_reading, names)
+            if told_pair and isinstance(table, Lines):
+                raise _no_pairs(table.source)
             if isinstance(table, Lines) and _is_fasttext(table):
                 note(f"{table.source}: labels and texts as fastText reads them")
                 yield from _read_fasttext(table, split, clean, labels, labelled=labelled)
@@ -102,7 +107,8 @@ def read_texts(
             if labelled and source.kind == "tfds" and _hides_labels(table, label_columns):
                 note(f"{table.source}: skipped, its labels are not public")
                 continue
-            yield from _read_table(table, split, clean, text_columns, label_columns, labels)
+            pair = _pair_column(table, reading)
+            yield from _read_table(table, split, clean, text_columns, pair, label_columns, labels)
             for decision in names.notes(table.source):
                 note(decision)
 
@@ -169,7 +175,8 @@ def _choose_columns(
     labels = [
         find_column(columns, name, (), what="label", where=where) for name in own_columns or ()
     ]
-    columns = [column for column in columns if column not in labels]
+    pair = _pair_column(table, reading)
+    columns = [column for column in columns if column not in (*labels, pair)]
     if len(columns) == 1 and (labels or not labelled):
         return columns, labels
     named = labelled and not labels
@@ -194,15 +201,29 @@ def _choose_columns(
         labels = [label]
     texts = [text]
     texts += [find_column(table.columns, name, (), what="text", where=where) for name in more]
+    if pair in texts:
+        raise UsageError(f"column {pair!r} cannot be both texts of a pair", where=where)
     if both := [name for name in labels if name in texts]:
         raise UsageError(f"column {both[0]!r} cannot be text and label both", where=where)
-    if len(texts) == 1 and (others := _other_texts(table, (text, *labels))):
+    if len(texts) == 1 and (others := _other_texts(table, (text, pair, *labels))):
         joined = ",".join((*others, text))
         note(f"{where}: texts in {others} are not used; --text-column {joined} joins them")
     return texts, labels
 
 
-def _other_texts(table: Table, chosen: Sequence[str]) -> list[str]:
+def _pair_column(table: Table, reading: TextReading) -> str | None:
+    """The column of the second text, if the options name one."""
+    told = getattr(reading, "pair_column", None)
+    return find_column(table.columns, told, (), what="pair", where=table.source) if told else None
+
+
+def _no_pairs(source: str) -> UsageError:
+    return UsageError(
+        f"{source} has no columns", where="--pair-column", hint="Give a table: .csv, .tsv or .jsonl"
+    )
+
+
+def _other_texts(table: Table, chosen: Sequence[str | None]) -> list[str]:
     """Columns that hold texts of several words and were not chosen."""
     found = []
     for column in table.columns:
@@ -238,6 +259,7 @@ def _read_table(
     split: str | None,
     clean: Callable[[str], str],
     text_columns: Sequence[str],
+    pair_column: str | None,
     label_columns: Sequence[str],
     labels: LabelReader,
 ) -> Iterator[Row | Refusal]:
@@ -249,6 +271,9 @@ def _read_table(
         line, record = item
         text, problem = _text(_joined(record, text_columns), clean)
         fields: dict[str, Any] = {"text": text}
+        if pair_column is not None and not problem:
+            fields["pair"], problem = _text(record.get(pair_column), clean)
+            problem = problem and f"in its second text: {problem}"
         if label_columns and not problem:
             named, problem = labels.read(record, label_columns)
             fields |= named

@@ -17,11 +17,22 @@ COUNTED_TEXTS = 50_000
 TEXTS_AT_ONCE = 1024
 
 
-def token_arrays(texts: Sequence[str], assets: TextAssets) -> list[np.ndarray]:
-    """Token ids of each text, int32, cut to ``assets.max_length``."""
-    encoded = assets.tokenizer.encode_many(texts, assets.max_length)
+def token_arrays(rows: Sequence[Mapping[str, Any]], assets: TextAssets) -> list[np.ndarray]:
+    """Token ids of each row's ``text``, and of its ``pair`` if it has one, int32, cut to
+    ``assets.max_length``."""
+    texts = [row["text"] for row in rows]
+    if any("pair" in row for row in rows):
+        pairs = [row.get("pair", "") for row in rows]
+        encoded = assets.tokenizer.encode_pairs(texts, pairs, assets.max_length)
+    else:
+        encoded = assets.tokenizer.encode_many(texts, assets.max_length)
     # A text without a single known token still needs one position to be a row of a batch.
     return [np.asarray(ids or [0], np.int32) for ids in encoded]
+
+
+def whole_text(row: Mapping[str, Any]) -> str:
+    """The text of a row, or both of its pair."""
+    return f"{row['text']}\n{row['pair']}" if "pair" in row else row["text"]
 
 
 def pad_tokens(
@@ -55,6 +66,6 @@ def inverse_frequencies(
     counts = np.zeros(tokenizer.vocabulary_size, np.int64)
     for start in range(0, len(places), TEXTS_AT_ONCE):
         taken = take_rows(rows, places[start : start + TEXTS_AT_ONCE])
-        for ids in tokenizer.encode_many([row["text"] for row in taken], max_length):
+        for ids in tokenizer.encode_many([whole_text(row) for row in taken], max_length):
             counts[np.unique(ids)] += 1
     return (1 + np.log((1 + len(places)) / (1 + counts))).astype(np.float32)

@@ -82,6 +82,13 @@ class HashedNgrams:
             encoded.append([*ids[: max_length - 1], END])
         return encoded
 
+    def encode_pairs(
+        self, texts: Sequence[str], pairs: Sequence[str], max_length: int
+    ) -> list[list[int]]:
+        """Both texts as one: a bag knows no order."""
+        joined = [f"{text}\n{pair}" for text, pair in zip(texts, pairs, strict=True)]
+        return self.encode_many(joined, max_length)
+
     def decode(self, ids: Sequence[int]) -> str:
         """Hashes cannot be undone."""
         return " ".join(f"#{index}" for index in ids if index not in self.special_ids)

@@ -57,6 +57,11 @@ class Tokenizer(Protocol):
     def encode_many(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """At most ``max_length`` ids of each text, special tokens included; at least one."""
 
+    def encode_pairs(
+        self, texts: Sequence[str], pairs: Sequence[str], max_length: int
+    ) -> list[list[int]]:
+        """The same of two texts that are read together; the longer one is cut first."""
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, without special tokens."""
 
@@ -120,6 +125,21 @@ class SubwordTokenizer:
 
     def encode_many(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         return [encoding.ids for encoding in self._encode(texts, max_length)]
+
+    def encode_pairs(
+        self, texts: Sequence[str], pairs: Sequence[str], max_length: int
+    ) -> list[list[int]]:
+        """The ids of two texts as the tokeniser's template frames them (see ``pair_frame``)."""
+        frame, encoded = self.pair_frame, []
+        room = max_length - frame.size
+        firsts = self.encode_bare(texts, max_length)
+        seconds = self.encode_bare(pairs, max_length)
+        for first, second in zip(firsts, seconds, strict=True):
+            kept = max(room - len(second), (room + 1) // 2)
+            first = first[: max(0, kept)]
+            second = second[: max(0, room - len(first))]
+            encoded.append([*frame.before, *first, *frame.between, *second, *frame.after])
+        return [ids[:max_length] for ids in encoded]
 
     def encode_bare(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """At most ``max_length`` ids of each text, without special tokens."""

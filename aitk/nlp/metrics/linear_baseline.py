@@ -12,6 +12,7 @@ import numpy as np
 
 from aitk.core.metrics.baselines import Baseline, Measured, Rows, spread
 from aitk.core.training.batches import take_rows
+from aitk.nlp.features.batching import whole_text
 from aitk.nlp.features.hashing import WORD_PATTERN
 
 #: So many training rows, evenly spread, and characters of each text are looked at.
@@ -67,4 +68,4 @@ def linear_baseline(train: Rows, labels: Sequence[str]) -> Baseline | None:
 
 
 def _texts(rows: Rows) -> list[str]:
-    return [row["text"][:CHARACTERS] for row in rows]
+    return [whole_text(row)[:CHARACTERS] for row in rows]

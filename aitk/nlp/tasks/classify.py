@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,12 @@ from aitk.nlp.data.options import ClassifyReading
 from aitk.nlp.data.quality import TextInspector
 from aitk.nlp.data.reading import read_texts
 from aitk.nlp.features.assets import TextAssets, load_text_assets
-from aitk.nlp.features.batching import inverse_frequencies, pad_tokens, token_arrays
+from aitk.nlp.features.batching import (
+    inverse_frequencies,
+    pad_tokens,
+    token_arrays,
+    whole_text,
+)
 from aitk.nlp.features.tokenizers import train_tokenizer
 from aitk.nlp.models.specs import BagClassifier, TextClassifier
 from aitk.nlp.tasks.settings import (
@@ -62,7 +68,7 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
         return read_texts(sources, reading, labelled=labelled, label=True, note=note)
 
     def key(self, fields: Mapping[str, Any]) -> str:
-        return fields["text"]
+        return whole_text(fields)
 
     def inspector(self, reading: ClassifyReading) -> TextInspector:
         return TextInspector(reading, labelled=True)
@@ -70,7 +76,8 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
 
-        return {"text": tfds.features.Text(), **self.label_features(summary)}
+        texts = ("text", "pair") if summary.get("pairs") else ("text",)
+        return {name: tfds.features.Text() for name in texts} | self.label_features(summary)
 
     def learn(
         self,
@@ -85,7 +92,7 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
     ) -> TextAssets:
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
-            tokenizer = train_tokenizer((row["text"] for row in rows), settings)
+            tokenizer = train_tokenizer(map(whole_text, rows), settings)
         frequencies = None
         if settings.linear and start is None:
             frequencies = inverse_frequencies(rows, tokenizer, max_length=settings.max_length)
@@ -100,7 +107,7 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
         return load_text_assets(folder)
 
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: TextAssets) -> list[Example]:
-        tokens = token_arrays([row["text"] for row in rows], assets)
+        tokens = token_arrays(rows, assets)
         return [
             Example({"token_ids": ids}, **target)
             for ids, target in zip(tokens, self.label_targets(rows, assets), strict=True)
@@ -143,11 +150,15 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
 
         index, facts = self.explained(predict([fields]), assets, target)
 
-        def probability(texts: Sequence[str]) -> np.ndarray:
-            outputs = predict([{"text": text} for text in texts])
+        def probability(texts: Sequence[str], name: str = "text") -> np.ndarray:
+            outputs = predict([{**fields, name: text} for text in texts])
             return self.probabilities(outputs, assets)[:, index]
 
-        return facts | explain_text(fields["text"], probability)
+        found = explain_text(fields["text"], probability)
+        if "pair" in fields:
+            second = explain_text(fields["pair"], partial(probability, name="pair"))
+            found["parts"] = [*found["parts"], {"text": " — ", "weight": 0.0}, *second["parts"]]
+        return facts | found
 
 
 class MultiLabelClassify(MultiLabelTask[TextAssets], Classify):

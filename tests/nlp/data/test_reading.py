@@ -314,3 +314,34 @@ def test_a_row_has_any_number_of_labels_where_it_is_asked_for(write, name, conte
     first, second = rows
     assert first.fields == {"text": "hi", "labels": ["a", "b"]}
     assert second.fields["text"] == "ho"
+
+
+PAIRS = "premise,hypothesis,gold\nA dog runs,An animal moves,yes\nA cat,,no\n"
+
+
+def test_a_second_column_makes_pairs_of_texts(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(PAIRS, encoding="utf-8")
+    reading = ClassifyReading(
+        text_column=["premise"], pair_column="hypothesis", label_column="gold"
+    )
+    items = list(
+        read_texts([str(path)], reading, labelled=True, label=True, note=lambda text: None)
+    )
+    assert items[0].fields == {"text": "A dog runs", "pair": "An animal moves", "label": "yes"}
+    assert "second text" in items[1].reason
+
+
+def test_pairs_need_a_table_with_both_columns(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("__label__a some text\n__label__b more text\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="has no columns"):
+        list(
+            read_texts(
+                [str(path)],
+                ClassifyReading(pair_column="b"),
+                labelled=True,
+                label=True,
+                note=lambda text: None,
+            )
+        )
