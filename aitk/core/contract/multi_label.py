@@ -80,6 +80,12 @@ class MultiLabelTask(LabelTask[LabelAssetsT]):
             "runs that predict any number of labels cannot be combined", where="--ensemble-with"
         )
 
+    def adaptation_assets(self, assets: LabelAssetsT) -> NoReturn:
+        raise UsageError(
+            "a model of any number of labels cannot be adapted without labels",
+            where="--without-labels",
+        )
+
     # Predictions ----------------------------------------------------------
 
     def probabilities(self, outputs: np.ndarray, assets: LabelAssetsT) -> np.ndarray:

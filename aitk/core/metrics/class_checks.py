@@ -7,7 +7,7 @@ import re
 import unicodedata
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,9 @@ class LabelTally:
         return [
             find_single_class(counts["train"], at_least=1 if self._several else 2),
             find_label_typos(labels),
-            self._find_labels_per_row() if self._several else find_several_labels(labels),
+            find_labels_per_row(self._sizes(), len(self._sets))
+            if self._several
+            else find_several_labels(labels),
             find_rare_classes(counts["train"]),
             find_unseen_labels(counts),
             find_imbalance(counts["train"]),
@@ -101,13 +103,6 @@ class LabelTally:
     def _sizes(self) -> np.ndarray:
         """(rows,) how many labels each row has."""
         return np.array([len(labels) for labels in self._sets])[self.numbers]
-
-    def _find_labels_per_row(self) -> Finding:
-        sizes = self._sizes()
-        none = int((sizes == 0).sum())
-        message = f"{sizes.mean():.2f} labels a row in {len(self._sets):,} combinations"
-        message += f"; {none:,} rows have none ({none / len(sizes):.1%})" if none else ""
-        return Finding("labels per row", "ok", message, {"without": none})
 
 
 def judge(
@@ -194,6 +189,20 @@ def _parts(label: str, delimiter: str) -> list[str]:
     """What lies between delimiters, also in a list as Python writes it: ``['a', 'b']``."""
     parts = (part.strip(" '\"") for part in label.strip("[]").split(delimiter))
     return [part for part in parts if part]
+
+
+def find_labels_per_row(counts: Sequence[int] | np.ndarray, combinations: int) -> Finding:
+    """Say how many labels rows have, where they may have any number.
+
+    Args:
+        counts: (rows,) labels of each row.
+        combinations: different sets of labels.
+    """
+    sizes = np.asarray(counts)
+    none = int((sizes == 0).sum())
+    message = f"{sizes.mean():.2f} labels a row in {combinations:,} combinations"
+    message += f"; {none:,} rows have none ({none / len(sizes):.1%})" if none else ""
+    return Finding("labels per row", "ok", message, {"without": none})
 
 
 def find_rare_classes(counts: Mapping[str, int], *, what: str = "training rows") -> Finding:

@@ -15,8 +15,10 @@ from aitk.core.contract.task import Evaluation, Score
 from aitk.core.metrics.baselines import Baseline, Measured, Rows
 from aitk.core.metrics.statistics import bootstrap_scores, score_proportion
 
-#: A class needs so many validation rows for a threshold of its own.
-MIN_POSITIVES = 10
+#: The threshold of all classes counts as much as so many rows of one (see ``tune_thresholds``).
+SHARED_ROWS = 20
+#: Probabilities closer to 0 or 1 than this count as this close.
+TINY = 1e-6
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -64,11 +66,12 @@ def answer_labels(
 
 
 def tune_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The threshold of each class with the best F1 on these rows.
+    """The threshold of each class, between that with its best F1 and one for all classes.
 
-    A class with fewer than ``MIN_POSITIVES`` rows has the threshold that is best for the micro F1
-    of all classes: its own would fit the noise of few rows (Fan and Lin 2007, "A Study on
-    Threshold Selection for Multi-label Classification", section 3).
+    The best threshold of few rows fits their noise (Fan and Lin 2007, "A Study on Threshold
+    Selection for Multi-label Classification"), so it is drawn towards the one with the best micro
+    F1 of all classes: the mean of their log-odds, weighted by the rows of the class and by
+    ``SHARED_ROWS``. A class without rows has the shared one.
 
     Args:
         targets: (rows, classes) bool.
@@ -77,13 +80,23 @@ def tune_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarra
     Returns:
         (classes,) probabilities.
     """
-    shared = best_threshold(targets.ravel(), probabilities.ravel())
-    return np.array(
-        [
-            best_threshold(truth, scores) if truth.sum() >= MIN_POSITIVES else shared
-            for truth, scores in zip(targets.T, probabilities.T, strict=True)
-        ]
+    shared = log_odds(best_threshold(targets.ravel(), probabilities.ravel()))
+    own = log_odds(
+        np.array(
+            [
+                best_threshold(truth, scores)
+                for truth, scores in zip(targets.T, probabilities.T, strict=True)
+            ]
+        )
     )
+    rows = targets.sum(axis=0)
+    return sigmoid((rows * own + SHARED_ROWS * shared) / (rows + SHARED_ROWS))
+
+
+def log_odds(probabilities: Any) -> np.ndarray:
+    """log(p / (1 - p)), finite."""
+    inside = np.clip(np.asarray(probabilities, float), TINY, 1 - TINY)
+    return np.log(inside / (1 - inside))
 
 
 def best_threshold(targets: np.ndarray, probabilities: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ class Item:
         line: in that file, from 1.
         split: one of ``SPLITS``, or None.
         label: its class, or None.
+        labels: its classes, where images have any number of them; else None.
         boxes: makes its boxes of the (height, width) of the image; None where nobody looked
             for any.
         mask: makes its mask of the (height, width) of the image; None where it has none.
@@ -61,6 +62,7 @@ class Item:
     line: int
     split: str | None = None
     label: str | None = None
+    labels: Sequence[str] | None = None
     boxes: Callable[[int, int], Boxes] | None = None
     mask: Callable[[int, int], ClassMask] | None = None
     size: tuple[int, int] | None = None

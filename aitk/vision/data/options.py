@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aitk.core.contract.labels import MultiLabelReading
 from aitk.core.contract.options import PredictOptions, option
 
 #: What a segmentation model sees: whole images resized to fit, or tiles in their own resolution.
@@ -53,8 +54,8 @@ class UnlabelledImages(ImageReading):
 
 
 @dataclass(frozen=True)
-class ClassifyImages(ImageReading):
-    """Images with one label each: their folder, or a column of a table."""
+class ClassifyImages(MultiLabelReading, ImageReading):
+    """Images with one label each, their folder or a column of a table; or any number of labels."""
 
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"

@@ -67,6 +67,11 @@ class ReadRequest:
         return parse_range(self.reading.intensity_range)
 
     @property
+    def many_labels(self) -> bool:
+        """Whether rows have any number of labels."""
+        return getattr(self.reading, "has_many_labels", False)
+
+    @property
     def binary(self) -> bool:
         return getattr(self.reading, "binary_masks", False)
 

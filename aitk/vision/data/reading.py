@@ -223,12 +223,14 @@ def _annotated(
         raise DataError(reason)
     found: dict[str, Any] = {}
     label = normalise(item.label) if item.label is not None else ""
-    if "label" in request.annotation_kinds and label:
-        if known and len(request.annotation_kinds) == 1 and label not in known.names:
-            raise DataError(f"its label {shorten(label)!r} is none of --classes")
+    if "label" in request.annotation_kinds and (item.labels is not None or label):
+        names = [label] if item.labels is None else item.labels
+        found |= {"labels": [*names]} if request.many_labels else {"label": label}
+        other = next((name for name in names if known and name not in known.names), None)
+        if other and len(request.annotation_kinds) == 1:
+            raise DataError(f"its label {shorten(other)!r} is none of --classes")
         if len(label) > MAX_LABEL_CHARACTERS:
             raise DataError(f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters")
-        found["label"] = label
     if "boxes" in request.annotation_kinds and item.boxes is not None:
         boxes = item.boxes(height, width)
         request.counts.classes.update(boxes.labels)
@@ -289,7 +291,9 @@ def _stored(fields: Mapping[str, Any], request: ReadRequest) -> dict[str, Any]:
     if not request.labelled:
         return {}
     stored: dict[str, Any] = {}
-    if "label" in request.annotation_kinds:
+    if request.many_labels:
+        stored["labels"] = fields["labels"]
+    elif "label" in request.annotation_kinds:
         stored["label"] = fields.get("label", "")
     if "boxes" in request.annotation_kinds:
         boxes = fields.get("boxes") or Boxes(np.zeros((0, 4), np.float32), (), ())

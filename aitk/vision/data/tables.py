@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from aitk.core.contract.errors import DataError
-from aitk.core.contract.labels import read_name
+from aitk.core.contract.labels import LabelReader, MultiLabelReading, NameReader, read_name
 from aitk.core.contract.rows import SPLITS, Refusal
 from aitk.core.io.lines import open_lines
 from aitk.core.io.names import path_in
@@ -94,7 +94,9 @@ def names_images(table: Table, reading: ImageReading, *, annotation_kinds: Colle
         return False
     known = {
         "label": getattr(reading, "label_column", None) in columns
-        or usual_column(columns, LABEL_COLUMNS) is not None,
+        or usual_column(columns, LABEL_COLUMNS) is not None
+        or bool(set(getattr(reading, "label_columns", None) or ()) & set(columns))
+        or (getattr(reading, "has_many_labels", False) and "labels" in columns),
         "boxes": usual_column(columns, BOXES_COLUMNS) is not None or _corners(columns) is not None,
         "mask": usual_column(columns, MASK_COLUMNS) is not None,
     }
@@ -169,6 +171,9 @@ class _Columns:
         counts: ReadingCounts,
     ):
         self._counts, self._keep_na = counts, getattr(reading, "keep_na", False)
+        self._labels: LabelReader | None = None
+        if isinstance(reading, MultiLabelReading) and reading.has_many_labels:
+            self._labels = LabelReader(reading, NameReader(keep_na=self._keep_na))
         names, self.where = table.columns, table.source
         self.path = find_column(
             names, reading.path_column, PATH_COLUMNS, what="path", where=self.where
@@ -177,12 +182,18 @@ class _Columns:
         self.label = self.boxes = self.box_labels = self.crowd = self.mask = None
         due, listed = len(annotation_kinds) == 1, list_names(names)
         given = getattr(reading, "label_column", None)
-        if "label" in annotation_kinds or self.corners:
+        own = getattr(reading, "label_columns", None) if "label" in annotation_kinds else None
+        self.labels = [
+            find_column(names, name, (), what="label", where=self.where) for name in own or ()
+        ]
+        if self.labels:
+            pass  # each of these columns is a label
+        elif "label" in annotation_kinds or self.corners:
             others = [name for name in names if name != self.path]
             if due or given:
-                self.label = find_column(
-                    others, given, LABEL_COLUMNS, what="label", where=self.where
-                )
+                usual = (*LABEL_COLUMNS, "labels") if self._labels else LABEL_COLUMNS
+                self.label = find_column(others, given, usual, what="label", where=self.where)
+                self.labels = [self.label]
             else:
                 self.label = usual_column(others, LABEL_COLUMNS)
         if "boxes" in annotation_kinds:
@@ -230,7 +241,8 @@ class _Columns:
             file=self.where,
             line=line,
             split=self._split_of(record, line) or split,
-            label=None if self.corners else self.label_of(record),
+            label=None if self.corners or self._labels else self.label_of(record),
+            labels=self._labels_of(record),
             boxes=self._boxes(record),
             mask=mask_reader(tree, mask_name, classes, binary=binary) if mask_name else None,
             record=record,
@@ -249,6 +261,14 @@ class _Columns:
         if problem:
             raise DataError(problem)
         return name
+
+    def _labels_of(self, record: Mapping[str, Any]) -> Sequence[str] | None:
+        if self._labels is None or not self.labels:
+            return None
+        fields, problem = self._labels.read(record, self.labels)
+        if problem:
+            raise DataError(problem)
+        return fields["labels"]
 
     def _split_of(self, record: Mapping[str, Any], line: int) -> str | None:
         """The split that a row names; a word that is none is counted."""

@@ -55,9 +55,10 @@ def draw_prediction(
 
     Args:
         image: (h, w, 3) uint8, the original.
-        answer: any of ``prediction`` (str) with ``probability``; ``boxes``, each {"box": [x_min,
-            y_min, x_max, y_max], "label": str, "score": float}; ``mask``, for each class {"label":
-            str, "size": [h, w], "counts": str} (COCO's run lengths). All in its own pixels.
+        answer: any of ``prediction``, a label with its ``probability`` or a list of labels;
+            ``boxes``, each {"box": [x_min, y_min, x_max, y_max], "label": str, "score": float};
+            ``mask``, for each class {"label": str, "size": [h, w], "counts": str} (COCO's run
+            lengths). All in its own pixels.
         labels: classes in the order of their numbers; colours go by it.
         errors: of its boxes, where the truth is known: false ones are crossed out, objects that
             were missed have a broken outline, and the name of each says so.
@@ -88,6 +89,9 @@ def draw_prediction(
         crossed=[kind == "false: " for kind in kinds],
         broken=[kind == "missed: " for kind in kinds],
     )
+    several = answer.get("prediction")
+    if isinstance(several, list) and several and isinstance(several[0], str):
+        drawn.add_title(", ".join(several), _colour_of(several[0], labels))
     if isinstance(answer.get("prediction"), str):
         drawn.add_title(
             _scored(answer["prediction"], answer.get("probability")),

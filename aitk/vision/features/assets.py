@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.label_task import read_label_values
 from aitk.core.contract.options import resolve
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, read_json
@@ -24,6 +25,7 @@ SHAPE = {
     "augment": dict,
     "labels": [str],
     "weights": [float],
+    "thresholds?": [float],
     "parameters": {
         "label_sets?": {str: [str]},
         "category_ids?": {str: int},
@@ -50,6 +52,7 @@ class ImageAssets:
         augment: how images vary in training.
         labels: class names in the order of their numbers; empty where there are none.
         weights: weight of each class in the loss, or empty.
+        thresholds: of each class, where images have any number of labels; else empty.
         parameters: what a task keeps beside, JSON values. ``label_sets`` has the class names of
             label, boxes and mask where each has its own.
     """
@@ -59,6 +62,7 @@ class ImageAssets:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     labels: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -78,14 +82,18 @@ class ImageAssets:
         return self.labels
 
     def with_labels(self, kind: str, labels: tuple[str, ...]) -> ImageAssets:
-        """The same with other class names of one kind; new classes weigh 1."""
+        """The same with other class names of one kind; new classes weigh 1 and
+        have the threshold 0.5."""
         if _LABEL_SETS in self.parameters:
             sets = {**self.parameters[_LABEL_SETS], kind: list(labels)}
             return dataclasses.replace(self, parameters={**self.parameters, _LABEL_SETS: sets})
-        weights = self.weights
-        if weights:
-            weights = (*weights, *[1.0] * (len(labels) - len(weights)))
-        return dataclasses.replace(self, labels=labels, weights=weights)
+        added = len(labels) - len(self.labels)
+        return dataclasses.replace(
+            self,
+            labels=labels,
+            weights=(*self.weights, *[1.0] * added) if self.weights else (),
+            thresholds=(*self.thresholds, *[0.5] * added) if self.thresholds else (),
+        )
 
 
 def load_image_assets(folder: Path) -> ImageAssets:
@@ -116,10 +124,7 @@ def _checked(values: Mapping[str, Any]) -> ImageAssets:
         raise ValueError(f"images of {height} x {width} pixels")
     if values["fit"] not in FITS:
         raise ValueError(f"unknown fit {values['fit']!r}")
-    labels = _names(values["labels"])
-    weights = tuple(float(weight) for weight in values["weights"])
-    if weights and len(weights) != len(labels):
-        raise ValueError(f"{len(weights)} weights of {len(labels)} labels")
+    _names(values["labels"])
     parameters = dict(values["parameters"])
     for names in parameters.get(_LABEL_SETS, {}).values():
         _names(names)
@@ -127,9 +132,8 @@ def _checked(values: Mapping[str, Any]) -> ImageAssets:
         size=(height, width),
         fit=values["fit"],
         augment=resolve(AugmentSettings, values["augment"]),
-        labels=labels,
-        weights=weights,
         parameters=parameters,
+        **read_label_values(values, where=FILE),
     )
 
 

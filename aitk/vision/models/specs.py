@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.contract.errors import UsageError
-from aitk.core.contract.label_task import LabelOutputs
+from aitk.core.contract.label_task import LabelOutputs, initial_bias
 from aitk.core.contract.model_spec import BACKBONE, SettingsT, TrainedModel
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.models import build_backbone
@@ -89,6 +89,7 @@ class ImageClassifier(LabelOutputs[SettingsT, ImageAssets], ImageModel[SettingsT
             resize_input(backbone, assets.size),
             classes=len(assets.labels),
             dropout=settings.dropout,
+            bias=initial_bias(assets),
         )
 
     def new_backbone(self, settings: SettingsT, size: tuple[int, int]) -> keras.Model:
@@ -113,9 +114,12 @@ class ImageClassifier(LabelOutputs[SettingsT, ImageAssets], ImageModel[SettingsT
         """Cross-entropy with shares of classes, smoothed as the settings say."""
         import keras
 
-        return keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=assets.parameters.get("smoothing", 0.0)
-        )
+        smoothing = assets.parameters.get("smoothing", 0.0)
+        if assets.thresholds:
+            from aitk.core.training.label_losses import MultiLabelLoss
+
+            return MultiLabelLoss(assets.weights, smoothing=smoothing)
+        return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
 
 
 class HeadOnBackbone(ImageModel[SettingsT]):

@@ -1,4 +1,4 @@
-"""Image classification: one label for an image."""
+"""Image classification: one label for an image, or any number of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.label_task import UNSEEN, LabelTask
+from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.task import Batch, Example, Note
 from aitk.core.io.images import decode_checked, encode_png
 from aitk.vision.data.options import ClassifyImages
@@ -32,6 +33,10 @@ class Classify(ImageTask, LabelTask[ImageAssets]):
     reading = ClassifyImages
     models = CLASSIFIERS
     annotation_kinds = frozenset({"label"})
+
+    def for_reading(self, reading: ClassifyImages) -> Classify:
+        """See ``DependsOnReading``."""
+        return MultiLabelClassify() if reading.has_many_labels else self
 
     def learn(
         self,
@@ -117,3 +122,42 @@ class Classify(ImageTask, LabelTask[ImageAssets]):
 
             importance = attribute(model(), fitted, index)
         return explained | explain_image(original, fitted, fit, probability, importance=importance)
+
+
+class MultiLabelClassify(MultiLabelTask[ImageAssets], Classify):
+    """The same with any number of labels for an image."""
+
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        features = Classify.features(self, summary)
+        del features["label"]
+        return features | self.label_features(summary)
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        **given: Any,
+    ) -> ImageAssets:
+        assets = Classify.learn(self, rows, summary, settings, **given)
+        labels = self.learn_labels(summary, balance=given.get("balance", False))
+        return dataclasses.replace(assets, **labels)
+
+    def label_shares(self, target: np.ndarray) -> tuple[int, Mapping[int, float]]:
+        """Each label has the share 1; labels that training never saw are counted under -1."""
+        shares = dict.fromkeys(np.flatnonzero(target[:-1]).tolist(), 1.0)
+        return UNSEEN, shares | {UNSEEN: float(target[-1])}
+
+    def targets(
+        self, samples: Sequence[Sample], assets: ImageAssets
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """(samples, classes + 1); see ``MultiLabelTask``."""
+        unseen = [(sample.shares or {}).get(UNSEEN, 0.0) for sample in samples]
+        hot = soft_labels(samples, len(assets.labels))
+        return np.column_stack([hot, np.array(unseen, np.float32)]), None
+
+    def distillation_loss(self, assets: ImageAssets, *, teacher: ImageAssets) -> Any:
+        from aitk.vision.losses.distillation import check_same_classes
+
+        check_same_classes(assets, teacher, kinds=self.annotation_kinds)
+        return MultiLabelTask.distillation_loss(self, assets, teacher=teacher)

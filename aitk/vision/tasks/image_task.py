@@ -253,6 +253,10 @@ class ImageTask(Task[ImageAssets]):
                 assets = assets.with_labels(kind, (*labels, *new))
         return assets, iter(gathered)
 
+    def label_shares(self, target: Any) -> tuple[int, Mapping[int, float] | None]:
+        """The label and ``shares`` of the ``Sample`` of a target that is a class."""
+        return int(target), None
+
     def draw(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> np.ndarray | None:
         """The prediction on its image, with the errors of its boxes where the row has the truth."""
         image = decode_checked(fields["image"])
@@ -294,14 +298,16 @@ class ImageTask(Task[ImageAssets]):
         inputs = example.inputs
         parts = {name: inputs[name] for name in ("boxes", "classes", "crowd") if name in inputs}
         label: int | None = None
+        shares: Mapping[int, float] | None = None
         if self._mixed:
             number = int(inputs["label"])
             label = None if number == NO_LABEL else number
         elif self.annotation_kinds == {"label"} and example.target is not None:
-            label = int(example.target)
+            label, shares = self.label_shares(example.target)
         return Sample(
             image=inputs["image"],
             label=label,
+            shares=shares,
             mask=inputs.get("mask"),
             boxes_known=bool(inputs.get("boxes_known", "boxes" in inputs)),
             **parts,
@@ -315,7 +321,7 @@ def _numbers(names: Iterable[str], labels: Sequence[str]) -> list[int]:
 def _labels_in(fields: Mapping[str, Any], kind: str) -> set[str]:
     """The classes of one kind that a row names."""
     if kind == "label":
-        return {fields["label"]} - {""}
+        return set(fields["labels"]) if "labels" in fields else {fields["label"]} - {""}
     if kind == "boxes":
         return set(fields["box_labels"])
     return set(mask_names(fields["mask"])) if len(fields["mask"]) else set()

@@ -6,11 +6,12 @@ from sklearn import metrics as reference
 
 from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.metrics.multi_label import (
-    MIN_POSITIVES,
+    SHARED_ROWS,
     answer_labels,
     average_precision,
     best_threshold,
     constant_labels,
+    log_odds,
     score_multi_label,
     sigmoid,
     tune_thresholds,
@@ -110,13 +111,22 @@ def test_a_tuned_threshold_has_the_best_f1_of_all(rows):
         assert reference.f1_score(truth, scores >= best) == pytest.approx(max(every))
 
 
-def test_a_rare_class_has_the_threshold_of_all_classes(rows):
+def test_a_threshold_lies_between_its_own_best_and_that_of_all_classes(rows):
     targets, probabilities = rows
-    assert targets.sum(axis=0)[3] < MIN_POSITIVES <= targets.sum(axis=0)[2]
-    limits = tune_thresholds(targets, probabilities)
-    assert limits[3] == best_threshold(targets.ravel(), probabilities.ravel())
-    assert limits[2] == best_threshold(targets[:, 2], probabilities[:, 2])
-    assert tune_thresholds(np.zeros((5, 2), bool), np.ones((5, 2))).tolist() == [0.5, 0.5]
+    shared = log_odds(best_threshold(targets.ravel(), probabilities.ravel()))
+    limits = log_odds(tune_thresholds(targets, probabilities))
+    for index, count in enumerate(targets.sum(axis=0)):
+        own = log_odds(best_threshold(targets[:, index], probabilities[:, index]))
+        share = count / (count + SHARED_ROWS)
+        assert limits[index] == pytest.approx(share * own + (1 - share) * shared)
+
+
+def test_a_class_without_rows_has_the_threshold_of_all_classes(rows):
+    targets, probabilities = rows[0].copy(), rows[1]
+    targets[:, 3] = False
+    shared = best_threshold(targets.ravel(), probabilities.ravel())
+    assert tune_thresholds(targets, probabilities)[3] == pytest.approx(shared)
+    assert tune_thresholds(np.zeros((5, 2), bool), np.ones((5, 2))) == pytest.approx([0.5, 0.5])
 
 
 def test_answers_are_the_labels_above_their_thresholds_in_order():

@@ -20,6 +20,7 @@ from aitk.core.io.images import picture_format
 from aitk.core.metrics.class_checks import (
     find_imbalance,
     find_label_typos,
+    find_labels_per_row,
     find_rare_classes,
     find_several_labels,
     find_single_class,
@@ -79,6 +80,8 @@ class ImageInspector:
         self._formats: Counter[str] = Counter()
         self._labels = ClassCounts()
         self._label_numbers = array("i")
+        self._label_sets: dict[tuple[str, ...], int] = {}
+        self._labels_per_row = array("I")
         self._boxes = BoxStatistics()
         self._masks = MaskStatistics()
         self._sheets = Sheets(annotation_kinds=annotation_kinds)
@@ -97,7 +100,13 @@ class ImageInspector:
         self._brightness.append(float(grey.mean()))
         self._contrast.append(float(grey.std()))
         self._formats[picture_format(fields["image"]) or ""] += 1
-        if "label" in self._annotation_kinds:
+        if "labels" in fields:
+            for label in fields["labels"]:
+                self._labels.add(split, label)
+            own = tuple(sorted(fields["labels"]))
+            self._label_numbers.append(self._label_sets.setdefault(own, len(self._label_sets)))
+            self._labels_per_row.append(len(own))
+        elif "label" in self._annotation_kinds:
             number = self._labels.add(split, fields["label"]) if fields["label"] else -1
             self._label_numbers.append(number)
         if "boxes" in self._annotation_kinds and fields.get("boxes_known", 1):
@@ -133,9 +142,12 @@ class ImageInspector:
             if kind == "label":
                 found.append(find_conflicts(groups, np.array(self._label_numbers), self._names))
             if kind != "boxes":
-                found.append(find_single_class(train))
+                found.append(find_single_class(train, at_least=1 if self._label_sets else 2))
             found.append(find_label_typos(set().union(*counts.values())))
-            found.append(find_several_labels(set().union(*counts.values())))
+            if self._label_sets:
+                found.append(find_labels_per_row(self._labels_per_row, len(self._label_sets)))
+            else:
+                found.append(find_several_labels(set().union(*counts.values())))
             if kind == "boxes":  # crowds are not learned
                 train = self._boxes.objects.table()["train"]
                 if not any(train.values()):
