@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class Item:
         line: in that file, from 1.
         split: one of ``SPLITS``, or None.
         content: its text or its label, or None.
+        labels: its labels, where rows have any number of them; else None.
         speaker: "" where nobody says.
         start_s: where it begins in its file.
         end_s: where it ends; None for the end of the file.
@@ -39,6 +40,7 @@ class Item:
     line: int
     split: str | None = None
     content: str | None = None
+    labels: Sequence[str] | None = None
     speaker: str = ""
     start_s: float = 0.0
     end_s: float | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.contract.errors import DataError
-from aitk.core.contract.labels import read_name
+from aitk.core.contract.labels import LabelReader, NameReader, read_name
 from aitk.core.contract.rows import SPLITS, Refusal
 from aitk.core.contract.task import Note
 from aitk.core.io.names import path_in
@@ -104,10 +104,14 @@ class _Columns:
         self.audio = find_column(
             names, reading.audio_column, AUDIO_COLUMNS, what="audio", where=where
         )
-        self.content = None
+        self.content: str | None = None
+        self.labels: list[str] = []
+        self._reader: LabelReader | None = None
         if content == "text":
             told = getattr(reading, "text_column", None)
             self.content = find_column(names, told, TEXT_COLUMNS, what="text", where=where)
+        elif content == "label" and isinstance(reading, LabelledAudioReading):
+            self._find_labels(table, reading)
         elif content == "label":
             told = getattr(reading, "label_column", None)
             self.content = find_column(names, told, LABEL_COLUMNS, what="label", where=where)
@@ -139,8 +143,13 @@ class _Columns:
             path = locate(named, folder, reading)
         except DataError as error:
             return Refusal(source, line, error.what)
-        content = None
-        if self.content is not None and isinstance(reading, LabelledAudioReading):
+        content = labels = None
+        if self._reader is not None:
+            fields, problem = self._reader.read(record, self.labels)
+            if problem:
+                return Refusal(source, line, problem)
+            labels = fields["labels"]
+        elif self.content is not None and isinstance(reading, LabelledAudioReading):
             value = record.get(self.content)
             content, problem = read_name(value, self.content, keep_na=reading.keep_na)
             if problem:
@@ -159,6 +168,7 @@ class _Columns:
             line=line,
             split=own_split or split,
             content=content,
+            labels=labels,
             speaker=_speaker(record, self.speaker),
             start_s=start_s,
             end_s=end_s,
@@ -166,6 +176,21 @@ class _Columns:
             name=_text(record, self.id) or _name(named, start_s),
             record=record,
         )
+
+    def _find_labels(self, table: Table, reading: LabelledAudioReading) -> None:
+        names, where = table.columns, table.source
+        own = [
+            find_column(names, name, (), what="label", where=where)
+            for name in reading.label_columns or ()
+        ]
+        if not own:
+            usual = (*LABEL_COLUMNS, "labels") if reading.has_many_labels else LABEL_COLUMNS
+            self.content = find_column(
+                names, reading.label_column, usual, what="label", where=where
+            )
+        if reading.has_many_labels:
+            self.labels = own or [str(self.content)]
+            self._reader = LabelReader(reading, NameReader(keep_na=reading.keep_na))
 
     def _times(self, record: Mapping[str, Any]) -> tuple[float, float | None]:
         start = _seconds(record, self.start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aitk.core.contract.labels import MultiLabelReading
 from aitk.core.contract.options import PredictOptions, option
 
 
@@ -72,8 +73,8 @@ class AudioReading:
 
 
 @dataclass(frozen=True)
-class LabelledAudioReading(AudioReading):
-    """Sounds with one label each: a keyword, a command."""
+class LabelledAudioReading(MultiLabelReading, AudioReading):
+    """Sounds with one label each, a keyword or a command; or with any number of labels."""
 
     label_column: str | None = option(None, "column of the label, by name or number from 1")
     split_by: str = option(

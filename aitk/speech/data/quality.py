@@ -15,13 +15,7 @@ import numpy as np
 from aitk.core.contract.options import require_names
 from aitk.core.contract.rows import SPLITS, Row
 from aitk.core.contract.task import Finding, Grade
-from aitk.core.metrics.class_checks import (
-    HELD_OUT_SHARE,
-    find_label_typos,
-    find_several_labels,
-    find_unseen_labels,
-    known_labels,
-)
+from aitk.core.metrics.class_checks import HELD_OUT_SHARE, LabelTally
 from aitk.speech.data.audio import content_key, count_clipped, decode_audio
 from aitk.speech.data.options import AudioReading
 from aitk.speech.data.reading import Content
@@ -33,7 +27,7 @@ CLIPPED_SHARE = 0.001
 NOISY_DB = 10.0
 #: How many robust standard deviations from the usual characters a second are too many.
 OUTLIER = 4.0
-FEW_ROWS, IMBALANCE, FEW_CHARACTERS = 5, 10.0, 5
+FEW_CHARACTERS = 5
 #: Of more speakers only the number is told.
 MOST_SPEAKERS = 200
 _EXAMPLES, _BARS, _PICTURES = 10, 30, 4
@@ -51,12 +45,12 @@ class AudioInspector:
         self._reading, self._content = reading, content
         self._files: dict[str, int] = {}
         self._speakers: dict[str, int] = {}
-        self._labels: dict[str, int] = {}
+        self._labels = LabelTally()
         self._keys: dict[str, int] = {}
         self._seconds, self._levels = array("f"), array("f")
         self._ratios, self._clipped = array("f"), array("f")
         self._key_numbers, self._file_numbers, self._lines = array("I"), array("I"), array("Q")
-        self._speaker_numbers, self._label_numbers = array("I"), array("I")
+        self._speaker_numbers = array("I")
         self._lengths, self._splits = array("I"), array("B")
         self._characters = {split: Counter[str]() for split in SPLITS}
         self._pictures: dict[str, bytes] = {}
@@ -77,12 +71,12 @@ class AudioInspector:
         speaker = fields["speaker"]
         self._speaker_numbers.append(self._speakers.setdefault(speaker, len(self._speakers)))
         if self._content == "label":
-            label = fields["label"]
-            self._label_numbers.append(self._labels.setdefault(label, len(self._labels)))
+            self._labels.add(fields, split)
         elif self._content == "text":
             self._characters[split].update(fields["text"])
             self._lengths.append(len(fields["text"]))
-        title = fields.get("label") or fields.get("text") or fields["id"]
+        labels = ", ".join(fields.get("labels", ()))
+        title = fields.get("label") or fields.get("text") or labels or fields["id"]
         if len(self._pictures) < _PICTURES and title not in self._pictures:
             self._pictures[title] = spectrogram_png(samples, rate)
 
@@ -101,13 +95,7 @@ class AudioInspector:
             self._find_noise(),
         ]
         if self._content == "label":
-            counts = self._label_counts()
-            found += [
-                find_classes(counts["train"]),
-                find_label_typos(self._labels),
-                find_several_labels(self._labels),
-                find_unseen_labels(counts),
-            ]
+            found += self._labels.findings()
         elif self._content == "text":
             found += [self._find_wrong_lengths(), self._find_characters()]
         return found
@@ -148,9 +136,7 @@ class AudioInspector:
         if 0 < summary["speakers"] <= MOST_SPEAKERS:
             summary["speaker_rows"] = self._speaker_rows(present)
         if self._content == "label":
-            counts = self._label_counts()
-            summary["labels"] = known_labels(counts)
-            summary["label_counts"] = {split: counts[split] for split in present}
+            summary |= self._labels.summary()
         elif self._content == "text":
             summary["characters"] = dict(sorted(self._characters["train"].items()))
             summary["measured"]["characters_a_second"] = _describe(self._rates())
@@ -159,10 +145,6 @@ class AudioInspector:
 
     def _rates(self) -> np.ndarray:
         return np.array(self._lengths) / np.maximum(np.array(self._seconds), 1e-3)
-
-    def _label_counts(self) -> dict[str, dict[str, int]]:
-        """Split -> label -> rows, without zeros, in the order of the labels."""
-        return self._counts(self._labels, self._label_numbers)
 
     def _speaker_rows(self, present: Sequence[str]) -> dict[str, dict[str, int]]:
         counts = self._counts(self._speakers, self._speaker_numbers)
@@ -302,24 +284,6 @@ class AudioInspector:
         ]
         told = {"rows": count, "share": round(share, 6), "examples": places}
         return Finding(check, grade, message, told | details)
-
-
-def find_classes(counts: Mapping[str, int]) -> Finding:
-    """Check how many labels the training rows (label -> rows) have, and how evenly."""
-    if not counts:
-        return Finding("classes", "skipped", "not checked: there are no training rows")
-    if len(counts) < 2:
-        message = f"{len(counts)} class in training: nothing to tell apart"
-        return Finding("classes", "error", message, {"classes": len(counts)})
-    rare = {label: count for label, count in counts.items() if count < FEW_ROWS}
-    ratio = max(counts.values()) / min(counts.values())
-    message = f"{len(counts)} classes in training"
-    if rare:
-        message += f", {len(rare)} of them with under {FEW_ROWS} rows"
-    if ratio >= IMBALANCE:
-        message += f"; the largest has {ratio:.1f} times the rows of the smallest: see --balance"
-    grade: Grade = "warning" if rare or ratio >= IMBALANCE else "ok"
-    return Finding("classes", grade, message, {"rare": rare, "ratio": round(ratio, 2)})
 
 
 def _share(values: Sequence[float], above: float) -> float:

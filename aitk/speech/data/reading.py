@@ -233,6 +233,10 @@ def _rows(
         if not fields["text"]:
             yield Refusal(item.file, item.line, "its text is empty after cleaning")
             return
+    elif content == "label" and item.labels is not None:
+        fields["labels"] = [*item.labels]
+    elif content == "label" and getattr(reading, "has_many_labels", False):
+        fields["labels"] = [normalise(item.content or "")]  # its folder
     elif content == "label":
         fields["label"] = normalise(item.content or "")
         if len(fields["label"]) > MAX_LABEL_CHARACTERS:

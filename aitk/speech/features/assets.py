@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.label_task import LABEL_SHAPE, label_values, read_label_values
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, check_shape, read_json
@@ -19,8 +20,7 @@ FILE = "audio.json"
 SHAPE = {
     "features": dict,
     "augment": dict,
-    "labels": [str],
-    "weights": [float],
+    **LABEL_SHAPE,
     "smoothing": float,
     "moments": {str: {"frames": Size, "sums": [float], "squares": [float]}},
 }
@@ -36,6 +36,7 @@ class AudioAssets:
         augment: how sounds are varied in training.
         labels: class names in the order of the outputs; empty where there are none.
         weights: weight of each class in the loss, or empty.
+        thresholds: of each class, where rows have any number of labels; else empty.
         smoothing: share of the target spread over all classes in the loss.
         moments: mean and variance of the training rows' features, by speaker, by speaker at each
             speed of ``augment``, and (under "") of all, where ``features.normalise`` asks.
@@ -45,6 +46,7 @@ class AudioAssets:
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     labels: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
     smoothing: float = 0.0
     moments: Mapping[str, Moments] = field(default_factory=dict)
 
@@ -58,8 +60,7 @@ class AudioAssets:
         return {
             "features": as_dict(self.features),
             "augment": as_dict(self.augment),
-            "labels": list(self.labels),
-            "weights": list(self.weights),
+            **label_values(self),
             "smoothing": self.smoothing,
             "moments": {name: each.as_json() for name, each in self.moments.items()},
         }
@@ -82,9 +83,6 @@ def assets_from(values: Mapping[str, Any], *, where: str) -> AudioAssets:
     from aitk.speech.features.signal import feature_size
 
     check_shape(values, SHAPE, where=where)
-    labels, weights = tuple(values["labels"]), tuple(values["weights"])
-    if len(set(labels)) < len(labels) or len(weights) not in (0, len(labels)):
-        raise ArtifactError("a label comes twice, or has no weight", where=where)
     features = resolve(FeatureSettings, values["features"])
     for name, each in values["moments"].items():
         if not len(each["sums"]) == len(each["squares"]) == feature_size(features):
@@ -92,8 +90,7 @@ def assets_from(values: Mapping[str, Any], *, where: str) -> AudioAssets:
     return AudioAssets(
         features=features,
         augment=resolve(AugmentOptions, values["augment"]),
-        labels=labels,
-        weights=weights,
+        **read_label_values(values, where=where),
         smoothing=values["smoothing"],
         moments={name: moments_from(each) for name, each in values["moments"].items()},
     )

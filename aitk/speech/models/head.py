@@ -8,7 +8,9 @@ from keras import ops
 from aitk.speech.models.inputs import HidePadding, SubsampleMask, frames_per_step, speech_inputs
 
 
-def classifier(backbone: keras.Model, *, classes: int, pooling: str, dropout: float) -> keras.Model:
+def classifier(
+    backbone: keras.Model, *, classes: int, pooling: str, dropout: float, bias: float = 0.0
+) -> keras.Model:
     """Pool the steps and put a linear head, named ``head``, on them.
 
     Args:
@@ -16,6 +18,7 @@ def classifier(backbone: keras.Model, *, classes: int, pooling: str, dropout: fl
         classes: how many logits.
         pooling: ``mean`` or ``max`` over the real steps.
         dropout: share of the pooled features dropped in training.
+        bias: of each class at the start.
 
     Returns:
         A functional model with the same inputs and float32 logits (batch, classes).
@@ -23,7 +26,8 @@ def classifier(backbone: keras.Model, *, classes: int, pooling: str, dropout: fl
     inputs, mask = _inputs_and_mask(backbone)
     x = Pooling(pooling, name="pooling", dtype="float32")(backbone(inputs), mask)
     x = keras.layers.Dropout(dropout, name="head_dropout", dtype="float32")(x)
-    logits = keras.layers.Dense(classes, name="head", dtype="float32")(x)
+    start = keras.initializers.Constant(bias)
+    logits = keras.layers.Dense(classes, bias_initializer=start, name="head", dtype="float32")(x)
     return keras.Model(inputs, logits, name="classifier")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.contract.label_task import UNSEEN, LabelModel, LabelOutputs
+from aitk.core.contract.label_task import UNSEEN, LabelModel, LabelOutputs, initial_bias
 from aitk.core.contract.model_spec import ClosedFormModel
 from aitk.speech.data.audio import decode_audio, encode_audio
 from aitk.speech.features.assets import AudioAssets, at_speed_name
@@ -51,9 +51,14 @@ class KeywordModel(LabelModel[KeywordSettings, AudioAssets]):
             classes=len(assets.labels),
             pooling=settings.pooling,
             dropout=settings.dropout,
+            bias=initial_bias(assets),
         )
 
     def loss(self, assets: AudioAssets) -> Any:
+        if assets.thresholds:
+            from aitk.core.training.label_losses import MultiLabelLoss
+
+            return MultiLabelLoss(assets.weights, smoothing=assets.smoothing)
         from aitk.speech.losses.cross_entropy import SmoothedCrossEntropy
 
         return SmoothedCrossEntropy(assets.smoothing)

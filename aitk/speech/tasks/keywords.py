@@ -1,4 +1,4 @@
-"""Keyword spotting: one label for a recording."""
+"""Keyword spotting: one label for a recording, or any number of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.label_task import LabelDistillation, LabelTask
+from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Note
 from aitk.speech.data.audio import decode_audio, encode_audio
@@ -55,6 +56,10 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
         "transformer": KeywordModel(TransformerSettings, "transformer"),
         "gmm-hmm": GmmHmm(GmmHmmSettings),
     }
+
+    def for_reading(self, reading: LabelledAudioReading) -> Keywords:
+        """See ``DependsOnReading``."""
+        return MultiLabelKeywords() if reading.has_many_labels else self
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         return super().features(summary) | self.label_features(summary)
@@ -168,3 +173,9 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
             "png": occlusion_png(samples, rate, regions["regions"]),
         }
         return explained | regions | {"pictures": [image]}
+
+
+class MultiLabelKeywords(MultiLabelTask[AudioAssets], Keywords):
+    """The same with any number of labels for a recording; a word model has one each."""
+
+    models = {name: spec for name, spec in Keywords.models.items() if name != "gmm-hmm"}

@@ -123,8 +123,9 @@ def test_classes_that_are_alone_rare_or_unseen(row):
     rows = [(row(n, label="x"), "train") for n in range(12)]
     assert finding(rows, "classes", content="label").grade == "error"
     rows += [(row(20, label="y"), "train"), (row(21, label="z"), "test")]
-    classes = finding(rows, "classes", content="label")
-    assert (classes.grade, classes.details) == ("warning", {"rare": {"y": 1}, "ratio": 12})
+    rare = finding(rows, "rare classes", content="label")
+    assert (rare.grade, rare.details) == ("warning", {"rows": {"y": 1}})
+    assert finding(rows, "balance", content="label").details["ratio"] == 12
     unseen = finding(rows, "unseen labels", content="label")
     assert (unseen.grade, unseen.details["labels"]) == ("error", {"z": 1})
 
