@@ -56,6 +56,13 @@ class ClassifyReading(MultiLabelReading, TextReading):
 
 
 @dataclass(frozen=True)
+class ScoreReading(TextReading):
+    """Texts with a number each."""
+
+    label_column: str | None = option(None, "column of the number, by name or number from 1")
+
+
+@dataclass(frozen=True)
 class GenerationOptions(PredictOptions):
     """How a text is continued; its random numbers do not depend on the other rows."""
 

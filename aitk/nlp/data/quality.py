@@ -16,6 +16,7 @@ import numpy as np
 
 from aitk.core.contract.labels import MISSING
 from aitk.core.contract.rows import SPLITS, Row
+from aitk.core.contract.score_task import ScoreStatistics
 from aitk.core.contract.task import Finding
 from aitk.core.metrics.class_checks import (
     CONFLICT_SHARE,
@@ -24,7 +25,7 @@ from aitk.core.metrics.class_checks import (
     judge,
 )
 from aitk.nlp.data.languages import guess_language, script_of
-from aitk.nlp.data.options import TextReading
+from aitk.nlp.data.options import ScoreReading, TextReading
 
 #: UTF-8 that was read as Latin-1 or cp1252, and characters that could not be read at all.
 _GARBLED = re.compile("[ÂÃ][\u0080-\u00bf]|â€|\ufffd")
@@ -42,8 +43,8 @@ class TextInspector:
     """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``."""
 
     def __init__(self, reading: TextReading, *, labelled: bool = True):
-        del reading  # texts arrive cleaned
-        self._labelled = labelled
+        self._scores = ScoreStatistics() if isinstance(reading, ScoreReading) else None
+        self._labelled = labelled and self._scores is None
         self._files: dict[str, int] = {}
         self._labels = LabelTally()
         self._hashes, self._lines = array("q"), array("Q")
@@ -71,6 +72,8 @@ class TextInspector:
         self._wordless += not any(map(str.isalnum, text))
         self._missing += text in MISSING
         self._garbled += not text.isascii() and bool(_GARBLED.search(text))
+        if self._scores is not None:
+            self._scores.add(row.fields["score"], split)
         if self._labelled:
             self._labels.add(row.fields, split)
 
@@ -112,6 +115,8 @@ class TextInspector:
             summary |= self._labels.summary()
         if self._pairs:
             summary["pairs"] = self._pairs
+        if self._scores is not None:
+            summary |= self._scores.summary()
         return summary
 
     def _find_duplicates(self, groups: np.ndarray, splits: np.ndarray) -> Finding:

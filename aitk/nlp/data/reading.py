@@ -15,6 +15,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.labels import LabelReader, MultiLabelReading, NameReader
 from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.score_task import ScoreReader
 from aitk.core.contract.task import Note
 from aitk.core.io import encodings
 from aitk.core.io.delimited import DELIMITERS, sniff_delimiter
@@ -23,7 +24,7 @@ from aitk.core.io.split_names import split_named
 from aitk.core.io.tables import Table, find_column, looks_like_json, open_table, usual_column
 from aitk.core.io.tfds_source import open_tfds
 from aitk.nlp.data.cleaning import make_cleaner
-from aitk.nlp.data.options import TextReading
+from aitk.nlp.data.options import ScoreReading, TextReading
 from aitk.nlp.data.sources import Source, find_sources
 
 TEXT_COLUMNS = (
@@ -36,7 +37,8 @@ LABEL_COLUMNS = (
     "polarity", "labels", "标签", "標籤", "类别", "類別", "分类", "情感", "意图", "ラベル",
     "カテゴリ",
 )  # fmt: skip
-_NAMES = frozenset(TEXT_COLUMNS + LABEL_COLUMNS)
+SCORE_COLUMNS = ("score", "rating", "stars", "grade", "评分", "分数")
+_NAMES = frozenset(TEXT_COLUMNS + LABEL_COLUMNS + SCORE_COLUMNS)
 #: What joined columns have between them: the title is a line of its own.
 JOINED_BY = "\n"
 FASTTEXT_LABEL = "__label__"
@@ -76,18 +78,17 @@ def read_texts(
     # Alike for files with like columns.
     chosen: dict[tuple[str, ...], tuple[Sequence[str], Sequence[str]]] = {}
     told_pair = getattr(reading, "pair_column", None)
-    label_reading = reading if isinstance(reading, MultiLabelReading) else MultiLabelReading()
     keep_na = getattr(reading, "keep_na", False)
     for source in find_sources(sources, labelled=labelled, label=label, note=note):
         if told_pair and source.kind == "document":
             raise _no_pairs(source.name)
         if source.kind == "document":
-            labels = LabelReader(label_reading, NameReader(keep_na=True))
+            labels = _label_reader(reading, NameReader(keep_na=True))
             yield _read_document(source, reading, clean, labels, labelled=labelled, note=note)
             continue
         for split, table in _tables_of(source, reading, labelled=labelled, label=label):
             names = NameReader(keep_na=keep_na)
-            labels = LabelReader(label_reading, names)
+            labels = _label_reader(reading, names)
             if told_pair and isinstance(table, Lines):
                 raise _no_pairs(table.source)
             if isinstance(table, Lines) and _is_fasttext(table):
@@ -111,6 +112,13 @@ def read_texts(
             yield from _read_table(table, split, clean, text_columns, pair, label_columns, labels)
             for decision in names.notes(table.source):
                 note(decision)
+
+
+def _label_reader(reading: TextReading, names: NameReader) -> LabelReader | ScoreReader:
+    if isinstance(reading, ScoreReading):
+        return ScoreReader()
+    many = reading if isinstance(reading, MultiLabelReading) else MultiLabelReading()
+    return LabelReader(many, names)
 
 
 def _tables_of(
@@ -180,11 +188,12 @@ def _choose_columns(
     if len(columns) == 1 and (labels or not labelled):
         return columns, labels
     named = labelled and not labels
+    usual = SCORE_COLUMNS if isinstance(reading, ScoreReading) else LABEL_COLUMNS
     text = label = None
     if told_text or usual_column(columns, TEXT_COLUMNS):
         text = find_column(table.columns, told_text, TEXT_COLUMNS, what="text", where=where)
-    if named and (told_label or usual_column(columns, LABEL_COLUMNS)):
-        label = find_column(columns, told_label, LABEL_COLUMNS, what="label", where=where)
+    if named and (told_label or usual_column(columns, usual)):
+        label = find_column(columns, told_label, usual, what="label", where=where)
     if len(columns) == 2 and (text is None or (named and label is None)):
         if text is None and label is None:
             text = _wordiest(table, columns)
@@ -194,8 +203,8 @@ def _choose_columns(
         note(f"{where}: by content, the text is in column {text!r}{says}")
     text = text or find_column(columns, None, TEXT_COLUMNS, what="text", where=where)
     if named:
-        label = label or find_column(columns, None, LABEL_COLUMNS, what="label", where=where)
-        rivals = [each for each in columns if each.casefold() in LABEL_COLUMNS and each != label]
+        label = label or find_column(columns, None, usual, what="label", where=where)
+        rivals = [each for each in columns if each.casefold() in usual and each != label]
         if rivals and not told_label:
             note(f"{where}: the label is in {label!r}, not in {rivals} (see --label-column)")
         labels = [label]
@@ -261,7 +270,7 @@ def _read_table(
     text_columns: Sequence[str],
     pair_column: str | None,
     label_columns: Sequence[str],
-    labels: LabelReader,
+    labels: LabelReader | ScoreReader,
 ) -> Iterator[Row | Refusal]:
     file = table.source
     for item in table:
@@ -304,7 +313,7 @@ def _read_fasttext(
     lines: Lines,
     split: str | None,
     clean: Callable[[str], str],
-    labels: LabelReader,
+    labels: LabelReader | ScoreReader,
     *,
     labelled: bool,
 ) -> Iterator[Row | Refusal]:
@@ -344,7 +353,7 @@ def _read_document(
     source: Source,
     reading: TextReading,
     clean: Callable[[str], str],
-    labels: LabelReader,
+    labels: LabelReader | ScoreReader,
     *,
     labelled: bool,
     note: Note,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.label_task import LabelModel, initial_bias
 from aitk.core.contract.model_spec import SettingsT, TrainedModel
+from aitk.core.contract.score_task import ScoreAssets, ScoreModel
 from aitk.core.contract.task import Assets
 from aitk.nlp.features.assets import TextAssets
 from aitk.nlp.tasks.settings import BagSettings
@@ -42,6 +43,10 @@ class TokenizedAssets(Assets, Protocol):
 
     @property
     def max_length(self) -> int: ...
+
+
+class TokenizedScores(TokenizedAssets, ScoreAssets, Protocol):
+    """Assets of a model that reads token ids and puts out a score."""
 
 
 TokenizedT = TypeVar("TokenizedT", bound=TokenizedAssets)
@@ -123,6 +128,22 @@ class BagClassifier(TextClassifier[BagSettings]):
         if assets.inverse_frequencies is not None:
             backbone.get_layer("rarity").fill(assets.inverse_frequencies)
         return backbone
+
+
+class TextRegressor(TextModel[SettingsT, TokenizedScores], ScoreModel[SettingsT, TokenizedScores]):
+    """Pooled features and one linear output: standardised scores (batch, 1)."""
+
+    def build(
+        self, settings: Any, assets: TokenizedScores, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.nlp.models.heads import classifier
+
+        return classifier(
+            self.backbone(settings, assets, backbone),
+            classes=1,
+            pooling=settings.pooling,
+            dropout=settings.dropout,
+        )
 
 
 class TokenPredictor(TextModel[SettingsT, TokenizedT]):
