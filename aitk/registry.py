@@ -100,6 +100,12 @@ TASKS = {
         summary="the part of a text that answers a question",
         sample="sample_data/questions.jsonl",
     ),
+    "nlp.score": Row(
+        task="aitk.nlp.tasks.score:Score",
+        reading="aitk.nlp.data.options:ScoreReading",
+        summary="a number for a text, such as a star rating: regression",
+        sample="sample_data/ratings.csv",
+    ),
     "nlp.masked-lm": Row(
         task="aitk.nlp.tasks.masked_lm:MaskedLanguageModel",
         reading="aitk.nlp.data.options:TextReading",

@@ -43,6 +43,13 @@ def test_the_script_makes_the_same_bytes_again(tmp_path, monkeypatch) -> None:
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
 
 
+def test_the_script_of_reviews_makes_the_same_bytes_again(tmp_path) -> None:
+    shutil.copy(FOLDER / "make_ratings.py", tmp_path)
+    runpy.run_path(str(tmp_path / "make_ratings.py"), run_name="__main__")
+    for name in ("ratings.csv", "ratings_new.csv", "ratings_update.csv"):
+        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
+
+
 def test_no_message_is_written_twice() -> None:
     texts = []
     for name in ("messages.csv", "messages_new.csv", "messages_update.csv"):
