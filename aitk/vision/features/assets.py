@@ -65,11 +65,6 @@ class ImageAssets:
     thresholds: tuple[float, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def thresholds(self) -> tuple[float, ...]:
-        """None: an image has one label (see ``LabelAssets``)."""
-        return ()
-
     def save(self, folder: Path) -> None:
         """Write ``image.json``."""
         folder.mkdir(parents=True, exist_ok=True)
