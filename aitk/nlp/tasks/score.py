@@ -108,7 +108,7 @@ class Score(ScoreTask[TextScoreAssets]):
         return TextScoreAssets(load_text_assets(folder), values["mean"], values["deviation"])
 
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: TextScoreAssets) -> list[Example]:
-        tokens = token_arrays([row["text"] for row in rows], assets.text)
+        tokens = token_arrays(rows, assets.text)
         return [
             Example({"token_ids": ids}, row.get("score"))
             for ids, row in zip(tokens, rows, strict=True)
