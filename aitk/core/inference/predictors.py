@@ -7,6 +7,7 @@ A LiteRT or ONNX run is predicted without importing TensorFlow.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ from aitk.core.runtime.silence import suppress_stderr
 
 if TYPE_CHECKING:
     import keras
+
+    from aitk.core.decoding.incremental import Decoder
 
 #: Inputs by name, each (batch, ...), to outputs (batch, ...) float32, by name where several.
 Predictor = Callable[[Mapping[str, np.ndarray]], Any]
@@ -70,6 +73,7 @@ class KerasPredictor:
     def __init__(self, model: keras.Model):
         import keras
 
+        self._model = model
         self._specs = {spec.name: spec for spec in model.inputs}
         self._call = model.predict_on_batch
         if keras.backend.backend() == "tensorflow":
@@ -79,6 +83,13 @@ class KerasPredictor:
         cast = {name: _cast(inputs, name, spec.dtype) for name, spec in self._specs.items()}
         outputs = self._call(cast)
         return _named(outputs if isinstance(outputs, Mapping) else {ONLY_OUTPUT: outputs})
+
+    @functools.cached_property
+    def decoder(self) -> Decoder | None:
+        """The same model one token at a time, with a cache; None where it cannot."""
+        from aitk.core.decoding.incremental import Incremental, KerasDecoder
+
+        return KerasDecoder(self._model) if isinstance(self._model, Incremental) else None
 
 
 class SavedModelPredictor:

@@ -1,0 +1,289 @@
+"""Running a model one token at a time: the compiled step, its cache, and the same without one.
+
+A search (``beam_search``, ``continuation``) asks a ``Decoder`` alone and knows no framework. Rows
+that are finished are dropped with ``take``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from aitk.core.metrics.classification import log_softmax
+
+#: Caches grow by so many places, so that few shapes are met.
+LENGTH_STEP = 16
+#: Shapes by name; None is the number of rows, or of places.
+Shapes = Mapping[str, tuple[int | None, ...]]
+
+
+@runtime_checkable
+class Incremental(Protocol):
+    """A Keras model that can read token by token. All arrays have the row as their first axis."""
+
+    #: What ``start`` reads, by name, with its shape (int32).
+    start_shapes: Shapes
+    #: What is kept of the source, which no token changes.
+    memory_shapes: Shapes
+    #: What is kept of the tokens so far.
+    cache_shapes: Shapes
+
+    def start(self, inputs: Mapping[str, Any], rows: Any, length: Any) -> tuple[Any, Any]:
+        """Memory and empty cache for up to ``length`` tokens, each a dict of tensors."""
+
+    def step(self, token_ids: Any, place: Any, memory: Any, cache: Any) -> tuple[Any, Any]:
+        """Read (rows, new) tokens, the first at ``place``.
+
+        Returns:
+            Float32 logits of what follows the last (rows, vocabulary), and the cache.
+        """
+
+
+@dataclass(frozen=True)
+class State:
+    """What a decoder keeps between two steps.
+
+    Attributes:
+        place: how many tokens were read.
+        memory: of the source.
+        cache: of these tokens.
+    """
+
+    place: int
+    memory: Mapping[str, Any]
+    cache: Mapping[str, Any]
+
+
+class Decoder(Protocol):
+    """What a search asks of a model."""
+
+    def start(self, inputs: Mapping[str, np.ndarray], *, rows: int, length: int) -> State:
+        """The state before the first token, with room for ``length`` tokens.
+
+        Args:
+            inputs: the source, by name; empty where there is none.
+        """
+
+    def advance(
+        self, state: State, token_ids: np.ndarray, parents: np.ndarray | None = None
+    ) -> tuple[Any, State]:
+        """Read the next tokens of every row.
+
+        Args:
+            token_ids: (rows, new) int.
+            parents: (rows,) the row whose cache each continues; None is its own.
+
+        Returns:
+            Logits of what follows (rows, vocabulary), for ``best`` or ``to_numpy``; the new state.
+        """
+
+    def take(self, state: State, rows: np.ndarray) -> State:
+        """The state of some rows alone, in this order; a row may come several times."""
+
+    def best(self, logits: Any, count: int, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The likeliest next tokens: log probabilities and ids, (rows, count), best first.
+
+        Args:
+            bias: (vocabulary,) added to the logits, for instance to forbid tokens.
+        """
+
+    def to_numpy(self, logits: Any) -> np.ndarray:
+        """Logits as an array."""
+
+
+def room_for(tokens: int) -> int:
+    """The length of a cache for so many tokens."""
+    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
+
+
+class _ArrayDecoder:
+    """What decoders that compute in NumPy share."""
+
+    def take(self, state: State, rows: np.ndarray) -> State:
+        return State(state.place, _rows_of(state.memory, rows), _rows_of(state.cache, rows))
+
+    def best(self, logits: Any, count: int, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        chances = log_softmax(np.asarray(logits, np.float32) + bias)
+        ids = np.argpartition(-chances, count - 1, axis=1)[:, :count]
+        found = np.take_along_axis(chances, ids, axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        return np.take_along_axis(found, order, axis=1), np.take_along_axis(ids, order, axis=1)
+
+    def to_numpy(self, logits: Any) -> np.ndarray:
+        return np.asarray(logits, np.float32)
+
+
+class FunctionDecoder(_ArrayDecoder):
+    """A decoder of two functions on arrays, as exported models offer them.
+
+    Args:
+        start: source arrays by name and ``rows``, ``length`` (1,) int32 -> arrays whose names
+            begin with ``memory_`` or ``cache_``.
+        step: these, ``step_ids`` (rows, 1) int32 and ``place`` (1,) int32 -> ``logits``
+            (rows, vocabulary) and the arrays of the cache.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
+        step: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
+    ):
+        self._start, self._step = start, step
+
+    def start(self, inputs: Mapping[str, np.ndarray], *, rows: int, length: int) -> State:
+        sizes = {"rows": np.array([rows], np.int32), "length": np.array([length], np.int32)}
+        found = self._start({**inputs, **sizes})
+        memory = {name: array for name, array in found.items() if name.startswith("memory_")}
+        cache = {name: array for name, array in found.items() if name.startswith("cache_")}
+        return State(0, memory, cache)
+
+    def advance(
+        self, state: State, token_ids: np.ndarray, parents: np.ndarray | None = None
+    ) -> tuple[Any, State]:
+        cache = state.cache if parents is None else _rows_of(state.cache, parents)
+        logits: Any = None
+        for at, column in enumerate(np.asarray(token_ids, np.int32).T, state.place):
+            place = {"step_ids": column[:, None], "place": np.array([at], np.int32)}
+            outputs = dict(self._step({**place, **state.memory, **cache}))
+            logits, cache = outputs.pop("logits"), outputs
+        return logits, State(state.place + token_ids.shape[1], state.memory, cache)
+
+
+class UncachedDecoder(_ArrayDecoder):
+    """A decoder that reads all tokens anew for each one more, with any model.
+
+    Args:
+        score: the source by name and tokens (rows, length) -> logits of what follows the last of
+            them (rows, vocabulary).
+    """
+
+    def __init__(self, score: Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]):
+        self._score = score
+
+    def start(self, inputs: Mapping[str, np.ndarray], *, rows: int, length: int) -> State:
+        return State(0, inputs, {"token_ids": np.zeros((rows, 0), np.int32)})
+
+    def advance(
+        self, state: State, token_ids: np.ndarray, parents: np.ndarray | None = None
+    ) -> tuple[Any, State]:
+        cache = state.cache if parents is None else _rows_of(state.cache, parents)
+        tokens = np.concatenate([cache["token_ids"], token_ids], axis=1).astype(np.int32)
+        logits = self._score(state.memory, tokens)
+        return logits, State(tokens.shape[1], state.memory, {"token_ids": tokens})
+
+
+class KerasDecoder:
+    """A live Keras model: one compiled step for any number of rows and any length of the cache.
+
+    The weights are read at each call, so that a model in training can be followed.
+    """
+
+    def __init__(self, model: Incremental):
+        import keras
+
+        self._model = model
+        self._start: Callable[..., Any] = model.start
+        self._best: Callable[..., Any] = _best
+        self._take: Callable[..., Any] = _take
+        self._prefill = self._step = self._advance
+        if keras.backend.backend() == "tensorflow":
+            self._compile()
+
+    def start(self, inputs: Mapping[str, np.ndarray], *, rows: int, length: int) -> State:
+        import keras
+
+        given = {
+            name: keras.ops.convert_to_tensor(inputs[name], "int32")
+            for name in self._model.start_shapes
+        }
+        sizes = (keras.ops.convert_to_tensor(size, "int32") for size in (rows, length))
+        return State(0, *self._start(given, *sizes))
+
+    def advance(
+        self, state: State, token_ids: np.ndarray, parents: np.ndarray | None = None
+    ) -> tuple[Any, State]:
+        import keras
+
+        if parents is None:
+            parents = np.arange(len(token_ids))
+        run = self._step if token_ids.shape[1] == 1 else self._prefill
+        tokens, place, parents = (
+            keras.ops.convert_to_tensor(each, "int32") for each in (token_ids, state.place, parents)
+        )
+        logits, cache = run(tokens, place, parents, state.memory, state.cache)
+        return logits, State(state.place + token_ids.shape[1], state.memory, cache)
+
+    def take(self, state: State, rows: np.ndarray) -> State:
+        import keras
+
+        indices = keras.ops.convert_to_tensor(rows, "int32")
+        memory, cache = self._take(indices, state.memory, state.cache)
+        return State(state.place, memory, cache)
+
+    def best(self, logits: Any, count: int, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        chances, ids = self._best(logits, count, bias)
+        return np.asarray(chances), np.asarray(ids)
+
+    def to_numpy(self, logits: Any) -> np.ndarray:
+        import keras
+
+        return keras.ops.convert_to_numpy(logits)
+
+    def _advance(self, tokens, place, parents, memory, cache):
+        import keras
+
+        kept = {name: keras.ops.take(array, parents, axis=0) for name, array in cache.items()}
+        return self._model.step(tokens, place, memory, kept)
+
+    def _compile(self) -> None:
+        import keras
+        import tensorflow as tf
+
+        compute_dtype = tf.as_dtype(getattr(self._model, "compute_dtype", "float32"))
+        del keras
+
+        def specs(shapes: Shapes, dtype: Any) -> dict[str, Any]:
+            return {name: tf.TensorSpec(shape, dtype) for name, shape in shapes.items()}
+
+        memory = specs(self._model.memory_shapes, compute_dtype)
+        cache = specs(self._model.cache_shapes, compute_dtype)
+        number = tf.TensorSpec((), tf.int32)
+        rows = tf.TensorSpec((None,), tf.int32)
+
+        def compiled(function: Callable[..., Any], *signature: Any) -> Callable[..., Any]:
+            return tf.function(function, input_signature=list(signature), autograph=False)
+
+        self._start = compiled(
+            self._model.start, specs(self._model.start_shapes, tf.int32), number, number
+        )
+        self._step, self._prefill = (
+            compiled(
+                self._advance, tf.TensorSpec((None, new), tf.int32), number, rows, memory, cache
+            )
+            for new in (1, None)
+        )
+        self._take = compiled(_take, rows, memory, cache)
+        self._best = tf.function(_best, reduce_retracing=True, autograph=False)
+
+
+def _best(logits, count: int, bias):
+    from keras import ops
+
+    chances = ops.log_softmax(ops.cast(logits, "float32") + bias, axis=-1)
+    return ops.top_k(chances, count)
+
+
+def _take(rows, memory, cache):
+    from keras import ops
+
+    return tuple(
+        {name: ops.take(array, rows, axis=0) for name, array in arrays.items()}
+        for arrays in (memory, cache)
+    )
+
+
+def _rows_of(arrays: Mapping[str, Any], rows: np.ndarray) -> dict[str, Any]:
+    return {name: array[rows] for name, array in arrays.items()}
