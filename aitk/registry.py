@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DOMAINS = {
     "speech": "sound: keywords, speech recognition, pretraining",
-    "nlp": "text: classification, language models, pretraining",
+    "nlp": "text: classification, translation, language models, pretraining",
     "vision": "images: classification, detection, segmentation, pretraining",
     "recsys": "recommendation: top-N lists and ratings from a log",
 }
@@ -119,6 +119,14 @@ TASKS = {
         predict_options="aitk.nlp.data.options:GenerationOptions",
         summary="language model that continues a text (GPT, Radford et al. 2019)",
         sample="sample_data/handbook.txt",
+    ),
+    "nlp.translate": Row(
+        task="aitk.nlp.tasks.translate:Translate",
+        reading="aitk.nlp.data.options:TranslateReading",
+        predict_options="aitk.nlp.data.options:TranslateOptions",
+        summary="translation of sentences into another language",
+        sample="sample_data/translations.tsv",
+        training={"epochs": "12", "set": "size=tiny"},
     ),
     "vision.classify": Row(
         task="aitk.vision.tasks.classify:Classify",

@@ -63,6 +63,46 @@ class ScoreReading(TextReading):
 
 
 @dataclass(frozen=True)
+class TranslateReading:
+    """Where sources and their translations are, and which pairs are refused."""
+
+    source_column: str | None = option(
+        None,
+        "of the source: column, JSON key, language of a TMX, or ending of a file (train.de)",
+        locates=True,
+    )
+    target_column: str | None = option(None, "the same of the translation", locates=True)
+    header: str = option(
+        "auto", "does the first line name the columns", choices=("auto", "yes", "no"), locates=True
+    )
+    delimiter: str | None = option(
+        None, "what separates fields: one character, or TAB", locates=True
+    )
+    encoding: str | None = option(
+        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+    )
+    unicode_form: str = option(
+        "NFC", "Unicode normal form; NFKC also unifies widths", choices=("NFC", "NFKC", "none")
+    )
+    strip_html: bool = option(False, "drop HTML tags, scripts and comments, and decode entities")
+    max_length_ratio: float = option(
+        9.0, "refuse a pair one side of which has so many times the characters", minimum=1.0
+    )
+
+
+@dataclass(frozen=True)
+class TranslateOptions(PredictOptions):
+    """How translations are searched."""
+
+    beams: int = option(
+        4, "hypotheses kept at each step; 1 is greedy", minimum=1, maximum=64, scored=True
+    )
+    length_penalty: float = option(
+        0.6, "exponent of the length penalty; 0 is none", minimum=0.0, maximum=10.0, scored=True
+    )
+
+
+@dataclass(frozen=True)
 class GenerationOptions(PredictOptions):
     """How a text is continued; its random numbers do not depend on the other rows."""
 

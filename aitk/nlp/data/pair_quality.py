@@ -1,0 +1,57 @@
+"""What is wrong with sentence pairs, and what both sides look like."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from aitk.core.contract.rows import Row
+from aitk.core.contract.task import Finding
+from aitk.core.metrics.class_checks import judge
+from aitk.nlp.data.options import TextReading
+from aitk.nlp.data.quality import TextInspector
+
+#: Of the targets these are not checked: many sentences share a translation.
+_OF_SOURCES_ALONE = ("duplicates", "duplicates across splits")
+
+
+class PairInspector:
+    """Looks at every accepted pair once; see ``aitk.core.contract.task.Inspector``."""
+
+    def __init__(self) -> None:
+        self._sources = TextInspector(TextReading(), labelled=False)
+        self._targets = TextInspector(TextReading(), labelled=False)
+        self._rows = self._copied = 0
+
+    def add(self, row: Row, split: str) -> None:
+        source, target = row.fields["source"], row.fields["target"]
+        self._sources.add(dataclasses.replace(row, fields={"text": source}), split)
+        self._targets.add(dataclasses.replace(row, fields={"text": target}), split)
+        self._rows += 1
+        self._copied += source.casefold() == target.casefold() and any(map(str.isalpha, source))
+
+    def findings(self) -> list[Finding]:
+        copies = judge(
+            "untranslated", self._copied, self._rows, "pairs whose target repeats the source"
+        )
+        targets = [
+            dataclasses.replace(finding, check=f"{finding.check} of the targets")
+            for finding in self._targets.findings()
+            if finding.check not in _OF_SOURCES_ALONE
+        ]
+        return [*self._sources.findings(), copies, *targets]
+
+    def summary(self) -> dict[str, Any]:
+        sources, targets = self._sources.summary(), self._targets.summary()
+        charts = {
+            f"{side}_{name}": chart
+            for side, summary in (("source", sources), ("target", targets))
+            for name, chart in summary["charts"].items()
+        }
+        return {
+            "rows": sources["rows"],
+            "lengths": {"source": sources["lengths"], "target": targets["lengths"]},
+            "languages": {"source": sources["languages"], "target": targets["languages"]},
+            "scripts": {"source": sources["scripts"], "target": targets["scripts"]},
+            "charts": charts,
+        }

@@ -1,0 +1,21 @@
+"""Running an LSTM layer on from known states."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+def run_lstm(layer: keras.layers.LSTM, x, states):
+    """Read (rows, new, features) from ``states``, [output, cell] of (rows, units) each.
+
+    One new token costs no loop, so that converters see a plain cell.
+
+    Returns:
+        (rows, new, units), and the states after it.
+    """
+    if x.shape[1] != 1:
+        x, *states = layer(x, initial_state=states)
+        return x, states
+    output, states = layer.cell(x[:, 0], states, training=False)
+    return ops.expand_dims(output, 1), states

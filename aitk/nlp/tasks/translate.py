@@ -1,0 +1,379 @@
+"""Translation of sentences: subwords that both languages share, an encoder-decoder, beam search."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.contract.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.rows import Refusal, Row
+from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
+from aitk.core.decoding.beam_search import Hypothesis, beam_search
+from aitk.core.decoding.incremental import Decoder, UncachedDecoder
+from aitk.core.io.files import write_json
+from aitk.core.io.json_files import read_json
+from aitk.core.metrics.baselines import Baseline, Rows
+from aitk.core.metrics.classification import log_softmax
+from aitk.nlp.data.languages import script_of
+from aitk.nlp.data.options import TranslateOptions, TranslateReading
+from aitk.nlp.features.assets import TextAssets, load_text_assets
+from aitk.nlp.features.batching import pad_tokens
+from aitk.nlp.features.tokenizers import SubwordTokenizer, train_tokenizer
+from aitk.nlp.metrics.translation import (
+    DEFAULT_SPLITTER,
+    SPLITTERS,
+    measure_translations,
+    score_translations,
+)
+from aitk.nlp.tasks.translate_models import TranslationModel
+from aitk.nlp.tasks.translate_settings import (
+    LstmTranslatorSettings,
+    TransformerTranslatorSettings,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.artifacts.pretrained import Pretrained
+
+#: A translation may have so many times the units of its source, and so many more.
+LONGEST_FACTOR, LONGEST_EXTRA = 2, 10
+#: Of so many references the script is looked at.
+REFERENCES_LOOKED_AT = 1000
+DEFAULTS = TranslateOptions()
+
+
+@dataclass(frozen=True)
+class TranslationAssets:
+    """The subwords, and how translations are scored.
+
+    Attributes:
+        text: tokeniser and length.
+        label_smoothing: of the loss.
+        splitter: how sacreBLEU splits the target language into words.
+    """
+
+    text: TextAssets
+    label_smoothing: float
+    splitter: str
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer:
+        return self.text.tokenizer  # type: ignore[return-value]
+
+    @property
+    def max_length(self) -> int:
+        return self.text.max_length
+
+    @property
+    def start_id(self) -> int:
+        return self.tokenizer.start_id  # type: ignore[return-value]  # learn saw to it
+
+    @property
+    def end_id(self) -> int:
+        return self.tokenizer.end_id  # type: ignore[return-value]
+
+    def bias(self) -> np.ndarray:
+        """What forbids special tokens but the end, (vocabulary,) float32."""
+        bias = np.zeros(self.tokenizer.vocabulary_size, np.float32)
+        bias[sorted(self.tokenizer.special_ids - {self.end_id})] = -np.inf
+        return bias
+
+    def save(self, folder: Path) -> None:
+        self.text.save(folder)
+        values = {"label_smoothing": self.label_smoothing, "splitter": self.splitter}
+        write_json(folder / "translation.json", values)
+
+
+@dataclass(frozen=True)
+class Translated:
+    """The translations of a batch.
+
+    Attributes:
+        hypotheses: of each row, the best first.
+        losses: (rows,) nats of the reference, or None where there is none.
+    """
+
+    hypotheses: Sequence[Sequence[Hypothesis]]
+    losses: np.ndarray | None = None
+
+
+class Translate(Task[TranslationAssets]):
+    """Sentences of one language in another."""
+
+    name = "nlp.translate"
+    reading = TranslateReading
+    predict_options = TranslateOptions
+    models = {
+        "transformer": TranslationModel(TransformerTranslatorSettings),
+        "lstm": TranslationModel(LstmTranslatorSettings),
+    }
+    metric = Metric("bleu", is_rate=False)
+
+    # Rows -----------------------------------------------------------------
+
+    def read(
+        self, sources: Sequence[str], reading: TranslateReading, *, labelled: bool, note: Note
+    ) -> Iterator[Row | Refusal]:
+        from aitk.nlp.data.pairs import read_pairs
+
+        return read_pairs(sources, reading, labelled=labelled, note=note)
+
+    def key(self, fields: Mapping[str, Any]) -> str:
+        return fields["source"]
+
+    def inspector(self, reading: TranslateReading) -> Any:
+        from aitk.nlp.data.pair_quality import PairInspector
+
+        return PairInspector()
+
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow_datasets as tfds
+
+        return {"source": tfds.features.Text(), "target": tfds.features.Text()}
+
+    # Assets ---------------------------------------------------------------
+
+    def learn(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        summary: Mapping[str, Any],
+        settings: Any,
+        *,
+        start: Pretrained | None = None,
+        balance: bool = False,
+        tables: Path | None = None,
+        note: Note,
+    ) -> TranslationAssets:
+        tokenizer = start.tokenizer if start else None
+        if tokenizer is None:
+            texts = (text for row in rows for text in (row["source"], row["target"]))
+            tokenizer = train_tokenizer(texts, settings)
+        if tokenizer.start_id is None or tokenizer.end_id is None:
+            raise ArtifactError(
+                "its vocabulary has no marks for the start and the end of a text",
+                where=start.source if start else None,
+            )
+        shown = (rows[at]["target"] for at in range(min(len(rows), REFERENCES_LOOKED_AT)))
+        script, _ = Counter(map(script_of, shown)).most_common(1)[0]
+        assets = TranslationAssets(
+            TextAssets(tokenizer, settings.max_length),
+            settings.label_smoothing,
+            SPLITTERS.get(script, DEFAULT_SPLITTER),
+        )
+        cut = sum(
+            max(map(len, tokenizer.encode_bare([row["source"], row["target"]], 1 << 16)))
+            > settings.max_length - 2
+            for row in rows
+        )
+        if cut:
+            note(f"{cut:,} pairs are cut to {settings.max_length} units (--set max_length)")
+        return assets
+
+    def load_assets(self, folder: Path) -> TranslationAssets:
+        path = folder / "translation.json"
+        values = read_json(path, {"label_smoothing": float, "splitter": str})
+        if values["splitter"] not in (DEFAULT_SPLITTER, *SPLITTERS.values()):
+            raise ArtifactError("sacreBLEU has no such splitter", where=str(path))
+        text = load_text_assets(folder)
+        return TranslationAssets(text, values["label_smoothing"], values["splitter"])
+
+    # Batches --------------------------------------------------------------
+
+    def encode(self, rows: Sequence[Mapping[str, Any]], assets: TranslationAssets) -> list[Example]:
+        """Subwords of the source, framed; the target is the text and its subwords."""
+        sources = assets.tokenizer.encode_many([row["source"] for row in rows], assets.max_length)
+        known = [row.get("target") for row in rows]
+        texts = [text for text in known if text is not None]
+        targets = iter(assets.tokenizer.encode_bare(texts, assets.max_length - 1))
+        return [
+            Example(
+                {"token_ids": np.array(ids or [0], np.int32)},
+                None if text is None else (text, np.array(next(targets), np.int32)),
+            )
+            for ids, text in zip(sources, known, strict=True)
+        ]
+
+    def length(self, example: Example) -> int:
+        target = 0 if example.target is None else len(example.target[1])
+        return max(len(example.inputs["token_ids"]), target + 1)
+
+    def collate(
+        self,
+        examples: Sequence[Example],
+        assets: TranslationAssets,
+        *,
+        rng: np.random.Generator | None = None,
+        pad_to: int | None = None,
+    ) -> Batch:
+        """Pad sources and, where they are known, targets: read shifted by the start mark."""
+        inputs = pad_tokens([example.inputs["token_ids"] for example in examples], pad_to=pad_to)
+        if any(example.target is None for example in examples):
+            starts = np.full((len(examples), 1), assets.start_id, np.int32)
+            return Batch(inputs | {"target_ids": starts})
+        ids = [example.target[1] for example in examples]
+        read = [np.concatenate([[assets.start_id], each]) for each in ids]
+        targets = [np.concatenate([each, [assets.end_id]]) for each in ids]
+        length = pad_to or max(map(len, targets))
+        known = pad_tokens(targets, pad_to=length)
+        weights = known["padding_mask"].astype(np.float32)
+        # The loss is a mean over all positions: make that the mean over those in use.
+        weights *= weights.size / weights.sum()
+        inputs["target_ids"] = pad_tokens(read, pad_to=length)["token_ids"]
+        context = {"target": [example.target[0] for example in examples]}
+        return Batch(inputs, known["token_ids"], weights, context)
+
+    # Predictions ----------------------------------------------------------
+
+    def infer(
+        self,
+        batch: Batch,
+        predict: Callable[[Mapping[str, np.ndarray]], Any],
+        assets: TranslationAssets,
+        *,
+        top_k: int = 1,
+        options: TranslateOptions | None = None,
+    ) -> Translated:
+        """Search the translations; of known ones their loss as well."""
+        options = options or DEFAULTS
+        sources = {name: batch.inputs[name] for name in ("token_ids", "padding_mask")}
+        lengths = sources["padding_mask"].sum(axis=1)
+        limits = np.minimum(LONGEST_FACTOR * lengths + LONGEST_EXTRA, assets.max_length)
+        hypotheses = beam_search(
+            open_decoder(predict),
+            sources,
+            starts=np.full((len(lengths), 1), assets.start_id, np.int32),
+            limits=limits.tolist(),
+            end_id=assets.end_id,
+            bias=assets.bias(),
+            beams=max(options.beams, top_k),
+            alpha=options.length_penalty,
+            best=top_k,
+        )
+        if batch.targets is None:
+            return Translated(hypotheses)
+        chances = log_softmax(np.asarray(predict(batch.inputs), np.float32))
+        own = np.take_along_axis(chances, np.asarray(batch.targets)[..., None], -1)[..., 0]
+        used = np.asarray(batch.weights) > 0
+        return Translated(hypotheses, np.where(used, -own, 0).sum(-1, dtype=np.float64))
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: Any,
+        assets: TranslationAssets,
+        *,
+        top_k: int = 1,
+        options: TranslateOptions | None = None,
+    ) -> list[dict[str, Any]]:
+        answers = []
+        for found in outputs.hypotheses:
+            shown = [
+                {
+                    "prediction": assets.tokenizer.decode(each.ids),
+                    "score": round(each.score, 4),
+                    **({} if each.ended else {"cut": True}),
+                }
+                for each in found
+            ]
+            answers.append(shown[0] | ({"others": shown[1:]} if top_k > 1 else {}))
+        return answers
+
+    def measure(
+        self, batch: Batch, outputs: Translated, assets: TranslationAssets
+    ) -> dict[str, np.ndarray]:
+        predicted = [assets.tokenizer.decode(found[0].ids) for found in outputs.hypotheses]
+        counts = measure_translations(predicted, batch.context["target"], splitter=assets.splitter)
+        tokens = (np.asarray(batch.weights) > 0).sum(-1)
+        return counts | {"tokens": tokens, "loss": outputs.losses}
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: TranslationAssets,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        return score_translations(
+            measured, splitter=assets.splitter, resamples=resamples, seed=seed
+        )
+
+    # What it also can do --------------------------------------------------
+
+    def extend(
+        self,
+        items: Iterator[Row | Refusal],
+        assets: TranslationAssets,
+        known: Sequence[Mapping[str, Any]],
+        *,
+        reading: TranslateReading,
+    ) -> tuple[TranslationAssets, Iterator[Row | Refusal]]:
+        """See ``Updatable``: the subwords stay, new words are written with them."""
+        return assets, items
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: TranslationAssets
+    ) -> list[Baseline]:
+        """The source as its own translation, which keeps names and numbers."""
+
+        def measure(rows: Rows, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            sources, targets = ([row[side] for row in rows] for side in ("source", "target"))
+            return measure_translations(sources, targets, splitter=assets.splitter)
+
+        return [Baseline("untranslated source", measure)]
+
+    def explain(
+        self,
+        fields: Mapping[str, Any],
+        predict: Any,
+        assets: TranslationAssets,
+        *,
+        target: str | None = None,
+        model: Callable[[], keras.Model] | None = None,
+    ) -> dict[str, Any]:
+        """Which source units each unit of the translation (or of ``target``) looks at."""
+        from aitk.core.inference.predictors import KerasPredictor
+        from aitk.nlp.explain.alignment import explain_alignment
+
+        if model is None:
+            raise UsageError(
+                "only the Keras model shows its attention",
+                hint="Explain the run that this one was compressed from",
+            )
+        (example,) = self.encode([{"source": fields["source"]}], assets)
+        batch = self.collate([example], assets)
+        if target is None:
+            found = self.infer(batch, KerasPredictor(model()), assets)
+            ids = list(found.hypotheses[0][0].ids)
+        else:
+            (ids,) = assets.tokenizer.encode_bare([target], assets.max_length - 1)
+        read = np.array([[assets.start_id, *ids]], np.int32)
+        looks = model().get_layer("backbone").alignment(batch.inputs | {"target_ids": read})
+        framed = example.inputs["token_ids"]
+        inside = [at for at, each in enumerate(framed) if each not in assets.tokenizer.special_ids]
+        weights = np.asarray(looks, np.float64)[0][: len(ids), inside]
+        weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+        text = assets.tokenizer.decode(ids)
+        if not ids or not inside:
+            raise DataError("there is nothing to align", where=repr(text))
+        units = [assets.tokenizer.token(int(framed[at])) for at in inside]
+        written = [assets.tokenizer.token(each) for each in ids]
+        return {"prediction": text} | explain_alignment(units, written, weights)
+
+
+def open_decoder(predict: Any) -> Decoder:
+    """The predictor's own decoder, with a cache; without one, the whole prefix is read anew."""
+    decoder = getattr(predict, "decoder", None)
+    if decoder is not None:
+        return decoder
+
+    def score(sources: Mapping[str, np.ndarray], tokens: np.ndarray) -> np.ndarray:
+        return np.asarray(predict({**sources, "target_ids": tokens}))[:, -1]
+
+    return UncachedDecoder(score)

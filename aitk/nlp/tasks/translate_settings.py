@@ -1,0 +1,68 @@
+"""The settings of translators. Standard library only: help texts read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from aitk.core.contract.options import option
+from aitk.nlp.tasks.settings import TRAINED_TOKENIZERS
+
+
+@dataclass(frozen=True)
+class TranslatorSettings:
+    """What both translators share: subwords, lengths, label smoothing."""
+
+    tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
+    vocabulary_size: int = option(
+        8000, "largest number of units, shared by both languages", minimum=300
+    )
+    lowercase: bool = option(False, "ignore the case of letters")
+    max_length: int = option(128, "units of a sentence that are read or written", minimum=8)
+    label_smoothing: float = option(
+        0.1,
+        "probability given to all other units in training",
+        minimum=0.0,
+        maximum=0.9,
+        search="0,0.05,0.1,0.2",
+        inherited=False,
+    )
+
+    default_epochs: ClassVar[int] = 20
+    default_steps: ClassVar[int] = 2000
+    default_batch_size: ClassVar[int] = 64
+
+
+@dataclass(frozen=True)
+class TransformerTranslatorSettings(TranslatorSettings):
+    """Encoder-decoder Transformer with the norms before each part (Vaswani et al. 2017)."""
+
+    size: str = option("small", "width and depth", choices=("tiny", "small", "base"))
+    dropout: float = option(
+        0.2,
+        "share of the features dropped",
+        minimum=0.0,
+        maximum=0.95,
+        search="0.1..0.4",
+        inherited=False,
+    )
+
+    default_learning_rate: ClassVar[float] = 1e-3
+
+
+@dataclass(frozen=True)
+class LstmTranslatorSettings(TranslatorSettings):
+    """LSTM encoder-decoder with global attention (Luong et al. 2015)."""
+
+    hidden: int = option(256, "size of an embedding, and of all states", minimum=8)
+    layers: int = option(1, "of the encoder, and of the decoder", minimum=1, maximum=8)
+    dropout: float = option(
+        0.3,
+        "share of the features dropped",
+        minimum=0.0,
+        maximum=0.95,
+        search="0.1..0.5",
+        inherited=False,
+    )
+
+    default_learning_rate: ClassVar[float] = 2e-3
