@@ -200,6 +200,7 @@ TASKS = {
 #: Commands that only one domain has: ``module:function`` of each (light to import).
 COMMANDS = {
     "speech": {"record": "aitk.speech.commands:record"},
+    "nlp": {"generate": "aitk.nlp.commands:generate"},
     "vision": {"export": "aitk.vision.commands:export"},
 }
 #: Kind of value -> the task whose domain has encoders of it, and which opens those of texts.

@@ -20,9 +20,8 @@ LENGTH_STEP = 16
 Shapes = Mapping[str, tuple[int | None, ...]]
 
 
-@runtime_checkable
 class Incremental(Protocol):
-    """A Keras model that can read token by token. All arrays have the row as their first axis."""
+    """What reads token by token. All arrays have the row as their first axis."""
 
     #: What ``start`` reads, by name, with its shape (int32).
     start_shapes: Shapes
@@ -30,6 +29,8 @@ class Incremental(Protocol):
     memory_shapes: Shapes
     #: What is kept of the tokens so far.
     cache_shapes: Shapes
+    #: Of memory and cache.
+    compute_dtype: str
 
     def start(self, inputs: Mapping[str, Any], rows: Any, length: Any) -> tuple[Any, Any]:
         """Memory and empty cache for up to ``length`` tokens, each a dict of tensors."""
@@ -40,6 +41,14 @@ class Incremental(Protocol):
         Returns:
             Float32 logits of what follows the last (rows, vocabulary), and the cache.
         """
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """A Keras model that may have a form that reads token by token."""
+
+    def incremental(self) -> Incremental | None:
+        """That form, on the same weights; None where its backbone has none."""
 
 
 @dataclass(frozen=True)
@@ -239,11 +248,9 @@ class KerasDecoder:
         return self._model.step(tokens, place, memory, kept)
 
     def _compile(self) -> None:
-        import keras
         import tensorflow as tf
 
-        compute_dtype = tf.as_dtype(getattr(self._model, "compute_dtype", "float32"))
-        del keras
+        compute_dtype = tf.as_dtype(self._model.compute_dtype)
 
         def specs(shapes: Shapes, dtype: Any) -> dict[str, Any]:
             return {name: tf.TensorSpec(shape, dtype) for name, shape in shapes.items()}

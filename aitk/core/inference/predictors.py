@@ -87,9 +87,10 @@ class KerasPredictor:
     @functools.cached_property
     def decoder(self) -> Decoder | None:
         """The same model one token at a time, with a cache; None where it cannot."""
-        from aitk.core.decoding.incremental import Incremental, KerasDecoder
+        from aitk.core.decoding.incremental import Decodes, KerasDecoder
 
-        return KerasDecoder(self._model) if isinstance(self._model, Incremental) else None
+        incremental = self._model.incremental() if isinstance(self._model, Decodes) else None
+        return None if incremental is None else KerasDecoder(incremental)
 
 
 class SavedModelPredictor:

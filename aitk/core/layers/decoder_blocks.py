@@ -86,9 +86,18 @@ class CachedAttention(keras.layers.Layer):
 class _Block(keras.layers.Layer):
     """What encoder and decoder blocks share: norms, a feed-forward part, dropout."""
 
-    def __init__(self, heads: int, width: int, dropout: float, rotary: bool = False, **kwargs: Any):
+    def __init__(
+        self,
+        heads: int,
+        width: int,
+        dropout: float,
+        rotary: bool = False,
+        activation: str = "relu",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.heads, self.width, self.dropout, self.rotary = heads, width, dropout, rotary
+        self.activation = activation
 
     def build_parts(self, shape, *, attentions: tuple[str, ...]):
         for name in attentions:
@@ -108,7 +117,7 @@ class _Block(keras.layers.Layer):
             setattr(self, f"{name}_norm", norm)
         hidden = shape[-1]
         self.dense_in = keras.layers.Dense(
-            self.width, activation="relu", name="dense_in", dtype=self.dtype_policy
+            self.width, activation=self.activation, name="dense_in", dtype=self.dtype_policy
         )
         self.dense_in.build(shape)
         self.dense_out = keras.layers.Dense(hidden, name="dense_out", dtype=self.dtype_policy)
@@ -125,6 +134,7 @@ class _Block(keras.layers.Layer):
             "width": self.width,
             "dropout": self.dropout,
             "rotary": self.rotary,
+            "activation": self.activation,
         }
 
 
@@ -137,6 +147,7 @@ class EncoderBlock(_Block):
         width: units of the feed-forward part.
         dropout: share of features dropped after each part (Vaswani et al. 2017, section 5.4).
         rotary: positions turn queries and keys.
+        activation: of the feed-forward part.
     """
 
     def build(self, sequence_shape, padding_mask_shape=None):

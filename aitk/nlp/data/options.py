@@ -115,6 +115,13 @@ class GenerationOptions(PredictOptions):
         0.95, "sample from the likeliest tokens with this share of the probability",
         minimum=0.01, maximum=1.0,
     )  # fmt: skip
+    top_k_tokens: int = option(
+        0, "sample from this many of the likeliest tokens; 0 for all", minimum=0
+    )
+    repetition_penalty: float = option(
+        1.0, "above 1 lowers tokens that were there before", minimum=1.0, maximum=10.0
+    )
+    stop: list[str] | None = option(None, "end a continuation at one of these strings")
     seed: int = option(0, "seed of the random numbers", minimum=0, maximum=2**31 - 1)
 
 

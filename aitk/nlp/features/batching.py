@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.decoding.incremental import room_for
 from aitk.core.metrics.baselines import spread
 from aitk.core.training.batches import take_rows
 from aitk.nlp.features.assets import TextAssets
@@ -52,6 +53,13 @@ def pad_tokens(
         token_ids[row, : len(kept)] = kept
         mask[row, : len(kept)] = 1
     return {"token_ids": token_ids, "padding_mask": mask}
+
+
+def pad_in_steps(
+    texts: Sequence[Sequence[int] | np.ndarray], max_length: int
+) -> dict[str, np.ndarray]:
+    """The inputs of texts of up to ``max_length`` tokens, padded to one of few lengths."""
+    return pad_tokens(texts, pad_to=min(max_length, room_for(max(map(len, texts)))))
 
 
 def inverse_frequencies(

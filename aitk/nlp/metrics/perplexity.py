@@ -36,8 +36,9 @@ def score_tokens(
     """Perplexity, loss (nats a token) and accuracy; each token weighs the same.
 
     Args:
-        measured: what ``measure_tokens`` kept of all rows. With ``characters`` of each row there
-            are also bits a character, which vocabularies of any kind have in common.
+        measured: what ``measure_tokens`` kept of all rows. With the ``characters``, ``bytes``
+            (UTF-8) and ``words`` of each row there are also bits a character and a byte, and the
+            perplexity of a word, which do not depend on the vocabulary.
 
     Raises:
         DataError: no row has a token.
@@ -47,17 +48,18 @@ def score_tokens(
         raise DataError("no row holds a token to guess")
     tokens, right, loss = (measured[key][counted] for key in ("tokens", "right", "loss"))
     mean_loss = _ratio(loss, tokens, resamples, seed)
-    ends = (mean_loss.low, mean_loss.high)
-    low, high = (None if end is None else float(np.exp(end)) for end in ends)
     metrics = {
-        "perplexity": Score(float(np.exp(mean_loss.value)), low, high, mean_loss.interval),
+        "perplexity": _exponential(mean_loss),
         "loss": mean_loss,
         "accuracy": _ratio(right, tokens, resamples, seed),
     }
-    if "characters" in measured:
-        bits = loss / np.log(2)
-        metrics["bits_per_character"] = _ratio(
-            bits, measured["characters"][counted], resamples, seed
+    bits = loss / np.log(2)
+    for unit, name in (("characters", "bits_per_character"), ("bytes", "bits_per_byte")):
+        if unit in measured:
+            metrics[name] = _ratio(bits, measured[unit][counted], resamples, seed)
+    if "words" in measured:
+        metrics["perplexity_per_word"] = _exponential(
+            _ratio(loss, measured["words"][counted], resamples, seed)
         )
     return Evaluation(
         metrics=metrics,
@@ -65,6 +67,13 @@ def score_tokens(
         details={"tokens": int(tokens.sum())},
         statistic=ratio_statistic(loss, tokens, finish=np.exp),
     )
+
+
+def _exponential(score: Score) -> Score:
+    """The perplexity of a mean loss."""
+    ends = (score.low, score.high)
+    low, high = (None if end is None else float(np.exp(end)) for end in ends)
+    return Score(float(np.exp(score.value)), low, high, score.interval)
 
 
 def _ratio(sums: np.ndarray, counts: np.ndarray, resamples: int, seed: int) -> Score:

@@ -1,8 +1,7 @@
 """Language models: a backbone whose own token embedding scores the tokens.
 
 ``NextTokens`` predicts each token from those before it (Radford et al. 2018, 2019),
-``MaskedTokens`` the hidden ones (Devlin et al. 2018, appendix A.2). ``build_lstm`` is the backbone
-of the LSTM language model (Zaremba et al. 2014).
+``MaskedTokens`` the hidden ones (Devlin et al. 2018, appendix A.2).
 """
 
 from __future__ import annotations
@@ -15,23 +14,9 @@ from keras import ops
 
 from aitk.core.contract.errors import ArtifactError
 from aitk.nlp.models.heads import OverBackbone, TiedLogits, text_inputs, token_embedding
-from aitk.nlp.tasks.settings import CausalLstmSettings
+from aitk.nlp.models.token_logits import WithHead
 
 PROBED_TOKENS = 8
-
-
-def build_lstm(settings: CausalLstmSettings, vocabulary_size: int) -> keras.Model:
-    """Token ids (batch, length) -> states (batch, length, hidden), each of what came so far."""
-    inputs = text_inputs()
-    x = keras.layers.Embedding(vocabulary_size, settings.hidden, name="token_embedding")(
-        inputs["token_ids"]
-    )
-    # Padding stands at the end, after all that is read: nothing needs to be masked.
-    for index in range(settings.layers):
-        x = keras.layers.Dropout(settings.dropout, name=f"dropout_{index}")(x)
-        x = keras.layers.LSTM(settings.hidden, return_sequences=True, name=f"cell_{index}")(x)
-    x = keras.layers.Dropout(settings.dropout, name="last_dropout")(x)
-    return keras.Model(inputs, x, name="backbone")
 
 
 @keras.saving.register_keras_serializable("aitk.nlp")
@@ -46,6 +31,20 @@ class NextTokens(OverBackbone):
         inputs = text_inputs()
         head = TiedLogits(token_embedding(backbone), dtype="float32", name="head")
         super().__init__(inputs, head(backbone(inputs), inputs["padding_mask"]), **kwargs)
+
+    def incremental(self) -> WithHead | None:
+        """See ``core.decoding.incremental.Decodes``: of our own backbones and Keras Hub's."""
+        step: Any = self.get_layer("backbone")
+        if not hasattr(step, "cache_shapes"):
+            from aitk.nlp.models.hub_step import open_hub_step
+
+            step = open_hub_step(step)
+        head = self.get_layer("head")
+
+        def logits(features):
+            return head(features, ops.ones(ops.shape(features)[:2], "int32"))
+
+        return None if step is None else WithHead(step, logits, {})
 
 
 def check_causal(backbone: keras.Model) -> None:

@@ -20,7 +20,7 @@ from aitk.core.layers.decoder_blocks import (
 )
 from aitk.nlp.models.heads import OverBackbone, text_inputs
 from aitk.nlp.models.recurrent_step import run_lstm
-from aitk.nlp.models.token_logits import TokenLogits
+from aitk.nlp.models.token_logits import TokenLogits, WithHead
 
 #: size -> (hidden, layers of encoder and decoder each, heads, feed-forward units).
 SIZES = {"tiny": (64, 2, 4, 256), "small": (256, 3, 4, 1024), "base": (512, 6, 8, 2048)}
@@ -265,29 +265,15 @@ class Translator(OverBackbone):
     token (batch, target, vocabulary).
     """
 
-    start_shapes = {"token_ids": (None, None), "padding_mask": (None, None)}
-
     def __init__(self, backbone: keras.Model, **kwargs: Any):
         inputs = translation_inputs()
         head = TokenLogits(backbone.get_layer("token_embedding"), name="head")
         super().__init__(inputs, head(backbone(inputs)), **kwargs)
 
-    @property
-    def memory_shapes(self):
-        return self.get_layer("backbone").memory_shapes
-
-    @property
-    def cache_shapes(self):
-        return self.get_layer("backbone").cache_shapes
-
-    def start(self, inputs, rows, length):
-        """See ``core.decoding.incremental.Incremental``."""
-        return self.get_layer("backbone").start(inputs, rows, length)
-
-    def step(self, token_ids, place, memory, cache):
-        """See ``core.decoding.incremental.Incremental``."""
-        features, cache = self.get_layer("backbone").step(token_ids, place, memory, cache)
-        return self.get_layer("head")(features[:, -1:])[:, 0], cache
+    def incremental(self) -> WithHead:
+        """See ``core.decoding.incremental.Decodes``."""
+        shapes = {"token_ids": (None, None), "padding_mask": (None, None)}
+        return WithHead(self.get_layer("backbone"), self.get_layer("head"), shapes)
 
 
 def _encode_lstm(layer, inputs, layers: int):

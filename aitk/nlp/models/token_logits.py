@@ -1,7 +1,8 @@
-"""Scoring every token by its embedding, in the precision of the model."""
+"""Scoring every token by its embedding; whole models, and one token at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -31,3 +32,26 @@ class TokenLogits(keras.layers.Layer):
     def compute_output_spec(self, features):
         shape = (*features.shape[:-1], self.embedding.input_dim)
         return keras.KerasTensor(shape, dtype="float32")
+
+
+class WithHead:
+    """A backbone's step and the head on it, as ``core.decoding.incremental.Incremental``.
+
+    Args:
+        step: ``start``, ``step``, shapes and dtype; features instead of logits.
+        head: features (rows, 1, hidden) to logits (rows, 1, vocabulary).
+        start_shapes: what ``start`` reads.
+    """
+
+    def __init__(self, step: Any, head: Callable[[Any], Any], start_shapes: Any):
+        self._step, self._head = step, head
+        self.start_shapes = start_shapes
+        self.memory_shapes, self.cache_shapes = step.memory_shapes, step.cache_shapes
+        self.compute_dtype = step.compute_dtype
+
+    def start(self, inputs, rows, length):
+        return self._step.start(inputs, rows, length)
+
+    def step(self, token_ids, place, memory, cache):
+        features, cache = self._step.step(token_ids, place, memory, cache)
+        return self._head(features[:, -1:])[:, 0], cache

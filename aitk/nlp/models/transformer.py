@@ -1,7 +1,4 @@
-"""A transformer with the norms before each part (Xiong et al. 2020, figure 1b).
-
-Reading both ways it is an encoder like BERT; looking back alone, a decoder like GPT-2.
-"""
+"""A transformer encoder with the norms before each part (Xiong et al. 2020, figure 1b)."""
 
 from __future__ import annotations
 
@@ -20,13 +17,11 @@ def build_backbone(
     settings: TransformerSettings,
     vocabulary_size: int,
     *,
-    causal: bool = False,
     beside: keras.layers.Layer | None = None,
 ) -> keras.Model:
     """Token ids (batch, length) -> contextual features (batch, length, hidden).
 
     Args:
-        causal: the features of a token know nothing of the tokens after it.
         beside: adds to the embeddings what it makes of the inputs (``QuestionOverlap``).
     """
     hidden, layers, heads = SIZES[settings.size]
@@ -39,18 +34,13 @@ def build_backbone(
         x = beside(x, inputs["token_ids"], inputs["padding_mask"])
     x = keras.layers.Dropout(settings.dropout, name="embedding_dropout")(x)
     for index in range(layers):
-        attention = SelfAttention(heads, causal=causal, name=f"layer_{index}_attention")
+        attention = SelfAttention(heads, name=f"layer_{index}_attention")
         x = _attention_part(
             x, inputs["padding_mask"], attention, settings.dropout, f"layer_{index}"
         )
         x = _dense_part(x, settings.dropout, f"layer_{index}")
     x = _norm("final_norm")(x)
     return keras.Model(inputs, x, name="backbone")
-
-
-def build_causal_backbone(settings: TransformerSettings, vocabulary_size: int) -> keras.Model:
-    """The same, the features of a token being those of the tokens up to it: a decoder."""
-    return build_backbone(settings, vocabulary_size, causal=True)
 
 
 def _attention_part(x, padding_mask, attention: SelfAttention, dropout: float, name: str):
@@ -101,12 +91,11 @@ class SelfAttention(keras.layers.Layer):
 
     Args:
         heads: among which the features are divided.
-        causal: a position attends to itself and to those before it.
     """
 
-    def __init__(self, heads: int, causal: bool = False, **kwargs):
+    def __init__(self, heads: int, **kwargs):
         super().__init__(**kwargs)
-        self.heads, self.causal = heads, causal
+        self.heads = heads
 
     def build(self, sequence_shape, padding_mask_shape=None):
         hidden = sequence_shape[-1]
@@ -123,8 +112,6 @@ class SelfAttention(keras.layers.Layer):
         scale = 1 / (query.shape[-1] ** 0.5)
         scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * scale  # (batch, heads, length, length)
         scores = ops.cast(scores, "float32") + _penalty(padding_mask)
-        if self.causal:
-            scores += _later(ops.shape(sequence)[1])
         weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
         mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
         return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
@@ -137,14 +124,7 @@ class SelfAttention(keras.layers.Layer):
         return sequence_shape
 
     def get_config(self):
-        return super().get_config() | {"heads": self.heads, "causal": self.causal}
-
-
-def _later(length):
-    """What makes keys after a query weigh exactly nothing: (length, length)."""
-    places = ops.arange(length)
-    later = ops.expand_dims(places, 0) > ops.expand_dims(places, 1)
-    return ops.cast(later, "float32") * -1e9
+        return super().get_config() | {"heads": self.heads}
 
 
 def _penalty(padding_mask):

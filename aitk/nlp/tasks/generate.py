@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note
+from aitk.core.decoding.continuation import continue_texts
+from aitk.core.decoding.incremental import Decoder, UncachedDecoder
+from aitk.core.decoding.sampling import choose_token, penalize_repetition
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
-from aitk.nlp.data.options import GenerationOptions
-from aitk.nlp.decoding.sampling import choose_token, continue_texts, pad_in_steps
-from aitk.nlp.features.assets import TextAssets, load_text_assets
-from aitk.nlp.features.batching import pad_tokens
+from aitk.nlp.data.dialogues import DialogueInspector, holds_dialogues, read_dialogues
+from aitk.nlp.data.options import GenerationOptions, TextReading
+from aitk.nlp.data.quality import count_words
+from aitk.nlp.features.assets import TextAssets
+from aitk.nlp.features.batching import pad_in_steps, pad_tokens
+from aitk.nlp.features.causal import (
+    CausalAssets,
+    encode_causal,
+    encode_texts,
+    load_causal_assets,
+    messages_of,
+    prompt_of,
+    window,
+)
+from aitk.nlp.features.chat import find_chat, new_chat
 from aitk.nlp.features.masking import own_rng
-from aitk.nlp.features.tokenizers import SubwordTokenizer, train_tokenizer
+from aitk.nlp.features.tokenizers import train_tokenizer
 from aitk.nlp.metrics.perplexity import measure_tokens, score_tokens
 from aitk.nlp.models.specs import CausalModel
 from aitk.nlp.tasks.settings import CausalHubSettings, CausalLstmSettings, GptSettings
@@ -31,41 +45,8 @@ if TYPE_CHECKING:
 
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: Training reads a random window of a longer text; windows beyond this many are not read.
-WINDOWS = 64
 #: Batch size of ``log_probabilities``.
 SCORED_AT_ONCE = 64
-
-
-@dataclass(frozen=True)
-class CausalAssets:
-    """The tokeniser, with its start and end tokens."""
-
-    text: TextAssets
-
-    @property
-    def tokenizer(self) -> SubwordTokenizer:
-        return self.text.tokenizer  # type: ignore[return-value]
-
-    @property
-    def max_length(self) -> int:
-        return self.text.max_length
-
-    @property
-    def start_id(self) -> int:
-        return self.tokenizer.start_id  # type: ignore[return-value]  # learn saw to it
-
-    @property
-    def end_id(self) -> int:
-        return self.tokenizer.end_id  # type: ignore[return-value]
-
-    @cached_property
-    def never_generated(self) -> list[int]:
-        """Ids that are no text: every special one but the end."""
-        return sorted(self.tokenizer.special_ids - {self.end_id})
-
-    def save(self, folder: Path) -> None:
-        self.text.save(folder)
 
 
 @dataclass(frozen=True)
@@ -81,11 +62,30 @@ class Generate(UnlabelledTexts[CausalAssets]):
     name = "nlp.generate"
     predict_options = GenerationOptions
     models = {
-        "gpt": CausalModel(GptSettings, "aitk.nlp.models.transformer:build_causal_backbone"),
-        "lstm": CausalModel(CausalLstmSettings, "aitk.nlp.models.language_models:build_lstm"),
+        "gpt": CausalModel(GptSettings, "aitk.nlp.models.gpt:build_gpt"),
+        "lstm": CausalModel(CausalLstmSettings, "aitk.nlp.models.lstm_lm:build_lstm"),
         "hub": CausalModel(CausalHubSettings),
     }
     metric = Metric("perplexity", higher_is_better=False, is_rate=False)
+
+    def read(
+        self, sources: Sequence[str], reading: TextReading, *, labelled: bool, note: Note
+    ) -> Iterator[Row | Refusal]:
+        if holds_dialogues(sources, reading.encoding):
+            return read_dialogues(sources, reading, labelled=labelled, note=note)
+        return super().read(sources, reading, labelled=labelled, note=note)
+
+    def key(self, fields: Mapping[str, Any]) -> str:
+        return fields.get("messages") or fields["text"]
+
+    def inspector(self, reading: TextReading) -> DialogueInspector:
+        return DialogueInspector(reading)
+
+    def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow_datasets as tfds
+
+        dialogues = {"messages": tfds.features.Text()} if "messages" in summary else {}
+        return super().features(summary) | dialogues
 
     def learn(
         self,
@@ -100,26 +100,22 @@ class Generate(UnlabelledTexts[CausalAssets]):
     ) -> CausalAssets:
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
-            tokenizer = train_tokenizer((row["text"] for row in rows), settings)
+            tokenizer = train_tokenizer(_texts_of(rows), settings)
         if tokenizer.start_id is None or tokenizer.end_id is None:
             raise ArtifactError(
                 "its vocabulary has no tokens for the start and the end of a text",
                 where=start.source if start else None,
             )
-        return CausalAssets(TextAssets(tokenizer, settings.max_length))
+        chat = find_chat(start.folder) if start else None
+        if chat is None and rows[0].get("messages"):
+            chat = new_chat(tokenizer, may_grow=start is None)
+        return CausalAssets(TextAssets(tokenizer, settings.max_length), chat)
 
     def load_assets(self, folder: Path) -> CausalAssets:
-        return CausalAssets(load_text_assets(folder))
+        return load_causal_assets(folder)
 
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: CausalAssets) -> list[Example]:
-        longest = WINDOWS * assets.max_length
-        texts = [row["text"] for row in rows]
-        examples = []
-        for ids in assets.tokenizer.encode_bare(texts, longest):
-            end = [assets.end_id] if len(ids) < longest else []
-            token_ids = np.array([assets.start_id, *ids, *end], np.int32)
-            examples.append(Example({"token_ids": token_ids}))
-        return examples
+        return encode_causal(rows, assets)
 
     def length(self, example: Example) -> int:
         return len(example.inputs["token_ids"]) - 1
@@ -133,19 +129,20 @@ class Generate(UnlabelledTexts[CausalAssets]):
         pad_to: int | None = None,
     ) -> Batch:
         """Pad. A text longer than ``max_length`` is cut: to a random window in training, else to
-        its beginning.
+        its beginning; of a dialogue, of which only answers count in the loss, to its end.
 
-        The context keeps the ids of the whole texts, which ``infer`` continues.
+        The context keeps the prompts that ``infer`` continues.
         """
-        whole = [example.inputs["token_ids"] for example in examples]
-        windows = [_window(ids, assets.max_length + 1, rng) for ids in whole]
-        inputs = pad_tokens([ids[:-1] for ids in windows], pad_to=pad_to)
+        cut = [window(example, assets.max_length + 1, rng) for example in examples]
+        inputs = pad_tokens([each["token_ids"][:-1] for each in cut], pad_to=pad_to)
         length = inputs["token_ids"].shape[1]
-        targets = pad_tokens([ids[1:] for ids in windows], pad_to=length)["token_ids"]
-        weights = inputs["padding_mask"].astype(np.float32)
+        targets = pad_tokens([each["token_ids"][1:] for each in cut], pad_to=length)["token_ids"]
+        counted = pad_tokens([each["counted"][1:] for each in cut], pad_to=length)["token_ids"]
+        weights = counted.astype(np.float32)
         # The loss is a mean over all positions: make that the mean over those in use.
-        weights *= weights.size / weights.sum()
-        return Batch(inputs, targets, weights, {"token_ids": whole})
+        weights *= weights.size / max(1.0, float(weights.sum()))
+        prompts = [prompt_of(example, assets) for example in examples]
+        return Batch(inputs, targets, weights, {"prompts": prompts})
 
     def teacher_outputs(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
         """See ``DistillsBatches``: the teacher's logits, (batch, length, vocabulary)."""
@@ -179,23 +176,40 @@ class Generate(UnlabelledTexts[CausalAssets]):
     ) -> Any:
         if options is None:
             return predict(batch.inputs)
-        prompts = [_without_end(ids, assets) for ids in batch.context["token_ids"]]
+        prompts = batch.context["prompts"]
         # The random numbers of a text do not depend on the other rows of its batch.
         rngs = [
             np.random.default_rng([options.seed, number, own_rng(ids).integers(2**32)])
             for ids in prompts
             for number in range(top_k)
         ]
+        never = assets.never_generated
+
+        def choose(row: int, logits: np.ndarray, before: Sequence[int]) -> int:
+            logits = penalize_repetition(logits, before, options.repetition_penalty)
+            allowed = np.array(logits)
+            allowed[never] = -np.inf
+            return choose_token(
+                allowed,
+                temperature=options.temperature,
+                top_p=options.top_p,
+                top_k=options.top_k_tokens,
+                rng=rngs[row],
+            )
+
+        def is_over(row: int, new: Sequence[int]) -> bool:
+            del row
+            if new[-1] in assets.end_ids:
+                return True
+            return bool(options.stop) and _cut(assets.tokenizer.decode(new), options.stop)[1]
+
         token_ids = continue_texts(
+            open_decoder(predict, assets.max_length),
             [ids.tolist() for ids in prompts for _ in range(top_k)],
-            predict,
             tokens=options.tokens,
             max_length=assets.max_length,
-            end_id=assets.end_id,
-            never=assets.never_generated,
-            choose=lambda row, logits: choose_token(
-                logits, temperature=options.temperature, top_p=options.top_p, rng=rngs[row]
-            ),
+            choose=choose,
+            is_over=is_over,
         )
         return Continuations([token_ids[at : at + top_k] for at in range(0, len(token_ids), top_k)])
 
@@ -217,9 +231,9 @@ class Generate(UnlabelledTexts[CausalAssets]):
                 for ids, inside in zip(likeliest, used, strict=True)
             ]
         predictions = []
-        for ids, several in zip(batch.context["token_ids"], outputs.token_ids, strict=True):
-            prompt = _without_end(ids, assets).tolist()
-            first, *others = [_continuation(prompt, new, assets) for new in several]
+        for prompt, several in zip(batch.context["prompts"], outputs.token_ids, strict=True):
+            stop = (options and options.stop) or ()
+            first, *others = [_continuation(prompt, new, assets, stop) for new in several]
             predictions.append(first | ({"others": others} if top_k > 1 else {}))
         return predictions
 
@@ -229,9 +243,16 @@ class Generate(UnlabelledTexts[CausalAssets]):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: CausalAssets
     ) -> dict[str, np.ndarray]:
-        read = [ids[1 : assets.max_length + 1] for ids in batch.context["token_ids"]]
-        characters = [max(1, len(assets.tokenizer.decode(ids))) for ids in read]
-        return measure_tokens(batch, outputs) | {"characters": np.array(characters)}
+        used = np.asarray(batch.weights) > 0
+        pairs = zip(np.asarray(batch.targets), used, strict=True)
+        texts = [assets.tokenizer.decode(ids[inside]) for ids, inside in pairs]
+        counts = {
+            "characters": [len(text) for text in texts],
+            "bytes": [len(text.encode()) for text in texts],
+            "words": [count_words(text) for text in texts],
+        }
+        found = {name: np.maximum(1, each) for name, each in counts.items()}
+        return measure_tokens(batch, outputs) | found
 
     def score(
         self,
@@ -253,7 +274,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
     ) -> np.ndarray:
         """See ``LanguageModelling``; of a text longer than ``max_length`` the end is scored."""
         found = np.zeros(len(texts))
-        encoded = [example.inputs["token_ids"] for example in self.encode(_rows(texts), assets)]
+        encoded = [example.inputs["token_ids"] for example in encode_texts(texts, assets)]
         if not ended:
             encoded = [_without_end(ids, assets) for ids in encoded]
         encoded = [ids[-assets.max_length - 1 :] for ids in encoded]
@@ -292,11 +313,8 @@ class Generate(UnlabelledTexts[CausalAssets]):
         text = fields["text"]
 
         def following(texts: Sequence[str]) -> np.ndarray:
-            encoded = self.encode(_rows(texts), assets)
-            places = [
-                min(len(_without_end(each.inputs["token_ids"], assets)), assets.max_length) - 1
-                for each in encoded
-            ]
+            lengths = [len(prompt_of(each, assets)) for each in self.encode(_rows(texts), assets)]
+            places = [min(length, assets.max_length) - 1 for length in lengths]
             rows = predict(_rows(texts))
             logits = [np.array(row[place]) for row, place in zip(rows, places, strict=True)]
             for each in logits:
@@ -317,15 +335,16 @@ class Generate(UnlabelledTexts[CausalAssets]):
         } | explain_text(text, probability)
 
 
+def _texts_of(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        if row.get("messages"):
+            yield from (message["content"] for message in messages_of(row))
+        else:
+            yield row["text"]
+
+
 def _rows(texts: Sequence[str]) -> list[dict[str, str]]:
     return [{"text": text} for text in texts]
-
-
-def _window(ids: np.ndarray, size: int, rng: np.random.Generator | None) -> np.ndarray:
-    """At most ``size`` ids of a text: random ones with ``rng``, else the first."""
-    beyond = len(ids) - size
-    start = int(rng.integers(beyond + 1)) if rng is not None and beyond > 0 else 0
-    return ids[start : start + size]
 
 
 def _without_end(ids: np.ndarray, assets: CausalAssets) -> np.ndarray:
@@ -333,14 +352,38 @@ def _without_end(ids: np.ndarray, assets: CausalAssets) -> np.ndarray:
 
 
 def _continuation(
-    prompt: Sequence[int], new: Sequence[int], assets: CausalAssets
+    prompt: Sequence[int], new: Sequence[int], assets: CausalAssets, stop: Sequence[str]
 ) -> dict[str, Any]:
-    ended = bool(new) and new[-1] == assets.end_id
+    ended = bool(new) and new[-1] in assets.end_ids
+    if assets.chat is not None:
+        answer, stopped = _cut(assets.tokenizer.decode(new), stop)
+        return {"prediction": answer.strip(), "ended": ended or stopped}
     before = assets.tokenizer.decode(prompt)
     whole = assets.tokenizer.decode([*prompt, *new])
     # Decode both together: the first new token may end the last word of the prompt.
     text = whole[len(before) :] if whole.startswith(before) else assets.tokenizer.decode(new)
-    return {"prediction": text.strip(), "whole": whole, "ended": ended}
+    kept, stopped = _cut(text, stop)
+    whole = whole[: len(whole) - len(text) + len(kept)] if stopped else whole
+    return {"prediction": kept.strip(), "whole": whole.rstrip(), "ended": ended or stopped}
+
+
+def _cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
+    """A text up to the first of the stop strings, and whether there is one."""
+    places = [place for each in stop if (place := text.find(each)) >= 0]
+    return (text[: min(places)], True) if places else (text, False)
+
+
+def open_decoder(predict: Any, max_length: int) -> Decoder:
+    """The predictor's own decoder, with a cache; without one, all tokens are read anew."""
+    decoder = getattr(predict, "decoder", None)
+    if decoder is not None:
+        return decoder
+
+    def score(inputs: Mapping[str, np.ndarray], tokens: np.ndarray) -> np.ndarray:
+        del inputs
+        return np.asarray(predict(pad_in_steps(tokens, max_length)))[:, tokens.shape[1] - 1]
+
+    return UncachedDecoder(score)
 
 
 def _named(index: int, assets: CausalAssets) -> str:

@@ -7,8 +7,11 @@ import pytest
 
 from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.contract.errors import ArtifactError
+from aitk.core.decoding.incremental import KerasDecoder
 from aitk.nlp.models import hub, rnn, transformer
-from aitk.nlp.models.language_models import NextTokens, build_lstm, check_causal
+from aitk.nlp.models.gpt import build_gpt
+from aitk.nlp.models.language_models import NextTokens, check_causal
+from aitk.nlp.models.lstm_lm import build_lstm
 from aitk.nlp.tasks.settings import (
     CausalLstmSettings,
     GptSettings,
@@ -17,11 +20,25 @@ from aitk.nlp.tasks.settings import (
 )
 
 BACKBONES = {
-    "gpt": lambda: transformer.build_causal_backbone(GptSettings(max_length=16), 20),
+    "gpt": lambda: build_gpt(GptSettings(max_length=16), 20),
     "lstm": lambda: build_lstm(CausalLstmSettings(hidden=8, layers=2), 20),
 }
 IDS = np.array([[3, 4, 5, 6, 7, 8], [3, 4, 5, 9, 9, 9]], np.int32)
 INPUTS = {"token_ids": IDS, "padding_mask": np.ones_like(IDS)}
+
+
+def check_steps(model):
+    """One token at a time, with a cache, gives the logits of all at once."""
+    whole = np.asarray(model(INPUTS))
+    decoder = KerasDecoder(model.incremental())
+    state = decoder.start({}, rows=2, length=8)
+    logits, state = decoder.advance(state, IDS[:, :2])
+    np.testing.assert_allclose(decoder.to_numpy(logits), whole[:, 1], atol=2e-5)
+    for place in range(2, 6):
+        logits, state = decoder.advance(state, IDS[:, place : place + 1])
+        np.testing.assert_allclose(decoder.to_numpy(logits), whole[:, place], atol=2e-5)
+    swapped = decoder.take(state, np.array([1, 0]))
+    assert swapped.place == 6
 
 
 @pytest.fixture(scope="module", params=list(BACKBONES))
@@ -34,6 +51,10 @@ def test_what_follows_changes_nothing_before_it(model):
     np.testing.assert_allclose(logits[0, :3], logits[1, :3], atol=1e-6)
     assert np.abs(logits[0, 3:] - logits[1, 3:]).max() > 1e-4
     check_causal(model.get_layer("backbone"))
+
+
+def test_a_step_at_a_time_gives_the_logits_of_all_at_once(model):
+    check_steps(model)
 
 
 def test_padding_changes_nothing_and_says_nothing(model):
@@ -76,3 +97,14 @@ def test_gpt2_of_keras_hub_computes_what_it_computes_there():
     ours = np.asarray(NextTokens(backbone)(INPUTS))
     theirs = np.asarray(keras_hub.models.GPT2CausalLM(gpt2)(INPUTS))
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    check_steps(NextTokens(backbone))
+
+
+def test_llama_of_keras_hub_reads_token_by_token():
+    import keras_hub
+
+    llama = keras_hub.models.Llama3Backbone(
+        vocabulary_size=20, num_layers=2, num_query_heads=4, num_key_value_heads=2, hidden_dim=16,
+        intermediate_dim=24, tie_word_embeddings=True,
+    )  # fmt: skip
+    check_steps(NextTokens(hub.wrap(llama)))

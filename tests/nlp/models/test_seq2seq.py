@@ -34,7 +34,7 @@ def random_inputs() -> dict[str, np.ndarray]:
 def test_a_step_at_a_time_gives_the_logits_of_all_at_once(kind):
     model, inputs = small(kind), random_inputs()
     whole = np.asarray(model(inputs))
-    decoder = KerasDecoder(model)
+    decoder = KerasDecoder(model.incremental())
     state = decoder.start(inputs, rows=3, length=8)
     for place in range(5):
         logits, state = decoder.advance(state, inputs["target_ids"][:, place : place + 1])
@@ -45,7 +45,7 @@ def test_a_step_at_a_time_gives_the_logits_of_all_at_once(kind):
 def test_rows_can_be_dropped_repeated_and_prefilled(kind):
     model, inputs = small(kind), random_inputs()
     whole = np.asarray(model(inputs))
-    decoder = KerasDecoder(model)
+    decoder = KerasDecoder(model.incremental())
     state = decoder.start(inputs, rows=3, length=8)
     _, state = decoder.advance(state, inputs["target_ids"][:, :3])
     rows = np.array([2, 1, 1])

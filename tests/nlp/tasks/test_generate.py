@@ -9,6 +9,7 @@ import pytest
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.inference.predictors import KerasPredictor
+from aitk.nlp.data.dialogues import dialogue_fields
 from aitk.nlp.data.options import GenerationOptions
 from aitk.nlp.tasks.generate import Generate
 from aitk.nlp.tasks.settings import GptSettings
@@ -47,7 +48,7 @@ def trained(learned):
 
 def test_every_token_is_foretold_from_those_before_it(learned):
     batch = TASK.collate(TASK.encode(ROWS[:2], learned), learned)
-    ids = batch.context["token_ids"][0]
+    ids = TASK.encode(ROWS[:1], learned)[0].inputs["token_ids"]
     assert ids[0] == learned.start_id and ids[-1] == learned.end_id
     length = len(ids) - 1
     assert batch.inputs["token_ids"][0, :length].tolist() == ids[:-1].tolist()
@@ -192,3 +193,42 @@ def test_a_vocabulary_without_marks_is_refused():
     start = Pretrained("somewhere", "hub", "hub", None, tokenizer=bare)
     with pytest.raises(ArtifactError, match="no tokens"):
         TASK.learn(ROWS, {}, GptSettings(), start=start, note=print)
+
+
+DIALOGUES = [
+    dialogue_fields(
+        [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    )
+    for question, answer in (("one two", "three"), ("the cat", "sat"))
+]
+
+
+def test_a_chat_model_learns_answers_alone_and_answers():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    settings = GptSettings(tokenizer="word", vocabulary_size=300, max_length=32, dropout=0.0)
+    learned = TASK.learn(DIALOGUES, {}, settings, note=print)
+    assert learned.chat is not None
+    batch = TASK.collate(TASK.encode(DIALOGUES, learned), learned)
+    assert (batch.weights > 0).sum(axis=1).tolist() == [2, 2]  # a word and the end mark each
+    model = GPT.build(settings, learned)
+    model.compile(keras.optimizers.Adam(5e-3), loss=GPT.loss(learned))
+    for _ in range(40):
+        model.train_on_batch(batch.inputs, batch.targets, batch.weights)
+    options = GenerationOptions(tokens=5, temperature=0)
+    found = TASK.infer(batch, KerasPredictor(model), learned, options=options)
+    answers = TASK.decode(batch, found, learned, options=options)
+    assert answers == [{"prediction": "three", "ended": True}, {"prediction": "sat", "ended": True}]
+    asked = TASK.collate(TASK.encode([{"text": "one two"}], learned), learned)
+    found = TASK.infer(asked, KerasPredictor(model), learned, options=options)
+    assert TASK.decode(asked, found, learned)[0]["prediction"] == "three"
+
+
+def test_a_stop_string_ends_a_continuation(trained, learned):
+    predict, _ = trained
+    batch = TASK.collate(TASK.encode([{"text": "the dog"}], learned), learned)
+    options = GenerationOptions(tokens=30, temperature=0, stop=["and"])
+    found = TASK.infer(batch, predict, learned, options=options)
+    (answer,) = TASK.decode(batch, found, learned, options=options)
+    assert answer["prediction"] == "sat on the log" and answer["ended"]

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aitk.core.decoding.continuation import continue_texts
+from aitk.core.decoding.incremental import UncachedDecoder
+from aitk.core.decoding.sampling import choose_token, penalize_repetition
 from aitk.core.metrics.classification import softmax
-from aitk.nlp.decoding.sampling import LENGTH_STEP, choose_token, continue_texts
 
 END = 0
 
@@ -48,42 +50,55 @@ def test_without_temperature_it_is_the_likeliest():
     assert choose_token(logits, temperature=0, top_p=1, rng=np.random.default_rng(0)) == 1
 
 
+def test_top_k_leaves_the_best_alone():
+    logits = np.array([0.1, 3.0, 2.9, -1.0])
+    rng = np.random.default_rng(0)
+    drawn = {choose_token(logits, temperature=5.0, top_p=1.0, top_k=2, rng=rng) for _ in range(200)}
+    assert drawn == {1, 2}
+
+
+def test_a_repeated_token_is_lowered_whatever_its_sign():
+    logits = np.array([2.0, -2.0, 1.0])
+    np.testing.assert_allclose(penalize_repetition(logits, [0, 1, 1], 2.0), [1.0, -4.0, 1.0])
+    assert penalize_repetition(logits, [0], 1.0) is logits
+
+
 class Counting:
     """A model that puts the next number after the last one read, until 9; then the end."""
 
     def __init__(self):
         self.shapes = []
 
-    def __call__(self, inputs):
-        ids, mask = inputs["token_ids"], inputs["padding_mask"]
-        assert (ids[mask == 0] == 0).all()
-        self.shapes.append(ids.shape)
-        logits = np.zeros((*ids.shape, 11))
-        following = np.where(ids == 9, END, ids + 1)
-        np.put_along_axis(logits, following[..., None], 5.0, -1)
+    def __call__(self, inputs, tokens):
+        assert inputs == {}
+        self.shapes.append(tokens.shape)
+        logits = np.zeros((len(tokens), 11), np.float32)
+        last = tokens[:, -1]
+        np.put_along_axis(logits, np.where(last == 9, END, last + 1)[:, None], 5.0, -1)
         return logits
 
 
-def likeliest(row, logits):
-    del row
-    return int(logits.argmax())
+def continued(model, prompts, *, tokens, max_length):
+    return continue_texts(
+        UncachedDecoder(model),
+        prompts,
+        tokens=tokens,
+        max_length=max_length,
+        choose=lambda row, logits, before: int(logits.argmax()),
+        is_over=lambda row, new: new[-1] == END,
+    )
 
 
-def test_each_text_is_continued_until_it_ends():
+def test_each_text_is_continued_until_it_ends_and_dropped_then():
     model = Counting()
-    told = {"tokens": 4, "max_length": 50, "end_id": END, "never": [10], "choose": likeliest}
-    assert continue_texts([[1, 2], [8], [9]], model, **told) == [[3, 4, 5, 6], [9, END], [END]]
-    # Texts that have ended are not read again; lengths are rounded up.
-    assert model.shapes == [(3, LENGTH_STEP), (2, LENGTH_STEP), (1, LENGTH_STEP), (1, LENGTH_STEP)]
+    found = continued(model, [[1, 2], [8], [9]], tokens=4, max_length=50)
+    assert found == [[3, 4, 5, 6], [9, END], [END]]
+    # The first reads its own second token while the others have new ones.
+    assert model.shapes == [(3, 1), (2, 2), (1, 3), (1, 4), (1, 5)]
 
 
-def test_a_long_text_is_continued_from_its_last_tokens():
+def test_a_long_text_is_continued_from_its_last_tokens_and_goes_on_beyond_the_window():
     model = Counting()
-    told = {"tokens": 3, "max_length": 4, "end_id": END, "never": [], "choose": likeliest}
-    assert continue_texts([[9, 9, 9, 1, 2, 3, 4]], model, **told) == [[5, 6, 7]]
-    assert set(model.shapes) == {(1, 4)}
-
-
-def test_what_must_not_be_written_is_not():
-    told = {"tokens": 1, "max_length": 9, "end_id": END, "never": [2], "choose": likeliest}
-    assert continue_texts([[1]], Counting(), **told) != [[2]]
+    assert continued(model, [[9, 9, 9, 1, 2, 3, 4]], tokens=3, max_length=4) == [[5, 6, 7]]
+    assert max(shape[1] for shape in model.shapes) <= 4
+    assert continued(Counting(), [[1]], tokens=9, max_length=3) == [[2, 3, 4, 5, 6, 7, 8, 9, END]]

@@ -1,0 +1,118 @@
+"""Commands that only nlp has, listed in ``aitk.registry``. Light to import: help reads it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.outcome import Outcome
+from aitk.core.contract.progress import Reporter
+from aitk.nlp.data.options import GenerationOptions
+
+Prompt = Annotated[
+    str | None,
+    typer.Option("--prompt", metavar="TEXT", help="continue or answer this, and end"),
+]
+System = Annotated[
+    str | None,
+    typer.Option("--system", metavar="TEXT", help="what a chat model is told before all else"),
+]
+Interactive = Annotated[
+    bool, typer.Option("--interactive", help="read a line at a time, keeping the dialogue")
+]
+RESET, EXITS = "/reset", ("/exit", "/quit")
+
+
+class Writer(Reporter, Protocol):
+    """A reporter that also writes to stdout."""
+
+    def write(self, text: str) -> None: ...
+
+
+def generate(
+    run: Path,
+    options: GenerationOptions,
+    reporter: Writer,
+    prompt: Prompt = None,
+    interactive: Interactive = False,
+    system: System = None,
+    trust: bool = False,
+) -> Outcome:
+    """Continue a prompt, or chat.
+
+    A run of nlp.generate that was trained on dialogues, or from a chat model, answers; another
+    one continues the text. With --interactive the dialogue is kept: /reset begins a new one, /exit
+    or Ctrl-D ends.
+
+    For example:
+
+        aitk nlp generate runs/service --prompt "Where is my parcel?"
+    """
+    if interactive == (prompt is not None):
+        raise UsageError("give either --prompt TEXT or --interactive", where="generate")
+    answer = _open(run, options, trust=trust, reporter=reporter)
+    messages: list[dict[str, str]] = []
+    turns = 0
+    for text in [prompt] if prompt is not None else _lines(reporter):
+        if text == RESET:
+            messages = []
+            continue
+        if not messages and system:
+            messages = [{"role": "system", "content": system}]
+        messages.append({"role": "user", "content": text})
+        said = answer(messages)
+        messages.append({"role": "assistant", "content": said})
+        reporter.write(f"{said}\n")
+        turns += 1
+    return Outcome(facts={"run": str(run), "turns": turns})
+
+
+def _open(
+    folder: Path, options: GenerationOptions, *, trust: bool, reporter: Reporter
+) -> Callable[[list[dict[str, str]]], str]:
+    """The function that answers a dialogue; a model that does not chat continues the last text."""
+    from aitk.core.artifacts.opening import open_assets, open_model
+    from aitk.core.artifacts.run import load_run
+    from aitk.core.inference.prediction import decode_rows
+    from aitk.core.runtime.startup import start_runtime
+    from aitk.nlp.data.dialogues import dialogue_fields
+    from aitk.nlp.tasks.generate import Generate
+
+    run = load_run(folder, domain="nlp", trust=trust)
+    task = Generate()
+    if run.task != task.name:
+        raise UsageError(
+            f"a run of {run.task} continues no text",
+            where=str(folder),
+            hint="Train one with: aitk nlp prepare TEXTS --task generate",
+        )
+    assets = open_assets(task, run)
+    start_runtime(run, reporter)
+    predictor = open_model(task, run, assets)
+
+    def answer(messages: list[dict[str, str]]) -> str:
+        fields = {"text": messages[-1]["content"]}
+        if assets.chat is not None:
+            fields = dialogue_fields(messages)
+        (found,) = decode_rows(
+            [fields], task, assets, predictor, batch_size=1, top_k=1, options=options
+        )
+        return str(found["prediction"])
+
+    return answer
+
+
+def _lines(reporter: Reporter) -> Iterator[str]:
+    """What a person types, a line at a time."""
+    reporter.note("type a message; /reset begins a new dialogue, /exit or Ctrl-D ends")
+    for line in sys.stdin:
+        text = line.strip()
+        if text in EXITS:
+            return
+        if text:
+            yield text

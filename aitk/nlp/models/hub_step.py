@@ -1,0 +1,60 @@
+"""One token at a time through a Keras Hub decoder, with its own cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class HubStep:
+    """Features and cache of a wrapped Keras Hub backbone (GPT-2, Llama, Mistral, Qwen, ...).
+
+    Keras Hub's task class of the backbone knows how its layers use a cache; the cache is one array
+    (rows, layers, 2, length, heads, size).
+    """
+
+    start_shapes: dict[str, tuple[int | None, ...]] = {}
+    memory_shapes: dict[str, tuple[int | None, ...]] = {}
+
+    def __init__(self, task: Any):
+        self._task = task
+        # One row of two tokens tells the shape.
+        _, made = task._build_cache(ops.ones((1, 2), "int32"))
+        layers, pair, _, heads, size = made.shape[1:]
+        self._sizes = (layers, pair, heads, size)
+        self.compute_dtype = keras.backend.standardize_dtype(made.dtype)
+        self.cache_shapes = {"cache": (None, layers, pair, None, heads, size)}
+
+    def start(self, inputs, rows, length):
+        """See ``core.decoding.incremental.Incremental``."""
+        layers, pair, heads, size = self._sizes
+        shape = (rows, layers, pair, length, heads, size)
+        return {}, {"cache": ops.zeros(shape, self.compute_dtype)}
+
+    def step(self, token_ids, place, memory, cache):
+        """Features of the new tokens (rows, new, hidden), and the cache."""
+        _, features, kept = self._task.call_with_cache(token_ids, cache["cache"], place)
+        return features, {"cache": kept}
+
+
+def open_hub_step(backbone: keras.Model) -> HubStep | None:
+    """The step of a backbone that wraps a Keras Hub decoder; None where Keras Hub has none."""
+    if not any(type(layer).__module__.startswith("keras_hub") for layer in backbone.layers):
+        return None
+    import keras_hub
+
+    tasks = [
+        task
+        for task in vars(keras_hub.models).values()
+        if isinstance(task, type)
+        and issubclass(task, keras_hub.models.CausalLM)
+        and hasattr(task, "call_with_cache")
+        and task.backbone_cls is not None
+    ]
+    for layer in backbone.layers:
+        for task in tasks:
+            if type(layer) is task.backbone_cls:
+                return HubStep(task(backbone=layer, preprocessor=None))
+    return None
