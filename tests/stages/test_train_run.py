@@ -29,3 +29,14 @@ def test_epochs_are_counted_in_steps_of_that_size():
     few = {"epochs": 8}
     assert with_defaults(TrainingOptions(**few), YoloSettings, rows=160).patience == 3
     assert with_defaults(TrainingOptions(**few), ResNetSettings, rows=160).patience == 10
+
+
+def test_the_rate_that_suits_the_data_goes_before_the_declared_one_and_behind_the_users():
+    rate = {"rows": 80, "learning_rate": 0.0005}
+    assert with_defaults(TrainingOptions(), BagSettings, **rate).learning_rate == 0.0005
+    given = TrainingOptions(learning_rate=0.1)
+    assert with_defaults(given, BagSettings, **rate).learning_rate == 0.1
+    assert (
+        with_defaults(TrainingOptions(), BagSettings, rows=80).learning_rate
+        == BagSettings.default_learning_rate
+    )
