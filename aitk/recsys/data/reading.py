@@ -84,8 +84,8 @@ def read_events(
             yield from reader(opened, columns, split, Cells(names, times))
             for decision in names.notes(opened.source):
                 note(decision)
-            if decision := times.note():
-                note(f"{opened.source}: {decision}")
+            if told := times.note():
+                note(f"{opened.source}: {told}")
             if findings is not None:
                 found = (
                     times.finding(opened.source, str(columns.time)),

@@ -39,7 +39,7 @@ from aitk.recsys.tasks.settings import (
 )
 
 #: Models of the order of a user's items, which ``masked-items`` pretrains.
-SEQUENCE_MODELS = {
+SEQUENCE_MODELS: dict[str, SequenceRecommender[Any]] = {
     "gru4rec": SequenceRecommender(
         Gru4RecSettings, "aitk.recsys.models.gru4rec:build_gru4rec", batches="next"
     ),
