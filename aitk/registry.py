@@ -91,7 +91,7 @@ TASKS = {
         reading="aitk.nlp.data.options:TagReading",
         summary="a tag for each word: entities, parts of speech",
         sample="sample_data/orders.jsonl",
-        training={"epochs": "12"},
+        training={"epochs": "20"},
     ),
     "nlp.qa": Row(
         task="aitk.nlp.tasks.qa:QuestionAnswering",

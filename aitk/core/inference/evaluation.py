@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WORST = 20
 DRAWN = 12  # of the worst predictions
+LONGEST_LIST = 16  # entries of a field kept with a row's result
 LONGEST_VALUE = 200  # characters of a field kept with a row's result
 
 
@@ -143,4 +144,10 @@ def _shortened(value: Any) -> Any:
         return f"{len(value):,} bytes"
     if isinstance(value, np.ndarray):
         return f"array {value.shape}" if value.size > 16 else value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list):
+        if len(value) > LONGEST_LIST:
+            return f"list of {len(value)}"
+        return [_shortened(each) for each in value]
     return value

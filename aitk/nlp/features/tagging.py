@@ -26,11 +26,14 @@ from aitk.nlp.features.batching import pad_tokens
 from aitk.nlp.features.tokenizers import SubwordTokenizer, load_tokenizer
 
 PAD, UNKNOWN, RESERVED = 0, 1, 2
-#: Characters of a word that are read.
+#: Characters mark where a word begins and ends.
+BEGIN, END, RESERVED_CHARACTERS = 2, 3, 4
+#: Characters of a word that are read, these marks included.
 WORD_LENGTH = 24
-#: Share of the words seen once that training replaces by the unknown word (Lample et al. 2016,
-#: section 4.2).
-SINGLETON_DROPOUT = 0.5
+#: Training replaces a word seen n times by the unknown word with the probability a / (a + n)
+#: (Kiperwasser and Goldberg 2016, section 4.1; with a = 1 half of the words seen once, as Lample et
+#: al. 2016, section 4.2, have it): its characters must do.
+WORD_DROPOUT = 1.0
 MAX_CHARACTERS = 1000
 #: Share of a window that overlaps the one before it.
 OVERLAP = 0.25
@@ -76,13 +79,13 @@ class WordVocabulary:
 
     Attributes:
         words: by falling frequency; the id of the first is 2.
-        characters: the same.
-        singletons: id from which on words were seen once.
+        counts: how often each stood in the training rows.
+        characters: by falling frequency; the id of the first is 4.
     """
 
     words: tuple[str, ...]
+    counts: tuple[int, ...]
     characters: str
-    singletons: int
 
     @property
     def vocabulary_size(self) -> int:
@@ -94,7 +97,20 @@ class WordVocabulary:
 
     @cached_property
     def _character_ids(self) -> dict[str, int]:
-        return {letter: number for number, letter in enumerate(self.characters, RESERVED)}
+        return {
+            letter: number for number, letter in enumerate(self.characters, RESERVED_CHARACTERS)
+        }
+
+    @cached_property
+    def _dropout(self) -> np.ndarray:
+        """By id, how often training replaces a word."""
+        counts = np.array([np.inf] * RESERVED + list(self.counts), float)
+        return WORD_DROPOUT / (WORD_DROPOUT + counts)
+
+    @property
+    def character_count(self) -> int:
+        """How many ids of characters there are."""
+        return len(self.characters) + RESERVED_CHARACTERS
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
         return [self._encode(words_in(row)) for row in rows]
@@ -106,7 +122,8 @@ class WordVocabulary:
         character_ids = np.zeros((len(words), WORD_LENGTH), np.int32)
         for row, word in zip(character_ids, words, strict=True):
             letters = _normal(word)
-            row[: len(letters)] = [self._character_ids.get(each, UNKNOWN) for each in letters]
+            ids = [self._character_ids.get(each, UNKNOWN) for each in letters]
+            row[: len(ids) + 2] = [BEGIN, *ids, END]
         return {"token_ids": token_ids, "character_ids": character_ids}
 
     def windows(self, inputs: Inputs, max_length: int) -> list[Window]:
@@ -118,8 +135,8 @@ class WordVocabulary:
         start, end = window
         token_ids = inputs["token_ids"][start:end]
         if rng is not None:
-            dropped = rng.random(len(token_ids)) < SINGLETON_DROPOUT
-            token_ids = np.where(dropped & (token_ids >= self.singletons), UNKNOWN, token_ids)
+            dropped = rng.random(len(token_ids)) < self._dropout[token_ids]
+            token_ids = np.where(dropped, UNKNOWN, token_ids)
         return {"token_ids": token_ids, "character_ids": inputs["character_ids"][start:end]}
 
     def length(self, inputs: Inputs, max_length: int) -> int:
@@ -138,8 +155,8 @@ class WordVocabulary:
     def save(self, folder: Path) -> None:
         values = {
             "words": list(self.words),
+            "counts": list(self.counts),
             "characters": self.characters,
-            "singletons": self.singletons,
         }
         write_json(folder / "words.json", values)
 
@@ -153,9 +170,9 @@ def learn_words(rows: Iterable[Mapping[str, Any]], *, vocabulary_size: int) -> W
         words.update(map(word_form, found))
         letters.update(itertools.chain.from_iterable(_normal(word) for word in found))
     kept = sorted(words, key=lambda word: (-words[word], word))[: vocabulary_size - RESERVED]
-    often = sum(words[word] > 1 for word in kept)
+    counts = tuple(words[word] for word in kept)
     characters = sorted(letters, key=lambda each: (-letters[each], each))[:MAX_CHARACTERS]
-    return WordVocabulary(tuple(kept), "".join(characters), RESERVED + often)
+    return WordVocabulary(tuple(kept), counts, "".join(characters))
 
 
 @dataclass(frozen=True)
@@ -282,7 +299,7 @@ class TagAssets:
 
 
 TAGS_SHAPE = {"labels": [str], "max_length": Size, "learned": bool, "words": bool}
-WORDS_SHAPE = {"words": [str], "characters": str, "singletons": Count}
+WORDS_SHAPE = {"words": [str], "counts": [Count], "characters": str}
 
 
 def load_tag_assets(folder: Path) -> TagAssets:
@@ -301,7 +318,9 @@ def load_tag_assets(folder: Path) -> TagAssets:
     reader: WordReader
     if values["words"]:
         known = read_json(folder / "words.json", WORDS_SHAPE)
-        reader = WordVocabulary(tuple(known["words"]), known["characters"], known["singletons"])
+        if len(known["counts"]) != len(known["words"]):
+            raise ArtifactError("some words have no count", where=str(folder / "words.json"))
+        reader = WordVocabulary(tuple(known["words"]), tuple(known["counts"]), known["characters"])
     else:
         tokenizer = load_tokenizer(folder / "tokenizer")
         if not isinstance(tokenizer, SubwordTokenizer):
@@ -387,7 +406,8 @@ def _normal(word: str) -> str:
 
 def _shortened(word: str) -> str:
     """The beginning and the end of a long word."""
-    if len(word) <= WORD_LENGTH:
+    room = WORD_LENGTH - 2
+    if len(word) <= room:
         return word
-    half = WORD_LENGTH // 2
+    half = room // 2
     return word[:half] + word[-half:]

@@ -35,6 +35,10 @@ class Transitions(keras.layers.Layer):
     def __init__(self, learned: bool = True, **kwargs: Any):
         super().__init__(**kwargs)
         self.learned = learned
+        self.supports_masking = True
+
+    def compute_mask(self, *_):
+        return None  # the mask ends here: the rows are no longer those of words alone
 
     def build(self, emissions_shape):
         tags = emissions_shape[-1]

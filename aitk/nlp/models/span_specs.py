@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.model_spec import ONLY_OUTPUT, SettingsT, TrainedModel
-from aitk.nlp.features.tagging import WORD_LENGTH, TagAssets, WordVocabulary
+from aitk.nlp.features.tagging import WORD_LENGTH, TagAssets, load_tag_assets
 from aitk.nlp.models.specs import TextModel
 from aitk.nlp.tasks.settings import BilstmCrfSettings, QaTransformerSettings
 
 if TYPE_CHECKING:
     import keras
 
+    from aitk.core.artifacts.pretrained import Pretrained
     from aitk.nlp.features.passages import QaAssets
 
 
@@ -48,6 +51,18 @@ class SubwordTagger(TextModel[SettingsT, TagAssets], TagLosses[SettingsT]):
 class WordTagger(TagLosses[BilstmCrfSettings]):
     """``bilstm-crf``: words and characters, each word read once."""
 
+    def adopt(self, found: Pretrained) -> Pretrained:
+        """The source with the vocabulary of its run.
+
+        Raises:
+            ArtifactError: it is no run, so that its words are not known.
+        """
+        if found.kind != "run":
+            raise ArtifactError(
+                "its words are not known", where=found.source, hint="Start from a run of this model"
+            )
+        return dataclasses.replace(found, tokenizer=load_tag_assets(found.folder).reader)
+
     def build(
         self,
         settings: BilstmCrfSettings,
@@ -55,16 +70,14 @@ class WordTagger(TagLosses[BilstmCrfSettings]):
         *,
         backbone: keras.Model | None = None,
     ) -> keras.Model:
-        from aitk.nlp.features.tagging import RESERVED
         from aitk.nlp.models.bilstm_crf import build_backbone
         from aitk.nlp.models.span_head import word_tagger
 
-        reader = assets.reader
-        assert isinstance(reader, WordVocabulary)
+        reader: Any = assets.reader  # a WordVocabulary, as ``Tag.learn`` makes it
         backbone = backbone or build_backbone(
             settings,
             reader.vocabulary_size,
-            characters=len(reader.characters) + RESERVED,
+            characters=reader.character_count,
             word_length=WORD_LENGTH,
         )
         return word_tagger(

@@ -196,7 +196,8 @@ class BilstmCrfSettings:
     crf: ClassVar[bool] = True
     default_learning_rate: ClassVar[float] = 2e-3
     default_epochs: ClassVar[int] = 15
-    default_steps: ClassVar[int] = 500
+    default_steps: ClassVar[int] = 600
+    default_batch_size: ClassVar[int] = 16
 
 
 @dataclass(frozen=True)
