@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.compression.calibration import Batches, Unsuitable, check_suits
+from aitk.core.compression.decoding_graphs import decoding_graphs
 from aitk.core.compression.graphs import (
     LOOPS,
     float32_layers,
@@ -43,7 +44,8 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
     operations = operations_of(freeze(model, batch=None))
     batches = LOOP_BATCHES if any(op.startswith(LOOPS) for op in operations) else (None,)
     with tempfile.TemporaryDirectory(prefix="aitk-frozen-") as folder:
-        names = _save_frozen(model, folder, batches)
+        cached = batches == (None,) and scheme not in CALIBRATED
+        names = _save_frozen(model, folder, batches, cached=cached)
         if scheme not in CALIBRATED:
             target.write_bytes(_litert(folder, names, scheme=scheme))
             return
@@ -53,8 +55,11 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
     _check_runs(target, calibration)
 
 
-def _save_frozen(model: Any, folder: str, batches: tuple[int | None, ...]) -> list[str]:
-    """Save one signature a batch size, weights as constants.
+def _save_frozen(
+    model: Any, folder: str, batches: tuple[int | None, ...], *, cached: bool
+) -> list[str]:
+    """Save one signature a batch size, weights as constants; with ``cached`` also those that
+    decode token by token, where the model can.
 
     The converter drops the weights of variables captured by several signatures, without a word.
     """
@@ -73,10 +78,36 @@ def _save_frozen(model: Any, folder: str, batches: tuple[int | None, ...]) -> li
         signatures[f"batch_{batch or 'any'}"] = function.get_concrete_function(
             **signature(model, batch=batch)
         )
+    for name, graph in decoding_graphs(model).items() if cached else ():
+        signatures[name] = _frozen_signature(graph)
     # Nobody trains this file, and the gradient of Swish cannot be saved from a frozen graph.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(tf.Module(), folder, signatures=signatures, options=options)
     return list(signatures)
+
+
+def _frozen_signature(graph: Any) -> Any:
+    """A concrete function with named inputs and outputs, its weights as constants."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    frozen = convert_variables_to_constants_v2(graph)
+    order = [tensor.name.partition(":")[0] for tensor in frozen.inputs]
+    outputs = sorted(graph.structured_outputs)
+    specs = {
+        tensor.name.partition(":")[0]: tf.TensorSpec(
+            tensor.shape, tensor.dtype, name=tensor.name.partition(":")[0]
+        )
+        for tensor in frozen.inputs
+    }
+
+    def call(**inputs: Any) -> Any:
+        found = tf.nest.flatten(frozen(*[inputs[name] for name in order]))
+        return dict(zip(outputs, found, strict=True))
+
+    return tf.function(call, autograph=False).get_concrete_function(**specs)
 
 
 def _litert(folder: str, names: list[str], *, scheme: str) -> bytes:

@@ -132,16 +132,17 @@ class LiteRTPredictor:
             with suppress_stderr():
                 self._interpreter = Interpreter(model_path=str(path), num_threads=usable_cpus())
                 self._interpreter.allocate_tensors()
-                runners = [
-                    self._interpreter.get_signature_runner(name)
+                named = {
+                    name: self._interpreter.get_signature_runner(name)
                     for name in self._interpreter.get_signature_list()
-                ]
+                }
         except (ValueError, RuntimeError) as error:
             raise damaged(path, error) from error
-        if not runners:
+        self._decoding = {name: named.pop(name) for name in ("start", "step") if name in named}
+        if not named:
             raise ArtifactError("has no signature", where=str(path), hint="Compress the run again")
         self._runners = {}
-        for runner in runners:
+        for runner in named.values():
             details = runner.get_input_details()
             self._dtypes = {name: detail["dtype"] for name, detail in details.items()}
             batch = int(next(iter(details.values()))["shape_signature"][0])
@@ -161,6 +162,24 @@ class LiteRTPredictor:
             parts.append({name: array[: rows - start] for name, array in outputs.items()})
             start += size
         return _named({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+    @functools.cached_property
+    def decoder(self) -> Decoder | None:
+        """The same model one token at a time, with a cache; None where the file has no such
+        signatures."""
+        from aitk.core.decoding.incremental import FunctionDecoder
+
+        if len(self._decoding) < 2:
+            return None
+
+        def call(name: str) -> Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]:
+            runner = self._decoding[name]
+            wanted = runner.get_input_details()
+            return lambda given: runner(
+                **{each: np.ascontiguousarray(given[each]) for each in wanted}
+            )
+
+        return FunctionDecoder(call("start"), call("step"))
 
 
 class OnnxPredictor:

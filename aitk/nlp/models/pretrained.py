@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Spellings of the tanh form of GELU in Hugging Face configurations.
 TANH_GELU = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_python_tanh")
 
+#: Decoders whose networks in Keras Hub have this activation and rotary positions built in.
+SILU_DECODERS = ("llama", "mistral", "mixtral", "qwen2", "qwen3", "phi3", "smollm3")
+
 
 def adopt(found: Pretrained) -> Pretrained:
     """The same source as text models here take it, with the tokeniser that came along."""
@@ -74,6 +77,8 @@ def _activation(config: Mapping[str, Any]) -> str:
 def _differences(config: Mapping[str, Any], *, where: str) -> list[tuple[str, str]]:
     """What the file asks for and Keras Hub's networks do not compute."""
     activation = _activation(config)
+    if activation == "silu" and config.get("model_type") in SILU_DECODERS:
+        return []
     positions = config.get("position_embedding_type", "absolute")
     if activation not in ("gelu", *TANH_GELU) or positions != "absolute":
         raise ArtifactError(
