@@ -8,6 +8,7 @@ less than it promises is refused.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import re
@@ -24,6 +25,7 @@ from aitk.core.io.names import shorten
 from aitk.core.io.values import to_count
 from aitk.core.runtime.silence import suppress_stderr
 from aitk.speech.data import containers
+from aitk.speech.data.kaldi_files import matrix_columns
 from aitk.speech.features.waveform import resampled
 
 #: Endings of the files that a folder of sounds is searched for.
@@ -178,6 +180,11 @@ def decode_audio(audio: bytes) -> tuple[np.ndarray, int]:
     """
     import soundfile
 
+    if columns := matrix_columns(audio):
+        raise DataError(
+            f"audio is needed, and a row holds features of {columns} columns",
+            hint="Prepare the recordings (wav.scp)",
+        )
     try:
         samples, rate = soundfile.read(io.BytesIO(audio), dtype="float32")
     except soundfile.SoundFileError as error:
@@ -188,11 +195,13 @@ def decode_audio(audio: bytes) -> tuple[np.ndarray, int]:
 
 
 def content_key(audio: bytes) -> str:
-    """A name for the samples of a stored sound: equal samples have equal keys.
+    """A name for stored audio, or for stored features: equal samples have equal keys.
 
     The MD5 of the samples that every FLAC file carries in its first block (RFC 9639, section
     8.2): it does not depend on which version of the encoder wrote the file.
     """
+    if matrix_columns(audio):
+        return hashlib.md5(audio, usedforsecurity=False).hexdigest()
     if audio[:4] != b"fLaC" or len(audio) < 42:
         raise DataError("a stored sound is no FLAC file")
     return audio[26:42].hex()

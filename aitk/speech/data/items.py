@@ -11,6 +11,7 @@ import numpy as np
 
 from aitk.core.contract.errors import DataError
 from aitk.core.io.names import find_file
+from aitk.speech.data.kaldi_files import MatrixPlace
 from aitk.speech.data.options import AudioReading
 
 CLIPS = "clips"  # Common Voice: the folder of the sounds that its tables name
@@ -21,7 +22,8 @@ class Item:
     """Where a sound lies, and what is known of it.
 
     Attributes:
-        audio: its file; or its samples (n,) or (n, channels) and their rate in hertz.
+        audio: its file; its samples (n,) or (n, channels) and their rate in hertz; or, where
+            features were computed elsewhere, the place of the matrix (frames, columns).
         file: the user's file that names it.
         line: in that file, from 1.
         split: one of ``SPLITS``, or None.
@@ -35,7 +37,7 @@ class Item:
         record: as it stood in the user's file.
     """
 
-    audio: Path | tuple[np.ndarray, int]
+    audio: Path | tuple[np.ndarray, int] | MatrixPlace
     file: str
     line: int
     split: str | None = None

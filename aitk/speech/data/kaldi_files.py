@@ -1,13 +1,16 @@
 """Kaldi archives of matrices: ``.ark`` files, and the ``.scp`` lists that point into them.
 
 Binary and text archives are read, compressed ones too; binary float archives are written.
-Nothing in a file is trusted: sizes are checked against the bytes that are there.
+Nothing in a file is trusted: sizes are checked against the bytes that are there, and against a
+limit, before memory is allocated.
 """
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,11 +18,34 @@ import numpy as np
 
 from aitk.core.contract.errors import DataError
 from aitk.core.io.files import draft_file
+from aitk.core.io.names import find_file, shorten
 from aitk.core.io.values import to_count
 
 _BINARY = b"\0B"
 _FLOATS: dict[bytes, np.dtype] = {b"F": np.dtype("<f4"), b"D": np.dtype("<f8")}
 LONGEST_KEY = 4096
+#: The largest matrix that is read: an hour of 80 features every 10 ms has 28.8 million values.
+MAX_VALUES = 1 << 25
+#: The longest text of a matrix in a text archive, and a piece of it that is read at once.
+_MAX_TEXT_BYTES, _TEXT_PIECE = 1 << 28, 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixPlace:
+    """Where a matrix lies: an archive, and the byte at which its value begins."""
+
+    archive: Path
+    offset: int
+
+    def read(self) -> np.ndarray:
+        """The matrix (rows, columns) or vector (n,), float32.
+
+        Raises:
+            DataError: the archive is missing or damaged, or the matrix has over ``MAX_VALUES``.
+        """
+        with _opened(self.archive) as file:
+            file.seek(self.offset)
+            return _read_value(file, self.archive.stat().st_size, self.archive)
 
 
 def read_ark(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
@@ -28,52 +54,63 @@ def read_ark(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
     Raises:
         DataError: it is no archive, is damaged, or holds something else.
     """
+    for key, place in index_ark(path):
+        yield key, place.read()
+
+
+def index_ark(path: Path | str) -> Iterator[tuple[str, MatrixPlace]]:
+    """Yield each key of an archive with the place of its value; memory holds no matrix.
+
+    Raises:
+        DataError: it is no archive, is damaged, or holds something else.
+    """
     path = Path(path)
     with _opened(path) as file:
         size = path.stat().st_size
         while key := _read_key(file, path):
-            yield key, _read_value(file, size, path)
+            yield key, MatrixPlace(path, file.tell())
+            _skip_value(file, size, path)
 
 
-class Script(Mapping[str, np.ndarray]):
-    """The matrices that a ``.scp`` list names, read from their archives when asked for.
+def place_of(entry: str, folder: Path, *, outside: bool) -> MatrixPlace:
+    """The place that an entry ``FILE:OFFSET`` of a ``.scp`` list in ``folder`` names.
 
-    Paths in it are taken from its own folder; those that lead out of it are refused unless
-    ``outside`` is set.
+    Args:
+        outside: the file may lie outside of the folder.
+
+    Raises:
+        DataError: it is a command or a range, has no offset, or there is no such file.
     """
+    if entry.endswith(("|", "]")):
+        raise DataError(f"{shorten(entry)} is not FILE:OFFSET (commands and ranges are not read)")
+    name, _, digits = entry.rpartition(":")
+    offset = to_count(digits)
+    if not name or offset is None:
+        raise DataError(f"{shorten(entry)} has no offset (FILE:OFFSET)")
+    if outside and not (folder / name).is_file() and Path(name).is_file():
+        return MatrixPlace(Path(name), offset)  # Kaldi's paths begin where its scripts run
+    return MatrixPlace(find_file(name, folder, outside=outside, of="list"), offset)
 
-    def __init__(self, path: Path | str, *, outside: bool = False):
-        self._path = Path(path)
-        self._entries: dict[str, str] = {}
-        text = self._path.read_text(encoding="utf-8") if self._path.is_file() else None
-        if text is None:
-            raise DataError("no such file", where=str(path))
-        for number, line in enumerate(text.splitlines(), 1):
-            words = line.split(maxsplit=1)
-            if len(words) != 2 or words[1].endswith(("|", "]")):
-                reason = "is not KEY FILE:OFFSET (commands and ranges are not read)"
-                raise DataError(reason, where=f"{path}:{number}")
-            place = words[1].strip()
-            target = (self._path.parent / place.rpartition(":")[0]).resolve()
-            if not outside and not target.is_relative_to(self._path.parent.resolve()):
-                raise DataError(f"{place} lies outside of its folder", where=f"{path}:{number}")
-            self._entries[words[0]] = place
 
-    def __getitem__(self, key: str) -> np.ndarray:
-        name, _, digits = self._entries[key].rpartition(":")
-        offset = to_count(digits)
-        if not name or offset is None:
-            raise DataError(f"{self._entries[key]} has no offset", where=str(self._path))
-        archive = self._path.parent / name
-        with _opened(archive) as file:
-            file.seek(offset)
-            return _read_value(file, archive.stat().st_size, archive)
+def encode_matrix(matrix: np.ndarray) -> bytes:
+    """A matrix (rows, columns) as bytes, for a row that stores features instead of audio."""
+    return _packed(np.asarray(matrix))
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
 
-    def __len__(self) -> int:
-        return len(self._entries)
+def decode_matrix(stored: bytes) -> np.ndarray:
+    """The matrix (rows, columns) float32 that ``encode_matrix`` stored.
+
+    Raises:
+        DataError: the bytes are damaged.
+    """
+    return _read_value(io.BytesIO(stored), len(stored), Path("stored features"))
+
+
+def matrix_columns(stored: bytes) -> int:
+    """How many columns a stored matrix has, by its first bytes; 0 where the row holds audio."""
+    if not stored.startswith(_BINARY + b"FM ") or len(stored) < 15:
+        return 0
+    return struct.unpack("<i", stored[11:15])[0]
 
 
 def write_ark(
@@ -98,17 +135,18 @@ def write_ark(
                 raise DataError(f"{key!r} cannot be a key: it holds white space", where=str(path))
             file.write(key.encode() + b" ")
             places.append(f"{key} {path.name}:{file.tell()}\n")
-            file.write(_packed(np.asarray(value), path))
+            file.write(_packed(np.asarray(value), where=path))
         if script:
             with draft_file(path.with_suffix(".scp")) as listed:
                 listed.write("".join(places).encode())
     return len(places)
 
 
-def _packed(value: np.ndarray, path: Path) -> bytes:
+def _packed(value: np.ndarray, *, where: Path | None = None) -> bytes:
     if value.ndim not in (1, 2):
         raise DataError(
-            f"an archive holds vectors and matrices, not {value.shape}", where=str(path)
+            f"an archive holds vectors and matrices, not {value.shape}",
+            where=str(where) if where else None,
         )
     kind = b"FM " if value.ndim == 2 else b"FV "
     sizes = b"".join(b"\x04" + struct.pack("<i", size) for size in value.shape)
@@ -144,29 +182,80 @@ def _read_key(file: BinaryIO, path: Path) -> str:
 
 
 def _read_value(file: BinaryIO, size: int, path: Path) -> np.ndarray:
+    kind = _read_kind(file, path)
+    if kind is None:
+        return _parse_text(b"".join(_text_pieces(file, path)), path)
+    if kind in _COMPRESSED:
+        return _read_compressed(file, kind, size, path)
+    dtype, shape = _read_shape(file, kind, path)
+    raw = _exactly(file, _bounded(shape, path) * dtype.itemsize, size, path)
+    return np.frombuffer(raw, dtype).reshape(shape).astype(np.float32)
+
+
+def _skip_value(file: BinaryIO, size: int, path: Path) -> None:
+    kind = _read_kind(file, path)
+    if kind is None:
+        for _ in _text_pieces(file, path):
+            pass
+        return
+    if kind in _COMPRESSED:
+        _, _, rows, columns = _read_compressed_header(file, size, path)
+        count = rows * columns * _COMPRESSED[kind].itemsize + (8 * columns if kind == b"CM" else 0)
+    else:
+        dtype, shape = _read_shape(file, kind, path)
+        count = _bounded(shape, path) * dtype.itemsize
+    _require(file, count, size, path)
+    file.seek(count, io.SEEK_CUR)
+
+
+def _read_kind(file: BinaryIO, path: Path) -> bytes | None:
+    """The kind of a binary value (``FM``, ``DV``, ``CM2``, ...); None where it is text."""
     start = file.tell()
     if file.read(2) != _BINARY:
         file.seek(start)
-        return _read_text(file, path)
-    token = _token(file, path)
-    if token[:1] in _FLOATS and token[1:] in (b"M", b"V"):
-        dtype = _FLOATS[token[:1]]
-        shape = tuple(_integer(file, path) for _ in range(2 if token[1:] == b"M" else 1))
-        count = int(np.prod(shape, dtype=np.int64))
-        raw = _exactly(file, count * dtype.itemsize, size, path)
-        return np.frombuffer(raw, dtype).reshape(shape).astype(np.float32)
-    if token in (b"CM", b"CM2", b"CM3"):
-        return _read_compressed(file, token, size, path)
-    raise DataError(f"holds {token!r}, and float matrices are read", where=str(path))
+        return None
+    kind = _token(file, path)
+    if kind in _COMPRESSED or (kind[:1] in _FLOATS and kind[1:] in (b"M", b"V")):
+        return kind
+    raise DataError(f"holds {kind!r}, and float matrices are read", where=str(path))
 
 
-def _read_compressed(file: BinaryIO, token: bytes, size: int, path: Path) -> np.ndarray:
-    """Kaldi's lossy formats: 8 bits by quartiles of each column, 16 bits, or 8 bits."""
+def _read_shape(file: BinaryIO, kind: bytes, path: Path) -> tuple[np.dtype, tuple[int, ...]]:
+    sizes = 2 if kind[1:] == b"M" else 1
+    return _FLOATS[kind[:1]], tuple(_integer(file, path) for _ in range(sizes))
+
+
+def _bounded(shape: tuple[int, ...], path: Path) -> int:
+    """The number of values of a shape, which must be within the limit."""
+    count = 1
+    for size in shape:
+        count *= size
+    if count > MAX_VALUES:
+        sizes = " x ".join(map(str, shape))
+        raise DataError(
+            f"a matrix of {sizes} values is larger than the limit of {MAX_VALUES:,}",
+            where=str(path),
+        )
+    return count
+
+
+#: Kaldi's lossy formats: 8 bits by quartiles of each column, 16 bits, or 8 bits.
+_COMPRESSED = {b"CM": np.dtype("u1"), b"CM2": np.dtype("<u2"), b"CM3": np.dtype("u1")}
+
+
+def _read_compressed_header(file: BinaryIO, size: int, path: Path) -> tuple[float, float, int, int]:
+    """The least value, the span of values, the rows and the columns."""
     least, span, rows, columns = struct.unpack("<ffii", _exactly(file, 16, size, path))
     if rows < 0 or columns < 0:
         raise DataError("a matrix has a negative size", where=str(path))
-    if token != b"CM":
-        dtype: np.dtype = np.dtype("<u2" if token == b"CM2" else "u1")
+    _bounded((rows, columns), path)
+    return least, span, rows, columns
+
+
+def _read_compressed(file: BinaryIO, kind: bytes, size: int, path: Path) -> np.ndarray:
+    least, span, rows, columns = _read_compressed_header(file, size, path)
+    dtype = _COMPRESSED[kind]
+    if kind != b"CM":
         raw = _exactly(file, rows * columns * dtype.itemsize, size, path)
         steps = np.frombuffer(raw, dtype).reshape(rows, columns)
         return (least + steps * np.float32(span / np.iinfo(dtype).max)).astype(np.float32)
@@ -181,21 +270,32 @@ def _read_compressed(file: BinaryIO, token: bytes, size: int, path: Path) -> np.
     return np.where(steps <= 64, low, np.where(steps <= 192, middle, high)).T.astype(np.float32)
 
 
-def _read_text(file: BinaryIO, path: Path) -> np.ndarray:
-    """`` [ 1 2`` and further lines up to ``]``; a vector stands on one line."""
-    text = bytearray()
-    while b"]" not in text:
-        line = file.readline()
-        if not line:
+def _text_pieces(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The pieces of a value that is text, up to the line with ``]``."""
+    length = 0
+    while True:
+        piece = file.readline(_TEXT_PIECE)
+        if not piece:
             raise DataError("ends inside of a matrix", where=str(path))
-        text += line
+        if not length and not piece.lstrip().startswith(b"["):
+            raise DataError("is no Kaldi archive", where=str(path))
+        length += len(piece)
+        if length > _MAX_TEXT_BYTES:
+            raise DataError(
+                f"a matrix is longer than {_MAX_TEXT_BYTES >> 20} MB of text", where=str(path)
+            )
+        yield piece
+        if b"]" in piece:
+            return
+
+
+def _parse_text(text: bytes, path: Path) -> np.ndarray:
+    """`` [ 1 2`` and further lines up to ``]``; a vector stands on one line."""
     body = text.decode("utf-8", errors="replace").strip()
-    if not body.startswith("["):
-        raise DataError("is no Kaldi archive", where=str(path))
     lines = body[1:].replace("]", "").split("\n")
     try:
-        rows = [[float(word) for word in line.split()] for line in lines if line.strip()]
-        values = np.array(rows, np.float32)
+        rows = [np.array(line.split(), np.float32) for line in lines if line.strip()]
+        values = np.stack(rows) if rows else np.zeros((0, 0), np.float32)
     except ValueError as error:
         raise DataError(f"a matrix is not numbers ({error})", where=str(path)) from error
     return values[0] if len(lines) == 1 and rows else values
@@ -221,7 +321,11 @@ def _integer(file: BinaryIO, path: Path) -> int:
 
 
 def _exactly(file: BinaryIO, count: int, size: int, path: Path) -> bytes:
-    """So many bytes, asked for only if the file can have them."""
+    """So many bytes, read only if the file has them."""
+    _require(file, count, size, path)
+    return file.read(count)
+
+
+def _require(file: BinaryIO, count: int, size: int, path: Path) -> None:
     if count > size - file.tell():
         raise DataError("is cut short inside of a matrix", where=str(path))
-    return file.read(count)

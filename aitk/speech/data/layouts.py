@@ -18,9 +18,9 @@ from aitk.core.io.names import shorten
 from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
 from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
 from aitk.core.io.tables import file_suffix
-from aitk.core.io.values import quoted, to_number
 from aitk.speech.data.audio import SUFFIXES
-from aitk.speech.data.items import CLIPS, Item, locate
+from aitk.speech.data.items import CLIPS, Item
+from aitk.speech.data.kaldi_folders import pairs, read_kaldi_folder
 from aitk.speech.data.manifests import names_audio, read_manifest
 from aitk.speech.data.options import AudioReading
 
@@ -49,9 +49,8 @@ def read_folder(
         DataError: it holds nothing to read, or nothing of what is due.
     """
     root = Path(name)
-    if (root / "wav.scp").is_file():
-        note(f"{name}: a Kaldi data folder")
-        yield from read_kaldi(root, reading, content=content)
+    if any((root / file).is_file() for file in ("wav.scp", "feats.scp")):
+        yield from read_kaldi_folder(root, reading, content=content, note=note)
         return
     links: list[str] = []
     files = list(walk_files(root, links))
@@ -72,7 +71,7 @@ def read_folder(
         return
     clips = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not clips:
-        hint = f"It should hold {', '.join(SUFFIXES[:5])} files, a manifest or wav.scp"
+        hint = f"It should hold {', '.join(SUFFIXES[:5])} files, a manifest, wav.scp or feats.scp"
         raise DataError("no sound in this folder", where=name, hint=hint)
     if others := [path for path in files if path.suffix.lower() not in (*SUFFIXES, *COMPANIONS)]:
         kinds = Counter(path.suffix.lower() or path.name for path in others).most_common(10)
@@ -180,48 +179,6 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
             )
 
 
-def read_kaldi(
-    root: Path, reading: AudioReading, *, content: str | None
-) -> Iterator[Item | Refusal]:
-    """The utterances of a Kaldi data folder: ``wav.scp``, ``segments``, ``text``, ``utt2spk``.
-
-    Entries of ``wav.scp`` that are commands (they end with a bar) are refused: nothing that a
-    data folder says is run.
-    """
-    split = split_named(root.resolve().name)
-    recordings = _pairs(root / "wav.scp")
-    texts = _pairs(root / "text") if content else {}
-    speakers = _pairs(root / "utt2spk")
-    segments = root / "segments"
-    listed = segments if segments.is_file() else root / "wav.scp"
-    for number, name, rest in _entries(listed):
-        start_s, end_s, recording = 0.0, None, name
-        try:
-            if listed is segments:
-                recording, start_s, end_s = _segment(rest)
-            if recording not in recordings:
-                raise DataError(f"wav.scp has no recording {shorten(recording)}")
-            said = texts.get(name, "")
-            if content and not said:
-                raise DataError(f"the file text has nothing for {shorten(name)}")
-            path = _recording(recordings[recording], root, reading)
-        except DataError as error:
-            yield Refusal(str(listed), number, error.what)
-            continue
-        yield Item(
-            audio=path,
-            file=str(listed),
-            line=number,
-            split=split,
-            content=said if content else None,
-            speaker=speakers.get(name, ""),
-            start_s=start_s,
-            end_s=end_s,
-            name=name,
-            record={"id": name, "file": str(path)},
-        )
-
-
 def name_pattern(names: str) -> re.Pattern[str]:
     """``{label}_{speaker}_{}`` as a regular expression over a file's name without its ending.
 
@@ -240,37 +197,6 @@ def name_pattern(names: str) -> re.Pattern[str]:
             for at, part in enumerate(parts)
         )
     )
-
-
-def _pairs(path: Path) -> dict[str, str]:
-    """The first word of each line -> the rest; nothing where there is no such file."""
-    return {name: rest for _, name, rest in _entries(path)} if path.is_file() else {}
-
-
-def _entries(path: Path) -> Iterator[tuple[int, str, str]]:
-    """The number, the first word and the rest of each line that is not blank."""
-    for number, text, problem in open_lines(str(path)):
-        if problem:
-            raise DataError(problem, where=f"{path}:{number}")
-        if words := text.split(maxsplit=1):
-            yield number, words[0], words[1].strip() if len(words) > 1 else ""
-
-
-def _segment(text: str) -> tuple[str, float, float | None]:
-    parts = text.split()
-    try:
-        recording, start_s, end_s = parts[0], to_number(parts[1]), to_number(parts[2])
-    except (IndexError, ValueError) as error:
-        raise DataError(f"cannot read the segment {quoted(text)}") from error
-    return recording, start_s, None if end_s < 0 else end_s  # -1: to the end
-
-
-def _recording(name: str, root: Path, reading: AudioReading) -> Path:
-    if name.endswith("|"):
-        raise DataError("its recording is a command, and none is run: write a file's name")
-    if not os.path.isfile(root / name) and reading.outside and os.path.isfile(name):
-        return Path(name)  # Kaldi's paths begin where its scripts run
-    return locate(name, root, reading)
 
 
 def _manifests(files: list[Path], root: Path, reading: AudioReading) -> list[Path]:
@@ -295,7 +221,7 @@ def _manifests(files: list[Path], root: Path, reading: AudioReading) -> list[Pat
 
 def _listed_splits(root: Path) -> dict[str, str]:
     """File below the root -> the split that a list beside them names."""
-    return {name: split for file, split in LISTS.items() for name in _pairs(root / file)}
+    return {name: split for file, split in LISTS.items() for name in pairs(root / file)}
 
 
 def _split_of_folders(path: Path, root: Path, *, exact: bool = False) -> str | None:

@@ -32,6 +32,14 @@ class AudioReading:
         None, "what the names of sound files tell, for instance {label}_{speaker}_{}", locates=True
     )
     outside: bool = option(False, "let manifests name files outside of their folder", locates=True)
+    precomputed: bool = option(
+        False, "of a Kaldi folder that has both, read the features of feats.scp, not the audio of"
+        " wav.scp", locates=True,
+    )  # fmt: skip
+    feature_shift_ms: float = option(
+        10.0, "step from frame to frame of features that are read (feats.scp, .ark)",
+        minimum=1.0, maximum=1000.0,
+    )  # fmt: skip
     test_speakers: list[str] = option([], "speakers held out for test, separated by commas")
     validation_speakers: list[str] = option(
         [], "speakers held out for validation, separated by commas"
@@ -148,9 +156,12 @@ class FeatureOptions:
 
 @dataclass(frozen=True)
 class FeatureSettings(FeatureOptions):
-    """Feature options together with the sample rate of the sounds they are computed of."""
+    """Feature options together with what the rows give: a sample rate, or features."""
 
     sample_rate_hz: int = option(16000, "samples a second", minimum=1000, maximum=192000)
+    columns: int = option(
+        0, "columns of features that rows hold; 0: features are computed from audio", minimum=0
+    )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from aitk.core.contract.rows import SPLITS, Row
 from aitk.core.contract.task import Finding, Grade
 from aitk.core.metrics.class_checks import HELD_OUT_SHARE, LabelTally
 from aitk.speech.data.audio import content_key, count_clipped, decode_audio
+from aitk.speech.data.kaldi_files import matrix_columns
 from aitk.speech.data.options import AudioReading
 from aitk.speech.data.reading import Content
 from aitk.speech.features.spectrogram_images import spectrogram_png
@@ -57,15 +58,17 @@ class AudioInspector:
 
     def add(self, row: Row, split: str) -> None:
         fields = row.fields
-        samples, rate = decode_audio(fields["audio"])
+        samples, rate = np.zeros(0, np.float32), 1
+        if not matrix_columns(fields["audio"]):
+            samples, rate = decode_audio(fields["audio"])
         ratio = signal_to_noise_db(samples, rate)
         self._splits.append(SPLITS.index(split))
         self._lines.append(row.line)
         self._file_numbers.append(self._files.setdefault(row.file, len(self._files)))
         key = content_key(fields["audio"])
         self._key_numbers.append(self._keys.setdefault(key, len(self._keys)))
-        self._seconds.append(len(samples) / rate)
-        self._levels.append(level_dbfs(samples))
+        self._seconds.append(len(samples) / rate if len(samples) else fields["seconds"])
+        self._levels.append(level_dbfs(samples) if len(samples) else np.nan)
         self._ratios.append(np.nan if ratio is None else ratio)
         self._clipped.append(count_clipped(samples) / max(len(samples), 1))
         speaker = fields["speaker"]
@@ -77,7 +80,7 @@ class AudioInspector:
             self._lengths.append(len(fields["text"]))
         labels = ", ".join(fields.get("labels", ()))
         title = fields.get("label") or fields.get("text") or labels or fields["id"]
-        if len(self._pictures) < _PICTURES and title not in self._pictures:
+        if len(samples) and len(self._pictures) < _PICTURES and title not in self._pictures:
             self._pictures[title] = spectrogram_png(samples, rate)
 
     def findings(self) -> list[Finding]:
@@ -109,6 +112,8 @@ class AudioInspector:
         rows = np.bincount(splits, minlength=len(SPLITS))
         present = [split for split, count in zip(SPLITS, rows, strict=True) if count]
         ratios = np.array(self._ratios)
+        levels = np.array(self._levels)
+        levels = levels[~np.isnan(levels)]  # rows that hold features have no level
         summary: dict[str, Any] = {
             "sample_rate_hz": self._reading.sample_rate_hz,
             "hours": round(float(seconds.sum()) / 3600, 4),
@@ -121,12 +126,12 @@ class AudioInspector:
             },
             "measured": {
                 "seconds_of_a_sound": _describe(seconds),
-                "level_dbfs": _describe(np.array(self._levels)),
+                "level_dbfs": _describe(levels),
                 "signal_to_noise_db_guessed": _describe(ratios[~np.isnan(ratios)]),
             },
             "charts": {
                 "seconds_of_a_sound": _histogram(seconds),
-                "level_of_a_sound_dBFS": _histogram(np.array(self._levels)),
+                "level_of_a_sound_dBFS": _histogram(levels),
                 "signal_to_noise_ratio_dB_guessed": _histogram(ratios[~np.isnan(ratios)]),
             },
             "pictures": [
@@ -220,6 +225,7 @@ class AudioInspector:
             "clipping",
             np.array(self._clipped) > CLIPPED_SHARE,
             f"sounds with over {CLIPPED_SHARE:.1%} of their samples cut off at full scale",
+            among=~np.isnan(np.array(self._levels)),
         )
 
     def _find_noise(self) -> Finding:
@@ -228,6 +234,7 @@ class AudioInspector:
             "noise",
             np.nan_to_num(ratios, nan=np.inf) < NOISY_DB,
             f"sounds whose guessed signal-to-noise ratio is below {NOISY_DB:g} dB",
+            among=~np.isnan(np.array(self._levels)),
         )
 
     def _find_wrong_lengths(self) -> Finding:

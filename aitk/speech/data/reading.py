@@ -1,7 +1,7 @@
 """Rows of sound, from whatever files the user has: read, resampled, cleaned, checked.
 
 A row is ``{"audio", "text" or "label", "speaker", "seconds", "id"}``, ``audio`` being the bytes
-of a mono FLAC file of 16 bits.
+of a mono FLAC file of 16 bits, or of a matrix of features that were computed elsewhere.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ from aitk.speech.data.audio import (
     stream_audio,
 )
 from aitk.speech.data.cleaning import clean, loudest_dbfs
+from aitk.speech.data.feature_rows import SameKind, feature_rows
 from aitk.speech.data.items import Item
+from aitk.speech.data.kaldi_files import MatrixPlace
+from aitk.speech.data.kaldi_folders import read_features
 from aitk.speech.data.layouts import read_files, read_folder
 from aitk.speech.data.manifests import read_manifest
 from aitk.speech.data.options import AudioReading, LabelledAudioReading
@@ -78,6 +81,7 @@ def read_audio_rows(
     due = content if labelled else None
     note = _once(note)
     heard: Counter[str] = Counter()
+    same_kind = SameKind()
     held_out = _held_out(reading)
     if labelled and not reading.validation_speakers and "-" not in sources:
         held_out |= _chosen(sources, reading, content=due, note=note)
@@ -89,7 +93,10 @@ def read_audio_rows(
             split = held_out.get(item.speaker, "train") if held_out else item.split
             rows = _rows(item, reading, content=due, split=split, heard=heard)
             for row in _stored(rows) if labelled else rows:
-                problem = check(row.fields) if check and isinstance(row, Row) else None
+                problem = None
+                if isinstance(row, Row):
+                    problem = same_kind.problem(row.fields["audio"])
+                    problem = problem or (check(row.fields) if check else None)
                 yield Refusal(row.file, row.line, problem) if problem else row
     if heard and labelled:
         told = ", ".join(f"{kind} ({count:,})" for kind, count in heard.most_common(10))
@@ -167,7 +174,12 @@ def _by_split(chosen: Mapping[str, str]) -> dict[str, list[str]]:
 def _by_channel(items: Iterable[Item | Refusal], reading: AudioReading) -> Iterator[Item | Refusal]:
     """Each channel of an item as an item of its own, where that is asked for."""
     for item in items:
-        if isinstance(item, Refusal) or reading.channel != "each" or item.channel:
+        if (
+            isinstance(item, Refusal)
+            or reading.channel != "each"
+            or item.channel
+            or isinstance(item.audio, MatrixPlace)
+        ):
             yield item
             continue
         try:
@@ -201,6 +213,8 @@ def _items(
         split = None if source == "-" else split_named(Path(source).name)
         return read_manifest(source, reading, content=content, split=split, note=note)
     check_file(Path(source))
+    if Path(source).suffix.lower() in (".scp", ".ark"):
+        return read_features(Path(source), reading, content=content)
     if Path(source).suffix.lower() in SUFFIXES or not _is_text(Path(source)):
         return read_files([Path(source)], reading, root=None, content=content, note=note)
     return read_manifest(
@@ -243,8 +257,11 @@ def _rows(
             reason = f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters"
             yield Refusal(item.file, item.line, reason)
             return
+    if isinstance(item.audio, MatrixPlace):
+        yield from feature_rows(item, item.audio, reading, fields, split=split, kinds=heard)
+        return
     try:
-        pieces = _pieces(item, reading, whole=content is not None)
+        pieces = _pieces(item, item.audio, reading, whole=content is not None)
         for silent, alike in itertools.groupby(pieces, lambda piece: _is_silent(piece, reading)):
             if silent:
                 yield _silence(item, alike, reading)
@@ -288,7 +305,7 @@ def _row(
 
 
 def _pieces(
-    item: Item, reading: AudioReading, *, whole: bool
+    item: Item, audio: Path | tuple[np.ndarray, int], reading: AudioReading, *, whole: bool
 ) -> Iterator[tuple[float, Clip, bool]]:
     """Where each piece of an item begins, the piece, and whether it is but a part.
 
@@ -297,8 +314,8 @@ def _pieces(
     """
     rate, max_s = reading.sample_rate_hz, reading.max_seconds
     channel = item.channel or reading.channel
-    if isinstance(item.audio, tuple):
-        values, own_rate = item.audio
+    if isinstance(audio, tuple):
+        values, own_rate = audio
         clip = _from_memory(values, own_rate, reading, channel)
         if clip.seconds <= max_s:
             yield 0.0, clip, False
@@ -307,12 +324,12 @@ def _pieces(
             refuse_length(clip.seconds, max_s)
         channels, blocks = clip.channels, iter([clip.samples])
     else:
-        info = inspect_audio(item.audio)
+        info = inspect_audio(audio)
         own_rate, channels = info.sample_rate_hz, info.channels
         seconds = min(item.end_s or info.seconds, info.seconds) - item.start_s
         if whole or seconds <= max_s:
             clip = read_audio(
-                item.audio,
+                audio,
                 sample_rate_hz=rate,
                 channel=channel,
                 start_s=item.start_s,
@@ -322,7 +339,7 @@ def _pieces(
             yield item.start_s, clip, False
             return
         blocks = stream_audio(
-            item.audio,
+            audio,
             sample_rate_hz=rate,
             channel=channel,
             start_s=item.start_s,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.label_task import LABEL_SHAPE, label_values, read_label_values
 from aitk.core.contract.options import as_dict, resolve
+from aitk.core.contract.task import Note
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, check_shape, read_json
-from aitk.speech.data.options import AugmentOptions, FeatureSettings
+from aitk.speech.data.options import AugmentOptions, FeatureOptions, FeatureSettings
 from aitk.speech.features.normalise import Moments, moments_from, moments_of, total
 
 FILE = "audio.json"
@@ -96,6 +97,53 @@ def assets_from(values: Mapping[str, Any], *, where: str) -> AudioAssets:
     )
 
 
+#: Settings that change a waveform, or say how features are computed from one.
+_WAVEFORM_SETTINGS = (
+    *(each.name for each in fields(FeatureOptions) if each.name not in ("deltas", "normalise")),
+    "speeds", "noise_share", "reverberation_share", "max_shift_ms", "max_gain_db",
+)  # fmt: skip
+
+
+def learn_features(
+    rows: Sequence[Mapping[str, Any]], settings: Any, *, note: Note
+) -> tuple[FeatureSettings, AugmentOptions]:
+    """What a model reads of such rows, and how they are augmented in training.
+
+    The sample rate, or the columns and the frame shift of stored features, are those of the first
+    row.
+
+    Raises:
+        UsageError: the rows hold features, and a setting needs audio.
+    """
+    from aitk.speech.data.audio import decode_audio
+    from aitk.speech.data.kaldi_files import decode_matrix, matrix_columns
+    from aitk.speech.features.signal import settings_for
+
+    augment = augmentation_of(settings)
+    first = rows[0]
+    columns = matrix_columns(first["audio"])
+    if not columns:
+        _, rate = decode_audio(first["audio"])
+        return settings_for(settings, rate), augment
+    for each in fields(settings):
+        default = each.default if each.default is not MISSING else each.default_factory()  # type: ignore[misc]
+        if each.name not in _WAVEFORM_SETTINGS or getattr(settings, each.name) == default:
+            continue
+        raise UsageError(
+            "needs audio, and the rows hold features computed elsewhere",
+            where=f"--set {each.name}",
+            hint="Leave it out, or prepare the audio",
+        )
+    if getattr(settings, "speeds", []):
+        note("no row is played at other speeds: the rows hold features, not audio")
+    shift_ms = round(1000 * first["seconds"] / len(decode_matrix(first["audio"])), 3)
+    features = settings_for(settings, FeatureSettings.sample_rate_hz)
+    return (
+        replace(features, columns=columns, shift_ms=shift_ms, pitch=False, dither=0.0),
+        replace(augment, speeds=[]),
+    )
+
+
 def augmentation_of(settings: Any) -> AugmentOptions:
     """The augmentation inside a model's settings; none for models that have no such settings."""
     if isinstance(settings, AugmentOptions):
@@ -147,16 +195,21 @@ def moments_by_speaker(
 ) -> dict[str, Moments]:
     """Mean and variance of the features of each speaker's rows, played at a speed if any."""
     from aitk.speech.data.audio import decode_audio
+    from aitk.speech.data.kaldi_files import decode_matrix
     from aitk.speech.features.augment import at_speed
-    from aitk.speech.features.signal import features
+    from aitk.speech.features.signal import features, finish_features
 
     plain = replace(settings, normalise="none")
     found: dict[str, Moments] = {}
     for row in rows:
-        samples, _ = decode_audio(row["audio"])
         name = row.get("speaker", CORPUS)
-        if speed is not None:
-            samples, name = at_speed(samples, speed), at_speed_name(name, speed)
-        own = moments_of(features(samples, plain))
+        if settings.columns:
+            (computed,) = finish_features([decode_matrix(row["audio"])], plain)
+        else:
+            samples, _ = decode_audio(row["audio"])
+            if speed is not None:
+                samples, name = at_speed(samples, speed), at_speed_name(name, speed)
+            computed = features(samples, plain)
+        own = moments_of(computed)
         found[name] = found[name] + own if name in found else own
     return found

@@ -124,11 +124,11 @@ def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
 def cut(
     samples: np.ndarray, *, start_most: float, end_most: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """A sound (n,) with up to these shares missing at its ends, each end with probability 1/2.
+    """Samples (n,) or features (n, d) with up to these shares missing at their ends.
 
+    Each end loses something with probability 1/2, the end a share of what the beginning has left.
     Recordings that begin late and end early lack the weak sounds there: "six" becomes "si", "three"
-    "ree". A model that has heard such words of nobody takes them for others. The end loses a share
-    of what the beginning has left.
+    "ree". A model confuses such words with others unless it is trained on some.
     """
     if rng.random() < 0.5:
         samples = samples[int(len(samples) * start_most * rng.random()) :]

@@ -14,17 +14,25 @@ import numpy as np
 
 from aitk.core.contract.errors import DataError
 from aitk.speech.data.audio import decode_audio
+from aitk.speech.data.feature_rows import describe_kind
+from aitk.speech.data.kaldi_files import decode_matrix, matrix_columns
 from aitk.speech.data.options import FeatureSettings
 from aitk.speech.features.assets import CORPUS, AudioAssets, at_speed_name, moments_by_speaker
-from aitk.speech.features.augment import at_speed, augment_audio, mask_features, warp_features
+from aitk.speech.features.augment import at_speed, augment_audio, cut, mask_features, warp_features
 from aitk.speech.features.normalise import Moments, normalised
-from aitk.speech.features.signal import features_of_many, frame_count, frame_lengths
+from aitk.speech.features.signal import (
+    features_of_many,
+    finish_features,
+    frame_count,
+    frame_lengths,
+)
 
 
 def audio_inputs(
     rows: Sequence[Mapping[str, Any]], assets: AudioAssets
 ) -> list[dict[str, np.ndarray]]:
-    """What examples keep of rows: ``samples`` (n,) float32, the number of their ``frames``, and
+    """What examples keep of rows: ``samples`` (n,) float32, or where rows hold them ``matrix``
+    (frames, columns), the number of their ``frames``, and
     with normalisation by speaker or corpus ``moments`` (2, d), the means of the features and of
     their squares, of which ``speed_moments`` (speeds, 2, d) are those at each speed of training.
 
@@ -32,7 +40,8 @@ def audio_inputs(
     with a second of the training rows' average, so that a single short sound is no measure.
 
     Raises:
-        DataError: a sound has another sample rate than the training rows.
+        DataError: a row has another sample rate than the training rows, or holds features where
+            they held audio.
     """
     settings = assets.features
     if settings.normalise in ("none", "utterance"):
@@ -78,17 +87,49 @@ def pad_features(
         (batch, frames) int32, 1 where a frame is real.
     """
     settings = assets.features
+    plain = dataclasses.replace(settings, normalise=_within(settings))
+    if settings.columns:
+        matrices = [_cropped(item["matrix"], assets, rng) for item in examples]
+        found = finish_features(matrices, plain)
+        found = [
+            normalised(each, Moments(1, *item["moments"])) if "moments" in item else each
+            for each, item in zip(found, examples, strict=True)
+        ]
+        return pad_frames(_warped_and_masked(found, assets, rng), pad_to=pad_to)
     heard = [_varied(item, assets, rng) if rng else _as_it_is(item) for item in examples]
     clips = [_long_enough(samples, settings) for samples, _ in heard]
-    plain = dataclasses.replace(settings, normalise=_within(settings))
     found = [
         each if moments is None else normalised(each, Moments(1, *moments))
         for each, (_, moments) in zip(features_of_many(clips, plain, rng=rng), heard, strict=True)
     ]
-    if rng is not None:
-        found = [warp_features(each, assets.augment, rng=rng) for each in found]
-        found = [mask_features(each, assets.augment, rng=rng) for each in found]
-    return pad_frames(found, pad_to=pad_to)
+    return pad_frames(_warped_and_masked(found, assets, rng), pad_to=pad_to)
+
+
+def seconds_of(example: Mapping[str, np.ndarray], assets: AudioAssets) -> float:
+    """How long the audio of an example of ``audio_inputs`` is."""
+    if "matrix" in example:
+        return len(example["matrix"]) * assets.features.shift_ms / 1000
+    return len(example["samples"]) / assets.features.sample_rate_hz
+
+
+def _warped_and_masked(
+    found: list[np.ndarray], assets: AudioAssets, rng: np.random.Generator | None
+) -> list[np.ndarray]:
+    """Features as augmentation changes them in training, where ``rng`` is given."""
+    if rng is None:
+        return found
+    found = [warp_features(each, assets.augment, rng=rng) for each in found]
+    return [mask_features(each, assets.augment, rng=rng) for each in found]
+
+
+def _cropped(
+    matrix: np.ndarray, assets: AudioAssets, rng: np.random.Generator | None
+) -> np.ndarray:
+    """Stored features (frames, columns); in training frames at their ends may be missing."""
+    options = assets.augment
+    if rng is None or not (options.max_start_crop or options.max_end_crop):
+        return matrix
+    return cut(matrix, start_most=options.max_start_crop, end_most=options.max_end_crop, rng=rng)
 
 
 def pad_frames(found: Sequence[np.ndarray], *, pad_to: int | None = None) -> dict[str, np.ndarray]:
@@ -123,6 +164,15 @@ def _varied(
 
 
 def _sound(row: Mapping[str, Any], settings: FeatureSettings) -> dict[str, np.ndarray]:
+    columns = matrix_columns(row["audio"])
+    if columns != settings.columns:
+        raise DataError(
+            f"a row holds {describe_kind(columns)}, the model was trained with"
+            f" {describe_kind(settings.columns)}"
+        )
+    if columns:
+        matrix = decode_matrix(row["audio"])
+        return {"matrix": matrix, "frames": np.array(len(matrix), np.int32)}
     samples, rate = decode_audio(row["audio"])
     if rate != settings.sample_rate_hz:
         raise DataError(

@@ -78,6 +78,16 @@ def features_of_many(
             np.hstack([each, pitch(samples, settings, frames=len(each))])
             for each, samples in zip(found, clips, strict=True)
         ]
+    return finish_features(found, settings, moments=moments)
+
+
+def finish_features(
+    found: Sequence[np.ndarray],
+    settings: FeatureSettings,
+    *,
+    moments: Sequence[Moments | None] | None = None,
+) -> list[np.ndarray]:
+    """Deltas and normalisation of features (frames, d); see ``features_of_many``."""
     found = [add_deltas(each, order=settings.deltas) for each in found]
     if settings.normalise == "utterance":
         return [normalised(each, moments_of(each)) for each in found]
@@ -98,6 +108,8 @@ def settings_for(options: FeatureOptions, sample_rate_hz: int) -> FeatureSetting
 
 def feature_size(settings: FeatureSettings) -> int:
     """How many numbers a frame has."""
+    if settings.columns:
+        return settings.columns * (1 + settings.deltas)
     own = _plan(dataclasses.replace(settings, normalise="none")).size
     return (own + (2 if settings.pitch else 0)) * (1 + settings.deltas)
 
@@ -108,6 +120,13 @@ def frame_count(samples: int, settings: FeatureSettings) -> int:
     if settings.snip_edges:
         return 1 + (samples - length) // shift if samples >= length else 0
     return (samples + shift // 2) // shift
+
+
+def frames_in(seconds: float, settings: FeatureSettings) -> int:
+    """How many frames there are in so many seconds, of audio or of stored features."""
+    if settings.columns:
+        return round(seconds * 1000 / settings.shift_ms)
+    return frame_count(round(seconds * settings.sample_rate_hz), settings)
 
 
 def frame_lengths(settings: FeatureSettings) -> tuple[int, int]:

@@ -138,7 +138,8 @@ class Asr(AudioTask[AsrAssets]):
         return recogniser(assets).encode(rows, assets)
 
     def length(self, example: Example) -> int:
-        return int(example.inputs.get("frames", len(example.inputs["samples"])))
+        inputs = example.inputs
+        return int(inputs["frames"]) if "frames" in inputs else len(inputs["samples"])
 
     def collate(
         self,

@@ -35,9 +35,8 @@ from aitk.speech.decoding.transcribing import (
     transcribe,
     with_language_model,
 )
-from aitk.speech.features.assets import AudioAssets, augmentation_of, learn_moments, with_speakers
-from aitk.speech.features.batching import audio_inputs, pad_features
-from aitk.speech.features.signal import settings_for
+from aitk.speech.features.assets import AudioAssets, learn_features, learn_moments, with_speakers
+from aitk.speech.features.batching import audio_inputs, pad_features, seconds_of
 from aitk.speech.features.tokenizers.spelling import check_transcripts, refuse_transcript, spell
 from aitk.speech.features.tokenizers.units import Units
 from aitk.speech.tasks.recogniser import Fields, Predict, Recogniser, with_offset
@@ -65,8 +64,7 @@ class CtcRecogniser(Recogniser[CtcAssets]):
             UsageError: the model is causal, and its features are not.
             DataError: no row can be learned from.
         """
-        _, rate = decode_audio(rows[0]["audio"])
-        features, augment = settings_for(settings, rate), augmentation_of(settings)
+        features, augment = learn_features(rows, settings, note=note)
         causal = getattr(settings, "causal", False)
         if causal and (
             features.normalise not in CAUSAL_NORMS
@@ -135,9 +133,8 @@ class CtcRecogniser(Recogniser[CtcAssets]):
         distilled = "teacher" in clips[0]
         augmented_as = without_tempo_changes(assets.audio) if distilled else assets.audio
         inputs = pad_features(clips, augmented_as, rng=rng, pad_to=pad_to)
-        rate = assets.audio.features.sample_rate_hz
         context = {
-            "seconds": np.array([len(item["samples"]) / rate for item in clips]),
+            "seconds": np.array([seconds_of(item, assets.audio) for item in clips]),
             "speaker": [str(item["speaker"]) for item in clips],
             "start": [float(item["start"]) for item in clips],
             "began": began,
@@ -216,7 +213,6 @@ class CtcRecogniser(Recogniser[CtcAssets]):
         """
         inputs = self.collate(self.encode([fields], assets), assets).inputs
         logits = step_logits(np.stack(predict([fields])), inputs, assets)
-        samples, _ = decode_audio(fields["audio"])
         (found,) = read_steps(logits, inputs, assets, TranscriptionOptions())
         best = found[0] if found else NOTHING
         scores = log_softmax(logits[0])
@@ -226,17 +222,18 @@ class CtcRecogniser(Recogniser[CtcAssets]):
                 raise UsageError(problem, where="--target")
             explained = Hypothesis(target, 0.0, tuple(assets.units.encode(target)))
         words = timed_words(explained, scores, assets, lexicon=assets.lexicon)
-        spans = force_align(scores, explained.units)
-        image = {
-            "caption": f"{fields['id']}: {explained.text}",
-            "png": alignment_png(samples, scores, spans, words, assets),
-        }
+        images = []
+        if not assets.audio.features.columns:  # there is no spectrogram of stored features
+            samples, _ = decode_audio(fields["audio"])
+            spans = force_align(scores, explained.units)
+            png = alignment_png(samples, scores, spans, words, assets)
+            images.append({"caption": f"{fields['id']}: {explained.text}", "png": png})
         return {
             "prediction": best.text,
             "explained": explained.text,
             "confidence": round(confidence_of(words, scores), 4),
             "words": [with_offset(word, fields.get("start", 0.0)) for word in words],
-            "pictures": [image],
+            "pictures": images,
         }
 
     def refuse(self, fields: Fields, assets: CtcAssets) -> str | None:

@@ -82,7 +82,9 @@ class GmmHmm(
 
         clips: list[list[np.ndarray]] = [[] for _ in assets.labels]
         numbers = {label: number for number, label in enumerate(assets.labels)}
-        for copies in (rows, *(_at_speed(rows, speed) for speed in settings.speeds)):
+        # Speeds need a waveform; rows may hold features instead.
+        speeds = [] if assets.features.columns else settings.speeds
+        for copies in (rows, *(_at_speed(rows, speed) for speed in speeds)):
             for row, inputs in zip(copies, audio_inputs(copies, assets), strict=True):
                 number = numbers.get(row["label"], UNSEEN) if "label" in row else UNSEEN
                 if number != UNSEEN:
@@ -91,7 +93,7 @@ class GmmHmm(
             len(assets.labels), settings.states, settings.mixtures, feature_size(assets.features)
         )
         reporter.note(f"training {len(clips)} word models by Baum-Welch")
-        scale = _calibrate(scorer, clips, settings, seed)
+        scale = _calibrate(scorer, clips, settings, seed, copies=1 + len(speeds))
         return fill(scorer, _train(clips, settings, seed), scale=scale)
 
     def prune(self, model: keras.Model, share: float) -> keras.Model:
@@ -101,16 +103,25 @@ class GmmHmm(
 
 
 def _calibrate(
-    scorer: keras.Model, clips: list[list[np.ndarray]], settings: GmmHmmSettings, seed: int
+    scorer: keras.Model,
+    clips: list[list[np.ndarray]],
+    settings: GmmHmmSettings,
+    seed: int,
+    *,
+    copies: int,
 ) -> float:
-    """The scale of the words' log-likelihoods, from every fifth row, held out for that."""
+    """The scale of the words' log-likelihoods, from every fifth row, held out for that.
+
+    Args:
+        clips: of each word, its rows, and ``copies - 1`` times all of them at other speeds.
+    """
     from aitk.core.inference.predictors import KerasPredictor
     from aitk.speech.losses.hmm import fit_scale
     from aitk.speech.models.gmm_hmm import fill
 
     held_out, rest = [], []
     for own in clips:
-        rows = len(own) // (1 + len(settings.speeds))  # the copies follow, in their order
+        rows = len(own) // copies
         # A label with a single row is learned from it, and says nothing of held-out ones.
         out = [rows > 1 and at % rows % HELD_OUT == 0 for at in range(len(own))]
         held_out.append([clip for clip, is_out in zip(own, out, strict=True) if is_out])

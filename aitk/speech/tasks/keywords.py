@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.contract.errors import UsageError
 from aitk.core.contract.label_task import LabelDistillation, LabelTask
 from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.rows import Refusal, Row
@@ -19,13 +20,12 @@ from aitk.speech.explain.images import occlusion_png
 from aitk.speech.explain.occlusion import explain_audio
 from aitk.speech.features.assets import (
     AudioAssets,
-    augmentation_of,
+    learn_features,
     learn_moments,
     load_audio_assets,
     with_speakers,
 )
-from aitk.speech.features.batching import audio_inputs, pad_features
-from aitk.speech.features.signal import settings_for
+from aitk.speech.features.batching import audio_inputs, pad_features, seconds_of
 from aitk.speech.metrics.detection import detection_details
 from aitk.speech.tasks.audio_task import AudioTask
 from aitk.speech.tasks.keyword_models import GmmHmm, KeywordModel
@@ -75,8 +75,7 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
         tables: Path | None = None,
         note: Note,
     ) -> AudioAssets:
-        _, rate = decode_audio(rows[0]["audio"])
-        features, augment = settings_for(settings, rate), augmentation_of(settings)
+        features, augment = learn_features(rows, settings, note=note)
         return AudioAssets(
             features=features,
             augment=augment,
@@ -127,8 +126,7 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
     ) -> Batch:
         clips = [item.inputs for item in examples]
         inputs = pad_features(clips, assets, rng=rng, pad_to=pad_to)
-        rate = assets.features.sample_rate_hz
-        seconds = np.array([len(item["samples"]) / rate for item in clips])
+        seconds = np.array([seconds_of(item, assets) for item in clips])
         return self.label_batch(inputs, examples, {"seconds": seconds})
 
     def measure(
@@ -160,6 +158,11 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
         model: Any = None,
     ) -> dict[str, Any]:
         """See ``Explainable``: how far the log-odds fall when a region is muted."""
+        if assets.features.columns:
+            raise UsageError(
+                "regions of audio are masked to explain a prediction, and the rows hold features",
+                where="explain",
+            )
         index, explained = self.explained(predict([fields]), assets, target)
         samples, rate = decode_audio(fields["audio"])
 

@@ -21,12 +21,12 @@ from aitk.speech.data.audio import decode_audio
 from aitk.speech.data.options import UnlabelledAudioReading
 from aitk.speech.features.assets import (
     AudioAssets,
-    augmentation_of,
+    learn_features,
     learn_moments,
     load_audio_assets,
 )
 from aitk.speech.features.batching import audio_inputs, pad_features, pad_frames
-from aitk.speech.features.signal import feature_size, settings_for
+from aitk.speech.features.signal import feature_size
 from aitk.speech.features.spectrogram_images import spectrogram_png
 from aitk.speech.losses.best_rq import (
     Components,
@@ -160,8 +160,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         tables: Path | None = None,
         note: Note,
     ) -> MaskedSpeechAssets:
-        _, rate = decode_audio(rows[0]["audio"])
-        features, augment = settings_for(settings, rate), augmentation_of(settings)
+        features, augment = learn_features(rows, settings, note=note)
         moments = learn_moments(rows, features, speeds=augment.speeds)
         audio = AudioAssets(features=features, augment=augment, moments=moments)
         step_ms = settings.subsampling * features.shift_ms
@@ -196,7 +195,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         return [Example(inputs) for inputs in audio_inputs(rows, assets.audio)]
 
     def length(self, example: Example) -> int:
-        return len(example.inputs["samples"])
+        return int(example.inputs["frames"])
 
     def collate(
         self,
@@ -212,7 +211,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         quantiser = assets.quantiser
         features, targets, weights = [], [], []
         for item, padded, mask in zip(clips, clean["features"], clean["padding_mask"], strict=True):
-            own = rng or np.random.default_rng(zlib.crc32(item["samples"].tobytes()))
+            own = rng or np.random.default_rng(zlib.crc32(_content(item).tobytes()))
             real = padded[: mask.sum()]
             codes = quantiser.codes_of(real)
             hidden = choose_steps(len(codes), share=assets.mask_share, span=assets.span, rng=own)
@@ -322,7 +321,6 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         gains += np.log(assets.quantiser.codes)
         step_s = assets.quantiser.frames_per_step * assets.audio.features.shift_ms / 1000
         (prediction,) = self.decode(batch, logits[None], assets)
-        samples, rate = decode_audio(fields["audio"])
         parts = [
             {
                 "text": f"{step * step_s:.2f}-{(step + 1) * step_s:.2f} s ",
@@ -330,8 +328,16 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
             }
             for step in range(steps)
         ]
-        image = {"caption": "the whole sound", "png": spectrogram_png(samples, rate)}
-        return {"prediction": prediction["prediction"], "parts": parts, "pictures": [image]}
+        images = []
+        if not assets.audio.features.columns:  # there is no spectrogram of stored features
+            png = spectrogram_png(*decode_audio(fields["audio"]))
+            images.append({"caption": "the whole recording", "png": png})
+        return {"prediction": prediction["prediction"], "parts": parts, "pictures": images}
+
+
+def _content(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The samples, or the stored features, of an example."""
+    return inputs["matrix"] if "matrix" in inputs else inputs["samples"]
 
 
 def _components(

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
 from aitk.core.contract.errors import DataError
-from aitk.speech.data.kaldi_files import Script, read_ark, write_ark
+from aitk.speech.data.kaldi_files import (
+    MatrixPlace,
+    decode_matrix,
+    encode_matrix,
+    index_ark,
+    matrix_columns,
+    place_of,
+    read_ark,
+    write_ark,
+)
 
 RNG = np.random.default_rng(0)
 MATRICES = {
@@ -50,14 +59,31 @@ def test_text_archives_are_read(tmp_path):
     np.testing.assert_allclose(found["b"], MATRICES["v"], atol=1e-5)
 
 
-def test_a_list_is_a_mapping_that_reads_when_asked(tmp_path):
+def test_an_entry_of_a_list_names_the_place_of_a_matrix(tmp_path):
     write_ark(tmp_path / "a.ark", MATRICES.items())
-    script = Script(tmp_path / "a.scp")
-    assert list(script) == list(MATRICES)
-    assert len(script) == 3
-    np.testing.assert_array_equal(script["v"], MATRICES["v"])
-    with pytest.raises(KeyError):
-        script["nobody"]
+    entries = dict(line.split() for line in (tmp_path / "a.scp").read_text().splitlines())
+    assert list(entries) == list(MATRICES)
+    place = place_of(entries["v"], tmp_path, outside=False)
+    assert place == MatrixPlace(tmp_path / "a.ark", int(entries["v"].split(":")[1]))
+    np.testing.assert_array_equal(place.read(), MATRICES["v"])
+
+
+@pytest.mark.parametrize("options", [{}, {"text": True}, {"compression_method": 2}])
+def test_an_index_finds_what_kaldiio_lists(tmp_path, options):
+    path, matrices = str(tmp_path / "a.ark"), {"b": MATRICES["u1"], "c": MATRICES["u2"]}
+    kaldiio.save_ark(path, matrices, scp=str(tmp_path / "a.scp"), **options)
+    listed = dict(line.split() for line in (tmp_path / "a.scp").read_text().splitlines())
+    for key, place in index_ark(path):
+        np.testing.assert_allclose(place.read(), kaldiio.load_mat(listed[key]), atol=1e-5)
+
+
+def test_a_row_stores_a_matrix_as_bytes():
+    stored = encode_matrix(MATRICES["u1"])
+    assert matrix_columns(stored) == 3
+    np.testing.assert_array_equal(decode_matrix(stored), MATRICES["u1"])
+    assert matrix_columns(b"fLaC" + bytes(60)) == 0
+    with pytest.raises(DataError, match="cut short"):
+        decode_matrix(stored[:-1])
 
 
 @given(
@@ -74,7 +100,8 @@ def test_every_shape_comes_back(tmp_path_factory, matrix):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"u1 \0BFM \x04\xff\xff\xff\x7f\x04\xff\xff\xff\x7f1234", "cut short"),
+        (b"u1 \0BFM \x04\xff\xff\xff\x7f\x04\xff\xff\xff\x7f1234", "larger than the limit"),
+        (b"u1 \0BCM2 " + struct.pack("<ffii", 0, 1, 1 << 30, 9), "larger than the limit"),
         (b"u1 \0BFM \x04\x05\0\0\0\x04\x05\0\0\0" + b"1" * 50, "cut short"),
         (b"u1 \0BFM \x04\xff\xff\xff\xff\x04\x05\0\0\0", "negative size"),
         (b"u1 \0BCM " + struct.pack("<ffii", 0, 1, 9, 9), "cut short"),
@@ -94,22 +121,21 @@ def test_damaged_archives_are_refused(tmp_path, content, words):
         list(read_ark(path))
 
 
-def test_lists_that_lead_out_or_run_commands_are_refused(tmp_path):
-    for line, words in (
-        ("u1 ../x.ark:3", "outside"),
-        ("u1 copy-feats x |", "commands and ranges"),
-        ("u1 x.ark:3[0:5]", "commands and ranges"),
-        ("u1", "is not KEY FILE:OFFSET"),
-    ):
-        (tmp_path / "feats.scp").write_text(line + "\n")
-        with pytest.raises(DataError, match=words):
-            Script(tmp_path / "feats.scp")
-    (tmp_path / "feats.scp").write_text("u1 gone.ark:3\nu2 gone.ark\n")
-    for key, words in (("u1", "no such file"), ("u2", "no offset")):
-        with pytest.raises(DataError, match=words):
-            Script(tmp_path / "feats.scp")[key]
-    with pytest.raises(DataError, match="no such file"):
-        Script(tmp_path / "none.scp")
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("../x.ark:3", "lies outside"),
+        ("copy-feats x |", "commands and ranges"),
+        ("x.ark:3[0:5]", "commands and ranges"),
+        ("gone.ark:3", "there is no file"),
+        ("gone.ark", "no offset"),
+    ],
+)
+def test_entries_that_lead_out_or_run_commands_are_refused(tmp_path, entry, words):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "x.ark").write_bytes(b"")
+    with pytest.raises(DataError, match=words):
+        place_of(entry, tmp_path / "data", outside=False)
 
 
 def test_nothing_is_left_of_an_archive_that_failed(tmp_path):

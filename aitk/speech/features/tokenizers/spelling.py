@@ -9,7 +9,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError
 from aitk.speech.decoding.ctc import min_steps
 from aitk.speech.decoding.ctc_assets import CtcAssets
-from aitk.speech.features.signal import frame_count
+from aitk.speech.features.signal import frames_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,7 @@ def refuse_transcript(fields: Mapping[str, Any], assets: CtcAssets) -> str | Non
 
 def _fits(units: Sequence[int], seconds: float, assets: CtcAssets) -> bool:
     features = assets.audio.features
-    frames = frame_count(round(seconds * features.sample_rate_hz), features)
-    return min_steps(units) <= assets.steps(max(1, frames))
+    return min_steps(units) <= assets.steps(max(1, frames_in(seconds, features)))
 
 
 def _is_known(word: str, assets: CtcAssets, symbols: set[str]) -> bool:
