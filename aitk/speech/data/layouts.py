@@ -52,10 +52,7 @@ def read_folder(
     if any((root / file).is_file() for file in ("wav.scp", "feats.scp")):
         yield from read_kaldi_folder(root, reading, content=content, note=note)
         return
-    links: list[str] = []
-    files = list(walk_files(root, links))
-    for link in links:
-        note(link)
+    files = list(walk_files(root, note))
     transcripts = [path for path in files if path.name.endswith(TRANSCRIPTS)]
     if transcripts and content != "label":
         note(f"{name}: LibriSpeech layout, {len(transcripts)} chapters")

@@ -149,7 +149,7 @@ def test_a_run_of_texts_is_a_language_model_of_the_search(run, text_run, tmp_pat
         predict_options=told,
         reporter=Silent(),
     )
-    assert "sha256" in load_run(run).metrics["test"]["answering"]["lm"]
+    assert "sha256" in load_run(run).metrics["test"]["predict_options"]["lm"]
 
 
 def test_a_run_without_probabilities_of_texts_is_no_language_model(run, tmp_path):
