@@ -24,7 +24,7 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Task
 from aitk.core.inference.prediction import default_window
 from aitk.core.io.files import fingerprint
-from aitk.core.io.prediction_files import CsvLines, JsonLines, PredictionLines, wrote
+from aitk.core.io.prediction_files import CsvLines, IndexedLines, JsonLines, PredictionLines, wrote
 from aitk.core.io.resumable import ResumableFile
 from aitk.core.runtime import interrupts
 from aitk.registry import load_task
@@ -72,12 +72,16 @@ def predict(
     started = time.monotonic()
     loaded = load_run(run, domain=domain, trust=trust)
     task = open_task(loaded, load_task)
-    chosen: Any = resolve(task.predict_options, predict_options or {})
     reading = open_reading(task, loaded, located)
     second = None
     if options.ensemble_with is not None:
         second = load_run(options.ensemble_with, trust=trust)
     lines = _lines_for(out, task, raw_cells=options.raw_cells)
+    needed = lines.predict_options if isinstance(lines, IndexedLines) else {}
+    chosen: Any = resolve(task.predict_options, {**needed, **(predict_options or {})})
+    index = None
+    if isinstance(lines, IndexedLines) and not is_stream(Path(out)):
+        index = lines.index_path(Path(out))
     resumable = STDIO not in (out, *inputs) and not is_stream(Path(out))
     if options.resume and not resumable:
         raise UsageError("streams cannot be resumed", where="--resume")
@@ -151,6 +155,8 @@ def predict(
         if tail := lines.tail():
             sink.append(tail, items=0, notes=sink.notes)
         sink.finish()
+        if isinstance(lines, IndexedLines) and index is not None:
+            lines.write_index(Path(out))
         if drawings is not None:
             drawings.finish()
     if lines.left_out:
@@ -160,6 +166,7 @@ def predict(
         facts={
             "run": str(run),
             "out": out,
+            **({"index": str(index)} if index else {}),
             "rows": sink.done,
             "refused": refused,
             "resumed_after": resumed,

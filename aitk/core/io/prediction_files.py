@@ -11,7 +11,7 @@ import io
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from aitk.core.io.values import dump_json, parse_json, to_number
 
@@ -49,6 +49,23 @@ class PredictionLines(Protocol):
             head: whole lines.
             names: the fields of each prediction (``WritesFiles.prediction_fields``).
         """
+
+
+@runtime_checkable
+class IndexedLines(PredictionLines, Protocol):
+    """A format that needs predict options, and writes an index beside the finished file.
+
+    Attributes:
+        predict_options: what the format needs, unless the user says otherwise.
+    """
+
+    predict_options: ClassVar[Mapping[str, Any]]
+
+    def index_path(self, path: Path) -> Path:
+        """Where the index of this file will be; raises a ``UsageError`` if it is in the way."""
+
+    def write_index(self, path: Path) -> None:
+        """Write the index of the finished file."""
 
 
 class JsonLines:

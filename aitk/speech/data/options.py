@@ -233,6 +233,15 @@ class AugmentOptions:
 
 
 @dataclass(frozen=True)
+class KeywordOptions(PredictOptions):
+    """What is reported of a keyword."""
+
+    log_probabilities: bool = option(
+        False, "report the log-probability of every label (--out FILE.ark does)"
+    )
+
+
+@dataclass(frozen=True)
 class TranscriptionOptions(PredictOptions):
     """How a recogniser writes: the likeliest unit at every step, or the best of a search."""
 
@@ -260,6 +269,9 @@ class TranscriptionOptions(PredictOptions):
     words: bool = option(True, "tell the time and the confidence of every word")
     min_confidence: float = option(
         0.0, "leave out words below this confidence", minimum=0.0, maximum=1.0
+    )
+    log_probabilities: bool = option(
+        False, "report the log-probability of every unit at every step (--out FILE.ark does)"
     )
     stream: bool = option(
         False, "feed the sound in chunks; partial results and latency are told", scored=True

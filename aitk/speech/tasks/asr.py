@@ -16,6 +16,7 @@ from aitk.core.metrics.baselines import Baseline, Measured, Rows
 from aitk.speech.data.options import TranscribedAudioReading, TranscriptionOptions
 from aitk.speech.decoding.captions import CtmLines, SrtLines, VttLines
 from aitk.speech.decoding.ctc_assets import CtcAssets
+from aitk.speech.decoding.posteriors import ArkLines
 from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
 from aitk.speech.features.tokenizers.spelling import refuse_fast_speech
 from aitk.speech.metrics.asr_scoring import score_recognition
@@ -68,7 +69,7 @@ class Asr(AudioTask[AsrAssets]):
     }
     # A hundred short utterances have too few words to tell epochs apart.
     metric = Metric("wer", higher_is_better=False, selection="cer")
-    prediction_formats = {".srt": SrtLines, ".vtt": VttLines, ".ctm": CtmLines}
+    prediction_formats = {".srt": SrtLines, ".vtt": VttLines, ".ctm": CtmLines, ".ark": ArkLines}
     prediction_fields = ("text", "confidence")
 
     def check_row(self, fields: Mapping[str, Any], reading: TranscribedAudioReading) -> str | None:

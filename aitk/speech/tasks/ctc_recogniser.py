@@ -26,6 +26,7 @@ from aitk.speech.decoding.ctc_assets import (
     load_ctc_assets,
 )
 from aitk.speech.decoding.joint import decoder_inputs
+from aitk.speech.decoding.posteriors import FIELD
 from aitk.speech.decoding.transcribing import (
     Recognition,
     lexicon_of,
@@ -191,6 +192,8 @@ class CtcRecogniser(Recogniser[CtcAssets]):
                 prediction["top_k"] = [
                     {"text": each.text, "score": round(each.score, 4)} for each in found[:top_k]
                 ]
+            if options.log_probabilities:
+                prediction[FIELD] = scores.astype(float).round(6).tolist()
             progress = outputs.progress[row] if outputs.progress else {}
             predictions.append(prediction | dict(progress))
         return predictions

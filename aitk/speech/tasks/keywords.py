@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Note
 from aitk.speech.data.audio import decode_audio, encode_audio
-from aitk.speech.data.options import LabelledAudioReading
+from aitk.speech.data.options import KeywordOptions, LabelledAudioReading
+from aitk.speech.decoding.posteriors import ArkLines, with_log_probabilities
 from aitk.speech.explain.images import occlusion_png
 from aitk.speech.explain.occlusion import explain_audio
 from aitk.speech.features.assets import (
@@ -47,7 +48,10 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
 
     name = "speech.keywords"
     reading = LabelledAudioReading
+    predict_options = KeywordOptions
     annotation = "label"
+    prediction_formats: ClassVar = {".ark": ArkLines}
+    prediction_fields = ("prediction",)
     models = {
         "cnn": KeywordModel(CnnSettings, "cnn"),
         "dscnn": KeywordModel(DsCnnSettings, "dscnn"),
@@ -129,6 +133,20 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
         seconds = np.array([seconds_of(item, assets) for item in clips])
         return self.label_batch(inputs, examples, {"seconds": seconds})
 
+    def decode(
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: AudioAssets,
+        *,
+        top_k: int = 1,
+        options: KeywordOptions | None = None,
+    ) -> list[dict[str, Any]]:
+        predictions = super().decode(batch, outputs, assets, top_k=top_k, options=options)
+        if options is None or not options.log_probabilities:
+            return predictions
+        return with_log_probabilities(predictions, self.probabilities(outputs, assets))
+
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: AudioAssets
     ) -> dict[str, np.ndarray]:
@@ -182,3 +200,17 @@ class MultiLabelKeywords(MultiLabelTask[AudioAssets], Keywords):
     """The same with any number of labels for a recording; a word model has one each."""
 
     models = {name: spec for name, spec in Keywords.models.items() if name != "gmm-hmm"}
+
+    def decode(
+        self,
+        batch: Batch,
+        outputs: np.ndarray,
+        assets: AudioAssets,
+        *,
+        top_k: int = 1,
+        options: KeywordOptions | None = None,
+    ) -> list[dict[str, Any]]:
+        predictions = super().decode(batch, outputs, assets, top_k=top_k, options=options)
+        if options is None or not options.log_probabilities:
+            return predictions
+        return with_log_probabilities(predictions, self.probabilities(outputs, assets))

@@ -144,10 +144,10 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         options: TranscriptionOptions,
     ) -> list[Transcript]:
         """Transcribe a batch; recordings longer than the model reads at once in windows."""
-        for name in ("lm", "lexicon", "hot_words", "stream"):
+        for name in ("lm", "lexicon", "hot_words", "stream", "log_probabilities"):
             if getattr(options, name):
                 raise UsageError(
-                    f"{assets.model} writes token by token, and takes no {name.replace('_', ' ')}",
+                    f"{assets.model} writes token by token, and has no {name.replace('_', ' ')}",
                     where=f"--{name.replace('_', '-')}",
                     hint="A CTC model does: conformer, tcn, bilstm",
                 )

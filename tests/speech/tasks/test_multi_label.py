@@ -8,7 +8,7 @@ import soundfile
 
 from aitk.core.contract.rows import Refusal
 from aitk.speech.data.audio import encode_audio
-from aitk.speech.data.options import LabelledAudioReading
+from aitk.speech.data.options import KeywordOptions, LabelledAudioReading
 from aitk.speech.tasks.keywords import Keywords, MultiLabelKeywords
 from aitk.speech.tasks.settings import DsCnnSettings
 
@@ -83,3 +83,17 @@ def test_it_learns_two_tones_and_its_assets_reload(tmp_path):
     assert TASK.score(TASK.measure(batch, outputs, tuned), tuned).metrics["micro_f1"].value == 1
     tuned.save(tmp_path)
     assert TASK.load_assets(tmp_path).thresholds == pytest.approx(tuned.thresholds)
+
+
+@pytest.mark.parametrize("task", [Keywords(), TASK])
+def test_log_probabilities_are_reported_on_request(task):
+    settings = DsCnnSettings()
+    assets = task.learn(ROWS, SUMMARY, settings, note=print)
+    outputs = np.array([[2.0, -1.0]], np.float32)
+    (plain,) = task.decode(None, outputs, assets, options=KeywordOptions())
+    assert "log_probabilities" not in plain
+    asked = KeywordOptions(log_probabilities=True)
+    (prediction,) = task.decode(None, outputs, assets, options=asked)
+    assert prediction.items() >= plain.items()
+    expected = task.probabilities(outputs, assets)[0]
+    np.testing.assert_allclose(np.exp(prediction["log_probabilities"]), expected, atol=1e-5)
