@@ -1,7 +1,7 @@
 """Cleaning of sounds: only what the reading options ask for, the same at every stage.
 
-The steps run in a fixed order, whatever the order of the options: mean, noise, silence at the
-ends, loudness.
+The steps run in a fixed order, whatever the order of the options: mean, noise, harmonic or
+percussive component, silence at the ends, loudness.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from aitk.core.contract.errors import DataError
 from aitk.speech.data.audio import Clip
 from aitk.speech.data.options import AudioReading, FeatureSettings
 from aitk.speech.features.denoising import reduce_noise
+from aitk.speech.features.librosa_features import separate
 from aitk.speech.features.pitch import pitch
 from aitk.speech.features.signal import frame_count
 from aitk.speech.features.voice_activity import speech_bounds
@@ -56,6 +57,8 @@ def clean(clip: Clip, reading: AudioReading) -> tuple[np.ndarray, float]:
     if reading.remove_dc:
         samples = remove_dc(samples)
     samples = reduce_noise(samples, rate, reduce_db=reading.reduce_noise_db)
+    if reading.component != "all":
+        samples = separate(samples, reading.component)
     first = 0
     if reading.trim_silence:
         first, last = speech_bounds(samples, rate)

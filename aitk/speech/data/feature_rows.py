@@ -23,7 +23,7 @@ MOST_COLUMNS = 4096
 #: Reading options that change or judge a waveform.
 _WAVEFORM_OPTIONS = (
     "channel", "min_level_dbfs", "max_clipped", "min_voiced", "remove_dc", "reduce_noise_db",
-    "trim_silence", "loudness_dbfs",
+    "component", "trim_silence", "loudness_dbfs",
 )  # fmt: skip
 
 

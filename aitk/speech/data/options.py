@@ -73,6 +73,10 @@ class AudioReading:
         0.0, "weaken steady noise by this much (spectral gate); 0 for none",
         minimum=0.0, maximum=60.0,
     )  # fmt: skip
+    component: str = option(
+        "all", "keep only the harmonic part (voices, tones) or the percussive part (clicks, knocks)"
+        " of the audio (librosa)", choices=("all", "harmonic", "percussive"),
+    )  # fmt: skip
     trim_silence: bool = option(False, "cut silence off both ends")
     loudness_dbfs: float | None = option(
         None, "bring every sound to this RMS level, for instance -23, without clipping it",
@@ -117,6 +121,13 @@ class TranscribedAudioReading(AudioReading):
     )  # fmt: skip
 
 
+FEATURES = ("fbank", "mfcc", "plp", "spectrogram", "librosa-mel", "chroma")
+FEATURES_HELP = (
+    "features of a frame; librosa-mel: librosa's mel spectrogram in dB (Slaney's filters); chroma:"
+    " librosa's 12 pitch classes, for long frames; the others as in Kaldi"
+)
+
+
 @dataclass(frozen=True)
 class FeatureOptions:
     """What a model reads of a sound. The defaults are Kaldi's, but for 40 filters.
@@ -124,12 +135,10 @@ class FeatureOptions:
     The settings of models that are trained from scratch inherit these.
     """
 
-    features: str = option(
-        "fbank", "what each frame becomes", choices=("fbank", "mfcc", "plp", "spectrogram")
-    )
+    features: str = option("fbank", FEATURES_HELP, choices=FEATURES)
     frame_ms: float = option(25.0, "length of a frame", minimum=5.0, maximum=200.0)
     shift_ms: float = option(10.0, "step from frame to frame", minimum=1.0, maximum=100.0)
-    filters: int = option(40, "mel filters (fbank, mfcc)", minimum=4, maximum=256)
+    filters: int = option(40, "mel filters (fbank, mfcc, librosa-mel)", minimum=4, maximum=256)
     coefficients: int = option(13, "cepstral coefficients (mfcc, plp)", minimum=2, maximum=80)
     window: str = option(
         "povey",
@@ -147,6 +156,10 @@ class FeatureOptions:
     snip_edges: bool = option(True, "only whole frames; if not, the ends are mirrored")
     dither: float = option(0.0, "noise added in training, in steps of 16 bits", minimum=0.0)
     pitch: bool = option(False, "append how voiced a frame is, and its log pitch")
+    pitch_method: str = option(
+        "kaldi", "kaldi: normalised cross-correlation; pyin: probabilistic YIN (librosa), slower",
+        choices=("kaldi", "pyin"),
+    )  # fmt: skip
     deltas: int = option(0, "orders of time derivatives that are appended", minimum=0, maximum=2)
     normalise: str = option(
         "utterance", "what has mean 0 and variance 1 in every feature",

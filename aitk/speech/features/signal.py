@@ -1,7 +1,8 @@
-"""Features of sounds, frame by frame, as Kaldi defines them: filterbank, MFCC, PLP, spectrogram.
+"""Features of audio, frame by frame, as Kaldi defines them: filterbank, MFCC, PLP, spectrogram.
 
-Agrees with kaldi-native-fbank (dither 0) to 1e-3. Frames of several sounds go through the
-Fourier transform together, in pieces that fit the processor's cache.
+Agrees with kaldi-native-fbank (dither 0) to 1e-3. Frames of several clips go through the Fourier
+transform together, in pieces that fit the processor's cache. What librosa defines is computed in
+``librosa_features``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import scipy.sparse
 
 from aitk.core.contract.errors import UsageError
 from aitk.speech.data.options import FeatureOptions, FeatureSettings
-from aitk.speech.features import plp
+from aitk.speech.features import librosa_features, plp
 from aitk.speech.features.normalise import Moments, moments_of, normalised
 
 #: Kaldi computes on 16-bit integers. Its floor for logarithms, float32's epsilon, means the same
@@ -62,6 +63,22 @@ def features_of_many(
 
     See ``features``; ``moments`` has one entry a sound.
     """
+    if settings.features in librosa_features.KINDS:
+        found = [librosa_features.compute(samples, settings) for samples in clips]
+    else:
+        found = _kaldi_features(clips, settings, rng)
+    if settings.pitch:
+        found = [
+            np.hstack([each, _pitch(samples, settings, frames=len(each))])
+            for each, samples in zip(found, clips, strict=True)
+        ]
+    return finish_features(found, settings, moments=moments)
+
+
+def _kaldi_features(
+    clips: Sequence[np.ndarray], settings: FeatureSettings, rng: np.random.Generator | None
+) -> list[np.ndarray]:
+    """The features alone of several clips, framed and transformed together."""
     plan = _plan(dataclasses.replace(settings, normalise="none"))
     frames = [frame(np.asarray(samples, np.float32), settings) for samples in clips]
     counts = [len(each) for each in frames]
@@ -70,15 +87,21 @@ def features_of_many(
     for piece in _pieces(frames):
         whole[done : done + len(piece)] = plan.compute(piece, rng)
         done += len(piece)
-    found = np.split(whole, np.cumsum(counts)[:-1]) if counts else []
-    if settings.pitch:
-        from aitk.speech.features.pitch import pitch
+    return np.split(whole, np.cumsum(counts)[:-1]) if counts else []
 
-        found = [
-            np.hstack([each, pitch(samples, settings, frames=len(each))])
-            for each, samples in zip(found, clips, strict=True)
-        ]
-    return finish_features(found, settings, moments=moments)
+
+def _pitch(samples: np.ndarray, settings: FeatureSettings, *, frames: int) -> np.ndarray:
+    """Voicing and log pitch of every frame, (frames, 2)."""
+    from aitk.speech.features.pitch import pitch
+
+    if settings.pitch_method == "kaldi":
+        return pitch(samples, settings, frames=frames)
+    length, shift = frame_lengths(settings)
+    first = length // 2
+    if not settings.snip_edges:
+        first = 0 if settings.features in librosa_features.KINDS else shift // 2
+    centres = first + shift * np.arange(frames)
+    return librosa_features.pyin_pitch(samples, settings, centres=centres)
 
 
 def finish_features(
@@ -110,7 +133,10 @@ def feature_size(settings: FeatureSettings) -> int:
     """How many numbers a frame has."""
     if settings.columns:
         return settings.columns * (1 + settings.deltas)
-    own = _plan(dataclasses.replace(settings, normalise="none")).size
+    if settings.features in librosa_features.KINDS:
+        own = librosa_features.size_of(settings)
+    else:
+        own = _plan(dataclasses.replace(settings, normalise="none")).size
     return (own + (2 if settings.pitch else 0)) * (1 + settings.deltas)
 
 
@@ -119,6 +145,8 @@ def frame_count(samples: int, settings: FeatureSettings) -> int:
     length, shift = frame_lengths(settings)
     if settings.snip_edges:
         return 1 + (samples - length) // shift if samples >= length else 0
+    if settings.features in librosa_features.KINDS:
+        return 1 + samples // shift
     return (samples + shift // 2) // shift
 
 
@@ -130,8 +158,10 @@ def frames_in(seconds: float, settings: FeatureSettings) -> int:
 
 
 def frame_lengths(settings: FeatureSettings) -> tuple[int, int]:
-    """The length of a frame and the step from one to the next, in samples."""
+    """The length of a frame (librosa's: of its transform) and the step to the next, in samples."""
     rate = settings.sample_rate_hz
+    if settings.features in librosa_features.KINDS:
+        return librosa_features.transform_length(settings), int(rate * 0.001 * settings.shift_ms)
     return int(rate * 0.001 * settings.frame_ms), int(rate * 0.001 * settings.shift_ms)
 
 

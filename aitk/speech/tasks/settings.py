@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from aitk.core.contract.options import option
-from aitk.speech.data.options import AugmentOptions, FeatureOptions
+from aitk.speech.data.options import FEATURES, FEATURES_HELP, AugmentOptions, FeatureOptions
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class CnnSettings(KeywordSettings):
     """Convolutions over time and frequency, with maxima between (Sainath and Parada 2015)."""
 
     # Forty filters of telephone sound tell the harmonics of low voices apart, not the words.
-    filters: int = option(24, "mel filters (fbank, mfcc)", minimum=8, maximum=256)
+    filters: int = option(24, "mel filters (fbank, mfcc, librosa-mel)", minimum=8, maximum=256)
     time_masks: int = option(
         0, "stretches of time hidden (SpecAugment)", minimum=0, inherited=False
     )
@@ -135,10 +135,8 @@ class TransformerSettings(KeywordSettings):
 class GmmHmmSettings(FeatureOptions):
     """A hidden Markov model a word, its states mixtures of Gaussians (Rabiner 1989, VI)."""
 
-    features: str = option(
-        "mfcc", "what each frame becomes", choices=("fbank", "mfcc", "plp", "spectrogram")
-    )
-    filters: int = option(23, "mel filters (fbank, mfcc)", minimum=4, maximum=256)
+    features: str = option("mfcc", FEATURES_HELP, choices=FEATURES)
+    filters: int = option(23, "mel filters (fbank, mfcc, librosa-mel)", minimum=4, maximum=256)
     deltas: int = option(2, "orders of time derivatives that are appended", minimum=0, maximum=2)
     normalise: str = option(
         "speaker", "what has mean 0 and variance 1 in every feature; corpus where nobody is named",
