@@ -1,18 +1,31 @@
-"""The table of tasks: names, and where each lives. The one dynamic import.
+"""The table of tasks: those of aitk, and those of other installed packages.
 
-Standard library only, since every help text reads it.
+A package adds tasks and models through entry points (``core.contract.entry_points``,
+docs/adding-a-task.md). Standard library only, since every help text reads it.
 """
 
 from __future__ import annotations
 
-import importlib
+import dataclasses
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aitk.core.contract.entry_points import (
+    MODEL_GROUP,
+    TASK_GROUP,
+    Plugin,
+    PluginError,
+    Table,
+    load,
+    plugins,
+)
 from aitk.core.contract.options import unknown_name
 
 if TYPE_CHECKING:
+    from aitk.core.contract.model_spec import AnyModel
     from aitk.core.contract.task import Task
 
 DOMAINS = {
@@ -39,6 +52,8 @@ class Row:
         predict_options: ``module:Class`` of its predict options (light to import), if it has any.
         flags: ``module:Class`` of those settings of its models that are flags of their own, beside
             ``--set`` (light to import), if it has any.
+        samples: the folder of its sample rows; None for aitk's own. The registry fills it in for
+            other packages: ``sample_data`` beside the module that holds this row.
     """
 
     task: str
@@ -51,9 +66,10 @@ class Row:
     beside: tuple[str, ...] = ()
     predict_options: str | None = None
     flags: str | None = None
+    samples: str | None = None
 
 
-TASKS = {
+BUILT_IN = {
     "speech.keywords": Row(
         task="aitk.speech.tasks.keywords:Keywords",
         reading="aitk.speech.data.options:LabelledAudioReading",
@@ -207,11 +223,68 @@ COMMANDS = {
 ENCODERS = {"text": "nlp.classify", "picture": "vision.classify", "audio": "speech.keywords"}
 
 
+def _task_row(plugin: Plugin, row: Any) -> Row:
+    """The row that an entry point stands for; what help texts import of it is tried."""
+    if not isinstance(row, Row):
+        raise plugin.error(f"{plugin.value} is no aitk.registry.Row")
+    domain, _, short = plugin.name.partition(".")
+    if domain not in DOMAINS or not short:
+        raise plugin.error(f"its name is not DOMAIN.TASK, with a domain of {', '.join(DOMAINS)}")
+    for path in filter(None, (row.reading, row.predict_options, row.flags)):
+        plugin.running(lambda path=path: load(path))  # type: ignore[misc]
+    folder = os.path.dirname(os.path.abspath(sys.modules[plugin.module].__file__ or ""))
+    return dataclasses.replace(row, samples=os.path.join(folder, "sample_data"))
+
+
+#: Name -> row, of aitk's tasks and of those of other packages.
+TASKS: Table[Row] = Table(
+    BUILT_IN, lambda: [(plugin.name, plugin) for plugin in plugins(TASK_GROUP)], _task_row
+)
+
+
 def load_task(name: str) -> Task:
-    """The task of this name, ready to use."""
+    """The task of this name, ready to use, with the models that other packages add to it.
+
+    Raises:
+        UsageError: there is no such task.
+        PluginError: it is of another package, and cannot be used.
+    """
     if name not in TASKS:
         raise unknown_name(name, TASKS, what="task")
-    return load(TASKS[name].task)()
+    row, plugin = TASKS[name], TASKS.plugin(name)
+    if plugin is None:
+        task = load(row.task)()
+    else:
+        task = plugin.running(lambda: load(row.task)())
+        if getattr(task, "name", None) != name:
+            raise plugin.error(f"{row.task} is not a task of that name")
+    _add_models(type(task), name)
+    return task
+
+
+def model_plugins(task: str) -> list[tuple[str, Plugin]]:
+    """The models that other packages add to a task, by name."""
+    named = [(plugin.name.partition(":"), plugin) for plugin in plugins(MODEL_GROUP)]
+    return [(model, plugin) for (of, _, model), plugin in named if of == task and model]
+
+
+def plugin_errors() -> list[PluginError]:
+    """What cannot be used of other packages, and why. Loads every task."""
+    found = TASKS.errors()
+    for name in TASKS:
+        try:
+            models = load_task(name).models
+        except PluginError as error:
+            found.append(error)
+        else:
+            found += models.errors() if isinstance(models, Table) else []
+    for plugin in plugins(MODEL_GROUP):
+        task, _, model = plugin.name.partition(":")
+        if not model:
+            found.append(plugin.error("its name is not TASK:MODEL"))
+        elif not TASKS.has(task):
+            found.append(plugin.error(f"there is no task {task!r}"))
+    return found
 
 
 def names(domain: str, *, objective: bool | None = None) -> list[str]:
@@ -225,13 +298,23 @@ def names(domain: str, *, objective: bool | None = None) -> list[str]:
 
 def full_name(domain: str, task: str) -> str:
     """``classify`` -> ``nlp.classify``, refusing what the domain does not have."""
-    short = [name.partition(".")[2] for name in names(domain)]
-    if task not in short:
+    name = f"{domain}.{task}"
+    if name not in TASKS:
+        short = [known.partition(".")[2] for known in names(domain)]
         raise unknown_name(task, short, what=f"{domain} task")
-    return f"{domain}.{task}"
+    return name
 
 
-def load(path: str) -> Any:
-    """Import what ``module:name`` names."""
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
+def _add_models(task: type[Task], name: str) -> None:
+    """Let a task's table of models hold those of other packages, once."""
+    if model_plugins(name) and not isinstance(vars(task).get("models"), Table):
+        task.models = Table(task.models, lambda: model_plugins(name), _model)
+
+
+def _model(plugin: Plugin, spec: Any) -> AnyModel:
+    """The model that an entry point stands for."""
+    from aitk.core.contract.model_spec import ClosedFormModel, TrainedModel
+
+    if not isinstance(spec, TrainedModel | ClosedFormModel):
+        raise plugin.error(f"{plugin.value} is no TrainedModel or ClosedFormModel")
+    return spec

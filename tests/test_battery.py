@@ -1,7 +1,7 @@
 """One battery over every task in the table: what each must do to belong there.
 
-A new task is tested here by being in the table. The chain is walked once per task, in order, on
-the project's sample rows.
+A new task is tested here by being in the table, and a model that another package adds to a task by
+being installed (``tests/plugin``). The chain is walked once for each, in order, on the sample rows.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from aitk.core.contract.capabilities import (
     HasBaselines,
     Updatable,
 )
+from aitk.core.contract.entry_points import MODEL_GROUP, plugins
 from aitk.core.contract.model_spec import TrainedModel
 from aitk.core.contract.options import known_names, resolve
 from aitk.core.contract.progress import Silent
@@ -29,6 +30,8 @@ from aitk.registry import TASKS, load, load_task
 from aitk.stages import options as stage_options
 
 ROOT = Path(__file__).parent.parent
+#: A task, or ``TASK:MODEL``: then the model is the only one of the task.
+CHAINS = [*TASKS, *(plugin.name for plugin in plugins(MODEL_GROUP))]
 ROWS = 240
 #: Samples in these files are cut after so many lines; others are small as they are.
 TEXTS = {".csv", ".txt", ".jsonl"}
@@ -66,9 +69,10 @@ def small(settings: type) -> dict:
 def first_rows(name: str, folder: Path) -> Path:
     """The head of the task's sample rows, with the files that stand beside them."""
     row = TASKS[name]
+    root = Path(row.samples).parent if row.samples else ROOT
     for beside in row.beside:
-        shutil.copy(ROOT / beside, folder)
-    source = ROOT / row.sample
+        shutil.copy(root / beside, folder)
+    source = root / row.sample
     path = folder / source.name
     if source.suffix not in TEXTS:
         return Path(shutil.copy(source, folder))
@@ -81,9 +85,12 @@ class Chain:
     """A task with the folders that its stages have written."""
 
     def __init__(self, name: str, folder: Path):
+        name, _, model = name.partition(":")
         self.name, self.folder = name, folder
         self.domain = name.partition(".")[0]
         self.task = load_task(name)
+        if model:
+            self.task.models = {model: self.task.models[model]}
         self.rows = first_rows(name, folder)
         self.data, self.run = folder / "data", folder / "run"
         row = TASKS[name]
@@ -107,12 +114,12 @@ class Chain:
         )
 
 
-@pytest.fixture(scope="module", params=list(TASKS))
+@pytest.fixture(scope="module", params=CHAINS)
 def chain(request, tmp_path_factory):
     """Prepared data and a trained run of the task's first model."""
     from aitk.stages.prepare import prepare
 
-    made = Chain(request.param, tmp_path_factory.mktemp(request.param.replace(".", "-")))
+    made = Chain(request.param, tmp_path_factory.mktemp(re.sub("[.:]", "-", request.param)))
     prepare(
         [str(made.rows)],
         made.data,

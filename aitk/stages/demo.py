@@ -54,7 +54,12 @@ def _run_chains(names: Sequence[str], out: Path, *, overwrite: bool, reporter: R
     reports: list[str] = []
     for name in names:
         row = tasks.TASKS[name]
-        copy_samples(Path(row.sample).name, out / Path(row.sample).parent, beside=row.beside)
+        copy_samples(
+            Path(row.sample).name,
+            out / Path(row.sample).parent,
+            beside=row.beside,
+            source=row.samples,
+        )
         domain = name.partition(".")[0]
         commands = chain(name)
         for stage in (step for step in STEPS if step in commands):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from aitk import __version__
+from aitk import registry as tasks
+from aitk.core.contract.entry_points import all_plugins
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.runtime import environment
@@ -48,6 +50,8 @@ def doctor(*, reporter: Reporter) -> Outcome:
         }
         for package in packages
     ]
+    for error in tasks.plugin_errors():
+        reporter.warn(error.line)
     gpus = [f"{gpu['name']} ({gpu['compute_capability']})" for gpu in devices["gpus"]]
     return Outcome(
         facts={
@@ -55,12 +59,26 @@ def doctor(*, reporter: Reporter) -> Outcome:
             **machine,
             "gpu": ", ".join(gpus) or f"none found; for an NVIDIA card: {GPU_COMMAND}",
             "gpus": devices["gpus"],
+            "plug-ins": _plugins(),
             "problems": problems,
             "advice": advice,
         },
         table=rows,
         broken="; ".join([*problems, *advice]) or None,
     )
+
+
+def _plugins() -> list[dict[str, str]]:
+    """The tasks and models of other packages, each with what is wrong with it."""
+    problems = {error.plugin: error.what for error in tasks.plugin_errors()}
+    return [
+        {
+            "package": f"{plugin.package} {plugin.version}",
+            plugin.kind: plugin.name,
+            "state": problems.get(plugin, "ok"),
+        }
+        for plugin in all_plugins()
+    ]
 
 
 def _how_to_get(package: environment.Package) -> str:

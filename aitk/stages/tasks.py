@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from aitk import registry as tasks
+from aitk.core.contract.entry_points import Plugin, PluginError, Table
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import Described, describe, known_names
 from aitk.core.contract.outcome import Outcome
 
 
 def list_tasks() -> Outcome:
-    """Every task of the table, with its models."""
-    rows = [
+    """Every task of the table, with its models and the package that it is from.
+
+    What other packages declare and cannot be used stands at the end, with the reason.
+    """
+    rows = []
+    for name, row in tasks.TASKS.items():
+        try:
+            models = ", ".join(_models(name))
+        except PluginError:  # listed below
+            continue
+        rows.append(
+            {
+                "task": name,
+                "stage": "pretrain" if row.objective else "finetune",
+                "models": models,
+                "what": row.summary,
+                "package": _package(tasks.TASKS.plugin(name)),
+            }
+        )
+    rows += [
         {
-            "task": name,
-            "stage": "pretrain" if row.objective else "finetune",
-            "models": ", ".join(tasks.load_task(name).models),
-            "what": row.summary,
+            "task": error.plugin.name,
+            "stage": "",
+            "models": "",
+            "what": error.what,
+            "package": _package(error.plugin),
         }
-        for name, row in tasks.TASKS.items()
+        for error in tasks.plugin_errors()
     ]
     return Outcome(facts={}, table=rows)
 
@@ -37,6 +58,7 @@ def show_task(name: str) -> Outcome:
     models: dict[str, dict[str, Any]] = {
         model: {
             "what": _sentence(spec.settings),
+            "package": _package(_model_plugin(task.models, model)),
             "settings": [_plain(item) for item in describe(spec.settings)],
         }
         for model, spec in task.models.items()
@@ -54,9 +76,27 @@ def show_task(name: str) -> Outcome:
         "what": tasks.TASKS[name].summary,
         "main_metric": task.metric.name,
         "sample": tasks.TASKS[name].sample,
+        "package": _package(tasks.TASKS.plugin(name)),
     }
-    facts |= {f"model {model}": about["what"] for model, about in models.items()}
+    for model, about in models.items():
+        origin = "" if about["package"] == facts["package"] else f" ({about['package']})"
+        facts[f"model {model}"] = about["what"] + origin
     return Outcome(facts=facts | {"reading": reading, "models": models}, table=rows)
+
+
+def _models(name: str) -> list[str]:
+    """The models of a task; of those that other packages add, with the name of the package."""
+    models = tasks.load_task(name).models
+    origins = {model: _model_plugin(models, model) for model in models}
+    return [f"{model} ({plugin.package})" if plugin else model for model, plugin in origins.items()]
+
+
+def _model_plugin(models: Mapping[str, Any], name: str) -> Plugin | None:
+    return models.plugin(name) if isinstance(models, Table) else None
+
+
+def _package(plugin: Plugin | None) -> str:
+    return f"{plugin.package} {plugin.version}" if plugin else "aitk"
 
 
 def _full_name(name: str) -> str:

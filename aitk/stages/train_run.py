@@ -41,7 +41,8 @@ from aitk.stages.options import TrainingOptions
 #: By default no training sees its rows more often than this.
 MAX_EPOCHS = 30
 MIN_PATIENCE = 3
-#: Where the settings of the model name no ``default_batch_size``.
+#: Where the settings of the model name no ``default_steps``, or no ``default_batch_size``.
+STEPS = 500
 BATCH_SIZE = 32
 #: Epochs of few steps say little: patience lasts for at least so many steps.
 MIN_PATIENCE_STEPS = 50
@@ -237,7 +238,7 @@ def with_defaults(
     """
     batch_size = batch_size_of(options, settings)
     steps_per_epoch = math.ceil(rows / batch_size)
-    enough = min(MAX_EPOCHS, math.ceil(settings.default_steps / steps_per_epoch))
+    enough = min(MAX_EPOCHS, math.ceil(getattr(settings, "default_steps", STEPS) / steps_per_epoch))
     epochs = options.epochs
     least = max(MIN_PATIENCE, math.ceil(MIN_PATIENCE_STEPS / steps_per_epoch))
     if epochs is None:

@@ -145,7 +145,7 @@ def word_task(monkeypatch):
     module.WordTask = WordTask
     monkeypatch.setitem(sys.modules, "word_task", module)
     row = tasks.Row(task="word_task:WordTask", reading="", summary="", sample="")
-    monkeypatch.setitem(tasks.TASKS, "toy.words", row)
+    monkeypatch.setitem(tasks.BUILT_IN, "toy.words", row)
 
     def open_predictor(run):
         weights = np.array(json.loads(run.model_path.read_text()), np.float32)

@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aitk.core.contract.entry_points import declares
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.io.values import parse_json
 
 if TYPE_CHECKING:
     import keras
 
-#: The packages whose layers a file may name. A file from elsewhere makes nothing else import.
+#: The packages whose layers a file may name, with those that declare a task or a model (see
+#: ``core.contract.entry_points``). A file from elsewhere makes nothing else import.
 PACKAGES = ("aitk", "keras_hub")
 #: The weights inside of a ``.keras`` file.
 WEIGHTS, CONFIGURATION = "model.weights.h5", "config.json"
@@ -129,14 +131,20 @@ def _load_large(path: Path) -> Any:
 
 
 def register_layers(config: Any) -> None:
-    """Import the modules that define the registered layers a model's configuration names."""
+    """Import the modules that define the registered layers a model's configuration names.
+
+    Raises:
+        ArtifactError: one is missing.
+    """
     for module in sorted(set(_modules(config))):
+        if module.partition(".")[0] not in PACKAGES and not declares(module):
+            continue
         try:
             importlib.import_module(module)
         except (ImportError, ValueError) as error:
             raise ArtifactError(
                 f"needs {module!r}, which this version does not have",
-                hint="Use the aitk version that wrote it",
+                hint="Use the version that wrote it, of aitk or of the package that has it",
             ) from error
 
 
@@ -183,12 +191,12 @@ def _check_claims(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def _modules(config: Any) -> Iterator[str]:
-    """Every module of ``PACKAGES`` named anywhere in a configuration."""
+    """Every module named anywhere in a configuration."""
     if isinstance(config, dict):
         module = config.get("module")
-        if isinstance(module, str) and module.partition(".")[0] in PACKAGES:
+        if isinstance(module, str):
             # Keras Hub registers its layers when it is imported whole.
-            yield module if module.startswith("aitk.") else module.partition(".")[0]
+            yield "keras_hub" if module.startswith("keras_hub.") else module
         for value in config.values():
             yield from _modules(value)
     elif isinstance(config, list):

@@ -33,6 +33,8 @@ WRONG_VALUE = (
     RecursionError,
     OSError,
 )
+#: The end of a hint, before ``task`` or ``model``.
+WROTE_IT = "version of aitk that wrote it, or install the package that declares the"
 
 
 @contextlib.contextmanager
@@ -54,7 +56,7 @@ def open_task(made: Run | PreparedData, load_task: Callable[[str], Task]) -> Tas
         task = load_task(made.task)
     except UsageError as error:
         raise ArtifactError(
-            error.what, where=str(made.folder), hint="Use the version of aitk that wrote it"
+            error.what, where=str(made.folder), hint=f"Use the {WROTE_IT} task"
         ) from error
     if isinstance(task, DependsOnReading):
         with damage_at(made.folder):
@@ -86,8 +88,13 @@ def open_reading(task: Task, run: Run, given: Mapping[str, Any] | None = None) -
 
 def open_spec(task: Task, run: Run) -> AnyModel:
     """The specification of its model."""
-    with damage_at(run.folder / "run.json"):
-        return task.models[run.model]
+    if run.model not in task.models:
+        raise ArtifactError(
+            f"its model {run.model!r} is none of {run.task}",
+            where=str(run.folder),
+            hint=f"Use the {WROTE_IT} model",
+        )
+    return task.models[run.model]
 
 
 def open_settings(task: Task, run: Run) -> Any:

@@ -19,19 +19,22 @@ def sample_folder() -> Path:
     raise ArtifactError("the sample rows are missing", hint="Install aitk again")
 
 
-def copy_samples(name: str, folder: Path, *, beside: Sequence[str] = ()) -> list[Path]:
+def copy_samples(
+    name: str, folder: Path, *, beside: Sequence[str] = (), source: str | None = None
+) -> list[Path]:
     """Copy one task's rows, and those beside them (``NAME_new``, ``NAME_update``).
 
     Args:
         name: the file's name, such as ``messages.csv``.
         beside: further files, by their paths.
+        source: the folder they lie in, of a task of another package; None for aitk's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = Path(name).stem
     further = {Path(path).name for path in beside}
     found = sorted(
         path
-        for path in sample_folder().iterdir()
+        for path in (Path(source) if source else sample_folder()).iterdir()
         if (path.stem in (stem, f"{stem}_new", f"{stem}_update") or path.name in further)
         and path.is_file()
     )

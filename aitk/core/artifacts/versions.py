@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
+from aitk.core.contract.entry_points import all_plugins
+
 RECORDED = (
     "tensorflow",
     "keras",
@@ -18,8 +20,9 @@ RECORDED = (
 
 
 def package_versions() -> dict[str, str]:
-    """Name -> installed version of what results depend on, Python among it."""
+    """Name -> installed version of what results depend on, Python and plug-ins among it."""
     versions = {"python": platform.python_version()}
+    versions |= {plugin.package: plugin.version for plugin in all_plugins()}
     for name in RECORDED:
         try:
             versions[name] = metadata.version(name)

@@ -52,7 +52,12 @@ class ModelSpec(ABC, Generic[SettingsT, AssetsT]):
 
 
 class TrainedModel(ModelSpec[SettingsT, AssetsT]):
-    """A model that is trained by gradient descent."""
+    """A model that is trained by gradient descent.
+
+    How it is trained where the user does not say stands in class variables of its settings:
+    ``default_learning_rate`` and ``default_epochs``; ``default_steps``, the optimiser steps that
+    data too small for them is repeated for (500), and ``default_batch_size`` (32).
+    """
 
     #: It is a head over any backbone of the domain, which the setting ``backbone`` names.
     any_backbone: ClassVar[bool] = False
