@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from aitk.core.layers import Tensor
 from aitk.core.metrics.classification import log_softmax
 
 #: Caches grow by so many places, so that few shapes are met.
@@ -241,7 +242,14 @@ class KerasDecoder:
 
         return keras.ops.convert_to_numpy(logits)
 
-    def _advance(self, tokens, place, parents, memory, cache):
+    def _advance(
+        self,
+        tokens: Tensor,
+        place: Tensor | int,
+        parents: Tensor,
+        memory: Mapping[str, Tensor],
+        cache: Mapping[str, Tensor],
+    ) -> Tensor:
         import keras
 
         kept = {name: keras.ops.take(array, parents, axis=0) for name, array in cache.items()}
@@ -276,14 +284,16 @@ class KerasDecoder:
         self._best = tf.function(_best, reduce_retracing=True, autograph=False)
 
 
-def _best(logits, count: int, bias):
+def _best(logits: Tensor, count: int, bias: Tensor) -> Tensor:
     from keras import ops
 
     chances = ops.log_softmax(ops.cast(logits, "float32") + bias, axis=-1)
     return ops.top_k(chances, count)
 
 
-def _take(rows, memory, cache):
+def _take(
+    rows: Tensor, memory: Mapping[str, Tensor], cache: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], ...]:
     from keras import ops
 
     return tuple(

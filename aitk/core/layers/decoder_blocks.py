@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
+
 #: Added to the scores of keys that a query must not see.
 MASKED = -1e9
 
@@ -28,7 +30,7 @@ class CachedAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.heads, self.rotary = heads, rotary
 
-    def build(self, queries_shape, source_shape=None):
+    def build(self, queries_shape: Shape, source_shape: Shape | None = None) -> None:
         hidden = queries_shape[-1]
         source_shape = source_shape or queries_shape
         for part in ("query", "key", "value", "output"):
@@ -36,17 +38,25 @@ class CachedAttention(keras.layers.Layer):
             dense.build(source_shape if part in ("key", "value") else queries_shape)
             setattr(self, f"{part}_dense", dense)
 
-    def call(self, queries, source, mask=None):
+    def call(self, queries: Tensor, source: Tensor, mask: Tensor | None = None) -> Tensor:
         # (batch, queries, hidden), (batch, keys, hidden) -> (batch, queries, hidden)
         keys, values = self.keys_values(source)
         return self.attend(queries, keys, values, mask)
 
-    def keys_values(self, source, place=0):
+    def keys_values(self, source: Tensor, place: Tensor | int = 0) -> tuple[Tensor, Tensor]:
         """Keys and values of a source whose first position is ``place``."""
         keys, values = self._split(self.key_dense(source)), self._split(self.value_dense(source))
         return (rotate(keys, place) if self.rotary else keys), values
 
-    def attend(self, queries, keys, values, mask=None, *, place=0):
+    def attend(
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None = None,
+        *,
+        place: Tensor | int = 0,
+    ) -> Tensor:
         """Attention to known keys and values.
 
         Args:
@@ -64,22 +74,27 @@ class CachedAttention(keras.layers.Layer):
         mixed = ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3))
         return self.output_dense(ops.reshape(mixed, shape))
 
-    def weigh(self, queries, keys, mask=None):
+    def weigh(self, queries: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
         """The attention weights alone, float32 (rows, heads, queries, keys)."""
         query = self._split(self.query_dense(queries))
         query = query * query.shape[-1] ** -0.5
         scores = ops.cast(ops.matmul(query, ops.swapaxes(keys, 2, 3)), "float32")
         return ops.softmax(scores if mask is None else scores + ops.cast(mask, "float32"), axis=-1)
 
-    def _split(self, x):
+    def _split(self, x: Tensor) -> Tensor:
         # (batch, length, hidden) -> (batch, heads, length, hidden / heads)
         x = ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
         return ops.transpose(x, (0, 2, 1, 3))
 
-    def compute_output_shape(self, queries_shape, source_shape=None, mask_shape=None):
+    def compute_output_shape(
+        self,
+        queries_shape: Shape,
+        source_shape: Shape | None = None,
+        mask_shape: Shape | None = None,
+    ) -> Shape:
         return queries_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"heads": self.heads, "rotary": self.rotary}
 
 
@@ -99,7 +114,7 @@ class _Block(keras.layers.Layer):
         self.heads, self.width, self.dropout, self.rotary = heads, width, dropout, rotary
         self.activation = activation
 
-    def build_parts(self, shape, *, attentions: tuple[str, ...]):
+    def build_parts(self, shape: Shape, *, attentions: tuple[str, ...]) -> None:
         for name in attentions:
             attention = CachedAttention(
                 self.heads,
@@ -124,11 +139,11 @@ class _Block(keras.layers.Layer):
         self.dense_out.build((*shape[:-1], self.width))
         self.drop = keras.layers.Dropout(self.dropout, name="dropout")
 
-    def add_dense(self, x, training=None):
+    def add_dense(self, x: Tensor, training: bool | None = None) -> Tensor:
         y = self.dense_out(self.dense_in(self.dense_norm(x)))
         return x + self.drop(y, training=training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "heads": self.heads,
             "width": self.width,
@@ -150,16 +165,18 @@ class EncoderBlock(_Block):
         activation: of the feed-forward part.
     """
 
-    def build(self, sequence_shape, padding_mask_shape=None):
+    def build(self, sequence_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         self.build_parts(sequence_shape, attentions=("own",))
 
-    def call(self, sequence, padding_mask, training=None):
+    def call(self, sequence: Tensor, padding_mask: Tensor, training: bool | None = None) -> Tensor:
         # (batch, length, hidden), (batch, length) -> (batch, length, hidden)
         y = self.own_norm(sequence)
         y = self.own_attention(y, y, padding_penalty(padding_mask))
         return self.add_dense(sequence + self.drop(y, training=training), training=training)
 
-    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, sequence_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return sequence_shape
 
 
@@ -175,10 +192,21 @@ class DecoderBlock(_Block):
         super().__init__(*args, **kwargs)
         self.crosses = crosses
 
-    def build(self, sequence_shape, memory_shape=None, padding_mask_shape=None):
+    def build(
+        self,
+        sequence_shape: Shape,
+        memory_shape: Shape | None = None,
+        padding_mask_shape: Shape | None = None,
+    ) -> None:
         self.build_parts(sequence_shape, attentions=("own", "cross") if self.crosses else ("own",))
 
-    def call(self, sequence, memory=None, padding_mask=None, training=None):
+    def call(
+        self,
+        sequence: Tensor,
+        memory: Tensor | None = None,
+        padding_mask: Tensor | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
         # (batch, length, hidden), (batch, source, hidden), (batch, source)
         length = ops.shape(sequence)[1]
         y = self.own_norm(sequence)
@@ -190,7 +218,14 @@ class DecoderBlock(_Block):
             x = x + self.drop(y, training=training)
         return self.add_dense(x, training=training)
 
-    def step(self, x, place, cache, memory=None, penalty=None):
+    def step(
+        self,
+        x: Tensor,
+        place: Tensor | int,
+        cache: tuple[Tensor, Tensor],
+        memory: tuple[Tensor, Tensor] | None = None,
+        penalty: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """The features of new tokens, with keys and values of those before them.
 
         Args:
@@ -208,11 +243,11 @@ class DecoderBlock(_Block):
         keys, values = (put(old, each, place) for old, each in zip(cache, new, strict=True))
         later = later_penalty(ops.shape(x)[1], ops.shape(keys)[2], place)
         x = x + self.own_attention.attend(y, keys, values, later, place=place)
-        if self.crosses:
+        if memory is not None:
             x = x + self.cross_attention.attend(self.cross_norm(x), *memory, penalty)
         return self.add_dense(x), (keys, values)
 
-    def look(self, sequence, memory, padding_mask):
+    def look(self, sequence: Tensor, memory: Tensor, padding_mask: Tensor) -> Tensor:
         """Attention of a sequence to the memory, mean of the heads: (batch, length, source)."""
         length = ops.shape(sequence)[1]
         y = self.own_norm(sequence)
@@ -221,15 +256,20 @@ class DecoderBlock(_Block):
         penalty = padding_penalty(padding_mask)
         return ops.mean(self.cross_attention.weigh(self.cross_norm(x), keys, penalty), axis=1)
 
-    def empty_cache(self, rows, length, hidden: int):
+    def empty_cache(self, rows: Tensor, length: Tensor, hidden: int) -> list[Tensor]:
         """Keys and values of no token yet, for up to ``length``."""
         shape = (rows, self.heads, length, hidden // self.heads)
         return [ops.zeros(shape, self.compute_dtype) for _ in range(2)]
 
-    def compute_output_shape(self, sequence_shape, memory_shape=None, padding_mask_shape=None):
+    def compute_output_shape(
+        self,
+        sequence_shape: Shape,
+        memory_shape: Shape | None = None,
+        padding_mask_shape: Shape | None = None,
+    ) -> Shape:
         return sequence_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"crosses": self.crosses}
 
 
@@ -237,18 +277,20 @@ class DecoderBlock(_Block):
 class SinePositions(keras.layers.Layer):
     """Scale embeddings and add sines of their positions (Vaswani et al. 2017, section 3.5)."""
 
-    def call(self, sequence, place=0):
+    def call(self, sequence: Tensor, place: Tensor | int = 0) -> Tensor:
         # (batch, length, hidden) -> the same shape
         hidden = sequence.shape[-1]
         angles = _angles(ops.shape(sequence)[1], hidden // 2, place)
         waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
         return sequence * hidden**0.5 + ops.cast(waves, sequence.dtype)
 
-    def compute_output_shape(self, sequence_shape, place_shape=None):
+    def compute_output_shape(
+        self, sequence_shape: Shape, place_shape: Shape | None = None
+    ) -> Shape:
         return sequence_shape
 
 
-def rotate(x, place=0):
+def rotate(x: Tensor, place: Tensor | int = 0) -> Tensor:
     """Turn pairs of features of (rows, heads, length, size) by their positions from ``place``."""
     half = x.shape[-1] // 2
     angles = _angles(ops.shape(x)[2], half, place)
@@ -258,7 +300,7 @@ def rotate(x, place=0):
     return ops.concatenate(turned, axis=-1)
 
 
-def put(cache, new, place):
+def put(cache: Tensor, new: Tensor, place: Tensor | int) -> Tensor:
     """(rows, heads, new, size) written into (rows, heads, length, size) from ``place`` on."""
     places = ops.arange(ops.shape(cache)[2])[:, None]
     if new.shape[2] == 1:
@@ -269,19 +311,19 @@ def put(cache, new, place):
     return ops.where(here, ops.take(new, source, axis=2), cache)
 
 
-def later_penalty(queries, keys, place=0):
+def later_penalty(queries: Tensor, keys: Tensor, place: Tensor | int = 0) -> Tensor:
     """What hides keys after each query, (queries, keys); the first query is at ``place``."""
     later = ops.arange(keys)[None, :] > ops.arange(queries)[:, None] + place
     return ops.cast(later, "float32") * MASKED
 
 
-def padding_penalty(padding_mask):
+def padding_penalty(padding_mask: Tensor) -> Tensor:
     """What hides padded keys: (batch, length) -> (batch, 1, 1, length)."""
     absent = 1 - ops.cast(padding_mask, "float32")
     return ops.expand_dims(absent * MASKED, (1, 2))
 
 
-def _angles(length, half: int, place):
+def _angles(length: Tensor, half: int, place: Tensor | int) -> Tensor:
     """Position times frequency, (length, half) float32."""
     frequencies = 10000.0 ** (-ops.arange(half, dtype="float32") / half)
     positions = ops.cast(ops.arange(length) + place, "float32")

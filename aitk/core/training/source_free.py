@@ -22,6 +22,7 @@ from aitk.core.contract.errors import TrainingError, UsageError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Example, Task
 from aitk.core.inference.predictors import KerasPredictor
+from aitk.core.layers import Tensor
 from aitk.core.metrics.classification import softmax
 from aitk.core.runtime import interrupts
 from aitk.core.training.batches import Examples, epoch_rng
@@ -123,7 +124,7 @@ class InformationMaximisation(keras.losses.Loss):
     The share of each class is that of the batch, which is to hold a few rows of each.
     """
 
-    def call(self, guesses, logits):
+    def call(self, guesses: Tensor, logits: Tensor) -> Tensor:
         logs = ops.log_softmax(logits)
         chances = ops.exp(logs)
         share = ops.mean(chances, axis=0)

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Tensor
+
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class SmoothedTokenCrossEntropy(keras.losses.Loss):
@@ -22,7 +24,7 @@ class SmoothedTokenCrossEntropy(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
         self.smoothing = smoothing
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # (batch, length), (batch, length, vocabulary) -> (batch, length)
         losses = ops.sparse_categorical_crossentropy(
             ops.cast(y_true, "int32"), y_pred, from_logits=True

@@ -5,9 +5,13 @@ Joulin et al. 2016 (Bag of Tricks); Spärck Jones 1972 (inverse document frequen
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.nlp.models.heads import text_inputs
 from aitk.nlp.tasks.settings import BagSettings
 
@@ -42,20 +46,20 @@ class Rarity(keras.layers.Layer):
     weigh the same until ``fill`` says otherwise.
     """
 
-    def __init__(self, units: int, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
 
-    def build(self, token_ids_shape, padding_mask_shape):
+    def build(self, token_ids_shape: Shape, padding_mask_shape: Shape) -> None:
         self.frequencies = self.add_weight(
             shape=(self.units,), initializer="ones", trainable=False, name="inverse_frequencies"
         )
 
-    def fill(self, inverse_frequencies) -> None:
+    def fill(self, inverse_frequencies: np.ndarray) -> None:
         """Take the weights (units,)."""
         self.frequencies.assign(inverse_frequencies)
 
-    def call(self, token_ids, padding_mask):
+    def call(self, token_ids: Tensor, padding_mask: Tensor) -> Tensor:
         real = ops.cast(padding_mask, self.compute_dtype)
         weights = ops.take(self.frequencies, token_ids) * real
         count = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1)
@@ -63,8 +67,8 @@ class Rarity(keras.layers.Layer):
         scale = ops.sqrt(count / ops.maximum(squares, 1))
         return ops.expand_dims(weights * scale, -1)
 
-    def compute_output_shape(self, token_ids_shape, padding_mask_shape):
+    def compute_output_shape(self, token_ids_shape: Shape, padding_mask_shape: Shape) -> Shape:
         return (*token_ids_shape, 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.nlp.tasks.settings import BilstmCrfSettings
 
 CHARACTER_WIDTH = 3
@@ -65,10 +66,10 @@ def word_inputs(word_length: int) -> dict[str, keras.KerasTensor]:
 class CharacterMaxima(keras.layers.Layer):
     """The largest value of each feature over the characters of a word, none of them padding."""
 
-    def call(self, features, character_ids):
+    def call(self, features: Tensor, character_ids: Tensor) -> Tensor:
         # (batch, length, characters, filters), (batch, length, characters) -> without characters
         real = ops.expand_dims(ops.cast(character_ids > 0, features.dtype), -1)
         return ops.max(features * real, axis=2)  # features are not negative
 
-    def compute_output_shape(self, features_shape, character_ids_shape):
+    def compute_output_shape(self, features_shape: Shape, character_ids_shape: Shape) -> Shape:
         return (*features_shape[:2], features_shape[-1])

@@ -14,6 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
+
 #: What an illegal transition costs. Not infinite: its gradient would be no number.
 FORBIDDEN = -1e4
 
@@ -40,22 +42,22 @@ class Transitions(keras.layers.Layer):
     def compute_mask(self, *_):
         return None  # the mask ends here: the rows are no longer those of words alone
 
-    def build(self, emissions_shape):
+    def build(self, emissions_shape: Shape) -> None:
         tags = emissions_shape[-1]
         self.table = self.add_weight(
             shape=(2 + tags, tags), initializer="zeros", trainable=self.learned, name="table"
         )
 
-    def call(self, emissions):
+    def call(self, emissions: Tensor) -> Tensor:
         # ones of shape (batch, 1, 1): a shape that every converter can follow
         ones = ops.ones_like(emissions[:, :1, :1])
         return ops.concatenate([ones * ops.cast(self.table, emissions.dtype), emissions], axis=1)
 
-    def compute_output_shape(self, emissions_shape):
+    def compute_output_shape(self, emissions_shape: Shape) -> Shape:
         batch, length, tags = emissions_shape
         return batch, None if length is None else 2 + tags + length, tags
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"learned": self.learned}
 
 
@@ -147,7 +149,9 @@ def split_outputs(outputs: Any, penalty: Any) -> tuple[Any, Any, Any, Any]:
     return table[0], table[1], table[2:], outputs[:, 2 + tags :]
 
 
-def sequence_score(first: Any, last: Any, transitions: Any, emissions: Any, tags: Any, mask: Any):
+def sequence_score(
+    first: Any, last: Any, transitions: Any, emissions: Any, tags: Any, mask: Any
+) -> Tensor:
     """The score of a sequence of tags of each sentence: (batch,)."""
     count = emissions.shape[-1]
     hot = ops.one_hot(tags, count) * ops.expand_dims(mask, -1)  # (batch, length, tags)

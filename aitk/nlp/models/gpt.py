@@ -5,10 +5,12 @@ Radford et al. 2019 (GPT-2); positions as in RoFormer (Su et al. 2021).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from aitk.core.layers import Tensor
 from aitk.core.layers.decoder_blocks import DecoderBlock
 from aitk.nlp.models.heads import text_inputs
 from aitk.nlp.tasks.settings import GptSettings
@@ -58,7 +60,7 @@ class Gpt(keras.Model):
             )(x)
         norm = keras.layers.LayerNormalization(epsilon=1e-6, name="final_norm")
         super().__init__(inputs, norm(x), **kwargs)
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
             "hidden": hidden,
             "layers": layers,
@@ -72,20 +74,29 @@ class Gpt(keras.Model):
             for part in ("keys", "values")
         }
 
-    def start(self, inputs, rows, length):
+    def start(
+        self, inputs: Mapping[str, Tensor], rows: Tensor, length: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """See ``core.decoding.incremental.Incremental``."""
-        cache = {}
+        cache: dict[str, Tensor] = {}
         for index in range(self.sizes["layers"]):
             block = self.get_layer(f"layer_{index}")
             keys, values = block.empty_cache(rows, length, self.sizes["hidden"])
             cache |= {f"cache_keys_{index}": keys, f"cache_values_{index}": values}
         return {}, cache
 
-    def step(self, token_ids, place, memory, cache):
+    def step(
+        self,
+        token_ids: Tensor,
+        place: Tensor | int,
+        memory: Mapping[str, Tensor],
+        cache: Mapping[str, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Features of the new tokens (rows, new, hidden), and the cache."""
-        x, kept = self.get_layer("token_embedding")(token_ids), {}
+        x = self.get_layer("token_embedding")(token_ids)
+        kept: dict[str, Tensor] = {}
         for index in range(self.sizes["layers"]):
-            own = [cache[f"cache_{part}_{index}"] for part in ("keys", "values")]
+            own = (cache[f"cache_keys_{index}"], cache[f"cache_values_{index}"])
             x, (keys, values) = self.get_layer(f"layer_{index}").step(x, place, own)
             kept |= {f"cache_keys_{index}": keys, f"cache_values_{index}": values}
         return self.get_layer("final_norm")(x), kept

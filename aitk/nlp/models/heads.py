@@ -7,6 +7,8 @@ from typing import Any, Self
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
+
 
 def text_inputs() -> dict[str, keras.KerasTensor]:
     """``token_ids`` and ``padding_mask``, both int32 (batch, length)."""
@@ -20,12 +22,12 @@ def text_inputs() -> dict[str, keras.KerasTensor]:
 class HidePadding(keras.layers.Layer):
     """Set the features of padded positions to zero."""
 
-    def call(self, sequence, padding_mask):
+    def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, length) -> (batch, length, hidden)
         mask = ops.cast(padding_mask, sequence.dtype)
         return sequence * ops.expand_dims(mask, -1)
 
-    def compute_output_shape(self, sequence_shape, padding_mask_shape):
+    def compute_output_shape(self, sequence_shape: Shape, padding_mask_shape: Shape) -> Shape:
         return sequence_shape
 
 
@@ -80,15 +82,15 @@ def classifier(
 class Pooling(keras.layers.Layer):
     """Reduce a sequence to one vector, looking at real tokens only."""
 
-    def __init__(self, how: str, **kwargs):
+    def __init__(self, how: str, **kwargs: Any):
         super().__init__(**kwargs)
         self.how = how
         self.supports_masking = True
 
-    def compute_mask(self, *_):
+    def compute_mask(self, *_: Any) -> None:
         return None  # the mask ends here: no sequence is left for it
 
-    def call(self, sequence, padding_mask):
+    def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, length) -> (batch, hidden)
         if self.how == "cls":
             return sequence[:, 0]
@@ -98,10 +100,12 @@ class Pooling(keras.layers.Layer):
         total, count = ops.sum(sequence * mask, axis=1), ops.maximum(ops.sum(mask, axis=1), 1)
         return total / (ops.sqrt(count) if self.how == "root" else count)
 
-    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, sequence_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return (sequence_shape[0], sequence_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"how": self.how}
 
 
@@ -139,16 +143,16 @@ class TiedLogits(keras.layers.Layer):
         super().__init__(**kwargs)
         self.embedding = embedding
 
-    def build(self, features_shape, positions_shape):
+    def build(self, features_shape: Shape, positions_shape: Shape) -> None:
         vocabulary_size = self.embedding.input_dim
         self.bias = self.add_weight(shape=(vocabulary_size,), initializer="zeros", name="bias")
 
-    def call(self, features, positions):
+    def call(self, features: Tensor, positions: Tensor) -> Tensor:
         # (batch, slots, hidden), (batch, slots) -> (batch, slots, vocabulary)
         table = ops.cast(self.embedding.embeddings, features.dtype)
         logits = ops.matmul(features, ops.transpose(table)) + self.bias
         used = ops.cast(positions > 0, logits.dtype)
         return logits * ops.expand_dims(used, -1)
 
-    def compute_output_shape(self, features_shape, positions_shape):
+    def compute_output_shape(self, features_shape: Shape, positions_shape: Shape) -> Shape:
         return (*features_shape[:-1], self.embedding.input_dim)

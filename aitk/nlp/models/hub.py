@@ -14,6 +14,7 @@ import keras
 import keras_hub
 
 from aitk.core.contract.errors import ArtifactError
+from aitk.core.layers import Tensor
 from aitk.nlp.models.heads import text_inputs
 
 BACKBONE = "backbone"
@@ -48,7 +49,7 @@ def wrap(hub: keras_hub.models.Backbone, *, separator: int) -> keras.Model:
 
 def with_exact_gelu(hub: keras_hub.models.Backbone) -> keras_hub.models.Backbone:
     """The same encoder with GELU(x) = x * Phi(x), not its tanh approximation."""
-    exact = {
+    exact: Any = {
         keras_hub.models.BertBackbone: ExactBertBackbone,
         keras_hub.models.AlbertBackbone: ExactAlbertBackbone,
     }.get(type(hub))
@@ -92,12 +93,12 @@ class Segments(keras.layers.Layer):
         super().__init__(**kwargs)
         self.separator = separator
 
-    def call(self, token_ids, padding_mask):
+    def call(self, token_ids: Tensor, padding_mask: Tensor) -> Tensor:
         ends = keras.ops.cast(keras.ops.equal(token_ids, self.separator), "int32")
         before = keras.ops.cumsum(ends, axis=1) - ends
         return keras.ops.minimum(before, 1) * keras.ops.cast(padding_mask, "int32")
 
-    def compute_output_spec(self, token_ids, padding_mask):
+    def compute_output_spec(self, token_ids: Tensor, padding_mask: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor(token_ids.shape, dtype="int32")
 
     def get_config(self) -> dict[str, Any]:

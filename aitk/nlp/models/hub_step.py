@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
+
+from aitk.core.layers import Tensor
 
 
 class HubStep:
@@ -27,13 +30,21 @@ class HubStep:
         self.compute_dtype = keras.backend.standardize_dtype(made.dtype)
         self.cache_shapes = {"cache": (None, layers, pair, None, heads, size)}
 
-    def start(self, inputs, rows, length):
+    def start(
+        self, inputs: Mapping[str, Tensor], rows: Tensor, length: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """See ``core.decoding.incremental.Incremental``."""
         layers, pair, heads, size = self._sizes
         shape = (rows, layers, pair, length, heads, size)
         return {}, {"cache": ops.zeros(shape, self.compute_dtype)}
 
-    def step(self, token_ids, place, memory, cache):
+    def step(
+        self,
+        token_ids: Tensor,
+        place: Tensor | int,
+        memory: Mapping[str, Tensor],
+        cache: Mapping[str, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Features of the new tokens (rows, new, hidden), and the cache."""
         _, features, kept = self._task.call_with_cache(token_ids, cache["cache"], place)
         return features, {"cache": kept}
@@ -45,16 +56,16 @@ def open_hub_step(backbone: keras.Model) -> HubStep | None:
         return None
     import keras_hub
 
+    named: list[Any] = list(vars(keras_hub.models).values())
     tasks = [
         task
-        for task in vars(keras_hub.models).values()
+        for task in named
         if isinstance(task, type)
         and issubclass(task, keras_hub.models.CausalLM)
         and hasattr(task, "call_with_cache")
-        and task.backbone_cls is not None
     ]
     for layer in backbone.layers:
         for task in tasks:
-            if type(layer) is task.backbone_cls:
+            if type(layer) is getattr(task, "backbone_cls", None):
                 return HubStep(task(backbone=layer, preprocessor=None))
     return None

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from aitk.core.contract.errors import ArtifactError
+from aitk.core.layers import Shape, Tensor
 from aitk.nlp.models.heads import OverBackbone, TiedLogits, text_inputs, token_embedding
 from aitk.nlp.models.token_logits import WithHead
 
@@ -41,7 +42,7 @@ class NextTokens(OverBackbone):
             step = open_hub_step(step)
         head = self.get_layer("head")
 
-        def logits(features):
+        def logits(features: Tensor) -> Tensor:
             return head(features, ops.ones(ops.shape(features)[:2], "int32"))
 
         return None if step is None else WithHead(step, logits, {})
@@ -92,10 +93,10 @@ class MaskedTokens(OverBackbone):
 class TakeSlots(keras.layers.Layer):
     """Pick the features at some positions, counted from 1 (0 picks the first as well)."""
 
-    def call(self, sequence, positions):
+    def call(self, sequence: Tensor, positions: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, slots) -> (batch, slots, hidden)
         indices = ops.expand_dims(ops.maximum(positions - 1, 0), -1)
         return ops.take_along_axis(sequence, indices, axis=1)
 
-    def compute_output_shape(self, sequence_shape, positions_shape):
+    def compute_output_shape(self, sequence_shape: Shape, positions_shape: Shape) -> Shape:
         return (*positions_shape, sequence_shape[-1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
+from aitk.core.layers import Tensor
 from aitk.nlp.models.heads import text_inputs
 from aitk.nlp.models.recurrent_step import run_lstm
 from aitk.nlp.tasks.settings import CausalLstmSettings
@@ -45,7 +47,7 @@ class LstmLanguageModel(keras.Model):
             x, *_ = cell(x)
         x = keras.layers.Dropout(dropout, name="last_dropout")(x)
         super().__init__(inputs, x, **kwargs)
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
             "hidden": hidden,
             "layers": layers,
@@ -55,14 +57,23 @@ class LstmLanguageModel(keras.Model):
         parts = [f"{part}_{index}" for index in range(layers) for part in ("output", "cell")]
         self.cache_shapes = {f"cache_{part}": (None, hidden) for part in parts}
 
-    def start(self, inputs, rows, length):
+    def start(
+        self, inputs: Mapping[str, Tensor], rows: Tensor, length: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """See ``core.decoding.incremental.Incremental``."""
         shape = (rows, self.sizes["hidden"])
         return {}, {name: ops.zeros(shape, self.compute_dtype) for name in self.cache_shapes}
 
-    def step(self, token_ids, place, memory, cache):
+    def step(
+        self,
+        token_ids: Tensor,
+        place: Tensor | int,
+        memory: Mapping[str, Tensor],
+        cache: Mapping[str, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """States of the new tokens (rows, new, hidden), and the cache."""
-        x, kept = self.get_layer("token_embedding")(token_ids), {}
+        x = self.get_layer("token_embedding")(token_ids)
+        kept: dict[str, Tensor] = {}
         for index in range(self.sizes["layers"]):
             states = [cache[f"cache_{part}_{index}"] for part in ("output", "cell")]
             x, states = run_lstm(self.get_layer(f"cell_{index}"), x, states)

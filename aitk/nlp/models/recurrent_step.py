@@ -5,8 +5,12 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from aitk.core.layers import Tensor
 
-def run_lstm(layer: keras.layers.LSTM, x, states):
+
+def run_lstm(
+    layer: keras.layers.LSTM, x: Tensor, states: list[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
     """Read (rows, new, features) from ``states``, [output, cell] of (rows, units) each.
 
     One new token costs no loop, so that converters see a plain cell.

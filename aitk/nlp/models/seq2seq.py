@@ -7,11 +7,13 @@ target at once; ``start`` and ``step`` are the same network, one token at a time
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.core.layers.decoder_blocks import (
     DecoderBlock,
     EncoderBlock,
@@ -72,7 +74,7 @@ class TransformerSeq2Seq(keras.Model):
             block = DecoderBlock(heads, width, dropout, crosses=True, name=f"decoder_{index}")
             y = block(y, x, inputs["padding_mask"])
         super().__init__(inputs, _norm("decoder_norm")(y), **kwargs)
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
             "hidden": hidden,
             "layers": layers,
@@ -82,11 +84,11 @@ class TransformerSeq2Seq(keras.Model):
         }
         kept = (None, heads, None, hidden // heads)
         parts = [f"{part}_{index}" for index in range(layers) for part in ("keys", "values")]
-        self.memory_shapes = {f"memory_{part}": kept for part in parts}
+        self.memory_shapes: dict[str, Shape] = {f"memory_{part}": kept for part in parts}
         self.memory_shapes |= {"memory_penalty": (None, 1, 1, None)}
         self.cache_shapes = {f"cache_{part}": kept for part in parts}
 
-    def encode(self, inputs):
+    def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Source features (batch, source, hidden), without dropout."""
         x = self.get_layer("token_embedding")(inputs["token_ids"])
         x = self.get_layer("positions")(x)
@@ -94,11 +96,14 @@ class TransformerSeq2Seq(keras.Model):
             x = self.get_layer(f"encoder_{index}")(x, inputs["padding_mask"], training=False)
         return self.get_layer("encoder_norm")(x)
 
-    def start(self, inputs, rows, length):
+    def start(
+        self, inputs: Mapping[str, Tensor], rows: Tensor, length: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """See ``core.decoding.incremental.Incremental``."""
         encoded = self.encode(inputs)
         penalty = ops.cast(padding_penalty(inputs["padding_mask"]), self.compute_dtype)
-        memory, cache = {"memory_penalty": penalty}, {}
+        memory: dict[str, Tensor] = {"memory_penalty": penalty}
+        cache: dict[str, Tensor] = {}
         for index, block in enumerate(self._blocks()):
             keys, values = block.cross_attention.keys_values(encoded)
             memory |= {f"memory_keys_{index}": keys, f"memory_values_{index}": values}
@@ -106,10 +111,16 @@ class TransformerSeq2Seq(keras.Model):
             cache |= {f"cache_keys_{index}": keys, f"cache_values_{index}": values}
         return memory, cache
 
-    def step(self, token_ids, place, memory, cache):
+    def step(
+        self,
+        token_ids: Tensor,
+        place: Tensor | int,
+        memory: Mapping[str, Tensor],
+        cache: Mapping[str, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Features of the new target tokens (rows, new, hidden), and the cache."""
         x = self.get_layer("positions")(self.get_layer("token_embedding")(token_ids), place)
-        kept = {}
+        kept: dict[str, Tensor] = {}
         penalty = ops.cast(memory["memory_penalty"], "float32")
         for index, block in enumerate(self._blocks()):
             own, crossed = (
@@ -120,7 +131,7 @@ class TransformerSeq2Seq(keras.Model):
             kept |= {f"cache_keys_{index}": keys, f"cache_values_{index}": values}
         return self.get_layer("decoder_norm")(x), kept
 
-    def alignment(self, inputs):
+    def alignment(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Attention of each target position to the source, the mean over the heads of the last
         layer: (batch, target, source)."""
         encoded = self.encode(inputs)
@@ -172,7 +183,7 @@ class LstmSeq2Seq(keras.Model):
             y, *_ = _lstm(hidden, f"decoder_{index}")(y, initial_state=states[index])
         y = GlobalAttention(name="attention")(y, x, inputs["padding_mask"])
         super().__init__(inputs, _dropout(dropout, "last_dropout")(y), **kwargs)
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
             "hidden": hidden,
             "layers": layers,
@@ -185,20 +196,29 @@ class LstmSeq2Seq(keras.Model):
         parts = [f"{part}_{index}" for index in range(layers) for part in ("output", "cell")]
         self.cache_shapes = {f"cache_{part}": (None, hidden) for part in parts}
 
-    def start(self, inputs, rows, length):
+    def start(
+        self, inputs: Mapping[str, Tensor], rows: Tensor, length: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """See ``core.decoding.incremental.Incremental``."""
         features, states = _encode_lstm(self.get_layer, inputs, self.sizes["layers"])
         penalty = padding_penalty(inputs["padding_mask"])[:, 0]
         memory = {"memory_features": features}
         memory["memory_penalty"] = ops.cast(penalty, self.compute_dtype)
-        cache = {}
+        cache: dict[str, Tensor] = {}
         for index, (output, cell) in enumerate(states):
             cache |= {f"cache_output_{index}": output, f"cache_cell_{index}": cell}
         return memory, cache
 
-    def step(self, token_ids, place, memory, cache):
+    def step(
+        self,
+        token_ids: Tensor,
+        place: Tensor | int,
+        memory: Mapping[str, Tensor],
+        cache: Mapping[str, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Features of the new target tokens (rows, new, hidden), and the cache."""
-        x, kept = self.get_layer("token_embedding")(token_ids), {}
+        x = self.get_layer("token_embedding")(token_ids)
+        kept: dict[str, Tensor] = {}
         for index in range(self.sizes["layers"]):
             states = [cache[f"cache_{part}_{index}"] for part in ("output", "cell")]
             x, states = run_lstm(self.get_layer(f"decoder_{index}"), x, states)
@@ -206,7 +226,7 @@ class LstmSeq2Seq(keras.Model):
         attend = self.get_layer("attention").attend
         return attend(x, memory["memory_features"], memory["memory_penalty"]), kept
 
-    def alignment(self, inputs):
+    def alignment(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Attention of each target position to the source: (batch, target, source)."""
         features, states = _encode_lstm(self.get_layer, inputs, self.sizes["layers"])
         x = self.get_layer("token_embedding")(inputs["target_ids"])
@@ -227,7 +247,9 @@ class LstmSeq2Seq(keras.Model):
 class GlobalAttention(keras.layers.Layer):
     """Attentional vectors (Luong et al. 2015, equations 5 and 8): tanh(W [context; state])."""
 
-    def build(self, states_shape, features_shape, padding_mask_shape=None):
+    def build(
+        self, states_shape: Shape, features_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> None:
         hidden = states_shape[-1]
         self.score_dense = keras.layers.Dense(
             features_shape[-1], use_bias=False, name="score", dtype=self.dtype_policy
@@ -238,22 +260,24 @@ class GlobalAttention(keras.layers.Layer):
         )
         self.combine_dense.build((*states_shape[:-1], hidden + features_shape[-1]))
 
-    def call(self, states, features, padding_mask):
+    def call(self, states: list[Tensor], features: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, target, hidden), (batch, source, hidden) -> (batch, target, hidden)
         return self.attend(states, features, padding_penalty(padding_mask)[:, 0])
 
-    def attend(self, states, features, penalty):
+    def attend(self, states: list[Tensor], features: Tensor, penalty: Tensor) -> Tensor:
         """The same, with what is added to the scores of padding (batch, 1, source)."""
         weights = ops.cast(self.look(states, features, penalty), features.dtype)
         context = ops.matmul(weights, features)
         return self.combine_dense(ops.concatenate([context, states], axis=-1))
 
-    def look(self, states, features, penalty):
+    def look(self, states: list[Tensor], features: Tensor, penalty: Tensor) -> Tensor:
         """The attention weights, float32 (batch, target, source)."""
         scores = ops.matmul(self.score_dense(states), ops.transpose(features, (0, 2, 1)))
         return ops.softmax(ops.cast(scores, "float32") + ops.cast(penalty, "float32"), axis=-1)
 
-    def compute_output_shape(self, states_shape, features_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, states_shape: Shape, features_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return states_shape
 
 
@@ -276,10 +300,13 @@ class Translator(OverBackbone):
         return WithHead(self.get_layer("backbone"), self.get_layer("head"), shapes)
 
 
-def _encode_lstm(layer, inputs, layers: int):
+def _encode_lstm(
+    layer: Callable[[str], Any], inputs: Mapping[str, Tensor], layers: int
+) -> tuple[Tensor, list[list[Tensor]]]:
     """Source features (batch, source, hidden), and the last (output, cell) of each layer."""
     mask = ops.cast(inputs["padding_mask"], "bool")
-    x, states = layer("token_embedding")(inputs["token_ids"]), []
+    x = layer("token_embedding")(inputs["token_ids"])
+    states: list[list[Tensor]] = []
     for index in range(layers):
         x = layer(f"source_dropout_{index}")(x)
         # Masked steps leave a state as it is: read backwards, a text starts after its padding.

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.nlp.models.crf import Transitions
 from aitk.nlp.models.heads import text_inputs
 from aitk.nlp.models.language_models import TakeSlots
@@ -94,14 +95,16 @@ class QuestionOverlap(keras.layers.Layer):
         super().__init__(**kwargs)
         self.separator = separator
 
-    def build(self, features_shape, token_ids_shape, padding_mask_shape):
+    def build(
+        self, features_shape: Shape, token_ids_shape: Shape, padding_mask_shape: Shape
+    ) -> None:
         self.table = self.add_weight(
             shape=(3, features_shape[-1]),
             initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             name="table",
         )
 
-    def call(self, features, token_ids, padding_mask):
+    def call(self, features: Tensor, token_ids: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, length) twice -> (batch, length, hidden)
         question = ops.cast(question_mask(token_ids, self.separator), features.dtype)
         same = ops.cast(
@@ -113,10 +116,12 @@ class QuestionOverlap(keras.layers.Layer):
         kinds = kinds * ops.expand_dims(real, -1)
         return features + ops.matmul(kinds, ops.cast(self.table, features.dtype))
 
-    def compute_output_shape(self, features_shape, token_ids_shape, padding_mask_shape):
+    def compute_output_shape(
+        self, features_shape: Shape, token_ids_shape: Shape, padding_mask_shape: Shape
+    ) -> Shape:
         return features_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"separator": self.separator}
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.nlp.models.heads import text_inputs
 from aitk.nlp.tasks.settings import TransformerSettings
 
@@ -43,14 +46,16 @@ def build_backbone(
     return keras.Model(inputs, x, name="backbone")
 
 
-def _attention_part(x, padding_mask, attention: SelfAttention, dropout: float, name: str):
+def _attention_part(
+    x: Tensor, padding_mask: Tensor, attention: SelfAttention, dropout: float, name: str
+) -> Tensor:
     y = _norm(f"{name}_attention_norm")(x)
     y = attention(y, padding_mask)
     y = keras.layers.Dropout(dropout, name=f"{name}_attention_dropout")(y)
     return keras.layers.Add(name=f"{name}_attention_add")([x, y])
 
 
-def _dense_part(x, dropout: float, name: str):
+def _dense_part(x: Tensor, dropout: float, name: str) -> Tensor:
     hidden = x.shape[-1]
     y = _norm(f"{name}_dense_norm")(x)
     y = _dense(4 * hidden, f"{name}_dense_in", activation="gelu")(y)
@@ -63,23 +68,23 @@ def _dense_part(x, dropout: float, name: str):
 class LearnedPositions(keras.layers.Layer):
     """Add a learned vector to each position, for texts of up to ``max_length`` tokens."""
 
-    def __init__(self, max_length: int, **kwargs):
+    def __init__(self, max_length: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.max_length = max_length
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.table = self.add_weight(
             shape=(self.max_length, input_shape[-1]), initializer=_normal(), name="table"
         )
 
-    def call(self, sequence):
+    def call(self, sequence: Tensor) -> Tensor:
         # (batch, length, hidden) -> the same shape
         return sequence + self.table[: ops.shape(sequence)[1]]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"max_length": self.max_length}
 
 
@@ -93,18 +98,18 @@ class SelfAttention(keras.layers.Layer):
         heads: among which the features are divided.
     """
 
-    def __init__(self, heads: int, **kwargs):
+    def __init__(self, heads: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.heads = heads
 
-    def build(self, sequence_shape, padding_mask_shape=None):
+    def build(self, sequence_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         hidden = sequence_shape[-1]
         for part in ("query", "key", "value", "output"):
             dense = _dense(hidden, part, dtype=self.dtype_policy)
             dense.build(sequence_shape)
             setattr(self, f"{part}_dense", dense)
 
-    def call(self, sequence, padding_mask):
+    def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, length, hidden) -> the same shape
         query = self._split(self.query_dense(sequence))
         key = self._split(self.key_dense(sequence))
@@ -116,24 +121,26 @@ class SelfAttention(keras.layers.Layer):
         mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
         return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
 
-    def _split(self, x):
+    def _split(self, x: Tensor) -> Tensor:
         # (batch, length, hidden) -> (batch, length, heads, hidden / heads)
         return ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
 
-    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, sequence_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return sequence_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"heads": self.heads}
 
 
-def _penalty(padding_mask):
+def _penalty(padding_mask: Tensor) -> Tensor:
     """What makes padded keys weigh exactly nothing: (batch, length) -> (batch, 1, 1, length)."""
     absent = 1 - ops.cast(padding_mask, "float32")
     return ops.expand_dims(absent * -1e9, (1, 2))
 
 
-def _dense(units: int, name: str, **kwargs) -> keras.layers.Dense:
+def _dense(units: int, name: str, **kwargs: Any) -> keras.layers.Dense:
     return keras.layers.Dense(units, kernel_initializer=_normal(), name=name, **kwargs)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Tensor
+
 
 class SlotLoss(keras.losses.Loss):
     """A loss with a value a slot."""
@@ -24,7 +26,7 @@ class SlotLoss(keras.losses.Loss):
 class SoftmaxLoss(SlotLoss):
     """Cross entropy of the right item among all columns."""
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         right = ops.cast(y_true, "int32")
         return ops.sparse_categorical_crossentropy(right, y_pred, from_logits=True)
 
@@ -48,7 +50,7 @@ class BinaryLoss(SlotLoss):
         self.beta = beta
         self.offset = offset
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = y_pred + self.offset
         right, _ = _right(y_true, y_pred)
         # log(1 - sigmoid(x)) is -softplus(x), and the log of a power is a product.
@@ -59,7 +61,7 @@ class BinaryLoss(SlotLoss):
 class PairwiseLoss(SlotLoss):
     """How far the right item is from being ahead of each wrong one (Rendle et al. 2009, 4.1)."""
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         right, columns = _right(y_true, y_pred)
         apart = ops.softplus(y_pred - ops.expand_dims(right, -1))
         return (ops.sum(apart, axis=-1) - math.log(2)) / (columns - 1)  # the right one: log 2
@@ -72,7 +74,7 @@ class RatingLoss(SlotLoss):
         super().__init__()
         self.scale = scale
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return ops.square((y_pred - y_true) / self.scale)
 
 
@@ -108,7 +110,7 @@ def ranking_loss(name: str, settings: Any, *, items: int) -> SlotLoss:
     return BinaryLoss(beta=beta, offset=math.log(beta / negatives))
 
 
-def _right(y_true, y_pred):
+def _right(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """The right item's logit (batch, slots), and how many columns there are."""
     index = ops.expand_dims(ops.cast(y_true, "int32"), -1)
     right = ops.squeeze(ops.take_along_axis(y_pred, index, axis=-1), -1)

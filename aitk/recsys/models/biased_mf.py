@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.candidates import CandidateModel, Ratings
 from aitk.recsys.models.layers.fold_in import combined, conjugate_gradient, products
 from aitk.recsys.models.layers.pairs import pair_inputs
@@ -59,7 +60,9 @@ class BiasedFactors(keras.layers.Layer):
         super().__init__(**kwargs)
         self.users, self.items, self.factors, self.l2 = users, items, factors, l2
 
-    def build(self, user_shape, history_shape, above_shape, targets_shape):
+    def build(
+        self, user_shape: Shape, history_shape: Shape, above_shape: Shape, targets_shape: Shape
+    ) -> None:
         self.user_vectors = self._table(self.users + 1, "user_vectors")
         self.item_vectors = self._table(self.items + 2, "item_vectors")
         self.item_biases = self.add_weight(
@@ -73,13 +76,20 @@ class BiasedFactors(keras.layers.Layer):
         self.user_vectors.assign(vectors)
         self.item_biases.assign(np.pad(items, 1)[:, None])
 
-    def _table(self, rows: int, name: str):
+    def _table(self, rows: int, name: str) -> Tensor:
         # The first column is the bias of a user, and of an item the 1 that it is taken by.
         normal = keras.initializers.RandomNormal(stddev=0.05)
         width = self.factors + (name == "user_vectors")
         return self.add_weight(shape=(rows, width), initializer=normal, name=name)
 
-    def call(self, user, history, above, targets, training=None):
+    def call(
+        self,
+        user: Tensor,
+        history: Tensor,
+        above: Tensor,
+        targets: Tensor,
+        training: bool | None = None,
+    ) -> Tensor:
         vectors = ops.take(self.user_vectors, user, axis=0)  # (batch, 1 + factors)
         if not training:
             known = ops.expand_dims(user > 0, -1)
@@ -89,34 +99,36 @@ class BiasedFactors(keras.layers.Layer):
             self.add_loss(self._penalty(vectors, items, biases, targets))
         return products(items, vectors) + biases
 
-    def _items(self, numbers):
+    def _items(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Of each item 1 and its factors, and its bias: (..., 1 + factors), (...)."""
         factors = ops.take(self.item_vectors, numbers, axis=0)
         biases = ops.take(self.item_biases, numbers, axis=0)
         return ops.concatenate([ops.ones_like(biases), factors], axis=-1), biases[..., 0]
 
-    def _folded_in(self, history, above):
+    def _folded_in(self, history: Tensor, above: Tensor) -> Tensor:
         used = ops.cast(history > 0, self.compute_dtype)
         items, biases = self._items(history)
         items = items * ops.expand_dims(used, -1)  # (batch, length, 1 + factors)
         ridge = self.l2 * ops.sum(used, axis=1, keepdims=True)
 
-        def apply(x):
+        def apply(x: Tensor) -> Tensor:
             return combined(items, products(items, x)) + ridge * x
 
         right = combined(items, (above - biases) * used)
         return conjugate_gradient(apply, right, steps=STEPS)
 
-    def _penalty(self, vectors, items, biases, targets):
+    def _penalty(self, vectors: Tensor, items: Tensor, biases: Tensor, targets: Tensor) -> Tensor:
         used = ops.cast(targets > 0, self.compute_dtype)
         squares = ops.sum(ops.square(items), axis=-1) - 1 + ops.square(biases)
         squares = squares + ops.sum(ops.square(vectors), axis=-1, keepdims=True)
         return self.l2 * ops.sum(squares * used) / ops.maximum(ops.sum(used), 1)
 
-    def compute_output_shape(self, user_shape, history_shape, above_shape, targets_shape):
+    def compute_output_shape(
+        self, user_shape: Shape, history_shape: Shape, above_shape: Shape, targets_shape: Shape
+    ) -> Shape:
         return targets_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "users": self.users,
             "items": self.items,

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.dot import DotModel
 from aitk.recsys.models.layers.fold_in import combined, conjugate_gradient, products
 from aitk.recsys.models.layers.shape import ItemShape
@@ -45,7 +46,7 @@ class Factors(keras.layers.Layer):
         super().__init__(**kwargs)
         self.users, self.items, self.factors = users, items, factors
 
-    def build(self, user_shape, history_shape):
+    def build(self, user_shape: Shape, history_shape: Shape) -> None:
         normal = keras.initializers.RandomNormal(stddev=0.05)
         self.user_vectors = self.add_weight(
             shape=(self.users + 1, self.factors), initializer=normal, name="user_vectors"
@@ -54,7 +55,9 @@ class Factors(keras.layers.Layer):
             shape=(self.items + 2, self.factors), initializer=normal, name="item_vectors"
         )
 
-    def call(self, user, history, training=None):
+    def call(
+        self, user: Tensor, history: Tensor, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
         table = ops.convert_to_tensor(self.item_vectors)
         vectors = ops.take(self.user_vectors, user, axis=0)
         if not training:
@@ -62,27 +65,29 @@ class Factors(keras.layers.Layer):
             vectors = ops.where(known, vectors, self._folded_in(table, history))
         return vectors, table
 
-    def _folded_in(self, table, history):
+    def _folded_in(self, table: Tensor, history: Tensor) -> Tensor:
         used = ops.cast(ops.expand_dims(history > 0, -1), table.dtype)
         seen = ops.take(table, history, axis=0) * used  # (batch, length, factors)
         items = table[1 : self.items + 1]
         gram = ops.matmul(ops.transpose(items), items)
         ridge = RIDGE * ops.mean(ops.sum(ops.square(items), axis=0))
 
-        def apply(x):
+        def apply(x: Tensor) -> Tensor:
             extra = CONFIDENCE * combined(seen, products(seen, x))
             return ops.matmul(x, gram) + extra + ridge * x
 
         right = (1 + CONFIDENCE) * ops.sum(seen, axis=1)
         return conjugate_gradient(apply, right, steps=STEPS)
 
-    def compute_output_spec(self, user, history, training=None):
+    def compute_output_spec(
+        self, user: Tensor, history: Tensor, training: bool | None = None
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         return (
             keras.KerasTensor((user.shape[0], self.factors), dtype=self.compute_dtype),
             keras.KerasTensor((self.items + 2, self.factors), dtype=self.compute_dtype),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "users": self.users,
             "items": self.items,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.candidates import CandidateModel, Ratings
 from aitk.recsys.models.layers.pairs import BesideEach, number_for_each, pair_inputs, pair_vectors
 from aitk.recsys.models.layers.shape import ItemShape
@@ -48,12 +49,12 @@ class Cross(keras.layers.Layer):
     layer another name in each model, so that weights could not be paired by their paths.
     """
 
-    def build(self, start_shape, x_shape):
+    def build(self, start_shape: Shape, x_shape: Shape) -> None:
         self.dense = keras.layers.Dense(x_shape[-1], name="dense", dtype=self.dtype_policy)
         self.dense.build(x_shape)
 
-    def call(self, start, x):
+    def call(self, start: Tensor, x: Tensor) -> Tensor:
         return start * self.dense(x) + x
 
-    def compute_output_shape(self, start_shape, x_shape):
+    def compute_output_shape(self, start_shape: Shape, x_shape: Shape) -> Shape:
         return x_shape

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.candidates import CandidateModel
 from aitk.recsys.models.layers.pairs import BesideEach, number_for_each, pair_inputs, pair_vectors
 from aitk.recsys.models.layers.shape import ItemShape
@@ -46,7 +47,7 @@ class PairProducts(keras.layers.Layer):
         super().__init__(**kwargs)
         self.hidden = hidden
 
-    def call(self, vectors):
+    def call(self, vectors: Tensor) -> Tensor:
         batch, slots, width = ops.shape(vectors)
         count = width // self.hidden
         parts = ops.reshape(vectors, (-1, count, self.hidden))
@@ -55,9 +56,9 @@ class PairProducts(keras.layers.Layer):
         once = [first * count + second for first in range(count) for second in range(first)]
         return ops.take(flat, once, axis=-1)
 
-    def compute_output_shape(self, vectors_shape):
+    def compute_output_shape(self, vectors_shape: Shape) -> Shape:
         count = vectors_shape[-1] // self.hidden
         return *vectors_shape[:-1], count * (count - 1) // 2
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"hidden": self.hidden}

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from aitk.core.contract.errors import UsageError
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.features.training_log import TrainingLog
 from aitk.recsys.losses.ease import ease, ease_with_features
 from aitk.recsys.losses.hidden import Hidden, hide_one
@@ -54,25 +55,25 @@ class BlendedScores(keras.layers.Layer):
     ``history`` and ``history_weights`` (batch, length) -> (batch, items).
     """
 
-    def __init__(self, items: int, neighbours: int, *, share: float, **kwargs):
+    def __init__(self, items: int, neighbours: int, *, share: float, **kwargs: Any):
         super().__init__(**kwargs)
         self.items, self.neighbours, self.share = items, neighbours, share
         self.linear = LinearScores(items, dtype="float32", name="linear")
         self.content = SparseScores(items, neighbours, dtype="float32", name="content")
 
-    def build(self, history_shape, history_weights_shape):
+    def build(self, history_shape: Shape, history_weights_shape: Shape) -> None:
         self.linear.build(history_shape, history_weights_shape)
         self.content.build(history_shape, history_weights_shape)
 
-    def call(self, history, history_weights):
+    def call(self, history: Tensor, history_weights: Tensor) -> Tensor:
         linear = _standardised(self.linear(history, history_weights))
         content = _standardised(self.content(history, history_weights))
         return (1 - self.share) * linear + self.share * content
 
-    def compute_output_shape(self, history_shape, history_weights_shape):
+    def compute_output_shape(self, history_shape: Shape, history_weights_shape: Shape) -> Shape:
         return (history_shape[0], self.items)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"items": self.items, "neighbours": self.neighbours, "share": self.share}
         return super().get_config() | own
 
@@ -104,7 +105,7 @@ def _ndcg_with(hidden: Hidden, features: Any, weight: float, l2: float) -> float
     return float(hidden.ndcg(lambda histories: (histories @ weights)[None])[0])
 
 
-def _standardised(scores):
+def _standardised(scores: Tensor) -> Tensor:
     # (batch, items) -> the same shape
     scores = scores - ops.mean(scores, axis=1, keepdims=True)
     return scores / (ops.sqrt(ops.mean(ops.square(scores), axis=1, keepdims=True)) + _TINY)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.dot import DotModel
 from aitk.recsys.models.layers.item_table import ItemTable
 from aitk.recsys.models.layers.shape import ItemShape
@@ -43,7 +44,7 @@ def build_two_tower(settings: TwoTowerSettings, shape: ItemShape) -> DotModel:
     return model
 
 
-def _tower(x, settings: TwoTowerSettings, *, name: str):
+def _tower(x: Tensor, settings: TwoTowerSettings, *, name: str) -> Tensor:
     """(rows, hidden) -> (rows, hidden), the input carried past the network."""
     y = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout")(x)
     y = keras.layers.Dense(2 * settings.hidden, activation="relu", name=f"{name}_dense_in")(y)
@@ -59,12 +60,12 @@ class Unit(keras.layers.Layer):
         super().__init__(**kwargs)
         self.length = length
 
-    def call(self, vectors):
+    def call(self, vectors: Tensor) -> Tensor:
         squares = ops.sum(ops.square(ops.cast(vectors, "float32")), axis=-1, keepdims=True)
         return vectors * ops.cast(self.length * ops.rsqrt(squares + 1e-12), vectors.dtype)
 
-    def compute_output_shape(self, vectors_shape):
+    def compute_output_shape(self, vectors_shape: Shape) -> Shape:
         return vectors_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"length": self.length}

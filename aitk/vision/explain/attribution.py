@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Tensor
 from aitk.vision.models.backbones.patch_maps import TokensToMap
 from aitk.vision.models.segmenters.dense import DEEPEST
 
@@ -109,7 +110,7 @@ def region_grad_cam(
     images = ops.convert_to_tensor(image[None])
     maps = ops.convert_to_numpy(features([images], training=False)).astype(np.float32)
 
-    def evidence(x):
+    def evidence(x: Tensor) -> Tensor:
         logits = head([images, x], training=False)[..., index]
         return ops.sum(logits * inside, axis=(1, 2))
 

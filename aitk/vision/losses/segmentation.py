@@ -7,10 +7,12 @@ Each takes ``y_true`` (batch, height, width), the class number of every pixel, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+from aitk.core.layers import Tensor
 from aitk.vision.features.geometry import VOID
 
 #: The exponent that suits the paper's dense detectors best (Lin et al. 2017, section 5.1).
@@ -32,13 +34,13 @@ class SegmentationLoss(keras.losses.Loss):
         terms: str = "ce",
         class_weights: Sequence[float] = (),
         name: str = "segmentation",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         self.terms = terms
         self.class_weights = tuple(class_weights)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # (batch, height, width), (batch, height, width, classes) -> (batch,)
         y_true = ops.cast(y_true, "int32")
         y_pred = ops.cast(y_pred, "float32")
@@ -53,11 +55,11 @@ class SegmentationLoss(keras.losses.Loss):
                 total += _BY_REGION[term](labels, y_pred, known)
         return total
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"terms": self.terms, "class_weights": list(self.class_weights)}
         return super().get_config() | own
 
-    def _mean_of_pixels(self, losses, labels, known):
+    def _mean_of_pixels(self, losses: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """The mean over the known pixels of each image, 0 where it has none."""
         if self.class_weights:
             # Not divided by the sum of the weights: an image of frequent classes alone would
@@ -82,17 +84,17 @@ def median_frequency_weights(counts: Sequence[int]) -> tuple[float, ...]:
     return tuple(median / count if count else 0.0 for count in counts)
 
 
-def _cross_entropy(labels, logits):
+def _cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
     return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
-def _focal(labels, logits):
+def _focal(labels: Tensor, logits: Tensor) -> Tensor:
     """Cross-entropy, less of it the surer the right class is (Lin et al. 2017, equation 4)."""
     losses = _cross_entropy(labels, logits)
     return (1 - ops.exp(-losses)) ** FOCUS * losses
 
 
-def _dice(labels, logits, known):
+def _dice(labels: Tensor, logits: Tensor, known: Tensor) -> Tensor:
     """1 - the Dice coefficient with squares in its denominator (Milletari et al. 2016, section 3).
 
     Over the batch as a whole, averaged over the classes that it shows.
@@ -108,7 +110,7 @@ def _dice(labels, logits, known):
     return _mean_of_present(each, pixels > 0, rows=ops.shape(labels)[0])
 
 
-def _lovasz(labels, logits, known):
+def _lovasz(labels: Tensor, logits: Tensor, known: Tensor) -> Tensor:
     """The Lovasz extension of 1 - IoU, which is convex in the errors (Berman et al. 2018, eq. 9).
 
     Over the batch as a whole, averaged over the classes that it shows. A void pixel has error 0
@@ -128,7 +130,7 @@ def _lovasz(labels, logits, known):
     return _mean_of_present(losses, total[:, 0] > 0, rows=ops.shape(labels)[0])
 
 
-def _planes(labels, logits, known):
+def _planes(labels: Tensor, logits: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Truth and probabilities of each class, (classes, pixels of the batch), both 0 in void."""
     classes = logits.shape[-1]
     known = ops.reshape(known, (1, -1))
@@ -137,7 +139,7 @@ def _planes(labels, logits, known):
     return truth * known, ops.transpose(probabilities) * known
 
 
-def _mean_of_present(losses, present, *, rows):
+def _mean_of_present(losses: Tensor, present: Tensor, *, rows: Tensor) -> Tensor:
     """The mean over the classes that the batch shows, as the value of each of its images."""
     present = ops.cast(present, "float32")
     mean = ops.sum(losses * present) / ops.maximum(ops.sum(present), 1)

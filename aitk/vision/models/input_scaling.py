@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
+
+from aitk.core.layers import Tensor
 
 #: Of the images of ImageNet, red, green and blue from 0 to 255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -28,21 +31,21 @@ class Normalise(keras.layers.Layer):
         self,
         mean: Sequence[float] = IMAGENET_MEAN,
         deviation: Sequence[float] = IMAGENET_DEVIATION,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.mean = tuple(float(value) for value in mean)
         self.deviation = tuple(float(value) for value in deviation)
 
-    def call(self, image):
+    def call(self, image: Tensor) -> Tensor:
         # (batch, height, width, 3) uint8 -> the same in the compute dtype
         scale = [1 / value for value in self.deviation]
         offset = [-mean / value for mean, value in zip(self.mean, self.deviation, strict=True)]
         x = ops.cast(image, "float32") * ops.convert_to_tensor(scale, "float32")
         return ops.cast(x + ops.convert_to_tensor(offset, "float32"), self.compute_dtype)
 
-    def compute_output_spec(self, image):
+    def compute_output_spec(self, image: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor(image.shape, dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"mean": self.mean, "deviation": self.deviation}

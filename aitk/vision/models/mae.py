@@ -6,9 +6,13 @@ decoder then sees all places, those hidden as one learned vector, and tells thei
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 from keras_hub.src.models.vit.vit_layers import ViTEncoder
+
+from aitk.core.layers import Shape, Tensor
 
 #: Layers of the backbone, as Keras Hub names them.
 EMBEDDING, ENCODER = "vit_patching_and_embedding", "vit_encoder"
@@ -51,12 +55,12 @@ def fill_in_tokens(
 class TakePatches(keras.layers.Layer):
     """Keep the vectors of some patches."""
 
-    def call(self, tokens, visible):
+    def call(self, tokens: Tensor, visible: Tensor) -> Tensor:
         # (batch, patches, channels), (batch, shown) -> (batch, shown, channels)
         # A product with zeros and ones is exact, and every converter knows it.
         return ops.matmul(marked(visible, tokens.shape[1], tokens.dtype), tokens)
 
-    def compute_output_shape(self, tokens_shape, visible_shape):
+    def compute_output_shape(self, tokens_shape: Shape, visible_shape: Shape) -> Shape:
         return (*visible_shape, tokens_shape[-1])
 
 
@@ -67,11 +71,11 @@ class PutPatches(keras.layers.Layer):
     Every place has a learned position added.
     """
 
-    def __init__(self, patches: int, **kwargs):
+    def __init__(self, patches: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.patches = patches
 
-    def build(self, tokens_shape, visible_shape):
+    def build(self, tokens_shape: Shape, visible_shape: Shape) -> None:
         normal = keras.initializers.TruncatedNormal(stddev=0.02)
         channels = tokens_shape[-1]
         self.hidden = self.add_weight(shape=(channels,), initializer=normal, name="hidden")
@@ -79,21 +83,21 @@ class PutPatches(keras.layers.Layer):
             shape=(self.patches, channels), initializer=normal, name="positions"
         )
 
-    def call(self, tokens, visible):
+    def call(self, tokens: Tensor, visible: Tensor) -> Tensor:
         # (batch, shown, channels), (batch, shown) -> (batch, patches, channels)
         places = marked(visible, self.patches, tokens.dtype)
         put = ops.matmul(ops.transpose(places, (0, 2, 1)), tokens)
         empty = 1 - ops.sum(places, axis=1)
         return put + ops.expand_dims(empty, -1) * self.hidden + self.positions
 
-    def compute_output_shape(self, tokens_shape, visible_shape):
+    def compute_output_shape(self, tokens_shape: Shape, visible_shape: Shape) -> Shape:
         return (tokens_shape[0], self.patches, tokens_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"patches": self.patches}
 
 
-def marked(visible, patches: int, dtype: str):
+def marked(visible: Tensor, patches: int, dtype: str) -> Tensor:
     """1 at the place of each number: (batch, shown) -> (batch, shown, patches)."""
     numbers = ops.arange(patches, dtype=visible.dtype)
     return ops.cast(ops.equal(ops.expand_dims(visible, -1), numbers), dtype)

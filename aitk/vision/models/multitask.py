@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from aitk.core.artifacts.pretrained import BACKBONE
+from aitk.core.layers import Shape, Tensor
 from aitk.vision.features.sample import KNOWN
 from aitk.vision.models.backbones.feature_maps import levels, strides_of
 from aitk.vision.models.input_scaling import image_input
@@ -84,20 +85,20 @@ class Uncertainty(keras.layers.Layer):
         super().__init__(**kwargs)
         self.heads = heads
 
-    def build(self, losses_shape, present_shape=None):
+    def build(self, losses_shape: Shape, present_shape: Shape | None = None) -> None:
         self.log_variances = self.add_weight(
             shape=(self.heads,), initializer="zeros", name="log_variances"
         )
 
-    def call(self, losses, present):
+    def call(self, losses: Tensor, present: Tensor) -> Tensor:
         # (heads,), (heads,): 1 where the batch has a target of the head -> ()
         each = losses * ops.exp(-self.log_variances) + self.log_variances / 2
         return ops.sum(each * present)
 
-    def compute_output_shape(self, losses_shape, present_shape):
+    def compute_output_shape(self, losses_shape: Shape, present_shape: Shape) -> Shape:
         return ()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"heads": self.heads}
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.vision.models.backbones.blocks import MOMENTUM, FusedBatchNormalization
 from aitk.vision.models.mae import marked
 
@@ -98,18 +99,18 @@ def blind(backbone: keras.Model) -> keras.Model:
 class VisibleMap(keras.layers.Layer):
     """1 where a patch is shown, 0 where it is hidden: (batch, shown) -> (batch, *grid, 1)."""
 
-    def __init__(self, grid: tuple[int, int], **kwargs):
+    def __init__(self, grid: tuple[int, int], **kwargs: Any):
         super().__init__(**kwargs)
         self.grid = tuple(grid)
 
-    def call(self, visible):
+    def call(self, visible: Tensor) -> Tensor:
         places = marked(visible, self.grid[0] * self.grid[1], self.compute_dtype)
         return ops.reshape(ops.sum(places, axis=1), (-1, *self.grid, 1))
 
-    def compute_output_spec(self, visible):
+    def compute_output_spec(self, visible: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor((visible.shape[0], *self.grid, 1), dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"grid": self.grid}
 
 
@@ -117,16 +118,16 @@ class VisibleMap(keras.layers.Layer):
 class FillHoles(keras.layers.Layer):
     """Put a learned vector at every hidden place (section 3.2)."""
 
-    def build(self, features_shape, shown_shape):
+    def build(self, features_shape: Shape, shown_shape: Shape) -> None:
         normal = keras.initializers.TruncatedNormal(stddev=0.02)
         shape = (features_shape[-1],)
         self.hidden = self.add_weight(shape=shape, initializer=normal, name="hidden")
 
-    def call(self, features, shown):
+    def call(self, features: Tensor, shown: Tensor) -> Tensor:
         # (batch, rows, columns, channels), (batch, rows, columns, 1) -> the shape of the first
         return features * shown + (1 - shown) * self.hidden
 
-    def compute_output_shape(self, features_shape, shown_shape):
+    def compute_output_shape(self, features_shape: Shape, shown_shape: Shape) -> Shape:
         return features_shape
 
 

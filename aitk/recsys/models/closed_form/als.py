@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.features.training_log import TrainingLog
 from aitk.recsys.losses.als import als, fold_in
 from aitk.recsys.losses.hidden import choose
@@ -76,11 +77,11 @@ class FactorScores(keras.layers.Layer):
     equation 4), by conjugate gradient, since an exact solver converts to no other format.
     """
 
-    def __init__(self, items: int, factors: int, *, alpha: float, **kwargs):
+    def __init__(self, items: int, factors: int, *, alpha: float, **kwargs: Any):
         super().__init__(**kwargs)
         self.items, self.factors, self.alpha = items, factors, alpha
 
-    def build(self, history_shape, history_weights_shape):
+    def build(self, history_shape: Shape, history_weights_shape: Shape) -> None:
         self.table = self.add_weight(  # row 0, of padding, stays zero
             shape=(self.items + 1, self.factors), initializer="zeros", name="table"
         )
@@ -88,7 +89,7 @@ class FactorScores(keras.layers.Layer):
             shape=(self.factors, self.factors), initializer="zeros", name="gram"
         )
 
-    def call(self, history, history_weights):
+    def call(self, history: Tensor, history_weights: Tensor) -> Tensor:
         vectors = ops.take(self.table, history, axis=0)  # (batch, length, factors)
         extra = ops.expand_dims(self.alpha * history_weights * present(history), 2)
         weighted = ops.transpose(extra * vectors, (0, 2, 1))  # (batch, factors, length)
@@ -101,9 +102,9 @@ class FactorScores(keras.layers.Layer):
         )
         return ops.matmul(user, ops.transpose(self.table[1:]))
 
-    def compute_output_shape(self, history_shape, history_weights_shape):
+    def compute_output_shape(self, history_shape: Shape, history_weights_shape: Shape) -> Shape:
         return (history_shape[0], self.items)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"items": self.items, "factors": self.factors, "alpha": self.alpha}
         return super().get_config() | own

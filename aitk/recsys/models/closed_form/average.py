@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.features.training_log import TrainingLog
 from aitk.recsys.losses.averages import biases
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, present
@@ -34,11 +35,11 @@ class AverageRatings(keras.layers.Layer):
     -> (batch, slots). An item without ratings and a user without history count as the mean.
     """
 
-    def __init__(self, items: int, *, user_shrinkage: float, **kwargs):
+    def __init__(self, items: int, *, user_shrinkage: float, **kwargs: Any):
         super().__init__(**kwargs)
         self.items, self.user_shrinkage = items, user_shrinkage
 
-    def build(self, *shapes):
+    def build(self, *shapes: Shape) -> None:
         self.mean = self.add_weight(shape=(), initializer="zeros", name="mean")
         self.item_biases = self.add_weight(  # row 0, of padding, stays zero
             shape=(self.items + 1,), initializer="zeros", name="item_biases"
@@ -60,7 +61,9 @@ class AverageRatings(keras.layers.Layer):
         self.item_biases.assign(np.concatenate([[0.0], items]))
         return users, items
 
-    def parts(self, history, history_weights, targets):
+    def parts(
+        self, history: Tensor, history_weights: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Predictions (batch, slots), and what the same leaves of the history (batch, length)."""
         real = present(history)
         left = (history_weights - self.mean - ops.take(self.item_biases, history)) * real
@@ -69,12 +72,14 @@ class AverageRatings(keras.layers.Layer):
         predicted = self.mean + user + ops.take(self.item_biases, targets)
         return predicted, (left - user) * real
 
-    def call(self, history, history_weights, targets):
+    def call(self, history: Tensor, history_weights: Tensor, targets: Tensor) -> Tensor:
         return self.parts(history, history_weights, targets)[0]
 
-    def compute_output_shape(self, history_shape, history_weights_shape, targets_shape):
+    def compute_output_shape(
+        self, history_shape: Shape, history_weights_shape: Shape, targets_shape: Shape
+    ) -> Shape:
         return targets_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"items": self.items, "user_shrinkage": self.user_shrinkage}
         return super().get_config() | own

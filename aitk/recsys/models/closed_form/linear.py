@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from aitk.core.contract.errors import UsageError
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.features.training_log import TrainingLog
 from aitk.recsys.losses.blocks import largest_weights
 from aitk.recsys.losses.ease import ease
@@ -57,16 +60,16 @@ class LinearScores(keras.layers.Layer):
     ``history`` and ``history_weights`` (batch, length) -> (batch, items).
     """
 
-    def __init__(self, items: int, **kwargs):
+    def __init__(self, items: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.items = items
-        self._start = None
+        self._start: np.ndarray | None = None
 
     def start_with(self, weights: np.ndarray) -> None:
         """Be built with these weights: replacing zeros by them takes twice the memory."""
         self._start = weights
 
-    def build(self, history_shape, history_weights_shape):
+    def build(self, history_shape: Shape, history_weights_shape: Shape) -> None:
         start, self._start = self._start, None
         self.kernel = self.add_weight(
             shape=(self.items, self.items),
@@ -74,12 +77,12 @@ class LinearScores(keras.layers.Layer):
             name="kernel",
         )
 
-    def call(self, history, history_weights):
+    def call(self, history: Tensor, history_weights: Tensor) -> Tensor:
         # One product with the whole matrix: rows gathered for a batch would be far larger.
         return ops.matmul(multi_hot(history, history_weights, items=self.items), self.kernel)
 
-    def compute_output_shape(self, history_shape, history_weights_shape):
+    def compute_output_shape(self, history_shape: Shape, history_weights_shape: Shape) -> Shape:
         return (history_shape[0], self.items)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"items": self.items}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.features.training_log import TrainingLog
 from aitk.recsys.losses.averages import popularity, recent_popularity
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer
@@ -47,21 +50,21 @@ def fit_random(settings: RandomSettings, log: TrainingLog) -> Scorer:
 class SameForAll(keras.layers.Layer):
     """One score an item: ``history`` (batch, length) -> (batch, items)."""
 
-    def __init__(self, items: int, **kwargs):
+    def __init__(self, items: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.items = items
 
-    def build(self, history_shape):
+    def build(self, history_shape: Shape) -> None:
         self.scores = self.add_weight(shape=(self.items,), initializer="zeros", name="scores")
 
-    def call(self, history):
+    def call(self, history: Tensor) -> Tensor:
         nothing = ops.sum(ops.cast(history, "float32") * 0, axis=1, keepdims=True)  # (batch, 1)
         return nothing + self.scores
 
-    def compute_output_shape(self, history_shape):
+    def compute_output_shape(self, history_shape: Shape) -> Shape:
         return (history_shape[0], self.items)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"items": self.items}
 
 
@@ -72,25 +75,25 @@ class RandomOrder(keras.layers.Layer):
     ``history`` (batch, length) -> (batch, items).
     """
 
-    def __init__(self, items: int, **kwargs):
+    def __init__(self, items: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.items = items
 
-    def build(self, history_shape):
+    def build(self, history_shape: Shape) -> None:
         self.steps = self.add_weight(shape=(self.items + 1,), initializer="zeros", name="steps")
         self.frequencies = self.add_weight(
             shape=(self.items,), initializer="zeros", name="frequencies"
         )
         self.phases = self.add_weight(shape=(self.items,), initializer="zeros", name="phases")
 
-    def call(self, history):
+    def call(self, history: Tensor) -> Tensor:
         place = ops.sum(ops.take(self.steps, history), axis=1, keepdims=True)  # (batch, 1)
         return ops.sin(place * self.frequencies + self.phases)
 
-    def compute_output_shape(self, history_shape):
+    def compute_output_shape(self, history_shape: Shape) -> Shape:
         return (history_shape[0], self.items)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"items": self.items}
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.features.training_log import TrainingLog
 from aitk.recsys.losses.similarities import item_neighbours
 from aitk.recsys.models.closed_form.average import RATE_INPUTS, AverageRatings
@@ -57,12 +58,12 @@ class RatedItems(keras.layers.Layer):
     Where the user rated no similar item, the averages remain.
     """
 
-    def __init__(self, items: int, kept: int, *, neighbours: int, **kwargs):
+    def __init__(self, items: int, kept: int, *, neighbours: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.items, self.kept, self.neighbours = items, kept, neighbours
         self.average = average_ratings(items)
 
-    def build(self, *shapes):
+    def build(self, *shapes: Shape) -> None:
         self.average.build()
         shape = (self.items, self.kept)
         self.kernel = self.add_weight(shape=shape, initializer="zeros", name="kernel")
@@ -70,7 +71,7 @@ class RatedItems(keras.layers.Layer):
             shape=shape, initializer="zeros", dtype="int32", trainable=False, name="numbers"
         )
 
-    def call(self, history, history_weights, targets):
+    def call(self, history: Tensor, history_weights: Tensor, targets: Tensor) -> Tensor:
         predicted, left = self.average.parts(history, history_weights, targets)
         times = multi_hot(history, present(history), items=self.items)  # (batch, items)
         left = multi_hot(history, left, items=self.items) / ops.maximum(times, 1.0)
@@ -82,10 +83,12 @@ class RatedItems(keras.layers.Layer):
             take_of_rows(left, near), asked * ops.take(self.kernel, at, axis=0)
         )
 
-    def compute_output_shape(self, history_shape, history_weights_shape, targets_shape):
+    def compute_output_shape(
+        self, history_shape: Shape, history_weights_shape: Shape, targets_shape: Shape
+    ) -> Shape:
         return targets_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"items": self.items, "kept": self.kept, "neighbours": self.neighbours}
         return super().get_config() | own
 
@@ -98,12 +101,12 @@ class Raters(UserEvents):
     Where no similar user rated an item, the averages remain.
     """
 
-    def __init__(self, *sizes: int, raters: int = 1, **kwargs):
+    def __init__(self, *sizes: int, raters: int = 1, **kwargs: Any):
         super().__init__(*sizes, **kwargs)
         self.raters = raters
         self.average = average_ratings(self.items)
 
-    def build(self, *shapes):
+    def build(self, *shapes: Shape) -> None:
         super().build(*shapes)
         self.average.build()
         self.starts = self.add_weight(
@@ -134,7 +137,7 @@ class Raters(UserEvents):
         mean = ops.convert_to_numpy(self.average.mean)
         self.left.assign(values - mean - user_biases[users] - item_biases[items])
 
-    def call(self, history, history_weights, targets):
+    def call(self, history: Tensor, history_weights: Tensor, targets: Tensor) -> Tensor:
         predicted, _ = self.average.parts(history, history_weights, targets)
         likeness = ops.transpose(self.likeness(history, history_weights))  # (batch, users)
         start = ops.expand_dims(ops.take(self.starts, targets), 2)
@@ -148,10 +151,10 @@ class Raters(UserEvents):
         asked = ops.minimum(start + ops.cast(asked, "int32"), self.events - 1)
         return predicted + weighted_mean(ops.take(self.left, asked), weights)
 
-    def compute_output_shape(self, history_shape, history_weights_shape, targets_shape):
-        return targets_shape
+    def compute_output_shape(self, history_shape: Shape, *shapes: Shape) -> Shape:
+        return shapes[-1]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"raters": self.raters}
 
 
@@ -161,14 +164,14 @@ def average_ratings(items: int) -> AverageRatings:
     return AverageRatings(items, user_shrinkage=shrinkage, dtype="float32", name="average")
 
 
-def take_of_rows(table, numbers):
+def take_of_rows(table: Tensor, numbers: Tensor) -> Tensor:
     """Of each row of (batch, size) the places named in (batch, slots, count): the latter shape."""
     rows, size = ops.shape(table)[0], table.shape[1]
     starts = ops.reshape(ops.arange(rows, dtype="int32") * size, (-1, 1, 1))
     return ops.take(ops.reshape(table, (-1,)), starts + numbers)
 
 
-def weighted_mean(values, weights):
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     """(batch, slots, count) twice -> (batch, slots), 0 where all weights are."""
     total = ops.sum(weights, axis=2)
     return ops.sum(values * weights, axis=2) / ops.maximum(total, _TINY)

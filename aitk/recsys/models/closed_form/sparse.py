@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.features.training_log import TrainingLog
 from aitk.recsys.losses.hidden import choose
 from aitk.recsys.losses.similarities import content_neighbours, item_neighbours
@@ -76,18 +77,18 @@ class SparseScores(keras.layers.Layer):
     ``history`` and ``history_weights`` (batch, length) -> (batch, items).
     """
 
-    def __init__(self, items: int, neighbours: int, **kwargs):
+    def __init__(self, items: int, neighbours: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.items, self.neighbours = items, neighbours
 
-    def build(self, history_shape, history_weights_shape):
+    def build(self, history_shape: Shape, history_weights_shape: Shape) -> None:
         shape = (self.items, self.neighbours)
         self.kernel = self.add_weight(shape=shape, initializer="zeros", name="kernel")
         self.numbers = self.add_weight(
             shape=shape, initializer="zeros", dtype="int32", trainable=False, name="numbers"
         )
 
-    def call(self, history, history_weights):
+    def call(self, history: Tensor, history_weights: Tensor) -> Tensor:
         hot = ops.transpose(multi_hot(history, history_weights, items=self.items))
         scores = 0.0
         for start in range(0, self.neighbours, BLOCK):
@@ -96,10 +97,10 @@ class SparseScores(keras.layers.Layer):
             scores += ops.sum(near * ops.expand_dims(self.kernel[:, part], -1), axis=1)
         return ops.transpose(scores)  # (batch, items)
 
-    def compute_output_shape(self, history_shape, history_weights_shape):
+    def compute_output_shape(self, history_shape: Shape, history_weights_shape: Shape) -> Shape:
         return (history_shape[0], self.items)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"items": self.items, "neighbours": self.neighbours}
 
 

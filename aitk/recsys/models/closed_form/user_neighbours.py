@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.features.training_log import TrainingLog
 from aitk.recsys.losses.similarities import (
     check_ratings,
@@ -69,14 +70,14 @@ class UserEvents(keras.layers.Layer):
         neighbours: int,
         similarity: str,
         shrinkage: float,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.users, self.items, self.events = users, items, events
         self.neighbours, self.similarity, self.shrinkage = neighbours, similarity, shrinkage
 
-    def build(self, *shapes):
-        def numbers(name):
+    def build(self, *shapes: Shape) -> None:
+        def numbers(name: str) -> Tensor:
             return self.add_weight(
                 shape=(self.events,), initializer="zeros", dtype="int32", trainable=False, name=name
             )
@@ -104,7 +105,7 @@ class UserEvents(keras.layers.Layer):
             sizes_of_rows(prepared_events(events, self.similarity), self.similarity)
         )
 
-    def likeness(self, history, history_weights):
+    def likeness(self, history: Tensor, history_weights: Tensor) -> Tensor:
         """How similar each user is to each history: (users, batch)."""
         compared = self._compared(history, history_weights)
         hot = multi_hot(history, compared, items=self.items)  # (batch, items)
@@ -123,7 +124,7 @@ class UserEvents(keras.layers.Layer):
             denominator = own * ops.sqrt(ops.sum(ops.square(hot), axis=1))
         return shared / ops.maximum(denominator + self.shrinkage, _TINY)
 
-    def _compared(self, history, history_weights):
+    def _compared(self, history: Tensor, history_weights: Tensor) -> Tensor:
         """What a similarity multiplies of a history: (batch, length)."""
         real = present(history)
         if self.similarity == "jaccard":
@@ -132,7 +133,7 @@ class UserEvents(keras.layers.Layer):
             return (history_weights - history_means(history, history_weights)) * real
         return history_weights * real
 
-    def add_events(self, rows, values, *, to: str):
+    def add_events(self, rows: Tensor, values: Tensor, *, to: str) -> Tensor:
         """Add ``rows`` of the one side, times each event's value, up to the other side.
 
         rows: (items, batch) to the users, or (users, batch) to the items.
@@ -149,10 +150,10 @@ class UserEvents(keras.layers.Layer):
             total = ops.scatter_update(total, places, moved, reduction="add")
         return total
 
-    def compute_output_shape(self, history_shape, history_weights_shape):
+    def compute_output_shape(self, history_shape: Shape, *shapes: Shape) -> Shape:
         return (history_shape[0], self.items)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "users": self.users,
             "items": self.items,
@@ -171,7 +172,7 @@ class UserNeighbours(UserEvents):
     the neighbours is no more similar than are asked too, so that no order among equals matters.
     """
 
-    def call(self, history, history_weights):
+    def call(self, history: Tensor, history_weights: Tensor) -> Tensor:
         likeness = self.likeness(history, history_weights)  # (users, batch)
         best = ops.top_k(ops.transpose(likeness), self.neighbours)[0]
         last = ops.maximum(best[:, -1] * SLACK, _TINY)  # (batch,)
@@ -179,7 +180,7 @@ class UserNeighbours(UserEvents):
         return ops.transpose(self.add_events(asked, self.event_values, to="items"))
 
 
-def history_means(history, history_weights):
+def history_means(history: Tensor, history_weights: Tensor) -> Tensor:
     """The mean of each history's ratings: (batch, 1), 0 of an empty one."""
     real = present(history)
     sums = ops.sum(history_weights * real, axis=1, keepdims=True)

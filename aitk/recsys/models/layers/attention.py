@@ -8,11 +8,19 @@ import keras
 from keras import ops
 
 from aitk.core.contract.errors import UsageError
+from aitk.core.layers import Shape, Tensor
 
 
 def attention_layers(
-    x, history, *, causal: bool, layers: int, heads: int, max_length: int, dropout: float
-):
+    x: Tensor,
+    history: Tensor,
+    *,
+    causal: bool,
+    layers: int,
+    heads: int,
+    max_length: int,
+    dropout: float,
+) -> Tensor:
     """Vectors of a history (batch, length, hidden) -> features (batch, length, hidden).
 
     Args:
@@ -42,7 +50,7 @@ def attention_layers(
     return _norm("final_norm")(x)
 
 
-def _dense_part(x, dropout: float, name: str):
+def _dense_part(x: Tensor, dropout: float, name: str) -> Tensor:
     hidden = x.shape[-1]
     y = _norm(f"{name}_dense_norm")(x)
     y = _dense(4 * hidden, f"{name}_dense_in", activation="relu")(y)
@@ -62,23 +70,23 @@ class PositionsFromEnd(keras.layers.Layer):
         super().__init__(**kwargs)
         self.max_length = max_length
 
-    def build(self, sequence_shape, history_shape):
+    def build(self, sequence_shape: Shape, history_shape: Shape) -> None:
         self.table = self.add_weight(
             shape=(self.max_length, sequence_shape[-1]),
             initializer=keras.initializers.RandomNormal(stddev=sequence_shape[-1] ** -0.5),
             name="table",
         )
 
-    def call(self, sequence, history):
+    def call(self, sequence: Tensor, history: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, length) -> (batch, length, hidden), zero on padding
         newest = self.table[self.max_length - ops.shape(sequence)[1] :]
         used = ops.cast(ops.expand_dims(history > 0, -1), sequence.dtype)
         return (sequence + ops.cast(newest, sequence.dtype)) * used
 
-    def compute_output_shape(self, sequence_shape, history_shape):
+    def compute_output_shape(self, sequence_shape: Shape, history_shape: Shape) -> Shape:
         return sequence_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"max_length": self.max_length}
 
 
@@ -90,13 +98,13 @@ class HistoryAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.heads, self.causal = heads, causal
 
-    def build(self, sequence_shape, history_shape):
+    def build(self, sequence_shape: Shape, history_shape: Shape) -> None:
         for part in ("query", "key", "value", "output"):
             dense = _dense(sequence_shape[-1], part, dtype=self.dtype_policy)
             dense.build(sequence_shape)
             setattr(self, f"{part}_dense", dense)
 
-    def call(self, sequence, history):
+    def call(self, sequence: Tensor, history: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, length) -> (batch, length, hidden)
         query = self._split(self.query_dense(sequence))
         key = self._split(self.key_dense(sequence))
@@ -107,11 +115,11 @@ class HistoryAttention(keras.layers.Layer):
         mixed = ops.einsum("bhqk,bkhd->bqhd", ops.cast(weights, value.dtype), value)
         return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
 
-    def _split(self, x):
+    def _split(self, x: Tensor) -> Tensor:
         # (batch, length, hidden) -> (batch, length, heads, hidden / heads)
         return ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
 
-    def _penalty(self, history):
+    def _penalty(self, history: Tensor) -> Tensor:
         """Hides padding, and if causal, later items: (batch, 1, 1 or length, length)."""
         absent = ops.expand_dims(ops.cast(history == 0, "float32"), (1, 2))
         if self.causal:
@@ -120,10 +128,10 @@ class HistoryAttention(keras.layers.Layer):
             absent = ops.maximum(absent, ops.cast(later, "float32"))
         return absent * -1e9
 
-    def compute_output_shape(self, sequence_shape, history_shape):
+    def compute_output_shape(self, sequence_shape: Shape, history_shape: Shape) -> Shape:
         return sequence_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"heads": self.heads, "causal": self.causal}
 
 

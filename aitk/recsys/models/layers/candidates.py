@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.scores import Popularity
 from aitk.recsys.models.layers.shape import ItemShape
 
@@ -68,7 +69,9 @@ class CandidateModel(keras.Model):
         super().__init__(inputs, outputs, **kwargs)
         self.items, self.ratings = items, ratings
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         if "positives" not in inputs:
             return super().call(inputs, training=training, mask=mask)
         right = ops.expand_dims(inputs["positives"], -1)
@@ -109,14 +112,14 @@ class AllItems(keras.layers.Layer):
         super().__init__(**kwargs)
         self.items = items
 
-    def call(self, history):
+    def call(self, history: Tensor) -> Tensor:
         numbers = ops.expand_dims(ops.arange(1, self.items + 1, dtype="int32"), 0)
         return ops.broadcast_to(numbers, (ops.shape(history)[0], self.items))
 
-    def compute_output_spec(self, history):
+    def compute_output_spec(self, history: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor((history.shape[0], self.items), dtype="int32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"items": self.items}
 
 
@@ -128,11 +131,11 @@ class Rescale(keras.layers.Layer):
         super().__init__(**kwargs)
         self.mean, self.scale = mean, scale
 
-    def call(self, values):
+    def call(self, values: Tensor) -> Tensor:
         return values * self.scale + self.mean
 
-    def compute_output_shape(self, values_shape):
+    def compute_output_shape(self, values_shape: Shape) -> Shape:
         return values_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"mean": self.mean, "scale": self.scale}

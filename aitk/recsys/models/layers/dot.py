@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.scores import ItemScores, Popularity, sampled_logits
 from aitk.recsys.models.layers.shape import ItemShape
 
@@ -53,7 +54,9 @@ class DotModel(keras.Model):
         super().__init__(inputs, scores, **kwargs)
         self.items, self.negatives, self.l2 = items, negatives, l2
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         if "positives" not in inputs:
             return super().call(inputs, training=training, mask=mask)
         backbone, scores = self.get_layer("backbone"), self.get_layer("scores")
@@ -81,7 +84,7 @@ class DotModel(keras.Model):
             logits.append(ops.sum(vectors * items, axis=-1))
         return ops.cast(ops.stack(logits, axis=-1), "float32")
 
-    def _hardest(self, vectors, table, negatives):
+    def _hardest(self, vectors: Tensor, table: Tensor, negatives: Tensor) -> Tensor:
         """The number with the highest score: (batch, slots, count) -> (batch, slots)."""
         # The choice has no gradient, and taking rows of a variable has a costly one.
         rows = ops.take(ops.stop_gradient(table), negatives, axis=0)
@@ -121,7 +124,9 @@ class SquarePenalty(keras.layers.Layer):
         super().__init__(**kwargs)
         self.l2 = l2
 
-    def call(self, vectors, weights=None, training=None):
+    def call(
+        self, vectors: Tensor, weights: Tensor | None = None, training: bool | None = None
+    ) -> Tensor:
         if training and self.l2:
             squares = ops.sum(ops.square(ops.cast(vectors, "float32")), axis=-1)
             if weights is None:
@@ -130,8 +135,10 @@ class SquarePenalty(keras.layers.Layer):
             self.add_loss(self.l2 * mean)
         return vectors
 
-    def compute_output_shape(self, vectors_shape, weights_shape=None):
+    def compute_output_shape(
+        self, vectors_shape: Shape, weights_shape: Shape | None = None
+    ) -> Shape:
         return vectors_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"l2": self.l2}

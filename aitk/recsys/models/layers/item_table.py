@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.shape import ItemShape
 
 #: What a score becomes that must not win, nor count in a loss.
@@ -50,7 +51,7 @@ class ItemTable(keras.layers.Layer):
         """Numbers in a row of the table."""
         return self.hidden * (1 + len(self.widths) if self.separate else 1)
 
-    def build(self, numbers_shape):
+    def build(self, numbers_shape: Shape) -> None:
         rows = self.items + 2
         # Small vectors, as of BERT, keep a narrow model at the items' popularity for long.
         normal = keras.initializers.RandomNormal(stddev=self.hidden**-0.5)
@@ -67,7 +68,7 @@ class ItemTable(keras.layers.Layer):
             self.matrices[name] = self._constant((rows, width), f"matrix_{name}")
             self.presences[name] = self._constant((rows, 1), f"present_{name}")
 
-    def _constant(self, shape: tuple[int, ...], name: str, initializer: str = "zeros"):
+    def _constant(self, shape: tuple[int, ...], name: str, initializer: str = "zeros") -> Tensor:
         return self.add_weight(shape=shape, initializer=initializer, trainable=False, name=name)
 
     def fill(self, shape: ItemShape) -> None:
@@ -83,14 +84,14 @@ class ItemTable(keras.layers.Layer):
             trained = np.pad(shape.counts > 0, 1, constant_values=True)[:, None]
             self.own.assign((trained | ~featured).astype(np.float32))
 
-    def call(self, numbers, training=None):
+    def call(self, numbers: Tensor, training: bool | None = None) -> tuple[Tensor, Tensor]:
         table = ops.convert_to_tensor(self.vectors, dtype=self.compute_dtype)
         if self.widths:
             table = self._with_features(table, training)
         used = ops.cast(ops.expand_dims(numbers > 0, -1), table.dtype)
         return ops.take(table, numbers, axis=0) * used, table
 
-    def _with_features(self, vectors, training):
+    def _with_features(self, vectors: Tensor, training: bool | None) -> Tensor:
         parts = {name: ops.cast(self.presences[name], vectors.dtype) for name in self.widths}
         count = sum(parts.values())  # (items + 2, 1)
         own = ops.cast(self.own, vectors.dtype)
@@ -103,7 +104,7 @@ class ItemTable(keras.layers.Layer):
             return ops.concatenate([vectors * own, *said], axis=-1)
         return vectors * own + sum(said) / ops.maximum(count, 1)
 
-    def excluded(self):
+    def excluded(self) -> Tensor | None:
         """What to add to training scores (items,): ``NEVER`` for items known by features alone.
 
         As wrong answers they would teach that what resembles them is unwanted. None where there
@@ -113,13 +114,15 @@ class ItemTable(keras.layers.Layer):
             return None
         return (1 - ops.cast(self.own, "float32")[1 : self.items + 1, 0]) * NEVER
 
-    def compute_output_spec(self, numbers, training=None):
+    def compute_output_spec(
+        self, numbers: Tensor, training: bool | None = None
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         return (
             keras.KerasTensor((*numbers.shape, self.width), dtype=self.compute_dtype),
             keras.KerasTensor((self.items + 2, self.width), dtype=self.compute_dtype),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "items": self.items,
             "hidden": self.hidden,

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.candidates import Ratings
 from aitk.recsys.models.layers.item_table import ItemTable
 from aitk.recsys.models.layers.shape import ItemShape
@@ -63,10 +64,10 @@ def pair_vectors(
 class TakeRows(keras.layers.Layer):
     """Rows of a table by their numbers: (rows, width), (batch, slots) -> (batch, slots, width)."""
 
-    def call(self, table, numbers):
+    def call(self, table: Tensor, numbers: Tensor) -> Tensor:
         return ops.take(table, numbers, axis=0)
 
-    def compute_output_shape(self, table_shape, numbers_shape):
+    def compute_output_shape(self, table_shape: Shape, numbers_shape: Shape) -> Shape:
         return *numbers_shape, table_shape[-1]
 
 
@@ -77,12 +78,12 @@ class BesideEach(keras.layers.Layer):
     Call: (batch, width), (batch, slots, width of items) -> (batch, slots, both).
     """
 
-    def call(self, user, items):
+    def call(self, user: Tensor, items: Tensor) -> Tensor:
         shape = ops.shape(items)
         user = ops.broadcast_to(ops.expand_dims(user, 1), (shape[0], shape[1], user.shape[-1]))
         return ops.concatenate([user, items], axis=-1)
 
-    def compute_output_shape(self, user_shape, items_shape):
+    def compute_output_shape(self, user_shape: Shape, items_shape: Shape) -> Shape:
         return *items_shape[:-1], user_shape[-1] + items_shape[-1]
 
 
@@ -90,13 +91,13 @@ class BesideEach(keras.layers.Layer):
 class LastAxisGone(keras.layers.Layer):
     """(batch, slots, 1) -> (batch, slots)."""
 
-    def call(self, values):
+    def call(self, values: Tensor) -> Tensor:
         return ops.squeeze(values, -1)
 
-    def compute_output_shape(self, values_shape):
+    def compute_output_shape(self, values_shape: Shape) -> Shape:
         return values_shape[:-1]
 
 
-def number_for_each(x) -> Any:
+def number_for_each(x: Tensor) -> Any:
     """Features (batch, slots, width) -> (batch, slots)."""
     return LastAxisGone(name="out")(keras.layers.Dense(1, name="out_dense")(x))

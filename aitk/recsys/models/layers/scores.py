@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.item_table import NEVER
 from aitk.recsys.models.layers.shape import ItemShape
 
@@ -29,7 +30,7 @@ class ItemScores(keras.layers.Layer):
         super().__init__(**kwargs)
         self.items, self.use_bias, self.start_scale = items, bias, scale
 
-    def build(self, features_shape, table_shape):
+    def build(self, features_shape: Shape, table_shape: Shape) -> None:
         if self.use_bias:
             self.bias = self.add_weight(
                 shape=(self.items,), initializer="zeros", name="item_bias", autocast=False
@@ -43,22 +44,22 @@ class ItemScores(keras.layers.Layer):
         logs = np.log1p(np.asarray(counts, np.float32))
         self.bias.assign(logs - logs.mean())
 
-    def call(self, features, table):
+    def call(self, features: Tensor, table: Tensor) -> Tensor:
         return self._product(features, table[1 : self.items + 1], ops.arange(1, self.items + 1))
 
-    def of_shared(self, features, table, numbers):
+    def of_shared(self, features: Tensor, table: Tensor, numbers: Tensor) -> Tensor:
         """Scores of the same items everywhere: (..., hidden), (count,) -> (..., count)."""
         return self._product(features, ops.take(table, numbers, axis=0), numbers)
 
-    def of_each(self, features, table, numbers):
+    def of_each(self, features: Tensor, table: Tensor, numbers: Tensor) -> Tensor:
         """Scores of other items at each place: (batch, slots, hidden), (batch, slots) -> these."""
         scores = ops.sum(features * ops.take(table, numbers, axis=0), axis=-1)
         return self._scaled(scores, numbers)
 
-    def _product(self, features, vectors, numbers):
+    def _product(self, features: Tensor, vectors: Tensor, numbers: Tensor) -> Tensor:
         return self._scaled(ops.matmul(features, ops.transpose(vectors)), numbers)
 
-    def _scaled(self, scores, numbers):
+    def _scaled(self, scores: Tensor, numbers: Tensor) -> Tensor:
         scores = ops.cast(scores, "float32")
         if self.start_scale != 1:
             scores = scores * self.scale
@@ -66,10 +67,10 @@ class ItemScores(keras.layers.Layer):
             scores = scores + ops.take(self.bias, ops.maximum(numbers - 1, 0))
         return scores
 
-    def compute_output_spec(self, features, table):
+    def compute_output_spec(self, features: Tensor, table: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor((*features.shape[:-1], self.items), dtype="float32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"items": self.items, "bias": self.use_bias, "scale": self.start_scale}
         return super().get_config() | own
 
@@ -86,7 +87,9 @@ class Popularity(keras.layers.Layer):
         self.items = items
         self.seeds = keras.random.SeedGenerator()
 
-    def build(self, scores_shape, history_shape, user_shape=None):
+    def build(
+        self, scores_shape: Shape, history_shape: Shape, user_shape: Shape | None = None
+    ) -> None:
         self.counts = self.add_weight(
             shape=(self.items,), initializer="ones", trainable=False, name="counts", autocast=False
         )
@@ -95,14 +98,14 @@ class Popularity(keras.layers.Layer):
         """Put the events of a catalogue into the layer's constant."""
         self.counts.assign(np.asarray(shape.counts, np.float32))
 
-    def call(self, scores, history, user=None):
+    def call(self, scores: Tensor, history: Tensor, user: Tensor | None = None) -> Tensor:
         known = ops.any(history > 0, axis=1)
         if user is not None:
             known = ops.logical_or(known, user > 0)
         popular = ops.expand_dims(ops.log1p(ops.convert_to_tensor(self.counts)), 0)
         return ops.where(ops.expand_dims(known, -1), scores, popular)
 
-    def draw(self, count: int, *, uniform: bool):
+    def draw(self, count: int, *, uniform: bool) -> Tensor:
         """Item numbers from 1, with replacement, evenly or by their events: (count,) int32."""
         if uniform:
             return keras.random.randint((count,), 1, self.items + 1, seed=self.seeds)
@@ -111,15 +114,17 @@ class Popularity(keras.layers.Layer):
         found = ops.cast(ops.searchsorted(sums, at, side="right"), "int32")
         return ops.minimum(found, self.items - 1) + 1
 
-    def log_share(self, numbers):
+    def log_share(self, numbers: Tensor) -> Tensor:
         """The log of an item's share of the events, numbers from 1."""
         counts = ops.convert_to_tensor(self.counts)
         return ops.log(ops.take(ops.maximum(counts, 1e-9), numbers - 1) / ops.sum(counts))
 
-    def compute_output_shape(self, scores_shape, history_shape, user_shape=None):
+    def compute_output_shape(
+        self, scores_shape: Shape, history_shape: Shape, user_shape: Shape | None = None
+    ) -> Shape:
         return scores_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"items": self.items}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.item_table import ItemTable
 from aitk.recsys.models.layers.scores import ItemScores, Popularity, sampled_logits
 from aitk.recsys.models.layers.shape import ItemShape
@@ -97,7 +98,9 @@ class SequenceModel(keras.Model):
         self.loss_name, self.negatives = loss, negatives
         self.masked, self.biased, self.scale = masked, biased, scale
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         if "positives" not in inputs:
             return super().call(inputs, training=training, mask=mask)
         backbone, scores = self.get_layer("backbone"), self.get_layer("scores")
@@ -151,12 +154,12 @@ class AppendNumber(keras.layers.Layer):
         super().__init__(**kwargs)
         self.number = number
 
-    def call(self, history):
+    def call(self, history: Tensor) -> Tensor:
         return ops.pad(history, [(0, 0), (0, 1)], constant_values=self.number)
 
-    def compute_output_shape(self, history_shape):
+    def compute_output_shape(self, history_shape: Shape) -> Shape:
         length = history_shape[1]
         return history_shape[0], None if length is None else length + 1
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"number": self.number}

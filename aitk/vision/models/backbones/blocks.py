@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from aitk.core.layers import Tensor
 from aitk.core.layers.kernels import normalised_batch
 from aitk.vision.models.input_scaling import Normalise
 
@@ -60,7 +61,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     that in training; everything else (inference, masks) is Keras' own, as are the weights.
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         found = None
         maps = len(inputs.shape) == 4 and self.axis in (-1, 3) and self.scale and self.center
         if training and self.trainable and maps and mask is None:
@@ -72,5 +75,5 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         self._follow(self.moving_variance, variance)
         return outputs
 
-    def _follow(self, kept, seen):
+    def _follow(self, kept: Tensor, seen: Tensor) -> None:
         kept.assign(kept * self.momentum + seen * (1 - self.momentum))

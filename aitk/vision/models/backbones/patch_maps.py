@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from aitk.core.layers import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("aitk.vision")
@@ -16,20 +20,21 @@ class TokensToMap(keras.layers.Layer):
         patch_size: (height, width) of a patch.
     """
 
-    def __init__(self, image_size: tuple[int, int], patch_size: tuple[int, int], **kwargs):
+    def __init__(self, image_size: tuple[int, int], patch_size: tuple[int, int], **kwargs: Any):
         super().__init__(**kwargs)
+        # A saved model holds lists.
         self.image_size, self.patch_size = tuple(image_size), tuple(patch_size)
-        self.grid = patch_grid(self.image_size, self.patch_size)
+        self.grid = patch_grid(image_size, patch_size)
 
-    def call(self, tokens):
+    def call(self, tokens: Tensor) -> Tensor:
         # (batch, tokens, channels) -> (batch, rows, columns, channels)
         rows, columns = self.grid
         return ops.reshape(tokens[:, -rows * columns :], (-1, rows, columns, tokens.shape[-1]))
 
-    def compute_output_shape(self, tokens_shape):
+    def compute_output_shape(self, tokens_shape: Shape) -> Shape:
         return (tokens_shape[0], *self.grid, tokens_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         sizes = {"image_size": self.image_size, "patch_size": self.patch_size}
         return super().get_config() | sizes
 

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.detectors.anchors import anchor_boxes
 from aitk.vision.models.detectors.boxes import areas, clip, decode
@@ -110,14 +111,14 @@ class WithAnchors(layers.Layer):
         self.sides = [[list(pair) for pair in pairs] for pairs in sides]
         self.anchors = anchor_boxes(self.shapes, self.strides, self.sides)
 
-    def call(self, rows):
+    def call(self, rows: Tensor) -> Tensor:
         anchors = ops.convert_to_tensor(self.anchors[None]) * ops.ones_like(rows[..., :BOX])
         return ops.concatenate([anchors, rows], axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:2], BOX + input_shape[2])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "shapes": self.shapes,
             "strides": self.strides,
@@ -139,16 +140,16 @@ class Proposals(layers.Layer):
         super().__init__(**{"dtype": "float32"} | kwargs)
         self.size = (size[0], size[1])
 
-    def call(self, rows):
+    def call(self, rows: Tensor) -> Tensor:
         # (batch, anchors, anchor + correction + objectness)
         rows = ops.stop_gradient(rows)
         boxes = clip(decode(rows[..., BOX:OFFSETS], rows[..., :BOX]), self.size)
         return suppress(boxes, ops.sigmoid(rows[..., OFFSETS:]), PROPOSALS)[..., :BOX]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], PROPOSALS.detections, BOX)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"size": self.size}
 
 
@@ -172,7 +173,14 @@ class RcnnDetections(layers.Layer):
         self.size = (size[0], size[1])
         self.suppression = Suppression.of(suppression)
 
-    def call(self, rpn, proposals, correction, kinds, training=None):
+    def call(
+        self,
+        rpn: Tensor,
+        proposals: Tensor,
+        correction: Tensor,
+        kinds: Tensor,
+        training: bool | None = None,
+    ) -> Tensor:
         if training:
             return rows_of_both(rpn, proposals, correction, kinds)
         there = ops.cast(ops.expand_dims(areas(proposals), -1) > 0, "float32")
@@ -180,10 +188,10 @@ class RcnnDetections(layers.Layer):
         scores = ops.softmax(kinds, axis=-1)[..., 1:] * there
         return suppress(boxes, scores, self.suppression)
 
-    def compute_output_shape(self, rpn_shape, *_):
+    def compute_output_shape(self, rpn_shape: Shape, *_: Any) -> Shape:
         return (rpn_shape[0], self.suppression.detections, 6)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "size": self.size,
             "suppression": self.suppression.to_config(),

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
+
 #: Boxes of this side are read from the map whose stride is ``CANONICAL_STRIDE``, larger ones
 #: from coarser maps (Lin et al. 2017a, equation 1).
 CANONICAL_SIDE, CANONICAL_STRIDE = 224.0, 16.0
@@ -28,7 +30,7 @@ class RoiAlign(keras.layers.Layer):
         self.strides = list(strides)
         self.bins, self.samples = bins, samples
 
-    def call(self, maps, boxes):
+    def call(self, maps: Tensor, boxes: Tensor) -> Tensor:
         # boxes: (batch, n, 4) in pixels
         boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
         level = self._level(boxes)  # (batch, n)
@@ -67,10 +69,10 @@ class RoiAlign(keras.layers.Layer):
         shape = (-1, start.shape[1], self.bins, self.samples, count)
         return ops.mean(ops.reshape(weights, shape), axis=3)
 
-    def compute_output_shape(self, maps_shape, boxes_shape):
+    def compute_output_shape(self, maps_shape: Any, boxes_shape: Shape) -> Shape:
         return (*boxes_shape[:2], self.bins, self.bins, maps_shape[0][-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "strides": self.strides,
             "bins": self.bins,

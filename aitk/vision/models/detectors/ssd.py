@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.detectors.anchors import anchor_boxes
 from aitk.vision.models.detectors.boxes import clip, decode
@@ -110,7 +111,7 @@ class SsdDetections(layers.Layer):
         self.suppression = Suppression.of(suppression)
         self.anchors = anchor_boxes(self.shapes, self.strides, self.sides)
 
-    def call(self, raw, training=None):
+    def call(self, raw: Tensor, training: bool | None = None) -> Tensor:
         anchors = ops.convert_to_tensor(self.anchors[None])  # (1, anchors, 4)
         if training:
             return ops.concatenate([anchors * ops.ones_like(raw[..., :4]), raw], axis=-1)
@@ -118,10 +119,10 @@ class SsdDetections(layers.Layer):
         scores = ops.softmax(raw[..., 4:], axis=-1)[..., 1:]
         return suppress(boxes, scores, self.suppression)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.suppression.detections, 6)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "size": self.size,
             "shapes": self.shapes,

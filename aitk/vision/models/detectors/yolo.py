@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.detectors.anchors import centre_points
 from aitk.vision.models.detectors.boxes import clip
@@ -106,7 +107,7 @@ def branches(x: Any, *, classes: int, width: int, name: str) -> Any:
 class FallingBias(keras.initializers.Initializer):
     """Short distances are likelier than long ones before anything is learned."""
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: str | None = None) -> Tensor:
         return ops.convert_to_tensor(np.tile(-DECAY * np.arange(BINS), shape[0] // BINS), dtype)
 
 
@@ -138,7 +139,7 @@ class YoloDetections(layers.Layer):
         self.suppression = Suppression.of(suppression)
         self.points, self.steps = centre_points(self.shapes, self.strides)
 
-    def call(self, raw, training=None):
+    def call(self, raw: Tensor, training: bool | None = None) -> Tensor:
         places = np.concatenate([self.points, self.steps], axis=1)[None]
         places = ops.convert_to_tensor(places) * ops.ones_like(raw[..., :PLACE])
         rows = ops.concatenate([places, raw], axis=-1)
@@ -147,10 +148,10 @@ class YoloDetections(layers.Layer):
         boxes = clip(decode_boxes(rows), self.size)
         return suppress(boxes, ops.sigmoid(score_logits(rows)), self.suppression)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.suppression.detections, 6)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "size": self.size,
             "shapes": self.shapes,
