@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from aitk.core.contract.task import Task
 
 FOLDER = Path(__file__).parent
 DOCS = FOLDER.parents[1] / "docs"
@@ -60,3 +63,10 @@ def test_each_definition_of_the_package_is_explained(guide: str, package: str) -
 def test_the_stated_number_of_lines_is_right(guide: str, files: list[str]) -> None:
     lines = sum(len((FOLDER / name).read_text(encoding="utf-8").splitlines()) for name in files)
     assert f"{lines} lines" in (DOCS / guide).read_text(encoding="utf-8")
+
+
+def test_the_architecture_page_lists_the_members_of_task() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `(\w+)` \| (?:attribute|abstract)", page, re.MULTILINE)
+    methods = [name for name, value in vars(Task).items() if inspect.isfunction(value)]
+    assert shown == [*inspect.get_annotations(Task), *methods]
