@@ -24,7 +24,14 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Task
 from aitk.core.inference.prediction import default_window
 from aitk.core.io.files import fingerprint
-from aitk.core.io.prediction_files import CsvLines, IndexedLines, JsonLines, PredictionLines, wrote
+from aitk.core.io.prediction_files import (
+    CsvLines,
+    IndexedLines,
+    JsonLines,
+    PredictionLines,
+    RewritesHead,
+    wrote,
+)
 from aitk.core.io.resumable import ResumableFile
 from aitk.core.runtime import interrupts
 from aitk.registry import load_task
@@ -154,6 +161,8 @@ def predict(
                 )
         if tail := lines.tail():
             sink.append(tail, items=0, notes=sink.notes)
+        if isinstance(lines, RewritesHead) and isinstance(sink, ResumableFile) and sink.done:
+            sink.rewrite_head(lines.head())
         sink.finish()
         if isinstance(lines, IndexedLines) and index is not None:
             lines.write_index(Path(out))

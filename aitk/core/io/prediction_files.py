@@ -36,8 +36,8 @@ class PredictionLines(Protocol):
 
     def __init__(self) -> None: ...
 
-    def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """The text of some more rows; the first call begins the file, unless columns are set."""
+    def format(self, rows: Iterable[Mapping[str, Any]]) -> str | bytes:
+        """The content of some more rows; the first call begins the file, unless columns are set."""
 
     def tail(self) -> str:
         """What ends the file."""
@@ -66,6 +66,14 @@ class IndexedLines(PredictionLines, Protocol):
 
     def write_index(self, path: Path) -> None:
         """Write the index of the finished file."""
+
+
+@runtime_checkable
+class RewritesHead(Protocol):
+    """A format that begins with the number of rows, which only its end tells."""
+
+    def head(self) -> bytes:
+        """The first bytes of the whole file, as many as it began with."""
 
 
 class JsonLines:

@@ -74,14 +74,16 @@ class ResumableFile:
         except OSError as error:
             raise unwritable(error, path.parent) from error
 
-    def append(self, text: str, *, items: int, notes: Mapping[str, Any]) -> None:
+    def append(self, text: str | bytes, *, items: int, notes: Mapping[str, Any]) -> None:
         """Add a piece that makes ``items`` more items, and take note of it.
 
         Raises:
             UsageError: the disk is full, or fails.
         """
         try:
-            _write(self._file, text.encode("utf-8", errors="backslashreplace"))
+            if isinstance(text, str):
+                text = text.encode("utf-8", errors="backslashreplace")
+            _write(self._file, text)
             self._note(bytes=self._file.tell(), done=self.done + items, notes=dict(notes))
         except OSError as error:
             raise unwritable(
@@ -89,6 +91,13 @@ class ResumableFile:
             ) from error
         self.done += items
         self.notes = notes
+
+    def rewrite_head(self, content: bytes) -> None:
+        """Replace the first bytes, once all that follows them is there."""
+        end = self._file.tell()
+        self._file.seek(0)
+        _write(self._file, content)
+        self._file.seek(end)
 
     def finish(self) -> None:
         """The file is whole: give it its name.

@@ -1,0 +1,75 @@
+"""Exact search by cosine, block by block. NumPy only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+BLOCK_ROWS = 16384
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """(n, d) float32 rows of length 1; a row of zeros stays."""
+    vectors = np.asarray(vectors, np.float32)
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+
+
+def nearest(
+    queries: np.ndarray, vectors: np.ndarray, *, count: int, exclude: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of ``vectors`` with the highest cosine to each query, the best first.
+
+    Args:
+        queries: (q, d) of length 1.
+        vectors: (n, d) of length 1; may be memory-mapped.
+        count: how many, at most n.
+        exclude: (q, e) rows that do not count for a query; -1 for none.
+
+    Returns:
+        Row numbers (q, count) int64 and cosines (q, count) float32. Ties come in order of rows.
+        An excluded row that is still needed to fill the list has the cosine -inf.
+    """
+    count = min(count, len(vectors))
+    best = np.zeros((len(queries), 0), np.int64)
+    cosines = np.zeros((len(queries), 0), np.float32)
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        block = np.asarray(vectors[start : start + BLOCK_ROWS], np.float32)
+        found = queries @ block.T
+        if exclude is not None:
+            query, column = np.nonzero((exclude >= start) & (exclude < start + len(block)))
+            found[query, exclude[query, column] - start] = -np.inf
+        here = np.argsort(-found, axis=1, kind="stable")[:, :count] if len(block) <= count else (
+            np.sort(np.argpartition(-found, count - 1, axis=1)[:, :count], axis=1)
+        )
+        cosines = np.concatenate([cosines, np.take_along_axis(found, here, 1)], axis=1)
+        best = np.concatenate([best, here + start], axis=1)
+        order = np.lexsort((best, -cosines), axis=1)[:, :count]
+        cosines, best = np.take_along_axis(cosines, order, 1), np.take_along_axis(best, order, 1)
+    return best, cosines
+
+
+def ranks(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The rank of vector i for query i among all vectors (n,) float64, from 1.
+
+    Of equal cosines the mean rank: vectors that are all alike find nothing.
+
+    Args:
+        queries, vectors: (n, d) of length 1.
+    """
+    found = np.zeros(len(queries))
+    for start in range(0, len(queries), 1024):
+        block = queries[start : start + 1024]
+        similar = block @ vectors.T
+        own = similar[np.arange(len(block)), start + np.arange(len(block))][:, None]
+        above, equal = (similar > own).sum(1), (similar == own).sum(1)
+        found[start : start + 1024] = 1 + above + (equal - 1) / 2
+    return found
+
+
+def analogy_targets(first: np.ndarray, second: np.ndarray, third: np.ndarray) -> np.ndarray:
+    """What is to ``third`` as ``second`` is to ``first``: 3CosAdd (Mikolov et al. 2013b).
+
+    Args:
+        first, second, third: (n, d) of length 1.
+    """
+    return unit_rows(second - first + third)

@@ -1,0 +1,133 @@
+"""What an embedding model needs besides its weights: words or a tokeniser, and how rows look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aitk.core.contract.errors import ArtifactError
+from aitk.core.io.files import write_json
+from aitk.core.io.json_files import Size, read_json
+from aitk.nlp.data.embed_options import PAIRS, SCORED, TEXTS, TRIPLETS
+from aitk.nlp.features.word_units import WordUnits, load_word_units
+
+if TYPE_CHECKING:
+    from aitk.nlp.features.tokenizers import Tokenizer
+
+FILE, WORDS, TOKENIZER = "embed.json", "words", "tokenizer"
+FORMS = (TEXTS, PAIRS, TRIPLETS, SCORED)
+_SHAPE = {"form": str, "max_length": Size, "sif": float, "bare": bool, "temperature": float,
+    "scores": [float],
+}
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class EmbedAssets:
+    """Words, or a tokeniser.
+
+    Attributes:
+        form: what the rows of training hold.
+        max_length: words or tokens of a text that are read.
+        units: of word vectors, else None.
+        tokenizer: of encoders, else None.
+        sif: see ``WordUnits.encode``.
+        bare: no special tokens stand around a text.
+        temperature: divides the cosines in the loss of pairs.
+        scores: the lowest and the highest score of training, or empty.
+        token_weights: (tokens,) what each token weighs in a static table that is about to be
+            made. Not saved.
+        index: file of texts to search, from the options of ``predict``. Not saved.
+        memo: what is computed once for many batches: vectors that are searched.
+    """
+
+    form: str
+    max_length: int
+    units: WordUnits | None = None
+    tokenizer: Tokenizer | None = None
+    sif: float = 0.0
+    bare: bool = False
+    temperature: float = 0.05
+    scores: tuple[float, ...] = ()
+    token_weights: np.ndarray | None = None
+    index: str | None = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def encode(self, texts: Sequence[str]) -> list[Arrays]:
+        """Of each text ``ids`` (n,) int32, and of word vectors ``weights`` (n,) float32."""
+        if self.units is not None:
+            pairs = [self.units.encode(text, self.max_length, sif=self.sif) for text in texts]
+            return [{"ids": ids, "weights": weights} for ids, weights in pairs]
+        encode: Any = self.tokenizer.encode_bare if self.bare else self.tokenizer.encode_many
+        encoded = encode(texts, self.max_length)
+        return [{"ids": np.asarray(ids or [0], np.int32)} for ids in encoded]
+
+    def pad(self, texts: Sequence[Arrays], *, pad_to: int | None = None) -> dict[str, np.ndarray]:
+        """The inputs of a model: encoded texts, padded with zeros to one length."""
+        length = pad_to or max(len(text["ids"]) for text in texts)
+        name, kind = ("padding_mask", np.int32) if self.units is None else (
+            "token_weights", np.float32
+        )  # fmt: skip
+        ids = np.zeros((len(texts), length), np.int32)
+        other = np.zeros((len(texts), length), kind)
+        for row, text in enumerate(texts):
+            size = min(length, len(text["ids"]))
+            ids[row, :size] = text["ids"][:size]
+            other[row, :size] = text["weights"][:size] if self.units is not None else 1
+        return {"token_ids": ids, name: other}
+
+    def halves(self, text: Arrays) -> tuple[Arrays, Arrays]:
+        """The two halves of an encoded text, special tokens around each; of one word it twice."""
+        edge = 0 if self.units is not None or self.bare else 1
+        size = len(text["ids"])
+        if size - 2 * edge < 2:
+            return text, text
+        middle = edge + (size - 2 * edge) // 2
+        places = np.arange(size)
+        last = size - edge
+
+        def part(inside: np.ndarray) -> Arrays:
+            kept = inside | (places < edge) | (places >= last)
+            return {name: array[kept] for name, array in text.items()}
+
+        return part(places < middle), part(places >= middle)
+
+    def save(self, folder: Path) -> None:
+        """Write what ``load_embed_assets`` reads."""
+        folder.mkdir(parents=True, exist_ok=True)
+        values = {name: getattr(self, name) for name in _SHAPE}
+        write_json(folder / FILE, values | {"scores": list(self.scores)})
+        if self.units is not None:
+            self.units.save(folder / WORDS)
+        else:
+            (folder / TOKENIZER).mkdir(exist_ok=True)
+            self.tokenizer.save(folder / TOKENIZER)  # type: ignore[union-attr]
+
+
+def load_embed_assets(folder: Path) -> EmbedAssets:
+    """Read what ``EmbedAssets.save`` wrote.
+
+    Raises:
+        ArtifactError: a file is missing or damaged.
+    """
+    from aitk.nlp.features.tokenizers import load_tokenizer
+
+    values = read_json(folder / FILE, _SHAPE)
+    if values["form"] not in FORMS or len(values["scores"]) not in (0, 2):
+        raise ArtifactError("is damaged", where=str(folder / FILE))
+    is_words = (folder / WORDS).is_dir()
+    return EmbedAssets(
+        form=values["form"],
+        max_length=values["max_length"],
+        units=load_word_units(folder / WORDS) if is_words else None,
+        tokenizer=None if is_words else load_tokenizer(folder / TOKENIZER),
+        sif=values["sif"],
+        bare=values["bare"],
+        temperature=values["temperature"],
+        scores=tuple(values["scores"]),
+    )

@@ -1,0 +1,114 @@
+"""The specifications of embedding models: word vectors, sentence encoders, static tables."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from aitk.core.contract.errors import UsageError
+from aitk.core.contract.model_spec import ClosedFormModel, SettingsT
+from aitk.nlp.data.embed_options import SCORED, TRIPLETS
+from aitk.nlp.features.embed_assets import EmbedAssets
+from aitk.nlp.losses.word_corpus import write_corpus
+from aitk.nlp.models.specs import TextModel
+from aitk.nlp.tasks.embed_settings import StaticSettings
+
+if TYPE_CHECKING:
+    import keras
+
+    from aitk.core.contract.progress import Reporter
+
+
+class WordVectors(ClosedFormModel[SettingsT, EmbedAssets]):
+    """A table of word vectors, trained by a program of its own.
+
+    Args:
+        settings: options dataclass, a ``WordVectorSettings``.
+        train: ``"module:function"`` that trains the vectors of all units on a ``WordCorpus``.
+    """
+
+    def __init__(self, settings: type[SettingsT], train: str):
+        super().__init__(settings)
+        self._train = train
+
+    def fit(
+        self,
+        settings: SettingsT,
+        assets: EmbedAssets,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        seed: int,
+        reporter: Reporter,
+    ) -> keras.Model:
+        from aitk.nlp.models.sentence import word_table
+
+        if assets.units is None:
+            raise UsageError("has no words", where="--model")
+        module, _, name = self._train.partition(":")
+        train = getattr(importlib.import_module(module), name)
+        with write_corpus(rows, assets.units, reporter=reporter) as corpus:
+            vectors = train(corpus, assets.units, settings, seed=seed, reporter=reporter)
+        return word_table(vectors)
+
+
+class SentenceEncoder(TextModel[SettingsT, EmbedAssets]):
+    """Pooled features of length 1: (texts, hidden)."""
+
+    def build(
+        self, settings: Any, assets: EmbedAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.nlp.models.sentence import sentence_encoder
+
+        return sentence_encoder(
+            self.backbone(settings, assets, backbone), pooling=settings.pooling
+        )
+
+    def loss(self, assets: EmbedAssets) -> Any:
+        from aitk.nlp.losses.contrastive import CosineRegression, MultipleNegatives
+
+        if assets.form == SCORED:
+            return CosineRegression()
+        sides = 3 if assets.form == TRIPLETS else 2
+        return MultipleNegatives(sides, assets.temperature)
+
+
+class StaticTable(SentenceEncoder[StaticSettings]):
+    """The mean of one vector a token, which an encoder gave to each token alone."""
+
+    any_backbone = True
+    backbone_settings = ("pooling",)
+
+    def build(
+        self, settings: Any, assets: EmbedAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.nlp.models import sentence
+
+        if backbone is None:
+            raise UsageError(
+                "a static table is distilled from an encoder, and none is given",
+                where="--model static",
+                hint="Name it with --from",
+            )
+        if not sentence.is_static(backbone):
+            tokenizer: Any = assets.tokenizer
+            before, after = _frame(tokenizer)
+            vectors = sentence.token_vectors(
+                backbone,
+                lambda tokens: [[*before, token, *after] for token in tokens],
+                tokenizer.vocabulary_size,
+                pooling=settings.pooling,
+            )
+            weights: Any = assets.token_weights
+            backbone = sentence.static_backbone(
+                sentence.distil_table(vectors, weights, dimension=settings.dimension)
+            )
+        return sentence.sentence_encoder(backbone, pooling="mean")
+
+
+def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens that a tokeniser puts before and after a text."""
+    encoding = tokenizer.engine.encode("a")
+    words = [place for place, special in enumerate(encoding.special_tokens_mask) if not special]
+    first, last = (words[0], words[-1]) if words else (1, 0)
+    return encoding.ids[:first], encoding.ids[last + 1 :]

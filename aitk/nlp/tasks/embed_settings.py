@@ -1,0 +1,122 @@
+"""The settings of every embedding model. Standard library only: help texts read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from aitk.core.contract.options import option
+from aitk.nlp.tasks.settings import TransformerSettings
+
+
+@dataclass(frozen=True)
+class WordVectorSettings:
+    """What all word vectors share: the vocabulary, and how words make the vector of a text."""
+
+    lowercase: bool = option(True, "ignore the case of letters")
+    vocabulary_size: int = option(100_000, "largest number of words", minimum=2)
+    min_count: int = option(5, "rarer words are left out", minimum=1)
+    dimension: int = option(100, "size of a vector", minimum=1, search="50,100,200,300")
+    window: int = option(5, "words on each side that count as context", minimum=1, maximum=50)
+    sif: float = option(
+        1e-3,
+        "in the vector of a text a word of share p weighs sif / (sif + p); 0: all alike",
+        minimum=0.0,
+        maximum=1.0,
+        search="1e-4..1e-2",
+    )
+    max_length: int = option(1024, "words of a text that are read in prediction", minimum=1)
+
+    default_batch_size: ClassVar[int] = 256
+
+
+@dataclass(frozen=True)
+class Word2VecSettings(WordVectorSettings):
+    """Words predict their neighbours, or neighbours the word (Mikolov et al. 2013)."""
+
+    architecture: str = option(
+        "skip-gram", "what predicts what", choices=("skip-gram", "cbow"), search="skip-gram,cbow"
+    )
+    negatives: int = option(5, "negative samples for each positive one", minimum=1, maximum=50)
+    sample: float = option(
+        1e-3, "words of a larger share of the text are thinned out; 0: none", minimum=0.0,
+        maximum=1.0,
+    )  # fmt: skip
+    epochs: int = option(5, "passes over the text", minimum=1, maximum=1000, search="5..20")
+    rate: float = option(
+        0.025, "learning rate at the start; it falls to nothing", minimum=1e-6, maximum=1.0,
+        search="0.01..0.1",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FastTextSettings(Word2VecSettings):
+    """word2vec whose words are the mean of their letter n-grams (Bojanowski et al. 2017)."""
+
+    buckets: int = option(
+        200_000, "hash buckets of letter n-grams", minimum=1, maximum=10_000_000
+    )
+    min_ngram: int = option(3, "letters of the shortest n-gram", minimum=1, maximum=20)
+    max_ngram: int = option(6, "letters of the longest n-gram", minimum=1, maximum=20)
+
+
+@dataclass(frozen=True)
+class GloveSettings(WordVectorSettings):
+    """Products of vectors are logarithms of joint counts (Pennington et al. 2014)."""
+
+    window: int = option(10, "words on each side that count as context", minimum=1, maximum=50)
+    epochs: int = option(25, "passes over the counts", minimum=1, maximum=1000, search="15..50")
+    rate: float = option(
+        0.05, "learning rate of AdaGrad", minimum=1e-6, maximum=1.0, search="0.01..0.1"
+    )
+
+
+@dataclass(frozen=True)
+class SentenceTransformerSettings(TransformerSettings):
+    """A transformer whose mean over tokens is the vector of a text."""
+
+    pooling: str = option("mean", "how tokens become one vector", choices=("mean", "cls", "max"))
+    temperature: float = option(
+        0.05, "divides the cosines in the loss of pairs", minimum=1e-3, maximum=10.0,
+        search="0.02..0.2",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SentenceHubSettings:
+    """A pretrained encoder whose mean over tokens is the vector of a text (needs --from)."""
+
+    pooling: str = option("mean", "how tokens become one vector", choices=("mean", "cls", "max"))
+    max_length: int = option(128, "tokens of a text that are read", minimum=4)
+    temperature: float = option(
+        0.05, "divides the cosines in the loss of pairs", minimum=1e-3, maximum=10.0,
+        search="0.02..0.2",
+    )  # fmt: skip
+
+    default_learning_rate: ClassVar[float] = 2e-5
+    default_epochs: ClassVar[int] = 2
+    default_steps: ClassVar[int] = 100
+
+
+@dataclass(frozen=True)
+class StaticSettings:
+    """One vector a token, distilled from an encoder without training (needs --from)."""
+
+    backbone: str = option("hub", "kind of the encoder, which --from decides")
+    pooling: str = option("mean", "how tokens become one vector", choices=("mean", "cls", "max"))
+    dimension: int = option(256, "principal components that are kept", minimum=1, search="64..384")
+    sif: float = option(
+        1e-3,
+        "a token of share p weighs sif / (sif + p); 0: all alike",
+        minimum=0.0,
+        maximum=1.0,
+        search="1e-4..1e-2",
+    )
+    max_length: int = option(512, "tokens of a text that are read", minimum=4)
+    temperature: float = option(
+        0.05, "divides the cosines in the loss of pairs", minimum=1e-3, maximum=10.0
+    )
+
+    default_learning_rate: ClassVar[float] = 1e-3
+    default_epochs: ClassVar[int] = 0
+    default_steps: ClassVar[int] = 0
