@@ -122,6 +122,14 @@ BUILT_IN = {
         summary="a number for a text, such as a star rating: regression",
         sample="sample_data/ratings.csv",
     ),
+    "nlp.embed": Row(
+        task="aitk.nlp.tasks.embed:Embed",
+        reading="aitk.nlp.data.embed_options:EmbedReading",
+        predict_options="aitk.nlp.data.embed_options:EmbedOptions",
+        summary="a vector for a word or a text: similarity, search, word analogies",
+        sample="sample_data/sentences.txt",
+        beside=("sample_data/similar.tsv",),
+    ),
     "nlp.masked-lm": Row(
         task="aitk.nlp.tasks.masked_lm:MaskedLanguageModel",
         reading="aitk.nlp.data.options:TextReading",

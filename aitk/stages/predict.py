@@ -227,7 +227,9 @@ class _Stream:
         self.done = 0
         self.notes: Mapping[str, Any] = {}
 
-    def append(self, text: str, *, items: int, notes: Mapping[str, Any]) -> None:
+    def append(self, text: str | bytes, *, items: int, notes: Mapping[str, Any]) -> None:
+        if isinstance(text, bytes):
+            raise UsageError("numbers are not written to a stream", where="--out")
         self._write(text)
         self.done += items
         self.notes = notes

@@ -302,7 +302,8 @@ def _decoder(feature: Any) -> Any:
         names = feature.names
         return lambda value: names[int(value)]
     if kind == "Scalar":
-        return lambda value: value.item()
+        # Of float64 tfds gives a plain number.
+        return lambda value: getattr(value, "item", lambda: value)()
     if kind == "Sequence" and type(feature.feature).__name__ in ("Text", "ClassLabel"):
         decode_one = _decoder(feature.feature)
         return lambda values: [decode_one(value) for value in values]

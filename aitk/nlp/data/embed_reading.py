@@ -173,9 +173,7 @@ def _columns(table: Table, reading: EmbedReading, *, labelled: bool) -> dict[str
         if column is None:
             continue
         try:
-            columns[name] = find_column(
-                table.columns, column, (), what=name, where=table.source
-            )
+            columns[name] = find_column(table.columns, column, (), what=name, where=table.source)
         except UsageError:
             if labelled:
                 raise

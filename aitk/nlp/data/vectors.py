@@ -176,9 +176,7 @@ def _binary(
         word = buffer[:space].lstrip(b"\n").decode("utf-8", errors="replace")
         vector = np.frombuffer(buffer, "<f4", dimension, space + 1).astype(np.float32)
         if not word or not np.isfinite(vector).all():
-            raise ArtifactError(
-                f"is damaged at vector {row + 1:,} of {count:,}", where=str(path)
-            )
+            raise ArtifactError(f"is damaged at vector {row + 1:,} of {count:,}", where=str(path))
         yield word, vector
         buffer = buffer[space + 1 + size :]
 
@@ -256,9 +254,11 @@ class NpyLines:
         count, size = self.columns
         described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {size}), }}"
         rest = self._HEAD_BYTES - 10
-        return b"\x93NUMPY\x01\x00" + rest.to_bytes(2, "little") + (
-            described.ljust(rest - 1) + "\n"
-        ).encode("ascii")
+        return (
+            b"\x93NUMPY\x01\x00"
+            + rest.to_bytes(2, "little")
+            + (described.ljust(rest - 1) + "\n").encode("ascii")
+        )
 
     def tail(self) -> str:
         """Nothing."""

@@ -38,8 +38,10 @@ def nearest(
         if exclude is not None:
             query, column = np.nonzero((exclude >= start) & (exclude < start + len(block)))
             found[query, exclude[query, column] - start] = -np.inf
-        here = np.argsort(-found, axis=1, kind="stable")[:, :count] if len(block) <= count else (
-            np.sort(np.argpartition(-found, count - 1, axis=1)[:, :count], axis=1)
+        here = (
+            np.argsort(-found, axis=1, kind="stable")[:, :count]
+            if len(block) <= count
+            else (np.sort(np.argpartition(-found, count - 1, axis=1)[:, :count], axis=1))
         )
         cosines = np.concatenate([cosines, np.take_along_axis(found, here, 1)], axis=1)
         best = np.concatenate([best, here + start], axis=1)

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 FILE, WORDS, TOKENIZER = "embed.json", "words", "tokenizer"
 FORMS = (TEXTS, PAIRS, TRIPLETS, SCORED)
-_SHAPE = {"form": str, "max_length": Size, "sif": float, "bare": bool, "temperature": float,
+_SHAPE = {
+    "form": str,
+    "max_length": Size,
+    "sif": float,
+    "bare": bool,
+    "temperature": float,
     "scores": [float],
 }
 

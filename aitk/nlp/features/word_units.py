@@ -114,9 +114,7 @@ class WordUnits:
     def save(self, folder: Path) -> None:
         """Write what ``load_word_units`` reads."""
         folder.mkdir(parents=True, exist_ok=True)
-        lines = (
-            f"{word}\t{count}\n" for word, count in zip(self.words, self.counts, strict=True)
-        )
+        lines = (f"{word}\t{count}\n" for word, count in zip(self.words, self.counts, strict=True))
         (folder / FILE).write_text("".join(lines), encoding="utf-8")
         values = {name: getattr(self, name) for name in _SHAPE}
         write_json(folder / SETTINGS_FILE, values)

@@ -96,9 +96,7 @@ def train_glove(
         (words, dimension) float32.
     """
     words = len(units.words)
-    first, second, counts = count_pairs(
-        corpus, words, window=settings.window, note=reporter.warn
-    )
+    first, second, counts = count_pairs(corpus, words, window=settings.window, note=reporter.warn)
     rng = np.random.default_rng(seed)
     step, vectors = _compiled_step(words, settings, rng)
     steps = -(-len(counts) // BATCH)

@@ -220,16 +220,14 @@ def _compiled_step(
             targets = output
             count = tf.cast(inside > 0, tf.float32)
             weight = tf.eye(BLOCK)[None] * count
-        slope, bend = pairs(
-            tf.matmul(predicting, targets, transpose_b=True), weight, positive=True
-        )
+        slope, bend = pairs(tf.matmul(predicting, targets, transpose_b=True), weight, positive=True)
         weight = tf.broadcast_to(count * shared, (tf.shape(count)[0], BLOCK, SHARED_NEGATIVES))
         other, other_bend = pairs(
             tf.matmul(predicting, negative, transpose_b=True), weight, positive=False
         )
         by_predicting = tf.matmul(slope, targets) + tf.matmul(other, negative)
-        bend_predicting = (
-            tf.linalg.matvec(bend, norms(targets)) + tf.linalg.matvec(other_bend, norms(negative))
+        bend_predicting = tf.linalg.matvec(bend, norms(targets)) + tf.linalg.matvec(
+            other_bend, norms(negative)
         )
         by_output = tf.matmul(slope, predicting, transpose_a=True)
         bend_output = tf.linalg.matvec(bend, norms(predicting), transpose_a=True)

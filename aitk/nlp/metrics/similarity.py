@@ -28,9 +28,7 @@ def score_similarity(
             axis=1,
         )
 
-    spearman, pearson = bootstrap_scores(
-        statistic, len(scores), resamples=resamples, seed=seed
-    )
+    spearman, pearson = bootstrap_scores(statistic, len(scores), resamples=resamples, seed=seed)
     once = np.ones((1, len(scores)))
     products = _standard(midranks(cosines, once)[0]) * _standard(midranks(scores, once)[0])
     return Evaluation(
@@ -87,9 +85,7 @@ def score_retrieval(
     )
 
 
-def score_analogies(
-    correct: np.ndarray, known: np.ndarray, sections: Sequence[str]
-) -> Evaluation:
+def score_analogies(correct: np.ndarray, known: np.ndarray, sections: Sequence[str]) -> Evaluation:
     """The share of analogies that are solved, of those whose four words are known.
 
     Args:

@@ -60,9 +60,7 @@ class SentenceEncoder(TextModel[SettingsT, EmbedAssets]):
     ) -> keras.Model:
         from aitk.nlp.models.sentence import sentence_encoder
 
-        return sentence_encoder(
-            self.backbone(settings, assets, backbone), pooling=settings.pooling
-        )
+        return sentence_encoder(self.backbone(settings, assets, backbone), pooling=settings.pooling)
 
     def loss(self, assets: EmbedAssets) -> Any:
         from aitk.nlp.losses.contrastive import CosineRegression, MultipleNegatives

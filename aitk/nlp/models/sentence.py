@@ -27,9 +27,9 @@ def word_table(vectors: np.ndarray) -> keras.Model:
     }
     x = keras.layers.Embedding(*vectors.shape, name="token_embedding")(inputs["token_ids"])
     x = WeightedSum(name="weighted_sum", dtype="float32")(x, inputs["token_weights"])
-    model = keras.Model(inputs, x, name=BACKBONE)
-    model.get_layer("token_embedding").set_weights([vectors])
-    return model
+    backbone = keras.Model(inputs, x, name=BACKBONE)
+    backbone.get_layer("token_embedding").set_weights([vectors])
+    return keras.Model(inputs, backbone(inputs), name="word_vectors")
 
 
 def sentence_encoder(backbone: keras.Model, *, pooling: str) -> keras.Model:
@@ -62,9 +62,9 @@ def static_backbone(vectors: np.ndarray) -> keras.Model:
 def is_static(backbone: keras.Model) -> bool:
     """Whether the vectors of a backbone's tokens do not depend on their neighbours."""
     named = {layer.name for layer in backbone.layers if layer.weights}
-    return named == {"token_embedding"} and backbone.get_layer("token_embedding").count_params() == (
-        backbone.count_params()
-    )
+    return named == {"token_embedding"} and backbone.get_layer(
+        "token_embedding"
+    ).count_params() == (backbone.count_params())
 
 
 def token_vectors(
@@ -137,4 +137,3 @@ class UnitLength(keras.layers.Layer):
 
     def compute_output_shape(self, vectors_shape):
         return vectors_shape
-

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.contract.errors import ArtifactError, DataError, UsageError
+from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
 from aitk.core.io.prediction_files import PredictionLines
 from aitk.core.metrics.baselines import Baseline, Rows, spread
 from aitk.core.training.batches import take_rows
 from aitk.nlp.data.embed_options import SCORED, TEXTS, EmbedOptions, EmbedReading
-from aitk.nlp.data.embed_reading import EmbedInspector, form_of, read_rows
+from aitk.nlp.data.embed_reading import EmbedInspector, read_rows
 from aitk.nlp.data.vectors import NpyLines, VectorLines
 from aitk.nlp.features.embed_assets import Arrays, EmbedAssets, load_embed_assets
 from aitk.nlp.features.word_units import learn_word_units
 from aitk.nlp.losses.word_corpus import all_texts
+from aitk.nlp.metrics.common_words import common_words
 from aitk.nlp.metrics.similarity import score_analogies, score_retrieval, score_similarity
 from aitk.nlp.models.embed_specs import SentenceEncoder, StaticTable, WordVectors
 from aitk.nlp.tasks.embed_search import Found, analogies_solved, search_texts, search_words
@@ -113,7 +114,7 @@ class Embed(Task[EmbedAssets]):
             "texts": {"text": text()},
             "pairs": {"text": text(), "pair": text()},
             "triplets": {"text": text(), "pair": text(), "negative": text()},
-            "scored": {"text": text(), "pair": text(), "score": tfds.features.Scalar("float64")},
+            "scored": {"text": text(), "pair": text(), "score": tfds.features.Scalar(np.float64)},
         }[summary["form"]]
 
     # Assets ---------------------------------------------------------------
@@ -337,9 +338,13 @@ class Embed(Task[EmbedAssets]):
         if "cosine" in measured:
             cosines = measured["cosine"].astype(np.float64)
             return score_similarity(cosines, measured["score"], resamples=resamples, seed=seed)
-        return score_retrieval(
-            measured["left"], measured["right"], resamples=resamples, seed=seed
-        )
+        return score_retrieval(measured["left"], measured["right"], resamples=resamples, seed=seed)
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: EmbedAssets
+    ) -> Iterator[Baseline]:
+        """See ``HasBaselines``: the words that two texts have in common."""
+        yield Baseline("words in common", common_words)
 
     def explain(
         self,
@@ -371,23 +376,6 @@ class ScoredEmbed(Embed):
 
     def for_reading(self, reading: EmbedReading) -> Task[EmbedAssets]:
         return self
-
-    def baselines(
-        self, train: Rows, summary: Mapping[str, Any], assets: EmbedAssets
-    ) -> Iterator[Baseline]:
-        """See ``HasBaselines``: the share of words that two texts have in common."""
-
-        def measure(rows: Rows, measured: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-            overlaps = [_overlap(row["text"], row["pair"]) for row in rows]
-            return {**measured, "cosine": np.array(overlaps)}
-
-        yield Baseline("words in common", measure)
-
-
-def _overlap(one: str, two: str) -> float:
-    """Shared words of two texts, by all words of both (Jaccard)."""
-    left, right = set(one.lower().split()), set(two.lower().split())
-    return len(left & right) / max(1, len(left | right))
 
 
 def _sides(row: Mapping[str, Any]) -> list[str]:

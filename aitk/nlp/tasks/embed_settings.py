@@ -53,9 +53,7 @@ class Word2VecSettings(WordVectorSettings):
 class FastTextSettings(Word2VecSettings):
     """word2vec whose words are the mean of their letter n-grams (Bojanowski et al. 2017)."""
 
-    buckets: int = option(
-        200_000, "hash buckets of letter n-grams", minimum=1, maximum=10_000_000
-    )
+    buckets: int = option(200_000, "hash buckets of letter n-grams", minimum=1, maximum=10_000_000)
     min_ngram: int = option(3, "letters of the shortest n-gram", minimum=1, maximum=20)
     max_ngram: int = option(6, "letters of the longest n-gram", minimum=1, maximum=20)
 
