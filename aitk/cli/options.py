@@ -21,6 +21,10 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
 Inputs = Annotated[
     list[str], typer.Argument(metavar="INPUT", help="files, folders, or - for stdin")
 ]
+OptionalInputs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[INPUT]", help="files, folders, or - for stdin", show_default=False),
+]
 #: The parts of a command's help.
 OUTPUT, DATA, TRAINING, TRAINING_IN_DETAIL, MODEL, PREDICTIONS = (
     "Output",

@@ -15,7 +15,7 @@ from aitk.core.artifacts.drafts import draft_folder
 from aitk.core.artifacts.opening import open_reading, open_task
 from aitk.core.artifacts.run import Run, load_run
 from aitk.core.artifacts.targets import is_stream, part_of
-from aitk.core.contract.capabilities import Drawable, WritesFiles
+from aitk.core.contract.capabilities import Drawable, ReadsOptions, WritesFiles
 from aitk.core.contract.errors import DataError, Interrupted, UsageError
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.outcome import Outcome
@@ -63,7 +63,7 @@ def predict(
     """Write one line for each record of the inputs.
 
     Args:
-        inputs: files, folders, or ``-`` for stdin.
+        inputs: files, folders, or ``-`` for stdin; none where a predict option holds the rows.
         predict_options: the task's own.
         located: reading options that say how rows are found in these inputs, where that differs
             from the training data.
@@ -80,6 +80,10 @@ def predict(
     loaded = load_run(run, domain=domain, trust=trust)
     task = open_task(loaded, load_task)
     reading = open_reading(task, loaded, located)
+    given = task.rows_in_options(chosen) if isinstance(task, ReadsOptions) else []
+    if bool(given) == bool(inputs):
+        what = "rows come from INPUT or from an option, not both" if given else "which rows?"
+        raise UsageError(what, where="INPUT", hint="Name files or folders, or - for stdin")
     second = None
     if options.ensemble_with is not None:
         second = load_run(options.ensemble_with, trust=trust)
@@ -124,12 +128,15 @@ def predict(
             trust=trust,
             reporter=reporter,
         )
-        items = task.read(inputs, reading, labelled=False, note=reporter.note)
+        items: Iterable[Row | Refusal] = given
+        if inputs:
+            items = task.read(inputs, reading, labelled=False, note=reporter.note)
+        items = iter(items)
         for item in itertools.islice(items, sink.done):
             interrupts.check()
             if drawings is not None and isinstance(item, Row):
                 drawings.take_up(_drawing_name(item))
-        several = len(inputs) > 1 or os.path.isdir(inputs[0])
+        several = len(inputs) > 1 or any(map(os.path.isdir, inputs))
         resumed = sink.done
         refused = sink.notes.get("refused", 0)
         lines.columns = sink.notes.get("columns", [])

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from aitk.cli.options import Inputs, Located, Overwrite, RunFolder, TaskPredictOptions, Trust
+from aitk.cli.options import (
+    Located,
+    OptionalInputs,
+    Overwrite,
+    RunFolder,
+    TaskPredictOptions,
+    Trust,
+)
 from aitk.cli.output import Output
 from aitk.core.artifacts.targets import is_stdout
 from aitk.core.contract.errors import UsageError
@@ -22,11 +29,11 @@ Rows = Annotated[
 def predict(
     domain: str,
     run: RunFolder,
-    inputs: Inputs,
     options: PredictOptions,
     predict_options: TaskPredictOptions,
     located: Located,
     reporter: Output,
+    inputs: OptionalInputs = None,
     out: Rows = "-",
     overwrite: Overwrite = False,
     trust: Trust = False,
@@ -47,7 +54,7 @@ def predict(
     from aitk.api.run import Run
 
     return Run(run, domain=domain, trust=trust).predict_to(
-        inputs,
+        inputs or [],
         out=out,
         overwrite=overwrite,
         write=reporter.write,

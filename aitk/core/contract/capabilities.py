@@ -236,6 +236,15 @@ class WritesFiles(Protocol):
 
 
 @runtime_checkable
+class ReadsOptions(Protocol):
+    """A task whose predict options can hold rows themselves, so that no file is needed."""
+
+    @abstractmethod
+    def rows_in_options(self, options: Any) -> Sequence[Row]:
+        """The rows that the options hold; none where they hold none."""
+
+
+@runtime_checkable
 class Drawable(Protocol):
     """A task whose predictions can be drawn (``predict --draw``)."""
 

@@ -46,8 +46,8 @@ class EmbedOptions(PredictOptions):
 
     nearest: str | None = option(
         None,
-        "find what is nearest to this word or text: rows of INPUT, or without INPUT words of the"
-        " vocabulary",
+        "in place of INPUT: write what is nearest to this word or text, among the texts of --index"
+        " or the words of the vocabulary",
     )
     index: str | None = option(
         None, "file of texts, one a line: write the most similar of them for each row"

@@ -108,7 +108,7 @@ def _text(
         where = f"{path}:{number}"
         if dimension is None:
             dimension = len(line.split(b" ")) - 1
-            if not 0 < dimension <= MAX_DIMENSION or _parsed(line, dimension) is None:
+            if not 1 < dimension <= MAX_DIMENSION or _parsed(line, dimension) is None:
                 raise ArtifactError(
                     "is no file of vectors", where=where,
                     hint="word2vec text or binary and GloVe text are read",

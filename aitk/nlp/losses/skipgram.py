@@ -28,6 +28,9 @@ BLOCK, BLOCKS = 32, 48
 SHARED_NEGATIVES = 24
 LAST_RATE = 1e-4
 NEGATIVE_POWER = 0.75
+EPOCHS, MAX_EPOCHS = 5, 50
+#: Words to read in all, so that vectors leave their random start.
+ENOUGH_WORDS = 500_000
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,11 @@ def epoch_blocks(
             )
 
 
+def default_epochs(words: int) -> int:
+    """Passes over a text of so many words: ``EPOCHS``, more where that makes too few steps."""
+    return max(EPOCHS, min(MAX_EPOCHS, -(-ENOUGH_WORDS // max(1, words))))
+
+
 def train_vectors(
     corpus: WordCorpus,
     units: WordUnits,
@@ -124,8 +132,9 @@ def train_vectors(
     step = _compiled_step(units, settings, table)
     keep = keep_probabilities(units, settings.sample)
     negatives = negative_distribution(units)
-    total, done, steps = settings.epochs * corpus.words, 0, 0
-    for _ in range(settings.epochs):
+    epochs = settings.epochs or default_epochs(corpus.words)
+    total, done, steps = epochs * corpus.words, 0, 0
+    for _ in range(epochs):
         for blocks, words in epoch_blocks(corpus, keep, window=settings.window, rng=rng):
             rate = max(LAST_RATE, settings.rate * (1 - done / total))
             drawn = rng.random((len(blocks.centers), SHARED_NEGATIVES))
@@ -237,7 +246,7 @@ def _compiled_step(
             by_read, bend_read = by_predicting, bend_predicting
         else:  # as in word2vec.c, every context word takes the whole gradient of their mean
             by_read = tf.matmul(mask, by_predicting, transpose_a=True)
-            bend_read = tf.linalg.matvec(mean, bend_predicting, transpose_a=True)
+            bend_read = tf.linalg.matvec(mask, bend_predicting, transpose_a=True)
         return (by_read, bend_read), (by_output, bend_output), (by_negative, bend_negative)
 
     def mask_of(center_texts: Any, context_texts: Any, reach: Any) -> Any:
@@ -271,7 +280,8 @@ def _compiled_step(
         else:
             count = tf.shape(starts)[0]
             by_word = tf.math.unsorted_segment_sum(gradient, ids, count)
-            bends = tf.math.unsorted_segment_sum(bend, ids, count) / tf.cast(starts, tf.float32)
+            # As in fastText, every unit takes the whole gradient of their mean.
+            bends = tf.math.unsorted_segment_sum(bend, ids, count)
             gradient, bend = tf.gather(by_word, members), tf.gather(bends, members)
             change = scaled(gradient, bend, unique, rate, units.size)
             table.scatter_add(tf.IndexedSlices(change, unique))

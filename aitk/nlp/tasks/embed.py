@@ -14,6 +14,7 @@ import numpy as np
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
+from aitk.core.io.lines import check_file
 from aitk.core.io.prediction_files import PredictionLines
 from aitk.core.metrics.baselines import Baseline, Rows, spread
 from aitk.core.training.batches import take_rows
@@ -161,14 +162,28 @@ class Embed(Task[EmbedAssets]):
         self, assets: EmbedAssets, options: EmbedOptions | None, *, open_scorer: Any
     ) -> EmbedAssets:
         """See ``Configurable``: the file that is searched."""
-        if options is None or options.index is None:
-            if options is not None and options.neighbours and assets.units is None:
-                raise UsageError(
-                    "the model has no words of its own", where="--neighbours",
-                    hint="Search texts with --index FILE",
-                )  # fmt: skip
+        if options is None:
             return assets
+        searches = options.neighbours or options.nearest is not None
+        if searches and options.index is None and assets.units is None:
+            raise UsageError(
+                "the model has no words of its own",
+                where="--neighbours" if options.neighbours else "--nearest",
+                hint="Search texts with --index FILE",
+            )
+        if options.index is None:
+            return assets
+        check_file(Path(options.index))
         return dataclasses.replace(assets, index=options.index, memo={})
+
+    def rows_in_options(self, options: EmbedOptions) -> Sequence[Row]:
+        """See ``ReadsOptions``: the text whose neighbours are wanted."""
+        if options.nearest is None:
+            return []
+        if not options.nearest.strip():
+            raise UsageError("is empty", where="--nearest")
+        fields = {"text": options.nearest}
+        return [Row(fields, "--nearest", 1, record=fields)]
 
     def extend(
         self,

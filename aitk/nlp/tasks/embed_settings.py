@@ -42,7 +42,13 @@ class Word2VecSettings(WordVectorSettings):
         1e-3, "words of a larger share of the text are thinned out; 0: none", minimum=0.0,
         maximum=1.0,
     )  # fmt: skip
-    epochs: int = option(5, "passes over the text", minimum=1, maximum=1000, search="5..20")
+    epochs: int | None = option(
+        None,
+        "passes over the text; by default 5, and over small texts more",
+        minimum=1,
+        maximum=1000,
+        search="5..20",
+    )
     rate: float = option(
         0.025, "learning rate at the start; it falls to nothing", minimum=1e-6, maximum=1.0,
         search="0.01..0.1",
