@@ -80,16 +80,16 @@ def predict(
     loaded = load_run(run, domain=domain, trust=trust)
     task = open_task(loaded, load_task)
     reading = open_reading(task, loaded, located)
-    given = task.rows_in_options(chosen) if isinstance(task, ReadsOptions) else []
-    if bool(given) == bool(inputs):
-        what = "rows come from INPUT or from an option, not both" if given else "which rows?"
-        raise UsageError(what, where="INPUT", hint="Name files or folders, or - for stdin")
     second = None
     if options.ensemble_with is not None:
         second = load_run(options.ensemble_with, trust=trust)
     lines = _lines_for(out, task, raw_cells=options.raw_cells)
     needed = lines.predict_options if isinstance(lines, IndexedLines) else {}
     chosen: Any = resolve(task.predict_options, {**needed, **(predict_options or {})})
+    given = task.rows_in_options(chosen) if isinstance(task, ReadsOptions) else []
+    if bool(given) == bool(inputs):
+        what = "rows come from INPUT or from an option, not both" if given else "which rows?"
+        raise UsageError(what, where="INPUT", hint="Name files or folders, or - for stdin")
     index = None
     if isinstance(lines, IndexedLines) and not is_stream(Path(out)):
         index = lines.index_path(Path(out))
