@@ -90,7 +90,7 @@ class StaticTable(SentenceEncoder[StaticSettings]):
             )
         if not sentence.is_static(backbone):
             tokenizer: Any = assets.tokenizer
-            before, after = _frame(tokenizer)
+            before, after = tokenizer.frame
             vectors = sentence.token_vectors(
                 backbone,
                 lambda tokens: [[*before, token, *after] for token in tokens],
@@ -102,11 +102,3 @@ class StaticTable(SentenceEncoder[StaticSettings]):
                 sentence.distil_table(vectors, weights, dimension=settings.dimension)
             )
         return sentence.sentence_encoder(backbone, pooling="mean")
-
-
-def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens that a tokeniser puts before and after a text."""
-    encoding = tokenizer.engine.encode("a")
-    words = [place for place, special in enumerate(encoding.special_tokens_mask) if not special]
-    first, last = (words[0], words[-1]) if words else (1, 0)
-    return encoding.ids[:first], encoding.ids[last + 1 :]
