@@ -122,12 +122,17 @@ def decode_checked(data: bytes) -> np.ndarray:
     return picture
 
 
-def encode_png(picture: np.ndarray) -> bytes:
-    """A PNG file of a picture, (height, width, 3) uint8 RGB, or (height, width) uint8 grey."""
+def encode_png(picture: np.ndarray, *, few_colours: bool = False) -> bytes:
+    """A PNG file of a picture, (height, width, 3) uint8 RGB, or (height, width) uint8 grey.
+
+    With ``few_colours``, as a colour map gives them, lines are stored as they are: repeated colours
+    compress better than differences between neighbours.
+    """
     import cv2
 
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
     channels = picture[..., ::-1] if picture.ndim == 3 else picture
-    _, data = cv2.imencode(".png", np.ascontiguousarray(channels))
+    _, data = cv2.imencode(".png", np.ascontiguousarray(channels), options if few_colours else [])
     return data.tobytes()
 
 

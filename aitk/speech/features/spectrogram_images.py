@@ -1,12 +1,10 @@
-"""Spectrograms as small PNG pictures, for reports: written by hand, no library."""
+"""Spectrograms as small PNG pictures, for reports."""
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import numpy as np
 
+from aitk.core.io.images import encode_png
 from aitk.speech.data.options import FeatureSettings
 from aitk.speech.features.signal import features
 
@@ -42,21 +40,9 @@ def mel_levels(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 
 
 def colour_png(shares: np.ndarray) -> bytes:
-    """A picture of numbers in 0..1, (height, width), the first line on top.
-
-    256 colours from a palette, as the PNG specification (ISO 15948) has them.
-    """
-    height, width = shares.shape
-    pixels = np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
-    lines = np.hstack([np.zeros((height, 1), np.uint8), pixels])  # 0: no filter
-    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + _chunk(b"IHDR", header)
-        + _chunk(b"PLTE", palette().tobytes())
-        + _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
-        + _chunk(b"IEND", b"")
-    )
+    """A picture of numbers in 0..1, (height, width), in the colours of ``palette``."""
+    indices = np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+    return encode_png(palette()[indices], few_colours=True)
 
 
 def palette() -> np.ndarray:
@@ -65,7 +51,3 @@ def palette() -> np.ndarray:
     return np.stack(
         [np.interp(places, range(len(_STOPS)), _STOPS[:, part]) for part in range(3)], axis=1
     ).astype(np.uint8)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

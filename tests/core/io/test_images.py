@@ -171,7 +171,9 @@ def test_an_animated_picture_is_refused_or_its_first_taken(tmp_path, suffix):
 
 def test_pictures_are_encoded_as_they_are():
     picture = red_and_blue()
-    np.testing.assert_array_equal(decode_picture(encode_png(picture), ""), picture)
+    for few_colours in (False, True):
+        data = encode_png(picture, few_colours=few_colours)
+        np.testing.assert_array_equal(decode_picture(data, ""), picture)
     np.testing.assert_array_equal(decode_picture(encode_png(picture[..., 0]), "")[..., 0],
                                   picture[..., 0])  # fmt: skip
     near = decode_picture(encode_jpeg(picture), "")
