@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -197,41 +197,21 @@ def _counts(errors: Errors) -> Mapping[str, int]:
 
 def _trace(
     reference: Sequence[Hashable], hypothesis: Sequence[Hashable]
-) -> list[tuple[Kind, int, int]]:
+) -> Iterator[tuple[Kind, int, int]]:
     """A path with the fewest errors: kind, place in the reference, place in the hypothesis.
 
-    Of equally good paths one with the most equal units: people would pair these too.
+    Of equally good paths the one that RapidFuzz finds, as in jiwer.
     """
-    n, m = len(reference), len(hypothesis)
-    numbers: dict[Hashable, int] = {}
-    reference_ids = np.array(
-        [numbers.setdefault(unit, len(numbers)) for unit in reference], np.int64
-    )
-    hypothesis_ids = np.array(
-        [numbers.setdefault(unit, len(numbers)) for unit in hypothesis], np.int64
-    )
-    error, equal = n + m + 1, -1  # no number of equal units outweighs an error
-    costs = np.empty((n + 1, m + 1), np.int64)
-    places = error * np.arange(m + 1)
-    costs[0] = places
-    for i in range(1, n + 1):
-        line = np.empty(m + 1, np.int64)
-        line[0] = i * error
-        paired = np.where(hypothesis_ids == reference_ids[i - 1], equal, error)
-        line[1:] = np.minimum(costs[i - 1, :-1] + paired, costs[i - 1, 1:] + error)
-        # Insertions run along the line: the best start, plus one error a step.
-        costs[i] = np.minimum.accumulate(line - places) + places
-    path: list[tuple[Kind, int, int]] = []
-    i, j = n, m
-    while i or j:
-        same = i and j and reference_ids[i - 1] == hypothesis_ids[j - 1]
-        if i and j and costs[i, j] == costs[i - 1, j - 1] + (equal if same else error):
-            i, j = i - 1, j - 1
-            path.append(("equal" if same else "substitution", i, j))
-        elif i and costs[i, j] == costs[i - 1, j] + error:
-            i -= 1
-            path.append(("deletion", i, j))
-        else:
-            j -= 1
-            path.append(("insertion", i, j))
-    return path[::-1]
+    from rapidfuzz.distance import Levenshtein
+
+    for tag, start, end, other_start, other_end in Levenshtein.opcodes(reference, hypothesis):
+        for step in range(max(end - start, other_end - other_start)):
+            yield _KINDS[tag], start + step, other_start + step
+
+
+_KINDS: dict[str, Kind] = {
+    "equal": "equal",
+    "replace": "substitution",
+    "delete": "deletion",
+    "insert": "insertion",
+}

@@ -66,7 +66,7 @@ def test_tables_tell_where_the_errors_are():
     assert [row["group"].strip() for row in tables["By length"]] == [
         "0 to 1 s", "1 to 2 s", "2 to 4 s",
     ]  # fmt: skip
-    assert tables["The worst utterances, aligned"][0]["aligned"] == "order [+one] [+oh] one"
+    assert tables["The worst utterances, aligned"][0]["aligned"] == "order one [+oh] [+one]"
     assert tables["Speed"][0]["seconds of sound"] == 6
 
 

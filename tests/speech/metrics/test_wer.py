@@ -72,6 +72,18 @@ def test_rates_are_those_of_jiwer(pairs):
     )
 
 
+@given(SENTENCES.filter(len), SENTENCES)
+def test_errors_of_each_kind_are_those_of_jiwer(said, heard):
+    import jiwer
+
+    expected = jiwer.process_words(" ".join(said), " ".join(heard))
+    errors = count_errors(said, heard)
+    assert errors == Errors(
+        expected.substitutions, expected.deletions, expected.insertions, len(said)
+    )
+    assert sum(step.kind == "equal" for step in align(said, heard)) == expected.hits
+
+
 def test_blanks_beyond_one_are_no_characters():
     assert characters(" a  b ") == ["a", " ", "b"]
 
