@@ -98,6 +98,7 @@ BUILT_IN = {
     "nlp.classify": Row(
         task="aitk.nlp.tasks.classify:Classify",
         reading="aitk.nlp.data.options:ClassifyReading",
+        flags="aitk.nlp.tasks.settings:EmbeddingFlags",
         summary="one label for a text: topic, sentiment, intent",
         sample="sample_data/messages.csv",
         options={"label_column": "intent"},
@@ -105,6 +106,7 @@ BUILT_IN = {
     "nlp.tag": Row(
         task="aitk.nlp.tasks.tag:Tag",
         reading="aitk.nlp.data.options:TagReading",
+        flags="aitk.nlp.tasks.settings:EmbeddingFlags",
         summary="a tag for each word: entities, parts of speech",
         sample="sample_data/orders.jsonl",
         training={"epochs": "20"},
@@ -119,6 +121,7 @@ BUILT_IN = {
     "nlp.score": Row(
         task="aitk.nlp.tasks.score:Score",
         reading="aitk.nlp.data.options:ScoreReading",
+        flags="aitk.nlp.tasks.settings:EmbeddingFlags",
         summary="a number for a text, such as a star rating: regression",
         sample="sample_data/ratings.csv",
     ),

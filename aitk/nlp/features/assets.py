@@ -33,6 +33,8 @@ class TextAssets:
         thresholds: of each class, where rows have any number of labels; else empty.
         inverse_frequencies: (units,) of the tokeniser's units, for a model that is built with
             them as weights. Not saved.
+        embeddings: (units, dimension) in which the embedding layer starts, where it is given. Not
+            saved.
     """
 
     tokenizer: Tokenizer
@@ -41,6 +43,7 @@ class TextAssets:
     weights: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = ()
     inverse_frequencies: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
 
     def save(self, folder: Path) -> None:
         """Write ``text.json`` and the tokeniser's files."""

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.task import Note
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Count, Size, read_json
 from aitk.nlp.data.tag_schemes import OUTSIDE
@@ -175,6 +176,22 @@ def learn_words(rows: Iterable[Mapping[str, Any]], *, vocabulary_size: int) -> W
     return WordVocabulary(tuple(kept), counts, "".join(characters))
 
 
+def embed_words(
+    reader: WordVocabulary, source: str, vocabulary_size: int, *, note: Note
+) -> tuple[WordVocabulary, np.ndarray]:
+    """The vocabulary with further words of a source of vectors, and the vector of each id,
+    (ids, dimension) float32; see ``word_embeddings.extend_words``."""
+    from aitk.nlp.features.word_embeddings import extend_words
+
+    words, vectors = extend_words(
+        source, reader.words, vocabulary_size=vocabulary_size - RESERVED, note=note, form=word_form
+    )
+    counts = (*reader.counts, *[0] * (len(words) - len(reader.counts)))
+    reserved = np.zeros((RESERVED, vectors.shape[1]), np.float32)
+    extended = WordVocabulary(tuple(words), counts, reader.characters)
+    return extended, np.concatenate([reserved, vectors])
+
+
 @dataclass(frozen=True)
 class Subwords:
     """The subwords of a tokeniser; a word is read at the first of its own (Devlin et al. 2018,
@@ -255,12 +272,15 @@ class TagAssets:
         max_length: words or subwords that the model reads at once.
         labels: tags in the order of the outputs.
         learned: the transitions between tags are learned (a CRF).
+        embeddings: (words, dimension) in which the embedding layer starts, where it is given. Not
+            saved.
     """
 
     reader: WordReader
     max_length: int
     labels: tuple[str, ...]
     learned: bool
+    embeddings: np.ndarray | None = field(default=None, compare=False, repr=False)
     legal: np.ndarray = field(init=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -266,6 +266,22 @@ def train_tokenizer(texts: Iterable[str], settings: Any) -> Tokenizer:
     return SubwordTokenizer(engine)
 
 
+def word_tokenizer(words: Sequence[str], settings: Any) -> SubwordTokenizer:
+    """A tokeniser of these words; their ids follow those of ``SPECIAL_TOKENS``, in order.
+
+    Args:
+        settings: ``TextSettings``, of which the case of letters counts.
+    """
+    from tokenizers import Tokenizer, models
+
+    ids = {token: number for number, token in enumerate((*SPECIAL_TOKENS, *words))}
+    engine = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
+    engine.normalizer, engine.pre_tokenizer = _normalizer(settings), _words()
+    engine.add_special_tokens(list(SPECIAL_TOKENS))
+    engine.post_processor = framed(engine, "[CLS]", "[SEP]")
+    return SubwordTokenizer(engine)
+
+
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Read the tokeniser that ``save`` wrote, or any ``tokenizer.json`` of that library.
 

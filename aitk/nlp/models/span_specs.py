@@ -74,12 +74,18 @@ class WordTagger(TagLosses[BilstmCrfSettings]):
         from aitk.nlp.models.span_head import word_tagger
 
         reader: Any = assets.reader  # a WordVocabulary, as ``Tag.learn`` makes it
+        vectors = assets.embeddings
+        if vectors is not None:
+            settings = dataclasses.replace(settings, embedding=vectors.shape[1])
+        started = backbone is not None
         backbone = backbone or build_backbone(
             settings,
             reader.vocabulary_size,
             characters=reader.character_count,
             word_length=WORD_LENGTH,
         )
+        if vectors is not None and not started:
+            backbone.get_layer("token_embedding").set_weights([vectors])
         return word_tagger(
             backbone, tags=len(assets.labels), dropout=0.0, learned=True, subwords=False
         )

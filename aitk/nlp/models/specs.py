@@ -14,6 +14,7 @@ A classifier of an outside package is its settings and a function that builds it
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -91,7 +92,14 @@ class TextModel(TrainedModel[SettingsT, TokenizedT]):
         if isinstance(build, str):
             module, _, function = build.partition(":")
             build = getattr(importlib.import_module(module), function)
-        return build(settings, assets.tokenizer.vocabulary_size)
+        vectors = getattr(getattr(assets, "text", assets), "embeddings", None)
+        if vectors is None:
+            return build(settings, assets.tokenizer.vocabulary_size)
+        # A layer of vectors from elsewhere is as wide as they are.
+        wide = dataclasses.replace(settings, hidden=vectors.shape[1])  # type: ignore[type-var]
+        backbone = build(wide, len(vectors))
+        backbone.get_layer("token_embedding").set_weights([vectors])
+        return backbone
 
     def adopt(self, found: Pretrained) -> Pretrained:
         from aitk.nlp.models.pretrained import adopt

@@ -24,7 +24,7 @@ from aitk.nlp.features.batching import (
     token_arrays,
     whole_text,
 )
-from aitk.nlp.features.tokenizers import train_tokenizer
+from aitk.nlp.features.word_embeddings import learn_tokenizer
 from aitk.nlp.models.specs import BagClassifier, TextClassifier
 from aitk.nlp.tasks.settings import (
     BagSettings,
@@ -90,9 +90,9 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
         tables: Path | None = None,
         note: Note,
     ) -> TextAssets:
-        tokenizer = start.tokenizer if start else None
-        if tokenizer is None:
-            tokenizer = train_tokenizer(map(whole_text, rows), settings)
+        tokenizer, embeddings = learn_tokenizer(
+            map(whole_text, rows), settings, start=start, note=note
+        )
         frequencies = None
         if settings.linear and start is None:
             frequencies = inverse_frequencies(rows, tokenizer, max_length=settings.max_length)
@@ -100,6 +100,7 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
             tokenizer,
             settings.max_length,
             inverse_frequencies=frequencies,
+            embeddings=embeddings,
             **self.learn_labels(summary, balance=balance),
         )
 

@@ -20,7 +20,7 @@ from aitk.nlp.data.quality import TextInspector
 from aitk.nlp.data.reading import read_texts
 from aitk.nlp.features.assets import TextAssets, load_text_assets
 from aitk.nlp.features.batching import pad_tokens, token_arrays
-from aitk.nlp.features.tokenizers import train_tokenizer
+from aitk.nlp.features.word_embeddings import learn_tokenizer
 from aitk.nlp.models.specs import TextRegressor
 from aitk.nlp.tasks.settings import CnnSettings, HubSettings, LstmSettings, TransformerSettings
 
@@ -95,10 +95,10 @@ class Score(ScoreTask[TextScoreAssets]):
         tables: Path | None = None,
         note: Note,
     ) -> TextScoreAssets:
-        tokenizer = start.tokenizer if start else None
-        if tokenizer is None:
-            tokenizer = train_tokenizer((row["text"] for row in rows), settings)
-        text = TextAssets(tokenizer, settings.max_length)
+        tokenizer, embeddings = learn_tokenizer(
+            (row["text"] for row in rows), settings, start=start, note=note
+        )
+        text = TextAssets(tokenizer, settings.max_length, embeddings=embeddings)
         return TextScoreAssets(text, **self.learn_scores(summary))
 
     def load_assets(self, folder: Path) -> TextScoreAssets:

@@ -59,7 +59,18 @@ class BagSettings(TextSettings):
 
 
 @dataclass(frozen=True)
-class CnnSettings(TextSettings):
+class EmbeddingFlags:
+    """Where the vectors of words start, of the models that embed words."""
+
+    embeddings: str | None = option(
+        None,
+        "word vectors to start from: an embed run, or a GloVe or word2vec file; units are words",
+        inherited=False,
+    )
+
+
+@dataclass(frozen=True)
+class CnnSettings(EmbeddingFlags, TextSettings):
     """Convolutions of several widths over words, and their maxima (Kim 2014)."""
 
     hidden: int = option(128, "size of an embedding", minimum=1)
@@ -74,7 +85,7 @@ class CnnSettings(TextSettings):
 
 
 @dataclass(frozen=True)
-class RnnSettings(TextSettings):
+class RnnSettings(EmbeddingFlags, TextSettings):
     """A bidirectional simple recurrent network (Elman 1990)."""
 
     hidden: int = option(128, "size of an embedding, and of the state in each direction", minimum=1)
@@ -177,7 +188,7 @@ class CausalHubSettings:
 
 
 @dataclass(frozen=True)
-class BilstmCrfSettings:
+class BilstmCrfSettings(EmbeddingFlags):
     """Words and their characters, a bidirectional LSTM and a CRF (Lample et al. 2016; the
     character convolutions of Ma and Hovy 2016)."""
 

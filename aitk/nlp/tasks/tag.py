@@ -34,6 +34,7 @@ from aitk.nlp.features.tagging import (
     TagAssets,
     WordReader,
     best_window,
+    embed_words,
     learn_words,
     load_tag_assets,
     without_broken_start,
@@ -105,14 +106,23 @@ class Tag(Task[TagAssets]):
             raise UsageError("words with several tags cannot be balanced", where="--balance")
         known = start.tokenizer if start else None
         reader: WordReader
+        embeddings = None
         if isinstance(settings, BilstmCrfSettings):
+            if known is not None and settings.embeddings is not None:
+                raise UsageError("the weights of --from embed words already", where="--embeddings")
             reader = known or learn_words(rows, vocabulary_size=settings.vocabulary_size)
+            if settings.embeddings is not None:
+                reader, embeddings = embed_words(
+                    reader, settings.embeddings, settings.vocabulary_size, note=note
+                )
         else:
             tokenizer = known or train_tokenizer((row["text"] for row in rows), settings)
             if not isinstance(tokenizer, SubwordTokenizer):
                 raise UsageError("its tokeniser has no subwords", where="--from")
             reader = Subwords(tokenizer)
-        return TagAssets(reader, settings.max_length, tuple(summary["labels"]), settings.crf)
+        return TagAssets(
+            reader, settings.max_length, tuple(summary["labels"]), settings.crf, embeddings
+        )
 
     def load_assets(self, folder: Path) -> TagAssets:
         return load_tag_assets(folder)
