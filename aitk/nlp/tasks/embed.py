@@ -82,7 +82,7 @@ class Embed(Task[EmbedAssets]):
             SentenceTransformerSettings, "aitk.nlp.models.transformer:build_backbone"
         ),
         "hub": SentenceEncoder(SentenceHubSettings),
-        "static": StaticTable(StaticSettings, "aitk.nlp.models.sentence:static_backbone"),
+        "static": StaticTable(StaticSettings),
     }
     metric = Metric("recall@1", selection="mrr")
     content = "text"
@@ -147,6 +147,12 @@ class Embed(Task[EmbedAssets]):
         if tokenizer is None:
             if start is not None:
                 raise ArtifactError("has no tokeniser", where=start.source)
+            if not hasattr(settings, "tokenizer"):
+                raise UsageError(
+                    "the model is made from a pretrained encoder, and none is given",
+                    where="--model",
+                    hint="Name it with --from",
+                )
             tokenizer = train_tokenizer(all_texts(rows), settings)
         shared |= {"tokenizer": tokenizer, "temperature": settings.temperature}
         if not isinstance(settings, StaticSettings):
