@@ -154,12 +154,6 @@ class QaReading:
     context_column: str | None = option(None, "key of the context in JSON lines", locates=True)
     question_column: str | None = option(None, "key of the question in JSON lines", locates=True)
     answer_column: str | None = option(None, "key of the answers in JSON lines", locates=True)
-    context: str | None = option(
-        None, "text file that every question of the inputs is about", locates=True
-    )
-    question: str | None = option(
-        None, "a question about --context, or about text files as inputs", locates=True
-    )
     encoding: str | None = option(
         None, "encoding of the files, for instance cp1252 or gb18030", locates=True
     )
@@ -167,8 +161,10 @@ class QaReading:
 
 @dataclass(frozen=True)
 class QaPredictOptions(PredictOptions):
-    """How answers are chosen."""
+    """How answers are chosen, and a question without an input file."""
 
+    context: str | None = option(None, "text file that --question is about")
+    question: str | None = option(None, "a question about --context, in place of INPUT")
     no_answer_threshold: float | None = option(
         None,
         "say that there is no answer where that scores so much above the best one; by default what"

@@ -16,10 +16,10 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
 from aitk.core.io import encodings
 from aitk.core.io.json_items import read_items
-from aitk.core.io.lines import Lines, check_file, open_lines
+from aitk.core.io.lines import check_file, open_lines
 from aitk.core.io.split_names import split_named
 from aitk.core.io.tables import file_suffix, open_table
-from aitk.nlp.data.formats.squad import CONTEXTS, QUESTIONS, Question, questions_of
+from aitk.nlp.data.formats.squad import QUESTIONS, Question, questions_of
 from aitk.nlp.data.options import QaReading
 
 _TABLES = (".csv", ".tsv", ".parquet")
@@ -42,7 +42,7 @@ def read_questions(
     """Stream rows; refusals stand in their place.
 
     Args:
-        sources: files, or ``-`` for stdin; with ``reading.question`` they are contexts.
+        sources: files, or ``-`` for stdin.
         labelled: answers are due, each of which must stand in its context.
         note: receives what was decided on the way.
 
@@ -51,18 +51,12 @@ def read_questions(
         UsageError: an option names an encoding that is not there.
     """
     encodings.check(reading.encoding)
-    context = _text_of(reading.context, reading.encoding) if reading.context else None
-    if reading.question is not None:
-        if labelled:
-            raise UsageError("is for predictions: it has no answer", where="--question")
-        yield from _asked(sources, reading, context)
-        return
     for source in sources:
         if source != "-":
             check_file(Path(source))
         split = split_named(Path(source).name) if source != "-" else None
         moved = _Moved()
-        for item in _items(source, reading, context, labelled=labelled, note=note):
+        for item in _items(source, reading, labelled=labelled):
             if isinstance(item, Refusal):
                 yield item
                 continue
@@ -79,26 +73,20 @@ def read_questions(
             note(f"{source}: {moved.dropped:,} further answers are not in their context: left out")
 
 
-def _asked(
-    sources: Sequence[str], reading: QaReading, context: str | None
-) -> Iterator[Row | Refusal]:
-    """The one question of the options about each context."""
-    question = (reading.question or "").strip()
-    if not question:
+def ask_about(source: str, question: str) -> Row:
+    """The row of one question about a text file.
+
+    Raises:
+        DataError: there is no such file, or it is no text.
+        UsageError: the question is empty.
+    """
+    if not question.strip():
         raise UsageError("is empty", where="--question")
-    contexts = [(reading.context or "", context)] if context is not None else None
-    if contexts is None:
-        contexts = [(source, _text_of(source, reading.encoding)) for source in sources]
-    for source, text in contexts:
-        record = {"question": question}
-        if len(contexts) > 1:
-            record["file"] = source
-        yield Row({"id": "", "context": text, "question": question}, source, 1, None, record)
+    fields = {"id": "", "context": _text_of(source), "question": question.strip()}
+    return Row(fields, source, 1, None, {"question": question.strip()})
 
 
-def _items(
-    source: str, reading: QaReading, context: str | None, *, labelled: bool, note: Note
-) -> Iterator[_Item | Refusal]:
+def _items(source: str, reading: QaReading, *, labelled: bool) -> Iterator[_Item | Refusal]:
     keys = (reading.context_column, reading.question_column, reading.answer_column)
     suffix = file_suffix(source) if source != "-" else ""
     if suffix in _TABLES:
@@ -107,8 +95,7 @@ def _items(
                 yield item
                 continue
             line, record = item
-            value = record if context is None else record | {"context": context}
-            for found in questions_of(value, keys=keys, labelled=labelled):
+            for found in questions_of(record, keys=keys, labelled=labelled):
                 yield line, _with_record(found, record)
         return
     lines = open_lines(source, encoding=reading.encoding)
@@ -119,36 +106,20 @@ def _items(
                 yield item
                 continue
             line, value = item
-            given = value
-            if context is not None and isinstance(value, dict):
-                value = {name: each for name, each in value.items() if name not in CONTEXTS}
-                value["context"] = context
+            flat = isinstance(value, dict) and not {"paragraphs", "qas"} & set(value)
             for found in questions_of(value, keys=keys, labelled=labelled):
-                flat = isinstance(given, dict) and not {"paragraphs", "qas"} & set(given)
-                yield line, _with_record(found, given) if flat else found
-    elif context is not None and not labelled:
-        yield from _question_lines(lines, context, note)
+                yield line, _with_record(found, value) if flat else found
     else:
         raise DataError(
             "holds no questions",
             where=source,
-            hint="Give SQuAD's JSON, or JSON lines with context, question and answers; to ask"
-            " about a text file, add --question TEXT, or --context FILE with a question a line",
+            hint="Give SQuAD's JSON, or JSON lines with context and question; predict takes"
+            " --context FILE with --question TEXT as well",
         )
 
 
 def _with_record(found: Question | str, record: dict[str, Any]) -> Question | str:
     return found if isinstance(found, str) else dataclasses.replace(found, record=record)
-
-
-def _question_lines(lines: Lines, context: str, note: Note) -> Iterator[_Item | Refusal]:
-    note(f"{lines.source}: a question a line, encoding {lines.encoding}")
-    for number, text, problem in lines:
-        question = text.strip()
-        if problem:
-            yield Refusal(lines.source, number, problem)
-        elif question:
-            yield number, Question(context, question, None, {"question": question})
 
 
 def _fields(found: Question, moved: _Moved, *, labelled: bool) -> dict[str, Any] | str:
@@ -200,9 +171,9 @@ def _is_moved(context: str, answer: str, start: int | None) -> bool:
     return start is not None and not (start >= 0 and context.startswith(answer, start))
 
 
-def _text_of(source: str, encoding: str | None) -> str:
+def _text_of(source: str) -> str:
     """The whole text of a file."""
-    lines = open_lines(source, encoding=encoding)
+    lines = open_lines(source)
     pieces, size = [], 0
     for piece in lines.chunks():
         pieces.append(piece)

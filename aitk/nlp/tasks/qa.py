@@ -15,7 +15,7 @@ from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Ta
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.nlp.data.options import QaPredictOptions, QaReading
 from aitk.nlp.data.qa_quality import QaInspector
-from aitk.nlp.data.qa_reading import read_questions
+from aitk.nlp.data.qa_reading import ask_about, read_questions
 from aitk.nlp.decoding.answers import Answers, WindowScores, best_answers
 from aitk.nlp.features.passages import (
     FORBIDDEN,
@@ -306,6 +306,15 @@ class QuestionAnswering(Task[QaAssets]):
             yield example, best_answers(scores, max_answer=assets.max_answer)
 
     # Further capabilities -------------------------------------------------
+
+    def rows_in_options(self, options: QaPredictOptions) -> Sequence[Row]:
+        """See ``ReadsOptions``: ``--question`` about ``--context``."""
+        if options.question is None and options.context is None:
+            return []
+        if options.question is None or options.context is None:
+            lacking = "--question" if options.question is None else "--context"
+            raise UsageError("a question and its context belong together", where=lacking)
+        return [ask_about(options.context, options.question)]
 
     def configure(self, assets: QaAssets, options: Any, *, open_scorer: Any) -> QaAssets:
         """See ``Configurable``: another threshold of no answer."""

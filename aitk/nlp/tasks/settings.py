@@ -194,9 +194,9 @@ class BilstmCrfSettings(EmbeddingFlags):
 
     vocabulary_size: int = option(50_000, "largest number of words", minimum=300)
     max_length: int = option(256, "words that are read at once", minimum=4)
-    embedding: int = option(100, "size of a word's embedding", minimum=1, search="50..300")
+    embedding: int = option(50, "size of a word's embedding", minimum=1, search="25..300")
     character_embedding: int = option(30, "size of a character's embedding", minimum=1)
-    character_filters: int = option(30, "filters over characters", minimum=1)
+    character_filters: int = option(100, "filters over characters", minimum=1)
     hidden: int = option(100, "size of the state in each direction", minimum=1, search="50..300")
     layers: int = option(1, "recurrent layers", minimum=1)
     dropout: float = option(

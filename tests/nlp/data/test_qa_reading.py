@@ -7,7 +7,7 @@ import pytest
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.nlp.data.options import QaReading
-from aitk.nlp.data.qa_reading import locate, read_questions
+from aitk.nlp.data.qa_reading import ask_about, locate, read_questions
 
 CONTEXT = "Ann lives in Porto. Tom lives in Leeds, near Ann."
 
@@ -98,25 +98,18 @@ def test_a_refusal_names_its_question_and_cut_json_its_line(tmp_path):
     assert "cut off" in items[-1].reason
 
 
-def test_one_question_is_asked_about_a_file_or_several(tmp_path):
-    page = tmp_path / "page.txt"
-    (row,), _ = read(page, CONTEXT + "\n", labelled=False, question="Who?")
-    assert row.fields["question"] == "Who?" and row.fields["context"].startswith("Ann lives")
-    (row,), _ = read(tmp_path / "x", "-", labelled=False, question="Who?", context=str(page))
-    assert row.fields["context"].startswith("Ann lives")
-    with pytest.raises(UsageError, match="question"):
-        read(page, CONTEXT, question="Who?")
-
-
-def test_questions_a_line_are_about_the_file_of_context(tmp_path):
+def test_a_question_is_asked_about_a_text_file(tmp_path):
     (tmp_path / "page.txt").write_text(CONTEXT, encoding="utf-8")
-    items, _ = read(
-        tmp_path / "q.txt",
-        "Who?\n\nWhere?\n",
-        labelled=False,
-        context=str(tmp_path / "page.txt"),
-    )
-    assert [item.record for item in items] == [{"question": "Who?"}, {"question": "Where?"}]
+    row = ask_about(str(tmp_path / "page.txt"), " Who? ")
+    assert row.fields == {"id": "", "context": CONTEXT, "question": "Who?"}
+    assert row.record == {"question": "Who?"}
+    with pytest.raises(UsageError, match="empty"):
+        ask_about(str(tmp_path / "page.txt"), " ")
+    with pytest.raises(DataError, match="no such file"):
+        ask_about(str(tmp_path / "none.txt"), "Who?")
+
+
+def test_a_text_file_holds_no_questions(tmp_path):
     with pytest.raises(DataError, match="--question"):
         read(tmp_path / "q.txt", "Who?\n", labelled=False)
 

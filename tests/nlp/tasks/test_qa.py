@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.inference.prediction import decode_rows, measure_rows, predict_rows
 from aitk.nlp.data.options import QaPredictOptions
@@ -128,3 +129,13 @@ def test_a_model_learns_its_rows_by_heart_and_explains_them():
 
 def test_the_same_question_about_another_context_is_another_row():
     assert TASK.key(ROWS[0]) != TASK.key(row("where does Ann live", context="x"))
+
+
+def test_a_question_and_its_context_belong_together(tmp_path):
+    (tmp_path / "page.txt").write_text(CONTEXT, encoding="utf-8")
+    page = str(tmp_path / "page.txt")
+    (made,) = TASK.rows_in_options(QaPredictOptions(context=page, question="Who?"))
+    assert made.fields["context"] == CONTEXT
+    assert TASK.rows_in_options(QaPredictOptions()) == []
+    with pytest.raises(UsageError, match="belong together"):
+        TASK.rows_in_options(QaPredictOptions(question="Who?"))
