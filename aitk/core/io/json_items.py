@@ -37,8 +37,8 @@ def read_items(lines: Lines, *, key: str | None = None) -> Iterator[tuple[int, A
     for chunk in lines.chunks():
         for line, text in scanner.feed(chunk):
             yield _parsed(lines.source, line, text)
-    for line, text in scanner.finish():
-        yield _parsed(lines.source, line, text)
+    for line, rest in scanner.finish():
+        yield _parsed(lines.source, line, rest)
 
 
 def _is_json_lines(lines: Lines, key: str | None) -> bool:

@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.nlp.data.languages import UNSPACED, stop_words
@@ -61,7 +62,8 @@ def make_cleaner(reading: TextReading) -> Step:
     if reading.strip_html:
         steps.append(_strip_html)
     if reading.unicode_form != "none":
-        steps.append(functools.partial(_normalize, form=reading.unicode_form))
+        form: Literal["NFC", "NFKC"] = "NFKC" if reading.unicode_form == "NFKC" else "NFC"
+        steps.append(functools.partial(_normalize, form=form))
     if reading.urls != "keep":
         web, mail = ("URL", "EMAIL") if reading.urls == "replace" else ("", "")
         steps.append(lambda text: _MAIL.sub(mail, _URL.sub(web, text)))
@@ -88,7 +90,7 @@ def make_cleaner(reading: TextReading) -> Step:
     return clean
 
 
-def _normalize(text: str, *, form: str) -> str:
+def _normalize(text: str, *, form: Literal["NFC", "NFKC"]) -> str:
     return text if text.isascii() else unicodedata.normalize(form, text)
 
 

@@ -50,6 +50,8 @@ def stop_words(language: str) -> frozenset[str]:
         known = sorted(item.parent.name for item in folder.glob("*/stop_words.py"))
         raise UsageError(f"no stop words for {language!r}", hint=f"Known: {', '.join(known)}")
     spec = importlib.util.spec_from_file_location(f"_stop_words_{language}", path)
+    if spec is None or spec.loader is None:
+        raise UsageError("spaCy's stop words cannot be read", where=str(path))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return frozenset(word.lower() for word in module.STOP_WORDS)

@@ -20,6 +20,10 @@ from aitk.core.io.tfds_source import PREFIX
 _NO_LABEL = frozenset(("unsup", "unsupervised", "unlabelled", "unlabeled"))
 
 
+#: How a source is read.
+Kind = Literal["table", "document", "lines", "tfds"]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One place to read from.
@@ -33,7 +37,7 @@ class Source:
     """
 
     name: str
-    kind: Literal["table", "document", "lines", "tfds"]
+    kind: Kind
     split: str | None = None
     label: str | None = None
 
@@ -54,7 +58,7 @@ def find_sources(names: Sequence[str], *, labelled: bool, label: bool, note: Not
             sources += _of_folder(name, labelled=labelled, label=label, note=note)
         else:
             check_file(Path(name))
-            kind = "table" if file_suffix(name) in SUFFIXES else "lines"
+            kind: Kind = "table" if file_suffix(name) in SUFFIXES else "lines"
             sources.append(Source(name, kind, split_named(Path(name).name)))
     return sources
 

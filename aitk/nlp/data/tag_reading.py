@@ -57,7 +57,8 @@ def read_tagged(
                 yield item
                 continue
             line, found, record = item
-            fields, problem = {}, found if isinstance(found, str) else None
+            fields: dict[str, Any] = {}
+            problem = found if isinstance(found, str) else None
             if isinstance(found, Tagged):
                 fields, problem = fields_of(found, counts, labelled=labelled)
             if problem:
@@ -76,7 +77,7 @@ def _files(sources: Sequence[str], note: Note) -> Iterator[str]:
             yield source
             continue
         notes: list[str] = []
-        paths = [str(path) for path in walk_files(Path(source), notes)]
+        paths = [str(path) for path in walk_files(Path(source), notes.append)]
         for each in notes:
             note(each)
         kept = [path for path in paths if file_suffix(path) in _KNOWN]

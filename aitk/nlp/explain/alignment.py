@@ -53,7 +53,7 @@ def alignment_png(source: Sequence[str], target: Sequence[str], weights: np.ndar
         [each.replace("$", r"\$") for each in units[:MAX_UNITS]]  # it would begin mathematics
         for units in (source, target)
     )
-    size = tuple(MARGIN_IN + CELL_IN * len(units) for units in (columns, lines))
+    size = (MARGIN_IN + CELL_IN * len(columns), MARGIN_IN + CELL_IN * len(lines))
     figure = Figure(figsize=size)
     FigureCanvasAgg(figure)
     axes = figure.subplots()

@@ -37,7 +37,7 @@ def whole_text(row: Mapping[str, Any]) -> str:
 
 
 def pad_tokens(
-    tokens: Sequence[Sequence[int] | np.ndarray], *, pad_to: int | None = None
+    tokens: Sequence[Sequence[int] | np.ndarray] | np.ndarray, *, pad_to: int | None = None
 ) -> dict[str, np.ndarray]:
     """Stack token ids.
 
@@ -56,7 +56,7 @@ def pad_tokens(
 
 
 def pad_in_steps(
-    texts: Sequence[Sequence[int] | np.ndarray], max_length: int
+    texts: Sequence[Sequence[int] | np.ndarray] | np.ndarray, max_length: int
 ) -> dict[str, np.ndarray]:
     """The inputs of texts of up to ``max_length`` tokens, padded to one of few lengths."""
     return pad_tokens(texts, pad_to=min(max_length, room_for(max(map(len, texts)))))

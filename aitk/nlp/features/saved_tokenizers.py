@@ -140,7 +140,8 @@ def _sentencepiece(path: Path, family: str, *, lowercase: bool) -> SubwordTokeni
     from sentencepiece import sentencepiece_model_pb2
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-    saved = sentencepiece_model_pb2.ModelProto()
+    messages: Any = sentencepiece_model_pb2  # whose classes are made when it is imported
+    saved = messages.ModelProto()
     try:
         saved.ParseFromString(path.read_bytes())
     except (OSError, DecodeError) as error:

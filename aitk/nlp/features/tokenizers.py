@@ -48,11 +48,20 @@ CHARACTERS_PER_TOKEN = 100
 class Tokenizer(Protocol):
     """Text to ids and back."""
 
-    vocabulary_size: int
-    pad_id: int
-    unknown_id: int | None
-    mask_id: int | None
-    special_ids: frozenset[int]
+    @property
+    def vocabulary_size(self) -> int: ...
+
+    @property
+    def pad_id(self) -> int: ...
+
+    @property
+    def unknown_id(self) -> int | None: ...
+
+    @property
+    def mask_id(self) -> int | None: ...
+
+    @property
+    def special_ids(self) -> frozenset[int]: ...
 
     def encode_many(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """At most ``max_length`` ids of each text, special tokens included; at least one."""
@@ -170,7 +179,7 @@ class SubwordTokenizer:
         self.engine.no_truncation()
         bare = self.engine.encode("a", add_special_tokens=False).ids
         framed = self.engine.encode("a").ids
-        at = next((at for at, each in enumerate(framed) if each == (bare or [None])[0]), 0)
+        at = next((at for at, each in enumerate(framed) if bare and each == bare[0]), 0)
         return framed[:at], framed[at + len(bare) :]
 
     @cached_property
@@ -252,6 +261,11 @@ def train_tokenizer(texts: Iterable[str], settings: Any) -> Tokenizer:
             character_ngrams=settings.character_ngrams,
             lowercase=settings.lowercase,
         )
+    return train_subwords(texts, settings)
+
+
+def train_subwords(texts: Iterable[str], settings: Any) -> SubwordTokenizer:
+    """The same for models that read subwords, words or characters, not hashed n-grams."""
     learn = {
         "wordpiece": _learn_wordpiece,
         "bpe": _learn_bpe,
@@ -343,7 +357,7 @@ def framed(engine: tokenizers.Tokenizer, first: str, last: str) -> Any:
 def _normalizer(settings: Any) -> Any:
     from tokenizers import normalizers
 
-    steps = [normalizers.NFKC()]
+    steps: list[Any] = [normalizers.NFKC()]
     if settings.lowercase:
         steps.append(normalizers.Lowercase())
     if settings.tokenizer == "bpe":

@@ -39,7 +39,7 @@ class Transitions(keras.layers.Layer):
         self.learned = learned
         self.supports_masking = True
 
-    def compute_mask(self, *_):
+    def compute_mask(self, *_: Any) -> None:
         return None  # the mask ends here: the rows are no longer those of words alone
 
     def build(self, emissions_shape: Shape) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +130,7 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
 
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: TextAssets
-    ) -> Iterator[Baseline]:
+    ) -> Iterable[Baseline]:
         from aitk.nlp.metrics.linear_baseline import linear_baseline
 
         yield from super().baselines(train, summary, assets)

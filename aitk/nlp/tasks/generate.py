@@ -34,7 +34,7 @@ from aitk.nlp.features.causal import (
 )
 from aitk.nlp.features.chat import find_chat, new_chat
 from aitk.nlp.features.masking import own_rng
-from aitk.nlp.features.tokenizers import train_tokenizer
+from aitk.nlp.features.tokenizers import train_subwords
 from aitk.nlp.metrics.perplexity import measure_tokens, score_tokens
 from aitk.nlp.models.specs import CausalModel
 from aitk.nlp.tasks.settings import CausalHubSettings, CausalLstmSettings, GptSettings
@@ -100,7 +100,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
     ) -> CausalAssets:
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
-            tokenizer = train_tokenizer(_texts_of(rows), settings)
+            tokenizer = train_subwords(_texts_of(rows), settings)
         if tokenizer.start_id is None or tokenizer.end_id is None:
             raise ArtifactError(
                 "its vocabulary has no tokens for the start and the end of a text",
@@ -179,7 +179,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
         prompts = batch.context["prompts"]
         # The random numbers of a text do not depend on the other rows of its batch.
         rngs = [
-            np.random.default_rng([options.seed, number, own_rng(ids).integers(2**32)])
+            np.random.default_rng([options.seed, number, int(own_rng(ids).integers(2**32))])
             for ids in prompts
             for number in range(top_k)
         ]
@@ -201,7 +201,9 @@ class Generate(UnlabelledTexts[CausalAssets]):
             del row
             if new[-1] in assets.end_ids:
                 return True
-            return bool(options.stop) and _cut(assets.tokenizer.decode(new), options.stop)[1]
+            if not options.stop:
+                return False
+            return _cut(assets.tokenizer.decode(new), options.stop)[1]
 
         token_ids = continue_texts(
             open_decoder(predict, assets.max_length),

@@ -18,7 +18,7 @@ from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
 from aitk.nlp.features.assets import TextAssets, load_text_assets
 from aitk.nlp.features.masking import choose_tokens, hide_tokens, own_rng
-from aitk.nlp.features.tokenizers import SubwordTokenizer, train_tokenizer
+from aitk.nlp.features.tokenizers import SubwordTokenizer, train_subwords
 from aitk.nlp.metrics.perplexity import measure_tokens, score_tokens
 from aitk.nlp.models.specs import MaskedModel
 from aitk.nlp.tasks.settings import MaskedHubSettings, MaskedTransformerSettings
@@ -53,9 +53,16 @@ class MaskedAssets:
         return np.setdiff1d(np.arange(self.tokenizer.vocabulary_size), special)
 
     @property
+    def mask_id(self) -> int:
+        """The id of a hidden token."""
+        if self.tokenizer.mask_id is None:
+            raise ArtifactError("its vocabulary has no mask token")
+        return self.tokenizer.mask_id
+
+    @property
     def mask_token(self) -> str:
         """How a user writes the word to predict."""
-        return self.tokenizer.engine.id_to_token(self.tokenizer.mask_id)
+        return str(self.tokenizer.engine.id_to_token(self.mask_id))
 
     def save(self, folder: Path) -> None:
         self.text.save(folder)
@@ -88,7 +95,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
     ) -> MaskedAssets:
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
-            tokenizer = train_tokenizer((row["text"] for row in rows), settings)
+            tokenizer = train_subwords((row["text"] for row in rows), settings)
         if tokenizer.mask_id is None:
             raise ArtifactError(
                 "its vocabulary has no mask token",
@@ -160,7 +167,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ids with tokens hidden, the positions of these, and what stood there."""
         token_ids, word_ids = example.inputs["token_ids"], example.inputs["word_ids"]
-        mask_id = assets.tokenizer.mask_id
+        mask_id = assets.mask_id
         written = np.flatnonzero(token_ids == mask_id)
         if len(written):
             return token_ids, written, token_ids[:0]

@@ -31,7 +31,7 @@ from aitk.nlp.features.passages import (
     span_targets,
     windows_of,
 )
-from aitk.nlp.features.tokenizers import SubwordTokenizer, train_tokenizer
+from aitk.nlp.features.tokenizers import SubwordTokenizer, train_subwords
 from aitk.nlp.metrics.qa import best_match, choose_threshold, rules_for, score_answers
 from aitk.nlp.models.span_specs import SpanModel, SpanTransformer
 from aitk.nlp.tasks.settings import QaHubSettings, QaTransformerSettings
@@ -106,7 +106,7 @@ class QuestionAnswering(Task[QaAssets]):
             raise UsageError("questions have no classes to balance", where="--balance")
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
-            tokenizer = train_tokenizer(_texts(rows), settings)
+            tokenizer = train_subwords(_texts(rows), settings)
         if not isinstance(tokenizer, SubwordTokenizer):
             raise UsageError("its tokeniser has no subwords", where="--from")
         assets = QaAssets(
@@ -372,7 +372,7 @@ class QuestionAnswering(Task[QaAssets]):
             if start < 0:
                 raise UsageError(f"{target!r} is not in the context", where="--target")
             end = start + len(target)
-        if start is None:  # no answer: what speaks for the best one
+        if start is None or end is None:  # no answer: what speaks for the best one
             (answers,) = (each for _, each in self._answers(batch, predict([fields]), assets))
             first, last = answers.spans[0]
             offsets = example.inputs["offsets"]

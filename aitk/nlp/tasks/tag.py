@@ -425,15 +425,16 @@ def _surest(
         name = label if is_plain(labels) else label[2:]
         if label == OUTSIDE or label.startswith("I-") or target not in (None, name):
             likely[:, at] = -1.0
-    word, tag = np.unravel_index(int(likely.argmax()), likely.shape)
+    word, tag = map(int, np.unravel_index(int(likely.argmax()), likely.shape))
     tags = tags.copy()
     tags[word] = tag
     label = labels[tag] if is_plain(labels) else labels[tag][2:]
-    return (int(word), int(word) + 1, label), tags, float(likely[word, tag])
+    return (word, word + 1, label), tags, float(likely[word, tag])
 
 
 def _blank(assets: TagAssets) -> str:
     """What stands for a word that is taken out."""
     tokenizer = getattr(assets.reader, "tokenizer", None)
-    mask = tokenizer.mask_id if tokenizer is not None else None
-    return tokenizer.engine.id_to_token(mask) if mask is not None else "\u25a1"
+    if tokenizer is None or tokenizer.mask_id is None:
+        return "\u25a1"
+    return str(tokenizer.engine.id_to_token(tokenizer.mask_id))

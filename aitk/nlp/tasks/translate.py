@@ -23,7 +23,7 @@ from aitk.nlp.data.languages import script_of
 from aitk.nlp.data.options import TranslateOptions, TranslateReading
 from aitk.nlp.features.assets import TextAssets, load_text_assets
 from aitk.nlp.features.batching import pad_tokens
-from aitk.nlp.features.tokenizers import SubwordTokenizer, train_tokenizer
+from aitk.nlp.features.tokenizers import SubwordTokenizer, train_subwords
 from aitk.nlp.metrics.translation import (
     DEFAULT_SPLITTER,
     SPLITTERS,
@@ -153,7 +153,7 @@ class Translate(Task[TranslationAssets]):
         tokenizer = start.tokenizer if start else None
         if tokenizer is None:
             texts = (text for row in rows for text in (row["source"], row["target"]))
-            tokenizer = train_tokenizer(texts, settings)
+            tokenizer = train_subwords(texts, settings)
         if tokenizer.start_id is None or tokenizer.end_id is None:
             raise ArtifactError(
                 "its vocabulary has no marks for the start and the end of a text",

@@ -111,7 +111,7 @@ class TimeReader:
         """What cannot be told from the column."""
         if not self.is_ambiguous:
             return None
-        other = "dmy" if self.order == "mdy" else "mdy"
+        other: Order = "dmy" if self.order == "mdy" else "mdy"
         message = (
             f"{source}: dates such as {self._example} in {column!r} are read as"
             f" {_in_words(self.order)}, and nothing rules out {_in_words(other)}: see --time-format"

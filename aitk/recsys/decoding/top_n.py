@@ -103,7 +103,7 @@ def _bounds(column: str, wanted: str) -> tuple[float, float]:
 
 def _is_about_item(query: Mapping[str, Any] | None) -> bool:
     """The answer to "what is like this item" is never that item."""
-    return bool(query) and "item" in query and not query.keys() & {"user", "unknown"}
+    return query is not None and "item" in query and not query.keys() & {"user", "unknown"}
 
 
 def _answer(

@@ -219,7 +219,7 @@ def _gather(
             reason = f"user {user!r} has had the item {item!r} already"
         elif reading.unknown_items == "drop" and item not in assets.item_numbers:
             reason = f"the item {item!r} is unknown"
-        elif None not in (reading.min_rating, rating) and rating < reading.min_rating:
+        elif reading.min_rating is not None and rating is not None and rating < reading.min_rating:
             reason = f"rated {rating:g}, and those below {reading.min_rating:g} were left out"
         if reason:
             refused.append(Refusal(event.file, event.line, reason))
@@ -250,11 +250,11 @@ def _rows_of(
     Args:
         had: all items of the user so far, those held out before too.
     """
-    columns = {"items": items, "ratings": ratings, "times": times}
-    every = {
-        name: [*(() if earlier is None else np.asarray(earlier[name]).tolist()), *column]
-        for name, column in columns.items()
-    }
+    columns: dict[str, list[Any]] = {"items": items, "ratings": ratings, "times": times}
+    known: dict[str, list[Any]] = {}
+    if earlier is not None:
+        known = {name: np.asarray(earlier[name]).tolist() for name in columns}
+    every = {name: [*known.get(name, []), *column] for name, column in columns.items()}
     position = int.from_bytes(hashlib.blake2b(user.encode(), digest_size=8).digest(), "big")
     nothing: dict[str, Any] = {"seen": [], "targets": [], "target_ratings": []}
     if position / 2**64 >= HELD_OUT_SHARE or len(every["items"]) < 2:

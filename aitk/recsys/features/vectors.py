@@ -41,7 +41,7 @@ def add_vectors(path: Path, encoders: Sequence[str], embed: Embed, reporter: Rep
             vectors = _described(table.column(name).to_pylist(), kind, reporter)
         else:
             continue
-        known = vectors.any(axis=1)
+        known = np.any(vectors, axis=1)
         reporter.note(f"{name}: vectors of {int(known.sum()):,} of {len(known):,} items")
         column = pyarrow.FixedSizeListArray.from_arrays(
             pyarrow.array(vectors.astype(np.float32).ravel()),

@@ -127,7 +127,7 @@ def _block_metrics(
     gained = np.cumsum(hits * gains, axis=1)
     precisions = np.cumsum(hits * (found / place), axis=1)
     first = np.where(found[:, -1] > 0, hits.argmax(axis=1) + 1, longest + 1)
-    metrics = {}
+    metrics: dict[str, np.ndarray] = {}
     for k in cutoffs:
         most = np.minimum(k, targets)
         metrics |= {
@@ -150,7 +150,7 @@ def _mean_scores(values: np.ndarray, resamples: int, seed: int) -> list[Score]:
         resamples=resamples,
         seed=seed,
     )
-    is_share = np.isin(values, (0, 1)).all(axis=0)
+    is_share = np.all(np.isin(values, (0, 1)), axis=0).tolist()
     return [
         score_proportion(float(column.sum()), rows) if share and resamples else score
         for score, column, share in zip(scores, values.T, is_share, strict=True)

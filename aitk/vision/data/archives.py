@@ -11,9 +11,9 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from aitk.core.contract.errors import DataError
 from aitk.vision.data.trees import Members, is_hidden, leads_out
@@ -120,7 +120,12 @@ def _plain_tar(path: Path) -> Iterator[IO[bytes]]:
     with path.open("rb") as file:
         start = file.read(6)
         file.seek(0)
-        unpack = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}.get(start[:2])
+        unpackers: dict[bytes, Callable[..., Any]] = {
+            b"\x1f\x8b": gzip.open,
+            b"BZ": bz2.open,
+            b"\xfd7": lzma.open,
+        }
+        unpack = unpackers.get(start[:2])
         if unpack is None:
             yield file
             return

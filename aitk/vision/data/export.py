@@ -15,7 +15,7 @@ import numpy as np
 
 from aitk.core.artifacts.data import load_data
 from aitk.core.artifacts.drafts import draft_folder
-from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.progress import Reporter
 from aitk.core.io.images import encode_jpeg, encode_png, picture_format
 from aitk.core.io.names import fit_name
@@ -349,6 +349,8 @@ def _upright(data: bytes) -> bytes:
     content = np.frombuffer(data, np.uint8)
     upright = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
     stored = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    if upright.shape == stored.shape and (upright == stored).all():
+    if upright is None or stored is None:
+        raise ArtifactError("a stored image is damaged", hint="Prepare the data again")
+    if np.array_equal(upright, stored):
         return data
     return encode_jpeg(upright) if picture_format(data) == "JPEG" else encode_png(upright)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class SplitFolders:
     """
 
     splits: Mapping[str, str]
-    others: Collection[str]
+    others: Set[str]
 
     def of(self, name: str) -> str | None:
         """The split that a folder above a file names."""

@@ -137,15 +137,11 @@ def read_table(
         table, reading, annotation_kinds=annotation_kinds if labelled else (), counts=counts
     )
     named = set() if named is None else named
-    if columns.corners:
-        rows = _gathered(table, columns)
-    else:
-        rows = (item if isinstance(item, Refusal) else (*item, None) for item in table)
-    for row in rows:
+    for row in _gathered(table, columns) if columns.corners else table:
         if isinstance(row, Refusal):
             yield row
             continue
-        line, record, boxes = row
+        line, record, *own = row
         try:
             item = columns.item(
                 record, line, tree, folder, split=split, outside=reading.outside, classes=classes,
@@ -154,8 +150,8 @@ def read_table(
         except DataError as error:
             yield Refusal(table.source, line, error.what)
             continue
-        if boxes is not None:
-            item = dataclasses.replace(item, boxes=boxes)
+        if own:
+            item = dataclasses.replace(item, boxes=own[0])
         yield item
 
 
@@ -316,7 +312,7 @@ def _gathered(
                 found.append((corners, columns.label_of(record)))
             except DataError as error:
                 problems.setdefault(name, error.what)
-    for name, (line, record) in first.items():
+    for name, (line, head) in first.items():
         try:
             if name in problems:
                 raise DataError(problems[name])
@@ -326,7 +322,7 @@ def _gathered(
         except DataError as error:
             yield Refusal(table.source, line, error.what)
             continue
-        yield line, record, lambda height, width, made=made: made  # type: ignore[misc]
+        yield line, head, lambda height, width, made=made: made  # type: ignore[misc]
 
 
 def _corners(columns: Sequence[str]) -> tuple[str, ...] | None:

@@ -28,7 +28,8 @@ class Tree(Protocol):
         names: of its files, with ``/`` between folders, sorted.
     """
 
-    source: str
+    @property
+    def source(self) -> str: ...
 
     @property
     def names(self) -> Sequence[str]: ...

@@ -125,7 +125,7 @@ def draw_sample(
         sample.boxes,
         [_name(number, names, "boxes") for number in classes],
         [class_colour(number) for number in classes],
-        crowd=sample.crowd,
+        crowd=sample.crowd.tolist(),
     )
     return drawn.image
 

@@ -70,7 +70,7 @@ def make_mosaic(samples: Sequence[Sample], matrices: np.ndarray, mosaic: Mosaic)
         sample = samples[number]
         inside = np.s_[top : top + rows, left : left + columns]
         image[inside] = warp(sample.image, matrix, (rows, columns))
-        if mask is not None:
+        if mask is not None and sample.mask is not None:  # joined samples have the same kinds
             mask[inside] = warp(sample.mask, matrix, (rows, columns))
         sample = replace_boxes(sample, transform_boxes(sample.boxes, matrix), (rows, columns))
         corner = np.array([left, top, left, top], np.float32)
@@ -138,6 +138,7 @@ def _mix_labels(
         return None, None
     shares: dict[int, float] = {}
     for part, weight in zip(parts, weights, strict=True):
-        for number, share in (part.shares or {part.label: 1.0}).items():
+        own = {} if part.label is None else {part.label: 1.0}
+        for number, share in (part.shares or own).items():
             shares[number] = shares.get(number, 0.0) + weight * share
     return max(shares, key=shares.__getitem__), shares

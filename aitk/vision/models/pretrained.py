@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def _adopt_hub(found: Pretrained) -> Pretrained:
     from aitk.vision.models.input_scaling import IMAGENET_DEVIATION, IMAGENET_MEAN
 
     converter, skipped = _converter(found)
-    mean, deviation = IMAGENET_MEAN, IMAGENET_DEVIATION
+    mean: Sequence[float] = IMAGENET_MEAN
+    deviation: Sequence[float] = IMAGENET_DEVIATION
     settings: dict[str, Any] = {}
     if converter is not None:
         mean, deviation = _scaling(converter)
@@ -77,5 +79,6 @@ def _size(backbone: Any, converter: Any) -> tuple[int, int]:
     if height and width:
         return height, width
     if converter is not None and converter.image_size is not None:
-        return tuple(int(side) for side in converter.image_size)
+        height, width = converter.image_size
+        return int(height), int(width)
     return USUAL_SIZE

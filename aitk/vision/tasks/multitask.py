@@ -180,12 +180,13 @@ class Multitask(ImageTask):
         predictions: list[dict[str, Any]] = [{} for _ in batch.inputs["image"]]
         outputs = by_head(outputs, assets)
         for kind in heads_of(assets):
+            given: Any = options if kind == "boxes" else None
             own = self._tasks[kind].decode(
                 batch,
                 head_outputs(kind, outputs, batch),
                 assets_of(kind, assets),
                 top_k=top_k,
-                options=options if kind == "boxes" else None,
+                options=given,
             )
             # The label's prediction comes first, and its probability stays.
             predictions = [theirs | ours for theirs, ours in zip(own, predictions, strict=True)]
@@ -194,7 +195,7 @@ class Multitask(ImageTask):
 
     def measure(self, batch: Batch, outputs: Any, assets: ImageAssets) -> dict[str, np.ndarray]:
         """What each head's task keeps, and whether it is known, with the kind before the name."""
-        kept = {}
+        kept: dict[str, np.ndarray] = {}
         known = np.asarray(batch.targets[KNOWN]) > 0
         for place, kind in enumerate(sorted(heads_of(assets))):
             found = head_outputs(kind, by_head(outputs, assets), batch)

@@ -135,10 +135,10 @@ def _sentence(
         )
     first = kept[0][0].number
     text, words = "", []
-    for at, (line, fields) in enumerate(kept):
+    for at, (place, fields) in enumerate(kept):
         word = fields[columns.word]
         if not word:
-            return Refusal(source, line.number, "it has no word")
+            return Refusal(source, place.number, "it has no word")
         if at and not surface.get(at - 1) and not _touch(text, word, columns):
             text += " "
         words.append((len(text), len(text) + len(word)))

@@ -99,9 +99,10 @@ def _question(
             return f"{of}its {what} holds a NUL byte"
     answers = None
     if labelled:
-        answers = _answers(value, keys[2])
-        if isinstance(answers, str):
-            return of + answers
+        found = _answers(value, keys[2])
+        if isinstance(found, str):
+            return of + found
+        answers = found
     return Question(context, question, answers, record, name)
 
 

@@ -58,7 +58,7 @@ def _record(
     value: Mapping[str, Any], text: str | None, tag: str | None, *, labelled: bool
 ) -> Found:
     tokens = value.get(usual_column(list(value), WORDS) or "")
-    if _is_texts(tokens):
+    if tokens is not None and _is_texts(tokens):
         return _words_with_tags(tokens, value, tag, labelled=labelled)
     key = text if text in value else usual_column(list(value), TEXTS)
     content = value.get(key or "")

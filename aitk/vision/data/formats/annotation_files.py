@@ -103,8 +103,8 @@ def find_annotation_files(
         elif suffix == ".xml" and place_of(name) not in places:  # those of one image are VOC's
             content = _cvat(tree.read(name, max_bytes=MAX_XML_BYTES), where, counts)
         elif suffix in _UNREAD_SUFFIXES:
-            error = DataError(f"is {_UNREAD_SUFFIXES[suffix]}, which is not read", where=where)
-            found.unread = found.unread or error
+            reason = f"is {_UNREAD_SUFFIXES[suffix]}, which is not read"
+            found.unread = found.unread or DataError(reason, where=where)
         if _is_of_one_image(value):
             labelme[posixpath.dirname(name)].append((name, value))
         if content is not None:
@@ -134,14 +134,18 @@ def read_named(
     where, name = str(path), _name_in(tree, path)
     if path.suffix.lower() == ".xml":
         content = _cvat(data, where, counts)
-        return content and _file(name, where, content, tree, has_ids=False)
+        if content is None:
+            return None
+        return _file(name, where, content, tree, has_ids=False)
     value = _json_value(data, where)
     if is_labelme(value):
         return _labelme(posixpath.dirname(name), [(name, value)], tree, images(), counts)
     content = _as_coco(value, where, counts)
-    if content is None and (unread := _unread(data, where)):
-        raise unread
-    return content and _file(name, where, content, tree, has_ids=is_coco(value))
+    if content is None:
+        if unread := _unread(data, where):
+            raise unread
+        return None
+    return _file(name, where, content, tree, has_ids=is_coco(value))
 
 
 def _is_of_one_image(value: Any) -> bool:

@@ -353,7 +353,7 @@ class _Annotations:
 
     def _class_of(self, note: Annotation) -> str:
         number = id_value(note.get("category_id"))
-        if number not in self.names:
+        if number is None or number not in self.names:
             category = str(note.get("category_id"))[:40]
             raise DataError(f"has an annotation of the unknown category {category}")
         return self.names[number]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from aitk.core.contract.errors import DataError
+from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.io.images import bits_of, check_size, encode_png, picture_format
 from aitk.core.io.values import to_count
 from aitk.core.runtime.silence import capture_stderr
@@ -42,7 +42,10 @@ def decode_mask(png: bytes) -> np.ndarray:
     """The class of each pixel of a stored mask: (h, w) uint8, 255 = void."""
     import cv2
 
-    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise ArtifactError("a stored mask is damaged", hint="Prepare the data again")
+    return mask
 
 
 def mask_names(png: bytes) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def read_tfds(
         data = builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
         for number, example in enumerate(tfds.as_numpy(data), 1):
             yield Item(
-                image=lambda data=example[known.image]: bytes(data),
+                image=lambda data=example[known.image]: bytes(data),  # type: ignore[misc]
                 name=f"{split}#{number - 1}",
                 file=f"{source}[{split}]",
                 line=number,
@@ -56,7 +56,7 @@ def read_tfds(
 
 
 class _Features:
-    """Which feature of a data set holds what."""
+    """Which feature of a data set holds what; "" where none does."""
 
     def __init__(self, features: Mapping[str, Any], source: str, label_column: str | None):
         import tensorflow_datasets as tfds
@@ -69,13 +69,13 @@ class _Features:
             if isinstance(feature, kinds.Image) and not isinstance(feature, kinds.LabeledImage)
         ]
         self.mask = next((name for name in _MASKS if isinstance(features.get(name), kinds.Image)),
-                         None)  # fmt: skip
+                         "")  # fmt: skip
         images = [name for name in image_features if name != self.mask]
         if not images:
             raise DataError("has no feature that is an image", where=source)
         self.image = "image" if "image" in images else images[0]
         labels = [name for name in features if isinstance(features[name], kinds.ClassLabel)]
-        self.label = label_column or ("label" if "label" in labels else next(iter(labels), None))
+        self.label = label_column or ("label" if "label" in labels else next(iter(labels), ""))
         if label_column and label_column not in labels:
             reason = f"has no label {label_column!r}; its labels: {', '.join(labels) or 'none'}"
             raise DataError(reason, where=source)
@@ -118,7 +118,7 @@ class _Features:
 
         return make
 
-    def _find_objects(self, features: Mapping[str, Any]) -> tuple[str | None, str, str]:
+    def _find_objects(self, features: Mapping[str, Any]) -> tuple[str, str, str]:
         """The feature that lists boxes, and in it the names of the box and of its class."""
         import tensorflow_datasets as tfds
 
@@ -131,4 +131,4 @@ class _Features:
             label = next((key for key in inner if isinstance(inner[key], kinds.ClassLabel)), None)
             if box and label:
                 return name, box, label
-        return None, "", ""
+        return "", "", ""

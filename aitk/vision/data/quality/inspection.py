@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.rows import SPLITS, Row
 from aitk.core.contract.task import Finding
 from aitk.core.io.images import picture_format
@@ -259,4 +260,7 @@ def _small_grey(data: bytes, height: int, width: int) -> np.ndarray:
     }
     shorter = min(height, width)
     flag = next((f for n, f in flags.items() if shorter >= n * _LOOKED_AT), cv2.IMREAD_GRAYSCALE)
-    return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    grey = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if grey is None:
+        raise ArtifactError("a stored image is damaged", hint="Prepare the data again")
+    return grey

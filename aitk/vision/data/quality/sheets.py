@@ -108,7 +108,8 @@ class Sheets:
         boxes = np.zeros((0, 4), np.float32)
         if "boxes" in self._annotation_kinds:
             boxes = fit.boxes_in(fields["boxes"])
-        mask, names = None, ()
+        mask: np.ndarray | None = None
+        names: tuple[str, ...] = ()
         if "mask" in self._annotation_kinds and fields["mask"]:
             mask = fit_mask(decode_mask(fields["mask"]), fit, size)
             names = mask_names(fields["mask"])
