@@ -267,7 +267,7 @@ def test_scores_stand_beside_those_of_baselines(chain):
     assert ("baseline" in text) == isinstance(chain.task, HasBaselines)
 
 
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_a_compressed_run_is_a_run(chain, tmp_path, format):
     from aitk.stages.compress import compress
     from aitk.stages.evaluate import evaluate

@@ -129,7 +129,7 @@ class CompressOptions:
     )
     format: str | None = option(
         None,
-        "file format; by default the fastest measured for the model",
+        "file format; by default litert with --quantize, else keras; onnx needs the extra onnx",
         choices=("keras", "litert", "onnx", "saved_model"),
     )
     prune: float | None = option(

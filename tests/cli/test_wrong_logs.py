@@ -216,7 +216,7 @@ def test_what_cannot_be_trained_updated_or_compared_is_said(aitk, here, trained)
     line = last_line("recsys", "evaluate", run, "--data", "good.csv", code=2)
     assert "aitk recsys prepare good.csv --task recommend" in line
 
-    told = ["--format", "onnx", "--quantize", "none", "--resamples", "10"]
+    told = ["--format", "litert", "--quantize", "none", "--resamples", "10"]
     assert aitk("recsys", "compress", run, "--out", "small", *told).code == 0
     write("new.csv", HEADER + "u0,p5,3,1800000000\n")
     line = last_line("recsys", "update", "small", "new.csv", "--out", "x", code=2)

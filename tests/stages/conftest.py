@@ -374,6 +374,7 @@ def interrupting():
 @pytest.fixture(scope="session")
 def onnx_run(tmp_path_factory):
     """A run that adds 2 to its logit of "up" for each "good", and of "down" for each "bad"."""
+    pytest.importorskip("onnx", reason="the extra onnx is not installed")
     from onnx import TensorProto, helper, numpy_helper, save
 
     task = tasks.load_task("nlp.classify")

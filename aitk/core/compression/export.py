@@ -7,6 +7,7 @@ take memory that is given back only when their process ends.
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from aitk.core.compression.arithmetic import describe_arithmetic
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.child import python_command, python_environment
+from aitk.core.runtime.environment import DISTRIBUTION
 from aitk.core.runtime.silence import debugging
 
 #: Format of the file -> what ``--quantize`` can be with it; see ``schemes``.
@@ -53,6 +55,9 @@ def choose_format(format: str | None, quantize: str) -> str:
 
     LiteRT's int8 was as small as ONNX Runtime's and faster with every architecture here, for one
     row and for 32; ``compress --format litert`` and ``--format onnx`` show both for a run.
+
+    Raises:
+        UsageError: the format cannot hold such weights, or the packages that write it are missing.
     """
     format = format or ("keras" if quantize == "none" else "litert")
     if quantize not in FORMATS[format]:
@@ -62,6 +67,8 @@ def choose_format(format: str | None, quantize: str) -> str:
             where="--format",
             hint=f"Take {' or '.join(able)}",
         )
+    if format == "onnx":
+        _check_onnx()
     return "keras-quantized" if format == "keras" and quantize != "none" else format
 
 
@@ -121,6 +128,17 @@ def export_model(
         describe_arithmetic(result["scheme"], result["layers"]),
         result["refused"],
     )
+
+
+def _check_onnx() -> None:
+    """Only the extra brings the converter; ONNX files are predicted without it."""
+    missing = [name for name in ("onnx", "tf2onnx") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"writing ONNX files needs {' and '.join(missing)}",
+            where="--format",
+            hint=f"pip install '{DISTRIBUTION}[onnx]'",
+        )
 
 
 def _raise_if_full(reason: str) -> None:

@@ -61,9 +61,9 @@ def write(model, folder, *, format, scheme):
         ("litert", "none", 0.7, 1e-5),
         ("litert", "float16", 1.6, 2e-3),
         ("litert", "dynamic", 2.5, 5e-2),
-        ("onnx", "none", 0.7, 1e-5),
-        ("onnx", "float16", 1.6, 2e-3),
-        ("onnx", "dynamic", 2.5, 5e-2),
+        pytest.param("onnx", "none", 0.7, 1e-5, marks=pytest.mark.onnx),
+        pytest.param("onnx", "float16", 1.6, 2e-3, marks=pytest.mark.onnx),
+        pytest.param("onnx", "dynamic", 2.5, 5e-2, marks=pytest.mark.onnx),
         ("saved_model", "none", 0, 1e-5),
     ],
 )
@@ -80,6 +80,7 @@ def test_outputs_are_kept_for_any_batch(model, tmp_path, format, scheme, smaller
         assert 4 * model.count_params() / path.stat().st_size > smaller
 
 
+@pytest.mark.onnx
 def test_a_converted_run_needs_no_tensorflow(tmp_path, python):
     model = text_model(recurrent=True)
     for format in ("litert", "onnx"):
@@ -126,7 +127,7 @@ def calibrate(folder, shape, *, batches=4, seed=0):
     return {"x": rng.normal(size=(16, *shape)).astype("f4")}
 
 
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_static_int8_reaches_convolutions_and_products(tmp_path, format):
     import keras
 
@@ -145,6 +146,7 @@ def test_static_int8_reaches_convolutions_and_products(tmp_path, format):
     assert found == pytest.approx(KerasPredictor(model)(inputs), abs=0.1)
 
 
+@pytest.mark.onnx
 def test_dynamic_onnx_says_that_its_convolutions_are_computed_in_float(tmp_path):
     import keras
 
@@ -215,7 +217,7 @@ def test_a_layer_that_keeps_float32_decodes_the_outputs_of_an_int8_network(tmp_p
     assert found["other"] == pytest.approx(exact["other"], abs=0.1)
 
 
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_outputs_that_are_joined_keep_scales_of_their_own(tmp_path, format):
     import keras
 
@@ -283,7 +285,7 @@ def test_a_full_disk_is_no_fault_of_the_model(tmp_path, monkeypatch):
         (None, "none", "keras"),
         (None, "int8", "litert"),
         (None, "float16", "litert"),
-        ("onnx", "dynamic", "onnx"),
+        pytest.param("onnx", "dynamic", "onnx", marks=pytest.mark.onnx),
         ("keras", "int8", "keras-quantized"),
     ],
 )
@@ -291,12 +293,21 @@ def test_the_format_that_is_written(format, quantize, chosen):
     assert choose_format(format, quantize) == chosen
 
 
+def test_onnx_without_its_extra_names_the_command(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'aitk-toolkit\[onnx\]'"):
+        choose_format("onnx", "none")
+    assert choose_format("litert", "none") == "litert"
+
+
 def test_what_a_format_cannot_hold_is_refused():
     with pytest.raises(UsageError, match=r"saved_model cannot hold int8.*keras or litert or onnx"):
         choose_format("saved_model", "int8")
 
 
-@pytest.mark.parametrize("format", ["litert", "onnx", "saved_model", "keras"])
+@pytest.mark.parametrize(
+    "format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx), "saved_model", "keras"]
+)
 def test_several_outputs_keep_their_names(tmp_path, format):
     import keras
     from keras import layers

@@ -110,6 +110,7 @@ def test_every_computed_model_is_here():
     assert {type(settings) for settings in MODELS.values()} == set(FITS)
 
 
+@pytest.mark.onnx
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_the_same_in_every_form(models, name, tmp_path):
     model, inputs = models[name], batch(table()[:5])

@@ -49,7 +49,7 @@ def inputs_of(rows, length):
     }
 
 
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_converted_model_scores_the_same(name, format, tmp_path):
     model = MODELS[name]()

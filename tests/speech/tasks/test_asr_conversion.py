@@ -41,6 +41,7 @@ def batch(rows, frames, *, joint):
     return inputs | ({"target_ids": np.zeros((rows, 3), "int32")} if joint else {})
 
 
+@pytest.mark.onnx
 @pytest.mark.parametrize("name", TINY)
 def test_a_converted_recogniser_hears_the_same(name, tmp_path):
     from aitk.core.compression.convert import write

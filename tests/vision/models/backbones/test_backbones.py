@@ -174,6 +174,7 @@ def test_logits_are_float32_in_mixed_precision():
     assert (out.dtype, out.shape) == (np.float32, (2, 3))
 
 
+@pytest.mark.onnx
 @pytest.mark.parametrize("name", ["mobilenet", "vit"])
 def test_exports_compute_the_same(name, tmp_path):
     from aitk.core.compression.convert import write

@@ -129,7 +129,7 @@ def test_copies_and_files_are_the_same(trained, tmp_path):
     assert loaded.get_layer("backbone").count_params() > 0
 
 
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_exports_find_the_same_boxes(trained, tmp_path, format):
     from aitk.core.artifacts.run import MODEL_FILES, Run
     from aitk.core.compression.convert import write
@@ -146,7 +146,7 @@ def test_exports_find_the_same_boxes(trained, tmp_path, format):
         assert found[:, :2] == pytest.approx(wanted[:count, :2], abs=1e-2)
 
 
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_int8_keeps_the_boxes_and_the_scores_apart(trained, tmp_path, format):
     from aitk.core.artifacts.run import MODEL_FILES, Run
     from aitk.core.compression.arithmetic import count_layers

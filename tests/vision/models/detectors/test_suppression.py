@@ -92,7 +92,7 @@ def model():
     return keras.Model(inputs, Suppressed()(inputs))
 
 
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_a_converted_model_carries_it(model, tmp_path, format):
     from aitk.core.artifacts.run import MODEL_FILES, Run
     from aitk.core.compression.convert import write

@@ -72,6 +72,7 @@ def test_every_weight_learns(model):
     )
 
 
+@pytest.mark.onnx
 def test_it_is_written_to_files(model, tmp_path):
     """LiteRT and ONNX files say what the model says, for any number of images."""
     from aitk.core.compression.convert import write
