@@ -47,15 +47,18 @@ from aitk.stages.train_run import (
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """A log-uniform or uniform interval."""
+    """A log-uniform or uniform interval, of whole numbers alone for a field that takes these."""
 
     low: float
     high: float
     log: bool
+    whole: bool = False
 
     def distribution(self) -> Any:
-        from optuna.distributions import FloatDistribution
+        from optuna.distributions import FloatDistribution, IntDistribution
 
+        if self.whole:
+            return IntDistribution(int(self.low), int(self.high), log=self.log)
         return FloatDistribution(self.low, self.high, log=self.log)
 
 
@@ -164,9 +167,12 @@ def _parse_values(key: str, values: str, owner: type) -> Range | Choice:
             bounds = float(low), float(high)
         except ValueError:
             bounds = (1.0, 0.0)
-        if not bounds[0] < bounds[1]:
+        types = {item.name.rstrip("_"): item.type for item in describe(owner)}
+        whole = types[key.rstrip("_")] is int
+        fits = not whole or all(map(float.is_integer, bounds))
+        if not (bounds[0] < bounds[1] and fits):
             raise UsageError(f"cannot read the range {values!r}", where=f"--space {key}")
-        return Range(*bounds, log=bounds[0] > 0)
+        return Range(*bounds, log=bounds[0] > 0, whole=whole)
     choices = [
         getattr(resolve(owner, {key: value.strip()}, where="hyper-parameter"), key)
         for value in values.split(",")

@@ -29,12 +29,20 @@ def test_a_space_is_ranges_and_choices():
     }
 
 
+def test_a_range_of_whole_numbers_holds_no_others():
+    (found,) = parse_space(["hidden=4..64"], BagSettings).values()
+    assert found == Range(4, 64, log=True, whole=True)
+    drawn = found.distribution()
+    assert drawn._contains(39) and not drawn._contains(39.2)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("droput=0..1", "Did you mean 'dropout'"),
         ("dropout", "KEY=LOW..HIGH"),
         ("dropout=1..0", "cannot read the range"),
+        ("hidden=4.5..8", "cannot read the range"),
         ("optimizer=adam,sdg", "Did you mean 'sgd'"),
     ],
 )

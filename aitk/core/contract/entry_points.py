@@ -8,8 +8,9 @@ A package names its tasks in the group ``aitk.tasks`` and its models in ``aitk.m
     [project.entry-points."aitk.models"]
     "nlp.classify:gated" = "acme.models:GATED"   # a ModelSpec
 
-Help texts read them, so nothing is imported before it is needed, and ``importlib.metadata`` opens
-only the distributions that declare one of the groups. Standard library only.
+Help texts read them, so nothing is imported before it is needed, and the metadata are searched for
+the two groups: with 168 distributions that takes 2 ms of processor time, where importing
+``importlib.metadata`` and asking it takes 25 ms. Standard library only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import itertools
 import os
 import re
 import sys
@@ -182,21 +184,16 @@ def plugins(group: str) -> list[Plugin]:
 @functools.cache
 def all_plugins() -> tuple[Plugin, ...]:
     """The entry points of both groups. Read once: nothing is installed while a command runs."""
-    found = []
-    seen = set()
-    for folder in _declaring_folders():
-        from importlib import metadata
-        from pathlib import Path
-
-        distribution = metadata.PathDistribution(Path(folder))
-        package, version = distribution.metadata["Name"], distribution.version
+    found, seen = [], set()
+    for folder, text in _declaring_folders():
+        package, version = _name_and_version(folder)
         if package in seen:  # an installation further up on the path hides it
             continue
         seen.add(package)
         found += [
-            Plugin(entry.group, entry.name, entry.value, package, version)
-            for entry in distribution.entry_points
-            if entry.group in (TASK_GROUP, MODEL_GROUP)
+            Plugin(group, name, value, package, version)
+            for group, name, value in _parse(text)
+            if group in (TASK_GROUP, MODEL_GROUP)
         ]
     return tuple(sorted(found, key=lambda plugin: (plugin.group, plugin.name, plugin.package)))
 
@@ -221,12 +218,8 @@ def _root(module: str) -> str:
     return ".".join(parts[: 2 if shared else 1])
 
 
-def _declaring_folders() -> Iterator[str]:
-    """The metadata folders on the path with entry points of these groups.
-
-    A search of their bytes: with 168 distributions it takes 2 ms of processor time, where
-    importing ``importlib.metadata`` and asking it for the groups takes 25 ms.
-    """
+def _declaring_folders() -> Iterator[tuple[str, str]]:
+    """The metadata folders on the path that declare these groups, with their entry points."""
     for place in dict.fromkeys(path or "." for path in sys.path):
         try:
             names = sorted(os.listdir(place))
@@ -237,8 +230,35 @@ def _declaring_folders() -> Iterator[str]:
                 folder = os.path.join(place, name)
                 try:
                     with open(os.path.join(folder, "entry_points.txt"), "rb") as file:
-                        declares = _DECLARED.search(file.read())
+                        text = file.read()
                 except OSError:  # it has none
                     continue
-                if declares:
-                    yield folder
+                if _DECLARED.search(text):
+                    yield folder, text.decode("utf-8", "replace")
+
+
+def _parse(text: str) -> Iterator[tuple[str, str, str]]:
+    """Group, name and value of each entry point (PyPA's entry points specification)."""
+    group = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            group = line.strip("[] ")
+        elif line and line[0] not in "#;":
+            name, _, value = line.partition("=")
+            yield group, name.strip(), value.partition("[")[0].strip()
+
+
+def _name_and_version(folder: str) -> tuple[str, str]:
+    """Of a distribution, as its metadata say; else as the folder is called."""
+    name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")
+    found = {"name": name, "version": version}
+    for file_name in ("METADATA", "PKG-INFO"):
+        try:
+            with open(os.path.join(folder, file_name), encoding="utf-8", errors="replace") as file:
+                for line in itertools.takewhile(str.strip, file):  # the headers
+                    key, _, value = line.partition(":")
+                    if key.lower() in found:
+                        found[key.lower()] = value.strip()
+        except OSError:
+            continue
+    return found["name"], found["version"]

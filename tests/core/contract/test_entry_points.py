@@ -27,7 +27,11 @@ def site(tmp_path, monkeypatch):
 
 
 def test_finds_both_groups_and_no_others(site) -> None:
-    distribution(site, "one", "[aitk.tasks]\nnlp.x = one:ROW\n[console_scripts]\none = one:main\n")
+    distribution(
+        site,
+        "one",
+        "# two groups\n[aitk.tasks]\nnlp.x = one:ROW\n\n[console_scripts]\none = one:main\n",
+    )
     distribution(site, "two", "[aitk.models]\nnlp.classify:y = two.models:SPEC\n")
     distribution(site, "three", "[aitk.others]\nz = three:z\n")
     assert [(each.kind, each.name, each.module, each.package) for each in all_plugins()] == [
