@@ -65,7 +65,7 @@ def load_keras(path: Path) -> keras.Model:
             else:
                 model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except LIBRARY_ERRORS as error:
-        raise damaged(path, error) from error
+        raise _unknown_layers(path, config) or damaged(path, error) from error
     if not isinstance(model, keras.Model):
         raise ArtifactError(f"holds a {type(model).__name__}, not a model", where=str(path))
     return model
@@ -157,6 +157,19 @@ def damaged(path: Path | str, error: Exception) -> ArtifactError:
         where=str(path),
         hint=DAMAGED,
     )
+
+
+def _unknown_layers(path: Path, config: Any) -> ArtifactError | None:
+    """The error for a model with layers of a package that is not installed; None if it has none."""
+    for module in sorted(set(_modules(config))):
+        package = module.partition(".")[0]
+        if package not in (*PACKAGES, "keras", "builtins") and not declares(module):
+            return ArtifactError(
+                f"names layers of {package!r}, which is no installed package with tasks or models",
+                where=str(path),
+                hint="Install the package that its model comes from",
+            )
+    return None
 
 
 def _config(path: Path) -> Any:
