@@ -162,6 +162,14 @@ BUILT_IN = {
         summary="one label for an image",
         sample="sample_data/surfaces.zip",
     ),
+    "vision.score": Row(
+        task="aitk.vision.tasks.score:Score",
+        reading="aitk.vision.data.options:ScoreImages",
+        flags="aitk.vision.models.settings:ImageFlags",
+        summary="a number for an image, such as wear: regression",
+        sample="sample_data/wear.zip",
+        options={"label_column": "damaged_percent"},
+    ),
     "vision.detect": Row(
         task="aitk.vision.tasks.detect:Detect",
         reading="aitk.vision.data.options:DetectImages",

@@ -15,6 +15,9 @@ version may compress a little differently). Everything on them is drawn by this 
     castings.zip          rows.jsonl: finish, fittings and damage, each row with some of them
     castings_new.zip      rows.jsonl: pictures alone
     castings_update.zip   as castings.zip, another light
+    wear.zip              wear.csv: how much of each surface is damaged  (to score)
+    wear_new.zip          pictures alone
+    wear_update.zip       as wear.zip, another light
     steel.zip             surfaces that nobody sorted                    (to pretrain on)
 """
 
@@ -328,6 +331,20 @@ def write_coatings(name: str, count: int, *, seed: int, light: Light, told: bool
             archive.add("classes.txt", ("\n".join(DAMAGE) + "\n").encode())
 
 
+def write_wear(name: str, count: int, *, seed: int, light: Light, told: bool = True) -> None:
+    """Pictures, and a table that says which percentage of each is damaged."""
+    painter = Painter(seed, 48, 48)
+    lines = ["picture,damaged_percent"]
+    with Archive(f"{name}.zip") as archive:
+        for number in range(1, count + 1):
+            surface, mask = draw_damage(painter, "brushed")
+            file = f"{number:03}.jpg"
+            archive.add_picture(file, light.on(painter.smaller(surface)))
+            lines.append(f"{file},{100 * float((mask > 0).mean()):.1f}")
+        if told:
+            archive.add("wear.csv", ("\n".join(lines) + "\n").encode(), packed=True)
+
+
 def add_fittings(painter: Painter, surface: Image) -> list[dict]:
     """Drill holes and set studs; their boxes in pixels."""
     height, width = painter.size
@@ -393,6 +410,10 @@ def main() -> None:
         write(name, 160, seed=10 + 3 * seed, light=USUAL)
         write(f"{name}_new", 16, seed=11 + 3 * seed, light=USUAL, told=False)
         write(f"{name}_update", 24, seed=12 + 3 * seed, light=LATER)
+
+    write_wear("wear", 160, seed=20, light=USUAL)
+    write_wear("wear_new", 16, seed=21, light=USUAL, told=False)
+    write_wear("wear_update", 24, seed=22, light=LATER)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from aitk.core.io.values import quoted, to_number
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.regression import mean_score, score_regression
 
+#: Usual names of the column of the score.
+SCORE_COLUMNS = ("score", "rating", "stars", "grade", "评分", "分数")
+
 
 class ScoreAssets(Assets, Protocol):
     """Assets of a regression model, which puts out (score - mean) / deviation."""

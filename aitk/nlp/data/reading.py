@@ -15,7 +15,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.labels import LabelReader, MultiLabelReading, NameReader
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.score_task import ScoreReader
+from aitk.core.contract.score_task import SCORE_COLUMNS, ScoreReader
 from aitk.core.contract.task import Note
 from aitk.core.io import encodings
 from aitk.core.io.delimited import DELIMITERS, sniff_delimiter
@@ -37,7 +37,6 @@ LABEL_COLUMNS = (
     "polarity", "labels", "标签", "標籤", "类别", "類別", "分类", "情感", "意图", "ラベル",
     "カテゴリ",
 )  # fmt: skip
-SCORE_COLUMNS = ("score", "rating", "stars", "grade", "评分", "分数")
 _NAMES = frozenset(TEXT_COLUMNS + LABEL_COLUMNS + SCORE_COLUMNS)
 #: What joined columns have between them: the title is a line of its own.
 JOINED_BY = "\n"

@@ -48,6 +48,7 @@ class Item:
         line: in that file, from 1.
         split: one of ``SPLITS``, or None.
         label: its class, or None.
+        score: its number, where images have one; else None.
         labels: its classes, where images have any number of them; else None.
         boxes: makes its boxes of the (height, width) of the image; None where nobody looked
             for any.
@@ -63,6 +64,7 @@ class Item:
     split: str | None = None
     label: str | None = None
     labels: Sequence[str] | None = None
+    score: float | None = None
     boxes: Callable[[int, int], Boxes] | None = None
     mask: Callable[[int, int], ClassMask] | None = None
     size: tuple[int, int] | None = None

@@ -81,7 +81,7 @@ def read_tree(tree: Tree, request: ReadRequest) -> Iterator[Item | Refusal]:
                 classes=classes,
             )
         return
-    masks = {} if set(request.annotation_kinds) == {"label"} else find_masks(tree.names)
+    masks = {} if request.whole_image else find_masks(tree.names)
     images = find_images(tree.names, masks)
     videos = [name for name in tree.names if is_video(name)]
     if not images and not videos:

@@ -65,6 +65,13 @@ class ClassifyImages(MultiLabelReading, ImageReading):
 
 
 @dataclass(frozen=True)
+class ScoreImages(ImageReading):
+    """Images with a number each, in a column of a table."""
+
+    label_column: str | None = option(None, "column of the number, by name or number from 1")
+
+
+@dataclass(frozen=True)
 class DetectImages(ImageReading):
     """Images with boxes: COCO, Pascal VOC, YOLO, or a table."""
 

@@ -18,6 +18,7 @@ from aitk.vision.features.intensity import IntensityRange, parse_range
 #: What an image needs that nobody annotated it with.
 MISSING = {
     "label": "no folder or table tells its label",
+    "score": "no table tells its score",
     "boxes": "nothing tells its boxes: there is no XML, text or JSON file of its name",
     "mask": "there is no mask of its name",
 }
@@ -29,7 +30,7 @@ class ReadRequest:
 
     Attributes:
         reading: the task's reading options.
-        annotation_kinds: of ``label``, ``boxes``, ``mask``.
+        annotation_kinds: of ``label``, ``boxes``, ``mask``; or ``score`` alone.
         labelled: every row needs at least one of these kinds.
         note: receives what reading decided by itself.
         counts: what is left out on the way is counted here.
@@ -53,6 +54,11 @@ class ReadRequest:
     def required_kinds(self) -> Collection[str]:
         """The kinds of annotation that are looked for."""
         return self.annotation_kinds if self.labelled else ()
+
+    @property
+    def whole_image(self) -> bool:
+        """Whether the annotation is of the image as a whole: no file is a mask."""
+        return set(self.annotation_kinds) in ({"label"}, {"score"})
 
     @property
     def ignored(self) -> Collection[str]:

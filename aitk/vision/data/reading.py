@@ -1,8 +1,9 @@
 """Rows of images with what is known of them, from whatever files the user has.
 
 A row is ``{"image": bytes, "name", "height", "width"}`` with the kinds of annotation that
-the task reads: ``"label"``; ``"boxes"``, ``"box_labels"`` and ``"crowd"``; ``"mask"``. Images are
-stored as the files that they were found in, so that nothing is lost. Rows are streamed.
+the task reads: ``"label"``; ``"score"``; ``"boxes"``, ``"box_labels"`` and ``"crowd"``;
+``"mask"``. Images are stored as the files that they were found in, so that nothing is lost. Rows
+are streamed.
 """
 
 from __future__ import annotations
@@ -67,9 +68,10 @@ def read_images(
     Args:
         sources: images, folders, archives, tables, COCO files, videos, patterns such as
             ``*.jpg``, ``-`` for a table on stdin, ``tfds:NAME``.
-        annotation_kinds: what rows have besides an image: ``label``, ``boxes``, ``mask``. Where
-            several are asked for, a row has at least one of them, "" in place of a label that is
-            missing, b"" in place of a mask, and ``boxes_known`` 0 where no box was looked for.
+        annotation_kinds: what rows have besides an image: ``label``, ``boxes``, ``mask``; or
+            ``score``. Where several are asked for, a row has at least one of them, "" in place of
+            a label that is missing, b"" in place of a mask, and ``boxes_known`` 0 where no box
+            was looked for.
         labelled: it must be there. If not, a row has an image alone, and ``Row.record`` carries
             its name and the record as it stood.
         note: receives what reading decided by itself, each sentence once.
@@ -231,6 +233,8 @@ def _annotated(
             raise DataError(f"its label {shorten(other)!r} is none of --classes")
         if len(label) > MAX_LABEL_CHARACTERS:
             raise DataError(f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters")
+    if "score" in request.annotation_kinds and item.score is not None:
+        found["score"] = item.score
     if "boxes" in request.annotation_kinds and item.boxes is not None:
         boxes = item.boxes(height, width)
         request.counts.classes.update(boxes.labels)
@@ -249,9 +253,7 @@ def _annotated(
     if "mask" in request.annotation_kinds and item.mask is not None:
         found["mask"] = item.mask(height, width)
     if request.annotation_kinds and not found:
-        reasons = [
-            MISSING[want] for want in ("label", "boxes", "mask") if want in request.annotation_kinds
-        ]
+        reasons = [MISSING[want] for want in MISSING if want in request.annotation_kinds]
         raise DataError("; ".join(reasons))
     return found
 
@@ -295,6 +297,8 @@ def _stored(fields: Mapping[str, Any], request: ReadRequest) -> dict[str, Any]:
         stored["labels"] = fields["labels"]
     elif "label" in request.annotation_kinds:
         stored["label"] = fields.get("label", "")
+    elif "score" in request.annotation_kinds:
+        stored["score"] = fields["score"]
     if "boxes" in request.annotation_kinds:
         boxes = fields.get("boxes") or Boxes(np.zeros((0, 4), np.float32), (), ())
         stored["boxes"] = boxes.corners.astype(np.float32)

@@ -14,6 +14,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import LabelReader, MultiLabelReading, NameReader, read_name
 from aitk.core.contract.rows import SPLITS, Refusal
+from aitk.core.contract.score_task import SCORE_COLUMNS, ScoreReader
 from aitk.core.io.lines import open_lines
 from aitk.core.io.names import path_in
 from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
@@ -54,7 +55,7 @@ CORNER_COLUMNS = (
     ("y_max", "ymax", "bottom", "y2"),
 )
 MAX_BYTES = 1_000_000_000
-_NAMES = frozenset((*PATH_COLUMNS, *LABEL_COLUMNS, *MASK_COLUMNS))
+_NAMES = frozenset((*PATH_COLUMNS, *LABEL_COLUMNS, *MASK_COLUMNS, *SCORE_COLUMNS))
 _HEADER = {"auto": None, "yes": True, "no": False}
 
 
@@ -97,6 +98,8 @@ def names_images(table: Table, reading: ImageReading, *, annotation_kinds: Colle
         or usual_column(columns, LABEL_COLUMNS) is not None
         or bool(set(getattr(reading, "label_columns", None) or ()) & set(columns))
         or (getattr(reading, "has_many_labels", False) and "labels" in columns),
+        "score": getattr(reading, "label_column", None) in columns
+        or usual_column(columns, SCORE_COLUMNS) is not None,
         "boxes": usual_column(columns, BOXES_COLUMNS) is not None or _corners(columns) is not None,
         "mask": usual_column(columns, MASK_COLUMNS) is not None,
     }
@@ -121,7 +124,7 @@ def read_table(
     Args:
         tree: where they lie.
         folder: of the table in it, from which paths begin.
-        annotation_kinds: of ``label``, ``boxes`` and ``mask``.
+        annotation_kinds: of ``label``, ``score``, ``boxes`` and ``mask``.
         labelled: what is wanted must have a column. Where several things are, one is enough.
         split: of rows whose own column names none.
         classes: what mask files hold.
@@ -192,6 +195,10 @@ class _Columns:
                 self.labels = [self.label]
             else:
                 self.label = usual_column(others, LABEL_COLUMNS)
+        self.score: str | None = None
+        if "score" in annotation_kinds:
+            others = [name for name in names if name != self.path]
+            self.score = find_column(others, given, SCORE_COLUMNS, what="label", where=self.where)
         if "boxes" in annotation_kinds:
             self.boxes = usual_column(names, BOXES_COLUMNS)
             self.box_labels = usual_column(names, BOX_LABELS_COLUMNS)
@@ -239,6 +246,7 @@ class _Columns:
             split=self._split_of(record, line) or split,
             label=None if self.corners or self._labels else self.label_of(record),
             labels=self._labels_of(record),
+            score=self._score_of(record),
             boxes=self._boxes(record),
             mask=mask_reader(tree, mask_name, classes, binary=binary) if mask_name else None,
             record=record,
@@ -265,6 +273,14 @@ class _Columns:
         if problem:
             raise DataError(problem)
         return fields["labels"]
+
+    def _score_of(self, record: Mapping[str, Any]) -> float | None:
+        if self.score is None:
+            return None
+        fields, problem = ScoreReader().read_value(record.get(self.score))
+        if problem:
+            raise DataError(problem)
+        return fields["score"]
 
     def _split_of(self, record: Mapping[str, Any], line: int) -> str | None:
         """The split that a row names; a word that is none is counted."""

@@ -37,6 +37,8 @@ SHAPE = {
         "view?": str,
         "patch?": Size,
         "shown?": Size,
+        "mean?": float,
+        "deviation?": float,
     },
 }
 _LABEL_SETS = "label_sets"
@@ -69,6 +71,16 @@ class ImageAssets:
         """Write ``image.json``."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / FILE, dataclasses.asdict(self))
+
+    @property
+    def mean(self) -> float:
+        """Of the training scores, in a model of scores."""
+        return float(self.parameters["mean"])
+
+    @property
+    def deviation(self) -> float:
+        """Of the training scores."""
+        return float(self.parameters["deviation"])
 
     def labels_of(self, kind: str) -> tuple[str, ...]:
         """The class names of ``label``, ``boxes`` or ``mask``."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.label_task import LabelOutputs, initial_bias
 from aitk.core.contract.model_spec import BACKBONE, SettingsT, TrainedModel
+from aitk.core.contract.score_task import ScoreModel
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.models import build_backbone
 from aitk.vision.models.settings import NETWORKS, HubSettings, WithBackbone
@@ -62,8 +63,8 @@ class ImageModel(TrainedModel[SettingsT, ImageAssets]):
         return {"": len(new.labels) - len(old.labels)}
 
 
-class ImageClassifier(LabelOutputs[SettingsT, ImageAssets], ImageModel[SettingsT]):
-    """A linear head on the mean of the backbone's last map: logits (batch, classes).
+class PooledHead(ImageModel[SettingsT]):
+    """A linear head on the mean of the backbone's last map.
 
     Args:
         settings: options dataclass, with ``dropout`` and ``smoothing``.
@@ -87,7 +88,7 @@ class ImageClassifier(LabelOutputs[SettingsT, ImageAssets], ImageModel[SettingsT
             backbone = self.new_backbone(settings, assets.size)
         return classifier(
             resize_input(backbone, assets.size),
-            classes=len(assets.labels),
+            classes=max(1, len(assets.labels)),
             dropout=settings.dropout,
             bias=initial_bias(assets),
         )
@@ -110,6 +111,10 @@ class ImageClassifier(LabelOutputs[SettingsT, ImageAssets], ImageModel[SettingsT
             build = getattr(importlib.import_module(module), function)
         return build(settings, size)
 
+
+class ImageClassifier(LabelOutputs[SettingsT, ImageAssets], PooledHead[SettingsT]):
+    """Logits (batch, classes)."""
+
     def loss(self, assets: ImageAssets) -> Any:
         """Cross-entropy with shares of classes, smoothed as the settings say."""
         import keras
@@ -120,6 +125,10 @@ class ImageClassifier(LabelOutputs[SettingsT, ImageAssets], ImageModel[SettingsT
 
             return MultiLabelLoss(assets.weights, smoothing=smoothing)
         return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+
+
+class ImageRegressor(ScoreModel[SettingsT, ImageAssets], PooledHead[SettingsT]):
+    """A standardised score (batch, 1)."""
 
 
 class HeadOnBackbone(ImageModel[SettingsT]):
@@ -154,4 +163,12 @@ CLASSIFIERS: Mapping[str, ImageClassifier[Any]] = {
         for name, settings in NETWORKS.items()
     },
     "hub": ImageClassifier(HubSettings),
+}
+#: The same for scores.
+REGRESSORS: Mapping[str, ImageRegressor[Any]] = {
+    **{
+        name: ImageRegressor(settings, f"aitk.vision.models.backbones.{name}:build_backbone")
+        for name, settings in NETWORKS.items()
+    },
+    "hub": ImageRegressor(HubSettings),
 }

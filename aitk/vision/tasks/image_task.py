@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 NO_LABEL = -2  # the label of a row without one, where other rows may have one
 #: Kinds of annotation, and how many classes of each there must be to learn anything.
-MIN_CLASSES = {"label": 2, "boxes": 1, "mask": 2}
+MIN_CLASSES = {"label": 2, "boxes": 1, "mask": 2, "score": 0}
 
 
 class ImageTask(Task[ImageAssets]):
@@ -47,8 +47,8 @@ class ImageTask(Task[ImageAssets]):
 
     content = "image"
     fixed_length = True
-    #: Which kinds of annotation are stored: ``label``, ``boxes``, ``mask``. With several, each
-    #: row carries any of them.
+    #: Which kinds of annotation are stored: ``label``, ``boxes``, ``mask`` (with several, each row
+    #: carries any of them); or ``score``.
     annotation_kinds: ClassVar[frozenset[str]]
     #: The parameters of its assets that it cannot do without.
     required_parameters: ClassVar[frozenset[str]] = frozenset()
@@ -121,6 +121,8 @@ class ImageTask(Task[ImageAssets]):
             names = tfds.features.ClassLabel(names=[*labels, *unseen])
         if "label" in self.annotation_kinds:
             features["label"] = names
+        if "score" in self.annotation_kinds:
+            features["score"] = np.float32
         if "boxes" in self.annotation_kinds:
             features["boxes"] = tfds.features.Tensor(shape=(None, 4), dtype=np.float32)
             features["box_labels"] = tfds.features.Sequence(names)
@@ -302,7 +304,7 @@ class ImageTask(Task[ImageAssets]):
         if self._mixed:
             number = int(inputs["label"])
             label = None if number == NO_LABEL else number
-        elif self.annotation_kinds == {"label"} and example.target is not None:
+        elif self.annotation_kinds in ({"label"}, {"score"}) and example.target is not None:
             label, shares = self.label_shares(example.target)
         return Sample(
             image=inputs["image"],

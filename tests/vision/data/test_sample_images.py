@@ -1,5 +1,6 @@
 """The sample images: small, whole, and what their script says."""
 
+import functools
 from collections import Counter
 
 import numpy as np
@@ -12,6 +13,7 @@ from aitk.vision.data.options import (
     ClassifyImages,
     DetectImages,
     MultitaskImages,
+    ScoreImages,
     SegmentImages,
     UnlabelledImages,
 )
@@ -24,6 +26,7 @@ SETS = {
     "coatings": (SegmentImages, ("mask",)),
     "castings": (MultitaskImages, ALL),
     "steel": (UnlabelledImages, ()),
+    "wear": (functools.partial(ScoreImages, label_column="damaged_percent"), ("score",)),
 }
 
 
@@ -48,7 +51,7 @@ def read(name, *, labelled=True):
     [
         ("surfaces", 240), ("surfaces_update", 48), ("parts", 200), ("parts_update", 30),
         ("coatings", 160), ("coatings_update", 24), ("castings", 160), ("castings_update", 24),
-        ("steel", 240),
+        ("steel", 240), ("wear", 160), ("wear_update", 24),
     ],
 )  # fmt: skip
 def test_every_row_is_read(name, rows):
@@ -57,8 +60,14 @@ def test_every_row_is_read(name, rows):
 
 @pytest.mark.parametrize(
     ("name", "rows"),
-    [("surfaces_new", 24), ("parts_new", 16), ("coatings_new", 16), ("castings_new", 16)],
-)
+    [
+        ("surfaces_new", 24),
+        ("parts_new", 16),
+        ("coatings_new", 16),
+        ("castings_new", 16),
+        ("wear_new", 16),
+    ],
+)  # fmt: skip
 def test_rows_to_predict_have_no_answer(name, rows):
     found = read(name, labelled=False)
     assert len(found) == rows
@@ -97,5 +106,5 @@ def test_castings_carry_any_subset():
 
 def test_all_of_it_is_small():
     files = [path for path in sample_folder().glob("*.zip") if path.stem.split("_")[0] in SETS]
-    assert len(files) == 13
-    assert sum(path.stat().st_size for path in files) < 1_500_000
+    assert len(files) == 16
+    assert sum(path.stat().st_size for path in files) < 1_700_000

@@ -87,7 +87,7 @@ class _Features:
     def available(self, annotation_kinds: Collection[str]) -> set[str]:
         """Those of the kinds that the data set has."""
         known = {"label": self.label, "boxes": self.objects, "mask": self.mask}
-        found = {kind for kind in annotation_kinds if known[kind]}
+        found = {kind for kind in annotation_kinds if known.get(kind)}
         if annotation_kinds and not found:
             raise DataError(f"has no {' or '.join(sorted(annotation_kinds))}", where=self._source)
         return found

@@ -16,6 +16,7 @@ import numpy as np
 
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.rows import SPLITS, Row
+from aitk.core.contract.score_task import ScoreStatistics
 from aitk.core.contract.task import Finding
 from aitk.core.io.images import picture_format
 from aitk.core.metrics.class_checks import (
@@ -58,7 +59,7 @@ class ImageInspector:
     """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``.
 
     Args:
-        annotation_kinds: what the rows have, of ``label``, ``boxes`` and ``mask``.
+        annotation_kinds: what the rows have, of ``label``, ``boxes`` and ``mask``, or ``score``.
         counts: what reading left out.
     """
 
@@ -83,6 +84,7 @@ class ImageInspector:
         self._label_numbers = array("i")
         self._label_sets: dict[tuple[str, ...], int] = {}
         self._labels_per_row = array("I")
+        self._scores = ScoreStatistics() if "score" in self._annotation_kinds else None
         self._boxes = BoxStatistics()
         self._masks = MaskStatistics()
         self._sheets = Sheets(annotation_kinds=annotation_kinds)
@@ -110,6 +112,8 @@ class ImageInspector:
         elif "label" in self._annotation_kinds:
             number = self._labels.add(split, fields["label"]) if fields["label"] else -1
             self._label_numbers.append(number)
+        if self._scores is not None:
+            self._scores.add(fields["score"], split)
         if "boxes" in self._annotation_kinds and fields.get("boxes_known", 1):
             self._boxes.add(fields, split)
         if "mask" in self._annotation_kinds and fields["mask"]:
@@ -197,6 +201,8 @@ class ImageInspector:
         counts = {
             kind: {split: self._counts_of(kind)[split] for split in present} for kind in labels
         }
+        if self._scores is not None:
+            summary |= self._scores.summary()
         if self._counts.category_ids:
             summary["category_ids"] = dict(self._counts.category_ids)
         if "boxes" in self._annotation_kinds:
@@ -215,7 +221,7 @@ class ImageInspector:
     def _kinds(self) -> list[str]:
         """The kinds of annotation there are any of."""
         if len(self._annotation_kinds) == 1:
-            return list(self._annotation_kinds)
+            return [kind for kind in _KINDS if kind in self._annotation_kinds]
         return [kind for kind in _KINDS if kind in self._annotation_kinds and self._labels_of(kind)]
 
     def _labels_of(self, kind: str) -> list[str]:

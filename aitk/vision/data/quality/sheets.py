@@ -70,7 +70,12 @@ class Sheets:
             if not kept:
                 continue
             samples = [self._sample(each, labels) for each in kept]
-            sheet = contact_sheet(samples, names=labels, columns=_COLUMNS, cell=_CELL)
+            captions = None
+            if "score" in self._annotation_kinds:
+                captions = [f"{each.fields['score']:g}" for each in kept]
+            sheet = contact_sheet(
+                samples, names=labels, captions=captions, columns=_COLUMNS, cell=_CELL
+            )
             drawn.append({"caption": f"{split}: the first images", "png": encode_png(sheet)})
         if kept := self._kept["train"][:VARIED]:
             drawn.append(self._varied(kept, labels))
@@ -113,8 +118,8 @@ class Sheets:
         if "mask" in self._annotation_kinds and fields["mask"]:
             mask = fit_mask(decode_mask(fields["mask"]), fit, size)
             names = mask_names(fields["mask"])
-        known = {name: fields[name] for name in ("label", "box_labels", "crowd", "boxes_known")
-                 if name in fields}  # fmt: skip
+        kept = ("label", "score", "box_labels", "crowd", "boxes_known")
+        known = {name: fields[name] for name in kept if name in fields}
         return _Thumbnail(small.copy(), known, boxes, mask, names)
 
     def _sample(
