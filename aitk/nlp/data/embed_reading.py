@@ -15,7 +15,7 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Finding, Note, once
 from aitk.core.io import encodings
 from aitk.core.io.lines import Lines, open_lines
-from aitk.core.io.tables import Table, find_column, open_table
+from aitk.core.io.tables import Table, find_column, looks_like_json, open_table
 from aitk.core.io.values import to_number
 from aitk.nlp.data.cleaning import make_cleaner
 from aitk.nlp.data.embed_options import PAIRS, SCORED, TEXTS, TRIPLETS, EmbedReading
@@ -136,8 +136,15 @@ def _read_tables(
     clean = make_cleaner(reading)
     for found in find_sources([source], labelled=False, label=True, note=note):
         told = reading.delimiter
+        opened: str | Lines = found.name
+        if found.kind == "lines":
+            opened = open_lines(found.name, encoding=reading.encoding)
+            if not labelled and not _has_columns(opened):
+                note(f"{found.name}: a text a line, encoding {opened.encoding}")
+                yield from _read_lines(opened, clean)
+                continue
         table = open_table(
-            found.name,
+            opened,
             header=_HEADER[reading.header],
             delimiter="\t" if told and told.lower() in ("tab", r"\t") else told,
             encoding=reading.encoding,
@@ -148,6 +155,24 @@ def _read_tables(
         columns = _columns(table, reading, labelled=labelled)
         note(f"{table.source}: " + ", ".join(f"{name} in {at!r}" for name, at in columns.items()))
         yield from _read_records(table, columns, clean, split=found.split, labelled=labelled)
+
+
+def _has_columns(lines: Lines) -> bool:
+    """Whether a file whose name does not tell is a table: JSON, or with a TAB in every line."""
+    head = [line for line in lines.head if line.strip()]
+    return looks_like_json(lines) or (bool(head) and all("\t" in line for line in head))
+
+
+def _read_lines(lines: Lines, clean: Callable[[str], str]) -> Iterator[Row | Refusal]:
+    for number, raw, problem in lines:
+        raw = raw.rstrip("\r\n")
+        if not (raw.strip() or problem):
+            continue
+        text, problem = ("", problem) if problem else _text(raw, clean, "text")
+        if problem:
+            yield Refusal(lines.source, number, problem)
+        else:
+            yield Row({"text": text}, lines.source, number, None, {"text": raw})
 
 
 def _columns(table: Table, reading: EmbedReading, *, labelled: bool) -> dict[str, str]:

@@ -67,6 +67,13 @@ def test_to_predict_a_row_needs_its_text_alone(tmp_path):
     ]
 
 
+def test_to_predict_a_file_without_columns_is_a_text_a_line(tmp_path):
+    found = read(tmp_path / "a.txt", "one, two\nthree\n", labelled=False, **SCORED)
+    assert found == [{"text": "one, two"}, {"text": "three"}]
+    found = read(tmp_path / "a.txt", "1\ta\tb\n", labelled=False, **SCORED)
+    assert found == [{"text": "a", "pair": "b", "score": 1}]
+
+
 def test_analogies_are_told_by_their_first_line(tmp_path):
     found = read(tmp_path / "a.txt", ": capitals\nAthens Greece Paris France\nAthens Greece\n")
     assert found[0]["analogy"] == ["Athens", "Greece", "Paris", "France"]
