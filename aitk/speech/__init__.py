@@ -1,1 +1,1 @@
-"""Speech: sounds become features, features become words."""
+"""Speech: audio becomes features, features become words."""

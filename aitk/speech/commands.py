@@ -19,7 +19,7 @@ def record(
 
     For example:
 
-        aitk speech record --out order.wav
+        aitk speech record --out request.wav
     """
     from aitk.speech.data import recording
 
@@ -27,7 +27,7 @@ def record(
         devices = recording.list_devices()
         return Outcome(facts={"devices": len(devices)}, table=devices)
     if options.out is None:
-        raise UsageError("which file?", where="--out", hint="For instance --out order.wav")
+        raise UsageError("which file?", where="--out", hint="For instance --out request.wav")
     out = Path(options.out)
     facts = recording.record(out, options=options, overwrite=overwrite, reporter=reporter)
     return Outcome(facts=facts, next=f"aitk {domain} predict RUN {out} --out -")

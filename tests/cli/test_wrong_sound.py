@@ -22,7 +22,7 @@ REASONS = {
     "hours.wav": "lasts 10,800.0 s, and 30 s are the most",
     "silent.wav": "is silent",
     "nan.wav": "are no numbers (NaN or infinite)",
-    "header.wav": "cannot be read as sound",
+    "header.wav": "cannot be read as audio",
     "half.wav": "is cut short: its header promises more, 50% of it is there",
     "missing.wav": "there is no file missing.wav",
 }

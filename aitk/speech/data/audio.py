@@ -1,4 +1,4 @@
-"""Sound files, read in pieces and by their content, and the sound that a row stores.
+"""Audio files, read in pieces and by their content, and the audio that a row stores.
 
 wav, flac, ogg, opus, mp3, aiff and what else libsndfile knows; m4a, aac, wma and videos through
 FFmpeg. What a header claims is not believed: memory grows with what is read, and a file that holds
@@ -28,7 +28,7 @@ from aitk.speech.data import containers
 from aitk.speech.data.kaldi_files import matrix_columns
 from aitk.speech.features.waveform import resampled
 
-#: Endings of the files that a folder of sounds is searched for.
+#: Endings of the files that a folder of recordings is searched for.
 SUFFIXES = (
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au",
     ".w64", ".rf64", ".caf", ".sph", *containers.SUFFIXES,
@@ -36,7 +36,7 @@ SUFFIXES = (
 BLOCK_S = 10.0
 MOST_CHANNELS = 32
 RATES_HZ = (1000, 768_000)
-#: Cuts may end this much after the sound: times in manifests are rounded.
+#: Cuts may end this much after the recording: times in manifests are rounded.
 CUT_TOLERANCE_S = 0.5
 #: Samples this far beyond full scale are no loud float samples but numbers of another scale.
 LARGEST = 64.0
@@ -50,7 +50,7 @@ _MISCOUNTED = re.compile(r"does not match value from|not equal to frame count")
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sound in memory.
+    """One recording in memory.
 
     Attributes:
         samples: (n,) float32 in [-1, 1], one channel.
@@ -89,7 +89,7 @@ def read_audio(
     end_s: float | None = None,
     max_s: float | None = None,
 ) -> Clip:
-    """Read a sound, or a cut of it, as one channel at a rate.
+    """Read a recording, or a cut of it, as one channel at a rate.
 
     Args:
         source: a file, or the bytes of one.
@@ -113,7 +113,7 @@ def read_audio(
             parts.append(one_channel(block, channel))
     samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if not len(samples):
-        raise DataError("the sound is empty", where=_name(source))
+        raise DataError("the recording is empty", where=_name(source))
     share = clipped / (len(samples) * channels)
     samples = resampled(samples, rate, sample_rate_hz)
     return Clip(np.clip(samples, -1.0, 1.0), sample_rate_hz, rate, channels, share)
@@ -128,7 +128,7 @@ def stream_audio(
     end_s: float | None = None,
     block_s: float = BLOCK_S,
 ) -> Iterator[np.ndarray]:
-    """Yield a sound of any length in blocks (n,) float32, as ``read_audio`` would whole.
+    """Yield a recording of any length in blocks (n,) float32, as ``read_audio`` would whole.
 
     Memory holds about one block, whatever the length.
     """
@@ -151,14 +151,14 @@ def inspect_audio(source: str | Path | bytes) -> Info:
     """Read only what a file says of itself.
 
     Raises:
-        DataError: it cannot be opened as sound.
+        DataError: it cannot be opened as audio.
     """
     with _opened(source) as file:
         return Info(file.samplerate, file.channels, file.frames / file.samplerate)
 
 
 def encode_audio(samples: np.ndarray, sample_rate_hz: int) -> bytes:
-    """The bytes of a mono FLAC file of 16 bits: how a row stores its sound.
+    """The bytes of a mono FLAC file of 16 bits: how a row stores its audio.
 
     Args:
         samples: (n,) in [-1, 1]; what lies beyond is clipped.
@@ -173,10 +173,10 @@ def encode_audio(samples: np.ndarray, sample_rate_hz: int) -> bytes:
 
 
 def decode_audio(audio: bytes) -> tuple[np.ndarray, int]:
-    """The samples (n,) float32 of a stored sound, and its rate.
+    """The samples (n,) float32 of stored audio, and its rate.
 
     Raises:
-        DataError: the bytes are no sound of one channel.
+        DataError: the bytes are no audio of one channel.
     """
     import soundfile
 
@@ -188,9 +188,9 @@ def decode_audio(audio: bytes) -> tuple[np.ndarray, int]:
     try:
         samples, rate = soundfile.read(io.BytesIO(audio), dtype="float32")
     except soundfile.SoundFileError as error:
-        raise DataError(f"a stored sound is damaged ({_reason(error)})") from error
+        raise DataError(f"stored audio is damaged ({_reason(error)})") from error
     if samples.ndim != 1:
-        raise DataError(f"a stored sound has {samples.shape[1]} channels, and one is due")
+        raise DataError(f"stored audio has {samples.shape[1]} channels, and one is due")
     return samples, rate
 
 
@@ -203,7 +203,7 @@ def content_key(audio: bytes) -> str:
     if matrix_columns(audio):
         return hashlib.md5(audio, usedforsecurity=False).hexdigest()
     if audio[:4] != b"fLaC" or len(audio) < 42:
-        raise DataError("a stored sound is no FLAC file")
+        raise DataError("stored audio is no FLAC file")
     return audio[26:42].hex()
 
 
@@ -237,7 +237,7 @@ def count_clipped(samples: np.ndarray) -> int:
 
 
 def refuse_length(seconds: float, max_s: float, *, where: str | None = None) -> NoReturn:
-    """Raise the ``DataError`` of a sound that is too long."""
+    """Raise the ``DataError`` of a recording that is too long."""
     raise DataError(
         f"lasts {seconds:,.1f} s, and {max_s:g} s are the most (--max-seconds)",
         where=where,
@@ -273,7 +273,7 @@ def _opened(source: str | Path | bytes) -> Any:
         )
         if file is None:
             raise DataError(
-                f"cannot be read as sound ({_reason(error)})",
+                f"cannot be read as audio ({_reason(error)})",
                 where=name,
                 hint="Give wav, flac, ogg, opus, mp3, aiff, m4a or a video",
             ) from error
@@ -285,11 +285,11 @@ def _opened(source: str | Path | bytes) -> Any:
 
 
 def _problem(file: Any) -> str | None:
-    """What is wrong with an opened file, as far as its header tells."""
+    """What is wrong with an opened file, as far as its header shows."""
     if not 1 <= file.channels <= MOST_CHANNELS:
         return f"has {file.channels} channels, and {MOST_CHANNELS} are the most"
     if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
-        return f"has {file.samplerate:,} samples a second, which is no rate of a sound"
+        return f"has {file.samplerate:,} samples a second, which is no sample rate of audio"
     log = file.extra_info
     if (found := _PROMISED.search(log)) and 0 < int(found[1]) < _STREAMED:
         share = int(found[2]) / int(found[1])
@@ -304,20 +304,20 @@ def _cut(file: Any, start_s: float, end_s: float | None, *, where: str) -> tuple
     """The first sample of a cut, and the one after its last."""
     rate, frames = file.samplerate, file.frames
     if frames <= 0:
-        raise DataError("the sound is empty", where=where)
+        raise DataError("the recording is empty", where=where)
     if start_s < 0 or (end_s is not None and end_s <= start_s):
         raise DataError(f"cannot be cut from {start_s:g} s to {end_s} s", where=where)
     first = round(start_s * rate)
     if first >= frames:
         raise DataError(
-            f"the cut begins at {start_s:g} s, and the sound ends at {frames / rate:.2f} s",
+            f"the cut begins at {start_s:g} s, and the recording ends at {frames / rate:.2f} s",
             where=where,
         )
     if end_s is None:
         return first, frames
     if end_s > frames / rate + CUT_TOLERANCE_S:
         raise DataError(
-            f"the cut ends at {end_s:g} s, and the sound at {frames / rate:.2f} s", where=where
+            f"the cut ends at {end_s:g} s, and the recording at {frames / rate:.2f} s", where=where
         )
     return first, min(round(end_s * rate), frames)
 
@@ -368,4 +368,4 @@ def _reason(error: Exception) -> str:
 
 
 def _name(source: str | Path | bytes) -> str:
-    return "sound" if isinstance(source, bytes) else str(source)
+    return "audio" if isinstance(source, bytes) else str(source)

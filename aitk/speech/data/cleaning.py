@@ -1,4 +1,4 @@
-"""Cleaning of sounds: only what the reading options ask for, the same at every stage.
+"""Cleaning of recordings: only what the reading options ask for, the same at every stage.
 
 The steps run in a fixed order, whatever the order of the options: mean, noise, harmonic or
 percussive component, silence at the ends, loudness.
@@ -23,7 +23,7 @@ VOICED = 0.7
 
 
 def clean(clip: Clip, reading: AudioReading) -> tuple[np.ndarray, float]:
-    """The samples (n,) float32 of a sound, cleaned as ``reading`` says.
+    """The samples (n,) float32 of a recording, cleaned as ``reading`` says.
 
     Returns:
         The samples, and how many seconds were cut off before them.
@@ -81,5 +81,5 @@ def voiced_share(samples: np.ndarray, sample_rate_hz: int) -> float:
 
 
 def loudest_dbfs(clip: Clip) -> float:
-    """The level of the loudest 25 ms of a sound, an offset of its samples left out."""
+    """The level of the loudest 25 ms of a recording, an offset of its samples left out."""
     return float(frame_levels_dbfs(remove_dc(clip.samples), clip.sample_rate_hz).max())

@@ -1,4 +1,4 @@
-"""The sound of containers that libsndfile does not know: m4a, aac, wma, amr, and videos.
+"""The audio of containers that libsndfile does not know: m4a, aac, wma, amr, and videos.
 
 FFmpeg decodes them, through PyAV. It gets an open file and never a path, and only the formats
 listed here: some of its others are lists of addresses that it would go and fetch.
@@ -28,7 +28,7 @@ FORMATS = (
 
 
 class ContainerAudio:
-    """The first sound stream of a file, read from its beginning on, as a ``SoundFile`` is.
+    """The first audio stream of a file, read from its beginning on, as a ``SoundFile`` is.
 
     Attributes:
         samplerate: samples a second.
@@ -44,6 +44,8 @@ class ContainerAudio:
         self._file, self._where = opened, where
         self._container: Any = None
         self._frames: int | None = None
+        self._pending: list[np.ndarray] = []
+        self._ready = 0
         self._rewind()
         context = self._stream.codec_context
         self.samplerate, self.channels = context.sample_rate, context.channels
@@ -101,11 +103,10 @@ class ContainerAudio:
         options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
         self._container = av.open(self._file, container_options=options)
         if not self._container.streams.audio:
-            raise DataError("has no sound", where=self._where)
+            raise DataError("has no audio", where=self._where)
         self._stream = self._container.streams.audio[0]
         self._blocks = self._decoded()
-        self._pending: list[np.ndarray] = []
-        self._ready = 0
+        self._pending, self._ready = [], 0
 
     def _decoded(self) -> Iterator[np.ndarray]:
         """The samples as they are decoded, (channels, n) float32 in full scale 1."""
@@ -124,10 +125,10 @@ class ContainerAudio:
 
 
 def open_container(source: Path | bytes, *, where: str) -> ContainerAudio | None:
-    """Open the sound of a container by its content; None where FFmpeg does not know it.
+    """Open the audio of a container by its content; None where FFmpeg does not know it.
 
     Raises:
-        DataError: it has no sound.
+        DataError: it has no audio.
     """
     import av
 

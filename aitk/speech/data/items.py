@@ -1,4 +1,4 @@
-"""A sound that the user's files name, before it is read."""
+"""A recording that the user's files name, before it is read."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aitk.core.io.names import find_file
 from aitk.speech.data.kaldi_files import MatrixPlace
 from aitk.speech.data.options import AudioReading
 
-CLIPS = "clips"  # Common Voice: the folder of the sounds that its tables name
+CLIPS = "clips"  # Common Voice: the folder of the recordings that its tables name
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Where a sound lies, and what is known of it.
+    """Where a recording lies, and its annotation.
 
     Attributes:
         audio: its file; its samples (n,) or (n, channels) and their rate in hertz; or, where
@@ -59,7 +59,7 @@ def locate(name: str, folder: Path, reading: AudioReading) -> Path:
             set: a manifest from elsewhere could name any file of this machine.
     """
     if not name:
-        raise DataError("it names no sound")
+        raise DataError("it names no recording")
     try:
         return find_file(name, folder, outside=reading.outside, of="manifest")
     except DataError:

@@ -1,6 +1,6 @@
 """Kaldi archives of matrices: ``.ark`` files, and the ``.scp`` lists that point into them.
 
-Binary and text archives are read, compressed ones too; binary float archives are written.
+Binary and text archives are read, compressed ones too.
 Nothing in a file is trusted: sizes are checked against the bytes that are there, and against a
 limit, before memory is allocated.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +17,6 @@ from typing import BinaryIO
 import numpy as np
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.files import draft_file
 from aitk.core.io.names import find_file, shorten
 from aitk.core.io.values import to_count
 
@@ -46,16 +45,6 @@ class MatrixPlace:
         with _opened(self.archive) as file:
             file.seek(self.offset)
             return _read_value(file, self.archive.stat().st_size, self.archive)
-
-
-def read_ark(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each key of an archive with its matrix (rows, columns) or vector (n,), in order.
-
-    Raises:
-        DataError: it is no archive, is damaged, or holds something else.
-    """
-    for key, place in index_ark(path):
-        yield key, place.read()
 
 
 def index_ark(path: Path | str) -> Iterator[tuple[str, MatrixPlace]]:
@@ -94,7 +83,8 @@ def place_of(entry: str, folder: Path, *, outside: bool) -> MatrixPlace:
 
 def encode_matrix(matrix: np.ndarray) -> bytes:
     """A matrix (rows, columns) as bytes, for a row that stores features instead of audio."""
-    return _packed(np.asarray(matrix))
+    sizes = b"".join(b"\x04" + struct.pack("<i", size) for size in matrix.shape)
+    return _BINARY + b"FM " + sizes + np.ascontiguousarray(matrix, "<f4").tobytes()
 
 
 def decode_matrix(stored: bytes) -> np.ndarray:
@@ -111,46 +101,6 @@ def matrix_columns(stored: bytes) -> int:
     if not stored.startswith(_BINARY + b"FM ") or len(stored) < 15:
         return 0
     return struct.unpack("<i", stored[11:15])[0]
-
-
-def write_ark(
-    path: Path | str, matrices: Iterable[tuple[str, np.ndarray]], *, script: bool = True
-) -> int:
-    """Write a binary archive of float32 matrices (rows, columns) or vectors (n,).
-
-    Args:
-        script: also write the list beside it, ``NAME.scp``, with paths relative to it.
-
-    Returns:
-        How many were written. The files are whole or absent.
-
-    Raises:
-        DataError: a key is empty or holds white space, or a value has another shape.
-    """
-    path = Path(path)
-    places = []
-    with draft_file(path) as file:
-        for key, value in matrices:
-            if not key or key.split() != [key]:
-                raise DataError(f"{key!r} cannot be a key: it holds white space", where=str(path))
-            file.write(key.encode() + b" ")
-            places.append(f"{key} {path.name}:{file.tell()}\n")
-            file.write(_packed(np.asarray(value), where=path))
-        if script:
-            with draft_file(path.with_suffix(".scp")) as listed:
-                listed.write("".join(places).encode())
-    return len(places)
-
-
-def _packed(value: np.ndarray, *, where: Path | None = None) -> bytes:
-    if value.ndim not in (1, 2):
-        raise DataError(
-            f"an archive holds vectors and matrices, not {value.shape}",
-            where=str(where) if where else None,
-        )
-    kind = b"FM " if value.ndim == 2 else b"FV "
-    sizes = b"".join(b"\x04" + struct.pack("<i", size) for size in value.shape)
-    return _BINARY + kind + sizes + np.ascontiguousarray(value, "<f4").tobytes()
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -240,7 +190,11 @@ def _bounded(shape: tuple[int, ...], path: Path) -> int:
 
 
 #: Kaldi's lossy formats: 8 bits by quartiles of each column, 16 bits, or 8 bits.
-_COMPRESSED = {b"CM": np.dtype("u1"), b"CM2": np.dtype("<u2"), b"CM3": np.dtype("u1")}
+_COMPRESSED: dict[bytes, np.dtype] = {
+    b"CM": np.dtype("u1"),
+    b"CM2": np.dtype("<u2"),
+    b"CM3": np.dtype("u1"),
+}
 
 
 def _read_compressed_header(file: BinaryIO, size: int, path: Path) -> tuple[float, float, int, int]:

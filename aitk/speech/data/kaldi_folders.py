@@ -53,7 +53,7 @@ def read_features(
         file: Path,
         line: int,
         name: str,
-        entry: str | MatrixPlace | None,
+        entry: str | MatrixPlace,
         cut: tuple[float, float | None],
     ) -> Item | Refusal:
         said = texts.get(name, "")

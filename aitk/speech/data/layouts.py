@@ -1,4 +1,4 @@
-"""Folders of sounds: a folder per label, LibriSpeech, Common Voice, Kaldi, or plain files."""
+"""Folders of recordings: a folder per label, LibriSpeech, Common Voice, Kaldi, or plain files."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from aitk.speech.data.kaldi_folders import pairs, read_kaldi_folder
 from aitk.speech.data.manifests import names_audio, read_manifest
 from aitk.speech.data.options import AudioReading
 
-#: Endings of what is read along with sounds, or says something of them to people.
+#: Endings of files that accompany recordings.
 COMPANIONS = (".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".html", ".pdf", ".py")
-TRANSCRIPTS = ".trans.txt"  # LibriSpeech: "ID TEXT" a line, for the sounds beside it
+TRANSCRIPTS = ".trans.txt"  # LibriSpeech: "ID TEXT" a line, for the recordings beside it
 #: Google's Speech Commands lists the files of two splits by name.
 LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
 #: Of Common Voice's tables only those that split what was validated; the others overlap them.
@@ -39,10 +39,10 @@ _OVERLAPPING = frozenset(
 def read_folder(
     name: str, reading: AudioReading, *, content: str | None, note: Note
 ) -> Iterator[Item | Refusal]:
-    """The sounds of a folder, by the layout that its files show.
+    """The recordings of a folder, by the layout that its files show.
 
     Args:
-        content: ``text`` or ``label``, which must be found for every sound; None where nothing
+        content: ``text`` or ``label``, which must be found for every recording; None where nothing
             is due.
 
     Raises:
@@ -69,11 +69,11 @@ def read_folder(
     clips = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not clips:
         hint = f"It should hold {', '.join(SUFFIXES[:5])} files, a manifest, wav.scp or feats.scp"
-        raise DataError("no sound in this folder", where=name, hint=hint)
+        raise DataError("no audio in this folder", where=name, hint=hint)
     if others := [path for path in files if path.suffix.lower() not in (*SUFFIXES, *COMPANIONS)]:
         kinds = Counter(path.suffix.lower() or path.name for path in others).most_common(10)
-        told = ", ".join(f"{kind} ({count})" for kind, count in kinds)
-        note(f"{name}: {len(others)} files of other kinds passed over: {told}")
+        listed = ", ".join(f"{kind} ({count})" for kind, count in kinds)
+        note(f"{name}: {len(others)} files of other kinds passed over: {listed}")
     yield from read_files(clips, reading, root=root, content=content, note=note)
 
 
@@ -85,7 +85,7 @@ def read_files(
     content: str | None,
     note: Note,
 ) -> Iterator[Item | Refusal]:
-    """Sounds as files; what is known of them stands in their names.
+    """Audio files; their annotation is part of their names.
 
     A label is the folder's name, or what ``file_names`` finds; a text stands in a ``.txt`` file
     of the same name.
@@ -113,7 +113,7 @@ def read_files(
         if content == "label":
             value = found.get("label") or "/".join(folders)
             if not value:
-                yield Refusal(str(path), 1, "neither its folder nor its name tells a label")
+                yield Refusal(str(path), 1, "neither its folder nor its name holds a label")
                 continue
         elif content == "text":
             beside = path.with_suffix(".txt")
@@ -138,11 +138,11 @@ def read_files(
             record={"file": str(path)},
         )
     if ignored:
-        note(f"{root}: {ignored} sounds ignored, in folders that begin with _")
+        note(f"{root}: {ignored} recordings ignored, in folders that begin with _")
 
 
 def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
-    """The sounds of one LibriSpeech chapter: SPLIT/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac."""
+    """Read one LibriSpeech chapter: SPLIT/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac."""
     folder = transcripts.parent
     split = _split_of_folders(transcripts, root)
     speaker = transcripts.name.partition("-")[0]
@@ -159,7 +159,7 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
             None,
         )
         if problem or clip is None or not clip.resolve().is_relative_to(folder.resolve()):
-            reason = problem or f"there is no sound {shorten(name)} beside it"
+            reason = problem or f"there is no recording {shorten(name)} beside it"
             yield Refusal(str(transcripts), number, reason)
         elif not said.strip():
             yield Refusal(str(transcripts), number, "its text is empty")
@@ -197,7 +197,7 @@ def name_pattern(names: str) -> re.Pattern[str]:
 
 
 def _manifests(files: list[Path], root: Path, reading: AudioReading) -> list[Path]:
-    """The tables of a folder that name sounds."""
+    """The tables of a folder that name recordings."""
     tables = [
         path
         for path in files
@@ -211,7 +211,7 @@ def _manifests(files: list[Path], root: Path, reading: AudioReading) -> list[Pat
         try:
             if names_audio(str(path), reading):
                 found.append(path)
-        except DataError:  # a table of something else, or damaged: the sounds may do without it
+        except DataError:  # a table of something else, or damaged: the recordings may not need it
             continue
     return found
 
@@ -222,7 +222,7 @@ def _listed_splits(root: Path) -> dict[str, str]:
 
 
 def _split_of_folders(path: Path, root: Path, *, exact: bool = False) -> str | None:
-    """The split that a folder above a file tells: LibriSpeech's ``dev-clean`` does by a part of
+    """The split that a folder above a file names: LibriSpeech's ``dev-clean`` does by a part of
     its name, which among folders of labels must be ``exact``."""
     parts = (*reversed(path.relative_to(root).parts[:-1]), root.resolve().name)
     named = (SPLIT_OF_WORD.get(part.lower()) if exact else split_named(part) for part in parts)

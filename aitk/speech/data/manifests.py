@@ -1,4 +1,4 @@
-"""Tables that name sounds: CSV, TSV, JSON lines or Parquet, each row a sound with what is known.
+"""Tables of recordings: CSV, TSV, JSON lines or Parquet, a recording and its annotation a row.
 
 The columns are found by their usual names, those of Common Voice and of NeMo's manifests among
 them, and as the options say.
@@ -53,7 +53,7 @@ def read_manifest(
     split: str | None,
     note: Note,
 ) -> Iterator[Item | Refusal]:
-    """The sounds that a table names.
+    """The recordings that a table names.
 
     Args:
         source: its file, or ``-`` for stdin.
@@ -79,18 +79,18 @@ def read_manifest(
 
 
 def names_audio(source: str, reading: AudioReading) -> bool:
-    """Whether a table that was found in a folder has a column of sounds."""
+    """Whether a table that was found in a folder has a column of recordings."""
     if reading.audio_column:
         return reading.audio_column in _open(source, reading).columns
     return usual_column(_open(source, reading).columns, AUDIO_COLUMNS) is not None
 
 
 def _open(source: str, reading: AudioReading) -> Table:
-    told = reading.delimiter
+    given = reading.delimiter
     return open_table(
         source,
         header=_HEADER[reading.header],
-        delimiter="\t" if told and told.lower() in ("tab", r"\t") else told,
+        delimiter="\t" if given and given.lower() in ("tab", r"\t") else given,
         encoding=reading.encoding,
         names=_NAMES,
     )
@@ -108,13 +108,13 @@ class _Columns:
         self.labels: list[str] = []
         self._reader: LabelReader | None = None
         if content == "text":
-            told = getattr(reading, "text_column", None)
-            self.content = find_column(names, told, TEXT_COLUMNS, what="text", where=where)
+            given = getattr(reading, "text_column", None)
+            self.content = find_column(names, given, TEXT_COLUMNS, what="text", where=where)
         elif content == "label" and isinstance(reading, LabelledAudioReading):
             self._find_labels(table, reading)
         elif content == "label":
-            told = getattr(reading, "label_column", None)
-            self.content = find_column(names, told, LABEL_COLUMNS, what="label", where=where)
+            given = getattr(reading, "label_column", None)
+            self.content = find_column(names, given, LABEL_COLUMNS, what="label", where=where)
         self.speaker = usual_column(names, SPEAKER_COLUMNS)
         if reading.speaker_column:
             self.speaker = find_column(
@@ -136,7 +136,7 @@ class _Columns:
         reading: AudioReading,
         split: str | None,
     ) -> Item | Refusal:
-        """One row of the table, or why it names no sound."""
+        """One row of the table, or why it names no recording."""
         try:
             start_s, end_s = self._times(record)
             named = path_in(record.get(self.audio))
@@ -238,6 +238,6 @@ def _split(word: str) -> str | None:
 
 
 def _name(file: str, start_s: float) -> str:
-    """A name of a sound that has no id: its file as the manifest says it, and its place."""
+    """A name of a recording that has no id: its file as the manifest says it, and its place."""
     name = Path(file).with_suffix("").as_posix()
     return f"{name}-{round(start_s * 100):07}" if start_s else name

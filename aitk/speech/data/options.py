@@ -1,4 +1,4 @@
-"""How sounds are found, cleaned and turned into features. Standard library only."""
+"""How recordings are found, cleaned and turned into features. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aitk.core.contract.options import PredictOptions, option
 
 @dataclass(frozen=True)
 class AudioReading:
-    """Where the sounds are, and what is done to them. By default only the sample rate and the
+    """Where the recordings are, and how they are read. By default only the sample rate and the
     number of channels change; what is asked for is done alike in training and in prediction."""
 
     audio_column: str | None = option(
-        None, "column of the sound's file, by name or number from 1", locates=True
+        None, "column of the audio file, by name or number from 1", locates=True
     )
     speaker_column: str | None = option(
         None, "column of the speaker, by name or number from 1", locates=True
@@ -29,7 +29,9 @@ class AudioReading:
         None, "encoding of the text files, for instance cp1252", locates=True
     )
     file_names: str | None = option(
-        None, "what the names of sound files tell, for instance {label}_{speaker}_{}", locates=True
+        None,
+        "what the names of audio files contain, for instance {label}_{speaker}_{}",
+        locates=True,
     )
     outside: bool = option(False, "let manifests name files outside of their folder", locates=True)
     precomputed: bool = option(
@@ -53,16 +55,16 @@ class AudioReading:
         " calls; or a channel number from 1; a table's column channel takes precedence",
         locates=True,
     )
-    min_seconds: float = option(0.05, "refuse shorter sounds", minimum=0.0)
+    min_seconds: float = option(0.05, "refuse shorter recordings", minimum=0.0)
     max_seconds: float = option(
-        30.0, "longest sound: a longer one is cut at pauses, or refused if it has a label or text",
+        30.0, "longest recording: longer ones are cut at pauses, or refused with a label or text",
         minimum=0.1, maximum=600.0,
     )  # fmt: skip
     min_level_dbfs: float = option(
-        -70.0, "refuse a sound as silent if its loudest 25 ms stay below this", maximum=0.0
+        -70.0, "refuse a recording as silent if its loudest 25 ms stay below this", maximum=0.0
     )
     max_clipped: float = option(
-        1.0, "refuse a sound with a larger share of clipped samples", minimum=0.0, maximum=1.0
+        1.0, "refuse a recording with a larger share of clipped samples", minimum=0.0, maximum=1.0
     )
     min_voiced: float = option(
         0.0, "minimum share of voiced frames; 0.05 refuses noise without speech",
@@ -79,14 +81,14 @@ class AudioReading:
     )  # fmt: skip
     trim_silence: bool = option(False, "cut silence off both ends")
     loudness_dbfs: float | None = option(
-        None, "bring every sound to this RMS level, for instance -23, without clipping it",
+        None, "bring every recording to this RMS level, for instance -23, without clipping it",
         minimum=-70.0, maximum=0.0,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class LabelledAudioReading(MultiLabelReading, AudioReading):
-    """Sounds with one label each, a keyword or a command; or with any number of labels."""
+    """Recordings with one label each, a keyword or a command; or with any number of labels."""
 
     label_column: str | None = option(None, "column of the label, by name or number from 1")
     split_by: str = option(
@@ -100,12 +102,12 @@ class LabelledAudioReading(MultiLabelReading, AudioReading):
 
 @dataclass(frozen=True)
 class UnlabelledAudioReading(AudioReading):
-    """Sounds of which nothing else need be known: longer ones are cut at pauses."""
+    """Recordings without annotation: longer ones are cut at pauses."""
 
 
 @dataclass(frozen=True)
 class TranscribedAudioReading(AudioReading):
-    """Sounds with what is said in them."""
+    """Recordings with transcripts."""
 
     text_column: str | None = option(None, "column of the transcript, by name or number from 1")
     unicode_form: str = option(
@@ -130,7 +132,7 @@ FEATURES_HELP = (
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """What a model reads of a sound. The defaults are Kaldi's, but for 40 filters.
+    """What a model reads of a recording. The defaults are Kaldi's, but for 40 filters.
 
     The settings of models that are trained from scratch inherit these.
     """
@@ -179,14 +181,14 @@ class FeatureSettings(FeatureOptions):
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """How sounds are varied in training; nothing is by default but SpecAugment's masks."""
+    """Augmentation in training; by default only SpecAugment's masks."""
 
     time_masks: int = option(
         2, "stretches of time hidden (SpecAugment)", minimum=0, inherited=False
     )
     time_mask_share: float = option(
         0.1,
-        "longest of them, as a share of the sound",
+        "longest of them, as a share of the recording",
         minimum=0.0,
         maximum=0.9,
         inherited=False,
@@ -215,30 +217,30 @@ class AugmentOptions:
         inherited=False,
     )
     max_start_crop: float = option(
-        0.0, "cut up to this share off the beginning of half of the sounds, as of recordings that"
-        " begin late", minimum=0.0, maximum=0.9, inherited=False,
+        0.0, "crop up to this share off the start of half of the training recordings, as if they"
+        " began late", minimum=0.0, maximum=0.9, inherited=False,
     )  # fmt: skip
     max_end_crop: float = option(
         0.0,
-        "cut up to this share off the end of half of the sounds",
+        "crop up to this share off the end of half of the training recordings",
         minimum=0.0,
         maximum=0.9,
         inherited=False,
     )
     noise_share: float = option(
-        0.0, "share of sounds with added noise", minimum=0.0, maximum=1.0, inherited=False
+        0.0, "share of recordings with added noise", minimum=0.0, maximum=1.0, inherited=False
     )
     min_snr_db: float = option(5.0, "lowest signal-to-noise ratio of it", inherited=False)
     max_snr_db: float = option(25.0, "highest signal-to-noise ratio of it", inherited=False)
     reverberation_share: float = option(
         0.0,
-        "share of sounds put into a room",
+        "share of recordings with added reverberation",
         minimum=0.0,
         maximum=1.0,
         inherited=False,
     )
     max_shift_ms: float = option(
-        0.0, "move the sound in time by up to this much", minimum=0.0, inherited=False
+        0.0, "shift the recording in time by up to this much", minimum=0.0, inherited=False
     )
     max_gain_db: float = option(
         0.0, "change the level by up to this much", minimum=0.0, inherited=False
@@ -279,7 +281,7 @@ class TranscriptionOptions(PredictOptions):
     hot_words: list[str] = option(
         [], "words to listen for, each with a weight if it is not 5: taxi,kowalski:8", scored=True
     )
-    words: bool = option(True, "tell the time and the confidence of every word")
+    words: bool = option(True, "report the time and the confidence of every word")
     min_confidence: float = option(
         0.0, "leave out words below this confidence", minimum=0.0, maximum=1.0
     )
@@ -287,7 +289,7 @@ class TranscriptionOptions(PredictOptions):
         False, "report the log-probability of every unit at every step (--out FILE.ark does)"
     )
     stream: bool = option(
-        False, "feed the sound in chunks; partial results and latency are told", scored=True
+        False, "feed the audio in chunks; report partial results and latency", scored=True
     )
     chunk_ms: float = option(
         320.0, "length of a chunk, rounded up to what the model needs", minimum=1.0, scored=True
@@ -303,7 +305,7 @@ class RecordOptions:
     device: str | None = option(None, "number or part of the name of a device (see --list-devices)")
     seconds: float = option(60.0, "stop after this long", minimum=0.5, maximum=7200.0)
     stop_after: float = option(
-        2.0, "stop after so many seconds of silence, once something was heard; 0 for never",
+        2.0, "stop after so many seconds of silence, once there was sound; 0 for never",
         minimum=0.0,
     )  # fmt: skip
     sample_rate_hz: int = option(16000, "samples a second", minimum=8000, maximum=192000)

@@ -1,6 +1,6 @@
-"""What is wrong with the sounds, speakers, labels and transcripts of a data set.
+"""What is wrong with the recordings, speakers, labels and transcripts of a data set.
 
-One pass, in memory that does not hold the sounds: of each a few numbers are kept.
+One pass, in memory that does not hold the recordings: of each a few numbers are kept.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from aitk.speech.data.reading import Content
 from aitk.speech.features.spectrogram_images import spectrogram_png
 from aitk.speech.features.waveform import SILENCE_DBFS, level_dbfs, signal_to_noise_db
 
-#: Of a sound with this share of clipped samples one hears it.
+#: Clipping is audible from this share of the samples.
 CLIPPED_SHARE = 0.001
 NOISY_DB = 10.0
 #: How many robust standard deviations from the usual characters a second are too many.
 OUTLIER = 4.0
 FEW_CHARACTERS = 5
-#: Of more speakers only the number is told.
+#: Of more speakers only the number is reported.
 MOST_SPEAKERS = 200
 _EXAMPLES, _BARS, _PICTURES = 10, 30, 4
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -39,7 +39,7 @@ class AudioInspector:
     """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``.
 
     Args:
-        content: what the rows have besides sound: a text, a label, or neither.
+        content: what the rows have besides audio: a text, a label, or neither.
     """
 
     def __init__(self, reading: AudioReading, *, content: Content | None):
@@ -106,7 +106,7 @@ class AudioInspector:
     def summary(self) -> dict[str, Any]:
         """Rows, hours, speakers, levels, labels or characters, as JSON values and charts.
 
-        ``pictures`` are spectrograms of some sounds: ``{"caption": str, "png": bytes}``.
+        ``pictures`` are spectrograms of some recordings: ``{"caption": str, "png": bytes}``.
         """
         splits, seconds = np.array(self._splits), np.array(self._seconds)
         rows = np.bincount(splits, minlength=len(SPLITS))
@@ -171,7 +171,7 @@ class AudioInspector:
         _, first = np.unique(codes, return_index=True)
         repeated = np.ones(len(codes), bool)
         repeated[first] = False
-        return self._judge("duplicates", repeated, "sounds that stand twice in their split")
+        return self._judge("duplicates", repeated, "recordings that occur twice in their split")
 
     def _find_leakage(self) -> Finding:
         keys, splits = np.array(self._key_numbers), np.array(self._splits)
@@ -180,7 +180,7 @@ class AudioInspector:
         return self._judge(
             "duplicates across splits",
             (splits > 0) & earlier,
-            "held-out sounds that another split has, which flatters scores",
+            "held-out recordings that another split has, which flatters scores",
             among=splits > 0,
             error_share=HELD_OUT_SHARE,
         )
@@ -203,7 +203,7 @@ class AudioInspector:
         held_out = known & (splits > 0)
         shared = held_out & np.isin(speakers, speakers[splits == 0])
         options = {1: "--validation-speakers", 2: "--test-speakers"}
-        told = [
+        named = [
             f"{SPLITS[split]} (see {option})"
             for split, option in options.items()
             if (shared & (splits == split)).any()
@@ -212,10 +212,10 @@ class AudioInspector:
         return self._judge(
             "speakers",
             shared,
-            "held-out sounds of speakers that training hears too: the scores say little about new"
-            f" speakers, in {' and '.join(told)}"
-            if told
-            else "held-out sounds of speakers that training hears too",
+            "held-out recordings of speakers who are in the training rows: the scores say little"
+            f" about new speakers, in {' and '.join(named)}"
+            if named
+            else "held-out recordings of speakers who are in the training rows",
             among=held_out,
             speakers=sorted({names[number] for number in speakers[shared]})[:_EXAMPLES],
         )
@@ -224,7 +224,7 @@ class AudioInspector:
         return self._judge(
             "clipping",
             np.array(self._clipped) > CLIPPED_SHARE,
-            f"sounds with over {CLIPPED_SHARE:.1%} of their samples cut off at full scale",
+            f"recordings with over {CLIPPED_SHARE:.1%} of their samples cut off at full scale",
             among=~np.isnan(np.array(self._levels)),
         )
 
@@ -233,12 +233,12 @@ class AudioInspector:
         return self._judge(
             "noise",
             np.nan_to_num(ratios, nan=np.inf) < NOISY_DB,
-            f"sounds whose guessed signal-to-noise ratio is below {NOISY_DB:g} dB",
+            f"recordings whose guessed signal-to-noise ratio is below {NOISY_DB:g} dB",
             among=~np.isnan(np.array(self._levels)),
         )
 
     def _find_wrong_lengths(self) -> Finding:
-        """Transcripts that are much too long or too short for their sound."""
+        """Transcripts that are much too long or too short for their recording."""
         rates = np.log(np.maximum(self._rates(), 1e-3))
         middle = np.median(rates) if len(rates) else 0.0
         # 1.4826 times the median deviation is the standard deviation of a normal distribution.
@@ -247,7 +247,7 @@ class AudioInspector:
         return self._judge(
             "transcripts and durations",
             wrong,
-            "transcripts far too long or too short for their sound, likely wrong ones",
+            "transcripts far too long or too short for their recording, likely wrong ones",
             usual_characters_a_second=round(float(np.exp(middle)), 2),
         )
 
@@ -289,8 +289,8 @@ class AudioInspector:
             f"{files[self._file_numbers[row]]}:{self._lines[row]}"
             for row in np.flatnonzero(faulty)[:_EXAMPLES]
         ]
-        told = {"rows": count, "share": round(share, 6), "examples": places}
-        return Finding(check, grade, message, told | details)
+        counts = {"rows": count, "share": round(share, 6), "examples": places}
+        return Finding(check, grade, message, counts | details)
 
 
 def _share(values: Sequence[float], above: float) -> float:

@@ -1,4 +1,4 @@
-"""Rows of sound, from whatever files the user has: read, resampled, cleaned, checked.
+"""Rows of audio, from whatever files the user has: read, resampled, cleaned, checked.
 
 A row is ``{"audio", "text" or "label", "speaker", "seconds", "id"}``, ``audio`` being the bytes
 of a mono FLAC file of 16 bits, or of a matrix of features that were computed elsewhere.
@@ -50,7 +50,7 @@ from aitk.speech.data.transcripts import clean_transcript
 from aitk.speech.features.voice_activity import cut_at_pauses
 from aitk.speech.features.waveform import resampled
 
-#: What must be known of a sound besides itself.
+#: The annotation that rows must have.
 Content = Literal["text", "label"]
 
 
@@ -63,16 +63,16 @@ def read_audio_rows(
     note: Note,
     check: Callable[[Mapping[str, Any]], str | None] | None = None,
 ) -> Iterator[Row | Refusal]:
-    """Stream rows of sounds; refusals stand in their place.
+    """Stream rows of recordings; refusals stand in their place.
 
     Args:
-        sources: sound files, folders, manifests, ``-`` for a manifest on stdin, ``tfds:NAME``.
+        sources: audio files, folders, manifests, ``-`` for a manifest on stdin, ``tfds:NAME``.
         content: what the task's rows have: a text, a label, or neither.
         labelled: rows must have it. If not, ``Row.record`` carries the record as it stood, and
-            sounds longer than ``max_seconds`` are cut at pauses, as they are without content;
-            and the field ``start`` says at which second of its file the row's sound begins.
+            recordings longer than ``max_seconds`` are cut at pauses, as they are without content;
+            and the field ``start`` says at which second of its file the row's recording begins.
         note: receives what reading decided by itself.
-        check: says why a row cannot be used, if so (a text too long for its sound).
+        check: says why a row cannot be used, if so (a text too long for its recording).
 
     Raises:
         DataError: a source is missing or holds nothing to read, its columns cannot be told
@@ -80,7 +80,7 @@ def read_audio_rows(
     """
     due = content if labelled else None
     note = _once(note)
-    heard: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     same_kind = SameKind()
     held_out = _held_out(reading)
     if labelled and not reading.validation_speakers and "-" not in sources:
@@ -91,16 +91,16 @@ def read_audio_rows(
                 yield item
                 continue
             split = held_out.get(item.speaker, "train") if held_out else item.split
-            rows = _rows(item, reading, content=due, split=split, heard=heard)
+            rows = _rows(item, reading, content=due, split=split, kinds=kinds)
             for row in _stored(rows) if labelled else rows:
                 problem = None
                 if isinstance(row, Row):
                     problem = same_kind.problem(row.fields["audio"])
                     problem = problem or (check(row.fields) if check else None)
                 yield Refusal(row.file, row.line, problem) if problem else row
-    if heard and labelled:
-        told = ", ".join(f"{kind} ({count:,})" for kind, count in heard.most_common(10))
-        note(f"sounds as they were found: {told}")
+    if kinds and labelled:
+        found = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(10))
+        note(f"recordings as found: {found}")
 
 
 def _once(note: Note) -> Note:
@@ -156,9 +156,9 @@ def _chosen(
             counts[item.speaker] += item.speaker not in reading.test_speakers
     chosen = choose_speakers(+counts, test=not reading.test_speakers)
     if chosen:
-        told = [f"{split}: {', '.join(names)}" for split, names in _by_split(chosen).items()]
+        groups = [f"{split}: {', '.join(names)}" for split, names in _by_split(chosen).items()]
         note(
-            f"speakers held out, so that scores are of new voices ({'; '.join(told)});"
+            f"speakers held out, so that scores are of new voices ({'; '.join(groups)});"
             " --split-by recording mixes them"
         )
     return chosen
@@ -223,7 +223,7 @@ def _items(
 
 
 def _is_text(path: Path) -> bool:
-    """Whether a file whose ending says nothing holds text: sounds have zero bytes early on."""
+    """Whether a file of unknown ending holds text: audio has zero bytes early on."""
     with path.open("rb") as file:
         head = file.read(4096)
     return b"\0" not in head and bool(head)
@@ -235,11 +235,11 @@ def _rows(
     *,
     content: Content | None,
     split: str | None,
-    heard: Counter[str],
+    kinds: Counter[str],
 ) -> Iterator[Row | Refusal]:
     """The rows of one item: one, or where nothing is said of it as many as it takes.
 
-    What kinds of sound there were is counted in ``heard``.
+    The kinds of audio are counted in ``kinds``.
     """
     fields: dict[str, Any] = {}
     if content == "text":
@@ -258,7 +258,7 @@ def _rows(
             yield Refusal(item.file, item.line, reason)
             return
     if isinstance(item.audio, MatrixPlace):
-        yield from feature_rows(item, item.audio, reading, fields, split=split, kinds=heard)
+        yield from feature_rows(item, item.audio, reading, fields, split=split, kinds=kinds)
         return
     try:
         pieces = _pieces(item, item.audio, reading, whole=content is not None)
@@ -268,7 +268,7 @@ def _rows(
                 continue
             for start_s, clip, is_part in alike:
                 kind = f"{clip.channels} channel{'s' * (clip.channels > 1)}"
-                heard[f"{clip.source_rate_hz:,} Hz, {kind}"] += 1
+                kinds[f"{clip.source_rate_hz:,} Hz, {kind}"] += 1
                 yield _row(item, start_s, clip, is_part, fields, reading, split)
     except DataError as error:
         yield _refused(item, error)
@@ -283,7 +283,7 @@ def _row(
     reading: AudioReading,
     split: str | None,
 ) -> Row | Refusal:
-    """The row of one sound, cleaned. A part of a longer one is named by its place in it."""
+    """The row of one recording, cleaned. A part of a longer one is named by its place in it."""
     end_s = start_s + clip.seconds
     try:
         samples, cut_s = clean(clip, reading)
@@ -351,7 +351,7 @@ def _pieces(
 
 
 def _is_silent(piece: tuple[float, Clip, bool], reading: AudioReading) -> bool:
-    """Whether nothing is heard in a part of a recording."""
+    """Whether a part of a recording is silent."""
     _, clip, is_part = piece
     return is_part and loudest_dbfs(clip) < reading.min_level_dbfs
 
@@ -359,7 +359,7 @@ def _is_silent(piece: tuple[float, Clip, bool], reading: AudioReading) -> bool:
 def _silence(
     item: Item, parts: Iterable[tuple[float, Clip, bool]], reading: AudioReading
 ) -> Refusal:
-    """Silent parts in a row, told once: a recording of a night may have thousands."""
+    """One refusal for silent parts in a row: a recording of a night may have thousands."""
     bounds = [(start_s, start_s + clip.seconds) for start_s, clip, _ in parts]
     error = DataError(
         f"is silent: all of it stays below {reading.min_level_dbfs:g} dBFS (--min-level-dbfs)"
@@ -381,7 +381,7 @@ def _from_memory(values: np.ndarray, own_rate: int, reading: AudioReading, chann
 def _refused(
     item: Item, error: DataError, *, between: tuple[float, float] | None = None
 ) -> Refusal:
-    """A refusal that names the sound, where the file that names it is a list of many."""
+    """A refusal that names the recording, where its file is a list of many."""
     reason = error.what
     if between:
         reason = f"from {between[0]:.2f} to {between[1]:.2f} s it {reason}"

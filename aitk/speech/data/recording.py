@@ -131,7 +131,7 @@ def save(
 
 
 def _is_recording(path: Path) -> bool:
-    """Whether a file tells that it was recorded by aitk."""
+    """Whether a file is marked as recorded by aitk."""
     import soundfile
 
     try:
@@ -164,8 +164,8 @@ class _Stop:
                 threshold = max(quietest + ABOVE_NOISE_DB, LEAST_DBFS)
                 silent = 0 if level >= threshold else silent + 1
                 self._show(number, level)
-                was_heard = options.stop_after > 0 and loudest >= threshold
-                if was_heard and silent * BLOCK_S >= options.stop_after - 1e-9:
+                had_sound = options.stop_after > 0 and loudest >= threshold
+                if had_sound and silent * BLOCK_S >= options.stop_after - 1e-9:
                     self.reason = f"{options.stop_after:g} s of silence"
                     return
                 if number * BLOCK_S >= options.seconds - 1e-9:
@@ -207,7 +207,7 @@ def _microphone(
         reporter.note(f"{found['name']} cannot record at {options.sample_rate_hz} Hz: {rate} it is")
     waiting: queue.Queue[np.ndarray] = queue.Queue()
 
-    def heard(block: np.ndarray, count: int, time: Any, status: Any) -> None:
+    def receive(block: np.ndarray, count: int, time: Any, status: Any) -> None:
         del count, time, status
         waiting.put(block[:, 0].copy())
 
@@ -224,7 +224,7 @@ def _microphone(
             samplerate=rate,
             dtype="float32",
             blocksize=round(BLOCK_S * rate),
-            callback=heard,
+            callback=receive,
         ):
             yield blocks(), rate
     except sounddevice.PortAudioError as error:
@@ -232,7 +232,7 @@ def _microphone(
 
 
 def _no_microphone() -> ArtifactError:
-    hint = "Plug one in, or copy a sound file from elsewhere: prepare and predict take it"
+    hint = "Plug one in, or copy an audio file from elsewhere: prepare and predict take it"
     return ArtifactError("no microphone was found", hint=hint)
 
 

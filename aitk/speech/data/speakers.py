@@ -1,4 +1,4 @@
-"""Which speakers are held out, so that scores are of voices that training never heard."""
+"""Which speakers are held out, so that scores are of voices that are not in the training rows."""
 
 from __future__ import annotations
 

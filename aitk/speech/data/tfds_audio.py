@@ -1,4 +1,4 @@
-"""Sounds of a TensorFlow Datasets data set: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
+"""Recordings of a TensorFlow Datasets data set: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ USUAL_RATE_HZ = 16000
 def read_tfds(
     source: str, reading: AudioReading, *, content: str | None, note: Note
 ) -> Iterator[Item | Refusal]:
-    """The sounds of a data set, fetched where it is not here yet.
+    """The recordings of a data set, fetched where it is not here yet.
 
     Raises:
-        DataError: there is no such data set, or it has no column of sounds or of what is due.
+        DataError: there is no such data set, or it has no column of audio or of what is due.
     """
-    told = {"text": "text_column", "label": "label_column"}
+    options = {"text": "text_column", "label": "label_column"}
     usual = {"text": TEXT_COLUMNS, "label": LABEL_COLUMNS}
     for name, table in open_tfds(source):
         columns, where = table.columns, table.source
         audio = find_column(columns, reading.audio_column, AUDIO_COLUMNS, what="audio", where=where)
         due = None
         if content:
-            wanted = getattr(reading, told[content], None)
+            wanted = getattr(reading, options[content], None)
             due = find_column(columns, wanted, usual[content], what=content, where=where)
         speaker = usual_column(columns, SPEAKER_COLUMNS)
         known = usual_column(columns, ID_COLUMNS)
@@ -88,7 +88,7 @@ def _scaled(values: list[Any]) -> np.ndarray:
     """Samples in [-1, 1] of 16-bit integers, or as they are if they are fractions."""
     samples = np.array(values)
     if samples.dtype == object:
-        raise DataError("a sound whose channels differ in length")
+        raise DataError("a recording whose channels differ in length")
     if samples.dtype.kind in "iu":
         return (samples / 32768).astype(np.float32)
     return samples.astype(np.float32)

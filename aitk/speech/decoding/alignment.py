@@ -1,10 +1,10 @@
-"""Where in a sound each word was heard: times, confidences, and a picture of it."""
+"""Where in a recording each word was recognised: times, confidences and an image."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def timed_words(
         lexicon: how words are made of phones.
 
     Returns:
-        ``word``, ``start``, ``end`` in seconds from the beginning of the sound, ``confidence``
+        ``word``, ``start``, ``end`` in seconds from the beginning of the recording, ``confidence``
         from 0 to 1: how sure the model is of the least sure unit of the word.
     """
     spans = force_align(scores, found.units)
@@ -43,10 +43,11 @@ def timed_words(
     return words
 
 
-def confident(
-    text: str, words: Sequence[Mapping[str, Any]], least: float
-) -> tuple[str, list[Mapping[str, Any]]]:
-    """A text and its words without those that were heard with less confidence than ``least``."""
+WordT = TypeVar("WordT", bound=Mapping[str, Any])
+
+
+def confident(text: str, words: Sequence[WordT], least: float) -> tuple[str, list[WordT]]:
+    """A text and its words without those recognised with less confidence than ``least``."""
     kept = [word for word in words if word["confidence"] >= least]
     return (text if len(kept) == len(words) else " ".join(word["word"] for word in kept)), kept
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,20 +21,23 @@ NEVER = -math.inf
 
 
 class LanguageModel(Protocol):
-    """Scores words one after the other; scores are natural logarithms of probabilities."""
+    """Scores words one after the other; scores are natural logarithms of probabilities.
 
-    def start(self) -> Hashable: ...
+    The state after some words is of any hashable type.
+    """
 
-    def score(self, state: Hashable, word: str) -> tuple[float, Hashable]: ...
+    def start(self) -> Any: ...
 
-    def end(self, state: Hashable) -> float: ...
+    def score(self, state: Any, word: str) -> tuple[float, Any]: ...
+
+    def end(self, state: Any) -> float: ...
 
 
 @runtime_checkable
 class SlowLanguageModel(Protocol):
     """A language model that scores many words faster at once."""
 
-    def prepare(self, queries: Iterable[tuple[Hashable, str | None]]) -> None:
+    def prepare(self, queries: Iterable[tuple[Any, str | None]]) -> None:
         """Announce the states and words that are scored next; None is the end."""
 
 

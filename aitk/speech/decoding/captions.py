@@ -112,7 +112,7 @@ class CtmLines:
         """The words of some more rows."""
         lines = []
         for row in rows:
-            name = "_".join(recording_of(row).split()) or "sound"
+            name = "_".join(recording_of(row).split()) or "recording"
             for word in words_of(row):
                 start, end = word["start"], word["end"]
                 lines.append(
@@ -146,7 +146,7 @@ def words_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def recording_of(row: Mapping[str, Any]) -> str:
-    """The name of the recording that a row is of, without its ending; "" where no column tells."""
+    """The name of the recording that a row is of, without its ending; "" if no column names it."""
     for name in RECORDING_COLUMNS:
         if row.get(name):
             return Path(str(row[name])).stem if name != "id" else str(row[name])

@@ -1,4 +1,4 @@
-"""Sounds of any length before a model that hears a window at once."""
+"""Recordings of any length for a model that reads a window at once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from aitk.speech.decoding.seq2seq import Transcript, join, read_outputs
 from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
 
 RATE_HZ = 16000
-#: Moonshine was trained on sounds up to about a minute (Jeffries et al. 2024, section 3.2).
+#: Moonshine was trained on recordings up to about a minute (Jeffries et al. 2024, section 3.2).
 MOONSHINE_S, SHORTEST_S = 64, 0.1
 OUT = -1e9  # the score of a hypothesis that does not count yet
 
 
 def window_samples(assets: Seq2SeqAssets) -> int:
-    """Samples that the model hears at once."""
+    """Samples that the model reads at once."""
     if assets.filters:
         from aitk.speech.features.whisper import WINDOW_S
 
@@ -27,7 +27,7 @@ def window_samples(assets: Seq2SeqAssets) -> int:
 
 
 def encoder_inputs(clips: Sequence[np.ndarray], assets: Seq2SeqAssets) -> dict[str, np.ndarray]:
-    """What the encoder reads of sounds (n,) each; what lies beyond the window is left out.
+    """What the encoder reads of recordings (n,) each; what lies beyond the window is left out.
 
     Returns:
         For Whisper ``features`` (batch, 3000, filters) float32; for Moonshine ``samples``
@@ -65,16 +65,16 @@ def transcribe(
     beams: int,
     best: int,
 ) -> list[Transcript]:
-    """Write down the sounds of a batch.
+    """Transcribe the recordings of a batch.
 
-    A sound longer than a window is heard window by window. The next one begins where the last
+    A recording longer than a window is read window by window. The next one begins where the last
     segment that was closed ends (Radford et al. 2023, section 3.8), since a word may be cut at the
     window's end; a model without times goes on where the window ended.
 
     Args:
         batch: its inputs are those of the first window; ``context["clips"]`` are whole.
         beams: hypotheses kept in the search.
-        best: how many texts of each sound; of a long one there is one.
+        best: how many texts of each recording; of a long one there is one.
     """
     clips, most = batch.context["clips"], window_samples(assets)
     if max(map(len, clips)) <= most:
@@ -107,7 +107,7 @@ def transcribe(
         for row, transcript, window in zip(left, found, windows, strict=True):
             parts[row].append(transcript.shifted(places[row] / RATE_HZ))
             prompts[row] = transcript.prompt  # the language stays what it was found to be
-            places[row] += round(transcript.heard_s * RATE_HZ) or len(window)
+            places[row] += round(transcript.covered_s * RATE_HZ) or len(window)
         left = [row for row, goes_on in zip(left, more, strict=True) if goes_on]
     return [join(each) for each in parts]
 
@@ -118,8 +118,8 @@ def _predict(
     clips: Sequence[np.ndarray],
     assets: Seq2SeqAssets,
 ) -> Mapping[str, np.ndarray]:
-    """The model's outputs. Moonshine hears sounds of several lengths one by one: the silence behind
-    the shorter ones would change the level that its first layer brings them to."""
+    """The model's outputs. Moonshine reads recordings of several lengths one by one: the silence
+    behind the shorter ones would change the level that its first layer brings them to."""
     if assets.filters or len({len(clip) for clip in clips}) == 1:
         return predict(inputs)
     found = []

@@ -1,5 +1,5 @@
 """Connectionist temporal classification (Graves et al. 2006) outside of the network: what text a
-sound can carry, the most likely path, and where on it each unit lies."""
+recording can carry, the most likely path, and where on it each unit lies."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def force_align(log_probabilities: np.ndarray, units: Sequence[int]) -> list[Spa
     if len(log_probabilities) < min_steps(units):
         raise DataError(
             f"{len(units)} units need {min_steps(units)} steps,"
-            f" and the sound has {len(log_probabilities)}"
+            f" and the recording has {len(log_probabilities)}"
         )
     states, skips = _states(units)
     steps = len(log_probabilities)

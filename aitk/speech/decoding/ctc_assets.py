@@ -1,4 +1,4 @@
-"""What a recogniser needs besides its weights: its sounds, its units, its language model."""
+"""What a recogniser needs besides its weights: its features, its units, its language model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CtcAssets:
     """Everything of a recogniser but its weights.
 
     Attributes:
-        audio: how sound becomes features, and varies in training.
+        audio: features and augmentation.
         units: what it writes with.
         subsampling: frames a step.
         ctc_weight: of the steps in the loss of a model with two heads; None where steps alone

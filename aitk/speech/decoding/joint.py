@@ -55,8 +55,8 @@ def rescore(
     Watanabe et al. 2017, section III.C.1: the attention's scores are added to those of the search.
 
     Args:
-        found: of one sound.
-        inputs: ``features`` and ``padding_mask`` of that sound, a batch of one row.
+        found: of one recording.
+        inputs: ``features`` and ``padding_mask`` of that recording, a batch of one row.
         ctc_weight: of the search's scores; the decoder's have the rest.
     """
     if not found:

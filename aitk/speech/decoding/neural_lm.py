@@ -19,7 +19,7 @@ State = tuple[str, ...]
 
 
 class TextLanguageModel:
-    """See ``beam_search.LanguageModel``; what it is told to prepare is computed at once.
+    """See ``beam_search.LanguageModel``; what is prepared is computed at once.
 
     Args:
         scorer: gives texts their probability.

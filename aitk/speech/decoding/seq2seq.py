@@ -21,7 +21,7 @@ SMOOTHED = 7  # steps
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was written of a sound, or of a window of it.
+    """What was written of a recording, or of a window of it.
 
     Attributes:
         text: the best.
@@ -29,9 +29,9 @@ class Transcript:
         prompt: as the model completed it.
         language: what is spoken.
         segments: ``start``, ``end`` in seconds and ``text``.
-        words: ``word``, ``start``, ``end``, ``confidence``; None where the model tells no times.
+        words: ``word``, ``start``, ``end``, ``confidence``; None where the model gives no times.
         others: (text, score) of the best hypotheses, this one the first.
-        heard_s: how much of the window it is the text of.
+        covered_s: how much of the window it is the text of.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Transcript:
     segments: tuple[Mapping[str, Any], ...]
     words: tuple[Mapping[str, Any], ...] | None
     others: tuple[tuple[str, float], ...]
-    heard_s: float
+    covered_s: float
 
     @property
     def confidence(self) -> float:
@@ -49,7 +49,7 @@ class Transcript:
         return math.exp(min(0.0, self.score))
 
     def shifted(self, start_s: float) -> Transcript:
-        """The same in the time of the whole sound."""
+        """The same in the time of the whole recording."""
 
         def later(items: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
             return tuple(
@@ -62,7 +62,7 @@ class Transcript:
 
 
 def join(parts: Sequence[Transcript]) -> Transcript:
-    """The windows of one sound, in order, as one."""
+    """The windows of one recording, in order, as one."""
     text = " ".join(part.text for part in parts if part.text)
     score = float(np.mean([part.score for part in parts]))
     words = None
@@ -76,7 +76,7 @@ def join(parts: Sequence[Transcript]) -> Transcript:
         segments=tuple(each for part in parts for each in part.segments),
         words=words,
         others=((text, score),),
-        heard_s=sum(part.heard_s for part in parts),
+        covered_s=sum(part.covered_s for part in parts),
     )
 
 
@@ -93,10 +93,10 @@ def read_outputs(
 
     Args:
         outputs: see ``models.seq2seq.generation``.
-        seconds: how long each sound is.
+        seconds: how long each recording is.
         best: how many texts of each are kept.
-        more: which sounds go on after this window: of these, a segment that was not closed is left
-            to the next window.
+        more: which recordings go on after this window: of these, a segment that was not closed is
+            left to the next window.
     """
     found = []
     for row, length_s in enumerate(seconds):
@@ -111,7 +111,7 @@ def read_outputs(
         goes_on = more is not None and more[row]
         if outputs["no_speech"][row] > LIKELY_SILENCE and scores[0] < UNSURE:
             texts[0] = []
-        kept, heard_s = _closed(texts[0], assets, length_s) if goes_on else (texts[0], length_s)
+        kept, covered_s = _closed(texts[0], assets, length_s) if goes_on else (texts[0], length_s)
         own = chances[0, prompt_length : prompt_length + len(kept)]
         prompt = tuple(int(token) for token in tokens[0, :prompt_length])
         language = assets.tokens.language_of(prompt)
@@ -125,13 +125,13 @@ def read_outputs(
                 score=scores[0],
                 prompt=prompt,
                 language=language,
-                segments=tuple(_segments(kept, assets, heard_s)),
+                segments=tuple(_segments(kept, assets, covered_s)),
                 words=words,
                 others=tuple(
                     (assets.tokens.decode(text), score)
                     for text, score in list(zip(texts, scores, strict=True))[:best]
                 ),
-                heard_s=heard_s,
+                covered_s=covered_s,
             )
         )
     return found
@@ -184,16 +184,18 @@ def _closed(tokens: list[int], assets: Seq2SeqAssets, length_s: float) -> tuple[
     return tokens[: pairs[-1]], float(times[pairs[-1] - 1] or 0.0)
 
 
-def _segments(tokens: Sequence[int], assets: Seq2SeqAssets, heard_s: float) -> list[dict[str, Any]]:
-    """What stands between times; without any, one segment as long as the sound."""
+def _segments(
+    tokens: Sequence[int], assets: Seq2SeqAssets, covered_s: float
+) -> list[dict[str, Any]]:
+    """What stands between times; without any, one segment as long as the recording."""
     found, start = [], 0.0
     inside: list[int] = []
-    times = [*map(assets.tokens.time_of, tokens), heard_s]
+    times = [*map(assets.tokens.time_of, tokens), covered_s]
     for token, time_s in zip([*tokens, assets.tokens.end], times, strict=True):
         if time_s is None:
             inside.append(token)
             continue
-        end = min(time_s, heard_s)
+        end = min(time_s, covered_s)
         if inside:
             text = assets.tokens.decode(inside)
             found.append({"start": round(start, 3), "end": round(max(start, end), 3), "text": text})
@@ -224,9 +226,9 @@ def _words(
     spoken = [at for at, token in enumerate(tokens) if token < assets.tokens.end]
     if not spoken:
         return []
-    heard = looks[:, : max(1, math.ceil(length_s / STEP_S))]
-    spread = heard.std(axis=0, keepdims=True)
-    clear = (heard - heard.mean(axis=0, keepdims=True)) / np.maximum(spread, 1e-9)
+    used = looks[:, : max(1, math.ceil(length_s / STEP_S))]
+    spread = used.std(axis=0, keepdims=True)
+    clear = (used - used.mean(axis=0, keepdims=True)) / np.maximum(spread, 1e-9)
     starts = first_steps(median_filter(clear, size=(1, SMOOTHED)))
     words, at = [], 0
     for word, count in assets.tokens.pieces([tokens[place] for place in spoken], language=language):

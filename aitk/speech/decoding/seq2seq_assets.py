@@ -33,8 +33,8 @@ class Seq2SeqAssets:
         model: ``whisper`` or ``moonshine``.
         tokens: its vocabulary, ``WhisperTokens`` or ``MoonshineTokens``.
         max_length: tokens of a text, with the prompt.
-        filters: mel filters of Whisper's features; 0 for a model that hears samples.
-        augment: how sounds are varied in training.
+        filters: mel filters of Whisper's features; 0 for a model that reads samples.
+        augment: augmentation in training.
         language: what is spoken; None lets the model find it.
         translate: into English.
         times: of segments are written.

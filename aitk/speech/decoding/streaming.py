@@ -1,8 +1,8 @@
-"""Run a causal recogniser on sound that is still arriving.
+"""Run a causal recogniser on audio that is still arriving.
 
 Its every step depends on a bounded stretch of the past, so each new chunk is run together with
-that stretch, and only the new steps are taken: what comes out is what the whole sound would give,
-in any format of model, with nothing to remember but frames.
+that stretch, and only the new steps are taken: the outputs are those of the whole recording, in any
+format of model, with nothing to remember but frames.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
 class Stream:
-    """One sound, fed frame by frame.
+    """One recording, fed frame by frame.
 
     Args:
         predict: the model.
@@ -42,7 +42,7 @@ class Stream:
         return self._run_to(complete)
 
     def finish(self) -> np.ndarray:
-        """The logits of what is left when the sound is over."""
+        """The logits of what is left when the recording is over."""
         return self._run_to(self._begin + (0 if self._frames is None else len(self._frames)))
 
     def _run_to(self, end: int) -> np.ndarray:

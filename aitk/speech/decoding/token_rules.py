@@ -21,7 +21,7 @@ class Rules:
         no_times: the last token of a prompt after which no times are written; 0 where the model
             knows no times.
         no_speech: whose probability at the first place says that nobody speaks; 0 for none.
-        alignment: (layer, head) of the decoder whose attention tells when a token is heard.
+        alignment: (layer, head) of the decoder whose attention shows when a token is spoken.
     """
 
     end: int

@@ -37,12 +37,12 @@ Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 @dataclass(frozen=True)
 class Recognition:
-    """What was heard in the sounds of a batch.
+    """What was recognised in the recordings of a batch.
 
     Attributes:
         logits: (batch, steps, units) of the steps.
-        found: of each sound, its texts, the best first.
-        progress: of each sound that was streamed: ``partial`` results and ``latency_ms``.
+        found: of each recording, its texts, the best first.
+        progress: of each recording that was streamed: ``partial`` results and ``latency_ms``.
     """
 
     logits: np.ndarray
@@ -62,7 +62,7 @@ def transcribe(
 
     Args:
         inputs: of the model.
-        best: how many texts of each sound.
+        best: how many texts of each recording.
 
     Raises:
         UsageError: the model does not offer an option.
@@ -74,15 +74,16 @@ def transcribe(
     else:
         logits = step_logits(predict(inputs), inputs, assets)
     beams = _beams(options, assets, best)
-    both_heads = assets.ctc_weight is not None and beams > 1
+    ctc_weight = assets.ctc_weight
+    both_heads = ctc_weight is not None and beams > 1
     found = read_steps(logits, inputs, assets, options, best=beams if both_heads else best)
-    if both_heads:
+    if ctc_weight is not None and both_heads:
         found = [
             rescore(
                 each,
                 {name: array[row : row + 1] for name, array in inputs.items()},
                 predict,
-                ctc_weight=assets.ctc_weight,
+                ctc_weight=ctc_weight,
             )[:best]
             for row, each in enumerate(found)
         ]
@@ -97,7 +98,7 @@ def read_steps(
     *,
     best: int = 1,
 ) -> list[list[Hypothesis]]:
-    """The texts of the logits of the steps (batch, steps, units): of each sound the best ones."""
+    """The best texts of each recording, from the logits of its steps (batch, steps, units)."""
     scores = [
         log_softmax(logits[row, :count]) for row, count in enumerate(step_counts(inputs, assets))
     ]
@@ -131,7 +132,7 @@ def step_logits(
 
 
 def step_counts(inputs: Mapping[str, np.ndarray], assets: CtcAssets) -> list[int]:
-    """How many steps of each sound are real."""
+    """How many steps of each recording are real."""
     return [assets.steps(int(frames)) for frames in inputs["padding_mask"].sum(axis=1)]
 
 
@@ -149,9 +150,9 @@ def _beams(options: TranscriptionOptions, assets: CtcAssets, best: int) -> int:
     return max(USUAL_BEAM, best) if needed or assets.units.kind == "phone" else 1
 
 
-def _hot_word(told: str) -> tuple[str, float]:
+def _hot_word(entry: str) -> tuple[str, float]:
     """``taxi`` or ``taxi:8``."""
-    word, colon, weight = told.partition(":")
+    word, colon, weight = entry.partition(":")
     try:
         value = to_number(weight) if colon else HOT_WEIGHT
     except ValueError as error:
@@ -240,16 +241,16 @@ def _changed(name: str) -> float:
 def _streamed(
     inputs: Mapping[str, np.ndarray], predict: Predict, assets: CtcAssets, chunk_ms: float
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """The logits of sounds that are fed in chunks, and what was known of each when."""
+    """The logits of recordings that are fed in chunks, and the partial results of each."""
     check_streamable(assets)
     shift_ms = assets.audio.features.shift_ms
     least = assets.chunk_frames
     chunk = max(1, -(-round(chunk_ms / shift_ms) // least)) * least
     rows, progress = [], []
     for features, mask in zip(inputs["features"], inputs["padding_mask"], strict=True):
-        logits, told = _stream_one(features[: mask.sum()], predict, assets, chunk)
+        logits, report = _stream_one(features[: mask.sum()], predict, assets, chunk)
         rows.append(logits)
-        progress.append(told)
+        progress.append(report)
     longest = max(map(len, rows))
     padded = [np.pad(each, ((0, longest - len(each)), (0, 0))) for each in rows]
     return np.stack(padded), progress
@@ -258,7 +259,7 @@ def _streamed(
 def _stream_one(
     features: np.ndarray, predict: Predict, assets: CtcAssets, chunk: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """One sound (frames, d): its logits, its partial results and their latency."""
+    """One recording (frames, d): its logits, its partial results and their latency."""
     stream = Stream(
         predict,
         frames_per_step=assets.subsampling,
@@ -283,8 +284,8 @@ def _stream_one(
         took_ms.append(1000 * (time.perf_counter() - began))
         text = assets.units.decode(collapse(path))
         if text != (partial[-1]["text"] if partial else ""):
-            heard_ms = (end - 1) * settings.shift_ms + settings.frame_ms
-            partial.append({"heard_s": round(heard_ms / 1000, 3), "text": text})
+            received_ms = (end - 1) * settings.shift_ms + settings.frame_ms
+            partial.append({"received_s": round(received_ms / 1000, 3), "text": text})
     waiting_ms = (chunk - 1) * settings.shift_ms + settings.frame_ms
     latency = {
         "waiting": round(waiting_ms, 1),  # until a chunk is complete, at most
@@ -295,14 +296,14 @@ def _stream_one(
 
 
 def check_streamable(assets: CtcAssets) -> None:
-    """Refuse to stream with a model that must hear the whole sound.
+    """Refuse to stream with a model that needs the whole recording.
 
     Raises:
         UsageError: it is not causal, or its features are not.
     """
     if not assets.chunk_frames:
         raise UsageError(
-            "the model hears the whole sound at once",
+            "the model reads the whole recording at once",
             where="--stream",
             hint="Train a conformer or tcn with --set causal=true --set normalise=corpus",
         )

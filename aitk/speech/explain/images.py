@@ -14,7 +14,7 @@ WIDEST_IN, NARROWEST_IN, HEIGHT_IN, INCHES_A_SECOND = 14.0, 6.5, 3.8, 4.0
 TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
 #: The colours of the page's words: for the answer, and against it.
 FOR, AGAINST = (0.10, 0.35, 0.85), (0.95, 0.50, 0.05)
-#: The heaviest region still lets the sound below it be seen.
+#: The heaviest region still lets the recording below it be seen.
 MAX_OPACITY = 0.8
 OUTLINED_SHARE = 0.5  # regions of at least this share of the largest weight have a frame
 ATTENTION_WIDTH_IN, TOKEN_IN, MARGIN_IN = 10.0, 0.2, 1.2
@@ -89,7 +89,7 @@ def occlusion_png(
 
 
 def attention_png(looks: np.ndarray, labels: Sequence[str]) -> bytes:
-    """A picture with a line a token, the sound running to the right.
+    """A picture with a line a token, the recording running to the right.
 
     Args:
         looks: (tokens, steps) attention when each token was written.

@@ -1,7 +1,7 @@
 """Which regions of time and frequency carried an answer: how far it falls when each is muted.
 
 Occlusion (Zeiler and Fergus 2014, section 4.2) on the short-time Fourier transform: a region is
-weakened, the sound is put together again, and the whole chain from features on is asked anew. So
+weakened, the recording is put together again, and the whole chain from features on is run again. So
 it works for every kind of feature and every format of model.
 """
 
@@ -21,7 +21,7 @@ WINDOW_S = 0.032
 DELETED_SHARE = 0.2  # of the regions, to see whether the named ones matter
 RANDOM_DRAWS = 10
 
-#: Maps sounds, (n,) samples each, to the log-odds of the answer that is explained: unlike its
+#: Maps recordings, (n,) samples each, to the log-odds of the answer that is explained: unlike its
 #: probability they also move where a model is sure.
 LogOdds = Callable[[Sequence[np.ndarray]], np.ndarray]
 
@@ -29,11 +29,11 @@ LogOdds = Callable[[Sequence[np.ndarray]], np.ndarray]
 def explain_audio(
     samples: np.ndarray, sample_rate_hz: int, log_odds: LogOdds, *, seed: int = 0
 ) -> dict[str, Any]:
-    """Attribute an answer to regions of a sound.
+    """Attribute an answer to regions of a recording.
 
     Returns:
         ``regions``: start_s, end_s, low_hz, high_hz and weight of each (the fall of the
-        log-odds without it); ``parts``: the sound in order of time, the weight of each part
+        log-odds without it); ``parts``: the recording in order of time, the weight of each part
         being the sum over its bands; ``faithfulness``: how far the probability falls without the
         fifth of the regions that weigh most (``named``), and without as many random ones.
     """
@@ -71,7 +71,7 @@ def _probability(log_odds: np.ndarray) -> np.ndarray:
 
 
 class _Grid:
-    """A sound cut into columns of time and bands of equal width on the mel scale."""
+    """A recording cut into columns of time and bands of equal width on the mel scale."""
 
     def __init__(self, samples: np.ndarray, sample_rate_hz: int):
         from scipy.signal import ShortTimeFFT, get_window
@@ -80,7 +80,7 @@ class _Grid:
         self._transform = ShortTimeFFT(
             get_window("hann", size), hop=max(1, size // 4), fs=sample_rate_hz
         )
-        # A sound shorter than the window has no transform of its own.
+        # A recording shorter than the window has no transform of its own.
         self._samples, self._length = (
             np.pad(samples, (0, max(0, size - len(samples)))),
             len(samples),
@@ -103,7 +103,7 @@ class _Grid:
         }
 
     def without(self, cells: Sequence[tuple[int, int]]) -> np.ndarray:
-        """The sound with some regions muted, (n,) float32."""
+        """The recording with some regions muted, (n,) float32."""
         gain = np.ones(self._spectrum.shape, np.float32)
         width_s = self.seconds / self.columns
         column_of = np.clip((self._times_s / width_s).astype(int), 0, self.columns - 1)

@@ -1,9 +1,9 @@
-"""What a speech model needs besides its weights: how sound becomes features, and the labels."""
+"""What a speech model needs besides its weights: how audio becomes features, and the labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ class AudioAssets:
     """Feature settings, augmentation and labels of a speech model.
 
     Attributes:
-        features: what the model reads of a sound.
-        augment: how sounds are varied in training.
+        features: what the model reads of a recording.
+        augment: augmentation in training.
         labels: class names in the order of the outputs; empty where there are none.
         weights: weight of each class in the loss, or empty.
         thresholds: of each class, where rows have any number of labels; else empty.
@@ -125,15 +125,14 @@ def learn_features(
     if not columns:
         _, rate = decode_audio(first["audio"])
         return settings_for(settings, rate), augment
-    for each in fields(settings):
-        default = each.default if each.default is not MISSING else each.default_factory()  # type: ignore[misc]
-        if each.name not in _WAVEFORM_SETTINGS or getattr(settings, each.name) == default:
-            continue
-        raise UsageError(
-            "needs audio, and the rows hold features computed elsewhere",
-            where=f"--set {each.name}",
-            hint="Leave it out, or prepare the audio",
-        )
+    defaults = type(settings)()
+    for name in _WAVEFORM_SETTINGS:
+        if getattr(settings, name, None) != getattr(defaults, name, None):
+            raise UsageError(
+                "needs audio, and the rows hold features computed elsewhere",
+                where=f"--set {name}",
+                hint="Leave it out, or prepare the audio",
+            )
     if getattr(settings, "speeds", []):
         note("no row is played at other speeds: the rows hold features, not audio")
     shift_ms = round(1000 * first["seconds"] / len(decode_matrix(first["audio"])), 3)
@@ -166,7 +165,7 @@ def learn_moments(
     Only what ``settings.normalise`` needs: nothing for ``none`` and ``utterance``.
 
     Args:
-        speeds: at which sounds are played in training, each a speaker of its own.
+        speeds: at which recordings are played in training, each a speaker of its own.
     """
     if settings.normalise not in ("speaker", "corpus"):
         return {}

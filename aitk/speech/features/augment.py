@@ -1,4 +1,4 @@
-"""Variations of sounds and features for training, all drawn from a NumPy generator."""
+"""Variations of recordings and features for training, all drawn from a NumPy generator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def augment_audio(
     rng: np.random.Generator,
     noises: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
-    """A variation of one sound, as the options say: speed, cuts, shift, room, noise, gain.
+    """A variation of one recording, as the options say: speed, cuts, shift, room, noise, gain.
 
     Args:
         samples: (n,) in [-1, 1].
@@ -116,7 +116,7 @@ def _interpolated(lines: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
-    """A sound (n,) played faster, tempo and pitch together (Ko et al. 2015): (n / speed,)."""
+    """A recording (n,) played faster, tempo and pitch together (Ko et al. 2015): (n / speed,)."""
     ratio = Fraction(speed).limit_denominator(100)
     return resampled(samples, ratio.numerator, ratio.denominator)
 
@@ -127,7 +127,7 @@ def cut(
     """Samples (n,) or features (n, d) with up to these shares missing at their ends.
 
     Each end loses something with probability 1/2, the end a share of what the beginning has left.
-    Recordings that begin late and end early lack the weak sounds there: "six" becomes "si", "three"
+    Recordings that begin late and end early lack the weak phones there: "six" becomes "si", "three"
     "ree". A model confuses such words with others unless it is trained on some.
     """
     if rng.random() < 0.5:
@@ -138,7 +138,7 @@ def cut(
 
 
 def shifted(samples: np.ndarray, by: int) -> np.ndarray:
-    """A sound (n,) moved later by so many samples, or earlier; silence fills the gap."""
+    """A recording (n,) moved later by so many samples, or earlier; silence fills the gap."""
     moved = np.zeros_like(samples)
     if by >= 0:
         moved[by:] = samples[: len(samples) - by]
@@ -148,7 +148,7 @@ def shifted(samples: np.ndarray, by: int) -> np.ndarray:
 
 
 def with_noise(samples: np.ndarray, noise: np.ndarray, *, ratio_db: float) -> np.ndarray:
-    """A sound (n,) with noise (n,) added at a signal-to-noise ratio over the whole of both.
+    """A recording (n,) with noise (n,) added at a signal-to-noise ratio over the whole of both.
 
     Where the sum would clip, both are made quieter.
     """
@@ -174,7 +174,7 @@ def cut_noise(noise: np.ndarray, count: int, *, rng: np.random.Generator) -> np.
 def in_room(
     samples: np.ndarray, sample_rate_hz: int, *, decay_s: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """A sound (n,) as it would be heard in a room: (n,), at the level it had.
+    """A recording (n,) as recorded in a room: (n,), at the level it had.
 
     The room is noise that decays by 60 dB within ``decay_s``, after the direct sound (Polack's
     statistical model, as in Moorer 1979), 3 to 12 dB weaker in all than that.
@@ -186,6 +186,6 @@ def in_room(
     ratio_db = rng.uniform(3.0, 12.0)
     room = tail * np.sqrt(10 ** (-ratio_db / 10) / max(energy, 1e-12))
     room[0] = 1.0
-    heard = scipy.signal.fftconvolve(samples, room)[: len(samples)]
-    gain = 10 ** ((level_dbfs(samples) - level_dbfs(heard)) / 20)
-    return (heard * gain).astype(np.float32)
+    reverberant = scipy.signal.fftconvolve(samples, room)[: len(samples)]
+    gain = 10 ** ((level_dbfs(samples) - level_dbfs(reverberant)) / 20)
+    return (reverberant * gain).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Sounds as padded arrays of features, varied in training, with the mask of what is real.
+"""Recordings as padded arrays of features, augmented in training, with the mask of what is real.
 
-An example holds its samples; features are computed batch by batch, so that every epoch can hear
-a sound at another speed, with other noise and with other parts hidden.
+An example holds its samples; features are computed batch by batch, so that every epoch has
+another speed, other noise and other hidden parts of a recording.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def audio_inputs(
     with normalisation by speaker or corpus ``moments`` (2, d), the means of the features and of
     their squares, of which ``speed_moments`` (speeds, 2, d) are those at each speed of training.
 
-    A speaker whom training never heard is normalised by what these rows hold of hers, together
-    with a second of the training rows' average, so that a single short sound is no measure.
+    A speaker who is not in the training rows is normalised by what these rows hold of hers,
+    together with a second of the training rows' average: a single short recording does not decide.
 
     Raises:
         DataError: a row has another sample rate than the training rows, or holds features where
@@ -79,8 +79,8 @@ def pad_features(
 
     Args:
         examples: what ``audio_inputs`` made.
-        rng: given in training: sounds are varied as ``assets.augment`` says.
-        pad_to: frames; longer sounds are cut.
+        rng: given in training: recordings are augmented as ``assets.augment`` says.
+        pad_to: frames; longer recordings are cut.
 
     Returns:
         ``features`` (batch, frames, d) float32, zero where padded, and ``padding_mask``
@@ -96,11 +96,15 @@ def pad_features(
             for each, item in zip(found, examples, strict=True)
         ]
         return pad_frames(_warped_and_masked(found, assets, rng), pad_to=pad_to)
-    heard = [_varied(item, assets, rng) if rng else _as_it_is(item) for item in examples]
-    clips = [_long_enough(samples, settings) for samples, _ in heard]
+    clips_and_moments = [
+        _varied(item, assets, rng) if rng else _as_it_is(item) for item in examples
+    ]
+    clips = [_long_enough(samples, settings) for samples, _ in clips_and_moments]
     found = [
         each if moments is None else normalised(each, Moments(1, *moments))
-        for each, (_, moments) in zip(features_of_many(clips, plain, rng=rng), heard, strict=True)
+        for each, (_, moments) in zip(
+            features_of_many(clips, plain, rng=rng), clips_and_moments, strict=True
+        )
     ]
     return pad_frames(_warped_and_masked(found, assets, rng), pad_to=pad_to)
 
@@ -133,7 +137,7 @@ def _cropped(
 
 
 def pad_frames(found: Sequence[np.ndarray], *, pad_to: int | None = None) -> dict[str, np.ndarray]:
-    """Stack the features (frames, d) of several sounds; see ``pad_features``."""
+    """Stack the features (frames, d) of several recordings; see ``pad_features``."""
     frames = pad_to or max(len(each) for each in found)
     features = np.zeros((len(found), frames, found[0].shape[1]), np.float32)
     mask = np.zeros((len(found), frames), np.int32)
@@ -176,7 +180,7 @@ def _sound(row: Mapping[str, Any], settings: FeatureSettings) -> dict[str, np.nd
     samples, rate = decode_audio(row["audio"])
     if rate != settings.sample_rate_hz:
         raise DataError(
-            f"a sound has {rate} samples a second, the model was trained with"
+            f"a recording has {rate} samples a second, the model was trained with"
             f" {settings.sample_rate_hz}",
             hint=f"Prepare with --sample-rate-hz {settings.sample_rate_hz}",
         )
@@ -190,12 +194,12 @@ def _average(moments: Moments) -> np.ndarray:
 
 
 def _within(settings: FeatureSettings) -> str:
-    """What is normalised inside of one sound."""
+    """What is normalised inside of one recording."""
     return settings.normalise if settings.normalise == "utterance" else "none"
 
 
 def _long_enough(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    """A sound shorter than one frame, with silence after it: every row has a frame."""
+    """A recording shorter than one frame, with silence after it: every row has a frame."""
     length, shift = frame_lengths(settings)
     shortest = length if settings.snip_edges else shift
     return np.pad(samples, (0, max(0, shortest - len(samples))))

@@ -1,4 +1,4 @@
-"""Mean and variance of features: of one sound, a speaker or a whole corpus."""
+"""Mean and variance of features: of one recording, a speaker or a whole corpus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-#: A feature that hardly varies (a band above what the microphone heard) is not blown up.
+#: A feature that hardly varies (a band above what the microphone recorded) is not blown up.
 LEAST_VARIANCE = 1e-4
 
 

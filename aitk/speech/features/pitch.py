@@ -16,7 +16,7 @@ RATE_HZ = 4000  # a pitch needs no more, and correlations cost its square
 #: Neighbouring lags differ by this share; a jump by a factor costs its squared logarithm times
 #: the weight; low pitches cost a little, since every multiple of a period fits as well.
 LAG_STEP, JUMP_COST, LOW_COST = 0.01, 10.0, 10.0
-#: Keeps correlations of near-silence small, as a share of the sound's own mean energy.
+#: Keeps correlations of near-silence small, as a share of the recording's own mean energy.
 BALLAST = 1e-3
 
 

@@ -59,10 +59,10 @@ def cepstra(power: np.ndarray, bands: Bands, *, order: int, coefficients: int) -
             f"a model of order {order} needs more than {len(bands.cosines)} critical bands",
             hint="Give a lower lpc_order or a higher sample rate",
         )
-    heard = np.cbrt(np.maximum(bands.weights @ power.T, _FLOOR))  # loudness (eq. 8)
+    loudness = np.cbrt(np.maximum(bands.weights @ power.T, _FLOOR))  # loudness (eq. 8)
     # The outermost bands reach beyond the spectrum: they are set to their neighbours.
-    heard[0], heard[-1] = heard[1], heard[-2]
-    predictor, error = solve_levinson((bands.cosines[: order + 1] @ heard).T)
+    loudness[0], loudness[-1] = loudness[1], loudness[-2]
+    predictor, error = solve_levinson((bands.cosines[: order + 1] @ loudness).T)
     return to_cepstra(predictor, error, coefficients)
 
 
@@ -109,7 +109,7 @@ def bark(hertz: float | np.ndarray) -> np.ndarray:
 
 
 def masking_curve(distance: np.ndarray) -> np.ndarray:
-    """How much a band hears of a tone that lies so many Bark below its centre (eq. 4)."""
+    """The weight in a band of a tone that lies so many Bark below its centre (eq. 4)."""
     rising = 10.0 ** (2.5 * (distance + 0.5))
     falling = 10.0 ** (0.5 - distance)
     curve = np.minimum(1.0, np.minimum(rising, falling))

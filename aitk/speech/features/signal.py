@@ -34,7 +34,7 @@ def features(
     moments: Moments | None = None,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Compute the features of one sound.
+    """Compute the features of one recording.
 
     Args:
         samples: (n,) in [-1, 1] at ``settings.sample_rate_hz``.
@@ -44,7 +44,7 @@ def features(
         rng: given in training, for dither.
 
     Returns:
-        (frames, ``feature_size(settings)``) float32; no frame where the sound is shorter than one.
+        (frames, ``feature_size(settings)``) float32; none if the recording is shorter.
 
     Raises:
         UsageError: settings that contradict each other.
@@ -59,9 +59,9 @@ def features_of_many(
     moments: Sequence[Moments | None] | None = None,
     rng: np.random.Generator | None = None,
 ) -> list[np.ndarray]:
-    """The features of several sounds, faster than one by one where they are short.
+    """The features of several recordings, faster than one by one where they are short.
 
-    See ``features``; ``moments`` has one entry a sound.
+    See ``features``; ``moments`` has one entry a recording.
     """
     if settings.features in librosa_features.KINDS:
         found = [librosa_features.compute(samples, settings) for samples in clips]
@@ -123,7 +123,7 @@ def finish_features(
 
 
 def settings_for(options: FeatureOptions, sample_rate_hz: int) -> FeatureSettings:
-    """The feature settings inside a model's settings, for sounds of this sample rate."""
+    """The feature settings inside a model's settings, for recordings of this sample rate."""
     names = [field.name for field in dataclasses.fields(FeatureOptions)]
     values = {name: getattr(options, name) for name in names}
     return FeatureSettings(**values, sample_rate_hz=sample_rate_hz)
@@ -141,7 +141,7 @@ def feature_size(settings: FeatureSettings) -> int:
 
 
 def frame_count(samples: int, settings: FeatureSettings) -> int:
-    """How many frames a sound of so many samples has."""
+    """How many frames a recording of so many samples has."""
     length, shift = frame_lengths(settings)
     if settings.snip_edges:
         return 1 + (samples - length) // shift if samples >= length else 0
@@ -166,7 +166,7 @@ def frame_lengths(settings: FeatureSettings) -> tuple[int, int]:
 
 
 def frame(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    """Cut a sound into overlapping frames, (frames, length): a view, not to be written to."""
+    """Cut a recording into overlapping frames, (frames, length): a view, not to be written to."""
     length, shift = frame_lengths(settings)
     if shift < 1 or length < 2:
         raise UsageError(
@@ -247,7 +247,7 @@ def window_of(kind: str, length: int) -> np.ndarray:
 
 
 class _Plan:
-    """Everything about one set of settings that does not depend on the sound."""
+    """Everything about one set of settings that does not depend on the recording."""
 
     def __init__(self, settings: FeatureSettings):
         length, _ = frame_lengths(settings)
@@ -314,8 +314,8 @@ class _Plan:
         else:
             # Sparse products run on the caller's thread. BLAS would share so little work out to
             # all processors, and take ten times as long where others are at work.
-            heard = np.log(np.maximum(self._filters @ power.T, _FLOOR))  # (filters, frames)
-            found = (self._cosines @ heard if self._kind == "mfcc" else heard).T
+            logs = np.log(np.maximum(self._filters @ power.T, _FLOOR))  # (filters, frames)
+            found = (self._cosines @ logs if self._kind == "mfcc" else logs).T
         if self._energy:
             found[:, 0] = np.log(np.maximum(energies, _FLOOR))
         return found
@@ -342,7 +342,7 @@ def _pieces(frames: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _mirrored(samples: np.ndarray, before: int, after: int) -> np.ndarray:
-    """The sound with its ends mirrored as often as it takes."""
+    """The recording with its ends mirrored as often as it takes."""
     index = np.arange(-before, len(samples) + after) % (2 * len(samples))
     return samples[np.where(index < len(samples), index, 2 * len(samples) - 1 - index)]
 

@@ -17,7 +17,7 @@ _STOPS = np.array(
 
 
 def spectrogram_png(samples: np.ndarray, sample_rate_hz: int) -> bytes:
-    """A picture of a sound (n,): time to the right, mel filters upwards, 70 dB of colours."""
+    """A picture of a recording (n,): time to the right, mel filters upwards, 70 dB of colours."""
     levels = mel_levels(samples, sample_rate_hz)
     if len(levels) > WIDEST:  # the mean of neighbouring frames
         edges = np.linspace(0, len(levels), WIDEST + 1).astype(int)[:-1]
@@ -28,7 +28,7 @@ def spectrogram_png(samples: np.ndarray, sample_rate_hz: int) -> bytes:
 
 
 def mel_levels(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Decibels of mel filters every 10 ms of a sound (n,): (frames, filters), never none."""
+    """Decibels of mel filters every 10 ms of a recording (n,): (frames, filters), never none."""
     settings = FeatureSettings(
         filters=min(HEIGHT, sample_rate_hz // 200),
         normalise="none",

@@ -1,4 +1,4 @@
-"""Where in a sound somebody speaks, by the energy of its frames."""
+"""Where in a recording somebody speaks, by the energy of its frames."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_speech(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     noise, peak = np.percentile(levels, [10, 95])
     threshold = noise + max(LEAST_ABOVE_NOISE_DB, (peak - noise) / 3)
     speaks = levels >= max(threshold, peak - MOST_BELOW_PEAK_DB)
-    if peak - noise < LEAST_ABOVE_NOISE_DB:  # all is alike: nothing tells speech from noise
+    if peak - noise < LEAST_ABOVE_NOISE_DB:  # all is alike: speech and noise cannot be separated
         return np.ones(len(levels), bool)
     speaks = _without_short(speaks, False, round(SHORTEST_PAUSE_S / SHIFT_S))
     return _without_short(speaks, True, round(SHORTEST_SPEECH_S / SHIFT_S))
@@ -34,7 +34,7 @@ def find_speech(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 def speech_bounds(samples: np.ndarray, sample_rate_hz: int) -> tuple[int, int]:
     """The first sample of the speech in (n,), and the one after its last, 0.1 s of margin around.
 
-    All of it where no speech can be told from noise.
+    All of it where speech and noise cannot be separated.
     """
     frames = np.flatnonzero(find_speech(samples, sample_rate_hz))
     if not len(frames):
@@ -50,16 +50,16 @@ def speech_bounds(samples: np.ndarray, sample_rate_hz: int) -> tuple[int, int]:
 def cut_at_pauses(
     blocks: Iterable[np.ndarray], sample_rate_hz: int, *, max_s: float
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Cut a long sound into pieces, in the middle of its pauses.
+    """Cut a long recording into pieces, in the middle of its pauses.
 
     Args:
-        blocks: the sound in order, (n,) float32 each.
+        blocks: the recording in order, (n,) float32 each.
         max_s: no piece is longer. A piece ends in the second half of that: at the longest
             pause, or without one at the quietest frame. The last piece may be shorter, but not
             below a second, or half of ``max_s``.
 
     Yields:
-        Where each piece begins, in seconds, and its samples. Together they are the whole sound;
+        Where each piece begins, in seconds, and its samples. Together they are the whole recording;
         memory holds about one piece.
     """
     longest = round(max_s * sample_rate_hz)

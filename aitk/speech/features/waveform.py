@@ -19,7 +19,7 @@ def level_dbfs(samples: np.ndarray) -> float:
 
 
 def frame_levels_dbfs(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """The level of every 25 ms, each 10 ms: (frames,) float32; a shorter sound is one frame."""
+    """The level of every 25 ms, each 10 ms: (frames,) float32; a shorter recording is one frame."""
     length = max(1, round(FRAME_S * sample_rate_hz))
     shift = max(1, round(SHIFT_S * sample_rate_hz))
     if len(samples) < length:
@@ -48,7 +48,7 @@ def signal_to_noise_db(samples: np.ndarray, sample_rate_hz: int) -> float | None
     """A guess of the signal-to-noise ratio from the levels of frames alone.
 
     The quietest tenth of the frames is taken for noise, the louder half for speech over it. A
-    sound without pauses has none to be measured, and its ratio is guessed too low; None below
+    recording without pauses has none to be measured, and its ratio is guessed too low; None below
     20 frames, and where the quiet parts are digital silence.
     """
     levels = frame_levels_dbfs(samples, sample_rate_hz)
@@ -63,7 +63,7 @@ def signal_to_noise_db(samples: np.ndarray, sample_rate_hz: int) -> float | None
 
 
 def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """A sound (n,) at another rate, (about n * to_hz / from_hz,) float32."""
+    """A recording (n,) at another rate, (about n * to_hz / from_hz,) float32."""
     samples = np.asarray(samples, np.float32)
     if from_hz == to_hz:
         return samples
@@ -73,7 +73,7 @@ def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 
 class Resampler:
-    """Resamples a sound that comes in blocks; the blocks' borders leave no trace."""
+    """Resamples a recording that comes in blocks; the blocks' borders leave no trace."""
 
     def __init__(self, from_hz: int, to_hz: int):
         self._stream = None

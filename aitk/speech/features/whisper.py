@@ -12,7 +12,7 @@ import numpy as np
 
 SAMPLE_RATE_HZ = 16000
 WINDOW, SHIFT = 400, 160  # samples
-WINDOW_S = 30  # what the encoder hears at once
+WINDOW_S = 30  # what the encoder reads at once
 FRAMES = WINDOW_S * SAMPLE_RATE_HZ // SHIFT
 LEAST_POWER = 1e-10
 RANGE = 8.0  # of the logarithm, below the loudest
@@ -20,12 +20,12 @@ FRAMES_AT_ONCE = 500  # so that the work stays in the processor's cache
 
 
 def whisper_features(samples: np.ndarray, *, filters: int, frames: int = FRAMES) -> np.ndarray:
-    """The features of one sound.
+    """The features of one recording.
 
     Args:
         samples: (n,) float32 in [-1, 1] at ``SAMPLE_RATE_HZ``.
         filters: mel filters: 80, or 128.
-        frames: how many; a shorter sound is followed by silence, a longer one is cut.
+        frames: how many; a shorter recording is followed by silence, a longer one is cut.
 
     Returns:
         (frames, filters) float32.
@@ -34,14 +34,14 @@ def whisper_features(samples: np.ndarray, *, filters: int, frames: int = FRAMES)
 
     length, half = frames * SHIFT, WINDOW // 2
     kept = np.asarray(samples[:length], np.float32)
-    # Frames after the sound's end hold nothing but the floor: they need not be computed.
-    heard = min(frames, -(-(len(kept) + half) // SHIFT) + 1)
-    kept = np.pad(kept, (0, min(length, heard * SHIFT + half) - len(kept)))
+    # Frames after the recording's end hold nothing but the floor: they need not be computed.
+    needed = min(frames, -(-(len(kept) + half) // SHIFT) + 1)
+    kept = np.pad(kept, (0, min(length, needed * SHIFT + half) - len(kept)))
     padded = np.pad(kept, half, mode="reflect")
-    cut = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::SHIFT][:heard]
+    cut = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::SHIFT][:needed]
     logs = np.full((frames, filters), np.log10(np.float32(LEAST_POWER)))
     bank = _sparse_filters(filters)
-    for start in range(0, heard, FRAMES_AT_ONCE):
+    for start in range(0, needed, FRAMES_AT_ONCE):
         spectrum = rfft(cut[start : start + FRAMES_AT_ONCE] * _window())
         power = np.square(spectrum.real) + np.square(spectrum.imag)  # (frames, bins)
         inside = slice(start, start + len(power))

@@ -1,8 +1,8 @@
 """What masked speech prediction guesses (BEST-RQ, Chiu et al. 2022, section 3).
 
 Frames are projected by a random matrix and named after the nearest entry of a random codebook;
-neither is ever trained. Stretches of a sound are replaced by noise, and the network is to name the
-codes of what was there. Principal components may stand in for the random matrix, which mostly
+neither is ever trained. Stretches of a recording are replaced by noise, and the network is to name
+the codes of what was there. Principal components may stand in for the random matrix, which mostly
 sees loudness (Yang et al. 2026), and several codebooks for the one (Baumann et al. 2025).
 """
 
@@ -35,7 +35,9 @@ def principal_components(steps: Iterable[np.ndarray], size: int) -> Components:
 
     Fewer where the steps have fewer that vary.
     """
-    count, sums, products = 0, 0.0, 0.0
+    count = 0
+    sums: np.ndarray | float = 0.0
+    products: np.ndarray | float = 0.0
     for some in steps:
         exact = some.astype(np.float64)
         count, sums = count + len(exact), sums + exact.sum(axis=0)
@@ -118,7 +120,7 @@ def choose_steps(steps: int, *, share: float, span: int, rng: np.random.Generato
     """Draw which steps are hidden: runs of ``span`` steps, which may overlap.
 
     Args:
-        steps: of the sound; at least one of them is hidden.
+        steps: of the recording; at least one of them is hidden.
         share: about how many of them, from 0 to 1.
 
     Returns:

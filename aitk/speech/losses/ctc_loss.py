@@ -103,8 +103,8 @@ class JointLoss(keras.losses.Loss):
 def ctc_losses(units, logits, steps):
     """Minus log-probabilities (batch,) of texts; 0 where a text has more units than steps allow.
 
-    That happens to the fastest of sounds when they are sped up in training; as they are stored,
-    texts fit their sounds.
+    That happens to the fastest of recordings when they are sped up in training; as they are stored,
+    texts fit their recordings.
 
     Args:
         units: (batch, units) int32, at least one a row, 0 (the blank) where a text is over.

@@ -27,8 +27,8 @@ def score_recognition(
     """Word and character error rates, with tables of where the errors are.
 
     Args:
-        measured: ``reference`` and ``hypothesis`` texts, ``speaker``, ``seconds`` of the sounds and
-            ``took_s``, the seconds it took to transcribe each: (rows,) each.
+        measured: ``reference`` and ``hypothesis`` texts, ``speaker``, ``seconds`` of the recordings
+            and ``took_s``, the seconds it took to transcribe each: (rows,) each.
         units: what the model can write; None where that is everything.
         resamples: bootstrap resamples of utterances; 0 computes no intervals.
         seed: of the bootstrap.
@@ -61,8 +61,8 @@ def score_recognition(
         unwritable = [found for text in references if (found := _unknown(text, units))]
         details["unwritable_rows"] = len(unwritable)
         if unwritable:
-            told = "hold a text that the model has no units for: it counts as wrong"
-            warnings.append(f"{len(unwritable)} rows {told}")
+            problem = "hold a text that the model has no units for: it counts as wrong"
+            warnings.append(f"{len(unwritable)} rows {problem}")
             every = Counter(itertools.chain.from_iterable(each.elements() for each in unwritable))
             tables["Never seen in training"] = [
                 {"unit": unit, "times": times} for unit, times in every.most_common(MOST_GROUPS)
@@ -105,9 +105,9 @@ def _speed(seconds: np.ndarray, took_s: np.ndarray) -> dict[str, Any]:
     """The real-time factor; the median, since the first batches wait for compilation."""
     factors = took_s / np.maximum(seconds, 1e-6)
     return {
-        "seconds of sound": round(float(seconds.sum()), 1),
+        "seconds of audio": round(float(seconds.sum()), 1),
         "real-time factor (median)": round(float(np.median(factors)), 5),
-        "times faster than the sound": round(float(1 / max(np.median(factors), 1e-9)), 1),
+        "times faster than real time": round(float(1 / max(np.median(factors), 1e-9)), 1),
     }
 
 

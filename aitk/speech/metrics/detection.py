@@ -1,4 +1,4 @@
-"""How well scores tell a keyword from everything else: misses against false alarms."""
+"""How well scores separate a keyword from everything else: misses against false alarms."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Kind = Literal["equal", "substitution", "deletion", "insertion"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of an alignment: what was said and what was heard, "" where nothing was."""
+    """One step of an alignment: what was said and what was recognised, "" where nothing was."""
 
     kind: Kind
     reference: str
@@ -73,7 +73,7 @@ def count_errors(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) 
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
-    """What was heard for each word (or character) that was said, in order."""
+    """What was recognised for each word (or character) that was said, in order."""
     return [
         Step(
             kind,
@@ -95,7 +95,7 @@ def score_transcripts(
 
     Args:
         references: what was said.
-        hypotheses: what was heard, in the same order.
+        hypotheses: what was recognised, in the same order.
         resamples: bootstrap resamples of utterances; 0 computes no intervals.
         seed: of the bootstrap.
 
@@ -172,7 +172,7 @@ def rates_by_group(
         sums[group] = sums.get(group, Errors()) + count_errors(words(reference), words(hypothesis))
         rows[group] = rows.get(group, 0) + 1
     return [
-        {"group": name, "rows": rows[name], "wer": sums[name].rate} | _counts(sums[name])
+        {"group": name, "rows": rows[name], "wer": sums[name].rate, **_counts(sums[name])}
         for name in sorted(sums)
     ]
 

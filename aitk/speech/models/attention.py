@@ -2,7 +2,7 @@
 
 Made of plain dense layers, so that adapters, quantisation and converters see only those. A window
 limits what a step may see: the steps of its own chunk and ``left`` steps before that chunk; this
-is what lets an encoder run on sound that is still arriving.
+is what lets an encoder run on audio that is still arriving.
 """
 
 from __future__ import annotations
@@ -13,8 +13,29 @@ from keras import ops
 FAR = -1e9  # makes a key weigh exactly nothing
 
 
+class HeadsLayer(keras.layers.Layer):
+    """What layers with several attention heads share.
+
+    Args:
+        heads: they share the features out among them.
+    """
+
+    parts: tuple[str, ...] = ("query", "key", "value", "output")
+
+    def __init__(self, heads: int, **kwargs):
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def split(self, x):
+        """(batch, steps, hidden) -> (batch, steps, heads, hidden / heads)."""
+        return ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
+
+    def get_config(self):
+        return super().get_config() | {"heads": self.heads}
+
+
 @keras.saving.register_keras_serializable("aitk.speech")
-class SelfAttention(keras.layers.Layer):
+class SelfAttention(HeadsLayer):
     """Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
 
     Args:
@@ -23,11 +44,9 @@ class SelfAttention(keras.layers.Layer):
         chunk: steps of a chunk, with ``left``.
     """
 
-    parts = ("query", "key", "value", "output")
-
     def __init__(self, heads: int, left: int | None = None, chunk: int = 1, **kwargs):
-        super().__init__(**kwargs)
-        self.heads, self.left, self.chunk = heads, left, chunk
+        super().__init__(heads, **kwargs)
+        self.left, self.chunk = left, chunk
 
     def build(self, sequence_shape, padding_mask_shape=None):
         for part in self.parts:
@@ -49,13 +68,9 @@ class SelfAttention(keras.layers.Layer):
         query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(sequence))
         return ops.einsum("bqhd,bkhd->bhqk", query, key) / query.shape[-1] ** 0.5
 
-    def split(self, x):
-        """(batch, steps, hidden) -> (batch, steps, heads, hidden / heads)."""
-        return ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
-
     def _hidden(self, padding_mask):
         """What is added to the scores of keys that are not to be seen."""
-        absent = ops.expand_dims(1 - ops.cast(padding_mask, "float32"), (1, 2))
+        absent = _absent(padding_mask)
         if self.left is None:
             return absent * FAR
         step = ops.arange(ops.shape(padding_mask)[1], dtype="int32")
@@ -68,8 +83,7 @@ class SelfAttention(keras.layers.Layer):
         return sequence_shape
 
     def get_config(self):
-        own = {"heads": self.heads, "left": self.left, "chunk": self.chunk}
-        return super().get_config() | own
+        return super().get_config() | {"left": self.left, "chunk": self.chunk}
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
@@ -98,11 +112,8 @@ class RelativeSelfAttention(SelfAttention):
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
-class CrossAttention(SelfAttention):
+class CrossAttention(HeadsLayer):
     """Multi-head attention of one sequence to another (Vaswani et al. 2017, section 3.2.3)."""
-
-    def __init__(self, heads: int, **kwargs):
-        super().__init__(heads, **kwargs)
 
     def build(self, sequence_shape, memory_shape, padding_mask_shape=None):
         for part in self.parts:
@@ -114,7 +125,7 @@ class CrossAttention(SelfAttention):
         # (batch, length, hidden), (batch, steps, hidden), (batch, steps) -> (batch, length, hidden)
         query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(memory))
         scores = ops.einsum("bqhd,bkhd->bhqk", query, key) / query.shape[-1] ** 0.5
-        scores = ops.cast(scores, "float32") + self._hidden(padding_mask)
+        scores = ops.cast(scores, "float32") + _absent(padding_mask) * FAR
         value = self.split(self.value_dense(memory))
         weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
         mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
@@ -122,10 +133,6 @@ class CrossAttention(SelfAttention):
 
     def compute_output_shape(self, sequence_shape, memory_shape=None, padding_mask_shape=None):
         return sequence_shape
-
-    def get_config(self):
-        config = super().get_config()
-        return {name: value for name, value in config.items() if name not in ("left", "chunk")}
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
@@ -146,6 +153,11 @@ def sinusoids(positions, hidden: int):
     exponents = ops.arange(0, hidden, 2, dtype="float32") / hidden
     angles = ops.expand_dims(positions, 1) * ops.power(10_000.0, -exponents)
     return ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=1)[:, :hidden]
+
+
+def _absent(padding_mask):
+    """1 where a key is padding: (batch, steps) -> (batch, 1, 1, steps)."""
+    return ops.expand_dims(1 - ops.cast(padding_mask, "float32"), (1, 2))
 
 
 def _shift(by_distance):

@@ -1,4 +1,4 @@
-"""From a backbone's steps to logits: one vector a sound, or one a step."""
+"""From a backbone's steps to logits: one vector a recording, or one a step."""
 
 from __future__ import annotations
 

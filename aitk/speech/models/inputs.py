@@ -25,7 +25,7 @@ def frames_per_step(backbone: keras.Model) -> int:
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class HidePadding(keras.layers.Layer):
-    """Set padded steps to zero: a window over the end of a sound sees silence either way.
+    """Set padded steps to zero: a window over the end of a recording sees silence either way.
 
     A Keras mask, such as recurrent layers pass on, ends here: losses would take it for their own.
     """
@@ -50,7 +50,7 @@ class HidePadding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class SubsampleMask(keras.layers.Layer):
-    """The mask of every ``stride``-th step: ceil(length / stride) steps of a sound stay real."""
+    """The mask of every ``stride``-th step: ceil(length / stride) steps stay real."""
 
     def __init__(self, stride: int, **kwargs):
         super().__init__(**kwargs)

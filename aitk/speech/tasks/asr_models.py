@@ -78,6 +78,8 @@ class JointModel(CtcModel):
     def loss(self, assets: CtcAssets) -> Any:
         from aitk.speech.losses.ctc_loss import JointLoss
 
+        if assets.ctc_weight is None:
+            raise ArtifactError("the assets are those of a model without a decoder")
         return JointLoss(assets.ctc_weight)
 
     def _with_head(

@@ -62,13 +62,13 @@ SHAPE = {
     "span": Size,
 }
 
-#: How many sounds principal components are learned of at most.
+#: How many recordings principal components are learned of at most.
 MAX_ROWS = 5000
 
 
 @dataclass(frozen=True)
 class MaskedSpeechAssets:
-    """How sound becomes features, what is hidden of them, and how it is named.
+    """How audio becomes features, what is hidden of them, and how it is named.
 
     Attributes:
         audio: the features.
@@ -205,7 +205,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Hide parts of every sound: others at each call with ``rng``, always the same without."""
+        """Hide parts of every recording: new ones at each call with ``rng``, else the same."""
         clips = [example.inputs for example in examples]
         clean = pad_features(clips, assets.audio, rng=rng, pad_to=pad_to)
         quantiser = assets.quantiser
@@ -240,10 +240,11 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
     ) -> list[dict[str, Any]]:
         """The likeliest code of each step, and which of the hidden ones are right."""
         predictions, by_codebook = [], _by_codebook(outputs, assets)
+        weights, targets = np.asarray(batch.weights), np.asarray(batch.targets)
         for row, steps in enumerate(batch.context["steps"]):
             codes = by_codebook[row, :steps].argmax(-1)
-            hidden = batch.weights[row, :steps] > 0
-            right = int((codes == batch.targets[row, :steps])[hidden].sum())
+            hidden = weights[row, :steps] > 0
+            right = int((codes == targets[row, :steps])[hidden].sum())
             hidden_codes = int(hidden.sum()) * codes.shape[1]
             predictions.append(
                 {
@@ -284,7 +285,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
     ) -> Evaluation:
         steps = measured["steps"]
         if not steps.any():
-            raise DataError("no sound is long enough to hide a part of it")
+            raise DataError("no recording is long enough to hide a part of it")
         loss = _ratio(measured["loss"], steps, resamples, seed)
         low, high = (None if end is None else float(np.exp(end)) for end in (loss.low, loss.high))
         counts = measured["codes"].sum(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +168,8 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         languages = assets.tokens.rules(assets.max_length).languages
         for row, found in enumerate(_read(batch, outputs, assets, top_k)):
             start_s = batch.context["start"][row]
-            words, text = found.words, found.text
+            text = found.text
+            words: Sequence[Mapping[str, Any]] | None = found.words
             if words is not None:
                 text, words = confident(text, words, options.min_confidence)
             elif found.confidence < options.min_confidence:
@@ -208,7 +209,7 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         batch = self.collate(self.encode([fields], assets), assets)
         outputs = predict([fields])
         if "attention" not in outputs:
-            raise UsageError(f"{assets.model} does not tell where it looked", where="explain")
+            raise UsageError(f"{assets.model} does not report where it looked", where="explain")
         (found,) = _read(batch, outputs, assets, 1)
         (prediction,) = self.decode(batch, [found], assets, options=TranscriptionOptions())
         first = batch.inputs["token_ids"].shape[1]
@@ -308,7 +309,7 @@ def _training_prompt(assets: Seq2SeqAssets) -> list[int]:
     prompt = assets.prompt()
     if min(prompt) < 0:
         raise UsageError(
-            "to learn, the model must be told what language is spoken",
+            "to learn, the model needs the language that is spoken",
             where="--set language",
             hint="For instance --set language=fr",
         )

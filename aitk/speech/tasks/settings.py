@@ -11,9 +11,9 @@ from aitk.speech.data.options import FEATURES, FEATURES_HELP, AugmentOptions, Fe
 
 @dataclass(frozen=True)
 class SpeechSettings(AugmentOptions, FeatureOptions):
-    """What all models trained from scratch share: how sound becomes features, and varies.
+    """What all models trained from scratch share: features and augmentation.
 
-    ``pooling`` says how the steps of a sound become one vector; ``default_learning_rate`` and
+    ``pooling`` says how the steps of a recording become one vector; ``default_learning_rate`` and
     ``default_epochs`` are what training uses where the user names none.
     """
 
@@ -44,7 +44,7 @@ class KeywordSettings(SpeechSettings):
 class CnnSettings(KeywordSettings):
     """Convolutions over time and frequency, with maxima between (Sainath and Parada 2015)."""
 
-    # Forty filters of telephone sound tell the harmonics of low voices apart, not the words.
+    # Forty filters of telephone speech separate the harmonics of low voices, not the words.
     filters: int = option(24, "mel filters (fbank, mfcc, librosa-mel)", minimum=8, maximum=256)
     time_masks: int = option(
         0, "stretches of time hidden (SpecAugment)", minimum=0, inherited=False
@@ -143,7 +143,7 @@ class GmmHmmSettings(FeatureOptions):
         choices=("none", "utterance", "speaker", "corpus"),
     )  # fmt: skip
     speeds: list[float] = option(
-        [0.85, 1.15], "learn from every sound at these speeds as well", minimum=0.5, maximum=2.0
+        [0.85, 1.15], "learn from every recording at these speeds as well", minimum=0.5, maximum=2.0
     )
     states: int = option(
         6, "states of a word, passed from left to right", minimum=1, maximum=64, search="4,6,8"
@@ -200,14 +200,14 @@ class BiLstmCtcSettings(TranscriberSettings):
 
 @dataclass(frozen=True)
 class TcnSettings(TranscriberSettings):
-    """Dilated convolutions (Bai et al. 2018); causal ones write while sound arrives."""
+    """Dilated convolutions (Bai et al. 2018); causal ones write while audio arrives."""
 
     channels: int = option(128, "channels of every convolution", minimum=1)
     blocks: int = option(4, "residual blocks a stack, the dilation doubling", minimum=1, maximum=10)
     stacks: int = option(2, "stacks of blocks", minimum=1)
     width: int = option(5, "steps a convolution looks at", minimum=2)
     subsampling: int = option(4, "frames a step: 1, 2, 4 or 8", minimum=1, maximum=8)
-    causal: bool = option(False, "look at no later frame, so that sound can be streamed")
+    causal: bool = option(False, "look at no later frame, so that audio can be streamed")
     dropout: float = option(
         0.1, "share of the features dropped", minimum=0.0, maximum=0.95, search="0..0.5"
     )
@@ -235,10 +235,10 @@ class ConformerSettings(TranscriberSettings):
     subsampling: int = option(4, "frames a step: 1, 2, 4 or 8", minimum=1, maximum=8)
     front: str = option(
         "time", "the first convolutions look over time, every filter a channel, or over the plane"
-        " of time and frequency, which suits speakers that training did not hear",
+        " of time and frequency, which suits speakers who are not in the training rows",
         choices=("time", "plane"),
     )  # fmt: skip
-    causal: bool = option(False, "look at no later chunk, so that sound can be streamed")
+    causal: bool = option(False, "look at no later chunk, so that audio can be streamed")
     chunk_steps: int = option(8, "steps that see each other, if causal", minimum=1)
     left_steps: int = option(32, "steps seen before one's own chunk, if causal", minimum=0)
     dropout: float = option(
@@ -281,7 +281,7 @@ class JointTransformerSettings(TranscriberSettings):
 
 @dataclass(frozen=True)
 class Seq2SeqSettings(AugmentOptions):
-    """What pretrained encoder-decoders share: how sounds vary in training (needs --from)."""
+    """What pretrained encoder-decoders share: augmentation (needs --from)."""
 
     max_tokens: int = option(224, "longest text, in tokens", minimum=1, maximum=448)
 
@@ -307,7 +307,7 @@ class WhisperSettings(Seq2SeqSettings):
 
 @dataclass(frozen=True)
 class MoonshineSettings(Seq2SeqSettings):
-    """Moonshine (Jeffries et al. 2024): English, quick for short sounds (needs --from)."""
+    """Moonshine (Jeffries et al. 2024): English, quick for short recordings (needs --from)."""
 
     network: ClassVar[str] = "moonshine"
 
@@ -326,7 +326,7 @@ class MaskedSpeech:
         0, "bands hidden besides (SpecAugment)", minimum=0, inherited=False
     )
     mask_share: float = option(
-        0.4, "about how much of a sound is hidden", minimum=0.05, maximum=0.9
+        0.4, "about how much of a recording is hidden", minimum=0.05, maximum=0.9
     )
     mask_ms: float = option(200.0, "length of a hidden stretch", minimum=10.0)
     codes: int = option(512, "entries of a random codebook", minimum=2, maximum=65536)

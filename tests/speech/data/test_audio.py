@@ -89,7 +89,7 @@ def test_a_cut_is_that_part_of_the_whole():
 @pytest.mark.parametrize(
     ("cut", "words"),
     [
-        ({"start_s": 3.0}, "begins at 3 s, and the sound ends at 2.00 s"),
+        ({"start_s": 3.0}, "begins at 3 s, and the recording ends at 2.00 s"),
         ({"start_s": 1.0, "end_s": 4.0}, "ends at 4 s"),
         ({"start_s": 1.0, "end_s": 1.0}, "cannot be cut"),
         ({"max_s": 1.0}, "lasts 2.0 s, and 1 s are the most"),
@@ -132,10 +132,10 @@ def test_files_cut_short_are_refused(save, format, kept):
     ("content", "words"),
     [
         (b"", "the file is empty"),
-        (file_of(tone())[:20], "cannot be read as sound"),
+        (file_of(tone())[:20], "cannot be read as audio"),
         (file_of(tone())[:44], "cut short"),
-        (file_of(tone()[:0]), "the sound is empty"),
-        (b"id,text\n1,hello\n" * 100, "cannot be read as sound"),
+        (file_of(tone()[:0]), "the recording is empty"),
+        (b"id,text\n1,hello\n" * 100, "cannot be read as audio"),
         (file_of(np.array([0, 0.1, np.nan, 0]), subtype="FLOAT"), "no numbers"),
         (file_of(np.array([0, 0.1, np.inf, 0]), subtype="FLOAT"), "no numbers"),
         (file_of(tone() * 32768, subtype="FLOAT"), "reach 9,830, and full scale is 1"),

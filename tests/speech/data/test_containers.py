@@ -63,7 +63,7 @@ def test_a_list_of_addresses_is_not_followed(tmp_path, listing):
     path = write_tone(tmp_path / "a.m4a")
     listed = tmp_path / "list.m4a"
     listed.write_text(listing.format(path))
-    with pytest.raises(DataError, match="cannot be read as sound"):
+    with pytest.raises(DataError, match="cannot be read as audio"):
         read_audio(listed, sample_rate_hz=RATE)
 
 
@@ -71,7 +71,7 @@ def test_a_list_of_addresses_is_not_followed(tmp_path, listing):
 def test_a_file_that_is_cut_short_is_refused(tmp_path, name, format):
     path = write_tone(tmp_path / name, format=format)
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(DataError, match="cannot be read as sound|is damaged"):
+    with pytest.raises(DataError, match="cannot be read as audio|is damaged"):
         read_audio(path, sample_rate_hz=RATE)
 
 
@@ -85,5 +85,5 @@ def test_a_video_without_sound_says_so(tmp_path):
         picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
         container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    with pytest.raises(DataError, match="has no sound"):
+    with pytest.raises(DataError, match="has no audio"):
         inspect_audio(path)

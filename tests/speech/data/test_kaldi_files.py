@@ -16,8 +16,6 @@ from aitk.speech.data.kaldi_files import (
     index_ark,
     matrix_columns,
     place_of,
-    read_ark,
-    write_ark,
 )
 
 RNG = np.random.default_rng(0)
@@ -28,14 +26,8 @@ MATRICES = {
 }
 
 
-def test_what_is_written_kaldiio_reads_by_archive_and_by_list(tmp_path):
-    assert write_ark(tmp_path / "feats.ark", MATRICES.items()) == 3
-    for key, found in kaldiio.load_ark(str(tmp_path / "feats.ark")):
-        np.testing.assert_array_equal(found, MATRICES[key])
-    lines = (tmp_path / "feats.scp").read_text().splitlines()
-    assert lines[0] == "u1 feats.ark:3"
-    listed = kaldiio.load_mat(f"{tmp_path}/{lines[1].split()[1]}")
-    np.testing.assert_array_equal(listed, MATRICES["u2"])
+def read_all(path):
+    return {key: place.read() for key, place in index_ark(path)}
 
 
 @pytest.mark.parametrize("method", [None, 1, 2, 3, 5])
@@ -44,7 +36,7 @@ def test_what_kaldiio_writes_is_read(tmp_path, method, dtype):
     path = str(tmp_path / "feats.ark")
     matrices = {key: value.astype(dtype) for key, value in MATRICES.items() if value.ndim == 2}
     kaldiio.save_ark(path, matrices, scp=str(tmp_path / "feats.scp"), compression_method=method)
-    found = dict(read_ark(path))
+    found = read_all(path)
     assert list(found) == ["u1", "u2"]
     for key, expected in kaldiio.load_ark(path):
         np.testing.assert_allclose(found[key], expected, atol=1e-5)
@@ -54,17 +46,17 @@ def test_what_kaldiio_writes_is_read(tmp_path, method, dtype):
 def test_text_archives_are_read(tmp_path):
     path = str(tmp_path / "feats.txt")
     kaldiio.save_ark(path, {"a": MATRICES["u1"], "b": MATRICES["v"]}, text=True)
-    found = dict(read_ark(path))
+    found = read_all(path)
     np.testing.assert_allclose(found["a"], MATRICES["u1"], atol=1e-5)
     np.testing.assert_allclose(found["b"], MATRICES["v"], atol=1e-5)
 
 
 def test_an_entry_of_a_list_names_the_place_of_a_matrix(tmp_path):
-    write_ark(tmp_path / "a.ark", MATRICES.items())
+    kaldiio.save_ark(str(tmp_path / "a.ark"), MATRICES, scp=str(tmp_path / "a.scp"))
     entries = dict(line.split() for line in (tmp_path / "a.scp").read_text().splitlines())
-    assert list(entries) == list(MATRICES)
-    place = place_of(entries["v"], tmp_path, outside=False)
-    assert place == MatrixPlace(tmp_path / "a.ark", int(entries["v"].split(":")[1]))
+    offset = entries["v"].rpartition(":")[2]
+    place = place_of(f"a.ark:{offset}", tmp_path, outside=False)
+    assert place == MatrixPlace(tmp_path / "a.ark", int(offset))
     np.testing.assert_array_equal(place.read(), MATRICES["v"])
 
 
@@ -77,8 +69,10 @@ def test_an_index_finds_what_kaldiio_lists(tmp_path, options):
         np.testing.assert_allclose(place.read(), kaldiio.load_mat(listed[key]), atol=1e-5)
 
 
-def test_a_row_stores_a_matrix_as_bytes():
+def test_a_row_stores_a_matrix_as_bytes(tmp_path):
     stored = encode_matrix(MATRICES["u1"])
+    (tmp_path / "x").write_bytes(stored)
+    np.testing.assert_array_equal(kaldiio.load_mat(str(tmp_path / "x")), MATRICES["u1"])
     assert matrix_columns(stored) == 3
     np.testing.assert_array_equal(decode_matrix(stored), MATRICES["u1"])
     assert matrix_columns(b"fLaC" + bytes(60)) == 0
@@ -87,14 +81,10 @@ def test_a_row_stores_a_matrix_as_bytes():
 
 
 @given(
-    arrays.arrays(np.float32, arrays.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=9))
+    arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=9))
 )
-def test_every_shape_comes_back(tmp_path_factory, matrix):
-    path = tmp_path_factory.mktemp("ark") / "x.ark"
-    write_ark(path, [("k", matrix)], script=False)
-    ((key, found),) = read_ark(path)
-    assert key == "k"
-    np.testing.assert_array_equal(found, matrix)
+def test_every_shape_comes_back(matrix):
+    np.testing.assert_array_equal(decode_matrix(encode_matrix(matrix)), matrix)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +108,7 @@ def test_damaged_archives_are_refused(tmp_path, content, words):
     path = tmp_path / "feats.ark"
     path.write_bytes(content)
     with pytest.raises(DataError, match=words):
-        list(read_ark(path))
+        read_all(path)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +126,3 @@ def test_entries_that_lead_out_or_run_commands_are_refused(tmp_path, entry, word
     (tmp_path / "x.ark").write_bytes(b"")
     with pytest.raises(DataError, match=words):
         place_of(entry, tmp_path / "data", outside=False)
-
-
-def test_nothing_is_left_of_an_archive_that_failed(tmp_path):
-    for key, value in (("a b", MATRICES["u1"]), ("a", np.zeros((1, 2, 3)))):
-        with pytest.raises(DataError):
-            write_ark(tmp_path / "x.ark", [("fine", MATRICES["u1"]), (key, value)])
-    assert list(tmp_path.iterdir()) == []

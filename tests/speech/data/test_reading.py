@@ -67,7 +67,7 @@ def test_a_manifest_names_sounds_with_all_that_is_known(write, save_sound):
     assert list(rows[0].fields) == ["audio", "text", "speaker", "seconds", "id"]
     samples, rate = decode_audio(rows[0].fields["audio"])
     assert (len(samples), rate) == (4000, 8000)
-    assert notes[-1] == "sounds as they were found: 8,000 Hz, 1 channel (2)"
+    assert notes[-1] == "recordings as found: 8,000 Hz, 1 channel (2)"
 
 
 def test_cuts_of_one_file_by_start_and_end_or_by_offset_and_duration(write, save_sound, voice):
@@ -105,11 +105,11 @@ def test_faulty_rows_of_a_manifest_are_refused_one_by_one(write, save_sound, voi
     assert found == [
         ("fine", None),
         "there is no file b.wav",
-        "it names no sound",
+        "it names no recording",
         "its text is empty",
         "its text is empty after cleaning",
         "its start is 'soon', and seconds are due",
-        "a.wav: the cut begins at 2 s, and the sound ends at 0.50 s",
+        "a.wav: the cut begins at 2 s, and the recording ends at 0.50 s",
         "none.wav: is silent: its loudest 25 ms have -120 dBFS, below -70 (--min-level-dbfs)",
         "short.wav: lasts 0.010 s, and 0.05 s are the least (--min-seconds)",
         "long.wav: lasts 3.0 s, and 2 s are the most (--max-seconds)",
@@ -156,7 +156,7 @@ def test_a_folder_per_label_with_splits(save_sound, tmp_path):
         ("no", "train/no/b", "train"),
         ("yes", "train/yes/a", "train"),
     ]
-    assert any("1 sounds ignored" in note for note in notes)
+    assert any("1 recordings ignored" in note for note in notes)
 
 
 def test_speech_commands_list_their_splits(save_sound, write, tmp_path):
@@ -199,7 +199,7 @@ def test_librispeech(save_sound, write, tmp_path):
     write("dev-clean/84/121/84-121.trans.txt", "84-121-0000 GO, DO YOU HEAR\n84-121-0001 NO\n")
     assert told(rows_of(tmp_path), "id", "text", "speaker") == [
         ("84-121-0000", "go do you hear", "84", "validation"),
-        "there is no sound 84-121-0001 beside it",
+        "there is no recording 84-121-0001 beside it",
     ]
 
 
@@ -276,12 +276,12 @@ def test_rows_can_be_checked(save_sound, write):
 
 
 def test_folders_and_files_without_sound(tmp_path, write):
-    with pytest.raises(DataError, match="no sound in this folder"):
+    with pytest.raises(DataError, match="no audio in this folder"):
         rows_of(tmp_path)
     with pytest.raises(DataError, match="no such file"):
         rows_of(tmp_path / "a.wav")
     (refused,) = rows_of(write("a.wav", "not a sound"), labelled=False)
-    assert "cannot be read as sound" in refused.reason
+    assert "cannot be read as audio" in refused.reason
 
 
 def test_a_tensorflow_data_set(monkeypatch):

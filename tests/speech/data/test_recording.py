@@ -206,4 +206,4 @@ def test_the_command(aitk, sounddevice, tmp_path, monkeypatch):
     said = aitk("speech", "record", "--out", tmp_path / "a.wav", "--seconds", "0.3", "--json")
     assert said.code == 2  # at least half a second
     assert aitk("speech", "record").code == 2
-    assert "      aitk speech record --out wish.wav" in aitk("speech", "record", "--help").out
+    assert "      aitk speech record --out request.wav" in aitk("speech", "record", "--help").out

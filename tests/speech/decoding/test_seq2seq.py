@@ -78,12 +78,12 @@ def test_no_segment_ends_after_its_sound(assets):
 def test_a_segment_that_was_not_closed_is_left_to_the_next_window(assets):
     found = read(assets, 0.0, "one", 1.5, 1.5, "tw", seconds=30.0, more=True)
     assert found.text == "one"
-    assert found.heard_s == pytest.approx(1.5)
+    assert found.covered_s == pytest.approx(1.5)
 
 
 def test_a_closed_last_segment_uses_the_window_up(assets):
-    assert read(assets, 0.0, "one", 1.5, seconds=30.0, more=True).heard_s == 30.0
-    assert read(assets, "one", seconds=30.0, more=True).heard_s == 30.0
+    assert read(assets, 0.0, "one", 1.5, seconds=30.0, more=True).covered_s == 30.0
+    assert read(assets, "one", seconds=30.0, more=True).covered_s == 30.0
 
 
 @pytest.mark.parametrize(("silent", "chance", "text"), [(0.9, -2.0, ""), (0.9, -0.1, "hm")])

@@ -118,7 +118,7 @@ def test_what_cannot_be_had_is_refused(doubtful):
             hear(logits, bare, **given)
     with pytest.raises(UsageError, match="the weight of 'hanna' is 'much'"):
         hear(logits, assets, hot_words=["hanna:much"])
-    with pytest.raises(UsageError, match="whole sound at once"):
+    with pytest.raises(UsageError, match="whole recording at once"):
         hear(logits, assets, stream=True)
 
 

@@ -67,7 +67,7 @@ def test_tables_tell_where_the_errors_are():
         "0 to 1 s", "1 to 2 s", "2 to 4 s",
     ]  # fmt: skip
     assert tables["The worst utterances, aligned"][0]["aligned"] == "order one [+oh] [+one]"
-    assert tables["Speed"][0]["seconds of sound"] == 6
+    assert tables["Speed"][0]["seconds of audio"] == 6
 
 
 def test_a_single_speaker_needs_no_table():

@@ -116,7 +116,7 @@ def test_what_training_cannot_use_is_told(assets):
     assert check_transcripts([("la ti", 0.6)], assets) == []
     notes = check_transcripts([("la ti", 0.6), ("zu", 0.6), ("la ti do la", 0.1)], assets)
     assert "1 transcripts are not learned from: something in them has no unit" in notes[0]
-    assert "more units than their sounds have steps of 40 ms" in notes[1]
+    assert "more units than their recordings have steps of 40 ms" in notes[1]
     with pytest.raises(DataError, match="subsampling"):
         check_transcripts([("la ti do la", 0.1)], assets)
 
@@ -278,7 +278,7 @@ def test_a_stream_hears_what_the_whole_sound_gives(models):
     assert answer["latency_ms"]["waiting"] == pytest.approx(23 * 10 + 25)  # 3 chunks of 80 ms
     if answer["text"]:
         assert answer["partial"][-1]["text"] == answer["text"]
-        assert answer["partial"][-1]["heard_s"] <= ROWS[0]["seconds"]
+        assert answer["partial"][-1]["received_s"] <= ROWS[0]["seconds"]
 
 
 def test_an_explanation_shows_where_words_lie(models):

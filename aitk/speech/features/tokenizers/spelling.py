@@ -39,7 +39,7 @@ def refuse_fast_speech(fields: Mapping[str, Any], max_per_second: float) -> str 
 
 
 def spell(text: str, assets: CtcAssets) -> Spelling:
-    """A transcript in units; what has no unit is left out, and told of by ``whole``."""
+    """A transcript in units; what has no unit is left out, as ``whole`` shows."""
     try:
         return Spelling(text, tuple(assets.units.encode(text)), True)
     except DataError:
@@ -49,7 +49,7 @@ def spell(text: str, assets: CtcAssets) -> Spelling:
 
 
 def check_transcripts(transcripts: Sequence[tuple[str, float]], assets: CtcAssets) -> list[str]:
-    """What is to be told of the transcripts of training: (text, seconds) each.
+    """What to report of the transcripts of training: (text, seconds) each.
 
     Raises:
         DataError: none of them can be learned from.
@@ -68,7 +68,7 @@ def check_transcripts(transcripts: Sequence[tuple[str, float]], assets: CtcAsset
     if too_long:
         notes.append(
             f"{too_long:,} transcripts are not learned from: they have more units than their"
-            f" sounds have steps of {1000 * assets.step_s:g} ms (see --set subsampling)"
+            f" recordings have steps of {1000 * assets.step_s:g} ms (see --set subsampling)"
         )
     if unknown + too_long == len(transcripts):
         raise DataError(notes[-1], hint="Try --set subsampling=2, or --set units=char")

@@ -54,7 +54,7 @@ class WhisperTokens:
         size: tokens that the model has.
         suppressed: never written.
         suppressed_first: not the first of a text.
-        alignment_heads: (layer, head) of the decoder whose attention follows the sound.
+        alignment_heads: (layer, head) of the decoder whose attention follows the recording.
     """
 
     engine: tokenizers.Tokenizer = field(compare=False)

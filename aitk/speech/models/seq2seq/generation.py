@@ -1,6 +1,6 @@
 """A decoder that writes token by token: trained on known texts, it writes its own in one call.
 
-In training the model is an ordinary one, from the sound and the tokens before each place to the
+In training the model is an ordinary one, from the recording and the tokens before each place to the
 logits of the token there. Otherwise its call is the whole search, a loop inside of the graph, so
 that a saved model answers like any other: the keys and values of each layer are kept, and one
 token costs one place.
@@ -18,7 +18,7 @@ from aitk.core.contract.errors import ArtifactError
 from aitk.speech.decoding.token_rules import Rules, rules_from
 
 NEVER = -1e9
-#: Times of the first segment: nothing begins later than 1 s (50 steps), or it was not heard.
+#: Times of the first segment: nothing begins later than 1 s (50 steps), or there is none.
 LATEST_FIRST_TIME = 50
 
 
@@ -35,7 +35,7 @@ class Seq2SeqModel(keras.Model):
     ``token_ids`` (batch, beams, L), prompts included, the best hypothesis by log probability
     a token first; ``log_probabilities`` (batch, beams, L) of them, 0 in the prompt and after
     the end; ``no_speech`` (batch,), the probability that nobody speaks; and where the rules name
-    heads ``attention`` (batch, L, steps) of the best hypothesis to the sound.
+    heads ``attention`` (batch, L, steps) of the best hypothesis to the recording.
     """
 
     def __init__(self, backbone: keras.Model, rules: Rules, **kwargs: Any):
@@ -206,7 +206,7 @@ def open_decoder(network: keras.Model) -> Any:
 
         return MoonshineDecoder(network)
     raise ArtifactError(
-        f"a {type(network).__name__} writes no text of a sound", hint="Whisper and Moonshine do"
+        f"a {type(network).__name__} writes no text of a recording", hint="Whisper and Moonshine do"
     )
 
 

@@ -22,9 +22,9 @@ class MoonshineDecoder:
             "padding_mask": keras.Input((None,), dtype="int32", name="padding_mask"),
         }
         read = ("encoder_input_values", "encoder_padding_mask")
-        told = ("encoder_sequence_output", "encoder_attention_mask")
+        outputs = ("encoder_sequence_output", "encoder_attention_mask")
         self._encode = keras.Function(
-            [network.input[name] for name in read], [network.output[name] for name in told]
+            [network.input[name] for name in read], [network.output[name] for name in outputs]
         )
 
     def teacher_forcing(self, inputs, token_ids):
@@ -39,13 +39,13 @@ class MoonshineDecoder:
         )["decoder_sequence_output"]
 
     def encode(self, inputs):
-        """Of every layer the keys and values of the sound, (batch, heads, steps, size) each, and
+        """Keys and values of the recording in every layer, (batch, heads, steps, size) each, and
         which steps are real."""
         mask = ops.cast(inputs["padding_mask"], "bool")
-        heard, real = self._encode([inputs["samples"], mask])
+        encoded, real = self._encode([inputs["samples"], mask])
         layers = [block.cross_attention for block in self._network.decoder_blocks]
         return [
-            (by_head(layer._key_dense(heard)), by_head(layer._value_dense(heard)), real)
+            (by_head(layer._key_dense(encoded)), by_head(layer._value_dense(encoded)), real)
             for layer in layers
         ]
 

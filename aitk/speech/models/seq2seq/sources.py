@@ -112,7 +112,7 @@ def _in_current_policy(saved: keras.Model) -> keras.Model:
 
 
 def _with_heads(tokens: Any, network: Any) -> Any:
-    """The vocabulary with heads that follow the sound: those that the source names, or else all
+    """The vocabulary with heads that follow the recording: those that the source names, or else all
     of the upper half of the decoder, as in Whisper's reference."""
     if not hasattr(tokens, "alignment_heads"):
         return tokens

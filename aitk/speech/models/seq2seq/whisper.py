@@ -36,10 +36,10 @@ class WhisperDecoder:
         )["decoder_sequence_output"]
 
     def encode(self, inputs):
-        """Keys and values of the sound in every layer, (batch, heads, steps, size) each."""
-        heard = self._encode(inputs["features"])
+        """Keys and values of the recording in every layer, (batch, heads, steps, size) each."""
+        encoded = self._encode(inputs["features"])
         return [
-            (by_head(layer._key_dense(heard)), by_head(layer._value_dense(heard)))
+            (by_head(layer._key_dense(encoded)), by_head(layer._value_dense(encoded)))
             for layer in self._cross_attentions()
         ]
 
@@ -73,8 +73,8 @@ class WhisperDecoder:
         return self._network.decoder_layer_norm(x), new_cache
 
     def trace(self, tokens, memory, heads):
-        """How much of its attention each token (batch, length) pays to each step of the sound, the
-        mean of some (layer, head): (batch, length, steps)."""
+        """How much of its attention each token (batch, length) pays to each step of the recording,
+        the mean of some (layer, head): (batch, length, steps)."""
         x = self._network.decoder_embeddings(tokens)
         looks = []
         for index, layer in enumerate(self._network.decoder_transformer_layers):
@@ -121,7 +121,7 @@ def attend_to_tokens(queries, keys, values, at):
 
 
 def attend_to_audio(queries, keys, values, mask=None):
-    """Attention of the newest tokens of all beams to one sound: (batch, beams, heads, size).
+    """Attention of the newest tokens of all beams to one recording: (batch, beams, heads, size).
 
     ``mask`` (batch, steps) is true where a step is real.
     """
