@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = ("core", "domain", "registry", "stages", "api", "cli")
 HEAVY = {
     "tensorflow", "keras", "keras_hub", "tensorflow_datasets", "spacy", "librosa", "nltk", "cv2",
-    "sklearn", "matplotlib", "pandas", "numpy", "scipy", "tokenizers", "optuna", "jinja2", "rich",
+    "sklearn", "pandas", "numpy", "scipy", "tokenizers", "optuna", "jinja2", "rich",
 }  # fmt: skip
 #: Module -> the modules of the package that it imports, each with the line that does.
 Graph = dict[str, dict[str, int]]

@@ -173,8 +173,9 @@ def _write_pictures(
     """Each picture as a file, named beside its caption."""
     named = []
     for number, picture in enumerate(pictures, 1):
-        name = f"{stem}-{number}.png"
-        (folder / name).write_bytes(picture["png"])
+        kind = "svg" if "svg" in picture else "png"
+        name, data = f"{stem}-{number}.{kind}", picture[kind]
+        (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
         named.append({"caption": picture["caption"], "file": name})
     return named
 

@@ -285,7 +285,8 @@ class Explainable(Protocol):
 
         Returns:
             JSON: the ``prediction`` and ``parts``, a list of {"text": str, "weight": float} in
-            order; and ``pictures``, {"caption": str, "png": bytes} each. At least one of the two.
+            order; and ``pictures``, {"caption": str} with "png" (bytes) or "svg" (str) each. At
+            least one of the two.
         """
 
 

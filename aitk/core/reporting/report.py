@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from aitk.core.artifacts.run import read_picture
 from aitk.core.metrics.baselines import describe_baselines
 from aitk.core.metrics.statistics import describe_intervals
@@ -115,8 +117,8 @@ def explanations_report(
 
     Args:
         explanations: each has ``parts`` (text and weight, in order) or ``pictures`` (caption and
-            png), and facts of its prediction; ``between`` stands between the parts where these are
-            not running text.
+            svg or png), and facts of its prediction; ``between`` stands between the parts where
+            these are not running text.
         path: where to write it.
         run: the run that was explained, as the user named it.
         facts: figures about all of them.
@@ -149,7 +151,10 @@ def _told(name: str, value: Any) -> Any:
 
 def _add_pictures(page: Page, pictures: Iterable[Mapping[str, Any]]) -> None:
     for picture in pictures:
-        page.picture(picture["png"], caption=picture["caption"])
+        if "svg" in picture:
+            page.figure(Markup(picture["svg"]), caption=picture["caption"])
+        else:
+            page.picture(picture["png"], caption=picture["caption"])
 
 
 def _update_line(update: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,16 @@
-"""Which source words a translation looks at: its attention, as weights and as a picture."""
+"""Which source words a translation looks at: its attention, as weights and as a chart."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-CELL_IN, MARGIN_IN = 0.32, 1.6
+from aitk.core.reporting.image_charts import Axis, Panel, drawing, shades
+
+CELL, MARGIN = 24, 120
+BLUES = ((247, 251, 255), (107, 174, 214), (8, 48, 107))
 #: No more units of either side are drawn.
 MAX_UNITS = 80
 
@@ -40,28 +42,22 @@ def explain_alignment(
         for unit, line in zip(target, weights, strict=True)
     ]
     caption = "Attention of each unit of the translation (lines) to the source (columns)"
-    picture = {"caption": caption, "png": alignment_png(source, target, weights)}
+    picture = {"caption": caption, "svg": alignment_chart(source, target, weights)}
     return {"parts": parts, "alignment": alignment, "pictures": [picture]}
 
 
-def alignment_png(source: Sequence[str], target: Sequence[str], weights: np.ndarray) -> bytes:
-    """A picture with a line a target unit and a column a source unit, dark where it looks."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    columns, lines = (
-        [each.replace("$", r"\$") for each in units[:MAX_UNITS]]  # it would begin mathematics
-        for units in (source, target)
+def alignment_chart(source: Sequence[str], target: Sequence[str], weights: np.ndarray) -> str:
+    """SVG: a line a target unit and a column a source unit, dark where it looks."""
+    columns, lines = source[:MAX_UNITS], target[:MAX_UNITS]
+    x, y = ([(at + 0.5, unit) for at, unit in enumerate(units)] for units in (columns, lines))
+    panel = Panel(
+        Axis(0, len(columns), ticks=x, turned=True),
+        Axis(len(lines), 0, ticks=y),
+        MARGIN,
+        CELL,
+        CELL * len(columns),
+        CELL * len(lines),
+        shades(weights[: len(lines), : len(columns)], BLUES),
     )
-    size = (MARGIN_IN + CELL_IN * len(columns), MARGIN_IN + CELL_IN * len(lines))
-    figure = Figure(figsize=size)
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    shown = weights[: len(lines), : len(columns)]
-    axes.imshow(shown, aspect="auto", cmap="Blues", interpolation="nearest", vmin=0, vmax=1)
-    axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=8)
-    axes.set_yticks(range(len(lines)), lines, fontsize=8)
-    figure.tight_layout()
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
-    return file.getvalue()
+    width, height = MARGIN + panel.width + CELL, CELL + panel.height + MARGIN
+    return str(drawing([panel], width=width, height=height, label="attention to the source"))

@@ -15,7 +15,7 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Example, Note
 from aitk.speech.data.audio import decode_audio
 from aitk.speech.data.options import TranscriptionOptions
-from aitk.speech.decoding.alignment import alignment_png, confidence_of, confident, timed_words
+from aitk.speech.decoding.alignment import confidence_of, confident, timed_words
 from aitk.speech.decoding.beam_search import Hypothesis
 from aitk.speech.decoding.ctc import ctc_targets, force_align, log_softmax
 from aitk.speech.decoding.ctc_assets import (
@@ -36,6 +36,7 @@ from aitk.speech.decoding.transcribing import (
     transcribe,
     with_language_model,
 )
+from aitk.speech.explain.images import alignment_chart
 from aitk.speech.features.assets import AudioAssets, learn_features, learn_moments, with_speakers
 from aitk.speech.features.batching import audio_inputs, pad_features, seconds_of
 from aitk.speech.features.tokenizers.spelling import check_transcripts, refuse_transcript, spell
@@ -229,8 +230,8 @@ class CtcRecogniser(Recogniser[CtcAssets]):
         if not assets.audio.features.columns:  # there is no spectrogram of stored features
             samples, _ = decode_audio(fields["audio"])
             spans = force_align(scores, explained.units)
-            png = alignment_png(samples, scores, spans, words, assets)
-            images.append({"caption": f"{fields['id']}: {explained.text}", "png": png})
+            svg = alignment_chart(samples, scores, spans, words, assets)
+            images.append({"caption": f"{fields['id']}: {explained.text}", "svg": svg})
         return {
             "prediction": best.text,
             "explained": explained.text,

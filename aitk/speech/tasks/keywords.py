@@ -17,7 +17,7 @@ from aitk.core.contract.task import Batch, Evaluation, Example, Note
 from aitk.speech.data.audio import decode_audio, encode_audio
 from aitk.speech.data.options import KeywordOptions, LabelledAudioReading
 from aitk.speech.decoding.posteriors import ArkLines, with_log_probabilities
-from aitk.speech.explain.images import occlusion_png
+from aitk.speech.explain.images import occlusion_chart
 from aitk.speech.explain.occlusion import explain_audio
 from aitk.speech.features.assets import (
     AudioAssets,
@@ -191,7 +191,7 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
         regions = explain_audio(samples, rate, log_odds)
         image = {
             "caption": f"{fields['id']}: {explained['explained']}, {explained['probability']:.1%}",
-            "png": occlusion_png(samples, rate, regions["regions"]),
+            "svg": occlusion_chart(samples, rate, regions["regions"]),
         }
         return explained | regions | {"pictures": [image]}
 

@@ -25,7 +25,7 @@ from aitk.speech.decoding.chunking import (
 )
 from aitk.speech.decoding.seq2seq import STEP_S, Transcript, read_outputs
 from aitk.speech.decoding.seq2seq_assets import FILE, Seq2SeqAssets, load_seq2seq_assets
-from aitk.speech.explain.images import attention_png
+from aitk.speech.explain.images import attention_chart
 from aitk.speech.features.assets import augmentation_of
 from aitk.speech.features.augment import augment_audio, mask_features
 from aitk.speech.features.voice_activity import speech_bounds
@@ -222,7 +222,7 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         images = []
         if tokens:
             caption = f"{fields['id']}: {found.text}"
-            images.append({"caption": caption, "png": attention_png(attention, labels)})
+            images.append({"caption": caption, "svg": attention_chart(attention, labels)})
         shown = {name: prediction[name] for name in ("confidence", "words")}
         return {"prediction": found.text, "pictures": images} | shown
 

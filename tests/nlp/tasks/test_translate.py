@@ -106,4 +106,4 @@ def test_an_explanation_shows_where_the_translation_looks(learned, model):
     assert [part["text"] for part in found["parts"]] == ["the", "lamp", "is", "red"]
     assert sum(part["weight"] for part in found["parts"]) == pytest.approx(1, abs=1e-3)
     assert [each["target"] for each in found["alignment"]] == ["die", "Lampe", "ist", "rot"]
-    assert found["pictures"][0]["png"].startswith(b"\x89PNG")
+    assert found["pictures"][0]["svg"].startswith("<svg")

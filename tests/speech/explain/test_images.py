@@ -1,11 +1,12 @@
-"""The picture of what decided: a region's colour, and where it stands."""
+"""Charts of what decided: a region's colour, and where it stands."""
 
-import io
+from xml.etree import ElementTree
 
 import numpy as np
-from PIL import Image
 
-from aitk.speech.explain.images import occlusion_png
+from aitk.speech.explain.images import AGAINST, FOR, MAX_TOKENS, attention_chart, occlusion_chart
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def region(start_s, low_hz, high_hz, weight):
@@ -14,32 +15,36 @@ def region(start_s, low_hz, high_hz, weight):
             "weight": weight}  # fmt: skip
 
 
-def drawn(samples, regions):
-    """(height, width, 3): the picture without its bar of colours."""
-    picture = Image.open(io.BytesIO(occlusion_png(samples, 8000, regions))).convert("RGB")
-    pixels = np.asarray(picture).astype(int)
-    return pixels[:, : round(0.78 * pixels.shape[1])]
-
-
-def middle(found):
-    """(across, up) as shares of the picture."""
-    rows, columns = np.nonzero(found)
-    return columns.mean() / found.shape[1], 1 - rows.mean() / found.shape[0]
+def covered(samples, regions):
+    """The frame of the spectrogram, and the rectangles on it by colour."""
+    root = ElementTree.fromstring(occlusion_chart(samples, 8000, regions))
+    found = {"none": []}
+    for each in root.iter(f"{SVG}rect"):
+        places = {name: float(each.get(name)) for name in ("x", "y", "width", "height")}
+        opacity = float(each.get("fill-opacity", 1))
+        found.setdefault(each.get("fill"), []).append(places | {"opacity": opacity})
+    return found
 
 
 def test_blue_is_for_and_orange_against_each_at_its_place():
     noise = 0.1 * np.random.default_rng(0).standard_normal(8000)
     regions = [region(0.0, 20.0, 300.0, 0.4), region(0.75, 2500.0, 4000.0, -0.4),
                region(0.5, 300.0, 600.0, 0.001)]  # fmt: skip
-    pixels = drawn(noise.astype("float32"), regions)
-    red, blue = pixels[..., 0], pixels[..., 2]
-    for found, right, above in ((blue > red + 60, False, False), (red > blue + 60, True, True)):
-        across, up = middle(found)
-        assert (across > 0.6) == right and (up > 0.6) == above
-        assert 0.01 < found.mean() < 0.1
+    found = covered(noise.astype("float32"), regions)
+    (frame,), (strong, weak), (against,) = found["none"], found[FOR], found[AGAINST]
+    assert strong["x"] == frame["x"] and strong["y"] > frame["y"] + 0.6 * frame["height"]
+    assert against["x"] > frame["x"] + 0.7 * frame["width"] and against["y"] == frame["y"]
+    assert strong["opacity"] == against["opacity"] == 0.8 and weak["opacity"] < 0.01
 
 
-def test_a_sound_that_nothing_matters_in_is_grey():
-    samples = np.zeros(60, "float32")
-    pixels = drawn(samples, [region(0.0, 0.0, 4000.0, 0.0)])
-    assert (np.ptp(pixels, axis=-1) == 0).all()
+def test_a_sound_that_nothing_matters_in_is_uncovered():
+    found = covered(np.zeros(60, "float32"), [region(0.0, 0.0, 4000.0, 0.0)])
+    assert all(each["opacity"] == 0 for each in found.get(AGAINST, []) + found.get(FOR, []))
+
+
+def test_attention_names_each_token_and_draws_no_more_than_a_limit():
+    attention = np.random.default_rng(0).random((MAX_TOKENS + 5, 30))
+    labels = [f"t{at}<" for at in range(len(attention))]
+    root = ElementTree.fromstring(attention_chart(attention, labels))
+    texts = [each.text for each in root.iter(f"{SVG}text")]
+    assert "t0<" in texts and f"t{MAX_TOKENS}<" not in texts

@@ -294,7 +294,7 @@ def test_an_explanation_shows_where_words_lie(models):
     found = TASK.explain(ROWS[2], predict, learned, target="ti do la")
     assert found["explained"] == "ti do la"
     assert [word["word"] for word in found["words"]] == ["ti", "do", "la"]
-    assert found["pictures"][0]["png"].startswith(b"\x89PNG")
+    assert found["pictures"][0]["svg"].startswith("<svg")
     assert TASK.explain(ROWS[2], predict, learned)["explained"] == found["prediction"]
     with pytest.raises(UsageError, match="'z' is not among"):
         TASK.explain(ROWS[2], predict, learned, target="zu")

@@ -271,7 +271,7 @@ def test_an_explanation_points_at_the_tone(assets):
     assert found["faithfulness"]["named"] > found["faithfulness"]["random"]
     (picture,) = found["pictures"]
     assert picture["caption"] == f"high-0: high, {found['probability']:.1%}"
-    assert picture["png"].startswith(b"\x89PNG")
+    assert picture["svg"].startswith("<svg")
     heaviest = max(found["parts"], key=lambda part: part["weight"])
     assert heaviest["text"].startswith(f"{best['start_s']:.2f}")
     with pytest.raises(UsageError, match="higher"):
