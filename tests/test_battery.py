@@ -6,6 +6,7 @@ being installed (``tests/plugin``). The chain is walked once for each, in order,
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import re
@@ -16,6 +17,7 @@ import pytest
 
 from aitk.core.artifacts.run import load_run
 from aitk.core.contract.capabilities import (
+    DependsOnReading,
     DistillsBatches,
     Explainable,
     Grouped,
@@ -24,14 +26,17 @@ from aitk.core.contract.capabilities import (
 )
 from aitk.core.contract.entry_points import MODEL_GROUP, plugins
 from aitk.core.contract.model_spec import TrainedModel
+from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.options import known_names, resolve
 from aitk.core.contract.progress import Silent
 from aitk.registry import TASKS, load, load_task
 from aitk.stages import options as stage_options
 
 ROOT = Path(__file__).parent.parent
-#: A task, or ``TASK:MODEL``: then the model is the only one of the task.
-CHAINS = [*TASKS, *(plugin.name for plugin in plugins(MODEL_GROUP))]
+#: A task, or ``TASK:MODEL``: then the model is the only one of the task. And the classifier of
+#: texts on rows with any number of labels: each message has its intent and its sentiment.
+MANY_LABELS = "nlp.classify with many labels"
+CHAINS = [*TASKS, MANY_LABELS, *(plugin.name for plugin in plugins(MODEL_GROUP))]
 ROWS = 240
 #: Samples in these files are cut after so many lines; others are small as they are.
 TEXTS = {".csv", ".txt", ".jsonl"}
@@ -66,7 +71,7 @@ def small(settings: type) -> dict:
     return made
 
 
-def first_rows(name: str, folder: Path) -> Path:
+def first_rows(name: str, folder: Path, *, many_labels: bool) -> Path:
     """The head of the task's sample rows, with the files that stand beside them."""
     row = TASKS[name]
     root = Path(row.samples).parent if row.samples else ROOT
@@ -78,6 +83,15 @@ def first_rows(name: str, folder: Path) -> Path:
         return Path(shutil.copy(source, folder))
     with source.open(encoding="utf-8") as file:
         path.write_text("".join(itertools.islice(file, ROWS)), encoding="utf-8")
+    if many_labels:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "labels"])
+            writer.writerows(
+                [each["text"], f"{each['intent']}|{each['sentiment']}"] for each in rows
+            )
     return path
 
 
@@ -85,20 +99,25 @@ class Chain:
     """A task with the folders that its stages have written."""
 
     def __init__(self, name: str, folder: Path):
-        name, _, model = name.partition(":")
+        many_labels = name == MANY_LABELS
+        name, _, model = name.partition(" ")[0].partition(":")
         self.name, self.folder = name, folder
         self.domain = name.partition(".")[0]
-        self.task = load_task(name)
-        if model:
-            self.task.models = {model: self.task.models[model]}
-        self.rows = first_rows(name, folder)
+        self.rows = first_rows(name, folder, many_labels=many_labels)
         self.data, self.run = folder / "data", folder / "run"
         row = TASKS[name]
         told = {
             key: str(ROOT / value) if value in row.beside else value
             for key, value in row.options.items()
         }
+        if many_labels:
+            told = {"label_column": "labels", "label_separator": "|"}
         self.reading = resolve(load(row.reading), told)
+        self.task = load_task(name)
+        if isinstance(self.task, DependsOnReading):
+            self.task = self.task.for_reading(self.reading)
+        if model:
+            self.task.models = {model: self.task.models[model]}
 
     def train(self, out: Path, *, model: str, **given) -> None:
         from aitk.core.artifacts.data import load_data
@@ -119,7 +138,7 @@ def chain(request, tmp_path_factory):
     """Prepared data and a trained run of the task's first model."""
     from aitk.stages.prepare import prepare
 
-    made = Chain(request.param, tmp_path_factory.mktemp(re.sub("[.:]", "-", request.param)))
+    made = Chain(request.param, tmp_path_factory.mktemp(re.sub("[.: ]", "-", request.param)))
     prepare(
         [str(made.rows)],
         made.data,
@@ -361,4 +380,7 @@ def test_explain_names_parts_and_a_page(chain):
     for line in map(json.loads, lines):
         assert line.get("parts") or line["pictures"]
         assert all((out / picture["file"]).is_file() for picture in line.get("pictures", ()))
+        if isinstance(chain.task, MultiLabelTask):
+            assert isinstance(line["prediction"], list)
+            assert line["explained"]
     assert "<html" in (out / "explanations.html").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Finding, Note, once
+from aitk.core.contract.task import Finding, Grade, Note, once
 from aitk.core.io import encodings
 from aitk.core.io.lines import Lines, open_lines
 from aitk.core.io.tables import Table, find_column, looks_like_json, open_table
@@ -87,13 +87,13 @@ class EmbedInspector(TextInspector):
     def findings(self) -> list[Finding]:
         found = super().findings()
         if self._form in (PAIRS, TRIPLETS):
-            grade = "warning" if self._same else "ok"
+            grade: Grade = "warning" if self._same else "ok"
             message = f"{self._same} of {self._rows} rows hold the same text twice"
             found.append(Finding("equal texts", grade, message, {"rows": self._same}))
         if self._form == SCORED:
-            grade = "ok" if self._low < self._high else "error"
+            spread: Grade = "ok" if self._low < self._high else "error"
             message = f"scores from {self._low:g} to {self._high:g}"
-            found.append(Finding("scores", grade, message))
+            found.append(Finding("scores", spread, message))
         return found
 
     def summary(self) -> dict[str, Any]:

@@ -68,7 +68,8 @@ class EmbedAssets:
         if self.units is not None:
             pairs = [self.units.encode(text, self.max_length, sif=self.sif) for text in texts]
             return [{"ids": ids, "weights": weights} for ids, weights in pairs]
-        encode: Any = self.tokenizer.encode_bare if self.bare else self.tokenizer.encode_many
+        tokenizer: Any = self.tokenizer
+        encode = tokenizer.encode_bare if self.bare else tokenizer.encode_many
         encoded = encode(texts, self.max_length)
         return [{"ids": np.asarray(ids or [0], np.int32)} for ids in encoded]
 

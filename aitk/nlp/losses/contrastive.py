@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from aitk.core.layers import Tensor
+
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class MultipleNegatives(keras.losses.Loss):
@@ -30,7 +32,7 @@ class MultipleNegatives(keras.losses.Loss):
         super().__init__(**kwargs)
         self.sides, self.temperature = sides, temperature
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """``y_true`` (rows * sides,): the number of the text among the distinct ones of the
         batch; a partner that is the same text as another row's is no negative of it."""
         vectors = unit_length(y_pred)
@@ -56,7 +58,7 @@ class CosineRegression(keras.losses.Loss):
     """The cosine of a pair should be its score, scaled to 0..1: squared error (Reimers and
     Gurevych 2019, section 3, regression objective)."""
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """``y_true`` (pairs * 2,): the score of each pair, once a text."""
         vectors = unit_length(y_pred)
         cosines = ops.sum(vectors[0::2] * vectors[1::2], axis=-1)
@@ -64,7 +66,7 @@ class CosineRegression(keras.losses.Loss):
         return ops.repeat(ops.square(cosines - wanted), 2)
 
 
-def unit_length(vectors):
+def unit_length(vectors: Tensor) -> Tensor:
     """(n, dimension) float32 of length 1."""
     vectors = ops.cast(vectors, "float32")
     lengths = ops.sqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.contract.progress import Reporter
+from aitk.core.layers import Tensor
 from aitk.core.runtime import interrupts
 from aitk.nlp.features.word_units import WordUnits, ngram_table
 from aitk.nlp.losses.word_corpus import WordCorpus
@@ -256,9 +257,17 @@ def _compiled_step(
 
     @tf.function(autograph=False, reduce_retracing=True)
     def step(
-        centers, contexts, center_texts, context_texts, reach, samples, unique, starts, members,
-        rate,
-    ):  # fmt: skip
+        centers: Tensor,
+        contexts: Tensor,
+        center_texts: Tensor,
+        context_texts: Tensor,
+        reach: Tensor,
+        samples: Tensor,
+        unique: Tensor,
+        starts: Tensor,
+        members: Tensor,
+        rate: Tensor,
+    ) -> None:
         read, output = (centers, contexts) if skipgram else (contexts, centers)
         if subwords is None:
             vectors = tf.gather(table, read)

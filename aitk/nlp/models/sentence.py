@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from aitk.core.contract.model_spec import BACKBONE
+from aitk.core.layers import Shape, Tensor
 from aitk.nlp.models.heads import HidePadding, Pooling, text_inputs
 
 TOKENS_AT_ONCE = 1024
@@ -119,11 +120,11 @@ def distil_table(vectors: np.ndarray, weights: np.ndarray, *, dimension: int) ->
 class WeightedSum(keras.layers.Layer):
     """(batch, length, dimension), (batch, length) -> (batch, dimension)."""
 
-    def call(self, vectors, weights):
+    def call(self, vectors: Tensor, weights: Tensor) -> Tensor:
         weights = ops.cast(weights, vectors.dtype)
         return ops.sum(vectors * ops.expand_dims(weights, -1), axis=1)
 
-    def compute_output_shape(self, vectors_shape, weights_shape):
+    def compute_output_shape(self, vectors_shape: Shape, weights_shape: Shape) -> Shape:
         return (vectors_shape[0], vectors_shape[-1])
 
 
@@ -131,9 +132,9 @@ class WeightedSum(keras.layers.Layer):
 class UnitLength(keras.layers.Layer):
     """Scale vectors (batch, dimension) to the length 1."""
 
-    def call(self, vectors):
+    def call(self, vectors: Tensor) -> Tensor:
         lengths = ops.sqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True))
         return vectors / ops.maximum(lengths, 1e-9)
 
-    def compute_output_shape(self, vectors_shape):
+    def compute_output_shape(self, vectors_shape: Shape) -> Shape:
         return vectors_shape

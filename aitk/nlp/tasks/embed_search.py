@@ -132,7 +132,7 @@ def analogies_solved(
         wanted = analogy_targets(table[asked[:, 0]], table[asked[:, 1]], table[asked[:, 2]])
         best, _ = nearest(wanted, table, count=1, exclude=asked[:, :3])
         correct[known] = best[:, 0] == asked[:, 3]
-        for row, number in zip(np.flatnonzero(known), best[:, 0], strict=True):
+        for row, number in zip(np.flatnonzero(known).tolist(), best[:, 0].tolist(), strict=True):
             found[row] = units.words[number]
     return correct, known, found
 

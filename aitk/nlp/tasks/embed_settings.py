@@ -79,7 +79,10 @@ class GloveSettings(WordVectorSettings):
 class SentenceTransformerSettings(TransformerSettings):
     """A transformer whose mean over tokens is the vector of a text."""
 
-    pooling: str = option("mean", "how tokens become one vector", choices=("mean", "cls", "max"))
+    # A constant of the classifiers, a choice here.
+    pooling: str = option(  # type: ignore[misc]
+        "mean", "how tokens become one vector", choices=("mean", "cls", "max")
+    )
     temperature: float = option(
         0.05, "divides the cosines in the loss of pairs", minimum=1e-3, maximum=10.0,
         search="0.02..0.2",
