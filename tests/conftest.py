@@ -45,7 +45,7 @@ class FilesAndChains(LoadScopeScheduling):
         if not path.endswith("test_battery.py"):
             return path
         first = test.partition("[")[2]
-        return path + next(name for name in TASKS if first.startswith(name))
+        return path + next((name for name in TASKS if first.startswith(name)), "")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndChains:
