@@ -26,6 +26,7 @@ _SHAPE = {
     "sif": float,
     "bare": bool,
     "temperature": float,
+    "ranked": bool,
     "scores": [float],
 }
 
@@ -44,6 +45,7 @@ class EmbedAssets:
         sif: see ``WordUnits.encode``.
         bare: no special tokens stand around a text.
         temperature: divides the cosines in the loss of pairs.
+        ranked: scored pairs are learned by their order, not by the values of the scores.
         scores: the lowest and the highest score of training, or empty.
         token_weights: (tokens,) what each token weighs in a static table that is about to be
             made. Not saved.
@@ -58,6 +60,7 @@ class EmbedAssets:
     sif: float = 0.0
     bare: bool = False
     temperature: float = 0.05
+    ranked: bool = True
     scores: tuple[float, ...] = ()
     token_weights: np.ndarray | None = None
     index: str | None = None
@@ -75,17 +78,16 @@ class EmbedAssets:
 
     def pad(self, texts: Sequence[Arrays], *, pad_to: int | None = None) -> dict[str, np.ndarray]:
         """The inputs of a model: encoded texts, padded with zeros to one length."""
-        length = pad_to or max(len(text["ids"]) for text in texts)
-        name, kind = ("padding_mask", np.int32) if self.units is None else (
-            "token_weights", np.float32
-        )  # fmt: skip
-        ids = np.zeros((len(texts), length), np.int32)
-        other = np.zeros((len(texts), length), kind)
-        for row, text in enumerate(texts):
-            size = min(length, len(text["ids"]))
-            ids[row, :size] = text["ids"][:size]
-            other[row, :size] = text["weights"][:size] if self.units is not None else 1
-        return {"token_ids": ids, name: other}
+        sizes = np.array([len(text["ids"]) for text in texts])
+        length = pad_to or int(sizes.max())
+        used = np.arange(length) < sizes[:, None]  # (texts, length)
+        ids = np.zeros(used.shape, np.int32)
+        ids[used] = np.concatenate([text["ids"][:length] for text in texts])
+        if self.units is None:
+            return {"token_ids": ids, "padding_mask": used.astype(np.int32)}
+        weights = np.zeros(used.shape, np.float32)
+        weights[used] = np.concatenate([text["weights"][:length] for text in texts])
+        return {"token_ids": ids, "token_weights": weights}
 
     def halves(self, text: Arrays) -> tuple[Arrays, Arrays]:
         """The two halves of an encoded text, special tokens around each; of one word it twice."""
@@ -135,5 +137,6 @@ def load_embed_assets(folder: Path) -> EmbedAssets:
         sif=values["sif"],
         bare=values["bare"],
         temperature=values["temperature"],
+        ranked=values["ranked"],
         scores=tuple(values["scores"]),
     )

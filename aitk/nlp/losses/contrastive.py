@@ -66,6 +66,38 @@ class CosineRegression(keras.losses.Loss):
         return ops.repeat(ops.square(cosines - wanted), 2)
 
 
+@keras.saving.register_keras_serializable("aitk.nlp")
+class CosineRanking(keras.losses.Loss):
+    """Of any two pairs of a batch, the one with the higher score should have the higher cosine.
+
+    log(1 + sum of exp((lower one's cosine - higher one's) / temperature)), over all such couples:
+    the CoSENT loss (Su 2022; sentence-transformers). Only the order of the scores counts, as for
+    Spearman's correlation.
+
+    Args:
+        temperature: divides the cosines.
+    """
+
+    def __init__(self, temperature: float = 0.05, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.temperature = temperature
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """``y_true`` (pairs * 2,): the score of each pair, once a text."""
+        vectors = unit_length(y_pred)
+        cosines = ops.sum(vectors[0::2] * vectors[1::2], axis=-1) / self.temperature
+        scores = ops.reshape(y_true, (-1,))[0::2]
+        # (pairs, pairs): by how much pair i is above pair j, counted where j should be above.
+        above = cosines[:, None] - cosines[None, :]
+        ordered = ops.cast(scores[:, None] < scores[None, :], "float32")
+        above = ops.reshape(above - 1e9 * (1 - ordered), (-1,))
+        loss = ops.logaddexp(ops.logsumexp(above), 0.0)
+        return ops.zeros_like(ops.reshape(y_true, (-1,))) + loss
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"temperature": self.temperature}
+
+
 def unit_length(vectors: Tensor) -> Tensor:
     """(n, dimension) float32 of length 1."""
     vectors = ops.cast(vectors, "float32")

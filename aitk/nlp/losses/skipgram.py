@@ -24,7 +24,7 @@ from aitk.nlp.features.word_units import WordUnits, ngram_table
 from aitk.nlp.losses.word_corpus import WordCorpus
 
 #: Words of a block, and blocks of a step.
-BLOCK, BLOCKS = 32, 48
+BLOCK, BLOCKS = 32, 96
 #: Negative samples that a block shares.
 SHARED_NEGATIVES = 24
 LAST_RATE = 1e-4

@@ -63,10 +63,14 @@ class SentenceEncoder(TextModel[SettingsT, EmbedAssets]):
         return sentence_encoder(self.backbone(settings, assets, backbone), pooling=settings.pooling)
 
     def loss(self, assets: EmbedAssets) -> Any:
-        from aitk.nlp.losses.contrastive import CosineRegression, MultipleNegatives
+        from aitk.nlp.losses.contrastive import (
+            CosineRanking,
+            CosineRegression,
+            MultipleNegatives,
+        )
 
         if assets.form == SCORED:
-            return CosineRegression()
+            return CosineRanking(assets.temperature) if assets.ranked else CosineRegression()
         sides = 3 if assets.form == TRIPLETS else 2
         return MultipleNegatives(sides, assets.temperature)
 

@@ -155,6 +155,7 @@ class Embed(Task[EmbedAssets]):
                 )
             tokenizer = train_tokenizer(all_texts(rows), settings)
         shared |= {"tokenizer": tokenizer, "temperature": settings.temperature}
+        shared["ranked"] = settings.scored_loss == "ranking"
         if not isinstance(settings, StaticSettings):
             return EmbedAssets(**shared)
         assets = EmbedAssets(bare=True, **shared)

@@ -76,29 +76,37 @@ class GloveSettings(WordVectorSettings):
 
 
 @dataclass(frozen=True)
-class SentenceTransformerSettings(TransformerSettings):
+class PairLossSettings:
+    """How pairs are learned from."""
+
+    temperature: float = option(
+        0.05, "divides the cosines in the losses of pairs", minimum=1e-3, maximum=10.0,
+        search="0.02..0.2",
+    )  # fmt: skip
+    scored_loss: str = option(
+        "ranking",
+        "what scored pairs teach: the order of the scores (CoSENT), or their values",
+        choices=("ranking", "regression"),
+        search="ranking,regression",
+    )
+
+
+@dataclass(frozen=True)
+class SentenceTransformerSettings(PairLossSettings, TransformerSettings):
     """A transformer whose mean over tokens is the vector of a text."""
 
     # A constant of the classifiers, a choice here.
     pooling: str = option(  # type: ignore[misc]
         "mean", "how tokens become one vector", choices=("mean", "cls", "max")
     )
-    temperature: float = option(
-        0.05, "divides the cosines in the loss of pairs", minimum=1e-3, maximum=10.0,
-        search="0.02..0.2",
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class SentenceHubSettings:
+class SentenceHubSettings(PairLossSettings):
     """A pretrained encoder whose mean over tokens is the vector of a text (needs --from)."""
 
     pooling: str = option("mean", "how tokens become one vector", choices=("mean", "cls", "max"))
     max_length: int = option(128, "tokens of a text that are read", minimum=4)
-    temperature: float = option(
-        0.05, "divides the cosines in the loss of pairs", minimum=1e-3, maximum=10.0,
-        search="0.02..0.2",
-    )  # fmt: skip
 
     default_learning_rate: ClassVar[float] = 2e-5
     default_epochs: ClassVar[int] = 2
@@ -106,7 +114,7 @@ class SentenceHubSettings:
 
 
 @dataclass(frozen=True)
-class StaticSettings:
+class StaticSettings(PairLossSettings):
     """One vector a token, distilled from an encoder without training (needs --from)."""
 
     backbone: str = option("hub", "kind of the encoder, which --from decides")
@@ -120,9 +128,6 @@ class StaticSettings:
         search="1e-4..1e-2",
     )
     max_length: int = option(512, "tokens of a text that are read", minimum=4)
-    temperature: float = option(
-        0.05, "divides the cosines in the loss of pairs", minimum=1e-3, maximum=10.0
-    )
 
     default_learning_rate: ClassVar[float] = 1e-3
     default_epochs: ClassVar[int] = 0

@@ -7,7 +7,11 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from aitk.nlp.losses.contrastive import CosineRegression, MultipleNegatives  # noqa: E402
+from aitk.nlp.losses.contrastive import (  # noqa: E402
+    CosineRanking,
+    CosineRegression,
+    MultipleNegatives,
+)
 
 
 def cosines(one, two):
@@ -46,3 +50,13 @@ def test_the_regression_loss_is_the_squared_error_of_the_cosine():
     loss = CosineRegression()(np.array([1, 1, 0.5, 0.5]), vectors)
     expected = np.mean([(np.sqrt(0.5) - 1) ** 2, 0.25])
     assert float(loss) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_ranking_loss_counts_the_couples_of_pairs_in_the_wrong_order():
+    vectors = np.random.default_rng(2).normal(size=(8, 4)).astype(np.float32)
+    scores = np.array([1.0, 3.0, 2.0, 3.0])
+    found = CosineRanking(temperature=0.5)(scores.repeat(2), vectors)
+    own = np.diag(cosines(vectors[0::2], vectors[1::2])) / 0.5
+    couples = [(i, j) for i in range(4) for j in range(4) if scores[i] < scores[j]]
+    expected = np.log(1 + sum(np.exp(own[i] - own[j]) for i, j in couples))
+    assert float(found) == pytest.approx(expected, abs=1e-4)
