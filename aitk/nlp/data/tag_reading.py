@@ -76,10 +76,7 @@ def _files(sources: Sequence[str], note: Note) -> Iterator[str]:
                 check_file(Path(source))
             yield source
             continue
-        notes: list[str] = []
-        paths = [str(path) for path in walk_files(Path(source), notes.append)]
-        for each in notes:
-            note(each)
+        paths = [str(path) for path in walk_files(Path(source), note)]
         kept = [path for path in paths if file_suffix(path) in _KNOWN]
         if not kept:
             hint = f"It should hold files that end in {', '.join(_KNOWN)}"

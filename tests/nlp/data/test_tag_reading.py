@@ -216,3 +216,15 @@ def test_a_text_without_tags_is_no_training_data(tmp_path):
         read(tmp_path / "x.txt", "some words here\nand more\n")
     with pytest.raises(UsageError, match="column"):
         read(tmp_path / "x.conll", COLUMNS, tag_column="9")
+
+
+def test_links_out_of_a_folder_are_noted_and_not_followed(tmp_path):
+    (tmp_path / "outside.conll").write_text("no O\n")
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / "a.conll").write_text("Paris B-LOC\n")
+    (folder / "link.conll").symlink_to(tmp_path / "outside.conll")
+    notes: list[str] = []
+    rows = list(read_tagged([str(folder)], TagReading(), labelled=True, note=notes.append))
+    assert [row.fields["text"] for row in rows] == ["Paris"]
+    assert any("link.conll: not followed" in each for each in notes)
