@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aitk.core.contract.task import Task
 
 DOMAINS = {
-    "speech": "sound: keywords, speech recognition, pretraining",
+    "speech": "audio: keywords, speech recognition, pretraining",
     "nlp": "text: classification, translation, language models, pretraining",
     "vision": "images: classification, detection, segmentation, pretraining",
     "recsys": "recommendation: top-N lists and ratings from a log",
@@ -73,7 +73,7 @@ BUILT_IN = {
     "speech.keywords": Row(
         task="aitk.speech.tasks.keywords:Keywords",
         reading="aitk.speech.data.options:LabelledAudioReading",
-        summary="one label for a short sound: words, commands",
+        summary="one label for a short recording: words, commands",
         sample="sample_data/commands.csv",
         options={"sample_rate_hz": "8000"},
         beside=("sample_data/commands.flac",),
@@ -82,14 +82,14 @@ BUILT_IN = {
         task="aitk.speech.tasks.asr:Asr",
         reading="aitk.speech.data.options:TranscribedAudioReading",
         predict_options="aitk.speech.data.options:TranscriptionOptions",
-        summary="what is said in a sound, as text: speech recognition",
+        summary="speech recognition: what is said in a recording, as text",
         sample="sample_data/requests.csv",
         beside=("sample_data/requests.flac",),
     ),
     "speech.masked-speech": Row(
         task="aitk.speech.tasks.masked_speech:MaskedSpeech",
         reading="aitk.speech.data.options:UnlabelledAudioReading",
-        summary="masked speech on sounds without labels (BEST-RQ, Chiu et al. 2022)",
+        summary="masked speech on recordings without labels (BEST-RQ, Chiu et al. 2022)",
         sample="sample_data/voices.csv",
         objective=True,
         options={"sample_rate_hz": "8000"},
