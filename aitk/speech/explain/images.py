@@ -79,9 +79,11 @@ def alignment_chart(
     below = Panel(above.x, y, above.left, top, above.width, CURVES_HEIGHT)
     times_s = (np.arange(len(scores)) + 0.5) * assets.step_s
     probabilities = np.exp(scores)
-    below.line(times_s, probabilities[:, BLANK], colour="#bbb")
+    below.line(times_s.tolist(), probabilities[:, BLANK].tolist(), colour="#bbb")
     for number, unit in enumerate(dict.fromkeys(span.unit for span in spans)):
-        below.line(times_s, probabilities[:, unit], colour=LINES[number % len(LINES)])
+        below.line(
+            times_s.tolist(), probabilities[:, unit].tolist(), colour=LINES[number % len(LINES)]
+        )
     for span in spans:
         symbol = assets.units.symbols[span.unit].replace(WORD, "") or "␣"
         below.text((span.start + span.end) / 2 * assets.step_s, 1.05, symbol)

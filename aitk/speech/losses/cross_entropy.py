@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from aitk.core.layers import Tensor
 
 
 class SmoothedCrossEntropy(keras.losses.Loss):
@@ -18,7 +22,7 @@ class SmoothedCrossEntropy(keras.losses.Loss):
         super().__init__(name="smoothed_cross_entropy")
         self._share = share
 
-    def call(self, targets, logits):
+    def call(self, targets: Tensor, logits: Tensor) -> Tensor:
         hot = ops.one_hot(ops.cast(ops.reshape(targets, [-1]), "int32"), ops.shape(logits)[-1])
         return keras.losses.categorical_crossentropy(
             hot, logits, from_logits=True, label_smoothing=self._share
@@ -33,11 +37,11 @@ class CodebookLoss(keras.losses.Loss):
         codes: entries of a codebook.
     """
 
-    def __init__(self, codes: int, name: str = "codebooks", **kwargs):
+    def __init__(self, codes: int, name: str = "codebooks", **kwargs: Any):
         super().__init__(name=name, **kwargs)
         self.codes = codes
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # (batch, steps, codebooks), (batch, steps, codebooks * codes) -> (batch, steps)
         batch, steps = ops.shape(y_pred)[0], ops.shape(y_pred)[1]
         logits = ops.reshape(
@@ -49,5 +53,5 @@ class CodebookLoss(keras.losses.Loss):
         )
         return ops.mean(losses, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"codes": self.codes}

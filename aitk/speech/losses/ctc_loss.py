@@ -6,9 +6,12 @@ elsewhere that one. Both have the same values.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from aitk.core.layers import Tensor
 from aitk.speech.features.tokenizers.units import BLANK
 
 #: Of the teacher in the loss of a model that is taught. A teacher's spikes need not stand at the
@@ -24,11 +27,11 @@ class CtcLoss(keras.losses.Loss):
         per_unit: divide by the units of the text, so that long ones do not outweigh short ones.
     """
 
-    def __init__(self, per_unit: bool = True, name: str = "ctc", **kwargs):
+    def __init__(self, per_unit: bool = True, name: str = "ctc", **kwargs: Any):
         super().__init__(name=name, **kwargs)
         self.per_unit = per_unit
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # (batch, 1 + units), (batch, steps, classes) -> (batch,)
         y_true = ops.cast(y_true, "int32")
         units = y_true[:, 1:]
@@ -38,7 +41,7 @@ class CtcLoss(keras.losses.Loss):
         lengths = ops.sum(ops.cast(ops.not_equal(units, BLANK), "float32"), axis=1)
         return losses / ops.maximum(lengths, 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"per_unit": self.per_unit}
 
 
@@ -52,7 +55,7 @@ class CtcDistillationLoss(keras.losses.Loss):
     #: What is recorded of it.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # (batch, 1 + units + steps * classes), (batch, steps, classes) -> (batch,)
         y_pred = ops.cast(y_pred, "float32")
         steps, classes = ops.shape(y_pred)[1], y_pred.shape[2]
@@ -78,11 +81,11 @@ class JointLoss(keras.losses.Loss):
             the end of the text as one more, has the rest.
     """
 
-    def __init__(self, ctc_weight: float = 0.3, name: str = "joint", **kwargs):
+    def __init__(self, ctc_weight: float = 0.3, name: str = "joint", **kwargs: Any):
         super().__init__(name=name, **kwargs)
         self.ctc_weight = ctc_weight
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # (batch, 1 + units), (batch, 1 + units + steps, classes) -> (batch,)
         y_true = ops.cast(y_true, "int32")
         y_pred = ops.cast(y_pred, "float32")
@@ -96,11 +99,11 @@ class JointLoss(keras.losses.Loss):
         in_turn = ops.sum(each * weights, axis=1) / ops.sum(weights, axis=1)
         return self.ctc_weight * by_steps + (1 - self.ctc_weight) * in_turn
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"ctc_weight": self.ctc_weight}
 
 
-def ctc_losses(units, logits, steps):
+def ctc_losses(units: Tensor, logits: Tensor, steps: Tensor) -> Tensor:
     """Minus log-probabilities (batch,) of texts; 0 where a text has more units than steps allow.
 
     That happens to the fastest of recordings when they are sped up in training; as they are stored,

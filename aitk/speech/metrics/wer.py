@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -204,7 +204,8 @@ def _trace(
     """
     from rapidfuzz.distance import Levenshtein
 
-    for tag, start, end, other_start, other_end in Levenshtein.opcodes(reference, hypothesis):
+    opcodes: Iterable[Any] = Levenshtein.opcodes(reference, hypothesis)
+    for tag, start, end, other_start, other_end in opcodes:
         for step in range(max(end - start, other_end - other_start)):
             yield _KINDS[tag], start + step, other_start + step
 

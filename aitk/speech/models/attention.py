@@ -7,8 +7,13 @@ is what lets an encoder run on audio that is still arriving.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 from keras import ops
+
+from aitk.core.layers import Shape, Tensor
 
 FAR = -1e9  # makes a key weigh exactly nothing
 
@@ -22,15 +27,15 @@ class HeadsLayer(keras.layers.Layer):
 
     parts: tuple[str, ...] = ("query", "key", "value", "output")
 
-    def __init__(self, heads: int, **kwargs):
+    def __init__(self, heads: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.heads = heads
 
-    def split(self, x):
+    def split(self, x: Tensor) -> Tensor:
         """(batch, steps, hidden) -> (batch, steps, heads, hidden / heads)."""
         return ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"heads": self.heads}
 
 
@@ -44,17 +49,17 @@ class SelfAttention(HeadsLayer):
         chunk: steps of a chunk, with ``left``.
     """
 
-    def __init__(self, heads: int, left: int | None = None, chunk: int = 1, **kwargs):
+    def __init__(self, heads: int, left: int | None = None, chunk: int = 1, **kwargs: Any):
         super().__init__(heads, **kwargs)
         self.left, self.chunk = left, chunk
 
-    def build(self, sequence_shape, padding_mask_shape=None):
+    def build(self, sequence_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         for part in self.parts:
             dense = keras.layers.Dense(sequence_shape[-1], name=part, dtype=self.dtype_policy)
             dense.build(sequence_shape)
             setattr(self, f"{part}_dense", dense)
 
-    def call(self, sequence, padding_mask):
+    def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, steps, hidden), (batch, steps) -> (batch, steps, hidden)
         scores = self.scores(sequence)  # (batch, heads, steps, steps)
         scores = ops.cast(scores, "float32") + self._hidden(padding_mask)
@@ -63,12 +68,12 @@ class SelfAttention(HeadsLayer):
         mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
         return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
 
-    def scores(self, sequence):
+    def scores(self, sequence: Tensor) -> Tensor:
         """How well each key answers each query: (batch, heads, queries, keys)."""
         query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(sequence))
         return ops.einsum("bqhd,bkhd->bhqk", query, key) / query.shape[-1] ** 0.5
 
-    def _hidden(self, padding_mask):
+    def _hidden(self, padding_mask: Tensor) -> Tensor:
         """What is added to the scores of keys that are not to be seen."""
         absent = _absent(padding_mask)
         if self.left is None:
@@ -79,10 +84,12 @@ class SelfAttention(HeadsLayer):
         outside = ops.cast(ops.logical_not(inside), "float32")  # (queries, keys)
         return (absent + outside) * FAR
 
-    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, sequence_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return sequence_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"left": self.left, "chunk": self.chunk}
 
 
@@ -92,13 +99,13 @@ class RelativeSelfAttention(SelfAttention):
 
     parts = ("query", "key", "value", "output", "position")
 
-    def build(self, sequence_shape, padding_mask_shape=None):
+    def build(self, sequence_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         super().build(sequence_shape, padding_mask_shape)
         shape = (self.heads, sequence_shape[-1] // self.heads)
         for name in ("content_bias", "position_bias"):
             setattr(self, name, self.add_weight(shape=shape, initializer="zeros", name=name))
 
-    def scores(self, sequence):
+    def scores(self, sequence: Tensor) -> Tensor:
         """How well each key answers each query: (batch, heads, queries, keys)."""
         steps = ops.shape(sequence)[1]
         query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(sequence))
@@ -115,13 +122,15 @@ class RelativeSelfAttention(SelfAttention):
 class CrossAttention(HeadsLayer):
     """Multi-head attention of one sequence to another (Vaswani et al. 2017, section 3.2.3)."""
 
-    def build(self, sequence_shape, memory_shape, padding_mask_shape=None):
+    def build(
+        self, sequence_shape: Shape, memory_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> None:
         for part in self.parts:
             dense = keras.layers.Dense(sequence_shape[-1], name=part, dtype=self.dtype_policy)
             dense.build(memory_shape if part in ("key", "value") else sequence_shape)
             setattr(self, f"{part}_dense", dense)
 
-    def call(self, sequence, memory, padding_mask):
+    def call(self, sequence: Tensor, memory: Mapping[str, Tensor], padding_mask: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, steps, hidden), (batch, steps) -> (batch, length, hidden)
         query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(memory))
         scores = ops.einsum("bqhd,bkhd->bhqk", query, key) / query.shape[-1] ** 0.5
@@ -131,7 +140,12 @@ class CrossAttention(HeadsLayer):
         mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
         return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
 
-    def compute_output_shape(self, sequence_shape, memory_shape=None, padding_mask_shape=None):
+    def compute_output_shape(
+        self,
+        sequence_shape: Shape,
+        memory_shape: Shape | None = None,
+        padding_mask_shape: Shape | None = None,
+    ) -> Shape:
         return sequence_shape
 
 
@@ -139,28 +153,28 @@ class CrossAttention(HeadsLayer):
 class SinusoidalPositions(keras.layers.Layer):
     """Add waves of many lengths to each step (Vaswani et al. 2017, section 3.5): any length."""
 
-    def call(self, sequence):
+    def call(self, sequence: Tensor) -> Tensor:
         # (batch, steps, hidden) -> the same shape
         positions = ops.arange(ops.shape(sequence)[1], dtype="float32")
         return sequence + ops.cast(sinusoids(positions, sequence.shape[-1]), sequence.dtype)
 
-    def compute_output_shape(self, sequence_shape):
+    def compute_output_shape(self, sequence_shape: Shape) -> Shape:
         return sequence_shape
 
 
-def sinusoids(positions, hidden: int):
+def sinusoids(positions: Tensor, hidden: int) -> Tensor:
     """Encode (n,) positions as (n, hidden): sines, then cosines."""
     exponents = ops.arange(0, hidden, 2, dtype="float32") / hidden
     angles = ops.expand_dims(positions, 1) * ops.power(10_000.0, -exponents)
     return ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=1)[:, :hidden]
 
 
-def _absent(padding_mask):
+def _absent(padding_mask: Tensor) -> Tensor:
     """1 where a key is padding: (batch, steps) -> (batch, 1, 1, steps)."""
     return ops.expand_dims(1 - ops.cast(padding_mask, "float32"), (1, 2))
 
 
-def _shift(by_distance):
+def _shift(by_distance: Tensor) -> Tensor:
     """Line up distances with keys (Dai et al. 2019, appendix B).
 
     (batch, heads, queries, 2 * queries - 1), distances falling, -> (batch, heads, queries, keys):

@@ -6,9 +6,12 @@ dense part again. Causal ones look at no step beyond their own chunk.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 
 from aitk.core.contract.errors import UsageError
+from aitk.core.layers import Tensor
 from aitk.speech.models.attention import RelativeSelfAttention
 from aitk.speech.models.convolution import convolve_each, normalise, subsample, swish
 from aitk.speech.models.inputs import speech_inputs
@@ -35,7 +38,7 @@ def build_backbone(settings: ConformerSettings, dimensions: int) -> keras.Model:
     return keras.Model(inputs, x, name="backbone")
 
 
-def _front(settings: ConformerSettings, inputs):
+def _front(settings: ConformerSettings, inputs: Mapping[str, Tensor]) -> Tensor:
     features, mask = inputs["features"], inputs["padding_mask"]
     if settings.front == "plane":
         if settings.causal:
@@ -50,7 +53,7 @@ def _front(settings: ConformerSettings, inputs):
     )
 
 
-def _half_dense_part(x, dropout: float, name: str):
+def _half_dense_part(x: Tensor, dropout: float, name: str) -> Tensor:
     hidden = x.shape[-1]
     y = norm(f"{name}_norm")(x)
     y = keras.layers.Dense(4 * hidden, activation=swish, name=f"{name}_in")(y)
@@ -60,7 +63,9 @@ def _half_dense_part(x, dropout: float, name: str):
     return keras.layers.Add(name=f"{name}_add")([x, 0.5 * y])
 
 
-def _attention_part(x, padding_mask, settings: ConformerSettings, name: str):
+def _attention_part(
+    x: Tensor, padding_mask: Tensor, settings: ConformerSettings, name: str
+) -> Tensor:
     y = norm(f"{name}_norm")(x)
     left = settings.left_steps if settings.causal else None
     y = RelativeSelfAttention(settings.heads, left, settings.chunk_steps, name=name)(
@@ -70,7 +75,9 @@ def _attention_part(x, padding_mask, settings: ConformerSettings, name: str):
     return keras.layers.Add(name=f"{name}_add")([x, y])
 
 
-def _convolution_part(x, padding_mask, settings: ConformerSettings, name: str):
+def _convolution_part(
+    x: Tensor, padding_mask: Tensor, settings: ConformerSettings, name: str
+) -> Tensor:
     hidden = x.shape[-1]
     y = norm(f"{name}_norm")(x)
     gate = keras.layers.Dense(hidden, activation="sigmoid", name=f"{name}_gate")(y)

@@ -8,10 +8,12 @@ the input, and ceil(steps / stride) steps come out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from aitk.core.contract.errors import UsageError
+from aitk.core.layers import Shape, Tensor
 from aitk.speech.models.inputs import HidePadding, SubsampleMask
 
 MOMENTUM = 0.9  # Keras' 0.99 lags behind over the few hundred steps of a small training
@@ -86,20 +88,22 @@ def normalise(
 class StepNormalization(keras.layers.BatchNormalization):
     """Batch normalisation whose statistics are those of the real steps."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = False  # the mask is an input like any other
 
-    def build(self, sequence_shape, padding_mask_shape=None):
+    def build(self, sequence_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         super().build(sequence_shape)
 
-    def call(self, sequence, padding_mask, training=None):
+    def call(self, sequence: Tensor, padding_mask: Tensor, training: bool | None = None) -> Tensor:
         # (batch, steps, ..., channels), (batch, steps) -> the same shape as the sequence
         axes = tuple(range(2, len(sequence.shape) - 1))
         mask = keras.ops.expand_dims(keras.ops.cast(padding_mask, "bool"), axes)
         return super().call(sequence, training=training, mask=mask)
 
-    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, sequence_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return sequence_shape
 
 
@@ -146,7 +150,7 @@ def halvings(factor: int) -> int:
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
-def swish(x):
+def swish(x: Tensor) -> Tensor:
     """x * sigmoid(x) (Ramachandran et al. 2017), without TensorFlow's own gradient of it, which
     models that are converted cannot hold.
 

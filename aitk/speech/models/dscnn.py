@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import keras
 
+from aitk.core.layers import Shape, Tensor
 from aitk.speech.models.convolution import normalise
 from aitk.speech.models.inputs import HidePadding, SubsampleMask, speech_inputs
 from aitk.speech.tasks.settings import DsCnnSettings
@@ -38,7 +39,7 @@ def build_backbone(settings: DsCnnSettings, dimensions: int) -> keras.Model:
     return keras.Model(inputs, x, name="backbone")
 
 
-def _pad(x, padding_mask, window: tuple[int, int], name: str):
+def _pad(x: Tensor, padding_mask: Tensor, window: tuple[int, int], name: str) -> Tensor:
     """Hide the padding, and put zeros around time and frequency for a window of this size."""
     x = HidePadding(name=f"{name}_hide_padding")(x, padding_mask)
     sides = tuple(((width - 1) // 2, width // 2) for width in window)
@@ -49,8 +50,8 @@ def _pad(x, padding_mask, window: tuple[int, int], name: str):
 class MeanOverFrequency(keras.layers.Layer):
     """Average (batch, steps, filters, channels) to (batch, steps, channels)."""
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         return keras.ops.mean(x, axis=2)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:2], input_shape[3])

@@ -7,11 +7,13 @@ The backbone turns frames into log-densities of every state of every word; the f
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.speech.losses.hmm import WordModels
 from aitk.speech.models.inputs import speech_inputs
 
@@ -87,11 +89,11 @@ class StateDensities(keras.layers.Layer):
     The constant of each Gaussian is in ``log_weights``, beside the logarithm of its weight.
     """
 
-    def __init__(self, states: int, mixtures: int, **kwargs):
+    def __init__(self, states: int, mixtures: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.states, self.mixtures = states, mixtures
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         shape = (self.states * self.mixtures, features_shape[-1])
         self.means = self.add_weight(shape=shape, initializer="zeros", name="means")
         self.inverse_deviations = self.add_weight(
@@ -101,7 +103,7 @@ class StateDensities(keras.layers.Layer):
             shape=(self.states, self.mixtures), initializer="zeros", name="log_weights"
         )
 
-    def call(self, features):
+    def call(self, features: Tensor) -> Tensor:
         # (batch, frames, d) -> (batch, frames, states)
         precisions = ops.square(self.inverse_deviations)
         weighted = self.means * precisions
@@ -113,10 +115,10 @@ class StateDensities(keras.layers.Layer):
         shape = (ops.shape(features)[0], -1, self.states, self.mixtures)
         return ops.logsumexp(self.log_weights - 0.5 * ops.reshape(distances, shape), axis=-1)
 
-    def compute_output_shape(self, features_shape):
+    def compute_output_shape(self, features_shape: Shape) -> Shape:
         return (*features_shape[:-1], self.states)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"states": self.states, "mixtures": self.mixtures}
 
 
@@ -128,13 +130,13 @@ class ForwardCell(keras.layers.Layer):
     frames there were: the first one comes from the start probabilities.
     """
 
-    def __init__(self, words: int, states: int, **kwargs):
+    def __init__(self, words: int, states: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.words, self.states = words, states
         self.output_size = words * states
         self.state_size = [words * states, 1]
 
-    def build(self, densities_shape):
+    def build(self, densities_shape: Shape) -> None:
         self.log_start = self.add_weight(
             shape=(self.words, self.states), initializer="zeros", name="log_start"
         )
@@ -143,10 +145,10 @@ class ForwardCell(keras.layers.Layer):
             name="log_transitions",
         )  # fmt: skip
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: Tensor | None = None) -> list[Tensor]:
         return [ops.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]
 
-    def call(self, densities, states):
+    def call(self, densities: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         # (batch, words * states) -> the same shape
         before, frames = states
         before = ops.reshape(before, (-1, self.words, self.states, 1))
@@ -155,7 +157,7 @@ class ForwardCell(keras.layers.Layer):
         now = ops.reshape(moved, (-1, self.words * self.states)) + densities
         return now, [now, frames + 1]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"words": self.words, "states": self.states}
 
 
@@ -163,17 +165,17 @@ class ForwardCell(keras.layers.Layer):
 class SumOverStates(keras.layers.Layer):
     """A word may end in any of its states: (batch, words * states) -> (batch, words)."""
 
-    def __init__(self, words: int, **kwargs):
+    def __init__(self, words: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.words = words
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         return ops.logsumexp(ops.reshape(x, (-1, self.words, x.shape[-1] // self.words)), axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.words)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"words": self.words}
 
 
@@ -181,13 +183,13 @@ class SumOverStates(keras.layers.Layer):
 class Scale(keras.layers.Layer):
     """Multiply by one number."""
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         return x * self.scale
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
 

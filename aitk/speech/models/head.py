@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.speech.models.inputs import HidePadding, SubsampleMask, frames_per_step, speech_inputs
 
 
@@ -45,7 +48,7 @@ def transcriber(backbone: keras.Model, *, units: int, dropout: float) -> keras.M
     return keras.Model(inputs, logits, name="transcriber")
 
 
-def _inputs_and_mask(backbone: keras.Model):
+def _inputs_and_mask(backbone: keras.Model) -> tuple[dict[str, Tensor], Tensor]:
     """The inputs of a backbone, anew, and the mask of its steps."""
     dimensions = next(spec.shape[-1] for spec in backbone.inputs if spec.name == "features")
     inputs = speech_inputs(dimensions)
@@ -57,23 +60,25 @@ def _inputs_and_mask(backbone: keras.Model):
 class Pooling(keras.layers.Layer):
     """Reduce a sequence to one vector, looking at real steps only."""
 
-    def __init__(self, how: str, **kwargs):
+    def __init__(self, how: str, **kwargs: Any):
         super().__init__(**kwargs)
         self.how = how
         self.supports_masking = True
 
-    def compute_mask(self, *_):
+    def compute_mask(self, *_: Any) -> None:
         return None  # the mask ends here: no sequence is left for it
 
-    def call(self, sequence, padding_mask):
+    def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, steps, hidden), (batch, steps) -> (batch, hidden)
         mask = ops.expand_dims(ops.cast(padding_mask, sequence.dtype), -1)
         if self.how == "max":
             return ops.max(sequence * mask - (1 - mask) * 1e9, axis=1)
         return ops.sum(sequence * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
 
-    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, sequence_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return (sequence_shape[0], sequence_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"how": self.how}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
+
+from aitk.core.layers import Shape, Tensor
 
 
 def speech_inputs(dimensions: int) -> dict[str, keras.KerasTensor]:
@@ -32,19 +35,21 @@ class HidePadding(keras.layers.Layer):
 
     channel_wise = True
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def compute_mask(self, *_):
+    def compute_mask(self, *_: Any) -> None:
         return None
 
-    def call(self, sequence, padding_mask):
+    def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, steps, ...), (batch, steps) -> the same shape as the sequence
         mask = ops.cast(padding_mask, sequence.dtype)
         return sequence * ops.expand_dims(mask, tuple(range(2, len(sequence.shape))))
 
-    def compute_output_shape(self, sequence_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, sequence_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return sequence_shape
 
 
@@ -52,18 +57,18 @@ class HidePadding(keras.layers.Layer):
 class SubsampleMask(keras.layers.Layer):
     """The mask of every ``stride``-th step: ceil(length / stride) steps stay real."""
 
-    def __init__(self, stride: int, **kwargs):
+    def __init__(self, stride: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.stride = stride
 
-    def call(self, padding_mask):
+    def call(self, padding_mask: Tensor) -> Tensor:
         # (batch, steps) -> (batch, ceil(steps / stride))
         return padding_mask[:, :: self.stride]
 
-    def compute_output_spec(self, padding_mask):
+    def compute_output_spec(self, padding_mask: Tensor) -> keras.KerasTensor:
         batch, steps = padding_mask.shape
         fewer = None if steps is None else math.ceil(steps / self.stride)
         return keras.KerasTensor((batch, fewer), dtype=padding_mask.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"stride": self.stride}

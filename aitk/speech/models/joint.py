@@ -6,8 +6,11 @@ the decoder it is the start of a text when read, and its end when written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 
+from aitk.core.layers import Tensor
 from aitk.speech.models.attention import CrossAttention, SelfAttention, SinusoidalPositions
 from aitk.speech.models.inputs import HidePadding, SubsampleMask, frames_per_step, speech_inputs
 from aitk.speech.models.transformer import dense_part, norm
@@ -48,7 +51,15 @@ def joint_transcriber(
     return keras.Model(inputs | {"target_ids": target_ids}, logits, name="joint_transcriber")
 
 
-def _decoder_part(x, memory, mask, target_ids, heads: int, dropout: float, name: str):
+def _decoder_part(
+    x: Tensor,
+    memory: Mapping[str, Tensor],
+    mask: Tensor,
+    target_ids: Tensor,
+    heads: int,
+    dropout: float,
+    name: str,
+) -> Tensor:
     """One layer: attention to the units before, attention to the steps, dense layers."""
     every_place = keras.ops.ones_like(target_ids)
     y = norm(f"{name}_own_norm")(x)

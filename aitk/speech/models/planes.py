@@ -10,6 +10,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from aitk.core.layers import Shape, Tensor
 from aitk.speech.models.convolution import halvings, normalise
 from aitk.speech.models.inputs import HidePadding, SubsampleMask
 
@@ -75,8 +76,8 @@ def maxima(
 class OverFrequency(keras.layers.Layer):
     """(batch, steps, filters, channels) to (batch, steps, 2 * channels): maxima, then means."""
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         return ops.concatenate([ops.max(x, axis=2), ops.mean(x, axis=2)], axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:2], 2 * input_shape[3])

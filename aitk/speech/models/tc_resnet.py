@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keras
 
+from aitk.core.layers import Tensor
 from aitk.speech.models.convolution import convolve, normalise
 from aitk.speech.models.inputs import SubsampleMask, speech_inputs
 from aitk.speech.tasks.settings import TcResNetSettings
@@ -32,7 +33,9 @@ def build_backbone(settings: TcResNetSettings, dimensions: int) -> keras.Model:
     return keras.Model(inputs, x, name="backbone")
 
 
-def _residual(x, padding_mask, channels: int, stride: int, name: str):
+def _residual(
+    x: Tensor, padding_mask: Tensor, channels: int, stride: int, name: str
+) -> tuple[Tensor, Tensor]:
     y = convolve(x, padding_mask, channels, width=WIDTH, stride=stride, name=f"{name}_a")
     shortcut, fewer = x, padding_mask
     if stride > 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keras
 
+from aitk.core.layers import Tensor
 from aitk.speech.models.convolution import convolve, normalise, subsample
 from aitk.speech.models.inputs import speech_inputs
 from aitk.speech.tasks.settings import TcnSettings
@@ -29,7 +30,9 @@ def build_backbone(settings: TcnSettings, dimensions: int) -> keras.Model:
     return keras.Model(inputs, x, name="backbone")
 
 
-def _residual(x, padding_mask, settings: TcnSettings, dilation: int, name: str):
+def _residual(
+    x: Tensor, padding_mask: Tensor, settings: TcnSettings, dilation: int, name: str
+) -> Tensor:
     y = x
     for part in ("a", "b"):
         y = convolve(

@@ -9,12 +9,14 @@ token costs one place.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
 from aitk.core.contract.errors import ArtifactError
+from aitk.core.layers import Tensor
 from aitk.speech.decoding.token_rules import Rules, rules_from
 
 NEVER = -1e9
@@ -51,7 +53,9 @@ class Seq2SeqModel(keras.Model):
         self.rules = rules
         self._decoder = decoder
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Mapping[str, Tensor], training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         if training:
             return super().call(inputs, training=True, mask=mask)
         return self._generate(inputs)
@@ -68,7 +72,7 @@ class Seq2SeqModel(keras.Model):
         backbone = keras.saving.deserialize_keras_object(config["backbone"])
         return cls(backbone, rules_from(config["rules"]), name=config["name"])
 
-    def _generate(self, inputs):
+    def _generate(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Beam search over the tokens that the rules allow; with one beam the likeliest each."""
         rules, decoder = self.rules, self._decoder
         prompts, scores = inputs["token_ids"], inputs["beams"]
@@ -92,11 +96,22 @@ class Seq2SeqModel(keras.Model):
             *decoder.empty_cache(batch, beams, rules.max_length),
         )
 
-        def unfinished(at, tokens, chances, scores, over, *rest):
+        def unfinished(
+            at: Tensor, tokens: Tensor, chances: Tensor, scores: Tensor, over: Tensor, *rest: Any
+        ) -> Tensor:
             del tokens, chances, scores, rest
             return ops.logical_and(at < rules.max_length - 1, ops.logical_not(ops.all(over)))
 
-        def extend_all(at, tokens, chances, scores, over, latest, silent, *cache):
+        def extend_all(
+            at: Tensor,
+            tokens: Tensor,
+            chances: Tensor,
+            scores: Tensor,
+            over: Tensor,
+            latest: Tensor,
+            silent: Tensor,
+            *cache: Any,
+        ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
             newest = ops.take(tokens, at, axis=2)  # (batch, beams)
             hidden, cache = decoder.step(newest, at, memory, cache)
             logits = ops.cast(ops.matmul(hidden, table), "float32")  # (batch, beams, vocabulary)
@@ -113,7 +128,7 @@ class Seq2SeqModel(keras.Model):
             chosen = ops.where(given, named, chosen)
             chance = ops.where(given, 0.0, chance)
 
-            def of_parent(array):
+            def of_parent(array: Tensor) -> Tensor:
                 return _take_beams(array, parents)
 
             over, latest, scores = of_parent(over), of_parent(latest), of_parent(scores)
@@ -139,18 +154,26 @@ class Seq2SeqModel(keras.Model):
             outputs["attention"] = decoder.trace(tokens[:, 0], memory, rules.alignment)
         return outputs
 
-    def _chance_of_silence(self, logits):
+    def _chance_of_silence(self, logits: Tensor) -> Tensor:
         chances = ops.softmax(logits[:, 0])
         return chances[:, self.rules.no_speech] if self.rules.no_speech else chances[:, 0] * 0
 
-    def _language(self, logits):
+    def _language(self, logits: Tensor) -> Tensor:
         """The likeliest language of each hypothesis, of those that the model knows."""
         if not self.rules.languages:
             return ops.full(ops.shape(logits)[:2], self.rules.end, "int32")
         known = ops.convert_to_tensor(self.rules.languages, "int32")
         return ops.take(known, ops.argmax(ops.take(logits, known, axis=2), axis=2))
 
-    def _allowed(self, logits, newest, before, latest, written, prompts):
+    def _allowed(
+        self,
+        logits: Tensor,
+        newest: Tensor,
+        before: Tensor,
+        latest: Tensor,
+        written: Tensor,
+        prompts: Tensor,
+    ) -> Tensor:
         """Log probabilities of the next token among those that may follow.
 
         Radford et al. 2023, section 2.3, and the rules of its reference: a time opens and closes
@@ -217,7 +240,7 @@ class TokenCrossEntropy(keras.losses.Loss):
     def __init__(self, name: str = "token_cross_entropy", **kwargs: Any):
         super().__init__(name=name, **kwargs)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # (batch, length), (batch, length, vocabulary) -> (batch,)
         counted = ops.cast(y_true >= 0, y_pred.dtype)
         targets = ops.cast(ops.maximum(y_true, 0), "int32")
@@ -225,7 +248,9 @@ class TokenCrossEntropy(keras.losses.Loss):
         return ops.sum(losses * counted, axis=1) / ops.maximum(ops.sum(counted, axis=1), 1.0)
 
 
-def _extend(allowed, scores, over, end: int):
+def _extend(
+    allowed: Tensor, scores: Tensor, over: Tensor, end: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """The best continuations of all hypotheses of a row together.
 
     Returns:
@@ -243,7 +268,7 @@ def _extend(allowed, scores, over, end: int):
     return parents, chosen, ops.take_along_axis(flat, best, axis=1)
 
 
-def _take_beams(array, parents):
+def _take_beams(array: Tensor, parents: Tensor) -> Tensor:
     """(batch, beams, ...) in the order of ``parents`` (batch, beams)."""
     batch, beams = ops.shape(parents)[0], ops.shape(parents)[1]
     rows = ops.reshape(parents + beams * ops.arange(batch)[:, None], (-1,))
@@ -251,7 +276,7 @@ def _take_beams(array, parents):
     return ops.reshape(ops.take(flat, rows, axis=0), ops.shape(array))
 
 
-def _marks(numbers: tuple[int, ...], size: int):
+def _marks(numbers: tuple[int, ...], size: int) -> Tensor:
     """(size,) bool, true at the numbers."""
     marks = [False] * size
     for number in numbers:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from aitk.core.layers import Tensor
 from aitk.speech.models.seq2seq.whisper import attend_to_audio, attend_to_tokens, by_head, place_at
 
 
@@ -27,7 +29,7 @@ class MoonshineDecoder:
             [network.input[name] for name in read], [network.output[name] for name in outputs]
         )
 
-    def teacher_forcing(self, inputs, token_ids):
+    def teacher_forcing(self, inputs: Mapping[str, Tensor], token_ids: Tensor) -> Tensor:
         """(batch, length, hidden): what follows the tokens up to each place."""
         return self._network(
             {
@@ -38,7 +40,7 @@ class MoonshineDecoder:
             }
         )["decoder_sequence_output"]
 
-    def encode(self, inputs):
+    def encode(self, inputs: Mapping[str, Tensor]) -> list[tuple[Tensor, ...]]:
         """Keys and values of the recording in every layer, (batch, heads, steps, size) each, and
         which steps are real."""
         mask = ops.cast(inputs["padding_mask"], "bool")
@@ -49,13 +51,19 @@ class MoonshineDecoder:
             for layer in layers
         ]
 
-    def empty_cache(self, batch, beams, length):
+    def empty_cache(self, batch: Tensor, beams: Tensor, length: Tensor) -> list[Tensor]:
         """Keys and values of tokens, none so far: (batch, beams, heads, length, size) each."""
         blocks = self._network.decoder_blocks
         shape = (batch, beams, blocks[0].num_heads, length, blocks[0].head_dim)
         return [ops.zeros(shape, self.compute_dtype) for _ in range(2 * len(blocks))]
 
-    def step(self, tokens, at, memory, cache):
+    def step(
+        self,
+        tokens: Tensor,
+        at: Tensor,
+        memory: Sequence[tuple[Tensor, ...]],
+        cache: Sequence[Tensor],
+    ) -> tuple[Tensor, list[Tensor]]:
         """What follows ``tokens`` (batch, beams) at place ``at``: (batch, beams, hidden), and what
         is cache now."""
         turn = self._network.decoder_rotary_embedding(ops.reshape(at, (1,)))[0]  # (turned,)
@@ -75,7 +83,7 @@ class MoonshineDecoder:
         return self._network.decoder_post_norm(x), new_cache
 
 
-def _rotate(array, turn):
+def _rotate(array: Tensor, turn: Tensor) -> Tensor:
     """Rotary positions (Su et al. 2021, section 3.4.2): pairs of neighbours turned by an angle.
 
     Args:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
+
+from aitk.core.layers import Tensor
 
 
 class WhisperDecoder:
@@ -25,7 +28,7 @@ class WhisperDecoder:
             network.input["encoder_features"], network.output["encoder_sequence_output"]
         )
 
-    def teacher_forcing(self, inputs, token_ids):
+    def teacher_forcing(self, inputs: Mapping[str, Tensor], token_ids: Tensor) -> Tensor:
         """(batch, length, hidden): what follows the tokens up to each place."""
         return self._network(
             {
@@ -35,7 +38,7 @@ class WhisperDecoder:
             }
         )["decoder_sequence_output"]
 
-    def encode(self, inputs):
+    def encode(self, inputs: Mapping[str, Tensor]) -> list[tuple[Tensor, ...]]:
         """Keys and values of the recording in every layer, (batch, heads, steps, size) each."""
         encoded = self._encode(inputs["features"])
         return [
@@ -43,13 +46,19 @@ class WhisperDecoder:
             for layer in self._cross_attentions()
         ]
 
-    def empty_cache(self, batch, beams, length):
+    def empty_cache(self, batch: Tensor, beams: Tensor, length: Tensor) -> list[Tensor]:
         """Keys and values of tokens, none so far: (batch, beams, heads, length, size) each."""
         size = self._network.hidden_dim // self._network.num_heads
         shape = (batch, beams, self._network.num_heads, length, size)
         return [ops.zeros(shape, self.compute_dtype) for _ in range(2 * self._network.num_layers)]
 
-    def step(self, tokens, at, memory, cache):
+    def step(
+        self,
+        tokens: Tensor,
+        at: Tensor,
+        memory: Sequence[tuple[Tensor, ...]],
+        cache: Sequence[Tensor],
+    ) -> tuple[Tensor, list[Tensor]]:
         """What follows ``tokens`` (batch, beams) at place ``at``: (batch, beams, hidden), and what
         is cache now."""
         embeddings = self._network.decoder_embeddings
@@ -72,7 +81,9 @@ class WhisperDecoder:
             new_cache += [keys, values]
         return self._network.decoder_layer_norm(x), new_cache
 
-    def trace(self, tokens, memory, heads):
+    def trace(
+        self, tokens: Tensor, memory: Sequence[tuple[Tensor, ...]], heads: Sequence[tuple[int, int]]
+    ) -> Tensor:
         """How much of its attention each token (batch, length) pays to each step of the recording,
         the mean of some (layer, head): (batch, length, steps)."""
         x = self._network.decoder_embeddings(tokens)
@@ -92,35 +103,37 @@ class WhisperDecoder:
             x = x + layer._feedforward_output_dense(layer._feedforward_intermediate_dense(y))
         return sum(looks) / len(looks)
 
-    def _cross_attentions(self):
+    def _cross_attentions(self) -> list[keras.layers.Layer]:
         return [layer._cross_attention_layer for layer in self._network.decoder_transformer_layers]
 
 
-def by_head(array):
+def by_head(array: Tensor) -> Tensor:
     # (batch, steps, heads, size) -> (batch, heads, steps, size), and back
     return ops.transpose(array, (0, 2, 1, 3))
 
 
-def _causal(tokens):
+def _causal(tokens: Tensor) -> Tensor:
     """(1, length, length) bool: what each token may look at."""
     places = ops.arange(ops.shape(tokens)[1])
     return (places[None, :] <= places[:, None])[None]
 
 
-def place_at(at, new, cache):
+def place_at(at: Tensor, new: Tensor, cache: Tensor) -> Tensor:
     """(batch, beams, heads, size) written at a place of (batch, beams, heads, length, size)."""
     here = ops.arange(cache.shape[3])[:, None] == at
     return ops.where(here, new[..., None, :], cache)
 
 
-def attend_to_tokens(queries, keys, values, at):
+def attend_to_tokens(queries: Tensor, keys: Tensor, values: Tensor, at: Tensor) -> Tensor:
     """Attention of the newest token to those up to itself: (batch, beams, heads, size)."""
     scores = ops.einsum("bkhd,bkhld->bkhl", queries, keys) * queries.shape[-1] ** -0.5
     scores = ops.where(ops.arange(keys.shape[3]) <= at, ops.cast(scores, "float32"), -1e9)
     return ops.einsum("bkhl,bkhld->bkhd", ops.cast(ops.softmax(scores), values.dtype), values)
 
 
-def attend_to_audio(queries, keys, values, mask=None):
+def attend_to_audio(
+    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Attention of the newest tokens of all beams to one recording: (batch, beams, heads, size).
 
     ``mask`` (batch, steps) is true where a step is real.
