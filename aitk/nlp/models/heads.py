@@ -149,8 +149,11 @@ class TiedLogits(keras.layers.Layer):
 
     def call(self, features: Tensor, positions: Tensor) -> Tensor:
         # (batch, slots, hidden), (batch, slots) -> (batch, slots, vocabulary)
-        table = ops.cast(self.embedding.embeddings, features.dtype)
-        logits = ops.matmul(features, ops.transpose(table)) + self.bias
+        # Keras Hub's larger decoders have a second table for the output.
+        untied = getattr(self.embedding, "tie_weights", True) is False
+        embedding = self.embedding
+        table = embedding.reverse_embeddings if untied else ops.transpose(embedding.embeddings)
+        logits = ops.matmul(features, ops.cast(table, features.dtype)) + self.bias
         used = ops.cast(positions > 0, logits.dtype)
         return logits * ops.expand_dims(used, -1)
 

@@ -60,6 +60,27 @@ def with_exact_gelu(hub: keras_hub.models.Backbone) -> keras_hub.models.Backbone
     return copy
 
 
+def with_saved_tie(hub: keras_hub.models.Backbone) -> keras_hub.models.Backbone:
+    """The same decoder, whose configuration says that its embeddings are tied.
+
+    Keras Hub's Llama 3 leaves that out, and a saved model would come back with other weights.
+    """
+    tied = getattr(getattr(hub, "token_embedding", None), "tie_weights", False)
+    if type(hub) is not keras_hub.models.Llama3Backbone or not tied:
+        return hub
+    copy = TiedLlama3Backbone.from_config(hub.get_config() | {"tie_word_embeddings": True})
+    copy.set_weights(hub.get_weights())
+    return copy
+
+
+@keras.saving.register_keras_serializable("aitk.nlp")
+class TiedLlama3Backbone(keras_hub.models.Llama3Backbone):
+    """Llama 3 that reads its token embedding backwards (Press and Wolf 2017)."""
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"tie_word_embeddings": True}
+
+
 @keras.saving.register_keras_serializable("aitk.nlp")
 class ExactBertBackbone(keras_hub.models.BertBackbone):
     """BERT (Devlin et al. 2018) with the exact GELU."""

@@ -52,7 +52,8 @@ class HubStep:
 
 def open_hub_step(backbone: keras.Model) -> HubStep | None:
     """The step of a backbone that wraps a Keras Hub decoder; None where Keras Hub has none."""
-    if not any(type(layer).__module__.startswith("keras_hub") for layer in backbone.layers):
+    families = [type(layer).__mro__ for layer in backbone.layers]
+    if not any(each.__module__.startswith("keras_hub") for family in families for each in family):
         return None
     import keras_hub
 
@@ -65,7 +66,9 @@ def open_hub_step(backbone: keras.Model) -> HubStep | None:
         and hasattr(task, "call_with_cache")
     ]
     for layer in backbone.layers:
-        for task in tasks:
-            if type(layer) is getattr(task, "backbone_cls", None):
-                return HubStep(task(backbone=layer, preprocessor=None))
+        family = type(layer).__mro__
+        own = [task for task in tasks if task.backbone_cls in family]
+        if own:  # of several the one made for the nearest class: Llama 3 is a Llama
+            nearest = min(own, key=lambda task, family=family: family.index(task.backbone_cls))
+            return HubStep(nearest(backbone=layer, preprocessor=None))
     return None

@@ -56,7 +56,7 @@ def _adopt_hub(found: Pretrained) -> Pretrained:
         )
     return dataclasses.replace(
         found,
-        backbone=hub.wrap(backbone, separator=tokenizer.pair_frame.separator),
+        backbone=hub.wrap(hub.with_saved_tie(backbone), separator=tokenizer.pair_frame.separator),
         tokenizer=tokenizer,
         settings=settings,
         skipped=(*found.skipped, *skipped),

@@ -357,13 +357,14 @@ class Translate(Task[TranslationAssets]):
         looks = model().get_layer("backbone").alignment(batch.inputs | {"target_ids": read})
         framed = example.inputs["token_ids"]
         inside = [at for at, each in enumerate(framed) if each not in assets.tokenizer.special_ids]
-        weights = np.asarray(looks, np.float64)[0][: len(ids), inside]
+        # An empty translation looks somewhere too when it ends.
+        weights = np.asarray(looks, np.float64)[0][: max(1, len(ids)), inside]
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
         text = assets.tokenizer.decode(ids)
-        if not ids or not inside:
-            raise DataError("there is nothing to align", where=repr(text))
+        if not inside:
+            raise DataError("the source holds no known unit", where=repr(fields["source"]))
         units = [assets.tokenizer.token(int(framed[at])) for at in inside]
-        written = [assets.tokenizer.token(each) for each in ids]
+        written = [assets.tokenizer.token(each) for each in ids] or ["(end)"]
         return {"prediction": text} | explain_alignment(units, written, weights)
 
 

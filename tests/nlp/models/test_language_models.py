@@ -100,11 +100,20 @@ def test_gpt2_of_keras_hub_computes_what_it_computes_there():
     check_steps(NextTokens(backbone))
 
 
-def test_llama_of_keras_hub_reads_token_by_token():
+@pytest.mark.parametrize("tied", [True, False])
+def test_llama_of_keras_hub_reads_token_by_token_and_reloads(tied, tmp_path):
     import keras_hub
 
     llama = keras_hub.models.Llama3Backbone(
-        vocabulary_size=20, num_layers=2, num_query_heads=4, num_key_value_heads=2, hidden_dim=16,
-        intermediate_dim=24, tie_word_embeddings=True,
+        vocabulary_size=20, num_layers=1, num_query_heads=4, num_key_value_heads=2, hidden_dim=16,
+        intermediate_dim=24, tie_word_embeddings=tied,
     )  # fmt: skip
-    check_steps(NextTokens(hub.wrap(llama)))
+    model = NextTokens(hub.wrap(hub.with_saved_tie(llama), separator=0))
+    theirs = llama.token_embedding(llama(INPUTS), reverse=True)
+    np.testing.assert_allclose(np.asarray(model(INPUTS)), np.asarray(theirs), atol=1e-5)
+    check_steps(model)
+    if tied:
+        model.save(tmp_path / "model.keras")
+        loaded = load_keras(tmp_path / "model.keras")
+        np.testing.assert_allclose(np.asarray(loaded(INPUTS)), np.asarray(theirs), atol=1e-5)
+        check_steps(loaded)
