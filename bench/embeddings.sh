@@ -13,7 +13,7 @@ aitk() { python -m aitk nlp "$@"; }
 mkdir -p "$out"
 
 # Word vectors.
-aitk prepare "$texts" --task embed --out "$out/words"
+aitk prepare "$texts" --task embed --split 100/0/0 --out "$out/words"
 train() {  # NAME MODEL OPTIONS...
     aitk finetune "$out/words" --model "$2" --out "$out/$1" "${@:3}"
     aitk evaluate "$out/$1" --data "$analogies" --batch-size 256

@@ -200,8 +200,8 @@ class Embed(Task[EmbedAssets]):
         *,
         reading: EmbedReading,
     ) -> tuple[EmbedAssets, Iterator[Row | Refusal]]:
-        """See ``Updatable``: word vectors are trained anew on all rows, with the words that they
-        have; an encoder keeps its tokens."""
+        """See ``Updatable``: word vectors are trained anew on all rows, for the same vocabulary;
+        an encoder is trained further with the same tokens."""
         del known, reading
         return assets, items
 
