@@ -36,7 +36,7 @@ def translator(rows: int, tokens: int) -> None:
     from aitk.core.decoding.beam_search import beam_search
     from aitk.core.decoding.incremental import UncachedDecoder
     from aitk.core.inference.predictors import KerasPredictor
-    from aitk.nlp.models.seq2seq import SIZES, TransformerSeq2Seq, Translator
+    from aitk.nlp.models.decoders.seq2seq import SIZES, TransformerSeq2Seq, Translator
 
     vocabulary, source = 8000, 20
     predict = KerasPredictor(Translator(TransformerSeq2Seq(vocabulary, *SIZES["small"], 0.0)))
@@ -100,8 +100,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=48)
     given = parser.parse_args()
     from aitk.core.inference.predictors import KerasPredictor, open_keras
-    from aitk.nlp.models.gpt import SIZES, Gpt
-    from aitk.nlp.models.language_models import NextTokens
+    from aitk.nlp.models.decoders.gpt import SIZES, Gpt
+    from aitk.nlp.models.decoders.language_models import NextTokens
 
     if given.run:
         predict = open_keras(given.run / "model.keras")

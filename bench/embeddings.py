@@ -74,7 +74,7 @@ def save_vectors(run: str, out: str) -> None:
 
 def overlap(one: str, two: str) -> None:
     """Print the mean share of the nearest neighbours in common."""
-    from aitk.nlp.data.vectors import read_vectors
+    from aitk.nlp.data.formats.vectors import read_vectors
 
     (words, left), (others, right) = (read_vectors(Path(path)) for path in (one, two))
     places = {word: row for row, word in enumerate(others)}

@@ -176,7 +176,7 @@ def test_only_output_prints() -> None:
 
 def test_table_of_tasks_and_options_need_only_the_standard_library(python) -> None:
     done = python(
-        "import sys; import aitk.registry, aitk.stages.options, aitk.stages.chain\n"
+        "import sys; import aitk.registry, aitk.stages.options, aitk.stages.tools.chain\n"
         "print([name for name in sys.modules if name.partition('.')[0] in"
         " ('numpy', 'typer', 'pydantic', 'rich')])"
     )

@@ -26,7 +26,7 @@ from aitk.cli.surroundings import check_current_folder, own_temporary_folder
 from aitk.core.contract.errors import Interrupted
 from aitk.core.contract.options import split_assignments, split_list
 from aitk.core.contract.outcome import Outcome
-from aitk.stages.chain import examples
+from aitk.stages.tools.chain import examples
 
 #: Help is indented by two, and fits a terminal of 80 columns.
 EXAMPLE_WIDTH = 75

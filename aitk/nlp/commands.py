@@ -80,7 +80,7 @@ def _open(
     from aitk.core.artifacts.run import load_run
     from aitk.core.inference.prediction import decode_rows
     from aitk.core.runtime.startup import start_runtime
-    from aitk.nlp.data.dialogues import dialogue_fields
+    from aitk.nlp.data.formats.dialogues import dialogue_fields
     from aitk.nlp.tasks.generate import Generate
 
     run = load_run(folder, domain="nlp", trust=trust)

@@ -247,7 +247,7 @@ def test_a_broken_model_leaves_the_others_of_its_task(site, aitk, tmp_path) -> N
 def test_the_doctor_names_a_broken_package_and_is_content_otherwise(site, monkeypatch) -> None:
     from aitk.core.runtime import environment
     from aitk.core.runtime.environment import Package
-    from aitk.stages.doctor import doctor
+    from aitk.stages.tools.doctor import doctor
 
     package = Package("keras", ">=3.15.1", "3.15.1", None, None)
     monkeypatch.setattr(environment, "packages", lambda: [package])

@@ -29,6 +29,6 @@ def demo(
 
         aitk demo --out demo
     """
-    from aitk.stages.demo import demo
+    from aitk.stages.tools.demo import demo
 
     return demo(out, every_task=every_task, overwrite=overwrite, reporter=reporter)

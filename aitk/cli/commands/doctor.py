@@ -13,6 +13,6 @@ def doctor(reporter: Reporter) -> Outcome:
 
         aitk doctor
     """
-    from aitk.stages.doctor import doctor
+    from aitk.stages.tools.doctor import doctor
 
     return doctor(reporter=reporter)

@@ -20,6 +20,6 @@ def init(domain: Domain, folder: Folder) -> Outcome:
 
         aitk init nlp my-project
     """
-    from aitk.stages.init import init
+    from aitk.stages.tools.init import init
 
     return init(domain, folder)

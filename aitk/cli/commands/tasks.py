@@ -18,6 +18,6 @@ def tasks(name: Name = None) -> Outcome:
 
         aitk tasks nlp.classify
     """
-    from aitk.stages.tasks import list_tasks, show_task
+    from aitk.stages.tools.tasks import list_tasks, show_task
 
     return show_task(name) if name else list_tasks()

@@ -18,9 +18,9 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
 from aitk.core.io import encodings
 from aitk.core.io.delimited import sniff_delimiter
-from aitk.core.io.folders import walk_files
+from aitk.core.io.files import walk_files
 from aitk.core.io.lines import Lines, check_file, open_lines
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import (
     SUFFIXES,
     Table,
@@ -33,8 +33,8 @@ from aitk.core.io.tables import (
 )
 from aitk.core.io.tfds_source import PREFIX, open_tfds
 from aitk.nlp.data.cleaning import make_cleaner
+from aitk.nlp.data.formats.tmx import Memory, text_of
 from aitk.nlp.data.options import TextReading, TranslateReading
-from aitk.nlp.data.tmx import Memory, text_of
 
 SOURCE_COLUMNS = ("source", "src", "source_text", "input", "original", "原文", "源文", "text")
 TARGET_COLUMNS = ("target", "tgt", "translation", "target_text", "output", "译文", "目标", "翻訳")

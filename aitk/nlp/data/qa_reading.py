@@ -17,7 +17,7 @@ from aitk.core.contract.task import Note
 from aitk.core.io import encodings
 from aitk.core.io.json_items import read_items
 from aitk.core.io.lines import check_file, open_lines
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import file_suffix, open_table
 from aitk.nlp.data.formats.squad import QUESTIONS, Question, questions_of
 from aitk.nlp.data.options import QaReading

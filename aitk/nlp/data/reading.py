@@ -20,7 +20,7 @@ from aitk.core.contract.task import Note
 from aitk.core.io import encodings
 from aitk.core.io.delimited import DELIMITERS, sniff_delimiter
 from aitk.core.io.lines import MAX_LINE_BYTES, Lines, open_lines
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import Table, find_column, looks_like_json, open_table, usual_column
 from aitk.core.io.tfds_source import open_tfds
 from aitk.nlp.data.cleaning import make_cleaner

@@ -14,9 +14,9 @@ from aitk.core.metrics.class_checks import (
     find_unseen_labels,
     judge,
 )
+from aitk.nlp.data.formats.tag_schemes import OUTSIDE, is_plain, spans_of
 from aitk.nlp.data.options import TagReading, TextReading
 from aitk.nlp.data.quality import TextInspector
-from aitk.nlp.data.tag_schemes import OUTSIDE, is_plain, spans_of
 
 LONG_SPAN_WORDS = 12
 #: Different texts of spans that are kept to see whether they have one label.

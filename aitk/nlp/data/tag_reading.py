@@ -15,16 +15,16 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
 from aitk.core.io import encodings
-from aitk.core.io.folders import walk_files
+from aitk.core.io.files import walk_files
 from aitk.core.io.json_items import read_items
 from aitk.core.io.lines import Lines, check_file, open_lines
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import file_suffix, find_column, open_table
 from aitk.nlp.data.formats.conll import find_columns, looks_like_columns, read_columns
 from aitk.nlp.data.formats.docbin import read_docbin
 from aitk.nlp.data.formats.tag_records import TEXTS, texts_of
+from aitk.nlp.data.formats.tagged import Counts, Tagged, fields_of, record_of
 from aitk.nlp.data.options import TagReading
-from aitk.nlp.data.tagged import Counts, Tagged, fields_of, record_of
 
 _COLUMN_FILES = (".conll", ".conllu", ".iob", ".iob2", ".bio")
 _JSON_FILES = (".json", ".jsonl", ".ndjson")

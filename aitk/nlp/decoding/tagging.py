@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.nlp.data.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of
+from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of
 
 
 @dataclass(frozen=True)

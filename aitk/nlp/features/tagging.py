@@ -21,7 +21,7 @@ from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.task import Note
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Count, Size, read_json
-from aitk.nlp.data.tag_schemes import OUTSIDE
+from aitk.nlp.data.formats.tag_schemes import OUTSIDE
 from aitk.nlp.decoding.tagging import legal_moves
 from aitk.nlp.features.batching import pad_tokens
 from aitk.nlp.features.tokenizers import SubwordTokenizer, load_tokenizer

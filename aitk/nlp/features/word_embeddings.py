@@ -11,7 +11,7 @@ import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.task import Note
-from aitk.nlp.data.vectors import read_vectors
+from aitk.nlp.data.formats.vectors import read_vectors
 from aitk.nlp.features.embed_assets import load_embed_assets
 from aitk.nlp.features.tokenizers import (
     SPECIAL_TOKENS,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.metrics.baselines import Baseline, Measured, Rows
-from aitk.nlp.data.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of, tags_of
+from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of, tags_of
 from aitk.nlp.features.tagging import words_in
 
 LONGEST = 10  # words

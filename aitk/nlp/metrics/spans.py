@@ -13,7 +13,7 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Evaluation, Score
 from aitk.core.metrics.classification import warn_of_unseen_labels
 from aitk.core.metrics.statistics import MIN_ROWS, bootstrap_scores, score_proportion
-from aitk.nlp.data.tag_schemes import WordSpan
+from aitk.nlp.data.formats.tag_schemes import WordSpan
 
 Spans = Sequence[WordSpan]
 #: Label of spans whose label no training row has.

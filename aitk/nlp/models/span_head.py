@@ -10,8 +10,8 @@ from keras import ops
 
 from aitk.core.layers import Shape, Tensor
 from aitk.nlp.models.crf import Transitions
+from aitk.nlp.models.decoders.language_models import TakeSlots
 from aitk.nlp.models.heads import text_inputs
-from aitk.nlp.models.language_models import TakeSlots
 
 
 def word_tagger(

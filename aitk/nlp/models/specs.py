@@ -169,7 +169,7 @@ class MaskedModel(TokenPredictor[SettingsT, TokenizedT]):
     def build(
         self, settings: SettingsT, assets: TokenizedT, *, backbone: keras.Model | None = None
     ) -> keras.Model:
-        from aitk.nlp.models.language_models import MaskedTokens
+        from aitk.nlp.models.decoders.language_models import MaskedTokens
 
         return MaskedTokens(self.backbone(settings, assets, backbone), name="masked_lm")
 
@@ -180,7 +180,7 @@ class CausalModel(TokenPredictor[SettingsT, TokenizedT]):
     def build(
         self, settings: SettingsT, assets: TokenizedT, *, backbone: keras.Model | None = None
     ) -> keras.Model:
-        from aitk.nlp.models.language_models import NextTokens, check_causal
+        from aitk.nlp.models.decoders.language_models import NextTokens, check_causal
 
         if backbone is not None:
             check_causal(backbone)

@@ -20,7 +20,7 @@ from aitk.core.metrics.baselines import Baseline, Rows, spread
 from aitk.core.training.batches import take_rows
 from aitk.nlp.data.embed_options import SCORED, TEXTS, EmbedOptions, EmbedReading
 from aitk.nlp.data.embed_reading import EmbedInspector, read_rows
-from aitk.nlp.data.vectors import NpyLines, VectorLines
+from aitk.nlp.data.formats.vectors import NpyLines, VectorLines
 from aitk.nlp.features.embed_assets import Arrays, EmbedAssets, load_embed_assets
 from aitk.nlp.features.word_units import learn_word_units
 from aitk.nlp.losses.word_corpus import all_texts

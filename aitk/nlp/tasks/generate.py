@@ -18,7 +18,7 @@ from aitk.core.decoding.incremental import Decoder, UncachedDecoder
 from aitk.core.decoding.sampling import choose_token, penalize_repetition
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
-from aitk.nlp.data.dialogues import DialogueInspector, holds_dialogues, read_dialogues
+from aitk.nlp.data.formats.dialogues import DialogueInspector, holds_dialogues, read_dialogues
 from aitk.nlp.data.options import GenerationOptions, TextReading
 from aitk.nlp.data.quality import count_words
 from aitk.nlp.features.assets import TextAssets
@@ -62,8 +62,8 @@ class Generate(UnlabelledTexts[CausalAssets]):
     name = "nlp.generate"
     predict_options = GenerationOptions
     models = {
-        "gpt": CausalModel(GptSettings, "aitk.nlp.models.gpt:build_gpt"),
-        "lstm": CausalModel(CausalLstmSettings, "aitk.nlp.models.lstm_lm:build_lstm"),
+        "gpt": CausalModel(GptSettings, "aitk.nlp.models.decoders.gpt:build_gpt"),
+        "lstm": CausalModel(CausalLstmSettings, "aitk.nlp.models.decoders.lstm_lm:build_lstm"),
         "hub": CausalModel(CausalHubSettings),
     }
     metric = Metric("perplexity", higher_is_better=False, is_rate=False)

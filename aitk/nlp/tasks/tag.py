@@ -14,10 +14,10 @@ from aitk.core.contract.options import unknown_name
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
 from aitk.core.metrics.baselines import Baseline, Rows
+from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of
 from aitk.nlp.data.options import TagReading
 from aitk.nlp.data.tag_quality import TagInspector
 from aitk.nlp.data.tag_reading import read_tagged
-from aitk.nlp.data.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of
 from aitk.nlp.decoding.tagging import (
     best_tags,
     chain_of,

@@ -19,7 +19,12 @@ class TranslationModel(TrainedModel[SettingsT, Any]):
     def build(
         self, settings: Any, assets: Any, *, backbone: keras.Model | None = None
     ) -> keras.Model:
-        from aitk.nlp.models.seq2seq import SIZES, LstmSeq2Seq, TransformerSeq2Seq, Translator
+        from aitk.nlp.models.decoders.seq2seq import (
+            SIZES,
+            LstmSeq2Seq,
+            TransformerSeq2Seq,
+            Translator,
+        )
 
         size = assets.tokenizer.vocabulary_size
         if backbone is None and isinstance(settings, TransformerTranslatorSettings):

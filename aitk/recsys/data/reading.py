@@ -18,7 +18,7 @@ from aitk.core.contract.labels import NameReader, read_name
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Finding, Note, once
 from aitk.core.io.lines import Lines, open_lines
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import Record, Table, file_suffix, find_column
 from aitk.core.io.tfds_source import PREFIX, open_tfds
 from aitk.recsys.data.columns import (

@@ -12,7 +12,7 @@ from pathlib import Path
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Note
 from aitk.core.io.lines import check_file
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import SUFFIXES, file_suffix
 from aitk.core.io.tfds_source import PREFIX
 from aitk.recsys.data.options import LogReading

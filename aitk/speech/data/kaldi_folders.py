@@ -11,8 +11,7 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal
 from aitk.core.contract.task import Note
 from aitk.core.io.lines import open_lines
-from aitk.core.io.names import shorten
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import shorten, split_named
 from aitk.core.io.values import quoted, to_number
 from aitk.speech.data.items import Item, locate
 from aitk.speech.data.kaldi_files import MatrixPlace, index_ark, place_of

@@ -12,10 +12,9 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import unknown_name
 from aitk.core.contract.rows import Refusal
 from aitk.core.contract.task import Note
-from aitk.core.io.folders import walk_files
+from aitk.core.io.files import walk_files
 from aitk.core.io.lines import open_lines
-from aitk.core.io.names import shorten
-from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.io.names import SPLIT_OF_WORD, shorten, split_named
 from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
 from aitk.core.io.tables import file_suffix
 from aitk.speech.data.audio import SUFFIXES

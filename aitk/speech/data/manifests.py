@@ -14,8 +14,7 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import LabelReader, NameReader, read_name
 from aitk.core.contract.rows import SPLITS, Refusal
 from aitk.core.contract.task import Note
-from aitk.core.io.names import path_in
-from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.io.names import SPLIT_OF_WORD, path_in, split_named
 from aitk.core.io.tables import Table, find_column, open_table, usual_column
 from aitk.core.io.values import quoted, to_number
 from aitk.speech.data.items import Item, locate

@@ -21,7 +21,7 @@ from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
 from aitk.core.io.lines import check_file
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
 from aitk.core.io.tables import file_suffix
 from aitk.core.io.tfds_source import PREFIX

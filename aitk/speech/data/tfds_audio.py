@@ -10,7 +10,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal
 from aitk.core.contract.task import Note
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import find_column, usual_column
 from aitk.core.io.tfds_source import PREFIX, open_tfds
 from aitk.speech.data.items import Item

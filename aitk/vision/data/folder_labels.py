@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.io.names import SPLIT_OF_WORD, split_named
 from aitk.vision.data.sidecar_files import IMAGE_FOLDERS, place_of
 from aitk.vision.data.trees import Folder, Tree
 

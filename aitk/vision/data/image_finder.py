@@ -14,8 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.names import shorten
-from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.io.names import SPLIT_OF_WORD, shorten, split_named
 from aitk.vision.data.sidecar_files import BOX_FOLDERS, IMAGE_FOLDERS, name_key
 from aitk.vision.data.trees import Folder, Tree
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal
 from aitk.core.io.images import encode_jpeg
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import Table
 from aitk.vision.data.folder_labels import find_split_folders, labels_by_folder, split_of
 from aitk.vision.data.formats import coco

@@ -31,8 +31,7 @@ from aitk.core.io.images import (
     picture_format,
 )
 from aitk.core.io.lines import check_file
-from aitk.core.io.names import shorten
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import shorten, split_named
 from aitk.core.io.tfds_source import PREFIX
 from aitk.vision.data.archives import is_archive, open_archive
 from aitk.vision.data.class_lists import LIST_NAMES, YAML_NAMES, ClassList

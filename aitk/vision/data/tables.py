@@ -16,8 +16,7 @@ from aitk.core.contract.labels import LabelReader, MultiLabelReading, NameReader
 from aitk.core.contract.rows import SPLITS, Refusal
 from aitk.core.contract.score_task import SCORE_COLUMNS, ScoreReader
 from aitk.core.io.lines import open_lines
-from aitk.core.io.names import path_in
-from aitk.core.io.split_names import SPLIT_OF_WORD, split_named
+from aitk.core.io.names import SPLIT_OF_WORD, path_in, split_named
 from aitk.core.io.tables import (
     SUFFIXES,
     Table,

@@ -7,9 +7,9 @@ import pytest
 
 from aitk.core.compression.litert_file import write_litert
 from aitk.core.inference.predictors import KerasPredictor, LiteRTPredictor
-from aitk.nlp.models.gpt import Gpt
-from aitk.nlp.models.language_models import NextTokens
-from aitk.nlp.models.seq2seq import TransformerSeq2Seq, Translator
+from aitk.nlp.models.decoders.gpt import Gpt
+from aitk.nlp.models.decoders.language_models import NextTokens
+from aitk.nlp.models.decoders.seq2seq import TransformerSeq2Seq, Translator
 
 INPUTS = {
     "token_ids": np.array([[3, 4, 5, 6], [7, 8, 0, 0]], np.int32),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 
 
 @pytest.mark.parametrize(

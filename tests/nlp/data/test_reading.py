@@ -8,7 +8,7 @@ import pytest
 
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.nlp.data.options import ClassifyReading
 from aitk.nlp.data.reading import read_texts
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk.nlp.data.tag_schemes import spans_of
+from aitk.nlp.data.formats.tag_schemes import spans_of
 from aitk.nlp.decoding.tagging import (
     best_tags,
     chain_of,

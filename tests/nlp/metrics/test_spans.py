@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk.nlp.data.tag_schemes import tags_of
+from aitk.nlp.data.formats.tag_schemes import tags_of
 from aitk.nlp.metrics.span_dictionary import dictionary_baseline
 from aitk.nlp.metrics.spans import score_spans
 

@@ -9,7 +9,7 @@ import pytest
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.inference.predictors import KerasPredictor
-from aitk.nlp.data.dialogues import dialogue_fields
+from aitk.nlp.data.formats.dialogues import dialogue_fields
 from aitk.nlp.data.options import GenerationOptions
 from aitk.nlp.tasks.generate import Generate
 from aitk.nlp.tasks.settings import GptSettings

@@ -16,8 +16,8 @@ from aitk.core.contract.rows import Refusal
 from aitk.core.contract.task import Note
 from aitk.core.io.lines import Line, Lines
 from aitk.core.io.values import quoted
-from aitk.nlp.data.tag_schemes import Scheme, find_scheme, spans_of, tags_of
-from aitk.nlp.data.tagged import Tagged
+from aitk.nlp.data.formats.tag_schemes import Scheme, find_scheme, spans_of, tags_of
+from aitk.nlp.data.formats.tagged import Tagged
 
 CONLLU_COLUMNS = (
     "id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc",

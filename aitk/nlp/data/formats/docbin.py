@@ -8,7 +8,7 @@ from typing import Any
 
 from aitk.core.contract.errors import DataError
 from aitk.core.io.lines import check_file
-from aitk.nlp.data.tagged import Tagged
+from aitk.nlp.data.formats.tagged import Tagged
 
 MAX_BYTES = 2_000_000_000
 #: What a damaged file raises inside spaCy: zlib, msgpack and the arrays that it unpacks.

@@ -17,7 +17,7 @@ from typing import Any
 
 from aitk.core.io.tables import usual_column
 from aitk.core.io.values import quoted
-from aitk.nlp.data.tagged import Tagged
+from aitk.nlp.data.formats.tagged import Tagged
 
 TEXTS = ("text", "sentence", "content", "document", "utterance", "raw", "文本", "内容", "句子")
 SPANS = ("spans", "entities", "ents", "label", "labels", "annotations", "实体")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.values import parse_json
 from aitk.vision.data.formats.coco import MAX_BYTES, CocoFile, as_utf8, is_coco
 from aitk.vision.data.formats.coco_content import CocoContent, points

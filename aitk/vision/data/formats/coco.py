@@ -13,8 +13,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.contract.rows import Refusal
-from aitk.core.io.names import shorten
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import shorten, split_named
 from aitk.core.io.values import parse_json, to_number
 from aitk.vision.data.class_lists import ClassList
 from aitk.vision.data.formats.masks import number_classes

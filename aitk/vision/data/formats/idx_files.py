@@ -15,7 +15,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal
 from aitk.core.io.images import MOST_PIXELS, encode_png
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.vision.data.archives import HARMLESS_BYTES, MAX_RATIO
 from aitk.vision.data.class_lists import ClassList
 from aitk.vision.data.items import Item

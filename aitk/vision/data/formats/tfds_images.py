@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tfds_source import fetch_tfds
 from aitk.vision.data.class_lists import ClassList
 from aitk.vision.data.formats.masks import number_classes

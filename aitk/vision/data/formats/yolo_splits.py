@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Iterable, Sequence
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.split_names import SPLIT_OF_WORD
+from aitk.core.io.names import SPLIT_OF_WORD
 from aitk.vision.data.class_lists import MAX_BYTES as MAX_YAML_BYTES
 from aitk.vision.data.class_lists import YAML_NAMES, parse_yaml
 from aitk.vision.data.image_finder import ImageFinder, clean_path

@@ -14,8 +14,8 @@ from keras import ops
 
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.layers import Shape, Tensor
+from aitk.nlp.models.decoders.token_logits import WithHead
 from aitk.nlp.models.heads import OverBackbone, TiedLogits, text_inputs, token_embedding
-from aitk.nlp.models.token_logits import WithHead
 
 PROBED_TOKENS = 8
 
@@ -37,7 +37,7 @@ class NextTokens(OverBackbone):
         """See ``core.decoding.incremental.Decodes``: of our own backbones and Keras Hub's."""
         step: Any = self.get_layer("backbone")
         if not hasattr(step, "cache_shapes"):
-            from aitk.nlp.models.hub_step import open_hub_step
+            from aitk.nlp.models.decoders.hub_step import open_hub_step
 
             step = open_hub_step(step)
         head = self.get_layer("head")

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from aitk.core.contract.errors import UsageError
-from aitk.stages.init import init
+from aitk.stages.tools.init import init
 
 
 def test_writes_a_project_without_unfilled_words(tmp_path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from aitk.core.contract.progress import Silent
 from aitk.core.runtime import environment
 from aitk.core.runtime.environment import Package
-from aitk.stages.doctor import doctor
+from aitk.stages.tools.doctor import doctor
 
 
 @pytest.fixture

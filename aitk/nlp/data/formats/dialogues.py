@@ -10,7 +10,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
-from aitk.core.io.split_names import split_named
+from aitk.core.io.names import split_named
 from aitk.core.io.tables import JSON_LINES, file_suffix, open_table
 from aitk.nlp.data.cleaning import make_cleaner
 from aitk.nlp.data.options import TextReading

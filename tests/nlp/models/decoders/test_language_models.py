@@ -9,9 +9,9 @@ from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.decoding.incremental import KerasDecoder
 from aitk.nlp.models import hub, rnn, transformer
-from aitk.nlp.models.gpt import build_gpt
-from aitk.nlp.models.language_models import NextTokens, check_causal
-from aitk.nlp.models.lstm_lm import build_lstm
+from aitk.nlp.models.decoders.gpt import build_gpt
+from aitk.nlp.models.decoders.language_models import NextTokens, check_causal
+from aitk.nlp.models.decoders.lstm_lm import build_lstm
 from aitk.nlp.tasks.settings import (
     CausalLstmSettings,
     GptSettings,

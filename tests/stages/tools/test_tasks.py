@@ -7,7 +7,7 @@ import pytest
 from aitk import registry as tasks
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import describe
-from aitk.stages.tasks import list_tasks, show_task
+from aitk.stages.tools.tasks import list_tasks, show_task
 
 
 def test_lists_every_task_with_its_models() -> None:
@@ -42,7 +42,7 @@ def test_the_domain_may_be_left_out_where_one_task_is_called_so() -> None:
 
 def test_no_tensorflow_is_needed(python) -> None:
     done = python(
-        "import sys; from aitk.stages.tasks import list_tasks, show_task\n"
+        "import sys; from aitk.stages.tools.tasks import list_tasks, show_task\n"
         "list_tasks(); show_task('nlp.classify'); print('tensorflow' in sys.modules)"
     )
     assert done.stdout.strip() == "False", done.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aitk.core.decoding.incremental import KerasDecoder
-from aitk.nlp.models.seq2seq import LstmSeq2Seq, TransformerSeq2Seq, Translator
+from aitk.nlp.models.decoders.seq2seq import LstmSeq2Seq, TransformerSeq2Seq, Translator
 
 VOCABULARY = 23
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk.nlp.data.tag_schemes import find_scheme, is_plain, spans_of, tags_of
+from aitk.nlp.data.formats.tag_schemes import find_scheme, is_plain, spans_of, tags_of
 
 SPANS = [(0, 2, "PER"), (2, 3, "PER"), (4, 5, "LOC")]
 

@@ -9,7 +9,7 @@ import pytest
 from aitk import registry as tasks
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.progress import Silent
-from aitk.stages import demo as stage
+from aitk.stages.tools import demo as stage
 
 
 @pytest.fixture

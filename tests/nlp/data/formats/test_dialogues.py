@@ -8,7 +8,7 @@ import pytest
 
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal
-from aitk.nlp.data.dialogues import check_messages, holds_dialogues, read_dialogues
+from aitk.nlp.data.formats.dialogues import check_messages, holds_dialogues, read_dialogues
 from aitk.nlp.data.options import TextReading
 
 OPENAI = {"messages": [{"role": "user", "content": " Hi "}, {"role": "assistant", "content": "Ho"}]}

@@ -20,9 +20,9 @@ from aitk.core.layers.decoder_blocks import (
     SinePositions,
     padding_penalty,
 )
+from aitk.nlp.models.decoders.recurrent_step import run_lstm
+from aitk.nlp.models.decoders.token_logits import TokenLogits, WithHead
 from aitk.nlp.models.heads import OverBackbone, text_inputs
-from aitk.nlp.models.recurrent_step import run_lstm
-from aitk.nlp.models.token_logits import TokenLogits, WithHead
 
 #: size -> (hidden, layers of encoder and decoder each, heads, feed-forward units).
 SIZES = {"tiny": (64, 2, 4, 256), "small": (256, 3, 4, 1024), "base": (512, 6, 8, 2048)}

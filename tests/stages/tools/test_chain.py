@@ -6,7 +6,7 @@ import pytest
 
 from aitk import registry as tasks
 from aitk.cli import STAGES
-from aitk.stages.chain import chain, examples
+from aitk.stages.tools.chain import chain, examples
 
 
 def test_every_stage_of_a_domain_has_an_example() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
-from aitk.nlp.data.tag_schemes import OUTSIDE, WordSpan, find_scheme, spans_of, tags_of
+from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, find_scheme, spans_of, tags_of
 from aitk.nlp.data.words import split_words
 
 #: More words than any sentence or document that is tagged as one has.

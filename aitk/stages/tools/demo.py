@@ -19,7 +19,7 @@ from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.child import python_command, python_environment
-from aitk.stages.chain import chain
+from aitk.stages.tools.chain import chain
 
 STEPS = ("prepare", "pretrain", "finetune", "evaluate", "compress", "predict", "explain")
 #: Exit codes that let the chain go on: done, some rows refused, a budget missed.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.errors import ArtifactError
-from aitk.nlp.data.vectors import NpyLines, VectorLines, read_vectors
+from aitk.nlp.data.formats.vectors import NpyLines, VectorLines, read_vectors
 
 WORDS, MATRIX = ["the", "cat", "été"], np.arange(6, dtype=np.float32).reshape(3, 2) / 4
 

@@ -9,8 +9,8 @@ import keras
 from keras import ops
 
 from aitk.core.layers import Tensor
+from aitk.nlp.models.decoders.recurrent_step import run_lstm
 from aitk.nlp.models.heads import text_inputs
-from aitk.nlp.models.recurrent_step import run_lstm
 from aitk.nlp.tasks.settings import CausalLstmSettings
 
 

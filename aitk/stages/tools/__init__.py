@@ -1,0 +1,1 @@
+"""Commands across domains: tasks, doctor, init, demo."""
