@@ -7,6 +7,7 @@ all clips of a word at once.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,6 @@ from aitk.core.runtime import interrupts
 
 STAY = 0.6  # first guess of the probability to stay in a state for one more frame
 CONVERGED = 1e-3  # of the mean log-likelihood a frame
-KMEANS_ROUNDS = 5
 CLIPS_AT_ONCE = 256
 _FEWEST = 1e-10  # frames of which a Gaussian can be estimated
 
@@ -206,9 +206,13 @@ def first_guess(
     rng: np.random.Generator,
 ) -> WordModel:
     """Cut every clip into equal parts, one a state, and cluster the frames of each (k-means)."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     frames = np.concatenate(clips)
     place = np.concatenate([np.arange(len(clip)) * states // len(clip) for clip in clips])
     overall = np.maximum(frames.var(axis=0), min_variance)
+    deviations = np.sqrt(overall)
     weights = np.empty((states, mixtures))
     means = np.empty((states, mixtures, frames.shape[1]))
     variances = np.empty_like(means)
@@ -216,22 +220,20 @@ def first_guess(
         own = frames[place == state]
         if len(own) == 0:  # clips with fewer frames than states
             own = frames
-        centres = own[rng.choice(len(own), mixtures, replace=len(own) < mixtures)]
+        own = np.resize(own, (max(len(own), mixtures), own.shape[1]))
+        clusters = KMeans(mixtures, n_init=1, random_state=int(rng.integers(2**31)))
+        with warnings.catch_warnings():  # of fewer different frames than Gaussians
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            nearest = clusters.fit_predict(own / deviations)
         # Equal centres would stay equal for ever.
-        centres = centres + 1e-3 * np.sqrt(overall) * rng.standard_normal(centres.shape)
-        for _ in range(KMEANS_ROUNDS):
-            distances = ((own[:, None] - centres) ** 2 / overall).sum(axis=2)
-            nearest = distances.argmin(axis=1)
-            for index in range(mixtures):
-                if (nearest == index).any():
-                    centres[index] = own[nearest == index].mean(axis=0)
+        jitter = 1e-3 * rng.standard_normal(clusters.cluster_centers_.shape)
+        means[state] = (clusters.cluster_centers_ + jitter) * deviations
         for index in range(mixtures):
             members = own[nearest == index]
             weights[state, index] = len(members) + 1
             many = len(members) > 1
             variances[state, index] = members.var(axis=0) if many else overall
         weights[state] /= weights[state].sum()
-        means[state] = centres
     start = np.eye(1, states)[0]
     variances = np.maximum(variances, min_variance)
     return WordModel(start, _left_to_right(states), weights, means, variances)
