@@ -25,7 +25,6 @@ from aitk.nlp.data.sources import find_sources
 
 ANALOGY_WORDS = 4
 _HEADER = {"auto": None, "yes": True, "no": False}
-_FLAGS = {"pair": "--pair-column", "negative": "--negative-column", "score": "--score-column"}
 
 
 def read_rows(
@@ -54,15 +53,6 @@ def read_rows(
             yield from read_texts([source], reading, labelled=False, label=False, note=note)
         else:
             yield from _read_tables(source, reading, labelled=labelled, note=note)
-
-
-def form_of(fields: Mapping[str, Any]) -> str:
-    """What a row holds: ``texts``, ``pairs``, ``triplets`` or ``scored``."""
-    if "score" in fields:
-        return SCORED
-    if "negative" in fields:
-        return TRIPLETS
-    return PAIRS if "pair" in fields else TEXTS
 
 
 class EmbedInspector(TextInspector):

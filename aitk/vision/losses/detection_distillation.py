@@ -104,14 +104,6 @@ class FasterRcnnDistillationLoss(FasterRcnnLoss):
         return _weighted_sum(super().call(objects, y_pred), soft)
 
 
-#: By the name of the model.
-TAUGHT_LOSSES: dict[str, type[keras.losses.Loss]] = {
-    "yolo": YoloDistillationLoss,
-    "ssd": SsdDistillationLoss,
-    "faster-rcnn": FasterRcnnDistillationLoss,
-}
-
-
 def raw_outputs(model: keras.Model, *, layer: str = "detections") -> keras.KerasTensor:
     """The outputs of a detector before non-maximum suppression: (batch, positions, columns)."""
     teacher = model.get_layer(layer).input
