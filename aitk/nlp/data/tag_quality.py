@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from aitk.core.contract.rows import SPLITS, Row
-from aitk.core.contract.task import Finding
+from aitk.core.contract.task import Finding, Grade
 from aitk.core.metrics.class_checks import (
     find_imbalance,
     find_label_typos,
@@ -71,7 +71,7 @@ class TagInspector:
                 "rows whose tags mark spans while others have a tag a word, or the reverse",
                 error_share=0.0,
             ),
-            judge("rows without tags", self._empty, rows, "rows in which no word has a tag"),
+            self._find_untagged(rows),
             judge(
                 "long spans", self._long, rows, f"rows with a span of over {LONG_SPAN_WORDS} words"
             ),
@@ -88,6 +88,12 @@ class TagInspector:
             find_unseen_labels(self._types),
             find_imbalance(train, what="training spans", balanced=False),
         ]
+
+    def _find_untagged(self, rows: int) -> Finding:
+        """Rows without a span are usual; only where all are so there is nothing to learn."""
+        grade: Grade = "error" if self._empty == rows else "ok"
+        message = f"{self._empty:,} of {rows:,} rows have no word with a tag"
+        return Finding("rows without tags", grade, message, {"rows": self._empty})
 
     def summary(self) -> dict[str, Any]:
         """Rows, tags, lengths and languages, as JSON values and charts."""
