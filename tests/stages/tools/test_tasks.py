@@ -6,7 +6,7 @@ import pytest
 
 from aitk import registry as tasks
 from aitk.core.contract.errors import UsageError
-from aitk.core.contract.options import describe
+from aitk.core.contract.options import describe, known_names
 from aitk.stages.tools.tasks import list_tasks, show_task
 
 
@@ -25,11 +25,16 @@ def test_shows_every_setting_with_its_default(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, row in tasks.TASKS.items() if row.flags])
-def test_a_setting_that_is_a_flag_is_one_of_every_model(name: str) -> None:
+def test_a_setting_that_is_a_flag_is_shown_as_one_of_each_model_that_has_it(name: str) -> None:
     task = show_task(name)
+    models = tasks.load_task(name).models
     for flag in describe(tasks.load(str(tasks.TASKS[name].flags))):
         shown = [row["for"] for row in task.table or () if row["option"] == flag.flag]
-        assert shown == list(tasks.load_task(name).models)
+        having = [
+            model for model, spec in models.items() if flag.name in known_names(spec.settings)
+        ]
+        assert shown == having
+        assert having
 
 
 def test_the_domain_may_be_left_out_where_one_task_is_called_so() -> None:

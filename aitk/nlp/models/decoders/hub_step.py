@@ -58,7 +58,7 @@ def open_hub_step(backbone: keras.Model) -> HubStep | None:
     import keras_hub
 
     named: list[Any] = list(vars(keras_hub.models).values())
-    tasks = [
+    tasks: list[Any] = [
         task
         for task in named
         if isinstance(task, type)
@@ -69,6 +69,7 @@ def open_hub_step(backbone: keras.Model) -> HubStep | None:
         family = type(layer).__mro__
         own = [task for task in tasks if task.backbone_cls in family]
         if own:  # of several the one made for the nearest class: Llama 3 is a Llama
-            nearest = min(own, key=lambda task, family=family: family.index(task.backbone_cls))
+            places = [family.index(task.backbone_cls) for task in own]
+            nearest = own[places.index(min(places))]
             return HubStep(nearest(backbone=layer, preprocessor=None))
     return None
