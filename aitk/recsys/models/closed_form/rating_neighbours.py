@@ -151,8 +151,10 @@ class Raters(UserEvents):
         asked = ops.minimum(start + ops.cast(asked, "int32"), self.events - 1)
         return predicted + weighted_mean(ops.take(self.left, asked), weights)
 
-    def compute_output_shape(self, history_shape: Shape, *shapes: Shape) -> Shape:
-        return shapes[-1]
+    def compute_output_shape(
+        self, history_shape: Shape, history_weights_shape: Shape, targets_shape: Shape
+    ) -> Shape:
+        return targets_shape
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"raters": self.raters}

@@ -150,7 +150,7 @@ class UserEvents(keras.layers.Layer):
             total = ops.scatter_update(total, places, moved, reduction="add")
         return total
 
-    def compute_output_shape(self, history_shape: Shape, *shapes: Shape) -> Shape:
+    def compute_output_shape(self, history_shape: Shape, history_weights_shape: Shape) -> Shape:
         return (history_shape[0], self.items)
 
     def get_config(self) -> dict[str, Any]:
