@@ -50,6 +50,8 @@ SMALL = {
     "hidden": 16,
     "filters": 16,
     "max_length": 48,
+    "max_question": 8,
+    "overlap": 8,
     "size": "tiny",
     "layers": 1,
     "decoder_layers": 1,

@@ -56,7 +56,7 @@ def test_a_bug_is_one_line_and_a_traceback_only_when_asked(aitk, monkeypatch) ->
     said = aitk("nlp", "finetune", "data", "--out", "run")
     assert said.code == 1
     assert len(said.lines) == 1
-    assert "aitk/cli/commands/finetune.py:" in said.err
+    assert "aitk/api/training.py:" in said.err
     monkeypatch.setenv("AITK_DEBUG", "1")
     assert "Traceback" in aitk("nlp", "finetune", "data", "--out", "run").err
 

@@ -91,7 +91,7 @@ def open_spec(task: Task, run: Run) -> AnyModel:
     if run.model not in task.models:
         raise ArtifactError(
             f"its model {run.model!r} is none of {run.task}",
-            where=str(run.folder),
+            where=str(run.folder / "run.json"),
             hint=f"Use the {WROTE_IT} model",
         )
     return task.models[run.model]

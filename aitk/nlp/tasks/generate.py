@@ -292,6 +292,18 @@ class Generate(UnlabelledTexts[CausalAssets]):
                 found[place] = scores[np.arange(len(ids)), ids].sum()
         return found
 
+    def extend(
+        self,
+        items: Iterator[Row | Refusal],
+        assets: CausalAssets,
+        known: Sequence[Mapping[str, Any]],
+        *,
+        reading: TextReading,
+    ) -> tuple[CausalAssets, Iterator[Row | Refusal]]:
+        """See ``Updatable``: the tokens stay, new words are written with them."""
+        del known, reading
+        return assets, items
+
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: CausalAssets
     ) -> list[Baseline]:

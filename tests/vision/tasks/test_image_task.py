@@ -211,7 +211,7 @@ def test_a_task_without_labels_learns_none():
 def test_assets_come_back_from_their_folder(tmp_path):
     assets = ImageAssets(
         (16, 24), "crop", AugmentSettings(flip=0.5, rotate=10.0), ("猫", "dog"), (1.0, 2.0),
-        {"label_sets": {"label": ["猫"], "mask": ["a", "b"]}, "smoothing": 0.1},
+        parameters={"label_sets": {"label": ["猫"], "mask": ["a", "b"]}, "smoothing": 0.1},
     )  # fmt: skip
     assets.save(tmp_path)
     assert load_image_assets(tmp_path) == assets

@@ -151,7 +151,7 @@ class Raters(UserEvents):
         asked = ops.minimum(start + ops.cast(asked, "int32"), self.events - 1)
         return predicted + weighted_mean(ops.take(self.left, asked), weights)
 
-    def compute_output_shape(
+    def compute_output_shape(  # type: ignore[override]  # Keras passes shapes by name
         self, history_shape: Shape, history_weights_shape: Shape, targets_shape: Shape
     ) -> Shape:
         return targets_shape
