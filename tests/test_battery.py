@@ -51,7 +51,6 @@ SMALL = {
     "filters": 16,
     "max_length": 48,
     "max_question": 8,
-    "overlap": 8,
     "size": "tiny",
     "layers": 1,
     "decoder_layers": 1,
@@ -65,6 +64,8 @@ SMALL = {
 def small(settings: type) -> dict:
     """Settings of a small model: most of a test's time is spent on tracing its layers."""
     made = {key: SMALL[key] for key in known_names(settings) & set(SMALL)}
+    if "max_question" in made:
+        made["overlap"] = 8  # of windows over a context; the overlap of detectors is another
     blocks = getattr(settings, "blocks", None)
     if isinstance(blocks, int):
         made["blocks"] = 1
