@@ -218,7 +218,7 @@ def test_wrong_calls_are_refused_before_anything_starts(run, tmp_path):
         small(run, out)
     with pytest.raises(UsageError, match="Did you mean 'lstm'"):
         small(run, out, distill="lstn")
-    with pytest.raises(UsageError, match="settings, here hidden"):
+    with pytest.raises(UsageError, match="settings, not hidden"):
         small(run, out, quantize="int8", settings={"hidden": 8})
     with pytest.raises(UsageError, match="saved_model cannot hold"):
         small(run, out, quantize="int8", format="saved_model")

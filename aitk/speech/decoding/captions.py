@@ -20,7 +20,7 @@ class _Captions:
     """One caption after the other; see ``aitk.core.io.prediction_files.PredictionLines``."""
 
     needs_columns = False
-    head = ""
+    opening = ""
     decimal = "."
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class _Captions:
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
         """The captions of some more rows; rows in error have none."""
-        text = "" if self.columns else self.head
+        text = "" if self.columns else self.opening
         self.columns = self.columns or ["0", ""]
         for row in rows:
             words = words_of(row)
@@ -51,8 +51,8 @@ class _Captions:
         """The first caption has a number and a time as they are written here."""
         del names
         time = rf"\d\d+:\d\d:\d\d{re.escape(self.decimal)}\d{{3}}"
-        begin = re.escape(self.head + self._number(1))
-        return head == self.head or bool(re.match(f"{begin}{time} --> {time}\n", head))
+        begin = re.escape(self.opening + self._number(1))
+        return head == self.opening or bool(re.match(f"{begin}{time} --> {time}\n", head))
 
     def _caption(self, number: int, words: Sequence[Mapping[str, Any]]) -> str:
         start, end = (self._time(at) for at in (words[0]["start"], words[-1]["end"]))
@@ -86,7 +86,7 @@ class SrtLines(_Captions):
 class VttLines(_Captions):
     """WebVTT captions (W3C)."""
 
-    head = "WEBVTT\n\n"
+    opening = "WEBVTT\n\n"
 
     def _number(self, number: int) -> str:
         del number  # WebVTT needs none
