@@ -40,14 +40,13 @@ def pretrain(
     Raises:
         aitk.errors.TrainingError: the loss is not finite, or memory does not suffice.
     """
-    from aitk.core.artifacts.data import load_data
     from aitk.stages.pretrain import pretrain as stage
 
     _quiet()
     outcome = stage(
         Path(data),
         Path(out),
-        domain=domain or load_data(Path(data)).task.partition(".")[0],
+        domain=domain or _domain_of(data),
         objective=objective,
         options=_training(options),
         settings=settings or {},
@@ -93,14 +92,13 @@ def finetune(
         >>> run.model_name
         'bag'
     """
-    from aitk.core.artifacts.data import load_data
     from aitk.stages.finetune import finetune as stage
 
     _quiet()
     outcome = stage(
         Path(data),
         Path(out),
-        domain=domain or load_data(Path(data)).task.partition(".")[0],
+        domain=domain or _domain_of(data),
         options=_training(options),
         settings=settings or {},
         overwrite=overwrite,
@@ -126,7 +124,6 @@ def tune(
     Args:
         options: ``trials``, ``space=["dropout=0..0.5"]``, and those of training.
     """
-    from aitk.core.artifacts.data import load_data
     from aitk.core.contract.options import resolve
     from aitk.stages.options import TrainingOptions, TuneOptions
     from aitk.stages.tune import tune as stage
@@ -136,7 +133,7 @@ def tune(
     outcome = stage(
         Path(data),
         Path(out),
-        domain=domain or load_data(Path(data)).task.partition(".")[0],
+        domain=domain or _domain_of(data),
         options=resolve(TuneOptions, search),
         training=_training(training),
         settings=settings or {},
@@ -254,6 +251,13 @@ def compare(
     from aitk.stages.compare import compare as stage
 
     return stage([Path(run) for run in runs], split=split, reporter=reporter_for(progress))
+
+
+def _domain_of(data: PathLike) -> str:
+    """The domain of prepared data."""
+    from aitk.core.artifacts.data import load_data
+
+    return load_data(Path(data)).task.partition(".")[0]
 
 
 def _training(options: Mapping[str, Any]) -> Any:

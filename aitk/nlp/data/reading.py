@@ -16,7 +16,7 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.labels import LabelReader, MultiLabelReading, NameReader
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.score_task import SCORE_COLUMNS, ScoreReader
-from aitk.core.contract.task import Note
+from aitk.core.contract.task import Note, once
 from aitk.core.io import encodings
 from aitk.core.io.delimited import DELIMITERS, sniff_delimiter
 from aitk.core.io.lines import MAX_LINE_BYTES, Lines, open_lines
@@ -73,7 +73,7 @@ def read_texts(
     """
     encodings.check(reading.encoding)
     clean = make_cleaner(reading)
-    note = _once(note)
+    note = once(note)
     # Alike for files with like columns.
     chosen: dict[tuple[str, ...], tuple[Sequence[str], Sequence[str]]] = {}
     told_pair = getattr(reading, "pair_column", None)
@@ -395,15 +395,3 @@ def _text(value: Any, clean: Callable[[str], str]) -> tuple[str, str | None]:
     if not text:
         return "", "its text is empty" + (" after cleaning" if value.strip() else "")
     return text, None
-
-
-def _once(note: Note) -> Note:
-    """Passes each sentence on once."""
-    told: set[str] = set()
-
-    def once(sentence: str) -> None:
-        if sentence not in told:
-            told.add(sentence)
-            note(sentence)
-
-    return once

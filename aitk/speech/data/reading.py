@@ -19,7 +19,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Note
+from aitk.core.contract.task import Note, once
 from aitk.core.io.lines import check_file
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
@@ -79,7 +79,7 @@ def read_audio_rows(
             apart.
     """
     due = content if labelled else None
-    note = _once(note)
+    note = once(note)
     kinds: Counter[str] = Counter()
     same_kind = SameKind()
     held_out = _held_out(reading)
@@ -101,18 +101,6 @@ def read_audio_rows(
     if kinds and labelled:
         found = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(10))
         note(f"recordings as found: {found}")
-
-
-def _once(note: Note) -> Note:
-    """The same, but no sentence twice: the tables of a folder are mostly alike."""
-    noted: set[str] = set()
-
-    def once(sentence: str) -> None:
-        if sentence not in noted:
-            noted.add(sentence)
-            note(sentence)
-
-    return once
 
 
 def _ignore(sentence: str) -> None:
