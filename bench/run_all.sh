@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# The table of "Performance" in README.md, one command a row, on a quiet machine.
+#
+#   bench/run_all.sh DATA [ROW...]        all rows, or those named
+#   bench/run_all.sh --list               their names
+#
+# DATA holds the public data sets, one folder each: sst2/ (train.tsv, dev.tsv: text TAB label),
+# ml1m/sequences.txt. OUT (a variable of the environment, by default bench_out) keeps what is made on
+# the way: rows, prepared data, runs. MINILM, WHISPER, SOUNDS and ML100K name what single rows need,
+# see there; a row without its data says so. To add a row, write a function row_NAME that ends with
+# `told WORKLOAD MEASURED TARGET`.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python3}
+out=${OUT:-bench_out}
+aitk() { "$python" -m aitk "$@"; }
+
+told() { printf '| %s | %s | %s |\n' "$@"; } # WORKLOAD MEASURED TARGET
+
+lacks() { # NAME WHAT: whether a variable of the environment is unset; says what it should name
+    [ -n "${!1:-}" ] && return 1
+    told "${FUNCNAME[1]#row_}" "set $1: $2" ""
+}
+
+cost() { # COMMAND...: sets wall, cpu (seconds) and peak (MB); the command's talk goes to OUT/log
+    "$python" "$here/cost.py" "$out/cost" "$@" >>"$out/log" 2>&1 || { tail -n 5 "$out/log" >&2; return 1; }
+    read -r wall cpu peak <"$out/cost"
+}
+
+calc() { "$python" -c "print($1)"; } # an expression, such as f'{3/2:.1f}'
+
+need_texts() { # 300,000 labelled texts and what prepare makes of them
+    [ -e "$out/made.csv" ] || "$python" "$here/made_texts.py" "$data/sst2/train.tsv" "$out/made.csv"
+    [ -e "$out/made" ] || aitk nlp prepare "$out/made.csv" --task classify --out "$out/made" --quiet
+}
+
+need_bag() {
+    need_texts
+    [ -e "$out/made-bag" ] || aitk nlp finetune "$out/made" --epochs 1 --out "$out/made-bag" --quiet
+}
+
+row_help() {
+    cost "$python" -m aitk --help
+    told "\`aitk --help\`" "$wall s" "under .25 s"
+}
+
+row_prepare_texts() {
+    need_texts
+    cost "$python" -m aitk nlp prepare "$out/made.csv" --task classify --out "$out/again" --overwrite --quiet
+    told "\`nlp prepare\`, 300,000 rows, 63 MB CSV" "$cpu CPU s, $wall s, $peak MB" "at most 6 CPU s"
+}
+
+row_train_bag() {
+    need_texts
+    cost "$python" -m aitk nlp finetune "$out/made" --epochs 1 --out "$out/made-bag" --overwrite --quiet
+    rate=$("$python" "$here/training_rate.py" "$out/made-bag")
+    told "training \`bag\`, one epoch of 240,000 rows" "$rate; whole process $wall s, $cpu CPU s, $peak MB" \
+        "at least 25,000 rows/s, first step within 5 s"
+}
+
+row_predict_bag() {
+    need_bag
+    cost "$python" -m aitk nlp predict "$out/made-bag" "$out/made.csv" --out "$out/bag.jsonl" --overwrite --quiet
+    told "\`predict\` with \`bag\`, 300,000 rows, whole process" \
+        "$(calc "f'{300000 / $wall:,.0f}'") rows/s, $peak MB" "at least 40,000 rows/s"
+}
+
+row_six_commands() {
+    cost bash "$here/six_commands.sh" "$out/six"
+    told "the README's six commands" "$wall s, $cpu CPU s" "at most 15 s"
+}
+
+if [ "${1:-}" = --list ]; then
+    declare -F | sed -n 's/^declare -f row_//p'
+    exit
+fi
+data=${1:?the folder of the data sets}
+shift
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+[ $# -gt 0 ] || mapfile -t rows < <(declare -F | sed -n 's/^declare -f row_//p')
+[ $# -eq 0 ] || rows=("$@")
+printf '| workload | measured | target |\n|---|---|---|\n'
+for row in "${rows[@]}"; do "row_$row"; done
