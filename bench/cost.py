@@ -2,7 +2,8 @@
 
     python bench/cost.py FILE COMMAND...
 
-CPU seconds are those of the command and all that it started; the peak is that of the largest process.
+CPU seconds are those of the command and all that it started; the peak is that of the largest
+process.
 """
 
 from __future__ import annotations

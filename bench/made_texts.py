@@ -1,9 +1,10 @@
-"""Many labelled texts, made of the sentences of a smaller set: rows to measure speed and memory with.
+"""Many labelled texts, made of the sentences of a smaller set, to measure speed and memory with.
 
     python bench/made_texts.py SST2_FOLDER/train.tsv OUT.csv --rows 300000
 
 The source has a text, TAB and label a line. A row is two sentences of the same label: their words
-and lengths are real ones, and with 6,920 sentences hardly a row comes twice. 300,000 rows are 63 MB.
+and lengths are real ones, and with 6,920 sentences hardly a row comes twice. 300,000 rows are
+63 MB.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows a second of a run's training, by its history: validation counts, the start of the process does not.
+"""Rows a second of a run's training with its validation, without the start of the process.
 
 python bench/training_rate.py RUN
 """
