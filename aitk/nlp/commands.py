@@ -79,7 +79,6 @@ def _open(
     from aitk.core.artifacts.opening import open_assets, open_model
     from aitk.core.artifacts.run import load_run
     from aitk.core.inference.prediction import decode_rows
-    from aitk.core.runtime.startup import start_runtime
     from aitk.nlp.data.formats.dialogues import dialogue_fields
     from aitk.nlp.tasks.generate import Generate
 
@@ -92,8 +91,7 @@ def _open(
             hint="Train one with: aitk nlp prepare TEXTS --task generate",
         )
     assets = open_assets(task, run)
-    start_runtime(run, reporter)
-    predictor = open_model(task, run, assets)
+    predictor = open_model(task, run, assets, reporter=reporter)
 
     def answer(messages: list[dict[str, str]]) -> str:
         fields = {"text": messages[-1]["content"]}

@@ -32,7 +32,6 @@ from aitk.core.metrics.baselines import (
 )
 from aitk.core.reporting.card import describe_predict_options, model_card
 from aitk.core.reporting.report import run_report
-from aitk.core.runtime.startup import start_runtime
 from aitk.registry import load_task
 from aitk.stages.options import EvaluateOptions
 
@@ -101,8 +100,7 @@ def evaluate(
         }
     scored = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
-    start_runtime(opened, reporter)
-    predict = open_model(task, opened, assets)
+    predict = open_model(task, opened, assets, reporter=reporter)
     evaluated = evaluate_rows(
         scored.rows,
         combine(task, opened, assets, second, weight=options.ensemble_weight),

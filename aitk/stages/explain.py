@@ -22,7 +22,6 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Task
 from aitk.core.inference.prediction import predict_rows
 from aitk.core.reporting.report import explanations_report
-from aitk.core.runtime.startup import start_runtime
 from aitk.registry import load_task
 from aitk.stages.options import ExplainOptions
 
@@ -102,8 +101,7 @@ def explain_rows(
     if not isinstance(task, Explainable):
         raise UsageError(f"predictions of {task.name} cannot be explained", where=str(run.folder))
     assets = open_assets(task, run)
-    start_runtime(run, reporter)
-    predict = _predict_fields(task, assets, open_model(task, run, assets))
+    predict = _predict_fields(task, assets, open_model(task, run, assets, reporter=reporter))
     model = _model_of(run)
     explanations = []
     for row in reporter.track(rows, "explaining"):

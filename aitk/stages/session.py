@@ -17,7 +17,6 @@ from aitk.core.inference.ensemble import combine
 from aitk.core.inference.prediction import configure, decode_rows
 from aitk.core.inference.predictors import Predictor
 from aitk.core.inference.text_scores import open_scorer
-from aitk.core.runtime.startup import start_runtime
 from aitk.registry import load_task
 
 
@@ -80,8 +79,7 @@ def open_session(
         predict_options,
         open_scorer=functools.partial(open_scorer, task_of=load_task, trust=trust),
     )
-    start_runtime(run, reporter)
-    predictor = open_model(task, run, assets)
+    predictor = open_model(task, run, assets, reporter=reporter)
     combined = combine(task, run, assets, second, weight=weight)
     return Session(combined, assets, predictor, predict_options)
 

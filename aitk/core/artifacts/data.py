@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from aitk.core.io.names import check_text
 FORMAT = 1
 TABLES = "tables"
 ROWS_PER_SHARD = 100_000
+ROWS_AT_ONCE = 64  # a row may be a picture
 LONGEST_REASON = 200  # characters of what a library says
 FILE_FORMAT = "array_record"
 FEATURES, INFO = "features.json", "dataset_info.json"
@@ -173,6 +174,11 @@ class Rows(Sequence[dict[str, Any]]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         return self.take([index % len(self)])[0]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Every row in order, some at a time: a thread pool starts for each reading."""
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            yield from self.take(range(start, min(start + ROWS_AT_ONCE, len(self))))
 
     def take(self, indices: Iterable[int]) -> list[dict[str, Any]]:
         """Several rows at once, much faster than one by one.

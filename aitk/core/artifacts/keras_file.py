@@ -54,7 +54,7 @@ def load_keras(path: Path) -> keras.Model:
     Raises:
         ArtifactError: the file is missing, damaged, refused, or holds no model.
     """
-    config = _config(path)
+    config = read_config(path)
     import keras
 
     register_layers(config)
@@ -69,6 +69,30 @@ def load_keras(path: Path) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise ArtifactError(f"holds a {type(model).__name__}, not a model", where=str(path))
     return model
+
+
+def read_config(path: Path) -> Any:
+    """The configuration of the model in a ``.keras`` file, which is not started for that.
+
+    Raises:
+        ArtifactError: the file is missing or damaged, or its parts claim more than it can hold.
+    """
+    if not path.is_file():
+        raise ArtifactError("no such file", where=str(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_claims(archive, path)
+            return parse_json(archive.read(CONFIGURATION))
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        ValueError,
+        OSError,
+        RuntimeError,  # it is encrypted
+        NotImplementedError,  # a way of compression that is unknown here
+    ) as error:
+        raise damaged(path, error) from error
 
 
 @contextlib.contextmanager
@@ -170,25 +194,6 @@ def _unknown_layers(path: Path, config: Any) -> ArtifactError | None:
                 hint="Install the package that its model comes from",
             )
     return None
-
-
-def _config(path: Path) -> Any:
-    if not path.is_file():
-        raise ArtifactError("no such file", where=str(path))
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _check_claims(archive, path)
-            return parse_json(archive.read(CONFIGURATION))
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        KeyError,
-        ValueError,
-        OSError,
-        RuntimeError,  # it is encrypted
-        NotImplementedError,  # a way of compression that is unknown here
-    ) as error:
-        raise damaged(path, error) from error
 
 
 def _check_claims(archive: zipfile.ZipFile, path: Path) -> None:

@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 
 from aitk.core.artifacts.data import PreparedData
+from aitk.core.artifacts.keras_arrays import read_layer
 from aitk.core.artifacts.keras_file import damaged
 from aitk.core.artifacts.run import Run
 from aitk.core.contract.capabilities import DependsOnReading
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
-from aitk.core.contract.model_spec import ONLY_OUTPUT, AnyModel
+from aitk.core.contract.model_spec import BACKBONE, ONLY_OUTPUT, AnyModel, ClosedFormModel
 from aitk.core.contract.options import as_dict, resolve
+from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
 from aitk.core.inference.predictors import Predictor, open_predictor, run_errors
+from aitk.core.runtime.startup import start_runtime
 
 #: What values of a wrong kind or size raise where they are first used.
 WRONG_VALUE = (
@@ -104,9 +107,18 @@ def open_settings(task: Task, run: Run) -> Any:
         return resolve(spec.settings, run.settings)
 
 
-def open_model(task: Task, run: Run, assets: Any) -> Predictor:
-    """Its model, whose inputs and outputs must be those of the task and of the assets."""
-    predict, sizes = open_predictor(run), open_spec(task, run).output_sizes(assets)
+def open_model(task: Task, run: Run, assets: Any, *, reporter: Reporter | None = None) -> Predictor:
+    """Its model, whose inputs and outputs must be those of the task and of the assets.
+
+    Args:
+        reporter: is told that Keras is being started, where the model needs it.
+    """
+    spec = open_spec(task, run)
+    predict, sizes = _open_arrays(spec, run), spec.output_sizes(assets)
+    if predict is None:
+        if reporter is not None:
+            start_runtime(run, reporter)
+        predict = open_predictor(run)
     errors = run_errors(run.format)
 
     def checked(inputs: Mapping[str, np.ndarray]) -> Any:
@@ -126,6 +138,15 @@ def open_model(task: Task, run: Run, assets: Any) -> Predictor:
         return outputs
 
     return checked
+
+
+def _open_arrays(spec: AnyModel, run: Run) -> Predictor | None:
+    """A closed-form model in NumPy, where it can be had so."""
+    if run.format != "keras" or not isinstance(spec, ClosedFormModel):
+        return None
+    with damage_at(run.model_path):
+        layer = read_layer(run.model_path, BACKBONE)
+        return None if layer is None else spec.open_arrays(layer)
 
 
 def check_data(task: Task, data: PreparedData) -> None:

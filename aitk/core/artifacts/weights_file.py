@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -103,8 +103,11 @@ def _prefix(wanted: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarr
     return max(fitting, key=lambda prefix: (fitting[prefix], -len(prefix)))
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, content: Any = None) -> dict[str, np.ndarray]:
     """Every weight of an HDF5 file by its path; states of optimizers and of dropout are left out.
+
+    Args:
+        content: the file, open or under another name, where ``path`` only names it for errors.
 
     Raises:
         ArtifactError: the file is damaged.
@@ -120,7 +123,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             arrays[name] = item[()]
 
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path if content is None else content, "r") as file:
             file.visititems(keep)
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise damaged(path, error) from error

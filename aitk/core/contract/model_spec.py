@@ -8,7 +8,7 @@ by name. A model is either trained (``TrainedModel``) or fitted in closed form
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from aitk.core.contract.errors import UsageError
 if TYPE_CHECKING:
     import keras
 
+    from aitk.core.artifacts.keras_arrays import StoredLayer
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.core.contract.progress import Reporter
 
@@ -144,6 +145,15 @@ class ClosedFormModel(ModelSpec[SettingsT, AssetsT]):
         reporter: Reporter,
     ) -> keras.Model:
         """The Keras model with its weights computed from the training rows."""
+
+    def open_arrays(self, layer: StoredLayer) -> Callable[[Mapping[str, Any]], Any] | None:
+        """The model in NumPy, from the layer ``backbone`` as it is stored; None leaves it to Keras.
+
+        The function maps a batch's inputs to the model's outputs. ``evaluate`` and ``predict``
+        then start no TensorFlow.
+        """
+        del layer
+        return None
 
     def prune(self, model: keras.Model, share: float) -> keras.Model:
         """The model without the ``share`` of its weights that matter least.

@@ -31,6 +31,7 @@ from aitk.recsys.features.training_log import TrainingLog, training_log
 if TYPE_CHECKING:
     import keras
 
+    from aitk.core.artifacts.keras_arrays import StoredLayer
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.recsys.models.layers.shape import ItemShape
 
@@ -82,6 +83,11 @@ class ClosedFormRecommender(ClosedFormModel[SettingsT, LogAssets]):
             TrainingError: the model does not fit into memory, or cannot be computed.
         """
         return _function(self._fit)(settings, log)
+
+    def open_arrays(self, layer: StoredLayer) -> Callable[[Mapping[str, Any]], Any] | None:
+        from aitk.recsys.models.closed_form.array_ratings import open_arrays
+
+        return open_arrays(layer)
 
     def prune(self, model: keras.Model, share: float) -> keras.Model:
         from aitk.recsys.models.closed_form.linear import prune_closed_form
