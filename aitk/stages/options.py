@@ -179,13 +179,34 @@ class PredictOptions:
 class TuneOptions:
     """What ``tune`` searches."""
 
-    trials: int = option(10, "how many settings to try", minimum=1)
+    trials: int | None = option(
+        None, "how many settings to try: 10, or with --minutes as many as fit", minimum=1
+    )
+    minutes: float | None = option(
+        None, "begin trials for this long, and end the last one then", minimum=0.01, maximum=1e6
+    )
+    models: list[str] = option(
+        [],
+        "search over these models, or all: those trained from scratch, the default with --minutes"
+        " and no --model",
+    )
     space: list[str] = option(
         [],
-        "search KEY=LOW..HIGH (log) or KEY=A,B,C; default: learning rate, batch size and the"
-        " ranges of the model's settings",
+        "search KEY=LOW..HIGH (log) or KEY=A,B,C, or MODEL.KEY=... of one model; default: learning"
+        " rate, batch size and the ranges of the model's settings",
         keyed=True,
     )
+    sampler: str = option("tpe", "what proposes settings", choices=("tpe", "random"))
+    pruner: str = option(
+        "asha",
+        "gives up trials early: the worse two thirds at 25% and 75% of the epochs (asha), those"
+        " below the median (median), or none; never the defaults of a model",
+        choices=("asha", "median", "none"),
+    )
+    workers: int = option(
+        1, "processes on this machine; the same command, started again, adds one", minimum=1,
+        maximum=256,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +61,14 @@ def train_run(
     resume: bool = False,
     reporter: Reporter,
     extra: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[Mapping[str, float], int], None] | None = None,
 ) -> Outcome:
     """Build the model, train it, keep the best epoch, write the run.
 
     Args:
         settings: the model's settings that were given; checked before anything heavy starts.
         extra: more keys for ``run.json``.
+        on_epoch: see ``core.training.loop.train``.
     """
     name = choose_model(task, options)
     check_settings(task, name, settings)
@@ -157,6 +159,7 @@ def train_run(
                 reporter=reporter,
                 loss=spec.loss(assets),
                 events=draft.folder / "events",
+                on_epoch=on_epoch,
             )
         trained, assets = calibrate(
             trained, task, assets, validation=held_out, batch_size=batch_size_of(options, chosen)

@@ -282,10 +282,28 @@ def _checked(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
             return None
         raise UsageError(f"{item.name} needs a value")
     if item.repeated:
+        if item.keyed and isinstance(value, Mapping):
+            value = _assignments(value)
         if not isinstance(value, list | tuple):
             value = split_list(str(value), keyed=item.keyed)
         return [_converted(item, each, metadata) for each in value]
     return _converted(item, value, metadata)
+
+
+def _assignments(table: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """A table of a config file as ``KEY=VALUE``; of an inner one the keys are ``TABLE.KEY``.
+
+    >>> _assignments({"dropout": "0..0.5", "cnn": {"filters": [32, 64]}})
+    ['dropout=0..0.5', 'cnn.filters=32,64']
+    """
+    found = []
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            found += _assignments(value, f"{prefix}{key}.")
+        else:
+            values = value if isinstance(value, list) else [value]
+            found.append(f"{prefix}{key}=" + ",".join(map(str, values)))
+    return found
 
 
 def _converted(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:

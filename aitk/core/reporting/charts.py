@@ -26,7 +26,7 @@ def line_chart(series: Mapping[str, Points], *, x_label: str, y_label: str = "")
         for name, points in series.items()
     }
     every = [point for points in clean.values() for point in points] or [(0.0, 0.0)]
-    frame = _Frame([x for x, _ in every], [y for _, y in every])
+    frame = Frame([x for x, _ in every], [y for _, y in every])
     body = [frame.axes(x_label, y_label)]
     for index, (name, points) in enumerate(clean.items()):
         colour = f"s{index % SERIES + 1}"
@@ -39,12 +39,12 @@ def line_chart(series: Mapping[str, Points], *, x_label: str, y_label: str = "")
                 ).format(colour, frame.x(x), frame.y(y), f"{name}: {number(y)} at {number(x)}")
                 + Markup("</circle>")
             )
-    return _svg(body, f"{', '.join(clean)} over {x_label}") + _legend(clean)
+    return svg(body, f"{', '.join(clean)} over {x_label}") + legend(clean)
 
 
 def column_chart(x: Sequence[float], y: Sequence[float], *, x_label: str) -> Markup:
     """Draw a histogram: a column at each x, as high as its y."""
-    frame = _Frame(_with_margin(x), [0.0, *y])
+    frame = Frame(_with_margin(x), [0.0, *y])
     width = max(1.0, (WIDTH - LEFT - RIGHT) / max(len(x) + 1, 2) * 0.8)
     body = [frame.axes(x_label, "")]
     for place, height in zip(x, y, strict=True):
@@ -54,7 +54,7 @@ def column_chart(x: Sequence[float], y: Sequence[float], *, x_label: str) -> Mar
             )
             + Markup("<title>{}</title></rect>").format(f"{number(place)}: {number(height)}")
         )
-    return _svg(body, x_label)
+    return svg(body, x_label)
 
 
 def calibration_chart(bins: Sequence[Mapping[str, float]]) -> Markup:
@@ -62,7 +62,7 @@ def calibration_chart(bins: Sequence[Mapping[str, float]]) -> Markup:
 
     Each of ``bins`` has ``rows``, ``confidence`` and ``accuracy``; a dot's area is its rows.
     """
-    frame = _Frame([0.0, 1.0], [0.0, 1.0], width=340, height=300)
+    frame = Frame([0.0, 1.0], [0.0, 1.0], width=340, height=300)
     most = max((item["rows"] for item in bins), default=1)
     body = [frame.axes("confidence", "accuracy")]
     body.append(
@@ -83,7 +83,7 @@ def calibration_chart(bins: Sequence[Mapping[str, float]]) -> Markup:
             )
             + Markup("<title>{}</title></circle>").format(words)
         )
-    return _svg(body, "accuracy against confidence", width=340, height=300)
+    return svg(body, "accuracy against confidence", width=340, height=300)
 
 
 def heat_map(shares: Sequence[Sequence[float]], titles: Sequence[Sequence[str]]) -> Markup:
@@ -140,7 +140,7 @@ def ticks(low: float, high: float) -> list[float]:
     return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-class _Frame:
+class Frame:
     """Where numbers lie on the paper."""
 
     def __init__(
@@ -163,7 +163,14 @@ class _Frame:
         share = (value - self.y_low) / (self.y_high - self.y_low)
         return self.height - BOTTOM - share * (self.height - TOP - BOTTOM)
 
-    def axes(self, x_label: str, y_label: str) -> Markup:
+    def axes(
+        self, x_label: str, y_label: str, *, x_ticks: Sequence[tuple[float, str]] | None = None
+    ) -> Markup:
+        """The axes with their grid and names.
+
+        Args:
+            x_ticks: places along the x axis with their names, in place of round numbers.
+        """
         bottom, right = self.height - BOTTOM, self.width - RIGHT
         parts = []
         for value in ticks(self.y_low, self.y_high):
@@ -172,17 +179,19 @@ class _Frame:
                     LEFT, self.y(value), right, self.y(value)
                 )
             )
-            parts.append(_text(LEFT - 8, self.y(value) + 4, number(value), "end"))
-        for value in ticks(self.x_low, self.x_high):
-            parts.append(_text(self.x(value), bottom + 17, number(value), "middle"))
+            parts.append(svg_text(LEFT - 8, self.y(value) + 4, number(value), "end"))
+        if x_ticks is None:
+            x_ticks = [(value, number(value)) for value in ticks(self.x_low, self.x_high)]
+        for value, words in x_ticks:
+            parts.append(svg_text(self.x(value), bottom + 17, words, "middle"))
         parts.append(
             Markup('<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
                 LEFT, bottom, right, bottom
             )
         )
-        parts.append(_text(right, self.height - 6, x_label, "end"))
+        parts.append(svg_text(right, self.height - 6, x_label, "end"))
         if y_label:
-            parts.append(_text(LEFT, TOP - 12, y_label, "start"))
+            parts.append(svg_text(LEFT, TOP - 12, y_label, "start"))
         return Markup("").join(parts)
 
 
@@ -201,13 +210,13 @@ def _with_margin(values: Sequence[float]) -> list[float]:
     return [low - half, high + half]
 
 
-def _text(x: float, y: float, words: str, anchor: str) -> Markup:
+def svg_text(x: float, y: float, words: str, anchor: str) -> Markup:
     return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
         x, y, anchor, words
     )
 
 
-def _legend(series: Mapping[str, Points]) -> Markup:
+def legend(series: Mapping[str, Points]) -> Markup:
     if len(series) < 2:
         return Markup("")
     items = [
@@ -217,7 +226,7 @@ def _legend(series: Mapping[str, Points]) -> Markup:
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 
-def _svg(body: Sequence[Markup], label: str, *, width: int = WIDTH, height: int = HEIGHT) -> Markup:
+def svg(body: Sequence[Markup], label: str, *, width: int = WIDTH, height: int = HEIGHT) -> Markup:
     return Markup(
         '<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}" style="max-width:{}px">'
     ).format(label, width, height, width) + Markup("{}</svg>").format(escape(Markup("").join(body)))

@@ -89,6 +89,10 @@ class Page:
         """A chart from ``core.reporting.charts``."""
         self._add("figure", picture=picture, caption=caption)
 
+    def figures(self, pictures: Sequence[Markup]) -> None:
+        """Small charts beside each other, as many as there is room for."""
+        self._add("figures", pictures=list(pictures))
+
     def picture(self, png: bytes, *, caption: str = "") -> None:
         """A PNG picture, held by the page itself."""
         self._add("photo", data=base64.b64encode(png).decode("ascii"), caption=caption)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import keras
 
 EVENTS_EVERY = 10  # steps
+#: Is given the line of an epoch in the history, and how many epochs there will be at most.
+OnEpoch = Callable[[Mapping[str, float], int], None]
 
 
 def train(
@@ -55,6 +57,7 @@ def train(
     add_soft_targets: Callable[[Batch], Batch] | None = None,
     pruner: MagnitudePruner | None = None,
     events: Path | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Trained:
     """Train until the epochs, the patience or the minutes are used up.
 
@@ -68,6 +71,7 @@ def train(
         add_soft_targets: adds a teacher's outputs to the targets of each batch of training.
         pruner: sets weights to zero after every step.
         events: folder for TensorBoard events.
+        on_epoch: called after each epoch; the training ends with what it raises.
 
     Raises:
         TrainingError: the loss is not finite, or memory ran out.
@@ -96,6 +100,7 @@ def train(
         add_soft_targets=add_soft_targets,
         pruner=pruner,
         events=events,
+        on_epoch=on_epoch,
     )
     with interrupts.listening():
         stopped = loop.run()
@@ -133,6 +138,7 @@ class _Loop:
         add_soft_targets: Callable[[Batch], Batch] | None,
         pruner: MagnitudePruner | None,
         events: Path | None,
+        on_epoch: OnEpoch | None,
     ):
         self.model, self.task, self.assets = model, task, assets
         self.train, self.validation, self.options = train, validation, options
@@ -142,6 +148,7 @@ class _Loop:
         self.progress = Progress()
         self.best_measured: Mapping[str, np.ndarray] | None = None
         self.events = Events(events) if events else None
+        self.on_epoch = on_epoch
         self.waiting = Waiting()
         self.saved_at = time.monotonic()
         self.started = time.monotonic()
@@ -331,6 +338,8 @@ class _Loop:
         progress.step, progress.rows, progress.loss_sum = 0, 0, 0.0
         if progress.epoch == options.freeze_epochs:
             self._compile()
+        if self.on_epoch:
+            self.on_epoch(row, options.epochs)
 
     def _average_weights(self) -> None:
         """Put the moving average (Polyak and Juditsky 1992) in place of the weights.

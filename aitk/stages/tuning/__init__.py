@@ -1,0 +1,1 @@
+"""The parts of ``tune``: what is searched, the study, its trials."""
