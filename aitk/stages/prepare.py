@@ -69,7 +69,8 @@ def prepare(
         inspector, items = _read(
             worker, sources, reading, folder, options, shares, reporter, note=notes.append
         )
-        named, rejects = _spool_rows(items, sources, folder, options, reporter)
+        redacted: Counter[str] = Counter()
+        named, rejects = _spool_rows(items, sources, folder, options, reporter, redacted)
         rule: Any = _as_grouped
         if not isinstance(worker, Grouped):
             rule = _split_rule(named, shares, reporter, divide=options.held_out == "divide")
@@ -82,6 +83,10 @@ def prepare(
             digest.update(f"{split}\0{dump_line(row.fields, sort_keys=True)}\n".encode())
         summary, findings = inspector.summary(), inspector.findings()
         pictures = summary.pop("pictures", [])
+        if getattr(reading, "redact", None):
+            rows_redacted = redacted.pop("rows")
+            findings.append(_redaction_finding(redacted, rows_redacted))
+            summary["redacted"] = {**redacted, "rows": rows_redacted}
         if not counts["train"] and shares["train"]:
             raise DataError(
                 "no row is left for training", hint=f"See --split (now {options.split})"
@@ -205,8 +210,13 @@ def _spool_rows(
     folder: Path,
     options: PrepareOptions,
     reporter: Reporter,
+    redacted: Counter[str],
 ) -> tuple[Counter[str | None], int]:
-    """Write the rows to disk; count the splits that the files name, and the refusals."""
+    """Write the rows to disk; count the splits that the files name, and the refusals.
+
+    Args:
+        redacted: receives how much personal data of each kind was replaced, and in how many rows.
+    """
     named: Counter[str | None] = Counter()
     refused, first_reason = 0, ""
     with (
@@ -227,6 +237,8 @@ def _spool_rows(
                     )
                 continue
             named[item.split] += 1
+            redacted.update(item.redacted)
+            redacted["rows"] += bool(item.redacted)
             line = {"f": dict(item.fields), "s": item.split, "n": item.line, "p": item.file}
             spool.write(dump_line(line) + "\n")
     if not named:
@@ -373,6 +385,12 @@ def _describe_sources(sources: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield {"source": source, "sha256": sha256_file(path), "bytes": path.stat().st_size}
         else:
             yield {"source": source}
+
+
+def _redaction_finding(kinds: Mapping[str, int], rows: int) -> Finding:
+    counted = [f"{count:,} {kind}" for kind, count in sorted(kinds.items())]
+    message = f"personal data replaced in {rows:,} rows: {', '.join(counted) or 'none found'}"
+    return Finding("personal data", "ok", message, {"kinds": dict(kinds), "rows": rows})
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

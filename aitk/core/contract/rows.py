@@ -23,6 +23,7 @@ class Row:
         line: the line or record number in it, from 1.
         split: one of ``SPLITS`` where the user's files name it, else None.
         record: the record as it stood in the file, for predictions to carry along.
+        redacted: how much personal data was replaced in it, by kind.
     """
 
     fields: Mapping[str, Any]
@@ -30,6 +31,7 @@ class Row:
     line: int
     split: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
+    redacted: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "file", printable(self.file))

@@ -1,7 +1,7 @@
 """Cleaning of texts: only what the reading options ask for, the same at every stage.
 
 The steps run in a fixed order, whatever the order of the options: markup, Unicode form,
-addresses, stop words, lemmas, stems, case, punctuation, spaces, length.
+redaction, addresses, stop words, lemmas, stems, case, punctuation, spaces, length.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.privacy.redaction import Redactor
 from aitk.nlp.data.languages import UNSPACED, stop_words
 from aitk.nlp.data.options import TextReading
 
@@ -51,8 +52,11 @@ _STEMMERS = {
 _CACHED_WORDS = 1 << 16
 
 
-def make_cleaner(reading: TextReading) -> Step:
+def make_cleaner(reading: TextReading, redactor: Redactor | None = None) -> Step:
     """The function that cleans one text as ``reading`` says.
+
+    Args:
+        redactor: replaces personal data, which later steps would make hard to find.
 
     Raises:
         UsageError: a language has no stop words, stems or lemmas here.
@@ -64,6 +68,8 @@ def make_cleaner(reading: TextReading) -> Step:
     if reading.unicode_form != "none":
         form: Literal["NFC", "NFKC"] = "NFKC" if reading.unicode_form == "NFKC" else "NFC"
         steps.append(functools.partial(_normalize, form=form))
+    if redactor is not None:
+        steps.append(redactor)
     if reading.urls != "keep":
         web, mail = ("URL", "EMAIL") if reading.urls == "replace" else ("", "")
         steps.append(lambda text: _MAIL.sub(mail, _URL.sub(web, text)))

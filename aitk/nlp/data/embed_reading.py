@@ -17,6 +17,7 @@ from aitk.core.io import encodings
 from aitk.core.io.lines import Lines, open_lines
 from aitk.core.io.tables import Table, find_column, looks_like_json, open_table
 from aitk.core.io.values import to_number
+from aitk.core.privacy.redaction import redactor_of, with_counts
 from aitk.nlp.data.cleaning import make_cleaner
 from aitk.nlp.data.embed_options import PAIRS, SCORED, TEXTS, TRIPLETS, EmbedReading
 from aitk.nlp.data.quality import TextInspector
@@ -123,7 +124,19 @@ def _read_analogies(lines: Lines) -> Iterator[Row | Refusal]:
 def _read_tables(
     source: str, reading: EmbedReading, *, labelled: bool, note: Note
 ) -> Iterator[Row | Refusal]:
-    clean = make_cleaner(reading)
+    redactor = redactor_of(reading)
+    clean = make_cleaner(reading, redactor)
+    yield from with_counts(_read(source, reading, clean, labelled=labelled, note=note), redactor)
+
+
+def _read(
+    source: str,
+    reading: EmbedReading,
+    clean: Callable[[str], str],
+    *,
+    labelled: bool,
+    note: Note,
+) -> Iterator[Row | Refusal]:
     for found in find_sources([source], labelled=False, label=True, note=note):
         told = reading.delimiter
         opened: str | Lines = found.name

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from aitk.core.contract.labels import MultiLabelReading
 from aitk.core.contract.options import PredictOptions, option
+from aitk.core.privacy.options import Redaction
 
 
 @dataclass(frozen=True)
-class TextReading:
+class TextReading(Redaction):
     """Where the text is, and what is done to it. Nothing is by default but composing characters
     (NFC) and trimming; what is asked for is done alike in training and in prediction."""
 
@@ -63,7 +64,7 @@ class ScoreReading(TextReading):
 
 
 @dataclass(frozen=True)
-class TranslateReading:
+class TranslateReading(Redaction):
     """Where sources and their translations are, and which pairs are refused."""
 
     source_column: str | None = option(
@@ -126,7 +127,7 @@ class GenerationOptions(PredictOptions):
 
 
 @dataclass(frozen=True)
-class TagReading:
+class TagReading(Redaction):
     """Where texts, words and tags are. Texts stay as they are: spans count their characters."""
 
     text_column: str | None = option(
@@ -147,7 +148,7 @@ class TagReading:
 
 
 @dataclass(frozen=True)
-class QaReading:
+class QaReading(Redaction):
     """Where contexts, questions and answers are. Texts stay as they are: answers count their
     characters."""
 

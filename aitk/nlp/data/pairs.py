@@ -32,6 +32,7 @@ from aitk.core.io.tables import (
     usual_column,
 )
 from aitk.core.io.tfds_source import PREFIX, open_tfds
+from aitk.core.privacy.redaction import Redactor, redactor_of, with_counts
 from aitk.nlp.data.cleaning import make_cleaner
 from aitk.nlp.data.formats.tmx import Memory, text_of
 from aitk.nlp.data.options import TextReading, TranslateReading
@@ -72,7 +73,19 @@ def read_pairs(
         UsageError: an option names a column, language or encoding that is not there.
     """
     encodings.check(reading.encoding)
-    pair = _PairChecker(reading, labelled=labelled)
+    redactor = redactor_of(reading)
+    pair = _PairChecker(reading, redactor, labelled=labelled)
+    yield from with_counts(_read(sources, reading, pair, labelled=labelled, note=note), redactor)
+
+
+def _read(
+    sources: Sequence[str],
+    reading: TranslateReading,
+    pair: _PairChecker,
+    *,
+    labelled: bool,
+    note: Note,
+) -> Iterator[Row | Refusal]:
     for group in _find_groups(sources, reading, labelled=labelled, note=note):
         if group.kind == "tmx":
             yield from _read_memory(next(iter(group.files.values())), reading, pair, note)
@@ -85,9 +98,9 @@ def read_pairs(
 class _PairChecker:
     """Makes a row of two texts, or says why there is none."""
 
-    def __init__(self, reading: TranslateReading, *, labelled: bool):
+    def __init__(self, reading: TranslateReading, redactor: Redactor | None, *, labelled: bool):
         self._clean: Callable[[str], str] = make_cleaner(
-            TextReading(unicode_form=reading.unicode_form, strip_html=reading.strip_html)
+            TextReading(unicode_form=reading.unicode_form, strip_html=reading.strip_html), redactor
         )
         self._ratio, self._labelled = reading.max_length_ratio, labelled
 

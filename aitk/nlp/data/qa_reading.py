@@ -19,6 +19,7 @@ from aitk.core.io.json_items import read_items
 from aitk.core.io.lines import check_file, open_lines
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import file_suffix, open_table
+from aitk.core.privacy.redaction import Redactor, redactor_of
 from aitk.nlp.data.formats.squad import QUESTIONS, Question, questions_of
 from aitk.nlp.data.options import QaReading
 
@@ -51,6 +52,14 @@ def read_questions(
         UsageError: an option names an encoding that is not there.
     """
     encodings.check(reading.encoding)
+    redactor = redactor_of(reading)
+    for item in _read(sources, reading, labelled=labelled, note=note):
+        yield item if redactor is None else _without_personal_data(item, redactor)
+
+
+def _read(
+    sources: Sequence[str], reading: QaReading, *, labelled: bool, note: Note
+) -> Iterator[Row | Refusal]:
     for source in sources:
         if source != "-":
             check_file(Path(source))
@@ -71,6 +80,31 @@ def read_questions(
             note(f"{source}: {moved.count:,} answers stand elsewhere in their context than said")
         if moved.dropped:
             note(f"{source}: {moved.dropped:,} further answers are not in their context: left out")
+
+
+def _without_personal_data(item: Row | Refusal, redactor: Redactor) -> Row | Refusal:
+    """The row with a tag in place of each find; an answer that holds one is moved and widened."""
+    if isinstance(item, Refusal):
+        return item
+    fields = dict(item.fields)
+    context = redactor.redact(fields["context"])
+    fields |= {"context": context.text, "question": redactor(fields["question"])}
+    if "answers" in fields:
+        ends = [
+            start + len(text)
+            for text, start in zip(fields["answers"], fields["answer_starts"], strict=True)
+        ]
+        starts = [context.moved(start) for start in fields["answer_starts"]]
+        places = zip(starts, (context.moved(end, end=True) for end in ends), strict=True)
+        fields |= {
+            "answers": [context.text[start:end] for start, end in places],
+            "answer_starts": starts,
+        }
+    # Predictions count the characters of the context that the model saw.
+    known = {name: fields[name] for name in ("context", "question") if name in item.record}
+    counts = redactor.take_counts()
+    record = {**item.record, **known}
+    return dataclasses.replace(item, fields=fields, record=record, redacted=counts)
 
 
 def ask_about(source: str, question: str) -> Row:

@@ -23,6 +23,7 @@ from aitk.core.io.lines import MAX_LINE_BYTES, Lines, open_lines
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import Table, find_column, looks_like_json, open_table, usual_column
 from aitk.core.io.tfds_source import open_tfds
+from aitk.core.privacy.redaction import redactor_of, with_counts
 from aitk.nlp.data.cleaning import make_cleaner
 from aitk.nlp.data.options import ScoreReading, TextReading
 from aitk.nlp.data.sources import Source, find_sources
@@ -72,8 +73,21 @@ def read_texts(
         UsageError: an option names a column, language or encoding that is not there.
     """
     encodings.check(reading.encoding)
-    clean = make_cleaner(reading)
-    note = once(note)
+    redactor = redactor_of(reading)
+    clean = make_cleaner(reading, redactor)
+    rows = _read_texts(sources, reading, clean, labelled=labelled, label=label, note=once(note))
+    yield from with_counts(rows, redactor)
+
+
+def _read_texts(
+    sources: Sequence[str],
+    reading: TextReading,
+    clean: Callable[[str], str],
+    *,
+    labelled: bool,
+    label: bool,
+    note: Note,
+) -> Iterator[Row | Refusal]:
     # Alike for files with like columns.
     chosen: dict[tuple[str, ...], tuple[Sequence[str], Sequence[str]]] = {}
     told_pair = getattr(reading, "pair_column", None)

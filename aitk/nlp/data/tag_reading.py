@@ -7,7 +7,7 @@ line, and a table has a text column.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from aitk.core.io.json_items import read_items
 from aitk.core.io.lines import Lines, check_file, open_lines
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import file_suffix, find_column, open_table
+from aitk.core.privacy.redaction import redactor_of
 from aitk.nlp.data.formats.conll import find_columns, looks_like_columns, read_columns
 from aitk.nlp.data.formats.docbin import read_docbin
 from aitk.nlp.data.formats.tag_records import TEXTS, texts_of
-from aitk.nlp.data.formats.tagged import Counts, Tagged, fields_of, record_of
+from aitk.nlp.data.formats.tagged import Counts, Tagged, fields_of, record_of, without_personal_data
 from aitk.nlp.data.options import TagReading
 
 _COLUMN_FILES = (".conll", ".conllu", ".iob", ".iob2", ".bio")
@@ -49,6 +50,7 @@ def read_tagged(
         UsageError: an option names a column or encoding that is not there.
     """
     encodings.check(reading.encoding)
+    redactor = redactor_of(reading)
     for source in _files(sources, note):
         counts = Counts()
         split = split_named(Path(source).name) if source != "-" else None
@@ -63,8 +65,14 @@ def read_tagged(
                 fields, problem = fields_of(found, counts, labelled=labelled)
             if problem:
                 yield Refusal(source, line, problem)
-            else:
-                yield Row(fields, source, line, split, record if not labelled else {})
+                continue
+            redacted: Mapping[str, int] = {}
+            if redactor is not None:
+                before, fields = fields["text"], without_personal_data(fields, redactor)
+                redacted = redactor.take_counts()
+                if fields["text"] != before:  # predictions count the characters the model saw
+                    record = record_of(fields)
+            yield Row(fields, source, line, split, {} if labelled else record, redacted)
         if counts.widened:
             note(f"{source}: {counts.widened:,} spans that cut words were widened to whole words")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aitk.core.contract.errors import DataError
@@ -12,6 +12,7 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import JSON_LINES, file_suffix, open_table
+from aitk.core.privacy.redaction import redactor_of, with_counts
 from aitk.nlp.data.cleaning import make_cleaner
 from aitk.nlp.data.options import TextReading
 from aitk.nlp.data.quality import TextInspector
@@ -51,7 +52,19 @@ def read_dialogues(
     Args:
         labelled: the last message must be an answer. If not, it may be a question.
     """
-    clean = make_cleaner(reading)
+    redactor = redactor_of(reading)
+    clean = make_cleaner(reading, redactor)
+    yield from with_counts(_read(sources, reading, clean, labelled=labelled, note=note), redactor)
+
+
+def _read(
+    sources: Sequence[str],
+    reading: TextReading,
+    clean: Callable[[str], str],
+    *,
+    labelled: bool,
+    note: Note,
+) -> Iterator[Row | Refusal]:
     for source in sources:
         table = open_table(source, encoding=reading.encoding)
         key = _layout_of(source, reading.encoding)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
+from aitk.core.privacy.redaction import Redactor
 from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, find_scheme, spans_of, tags_of
 from aitk.nlp.data.words import split_words
 
@@ -75,6 +76,31 @@ def fields_of(
         return {}, "it has neither spans nor tags"
     spans, problem = _word_spans(found.text, words, found.spans, counts)
     return fields | {"tags": tags_of(spans, len(words))}, problem
+
+
+def without_personal_data(fields: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """The fields with a tag in place of each find, which is one word.
+
+    Its tag is that of the first tagged word that it stands for.
+    """
+    redacted = redactor.redact(fields["text"])
+    if not redacted.spans:
+        return dict(fields)
+    tags = fields.get("tags", [OUTSIDE] * len(fields["starts"]))
+    words: list[tuple[int, int, str]] = []
+    for start, end, tag in zip(fields["starts"], fields["ends"], tags, strict=True):
+        start, end = redacted.moved(start), redacted.moved(end, end=True)
+        if words and start < words[-1][1]:  # a find that holds, or cuts, several words
+            first, last, known = words.pop()
+            words.append((first, max(last, end), tag if known == OUTSIDE else known))
+        else:
+            words.append((start, end, tag))
+    found: dict[str, Any] = {
+        "text": redacted.text,
+        "starts": [start for start, _, _ in words],
+        "ends": [end for _, end, _ in words],
+    }
+    return found | ({"tags": [tag for _, _, tag in words]} if "tags" in fields else {})
 
 
 def _normalised(tags: Sequence[str]) -> tuple[list[str], str | None]:

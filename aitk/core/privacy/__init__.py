@@ -1,0 +1,1 @@
+"""Personal data in texts, training with differential privacy, and attacks that measure leaks."""
