@@ -8,17 +8,18 @@ DEMO ?= demo
 FUZZ ?= fuzz
 FUZZ_MINUTES ?= 60
 
-.PHONY: help demo demo-all test check fuzz format lock clean
+.PHONY: help demo demo-all test test-fast check fuzz format lock clean
 
 help:
-	@echo "make demo     set up, then one chain per domain on the sample rows (folder: $(DEMO))"
-	@echo "make demo-all the same for every task"
-	@echo "make test     set up, then the tests"
-	@echo "make check    format, lint, types, tests"
-	@echo "make fuzz     hostile inputs for FUZZ_MINUTES (now: $(FUZZ_MINUTES)); failures: $(FUZZ)/failures"
-	@echo "make format   put the code into its format"
-	@echo "make lock     try the newest versions and write constraints.txt anew"
-	@echo "make clean    remove the virtual environment and what demo and fuzz wrote"
+	@echo "make demo       set up, then one chain per domain on the sample rows (folder: $(DEMO))"
+	@echo "make demo-all   the same for every task"
+	@echo "make test       set up, then the tests, with their coverage"
+	@echo "make test-fast  the tests that need no TensorFlow, in under a minute"
+	@echo "make check      format, lint, types, tests"
+	@echo "make fuzz       hostile inputs for FUZZ_MINUTES (now: $(FUZZ_MINUTES)); failures: $(FUZZ)/failures"
+	@echo "make format     put the code into its format"
+	@echo "make lock       try the newest versions and write constraints.txt anew"
+	@echo "make clean      remove the virtual environment and what demo and fuzz wrote"
 
 demo: $(VENV)/.installed
 	$(BIN)/aitk demo --out $(DEMO) --overwrite
@@ -27,13 +28,16 @@ demo-all: $(VENV)/.installed
 	$(BIN)/aitk demo --all --out $(DEMO) --overwrite
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov --cov-report=
+
+test-fast: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --fast
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov --cov-report=
 
 fuzz: $(FUZZ)/runs/recsys
 	$(BIN)/python tests/fuzz/run.py --minutes $(FUZZ_MINUTES) --failures $(FUZZ)/failures \

@@ -8,8 +8,10 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -31,6 +33,33 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: A worker starts TensorFlow for itself, in 1 to 2 GB.
 MOST_WORKERS = 4
+
+
+#: What ``--fast`` keeps out: importing any of them takes longer than most tests.
+HEAVY = {"tensorflow", "keras", "keras_hub"}
+
+
+class SkipHeavyImports:
+    """Skips the test that imports TensorFlow or Keras, at whatever depth it does so.
+
+    The skip is a ``BaseException``: no ``except Exception`` of the code under test hides it.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name.partition(".")[0] in HEAVY:
+            pytest.skip("starts TensorFlow", allow_module_level=True)
+        return None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only tests that need no TensorFlow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fast"):
+        sys.meta_path.insert(0, SkipHeavyImports())
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -58,6 +87,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     Keras draws the seeds of initialisers and dropout layers from Python's ``random``.
     """
+    if item.get_closest_marker("slow") and item.config.getoption("--fast"):
+        pytest.skip("slow")
     if item.get_closest_marker("onnx") and not importlib.util.find_spec("tf2onnx"):
         pytest.skip("the extra onnx is not installed")
     random.seed(0)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import doctest
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "python.md"
 
 
+@pytest.mark.slow
 def test_the_guide_runs_and_the_command_line_predicts_the_same_bytes(tmp_path, monkeypatch, aitk):
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     monkeypatch.chdir(tmp_path)

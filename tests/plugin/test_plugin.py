@@ -104,6 +104,7 @@ def test_the_reading_options_of_a_task_are_flags(aitk) -> None:
     assert said.code == 2
 
 
+@pytest.mark.slow
 def test_the_battery_passes(tmp_path) -> None:
     """In a process of its own, with both packages on its path."""
     for name in ("language", "attention"):

@@ -55,6 +55,7 @@ def weights_hash(run):
     return digest.hexdigest()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_as_if_never_killed(good_or_bad, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run_training(good_or_bad, whole, "through") == 0

@@ -275,6 +275,7 @@ def test_columns_are_found_by_name_number_or_habit():
         find_column(columns, None, ["body"], **find)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(write, python):
     program = (
         "import resource, sys; from aitk.core.io.tables import open_table;"

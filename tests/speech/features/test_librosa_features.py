@@ -22,6 +22,7 @@ def settings_of(kind="librosa-mel", **more):
     return FeatureSettings(sample_rate_hz=RATE, features=kind, normalise="none", **more)
 
 
+@pytest.mark.slow  # numba compiles
 @pytest.mark.parametrize("snip", [True, False])
 def test_mel_is_the_power_to_db_of_librosas_mel_spectrogram(snip):
     settings = settings_of(filters=20, frame_ms=32, low_hz=0.0, snip_edges=snip)
@@ -76,6 +77,7 @@ def test_settings_that_only_kaldi_has_and_impossible_filters_are_refused():
             feature_size(settings_of(**more))
 
 
+@pytest.mark.slow  # numba compiles
 @pytest.mark.parametrize("snip", [True, False])
 def test_pyin_finds_the_pitch_of_each_frame(snip):
     hertz = np.linspace(100, 200, 6000)
