@@ -164,3 +164,13 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
 
 class MultiLabelClassify(MultiLabelTask[TextAssets], Classify):
     """The same with any number of labels for a text."""
+
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: TextAssets
+    ) -> Iterable[Baseline]:
+        from aitk.nlp.metrics.linear_baseline import linear_multi_label_baseline
+
+        yield from super().baselines(train, summary, assets)
+        linear = linear_multi_label_baseline(train, assets.labels, assets.thresholds)
+        if linear is not None:
+            yield linear

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aitk.nlp.metrics.linear_baseline import linear_baseline
+from aitk.nlp.metrics.linear_baseline import linear_baseline, linear_multi_label_baseline
 from aitk.nlp.metrics.token_baselines import Frequencies, bigram_baseline
 from aitk.nlp.tasks.generate import Generate
 from aitk.nlp.tasks.masked_lm import MaskedLanguageModel
@@ -40,6 +40,33 @@ def test_classes_in_another_order_keep_their_probabilities():
 )
 def test_rows_that_teach_nothing_have_no_linear_baseline(rows):
     assert linear_baseline(rows, LABELS) is None
+
+
+def tagged(count):
+    """Texts with a word for each of their labels: none, one or both."""
+    words = {"food": "soup", "staff": "waiter"}
+    combinations = ([], ["food"], ["staff"], ["food", "staff"])
+    return [
+        {"text": " ".join(["the", *(words[each] for each in labels)]), "labels": labels}
+        for _ in range(count)
+        for labels in combinations
+    ]
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
+def test_many_labels_are_decided_at_the_thresholds_of_the_model(threshold):
+    labels = ("staff", "never", "food")
+    baseline = linear_multi_label_baseline(tagged(10), labels, (threshold,) * 3)
+    found = baseline.measure(tagged(1), {"unseen": np.zeros(4)})
+    assert (found["probabilities"] >= threshold).tolist() == [
+        [label in row["labels"] for label in labels] for row in tagged(1)
+    ]
+    assert "unseen" in found
+
+
+def test_a_single_class_that_is_always_there_has_no_linear_baseline():
+    rows = [{"text": "soup", "labels": ["food"]} for _ in range(10)]
+    assert linear_multi_label_baseline(rows, ("food",), (0.5,)) is None
 
 
 TEXTS = [{"text": "a b a b a b"}, {"text": "a b a c"}, {"text": "c a b"}]
