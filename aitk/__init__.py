@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aitk import errors
-    from aitk.api.data import Data, prepare
+    from aitk.api.data import Data, join, prepare
     from aitk.api.progress import Progress
     from aitk.api.run import Run, load
     from aitk.api.training import compare, compress, finetune, pretrain, tune, update
@@ -28,6 +28,7 @@ _PUBLIC = {
     "compare": "aitk.api.training",
     "compress": "aitk.api.training",
     "finetune": "aitk.api.training",
+    "join": "aitk.api.data",
     "load": "aitk.api.run",
     "prepare": "aitk.api.data",
     "pretrain": "aitk.api.training",
@@ -44,6 +45,7 @@ __all__ = [
     "compress",
     "errors",
     "finetune",
+    "join",
     "load",
     "prepare",
     "pretrain",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from aitk.core.contract.progress import Reporter
 
 if TYPE_CHECKING:
     from aitk.core.artifacts.data import PreparedData
+    from aitk.core.artifacts.parts import PartNumber
+    from aitk.stages.options import ParallelOptions
 
 PathLike = str | os.PathLike[str]
 
@@ -69,6 +71,9 @@ def prepare(
     task: str,
     out: PathLike,
     overwrite: bool = False,
+    workers: int | None = None,
+    part: str | None = None,
+    engine: str | None = None,
     progress: Callback | Reporter | None = None,
     **options: Any,
 ) -> Data:
@@ -79,6 +84,9 @@ def prepare(
         task: full name of the task (``aitk tasks`` lists them).
         out: the folder to write; whole or absent.
         overwrite: replace ``out``, if aitk wrote it.
+        workers: processes that read the rows.
+        part: read only the K-th of N parts, ``"K/N"``, into ``OUT.K-of-N``; see ``aitk.join``.
+        engine: address of a Ray cluster that the workers run on.
         progress: a function that is called with ``Progress`` objects.
         options: of ``aitk DOMAIN prepare`` and of how the task's rows are read, such as
             ``split="80/10/10"`` or ``label_column="intent"``.
@@ -96,22 +104,105 @@ def prepare(
     """
     from aitk.core.contract.options import resolve
     from aitk.registry import TASKS, load, load_task
-    from aitk.stages.options import PrepareOptions
-    from aitk.stages.prepare import prepare as stage
+    from aitk.stages.options import ParallelOptions, PrepareOptions
 
     load_task(task)  # refuses an unknown name
     reading = load(TASKS[task].reading)
     general, own = divide(options, PrepareOptions, reading)
-    outcome = stage(
-        [os.fspath(source) for source in as_list(sources)],
-        Path(out),
-        task=task,
-        options=resolve(PrepareOptions, general),
-        reading=resolve(reading, own),
+    told = {"workers": workers, "part": part, "engine": engine}
+    number = parallel_of(resolve(ParallelOptions, told))
+    named = [os.fspath(source) for source in as_list(sources)]
+    shared: dict[str, Any] = {
+        "task": task,
+        "options": resolve(PrepareOptions, general),
+        "reading": resolve(reading, own),
+        "overwrite": overwrite,
+        "reporter": reporter_for(progress),
+    }
+    if number is not None:
+        from aitk.stages.parts.prepared import prepare_part
+
+        return Data(
+            number.name(Path(out)), outcome=prepare_part(named, Path(out), number, **shared)
+        )
+    if workers is not None and workers > 1:
+        from aitk.stages.parts.prepared import prepare_with_workers
+
+        outcome = prepare_with_workers(named, Path(out), workers=workers, engine=engine, **shared)
+        return Data(out, outcome=outcome)
+    from aitk.stages.prepare import prepare as stage
+
+    return Data(out, outcome=stage(named, Path(out), **shared))
+
+
+def join(
+    parts: PathLike | Sequence[PathLike],
+    *,
+    out: PathLike,
+    overwrite: bool = False,
+    trust: bool = False,
+    write: Callable[[str], None] | None = None,
+    progress: Callback | Reporter | None = None,
+) -> Outcome:
+    """Put the parts together that ``prepare`` or ``predict_to`` wrote with ``part="K/N"``.
+
+    Args:
+        parts: all of them, in any order.
+        out: what one process would have written: a folder, or a file.
+        overwrite: replace ``out``, if aitk wrote it.
+        trust: of predictions: also open a run whose model is a program.
+        write: receives the lines where ``out`` is ``-``.
+        progress: a function that is called with ``Progress`` objects.
+
+    Raises:
+        aitk.errors.UsageError: a part is given twice, or ``out`` cannot be written.
+        aitk.errors.ArtifactError: a part is missing, damaged, or of another result.
+
+    Example:
+        >>> import aitk
+        >>> for number in (1, 2):
+        ...     part = aitk.prepare("sample_data/messages.csv", task="nlp.classify",
+        ...                         out="data/messages", label_column="intent", part=f"{number}/2")
+        >>> parts = ["data/messages.1-of-2", "data/messages.2-of-2"]
+        >>> joined = aitk.join(parts, out="data/messages")
+        >>> joined.facts["rows"]["test"]
+        58
+    """
+    from aitk.stages.parts.join import join as stage
+
+    return stage(
+        [Path(part) for part in as_list(parts)],
+        os.fspath(out),
         overwrite=overwrite,
+        trust=trust,
+        write=write or no_stdout,
         reporter=reporter_for(progress),
     )
-    return Data(out, outcome=outcome)
+
+
+def parallel_of(options: ParallelOptions) -> PartNumber | None:
+    """The part that is asked for, if any.
+
+    Raises:
+        UsageError: the options do not go together.
+    """
+    from aitk.core.artifacts.parts import parse_part
+    from aitk.core.contract.errors import UsageError
+
+    if options.part is not None and options.workers is not None:
+        raise UsageError(
+            "is done by one process", where="--part", hint="Leave out --workers, or --part"
+        )
+    if options.engine is not None and (options.workers is None or options.workers < 2):
+        raise UsageError("how many workers?", where="--engine", hint="Say it with --workers N")
+    return parse_part(options.part) if options.part is not None else None
+
+
+def no_stdout(text: str) -> None:
+    """Refuse to write lines that nobody takes."""
+    from aitk.core.contract.errors import UsageError
+
+    raise UsageError("writes to stdout", where="out='-'", hint="Give a function as write=")
 
 
 def as_list(sources: PathLike | Sequence[PathLike]) -> Sequence[PathLike]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from aitk.api.arguments import divide
-from aitk.api.data import PathLike, as_list
+from aitk.api.data import PathLike, as_list, no_stdout, parallel_of
 from aitk.api.progress import Callback, reporter_for
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
@@ -158,6 +158,9 @@ class Run:
         out: PathLike,
         overwrite: bool = False,
         write: Callable[[str], None] | None = None,
+        workers: int | None = None,
+        part: str | None = None,
+        engine: str | None = None,
         progress: Callback | Reporter | None = None,
         **options: Any,
     ) -> Outcome:
@@ -167,28 +170,45 @@ class Run:
             inputs: files or folders, or ``-`` for stdin.
             out: a ``.jsonl`` or ``.csv`` file or one of the task's formats.
             write: receives the lines where ``out`` is ``-``.
+            workers: processes that share the rows; the file is that of one, to the byte.
+            part: predict only the K-th of N parts, ``"K/N"``, into ``OUT.K-of-N``; see
+                ``aitk.join``.
+            engine: address of a Ray cluster that the workers run on.
             options: as of ``aitk DOMAIN predict``.
         """
         from aitk.core.contract.options import resolve
-        from aitk.stages.options import PredictOptions
-        from aitk.stages.predict import predict as stage
+        from aitk.stages.options import ParallelOptions, PredictOptions
 
+        told = {"workers": workers, "part": part, "engine": engine}
+        number = parallel_of(resolve(ParallelOptions, told))
         general, own, located = divide(
             options, PredictOptions, self._task.predict_options, self._task.reading
         )
-        return stage(
-            self.folder,
-            [os.fspath(source) for source in as_list(inputs)],
-            out=os.fspath(out),
-            domain=self._domain or self.task.partition(".")[0],
-            options=resolve(PredictOptions, general),
-            predict_options=own,
-            located=located,
-            overwrite=overwrite,
-            trust=self._trust,
-            write=write or _no_stdout,
-            reporter=reporter_for(progress),
-        )
+        named = [os.fspath(source) for source in as_list(inputs)]
+        shared: dict[str, Any] = {
+            "out": os.fspath(out),
+            "domain": self._domain or self.task.partition(".")[0],
+            "options": resolve(PredictOptions, general),
+            "predict_options": own,
+            "located": located,
+            "overwrite": overwrite,
+            "trust": self._trust,
+            "reporter": reporter_for(progress),
+        }
+        if number is not None:
+            from aitk.stages.parts.predicted import predict_part
+
+            return predict_part(self.folder, named, number, **shared)
+        shared["write"] = write or no_stdout
+        if workers is not None and workers > 1:
+            from aitk.stages.parts.predicted import predict_with_workers
+
+            return predict_with_workers(
+                self.folder, named, workers=workers, engine=engine, **shared
+            )
+        from aitk.stages.predict import predict as stage
+
+        return stage(self.folder, named, **shared)
 
     def evaluate(
         self,
@@ -291,7 +311,7 @@ class Run:
         from aitk.core.contract.rows import Refusal
         from aitk.core.inference.prediction import default_window
         from aitk.stages.options import PredictOptions
-        from aitk.stages.predict import windows
+        from aitk.stages.request import windows
         from aitk.stages.session import merge, refusal
 
         general, own, located = divide(
@@ -379,12 +399,6 @@ class _Items:
             else value
             for name, value in record.items()
         }
-
-
-def _no_stdout(text: str) -> None:
-    from aitk.core.contract.errors import UsageError
-
-    raise UsageError("writes to stdout", where="out='-'", hint="Give a function as write=")
 
 
 def load(path: PathLike, *, trust: bool = False) -> Run:

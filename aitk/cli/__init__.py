@@ -12,4 +12,4 @@ STAGES = (
     "explain",
 )
 #: Commands of no domain.
-GENERAL = ("tasks", "doctor", "init", "compare", "demo")
+GENERAL = ("tasks", "doctor", "init", "compare", "join", "demo")

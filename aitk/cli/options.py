@@ -14,7 +14,7 @@ import typer
 from aitk import registry as tasks
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import Described, describe, resolve
-from aitk.stages.options import PrepareOptions, TrainingOptions
+from aitk.stages.options import ParallelOptions, PrepareOptions, TrainingOptions
 
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="a prepared data folder")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
@@ -26,13 +26,14 @@ OptionalInputs = Annotated[
     typer.Argument(metavar="[INPUT]", help="files, folders, or - for stdin", show_default=False),
 ]
 #: The parts of a command's help.
-OUTPUT, DATA, TRAINING, TRAINING_IN_DETAIL, MODEL, PREDICTIONS = (
+OUTPUT, DATA, TRAINING, TRAINING_IN_DETAIL, MODEL, PREDICTIONS, PROCESSES = (
     "Output",
     "Your data",
     "Training",
     "Training in detail",
     "Model",
     "Predictions",
+    "Several processes",
 )
 Out = Annotated[
     Path,
@@ -71,7 +72,11 @@ SET = Annotated[
 ]
 
 
-PARTS: dict[type, str] = {PrepareOptions: DATA, TrainingOptions: TRAINING}
+PARTS: dict[type, str] = {
+    PrepareOptions: DATA,
+    TrainingOptions: TRAINING,
+    ParallelOptions: PROCESSES,
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,19 @@ class PrepareOptions:
 
 
 @dataclass(frozen=True)
+class ParallelOptions:
+    """How ``prepare`` and ``predict`` share their rows among processes."""
+
+    workers: int | None = option(None, "processes that share the rows", minimum=1, maximum=10_000)
+    part: str | None = option(
+        None, "only the K-th of N parts, K/N, into OUT.K-of-N; aitk join puts them together"
+    )
+    engine: str | None = option(
+        None, "address of a Ray cluster to run the --workers on (needs the extra cluster)"
+    )
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """How a model is trained: shared by pretrain, finetune, tune, update and compress."""
 

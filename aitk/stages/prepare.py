@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aitk import __version__
 from aitk.core.artifacts.data import FORMAT, TABLES, DataWriter
@@ -35,6 +35,25 @@ ROWS_AT_ONCE = 1000
 MIN_DIVIDED_ROWS = 40
 
 
+class Origin(Protocol):
+    """Rows that other processes have read (``stages.parts.prepared``)."""
+
+    @property
+    def inputs(self) -> Sequence[Path]:
+        """The files that hold them, where the user named these."""
+
+    def rows(self, task: Task, folder: Path, note: Note) -> Iterable[Row | Refusal]:
+        """The rows and refusals, in the order of the sources.
+
+        Args:
+            folder: for what is needed on the way.
+            note: receives what was decided in reading.
+        """
+
+    def described(self) -> Sequence[Mapping[str, Any]]:
+        """The sources, as ``describe_sources`` names them."""
+
+
 def prepare(
     sources: Sequence[str],
     out: Path,
@@ -43,6 +62,7 @@ def prepare(
     options: PrepareOptions,
     reading: Any,
     overwrite: bool = False,
+    origin: Origin | None = None,
     reporter: Reporter,
 ) -> Outcome:
     """Read, clean, check, split and store rows; refuse the bad ones, each with its reason.
@@ -55,20 +75,22 @@ def prepare(
         out: the prepared data folder to write.
         task: full name of the task, ``nlp.classify``.
         reading: the task's reading options.
+        origin: where the rows come from, if not from the sources themselves.
     """
-    worker = load_task(task)
-    if isinstance(worker, DependsOnReading):
-        worker = worker.for_reading(reading)
-    if twice := _given_twice(sources):
-        raise UsageError("is given twice: its rows would count double", where=twice)
+    worker = open_reader(task, sources, reading)
     shares = parse_shares(options.split)
     started = time.monotonic()
-    with draft_folder(out, inputs=sources, options=reading, overwrite=overwrite) as folder:
+    inputs: list[str | Path] = [*sources, *(origin.inputs if origin else ())]
+    with draft_folder(out, inputs=inputs, options=reading, overwrite=overwrite) as folder:
         spool = folder / "spool.jsonl"
         notes: list[str] = []
-        inspector, items = _read(
-            worker, sources, reading, folder, options, shares, reporter, note=notes.append
-        )
+        if origin is not None:
+            items = origin.rows(worker, folder, notes.append)
+            inspector = worker.inspector(reading)
+        else:
+            inspector, items = _read(
+                worker, sources, reading, folder, options, shares, reporter, note=notes.append
+            )
         redacted: Counter[str] = Counter()
         named, rejects = _spool_rows(items, sources, folder, options, reporter, redacted)
         rule: Any = _as_grouped
@@ -103,7 +125,7 @@ def prepare(
             "version": FORMAT,
             "aitk": __version__,
             "task": task,
-            "sources": list(_describe_sources(sources)),
+            "sources": list(origin.described() if origin else describe_sources(sources)),
             "notes": notes,
             "reading": as_dict(reading),
             "options": as_dict(options),
@@ -147,6 +169,20 @@ def prepare(
             else f"aitk {domain} evaluate RUN --data {out}"
         ),
     )
+
+
+def open_reader(task: str, sources: Sequence[str], reading: Any) -> Task:
+    """The task that reads these sources.
+
+    Raises:
+        UsageError: a source is given twice.
+    """
+    worker = load_task(task)
+    if isinstance(worker, DependsOnReading):
+        worker = worker.for_reading(reading)
+    if twice := _given_twice(sources):
+        raise UsageError("is given twice: its rows would count double", where=twice)
+    return worker
 
 
 def parse_shares(split: str) -> dict[str, float]:
@@ -370,7 +406,7 @@ def _given_twice(sources: Sequence[str]) -> str | None:
     return None
 
 
-def _describe_sources(sources: Sequence[str]) -> Iterator[dict[str, Any]]:
+def describe_sources(sources: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Name each file by its content; what is no file on disk by its name alone."""
     for source in sources:
         path = Path(source)

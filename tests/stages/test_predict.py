@@ -16,7 +16,8 @@ from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
 from aitk.core.contract.rows import Refusal, Row
 from aitk.stages.options import PredictOptions
-from aitk.stages.predict import predict, windows
+from aitk.stages.predict import predict
+from aitk.stages.request import windows
 
 
 @pytest.fixture(scope="module")

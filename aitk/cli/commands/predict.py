@@ -19,7 +19,7 @@ from aitk.core.artifacts.targets import is_stdout
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
-from aitk.stages.options import PredictOptions
+from aitk.stages.options import ParallelOptions, PredictOptions
 
 Rows = Annotated[
     str, typer.Option("--out", metavar="FILE", help="a .jsonl or .csv file, or - for stdout")
@@ -32,6 +32,7 @@ def predict(
     options: PredictOptions,
     predict_options: TaskPredictOptions,
     located: Located,
+    parallel: ParallelOptions,
     reporter: Output,
     inputs: OptionalInputs = None,
     out: Rows = "-",
@@ -60,6 +61,7 @@ def predict(
         write=reporter.write,
         progress=reporter,
         **as_dict(options),
+        **as_dict(parallel),
         **predict_options,
         **located,
     )

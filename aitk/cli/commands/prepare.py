@@ -10,7 +10,7 @@ from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import as_dict, option
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
-from aitk.stages.options import PrepareOptions
+from aitk.stages.options import ParallelOptions, PrepareOptions
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ def prepare(
     choice: Choice,
     options: PrepareOptions,
     reading: Reading,
+    parallel: ParallelOptions,
     reporter: Reporter,
     overwrite: Overwrite = False,
 ) -> Outcome:
@@ -53,5 +54,6 @@ def prepare(
         overwrite=overwrite,
         progress=reporter,
         **as_dict(options),
+        **as_dict(parallel),
         **reading,
     ).outcome

@@ -86,6 +86,23 @@ class DependsOnReading(Protocol):
 
 
 @runtime_checkable
+class CountsReading(Protocol):
+    """A task that counts while it reads what its inspector reports of all rows."""
+
+    @abstractmethod
+    def reading_counts(self) -> dict[str, Any]:
+        """What was counted, as JSON, once every row has been read."""
+
+    @abstractmethod
+    def set_reading_counts(self, counts: Mapping[str, Any]) -> None:
+        """Go on as if this process had read the rows itself.
+
+        Args:
+            counts: what ``reading_counts`` gave in another process.
+        """
+
+
+@runtime_checkable
 class Calibrates(Protocol):
     """A task whose assets hold decision thresholds, which are tuned after training."""
 

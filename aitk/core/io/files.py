@@ -113,6 +113,13 @@ def fingerprint(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def described(path: Path) -> list[Any]:
+    """A file or folder by names, sizes and times, so that a changed input is noticed."""
+    files = sorted(path.rglob("*")) if os.path.isdir(path) else [path]
+    stats = [(str(file), file.stat()) for file in files if os.path.isfile(file)]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+
+
 def check_writable(folder: Path) -> None:
     """Make sure, before hours of work, that results can be written below ``folder``."""
     try:

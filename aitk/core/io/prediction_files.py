@@ -69,6 +69,17 @@ class IndexedLines(PredictionLines, Protocol):
 
 
 @runtime_checkable
+class NeedsReading(Protocol):
+    """A format that needs what reading has found besides the rows (ids of categories)."""
+
+    def reading_facts(self) -> Mapping[str, Any]:
+        """What was found so far, as JSON."""
+
+    def set_reading_facts(self, facts: Mapping[str, Any]) -> None:
+        """Use what was found in another process."""
+
+
+@runtime_checkable
 class RewritesHead(Protocol):
     """A format that begins with the number of rows, which only its end tells."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from aitk.core.contract.task import Finding, Grade
 from aitk.core.io.names import printable
@@ -137,6 +139,33 @@ class ReadingCounts:
             self._disputed |= {name} if known != number else set()
         for name in self._disputed:
             self.category_ids.pop(name, None)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for another process to go on with."""
+        return {
+            "kinds": [
+                [*dataclasses.astuple(kind), count, self.examples[kind]]
+                for kind, count in self.counts.items()
+            ],
+            "classes": sorted(self.classes),
+            "category_ids": self.category_ids,
+            "disputed": sorted(self._disputed),
+            "intensity": self.intensity.as_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ReadingCounts:
+        """What ``as_json`` gave."""
+        found = cls(
+            classes=set(value["classes"]),
+            category_ids=dict(value["category_ids"]),
+            intensity=IntensityStatistics.from_json(value["intensity"]),
+        )
+        found._disputed = set(value["disputed"])
+        for check, what, grade, count, examples in value["kinds"]:
+            kind = Kind(check, what, grade)
+            found.counts[kind], found.examples[kind] = count, examples
+        return found
 
     def findings(self) -> list[Finding]:
         """One finding for each kind that was met."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +83,19 @@ class IntensityStatistics:
     images: int = 0
     low: float = np.inf
     high: float = -np.inf
+
+    def as_json(self) -> list[Any]:
+        """All of it, for another process to go on with."""
+        given = None if self.given is None else [self.given.ends]
+        return [given, self.images, *((self.low, self.high) if self.images else (0.0, 0.0))]
+
+    @classmethod
+    def from_json(cls, value: Sequence[Any]) -> IntensityStatistics:
+        """What ``as_json`` gave."""
+        given, images, low, high = value
+        if given is not None:
+            given = IntensityRange(None if given[0] is None else (given[0][0], given[0][1]))
+        return cls(given, images, low, high) if images else cls(given)
 
     def add(self, values: np.ndarray) -> None:
         """Count an image."""

@@ -94,6 +94,12 @@ class ImageTask(Task[ImageAssets]):
         for sentence in self._counts.notes():
             note(sentence)
 
+    def reading_counts(self) -> dict[str, Any]:
+        return self._counts.as_json()
+
+    def set_reading_counts(self, counts: Mapping[str, Any]) -> None:
+        self._counts = ReadingCounts.from_json(counts)
+
     def key(self, fields: Mapping[str, Any]) -> str:
         return hashlib.sha256(fields["image"]).hexdigest()[:32]
 

@@ -41,6 +41,15 @@ class CocoResults:
                 self.columns = COLUMNS
         return "".join(parts)
 
+    def reading_facts(self) -> Mapping[str, Any]:
+        """The ids of the classes; see ``NeedsReading``."""
+        return {"category_ids": dict(self._category_ids())}
+
+    def set_reading_facts(self, facts: Mapping[str, Any]) -> None:
+        """Use the ids that another process has read."""
+        ids = dict(facts["category_ids"])
+        self._category_ids = lambda: ids
+
     def tail(self) -> str:
         """The end of the list."""
         return "\n]\n" if self.columns else "[]\n"

@@ -1,0 +1,1 @@
+"""Work for several processes: shards in any order (``map_shards``), ranks in step (``gang``)."""

@@ -1,0 +1,151 @@
+"""Shards of work over several processes: each is done once, and redone where its worker dies."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from aitk.core.contract.errors import TrainingError
+from aitk.core.contract.progress import Reporter
+from aitk.core.contract.task import once
+from aitk.core.distributed.engine import Engine, open_engine
+from aitk.core.distributed.messages import (
+    DONE,
+    LOST,
+    NOTE,
+    PROGRESS,
+    STATUS,
+    WARN,
+    Message,
+    raise_failure,
+)
+
+#: A shard that takes so many workers with it is not tried again.
+MAX_LOSSES = 3
+
+
+def map_shards(
+    work: str,
+    common: Message,
+    shards: Sequence[Any],
+    *,
+    workers: int,
+    what: str,
+    total: int | None = None,
+    engine: str | None = None,
+    reporter: Reporter,
+) -> Iterator[Any]:
+    """Yield the result of each shard, in the order of the shards.
+
+    A worker that dies loses the shard it was at; another one begins that shard anew. So work must
+    leave nothing behind before it is done: it writes a file under another name and renames it.
+
+    Args:
+        work: ``module:function``, called once in each worker; see ``messages.open_work``. Its
+            progress is the number of items done of its shard.
+        common: what all shards share; with each shard, it is all that a worker receives.
+        what, total: of the progress that is shown: what is being done, and to how many items.
+        workers: processes at a time.
+        engine: address of a Ray cluster; None for processes of this machine.
+
+    Raises:
+        AitkError: what the first shard that failed raised.
+        TrainingError: a shard was lost ``MAX_LOSSES`` times.
+        Interrupted: a signal came; all workers have ended.
+    """
+    if not shards:
+        return
+    workers = min(workers, len(shards))
+    opened = open_engine(engine, workers=workers)
+    mapped = _Map(opened, work, common, shards, what=what, total=total, reporter=reporter)
+    try:
+        yield from mapped.results(workers)
+    finally:
+        opened.close([*mapped.busy, *mapped.idle])
+
+
+class _Map:
+    """One call of ``map_shards``."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        work: str,
+        common: Message,
+        shards: Sequence[Any],
+        *,
+        what: str,
+        total: int | None,
+        reporter: Reporter,
+    ):
+        self._engine, self._work, self._common, self._shards = engine, work, common, shards
+        self._what, self._total, self._reporter = what, total, reporter
+        self._note, self._warn = once(reporter.note), once(reporter.warn)
+        self._status = once(reporter.status)
+        self._todo = deque(range(len(shards)))
+        self._losses = [0] * len(shards)
+        self._done = [0] * len(shards)  # items of each shard
+        self.busy: dict[Any, int] = {}
+        self.idle: list[Any] = []
+
+    def results(self, workers: int) -> Iterator[Any]:
+        """The results in order; workers go on while the caller uses them."""
+        found: dict[int, Any] = {}
+        following = 0
+        while following < len(self._shards):
+            while self._todo and len(self.busy) < workers:
+                worker = self.idle.pop() if self.idle else self._start()
+                number = self._todo.popleft()
+                self.busy[worker] = number
+                worker.send(self._shards[number])
+            for worker, message in self._engine.wait():
+                self._hear(worker, message, found)
+            while following in found:
+                yield found.pop(following)
+                following += 1
+
+    def _start(self) -> Any:
+        return self._engine.start(self._work, self._common)
+
+    def _hear(self, worker: Any, message: Message, found: dict[int, Any]) -> None:
+        if LOST in message:
+            self._lose(worker, message[LOST])
+            return
+        number = self.busy.get(worker)
+        if number is None:
+            return
+        if DONE in message:
+            found[number] = message[DONE]
+            del self.busy[worker]
+            self.idle.append(worker)
+        elif PROGRESS in message:
+            self._done[number] = message[PROGRESS][1]
+            detail = f"{len(self.busy)} workers" if len(self.busy) > 1 else ""
+            self._reporter.update(self._what, sum(self._done), self._total, detail)
+        elif NOTE in message:
+            self._note(message[NOTE])
+        elif WARN in message:
+            self._warn(message[WARN])
+        elif STATUS in message:
+            self._status(message[STATUS])
+        raise_failure(message)
+
+    def _lose(self, worker: Any, how: str) -> None:
+        """Put the shard of a worker that is gone back at the head of the queue."""
+        self._engine.stop(worker)
+        if worker in self.idle:
+            self.idle.remove(worker)
+        number = self.busy.pop(worker, None)
+        if number is None:
+            return
+        self._losses[number] += 1
+        self._done[number] = 0
+        shard = f"shard {number + 1} of {len(self._shards)}"
+        if self._losses[number] == MAX_LOSSES:
+            raise TrainingError(
+                f"{shard} was lost {MAX_LOSSES} times, the last time with {how}",
+                hint="Memory may not suffice: try fewer --workers",
+            )
+        self._reporter.warn(f"a worker was lost ({how}): {shard} is done again")
+        self._todo.appendleft(number)

@@ -1,0 +1,110 @@
+"""What a worker and its driver say to each other: one JSON object a message.
+
+The driver sends ``{"work", "common"}`` once and then ``{"shard"}`` for each piece of work. A worker
+answers with progress, and last with its result or with what went wrong. Nothing else is exchanged,
+and nothing is pickled: what a worker reads and writes are files that both can reach.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from aitk.core.contract import errors
+from aitk.core.contract.errors import AitkError
+from aitk.core.runtime import interrupts
+
+#: A JSON object.
+Message = dict[str, Any]
+Send = Callable[[Message], None]
+Item = TypeVar("Item")
+
+#: How a piece of work ends.
+DONE, FAILED, BUG, LOST = "done", "failed", "bug", "lost"
+#: How a worker reports on its way.
+PROGRESS, NOTE, WARN, STATUS, EPOCH = "progress", "note", "warn", "status", "epoch"
+ENDS = (DONE, FAILED, BUG, LOST)
+
+
+class Reports:
+    """A ``Reporter`` whose reports go to the driver."""
+
+    def __init__(self, send: Send):
+        self._send = send
+
+    def note(self, text: str) -> None:
+        self._send({NOTE: text})
+
+    def warn(self, text: str) -> None:
+        self._send({WARN: text})
+
+    def status(self, text: str) -> None:
+        self._send({STATUS: text})
+
+    def epoch(self, row: Mapping[str, float], *, best: int, epochs: int) -> None:
+        self._send({EPOCH: {"row": dict(row), "best": best, "epochs": epochs}})
+
+    def track(
+        self, items: Iterable[Item], what: str, *, total: int | None = None
+    ) -> Iterator[Item]:
+        del what, total
+        for item in items:
+            yield item
+            interrupts.check()
+
+    def update(self, what: str, done: int, total: int | None, detail: str = "") -> None:
+        self._send({PROGRESS: [what, done, total, detail]})
+
+
+def pass_on(message: Message, reporter: Any) -> None:
+    """Hand a worker's report to the reporter of the driver; progress is the caller's."""
+    if NOTE in message:
+        reporter.note(message[NOTE])
+    elif WARN in message:
+        reporter.warn(message[WARN])
+    elif STATUS in message:
+        reporter.status(message[STATUS])
+    elif EPOCH in message:
+        said = message[EPOCH]
+        reporter.epoch(said["row"], best=said["best"], epochs=said["epochs"])
+    elif PROGRESS in message:
+        reporter.update(*message[PROGRESS])
+
+
+def as_message(error: BaseException) -> Message:
+    """What went wrong, for the driver to raise again."""
+    if isinstance(error, AitkError):
+        told = {"what": error.what, "where": error.where, "hint": error.hint}
+        return {FAILED: {"kind": type(error).__name__, **told}}
+    return {BUG: "".join(traceback.format_exception(error))}
+
+
+def raise_failure(message: Message) -> None:
+    """Raise what a worker told of, if it did.
+
+    Raises:
+        AitkError: of the same kind as in the worker.
+        RuntimeError: a bug; the worker's traceback is its text.
+    """
+    if FAILED in message:
+        told = message[FAILED]
+        kind = getattr(errors, told["kind"], AitkError)
+        raise kind(told["what"], where=told["where"], hint=told["hint"])
+    if BUG in message:
+        raise RuntimeError(f"in a worker:\n{message[BUG]}")
+
+
+def open_work(work: str, common: Message, send: Send) -> Callable[[Any], Any]:
+    """What a worker calls for each shard.
+
+    Args:
+        work: ``module:function`` in this package. It is called once with ``common`` and a
+            reporter, and returns a function from a shard to its result, all of them JSON values.
+    """
+    module, _, name = work.partition(":")
+    opened: Callable[[Any], Any] = getattr(importlib.import_module(module), name)(
+        common, reporter=Reports(send)
+    )
+    return opened

@@ -1,0 +1,71 @@
+"""The main program of a local worker: ``python -m aitk.core.distributed.worker DESCRIPTOR``.
+
+Messages come on standard input and go to the descriptor, a line each. The process ends with its
+standard input, and so with its driver, however that ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import Any
+
+from aitk.core.distributed.messages import DONE, Message, as_message, open_work
+from aitk.core.runtime import interrupts
+
+
+def main(descriptor: int) -> None:
+    """Work until the driver closes standard input."""
+    # Ctrl-C reaches every process of a terminal; the driver decides what becomes of workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    waiting: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(waiting,), daemon=True).start()
+    lock = threading.Lock()
+
+    def send(message: Message) -> None:
+        text = json.dumps(message, default=_plain).encode() + b"\n"
+        with lock:
+            left = memoryview(text)
+            while left:
+                left = left[os.write(descriptor, left) :]
+
+    _quiet()
+    told = waiting.get()
+    work = None
+    while True:
+        shard = waiting.get()["shard"]
+        try:
+            with interrupts.listening():
+                if work is None:
+                    work = open_work(told["work"], told["common"], send)
+                send({DONE: work(shard)})
+        except BaseException as error:  # noqa: BLE001  the driver raises it again
+            send(as_message(error))
+
+
+def _listen(waiting: queue.SimpleQueue[Message]) -> None:
+    """Pass on what the driver says; end with it."""
+    for line in sys.stdin.buffer:
+        waiting.put(json.loads(line))
+    os._exit(0)
+
+
+def _quiet() -> None:
+    from aitk.core.runtime.silence import silence
+    from aitk.core.runtime.speed import prefer_onednn
+
+    silence()
+    prefer_onednn()
+
+
+def _plain(value: Any) -> Any:
+    """JSON for NumPy values and paths."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
