@@ -1,1 +1,1 @@
-"""Images: readers, geometry, augmentation, models, one file a task."""
+"""Images: readers, geometry, augmentation, models, one file per task."""

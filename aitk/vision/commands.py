@@ -1,4 +1,4 @@
-"""Commands that only vision has, listed in ``aitk.registry``. Light to import: help reads it."""
+"""Commands that only vision has, listed in ``aitk.registry``. No heavy imports: help loads it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def export(
     reporter: Reporter,
     overwrite: bool = False,
 ) -> Outcome:
-    """Write prepared images with their boxes and masks for other tools.
+    """Write prepared images with their boxes and masks in the formats of other tools.
 
     For example:
 

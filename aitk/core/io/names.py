@@ -100,7 +100,7 @@ def find_file(name: str, folder: Path, *, outside: bool, of: str = "table") -> P
     found = match_spelling(name, lambda each: os.path.isfile(folder / each))
     path = folder / (name if found is None else found)
     if not outside and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        reason = f"{shorten(name)} lies outside of the {of}'s folder: allow it with --outside"
+        reason = f"{shorten(name)} is outside the {of}'s folder; --outside allows it"
         raise DataError(reason)
     if found is None:
         raise DataError(f"there is no file {shorten(name)}")

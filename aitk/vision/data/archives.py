@@ -19,14 +19,14 @@ from aitk.core.contract.errors import DataError
 from aitk.vision.data.trees import Members, is_hidden, leads_out
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-#: Nothing that holds images shrinks so far; below so many bytes it does no harm.
+#: Image data never compresses this well; archives below this size are harmless.
 MAX_RATIO, HARMLESS_BYTES = 200, 10_000_000
 #: A compressed TAR can only be read from its beginning, so that it is decompressed once, into a
 #: temporary file of this size at most.
 MAX_UNPACKED_BYTES = 50_000_000_000
 _CHUNK = 1 << 20
 _MAX_HEADER_BYTES = 1 << 20
-#: What Python's readers raise of files that are damaged, or made to harm.
+#: Errors that Python's readers raise for damaged or malicious files.
 _DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError,
     struct.error, ValueError, OverflowError, RecursionError, NotImplementedError, RuntimeError,
@@ -34,7 +34,7 @@ _DAMAGED = (
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file's ending says that it is an archive."""
+    """Whether a file's suffix is that of an archive."""
     return name.lower().endswith(SUFFIXES)
 
 
@@ -43,7 +43,7 @@ def open_archive(path: Path) -> Iterator[Members]:
     """Open an archive for reading.
 
     Raises:
-        DataError: it is damaged, or no such archive.
+        DataError: the archive is damaged, or its format is not supported.
     """
     opened = _open_zip if path.suffix.lower() == ".zip" else _open_tar
     with contextlib.ExitStack() as stack:
@@ -97,7 +97,7 @@ def _open_tar(path: Path) -> Iterator[Members]:
             if reason := _problem_of_name(name, members):
                 refused[name] = reason
             elif not info.isfile() or info.issparse():
-                refused[name] = "is a link or a device, and a file is due"
+                refused[name] = "is a link or a device, not a regular file"
             else:
                 members[name] = info
 
@@ -116,7 +116,7 @@ def _open_tar(path: Path) -> Iterator[Members]:
 
 @contextlib.contextmanager
 def _plain_tar(path: Path) -> Iterator[IO[bytes]]:
-    """A TAR file without compression, in which one may go to any member."""
+    """A TAR file without compression, which supports seeking to any member."""
     with path.open("rb") as file:
         start = file.read(6)
         file.seek(0)
@@ -140,7 +140,7 @@ def _plain_tar(path: Path) -> Iterator[IO[bytes]]:
 
 
 class _Headers:
-    """A file of which only headers are read: ``tarfile`` reads them as long as they claim to be."""
+    """A file limited to header-sized reads: ``tarfile`` trusts the sizes that headers declare."""
 
     def __init__(self, file: IO[bytes]):
         self._file = file
@@ -154,9 +154,9 @@ class _Headers:
 
 def _problem_of_name(name: str, known: object) -> str | None:
     if leads_out(name):
-        return "its name leads out of the archive"
+        return "its name points outside the archive"
     if name in known:  # type: ignore[operator]
-        return "is there twice"
+        return "occurs twice"
     return None
 
 

@@ -1,7 +1,7 @@
-"""Files that name classes, one a line, perhaps with the colour that masks give them.
+"""Class lists: files with one class per line, optionally with its mask colour.
 
-``name``, ``name R G B``, ``R G B name`` (CamVid) and ``name:R,G,B::`` (CVAT's labelmap.txt) are
-understood, and YOLO's ``data.yaml``. What begins with ``#`` is a comment.
+Supported lines: ``name``, ``name R G B``, ``R G B name`` (CamVid) and ``name:R,G,B::`` (CVAT's
+labelmap.txt). YOLO's ``data.yaml`` is supported too. Lines that start with ``#`` are comments.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aitk.core.io.lines import check_file, open_lines
 from aitk.vision.data.trees import Tree
 
 MAX_BYTES = 1_000_000
-#: Names that such a file has where nobody says.
+#: Default names of class lists.
 LIST_NAMES = (
     "classes.txt", "class_names.txt", "labelmap.txt", "label_colors.txt", "label_colours.txt",
     "codes.txt", "obj.names",
@@ -38,10 +38,10 @@ class ClassList:
     """Classes in the order of their numbers.
 
     Attributes:
-        names: of all of them; none where nobody told them.
-        colours: (red, green, blue) -> number; empty where no colour is told.
-        ignored: those that become void.
-        has_keypoints: YOLO's lines have key points behind the box (``kpt_shape``).
+        names: all class names; empty if unknown.
+        colours: (red, green, blue) -> number; empty if the file has no colours.
+        ignored: classes that become void.
+        has_keypoints: YOLO lines have key points after the box (``kpt_shape``).
     """
 
     names: tuple[str, ...]
@@ -51,15 +51,15 @@ class ClassList:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """The names that are not ignored, in order: what the numbers of stored masks mean."""
+        """The names that are not ignored, in the order of stored mask values."""
         return tuple(name for name in self.names if name not in self.ignored)
 
 
 def read_class_list(file: str, ignored: Collection[str] = ()) -> ClassList:
-    """Read a file of the user's.
+    """Read a class list given by the user.
 
     Raises:
-        DataError: there is no such file, or it names no class, or one twice.
+        DataError: the file is missing, names no class, or names a class twice.
     """
     check_file(Path(file))
     try:
@@ -71,7 +71,7 @@ def read_class_list(file: str, ignored: Collection[str] = ()) -> ClassList:
 
 
 def find_class_list(tree: Tree, ignored: Collection[str] = ()) -> ClassList | None:
-    """The list that lies among the files of a tree; the nearest to its root."""
+    """The class list in a tree of files; the one nearest to the root."""
     found = [
         name for name in tree.names if name.rpartition("/")[2].lower() in (*LIST_NAMES, *YAML_NAMES)
     ]
@@ -82,10 +82,10 @@ def find_class_list(tree: Tree, ignored: Collection[str] = ()) -> ClassList | No
 
 
 def parse_class_list(content: bytes, where: str, ignored: Collection[str] = ()) -> ClassList:
-    """Read the content of such a file.
+    """Parse the content of a class list.
 
     Raises:
-        DataError: it names no class, or one twice, or more than a mask can number.
+        DataError: it names no class, names one twice, or names more than a mask can hold.
     """
     if len(content) > MAX_BYTES:
         raise DataError(f"is larger than {MAX_BYTES:,} bytes", where=where)
@@ -117,31 +117,29 @@ def parse_class_list(content: bytes, where: str, ignored: Collection[str] = ()) 
         reason = f"has a name of over {MAX_LABEL_CHARACTERS:,} characters"
         raise DataError(reason, where=where)
     if colours and len(colours) < len(names):
-        raise DataError(
-            "gives some classes a colour of their own, and some none or the same", where=where
-        )
+        raise DataError("gives a colour of its own to some classes only", where=where)
     return ClassList(tuple(names), colours, frozenset(ignored), has_keypoints)
 
 
 def _first(match: re.Match[str]) -> int:
-    """Where among a match's groups the colour begins."""
+    """The index of the first colour group in a match."""
     return 0 if match.re is _COLOUR_FIRST else 1
 
 
 def parse_yaml(content: bytes, where: str) -> Any:
-    """A YAML file from anywhere: lists and mappings of strings.
+    """Parse untrusted YAML: lists and mappings of strings.
 
     Raises:
-        DataError: it is none, or has aliases.
+        DataError: the content is not YAML, or has aliases.
     """
     import yaml
 
     class Strings(yaml.BaseLoader):
-        """Takes every value as it is written. An alias may stand for more than memory holds."""
+        """Loads every scalar as a string. Aliases are rejected: they can expand without bound."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
-                raise yaml.YAMLError("aliases are not read")
+                raise yaml.YAMLError("aliases are not supported")
             return super().compose_node(parent, index)
 
     try:

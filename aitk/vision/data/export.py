@@ -1,4 +1,4 @@
-"""Images and annotations of prepared rows, written as COCO, Pascal VOC or YOLO have them."""
+"""Export of prepared images and annotations as COCO, Pascal VOC or YOLO."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from aitk.vision.data.items import ClassMask
 from aitk.vision.features.geometry import VOID
 
 SUFFIX_OF = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "BMP": ".bmp"}
-#: What the formats call the splits.
+#: Names of the splits in the formats.
 SPLIT_NAMES = {"train": "train", "validation": "val", "test": "test"}
 
 
 def export_data(
     data: Path, out: Path, *, format: str, overwrite: bool = False, reporter: Reporter
 ) -> dict[str, Any]:
-    """Export a prepared data folder; ``out`` appears when it is whole.
+    """Export a prepared data folder; ``out`` appears only when complete.
 
     Returns:
-        Facts: where it is, how many images, boxes and masks it holds, what was left out.
+        The output path, the counts of images, boxes and masks, and what was left out.
 
     Raises:
         ArtifactError: there is no such prepared data.
@@ -70,27 +70,27 @@ def export_annotations(
     box_labels: Sequence[str],
     mask_labels: Sequence[str],
 ) -> dict[str, Any]:
-    """Write prepared rows into a folder, one at a time.
+    """Write prepared rows into a folder, one row at a time.
 
-    What their files hold is kept; an image that lies on its side is written upright, as its
-    annotations have it.
+    Image bytes are copied unchanged, except that images with an EXIF rotation are written upright
+    to match their annotations.
 
     Args:
-        splits: name of a split -> its rows, with ``boxes`` or ``mask`` or both.
+        splits: split name -> its rows, with ``boxes`` or ``mask`` or both.
         folder: an empty folder.
         format: ``coco`` (boxes and masks), ``voc`` (the same) or ``yolo`` (boxes).
-        box_labels: the classes of boxes in the order of their numbers.
-        mask_labels: the classes of masks in the order of their numbers.
+        box_labels: box classes by number.
+        mask_labels: mask classes by number.
 
     Returns:
-        How many images, boxes and masks were written, and what the format cannot hold.
+        The counts of images, boxes and masks, and of annotations that the format cannot hold.
 
     Raises:
         DataError: the rows have neither boxes nor masks.
-        UsageError: they have masks alone, and the format has none.
+        UsageError: the rows have only masks, and the format has none.
     """
     if not box_labels and not mask_labels:
-        raise DataError("its rows have neither boxes nor masks, so that there is nothing to export")
+        raise DataError("its rows have neither boxes nor masks: there is nothing to export")
     writer = WRITERS[format](folder, box_labels, mask_labels)
     names = _Names()
     for split, rows in splits.items():
@@ -103,13 +103,13 @@ def export_annotations(
 
 
 class _Names:
-    """Names for files, of what rows are called; each once."""
+    """Unique file names derived from row names."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def free(self, name: str) -> str:
-        """The last part of a name without its ending; with a number where that is taken."""
+        """The base name without its suffix; a number is appended if it is in use."""
         stem = re.sub(r"\.\w{1,5}$", "", name.replace("\\", "/").rpartition("/")[2])
         stem = fit_name(re.sub(r"[^\w-]+", "_", stem).strip("_") or "image")
         found, number = stem, 1
@@ -124,10 +124,10 @@ class _Writer(ABC):
     """Writes the files of one format.
 
     Attributes:
-        written: what was written, and how often something was left out.
+        written: counts of what was written and what was left out.
     """
 
-    #: Folder of the images; ``{split}`` is their split's.
+    #: Folder of the images; ``{split}`` is the name of the split.
     images: ClassVar[str]
 
     def __init__(self, folder: Path, box_labels: Sequence[str], mask_labels: Sequence[str]):
@@ -153,11 +153,11 @@ class _Writer(ABC):
 
     @abstractmethod
     def annotate(self, split: str, path: Path, fields: Mapping[str, Any]) -> None:
-        """Write or keep what is known of the image at a path."""
+        """Write or store the annotations of the image at a path."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Write what tells of all of them."""
+        """Write the files that cover all images."""
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -166,9 +166,9 @@ class _Writer(ABC):
 
 
 class _Coco(_Writer):
-    """``images/SPLIT/*``, ``annotations/SPLIT.json``: boxes, and a region per class of a mask.
+    """``images/SPLIT/*``, ``annotations/SPLIT.json``: boxes, and one region per mask class.
 
-    The class ``background`` is what no region holds, and void too, for which COCO has no name.
+    ``background`` is everything outside the regions, and so is void, which COCO cannot express.
     """
 
     images = "images/{split}"
@@ -258,14 +258,14 @@ class _Voc(_Writer):
 
 
 class _Yolo(_Writer):
-    """``images/SPLIT/*``, ``labels/SPLIT/*.txt`` and ``data.yaml``. Crowds are left out."""
+    """``images/SPLIT/*``, ``labels/SPLIT/*.txt`` and ``data.yaml``. Crowd boxes are left out."""
 
     images = "images/{split}"
 
     def __init__(self, folder: Path, box_labels: Sequence[str], mask_labels: Sequence[str]):
         super().__init__(folder, box_labels, mask_labels)
         if not box_labels:
-            raise UsageError("YOLO's files hold no masks", where="--format", hint="Say coco or voc")
+            raise UsageError("YOLO's files hold no masks", where="--format", hint="Use coco or voc")
         self._splits: dict[str, None] = {}
 
     def annotate(self, split: str, path: Path, fields: Mapping[str, Any]) -> None:
@@ -286,7 +286,7 @@ class _Yolo(_Writer):
         self.write(f"labels/{split}/{path.stem}.txt", "".join(lines))
 
     def finish(self) -> None:
-        # JSON is YAML too, and quotes names as both understand them.
+        # JSON is a subset of YAML, and its quoting is valid in both.
         lines = [f"{split}: images/{split}" for split in self._splits]
         names = json.dumps(self.box_labels, ensure_ascii=False)
         self.write("data.yaml", "\n".join([*lines, f"names: {names}"]) + "\n")
@@ -296,7 +296,7 @@ WRITERS: Mapping[str, type[_Writer]] = {"coco": _Coco, "voc": _Voc, "yolo": _Yol
 
 
 def _boxes(fields: Mapping[str, Any]) -> Iterable[tuple[list[float], str, int]]:
-    """The corners of each box, rounded to what single precision holds, its class, its crowd."""
+    """The corners of each box, rounded to single precision, with its class and crowd flag."""
     if "boxes" not in fields or not fields.get("boxes_known", 1):
         return []
     corners = [[round(value, 4) for value in box] for box in np.asarray(fields["boxes"]).tolist()]
@@ -305,7 +305,7 @@ def _boxes(fields: Mapping[str, Any]) -> Iterable[tuple[list[float], str, int]]:
 
 
 def _region(inside: np.ndarray, number: int, image: int, category: int) -> dict[str, Any]:
-    """COCO's annotation of the pixels of one class, (h, w) bool."""
+    """COCO annotation of the pixels of one class, (h, w) bool."""
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     box = [columns[0], rows[0], np.ptp(columns) + 1, np.ptp(rows) + 1]
     return {
@@ -320,7 +320,7 @@ def _region(inside: np.ndarray, number: int, image: int, category: int) -> dict[
 
 
 def _voc_xml(path: Path, fields: Mapping[str, Any]) -> str:
-    """See ``voc.parse_voc`` for how VOC numbers pixels."""
+    """``voc.parse_voc`` explains how VOC numbers pixels."""
     root = ElementTree.Element("annotation")
     ElementTree.SubElement(root, "folder").text = path.parent.name
     ElementTree.SubElement(root, "filename").text = path.name
@@ -341,7 +341,7 @@ def _voc_xml(path: Path, fields: Mapping[str, Any]) -> str:
 
 
 def _upright(data: bytes) -> bytes:
-    """An image's file; written anew where only EXIF says which side is up."""
+    """The bytes of an image, re-encoded only if EXIF rotates it."""
     import cv2
 
     if b"Exif" not in data and b"EXIF" not in data and b"eXIf" not in data:

@@ -1,4 +1,4 @@
-"""What the folders above an image tell: its label, and its split."""
+"""Labels and splits derived from the folders above an image."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from aitk.vision.data.trees import Folder, Tree
 
 @dataclass(frozen=True)
 class SplitFolders:
-    """Folders that name splits by their words, as ``training_set`` and ``test_set`` beside it do.
+    """Folders whose words name splits, such as ``training_set`` next to ``test_set``.
 
-    One name alone may be that of a class, such as ``train station``: most of the folders beside
-    it must name splits, and these more than one.
+    A single such name may be a class, such as ``train station``. So most sibling folders must
+    name splits, and at least two of them.
 
     Attributes:
         splits: folder -> its split.
-        others: folders beside them that name none, which are no classes.
+        others: sibling folders that name no split, and no class either.
     """
 
     splits: Mapping[str, str]
     others: Set[str]
 
     def of(self, name: str) -> str | None:
-        """The split that a folder above a file names."""
+        """The split named by a folder above a file."""
         return next((self.splits[f] for f in _folders(name)[::-1] if f in self.splits), None)
 
     def passes_over(self, name: str) -> bool:
-        """Whether a file lies beside the splits, in none of them."""
+        """Whether a file is next to the split folders but in none of them."""
         return not self.others.isdisjoint(_folders(name))
 
 
 def find_split_folders(names: Iterable[str]) -> SplitFolders:
-    """Look for them above files."""
+    """Find the split folders above files."""
     beside: dict[str, set[str]] = {}
     for name in names:
         for folder in _folders(name):
@@ -50,7 +50,7 @@ def find_split_folders(names: Iterable[str]) -> SplitFolders:
         if len(set(named.values())) > 1 and len(named) > len(folders) / 2:
             splits |= named
             others |= folders - set(named)
-    for folder in sorted(set().union(*beside.values())):  # those above come before those below
+    for folder in sorted(set().union(*beside.values())):  # parents before children
         above, name = posixpath.split(folder)
         if above in splits and name == posixpath.basename(above):  # unpacked into its own name
             splits[folder] = splits[above]
@@ -60,13 +60,13 @@ def find_split_folders(names: Iterable[str]) -> SplitFolders:
 def labels_by_folder(
     tree: Tree, images: Sequence[str], splits: SplitFolders, *, mixed: bool
 ) -> Callable[[str], str | None]:
-    """How the label of an image follows from its folders.
+    """Return a function that derives the label of an image from its folders.
 
-    Folders that name splits are no part of it, nor those above that all images share. Where
-    none has a folder, the root's own name is the label.
+    Split folders and the common ancestors of all images are ignored. If no image has a folder,
+    the root's own name is the label.
 
     Args:
-        mixed: rows may have no label: folders named ``images`` and the like tell none.
+        mixed: rows may be unlabelled; folders such as ``images`` give no label.
     """
 
     def parts_of(name: str) -> tuple[str, ...]:
@@ -96,13 +96,13 @@ def labels_by_folder(
 
 
 def _folders(name: str) -> list[str]:
-    """The folders above a file, from the root on: ``a``, ``a/b``."""
+    """The folders above a file, root first: ``a``, ``a/b``."""
     parts = name.split("/")[:-1]
     return ["/".join(parts[: at + 1]) for at in range(len(parts))]
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder above a file is named for."""
+    """The split named by a folder above a file."""
     for part in reversed(name.split("/")[:-1]):
         if part.lower() in SPLIT_OF_WORD:
             return SPLIT_OF_WORD[part.lower()]

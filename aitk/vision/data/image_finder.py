@@ -1,9 +1,8 @@
-"""Which image an annotation file means by a path that may begin anywhere.
+"""Resolves the image paths in annotation files.
 
-Tools write the path from the annotation file, from the root of their project, or of the machine
-that it was made on; with ``\\`` between folders; percent-encoded; and with accents composed or not
-(NFC, NFD). Images of one name in several folders are common: ``train/0001.jpg``,
-``test/0001.jpg``.
+Tools write paths relative to the annotation file, to the root of their project or of another
+machine; with ``\\`` between folders; percent-encoded; with composed or decomposed accents (NFC,
+NFD). Equal file names in several folders are common: ``train/0001.jpg``, ``test/0001.jpg``.
 """
 
 from __future__ import annotations
@@ -24,26 +23,26 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def split_of_folders(name: str) -> str | None:
-    """The split that a folder above a file names, as in ``images/val2017/1.jpg``."""
+    """The split named by a folder above a file, as in ``images/val2017/1.jpg``."""
     folders = name.split("/")[-2::-1]
     return next(filter(None, map(split_named, folders)), None)
 
 
 def split_of_root(tree: Tree) -> str | None:
-    """The split that the folder which the user gave is named for."""
+    """The split named by the source folder itself."""
     if isinstance(tree, Folder):
         return SPLIT_OF_WORD.get(tree.root.resolve().name.lower())
     return None
 
 
 class ImageFinder:
-    """Finds images by the paths of one annotation file.
+    """Finds the images named by one annotation file.
 
     Args:
         images: the names of all images in a tree.
-        folder: of the annotation file in that tree, "" for its root.
+        folder: folder of the annotation file in that tree, "" for its root.
         paths: all paths in the file.
-        split: that the file is of, if it says so.
+        split: the split of the file, if known.
     """
 
     def __init__(
@@ -62,18 +61,18 @@ class ImageFinder:
         self._has_split_folder = any(split_of_folders(name) == split for name in meant)
 
     def find(self, path: str) -> str:
-        """The image that is meant.
+        """The image that a path refers to.
 
-        Beside the annotation file it is looked for first, then by how much of the path agrees.
+        Images next to the annotation file come first, then those with the longest matching path.
 
         Raises:
-            DataError: there is none, or there are several.
+            DataError: no image matches, or several do.
         """
         path = clean_path(path)
         named = self._of_name(path)
         found = [name for name in named if self._is_possible(name)]
         if not found:
-            elsewhere = f" beside its annotation file, only {named[0]}" if named else ""
+            elsewhere = f" next to its annotation file, only {named[0]}" if named else ""
             raise DataError(f"there is no image {shorten(path)}{elsewhere}")
         ranks = [self._rank(name, path) for name in found]
         best = [name for name, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
@@ -82,7 +81,7 @@ class ImageFinder:
         return best[0]
 
     def _of_name(self, path: str) -> list[str]:
-        """The images of a name, or of that without what an upload put before it."""
+        """The images with a name, or with the name less its upload prefix."""
         name = posixpath.basename(path)
         found = self._named.get(name_key(name), [])
         if not found and (uploaded := _UPLOADED.fullmatch(name)):
@@ -90,7 +89,7 @@ class ImageFinder:
         return found
 
     def _is_possible(self, name: str) -> bool:
-        """Whether an image lies where those of the file do, and not in another split's folder."""
+        """Whether an image is in the scope of the file, and not in another split's folder."""
         if not name.startswith(self._scope):
             return False
         split = split_of_folders(name)
@@ -104,21 +103,21 @@ class ImageFinder:
 
 
 def _nearest_folder(folder: str, meant: Sequence[str]) -> str:
-    """The nearest at or above a folder that holds any of these images, with ``/`` at its end."""
+    """The nearest folder at or above ``folder`` that holds any of these images, plus ``/``."""
     while folder and not any(name.startswith(f"{folder}/") for name in meant):
         folder = posixpath.dirname(folder)
     return f"{folder}/" if folder else ""
 
 
 def clean_path(path: str) -> str:
-    """A path as its last folders and its name, wherever it began."""
+    """Reduce a path to its trailing folders and name, without its origin."""
     plain = _DRIVE.sub("", path.replace("\\", "/"), count=1) if path[1:2] == ":" else path
     parts = [part for part in plain.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return "/".join(parts)
 
 
 def _beside(name: str, path: str, base: str) -> int:
-    """2 where the path leads from a folder to an image, 1 by way of its folder ``images``."""
+    """2 if the path leads from a folder to the image, 1 if via its subfolder ``images``."""
     if base and not name.startswith(f"{base}/"):
         return 0
     inside = name[len(base) + 1 :] if base else name
@@ -129,7 +128,7 @@ def _beside(name: str, path: str, base: str) -> int:
 
 
 def _agreeing_parts(name: str, path: str) -> int:
-    """How many parts of two paths agree, from the end."""
+    """The number of trailing parts that two paths share."""
     count = 0
     for left, right in zip(reversed(name.split("/")), reversed(path.split("/")), strict=False):
         if name_key(left) != name_key(right):

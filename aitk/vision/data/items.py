@@ -1,4 +1,4 @@
-"""An image that the user's files name, before it is read."""
+"""An image named in the user's files, before it is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Boxes:
     Attributes:
         corners: (n, 4) x_min, y_min, x_max, y_max in pixels of the upright image.
         labels: the class of each.
-        crowd: 1 where a box is ignored in scoring.
+        crowd: 1 for boxes that scoring ignores.
     """
 
     corners: np.ndarray
@@ -30,7 +30,7 @@ class ClassMask:
 
     Attributes:
         numbers: (h, w) uint8; 255 is void.
-        names: of the classes, by number; none where nobody names them.
+        names: class names by number; empty if unknown.
     """
 
     numbers: np.ndarray
@@ -39,22 +39,21 @@ class ClassMask:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Where an image lies, and what is known of it.
+    """An image and its annotations.
 
     Attributes:
         image: reads the bytes of its file.
-        name: identifies it among the user's.
-        file: the user's file that names it.
-        line: in that file, from 1.
+        name: identifies the image among the sources.
+        file: the user's file that lists it.
+        line: line in that file, from 1.
         split: one of ``SPLITS``, or None.
         label: its class, or None.
-        score: its number, where images have one; else None.
-        labels: its classes, where images have any number of them; else None.
-        boxes: makes its boxes of the (height, width) of the image; None where nobody looked
-            for any.
-        mask: makes its mask of the (height, width) of the image; None where it has none.
-        size: (height, width) that its annotation says it has, or None.
-        record: as it stood in the user's file.
+        score: its numeric target, or None.
+        labels: its classes in multi-label data, else None.
+        boxes: computes its boxes from the (height, width) of the image; None if they are unknown.
+        mask: computes its mask from the (height, width) of the image, or None.
+        size: (height, width) declared by its annotation, or None.
+        record: the original record from the user's file.
     """
 
     image: Callable[[], bytes]

@@ -1,4 +1,4 @@
-"""Trees of files: what the images in them are, and where what is known of them stands."""
+"""Layouts of file trees: which files are images, and where their annotations are."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ from aitk.vision.data.video import is_video, read_frames
 
 
 def read_tree(tree: Tree, request: ReadRequest) -> Iterator[Item | Refusal]:
-    """The images of a folder or archive, by the layout that its files show.
+    """The images of a folder or archive, in the layout detected from its files.
 
     Raises:
-        DataError: it holds nothing to read, or an annotation file cannot be read.
+        DataError: it has nothing to read, or an annotation file is unreadable.
     """
     if isinstance(tree, Members):
         for name, reason in tree.refused.items():
@@ -86,9 +86,9 @@ def read_tree(tree: Tree, request: ReadRequest) -> Iterator[Item | Refusal]:
     videos = [name for name in tree.names if is_video(name)]
     if not images and not videos:
         kinds = kinds_of(tree.names)
-        hint = f"It should hold {', '.join(IMAGE_SUFFIXES[:7])} files or videos"
-        hint += f"; {kinds} files are not read" if kinds else ""
-        raise DataError("no image here", where=tree.source, hint=hint)
+        hint = f"Expected {', '.join(IMAGE_SUFFIXES[:7])} files or videos"
+        hint += f"; {kinds} files are not supported" if kinds else ""
+        raise DataError("holds no image", where=tree.source, hint=hint)
     if {"boxes", "mask"} & set(request.required_kinds):
         found = find_annotation_files(tree, images, request.option("annotations"), request.counts)
         if found.files:
@@ -104,7 +104,7 @@ def read_tree(tree: Tree, request: ReadRequest) -> Iterator[Item | Refusal]:
 
 
 def _tables(tree: Tree, request: ReadRequest) -> list[tuple[str, Table]]:
-    """The tables in a tree that name images of it."""
+    """The tables in a tree that name its images."""
     found = []
     for name in tree.names:
         if not is_table(name) or name.lower().endswith(".parquet"):
@@ -112,7 +112,7 @@ def _tables(tree: Tree, request: ReadRequest) -> list[tuple[str, Table]]:
         try:
             content = tree.read(name, max_bytes=MAX_TABLE_BYTES)
             table = open_images(tree.location(name), request.reading, content=content)
-        except DataError:  # a table of something else, or damaged: the images may do without it
+        except DataError:  # unrelated or damaged tables are not needed
             continue
         if names_images(table, request.reading, annotation_kinds=request.required_kinds):
             found.append((name, table))
@@ -122,7 +122,7 @@ def _tables(tree: Tree, request: ReadRequest) -> list[tuple[str, Table]]:
 def _read_tables(
     tables: Sequence[tuple[str, Table]], tree: Tree, request: ReadRequest
 ) -> Iterator[Item | Refusal]:
-    """The images that tables name, and how many others lie in their tree."""
+    """The images named by tables; other images in the tree are counted."""
     named: set[str] = set()
     for name, table in tables:
         request.note_all(table.notes)
@@ -144,9 +144,9 @@ def _read_tables(
 
 
 def read_annotation_file(path: Path, request: ReadRequest) -> Iterator[Item | Refusal] | None:
-    """The images of an annotation file that is itself the source; None where it is none.
+    """The images of an annotation file given as the source; None for other files.
 
-    They lie below its folder, or beside it where the folder is named ``annotations``.
+    The images are below its folder, or beside it if that folder is named ``annotations``.
     """
     root = path.parent
     if root.name.lower() in BOX_FOLDERS:
@@ -172,10 +172,10 @@ def _read_coco(
     *,
     is_source: bool,
 ) -> Iterator[Item | Refusal]:
-    """The images that COCO files name; of a file without outlines, with the masks beside them.
+    """The images of COCO files. Files without outlines are combined with separate masks.
 
     Args:
-        is_source: the user named the tree, so that its other images are missed.
+        is_source: the user gave the tree, so its unlisted images are counted.
     """
     beside = Masks(tree, masks, request)
     named: set[str] = set()
@@ -203,8 +203,8 @@ def _read_coco(
                 item = dataclasses.replace(item, mask=mask) if joined else item
             yield item
         if found:
-            what = "joined to it" if joined else "left out, since it tells outlines itself"
-            request.note(f"{file.where}: {found:,} masks beside the images {what}")
+            what = "added to it" if joined else "ignored, because it has outlines of its own"
+            request.note(f"{file.where}: {found:,} masks next to the images {what}")
     if is_source:
         for name in sorted(set(images) - named):
             request.counts.add(UNNAMED_IMAGES, name)
@@ -213,7 +213,7 @@ def _read_coco(
 def _read_files(
     tree: Tree, images: Sequence[str], masks: Mapping[Place, str], request: ReadRequest
 ) -> Iterator[Item | Refusal]:
-    """Images whose annotations are files of their names, and whose label is their folder."""
+    """Images with annotation files of the same name, labelled by folder."""
     annotation_kinds = request.required_kinds
     places = [place_of(name) for name in images]
     boxes = Boxes(tree, places, request) if "boxes" in annotation_kinds else None
@@ -284,7 +284,7 @@ def _read_files(
 
 
 def _image_ids(tree: Tree, images: Sequence[str], counts: ReadingCounts) -> dict[str, coco.Id]:
-    """The ids that COCO files in a tree give its images."""
+    """The ids of images from the COCO files in a tree."""
     ids: dict[str, coco.Id] = {}
     for name in tree.names:
         if name.lower().endswith(".json"):
@@ -297,7 +297,7 @@ def _image_ids(tree: Tree, images: Sequence[str], counts: ReadingCounts) -> dict
 
 
 def _read_video(tree: Tree, name: str, request: ReadRequest) -> Iterator[Item | Refusal]:
-    """The frames of a video, its folder's label theirs."""
+    """The frames of a video, labelled by its folder."""
     file, line = tree.where(name)
     annotation_kinds = request.required_kinds
     label = None

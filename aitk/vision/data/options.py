@@ -1,4 +1,4 @@
-"""Options of reading, predicting and exporting. Standard library only: help texts read them."""
+"""Options of reading, predicting and exporting. Standard library only: help imports this file."""
 
 from __future__ import annotations
 
@@ -7,66 +7,62 @@ from dataclasses import dataclass
 from aitk.core.contract.labels import MultiLabelReading
 from aitk.core.contract.options import PredictOptions, option
 
-#: What a segmentation model sees: whole images resized to fit, or tiles in their own resolution.
+#: Input of a segmentation model: the resized whole image, or tiles at native resolution.
 VIEWS = ("whole", "tiles")
-#: Classes that are ignored where nobody says, if there are any.
+#: Classes ignored by default, if present.
 USUALLY_IGNORED = ("void",)
 
 
 @dataclass(frozen=True)
 class ImageReading:
-    """Where the images are. They are stored as they were found, unless ``largest_side`` is
-    set, which then holds in training and in prediction alike."""
+    """Location of the images. Images are stored unchanged unless ``largest_side`` is set, which
+    then applies in training and in prediction alike."""
 
     path_column: str | None = option(
-        None, "column of the image's file in a table, by name or number from 1", locates=True
+        None, "column of the image file in a table, by name or number from 1", locates=True
     )
     header: str = option(
         "auto",
-        "does the first line of a table name the columns",
+        "whether the first line of a table is a header",
         choices=("auto", "yes", "no"),
         locates=True,
     )
-    delimiter: str | None = option(
-        None, "what separates fields: one character, or TAB", locates=True
-    )
-    encoding: str | None = option(
-        None, "encoding of the text files, for instance cp1252", locates=True
-    )
+    delimiter: str | None = option(None, "field delimiter: one character, or TAB", locates=True)
+    encoding: str | None = option(None, "encoding of the text files, such as cp1252", locates=True)
     outside: bool = option(
-        False, "let tables and links lead to files outside of their folder", locates=True
+        False, "allow tables and links to refer to files outside their folder", locates=True
     )
-    every: int = option(10, "of a video take each Nth frame", minimum=1, locates=True)
-    scenes: bool = option(False, "of a video take only the first frame of each scene", locates=True)
+    every: int = option(10, "take every Nth frame of a video", minimum=1, locates=True)
+    scenes: bool = option(False, "take only the first frame of each scene", locates=True)
     intensity_range: str | None = option(
-        None, "what is black and white in images of over 8 bits: LO-HI such as 0-4095, or auto "
-        "(each from its darkest to its brightest); 0-65535 where nobody says",
+        None, "grey levels mapped to black and white in images of over 8 bits: LO-HI as in 0-4095, "
+        "or auto (minimum and maximum of each image); default: 0-65535",
     )  # fmt: skip
     largest_side: int | None = option(
-        None, "shrink images whose longer side has more pixels, boxes and masks with them",
+        None, "shrink images whose longer side exceeds this many pixels, with boxes and masks",
         minimum=8, maximum=20_000,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class UnlabelledImages(ImageReading):
-    """Images of which nothing is known."""
+    """Images without annotations."""
 
 
 @dataclass(frozen=True)
 class ClassifyImages(MultiLabelReading, ImageReading):
-    """Images with one label each, their folder or a column of a table; or any number of labels."""
+    """Images with one label each (their folder or a table column), or with several labels."""
 
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"
     )
-    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
-    classes: str | None = option(None, "file with a class a line: other labels are refused")
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are classes, not missing")
+    classes: str | None = option(None, "file with one class per line; other labels are refused")
 
 
 @dataclass(frozen=True)
 class ScoreImages(ImageReading):
-    """Images with a number each, in a column of a table."""
+    """Images with a numeric target, from a table column."""
 
     label_column: str | None = option(None, "column of the number, by name or number from 1")
 
@@ -78,91 +74,91 @@ class DetectImages(ImageReading):
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"
     )
-    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are classes, not missing")
     annotations: str | None = option(
         None,
-        "COCO, labelme, CVAT or Label Studio file, or folder of VOC or YOLO files; found by itself"
-        " beside the images",
+        "COCO, labelme, CVAT or Label Studio file, or folder of VOC or YOLO files; by default"
+        " found next to the images",
     )
     classes: str | None = option(
-        None, "file with a class a line: names YOLO's numbers, other classes are refused"
+        None, "file with one class per line: names for YOLO's numbers; others are refused"
     )
     ignore: list[str] = option(
         list(USUALLY_IGNORED), "classes whose boxes are left out, separated by commas"
     )
     crowd: str = option(
-        "ignore", "what COCO's crowd regions and VOC's difficult objects are: ignore them (neither "
-        "learnt nor scored), or take them for objects like all others",
+        "ignore", "treat COCO's crowd regions and VOC's difficult objects as void (ignore: neither "
+        "trained on nor scored) or as ordinary objects",
         choices=("ignore", "objects"),
     )  # fmt: skip
-    max_boxes: int = option(1000, "refuse an image with more boxes than this", minimum=1)
+    max_boxes: int = option(1000, "refuse images with more boxes than this", minimum=1)
 
 
 @dataclass(frozen=True)
 class SegmentImages(ImageReading):
-    """Images with masks: files beside them, COCO polygons, or a column of a table."""
+    """Images with masks: separate files, COCO polygons, or a table column."""
 
     annotations: str | None = option(
         None,
-        "COCO, labelme, CVAT or Label Studio file, or folder of YOLO polygons; found by itself"
-        " beside the images",
+        "COCO, labelme, CVAT or Label Studio file, or folder of YOLO polygons; by default found"
+        " next to the images",
     )
     masks: str | None = option(
-        None, "folder of mask files with the names of the images; found by itself beside them"
+        None, "folder of mask files named like the images; by default found next to the images"
     )
     classes: str | None = option(
-        None, "file with a class a line, in the order of their numbers; 'NAME R G B' where masks "
-        "are colour-coded",
+        None, "file with one class per line, in the order of their numbers; 'NAME R G B' for "
+        "colour-coded masks",
     )  # fmt: skip
     ignore: list[str] = option(
         list(USUALLY_IGNORED),
-        "classes that become void (neither learnt nor scored), separated by commas",
+        "classes that become void (neither trained on nor scored), separated by commas",
     )
     crowd: str = option(
-        "objects", "what COCO's crowd regions are: objects of their class, or void (ignore)",
+        "objects", "treat COCO's crowd regions as objects of their class, or as void (ignore)",
         choices=("objects", "ignore"),
     )  # fmt: skip
     binary_masks: bool = option(
         False,
-        "masks are black and white: 0 is the first class, all else the second (where edges "
-        "are soft, what is above 127)",
+        "masks are black and white: 0 is the first class, all else the second (with soft edges: "
+        "values above 127)",
     )
 
 
 @dataclass(frozen=True)
 class MultitaskImages(ImageReading):
-    """Images with any of a label, boxes and a mask."""
+    """Images with any combination of label, boxes and mask."""
 
     label_column: str | None = option(
         None, "column of the label in a table, by name or number from 1"
     )
-    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are classes, not missing")
     annotations: str | None = option(
         None,
-        "COCO, labelme, CVAT or Label Studio file, or folder of VOC or YOLO files; found by itself"
-        " beside the images",
+        "COCO, labelme, CVAT or Label Studio file, or folder of VOC or YOLO files; by default"
+        " found next to the images",
     )
     masks: str | None = option(
-        None, "folder of mask files with the names of the images; found by itself beside them"
+        None, "folder of mask files named like the images; by default found next to the images"
     )
     classes: str | None = option(
-        None, "file with a class of the masks a line, in the order of their numbers; 'NAME R G B' "
-        "where they are colour-coded",
+        None, "file with one mask class per line, in the order of their numbers; 'NAME R G B' for "
+        "colour-coded masks",
     )  # fmt: skip
     ignore: list[str] = option(
-        list(USUALLY_IGNORED), "classes that become void in masks, and whose boxes are left out"
+        list(USUALLY_IGNORED), "classes that become void in masks and whose boxes are left out"
     )
     binary_masks: bool = option(
         False,
-        "masks are black and white: 0 is the first class, all else the second (where edges "
-        "are soft, what is above 127)",
+        "masks are black and white: 0 is the first class, all else the second (with soft edges: "
+        "values above 127)",
     )
     crowd: str = option(
-        "ignore", "what COCO's crowd regions and VOC's difficult objects are: ignore them (neither "
-        "learnt nor scored), or take them for objects like all others",
+        "ignore", "treat COCO's crowd regions and VOC's difficult objects as void (ignore: neither "
+        "trained on nor scored) or as ordinary objects",
         choices=("ignore", "objects"),
     )  # fmt: skip
-    max_boxes: int = option(1000, "refuse an image with more boxes than this", minimum=1)
+    max_boxes: int = option(1000, "refuse images with more boxes than this", minimum=1)
 
 
 @dataclass(frozen=True)
@@ -172,26 +168,26 @@ class DetectPredictOptions(PredictOptions):
     min_score: float = option(
         0.3, "confidence threshold for reported boxes", minimum=0.0, maximum=1.0
     )
-    max_boxes: int = option(100, "maximum number of boxes reported for an image", minimum=1)
+    max_boxes: int = option(100, "maximum number of boxes reported per image", minimum=1)
 
 
 @dataclass(frozen=True)
 class SegmentPredictOptions(PredictOptions):
-    """How an image is fed to the model."""
+    """How images are fed to the model."""
 
     view: str | None = option(
         None,
-        "resize the whole image, or cut it into overlapping tiles of the model's size in its own"
-        " resolution; by default as the model was trained",
+        "resize the whole image, or split it into overlapping tiles at native resolution;"
+        " default: as in training",
         choices=VIEWS,
         scored=True,
     )
-    mirror: bool = option(False, "average with the prediction for the mirrored image", scored=True)
+    mirror: bool = option(False, "average with the prediction for the flipped image", scored=True)
 
 
 @dataclass(frozen=True)
 class MaskedImagePredictOptions(PredictOptions):
-    """What a prediction holds."""
+    """Contents of a prediction."""
 
     filled: bool = option(True, "add the filled-in image to the prediction, as a PNG in base64")
 
@@ -200,4 +196,4 @@ class MaskedImagePredictOptions(PredictOptions):
 class ExportOptions:
     """How ``export`` writes annotations."""
 
-    format: str = option("coco", "whose files to write", choices=("coco", "voc", "yolo"))
+    format: str = option("coco", "format of the annotation files", choices=("coco", "voc", "yolo"))

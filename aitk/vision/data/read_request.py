@@ -15,12 +15,12 @@ from aitk.vision.data.reading_counts import UNKNOWN_IGNORED, ReadingCounts
 from aitk.vision.data.trees import Folder, Tree
 from aitk.vision.features.intensity import IntensityRange, parse_range
 
-#: What an image needs that nobody annotated it with.
+#: Reason for a refusal, per missing annotation kind.
 MISSING = {
-    "label": "no folder or table tells its label",
-    "score": "no table tells its score",
-    "boxes": "nothing tells its boxes: there is no XML, text or JSON file of its name",
-    "mask": "there is no mask of its name",
+    "label": "no folder or table gives its label",
+    "score": "no table gives its score",
+    "boxes": "it has no boxes: there is no XML, text or JSON file with its name",
+    "mask": "there is no mask with its name",
 }
 
 
@@ -30,10 +30,10 @@ class ReadRequest:
 
     Attributes:
         reading: the task's reading options.
-        annotation_kinds: of ``label``, ``boxes``, ``mask``; or ``score`` alone.
+        annotation_kinds: ``label``, ``boxes``, ``mask`` in any combination; or ``score`` alone.
         labelled: every row needs at least one of these kinds.
-        note: receives what reading decided by itself.
-        counts: what is left out on the way is counted here.
+        note: receives notes on automatic decisions.
+        counts: collects what is left out.
     """
 
     reading: ImageReading
@@ -44,7 +44,7 @@ class ReadRequest:
     _noted: set[str] = field(default_factory=set)
 
     def note_all(self, sentences: Iterable[str]) -> None:
-        """Note each sentence that was not noted before: several files may decide alike."""
+        """Note each sentence once: several files may lead to the same one."""
         for sentence in sentences:
             if sentence not in self._noted:
                 self._noted.add(sentence)
@@ -52,12 +52,12 @@ class ReadRequest:
 
     @property
     def required_kinds(self) -> Collection[str]:
-        """The kinds of annotation that are looked for."""
+        """The annotation kinds to read."""
         return self.annotation_kinds if self.labelled else ()
 
     @property
     def whole_image(self) -> bool:
-        """Whether the annotation is of the image as a whole: no file is a mask."""
+        """Whether annotations apply to the whole image, so no file is a mask."""
         return set(self.annotation_kinds) in ({"label"}, {"score"})
 
     @property
@@ -74,7 +74,7 @@ class ReadRequest:
 
     @property
     def many_labels(self) -> bool:
-        """Whether rows have any number of labels."""
+        """Whether rows have several labels."""
         return getattr(self.reading, "has_many_labels", False)
 
     @property
@@ -82,15 +82,15 @@ class ReadRequest:
         return getattr(self.reading, "binary_masks", False)
 
     def option(self, name: str) -> str | None:
-        """An option that only some tasks have."""
+        """The value of an option that not every task has."""
         return getattr(self.reading, name, None)
 
     def folder(self, path: Path, *, only: Sequence[str] | None = None) -> Folder:
-        """A folder on disk, its links followed as the options say."""
+        """A folder on disk; links are followed as the options say."""
         return Folder(path, outside=self.reading.outside, only=only)
 
     def class_list(self, tree: Tree | None) -> ClassList | None:
-        """The classes that the options name, or a file in the tree."""
+        """The class list from the options, or from a file in the tree."""
         if file := self.option("classes"):
             found: ClassList | None = read_class_list(file, self.ignored)
         else:
@@ -99,11 +99,11 @@ class ReadRequest:
         return found
 
     def mask_classes(self, tree: Tree | None) -> ClassList:
-        """The same for masks, whose numbers may have no names."""
+        """The class list for masks, whose classes may be unnamed."""
         return self.class_list(tree) or ClassList((), ignored=frozenset(self.ignored))
 
     def count_unknown_ignored(self) -> None:
-        """Count the classes that are to be ignored, and are none of those that were read."""
+        """Count the ignored classes that occur in no file."""
         known = self.counts.classes
         for name in self.ignored:
             if known and name not in known and name not in USUALLY_IGNORED:

@@ -1,9 +1,8 @@
-"""Rows of images with what is known of them, from whatever files the user has.
+"""Reads annotated images from the user's files.
 
-A row is ``{"image": bytes, "name", "height", "width"}`` with the kinds of annotation that
-the task reads: ``"label"``; ``"score"``; ``"boxes"``, ``"box_labels"`` and ``"crowd"``;
-``"mask"``. Images are stored as the files that they were found in, so that nothing is lost. Rows
-are streamed.
+A row is ``{"image": bytes, "name", "height", "width"}`` plus the annotation kinds of the task:
+``"label"``; ``"score"``; ``"boxes"``, ``"box_labels"`` and ``"crowd"``; ``"mask"``. Image bytes
+are stored unchanged where possible. Rows are streamed.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ from aitk.vision.data.trees import Folder
 from aitk.vision.data.video import is_video
 from aitk.vision.features.intensity import from_16_bits
 
-#: Formats that are stored as they are.
+#: Formats stored unchanged.
 STORED = ("JPEG", "PNG", "WebP", "BMP")
 
 
@@ -62,23 +61,21 @@ def read_images(
     note: Note,
     counts: ReadingCounts | None = None,
 ) -> Iterator[Row | Refusal]:
-    """Stream rows of images; refusals stand in their place.
+    """Stream rows of images; refusals take the place of unusable images.
 
     Args:
         sources: images, folders, archives, tables, COCO files, videos, patterns such as
             ``*.jpg``, ``-`` for a table on stdin, ``tfds:NAME``.
-        annotation_kinds: what rows have besides an image: ``label``, ``boxes``, ``mask``; or
-            ``score``. Where several are asked for, a row has at least one of them, "" in place of
-            a label that is missing, b"" in place of a mask, and ``boxes_known`` 0 where no box
-            was looked for.
-        labelled: it must be there. If not, a row has an image alone, and ``Row.record`` carries
-            its name and the record as it stood.
-        note: receives what reading decided by itself, each sentence once.
-        counts: what is left out on the way is counted here.
+        annotation_kinds: kinds in a row besides the image: ``label``, ``boxes``, ``mask``; or
+            ``score``. With several kinds, a row has at least one of them; a missing label is "", a
+            missing mask b"", and ``boxes_known`` is 0 for an image without box annotations.
+        labelled: annotations are required. If False, a row has an image alone, and ``Row.record``
+            has its name and original record.
+        note: receives notes on automatic decisions, each once.
+        counts: collects what is left out.
 
     Raises:
-        DataError: a source is missing or holds nothing to read, or its annotations cannot be
-            read.
+        DataError: a source is missing or has nothing to read, or its annotations are unreadable.
         UsageError: an option names a column that is not there.
     """
     request = ReadRequest(
@@ -94,7 +91,7 @@ def read_images(
 
 
 def _expanded(sources: Sequence[str]) -> Iterator[str]:
-    """The sources, patterns replaced by the files that they match."""
+    """The sources, with patterns replaced by the files that match."""
     for source in sources:
         if glob.has_magic(source) and not os.path.exists(source):
             found = sorted(glob.glob(source, recursive=True))
@@ -106,7 +103,7 @@ def _expanded(sources: Sequence[str]) -> Iterator[str]:
 
 
 def _items(source: str, request: ReadRequest) -> Iterator[Item | Refusal]:
-    """What a source names, by what it is."""
+    """The items of a source, read by its kind."""
     if source.startswith(PREFIX):
         yield from read_tfds(
             source,
@@ -138,8 +135,8 @@ def _items(source: str, request: ReadRequest) -> Iterator[Item | Refusal]:
 
 
 def _alone(path: Path, request: ReadRequest) -> Folder:
-    """An image or video with the files of its name beside it. Its folder, which may hold very
-    many, is not listed."""
+    """An image or video with the files of the same name next to it. The folder itself is not
+    listed, because it may be very large."""
     names = [path.name]
     if request.required_kinds:
         names += [f"{path.stem}{ending}" for ending in SIDECAR_SUFFIXES]
@@ -149,7 +146,7 @@ def _alone(path: Path, request: ReadRequest) -> Folder:
 
 
 def _read_table(source: str, request: ReadRequest) -> Iterator[Item | Refusal]:
-    """The images that a table on disk or on stdin names."""
+    """The images named by a table on disk or on stdin."""
     table = open_images(source, request.reading)
     request.note_all(table.notes)
     root = Path.cwd() if source == "-" else Path(source).parent
@@ -168,7 +165,7 @@ def _read_table(source: str, request: ReadRequest) -> Iterator[Item | Refusal]:
 
 
 def _row(item: Item, request: ReadRequest, known: ClassList | None) -> Row | Refusal:
-    """The row of one image, checked, or why there is none."""
+    """The validated row of one image, or its refusal."""
     try:
         data = item.image()
         image, is_kept = _decoded(data, item.name, request)
@@ -193,7 +190,7 @@ def _row(item: Item, request: ReadRequest, known: ClassList | None) -> Row | Ref
 
 
 def _decoded(data: bytes, name: str, request: ReadRequest) -> tuple[np.ndarray, bool]:
-    """An image, and whether its file can be stored as it is."""
+    """Decode an image; also return whether its bytes can be stored unchanged."""
     if has_pages(data):
         request.counts.add(PAGES, name)
     if bits_of(data) <= 8:
@@ -207,17 +204,17 @@ def _decoded(data: bytes, name: str, request: ReadRequest) -> tuple[np.ndarray, 
 def _annotated(
     item: Item, request: ReadRequest, known: ClassList | None, height: int, width: int
 ) -> dict[str, Any]:
-    """What is known of an image, as ``Boxes`` and ``ClassMask``; only what there is.
+    """The annotations of an image, as ``Boxes`` and ``ClassMask``; missing ones are left out.
 
     Raises:
-        DataError: nothing of what is due is there, or it does not fit the image.
+        DataError: no required annotation is present, or one does not fit the image.
     """
     if not request.labelled:
         return {}
     if item.size is not None and item.size != (height, width):
         reason = (
-            f"its annotation is of an image of {item.size[1]} x {item.size[0]},"
-            f" and upright it has {width} x {height}"
+            f"its annotation gives the size {item.size[1]} x {item.size[0]},"
+            f" but the upright image has {width} x {height}"
         )
         if item.size == (width, height):
             reason += ": its tool ignored the EXIF orientation (annotate upright copies instead)"
@@ -229,7 +226,7 @@ def _annotated(
         found |= {"labels": [*names]} if request.many_labels else {"label": label}
         other = next((name for name in names if known and name not in known.names), None)
         if other and len(request.annotation_kinds) == 1:
-            raise DataError(f"its label {shorten(other)!r} is none of --classes")
+            raise DataError(f"its label {shorten(other)!r} is not in --classes")
         if len(label) > MAX_LABEL_CHARACTERS:
             raise DataError(f"its label is longer than {MAX_LABEL_CHARACTERS:,} characters")
     if "score" in request.annotation_kinds and item.score is not None:
@@ -245,7 +242,7 @@ def _annotated(
             raise DataError(f"it has {len(boxes.labels)} boxes, more than --max-boxes {max_boxes}")
         for at, label in enumerate(boxes.labels):
             if known and label not in known.names:
-                raise DataError(f"box {at + 1} has the class {label!r}, which is none of --classes")
+                raise DataError(f"box {at + 1} has the class {label!r}, which is not in --classes")
         corners = check_boxes(boxes, height=height, width=width)
         crowd = boxes.crowd if request.crowd == "ignore" else (0,) * len(boxes.crowd)
         found["boxes"] = Boxes(corners, boxes.labels, crowd)
@@ -258,7 +255,7 @@ def _annotated(
 
 
 def _shrunk(image: np.ndarray, largest_side: int | None) -> np.ndarray:
-    """The image, no side longer than asked; itself where it is so already."""
+    """The image with no side longer than the maximum; unchanged if it already fits."""
     import cv2
 
     height, width = image.shape[:2]
@@ -272,7 +269,7 @@ def _shrunk(image: np.ndarray, largest_side: int | None) -> np.ndarray:
 def _scaled(
     fields: Mapping[str, Any], height: int, width: int, old_height: int, old_width: int
 ) -> dict[str, Any]:
-    """Annotations of an image whose size has changed."""
+    """Annotations scaled to the new size of their image."""
     import cv2
 
     scaled = dict(fields)
@@ -288,7 +285,7 @@ def _scaled(
 
 
 def _stored(fields: Mapping[str, Any], request: ReadRequest) -> dict[str, Any]:
-    """Annotations as the fields of a row."""
+    """Annotations as fields of a row."""
     if not request.labelled:
         return {}
     stored: dict[str, Any] = {}
@@ -311,7 +308,7 @@ def _stored(fields: Mapping[str, Any], request: ReadRequest) -> dict[str, Any]:
 
 
 def _reason(item: Item, error: DataError) -> str:
-    """Why an image was refused; with its name, where its file is a list of many."""
+    """Why an image was refused; prefixed with its name if its file lists many images."""
     if Path(item.file).name == posixpath.basename(item.name):
         return error.what
     return f"{item.name}: {error.what}"

@@ -1,4 +1,4 @@
-"""What reading leaves out or changes, counted, so that nothing disappears without a word."""
+"""Counts of what reading leaves out or changes, so that nothing disappears silently."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ EXAMPLES = 10
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing that is counted.
+    """A counted event of reading.
 
     Attributes:
-        check: its name among the findings.
-        what: the things that count, in the plural, with what to do about them.
-        grade: of the finding, where there is any such thing.
+        check: name of the finding.
+        what: plural description, with the remedy.
+        grade: grade of the finding if the count is not 0.
     """
 
     check: str
@@ -35,93 +35,91 @@ class Kind:
     grade: Grade = "warning"
 
 
-MATCHED = Kind("annotations", "annotations of the images that are read", "ok")
-UNMATCHED = Kind("annotations of refused images", "annotations are of images that are refused")
+MATCHED = Kind("annotations", "annotations belong to images that were read", "ok")
+UNMATCHED = Kind("annotations of refused images", "annotations belong to refused images")
 UNKNOWN_IMAGE = Kind(
     "annotations of unknown images",
-    "annotations have an image_id that no image of their file has, and are left out",
+    "annotations have an image_id that no image of their file has; they are left out",
 )
 UNKNOWN_CATEGORY = Kind(
     "annotations of unknown categories",
     "annotations have a category_id that no category of their file has",
 )
-NO_OBJECT = Kind("malformed annotations", "annotations are no JSON objects, and are left out")
-UNKNOWN_IGNORED = Kind("ignored classes", "classes that --ignore names are none of these files")
+NO_OBJECT = Kind("malformed annotations", "annotations are not JSON objects and are left out")
+UNKNOWN_IGNORED = Kind("ignored classes", "classes named by --ignore occur in none of the files")
 DEGENERATE_POLYGONS = Kind(
-    "degenerate polygons", "polygons of under three points, which hold no pixel, are left out"
+    "degenerate polygons", "polygons with under three points have no area and are left out"
 )
 NO_AREA = Kind(
     "shapes without area",
-    "shapes are points, lines or brush strokes, which are neither boxes nor outlines, left out",
+    "shapes are points, lines or brush strokes, not boxes or outlines, and are left out",
 )
-EMPTY_BOXES = Kind("empty boxes", "boxes without any area are left out")
+EMPTY_BOXES = Kind("empty boxes", "boxes without area are left out")
 CROWD_OUTLINES = Kind(
     "crowd outlines",
     "outlines are crowd regions (iscrowd), drawn as their class: --crowd ignore makes them void",
     "ok",
 )
-VOID_CROWDS = Kind("crowd outlines", "outlines are crowd regions (iscrowd), and void", "ok")
+VOID_CROWDS = Kind("crowd outlines", "outlines are crowd regions (iscrowd) and become void", "ok")
 UNNAMED_IMAGES = Kind(
-    "images without annotation", "images that no annotation file or table names, left out"
+    "images without annotation", "images are named by no annotation file or table and are left out"
 )
 OUTSIDE_SPLITS = Kind(
     "images beside the splits",
-    "images lie beside the folders of the splits, in none of them, and are left out",
+    "images are next to the split folders, in none of them, and are left out",
 )
-UNLISTED = Kind("unlisted images", "images are in no list of ImageSets, and are left out")
-LISTED_MISSING = Kind("listed images", "images that lists of ImageSets name are not here")
+UNLISTED = Kind("unlisted images", "images are in no list of ImageSets and are left out")
+LISTED_MISSING = Kind("listed images", "images named by ImageSets lists are missing")
 NAMED_TWICE = Kind(
     "images named twice",
-    "images are named by several entries or files, each with a part of their annotations"
-    " perhaps: --annotations chooses one file",
+    "images are named by several entries or files, each possibly with some of their"
+    " annotations; --annotations selects one file",
 )
-ORPHAN_FILES = Kind("annotations of no image", "annotation files have the name of no image")
+ORPHAN_FILES = Kind("annotations of no image", "annotation files match no image")
 UNREAD_KINDS = Kind(
     "images of other kinds",
-    "image files are of a kind that is not read, and left out: convert them to PNG or JPEG",
+    "image files have an unsupported format and are left out: convert them to PNG or JPEG",
 )
-OTHER_FILES = Kind("other files", "files are neither images nor annotations, and left out", "ok")
+OTHER_FILES = Kind("other files", "files are neither images nor annotations and are left out", "ok")
 NAMELESS_KIND = Kind(
     "files of unknown kind",
-    "files lie among the images with an ending that tells no kind, and are left out: rename"
+    "files among the images have an unknown suffix and are left out: rename"
     " them if they are images",
 )
 LINKS = Kind(
     "links",
-    "links lead out of the folder, nowhere, or to a folder that is read already, and are not"
-    " followed: --outside follows those that lead out",
+    "links point outside the folder, nowhere, or to a folder already read, and are not"
+    " followed; --outside follows links that point outside",
 )
 UNKNOWN_SPLITS = Kind(
     "unknown splits",
-    "rows name a split that is none of train, validation and test, and are split by a hash",
+    "rows name a split other than train, validation and test, and are split by hash",
 )
-REFUSED_MEMBERS = Kind(
-    "members of archives", "members of the archive are no images, and cannot be read"
-)
-UNREADABLE = Kind("unreadable folders", "folders cannot be opened, and are left out")
+REFUSED_MEMBERS = Kind("members of archives", "archive members are not images or cannot be read")
+UNREADABLE = Kind("unreadable folders", "folders cannot be opened and are left out")
 PAGES = Kind(
-    "pages", "TIFF files hold several pages, of which the first is taken: split the others off"
+    "pages", "TIFF files have several pages, of which only the first is read: split the others off"
 )
 
 
 @dataclass
 class ReadingCounts:
-    """How many things of each kind reading has met."""
+    """Counts of each kind of event."""
 
     counts: Counter[Kind] = field(default_factory=Counter)
     examples: dict[Kind, list[str]] = field(default_factory=dict)
-    #: Classes of boxes, and of masks that name them, those that are ignored too.
+    #: Classes of boxes and masks, including ignored ones.
     classes: set[str] = field(default_factory=set)
-    #: Class -> its id in the COCO files that were read.
+    #: Class -> its id in the COCO files read.
     category_ids: dict[str, int | str] = field(default_factory=dict)
-    #: What images of more than 8 bits hold.
+    #: Value ranges of images with more than 8 bits.
     intensity: IntensityStatistics = field(default_factory=IntensityStatistics)
     _disputed: set[str] = field(default_factory=set)
     _told: set[Kind] = field(default_factory=set)
     _intensity_is_told: bool = False
 
     def add(self, kind: Kind, example: str = "", *, count: int = 1) -> None:
-        """Count a thing, named by an example."""
+        """Count an event, with an example."""
         if count <= 0:
             return
         self.counts[kind] += count
@@ -130,9 +128,9 @@ class ReadingCounts:
             examples.append(printable(example))
 
     def add_categories(self, ids: Mapping[str, int | str]) -> None:
-        """Note the ids that a COCO file gives its classes, as it writes them.
+        """Record the ids that a COCO file assigns to its classes, as written there.
 
-        Of files that disagree none is right for all images: such a class keeps no id.
+        If files disagree, no id is right for all images, and the class gets none.
         """
         for name, number in ids.items():
             known = self.category_ids.setdefault(name, number)
@@ -168,7 +166,7 @@ class ReadingCounts:
         return found
 
     def findings(self) -> list[Finding]:
-        """One finding for each kind that was met."""
+        """One finding per kind with a count."""
         found = self.intensity.finding()
         return ([found] if found else []) + [
             Finding(
@@ -181,7 +179,7 @@ class ReadingCounts:
         ]
 
     def notes(self) -> list[str]:
-        """What a person should know of it, each kind once: for reading without findings."""
+        """One sentence per kind, for reading without findings."""
         new = [kind for kind in self.counts if kind.grade != "ok" and kind not in self._told]
         self._told.update(new)
         sentences = [self._message(kind) for kind in new]
@@ -198,9 +196,9 @@ class ReadingCounts:
         return f"{self.counts[kind]:,} {kind.what}{named}"
 
 
-# Files that no row comes from --------------------------------------------
+# Unused files --------------------------------------------
 
-#: Endings of what commonly lies among images and is none.
+#: Suffixes of files that commonly accompany images.
 COMPANIONS = (
     ".txt", ".md", ".rst", ".pdf", ".html", ".htm", ".json", ".jsonl", ".ndjson", ".xml", ".csv",
     ".tsv", ".xls", ".xlsx", ".parquet", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".names",
@@ -214,10 +212,10 @@ _COMPANION_NAMES = frozenset(
 
 
 def count_passed_over(tree: Tree, used: Collection[str], counts: ReadingCounts) -> None:
-    """Count the files that are not used, and the links and folders that were not followed.
+    """Count unused files, and links and folders that were not followed.
 
     Args:
-        used: names of the images and annotation files that rows come from.
+        used: names of the images and annotation files behind rows.
     """
     taken = set(used)
     folders = {posixpath.dirname(name) for name in taken if is_image(name)}
@@ -235,14 +233,14 @@ def count_passed_over(tree: Tree, used: Collection[str], counts: ReadingCounts) 
 
 
 def count_links(tree: Folder, counts: ReadingCounts) -> None:
-    """Count the links that were not followed, and the folders that cannot be opened."""
+    """Count links that were not followed, and unreadable folders."""
     for kind, names in ((LINKS, tree.links), (UNREADABLE, tree.unreadable)):
         for name in names:
             counts.add(kind, name)
 
 
 def kinds_of(names: Iterable[str]) -> str:
-    """The endings of files that are not read, for an error: ``.heic, .npy``."""
+    """The suffixes of unsupported files, for an error: ``.heic, .npy``."""
     endings = {posixpath.splitext(name)[1].lower() for name in names if is_unread_image(name)}
     return ", ".join(sorted(endings))
 

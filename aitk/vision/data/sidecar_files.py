@@ -1,8 +1,8 @@
-"""Which files belong together: an image, its boxes and its mask.
+"""Matching of files: an image, its boxes and its mask.
 
-They have the same name, and lie in one folder, in twin folders (``images/train/1.jpg``,
-``labels/train/1.txt``; ``train/1.png``, ``trainannot/1.png``), or the mask's name says what it
-is (``1_mask.png``).
+They share a name and are in one folder, or in twin folders (``images/train/1.jpg``,
+``labels/train/1.txt``; ``train/1.png``, ``trainannot/1.png``), or the mask has a suffix in its
+name (``1_mask.png``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import unquote
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jpe", ".jfif",
 )  # fmt: skip
-#: Images that are not read: they are counted, so that nobody misses them unawares.
+#: Unsupported image formats: counted, so that their absence is reported.
 UNREAD_SUFFIXES = (
     ".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".jpx", ".jxr", ".hdr", ".exr", ".pfm",
     ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".tga", ".pcx", ".ico", ".icns", ".psd", ".xcf",
@@ -25,9 +25,9 @@ UNREAD_SUFFIXES = (
     ".ndpi", ".npy", ".npz",
 )  # fmt: skip
 MASK_SUFFIXES = (".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-#: Compressed with loss: masks only where their folder or name says so.
+#: Lossy formats: masks only if their folder or name indicates so.
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
-#: Folders whose name says of what kind all in them are, not what is on them.
+#: Folder names that give the kind of the files in them, not their content.
 IMAGE_FOLDERS = frozenset(
     ("image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "photo", "photos")
 )
@@ -36,9 +36,9 @@ MASK_FOLDERS = frozenset(
      "segmentation", "groundtruth", "gt", "target", "targets")
 )  # fmt: skip
 BOX_FOLDERS = frozenset(("annotation", "annotations", "label", "labels", "xml", "xmls", "boxes"))
-#: VOC's masks of single objects, which no task here learns.
+#: VOC's instance masks, which no task here uses.
 OBJECT_FOLDERS = frozenset(("segmentationobject",))
-#: What may follow the name of an image in its folder.
+#: Suffixes after the name of an image in its folder.
 SIDECAR_SUFFIXES = (
     ".xml", ".txt", "_mask.png", "-mask.png", "_masks.png", "_label.png", "_L.png", "_seg.png",
     "_gt.png", "_mask.bmp", "_mask.gif", "_mask.tif", "_mask.jpg",
@@ -50,17 +50,17 @@ Place = tuple[str, str]
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's ending says that it is an image."""
+    """Whether a file's suffix is that of a supported image format."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def is_unread_image(name: str) -> bool:
-    """Whether a file's ending says that it is an image of a kind that is not read."""
+    """Whether a file's suffix is that of an unsupported image format."""
     return name.lower().endswith(UNREAD_SUFFIXES)
 
 
 def name_key(name: str) -> str:
-    """A name as all of its spellings have it: percent-decoded, composed (NFC), in lower case."""
+    """A canonical spelling of a name: percent-decoded, composed (NFC), lower case."""
     try:
         plain = unquote(name, errors="strict")
     except UnicodeDecodeError:
@@ -69,7 +69,7 @@ def name_key(name: str) -> str:
 
 
 def place_of(name: str) -> Place:
-    """Folder and name of a file, without what tells kinds apart: equal ones belong together."""
+    """Folder and name of a file without the parts that give its kind; equal places match."""
     folder, file = posixpath.split(name)
     kinds = IMAGE_FOLDERS | MASK_FOLDERS | BOX_FOLDERS
     parts = []
@@ -81,10 +81,10 @@ def place_of(name: str) -> Place:
 
 
 def pair(files: Mapping[Place, str], images: Iterable[Place]) -> dict[Place, str]:
-    """The place of an image -> the file that belongs to it.
+    """The place of an image -> its matching file.
 
-    A file of its very name wins over one whose name is only spelt otherwise: tools write
-    ``Capture_d%C3%A9cran%201.txt``, and accents composed or not.
+    An exact name wins over one that only matches in canonical spelling: tools write
+    ``Capture_d%C3%A9cran%201.txt``, and composed or decomposed accents.
     """
     places = set(images)
     paired = {place: name for place, name in files.items() if place in places}
@@ -101,10 +101,10 @@ def pair(files: Mapping[Place, str], images: Iterable[Place]) -> dict[Place, str
 
 
 def pair_elsewhere(files: Iterable[str], images: Iterable[Place]) -> dict[Place, str]:
-    """The same, of files in another folder, whose own folders may be arranged otherwise.
+    """The same for files in another folder with a possibly different layout.
 
-    Of several of a name that whose folders agree most counts, from the end on. Where that leaves
-    a choice, or one file would be that of several images, there is none.
+    Of several files with one name, the longest common folder suffix wins. Ambiguous files, and
+    files that match several images, match none.
     """
     named: dict[str, list[str]] = {}
     for name in files:
@@ -126,7 +126,7 @@ def pair_elsewhere(files: Iterable[str], images: Iterable[Place]) -> dict[Place,
 
 
 def _agreeing(left: str, right: str) -> int:
-    """How many parts of two folders agree, from the end."""
+    """The number of trailing folders that two paths share."""
     count = 0
     pairs = zip(reversed(left.split("/")), reversed(right.split("/")), strict=False)
     for mine, other in pairs:
@@ -141,9 +141,9 @@ def _spelt(place: Place) -> Place:
 
 
 def find_masks(names: Iterable[str]) -> dict[Place, str]:
-    """The place of an image -> its mask, of all files in a tree.
+    """The place of an image -> its mask, from all files in a tree.
 
-    What looks like a mask, but belongs to no image, is not one.
+    A file named like a mask that matches no image is not a mask.
     """
     candidates: dict[Place, str] = {}
     images: set[Place] = set()
@@ -166,7 +166,7 @@ def find_masks(names: Iterable[str]) -> dict[Place, str]:
 
 
 def find_boxes(names: Iterable[str]) -> dict[Place, str]:
-    """The place of an image -> its XML, else its text file, of all files in a tree."""
+    """The place of an image -> its XML file, else its text file, from all files in a tree."""
     found: dict[Place, str] = {}
     for suffix in (".txt", ".xml"):
         found |= {place_of(name): name for name in names if name.lower().endswith(suffix)}
@@ -174,7 +174,7 @@ def find_boxes(names: Iterable[str]) -> dict[Place, str]:
 
 
 def find_images(names: Iterable[str], masks: Mapping[Place, str]) -> list[str]:
-    """The images among all files, without their masks."""
+    """The images among all files, without masks."""
     taken = set(masks.values())
     parts = (name for name in names if is_image(name) and name not in taken)
     return [name for name in parts if not _parts(name) & OBJECT_FOLDERS]

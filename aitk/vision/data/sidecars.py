@@ -1,4 +1,4 @@
-"""Files that belong to one image each: its mask, its boxes, its outlines."""
+"""Annotation files of single images: masks, boxes, outlines."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from aitk.vision.data.trees import Tree
 
 
 class Masks:
-    """The mask images of a tree, or of the folder that the options name.
+    """The mask files of a tree, or of the folder in the options.
 
     Attributes:
-        found: the place of an image -> its mask; empty where no masks are looked for.
+        found: the place of an image -> its mask; empty if masks are not read.
     """
 
     def __init__(self, tree: Tree, found: Mapping[Place, str], request: ReadRequest):
@@ -41,7 +41,7 @@ class Masks:
         self._tree = tree
         if "mask" in request.required_kinds and (folder := request.option("masks")):
             if not os.path.isdir(folder):
-                raise DataError("is no folder", where=folder)
+                raise DataError("is not a folder", where=folder)
             self._tree = request.folder(Path(folder))
             places = map(place_of, find_images(tree.names, {}))
             self.found = pair_elsewhere(filter(is_image, self._tree.names), places)
@@ -49,7 +49,7 @@ class Masks:
         self._binary = request.binary
 
     def of(self, place: Place) -> Any:
-        """What makes the mask of an image, or None."""
+        """The function that reads the mask of an image, or None."""
         name = self.found.get(place)
         if name is None:
             return None
@@ -57,10 +57,10 @@ class Masks:
 
 
 class Boxes:
-    """The XML and text files of a tree, or of the folder that the options name.
+    """The XML and text files of a tree, or of the folder in the options.
 
     Attributes:
-        used: those that belong to an image.
+        used: files that match an image.
     """
 
     def __init__(self, tree: Tree, places: Sequence[Place], request: ReadRequest):
@@ -82,7 +82,7 @@ class Boxes:
             self._classes = request.class_list(self._tree) or request.class_list(tree)
 
     def count_orphans(self) -> None:
-        """Count the files beside those that belong to images, which belong to none."""
+        """Count the annotation files that match no image."""
         folders = {posixpath.dirname(name) for name in self.used}
         for name in self._unused:
             folder, file = posixpath.split(name)
@@ -90,7 +90,7 @@ class Boxes:
                 self._counts.add(ORPHAN_FILES, name)
 
     def of(self, place: Place) -> Any:
-        """What makes the boxes of an image, and the size that is told of it."""
+        """The function that computes the boxes of an image, and the size declared for it."""
         name = self._name(place)
         if name is None:
             return None, None
@@ -100,13 +100,13 @@ class Boxes:
         return box_maker(self._objects(name)), None
 
     def mask_of(self, place: Place) -> Any:
-        """What makes the mask of an image with polygons, or None."""
+        """The function that draws the mask of an image from polygons, or None."""
         name = self._name(place)
         if name is None or not name.lower().endswith(".txt") or self._classes is None:
             return None
         objects = self._objects(name)
         outlines = [item for item in objects if len(item[1]) >= 3]
-        if objects and not outlines:  # boxes tell no outline
+        if objects and not outlines:  # boxes give no outline
             return None
         self._counts.add(DEGENERATE_POLYGONS, name, count=len(objects) - len(outlines))
         return mask_maker(outlines, self._classes)
@@ -116,7 +116,7 @@ class Boxes:
 
     def _objects(self, name: str) -> Any:
         if self._classes is None:
-            hint = "Say --classes FILE, or put classes.txt or data.yaml beside them"
+            hint = "Use --classes FILE, or put classes.txt or data.yaml next to them"
             raise DataError("its classes are numbers without names", hint=hint)
         content = self._tree.read(name, max_bytes=MAX_TEXT_BYTES)
         return parse_yolo(content, self._classes)

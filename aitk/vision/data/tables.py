@@ -1,8 +1,8 @@
-"""Tables that name images: CSV, TSV, JSON lines or Parquet, with what is known of each.
+"""Tables of images: CSV, TSV, JSON lines or Parquet, with annotations in columns.
 
-Boxes stand in a cell, as a list of ``{"label": "dog", "box": [x_min, y_min, x_max, y_max]}``, or
-as a list of the four numbers beside a list in the column ``box_labels``; or each row is one box,
-and the rows of an image are gathered.
+Boxes are a list in one cell, ``{"label": "dog", "box": [x_min, y_min, x_max, y_max]}``; or a list
+of four numbers with a parallel list in the column ``box_labels``; or one box per row, in which
+case the rows of an image are grouped.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _HEADER = {"auto": None, "yes": True, "no": False}
 
 
 def is_table(name: str) -> bool:
-    """Whether a file's ending says that it is a table (JSON may be anything)."""
+    """Whether a file's suffix is that of a table (JSON is decided by content)."""
     suffix = file_suffix(name)
     return suffix in SUFFIXES and suffix != ".json"
 
@@ -68,10 +68,10 @@ def open_images(source: str, reading: ImageReading, *, content: bytes | None = N
     """Open a table.
 
     Args:
-        content: the bytes of one that lies in an archive; ``source`` names it.
+        content: the bytes of a table in an archive; ``source`` names it.
 
     Raises:
-        DataError: it is missing, empty or no table.
+        DataError: it is missing, empty or not a table.
         UsageError: the encoding or delimiter cannot be used.
     """
     given = reading.delimiter
@@ -88,7 +88,7 @@ def open_images(source: str, reading: ImageReading, *, content: bytes | None = N
 
 
 def names_images(table: Table, reading: ImageReading, *, annotation_kinds: Collection[str]) -> bool:
-    """Whether a table that was found beside images names them, and what is wanted of them."""
+    """Whether a table found next to images names them and their required annotations."""
     columns = table.columns
     if reading.path_column not in columns and not usual_column(columns, PATH_COLUMNS):
         return False
@@ -118,20 +118,20 @@ def read_table(
     named: set[str] | None = None,
     counts: ReadingCounts | None = None,
 ) -> Iterator[Item | Refusal]:
-    """The images that a table names.
+    """The images named by a table.
 
     Args:
-        tree: where they lie.
-        folder: of the table in it, from which paths begin.
-        annotation_kinds: of ``label``, ``score``, ``boxes`` and ``mask``.
-        labelled: what is wanted must have a column. Where several things are, one is enough.
-        split: of rows whose own column names none.
-        classes: what mask files hold.
-        named: the files that it names are added here.
-        counts: what is left out is counted here.
+        tree: the tree of the images.
+        folder: the table's folder in the tree; paths are relative to it.
+        annotation_kinds: ``label``, ``score``, ``boxes`` and ``mask``.
+        labelled: a required kind must have a column; with several kinds, one is enough.
+        split: split of rows without a split column.
+        classes: class list for mask files.
+        named: receives the names of the files in the table.
+        counts: collects what is left out.
 
     Raises:
-        DataError: its columns cannot be told apart.
+        DataError: its columns are ambiguous.
         UsageError: an option names a column that is not there.
     """
     counts = ReadingCounts() if counts is None else counts
@@ -158,7 +158,7 @@ def read_table(
 
 
 class _Columns:
-    """Which column holds what."""
+    """The columns by role."""
 
     def __init__(
         self,
@@ -203,12 +203,12 @@ class _Columns:
             self.box_labels = usual_column(names, BOX_LABELS_COLUMNS)
             self.crowd = usual_column(names, CROWD_COLUMNS)
             if due and not self.boxes and not self.corners:
-                hint = f"It should be called boxes, or xmin, ymin, xmax, ymax. Columns: {listed}"
+                hint = f"Expected boxes, or xmin, ymin, xmax, ymax. Columns: {listed}"
                 raise DataError("no column has boxes", where=self.where, hint=hint)
         if "mask" in annotation_kinds:
             self.mask = usual_column(names, MASK_COLUMNS)
             if due and not self.mask:
-                hint = f"It should be called mask. Columns: {listed}"
+                hint = f"Expected mask. Columns: {listed}"
                 raise DataError("no column names masks", where=self.where, hint=hint)
         self.split = usual_column(names, SPLIT_COLUMNS)
 
@@ -225,10 +225,10 @@ class _Columns:
         binary: bool,
         named: set[str],
     ) -> Item:
-        """What one row names.
+        """The item of one row.
 
         Raises:
-            DataError: there is no such image or mask, or a cell cannot be read.
+            DataError: the image or mask is missing, or a cell is malformed.
         """
         given = path_in(record.get(self.path))
         if not given:
@@ -252,10 +252,10 @@ class _Columns:
         )
 
     def label_of(self, record: Mapping[str, Any]) -> str | None:
-        """The label in a row, None where its cell is empty.
+        """The label of a row, None for an empty cell.
 
         Raises:
-            DataError: it is no label, or a word for a missing one.
+            DataError: it is not a label, or is a word for a missing value.
         """
         value = record.get(self.label) if self.label else None
         if value is None or (isinstance(value, str) and not value.strip()):
@@ -282,7 +282,7 @@ class _Columns:
         return fields["score"]
 
     def _split_of(self, record: Mapping[str, Any], line: int) -> str | None:
-        """The split that a row names; a word that is none is counted."""
+        """The split named in a row; unknown words are counted."""
         given = _text(record, self.split).lower()
         split = given if given in SPLITS else SPLIT_OF_WORD.get(given) or split_named(given)
         if given and split is None:
@@ -309,7 +309,7 @@ class _Columns:
 def _gathered(
     table: Table, columns: _Columns
 ) -> Iterator[tuple[int, Mapping[str, Any], Callable[[int, int], Boxes]] | Refusal]:
-    """One row an image, of a table with one box a row; a row without numbers adds none."""
+    """Group a table with one box per row by image; rows without numbers add no box."""
     first: dict[str, tuple[int, Mapping[str, Any]]] = {}
     boxes: dict[str, list[tuple[list[str], str | None]]] = {}
     problems: dict[str, str] = {}
@@ -341,13 +341,13 @@ def _gathered(
 
 
 def _corners(columns: Sequence[str]) -> tuple[str, ...] | None:
-    """The columns of a box's four numbers, where each row is one box."""
+    """The columns of a box's four numbers, for tables with one box per row."""
     found = [usual_column(columns, usual) for usual in CORNER_COLUMNS]
     return tuple(column for column in found if column) if all(found) else None
 
 
 def _list(record: Mapping[str, Any], column: str | None) -> list[Any] | None:
-    """A list that stands in a cell, perhaps as JSON; None where the cell is empty."""
+    """The list in a cell, possibly as JSON; None if the cell is empty."""
     value = record.get(column) if column else None
     if isinstance(value, str):
         if not value.strip():
@@ -355,9 +355,9 @@ def _list(record: Mapping[str, Any], column: str | None) -> list[Any] | None:
         try:
             value = parse_json(value)
         except ValueError as error:
-            raise DataError(f"its {column} is no JSON list") from error
+            raise DataError(f"its {column} is not a JSON list") from error
     if value is not None and not isinstance(value, list):
-        raise DataError(f"its {column} is a {type(value).__name__}, and a list is due")
+        raise DataError(f"its {column} is a {type(value).__name__}, not a list")
     return value
 
 

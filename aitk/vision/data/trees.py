@@ -1,7 +1,7 @@
-"""Files below a folder, named alike wherever it lies: on disk or in an archive.
+"""File trees with one interface for folders on disk and archives.
 
-An archive's members are read one by one, never unpacked to disk, so none of them can be written
-anywhere; what they claim and what they hold is bounded.
+Archive members are read one by one and never unpacked to disk, so a member cannot overwrite a
+file. Both their declared and their actual sizes are bounded.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Tree(Protocol):
     """Files below a folder.
 
     Attributes:
-        source: the folder or archive as the user named it.
-        names: of its files, with ``/`` between folders, sorted.
+        source: the folder or archive as given by the user.
+        names: the file names, ``/`` between folders, sorted.
     """
 
     @property
@@ -42,17 +42,17 @@ class Tree(Protocol):
         """
 
     def find(self, name: str, folder: str, *, outside: bool) -> str:
-        """The file that a table in ``folder`` means by ``name``.
+        """The file that a table in ``folder`` refers to as ``name``.
 
         Raises:
-            DataError: there is none, or it lies outside and that is not allowed.
+            DataError: there is none, or it is outside and that is not allowed.
         """
 
     def where(self, name: str) -> tuple[str, int]:
-        """The user's file, and the line in it, that stand for a file in reports."""
+        """The user's file and line that identify a file in reports."""
 
     def location(self, name: str) -> str:
-        """How a file is called where it alone is meant."""
+        """The name of a file in messages about it alone."""
 
 
 @dataclass
@@ -61,10 +61,10 @@ class Folder:
 
     Attributes:
         root: the folder.
-        outside: follow links that lead out of the folder.
-        only: the files of interest, where not all below the folder are.
-        links: those that were not followed; known once ``names`` are.
-        unreadable: folders that cannot be opened; known once ``names`` are.
+        outside: follow links that point outside the folder.
+        only: the files of interest, if not all below the folder.
+        links: links that were not followed; set once ``names`` was read.
+        unreadable: folders that cannot be opened; set once ``names`` was read.
     """
 
     root: Path
@@ -86,8 +86,8 @@ class Folder:
     def read(self, name: str, *, max_bytes: int = MOST_BYTES) -> bytes:
         path = self.root / name
         try:
-            if not os.path.isfile(path):  # a pipe or device could give bytes for ever
-                raise DataError("is no file")
+            if not os.path.isfile(path):  # a pipe or device could be endless
+                raise DataError("is not a file")
             if path.stat().st_size > max_bytes:
                 raise DataError(f"is larger than {max_bytes:,} bytes")
             return path.read_bytes()
@@ -106,7 +106,7 @@ class Folder:
         return str(self.root / name)
 
     def _walk(self) -> Iterator[Path]:
-        """The files below the folder, without hidden ones; the folder that a link leads to once."""
+        """The files below the folder, without hidden ones; each linked folder once."""
         inside = os.path.realpath(self.root)
         followed: set[str] = set()
 
@@ -151,10 +151,10 @@ class Members:
     """The files of an opened archive.
 
     Attributes:
-        source: the archive as the user named it.
-        bytes_of: member -> how many bytes it says it has.
+        source: the archive as given by the user.
+        bytes_of: member -> its declared size in bytes.
         open_bytes: reads at most so many bytes of a member.
-        refused: members that are not read, and why.
+        refused: members that cannot be read, with the reason.
     """
 
     source: str
@@ -170,7 +170,7 @@ class Members:
         if self.bytes_of[name] > max_bytes:
             raise DataError(f"is larger than {max_bytes:,} bytes")
         data = self.open_bytes(name, max_bytes + 1)
-        if len(data) > max_bytes:  # more than its header says
+        if len(data) > max_bytes:  # more than its header declares
             raise DataError(f"is larger than {max_bytes:,} bytes")
         return data
 
@@ -181,9 +181,9 @@ class Members:
         found = match_spelling(name, lambda spelling: place(spelling) in self.bytes_of)
         path = place(name if found is None else found)
         if posixpath.isabs(path) or path.startswith(".."):
-            raise DataError(f"{shorten(name)} lies outside of the archive")
+            raise DataError(f"{shorten(name)} is outside the archive")
         if not outside and folder and not path.startswith(f"{folder}/"):
-            reason = f"{shorten(name)} lies outside of the table's folder: allow it with --outside"
+            reason = f"{shorten(name)} is outside the table's folder; --outside allows it"
             raise DataError(reason)
         if found is None:
             raise DataError(f"there is no file {shorten(name)}")
@@ -201,11 +201,11 @@ class Members:
 
 
 def is_hidden(part: str) -> bool:
-    """Whether files of this name, or below a folder of it, are none of the user's."""
+    """Whether files with this name, or below such a folder, are hidden or system files."""
     return part.startswith(".") or part == "__MACOSX"
 
 
 def leads_out(name: str) -> bool:
-    """Whether the name of a member means a file outside of its archive."""
+    """Whether a member's name points outside its archive."""
     parts = re.split(r"[/\\]", name)
     return ".." in parts or name.startswith(("/", "\\")) or bool(re.match(r"[A-Za-z]:", name))

@@ -1,4 +1,4 @@
-"""Frames of videos: every Nth, or the first of each scene."""
+"""Video frames: every Nth, or the first of each scene."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from aitk.core.runtime.silence import capture_stderr
 from aitk.vision.data.trees import Folder, Tree
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
-#: Bhattacharyya distance of the colour histograms of two frames, from which on a cut lies between.
+#: Bhattacharyya distance of the colour histograms of two frames that indicates a cut.
 SCENE_CHANGE = 0.5
 MAX_BYTES = 20_000_000_000
 _BINS, _THUMBNAIL = 8, 64
 
 
 def is_video(name: str) -> bool:
-    """Whether a file's ending says that it is a video."""
+    """Whether a file's suffix is that of a video."""
     return name.lower().endswith(VIDEO_SUFFIXES)
 
 
@@ -33,18 +33,18 @@ def read_frames(
 
     Args:
         every: take each Nth frame.
-        scenes: take those frames alone that begin a scene; ``every`` is then not looked at.
+        scenes: take only the first frame of each scene; ``every`` is then ignored.
 
     Yields:
         The number and (height, width, 3) uint8 RGB, upright.
 
     Raises:
-        DataError: no frame can be read, or they are too large.
+        DataError: no frame can be read, or the frames are too large.
     """
     if isinstance(tree, Folder):
         yield from _frames(tree.root / name, every=every, scenes=scenes)
         return
-    # The decoder needs a file of its own.
+    # The decoder reads from a file of its own.
     with tempfile.NamedTemporaryFile(suffix=Path(name).suffix) as file:
         file.write(tree.read(name, max_bytes=MAX_BYTES))
         file.flush()
@@ -78,13 +78,13 @@ def _frames(path: Path, *, every: int, scenes: bool) -> Iterator[tuple[int, np.n
                 before = now
             number += 1
         if number == 0:
-            raise DataError("is no video that can be read")
+            raise DataError("is not a readable video")
     finally:
         video.release()
 
 
 def _histogram(frame: np.ndarray) -> np.ndarray:
-    """Shares of the colours of a frame, (bins,) float32."""
+    """Colour histogram of a frame, (bins,) float32."""
     import cv2
 
     small = cv2.resize(frame, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""The outputs of detectors as boxes of the original images."""
+"""Detector outputs to boxes in the original images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aitk.vision.features.geometry import Fit
 
 
 def in_original(outputs: np.ndarray, fits: np.ndarray) -> list[np.ndarray]:
-    """Detections in pixels of the original images, without the empty rows.
+    """Detections in pixels of the original images, without padding rows.
 
     Args:
         outputs: (batch, detections, 6).
-        fits: (batch, 6), how each image was fitted.
+        fits: (batch, 6), the resizing of each image.
     """
     found = []
     for rows, fit in zip(outputs, fits, strict=True):
@@ -31,8 +31,8 @@ def in_original(outputs: np.ndarray, fits: np.ndarray) -> list[np.ndarray]:
 def box_prediction(row: np.ndarray, assets: ImageAssets) -> dict[str, Any]:
     """One detection as JSON: ``label``, its ``number``, ``score`` and ``box``.
 
-    The number is the category id of the COCO file that the model learned from, else the number of
-    the class from 1.
+    The number is the category id from the COCO training file, if there was one, else the class
+    number from 1.
 
     Args:
         row: (6,) a detection in pixels of the original image.
@@ -43,8 +43,8 @@ def box_prediction(row: np.ndarray, assets: ImageAssets) -> dict[str, Any]:
     place = int(row[5])
     if not 0 <= place < len(assets.labels):
         raise ArtifactError(
-            f"the model finds a class {place + 1}, and there are labels of {len(assets.labels)}",
-            hint="Its parts are of different runs",
+            f"the model predicts class {place + 1}, but there are {len(assets.labels)} labels",
+            hint="The model and its assets come from different runs",
         )
     ids = assets.parameters.get("category_ids", {})
     numbered = all(label in ids for label in assets.labels)  # ``update`` may have added classes
@@ -57,7 +57,7 @@ def box_prediction(row: np.ndarray, assets: ImageAssets) -> dict[str, Any]:
 
 
 def similarity(detection: np.ndarray, found: np.ndarray) -> float:
-    """How well a detection is found again: the best overlap times score, of its class.
+    """How well a detection is reproduced: the best overlap times score within its class.
 
     Args:
         detection: (6,).
@@ -78,5 +78,5 @@ def object_cells(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def no_detections(images: int) -> np.ndarray:
-    """What ``Detect.measure`` keeps as ``found`` of images in which nothing was found."""
+    """The ``found`` values of ``Detect.measure`` for images without detections."""
     return object_cells([np.zeros((0, 6), np.float32)] * images)

@@ -1,4 +1,4 @@
-"""Class probabilities of pixels as masks of the original images."""
+"""Pixel class probabilities to masks of the original images."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from aitk.vision.decoding.tiling import Score, label_in_tiles
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import VOID, Fit, fit_image
 
-#: Logits of this many images are held at once: each is as large as the image times classes.
+#: Number of images whose logits are held at once: each takes image size times classes.
 BATCH_SIZE = 8
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """What a model said of one image, in pixels of the original.
+    """The segmentation of one image, in pixels of the original.
 
     Attributes:
-        mask: (height, width) uint8 class numbers, 255 where it saw nothing.
+        mask: (height, width) uint8 class numbers, 255 for unseen pixels.
         certainty: (height, width) float32, the probability of that class.
     """
 
@@ -32,25 +32,25 @@ class Segmented:
 
 
 def label_whole(scores: np.ndarray, fit: Fit) -> Segmented:
-    """The most probable class of each of the original's pixels.
+    """The most probable class of each original pixel.
 
     Args:
-        scores: (h, w, classes) probabilities of the fitted image's pixels.
-        fit: how the original was fitted.
+        scores: (h, w, classes) probabilities of the resized image.
+        fit: how the original was resized.
     """
     mask = np.full((fit.height, fit.width), VOID, np.uint8)
     certainty = np.zeros((fit.height, fit.width), np.float32)
-    # A class at a time: all of them at the original's size would be gigabytes for large ones.
+    # One class at a time: all classes at the original size could take gigabytes.
     for number in range(scores.shape[-1]):
         own = fit.mask_out(np.ascontiguousarray(scores[..., number]))
-        better = own > certainty  # never where the original was cut off: NaN
+        better = own > certainty  # never in cropped areas: NaN
         mask[better] = number
         certainty[better] = own[better]
     return Segmented(mask, certainty)
 
 
 def label_image(original: np.ndarray, assets: ImageAssets, score: Score) -> Segmented:
-    """What a model says of an image, whole or in tiles."""
+    """Segment an image, whole or in tiles."""
     if assets.parameters["view"] == "tiles":
         return Segmented(*label_in_tiles(original, assets.size, score, batch_size=BATCH_SIZE))
     fitted, fit = fit_image(original, assets.size, how=assets.fit)
@@ -58,7 +58,7 @@ def label_image(original: np.ndarray, assets: ImageAssets, score: Score) -> Segm
 
 
 def pixel_scorer(predict: Callable[[np.ndarray], np.ndarray], *, mirror: bool) -> Score:
-    """Images (n, h, w, 3) to probabilities (n, h, w, classes), perhaps the mean of both sides."""
+    """Images (n, h, w, 3) to probabilities (n, h, w, classes), optionally averaged with a flip."""
 
     def score(images: np.ndarray) -> np.ndarray:
         scores = softmax(predict(images))
@@ -71,7 +71,7 @@ def pixel_scorer(predict: Callable[[np.ndarray], np.ndarray], *, mirror: bool) -
 
 
 def mask_prediction(found: Segmented, labels: Sequence[str]) -> dict[str, Any]:
-    """A mask as JSON: the share of each class, the mean probability, run lengths (COCO)."""
+    """A mask as JSON: share and mean probability of each class, run lengths (COCO)."""
     seen = found.mask != VOID
     counts = np.bincount(found.mask[seen], minlength=len(labels))
     total = max(1, int(counts.sum()))

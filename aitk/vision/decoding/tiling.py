@@ -1,7 +1,7 @@
-"""A large image through a model of a fixed size: tiles in its own resolution, put together again.
+"""Tiled inference: a large image at native resolution through a model of fixed size.
 
-Tiles overlap, and the scores of a tile count less towards its edges, where the model sees less of
-what lies around. Of the scores only a strip as high as one tile is held in memory.
+Tiles overlap. Scores are weighted less towards the edges of a tile, where the model has less
+context. Only a strip of one tile's height is held in memory.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import numpy as np
 
 from aitk.vision.features.geometry import GREY, VOID
 
-#: Share of its side that a tile has at least in common with the next one.
+#: Minimum overlap of neighbouring tiles, as a share of the tile size.
 OVERLAP = 0.25
-#: What a tile's outermost pixels count for, against 1 in its middle.
+#: Weight of a tile's outermost pixels; the centre has weight 1.
 MIN_WEIGHT = 0.05
 
-#: Tiles (n, h, w, 3) uint8 to the probabilities (n, h, w, classes) of their pixels.
+#: Tiles (n, h, w, 3) uint8 to pixel probabilities (n, h, w, classes).
 Score = Callable[[np.ndarray], np.ndarray]
 
 
 def tile_starts(length: int, tile: int, *, overlap: float = OVERLAP) -> list[int]:
-    """Where tiles begin along one axis: evenly spaced, the last one ending where the axis does.
+    """Tile positions along one axis: evenly spaced, the last one flush with the end.
 
     Args:
-        length: pixels to cover; one tile from 0 on where there are fewer than a tile has.
-        tile: pixels of a tile.
-        overlap: share of a tile that the next one has too, at least.
+        length: pixels to cover; a shorter length gives one tile at 0.
+        tile: tile size in pixels.
+        overlap: minimum share of a tile covered by the next one.
     """
     room = length - tile
     if room <= 0:
@@ -48,11 +48,11 @@ def label_in_tiles(
     """The most probable class of every pixel.
 
     Args:
-        image: (height, width, 3) uint8, of any size: a smaller one is put on grey.
-        size: height and width of a tile.
-        score: the model.
-        batch_size: tiles that are scored at once.
-        overlap: share of a tile that its neighbour has too, at least.
+        image: (height, width, 3) uint8, of any size; smaller images are padded with grey.
+        size: tile height and width.
+        score: the scoring function.
+        batch_size: tiles per batch.
+        overlap: minimum share of a tile covered by its neighbour.
 
     Returns:
         (height, width) uint8 class numbers and (height, width) float32 probabilities.
@@ -63,7 +63,7 @@ def label_in_tiles(
     certainty = np.empty(canvas.shape[:2], np.float32)
     tops = tile_starts(canvas.shape[0], size[0], overlap=overlap)
     weights = _weights(size)[:, :, None]
-    strip = np.zeros(0, np.float32)  # sums of weighted scores, and of the weights behind them
+    strip = np.zeros(0, np.float32)  # weighted score sums, and sums of the weights
     for top, below in zip(tops, [*tops[1:], None], strict=True):
         for left, scores in _scored(canvas, top, size, score, batch_size, overlap):
             if not strip.size:
@@ -72,7 +72,7 @@ def label_in_tiles(
             under = strip[:, left : left + size[1]]
             under[..., :-1] += weights * scores
             under[..., -1:] += weights
-        done = size[0] if below is None else below - top  # no later tile reaches these lines
+        done = size[0] if below is None else below - top  # no later tile covers these lines
         mean = strip[:done, :, :-1] / strip[:done, :, -1:]
         mask[top : top + done], certainty[top : top + done] = mean.argmax(axis=2), mean.max(axis=2)
         strip[: size[0] - done] = strip[done:].copy()
@@ -87,10 +87,10 @@ def piece_of(
     *,
     rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A piece of an image (h, w, 3) and its mask (h, w), as a tile shows it.
+    """A crop of an image (h, w, 3) and its mask (h, w), of tile size.
 
     Args:
-        rng: draws where it lies; without it it is the middle.
+        rng: draws the position; without it, the centre is cropped.
     """
     image, mask = at_least(image, size, fill=GREY), at_least(mask, size, fill=VOID)
     room = [mask.shape[axis] - size[axis] for axis in (0, 1)]
@@ -100,7 +100,7 @@ def piece_of(
 
 
 def at_least(pixels: np.ndarray, size: tuple[int, int], *, fill: int) -> np.ndarray:
-    """Pixels (h, w) or (h, w, c), continued below and to the right where they are too few."""
+    """Pad pixels (h, w) or (h, w, c) at the bottom and right to a minimum size."""
     missing = [(0, max(0, size[axis] - pixels.shape[axis])) for axis in (0, 1)]
     if not any(after for _, after in missing):
         return pixels
@@ -116,7 +116,7 @@ def _scored(
     batch_size: int,
     overlap: float,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The left edges and the scores (h, w, classes) of the tiles that begin on one line."""
+    """The left edges and scores (h, w, classes) of one row of tiles."""
     lefts = tile_starts(canvas.shape[1], size[1], overlap=overlap)
     for at in range(0, len(lefts), batch_size):
         some = lefts[at : at + batch_size]
@@ -125,7 +125,7 @@ def _scored(
 
 
 def _weights(size: tuple[int, int]) -> np.ndarray:
-    """(h, w) float32: falling evenly from the middle to the edges, along each axis."""
+    """(h, w) float32 weights that fall linearly from the centre to the edges on each axis."""
     sides = []
     for length in size:
         from_edge = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5

@@ -1,8 +1,8 @@
-"""Which places of an image contributed to a class, from the gradients of the model.
+"""Gradient-based attributions: which parts of an image contributed to a class.
 
-Convolutional networks: Grad-CAM++ (Chattopadhay et al. 2018) on the last map. Transformers, whose
-patches exchange everything: integrated gradients (Sundararajan et al. 2017), summed over each
-patch. Segmentation models: Grad-CAM over a region (Vinogradova et al. 2020).
+Convolutional networks: Grad-CAM++ (Chattopadhay et al. 2018) on the last feature map.
+Transformers, whose patches attend to each other: integrated gradients (Sundararajan et al. 2017),
+summed over each patch. Segmentation models: Grad-CAM over a region (Vinogradova et al. 2020).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from aitk.core.layers import Tensor
 from aitk.vision.models.backbones.patch_maps import TokensToMap
 from aitk.vision.models.segmenters.dense import DEEPEST
 
-STEPS = 32  # of the path of integrated gradients
+STEPS = 32  # steps of the integration path
 
 
 def attribute(model: keras.Model, image: np.ndarray, index: int) -> tuple[str, np.ndarray]:
-    """How much each place of an image speaks for a class.
+    """How much each region of an image contributes to a class.
 
     Args:
-        model: a classifier: ``backbone``, ``pooling``, ``head``.
-        image: (height, width, 3) uint8, of the size that the model reads.
+        model: a classifier with ``backbone``, ``pooling``, ``head``.
+        image: (height, width, 3) uint8, of the model's input size.
         index: number of the class.
 
     Returns:
-        The name of the method, and (rows, columns) importance, at least 0, of the model's grid.
+        The name of the method, and nonnegative importance (rows, columns) on the model's grid.
     """
     patches = [layer for layer in _backbone(model).layers if isinstance(layer, TokensToMap)]
     if patches:
@@ -42,7 +42,7 @@ def attribute(model: keras.Model, image: np.ndarray, index: int) -> tuple[str, n
 
 
 def grad_cam_plus_plus(model: keras.Model, image: np.ndarray, index: int) -> np.ndarray:
-    """The last map's channels, weighted by how they raise the class (section 3.2 of the paper).
+    """The last map's channels, weighted by their positive gradients (section 3.2 of the paper).
 
     Returns:
         (rows, columns) importance, at least 0.
@@ -53,7 +53,7 @@ def grad_cam_plus_plus(model: keras.Model, image: np.ndarray, index: int) -> np.
     maps = ops.convert_to_numpy(features(image[None], training=False)).astype(np.float32)
     slopes = gradient(lambda x: head(x, training=False)[:, index], maps)[0]
     maps = maps[0]
-    # Equation 19, of the exponential of the class's score: its higher derivatives are powers.
+    # Equation 19 for the exponential of the class score, whose higher derivatives are powers.
     below = 2 * slopes**2 + slopes**3 * maps.sum(axis=(0, 1))
     shares = np.divide(slopes**2, below, out=np.zeros_like(slopes), where=below != 0)
     weights = (shares * np.maximum(slopes, 0)).sum(axis=(0, 1))  # (channels,)
@@ -61,11 +61,11 @@ def grad_cam_plus_plus(model: keras.Model, image: np.ndarray, index: int) -> np.
 
 
 def integrated_gradients(model: keras.Model, image: np.ndarray, index: int) -> np.ndarray:
-    """How much each pixel adds to the class's score, against an image of the mean colour.
+    """How much each pixel adds to the class score, relative to an image of the mean colour.
 
     Returns:
-        (height, width): they sum to the difference of the scores of image and mean colour
-        (completeness, proposition 1 of the paper), but for the steps of the path.
+        (height, width): the values sum to the difference between the scores of the image and of the
+        mean colour (completeness, proposition 1 of the paper), up to the integration error.
     """
     backbone = _backbone(model)
     scaled = backbone.get_layer("normalise")
@@ -87,19 +87,19 @@ def region_grad_cam(
 ) -> np.ndarray:
     """Grad-CAM of a class's logits over a region (Vinogradova et al. 2020, Seg-Grad-CAM).
 
-    The backbone's last map is looked at; what finer maps add is held as it is.
+    Gradients are taken at the backbone's last map; finer maps are held constant.
 
     Args:
         model: a segmentation model.
-        image: (h, w, 3) uint8, of the size that it reads.
+        image: (h, w, 3) uint8, of the model's input size.
         index: number of the class.
-        region: (h, w) bool, the pixels whose class is to be explained.
+        region: (h, w) bool, the pixels to explain.
 
     Returns:
         (rows, columns) importance, at least 0.
     """
-    # A head that begins at an input and at an inner map too makes Keras forget which node the
-    # input came from (clone_graph_nodes): a model cut so can be neither saved nor taken apart.
+    # If a head starts at an input and at an inner map, Keras loses the node of the input
+    # (clone_graph_nodes), and the resulting model can be neither saved nor split again.
     twin = keras.models.clone_model(model)
     twin.set_weights(model.get_weights())
     model = twin

@@ -1,4 +1,4 @@
-"""Images with what is known of them drawn on: boxes, masks, labels, sheets of many."""
+"""Draws boxes, masks and labels onto images, and sheets of several images."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from aitk.vision.features.geometry import VOID, fit_image, fit_mask
 from aitk.vision.features.sample import Sample
 from aitk.vision.metrics.detection_errors import BoxErrors
 
-#: Names of classes, or those of ``label``, ``boxes`` and ``mask`` where each has its own.
+#: Class names; or those of ``label``, ``boxes`` and ``mask`` if each has its own.
 Names = Sequence[str] | Mapping[str, Sequence[str]]
 
-#: Told apart also by people who see red and green alike: the first seven are those of Okabe and
-#: Ito (2008), the others those of Tol (2021), "muted" and "light", that differ most from them.
+#: A colour-blind safe palette: the first seven are those of Okabe and Ito (2008), the others
+#: the most distinct ones of Tol (2021), "muted" and "light".
 COLOURS = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
     (204, 121, 167), (136, 34, 85), (51, 34, 136), (187, 204, 51), (153, 221, 255), (17, 119, 51),
     (255, 170, 187), (221, 204, 119), (170, 68, 153), (68, 170, 153), (238, 136, 102),
     (119, 170, 221), (170, 170, 0), (136, 204, 238),
 )  # fmt: skip
-#: Images whose longer side is shorter are enlarged: names would cover them.
+#: Images with a shorter longer side are enlarged, since names would cover them.
 MIN_SIDE = 480
-_VEIL = 0.45  # how much of a mask's colour covers the image
-_TEXT_PIXELS = (13, 30)  # least and greatest size of text
-_NAMED_SHARE = 0.004  # of the image: a region below it is coloured, not named
+_VEIL = 0.45  # opacity of a mask
+_TEXT_PIXELS = (13, 30)  # minimum and maximum text size
+_NAMED_SHARE = 0.004  # smaller regions are coloured but not named
 _MARGIN = 6
-_CELL = 400  # pixels up to which lines are bare: with dark edges they would hide too much
-_MAX_CHARACTERS = 1000  # of a text, whatever its width: letters may have none
+_CELL = 400  # below this size, lines have no dark edges, which would hide too much
+_MAX_CHARACTERS = 1000  # limit on text length: zero-width letters take no space
 _PAPER, _INK = (255, 255, 255), (35, 35, 35)
 
 
 def class_colour(number: int) -> tuple[int, int, int]:
-    """The red, green and blue in which a class is drawn."""
+    """The RGB colour of a class."""
     return COLOURS[number % len(COLOURS)]
 
 
@@ -51,20 +51,20 @@ def draw_prediction(
     labels: Sequence[str] = (),
     errors: BoxErrors | None = None,
 ) -> np.ndarray:
-    """An image with the answer of a model.
+    """Draw the prediction of a model onto an image.
 
     Args:
         image: (h, w, 3) uint8, the original.
         answer: any of ``prediction``, a label with its ``probability`` or a list of labels;
             ``boxes``, each {"box": [x_min, y_min, x_max, y_max], "label": str, "score": float};
             ``mask``, for each class {"label": str, "size": [h, w], "counts": str} (COCO's run
-            lengths). All in its own pixels.
-        labels: classes in the order of their numbers; colours go by it.
-        errors: of its boxes, where the truth is known: false ones are crossed out, objects that
-            were missed have a broken outline, and the name of each says so.
+            lengths). Coordinates are pixels of the original.
+        labels: classes by number, which selects their colours.
+        errors: errors of its boxes, if the truth is known: false positives are crossed out, missed
+            objects have a dashed outline, and each label names its error.
 
     Returns:
-        (height, width, 3) uint8; larger than the original where that is small.
+        (height, width, 3) uint8; small images are enlarged.
     """
     height, width = image.shape[:2]
     boxes, parts = answer.get("boxes", ()), answer.get("mask", ())
@@ -103,11 +103,11 @@ def draw_prediction(
 def draw_sample(
     sample: Sample, size: tuple[int, int] | None = None, *, names: Names = ()
 ) -> np.ndarray:
-    """A sample with its boxes and its mask, (h, w, 3) uint8.
+    """Draw a sample with its boxes and mask, (h, w, 3) uint8.
 
     Args:
-        size: height and width to bring it to; by default its own, enlarged where small.
-        names: of the classes; without them only their numbers are shown.
+        size: output height and width; by default its own, enlarged if small.
+        names: class names; without them only numbers are shown.
     """
     size = size or _enlarged(sample.image.shape[:2])
     drawn = _Drawn(sample.image, size)
@@ -131,7 +131,7 @@ def draw_sample(
 
 
 def label_text(sample: Sample, *, names: Names = ()) -> str:
-    """The label of a sample in words, with the shares of classes that were joined."""
+    """The label of a sample as text; mixed classes with their shares."""
     if sample.label is None:
         return ""
     shares = sample.shares or {sample.label: 1.0}
@@ -149,13 +149,13 @@ def contact_sheet(
     columns: int = 4,
     cell: int = 240,
 ) -> np.ndarray:
-    """Many samples on one sheet, each with its boxes and mask, its caption below.
+    """A sheet of many samples, each with its boxes and mask, and its caption below.
 
     Args:
-        samples: of any sizes.
-        names: of the classes.
-        captions: one a sample; by default its label.
-        cell: pixels of the side of the square that each is fitted into.
+        samples: samples of any size.
+        names: class names.
+        captions: one per sample; by default its label.
+        cell: side in pixels of the square for each sample.
 
     Returns:
         (h, w, 3) uint8.
@@ -190,7 +190,7 @@ def contact_sheet(
 
 
 class _Drawn:
-    """An image brought to a size, and what is drawn on it in pixels of the original."""
+    """A resized image with drawing methods that take pixels of the original."""
 
     def __init__(self, image: np.ndarray, size: tuple[int, int]):
         fitted, self._fit = fit_image(image, size, how="stretch")
@@ -202,7 +202,7 @@ class _Drawn:
     def add_mask(
         self, mask: np.ndarray, names: Sequence[str], colours: Sequence[tuple[int, int, int]]
     ) -> None:
-        """Veil the regions of a mask (h, w), whose numbers count the names, in their colours."""
+        """Overlay the regions of a mask (h, w) in the colours of their classes."""
         mask = fit_mask(mask, self._fit, self._size)
         table = np.zeros((256, 3), np.uint8)
         if colours:
@@ -228,12 +228,12 @@ class _Drawn:
         crossed: Sequence[bool] | None = None,
         broken: Sequence[bool] | None = None,
     ) -> None:
-        """Draw the outlines of boxes (n, 4), then the tags above all.
+        """Draw the outlines of boxes (n, 4), then their tags on top.
 
         Args:
-            crowd: which are to be ignored: their outlines are thin.
-            crossed: which have thin diagonals.
-            broken: which have outlines of dashes.
+            crowd: boxes that scoring ignores, drawn with thin outlines.
+            crossed: boxes drawn with thin diagonals.
+            broken: boxes drawn with dashed outlines.
         """
         import cv2
 
@@ -241,7 +241,7 @@ class _Drawn:
         ignored = [bool(value) for value in crowd] if crowd is not None else [False] * len(corners)
         crowded = len(corners) * self._text > max(self._size) / 2
         text_size = _TEXT_PIXELS[0] - 2 if crowded else self._text
-        # Small boxes last: they are not hidden by large ones.
+        # Draw small boxes last, so that large ones do not hide them.
         order = sorted(range(len(corners)), key=lambda at: -_area(corners[at]))
         for at in order:
             left, top, right, bottom = corners[at]
@@ -265,7 +265,7 @@ class _Drawn:
             self._tag(text, place, colours[at], size=text_size)
 
     def add_title(self, text: str, colour: tuple[int, int, int]) -> None:
-        """Write what the whole image is in its corner."""
+        """Write the label of the whole image in its corner."""
         self._tag(text, (0, 0), colour)
 
     def _tag(
@@ -276,7 +276,7 @@ class _Drawn:
         *,
         size: int | None = None,
     ) -> None:
-        """A text on its colour, moved inside of the image."""
+        """A text on its background colour, moved inside the image."""
         size = size or self._text
         rows, columns = self.image.shape[:2]
         text = _cut(text, columns - 4, size)
@@ -289,12 +289,13 @@ class _Drawn:
 
 
 def _dashes(start: tuple[int, int], end: tuple[int, int], *, length: int) -> list[np.ndarray]:
-    """The outline of a box in dashes, each (2, 2), with gaps as long as they are."""
+    """The outline of a box in dashes, (2, 2) each, with gaps of equal length."""
     (left, top), (right, bottom) = start, end
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
     parts = []
     for one, other in itertools.pairwise(corners):
-        # An odd number of parts, so that a dash begins and ends every side: corners are seen.
+        # An odd number of parts, so that every side begins and ends with a dash and corners are
+        # visible.
         count = 2 * (int(np.abs(other - one).max()) // (2 * length)) + 1
         places = np.rint(np.linspace(one, other, count + 1)).astype(np.int32)
         parts += [places[at : at + 2] for at in range(0, count, 2)]
@@ -302,7 +303,7 @@ def _dashes(start: tuple[int, int], end: tuple[int, int], *, length: int) -> lis
 
 
 def _edges(mask: np.ndarray, line: int) -> np.ndarray:
-    """Where a region of another number is near."""
+    """Pixels near a region of another number."""
     import cv2
 
     kernel = np.ones((line + 1, line + 1), np.uint8)
@@ -310,7 +311,7 @@ def _edges(mask: np.ndarray, line: int) -> np.ndarray:
 
 
 def _middle(region: np.ndarray) -> tuple[int, int] | None:
-    """The place (x, y) farthest inside a region; None where it is too small for a name."""
+    """The point (x, y) farthest inside a region; None if it is too small for a name."""
     import cv2
 
     if region.mean() < _NAMED_SHARE:
@@ -325,7 +326,7 @@ def _middle(region: np.ndarray) -> tuple[int, int] | None:
 def _font() -> Any:
     import cv2
 
-    return cv2.FontFace("sans")  # comes with OpenCV, and has most of the world's letters
+    return cv2.FontFace("sans")  # bundled with OpenCV; covers most scripts
 
 
 def _write(
@@ -340,7 +341,7 @@ def _write(
     cv2.putText(image, text, place, colour, _font(), size, _WEIGHT)
 
 
-_WEIGHT = 500  # between regular and bold: small letters on colours
+_WEIGHT = 500  # semi-bold: legible when small on colours
 
 
 @functools.lru_cache(4096)
@@ -357,7 +358,7 @@ def _extent(text: str, size: int) -> tuple[int, int]:
 
 
 def _cut(text: str, width: int, size: int) -> str:
-    """As much of a text as is not wider than ``width`` pixels."""
+    """The longest prefix of a text that fits into ``width`` pixels."""
     if len(text) <= _MAX_CHARACTERS and _text_width(text, size) <= width:
         return text
     ends = range(min(len(text), _MAX_CHARACTERS))
@@ -366,13 +367,13 @@ def _cut(text: str, width: int, size: int) -> str:
 
 
 def _within(shape: tuple[int, ...], side: int) -> tuple[int, int]:
-    """The size of an image whose longer side is ``side``."""
+    """The size at which the longer side is ``side``."""
     scale = side / max(shape[:2])
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def _enlarged(shape: tuple[int, ...]) -> tuple[int, int]:
-    """A size that text is readable at: the same, or a whole multiple."""
+    """A size at which text is readable: the original, or a whole multiple."""
     height, width = shape[:2]
     factor = max(1, -(-MIN_SIDE // max(height, width)))
     return factor * height, factor * width
@@ -388,7 +389,7 @@ def _scored(name: str, score: float | None) -> str:
 
 
 def _colour_of(name: str, labels: Sequence[str]) -> tuple[int, int, int]:
-    # The name of no known class has the same colour in all images at least.
+    # An unknown class has at least the same colour in all images.
     return class_colour(labels.index(name) if name in labels else zlib.crc32(name.encode()))
 
 

@@ -1,7 +1,7 @@
-"""Which parts of an image contributed to a prediction, and whether the explanation is faithful.
+"""Which parts of an image contributed to a prediction, and how faithful the explanation is.
 
-Where the gradients of the model are out of reach (LiteRT, ONNX), places are found by asking for
-the answer to images that are partly hidden: RISE (Petsiuk et al. 2018, section 3).
+Where a model has no gradients (LiteRT, ONNX), regions are found from the predictions for partly
+masked images: RISE (Petsiuk et al. 2018, section 3).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 from aitk.core.io.images import encode_png
 from aitk.vision.features.geometry import Fit
 
-#: Maps images of the model's size to the probability of the class, (images,).
+#: Maps images of the model's input size to the probability of the class, (images,).
 Probability = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 MASKS = 512
-CELLS = 7  # of a side of a mask's grid; the paper takes 7 for images of 224 pixels
-SHOWN = 0.5  # share of a mask's cells that show the image
+CELLS = 7  # per side of a mask's grid; the paper uses 7 for 224 pixels
+SHOWN = 0.5  # share of cells in which a mask shows the image
 STEPS = 24  # points of a deletion or insertion curve
 RANDOM_MAPS = 4
-BLUR = 0.1  # of the longer side: the deviation that hides what an image shows
+BLUR = 0.1  # standard deviation relative to the longer side, enough to hide content
 MIN_SIDE = 240  # smaller images are drawn larger
 
 
@@ -35,21 +35,21 @@ def explain_image(
     importance: tuple[str, np.ndarray] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Show which places of an image speak for its class, and whether it falls without them.
+    """Show which regions support the class of an image, and test the effect of removing them.
 
     Args:
         original: (height, width, 3) uint8.
-        fitted: (h, w, 3) uint8, as the model reads it.
-        fit: how the one became the other.
-        importance: the method and (rows, columns) importance, from ``attribute``; without it the
-            image is masked at random (RISE).
+        fitted: (h, w, 3) uint8, the model input.
+        fit: the resizing from original to input.
+        importance: the method and (rows, columns) importance, from ``attribute``; without it, RISE
+            with random masks is used.
 
     Returns:
-        ``method``; ``pictures``, the original beside itself under a map of heat; and
-        ``faithfulness``: the areas under the ``deletion`` curve (the fewer, the better) and the
-        ``insertion`` curve (the more, the better; Petsiuk et al. 2018, section 4.1), those of
-        random maps, and how far the probability falls on average while the places named go
-        (``named``) and while random ones go (``random``).
+        ``method``; ``pictures``, the original next to a copy with a heat map; and ``faithfulness``:
+        the areas under the ``deletion`` curve (lower is better) and the ``insertion`` curve (higher
+        is better; Petsiuk et al. 2018, section 4.1), those of random maps, and the mean drop in
+        probability while important pixels are deleted (``named``) and while random ones are
+        (``random``).
     """
     method, heat = importance or ("RISE", rise(fitted, probability, seed=seed))
     heat = _spread(heat, fitted.shape[:2])
@@ -69,20 +69,20 @@ def explain_image(
 
 
 def rise(image: np.ndarray, probability: Probability, *, seed: int = 0) -> np.ndarray:
-    """The mean of random masks, each weighted by the probability of what it shows.
+    """The mean of random masks, each weighted by the probability of the masked image.
 
     Args:
         image: (h, w, 3) uint8.
 
     Returns:
-        (h, w) importance from 0 on: the least important place has 0.
+        (h, w) importance, at least 0; the minimum is 0.
     """
     rng = np.random.default_rng(seed)
     height, width = image.shape[:2]
     masks = np.stack([_mask(rng, (height, width)) for _ in range(MASKS)])
     hidden = image.mean(axis=(0, 1))
     values = probability([_blended(image, hidden, mask) for mask in masks])
-    # Against the mean over all masks, so that places which masks show more often gain nothing.
+    # Subtract the mean over all masks, so that pixels shown more often gain nothing.
     heat = np.tensordot(values - values.mean(), masks - masks.mean(axis=0), axes=1)
     return (heat - heat.min()).astype(np.float32)
 
@@ -90,9 +90,9 @@ def rise(image: np.ndarray, probability: Probability, *, seed: int = 0) -> np.nd
 def faithfulness(
     image: np.ndarray, heat: np.ndarray, probability: Probability, *, seed: int = 0
 ) -> dict[str, float]:
-    """Areas under the deletion and insertion curves of a map of importance, and of random ones.
+    """Areas under the deletion and insertion curves of an importance map, and of random maps.
 
-    Deleted pixels take the mean colour of the image; inserted ones appear in its blurred copy.
+    Deleted pixels take the mean colour of the image; inserted ones replace its blurred copy.
 
     Args:
         image: (h, w, 3) uint8.
@@ -121,14 +121,14 @@ def faithfulness(
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """An image beside itself under a map of heat.
+    """An image next to a copy with a heat map.
 
     Args:
         image: (h, w, 3) uint8.
-        heat: (h, w) importance from 0 on; NaN where the model did not look.
+        heat: (h, w) importance, at least 0; NaN for pixels that the model did not see.
 
     Returns:
-        (rows, 2 * columns, 3) uint8; larger than the image where that is small.
+        (rows, 2 * columns, 3) uint8; small images are enlarged.
     """
     import cv2
 
@@ -145,7 +145,7 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def _mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A random grid, smoothly enlarged and shifted by part of a cell (section 3.2): (h, w)."""
+    """A random grid, upsampled smoothly and shifted by part of a cell (section 3.2): (h, w)."""
     cells = [min(CELLS, side // 2) for side in size]
     steps = [-(-side // count) for side, count in zip(size, cells, strict=True)]
     grid = (rng.random([count + 1 for count in cells]) < SHOWN).astype(np.float32)
@@ -157,7 +157,7 @@ def _mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 def _spread(grid: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """A map (rows, columns) interpolated to a size (h, w)."""
+    """A map (rows, columns) interpolated to (h, w)."""
     import cv2
 
     return cv2.resize(grid.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
@@ -175,7 +175,7 @@ def _blurred(image: np.ndarray) -> np.ndarray:
 
 
 def _steps(before: np.ndarray, after: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
-    """From one image to another, the pixels changing in order: the first and last included."""
+    """The images between two images as pixels change in order, both ends included."""
     start = before.reshape(-1, 3)
     end = np.rint(after).astype(np.uint8).reshape(-1, 3)
     images = []

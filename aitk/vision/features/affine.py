@@ -1,6 +1,6 @@
-"""Affine transformations of images, with their boxes and masks: shift, rotation, scale, crop.
+"""Affine transformations of images with their boxes and masks: shift, rotation, scale, crop.
 
-A transformation is a matrix (2, 3) from old to new places, in continuous pixels.
+A transformation is a matrix (2, 3) from old to new coordinates, in continuous pixels.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from aitk.vision.features.augment_settings import AugmentSettings
 from aitk.vision.features.geometry import GREY, VOID, box_areas, clip_boxes
 from aitk.vision.features.sample import Sample
 
-#: A box of which less is left is no example of its class any more.
+#: A box with a smaller visible share is no longer an example of its class.
 MIN_SHARE, MIN_PIXELS = 0.2, 2.0
-#: Side ratios of a random crop (Szegedy et al. 2015, section 6).
+#: Aspect ratios of a random crop (Szegedy et al. 2015, section 6).
 CROP_RATIOS = (3 / 4, 4 / 3)
 _STILL = np.eye(2, 3)
 
@@ -23,7 +23,7 @@ _STILL = np.eye(2, 3)
 def draw_transforms(
     count: int, size: tuple[int, int], settings: AugmentSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """(count, 2, 3): where each place of an image goes, in continuous pixels."""
+    """(count, 2, 3) transformations of pixel coordinates, in continuous pixels."""
     height, width = size
     corner = np.array([width, height], float)
     flips = np.ones((count, 2))
@@ -33,13 +33,13 @@ def draw_transforms(
         flips[rng.random(count) < settings.vertical_flip, 1] = -1
     angle = np.radians(rng.uniform(-settings.rotate, settings.rotate, count))
     zoom = (1 + settings.scale) ** rng.uniform(-1, 1, count)
-    # By whole pixels: in between a small image would be blurred.
+    # Shift by whole pixels: fractions would blur a small image.
     shift = np.rint(rng.uniform(-settings.shift, settings.shift, (count, 2)) * corner)
     turned = np.stack(
         [np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=-1
     ).reshape(count, 2, 2)
     linear = turned * (zoom[:, None] * flips)[:, None, :]
-    # All this is about the centre of the image.
+    # All transformations are relative to the image centre.
     offset = corner / 2 + shift - linear @ (corner / 2)
     if settings.crop:
         share, origin = _draw_crops(count, settings.crop, rng)
@@ -49,7 +49,7 @@ def draw_transforms(
 
 
 def transform_sample(sample: Sample, matrix: np.ndarray) -> Sample:
-    """The sample after a transformation (2, 3), seen through a window of its own size."""
+    """Apply a transformation (2, 3) to a sample, keeping its size."""
     size = sample.image.shape[:2]
     if np.array_equal(matrix, _STILL):
         return clip_sample(sample)
@@ -62,15 +62,15 @@ def transform_sample(sample: Sample, matrix: np.ndarray) -> Sample:
 
 
 def clip_sample(sample: Sample) -> Sample:
-    """The sample with its boxes cut at the image's edges, those hardly inside left out."""
+    """Clip boxes to the image, dropping those hardly inside."""
     return replace_boxes(sample, sample.boxes, sample.image.shape[:2])
 
 
 def warp(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image (h, w, 3), grey around it, or a mask (h, w), void around it, transformed."""
+    """Transform an image (h, w, 3), padded with grey, or a mask (h, w), padded with void."""
     import cv2
 
-    # OpenCV counts places from the centre of the first pixel.
+    # OpenCV coordinates start at the centre of the first pixel.
     matrix = matrix.copy()
     matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
     image = pixels.ndim == 3
@@ -85,14 +85,14 @@ def warp(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.nd
 
 
 def transform_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The smallest upright boxes (n, 4) around the moved corners of boxes."""
+    """The axis-aligned bounding boxes (n, 4) of transformed boxes."""
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     corners = corners @ matrix[:, :2].T + matrix[:, 2]  # (n, 4, 2)
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
 
 def replace_boxes(sample: Sample, boxes: np.ndarray, size: tuple[int, int]) -> Sample:
-    """The sample with new places of its boxes, of which those hardly visible are left out."""
+    """The sample with new box coordinates, without boxes that are hardly visible."""
     if not len(boxes):
         return sample
     inside = clip_boxes(boxes, size)
@@ -106,7 +106,7 @@ def replace_boxes(sample: Sample, boxes: np.ndarray, size: tuple[int, int]) -> S
 def _draw_crops(
     count: int, max_share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Crops as shares of width and height (count, 2), and the corners they start from."""
+    """Crops as shares of width and height (count, 2), and their start corners."""
     area = 1 - max_share * rng.random(count)
     low, high = np.log(CROP_RATIOS)
     ratio = np.exp(rng.uniform(low, high, count))

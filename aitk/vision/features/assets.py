@@ -1,4 +1,4 @@
-"""What an image model needs besides its weights: labels, size, how images vary in training."""
+"""Assets of an image model: labels, input size, augmentation."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ _LABEL_SETS = "label_sets"
 
 @dataclass(frozen=True)
 class ImageAssets:
-    """Labels, size and augmentation of an image model.
+    """Labels, input size and augmentation of an image model.
 
     Attributes:
-        size: height and width of the images that the model reads, in pixels.
-        fit: how images of other proportions are fitted: stretch, letterbox or crop.
-        augment: how images vary in training.
-        labels: class names in the order of their numbers; empty where there are none.
+        size: height and width of the model input, in pixels.
+        fit: how images of another aspect ratio are resized: stretch, letterbox or crop.
+        augment: augmentation in training.
+        labels: class names by number; empty if there are none.
         weights: weight of each class in the loss, or empty.
-        thresholds: of each class, where images have any number of labels; else empty.
-        parameters: what a task keeps beside, JSON values. ``label_sets`` has the class names of
-            label, boxes and mask where each has its own.
+        thresholds: threshold per class for multi-label images; else empty.
+        parameters: further JSON values of a task. ``label_sets`` has the class names of label,
+            boxes and mask if each has its own.
     """
 
     size: tuple[int, int]
@@ -74,12 +74,12 @@ class ImageAssets:
 
     @property
     def mean(self) -> float:
-        """Of the training scores, in a model of scores."""
+        """Mean of the training scores, for regression models."""
         return float(self.parameters["mean"])
 
     @property
     def deviation(self) -> float:
-        """Of the training scores."""
+        """Standard deviation of the training scores."""
         return float(self.parameters["deviation"])
 
     def labels_of(self, kind: str) -> tuple[str, ...]:
@@ -89,8 +89,8 @@ class ImageAssets:
         return self.labels
 
     def with_labels(self, kind: str, labels: tuple[str, ...]) -> ImageAssets:
-        """The same with other class names of one kind; new classes weigh 1 and
-        have the threshold 0.5."""
+        """The assets with other class names of one kind; new classes get weight 1 and
+        threshold 0.5."""
         if _LABEL_SETS in self.parameters:
             sets = {**self.parameters[_LABEL_SETS], kind: list(labels)}
             return dataclasses.replace(self, parameters={**self.parameters, _LABEL_SETS: sets})
@@ -104,7 +104,7 @@ class ImageAssets:
 
 
 def load_image_assets(folder: Path) -> ImageAssets:
-    """Read what ``ImageAssets.save`` wrote.
+    """Read assets written by ``ImageAssets.save``.
 
     Raises:
         ArtifactError: the file is missing or damaged.

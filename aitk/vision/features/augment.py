@@ -1,4 +1,4 @@
-"""Image augmentation: boxes and masks follow the image, labels are mixed where images are."""
+"""Image augmentation: boxes and masks are transformed with the image, labels mixed with images."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from aitk.vision.features.threads import in_threads
 def augment(
     samples: Sequence[Sample], settings: AugmentSettings, rng: np.random.Generator
 ) -> list[Sample]:
-    """Vary the samples of a batch.
+    """Augment the samples of a batch.
 
-    All numbers are drawn first, so that the result depends on the generator alone. Mosaics and
-    blends join samples with the same kinds of annotation. Boxes that keep less than a fifth of
-    their area, or 2 pixels of a side, are dropped; where a mask shows nothing it is 255.
+    All random numbers are drawn first, so that the result depends only on the generator. Mosaics
+    and mixup combine samples with the same kinds of annotation. Boxes that keep less than a fifth
+    of their area, or 2 pixels of a side, are dropped; uncovered mask pixels are 255.
 
     Args:
-        samples: all of one size.
-        rng: the batch's own.
+        samples: samples of equal size.
+        rng: the generator of the batch.
 
     Returns:
-        As many new samples; with ``shares`` where the settings join images.
+        As many new samples; with ``shares`` if the settings mix images.
     """
     height, width = samples[0].image.shape[:2]
     matrices = draw_transforms(len(samples), (height, width), settings, rng)

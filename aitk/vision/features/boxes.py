@@ -1,6 +1,6 @@
-"""How far boxes overlap. NumPy only; ``models/boxes.py`` has what models need of it.
+"""Overlap of boxes. NumPy only; ``models/detectors/boxes.py`` has the versions for models.
 
-A box is x_min, y_min, x_max, y_max in pixels: places, not pixel numbers, so that its width is
+A box is x_min, y_min, x_max, y_max in continuous pixel coordinates, so its width is
 x_max - x_min.
 """
 
@@ -19,8 +19,8 @@ def overlaps(
     Args:
         boxes: (n, 4).
         others: (m, 4).
-        crowd: (m,), true where one of the ``others`` is a region with many objects in it: then
-            the share of the box that lies inside it is given, as COCO does (Lin et al. 2014).
+        crowd: (m,), true for regions with many objects: for these, the share of the box inside the
+            region is returned, as in COCO (Lin et al. 2014).
 
     Returns:
         (n, m) float64, 0 where both are empty.
@@ -37,7 +37,7 @@ def overlaps(
 
 
 def size_overlaps(sizes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes with one corner in common: (n, 2), (m, 2) -> (n, m).
+    """Intersection over union of boxes that share a corner: (n, 2), (m, 2) -> (n, m).
 
     Sizes are widths and heights above 0.
     """

@@ -1,4 +1,4 @@
-"""A square of each image hidden (DeVries and Taylor 2017)."""
+"""Cutout: mask a square of each image (DeVries and Taylor 2017)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aitk.vision.features.sample import Sample
 def draw_holes(
     count: int, size: tuple[int, int], settings: AugmentSettings, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """(count, 4) left, top, right, bottom of what is hidden; it may reach over the edge."""
+    """(count, 4) left, top, right, bottom of the masked squares; they may cross the border."""
     side = round(settings.cutout * min(size))
     if not side:
         return None
@@ -24,7 +24,7 @@ def draw_holes(
 
 
 def cut_out(sample: Sample, hole: np.ndarray) -> Sample:
-    """The sample with a grey square: void in the mask; boxes it covers are left out."""
+    """The sample with a grey square: void in the mask; covered boxes are dropped."""
     left, top, right, bottom = hole.clip(min=0).tolist()
     inside = np.s_[top:bottom, left:right]
     image = sample.image.copy()

@@ -1,6 +1,6 @@
-"""How an image is fitted into the size that a model reads, and the way back.
+"""Resizing an image to the model's input size, and mapping results back.
 
-Places are continuous: an image of width w spans 0..w, and the centre of its first pixel lies
+Coordinates are continuous: an image of width w spans 0..w, and the centre of its first pixel is
 at 0.5.
 """
 
@@ -13,9 +13,9 @@ import numpy as np
 from aitk.core.contract.options import unknown_name
 from aitk.vision.models.settings import FITS
 
-#: What surrounds an image: the grey that detectors are commonly trained with.
+#: Padding colour: the grey with which detectors are commonly trained.
 GREY = 114
-#: The class of a mask's pixels of which nothing is known: neither learnt nor scored.
+#: Class of unknown mask pixels: neither trained on nor scored.
 VOID = 255
 
 Place = tuple[slice, slice]  # rows and columns
@@ -23,15 +23,15 @@ Place = tuple[slice, slice]  # rows and columns
 
 @dataclass(frozen=True)
 class Fit:
-    """Where an image lies inside the one that was made of it.
+    """Position of an image inside its resized version.
 
     Attributes:
-        scale_x: fitted pixels for each pixel of the original.
-        scale_y: the same, downwards.
-        left: where the original's left edge lies in the fitted image; below 0 where it is cut.
-        top: the same, from above.
-        height: of the original, in pixels.
-        width: of the original, in pixels.
+        scale_x: pixels of the resized image per pixel of the original.
+        scale_y: the same vertically.
+        left: the original's left edge in the resized image; negative if cropped.
+        top: the original's top edge, likewise.
+        height: height of the original, in pixels.
+        width: width of the original, in pixels.
     """
 
     scale_x: float
@@ -48,30 +48,30 @@ class Fit:
 
     @classmethod
     def from_array(cls, values: np.ndarray) -> Fit:
-        """What ``to_array`` made."""
+        """The inverse of ``to_array``."""
         scale_x, scale_y, left, top, height, width = (float(value) for value in values)
         return cls(scale_x, scale_y, left, top, round(height), round(width))
 
     def boxes_in(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (n, 4) of the original in pixels of the fitted image, not clipped to it."""
+        """Map boxes (n, 4) from the original to the resized image, without clipping."""
         return (np.asarray(boxes, np.float32) * self._scales + self._corner).astype(np.float32)
 
     def boxes_out(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (n, 4) of the fitted image in pixels of the original, clipped to it."""
+        """Map boxes (n, 4) from the resized image to the original, clipped to it."""
         return clip_boxes(
             (np.asarray(boxes, np.float32) - self._corner) / self._scales, (self.height, self.width)
         )
 
     def mask_out(self, scores: np.ndarray) -> np.ndarray:
-        """What a model said of each pixel, at the size of the original.
+        """Map per-pixel outputs to the size of the original.
 
         Args:
-            scores: (h, w) or (h, w, c) of the fitted image. uint8 are classes: the nearest
-                pixel's is taken. Floats are scores: they are interpolated.
+            scores: (h, w) or (h, w, c) of the resized image. uint8 values are classes and use the
+                nearest pixel; floats are scores and are interpolated.
 
         Returns:
-            (height, width) or (height, width, c). Where the original was cut off: 255 for
-            classes, NaN for scores.
+            (height, width) or (height, width, c). Cropped areas are 255 for classes and NaN for
+            scores.
         """
         inside, shown = self._places(scores.shape)
         classes = scores.dtype == np.uint8
@@ -85,7 +85,7 @@ class Fit:
         return whole
 
     def _places(self, size: tuple[int, ...]) -> tuple[Place, Place]:
-        """The part of the fitted image that the original fills, and what it shows of it."""
+        """The area of the resized image that the original fills, and the visible part of it."""
         rows, upper = _overlap(self.top, self.scale_y, size[0], self.height)
         columns, west = _overlap(self.left, self.scale_x, size[1], self.width)
         return (rows, columns), (upper, west)
@@ -100,16 +100,16 @@ class Fit:
 
 
 def fit_image(image: np.ndarray, size: tuple[int, int], *, how: str) -> tuple[np.ndarray, Fit]:
-    """Bring an image to a size.
+    """Resize an image.
 
     Args:
         image: (h, w, 3) uint8.
-        size: height and width wanted.
-        how: ``stretch`` each axis by itself; ``letterbox``: keep the proportions, grey around
-            the image; ``crop``: keep the proportions, the middle of the image.
+        size: target height and width.
+        how: ``stretch``: scale each axis separately; ``letterbox``: keep the aspect ratio and pad
+            with grey; ``crop``: keep the aspect ratio and crop the centre.
 
     Returns:
-        (height, width, 3) uint8, and how it was fitted.
+        (height, width, 3) uint8, and the fit.
     """
     fit = plan_fit(image.shape[:2], size, how=how)
     inside, shown = fit._places(size)
@@ -123,7 +123,7 @@ def fit_image(image: np.ndarray, size: tuple[int, int], *, how: str) -> tuple[np
 
 
 def fit_mask(mask: np.ndarray, fit: Fit, size: tuple[int, int]) -> np.ndarray:
-    """Bring a mask (h, w) uint8 to the size its image was fitted to; 255 around it."""
+    """Resize a mask (h, w) uint8 with its image's fit; padding is 255."""
     inside, shown = fit._places(size)
     rows, columns = (part.stop - part.start for part in inside)
     canvas = np.full(size, VOID, np.uint8)
@@ -132,7 +132,7 @@ def fit_mask(mask: np.ndarray, fit: Fit, size: tuple[int, int]) -> np.ndarray:
 
 
 def plan_fit(shape: tuple[int, ...], size: tuple[int, int], *, how: str) -> Fit:
-    """How an image of a shape (h, w) is fitted into a size; see ``fit_image``."""
+    """The fit of an image of shape (h, w) into a size; see ``fit_image``."""
     if how not in FITS:
         raise unknown_name(how, FITS, what="fit")
     (height, width), (rows, columns) = shape, size
@@ -142,7 +142,7 @@ def plan_fit(shape: tuple[int, ...], size: tuple[int, int], *, how: str) -> Fit:
         scale = min(rows / height, columns / width)
         inner_rows = min(rows, max(1, round(height * scale)))
         inner_columns = min(columns, max(1, round(width * scale)))
-        # Whole pixels, so that the edge of the image is sharp and the way back is exact.
+        # Whole pixels, so that the image border is sharp and the mapping back is exact.
         return Fit(
             inner_columns / width,
             inner_rows / height,
@@ -166,7 +166,7 @@ def plan_fit(shape: tuple[int, ...], size: tuple[int, int], *, how: str) -> Fit:
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image (h, w, 3) of another size: averaged where it shrinks, interpolated elsewhere."""
+    """Resize an image (h, w, 3): area averaging when shrinking, else interpolation."""
     import cv2
 
     height, width = image.shape[:2]
@@ -180,28 +180,28 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def clip_boxes(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Boxes (n, 4) cut at the edges of an image of a size (height, width): float32."""
+    """Clip boxes (n, 4) to an image of a size (height, width): float32."""
     limits = np.array([size[1], size[0]] * 2)
     return np.clip(boxes, 0, limits).astype(np.float32)
 
 
 def box_areas(boxes: np.ndarray) -> np.ndarray:
-    """(n,) area of each of the boxes (n, 4), in square pixels; 0 for one turned inside out."""
+    """(n,) area of boxes (n, 4) in square pixels; 0 for inverted boxes."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return sides[:, 0] * sides[:, 1]
 
 
 def _overlap(start: float, scale: float, room: int, length: int) -> tuple[slice, slice]:
-    """Along one axis: what the original covers of the fitted image, and what shows of it."""
+    """Along one axis: the filled part of the resized image, the visible part of the original."""
     covered = slice(max(0, round(start)), min(room, round(start + scale * length)))
     shows = slice(max(0, round(-start / scale)), min(length, round((room - start) / scale)))
     return covered, shows
 
 
 def _sampled(values: np.ndarray, size: tuple[int, int], *, classes: bool) -> np.ndarray:
-    """A mask or scores (h, w[, c]) of another size."""
+    """Resample a mask or scores (h, w[, c])."""
     import cv2
 
     how = cv2.INTER_NEAREST_EXACT if classes else cv2.INTER_LINEAR
     found = cv2.resize(values, size[::-1], interpolation=how)
-    return found.reshape(*size, *values.shape[2:])  # OpenCV drops a last axis of 1
+    return found.reshape(*size, *values.shape[2:])  # OpenCV drops a last axis of size 1

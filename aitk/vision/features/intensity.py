@@ -1,4 +1,4 @@
-"""Images of more than 8 bits a channel: which of their values are black and white."""
+"""Mapping of images with more than 8 bits per channel to 8 bits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.task import Finding, Grade
 
-#: Of 16 bits; nearly black is what uses a smaller share of them.
+#: Range of 16 bits; images that use a smaller share of it look nearly black.
 WHITE = 65_535
 NEARLY_BLACK = 1 / 8
-#: Shares of the pixels that ``auto`` lets be black and white, so that single ones decide nothing.
+#: Share of pixels that ``auto`` clips at either end, so that single outliers have no effect.
 _DARKEST, _BRIGHTEST = 0.1, 99.9
 _NUMBER = r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _RANGE = re.compile(rf"\s*{_NUMBER}\s*[-:]\s*{_NUMBER}\s*")
@@ -23,16 +23,16 @@ _RANGE = re.compile(rf"\s*{_NUMBER}\s*[-:]\s*{_NUMBER}\s*")
 
 @dataclass(frozen=True)
 class IntensityRange:
-    """How values become 8 bits.
+    """The mapping of values to 8 bits.
 
     Attributes:
-        ends: what is black and what is white; None: of each image its darkest and brightest.
+        ends: the values of black and white; None: minimum and maximum of each image.
     """
 
     ends: tuple[float, float] | None
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Values of any depth -> uint8, those beyond the ends cut off."""
+        """Values of any depth -> uint8, clipped to the range."""
         values = np.nan_to_num(values.astype(np.float32))
         if self.ends is None:
             low, high = np.percentile(values, (_DARKEST, _BRIGHTEST)).tolist()
@@ -43,10 +43,10 @@ class IntensityRange:
 
 
 def parse_range(text: str | None) -> IntensityRange | None:
-    """The range that ``--intensity-range`` names; None where nobody says.
+    """Parse ``--intensity-range``; None if it was not given.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is malformed.
     """
     if text is None:
         return None
@@ -55,29 +55,29 @@ def parse_range(text: str | None) -> IntensityRange | None:
     found = _RANGE.fullmatch(text)
     ends = (float(found[1]), float(found[2])) if found else (0.0, 0.0)
     if not ends[0] < ends[1] < float("inf"):
-        hint = "Say what is black and what is white, as in 0-4095, or auto"
+        hint = "Give the values of black and white, as in 0-4095, or auto"
         raise UsageError(f"cannot read {text!r}", where="--intensity-range", hint=hint)
     return IntensityRange(ends)
 
 
 def from_16_bits(values: np.ndarray, given: IntensityRange | None) -> np.ndarray:
-    """Values of more than 8 bits -> uint8: as given, else 65,535 is white.
+    """Values of more than 8 bits -> uint8: by the range, or with 65,535 as white.
 
     Raises:
-        DataError: nobody says what is white in decimal numbers, or in signed or larger ones.
+        DataError: the values are decimal, signed or larger, and no range was given.
     """
     if given is not None:
         return given.apply(values)
     if values.dtype != np.uint16:
         kind = "decimal" if values.dtype.kind == "f" else f"{8 * values.itemsize}-bit"
-        reason = f"holds {kind} numbers: --intensity-range LO-HI says what is black and white"
+        reason = f"holds {kind} numbers: set black and white with --intensity-range LO-HI"
         raise DataError(reason)
     return (values >> 8).astype(np.uint8)
 
 
 @dataclass
 class IntensityStatistics:
-    """Which values the images of more than 8 bits hold."""
+    """Value range of the images with more than 8 bits."""
 
     given: IntensityRange | None = None
     images: int = 0
@@ -104,7 +104,7 @@ class IntensityStatistics:
         self.high = max(self.high, float(values.max()))
 
     def finding(self) -> Finding | None:
-        """Whether what they hold is seen; None where there is no such image."""
+        """Whether their content is visible; None without such images."""
         if not self.images:
             return None
         grade: Grade = "ok"
@@ -120,12 +120,12 @@ class IntensityStatistics:
         elif self.given is None:
             message = f"{held}; {WHITE} is white: see --intensity-range"
         elif self.given.ends is None:
-            message = f"{held}; of each the darkest is black and the brightest white"
+            message = f"{held}; the minimum of each is black and its maximum white"
         else:
             low, high = self.given.ends
             message = f"{held}; {low:g} is black and {high:g} white"
             if self.low > high or self.high < low:
                 grade = "warning"
-                message += ", so that they show nothing: see --intensity-range"
+                message += ", so that nothing is visible: see --intensity-range"
         details = {"images": self.images, "low": self.low, "high": self.high}
         return Finding("intensity", grade, message, details)

@@ -1,4 +1,4 @@
-"""Samples of a batch joined: four as a mosaic, or two laid over each other."""
+"""Mixing of samples: mosaics of four, and mixup of two."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from aitk.vision.features.affine import replace_boxes, transform_boxes, warp
 from aitk.vision.features.augment_settings import AugmentSettings
 from aitk.vision.features.sample import Sample
 
-#: An image in a mosaic is shown at this share of its size.
+#: Scale of each image in a mosaic.
 MOSAIC_SCALES = (0.5, 1.0)
-#: Boxes of an image that is blended in more faintly are left out.
+#: Boxes of an image with a smaller blending weight are dropped.
 FAINTEST = 0.25
 
 
@@ -33,7 +33,7 @@ def draw_mosaics(
     settings: AugmentSettings,
     rng: np.random.Generator,
 ) -> dict[int, Mosaic]:
-    """For each sample that becomes a mosaic, by number, what is joined to it."""
+    """For each sample that becomes a mosaic, by number, the samples to combine."""
     if not settings.mosaic:
         return {}
     count, (height, width) = len(samples), size
@@ -52,7 +52,7 @@ def draw_mosaics(
 
 
 def make_mosaic(samples: Sequence[Sample], matrices: np.ndarray, mosaic: Mosaic) -> Sample:
-    """Four moved samples around a corner, each cut at the lines that run through it."""
+    """Combine four transformed samples around a corner, each cropped at the lines through it."""
     own = samples[mosaic.numbers[0]]
     height, width = own.image.shape[:2]
     x, y = mosaic.centre
@@ -63,14 +63,14 @@ def make_mosaic(samples: Sequence[Sample], matrices: np.ndarray, mosaic: Mosaic)
         right, below = bool(place % 2), place >= 2
         left, top = (x if right else 0), (y if below else 0)
         columns, rows = (width - x if right else x), (height - y if below else y)
-        # Its own transformation, made smaller; then its corner is brought to the common one.
+        # Apply its own transformation, scale it down, then move its corner to the common one.
         matrix = matrices[number] * mosaic.scale
         matrix[0, 2] += 0 if right else x - mosaic.scale * width
         matrix[1, 2] += 0 if below else y - mosaic.scale * height
         sample = samples[number]
         inside = np.s_[top : top + rows, left : left + columns]
         image[inside] = warp(sample.image, matrix, (rows, columns))
-        if mask is not None and sample.mask is not None:  # joined samples have the same kinds
+        if mask is not None and sample.mask is not None:  # mixed samples share their kinds
             mask[inside] = warp(sample.mask, matrix, (rows, columns))
         sample = replace_boxes(sample, transform_boxes(sample.boxes, matrix), (rows, columns))
         corner = np.array([left, top, left, top], np.float32)
@@ -92,7 +92,7 @@ def make_mosaic(samples: Sequence[Sample], matrices: np.ndarray, mosaic: Mosaic)
 def mix_up(
     samples: Sequence[Sample], settings: AugmentSettings, rng: np.random.Generator
 ) -> list[Sample]:
-    """Each sample with another shining through it; the mask stays that of the stronger one."""
+    """Blend each sample with another; the mask is that of the stronger one."""
     import cv2
 
     partners = _draw_partners(samples, 1, rng)[:, 0].tolist()
@@ -119,7 +119,7 @@ def mix_up(
 
 
 def _draw_partners(samples: Sequence[Sample], count: int, rng: np.random.Generator) -> np.ndarray:
-    """(samples, count) numbers of samples that have the same kinds of annotation."""
+    """(samples, count) numbers of samples with the same kinds of annotation."""
     kinds: dict[tuple[bool, ...], list[int]] = {}
     for number, sample in enumerate(samples):
         kind = (sample.label is None, sample.boxes_known, sample.mask is None)
@@ -133,7 +133,7 @@ def _draw_partners(samples: Sequence[Sample], count: int, rng: np.random.Generat
 def _mix_labels(
     parts: Sequence[Sample], weights: Sequence[float]
 ) -> tuple[int | None, Mapping[int, float] | None]:
-    """The label and ``shares`` of an image made of several, each with its weight."""
+    """The label and ``shares`` of a mixed image, from the weights of its parts."""
     if parts[0].label is None:
         return None, None
     shares: dict[int, float] = {}

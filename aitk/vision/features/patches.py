@@ -1,4 +1,4 @@
-"""Images cut into square patches, some of them hidden: what masked-image pretraining is about."""
+"""Image patches and their masking, for masked-image pretraining."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import zlib
 
 import numpy as np
 
-#: Shades (of 0 to 255) added to a patch's variance: the grain of a flat patch is not to be learned.
+#: Added to a patch's variance (grey levels 0 to 255): the noise of a flat patch is not a target.
 MIN_VARIANCE = 1.0
 
 
 def choose_visible(count: int, patches: int, *, shown: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw which patches of each image are shown.
+    """Draw the visible patches of each image.
 
     Args:
-        count: images.
-        patches: of an image, numbered row by row.
-        shown: how many of them are shown.
+        count: number of images.
+        patches: patches per image, numbered row by row.
+        shown: visible patches per image.
 
     Returns:
         (count, shown) int32, ascending.
@@ -26,12 +26,12 @@ def choose_visible(count: int, patches: int, *, shown: int, rng: np.random.Gener
 
 
 def own_rng(image: np.ndarray) -> np.random.Generator:
-    """A generator that is the same each time for the same image: evaluation repeats."""
+    """A generator seeded by the image, so that evaluation is repeatable."""
     return np.random.default_rng(zlib.crc32(np.ascontiguousarray(image).tobytes()))
 
 
 def hidden_pixels(visible: np.ndarray, size: tuple[int, int], *, patch: int) -> np.ndarray:
-    """Which pixels are hidden: numbers of shown patches (batch, shown) to (batch, h, w) bool."""
+    """Masked pixels: numbers of visible patches (batch, shown) to (batch, h, w) bool."""
     rows, columns = size[0] // patch, size[1] // patch
     hidden = np.ones((len(visible), rows * columns), bool)
     np.put_along_axis(hidden, visible, False, axis=1)
@@ -40,7 +40,7 @@ def hidden_pixels(visible: np.ndarray, size: tuple[int, int], *, patch: int) -> 
 
 
 def normalise_patches(images: np.ndarray, *, patch: int) -> np.ndarray:
-    """Each patch without its mean, divided by its deviation (He et al. 2022, section 4.1).
+    """Standardise each patch to mean 0 and variance 1 (He et al. 2022, section 4.1).
 
     Args:
         images: (batch, h, w, 3), 0 to 255.
@@ -53,7 +53,7 @@ def normalise_patches(images: np.ndarray, *, patch: int) -> np.ndarray:
 
 
 def patch_statistics(images: np.ndarray, *, patch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each patch, over its pixels and colours: both (batch, h, w, 1)."""
+    """Mean and standard deviation per patch, over pixels and channels: both (batch, h, w, 1)."""
     count, height, width, channels = images.shape
     cut = images.reshape(count, height // patch, patch, width // patch, patch, channels)
     cut = cut.astype(np.float32)
@@ -67,13 +67,13 @@ def patch_statistics(images: np.ndarray, *, patch: int) -> tuple[np.ndarray, np.
 def fill_in(
     images: np.ndarray, predicted: np.ndarray, hidden: np.ndarray, *, patch: int
 ) -> np.ndarray:
-    """Images whose hidden pixels are what a model predicted.
+    """Fill the masked pixels of images with predictions.
 
-    The model tells no more than the pattern of a patch; its mean and deviation are the original's.
+    The model predicts standardised patches; mean and deviation come from the original.
 
     Args:
         images: (batch, h, w, 3) uint8.
-        predicted: of the same shape, as ``normalise_patches`` makes it.
+        predicted: of the same shape, on the scale of ``normalise_patches``.
         hidden: (batch, h, w) bool.
 
     Returns:

@@ -1,4 +1,4 @@
-"""An image with what is known of it, as it goes through augmentation into a batch."""
+"""An annotated image on its way through augmentation into a batch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-#: The kinds of annotation, in the order of predictions and scores.
+#: Annotation kinds, in the order of predictions and scores.
 KINDS = ("label", "boxes", "mask")
-#: Among the targets of several heads: (batch, heads), 1 where a row has an annotation of the head,
-#: in the order of the heads' names.
+#: Target key in multi-task data: (batch, heads), 1 where a row has an annotation for the head, in
+#: alphabetical order of the heads.
 KNOWN = "known"
 
 
@@ -24,19 +24,19 @@ def _no_numbers() -> np.ndarray:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of the model's size, its annotation in pixels of it.
+    """One image of the model's input size, with annotations in its pixels.
 
     Attributes:
         image: (h, w, 3) uint8 RGB.
-        label: number of its class; None where it has none.
-        shares: class number -> share, summing to 1, in training that joins images (mosaic,
-            mixup), where ``label`` is the class of the largest share; None where images are
-            never joined. See ``soft_labels``.
+        label: its class number, or None.
+        shares: class number -> share, summing to 1, in training with mixed images (mosaic, mixup),
+            where ``label`` is the class with the largest share; None without mixing. See
+            ``soft_labels``.
         boxes: (n, 4) float32, x_min, y_min, x_max, y_max.
         classes: (n,) int32, the class of each box.
-        crowd: (n,) int32, 1 where a box is ignored in scoring.
+        crowd: (n,) int32, 1 for boxes that scoring ignores.
         boxes_known: whether boxes were annotated at all; an annotated image may have none.
-        mask: (h, w) uint8, the class of each pixel, 255 = void; None where it has no mask.
+        mask: (h, w) uint8, the class of each pixel, 255 = void; or None.
     """
 
     image: np.ndarray
@@ -50,11 +50,11 @@ class Sample:
 
 
 def soft_labels(samples: Sequence[Sample], classes: int) -> np.ndarray:
-    """(samples, classes) float32: the share of each class; zeros where there is no label."""
+    """(samples, classes) float32 class shares; zeros for unlabelled samples."""
     labels = np.zeros((len(samples), classes), np.float32)
     for row, sample in zip(labels, samples, strict=True):
         shares = sample.shares or ({} if sample.label is None else {sample.label: 1.0})
         for number, share in shares.items():
-            if number >= 0:  # below are those that training never saw
+            if number >= 0:  # negative numbers are classes unseen in training
                 row[number] = share
     return labels

@@ -1,4 +1,4 @@
-"""Work on several images at once: OpenCV lets other threads run while it computes."""
+"""Parallel image processing: OpenCV releases the GIL while it computes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_THREADS = 16
-#: Smaller images are hardly any work for OpenCV, and Python works on one at a time.
+#: Smaller images take OpenCV too little time for threads to pay off.
 MIN_PIXELS = 8_000
 
 
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], *, pixels: int
 ) -> list[Result]:
-    """The function of each item, in order; in threads where images of ``pixels`` are worth it."""
+    """Apply a function to each item, in order; in threads if images of ``pixels`` are large."""
     _keep_images_whole()
     threads = min(MAX_THREADS, usable_cpus())
     if pixels < MIN_PIXELS or len(items) < 2 or threads < 2:
@@ -35,8 +35,8 @@ def in_threads(
 def _keep_images_whole() -> None:
     import cv2
 
-    # OpenCV would share out each image among threads of its own, which wait for one another
-    # wherever training keeps the processors busy.
+    # OpenCV would split each image among threads of its own, which contend with each other while
+    # training keeps the processors busy.
     cv2.setNumThreads(1)
 
 

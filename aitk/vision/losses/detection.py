@@ -1,8 +1,8 @@
-"""What detectors are trained with: from raw rows and padded objects to a loss for each image.
+"""Losses of detectors: from raw rows and padded objects to one loss per image.
 
-Targets are (batch, most, 6) float32, as ``matching`` explains them. The loss of an image is its
-part of the sum over the batch, divided by how many positions of the batch answer for an object,
-so that a crowded image counts more than an empty one.
+Targets are (batch, most, 6) float32, as defined in ``matching``. The loss of an image is its
+part of the batch sum, divided by the number of positive positions in the batch, so a crowded
+image has more weight than an empty one.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from aitk.vision.models.detectors.yolo import (
     score_logits,
 )
 
-#: Weights of the parts of the YOLO loss: of the box, of the distribution of its distances, of
-#: the class (Jocher et al. 2023).
+#: Weights of the terms of the YOLO loss: box, distribution of distances, class (Jocher et al.
+#: 2023).
 BOX_WEIGHT, DISTANCE_WEIGHT, CLASS_WEIGHT = 7.5, 1.5, 0.5
-#: Background positions that are learned for each that answers for an object (Liu et al. 2016,
-#: section 2.2), and at least so many an image, which may hold none.
+#: Negatives per positive position (Liu et al. 2016, section 2.2), and the minimum per image, which
+#: may hold no object.
 NEGATIVES, MIN_NEGATIVES = 3, 8
 
 
 class YoloLoss(keras.losses.Loss):
     """Complete IoU, distribution focal loss and binary cross-entropy, task-aligned.
 
-    The target of an object's class is how well the position is aligned with it (Feng et al.
-    2021, section 3.3), the same share weights the parts of the box.
+    The class target of a position is its alignment with the object (Feng et al. 2021, section
+    3.3), which also weights the box terms.
     """
 
     def __init__(self, name: str = "yolo_loss"):
@@ -87,9 +87,9 @@ class SsdLoss(keras.losses.Loss):
 
 
 class FasterRcnnLoss(keras.losses.Loss):
-    """Both stages' class and box, added (Ren et al. 2015, equation 1; Girshick 2015, section 2.3).
+    """Class and box losses of both stages, added (Ren et al. 2015, eq. 1; Girshick 2015, sec. 2.3).
 
-    Which background is learned is not drawn at random: the hardest is (Shrivastava et al. 2016).
+    Negatives are not drawn at random: the hardest are used (Shrivastava et al. 2016).
     """
 
     def __init__(self, name: str = "faster_rcnn_loss"):
@@ -120,10 +120,10 @@ class FasterRcnnLoss(keras.losses.Loss):
 
 
 def class_and_box_loss(rows: Any, matched: Matched) -> Any:
-    """Cross-entropy of background and the classes, and smooth L1 of the boxes: (batch,).
+    """Cross-entropy over background and classes, plus smooth L1 of the boxes: (batch,).
 
     Args:
-        rows: (batch, positions, 8 + 1 + classes): anchor, correction, logits.
+        rows: (batch, positions, 8 + 1 + classes): anchor, offsets, logits.
     """
     logits = rows[..., OFFSETS:]
     kinds = ops.where(matched.share > 0, matched.classes + 1, 0)
@@ -134,13 +134,13 @@ def class_and_box_loss(rows: Any, matched: Matched) -> Any:
 
 
 def hardest(losses: Any, matched: Matched) -> Any:
-    """The background to learn: where the loss is highest, ``NEGATIVES`` for each object position.
+    """Hard negatives: the highest losses, ``NEGATIVES`` per positive position.
 
     Args:
         losses: (batch, positions).
 
     Returns:
-        (batch, positions) float32, 1 where it is learned.
+        (batch, positions) float32, 1 where selected.
     """
     free = matched.counted * (1 - matched.share)
     losses = ops.stop_gradient(losses) * free
@@ -151,13 +151,13 @@ def hardest(losses: Any, matched: Matched) -> Any:
 
 
 def per_image(sums: Any, counts: Any) -> Any:
-    """Losses (batch,) whose mean is the sum over the batch, divided by all that was counted."""
+    """Losses (batch,) whose mean is the batch sum divided by the total count."""
     batch = ops.cast(ops.shape(sums)[0], "float32")
     return sums * batch / ops.maximum(ops.sum(counts), 1.0)
 
 
 def binary_cross_entropy(wanted: Any, logits: Any) -> Any:
-    """Of each logit by itself, in a form that does not overflow."""
+    """Binary cross-entropy per logit, in a form that does not overflow."""
     return ops.maximum(logits, 0.0) - logits * wanted + ops.log1p(ops.exp(-ops.abs(logits)))
 
 
@@ -168,9 +168,9 @@ def smooth_l1(difference: Any) -> Any:
 
 
 def _box_loss(rows: Any, matched: Matched) -> Any:
-    """(batch, positions), 0 where a position answers for no object."""
+    """(batch, positions), 0 for positions without an object."""
     wanted = ops.stop_gradient(encode(matched.boxes, rows[..., :BOX]))
-    # Rows without an object have boxes of padding, whose logarithm says nothing.
+    # Rows without an object have padding boxes, whose logarithm is meaningless.
     wanted = ops.where(matched.share[..., None] > 0, wanted, 0.0)
     return ops.sum(smooth_l1(rows[..., BOX:OFFSETS] - wanted), axis=-1) * matched.share
 
@@ -189,7 +189,7 @@ def _distance_loss(rows: Any, boxes: Any) -> Any:
 
 
 def _constant(matched: Matched) -> Matched:
-    """What is learned is no way to learn."""
+    """Stop gradients through the targets."""
     return Matched(*(ops.stop_gradient(each) for each in matched))
 
 

@@ -1,8 +1,8 @@
 """Distillation losses of detectors whose teacher predicts boxes at the same positions.
 
-Targets are the padded objects of ``matching``, with the raw rows of the teacher under them: each
-position of the student has the teacher's row of the same position. Where the teacher sees nothing,
-its box means nothing, so boxes are weighted by its confidence.
+Targets are the padded objects of ``matching``, followed by the teacher's raw rows: each position
+of the student is paired with the teacher's row at the same position. Where the teacher sees no
+object, its box is meaningless, so boxes are weighted by its confidence.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ from aitk.vision.models.detectors.faster_rcnn import BOX, OFFSETS, PROPOSALS, ro
 from aitk.vision.models.detectors.suppression import take_rows
 from aitk.vision.models.detectors.yolo import BINS, PLACE, distance_logits, score_logits
 
-#: Of the teacher in the loss. The true boxes count in full, as in Zheng et al. 2022: a teacher
-#: finds some where there are none, and a student that answered as it does would too.
+#: Weight of the teacher in the loss. The true boxes have full weight, as in Zheng et al. 2022: a
+#: teacher has false positives, which a student that only imitates it would repeat.
 TEACHER_SHARE = 0.5
-#: Softens the distributions of distances (Zheng et al. 2022, section 4.1 and their configurations).
+#: Temperature of the distance distributions (Zheng et al. 2022, section 4.1 and their configs).
 DISTANCE_TEMPERATURE = 10.0
-#: Confidence threshold from which on the box of a teacher is a target.
+#: Minimum confidence for a teacher's box to be a target.
 SURE = 0.1
-#: Intersection over union from which on two proposals are taken for the same.
+#: Minimum intersection over union for two proposals to match.
 SAME_PROPOSAL = 0.7
 OBJECT_COLUMNS = 6
 
 
 class YoloDistillationLoss(YoloLoss):
-    """``YoloLoss`` with the teacher's scores and distributions of distances.
+    """``YoloLoss`` with the teacher's scores and distance distributions as soft targets.
 
-    "Localization Distillation for Dense Object Detection" (Zheng et al. 2022, equation 2): the
-    distributions over distances (Li et al. 2020) are as good a target as those over classes. As
-    in their code the divergence is averaged over the bins, and has the weight of the distribution
+    "Localization Distillation for Dense Object Detection" (Zheng et al. 2022, equation 2):
+    distributions over distances (Li et al. 2020) can be distilled like those over classes. As in
+    their code, the divergence is averaged over the bins and has the weight of the distribution
     focal loss.
     """
 
-    #: What is recorded of it.
+    #: Configuration recorded in the run.
     facts = {"temperature": DISTANCE_TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def __init__(self, name: str = "yolo_distillation"):
@@ -67,9 +67,9 @@ class YoloDistillationLoss(YoloLoss):
 
 
 class SsdDistillationLoss(SsdLoss):
-    """``SsdLoss`` with the teacher's classes and corrections of the same anchors."""
+    """``SsdLoss`` with the teacher's classes and offsets of the same anchors."""
 
-    #: What is recorded of it.
+    #: Configuration recorded in the run.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def __init__(self, name: str = "ssd_distillation"):
@@ -83,13 +83,13 @@ class SsdDistillationLoss(SsdLoss):
 
 
 class FasterRcnnDistillationLoss(FasterRcnnLoss):
-    """``FasterRcnnLoss`` with what both stages of the teacher predicted.
+    """``FasterRcnnLoss`` with the predictions of both stages of the teacher.
 
-    The first stages share their anchors. Of the second stages' proposals, each of the student
-    learns from that of the teacher which overlaps it most, if it overlaps it far.
+    The first stages share their anchors. In the second stages, each proposal of the student is
+    matched with the teacher's proposal of the largest overlap, if that is large enough.
     """
 
-    #: What is recorded of it.
+    #: Configuration recorded in the run.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def __init__(self, name: str = "faster_rcnn_distillation"):
@@ -111,18 +111,18 @@ def raw_outputs(model: keras.Model, *, layer: str = "detections") -> keras.Keras
 
 
 def check_same_positions(rows: keras.KerasTensor, others: keras.KerasTensor) -> None:
-    """Raise a ``UsageError`` where a student predicts boxes at other places than its teacher."""
+    """Raise ``UsageError`` if a student predicts boxes at other positions than its teacher."""
     if rows.shape[1:] != others.shape[1:]:
         raise UsageError(
-            f"the run predicts boxes at {rows.shape[1]} places of an image,"
+            f"the run predicts boxes at {rows.shape[1]} positions of an image,"
             f" the student at {others.shape[1]}",
             where="--distill",
-            hint="Add --set strides=... as the run has them",
+            hint="Add --set strides=... with the values of the run",
         )
 
 
 def append_teacher_rows(objects: np.ndarray, teacher: np.ndarray) -> np.ndarray:
-    """Padded objects (batch, most, 6) over a teacher's rows (batch, positions, columns)."""
+    """Append a teacher's rows (batch, positions, columns) to padded objects (batch, most, 6)."""
     spare = teacher.shape[-1] - objects.shape[-1]
     return np.concatenate([np.pad(objects, ((0, 0), (0, 0), (0, spare))), teacher], axis=1)
 
@@ -142,7 +142,7 @@ def _yolo_divergence(rows: Any, teacher: Any) -> Any:
     """(batch, places, 3 + 4 * BINS + classes) twice -> (batch,)."""
     logits, wanted = score_logits(rows), score_logits(teacher)
     scores = ops.sigmoid(wanted)
-    # Less what it is where both agree: the teacher's own uncertainty.
+    # Subtract its minimum, the teacher's own entropy.
     kinds = binary_cross_entropy(scores, logits) - binary_cross_entropy(scores, wanted)
     sure = _sure(ops.max(scores, axis=-1))
     distances = softened_divergence(
@@ -154,10 +154,10 @@ def _yolo_divergence(rows: Any, teacher: Any) -> Any:
 
 
 def _anchor_divergence(rows: Any, teacher: Any) -> Any:
-    """(batch, anchors, 4 + 1 + classes) twice: correction, logits, background first -> (batch,).
+    """(batch, anchors, 4 + 1 + classes) twice: offsets, logits, background first -> (batch,).
 
-    Classes are distilled where either sees an object. Everywhere else both see background: so many
-    that they would outweigh the rest.
+    Classes are distilled where either model sees an object. The many positions that both regard as
+    background would outweigh the rest.
     """
     seen, wanted = _seen(rows[..., BOX:]), _seen(teacher[..., BOX:])
     kinds = softened_divergence(teacher[..., BOX:], rows[..., BOX:])
@@ -173,7 +173,7 @@ def _proposal_divergence(rows: Any, teacher: Any) -> Any:
     iou = pairwise_iou(proposals, others)
     same = ops.cast(ops.max(iou, axis=-1) >= SAME_PROPOSAL, "float32")
     teacher = take_rows(teacher, ops.argmax(iou, axis=-1))
-    # The same box, encoded from where the student starts.
+    # The same box, encoded relative to the student's proposal.
     boxes = encode(decode(teacher[..., BOX:OFFSETS], teacher[..., :BOX]), proposals)
     wanted = _seen(teacher[..., OFFSETS:]) * same
     seen = ops.stop_gradient(_seen(rows[..., OFFSETS:])) * same
@@ -181,14 +181,14 @@ def _proposal_divergence(rows: Any, teacher: Any) -> Any:
         wanted, seen
     )
     sure = _sure(wanted)
-    # Empty proposals have corrections without any meaning, however large.
+    # Empty proposals have arbitrary, possibly large offsets.
     difference = ops.where(sure[..., None] > 0, rows[..., BOX:OFFSETS] - boxes, 0.0)
     places = ops.sum(smooth_l1(difference), axis=-1) * sure
     return per_image(ops.sum(kinds + places, axis=1), ops.sum(sure, axis=1))
 
 
 def _first_stage(rows: Any) -> Any:
-    """Rows of anchors without these, their one logit of objectness behind one of background."""
+    """Rows without their anchors, with a background logit of 0 before the objectness logit."""
     objectness = rows[..., OFFSETS : OFFSETS + 1]
     return ops.concatenate(
         [rows[..., BOX:OFFSETS], ops.zeros_like(objectness), objectness], axis=-1
@@ -196,10 +196,10 @@ def _first_stage(rows: Any) -> Any:
 
 
 def _seen(logits: Any) -> Any:
-    """The probability of any class but background, which comes first."""
+    """The probability of any class except background, which comes first."""
     return 1 - ops.softmax(logits, axis=-1)[..., 0]
 
 
 def _sure(scores: Any) -> Any:
-    """The scores of a teacher where it is believed, 0 elsewhere."""
+    """The scores of a teacher above the threshold, 0 elsewhere."""
     return scores * ops.cast(scores >= SURE, "float32")

@@ -1,7 +1,7 @@
-"""Distillation losses for the classes of an image and of its pixels.
+"""Distillation losses for image classes and pixel classes.
 
-Targets hold the teacher's logits after the true ones, in the last axis. The losses of detectors are
-in ``detection_distillation``.
+Targets have the true values, then the teacher's logits, in the last axis. The losses of detectors
+are in ``detection_distillation``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from aitk.vision.models.input_scaling import image_input
 
 
 class LabelDistillationLoss(keras.losses.Loss):
-    """Cross-entropy with shares of classes, and nearness to the softened teacher.
+    """Cross-entropy with class shares, and divergence from the softened teacher.
 
-    Hinton, Vinyals and Dean 2015, section 2. An image without a label learns from the teacher
-    alone.
+    Hinton, Vinyals and Dean 2015, section 2. Unlabelled images use the teacher alone.
+
     """
 
-    #: What is recorded of it.
+    #: Configuration recorded in the run.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def __init__(self, name: str = "label_distillation"):
@@ -41,14 +41,14 @@ class LabelDistillationLoss(keras.losses.Loss):
 
 
 class MaskDistillationLoss(SegmentationLoss):
-    """The model's own loss, and the mean over all pixels of their nearness to the teacher.
+    """The model's own loss, plus the mean divergence from the teacher over all pixels.
 
     Liu et al. 2019, "Structured Knowledge Distillation for Semantic Segmentation", section 3.1,
-    pixel-wise; they weigh the teacher ten times as much as the true classes, and so does this.
-    Pixels whose class nobody knows learn from the teacher alone.
+    pixel-wise; the teacher has ten times the weight of the true classes, as in the paper. Void
+    pixels use the teacher alone.
     """
 
-    #: What is recorded of it.
+    #: Configuration recorded in the run.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def __init__(self, terms: str = "ce", class_weights: Sequence[float] = ()):
@@ -62,28 +62,28 @@ class MaskDistillationLoss(SegmentationLoss):
 
 
 def check_same_classes(assets: ImageAssets, teacher: ImageAssets, *, kinds: Iterable[str]) -> None:
-    """Raise a ``UsageError`` where two models of a task know other classes, or see other parts.
+    """Raise ``UsageError`` if two models of a task differ in classes or views.
 
     Args:
-        kinds: of the annotations that are distilled.
+        kinds: annotation kinds that are distilled.
     """
     for kind in sorted(kinds):
         if assets.labels_of(kind) != teacher.labels_of(kind):
             raise UsageError(
-                "the run knows other classes than the data that it was trained on",
+                "the classes of the run differ from those of the data that it was trained on",
                 where="--distill",
                 hint="It was updated since: compress the run before the update",
             )
     if assets.parameters.get("view") != teacher.parameters.get("view"):
         raise UsageError(
-            "one of the models sees whole images, the other tiles of them",
+            "one of the models reads whole images, the other tiles",
             where="--distill",
             hint=f"Add --set view={teacher.parameters['view']}",
         )
 
 
 def check_same_size(assets: ImageAssets, teacher: ImageAssets) -> None:
-    """Raise a ``UsageError`` where what two models say of places cannot be laid side by side."""
+    """Raise ``UsageError`` if spatial outputs of two models differ in size."""
     if assets.size != teacher.size:
         height, width = teacher.size
         raise UsageError(
@@ -95,7 +95,7 @@ def check_same_size(assets: ImageAssets, teacher: ImageAssets) -> None:
 
 
 def resize_to_teacher(teacher: keras.Model, size: tuple[int, int]) -> keras.Model:
-    """A teacher of whole images that reads those of another size, brought to its own."""
+    """Wrap a teacher of whole images so that it resizes images of another size to its own."""
     own = teacher.inputs[0].shape[1:3]
     if own == size:
         return teacher

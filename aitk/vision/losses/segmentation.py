@@ -1,7 +1,7 @@
-"""What segmentation is trained with: cross-entropy, Dice, focal, Lovasz-softmax, and their sums.
+"""Segmentation losses: cross-entropy, Dice, focal, Lovasz-softmax, and their sums.
 
-Each takes ``y_true`` (batch, height, width), the class number of every pixel, and ``y_pred``
-(batch, height, width, classes), logits, and has a value an image. Void pixels take no part.
+Each maps ``y_true`` (batch, height, width), the class number of every pixel, and ``y_pred``
+(batch, height, width, classes), logits, to one value per image. Void pixels are ignored.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from keras import ops
 from aitk.core.layers import Tensor
 from aitk.vision.features.geometry import VOID
 
-#: The exponent that suits the paper's dense detectors best (Lin et al. 2017, section 5.1).
+#: The best exponent for the paper's dense detectors (Lin et al. 2017, section 5.1).
 FOCUS = 2.0
 
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class SegmentationLoss(keras.losses.Loss):
-    """The sum of the losses that a setting names.
+    """The sum of the losses named in a setting.
 
     Args:
         terms: names joined by +, as in ``ce+dice``.
-        class_weights: of the pixels of each class, in cross-entropy and focal loss. The others
-            weigh all classes alike by themselves.
+        class_weights: pixel weight of each class, in cross-entropy and focal loss. The other losses
+            weight all classes equally by definition.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class SegmentationLoss(keras.losses.Loss):
         y_true = ops.cast(y_true, "int32")
         y_pred = ops.cast(y_pred, "float32")
         known = ops.cast(ops.not_equal(y_true, VOID), "float32")
-        # Void pixels are given a class, so that they can be computed with before they are left out.
+        # Void pixels get a valid class for the computation and are masked out afterwards.
         labels = ops.where(ops.equal(y_true, VOID), 0, y_true)
         total = 0.0
         for term in self.terms.split("+"):
@@ -60,21 +60,21 @@ class SegmentationLoss(keras.losses.Loss):
         return super().get_config() | own
 
     def _mean_of_pixels(self, losses: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-        """The mean over the known pixels of each image, 0 where it has none."""
+        """The mean over the known pixels of each image, 0 if it has none."""
         if self.class_weights:
-            # Not divided by the sum of the weights: an image of frequent classes alone would
-            # count as much as one with rare ones.
+            # Not divided by the sum of the weights: an image with frequent classes alone would then
+            # have as much weight as one with rare ones.
             losses = losses * ops.take(ops.array(self.class_weights, "float32"), labels)
         pixels = ops.sum(known, axis=(1, 2))
         return ops.sum(losses * known, axis=(1, 2)) / ops.maximum(pixels, 1)
 
 
 def median_frequency_weights(counts: Sequence[int]) -> tuple[float, ...]:
-    """The median class frequency over each class's own (Eigen and Fergus 2015, section 6.3.2).
+    """Median class frequency divided by each class frequency (Eigen and Fergus 2015, sec. 6.3.2).
 
     Args:
-        counts: pixels of each class in the training rows. A class without any weighs nothing and
-            has no part in the median.
+        counts: pixels of each class in the training rows. A class without pixels gets weight 0 and
+            does not affect the median.
     """
     present = sorted(count for count in counts if count)
     if not present:
@@ -89,7 +89,7 @@ def _cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
 
 
 def _focal(labels: Tensor, logits: Tensor) -> Tensor:
-    """Cross-entropy, less of it the surer the right class is (Lin et al. 2017, equation 4)."""
+    """Cross-entropy, down-weighted for confident predictions (Lin et al. 2017, equation 4)."""
     losses = _cross_entropy(labels, logits)
     return (1 - ops.exp(-losses)) ** FOCUS * losses
 
@@ -97,7 +97,7 @@ def _focal(labels: Tensor, logits: Tensor) -> Tensor:
 def _dice(labels: Tensor, logits: Tensor, known: Tensor) -> Tensor:
     """1 - the Dice coefficient with squares in its denominator (Milletari et al. 2016, section 3).
 
-    Over the batch as a whole, averaged over the classes that it shows.
+    Over the batch as a whole, averaged over the classes present.
     """
     classes = logits.shape[-1]
     right = ops.exp(-_cross_entropy(labels, logits))  # the probability of each pixel's own class
@@ -113,8 +113,8 @@ def _dice(labels: Tensor, logits: Tensor, known: Tensor) -> Tensor:
 def _lovasz(labels: Tensor, logits: Tensor, known: Tensor) -> Tensor:
     """The Lovasz extension of 1 - IoU, which is convex in the errors (Berman et al. 2018, eq. 9).
 
-    Over the batch as a whole, averaged over the classes that it shows. A void pixel has error 0
-    and sorts behind all others, where nothing depends on it.
+    Over the batch as a whole, averaged over the classes present. A void pixel has error 0 and
+    sorts last, where it has no effect.
     """
     truth, probabilities = _planes(labels, logits, known)
     errors = ops.abs(truth - probabilities)  # (classes, pixels)
@@ -140,7 +140,7 @@ def _planes(labels: Tensor, logits: Tensor, known: Tensor) -> tuple[Tensor, Tens
 
 
 def _mean_of_present(losses: Tensor, present: Tensor, *, rows: Tensor) -> Tensor:
-    """The mean over the classes that the batch shows, as the value of each of its images."""
+    """The mean over the classes present in the batch, repeated for each image."""
     present = ops.cast(present, "float32")
     mean = ops.sum(losses * present) / ops.maximum(ops.sum(present), 1)
     return ops.broadcast_to(mean, (rows,))

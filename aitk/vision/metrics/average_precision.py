@@ -1,15 +1,15 @@
-"""How good detections are: average precision as COCO defines it, with intervals.
+"""Average precision of detections as defined by COCO, with intervals.
 
-The figures come from pycocotools, the reference (Lin et al. 2014). The intervals take thousands
-of resamples of the images, for which the matches are found once and only counted again: what
-that gives on the images as they are equals pycocotools (tests/vision/test_average_precision.py).
-Where no intervals are asked for, as after every epoch of a training, the figures come from those
-matches too: pycocotools takes as long for 90 images as a small detector to learn from 200.
+Scores come from pycocotools, the reference (Lin et al. 2014). Intervals need thousands of
+resamples of the images, so matches are computed once and recounted; on the original images the
+recounted values equal pycocotools (tests/vision/metrics/test_average_precision.py). Without
+intervals, as after each training epoch, scores also come from the matches: pycocotools takes as
+long for 90 images as a small detector needs to train on 200.
 
-Objects and detections are arrays of an image each, in pixels of the original image: objects
-(m, 6) are box, class and 1, or 0 for one that is not scored (a crowd, or difficult); detections
-(n, 6) are box, score and class. A class that training never saw is -1: it counts as one more
-class, which is never found.
+Objects and detections are one array per image, in pixels of the original image: objects (m, 6)
+are box, class and 1, or 0 for objects that are not scored (crowd or difficult); detections (n, 6)
+are box, score and class. Class -1 is a class unseen in training: it counts as an additional class
+that is never found.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SIZES = ("all", "small", "medium", "large")  # below 32 x 32, 96 x 96 pixels, an
 MISSED, NOTHING = "(missed)", "(nothing there)"
 
 
-#: The first of what is resampled.
+#: The metrics that are resampled first.
 _AVERAGED = ("map50", "map75", "map")
 
 
@@ -59,28 +59,26 @@ def score_detections(
 
     Args:
         found: detections of each image.
-        objects: what there is in each image.
-        labels: the classes' names.
-        resamples: bootstrap resamples of the images; 0 computes no intervals, nor figures by
-            size.
+        objects: true objects of each image.
+        labels: class names.
+        resamples: bootstrap resamples of the images; 0 computes neither intervals nor metrics by
+            object size.
         seed: seed of the bootstrap.
 
     Returns:
         Mean average precision at an overlap of 0.5 (``map50``, the main metric), of 0.75
-        (``map75``), over 0.5 to 0.95 (``map``) and by size of the object; the mean recall of at
-        most 100 detections an image; and precision, recall and F1 at the score with the best F1.
-        ``per_row`` is the F1 of each image at that score.
+        (``map75``), over 0.5 to 0.95 (``map``) and by object size; the mean recall of up to 100
+        detections per image; and precision, recall and F1 at the threshold with the best F1.
+        ``per_row`` is the F1 of each image at that threshold.
 
     Raises:
-        DataError: there is no object in any image.
+        DataError: no image has an object.
         ArtifactError: a detection is not finite.
     """
     if not any((truth[:, 5] > 0).any() for truth in objects):
         raise DataError("there are no objects in these images to score")
     if not all(np.isfinite(each).all() for each in found):
-        raise ArtifactError(
-            "the model puts out values that are not finite", hint="Train or convert it again"
-        )
+        raise ArtifactError("the model outputs are not finite", hint="Train or convert it again")
     found = [each[each[:, 4] > 0] for each in found]
     names = [*labels]
     if any((truth[:, 4] < 0).any() for truth in objects):
@@ -141,7 +139,7 @@ def score_detections(
 def reference(
     found: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What pycocotools says: precision (overlaps, recalls, classes, sizes) and recall (overlaps,
+    """Values of pycocotools: precision (overlaps, recalls, classes, sizes) and recall (overlaps,
     classes, sizes), -1 where there are no such objects."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -149,7 +147,7 @@ def reference(
     truth = _coco([(each[:, :4], each[:, 4], {"iscrowd": 1 - each[:, 5]}) for each in objects])
     answers = _coco([(each[:, :4], each[:, 5], {"score": each[:, 4]}) for each in found])
     scored, made = COCO(), COCO()
-    with contextlib.redirect_stdout(io.StringIO()):  # it talks
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         for side, annotations in ((scored, truth), (made, answers)):
             side.dataset = {
                 "images": [{"id": number} for number in range(len(found))],
@@ -165,14 +163,14 @@ def reference(
 
 
 def _numbered(truth: np.ndarray, *, unseen: int) -> np.ndarray:
-    """Objects whose unknown class is the number after the last."""
+    """Objects with unknown classes renumbered to one after the last."""
     truth = truth.copy()
     truth[truth[:, 4] < 0, 4] = unseen
     return truth
 
 
 def _coco(images: Sequence[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]) -> list[Any]:
-    """Annotations as COCO writes them, of (boxes, classes, further columns) an image."""
+    """Annotations in COCO form, from (boxes, classes, further columns) per image."""
     annotations: list[dict[str, Any]] = []
     for image, (boxes, classes, more) in enumerate(images):
         boxes = np.asarray(boxes, np.float64)
@@ -206,7 +204,7 @@ def _resampled(matches: Sequence[Matches], counts: np.ndarray) -> np.ndarray:
 
 
 def _at_half(matches: Matches) -> Matches:
-    """The matches at an overlap of 0.5 alone."""
+    """The matches at an overlap of 0.5 only."""
     return dataclasses.replace(matches, right=matches.right[:1], ignored=matches.ignored[:1])
 
 
@@ -219,7 +217,7 @@ def _resampled_map50(matches: Sequence[Matches], counts: np.ndarray) -> np.ndarr
 
 
 def _metrics(precision: np.ndarray, recall: np.ndarray, at_best: np.ndarray) -> dict[str, Score]:
-    """The figures, -1 where there are no such objects."""
+    """The metrics, -1 where there are no such objects."""
 
     def mean(values: np.ndarray) -> Score:
         known = values[values > -1]
@@ -244,7 +242,7 @@ def _metrics(precision: np.ndarray, recall: np.ndarray, at_best: np.ndarray) -> 
 
 
 def _best_score(matches: Sequence[Matches]) -> float:
-    """The score from which on detections of all classes have the best F1, at an overlap of 0.5."""
+    """The score threshold with the best F1 over all classes, at an overlap of 0.5."""
     scores = np.concatenate([item.scores[~item.ignored[0]] for item in matches])
     right = np.concatenate([item.right[0][~item.ignored[0]] for item in matches])
     if not len(scores):
@@ -257,7 +255,7 @@ def _best_score(matches: Sequence[Matches]) -> float:
 
 
 def _counts_at(matches: Sequence[Matches], threshold: float) -> np.ndarray:
-    """(images, classes, 3): how many are right, wrong and missed at an overlap of 0.5."""
+    """(images, classes, 3): true positives, false positives and misses at an overlap of 0.5."""
     counts = np.zeros((len(matches[0].objects), len(matches), 3))
     for number, item in enumerate(matches):
         reported = (item.scores >= threshold) & ~item.ignored[0]
@@ -268,7 +266,7 @@ def _counts_at(matches: Sequence[Matches], threshold: float) -> np.ndarray:
 
 
 def _f1(counts: np.ndarray) -> np.ndarray:
-    """(..., 3) right, wrong and missed to (...); 1 where nothing was there and nothing reported."""
+    """(..., 3) true positives, false positives, misses to (...); 1 if all are 0."""
     right, wrong, missed = np.moveaxis(counts, -1, 0)
     total = 2 * right + wrong + missed
     return np.where(total > 0, 2 * right / np.maximum(total, 1), 1.0)
@@ -297,9 +295,9 @@ def _confusion(
     names: Sequence[str],
     threshold: float,
 ) -> dict[str, dict[str, int]]:
-    """What the objects are taken for: true class -> answered class -> how many.
+    """Confusion counts: true class -> predicted class -> count.
 
-    Boxes are matched whatever their classes, the nearest pairs first, at an overlap of 0.5.
+    Boxes are matched regardless of class, closest pairs first, at an overlap of 0.5.
     """
     table: dict[str, dict[str, int]] = {}
 

@@ -1,4 +1,4 @@
-"""Detections matched with objects as COCO does, and counted again for every bootstrap resample.
+"""COCO matching of detections with objects, recounted for every bootstrap resample.
 
 Arrays are those of ``average_precision``.
 """
@@ -12,25 +12,25 @@ import numpy as np
 
 from aitk.vision.features.boxes import overlaps
 
-#: 0.5, 0.55, ... 0.95, and the recalls at which precision is read, as in COCO.
+#: 0.5, 0.55, ... 0.95, and the recall levels at which precision is read, as in COCO.
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
-#: Detections of a class in an image that are scored, the best ones.
+#: Maximum number of detections per class and image that are scored.
 MAX_DETECTIONS = 100
-#: Resamples times detections that are counted at once: 32 MB an array.
+#: Resamples times detections counted at once: 32 MB per array.
 CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
 class Matches:
-    """The detections of one class in all images, the best first.
+    """The detections of one class in all images, best first.
 
     Attributes:
-        images: (n,) which image each is in.
+        images: (n,) image of each detection.
         scores: (n,).
-        right: (overlaps, n) whether it finds an object that no better one found.
-        ignored: (overlaps, n) whether it lies in what is not scored.
-        objects: (images,) how many there are to find.
+        right: (overlaps, n) whether it finds an object not found by a better detection.
+        ignored: (overlaps, n) whether it matches an unscored object.
+        objects: (images,) number of objects to find.
     """
 
     images: np.ndarray
@@ -65,13 +65,13 @@ def match_class(found: Sequence[np.ndarray], objects: Sequence[np.ndarray], numb
 
 
 def average_precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
-    """Average precision of a class, at each overlap, of many resamples of the images.
+    """Average precision of a class at each overlap, for many resamples of the images.
 
     Args:
         counts: (resamples, images) how often each image was drawn.
 
     Returns:
-        (resamples, overlaps), NaN where a resample has no object of the class.
+        (resamples, overlaps), NaN for resamples without an object of the class.
     """
     size = max(1, CELLS // max(len(OVERLAPS) * len(RECALLS), len(matches.scores)))
     parts = [
@@ -82,7 +82,7 @@ def average_precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
 
 
 def precision_recall(matches: Sequence[Matches]) -> tuple[np.ndarray, np.ndarray]:
-    """What ``reference`` says of objects of all sizes, from the matches of each class."""
+    """The values of ``reference`` for objects of all sizes, from the matches of each class."""
     precision = np.full((len(OVERLAPS), len(RECALLS), len(matches), 1), -1.0)
     recall = np.full((len(OVERLAPS), len(matches), 1), -1.0)
     for number, item in enumerate(matches):
@@ -109,12 +109,12 @@ def _precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
     for place in range(overlaps):
         seen = ~matches.ignored[place]
         hits = matches.right[place] & seen
-        # Precision is at its highest where an object is found: no other places are needed.
+        # Precision peaks where an object is found: no other points are needed.
         right = np.cumsum(weights[:, hits], axis=1)
         reported = np.cumsum(weights * seen, axis=1)[:, hits]
         precision = np.divide(right, reported, out=np.zeros_like(right), where=reported > 0)
         best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        best = np.pad(best, ((0, 0), (0, 1)))  # recalls that are never reached
+        best = np.pad(best, ((0, 0), (0, 1)))  # unreached recall levels
         with np.errstate(invalid="ignore", divide="ignore"):
             recall = right / objects[:, None]
         for line in range(len(counts)):
@@ -124,7 +124,7 @@ def _precisions(matches: Matches, counts: np.ndarray) -> np.ndarray:
 
 
 def _match(made: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of one image and class: (overlaps, n) which are right, and which are ignored."""
+    """For one image and class: (overlaps, n) matched and ignored detections."""
     shape = (len(OVERLAPS), len(made))
     right, ignored = np.zeros(shape, bool), np.zeros(shape, bool)
     if not len(made) or not len(truth):
@@ -135,12 +135,12 @@ def _match(made: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     lines = np.arange(len(OVERLAPS))
     for place in np.flatnonzero(shared.max(axis=1) >= OVERLAPS[0]):
         near = np.where(free & (shared[place] >= OVERLAPS[:, None]), shared[place], -1.0)
-        # An object that is scored comes before any that is not.
+        # Scored objects take precedence over unscored ones.
         for kind, flags in ((~crowd, right), (crowd, ignored)):
             value = np.where(kind, near, -1.0)
-            last = value.shape[1] - 1 - value[:, ::-1].argmax(axis=1)  # of equals the last
+            last = value.shape[1] - 1 - value[:, ::-1].argmax(axis=1)  # the last of equals
             hit = (value[lines, last] >= 0) & ~right[:, place]
             flags[hit, place] = True
             free[lines[hit], last[hit]] = False
-        free[:, crowd] = True  # a crowd may be found again
+        free[:, crowd] = True  # a crowd can match repeatedly
     return right, ignored

@@ -1,4 +1,4 @@
-"""What is wrong with the boxes of an answer: objects that it misses, and boxes of no object."""
+"""Errors in predicted boxes: missed objects and false positives."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from aitk.vision.features.boxes import overlaps
 
-#: The overlap from which on a box finds an object: that of ``map50``.
+#: Minimum overlap at which a box finds an object: that of ``map50``.
 MIN_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
 class BoxErrors:
-    """The errors of one answer.
+    """The errors of one prediction.
 
     Attributes:
-        false: of each box of the answer, whether it finds nothing that no better one found.
-        missed: the objects that none found: ``box``, in pixels of the original, and ``label``.
+        false: for each predicted box, whether it is a false positive.
+        missed: the objects not found: ``box``, in pixels of the original, and ``label``.
     """
 
     false: tuple[bool, ...]
@@ -28,16 +28,16 @@ class BoxErrors:
 
 
 def find_box_errors(answer: Mapping[str, Any], fields: Mapping[str, Any]) -> BoxErrors | None:
-    """Compare the boxes of an answer with those of its row.
+    """Compare predicted boxes with those of the row.
 
-    A box in a crowd of its class is neither right nor false, and a crowd cannot be missed.
+    A box in a crowd of its class is neither right nor wrong, and a crowd cannot be missed.
 
     Args:
-        answer: ``boxes``, the best first: ``box`` and ``label`` of each.
+        answer: a prediction with ``boxes``, best first: ``box`` and ``label`` of each.
         fields: the row: ``boxes`` (n, 4), ``box_labels`` and ``crowd``.
 
     Returns:
-        None where there are no boxes in the answer, or nobody looked for objects in the row.
+        None if the prediction has no boxes, or the row was not annotated with boxes.
     """
     if "boxes" not in answer or not fields.get("boxes_known", "boxes" in fields):
         return None

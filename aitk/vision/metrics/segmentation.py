@@ -1,7 +1,7 @@
-"""How well predicted masks cover the true ones: IoU, Dice, accuracy, boundaries, with intervals.
+"""Segmentation metrics: IoU, Dice, accuracy and boundary F1, with intervals.
 
-Each image is counted once, when it has been predicted; the scores of a data set are those of
-its summed counts. Void pixels take no part.
+Each image is counted once, after its prediction; the scores of a data set come from summed
+counts. Void pixels are ignored.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from aitk.core.metrics.classification import warn_of_absent_classes
 from aitk.core.metrics.statistics import bootstrap_scores
 from aitk.vision.features.geometry import VOID
 
-#: How far a predicted boundary may lie from the true one, as a share of the image's diagonal
-#: (Csurka et al. 2013, section 3.2).
+#: Tolerance between predicted and true boundaries, relative to the image diagonal (Csurka et al.
+#: 2013, section 3.2).
 BOUNDARY_TOLERANCE = 0.0075
 METRICS = ("mean_iou", "dice", "pixel_accuracy", "mean_accuracy", "boundary_f1")
 BY_CLASS = ("iou", "dice", "precision", "recall", "boundary_f1")
 
 
 def count_confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """How many pixels of each class were taken for which.
+    """Confusion counts of pixel classes.
 
     Args:
         truth: (h, w) class numbers, 255 for void.
-        predicted: (h, w) class numbers; 255 where nothing was predicted, as a mistake.
+        predicted: (h, w) class numbers; 255 (no prediction) counts as an error.
 
     Returns:
-        (classes, classes + 1) int64: a line for each true class, the last column for pixels
+        (classes, classes + 1) int64: one row per true class; the last column counts pixels
         without a prediction.
     """
     known = truth != VOID
@@ -43,28 +43,28 @@ def count_confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> n
 
 
 def count_boundaries(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """How many pixels of each class's outline lie near an outline of the other mask.
+    """Counts of boundary pixels near a boundary of the other mask, per class.
 
-    An outline is what has another class beside it; void beside it makes none.
+    A boundary pixel has a neighbour of another class; void neighbours do not count.
 
     Args:
         truth: (h, w) class numbers, 255 for void.
-        predicted: the same; what it says of void pixels is not looked at.
+        predicted: the same; void pixels of the truth are ignored.
 
     Returns:
-        (classes, 4) int64: predicted outline, how much of it is near the true one, true outline,
-        how much of it is near the predicted one.
+        (classes, 4) int64: predicted boundary, its part near the true one, true boundary, its part
+        near the predicted one.
     """
     from scipy.spatial import KDTree
 
     predicted = np.where(truth == VOID, VOID, predicted)
-    # A tree is asked for what is nearer than this; the pixel at the tolerance itself is near too.
+    # The tree query excludes its bound; pixels at exactly the tolerance are near too.
     reach = np.nextafter(BOUNDARY_TOLERANCE * np.hypot(*truth.shape), np.inf)
     counts = np.zeros((classes, 4), np.int64)
     outlines = [_outlines(mask, classes) for mask in (predicted, truth)]
     for count, said, actual in zip(counts, *outlines, strict=True):
         count[[0, 2]] = len(said), len(actual)
-        # Outlines are few pixels: trees of them take a sixth of the time of distance transforms.
+        # Boundaries have few pixels: trees take a sixth of the time of distance transforms.
         if len(said) and len(actual):
             for place, (these, those) in enumerate(((said, actual), (actual, said))):
                 away, _ = KDTree(those).query(these, distance_upper_bound=reach)
@@ -87,17 +87,17 @@ def score_masks(
     over the images (Csurka et al. 2013).
 
     Args:
-        confusions: (images, classes, classes + 1) of ``count_confusion``.
-        boundaries: (images, classes, 4) of ``count_boundaries``.
-        labels: names of the classes.
-        resamples: bootstrap resamples, of images; 0 computes no intervals.
-        seed: of the bootstrap.
+        confusions: (images, classes, classes + 1) from ``count_confusion``.
+        boundaries: (images, classes, 4) from ``count_boundaries``.
+        labels: class names.
+        resamples: bootstrap resamples of images; 0 computes no intervals.
+        seed: seed of the bootstrap.
 
     Returns:
-        ``per_row`` is the mean IoU of each image by itself, 1 where it has no known pixel.
+        ``per_row`` is the mean IoU of each image, 1 if it has no known pixel.
 
     Raises:
-        DataError: there are no images, or no known pixel in any.
+        DataError: there are no images, or none with a known pixel.
     """
     if not len(confusions) or not confusions.any():
         raise DataError("there are no annotated pixels to score")
@@ -115,7 +115,7 @@ def score_masks(
 
 
 class _Images:
-    """The counts of each image, ready to be summed over many resamples at once."""
+    """Counts per image, arranged for summing over many resamples at once."""
 
     def __init__(self, confusions: np.ndarray, boundaries: np.ndarray):
         self.classes = confusions.shape[1]
@@ -152,7 +152,7 @@ class _Images:
 
 
 def _outlines(mask: np.ndarray, classes: int) -> list[np.ndarray]:
-    """Of each class the places (n, 2) of its pixels that lie beside another known class."""
+    """For each class the coordinates (n, 2) of its pixels next to another known class."""
     border = np.zeros(mask.shape, bool)
     for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
         differs = (mask[one] != mask[other]) & (mask[one] != VOID) & (mask[other] != VOID)
@@ -173,7 +173,7 @@ def _boundary_f1(boundaries: np.ndarray) -> np.ndarray:
 
 
 def _mean_of_known(values: np.ndarray) -> np.ndarray:
-    """(resamples, classes) -> (resamples,), NaN where no class is defined."""
+    """(resamples, classes) -> (resamples,), NaN if no class is defined."""
     known = np.isfinite(values)
     count = known.sum(axis=1)
     total = np.where(known, values, 0.0).sum(axis=1)
@@ -181,7 +181,7 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 
 
 def _weighted_mean(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(resamples, images), (images, columns) -> (resamples, columns), NaN values left out."""
+    """(resamples, images), (images, columns) -> (resamples, columns), ignoring NaN."""
     known = np.isfinite(values)
     weight = counts @ known
     total = counts @ np.where(known, values, 0.0)
@@ -205,7 +205,7 @@ def _details(
         for place, name in enumerate(BY_CLASS):
             entry[name] = class_scores[place * len(labels) + number].as_json()
         per_class.append(entry)
-    # Of each class's pixels, in percent: counts of pixels are too long to read.
+    # Percent of each class's pixels: raw pixel counts are too long to read.
     percent = 100 * confusion / np.maximum(pixels, 1)[:, None]
     return {
         "labels": list(labels),

@@ -1,8 +1,8 @@
-"""One readable file an architecture.
+"""One readable file per architecture.
 
-Every backbone is a functional Keras model named ``backbone``: ``image``, uint8 RGB of shape
-(batch, height, width, 3), becomes its last feature map (batch, h, w, channels). Scaling lies
-inside. The last layer of each stage is named ``stride_N`` (see ``levels``).
+Every backbone is a functional Keras model named ``backbone`` that maps ``image``, uint8 RGB of
+shape (batch, height, width, 3), to its last feature map (batch, h, w, channels). Input scaling is
+part of it. The last layer of each stage is named ``stride_N`` (see ``levels``).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ def build_backbone(name: str, settings: Any, size: tuple[int, int]) -> keras.Mod
     """Build a backbone with new weights.
 
     Args:
-        name: of the network, the name of its file in ``backbones`` too.
-        settings: those of the network, or a ``WithBackbone`` that names it.
-        size: (height, width) of the images it will read.
+        name: name of the network and of its file in ``backbones``.
+        settings: settings of the network, or a ``WithBackbone`` that names it.
+        size: (height, width) of the input images.
 
     Raises:
-        UsageError: the network has no weights of its own, or the size does not suit it.
+        UsageError: the network has only pretrained weights, or does not support the size.
     """
     if name not in NETWORKS:
         raise UsageError(
-            f"the model {name!r} has no weights of its own to start from",
+            f"the model {name!r} cannot be trained from new weights",
             where="--model",
             hint="Name pretrained weights with --from, or choose " + ", ".join(NETWORKS),
         )

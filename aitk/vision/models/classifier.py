@@ -1,4 +1,4 @@
-"""From a backbone's last map to one vector of logits an image."""
+"""Image classifiers: from a backbone's last map to one vector of logits per image."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from aitk.vision.models.input_scaling import image_input
 def classifier(
     backbone: keras.Model, *, classes: int, dropout: float, bias: float = 0.0
 ) -> keras.Model:
-    """Average the map over the image and put a linear head, named ``head``, on it.
+    """Apply global average pooling and a linear head named ``head``.
 
     Args:
-        backbone: ``image`` to a map (batch, height, width, channels).
-        classes: how many logits.
-        dropout: share of the averaged features dropped in training.
-        bias: of each class at the start.
+        backbone: model from ``image`` to a map (batch, height, width, channels).
+        classes: number of logits.
+        dropout: dropout rate of the pooled features.
+        bias: initial bias of each class.
 
     Returns:
-        A functional model with the same input and float32 logits (batch, classes).
+        A functional model of the same input, with float32 logits (batch, classes).
     """
     image = image_input(backbone.input_shape[1:3])
     x = backbone(image)

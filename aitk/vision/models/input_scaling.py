@@ -1,4 +1,4 @@
-"""Where every image model begins: a uint8 image, and the numbers its network was made for."""
+"""Input of every image model: a uint8 image, scaled to the range of its network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras import ops
 
 from aitk.core.layers import Tensor
 
-#: Of the images of ImageNet, red, green and blue from 0 to 255.
+#: Channel statistics of ImageNet: red, green and blue from 0 to 255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
 
@@ -22,9 +22,9 @@ def image_input(size: tuple[int, int]) -> keras.KerasTensor:
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class Normalise(keras.layers.Layer):
-    """Take the mean of each channel away and divide by its deviation, in float32.
+    """Subtract the mean of each channel and divide by its deviation, in float32.
 
-    It lies inside the model, so that whatever the model is exported to reads plain images.
+    Part of the model, so that every exported format reads plain images.
     """
 
     def __init__(

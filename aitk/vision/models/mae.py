@@ -1,7 +1,7 @@
 """Masked autoencoder of a vision transformer (He et al. 2022, section 3).
 
-The encoder reads only the patches that are shown, so it works on a quarter of an image; a light
-decoder then sees all places, those hidden as one learned vector, and tells their pixels.
+The encoder reads only the visible patches, a quarter of an image; a light decoder then sees all
+positions, with one learned vector for the masked ones, and predicts their pixels.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def fill_in_tokens(
     width: int,
     layers: int,
 ) -> keras.KerasTensor:
-    """What the transformer tells of every patch, having read those shown.
+    """Features of every patch, computed from the visible ones.
 
     Args:
         backbone: ``models.vit``, without a class token; its layers are called one by one.
         image: (batch, height, width, 3) uint8.
-        visible: (batch, shown) int32, numbers of the patches shown.
+        visible: (batch, shown) int32, numbers of the visible patches.
         width: channels of the decoder.
-        layers: of the decoder.
+        layers: number of decoder layers.
 
     Returns:
         (batch, rows, columns, width).
@@ -53,11 +53,11 @@ def fill_in_tokens(
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class TakePatches(keras.layers.Layer):
-    """Keep the vectors of some patches."""
+    """Select the vectors of some patches."""
 
     def call(self, tokens: Tensor, visible: Tensor) -> Tensor:
         # (batch, patches, channels), (batch, shown) -> (batch, shown, channels)
-        # A product with zeros and ones is exact, and every converter knows it.
+        # A product with zeros and ones is exact, and every converter supports it.
         return ops.matmul(marked(visible, tokens.shape[1], tokens.dtype), tokens)
 
     def compute_output_shape(self, tokens_shape: Shape, visible_shape: Shape) -> Shape:
@@ -66,9 +66,9 @@ class TakePatches(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class PutPatches(keras.layers.Layer):
-    """Put the vectors of some patches into their places, a learned one into all others.
+    """Scatter the vectors of some patches, with a learned vector in all other positions.
 
-    Every place has a learned position added.
+    A learned position embedding is added everywhere.
     """
 
     def __init__(self, patches: int, **kwargs: Any):
@@ -98,6 +98,6 @@ class PutPatches(keras.layers.Layer):
 
 
 def marked(visible: Tensor, patches: int, dtype: str) -> Tensor:
-    """1 at the place of each number: (batch, shown) -> (batch, shown, patches)."""
+    """One-hot encoding: (batch, shown) -> (batch, shown, patches)."""
     numbers = ops.arange(patches, dtype=visible.dtype)
     return ops.cast(ops.equal(ops.expand_dims(visible, -1), numbers), dtype)

@@ -1,4 +1,4 @@
-"""A network that fills in hidden patches of images, on any backbone that can be shown a part."""
+"""Masked-image models, on any backbone that can process part of an image."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from aitk.vision.models.spark import fill_in_map
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class MaskedImageModel(keras.Model):
-    """Backbone, decoder, and the pixels that they tell.
+    """Backbone, decoder and pixel predictions.
 
     Inputs: ``image`` (batch, height, width, 3) uint8 and ``visible`` (batch, shown) int32, the
-    numbers of the patches that are shown, counted row by row. Output: (batch, height, width, 3)
-    float32, each patch without its mean and divided by its deviation.
+    numbers of the visible patches, row by row. Output: (batch, height, width, 3) float32, each
+    patch with mean 0 and variance 1.
 
-    A class of its own, since its graph goes through parts of the backbone, which a plain
-    functional model would not know as one layer.
+    A subclass of its own, because the graph uses inner parts of the backbone, which a plain
+    functional model would not list as one layer.
 
     Args:
         backbone: ``models.vit``, or convolutions with batch normalisation.
-        patch: pixels of a patch's side, a multiple of what a place of the last map stands for.
-        shown: how many patches are shown.
+        patch: patch size in pixels, a multiple of the stride of the last map.
+        shown: number of visible patches.
         width: channels of the decoder.
-        layers: of the decoder.
+        layers: number of decoder layers.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class MaskedImageModel(keras.Model):
             grid = (size[0] // patch, size[1] // patch)
             x = fill_in_map(backbone, image, visible, grid=grid, **decoder)
         stride = size[0] // x.shape[1]
-        # One linear map from the vector of a place to all its pixels.
+        # One linear map from the vector of a position to all its pixels.
         pixels = keras.layers.Conv2DTranspose(
             3, stride, strides=stride, dtype="float32", name="pixels"
         )(x)
@@ -60,7 +60,7 @@ class MaskedImageModel(keras.Model):
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
-        """The layers of the graph and the backbone, which ``finetune`` takes by its name."""
+        """The layers of the graph and the backbone, which ``finetune`` looks up by name."""
         backbone = getattr(self, "backbone", None)
         return [*super().layers, *([backbone] if backbone is not None else [])]
 
@@ -75,5 +75,5 @@ class MaskedImageModel(keras.Model):
 
 
 def is_transformer(backbone: keras.Model) -> bool:
-    """Whether it reads patches one by one."""
+    """Whether the backbone processes patches one by one."""
     return any(layer.name == ENCODER for layer in backbone.layers)

@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaskedVitSettings(VitSettings):
-    """The vision transformer, shown a quarter of its patches (He et al. 2022, MAE)."""
+    """The vision transformer, encoding a quarter of its patches (He et al. 2022, MAE)."""
 
     dropout: float = option(
         0.0,
-        "share of the features dropped",
+        "dropout rate",
         minimum=0.0,
         maximum=0.95,
         search="0..0.5",
         inherited=False,
     )
-    mask_share: float = option(0.75, "share of the patches to fill in", minimum=0.05, maximum=0.95)
-    decoder_width: int = option(64, "channels of what fills them in", minimum=4)
-    decoder_layers: int = option(2, "its layers", minimum=1, maximum=12)
+    mask_share: float = option(0.75, "share of masked patches", minimum=0.05, maximum=0.95)
+    decoder_width: int = option(64, "channels of the decoder", minimum=4)
+    decoder_layers: int = option(2, "layers of the decoder", minimum=1, maximum=12)
 
     default_epochs: ClassVar[int] = 50
     default_steps: ClassVar[int] = 5000
@@ -47,11 +47,11 @@ class MaskedVitSettings(VitSettings):
 
 @dataclass(frozen=True)
 class MaskedResNetSettings(ResNetSettings):
-    """The residual network, blind to hidden patches in every layer (Tian et al. 2023, SparK)."""
+    """The residual network, masked in every layer (Tian et al. 2023, SparK)."""
 
-    mask_share: float = option(0.6, "share of the patches to fill in", minimum=0.05, maximum=0.95)
-    decoder_width: int = option(64, "channels of what fills them in", minimum=4)
-    decoder_layers: int = option(2, "its residual blocks", minimum=1, maximum=12)
+    mask_share: float = option(0.6, "share of masked patches", minimum=0.05, maximum=0.95)
+    decoder_width: int = option(64, "channels of the decoder", minimum=4)
+    decoder_layers: int = option(2, "residual blocks of the decoder", minimum=1, maximum=12)
 
     default_epochs: ClassVar[int] = 50
     default_steps: ClassVar[int] = 5000
@@ -59,11 +59,11 @@ class MaskedResNetSettings(ResNetSettings):
 
 @dataclass(frozen=True)
 class MaskedCnnSettings(CnnSettings):
-    """The plain network, blind to hidden patches in every layer (Tian et al. 2023, SparK)."""
+    """The plain network, masked in every layer (Tian et al. 2023, SparK)."""
 
-    mask_share: float = option(0.6, "share of the patches to fill in", minimum=0.05, maximum=0.95)
-    decoder_width: int = option(64, "channels of what fills them in", minimum=4)
-    decoder_layers: int = option(2, "its residual blocks", minimum=1, maximum=12)
+    mask_share: float = option(0.6, "share of masked patches", minimum=0.05, maximum=0.95)
+    decoder_width: int = option(64, "channels of the decoder", minimum=4)
+    decoder_layers: int = option(2, "residual blocks of the decoder", minimum=1, maximum=12)
 
     default_epochs: ClassVar[int] = 50
     default_steps: ClassVar[int] = 5000
@@ -71,25 +71,25 @@ class MaskedCnnSettings(CnnSettings):
 
 @dataclass(frozen=True)
 class MaskedMobileNetSettings(MobileNetSettings):
-    """Inverted residuals, blind to hidden patches in every layer (Tian et al. 2023, SparK)."""
+    """Inverted residuals, masked in every layer (Tian et al. 2023, SparK)."""
 
-    mask_share: float = option(0.6, "share of the patches to fill in", minimum=0.05, maximum=0.95)
-    decoder_width: int = option(64, "channels of what fills them in", minimum=4)
-    decoder_layers: int = option(2, "its residual blocks", minimum=1, maximum=12)
+    mask_share: float = option(0.6, "share of masked patches", minimum=0.05, maximum=0.95)
+    decoder_width: int = option(64, "channels of the decoder", minimum=4)
+    decoder_layers: int = option(2, "residual blocks of the decoder", minimum=1, maximum=12)
 
     default_epochs: ClassVar[int] = 50
     default_steps: ClassVar[int] = 5000
 
 
 def place_side(settings: VitSettings | StagedSettings, size: tuple[int, int]) -> int:
-    """Pixels of a side of what one place of the network's last map stands for."""
+    """Stride in pixels of the network's last map."""
     if isinstance(settings, VitSettings):
         return settings.patch
     return stem_stride(settings, size) * 2 ** (len(parse_blocks(settings.blocks)) - 1)
 
 
 class MaskedModel(ImageModel[SettingsT]):
-    """A backbone and a light decoder that predicts the pixels of hidden patches.
+    """A backbone and a light decoder that predicts the pixels of masked patches.
 
     Args:
         network: name of the backbone.
@@ -122,7 +122,7 @@ class MaskedModel(ImageModel[SettingsT]):
         return keras.losses.MeanSquaredError()
 
 
-#: Name -> model, in the order people see; the first is the default.
+#: Name -> model, in display order; the first is the default.
 MASKED_MODELS: Mapping[str, MaskedModel[Any]] = {
     "vit": MaskedModel(MaskedVitSettings, "vit"),
     "resnet": MaskedModel(MaskedResNetSettings, "resnet"),

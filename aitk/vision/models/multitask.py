@@ -1,7 +1,7 @@
-"""Several heads over one backbone, trained together.
+"""Several heads on one backbone, trained jointly.
 
-How much each counts is learned too: a head's loss is divided by how uncertain the head is, and
-uncertainty itself costs (Kendall, Gal and Cipolla 2018, section 3.2).
+The weight of each head is learned: its loss is divided by its uncertainty, and uncertainty is
+penalised (Kendall, Gal and Cipolla 2018, section 3.2).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def multitask(backbone: keras.Model, heads: Mapping[str, keras.Model]) -> Multit
     """Put the heads of several models on one backbone, which then runs once.
 
     Args:
-        backbone: ``image`` to maps, its stages named by their strides.
-        heads: name -> a model from ``image`` to its answer, built on that backbone. Their layers
-            are made anew, with the name of the head before their own.
+        backbone: model from ``image`` to maps, its stages named by their strides.
+        heads: name -> a model from ``image`` to its output, built on that backbone. Its layers are
+            recreated, prefixed with the name of the head.
 
     Returns:
-        ``image`` to a dict of the heads' outputs.
+        Model from ``image`` to a dict of the heads' outputs.
     """
     image = image_input(backbone.input_shape[1:3])
     strides = strides_of(backbone)
@@ -40,9 +40,9 @@ def multitask(backbone: keras.Model, heads: Mapping[str, keras.Model]) -> Multit
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class Multitask(keras.Model):
-    """A functional model with a dict of outputs whose loss weighs the heads by uncertainty.
+    """A functional model with a dict of outputs whose loss weights the heads by uncertainty.
 
-    Targets are a dict: of each head by its name, and ``known``. Compile it with a dict of losses.
+    Targets are a dict: one entry per head by name, and ``known``. Compile it with a dict of losses.
     """
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
@@ -59,7 +59,7 @@ class Multitask(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The weighted sum of the heads' losses, each a mean over the rows that have its target."""
+        """The weighted sum of the heads' losses, each a mean over the rows with its target."""
         known = ops.cast(y[KNOWN], "float32")  # (batch, heads)
         weights = known if sample_weight is None else known * ops.reshape(sample_weight, (-1, 1))
         means, present = [], []
@@ -74,10 +74,10 @@ class Multitask(keras.Model):
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class Uncertainty(keras.layers.Layer):
-    """Weigh losses by learned variances: the sum of loss / variance + log(variance) / 2.
+    """Weight losses by learned variances: the sum of loss / variance + log(variance) / 2.
 
-    That is equation 10 of the paper for classes. For coordinates it divides by twice the variance,
-    which only moves the variance that is learned. What is learned is the logarithm, so that
+    This is equation 10 of the paper for classes. For coordinates the paper divides by twice the
+    variance, which only shifts the learned variance. The parameter is the logarithm, so that
     variances stay positive.
     """
 
@@ -105,11 +105,11 @@ class Uncertainty(keras.layers.Layer):
 def _apply_head(
     head: keras.Model, image: keras.KerasTensor, maps: Mapping[str, Any], *, name: str
 ) -> keras.KerasTensor:
-    """What a head says of the maps of another network with the same stages."""
+    """Apply a head to the maps of another network with the same stages."""
 
     def renamed(layer: Any) -> Any:
         if layer.name == BACKBONE or not isinstance(layer, keras.layers.Layer):
-            return layer  # a plain operation has nothing to learn
+            return layer  # a plain operation has no weights
         return type(layer).from_config(layer.get_config() | {"name": f"{name}_{layer.name}"})
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:

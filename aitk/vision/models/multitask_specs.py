@@ -1,4 +1,4 @@
-"""The settings and specifications of a network with a head for each kind of annotation."""
+"""The settings and specifications of a network with one head per annotation kind."""
 
 from __future__ import annotations
 
@@ -25,31 +25,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """The heads, of which a model has those that its data has labels for."""
+    """Settings of the heads; a model has those for which its data has annotations."""
 
-    boxes_head: str = option("yolo", "what finds boxes", choices=DETECTORS)
-    boxes_width: int = option(64, "channels of what finds boxes", minimum=8, maximum=512)
-    strides: str = option(
-        "8,16,32", "pixels between the places that tell boxes; 4,8,16 for small objects"
-    )
-    mask_head: str = option("unet", "what tells the class of every pixel", choices=SEGMENTERS)
-    mask_width: int = option(16, "channels of what tells pixels", minimum=4, maximum=512)
-    mask_loss: str = option(
-        "ce+dice", "what training makes small in masks", choices=LOSSES, inherited=False
-    )
+    boxes_head: str = option("yolo", "head for boxes", choices=DETECTORS)
+    boxes_width: int = option(64, "channels of the box head", minimum=8, maximum=512)
+    strides: str = option("8,16,32", "strides of the box head in pixels; 4,8,16 for small objects")
+    mask_head: str = option("unet", "head for masks", choices=SEGMENTERS)
+    mask_width: int = option(16, "channels of the mask head", minimum=4, maximum=512)
+    mask_loss: str = option("ce+dice", "loss of the mask head", choices=LOSSES, inherited=False)
 
 
 @dataclass(frozen=True)
 class MultitaskResNetSettings(HeadOptions, ResNetSettings):
-    """Residual blocks under all heads (He et al. 2016)."""
+    """Residual blocks below all heads (He et al. 2016)."""
 
-    image_size: str = option("256x320", "pixels of a side, or HEIGHTxWIDTH")
+    image_size: str = option("256x320", "input size: pixels per side, or HEIGHTxWIDTH")
     fit: str = option(
         "letterbox",
-        "how an image of other proportions is made to fit",
+        "how images of another aspect ratio are resized",
         choices=("stretch", "letterbox", "crop"),
     )
-    blocks: str = option("2,2,2,2", "residual blocks of each stage")
+    blocks: str = option("2,2,2,2", "residual blocks per stage")
 
     default_learning_rate: ClassVar[float] = 2e-3
     default_epochs: ClassVar[int] = 50
@@ -59,15 +55,15 @@ class MultitaskResNetSettings(HeadOptions, ResNetSettings):
 
 @dataclass(frozen=True)
 class MultitaskCnnSettings(HeadOptions, CnnSettings):
-    """Plain convolutions under all heads."""
+    """Plain convolutions below all heads."""
 
-    image_size: str = option("256x320", "pixels of a side, or HEIGHTxWIDTH")
+    image_size: str = option("256x320", "input size: pixels per side, or HEIGHTxWIDTH")
     fit: str = option(
         "letterbox",
-        "how an image of other proportions is made to fit",
+        "how images of another aspect ratio are resized",
         choices=("stretch", "letterbox", "crop"),
     )
-    blocks: str = option("2,2,2,2", "blocks of each stage")
+    blocks: str = option("2,2,2,2", "blocks per stage")
 
     default_learning_rate: ClassVar[float] = 2e-3
     default_epochs: ClassVar[int] = 50
@@ -76,7 +72,7 @@ class MultitaskCnnSettings(HeadOptions, CnnSettings):
 
 
 class MultitaskModel(ImageModel[SettingsT]):
-    """One backbone with the heads of the models that predict one kind of annotation each.
+    """One backbone with the heads of several single-task models.
 
     Args:
         network: name of the backbone.
@@ -104,13 +100,13 @@ class MultitaskModel(ImageModel[SettingsT]):
         return multitask(backbone, heads)
 
     def loss(self, assets: ImageAssets) -> dict[str, Any]:
-        """The loss of each head, which the model weighs."""
+        """The loss of each head; the model weights them."""
         losses = {}
         for kind in heads_of(assets):
             own = assets_of(kind, assets)
             if kind == "boxes":
                 losses[kind] = DETECTORS[own.parameters["model"]].loss(own)
-            else:  # all models of a kind have the same one
+            else:  # all models of a kind share one loss
                 models = CLASSIFIERS if kind == "label" else SEGMENTERS
                 losses[kind] = next(iter(models.values())).loss(own)
         return losses
@@ -127,13 +123,13 @@ class MultitaskModel(ImageModel[SettingsT]):
         return {f"{kind}_": len(new.labels_of(kind)) - len(old.labels_of(kind)) for kind in KINDS}
 
     def _head(self, kind: str, settings: Any) -> ImageModel[Any]:
-        """The model whose head predicts a kind of annotation."""
+        """The model whose head predicts an annotation kind."""
         if kind == "label":
             return CLASSIFIERS[self._network]
         return DETECTORS[settings.boxes_head] if kind == "boxes" else SEGMENTERS[settings.mask_head]
 
 
-#: Name -> model, in the order people see; the first is the default.
+#: Name -> model, in display order; the first is the default.
 MULTITASK_MODELS: Mapping[str, MultitaskModel[Any]] = {
     "resnet": MultitaskModel(MultitaskResNetSettings, "resnet"),
     "cnn": MultitaskModel(MultitaskCnnSettings, "cnn"),
@@ -141,26 +137,26 @@ MULTITASK_MODELS: Mapping[str, MultitaskModel[Any]] = {
 
 
 def heads_of(assets: ImageAssets) -> list[str]:
-    """The kinds of annotation that the training rows had."""
+    """The annotation kinds present in the training rows."""
     return [kind for kind in KINDS if assets.labels_of(kind)]
 
 
 def assets_of(kind: str, assets: ImageAssets) -> ImageAssets:
-    """The assets of one head, as the task of its kind has them."""
+    """The assets of one head, in the form of its own task."""
     return dataclasses.replace(
         assets, labels=assets.labels_of(kind), parameters=assets.parameters["heads"][kind]
     )
 
 
 def head_settings(kind: str, settings: Any) -> Any:
-    """The settings of the model whose head predicts a kind of annotation."""
+    """The settings of the model whose head predicts an annotation kind."""
     if kind == "boxes":
         return box_settings(settings)
     return mask_settings(settings) if kind == "mask" else settings
 
 
 def box_settings(settings: MultitaskResNetSettings | MultitaskCnnSettings) -> DetectSettings:
-    """The settings of the detector whose head is taken."""
+    """The settings of the detector that provides the head."""
     return DETECTORS[settings.boxes_head].settings(
         image_size=settings.image_size,
         fit=settings.fit,
@@ -170,7 +166,7 @@ def box_settings(settings: MultitaskResNetSettings | MultitaskCnnSettings) -> De
 
 
 def mask_settings(settings: MultitaskResNetSettings | MultitaskCnnSettings) -> SegmentSettings:
-    """The settings of the segmentation model whose head is taken."""
+    """The settings of the segmentation model that provides the head."""
     return SEGMENTERS[settings.mask_head].settings(
         image_size=settings.image_size,
         fit=settings.fit,

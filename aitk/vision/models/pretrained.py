@@ -1,4 +1,4 @@
-"""Fitting a pretrained source to images: its input, its scaling, the size it was made for."""
+"""Adapts pretrained sources to images: input, scaling, native size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USUAL_SIZE = (224, 224)
 
 
 def adopt(found: Pretrained) -> Pretrained:
-    """The same source as image models here take it."""
+    """The source with the input of the image models here."""
     if found.backbone is None:
         return found
     if found.kind in ("run", "keras"):
@@ -47,7 +47,7 @@ def _adopt_hub(found: Pretrained) -> Pretrained:
 
 
 def _converter(found: Pretrained) -> tuple[Any, list[tuple[str, str]]]:
-    """What brings images into the form that the network was trained with."""
+    """The converter that applies the network's training preprocessing."""
     import keras_hub
 
     try:
@@ -55,13 +55,13 @@ def _converter(found: Pretrained) -> tuple[Any, list[tuple[str, str]]]:
     except (ValueError, KeyError, OSError):
         converter = None
     if converter is None:
-        reason = "not with the weights: ImageNet's mean and deviation are taken"
+        reason = "not included with the weights; using ImageNet's mean and deviation"
         return None, [("scaling of images", reason)]
     return converter, []
 
 
 def _scaling(converter: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """``x * scale + offset`` as a mean that is taken away and a deviation that divides."""
+    """``x * scale + offset`` as a mean to subtract and a deviation to divide by."""
     scale = np.broadcast_to(1.0 if converter.scale is None else converter.scale, 3).astype(float)
     offset = np.broadcast_to(0.0 if converter.offset is None else converter.offset, 3)
     return tuple((-offset / scale).tolist()), tuple((1 / scale).tolist())
@@ -74,7 +74,7 @@ def _fit(converter: Any) -> str:
 
 
 def _size(backbone: Any, converter: Any) -> tuple[int, int]:
-    """The size that the network reads, or was trained with."""
+    """The input size of the network, or its training size."""
     height, width = backbone.input.shape[1:3]
     if height and width:
         return height, width

@@ -1,4 +1,4 @@
-"""The settings of image models and backbones. Standard library only: help texts read them."""
+"""The settings of image models and backbones. Standard library only: help imports this file."""
 
 from __future__ import annotations
 
@@ -11,89 +11,93 @@ from aitk.core.contract.options import option
 from aitk.core.io.values import to_count
 
 FITS = ("stretch", "letterbox", "crop")
-#: The names of the networks that any head can be put on.
+#: Names of the networks that support every head.
 BACKBONES = ("cnn", "vgg", "resnet", "mobilenet", "efficientnet", "vit")
 LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """How training images vary; all shares are of the image's side, 0 leaves a variation out.
+    """Augmentation of training images; shares are relative to the image's side, 0 turns one off.
 
-    Boxes and masks move with the image.
+    Boxes and masks are transformed with the image.
     """
 
     flip: float = option(
         0.5,
-        "probability of a mirror image, left and right",
+        "probability of a horizontal flip",
         minimum=0.0,
         maximum=1.0,
         inherited=False,
     )
     vertical_flip: float = option(
         0.0,
-        "probability of a mirror image, top and bottom",
+        "probability of a vertical flip",
         minimum=0.0,
         maximum=1.0,
         inherited=False,
     )
     crop: float = option(
         0.0,
-        "share of the area that a random crop cuts away at most",
+        "maximum share of the area removed by a random crop",
         minimum=0.0,
         maximum=0.95,
         inherited=False,
     )
     shift: float = option(
         0.125,
-        "share of the side that an image is moved by at most",
+        "maximum shift as a share of the side",
         minimum=0.0,
         maximum=0.5,
         inherited=False,
     )
     scale: float = option(
         0.0,
-        "share that an image is made larger or smaller by at most",
+        "maximum relative zoom of an image",
         minimum=0.0,
         maximum=0.9,
         inherited=False,
     )
     rotate: float = option(
         0.0,
-        "degrees that an image is turned by at most",
+        "maximum rotation in degrees",
         minimum=0.0,
         maximum=180.0,
         inherited=False,
     )
     brightness: float = option(
-        0.1, "share of change in brightness", minimum=0.0, maximum=1.0, inherited=False
+        0.1, "maximum relative change of brightness", minimum=0.0, maximum=1.0, inherited=False
     )
     contrast: float = option(
-        0.1, "share of change in contrast", minimum=0.0, maximum=1.0, inherited=False
+        0.1, "maximum relative change of contrast", minimum=0.0, maximum=1.0, inherited=False
     )
     saturation: float = option(
-        0.1, "share of change in saturation", minimum=0.0, maximum=1.0, inherited=False
+        0.1, "maximum relative change of saturation", minimum=0.0, maximum=1.0, inherited=False
     )
     hue: float = option(
-        0.0, "share of the colour circle moved by", minimum=0.0, maximum=0.5, inherited=False
+        0.0,
+        "maximum hue shift, as a share of the colour circle",
+        minimum=0.0,
+        maximum=0.5,
+        inherited=False,
     )
     cutout: float = option(
         0.0,
-        "side of a square that is blotted out, as a share",
+        "side of the masked square, as a share of the image side",
         minimum=0.0,
         maximum=1.0,
         inherited=False,
     )
     mosaic: float = option(
         0.0,
-        "probability of four images put together as one",
+        "probability of a mosaic of four images",
         minimum=0.0,
         maximum=1.0,
         inherited=False,
     )
     mixup: float = option(
         0.0,
-        "how much two images are laid over each other (alpha)",
+        "strength of mixup between two images (alpha)",
         minimum=0.0,
         maximum=10.0,
         inherited=False,
@@ -102,23 +106,23 @@ class AugmentOptions:
 
 @dataclass(frozen=True)
 class ImageFlags:
-    """The settings of every image model that are flags of their own."""
+    """Image model settings that have command-line flags of their own."""
 
     image_size: str | None = option(
-        None, "pixels of a side, or HEIGHTxWIDTH; its default depends on the model"
+        None, "input size: pixels per side, or HEIGHTxWIDTH; default: set by the model"
     )
 
 
 @dataclass(frozen=True)
 class ImageSettings(AugmentOptions):
-    """What all image models share: how an image becomes an array, and varies in training.
+    """Settings common to all image models: resizing and augmentation.
 
     ``default_learning_rate``, ``default_epochs``, ``default_steps`` and ``default_batch_size`` are
-    what training uses where the user names none.
+    the training defaults.
     """
 
-    image_size: str = option("32", "pixels of a side, or HEIGHTxWIDTH")
-    fit: str = option("stretch", "how an image of other proportions is made to fit", choices=FITS)
+    image_size: str = option("32", "input size: pixels per side, or HEIGHTxWIDTH")
+    fit: str = option("stretch", "how images of another aspect ratio are resized", choices=FITS)
 
     default_learning_rate: ClassVar[float] = 3e-3
     default_epochs: ClassVar[int] = 30
@@ -130,46 +134,46 @@ def parse_size(image_size: str) -> tuple[int, int]:
     """``"32"`` or ``"HEIGHTxWIDTH"`` -> (height, width).
 
     Raises:
-        UsageError: it is neither, or a side is out of range.
+        UsageError: the text is malformed, or a side is out of range.
     """
     sides = [side for part in image_size.lower().split("x") if (side := to_count(part)) is not None]
     if len(sides) != image_size.lower().count("x") + 1 or len(sides) > 2:
         raise UsageError(
             f"cannot read the size {image_size!r}",
             where="image_size",
-            hint="Write one number for squares, or HEIGHTxWIDTH, such as 240x320",
+            hint="Use one number for squares, or HEIGHTxWIDTH, such as 240x320",
         )
     height, width = sides[0], sides[-1]
     if not all(8 <= side <= LARGEST_SIDE for side in (height, width)):
         raise UsageError(
             f"images of {height} x {width} pixels",
             where="image_size",
-            hint=f"A side has 8 to {LARGEST_SIDE} pixels",
+            hint=f"A side must have 8 to {LARGEST_SIDE} pixels",
         )
     return height, width
 
 
 def parse_blocks(blocks: str) -> tuple[int, ...]:
-    """``"3,3,3"`` -> blocks of each stage.
+    """``"3,3,3"`` -> blocks per stage.
 
     Raises:
-        UsageError: it is no such list.
+        UsageError: the text is malformed.
     """
     numbers = tuple(to_count(part) or 0 for part in blocks.split(","))
     if len(numbers) > 6 or not all(numbers):
         raise UsageError(
             f"cannot read the blocks {blocks!r}",
             where="blocks",
-            hint="Write how many blocks each stage has, such as 2,2,2",
+            hint="List the blocks of each stage, such as 2,2,2",
         )
     return numbers
 
 
 def stem_stride(settings: StagedSettings, size: tuple[int, int]) -> int:
-    """How many pixels the first stage takes as one: as set, or what the size asks for."""
+    """The stride of the first stage: as set, or derived from the image size."""
     if settings.stem_stride is not None:
         if settings.stem_stride == 3:
-            raise UsageError("stem_stride is 3", hint="It is 1, 2 or 4")
+            raise UsageError("stem_stride is 3", hint="It must be 1, 2 or 4")
         return settings.stem_stride
     longest = max(size)
     return 1 if longest <= 64 else 2 if longest <= 192 else 4
@@ -184,7 +188,7 @@ class ClassifierSettings(ImageSettings):
 
     dropout: float = option(
         0.1,
-        "share dropped before the head",
+        "dropout rate before the head",
         minimum=0.0,
         maximum=0.95,
         search="0..0.5",
@@ -192,7 +196,7 @@ class ClassifierSettings(ImageSettings):
     )
     smoothing: float = option(
         0.0,
-        "share of the target spread over all classes",
+        "label smoothing: share of the target spread over all classes",
         minimum=0.0,
         maximum=0.9,
         inherited=False,
@@ -201,12 +205,12 @@ class ClassifierSettings(ImageSettings):
 
 @dataclass(frozen=True)
 class StagedSettings(ClassifierSettings):
-    """Networks in stages, each of half the resolution and twice the width of the one before."""
+    """Networks in stages, each with half the resolution and twice the width of the previous one."""
 
     filters: int = option(32, "channels of the first stage", minimum=4, maximum=1024)
-    blocks: str = option("2,2,2", "blocks of each stage")
+    blocks: str = option("2,2,2", "blocks per stage")
     stem_stride: int | None = option(
-        None, "pixels the first stage takes as one: 1, 2 or 4; by default as the size asks for",
+        None, "stride of the first stage: 1, 2 or 4; default: derived from image_size",
         minimum=1, maximum=4,
     )  # fmt: skip
 
@@ -223,7 +227,7 @@ class ResNetSettings(StagedSettings):
     """Residual blocks of two convolutions (He et al. 2016, section 4.2 on small images)."""
 
     filters: int = option(16, "channels of the first stage", minimum=4, maximum=1024)
-    blocks: str = option("3,3,3", "residual blocks of each stage")
+    blocks: str = option("3,3,3", "residual blocks per stage")
 
 
 @dataclass(frozen=True)
@@ -231,8 +235,8 @@ class MobileNetSettings(StagedSettings):
     """Inverted residuals with depthwise convolutions (Sandler et al. 2018, MobileNetV2)."""
 
     filters: int = option(16, "channels of the first stage", minimum=4, maximum=1024)
-    blocks: str = option("1,2,3,2", "inverted residuals of each stage")
-    expansion: int = option(6, "how much wider a block is inside", minimum=1, maximum=12)
+    blocks: str = option("1,2,3,2", "inverted residuals per stage")
+    expansion: int = option(6, "expansion factor of a block", minimum=1, maximum=12)
 
 
 @dataclass(frozen=True)
@@ -240,10 +244,10 @@ class VggSettings(ClassifierSettings):
     """Plain convolutions and pooling (Simonyan and Zisserman 2015), Keras Hub's network."""
 
     filters: int = option(32, "channels of the first stage", minimum=4, maximum=1024)
-    blocks: str = option("2,2,2", "convolutions of each stage")
+    blocks: str = option("2,2,2", "convolutions per stage")
     dropout: float = option(
         0.3,
-        "share dropped before the head",
+        "dropout rate before the head",
         minimum=0.0,
         maximum=0.95,
         search="0..0.5",
@@ -257,22 +261,22 @@ class VggSettings(ClassifierSettings):
 class EfficientNetSettings(ClassifierSettings):
     """Scaled inverted residuals with squeeze and excitation (Tan and Le 2019), Keras Hub's."""
 
-    image_size: str = option("64", "pixels of a side, or HEIGHTxWIDTH")
-    width: float = option(0.5, "of the channels of B0", minimum=0.1, maximum=4.0)
-    depth: float = option(0.5, "of the blocks of B0", minimum=0.1, maximum=4.0)
+    image_size: str = option("64", "input size: pixels per side, or HEIGHTxWIDTH")
+    width: float = option(0.5, "channels relative to B0", minimum=0.1, maximum=4.0)
+    depth: float = option(0.5, "blocks relative to B0", minimum=0.1, maximum=4.0)
 
 
 @dataclass(frozen=True)
 class VitSettings(ClassifierSettings):
     """Attention over patches (Dosovitskiy et al. 2021), Keras Hub's network."""
 
-    patch: int = option(4, "pixels of a patch's side, which divides the image's", minimum=1)
-    hidden: int = option(96, "size of a patch's vector; a multiple of heads", minimum=4)
+    patch: int = option(4, "patch size in pixels; must divide the image size", minimum=1)
+    hidden: int = option(96, "embedding size; a multiple of heads", minimum=4)
     layers: int = option(6, "attention layers", minimum=1, maximum=48)
     heads: int = option(4, "attention heads", minimum=1)
     dropout: float = option(
         0.1,
-        "share of the features dropped",
+        "dropout rate",
         minimum=0.0,
         maximum=0.95,
         search="0..0.5",
@@ -284,15 +288,15 @@ class VitSettings(ClassifierSettings):
 
 @dataclass(frozen=True)
 class HubSettings(ClassifierSettings):
-    """A pretrained Keras Hub or timm network, with the scaling it was trained with (needs --from).
+    """A pretrained Keras Hub or timm network with its own input scaling (needs --from).
 
-    Without ``image_size`` images get the size that the source names.
+    Without ``image_size``, images are resized to the size given by the source.
     """
 
-    image_size: str = option("224", "pixels of a side, or HEIGHTxWIDTH")
+    image_size: str = option("224", "input size: pixels per side, or HEIGHTxWIDTH")
     dropout: float = option(
         0.2,
-        "share dropped before the head",
+        "dropout rate before the head",
         minimum=0.0,
         maximum=0.95,
         search="0..0.5",
@@ -316,23 +320,23 @@ NETWORKS: dict[str, type[ImageSettings]] = {
 
 @dataclass(frozen=True)
 class WithBackbone(ImageSettings):
-    """A head over any of the networks: its name, and what sets its size.
+    """A head on any of the networks: the network's name and size.
 
-    ``filters``, ``blocks`` and ``stem_stride`` go to the networks that have them; by default each
-    network has its own.
+    ``filters``, ``blocks`` and ``stem_stride`` apply to networks that have them; by default each
+    network uses its own values.
     """
 
     backbone: str = option(
-        "resnet", "network under the head; hub is one of --from", choices=(*BACKBONES, "hub")
+        "resnet", "backbone network; hub: the network given by --from", choices=(*BACKBONES, "hub")
     )
     filters: int | None = option(None, "channels of its first stage", minimum=4, maximum=1024)
-    blocks: str | None = option(None, "blocks of each of its stages, such as 2,2,2,2")
+    blocks: str | None = option(None, "blocks per stage, such as 2,2,2,2")
     stem_stride: int | None = option(
-        None, "pixels its first stage takes as one: 1, 2 or 4", minimum=1, maximum=4
+        None, "stride of its first stage: 1, 2 or 4", minimum=1, maximum=4
     )
 
     def network(self) -> ImageSettings:
-        """The settings of the chosen network."""
+        """The settings of the selected network."""
         kind = NETWORKS[self.backbone]
         known = {field.name for field in dataclasses.fields(kind)}
         own = {field.name for field in dataclasses.fields(self)}

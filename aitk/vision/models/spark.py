@@ -1,11 +1,11 @@
 """Masked autoencoder of a convolutional network (Tian et al. 2023, SparK, section 3).
 
-A convolution over an image with holes sees their edges, and blurs them a little more in every
-layer, until features are of a kind that no whole image has. So the holes are cut into every map
-again: the network is blind to hidden patches in all its layers, as a sparse convolution would be,
-and batch normalisation counts only what is shown (section 3.1). The paper's decoder climbs back to
-full size over the maps of all stages; this one stays at the size of the last map, which costs a
-tenth.
+A convolution over a masked image sees the edges of the mask and blurs them further in every
+layer, so its features differ from those of whole images. The mask is therefore reapplied to every
+map: all layers ignore masked patches, as sparse convolutions would, and batch normalisation counts
+only visible positions (section 3.1). The paper's decoder upsamples to full size through the maps
+of all stages; this one stays at the size of the last map, for a tenth of the cost.
+
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ def fill_in_map(
     width: int,
     layers: int,
 ) -> keras.KerasTensor:
-    """What the network tells of every place of its last map, having seen the patches shown.
+    """Features of every position of the last map, computed from the visible patches.
 
     Args:
         backbone: convolutions with batch normalisation; its layers are shared.
         image: (batch, height, width, 3) uint8.
-        visible: (batch, shown) int32, numbers of the patches shown.
+        visible: (batch, shown) int32, numbers of the visible patches.
         grid: rows and columns of patches, which divide those of every map of the backbone.
         width: channels of the decoder.
         layers: residual blocks of the decoder.
 
     Returns:
-        (batch, rows, columns, width), of the size of the last map.
+        (batch, rows, columns, width), at the size of the last map.
     """
     shown = VisibleMap(grid, name="visible_map")(visible)  # (batch, *grid, 1)
     normalised = backbone.get_layer("normalise")(image)
@@ -61,12 +61,12 @@ def fill_in_map(
 
 
 def blind(backbone: keras.Model) -> keras.Model:
-    """The backbone, its weights shared, with holes in every map.
+    """The backbone with shared weights and a mask applied to every map.
 
     Returns:
-        A functional model from a normalised image without its hidden pixels, and a fourth
-        channel that is 1 where it is shown (batch, height, width, 4), to the last map, 0 at hidden
-        places.
+        A functional model from (batch, height, width, 4), a normalised image without its masked
+        pixels plus a visibility channel, to the last map, 0 at masked positions.
+
     """
     size = backbone.input_shape[1:3]
     masked = keras.Input((*size, 4), name="masked_image")
@@ -97,7 +97,7 @@ def blind(backbone: keras.Model) -> keras.Model:
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class VisibleMap(keras.layers.Layer):
-    """1 where a patch is shown, 0 where it is hidden: (batch, shown) -> (batch, *grid, 1)."""
+    """1 for visible patches, 0 for masked ones: (batch, shown) -> (batch, *grid, 1)."""
 
     def __init__(self, grid: tuple[int, int], **kwargs: Any):
         super().__init__(**kwargs)
@@ -116,7 +116,7 @@ class VisibleMap(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class FillHoles(keras.layers.Layer):
-    """Put a learned vector at every hidden place (section 3.2)."""
+    """Put a learned vector at every masked position (section 3.2)."""
 
     def build(self, features_shape: Shape, shown_shape: Shape) -> None:
         normal = keras.initializers.TruncatedNormal(stddev=0.02)

@@ -1,10 +1,10 @@
-"""The specifications of image models: a backbone, new or pretrained, and a head on it.
+"""The specifications of image models: a new or pretrained backbone with a head.
 
-A classifier of an outside package is its settings and a function that builds its backbone::
+A classifier in a plug-in is its settings and a function that builds its backbone::
 
     @dataclass(frozen=True)
     class DenseNetSettings(ClassifierSettings):
-        growth: int = option(12, "channels that a layer adds", minimum=1)
+        growth: int = option(12, "channels added per layer", minimum=1)
 
     def build_backbone(settings: DenseNetSettings, size: tuple[int, int]) -> keras.Model: ...
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: Settings and (height, width) to a backbone with new weights.
+#: From settings and (height, width) to a backbone with new weights.
 BuildBackbone = Callable[[Any, tuple[int, int]], "keras.Model"]
 
 
 class ImageModel(TrainedModel[SettingsT, ImageAssets]):
-    """A model of images, whose heads grow with the classes."""
+    """An image model whose heads can get new classes."""
 
     def adopt(self, found: Pretrained) -> Pretrained:
         from aitk.vision.models.pretrained import adopt
@@ -46,7 +46,7 @@ class ImageModel(TrainedModel[SettingsT, ImageAssets]):
     def grow(
         self, model: keras.Model, settings: SettingsT, *, old: ImageAssets, new: ImageAssets
     ) -> keras.Model:
-        """The model with outputs for the new classes, those for the old ones as they were."""
+        """The model with outputs for new classes, and unchanged outputs for the old ones."""
         added = self.added_classes(old, new)
         if not any(added.values()):
             return model
@@ -54,12 +54,12 @@ class ImageModel(TrainedModel[SettingsT, ImageAssets]):
         from aitk.vision.models.transfer import copy_grown_weights
 
         grown = self.build(settings, new, backbone=model.get_layer(BACKBONE))
-        grown = narrowed_like(grown, model)  # ``compress`` may have taken channels out of the head
+        grown = narrowed_like(grown, model)  # ``compress`` may have pruned channels of the head
         copy_grown_weights(model, grown, added=added)
         return grown
 
     def added_classes(self, old: ImageAssets, new: ImageAssets) -> dict[str, int]:
-        """How many classes are new in each head, by the prefix of its layers' names."""
+        """The number of new classes of each head, by the prefix of its layer names."""
         return {"": len(new.labels) - len(old.labels)}
 
 
@@ -69,8 +69,8 @@ class PooledHead(ImageModel[SettingsT]):
     Args:
         settings: options dataclass, with ``dropout`` and ``smoothing``.
         backbone: builds a backbone with new weights (see ``aitk.vision.models``): a function, or
-            ``"package.module:function"`` where the module needs Keras. None for a model that
-            wraps the pretrained backbone of ``--from``.
+            ``"package.module:function"`` if the module imports Keras. None for a model that wraps
+            the pretrained backbone of ``--from``.
     """
 
     def __init__(self, settings: type[SettingsT], backbone: BuildBackbone | str | None = None):
@@ -97,12 +97,12 @@ class PooledHead(ImageModel[SettingsT]):
         """A backbone with new weights.
 
         Raises:
-            UsageError: the model wraps pretrained weights, or the size does not suit it.
+            UsageError: the model wraps pretrained weights, or does not support the size.
         """
         build = self._build_backbone
         if build is None:
             raise UsageError(
-                "the model wraps pretrained weights, and none are given",
+                "the model needs pretrained weights, but none are given",
                 where="--model",
                 hint="Name pretrained weights with --from, or choose " + ", ".join(NETWORKS),
             )
@@ -116,7 +116,7 @@ class ImageClassifier(LabelOutputs[SettingsT, ImageAssets], PooledHead[SettingsT
     """Logits (batch, classes)."""
 
     def loss(self, assets: ImageAssets) -> Any:
-        """Cross-entropy with shares of classes, smoothed as the settings say."""
+        """Cross-entropy with class shares and the label smoothing of the settings."""
         import keras
 
         smoothing = assets.parameters.get("smoothing", 0.0)
@@ -132,14 +132,14 @@ class ImageRegressor(ScoreModel[SettingsT, ImageAssets], PooledHead[SettingsT]):
 
 
 class HeadOnBackbone(ImageModel[SettingsT]):
-    """A head over any backbone, which reads the maps of several of its stages."""
+    """A head on any backbone that reads the maps of several stages."""
 
     any_backbone = True
     backbone_settings = ("filters", "blocks", "stem_stride")
 
     def adopt(self, found: Pretrained) -> Pretrained:
-        """Take the weights, but not the image size of a classifier from elsewhere: it was trained
-        on small squares, and boxes and masks take whole images."""
+        """Use the weights, but not the image size of a pretrained classifier: it was trained on
+        small squares, while boxes and masks need whole images."""
         adopted = super().adopt(found)
         if found.kind in ("run", "keras", "weights"):
             return adopted
@@ -148,7 +148,7 @@ class HeadOnBackbone(ImageModel[SettingsT]):
     def backbone(
         self, settings: WithBackbone, assets: ImageAssets, given: keras.Model | None
     ) -> keras.Model:
-        """The given backbone or a new one, for images of the assets' size."""
+        """The given backbone or a new one, for the image size of the assets."""
         from aitk.vision.models.transfer import resize_input
 
         if given is None:
@@ -156,7 +156,7 @@ class HeadOnBackbone(ImageModel[SettingsT]):
         return resize_input(given, assets.size)
 
 
-#: Name -> classifier, in the order people see; the first is the default.
+#: Name -> classifier, in display order; the first is the default.
 CLASSIFIERS: Mapping[str, ImageClassifier[Any]] = {
     **{
         name: ImageClassifier(settings, f"aitk.vision.models.backbones.{name}:build_backbone")
@@ -164,7 +164,7 @@ CLASSIFIERS: Mapping[str, ImageClassifier[Any]] = {
     },
     "hub": ImageClassifier(HubSettings),
 }
-#: The same for scores.
+#: The same for regression.
 REGRESSORS: Mapping[str, ImageRegressor[Any]] = {
     **{
         name: ImageRegressor(settings, f"aitk.vision.models.backbones.{name}:build_backbone")

@@ -1,4 +1,4 @@
-"""Weights moved into another network: for images of another size, or for more classes."""
+"""Copies weights into another network: for another image size, or for more classes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from aitk.vision.models.input_scaling import image_input
 
 
 def resize_input(backbone: keras.Model, size: tuple[int, int]) -> keras.Model:
-    """The same backbone for images of a size; itself where it reads that size already.
+    """The backbone for images of a size; unchanged if it already has that size.
 
-    The positions that a transformer has learned are spread over the new grid.
+    Position embeddings of a transformer are interpolated to the new grid.
 
     Args:
         size: (height, width).
 
     Raises:
-        UsageError: the patches of a transformer do not divide the size.
+        UsageError: the size is not divisible by the patches of a transformer.
     """
     if tuple(backbone.input_shape[1:3]) == tuple(size):
         return backbone
@@ -38,13 +38,13 @@ def copy_network(
     clone: Callable[[Any, tuple[int, int]], Any] | None = None,
     call: Callable[..., Any] | None = None,
 ) -> keras.Model:
-    """The same layers on a new input, with the same weights.
+    """The same layers and weights on a new input.
 
     Args:
         image: the new input.
-        size: (height, width) of it.
-        clone: makes a layer anew; by default ``clone_layer``.
-        call: calls a new layer with its name and arguments, to put others around it.
+        size: (height, width) of the new input.
+        clone: copies a layer; by default ``clone_layer``.
+        call: calls a new layer with its name and arguments, for instance to wrap it.
     """
     clone = clone or clone_layer
     plain = keras.Model(model.input, model.output, name="backbone")
@@ -62,9 +62,9 @@ def copy_network(
 
 
 def clone_layer(layer: Any, size: tuple[int, int]) -> Any:
-    """A layer with the same configuration, but for images of a size, and without weights."""
+    """A layer with the same configuration for another image size, without weights."""
     if not isinstance(layer, keras.layers.Layer):
-        return layer  # a plain operation: it holds nothing
+        return layer  # a plain operation has no state
     config = layer.get_config()
     if "image_size" in config and "patch_size" in config:
         if any(side % patch for side, patch in zip(size, config["patch_size"], strict=True)):
@@ -80,7 +80,7 @@ def clone_layer(layer: Any, size: tuple[int, int]) -> Any:
     if kind is keras.layers.BatchNormalization:
         kind = FusedBatchNormalization
     copy = kind.from_config(config)
-    copy.name = layer.name  # some of Keras Hub's lengthen it
+    copy.name = layer.name  # some Keras Hub layers extend it
     return copy
 
 
@@ -94,15 +94,15 @@ def _copy_weights(source: Any, target: Any) -> None:
 
 
 def copy_grown_weights(model: keras.Model, grown: keras.Model, *, added: Mapping[str, int]) -> None:
-    """Fill the weights of a model for more classes from those of one for fewer.
+    """Fill the weights of a model from those of the same model with fewer classes.
 
-    Both are built alike, and new classes follow the old ones: a weight that is longer along its
-    last axis keeps its own fresh values for the new classes. Weights they share are left alone.
+    Both have the same architecture, and new classes follow the old ones: a weight that is longer
+    along its last axis keeps its initial values for the new classes. Shared weights are unchanged.
 
     Args:
-        added: what the names of a head's layers begin with ("" for all) -> how many classes are
-            new in it. An axis that grew by a multiple of it holds the classes that many times,
-            once for each anchor.
+        added: prefix of a head's layer names ("" for all) -> its number of new classes. An axis
+            that grew by a multiple of it holds the classes that many times, once per anchor.
+
     """
     known = {id(weight) for weight in model.weights}
     needed = {id(weight) for weight in grown.weights}
@@ -117,12 +117,12 @@ def copy_grown_weights(model: keras.Model, grown: keras.Model, *, added: Mapping
 
 
 def _is_in(weight: Any, start: str) -> bool:
-    """Whether it belongs to a layer whose name begins so."""
+    """Whether it belongs to a layer whose name has this prefix."""
     return any(part.startswith(start) for part in weight.path.split("/"))
 
 
 def _widened(old: np.ndarray, new: np.ndarray, *, added: int) -> np.ndarray:
-    """The new array (..., times * more) with the old one (..., times * fewer) in its place."""
+    """Copy the old array (..., times * fewer) into the new one (..., times * more)."""
     times = (new.shape[-1] - old.shape[-1]) // added
     wide = new.reshape(*new.shape[:-1], times, -1).copy()
     wide[..., : old.shape[-1] // times] = old.reshape(*old.shape[:-1], times, -1)

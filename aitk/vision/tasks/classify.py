@@ -1,4 +1,4 @@
-"""Image classification: one label for an image, or any number of them."""
+"""Image classification with one label per image, or with several."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Classify(ImageTask, LabelTask[ImageAssets]):
-    """What an image shows: a thing, a defect, a place, whatever its folder or column says."""
+    """What an image shows, such as a thing, a defect or a place: its folder or column."""
 
     name = "vision.classify"
     reading = ClassifyImages
@@ -57,7 +57,7 @@ class Classify(ImageTask, LabelTask[ImageAssets]):
         )
 
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: ImageAssets) -> list[Example]:
-        """As every image task; the target is the number of the class, or None without a label."""
+        """Like every image task; the target is the class number, or None for unlabelled rows."""
         examples = super().encode(rows, assets)
         targets = self.label_targets(rows, assets)
         return [
@@ -68,17 +68,17 @@ class Classify(ImageTask, LabelTask[ImageAssets]):
     def targets(
         self, samples: Sequence[Sample], assets: ImageAssets
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """(samples, classes) shares of the classes: augmentation may mix images."""
+        """(samples, classes) class shares: augmentation may mix images."""
         return soft_labels(samples, len(assets.labels)), None
 
     def teacher_outputs(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
-        """The teacher's logits of the student's images, whatever size it reads itself."""
+        """The teacher's logits for the student's images, resized to its own input."""
         from aitk.vision.losses.distillation import resize_to_teacher
 
         return resize_to_teacher(teacher, student.inputs[0].shape[1:3])
 
     def add_soft_targets_to_batch(self, batch: Batch, outputs: Any, assets: ImageAssets) -> Batch:
-        """The teacher's logits follow the shares of the classes."""
+        """Append the teacher's logits to the class shares."""
         targets = np.concatenate([batch.targets, outputs], axis=-1)
         return dataclasses.replace(batch, targets=targets)
 
@@ -91,7 +91,7 @@ class Classify(ImageTask, LabelTask[ImageAssets]):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: ImageAssets
     ) -> dict[str, np.ndarray]:
-        shares = np.asarray(batch.targets)  # a label that training never saw has none
+        shares = np.asarray(batch.targets)  # labels unseen in training have no share
         targets = np.where(shares.any(axis=1), shares.argmax(axis=1), UNSEEN)
         return {"target": targets, "probabilities": self.probabilities(outputs, assets)}
 
@@ -125,7 +125,7 @@ class Classify(ImageTask, LabelTask[ImageAssets]):
 
 
 class MultiLabelClassify(MultiLabelTask[ImageAssets], Classify):
-    """The same with any number of labels for an image."""
+    """Image classification with several labels per image."""
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         features = Classify.features(self, summary)
@@ -144,7 +144,7 @@ class MultiLabelClassify(MultiLabelTask[ImageAssets], Classify):
         return dataclasses.replace(assets, **labels)
 
     def label_shares(self, target: np.ndarray) -> tuple[int, Mapping[int, float]]:
-        """Each label has the share 1; labels that training never saw are counted under -1."""
+        """Each label has share 1; labels unseen in training are stored under -1."""
         shares = dict.fromkeys(np.flatnonzero(target[:-1]).tolist(), 1.0)
         return UNSEEN, shares | {UNSEEN: float(target[-1])}
 

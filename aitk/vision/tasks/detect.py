@@ -1,4 +1,4 @@
-"""Object detection: where objects are in an image, and what they are."""
+"""Object detection: the location and class of objects in an image."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: Objects of a batch are padded to a multiple of this, so that few shapes occur.
+#: Objects of a batch are padded to a multiple of this, to limit the number of shapes.
 PADDING = 16
 
 
 class Detect(ImageTask):
-    """Cells, parts, defects, vehicles: a box around each, and its class."""
+    """Cells, parts, defects, vehicles: a bounding box and class for each."""
 
     name = "vision.detect"
     reading = DetectImages
@@ -109,17 +109,17 @@ class Detect(ImageTask):
         ours, theirs = assets.parameters["model"], teacher.parameters["model"]
         if ours != theirs:
             raise UsageError(
-                f"{theirs} cannot be distilled into {ours}, which encodes boxes in another way",
+                f"{theirs} cannot be distilled into {ours}, which encodes boxes differently",
                 where="--distill",
-                hint=f"Take --distill {theirs} with a smaller --set backbone, width or filters",
+                hint=f"Use --distill {theirs} with a smaller --set backbone, width or filters",
             )
         check_same_classes(assets, teacher, kinds=self.annotation_kinds)
         check_same_size(assets, teacher)
         if assets.parameters.get("anchors") != teacher.parameters.get("anchors"):
             raise UsageError(
-                "the student has other anchors than the run",
+                "the anchors of the student differ from those of the run",
                 where="--distill",
-                hint="Add --set strides=... and fit=... as the run has them",
+                hint="Add --set strides=... and fit=... with the values of the run",
             )
         return self.models[ours].distillation_loss()
 
@@ -132,8 +132,8 @@ class Detect(ImageTask):
         top_k: int = 1,
         options: DetectPredictOptions | None = None,
     ) -> list[dict[str, Any]]:
-        """For each image ``boxes``, the best first: ``label``, its ``number``, ``score``, and
-        ``box``: x_min, y_min, x_max, y_max in pixels of the original image.
+        """For each image ``boxes``, best first: ``label``, its ``number``, ``score``, and ``box``:
+        x_min, y_min, x_max, y_max in pixels of the original image.
 
         See ``box_prediction``.
         """
@@ -149,7 +149,7 @@ class Detect(ImageTask):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: ImageAssets
     ) -> dict[str, np.ndarray]:
-        """``found`` and ``objects``, an array (n, 6) an image: see ``average_precision``."""
+        """``found`` and ``objects``, one array (n, 6) per image: see ``average_precision``."""
         found = in_original(outputs, batch.context["fit"])
         objects = [
             np.concatenate([boxes, classes[:, None], 1 - crowd[:, None]], axis=1)
@@ -184,8 +184,8 @@ class Detect(ImageTask):
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
-        """Explain the best box, or the best of the class ``target``: D-RISE (Petsiuk et al. 2021),
-        which needs predictions alone and so serves every format."""
+        """Explain the best box, or the best one of class ``target``, with D-RISE (Petsiuk et al.
+        2021), which needs predictions only and so supports every format."""
         from aitk.vision.explain.saliency import explain_image
 
         if target is not None and target not in assets.labels:
@@ -198,7 +198,7 @@ class Detect(ImageTask):
         if not len(found) or found[0, 4] <= 0:
             nothing = f"no {target} was found" if target else "nothing was found"
             return {"prediction": "", "probability": 0.0, "note": f"{nothing}: nothing to explain"}
-        best = found[0]  # they are in the order of their scores
+        best = found[0]  # sorted by score
 
         def similarities(images: Sequence[np.ndarray]) -> np.ndarray:
             height, width = assets.size
@@ -216,7 +216,7 @@ class Detect(ImageTask):
 
 
 def pad_objects(samples: Sequence[Sample]) -> np.ndarray:
-    """The objects of samples as losses read them, (samples, objects, 6); see ``matching``."""
+    """Padded objects of samples for the losses, (samples, objects, 6); see ``matching``."""
     largest = max(len(sample.boxes) for sample in samples)
     padded = np.zeros((len(samples), PADDING * max(1, -(-largest // PADDING)), 6), np.float32)
     for row, sample in zip(padded, samples, strict=True):
@@ -228,7 +228,7 @@ def pad_objects(samples: Sequence[Sample]) -> np.ndarray:
 
 
 def _fitted_sizes(rows: Sequence[Mapping[str, Any]], assets: ImageAssets) -> np.ndarray:
-    """(n, 2) width and height of every training box, in pixels of the fitted images."""
+    """(n, 2) width and height of every training box, in pixels of the resized images."""
     sizes = [np.zeros((0, 2), np.float32)]
     for row in rows:
         boxes = np.asarray(row["boxes"], np.float32).reshape(-1, 4)

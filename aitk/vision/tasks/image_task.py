@@ -1,4 +1,4 @@
-"""What the image tasks share: reading, storage, assets, batches, drawings, new classes."""
+"""Common base of the image tasks: reading, storage, assets, batches, drawings, new classes."""
 
 from __future__ import annotations
 
@@ -33,42 +33,42 @@ from aitk.vision.models.settings import parse_size
 if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
 
-NO_LABEL = -2  # the label of a row without one, where other rows may have one
-#: Kinds of annotation, and how many classes of each there must be to learn anything.
+NO_LABEL = -2  # label of an unlabelled row among labelled ones
+#: Annotation kinds, and the minimum number of classes needed to train on each.
 MIN_CLASSES = {"label": 2, "boxes": 1, "mask": 2, "score": 0}
 
 
 class ImageTask(Task[ImageAssets]):
-    """Images are stored as they were found, decoded and resized when they are encoded, and
-    augmented batch by batch.
+    """Images are stored unchanged, decoded and resized when encoded, and augmented batch by
+    batch.
 
     An instance counts what its reader leaves out, for the findings of its inspector.
     """
 
     content = "image"
     fixed_length = True
-    #: Which kinds of annotation are stored: ``label``, ``boxes``, ``mask`` (with several, each row
-    #: carries any of them); or ``score``.
+    #: The stored annotation kinds: ``label``, ``boxes``, ``mask`` (with several, each row has any
+    #: of them); or ``score``.
     annotation_kinds: ClassVar[frozenset[str]]
-    #: The parameters of its assets that it cannot do without.
+    #: Required parameters of its assets.
     required_parameters: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:
         self._counts = ReadingCounts()
-        self._drawn_labels: tuple[str, ...] = ()  # which decide the colours of drawings
+        self._drawn_labels: tuple[str, ...] = ()  # they determine the colours of drawings
 
     @abstractmethod
     def targets(
         self, samples: Sequence[Sample], assets: ImageAssets
     ) -> tuple[Any, np.ndarray | None]:
-        """What the model should put out for samples, and the weight of each in the loss.
+        """The targets of samples, and their weights in the loss.
 
         Args:
-            samples: of the model's size, augmented in training; their boxes lie inside the image.
+            samples: of the model's input size, augmented in training, with boxes inside the image.
 
         Returns:
-            Targets as the loss reads them, and weights (samples,) or None for equal ones; those
-            of ``--balance`` are multiplied in by the caller.
+            Targets in the form of the loss, and weights (samples,) or None for equal ones; the
+            caller multiplies in those of ``--balance``.
         """
 
     def read(
@@ -86,7 +86,7 @@ class ImageTask(Task[ImageAssets]):
         return items if labelled else self._with_notes(items, note)
 
     def _with_notes(self, items: Iterator[Row | Refusal], note: Note) -> Iterator[Row | Refusal]:
-        """The same, noting what was left out: prediction reports no findings."""
+        """Add notes on what was left out: prediction reports no findings."""
         for item in items:
             for sentence in self._counts.notes():
                 note(sentence)
@@ -121,7 +121,7 @@ class ImageTask(Task[ImageAssets]):
             names = tfds.features.Text()
             features["boxes_known"] = np.int32
         elif self.annotation_kinds & {"label", "boxes"}:
-            # Labels that only held-out rows have come last: stored, though no model knows them.
+            # Labels only in held-out rows come last: they are stored, although no model has them.
             labels = summary["labels"]
             unseen = sorted(set().union(*summary["label_counts"].values()) - set(labels))
             names = tfds.features.ClassLabel(names=[*labels, *unseen])
@@ -167,24 +167,24 @@ class ImageTask(Task[ImageAssets]):
         return assets
 
     def check_parameters(self, assets: ImageAssets, *, where: str) -> None:
-        """Raise an ``ArtifactError`` unless the assets hold what the task keeps in them."""
+        """Raise ``ArtifactError`` if a required parameter is missing from the assets."""
         if missing := self.required_parameters - assets.parameters.keys():
             raise ArtifactError(f"lacks parameters.{min(missing)}", where=where)
 
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: ImageAssets) -> list[Example]:
-        """Decode and resize images, in threads where they are large."""
+        """Decode and resize images, in threads if they are large."""
         pixels = sum(int(row["height"]) * int(row["width"]) for row in rows)
         return in_threads(
             lambda row: self.encode_row(row, assets), rows, pixels=pixels // max(1, len(rows))
         )
 
     def encode_row(self, fields: Mapping[str, Any], assets: ImageAssets) -> Example:
-        """One image, decoded and resized, its annotation in pixels of the resized image.
+        """One image, decoded and resized, with annotations in pixels of the resized image.
 
-        ``inputs`` hold ``image`` (h, w, 3) uint8 and ``fit`` (6,), and where they are known
-        ``boxes`` (n, 4), not clipped, with ``classes`` and ``crowd`` (n,), and ``mask`` (h, w)
-        uint8; where rows carry any of these, ``label`` and ``boxes_known`` too, as numbers.
-        ``target`` is 1, or None for a row of which nothing is known.
+        ``inputs`` has ``image`` (h, w, 3) uint8 and ``fit`` (6,), and if known ``boxes`` (n, 4),
+        not clipped, with ``classes`` and ``crowd`` (n,), and ``mask`` (h, w) uint8; if rows may
+        have any of these, also ``label`` and ``boxes_known``, as numbers. ``target`` is 1, or None
+        for a row without annotations.
         """
         image, fit = fit_image(decode_checked(fields["image"]), assets.size, how=assets.fit)
         inputs: dict[str, Any] = {"image": image, "fit": fit.to_array()}
@@ -216,10 +216,10 @@ class ImageTask(Task[ImageAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Stack images, augmented where ``rng`` is given.
+        """Stack images, augmented if ``rng`` is given.
 
-        ``context`` holds ``fit`` (batch, 6), and where boxes are known the lists ``boxes``, in
-        pixels of the originals, ``classes`` and ``crowd`` of arrays, one a row.
+        ``context`` has ``fit`` (batch, 6), and for rows with boxes the lists ``boxes`` (in pixels
+        of the originals), ``classes`` and ``crowd``, with one array per row.
         """
         samples = [self._sample(item) for item in examples]
         if rng is None:
@@ -249,12 +249,12 @@ class ImageTask(Task[ImageAssets]):
         *,
         reading: Any,
     ) -> tuple[ImageAssets, Iterator[Row | Refusal]]:
-        """Classes that training never saw are new ones, after those it knew."""
+        """Append classes unseen in training to the known ones."""
         gathered = list(items)
         rows = [item.fields for item in gathered if isinstance(item, Row)]
         for kind in sorted(self.annotation_kinds):
             labels = assets.labels_of(kind)
-            if not labels:  # the model has no head for these
+            if not labels:  # the model has no head for this kind
                 continue
             new = sorted(set().union(*(_labels_in(row, kind) for row in rows)) - set(labels))
             if new:
@@ -262,17 +262,17 @@ class ImageTask(Task[ImageAssets]):
         return assets, iter(gathered)
 
     def label_shares(self, target: Any) -> tuple[int, Mapping[int, float] | None]:
-        """The label and ``shares`` of the ``Sample`` of a target that is a class."""
+        """The label and ``shares`` of a ``Sample`` whose target is a class."""
         return int(target), None
 
     def draw(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> np.ndarray | None:
-        """The prediction on its image, with the errors of its boxes where the row has the truth."""
+        """Draw the prediction on its image, with box errors if the row has the truth."""
         image = decode_checked(fields["image"])
         errors = find_box_errors(prediction, fields)
         return draw_prediction(image, prediction, labels=self._drawn_labels, errors=errors)
 
     def summarize(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
-        """How many errors its boxes have, and the prediction without its mask: runs of pixels."""
+        """The number of box errors, and the prediction without its mask of run lengths."""
         shown = {name: value for name, value in prediction.items() if name != "mask"}
         errors = find_box_errors(prediction, fields)
         if errors is None:
@@ -281,7 +281,7 @@ class ImageTask(Task[ImageAssets]):
 
     @property
     def _mixed(self) -> bool:
-        """Rows carry any of several kinds of annotation."""
+        """Whether rows may have several annotation kinds."""
         return len(self.annotation_kinds) > 1
 
     def _check_classes(self, summary: Mapping[str, Any]) -> None:
@@ -289,7 +289,7 @@ class ImageTask(Task[ImageAssets]):
         if self._mixed:
             found = {kind: names for kind, names in summary["label_sets"].items() if names}
             if not found:
-                raise DataError("the training rows carry no label, no boxes and no mask")
+                raise DataError("the training rows have no label, no boxes and no mask")
         if reason := summary.get("look_binary"):
             raise DataError(
                 reason, hint="Add --binary-masks: black is the first class, white the second"
@@ -298,8 +298,8 @@ class ImageTask(Task[ImageAssets]):
             if len(names) < MIN_CLASSES[kind]:
                 found_names = f"only the class {names[0]!r}" if names else "no class"
                 raise DataError(
-                    f"the training rows hold {found_names} ({kind}): nothing to tell apart",
-                    hint="Check that the annotation was found: see the report of aitk prepare",
+                    f"the training rows hold {found_names} ({kind}): at least two are needed",
+                    hint="Check the report of aitk prepare: were the annotations found?",
                 )
 
     def _sample(self, example: Example) -> Sample:
@@ -327,7 +327,7 @@ def _numbers(names: Iterable[str], labels: Sequence[str]) -> list[int]:
 
 
 def _labels_in(fields: Mapping[str, Any], kind: str) -> set[str]:
-    """The classes of one kind that a row names."""
+    """The classes of one kind in a row."""
     if kind == "label":
         return set(fields["labels"]) if "labels" in fields else {fields["label"]} - {""}
     if kind == "boxes":

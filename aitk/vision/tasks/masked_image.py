@@ -1,8 +1,8 @@
-"""Masked-image pretraining (He et al. 2022; Tian et al. 2023): predict hidden patches.
+"""Masked-image pretraining (He et al. 2022; Tian et al. 2023): predict masked patches.
 
-Transformers are trained as masked autoencoders (MAE): they read only what is shown. Convolutional
-networks are made blind to the holes in every layer (SparK): with holes merely painted over, as in
-SimMIM (Xie et al. 2022), each layer would wipe out more of the mask (Tian et al. 2023).
+Transformers are trained as masked autoencoders (MAE): they read only visible patches.
+Convolutional networks ignore the masked patches in every layer (SparK): if they were merely painted
+over, as in SimMIM (Xie et al. 2022), each layer would erase more of the mask (Tian et al. 2023).
 """
 
 from __future__ import annotations
@@ -37,22 +37,23 @@ from aitk.vision.tasks.image_task import ImageTask
 if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: Convolutions may have a map of every pixel, but patches of a pixel leave nothing to fill in.
+#: Convolutions may have a map at pixel resolution, but patches of one pixel leave nothing to
+#: predict.
 MIN_PATCH = 4
-#: The colour of hidden pixels where they are drawn.
+#: Colour of masked pixels in drawings.
 HOLE = 128
-SHOWN_SIDE = 128  # pixels up to which small images are enlarged where they are drawn
-IMAGES = 12  # that an evaluation shows
-#: What an evaluation keeps for drawing, one image of each batch.
+SHOWN_SIDE = 128  # small images are enlarged to this size in drawings
+IMAGES = 12  # drawings per evaluation
+#: Values stored during evaluation for drawings, one image per batch.
 DRAWING = "drawing"
 
 
 class MaskedImage(ImageTask):
-    """Pretraining on images without labels; its predictions fill in hidden patches.
+    """Pretraining on images without labels; predictions fill in masked patches.
 
-    The main metric is the mean squared error of the hidden pixels, each patch taken without its
-    mean and divided by its deviation: 1 for a model that knows of every patch no more than its
-    mean, which it is given. ``shades`` is the root of the same in shades from 0 to 255.
+    The main metric is the mean squared error of the masked pixels, with each patch standardised:
+    1 for a model that predicts the mean of each patch, which is given. ``shades`` is the root
+    mean squared error in grey levels from 0 to 255.
     """
 
     name = "vision.masked-image"
@@ -87,9 +88,9 @@ class MaskedImage(ImageTask):
         height, width = assets.size
         if height % patch or width % patch or max(height, width) == patch:
             raise UsageError(
-                f"images of {height} x {width} pixels are not made of patches of {patch}",
+                f"images of {height} x {width} pixels are not divisible into patches of {patch}",
                 where="image_size",
-                hint=f"Take a multiple of {patch}, such as {8 * patch}",
+                hint=f"Use a multiple of {patch}, such as {8 * patch}",
             )
         patches = height // patch * (width // patch)
         shown = min(max(1, round((1 - settings.mask_share) * patches)), patches - 1)
@@ -98,7 +99,7 @@ class MaskedImage(ImageTask):
         )
 
     def targets(self, samples: Sequence[Sample], assets: ImageAssets) -> tuple[Any, None]:
-        """The pixels (batch, h, w, 3) float32, each patch normalised."""
+        """The pixels (batch, h, w, 3) float32, each patch standardised."""
         images = np.stack([sample.image for sample in samples])
         return normalise_patches(images, patch=assets.parameters["patch"]), None
 
@@ -110,9 +111,9 @@ class MaskedImage(ImageTask):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Stack images and choose what is shown: others each time with ``rng``, else the same.
+        """Stack images and draw visible patches: at random with ``rng``, else reproducibly.
 
-        ``weights`` (batch, h, w) are 0 where a pixel is shown, and 1 on average.
+        ``weights`` (batch, h, w) are 0 for visible pixels, and 1 on average.
         """
         batch = super().collate(examples, assets, rng=rng, pad_to=pad_to)
         images = batch.inputs["image"]
@@ -124,7 +125,7 @@ class MaskedImage(ImageTask):
             own = [choose_visible(1, patches, shown=shown, rng=own_rng(each)) for each in images]
             visible = np.concatenate(own)
         weights = hidden_pixels(visible, assets.size, patch=patch).astype(np.float32)
-        # The loss is a mean over all pixels: make that the mean over those hidden.
+        # The loss is a mean over all pixels; the weights turn it into the mean over masked ones.
         weights *= patches / (patches - shown)
         return dataclasses.replace(
             batch, inputs=batch.inputs | {"visible": visible}, weights=weights
@@ -139,8 +140,8 @@ class MaskedImage(ImageTask):
         top_k: int = 1,
         options: Any = None,
     ) -> list[dict[str, Any]]:
-        """The error of each image; with ``options`` (``predict``) also the side of a patch, the
-        numbers of the patches shown, and the image filled in."""
+        """The error of each image; with ``options`` (``predict``) also the patch size, the numbers
+        of the visible patches, and the filled-in image."""
         hidden, patch = _hidden(batch, assets), assets.parameters["patch"]
         errors = _row_errors(outputs, np.asarray(batch.targets), hidden)
         predictions: list[dict[str, Any]] = [
@@ -157,7 +158,7 @@ class MaskedImage(ImageTask):
         return predictions
 
     def draw(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> np.ndarray | None:
-        """What was shown, what the model made of it, and the original, side by side."""
+        """The masked input, the filled-in image and the original, side by side."""
         if "filled" not in prediction:
             return None
         filled = decode_checked(base64.b64decode(prediction["filled"]))
@@ -169,7 +170,7 @@ class MaskedImage(ImageTask):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: ImageAssets
     ) -> dict[str, np.ndarray]:
-        """Of each row its errors; of the first of the batch a drawing, or a page would be full."""
+        """Errors per row, and a drawing of the first row of the batch, to limit the page size."""
         images, targets = batch.inputs["image"], np.asarray(batch.targets)
         hidden, patch = _hidden(batch, assets), assets.parameters["patch"]
         _, deviation = patch_statistics(images, patch=patch)
@@ -205,9 +206,9 @@ class MaskedImage(ImageTask):
 
 
 def side_by_side(filled: np.ndarray, hidden: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """What was shown, filled in, original: three images (h, w, 3) uint8 as one.
+    """The masked input, filled-in image and original: three images (h, w, 3) uint8 as one.
 
-    Small ones are enlarged, so that their pixels can be seen.
+    Small images are enlarged, so that their pixels are visible.
     """
     masked = np.where(hidden[..., None], np.uint8(HOLE), original)
     factor = max(1, SHOWN_SIDE // max(original.shape[:2]))
@@ -223,7 +224,7 @@ def _hidden(batch: Batch, assets: ImageAssets) -> np.ndarray:
 
 
 def _row_errors(outputs: np.ndarray, targets: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """(batch,) mean squared error over the hidden pixels of each image."""
+    """(batch,) mean squared error over the masked pixels of each image."""
     squares = ((outputs - targets) ** 2).mean(axis=-1) * hidden
     return squares.sum(axis=(1, 2)) / hidden.sum(axis=(1, 2))
 

@@ -1,7 +1,7 @@
-"""One network that predicts the label of an image, its boxes and its mask.
+"""One network that predicts the label, boxes and mask of an image.
 
-Rows carry any of a label, boxes and a mask. Each head is that of the task of its kind, and is
-decoded and scored as there; here they share a backbone and are trained together.
+Rows have any of a label, boxes and a mask. Each head comes from the single task of its kind and is
+decoded and scored as there; the heads share a backbone and are trained jointly.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class Multitask(ImageTask):
-    """Label, boxes and mask by one network; the main metric is the mean of the heads' own."""
+    """Label, boxes and mask from one network; the main metric is the mean of the heads' metrics."""
 
     name = "vision.multitask"
     reading = MultitaskImages
@@ -75,7 +75,9 @@ class Multitask(ImageTask):
         note: Note,
     ) -> ImageAssets:
         if balance:
-            raise UsageError("rows with several kinds of label have no class", where="--balance")
+            raise UsageError(
+                "rows with several kinds of annotation have no class", where="--balance"
+            )
         assets = super().learn(rows, summary, settings, start=start, tables=tables, note=note)
         heads = {}
         for kind in heads_of(assets):
@@ -87,7 +89,7 @@ class Multitask(ImageTask):
         )
 
     def encode_row(self, fields: Mapping[str, Any], assets: ImageAssets) -> Example:
-        """As every image task; ``truth`` is the mask as it is stored, which is scored."""
+        """Like every image task; ``truth`` is the stored mask, which is used for scoring."""
         example = super().encode_row(fields, assets)
         if not len(fields.get("mask", b"")):
             return example
@@ -97,7 +99,7 @@ class Multitask(ImageTask):
     def targets(
         self, samples: Sequence[Sample], assets: ImageAssets
     ) -> tuple[dict[str, np.ndarray], None]:
-        """Of each head what its own task takes, and ``known`` (samples, heads), by their names."""
+        """The targets of each head's own task, and ``known`` (samples, heads), by head name."""
         targets, known = {}, []
         for kind in sorted(heads_of(assets)):
             targets[kind], _ = self._tasks[kind].targets(samples, assets_of(kind, assets))
@@ -112,7 +114,7 @@ class Multitask(ImageTask):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Stack images, varied with ``rng``. ``context`` keeps what the heads are scored by."""
+        """Stack images, augmented with ``rng``; ``context`` has the values for scoring."""
         batch = super().collate(examples, assets, rng=rng, pad_to=pad_to)
         context = {"examples": [example.inputs for example in examples]}
         return dataclasses.replace(batch, context={**batch.context, **context})
@@ -125,7 +127,7 @@ class Multitask(ImageTask):
             self._tasks[kind].check_parameters(assets_of(kind, assets), where=where)
 
     def teacher_outputs(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
-        """The outputs of all heads of the teacher, boxes before non-maximum suppression."""
+        """The outputs of all teacher heads, boxes before non-maximum suppression."""
         import keras
 
         from aitk.vision.losses.detection_distillation import check_same_positions, raw_outputs
@@ -138,7 +140,7 @@ class Multitask(ImageTask):
         return keras.Model(teacher.inputs, outputs)
 
     def add_soft_targets_to_batch(self, batch: Batch, outputs: Any, assets: ImageAssets) -> Batch:
-        """Every row has a target of every head: where it is not annotated, the teacher's alone."""
+        """Give every row a target for every head: the teacher's alone where it is not annotated."""
         soft = by_head(outputs, assets)
         given = dict(batch.targets)
         if "boxes" in given:
@@ -175,8 +177,8 @@ class Multitask(ImageTask):
         top_k: int = 1,
         options: DetectPredictOptions | None = None,
     ) -> list[dict[str, Any]]:
-        """The predictions of all heads as one: ``prediction`` and ``probability`` of the label,
-        ``boxes``, ``classes`` and ``mask``, as the heads' own tasks decode them."""
+        """The combined predictions of all heads: ``prediction`` and ``probability`` of the label,
+        ``boxes``, ``classes`` and ``mask``, as decoded by the heads' own tasks."""
         predictions: list[dict[str, Any]] = [{} for _ in batch.inputs["image"]]
         outputs = by_head(outputs, assets)
         for kind in heads_of(assets):
@@ -188,13 +190,13 @@ class Multitask(ImageTask):
                 top_k=top_k,
                 options=given,
             )
-            # The label's prediction comes first, and its probability stays.
+            # The prediction of the label comes first, and its probability is preserved.
             predictions = [theirs | ours for theirs, ours in zip(own, predictions, strict=True)]
         order = ("prediction", "probability", "top_k", "boxes", "classes", "mask")
         return [{key: item[key] for key in order if key in item} for item in predictions]
 
     def measure(self, batch: Batch, outputs: Any, assets: ImageAssets) -> dict[str, np.ndarray]:
-        """What each head's task keeps, and whether it is known, with the kind before the name."""
+        """The measured values of each head, prefixed with its kind, and whether it is known."""
         kept: dict[str, np.ndarray] = {}
         known = np.asarray(batch.targets[KNOWN]) > 0
         for place, kind in enumerate(sorted(heads_of(assets))):
@@ -216,10 +218,10 @@ class Multitask(ImageTask):
         resamples: int = 0,
         seed: int = 0,
     ) -> Evaluation:
-        """The metrics of each head, over the rows that have what it says.
+        """The metrics of each head, over the rows with its annotations.
 
-        The ends of the interval of the mean are the means of the heads' ends: at least as wide as
-        its own, however the heads' errors go together.
+        The interval of the mean has the means of the heads' bounds: at least as wide as its own
+        interval for any correlation of the heads' errors.
         """
         parts: dict[str, Evaluation] = {}
         rows: list[np.ndarray] = []
@@ -285,7 +287,7 @@ class Multitask(ImageTask):
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
-        """Explain the first head that knows ``target``, or the first of all."""
+        """Explain the first head with the class ``target``, or the first head."""
         kinds = heads_of(assets)
         if target is not None:
             kinds = [kind for kind in kinds if target in assets.labels_of(kind)] or kinds
@@ -298,12 +300,12 @@ class Multitask(ImageTask):
 
 
 def by_head(outputs: Any, assets: ImageAssets) -> Mapping[str, np.ndarray]:
-    """What each head said; a model with a single head puts out its array alone."""
+    """The outputs by head; a model with a single head returns a plain array."""
     return outputs if isinstance(outputs, Mapping) else {heads_of(assets)[0]: outputs}
 
 
 def measured_by(kind: str, measured: Measured) -> dict[str, np.ndarray]:
-    """What the task of one head measured, by its own names."""
+    """The measured values of one head's task, under its own names."""
     prefix = f"{kind}_"
     return {
         name.removeprefix(prefix): values
@@ -321,14 +323,14 @@ def is_known(kind: str, sample: Sample) -> bool:
 
 
 def _ignored_where(unknown: np.ndarray, objects: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Padded objects (batch, most, 6), a region to ignore over each whole image that has none."""
+    """Padded objects (batch, most, 6); images without boxes become one region to ignore."""
     objects = objects.copy()
     objects[unknown, 0] = (0, 0, size[1], size[0], 0, 0)
     return objects
 
 
 def head_outputs(kind: str, outputs: Mapping[str, np.ndarray], batch: Batch) -> Any:
-    """What one head said, as its task takes it: masks at the size of the originals."""
+    """The outputs of one head in the form of its task: masks at the size of the originals."""
     if kind != "mask":
         return outputs[kind]
     return [
@@ -338,7 +340,7 @@ def head_outputs(kind: str, outputs: Mapping[str, np.ndarray], batch: Batch) -> 
 
 
 def _with_masks(batch: Batch, shapes: Sequence[tuple[int, ...]]) -> Batch:
-    """The batch with a void mask where a row has none."""
+    """The batch with a void mask for rows without one."""
     examples = [
         inputs if "mask" in inputs else {**inputs, "mask": np.full(shape, VOID, np.uint8)}
         for inputs, shape in zip(batch.context["examples"], shapes, strict=True)
@@ -356,7 +358,7 @@ def _mean(scores: Sequence[Score]) -> Score:
 
 
 def _mean_of_known(rows: np.ndarray) -> np.ndarray:
-    """(heads, rows) to (rows,), leaving out NaN; a row of which nothing is known is average."""
+    """(heads, rows) to (rows,), ignoring NaN; rows without annotations get the average."""
     known = ~np.isnan(rows)
     counts = known.sum(axis=0)
     sums = np.where(known, rows, 0).sum(axis=0)
@@ -365,7 +367,7 @@ def _mean_of_known(rows: np.ndarray) -> np.ndarray:
 
 
 def _details(parts: Mapping[str, Evaluation]) -> dict[str, Any]:
-    """What the report shows of every head: tables of their classes, curves, confusions."""
+    """Report details of every head: tables per class, curves, confusions."""
     details: dict[str, Any] = {"tables": {}, "curves": {}}
     for kind, part in parts.items():
         own = part.details

@@ -1,4 +1,4 @@
-"""Image regression: a number for an image, such as how much of a surface is worn."""
+"""Image regression: a number per image, such as the degree of wear of a surface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Score(ScoreTask[ImageAssets], ImageTask):
-    """Wear, age, fill level, quality: whatever a column of numbers says."""
+    """Wear, age, fill level, quality: a number from a table column."""
 
     name = "vision.score"
     reading = ScoreImages
@@ -46,7 +46,7 @@ class Score(ScoreTask[ImageAssets], ImageTask):
     ) -> ImageAssets:
         if settings.smoothing:
             raise UsageError(
-                "there are no classes to spread a score over",
+                "label smoothing needs classes, and a score has none",
                 where="smoothing",
                 hint="Leave it at 0",
             )
@@ -59,7 +59,7 @@ class Score(ScoreTask[ImageAssets], ImageTask):
             raise ArtifactError("parameters.deviation is not positive", where=where)
 
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: ImageAssets) -> list[Example]:
-        """As every image task; the target is the score, or None where it is not known."""
+        """Like every image task; the target is the score, or None if unknown."""
         examples = super().encode(rows, assets)
         return [
             Example(example.inputs, row.get("score"))
@@ -67,8 +67,8 @@ class Score(ScoreTask[ImageAssets], ImageTask):
         ]
 
     def label_shares(self, target: Any) -> tuple[int, Mapping[int, float]]:
-        """The score as the share of the only output: images that augmentation joins get the mean
-        of their scores (Zhang et al. 2018, mixup, equation 1)."""
+        """The score as the share of the only output: mixed images get the mean of their scores
+        (Zhang et al. 2018, mixup, equation 1)."""
         return 0, {0: float(target)}
 
     def targets(
@@ -86,7 +86,7 @@ class Score(ScoreTask[ImageAssets], ImageTask):
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
-        """See ``Explainable``: which places raise the score."""
+        """See ``Explainable``: regions that raise the score."""
         from aitk.vision.explain.saliency import explain_image
 
         original = decode_checked(fields["image"])

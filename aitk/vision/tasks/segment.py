@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from aitk.core.inference.text_scores import OpenScorer
     from aitk.core.io.prediction_files import PredictionLines
 
-#: Masks of this many training rows say how frequent the classes are.
+#: Number of training masks used to estimate class frequencies.
 COUNTED_ROWS = 2000
 
 
 class Segment(ImageTask):
-    """Street, tissue, land: what every pixel of an image belongs to."""
+    """Street, tissue, land cover: the class of every pixel of an image."""
 
     name = "vision.segment"
     reading = SegmentImages
@@ -78,9 +78,9 @@ class Segment(ImageTask):
         return dataclasses.replace(assets, weights=weights, parameters=parameters)
 
     def encode_row(self, fields: Mapping[str, Any], assets: ImageAssets) -> Example:
-        """The resized image and its mask, or both as they are where the model reads tiles.
+        """The resized image and its mask, or both unchanged if the model reads tiles.
 
-        ``truth`` is the mask as it is stored, since scores are those of the original's pixels.
+        ``truth`` is the stored mask, since scores are computed on original pixels.
         """
         if assets.parameters["view"] == "tiles":
             image = decode_checked(fields["image"])
@@ -103,8 +103,8 @@ class Segment(ImageTask):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Images of the model's size: fitted, or random pieces of them (the middle without
-        ``rng``) where it reads tiles. ``context`` keeps what ``infer`` and ``measure`` need."""
+        """Images of the model's input size: resized, or random tiles (central ones without ``rng``)
+        if the model reads tiles. ``context`` has the values for ``infer`` and ``measure``."""
         items = examples
         if assets.parameters["view"] == "tiles":
             items = [crop_tile(example, assets.size, rng) for example in examples]
@@ -149,7 +149,7 @@ class Segment(ImageTask):
         *,
         open_scorer: OpenScorer | None,
     ) -> ImageAssets:
-        """The assets, with the view that the options name in place of that of the training."""
+        """The assets with the view from the options instead of that from training."""
         del open_scorer
         if options is None or options.view is None:
             return assets
@@ -164,7 +164,7 @@ class Segment(ImageTask):
         top_k: int = 1,
         options: SegmentPredictOptions | None = None,
     ) -> list[Segmented]:
-        """The class of each pixel of each image of the batch, at its original size."""
+        """The class of each pixel of each image in the batch, at its original size."""
         options = options or SegmentPredictOptions()
         score = pixel_scorer(lambda images: predict({"image": images}), mirror=options.mirror)
         if assets.parameters["view"] == "tiles":
@@ -187,8 +187,8 @@ class Segment(ImageTask):
         top_k: int = 1,
         options: SegmentPredictOptions | None = None,
     ) -> list[dict[str, Any]]:
-        """For each image: ``classes``, the share of its pixels that each has; ``probability``,
-        the mean over its pixels; ``mask``, the run lengths of each class in COCO's form."""
+        """For each image: ``classes``, the share of pixels per class; ``probability``, the mean
+        over its pixels; ``mask``, the run lengths of each class in COCO form."""
         return [mask_prediction(each, assets.labels) for each in outputs]
 
     def measure(
@@ -253,7 +253,7 @@ class Segment(ImageTask):
 
         found = label_image(original, assets, pixel_scorer(logits, mirror=False))
         index = explained_class(found, assets.labels, target)
-        # The part that the model is shown as one image, and how it became that.
+        # The crop that the model reads as one image, and how it was resized.
         shown, fit = original, plan_fit(original.shape[:2], assets.size, how=assets.fit)
         fitted = fit_image(original, assets.size, how=assets.fit)[0]
         if assets.parameters["view"] == "tiles":
@@ -261,7 +261,7 @@ class Segment(ImageTask):
             fit = plan_fit(assets.size, assets.size, how="stretch")
         scores = softmax(logits(fitted[None]))[0]
         region = scores.argmax(axis=2) == index
-        if not region.any():  # asked about a class that it does not see: all pixels, then
+        if not region.any():  # the target class is absent: use all pixels
             region = np.ones(assets.size, bool)
 
         def probability(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -293,7 +293,7 @@ class Segment(ImageTask):
 
 
 def crop_tile(example: Example, size: tuple[int, int], rng: np.random.Generator | None) -> Example:
-    """An example of a part of the image, of the model's size."""
+    """Crop an example to the model's input size."""
     inputs = dict(example.inputs)
     image = inputs["image"]
     mask = inputs.get("mask", np.full(image.shape[:2], VOID, np.uint8))
@@ -304,7 +304,7 @@ def crop_tile(example: Example, size: tuple[int, int], rng: np.random.Generator 
 
 
 def explained_class(found: Segmented, labels: Sequence[str], target: str | None) -> int:
-    """The number of the class to explain: the one asked for, else the one with most pixels."""
+    """The number of the class to explain: the target, or the one with most pixels."""
     if target is None:
         return int(np.bincount(found.mask[found.mask != VOID], minlength=len(labels)).argmax())
     if target not in labels:
@@ -313,7 +313,7 @@ def explained_class(found: Segmented, labels: Sequence[str], target: str | None)
 
 
 def richest_tile(original: np.ndarray, region: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The tile (h, w, 3) that holds most pixels of a region (height, width)."""
+    """The tile (h, w, 3) with most pixels of a region (height, width)."""
     image, region = at_least(original, size, fill=GREY), at_least(region, size, fill=0)
     pieces = [
         np.s_[top : top + size[0], left : left + size[1]]
@@ -329,7 +329,7 @@ def draw_explanation(
     fields: Mapping[str, Any],
     labels: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """The prediction, the true mask where it is known, and the certainty, each on the image."""
+    """The prediction, the true mask if known, and the certainty, each drawn on the image."""
     from aitk.vision.explain.saliency import overlay
 
     drawn = [("prediction", found)]
@@ -345,11 +345,11 @@ def draw_explanation(
 
 
 def count_pixels(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> list[int]:
-    """Pixels of each class in some of the rows, evenly spread over them."""
+    """Pixels per class in some of the rows, evenly sampled."""
     counts = np.zeros(VOID + 1, np.int64)
     for number in np.unique(np.linspace(0, len(rows) - 1, COUNTED_ROWS).round().astype(int)):
         png = rows[int(number)]["mask"]
-        if not len(png):  # rows with several kinds of annotation may have no mask
+        if not len(png):  # multi-task rows may have no mask
             continue
         mask = known_classes(png, labels)
         counts += np.bincount(mask.ravel(), minlength=VOID + 1)

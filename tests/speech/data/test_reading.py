@@ -114,8 +114,8 @@ def test_faulty_rows_of_a_manifest_are_refused_one_by_one(write, save_sound, voi
         "short.wav: lasts 0.010 s, and 0.05 s are the least (--min-seconds)",
         "long.wav: lasts 3.0 s, and 2 s are the most (--max-seconds)",
         "empty.wav: the file is empty",
-        "/etc/passwd lies outside of the manifest's folder: allow it with --outside",
-        "../a.wav lies outside of the manifest's folder: allow it with --outside",
+        "/etc/passwd is outside the manifest's folder; --outside allows it",
+        "../a.wav is outside the manifest's folder; --outside allows it",
     ]
 
 

@@ -45,7 +45,7 @@ def test_images_beside_the_file_come_first():
 
 
 def test_an_image_that_is_missing_beside_the_file_is_not_taken_from_elsewhere():
-    with pytest.raises(DataError, match=r"no image 1.jpg beside .* only b/1.jpg"):
+    with pytest.raises(DataError, match=r"no image 1.jpg next to .* only b/1.jpg"):
         find("1.jpg", "a/2.jpg", "b/1.jpg", folder="a", others=["2.jpg"])
 
 

@@ -146,14 +146,14 @@ def test_a_label_that_classes_does_not_list_is_refused(save, tmp_path):
     save("in/cat/1.png"), save("in/cow/1.png")
     rows = read(tmp_path / "in", classes=str(save("names.txt", "cat\ndog\n")))
     assert labels(rows[:1]) == ["cat"]
-    assert rows[1].reason == "its label 'cow' is none of --classes"
+    assert rows[1].reason == "its label 'cow' is not in --classes"
 
 
 def test_an_image_without_a_label_is_refused(save, tmp_path):
     save("in/cat/1.png"), save("in/2.png")
     bad, good = read(tmp_path / "in")
     assert isinstance(good, Row)
-    assert bad.reason == "no folder or table tells its label"
+    assert bad.reason == "no folder or table gives its label"
 
 
 def test_large_images_are_shrunk(save, tmp_path):
@@ -175,7 +175,7 @@ def test_large_images_are_shrunk(save, tmp_path):
 
 def test_a_folder_without_images_is_said_so(save, tmp_path):
     save("notes.txt", "nothing here")
-    with pytest.raises(DataError, match="no image here"):
+    with pytest.raises(DataError, match="holds no image"):
         read(tmp_path)
 
 
@@ -238,5 +238,5 @@ def test_boxes_of_an_image_on_its_side_are_refused(save, tmp_path):
         labelled=True,
         note=print,
     )
-    assert "is of an image of 30 x 20, and upright it has 20 x 30" in bad.reason
+    assert "gives the size 30 x 20, but the upright image has 20 x 30" in bad.reason
     assert "EXIF orientation" in bad.reason

@@ -45,9 +45,9 @@ def test_a_missing_file_and_one_outside_are_refused(save):
     table = save("in/rows.csv", "file,label\n2.png,a\n../secret.png,a\n1.png,a\n1.png,\n")
     missing, outside, good, bare = read(table, annotation_kinds={"label"})
     assert missing == Refusal(str(table), 2, "there is no file 2.png")
-    assert "allow it with --outside" in outside.reason
+    assert "--outside allows it" in outside.reason
     assert good.fields["label"] == "a"
-    assert bare.reason == "1.png: no folder or table tells its label"
+    assert bare.reason == "1.png: no folder or table gives its label"
     allowed = read(table, ClassifyImages(outside=True), annotation_kinds={"label"})
     assert allowed[1].fields["name"] == "../secret.png"
 
@@ -60,7 +60,7 @@ def test_boxes_as_a_list_in_a_cell(save):
     np.testing.assert_array_equal(one.fields["boxes"], np.float32([[1, 2, 10, 12]]))
     assert (one.fields["box_labels"], one.fields["crowd"]) == (["nut"], [1])
     assert none.fields["boxes"].shape == (0, 4)
-    assert "nothing tells its boxes" in unknown.reason
+    assert "it has no boxes" in unknown.reason
 
 
 def test_one_box_a_row_is_gathered(save):
@@ -79,7 +79,7 @@ def test_one_box_a_row_is_gathered(save):
     ("box", "reason"),
     [
         ([5, 5, 4, 9], "box 1 (nut: 5, 5, 4, 9) has no area"),
-        ([0, 0, 32, 9], "box 1 (nut: 0, 0, 32, 9) reaches out of the image of 30 x 20"),
+        ([0, 0, 32, 9], "box 1 (nut: 0, 0, 32, 9) extends beyond the image of 30 x 20"),
         ([0, 0, "x", 9], "box 1 (nut) is not four numbers"),
         ([0, 0, float("nan"), 9], "is not four numbers"),
     ],

@@ -60,9 +60,9 @@ def test_a_video_in_an_archive_has_the_label_of_its_folder(video, tmp_path):
 
 def test_a_video_has_no_boxes_and_noise_is_no_video(video, save):
     (bad,) = read(video, DetectImages(), annotation_kinds=("boxes",), labelled=True)
-    assert "nothing tells its boxes" in bad.reason
+    assert "it has no boxes" in bad.reason
     (bad,) = read(save("noise.mp4", bytes(2000)))
-    assert bad.reason == "noise.mp4 is no video that can be read"
+    assert bad.reason == "noise.mp4 is not a readable video"
 
 
 def test_a_video_whose_name_is_no_text_is_refused(video):

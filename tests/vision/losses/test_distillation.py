@@ -241,7 +241,7 @@ def test_larger_teachers_of_whole_images_read_smaller_ones():
 
 
 REFUSED = [
-    (Detect, boxes_of("yolo"), boxes_of("ssd"), "another way"),
+    (Detect, boxes_of("yolo"), boxes_of("ssd"), "encodes boxes differently"),
     (Detect, boxes_of("yolo"), dataclasses.replace(boxes_of("yolo"), size=(64, 64)), "64x64"),
     (Detect, boxes_of("ssd", anchors=[1]), boxes_of("ssd", anchors=[2]), "anchors"),
     (Segment, MASKS, dataclasses.replace(MASKS, size=(64, 64)), "64x64"),
@@ -251,7 +251,7 @@ REFUSED = [
         dataclasses.replace(MASKS, parameters={"loss": "ce", "view": "tiles"}),
         "tiles",
     ),
-    (Classify, ASSETS, dataclasses.replace(ASSETS, labels=("a", "b", "c")), "other classes"),
+    (Classify, ASSETS, dataclasses.replace(ASSETS, labels=("a", "b", "c")), "differ from those"),
 ]
 
 

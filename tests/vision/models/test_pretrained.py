@@ -136,7 +136,7 @@ def test_what_is_no_image_network_is_refused():
     bert = keras_hub.models.BertBackbone(
         vocabulary_size=10, num_layers=1, num_heads=1, hidden_dim=4, intermediate_dim=4
     )
-    with pytest.raises(ArtifactError, match="does not read one image"):
+    with pytest.raises(ArtifactError, match="does not take a single image"):
         hub.wrap(bert, (16, 16), mean=(0, 0, 0), deviation=(1, 1, 1))
 
 

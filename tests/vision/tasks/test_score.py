@@ -41,7 +41,7 @@ def summary(rows):
     inspector = TASK.inspector(ScoreImages())
     for number, fields in enumerate(rows):
         inspector.add(Row(fields, "a.csv", number), "train")
-    assert {each.check for each in inspector.findings()} >= {"duplicates", "images of nothing"}
+    assert {each.check for each in inspector.findings()} >= {"duplicates", "blank images"}
     return inspector.summary()
 
 
@@ -78,7 +78,7 @@ def test_a_row_without_a_number_is_refused(tmp_path):
 def test_images_without_a_table_have_no_score(tmp_path):
     (tmp_path / "a.png").write_bytes(ROWS[2]["image"])
     (refused,) = TASK.read([str(tmp_path)], ScoreImages(), labelled=True, note=print)
-    assert "no table tells its score" in refused.reason
+    assert "no table gives its score" in refused.reason
     (read,) = TASK.read([str(tmp_path)], ScoreImages(), labelled=False, note=print)
     assert "score" not in read.fields
 
@@ -97,7 +97,7 @@ def test_one_score_for_all_rows_teaches_nothing():
 
 
 def test_labels_cannot_be_smoothed():
-    with pytest.raises(UsageError, match="no classes"):
+    with pytest.raises(UsageError, match="needs classes"):
         learned(smoothing=0.1)
 
 

@@ -1,6 +1,6 @@
-"""Files that annotate many images, or that are named like one: COCO, labelme, CVAT, Label Studio.
+"""Annotation files that cover many images: COCO, labelme, CVAT, Label Studio.
 
-They are known by their content, and read as COCO is. Those of other tools are named, with the
+Files are recognised by content and read as COCO. For formats of other tools, the error names the
 export to choose instead.
 """
 
@@ -28,11 +28,11 @@ from aitk.vision.data.reading_counts import NO_AREA, ReadingCounts
 from aitk.vision.data.sidecar_files import name_key, place_of
 from aitk.vision.data.trees import Folder, Tree
 
-#: Words of a JSON file that is read; without them it is not parsed.
+#: A JSON file is parsed only if it contains these words.
 _COCO_WORDS = (b'"images"', b'"annotations"', b'"categories"')
 _LABELME_WORDS = (b'"shapes"', b'"image')
 _LABEL_STUDIO_WORD = b'labels"'
-#: A tool's format -> the words that tell it.
+#: Format of a tool -> the words that identify it.
 _UNREAD = {
     "VIA": (b'"shape_attributes"', b'"region_attributes"'),
     "Supervisely": (b'"classTitle"', b'"geometryType"'),
@@ -51,9 +51,9 @@ class AnnotationFiles:
     """The annotation files of a tree.
 
     Attributes:
-        files: those that are read.
-        names: of their files in the tree.
-        unread: tells of one of another tool, where none is read.
+        files: the supported files.
+        names: their names in the tree.
+        unread: the error for an unsupported file, if no supported one was found.
     """
 
     files: list[CocoFile] = field(default_factory=list)
@@ -64,20 +64,20 @@ class AnnotationFiles:
 def find_annotation_files(
     tree: Tree, images: Sequence[str], chosen: str | None, counts: ReadingCounts
 ) -> AnnotationFiles:
-    """The annotation files that are meant: the named one, or those of the tree.
+    """The annotation files to read: the chosen one, or all in the tree.
 
     Args:
-        chosen: a file's path, or its name in the tree; None: all of them.
-        counts: shapes that are left out are counted here.
+        chosen: the path of a file, or its name in the tree; None: all files.
+        counts: collects skipped shapes.
 
     Raises:
-        DataError: the named one is none, or one is damaged.
+        DataError: the chosen file is not an annotation file, or a file is damaged.
     """
     found = AnnotationFiles()
     if chosen and os.path.isfile(chosen):
         file = read_named(Path(chosen), tree, lambda: images, counts)
         if file is None:
-            reason = "has no images, annotations and categories, and is of no other known kind"
+            reason = "has no images, annotations and categories, and no other supported format"
             raise DataError(reason, where=chosen, hint=_EXPORT)
         found.files, found.names = [file], [file.name]
         return found
@@ -96,14 +96,14 @@ def find_annotation_files(
             except DataError as error:
                 if place_of(name) not in places:
                     raise
-                value = error  # of one image, which alone is refused
+                value = error  # only the image of this file is refused
             content = _as_coco(value, where, counts)
             if content is None and not _is_of_one_image(value):
                 found.unread = found.unread or _unread(data, where)
-        elif suffix == ".xml" and place_of(name) not in places:  # those of one image are VOC's
+        elif suffix == ".xml" and place_of(name) not in places:  # files of single images are VOC
             content = _cvat(tree.read(name, max_bytes=MAX_XML_BYTES), where, counts)
         elif suffix in _UNREAD_SUFFIXES:
-            reason = f"is {_UNREAD_SUFFIXES[suffix]}, which is not read"
+            reason = f"is {_UNREAD_SUFFIXES[suffix]}, which is not supported"
             found.unread = found.unread or DataError(reason, where=where)
         if _is_of_one_image(value):
             labelme[posixpath.dirname(name)].append((name, value))
@@ -119,13 +119,13 @@ def find_annotation_files(
 def read_named(
     path: Path, tree: Tree, images: Callable[[], Sequence[str]], counts: ReadingCounts
 ) -> CocoFile | None:
-    """An annotation file that the user names; None where it is none.
+    """An annotation file given by the user; None if it is another kind of file.
 
     Args:
-        images: lists those of the tree, where the file is one that needs it.
+        images: lists the images of the tree, for files that need them.
 
     Raises:
-        DataError: it is damaged, or of a tool whose files are not read.
+        DataError: the file is damaged, or its format is not supported.
     """
     try:
         data = path.read_bytes()
@@ -149,7 +149,7 @@ def read_named(
 
 
 def _is_of_one_image(value: Any) -> bool:
-    """Whether a JSON value is of a labelme file, or why one cannot be read."""
+    """Whether a JSON value is labelme content, or an error that explains why it is not."""
     return is_labelme(value) or isinstance(value, DataError)
 
 
@@ -161,7 +161,7 @@ def _file(
 
 
 def _json_value(data: bytes, where: str) -> Any:
-    """The value of a JSON file that may annotate images, else None."""
+    """The value of a JSON file that may hold annotations, else None."""
     data = as_utf8(data)
     is_certain = any(all(word in data for word in words) for words in (_COCO_WORDS, _LABELME_WORDS))
     if not is_certain and _LABEL_STUDIO_WORD not in data:
@@ -171,11 +171,11 @@ def _json_value(data: bytes, where: str) -> Any:
     except ValueError as error:
         if not is_certain:  # a table of JSON lines, say
             return None
-        raise DataError(f"is no JSON ({error})", where=where) from error
+        raise DataError(f"is not valid JSON ({error})", where=where) from error
 
 
 def _as_coco(value: Any, where: str, counts: ReadingCounts) -> Mapping[str, Any] | None:
-    """What a JSON file says of many images, as COCO has it; None where it says nothing."""
+    """The annotations of many images in COCO form; None if there are none."""
     if is_coco(value):
         return value
     if is_label_studio(value):
@@ -198,10 +198,10 @@ def _labelme(
     images: Sequence[str],
     counts: ReadingCounts,
 ) -> CocoFile:
-    """The labelme files of one folder. An image that was renamed with its file is found too.
+    """The labelme files of one folder. Images renamed together with their file are found too.
 
     Args:
-        files: name and content; or, of a file that cannot be read, why.
+        files: name and content, or the error for a file that cannot be read.
     """
     found = CocoContent()
     names = {name_key(posixpath.basename(name)) for name in images}
@@ -228,15 +228,15 @@ def _counted(found: CocoContent, where: str, counts: ReadingCounts) -> Mapping[s
 
 
 def _unread(data: bytes, where: str) -> DataError | None:
-    """What to say of a file of another tool."""
+    """The error for a file of an unsupported tool."""
     for tool, words in _UNREAD.items():
         if all(word in data for word in words):
-            return DataError(f"is {tool}, which is not read", where=where, hint=_EXPORT)
+            return DataError(f"is {tool}, which is not supported", where=where, hint=_EXPORT)
     return None
 
 
 def _name_in(tree: Tree, path: Path) -> str:
-    """The name of a file below the tree's root; "" where it lies elsewhere."""
+    """The name of a file below the tree's root; "" if it is elsewhere."""
     if not isinstance(tree, Folder):
         return ""
     full, root = path.resolve(), tree.root.resolve()
@@ -247,17 +247,17 @@ def _name_in(tree: Tree, path: Path) -> str:
 
 
 def is_labelme(found: Any) -> bool:
-    """Whether a JSON value is of a labelme file."""
+    """Whether a JSON value is the content of a labelme file."""
     return isinstance(found, dict) and isinstance(found.get("shapes"), list) and (
         "imagePath" in found or "imageData" in found
     )  # fmt: skip
 
 
 def add_labelme(found: dict[str, Any], name: str, content: CocoContent) -> None:
-    """Add what one file tells.
+    """Add the content of one file.
 
     Args:
-        name: of the image.
+        name: name of the image.
     """
     with content.image(name, (found.get("imageHeight"), found.get("imageWidth"))):
         for shape in found["shapes"]:

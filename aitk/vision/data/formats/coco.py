@@ -1,4 +1,4 @@
-"""COCO JSON: boxes, polygons and run lengths of images that lie elsewhere."""
+"""COCO JSON: boxes, polygons and run lengths of images stored elsewhere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from aitk.vision.data.reading_counts import (
 from aitk.vision.data.trees import Tree
 from aitk.vision.features.geometry import VOID
 
-#: COCO's own training file has 450 MB.
+#: COCO's own training annotations have 450 MB.
 MAX_BYTES = 4_000_000_000
 _WHOLE_NUMBER = re.compile(r"([+-]?[0-9]{1,18})(\.0+)?")
 
@@ -45,15 +45,15 @@ Annotation = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class CocoFile:
-    """A COCO file among the user's.
+    """A COCO file given by the user or found in a tree.
 
     Attributes:
-        where: as the user would name it.
-        name: below the root of the images' tree; "" where it lies elsewhere.
-        split: that its name or folder tells.
-        content: what ``parse_coco`` gave, or the like of another tool's annotations.
-        sources: the file of each image, where each has one of its own.
-        has_ids: its ids are the user's.
+        where: the path, as the user would write it.
+        name: its path below the root of the images' tree; "" if it is elsewhere.
+        split: the split given by its name or folder.
+        content: the value from ``parse_coco``, or the equivalent from another tool's format.
+        sources: the file of each image, if each has one of its own.
+        has_ids: whether the ids come from the user's file.
     """
 
     where: str
@@ -64,20 +64,20 @@ class CocoFile:
     has_ids: bool = True
 
     def place(self, line: int) -> tuple[str, int]:
-        """The file and the line in it that stand for an image, from 1."""
+        """The file and line (from 1) reported for an image."""
         return (self.sources[line - 1], 1) if self.sources else (self.where, line)
 
     @property
     def folder(self) -> str:
-        """The folder that it lies in, below the root of the tree."""
+        """Its folder, below the root of the tree."""
         return posixpath.dirname(self.name)
 
 
 def parse_coco(content: bytes, where: str) -> dict[str, Any] | None:
-    """The content of a COCO file; None where it is another kind of JSON.
+    """The content of a COCO file; None if it is another kind of JSON.
 
     Raises:
-        DataError: it is no JSON.
+        DataError: it is not valid JSON.
     """
     content = as_utf8(content)
     if not all(word in content for word in (b'"images"', b'"annotations"', b'"categories"')):
@@ -85,19 +85,19 @@ def parse_coco(content: bytes, where: str) -> dict[str, Any] | None:
     try:
         found = parse_json(content)
     except ValueError as error:
-        raise DataError(f"is no JSON ({error})", where=where) from error
+        raise DataError(f"is not valid JSON ({error})", where=where) from error
     return found if is_coco(found) else None
 
 
 def as_utf8(content: bytes) -> bytes:
-    """A text as UTF-8; PowerShell writes UTF-16 with a mark."""
+    """Convert text to UTF-8; PowerShell writes UTF-16 with a byte-order mark."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
     return content
 
 
 def is_coco(found: Any) -> bool:
-    """Whether a JSON value is of a COCO file."""
+    """Whether a JSON value is the content of a COCO file."""
     names = ("images", "annotations", "categories")
     return isinstance(found, dict) and all(isinstance(found.get(name), list) for name in names)
 
@@ -112,15 +112,15 @@ def read_coco(
     crowd: str = "ignore",
     counts: ReadingCounts,
 ) -> Iterator[Item | Refusal]:
-    """The images that a COCO file names, in its order.
+    """The images listed in a COCO file, in file order.
 
     Args:
-        tree: where the images lie.
-        names: of all images in it.
-        annotation_kinds: what is made of annotations: ``boxes``, ``mask``.
-        ignored: classes that are left out of masks.
-        crowd: what crowd regions are in masks: ``objects`` of their class, or ``ignore``: void.
-        counts: annotations that are left out are counted here.
+        tree: the tree of the images.
+        names: the names of all images in it.
+        annotation_kinds: annotations to create: ``boxes``, ``mask``.
+        ignored: classes left out of masks.
+        crowd: how masks show crowd regions: ``objects`` of their class, or ``ignore`` (void).
+        counts: collects skipped annotations.
 
     Raises:
         DataError: its categories have no ids and names.
@@ -135,7 +135,7 @@ def read_coco(
     make = _Annotations(categories, classes, crowd, counts)
     ids = _Ids(images)
     found = _by_image(file.content["annotations"], ids, categories, counts)
-    # Of a file of boxes alone no mask follows, not even an empty one.
+    # A file with boxes alone gives no mask, not even an empty one.
     has_mask = "mask" in annotation_kinds and (
         len(annotation_kinds) == 1 or tells_outlines(file.content)
     )
@@ -166,7 +166,7 @@ def read_coco(
 
 
 def category_names(file: CocoFile) -> dict[Id, str]:
-    """Id of a category -> its name, in the order of the ids, numbers first.
+    """Category id -> name, ordered by id, numbers first.
 
     Raises:
         DataError: a category has no id or no name.
@@ -187,7 +187,7 @@ def category_names(file: CocoFile) -> dict[Id, str]:
 
 
 def category_ids(file: CocoFile) -> dict[str, Id]:
-    """Name of a category -> its id as the file writes it; of several the first.
+    """Category name -> id as the file writes it; the first one for duplicates.
 
     Raises:
         DataError: a category has no id or no name.
@@ -200,13 +200,13 @@ def category_ids(file: CocoFile) -> dict[str, Id]:
 
 
 def image_ids(file: CocoFile, names: Sequence[str]) -> dict[str, Id]:
-    """Image -> its id in the file, for those that it names without doubt."""
+    """Image -> its id in the file, for unambiguous images only."""
     found: dict[str, Id] = {}
     finder = finder_of(file, names)
     for image in file.content["images"]:
         try:
             name = finder.find(_file_name(image))
-        except DataError:  # an image that is not here gets no prediction
+        except DataError:  # missing images get no prediction
             continue
         if id_value(image.get("id")) is not None:
             found[name] = image["id"]
@@ -214,21 +214,21 @@ def image_ids(file: CocoFile, names: Sequence[str]) -> dict[str, Id]:
 
 
 def finder_of(file: CocoFile, names: Sequence[str]) -> ImageFinder:
-    """What finds the images of a file."""
+    """The finder for the images of a file."""
     named = [image.get("file_name") for image in file.content["images"] if isinstance(image, dict)]
     paths = [path for path in named if isinstance(path, str)]
     return ImageFinder(names, folder=file.folder, paths=paths, split=file.split)
 
 
 def tells_outlines(coco: Mapping[str, Any]) -> bool:
-    """Whether any annotation has more than a box, so that masks can be made of them."""
+    """Whether any annotation has a segmentation, so that masks can be created."""
     return any(
         isinstance(note, dict) and bool(note.get("segmentation")) for note in coco["annotations"]
     )
 
 
 def id_value(value: Any) -> Id | None:
-    """An id by its value: 5, 5.0 and "5" are one; None where it is no id."""
+    """Normalise an id: 5, 5.0 and "5" are equal; None if it is not an id."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
@@ -240,7 +240,7 @@ def id_value(value: Any) -> Id | None:
 
 
 class _Ids:
-    """The ids of the images of a file: compared by value, unless that makes two of them one."""
+    """The image ids of a file, compared by normalised value unless that merges two of them."""
 
     def __init__(self, images: Sequence[Any]):
         named: defaultdict[Id | None, set[str]] = defaultdict(set)
@@ -257,7 +257,7 @@ class _Ids:
         return f"'{text}'" if text in self._as_written else id_value(value)
 
     def check(self, image: Any) -> None:
-        """Raise a ``DataError`` where another image has the same id: whose are its annotations?"""
+        """Raise ``DataError`` if another image has the same id: its annotations are ambiguous."""
         key = self.key(image.get("id")) if isinstance(image, dict) else None
         if key in self._repeated:
             raise DataError(f"another image has the same id {shorten(str(image['id']))}")
@@ -266,7 +266,7 @@ class _Ids:
 def _by_image(
     annotations: Sequence[Any], ids: _Ids, names: Mapping[Id, str], counts: ReadingCounts
 ) -> Mapping[Id | None, list[Annotation]]:
-    """Annotations by the image that they are of; those of none are counted."""
+    """Group annotations by image; annotations of unknown images are counted."""
     found: defaultdict[Id | None, list[Annotation]] = defaultdict(list)
     for at, annotation in enumerate(annotations, 1):
         if not isinstance(annotation, dict):
@@ -285,12 +285,12 @@ def _by_image(
 def _file_name(image: Any) -> str:
     name = image.get("file_name") if isinstance(image, dict) else None
     if not isinstance(name, str) or not name.strip("./\\ "):
-        raise DataError("an image without file_name")
+        raise DataError("has an image without file_name")
     return name
 
 
 def _split_of(image: Mapping[str, Any]) -> str | None:
-    """The split that an image itself names, as some exports do."""
+    """The split stored in an image entry, as some exports write it."""
     split = image.get("split")
     return split_named(split) if isinstance(split, str) else None
 
@@ -304,7 +304,7 @@ def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class _Annotations:
-    """Makes boxes and masks of the annotations of an image."""
+    """Creates the boxes and masks of an image from its annotations."""
 
     names: Mapping[Id, str]
     classes: ClassList

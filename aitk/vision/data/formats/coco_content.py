@@ -1,4 +1,4 @@
-"""Annotations of other tools in COCO's form, so that one reader reads them all."""
+"""Converts annotations of other tools to COCO form, so that one reader serves all formats."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Point = tuple[float, float]
 
 
 class CocoContent:
-    """Gathers images and the shapes on them.
+    """Collects images and their shapes.
 
     Attributes:
-        left_out: shapes without an area (points, lines), which are neither boxes nor outlines.
+        left_out: number of shapes without an area (points, lines): neither boxes nor outlines.
     """
 
     def __init__(self) -> None:
@@ -33,13 +33,13 @@ class CocoContent:
     def image(
         self, name: object, size: tuple[object, object] = (None, None), split: object = None
     ) -> Iterator[None]:
-        """Add an image; shapes that are added inside of the block are on it.
+        """Add an image; shapes added inside the ``with`` block belong to it.
 
-        What is wrong with them is remembered, so that this image alone is refused.
+        An error in the block is stored and refuses this image alone.
 
         Args:
-            size: (height, width), as far as the file tells them.
-            split: as the file names it.
+            size: (height, width), if the file has it.
+            split: the split named in the file.
         """
         height, width = size
         image = {"id": len(self._images) + 1, "file_name": name, "height": height, "width": width}
@@ -52,13 +52,13 @@ class CocoContent:
     def add_box(
         self, label: object, first: Sequence[Any], second: Sequence[Any], *, fills: bool = True
     ) -> None:
-        """Add a box between two opposite corners.
+        """Add a box given by two opposite corners.
 
         Args:
-            fills: the thing fills its box, so that the box may stand for its outline.
+            fills: the object fills its box, so the box can serve as its outline.
 
         Raises:
-            DataError: they are no points.
+            DataError: the corners are not points.
         """
         corners = points([first, second])
         (left, right), (top, bottom) = (sorted(each) for each in zip(*corners, strict=True))
@@ -70,7 +70,7 @@ class CocoContent:
         """Add an outline.
 
         Raises:
-            DataError: its corners are no points.
+            DataError: the corners are not points.
         """
         flat = [value for point in points(corners) for value in point]
         self._add(label, {"segmentation": [flat]})
@@ -78,7 +78,7 @@ class CocoContent:
     def add_ellipse(
         self, label: object, centre: Point, radii: Point, *, degrees: float = 0.0
     ) -> None:
-        """Add an ellipse, turned clockwise about its centre, as a polygon."""
+        """Add a clockwise-rotated ellipse as a polygon."""
         angles = [2 * math.pi * at / _ELLIPSE_POINTS for at in range(_ELLIPSE_POINTS)]
         upright = [
             (centre[0] + radii[0] * math.cos(angle), centre[1] + radii[1] * math.sin(angle))
@@ -91,7 +91,7 @@ class CocoContent:
         self.left_out += 1
 
     def content(self) -> dict[str, Any]:
-        """What a COCO file would hold. Boxes are outlines too where any shape is a polygon."""
+        """The equivalent COCO content. Boxes become outlines if any shape is a polygon."""
         has_polygons = any("segmentation" in note for note in self._notes)
         for note in self._notes:
             outline = note.pop("box_outline", None)
@@ -113,10 +113,10 @@ class CocoContent:
 
 
 def points(values: Sequence[Any]) -> list[Point]:
-    """Pairs of numbers.
+    """Convert values to pairs of numbers.
 
     Raises:
-        DataError: they are none.
+        DataError: a value is not a pair of numbers.
     """
     try:
         return [(to_number(x), to_number(y)) for x, y in values]
@@ -125,14 +125,14 @@ def points(values: Sequence[Any]) -> list[Point]:
 
 
 def rectangle(corner: Point, size: Point) -> list[Point]:
-    """The corners of a rectangle, from its upper left one clockwise."""
+    """The corners of a rectangle, clockwise from the upper left."""
     (left, top), (width, height) = corner, size
     right, bottom = left + width, top + height
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
 def turned(corners: Sequence[Point], degrees: float, *, about: Point) -> list[Point]:
-    """Points that are turned clockwise about another."""
+    """Rotate points clockwise about another point."""
     sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
     found = []
     for x, y in corners:

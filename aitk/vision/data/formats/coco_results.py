@@ -1,4 +1,4 @@
-"""Found boxes as the list of results that COCO's evaluation reads."""
+"""Predicted boxes in COCO's results format."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ COLUMNS = ["image_id", "category_id", "category_name", "bbox", "score"]
 
 
 class CocoResults:
-    """One JSON list; each box names its image, and its place as x, y, width, height.
+    """One JSON list; each box has its image id and its x, y, width, height.
 
-    ``image_id`` and ``category_id`` are those of the COCO file that names the image. Without
-    one, ``image_id`` is the number that the image's name consists of, as in COCO, else its name,
-    and ``category_id`` the number of the class in the model.
+    ``image_id`` and ``category_id`` come from the COCO file that lists the image. Without such a
+    file, ``image_id`` is the image's name, as a number if it is numeric as in COCO, and
+    ``category_id`` is the class number of the model.
 
     Args:
-        category_ids: gives class -> id of the COCO files that were read so far.
+        category_ids: returns class -> id from the COCO files read so far.
     """
 
     needs_columns: ClassVar[bool] = False
@@ -31,7 +31,7 @@ class CocoResults:
         self.left_out: set[str] = set()
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """The boxes of some more images; those that were refused have none."""
+        """Format the boxes of more images; refused images have none."""
         parts = []
         for row in rows:
             for box in row.get("boxes", ()):
@@ -55,7 +55,7 @@ class CocoResults:
         return "\n]\n" if self.columns else "[]\n"
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """The list holds nothing, or first a result with these columns in this order."""
+        """Whether the list is empty or starts with a result with these columns in this order."""
         del names
         first = head.removeprefix("[\n").partition("\n")[0].removesuffix(",")
         try:
@@ -74,7 +74,7 @@ class CocoResults:
         }
 
     def _category_id(self, box: Mapping[str, Any]) -> int | str:
-        """The id of a box's class; of one that the COCO file lacks, an id that it has not given."""
+        """The id of a box's class; an unused id if the COCO file lacks the class."""
         ids = self._category_ids()
         if box["label"] in ids:
             return ids[box["label"]]

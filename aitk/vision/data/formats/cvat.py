@@ -1,4 +1,4 @@
-"""CVAT's XML of images (``CVAT for images 1.1``): boxes, polygons and ellipses."""
+"""CVAT's XML for images (``CVAT for images 1.1``): boxes, polygons and ellipses."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAX_BYTES = 500_000_000
 
 
 def parse_cvat(content: bytes) -> CocoContent | None:
-    """What a file tells; None where it is another kind of XML.
+    """The content of a file; None if it is another kind of XML.
 
     Raises:
-        DataError: it is no XML, or of a video.
+        DataError: the file is not valid XML, or annotates a video.
     """
     if b"<annotations" not in content[:10_000]:
         return None
@@ -25,7 +25,7 @@ def parse_cvat(content: bytes) -> CocoContent | None:
         return None
     if root.find("track") is not None:
         hint = "Export the task as CVAT for images 1.1, or as COCO 1.0"
-        raise DataError("is of a video (CVAT for video), and images are due", hint=hint)
+        raise DataError("annotates a video (CVAT for video), not images", hint=hint)
     found = CocoContent()
     for image in root.iter("image"):
         size = image.get("height"), image.get("width")
@@ -69,4 +69,4 @@ def _number(shape: ElementTree.Element, name: str) -> float:
     try:
         return to_number(shape.get(name) or "")
     except ValueError as error:
-        raise DataError(f"has a {shape.tag} whose {name} is no number") from error
+        raise DataError(f"has a {shape.tag} whose {name} is not a number") from error

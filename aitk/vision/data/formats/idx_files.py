@@ -1,4 +1,4 @@
-"""IDX files (MNIST and its kin): all images in one file, all labels in another."""
+"""IDX files (MNIST and similar data sets): one file of images, one file of labels."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from aitk.vision.data.class_lists import ClassList
 from aitk.vision.data.items import Item
 from aitk.vision.data.trees import Tree
 
-#: MNIST's largest kin (EMNIST) has 549 MB.
+#: The largest data set of the MNIST family (EMNIST) has 549 MB.
 MAX_BYTES = 2_000_000_000
 _IMAGES = re.compile(r"(.*?)([\w-]*)images[-.]idx3[-.]ubyte(\.gz)?")
 _IMAGES_MAGIC, _LABELS_MAGIC = 0x803, 0x801
 
 
 def find_idx(tree: Tree) -> list[str]:
-    """The files of images in a tree."""
+    """The image files of a tree."""
     return [name for name in tree.names if _IMAGES.fullmatch(name)]
 
 
@@ -40,10 +40,10 @@ def read_idx(
     labelled: bool,
     classes: ClassList | None,
 ) -> Iterator[Item | Refusal]:
-    """The images of one file, as PNG, with labels by number or by the names of ``classes``.
+    """The images of one file, as PNG, labelled by number or by the names in ``classes``.
 
     Raises:
-        DataError: it is damaged, or its labels are missing.
+        DataError: the file is damaged, or its labels are missing.
     """
     images = _read(tree, name, _IMAGES_MAGIC)
     labels = None
@@ -52,10 +52,10 @@ def read_idx(
         other = beside.removesuffix(".gz") if beside.endswith(".gz") else f"{beside}.gz"
         found = next((file for file in (beside, other) if file in tree.names), None)
         if found is None:
-            raise DataError(f"there is no {beside} beside it", where=tree.location(name))
+            raise DataError(f"has no label file {beside} next to it", where=tree.location(name))
         labels = _read(tree, found, _LABELS_MAGIC)
         if len(labels) != len(images):
-            reason = f"has {len(labels)} labels, and there are {len(images)} images"
+            reason = f"has {len(labels)} labels for {len(images)} images"
             raise DataError(reason, where=tree.location(found))
     match = _IMAGES.fullmatch(name)
     start = match[2] if match else ""
@@ -67,7 +67,7 @@ def read_idx(
         if labels is not None:
             number = int(labels[at])
             if classes and number >= len(classes.names):
-                reason = f"it has the class {number}, and there are {len(classes.names)}"
+                reason = f"its class is {number}, but there are only {len(classes.names)} classes"
                 yield Refusal(file, at + 1, reason)
                 continue
             label = classes.names[number] if classes else str(number)
@@ -82,10 +82,10 @@ def read_idx(
 
 
 def _read(tree: Tree, name: str, magic: int) -> np.ndarray:
-    """The array in a file, uint8, of the sizes in its header.
+    """The array in a file, uint8, with the shape given in its header.
 
     Raises:
-        DataError: it is damaged or too large.
+        DataError: the file is damaged or too large.
     """
     where = tree.location(name)
     data = tree.read(name, max_bytes=MAX_BYTES)
@@ -100,12 +100,12 @@ def _read(tree: Tree, name: str, magic: int) -> np.ndarray:
             raise DataError("is a decompression bomb", where=where)
     axes = magic & 0xFF
     if len(data) < 4 + 4 * axes or struct.unpack(">I", data[:4])[0] != magic:
-        raise DataError("is no IDX file of the kind that its name tells", where=where)
+        raise DataError("is not an IDX file of the kind that its name implies", where=where)
     sizes = struct.unpack(f">{axes}I", data[4 : 4 + 4 * axes])
     content = np.frombuffer(data, np.uint8, offset=4 + 4 * axes)
     if content.size != math.prod(sizes):
-        raise DataError("has not as many values as its header says", where=where)
+        raise DataError("has fewer or more values than its header declares", where=where)
     if not content.size or math.prod(sizes[1:]) > MOST_PIXELS:
         shape_text = " x ".join(map(str, sizes))
-        raise DataError(f"holds {shape_text} values, which are no images or labels", where=where)
+        raise DataError(f"holds {shape_text} values, not images or labels", where=where)
     return content.reshape(sizes)

@@ -1,4 +1,4 @@
-"""Label Studio's JSON, also ``JSON-MIN``: boxes, polygons and ellipses in percents of the sides."""
+"""Label Studio's JSON, also ``JSON-MIN``: boxes, polygons and ellipses in percent of the sides."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from aitk.vision.data.formats.coco_content import CocoContent, points, rectangle
 from aitk.vision.data.sidecar_files import is_image
 
 _KINDS = ("rectanglelabels", "polygonlabels", "ellipselabels")
-#: Of brushes and key points, which are no outlines here.
+#: Shapes from brushes and key points, which are not outlines.
 _OTHER_KINDS = ("brushlabels", "keypointlabels", "labels")
 _LOCAL_FILES = "?d="
 
 
 def is_label_studio(found: Any) -> bool:
-    """Whether a JSON value is an export of images."""
+    """Whether a JSON value is a Label Studio export of images."""
     if not isinstance(found, list) or not all(isinstance(task, dict) for task in found):
         return False
     return any(any(kind in each for kind in _KINDS) for task in found for each in _results(task))
 
 
 def parse_label_studio(found: list[dict[str, Any]]) -> CocoContent:
-    """What an export tells."""
+    """Parse an export."""
     content = CocoContent()
     for task in found:
         results = list(_results(task))
@@ -39,7 +39,7 @@ def parse_label_studio(found: list[dict[str, Any]]) -> CocoContent:
 
 
 def _results(task: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The shapes of a task, each with its kind's labels. Of several annotations the last counts."""
+    """The shapes of a task with their labels; the last annotation wins."""
     annotations = _objects(task.get("annotations") or task.get("completions"))
     done = [each for each in annotations if not each.get("was_cancelled")]
     if done:
@@ -47,19 +47,19 @@ def _results(task: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             if isinstance(each.get("value"), dict):
                 yield {**each, **each["value"]}
         return
-    for value in task.values():  # JSON-MIN: under the name that the project gave the labels
+    for value in task.values():  # JSON-MIN: keyed by the label names of the project
         for each in _objects(value):
             if any(kind in each for kind in (*_KINDS, *_OTHER_KINDS)):
                 yield each
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
-    """The objects in a list; none in what is no list."""
+    """The mappings in a list; empty if the value is not a list."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _image(task: Mapping[str, Any]) -> str | None:
-    """The path of a task's image, without what a server adds to it."""
+    """The path of a task's image, without the server's prefix."""
     data = task["data"] if isinstance(task.get("data"), dict) else task
     texts = [value for value in data.values() if isinstance(value, str)]
     paths = [

@@ -1,7 +1,7 @@
-"""Masks: the class of each pixel, from the files that people keep them in, and as stored.
+"""Masks: reading class masks from common image files, and their stored form.
 
-A stored mask is an 8-bit grey PNG that carries the names of its classes in a text chunk, so that
-a row says by itself what its numbers mean.
+A stored mask is an 8-bit grey PNG with its class names in a text chunk, so that each row
+documents its own values.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from aitk.vision.data.items import ClassMask
 from aitk.vision.data.trees import Tree
 from aitk.vision.features.geometry import VOID
 
-#: A black and white mask of more grey levels has soft edges.
+#: A black and white mask with more grey levels than this has soft edges.
 MAX_GREY_LEVELS = 8
 _CLASSES = b"Classes"
 _SIGNATURE_BYTES, _END_BYTES = 8, 12
 
 
 def encode_mask(mask: ClassMask) -> bytes:
-    """The PNG of a mask, which carries the names of its classes."""
+    """Encode a mask as PNG with its class names."""
     data = encode_png(mask.numbers)
     if not mask.names:
         return data
@@ -39,7 +39,7 @@ def encode_mask(mask: ClassMask) -> bytes:
 
 
 def decode_mask(png: bytes) -> np.ndarray:
-    """The class of each pixel of a stored mask: (h, w) uint8, 255 = void."""
+    """The classes of a stored mask: (h, w) uint8, 255 = void."""
     import cv2
 
     mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -49,7 +49,7 @@ def decode_mask(png: bytes) -> np.ndarray:
 
 
 def mask_names(png: bytes) -> tuple[str, ...]:
-    """What the numbers of a stored mask mean; nothing where nobody names them."""
+    """The class names of a stored mask, by value; empty if it has none."""
     place = len(png) - _END_BYTES
     start = png.rfind(b"tEXt" + _CLASSES + b"\0", 0, place)
     if start < 0:
@@ -60,9 +60,9 @@ def mask_names(png: bytes) -> tuple[str, ...]:
 
 
 def numbered_by(png: bytes, labels: Sequence[str]) -> np.ndarray:
-    """A stored mask by the numbers that ``labels`` give its classes: (h, w) uint8, 255 = void.
+    """Renumber a stored mask to the order of ``labels``: (h, w) uint8, 255 = void.
 
-    A class that is none of them is void; a mask without names stays as it is.
+    Classes not in ``labels`` become void; masks without names are unchanged.
     """
     numbers, names = decode_mask(png), mask_names(png)
     if not names:
@@ -77,7 +77,7 @@ def numbered_by(png: bytes, labels: Sequence[str]) -> np.ndarray:
 def mask_reader(
     tree: Tree, name: str, classes: ClassList, *, binary: bool
 ) -> Callable[[int, int], ClassMask]:
-    """Makes the mask that lies in a file of a tree."""
+    """Return a function that reads a mask file of a tree."""
 
     def make(height: int, width: int) -> ClassMask:
         try:
@@ -93,26 +93,26 @@ def mask_reader(
 def read_mask(
     data: bytes, *, height: int, width: int, classes: ClassList, binary: bool
 ) -> ClassMask:
-    """The mask in an image file: grey or indexed by class number, or coded by colours.
+    """Read a mask from an image file: class numbers (grey or indexed) or colour codes.
 
     Args:
-        height: of the image that it is a mask of.
-        classes: their names and perhaps colours, as far as somebody told them.
-        binary: 0 is the first class, all else the second. Of many grey levels, as soft edges
-            and JPEG files have them, those above the middle are the second.
+        height: height of the masked image; ``width`` likewise.
+        classes: class names and optionally colours, if known.
+        binary: 0 is the first class, any other value the second. With many grey levels (soft edges,
+            JPEG), values above the middle are the second.
 
     Raises:
-        DataError: it is no such file, has another size, or a value or colour of no class.
+        DataError: the file is not a mask, has another size, or has a value or colour of no class.
     """
     is_lossy = picture_format(data) == "JPEG"
     if is_lossy and not binary:
-        reason = "is a JPEG, whose values are not exact: give a PNG, or say --binary-masks"
-        raise DataError(f"{reason} where it is black and white")
+        reason = "is a JPEG, whose values are not exact: give a PNG, or use --binary-masks"
+        raise DataError(f"{reason} if it is black and white")
     values = _values(data, use_colours=bool(classes.colours) and not binary)
     if values.shape[:2] != (height, width):
         found_height, found_width = values.shape[:2]
         raise DataError(
-            f"has {found_width} x {found_height} pixels, and its image {width} x {height}"
+            f"has {found_width} x {found_height} pixels, but its image {width} x {height}"
         )
     if binary:
         grey = values.max(axis=2) if values.ndim == 3 else values
@@ -120,20 +120,20 @@ def read_mask(
         values = (grey > (127 if is_soft else 0)).astype(np.uint8)
     if values.ndim == 3:
         if not classes.colours:
-            raise DataError("is coded by colours: say what they mean with --classes FILE")
+            raise DataError("is colour-coded: define the colours with --classes FILE")
         return ClassMask(_renumbered(_of_colours(values, classes), classes), classes.kept)
     return number_classes(values, classes)
 
 
 def number_classes(values: np.ndarray, classes: ClassList) -> ClassMask:
-    """A mask of class numbers, those of ignored classes made void.
+    """Convert class numbers to a mask; ignored classes become void.
 
     Args:
-        values: (h, w) numbers in the order of ``classes``; 255 is void. Where these have no
-            names, the numbers are their names, and stay what they are.
+        values: (h, w) numbers in the order of ``classes``; 255 is void. If ``classes`` has no
+            names, the numbers serve as names.
 
     Raises:
-        DataError: a number has no class.
+        DataError: a number is not a class.
     """
     if not classes.names:
         numbers = values.astype(np.uint8)
@@ -144,13 +144,13 @@ def number_classes(values: np.ndarray, classes: ClassList) -> ClassMask:
     if largest >= len(classes.names):
         hint = " (is it black and white? --binary-masks)" if len(classes.names) == 2 else ""
         raise DataError(
-            f"has the value {largest}, and there are {len(classes.names)} classes{hint}"
+            f"has the value {largest}, but there are only {len(classes.names)} classes{hint}"
         )
     return ClassMask(_renumbered(values.astype(np.uint8), classes), classes.kept)
 
 
 def _values(data: bytes, *, use_colours: bool) -> np.ndarray:
-    """(h, w) numbers, or (h, w, 3) RGB where colours code the classes."""
+    """(h, w) numbers, or (h, w, 3) RGB for colour-coded masks."""
     import cv2
 
     check_size(data, "")
@@ -163,11 +163,11 @@ def _values(data: bytes, *, use_colours: bool) -> np.ndarray:
         except cv2.error:
             values = None
     if values is None:
-        raise DataError("is damaged or cut off")
+        raise DataError("is damaged or truncated")
     if values.dtype != np.uint8:
         numbers = values.astype(np.uint8)
         if (odd := values[numbers != values]).size:
-            raise DataError(f"has the value {odd.max():g}, and class numbers end at {VOID}")
+            raise DataError(f"has the value {odd.max():g}, but class numbers end at {VOID}")
         values = numbers
     if values.ndim == 3:
         values = values[..., 2::-1]
@@ -181,7 +181,7 @@ def _values(data: bytes, *, use_colours: bool) -> np.ndarray:
 
 
 def _without_palette(png: bytes) -> bytes:
-    """An indexed PNG as a grey one of its indices, without its palette."""
+    """Convert an indexed PNG to a grey PNG of its indices."""
     header = png[16:25] + b"\0" + png[26:29]
     parts = [png[:_SIGNATURE_BYTES], _chunk(b"IHDR", header)]
     place = 33
@@ -202,16 +202,16 @@ def _of_colours(values: np.ndarray, classes: ClassList) -> np.ndarray:
         colour = code >> 16, code >> 8 & 255, code & 255
         if colour not in classes.colours:
             count = int((inverse == at).sum())
-            raise DataError(f"has {count} pixels of the colour {colour}, which is of no class")
+            raise DataError(f"has {count} pixels of the colour {colour}, which belongs to no class")
         numbers[at] = classes.colours[colour]
     return numbers[inverse].reshape(values.shape[:2])
 
 
 def _renumbered(values: np.ndarray, classes: ClassList) -> np.ndarray:
-    """Numbers of all classes -> those of the kept ones, void for the others."""
+    """Map numbers of all classes to those of the classes in use; others become void."""
     kept: Sequence[str] = classes.kept
     if len(classes.names) > VOID:
-        raise DataError(f"has one of {len(classes.names)} classes, and a mask holds {VOID}")
+        raise DataError(f"has one of {len(classes.names)} classes, but a mask holds {VOID}")
     table = np.full(VOID + 1, VOID, np.uint8)
     for number, name in enumerate(classes.names):
         if name not in classes.ignored:
@@ -225,7 +225,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def known_classes(png: bytes, labels: Sequence[str]) -> np.ndarray:
-    """A stored mask (h, w) in the numbers of the model's classes; what it does not know is void."""
+    """A stored mask (h, w) in the model's class numbers; unknown classes become void."""
     mask, names = decode_mask(png), mask_names(png)
     if not names or names == tuple(labels[: len(names)]):
         return mask

@@ -1,7 +1,7 @@
 """Masks as run lengths, as COCO stores them (column by column, zeros first).
 
-``counts`` is a list of numbers, or these packed into a string: each as 5 bits a character, from
-the low bits up, every one but the first two as its difference from the last but one (pycocotools,
+``counts`` is a list of numbers, or a string of packed numbers: 5 bits per character, low bits
+first, each from the third on as the difference from the one two places before (pycocotools,
 maskApi.c, rleToString).
 """
 
@@ -14,27 +14,27 @@ import numpy as np
 
 from aitk.core.contract.errors import DataError
 
-#: Of the seventh character of a number, which is the last.
+#: Bits of the seventh and last character of a number.
 _LAST_SHIFT = 30
 
 
 def decode_runs(coded: Mapping[str, Any], *, height: int, width: int) -> np.ndarray:
-    """The mask of ``{"size": [height, width], "counts": ...}``.
+    """Decode ``{"size": [height, width], "counts": ...}``.
 
     Returns:
         (height, width) bool.
 
     Raises:
-        DataError: it is no such mask, or one of another size.
+        DataError: the value is not a mask, or its size differs.
     """
     if coded.get("size") not in ([height, width], (height, width)):
-        raise DataError(f"has a mask of size {coded.get('size')}, and {height} x {width} is due")
+        raise DataError(f"has a mask of size {coded.get('size')} instead of {height} x {width}")
     counts = coded.get("counts")
     if isinstance(counts, bytes):
         counts = counts.decode("ascii", errors="replace")
     runs = _unpack(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, Sequence) or not all(isinstance(run, int) for run in runs):
-        raise DataError("has a mask whose run lengths are no numbers")
+        raise DataError("has a mask whose run lengths are not numbers")
     if any(not 0 <= run <= height * width for run in runs) or sum(runs) != height * width:
         raise DataError("has a mask whose run lengths do not fill the image")
     values = np.zeros(len(runs), bool)
@@ -43,10 +43,10 @@ def decode_runs(coded: Mapping[str, Any], *, height: int, width: int) -> np.ndar
 
 
 def encode_runs(mask: np.ndarray) -> dict[str, Any]:
-    """Pack a mask as COCO's ``{"size": [height, width], "counts": str}``.
+    """Encode a mask as COCO's ``{"size": [height, width], "counts": str}``.
 
     Args:
-        mask: (height, width); what is not 0 belongs to it.
+        mask: (height, width); nonzero pixels belong to it.
     """
     flat = np.asarray(mask).astype(bool).T.ravel()
     changes = np.flatnonzero(np.diff(flat)) + 1
@@ -64,10 +64,10 @@ def _unpack(text: str) -> list[int]:
         more = True
         while more:
             if place == len(text):
-                raise DataError("has a mask whose run lengths are cut off")
+                raise DataError("has a mask whose run lengths are truncated")
             bits = ord(text[place]) - 48
             if not 0 <= bits < 64:
-                raise DataError("has a mask whose run lengths hold a wrong character")
+                raise DataError("has a mask whose run lengths contain an invalid character")
             value |= (bits & 0x1F) << shift
             more = bool(bits & 0x20)
             if more and shift == _LAST_SHIFT:

@@ -1,4 +1,4 @@
-"""Outlines of objects as masks and boxes."""
+"""Object outlines to masks and boxes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from aitk.core.contract.errors import DataError
 from aitk.vision.data.formats.run_lengths import decode_runs
 from aitk.vision.features.geometry import VOID
 
-#: The class of pixels that no outline holds.
+#: The class of pixels outside every outline.
 BACKGROUND = "background"
-# OpenCV also fills the pixels that an edge touches. So outlines are drawn five times as large, in
-# sixteenths of a pixel, and of each five by five the middle one counts.
+# OpenCV also fills the pixels that an edge touches. Outlines are therefore drawn at five times the
+# size, in sixteenths of a pixel, and the centre of each 5 x 5 block is used.
 _FINER, _SHIFT = 5, 4
 _MAX_CANVAS = 400_000_000
 
 
 def fill_shapes(shapes: Sequence[tuple[int, Any]], *, height: int, width: int) -> np.ndarray:
-    """Draw outlines, the largest first, so that what is small stays visible.
+    """Draw outlines, largest first, so that small ones stay visible.
 
     Args:
-        shapes: the class number of each, and its polygons or run lengths (see ``shape_mask``).
+        shapes: class number and polygons or run lengths of each (see ``shape_mask``).
 
     Returns:
         (height, width) uint8 numbers, 0 where there is no shape.
@@ -33,8 +33,8 @@ def fill_shapes(shapes: Sequence[tuple[int, Any]], *, height: int, width: int) -
     """
     largest = max((number for number, _ in shapes), default=0)
     if largest > VOID:
-        raise DataError(f"has a class of the number {largest}, and a mask holds {VOID} classes")
-    # Drawn twice: the masks of all shapes of a large image could fill the memory.
+        raise DataError(f"has class number {largest}, but a mask holds {VOID} classes")
+    # Draw in two passes: the masks of all shapes of a large image could fill the memory.
     areas = [int(shape_mask(shape, height=height, width=width).sum()) for _, shape in shapes]
     numbers = np.zeros((height, width), np.uint8)
     for at in sorted(range(len(shapes)), key=lambda at: -areas[at]):
@@ -44,13 +44,13 @@ def fill_shapes(shapes: Sequence[tuple[int, Any]], *, height: int, width: int) -
 
 
 def shape_mask(shape: Any, *, height: int, width: int) -> np.ndarray:
-    """The pixels inside of COCO's ``segmentation``: polygons [[x, y, x, y, ...], ...] or RLE.
+    """The pixels inside COCO's ``segmentation``: polygons [[x, y, x, y, ...], ...] or RLE.
 
     Returns:
-        (height, width) bool. A polygon holds the pixels whose centre it holds.
+        (height, width) bool. A pixel belongs to a polygon if its centre does.
 
     Raises:
-        DataError: it is neither, or of another size.
+        DataError: the value is neither, or its size differs.
     """
     import cv2
 
@@ -64,10 +64,10 @@ def shape_mask(shape: Any, *, height: int, width: int) -> np.ndarray:
             continue
         rows = max(1, _MAX_CANVAS // ((right - left) * _FINER**2))
         for start in range(top, bottom, rows):
-            # In strips: where the image is large, 25 times as much could fill the memory.
+            # Process strips: for a large image, a 25-fold enlargement could fill the memory.
             stop = min(start + rows, bottom)
             canvas = np.zeros(((stop - start) * _FINER, (right - left) * _FINER), np.uint8)
-            # OpenCV's coordinates are those of the centres of pixels.
+            # OpenCV coordinates refer to pixel centres.
             fine = (points - [left, start]) * _FINER - 0.5
             cv2.fillPoly(canvas, [np.round(fine * (1 << _SHIFT)).astype(np.int32)], 1, shift=_SHIFT)
             middle = _FINER // 2
@@ -76,10 +76,10 @@ def shape_mask(shape: Any, *, height: int, width: int) -> np.ndarray:
 
 
 def drop_degenerate(shape: Any) -> tuple[Any, int]:
-    """An outline without its parts of under three points, and how many parts that were.
+    """Remove parts of an outline with under three points; return it and the number removed.
 
-    A flat list [x, y, x, y, ...] is one polygon, and so is a list of three points or more
-    [[x, y], [x, y], ...]. What is no outline stays as it is.
+    A flat list [x, y, x, y, ...] is one polygon, and so is a list [[x, y], [x, y], ...] of at
+    least three points. Other values are returned unchanged.
     """
     if not isinstance(shape, Sequence) or isinstance(shape, str) or not shape:
         return shape, 0
@@ -102,7 +102,7 @@ def polygons(shape: Any) -> list[np.ndarray]:
     """The polygons of a shape, (points, 2) each.
 
     Raises:
-        DataError: they are none, have under three points, or hold what is no number.
+        DataError: the shape is not made of polygons, or one has under three points or a non-number.
     """
     if not isinstance(shape, Sequence) or isinstance(shape, str) or not shape:
         raise DataError("has an outline that is neither polygons nor run lengths")
@@ -111,15 +111,15 @@ def polygons(shape: Any) -> list[np.ndarray]:
         try:
             points = np.array(flat, np.float64).reshape(-1, 2)
         except (ValueError, TypeError, OverflowError) as error:
-            raise DataError("has a polygon that is no list of x, y, x, y") from error
+            raise DataError("has a polygon that is not a list of x, y, x, y") from error
         if len(points) < 3 or not np.isfinite(points).all() or np.abs(points).max() > 1e5:
-            raise DataError("has a polygon of under three points, or with one out of reach")
+            raise DataError("has a polygon of under three points, or coordinates out of range")
         found.append(points)
     return found
 
 
 def box_of(shape: Any, *, height: int, width: int) -> list[float]:
-    """The box around an outline: x_min, y_min, x_max, y_max; without area where it has none."""
+    """Bounding box of an outline: x_min, y_min, x_max, y_max; empty outlines have zero area."""
     if isinstance(shape, Mapping):
         rows, columns = np.nonzero(decode_runs(shape, height=height, width=width))
         if not len(rows):

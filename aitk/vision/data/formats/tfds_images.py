@@ -1,4 +1,4 @@
-"""Images of a TensorFlow Datasets data set: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
+"""Images from TensorFlow Datasets: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def read_tfds(
     labelled: bool,
     classes: ClassList,
 ) -> Iterator[Item]:
-    """The images of a data set, their files as they are stored.
+    """The images of a data set; image bytes stay unchanged.
 
     Args:
-        label_column: the feature that is the label, where it is not the only one.
+        label_column: the label feature, needed if there are several.
 
     Raises:
-        DataError: there is no such data set, or it has no image, or not what is wanted.
+        DataError: the data set is unknown, or lacks images or the required annotations.
     """
     import tensorflow_datasets as tfds
 
@@ -56,7 +56,7 @@ def read_tfds(
 
 
 class _Features:
-    """Which feature of a data set holds what; "" where none does."""
+    """The features of a data set by role; "" if there is none."""
 
     def __init__(self, features: Mapping[str, Any], source: str, label_column: str | None):
         import tensorflow_datasets as tfds
@@ -72,7 +72,7 @@ class _Features:
                          "")  # fmt: skip
         images = [name for name in image_features if name != self.mask]
         if not images:
-            raise DataError("has no feature that is an image", where=source)
+            raise DataError("has no image feature", where=source)
         self.image = "image" if "image" in images else images[0]
         labels = [name for name in features if isinstance(features[name], kinds.ClassLabel)]
         self.label = label_column or ("label" if "label" in labels else next(iter(labels), ""))
@@ -85,7 +85,7 @@ class _Features:
             self._classes = features[self.objects].feature[self._class].names
 
     def available(self, annotation_kinds: Collection[str]) -> set[str]:
-        """Those of the kinds that the data set has."""
+        """The requested annotation kinds that the data set has."""
         known = {"label": self.label, "boxes": self.objects, "mask": self.mask}
         found = {kind for kind in annotation_kinds if known.get(kind)}
         if annotation_kinds and not found:
@@ -100,7 +100,7 @@ class _Features:
         objects = example[self.objects]
 
         def make(height: int, width: int) -> Boxes:
-            # BBoxFeature: ymin, xmin, ymax, xmax as shares of the sides
+            # BBoxFeature: ymin, xmin, ymax, xmax relative to the image size
             corners = np.asarray(objects[self._box])[:, [1, 0, 3, 2]]
             corners = corners * [width, height, width, height]
             labels = [self._classes[int(number)] for number in objects[self._class]]
@@ -119,7 +119,7 @@ class _Features:
         return make
 
     def _find_objects(self, features: Mapping[str, Any]) -> tuple[str, str, str]:
-        """The feature that lists boxes, and in it the names of the box and of its class."""
+        """The feature that lists objects, and the names of its box and class features."""
         import tensorflow_datasets as tfds
 
         kinds = tfds.features

@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML file of boxes an image, and lists that split the images."""
+"""Pascal VOC: one XML file of boxes per image, and lists of images per split."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from aitk.vision.data.sidecar_files import is_image
 from aitk.vision.data.trees import Tree
 
 MAX_BYTES = 10_000_000
-#: Lists of names, and the split of those they name; a later one wins.
+#: Image lists and their splits; later ones win.
 LISTS = {"trainval": "train", "train": "train", "val": "validation", "test": "test"}
 
 
 def parse_xml(content: bytes) -> ElementTree.Element:
-    """The root of an XML file from anywhere.
+    """Parse an untrusted XML file.
 
     Raises:
-        DataError: it is no XML, or declares entities, which could grow without bound.
+        DataError: it is not XML, or declares entities, which could expand without bound.
     """
     try:
-        # As text where it is UTF-16, since what it declares could not be seen in its bytes.
+        # Decode UTF-16 first: its declarations would be invisible in the raw bytes.
         is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         text = content.decode("utf-16" if is_utf16 else "latin-1")
         if "<!DOCTYPE" in text or "<!ENTITY" in text or "\0" in text:
-            raise DataError("declares a document type or entities, which are not read")
+            raise DataError("declares a document type or entities, which are not supported")
         return ElementTree.fromstring(text if is_utf16 else content)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"is no XML ({error})") from error
+        raise DataError(f"is not valid XML ({error})") from error
 
 
 def parse_voc(content: bytes) -> tuple[Boxes, tuple[int, int] | None]:
-    """The boxes of one XML file, and the (height, width) that it tells.
+    """The boxes of one XML file, and the (height, width) it declares.
 
-    VOC numbers pixels from 1 and counts the last one in (VOC 2012 development kit, section 8.3),
-    so that a box that ends where its image does has its right edge at the width.
+    VOC numbers pixels from 1 and includes the last one (VOC 2012 development kit, section 8.3), so
+    the right edge of a box that ends at the image border equals the width.
 
     Raises:
-        DataError: it is no such XML.
+        DataError: it is not Pascal VOC XML.
     """
     root = parse_xml(content)
     corners, labels, crowd = [], [], []
@@ -66,10 +66,10 @@ def parse_voc(content: bytes) -> tuple[Boxes, tuple[int, int] | None]:
 
 
 def listed_splits(tree: Tree, *, segmentation: bool) -> dict[str, str]:
-    """Image's name without folder and ending -> the split that a list of ImageSets names.
+    """Image name without folder and suffix -> the split of the ImageSets list that names it.
 
     Args:
-        segmentation: look first among the lists of images with masks.
+        segmentation: prefer the lists of images with masks.
     """
     groups = ["Main", "Segmentation", "Layout", ""]
     if segmentation:
@@ -98,7 +98,7 @@ def _split_by(tree: Tree, lists: Mapping[str, str]) -> dict[str, str]:
 
 
 def _listed(line: str) -> str:
-    """The name in a line, without an ending, or the -1, 0 or 1 of a list of one class."""
+    """The image name in a line, without its suffix or the -1, 0, 1 of a per-class list."""
     name = re.sub(r"\s+-?[01]$", "", line.strip())
     return posixpath.splitext(name)[0] if is_image(name) else name
 

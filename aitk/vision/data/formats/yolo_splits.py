@@ -1,7 +1,7 @@
-"""Which split an image is of by YOLO's ``data.yaml``, or by lists such as ``train.txt``.
+"""Splits defined by YOLO's ``data.yaml`` or by lists such as ``train.txt``.
 
-``data.yaml`` names folders, or lists of images, by paths that begin at its key ``path``, at its
-folder, or on another machine: what agrees from the end of a path counts.
+``data.yaml`` names folders or image lists, relative to its key ``path``, to its own folder, or
+on another machine. Paths are therefore matched from their end.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ MAX_LIST_BYTES = 200_000_000
 
 
 def find_yolo_splits(tree: Tree, images: Sequence[str]) -> dict[str, str]:
-    """Image -> the split that the files of a tree name for it; none where they name none.
+    """Image -> the split that the files of a tree assign to it; empty if they assign none.
 
-    An image that several splits name is of the first of train, validation and test.
+    An image named by several splits belongs to the first of train, validation and test.
     """
     splits: dict[str, str] = {}
     for split, folder, path in _named(tree):
@@ -33,7 +33,7 @@ def find_yolo_splits(tree: Tree, images: Sequence[str]) -> dict[str, str]:
 
 
 def _named(tree: Tree) -> list[tuple[str, str, str]]:
-    """Split, folder of the file that names it, and path; those of a data.yaml first."""
+    """Split, folder of the naming file, and path; entries of a data.yaml first."""
     found: list[tuple[str, str, str]] = []
     for name in tree.names:
         folder, file = posixpath.split(name)
@@ -41,7 +41,7 @@ def _named(tree: Tree) -> list[tuple[str, str, str]]:
         if file.lower() in YAML_NAMES:
             try:
                 content = parse_yaml(tree.read(name, max_bytes=MAX_YAML_BYTES), tree.location(name))
-            except DataError:  # whoever needs its classes says so
+            except DataError:  # the reader of its classes reports the error
                 continue
             for word, value in content.items() if isinstance(content, dict) else ():
                 paths = value if isinstance(value, list) else [value]
@@ -54,9 +54,9 @@ def _named(tree: Tree) -> list[tuple[str, str, str]]:
 
 
 def _images_of(path: str, folder: str, tree: Tree, images: Sequence[str]) -> Iterable[str]:
-    """The images that a path means: those of a list, or below a folder."""
+    """The images that a path refers to: a list, or a folder."""
     path = clean_path(path)
-    if not path:  # the root, which all splits share
+    if not path:  # the root is common to all splits
         return ()
     if path.lower().endswith(".txt"):
         lists = [name for name in tree.names if f"/{name}".endswith(f"/{path}")]
@@ -72,7 +72,7 @@ def _images_of(path: str, folder: str, tree: Tree, images: Sequence[str]) -> Ite
 
 
 def _listed(name: str, tree: Tree, images: Sequence[str]) -> Iterable[str]:
-    """The images that a list names, one a line; none where it lists something else."""
+    """The images named in a list, one per line; empty if it lists something else."""
     text = tree.read(name, max_bytes=MAX_LIST_BYTES).decode("utf-8-sig", errors="replace")
     paths = [line.strip() for line in text.splitlines() if line.strip()]
     if not paths or not all(map(is_image, paths[:10])):
@@ -82,5 +82,5 @@ def _listed(name: str, tree: Tree, images: Sequence[str]) -> Iterable[str]:
     for path in paths:
         try:
             yield finder.find(path)
-        except DataError:  # of an image that is not here, or not to be told from another
+        except DataError:  # a missing or ambiguous image
             continue

@@ -1,4 +1,4 @@
-"""YOLO's text files: a line an object, with numbers as shares of the image's sides."""
+"""YOLO text files: one object per line, with coordinates relative to the image size."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MAX_BYTES = 10_000_000
 
 
 def parse_yolo(content: bytes, classes: ClassList) -> list[tuple[str, np.ndarray]]:
-    """The objects of one file: their class and their outline, (points, 2) in shares.
+    """The objects of one file: class and outline, (points, 2) relative coordinates.
 
-    ``class x y width height`` is a box around x, y, which may have a confidence behind it;
-    ``class x y x y x y ...`` is a polygon. The class may be written as a decimal (``0.0``). Of
-    lines with key points only the box counts. A polygon of one point has no area.
+    ``class x y width height`` is a box with centre x, y, optionally followed by a confidence;
+    ``class x y x y x y ...`` is a polygon. The class may be written as a decimal (``0.0``). In
+    lines with key points only the box is read. A polygon of one point has no area.
 
     Raises:
-        DataError: a line is neither, or has an unknown class.
+        DataError: a line has another form, or an unknown class.
     """
     objects, names = [], classes.names
     for line, text in enumerate(content.decode("utf-8-sig", errors="replace").splitlines(), 1):
@@ -38,24 +38,24 @@ def parse_yolo(content: bytes, classes: ClassList) -> list[tuple[str, np.ndarray
         except ValueError as error:
             raise DataError(f"line {line} is not a class and numbers: {quoted(text)}") from error
         if class_number not in range(len(names)):
-            raise DataError(f"line {line} has the class {words[0]}, and there are {len(names)}")
+            raise DataError(f"line {line} has class {words[0]}, but there are {len(names)} classes")
         if len(values) in (4, 5):
             x, y, width, height = values[:4]
             if len(values) == 5 and not 0 <= values[4] <= 1:
-                raise DataError(f"line {line} has {values[4]:g} where a confidence may stand")
+                raise DataError(f"line {line} has {values[4]:g} in the place of the confidence")
             if width < 0 or height < 0:
                 raise DataError(f"line {line} has a negative width or height")
             points = np.array([[x - width / 2, y - height / 2], [x + width / 2, y + height / 2]])
         elif len(values) == 2 or (len(values) >= 6 and len(values) % 2 == 0):
             points = values.reshape(-1, 2)
         else:
-            raise DataError(f"line {line} has {len(values)} numbers, and 4 or a polygon are due")
+            raise DataError(f"line {line} has {len(values)} numbers instead of 4 or a polygon")
         objects.append((names[int(class_number)], points))
     return objects
 
 
 def box_maker(objects: list[tuple[str, np.ndarray]]) -> Callable[[int, int], Boxes]:
-    """Makes the boxes around objects."""
+    """Return a function that computes the boxes of objects."""
 
     def make(height: int, width: int) -> Boxes:
         scale = np.array([width, height])
@@ -71,7 +71,7 @@ def box_maker(objects: list[tuple[str, np.ndarray]]) -> Callable[[int, int], Box
 def mask_maker(
     objects: list[tuple[str, np.ndarray]], classes: ClassList
 ) -> Callable[[int, int], ClassMask]:
-    """Makes the mask of objects with polygons; the background is its first class."""
+    """Return a function that draws the mask of polygon objects; class 0 is the background."""
     numbered = ClassList((BACKGROUND, *classes.names), ignored=classes.ignored)
 
     def make(height: int, width: int) -> ClassMask:

@@ -1,4 +1,4 @@
-"""Boxes that an image can have: with an area, and inside of it."""
+"""Validity of boxes: a positive area, inside the image."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from aitk.core.io.names import shorten
 from aitk.core.io.values import to_number
 from aitk.vision.data.items import Boxes
 
-#: What rounding and other conventions of pixel numbers may cost.
+#: Tolerance in pixels for rounding and other pixel conventions.
 TOLERANCE = 1.0
 
 
 def make_boxes(
     corners: Sequence[Sequence[Any]], labels: Sequence[Any], crowd: Sequence[Any] | None = None
 ) -> Boxes:
-    """Boxes of what stands in a file.
+    """Create ``Boxes`` from raw file values.
 
     Raises:
         DataError: a box is not four numbers, or has no class.
     """
     if len(labels) != len(corners) or (crowd is not None and len(crowd) != len(corners)):
-        raise DataError(f"has {len(corners)} boxes and {len(labels)} classes of boxes")
+        raise DataError(f"has {len(corners)} boxes but {len(labels)} box classes")
     values = np.zeros((len(corners), 4))
     names = []
     for at, (box, label) in enumerate(zip(corners, labels, strict=True)):
@@ -47,19 +47,19 @@ def make_boxes(
 
 
 def is_true(value: Any) -> bool:
-    """Whether a value says yes; tables may hold it as a word."""
+    """Whether a value is true; tables may spell it as a word."""
     if isinstance(value, str):
         return value.strip().lower() not in ("", "0", "0.0", "false", "no")
     return bool(value)
 
 
 def without(boxes: Boxes, ignored: Collection[str]) -> Boxes:
-    """The boxes whose class is not ignored."""
+    """The boxes of classes that are not ignored."""
     return _kept(boxes, [at for at, name in enumerate(boxes.labels) if name not in ignored])
 
 
 def drop_empty(boxes: Boxes) -> tuple[Boxes, int]:
-    """The boxes without those whose sides are 0, which show nothing, and how many those were."""
+    """Remove boxes with a side of length 0; return the rest and the number removed."""
     sides = boxes.corners[:, 2:] - boxes.corners[:, :2]
     is_empty = (sides == 0).any(axis=1) & (sides >= 0).all(axis=1)
     return _kept(boxes, np.flatnonzero(~is_empty).tolist()), int(is_empty.sum())
@@ -76,14 +76,14 @@ def _kept(boxes: Boxes, places: Sequence[int]) -> Boxes:
 
 
 def check_boxes(boxes: Boxes, *, height: int, width: int) -> np.ndarray:
-    """Cut boxes off at the edges of their image, one pixel at most.
+    """Clip boxes to their image, by one pixel at most.
 
     Returns:
         (n, 4) float32 x_min, y_min, x_max, y_max.
 
     Raises:
-        DataError: a box has no area, or reaches further out. An image that lacks one of its
-            boxes would teach something wrong, so all of it is refused.
+        DataError: a box has no area, or extends further. The whole image is refused: training on it
+            without one of its boxes would teach a wrong target.
     """
     edges = np.array([width, height, width, height], float)
     clipped = np.clip(boxes.corners, 0.0, edges)
@@ -94,7 +94,7 @@ def check_boxes(boxes: Boxes, *, height: int, width: int) -> np.ndarray:
         if box[2] <= box[0] or box[3] <= box[1]:
             raise DataError(f"{box_text} has no area")
         if np.abs(box - inside).max() > TOLERANCE:
-            raise DataError(f"{box_text} reaches out of the image of {width} x {height}")
+            raise DataError(f"{box_text} extends beyond the image of {width} x {height}")
         if inside[2] <= inside[0] or inside[3] <= inside[1]:
-            raise DataError(f"{box_text} lies outside of the image of {width} x {height}")
+            raise DataError(f"{box_text} is outside the image of {width} x {height}")
     return clipped.astype(np.float32)

@@ -1,4 +1,4 @@
-"""How many boxes a data set has, of which class and how large, and what is wrong with them."""
+"""Box statistics and checks: counts by class, sizes, and faults."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from aitk.core.contract.task import Finding, Grade
 from aitk.core.metrics.class_checks import judge
 from aitk.vision.data.quality.statistics import ClassCounts, describe, histogram
 
-#: A box whose side is under so many pixels shows too little of a thing to tell what it is.
+#: A box with a side below this many pixels shows too little to recognise.
 SMALL_SIDE = 8.0
-#: Warned of where so many of the boxes are crowd regions, or of those of a class.
+#: Warn if this share of all boxes, or of a class's boxes, are crowd regions.
 CROWD_SHARE, CROWD_SHARE_OF_CLASS = 0.2, 0.5
 
 
 class BoxStatistics:
-    """How many boxes there are, of which class, and how large.
+    """Counts of boxes by class, and their sizes.
 
     Attributes:
-        counts: boxes of each class.
-        objects: those of them that are no crowd regions; a class may have none.
+        counts: boxes per class.
+        objects: boxes per class without crowd regions; may be 0.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class BoxStatistics:
         self._furthest = 0.0
 
     def add(self, fields: Mapping[str, Any], split: str) -> None:
-        """Count the boxes of a row whose boxes are known: ``boxes`` (n, 4) in pixels."""
+        """Count the annotated boxes of a row: ``boxes`` (n, 4) in pixels."""
         boxes, labels = np.asarray(fields["boxes"]), fields["box_labels"]
         self._each_image.append(len(boxes))
         for label, crowd in zip(labels, fields["crowd"], strict=True):
@@ -52,7 +52,7 @@ class BoxStatistics:
         self._aspects.extend((width / height).tolist())
 
     def findings(self) -> list[Finding]:
-        """Every check made, those that found no fault too."""
+        """All checks made, including those without a fault."""
         small = int((np.array(self._sides) < SMALL_SIDE).sum())
         empty = sum(1 for count in self._each_image if not count)
         return [
@@ -61,20 +61,20 @@ class BoxStatistics:
             judge("small boxes", small, len(self._sides),
                   f"boxes with a side under {SMALL_SIDE:g} pixels"),
             judge("repeated boxes", self._repeated, len(self._sides),
-                  "boxes that repeat another of their image and class"),
+                  "boxes identical to another of the same image and class"),
             Finding("images without boxes", "ok", f"{empty:,} images have no box",
                     {"rows": empty, "share": round(empty / max(len(self._each_image), 1), 6)}),
         ]  # fmt: skip
 
     def _find_shares(self) -> list[Finding]:
-        """Tell boxes whose numbers are shares of the sides: they would all lie in one pixel."""
+        """Find boxes in relative coordinates, which would all fall into one pixel."""
         if not self._sides or self._furthest > 1.0:
             return []
-        message = "every box lies in the first pixel: are they shares of the sides, not pixels?"
+        message = "every box is inside the first pixel: are the coordinates relative, not pixels?"
         return [Finding("box units", "error", message)]
 
     def _find_crowds(self) -> Finding:
-        """Count boxes of crowd regions: a class of which all are is never predicted."""
+        """Count crowd boxes: a class with crowd boxes alone is never predicted."""
         total = _totals(self.counts)
         crowds = {label: total[label] - kept for label, kept in _totals(self.objects).items()}
         crowds = {label: count for label, count in crowds.items() if count}
@@ -86,16 +86,16 @@ class BoxStatistics:
         share = count / sum(total.values())
         message = (
             f"{count:,} boxes ({share:.1%}) are crowd regions (iscrowd) or difficult objects,"
-            " which are neither learnt nor scored"
+            " which are neither trained on nor scored"
         )
         if mostly:
             message += f"; most of {', '.join(mostly)} are"
         grade: Grade = "warning" if mostly or share >= CROWD_SHARE else "ok"
-        message += ": --crowd objects learns them" if grade == "warning" else ""
+        message += ": --crowd objects trains on them" if grade == "warning" else ""
         return Finding("crowd regions", grade, message, {"boxes": count, "labels": crowds})
 
     def described(self) -> dict[str, Any]:
-        """How many boxes an image has, and their sides, sizes and shapes."""
+        """Statistics of boxes per image, sides, sizes and aspect ratios."""
         return {
             "boxes_of_an_image": describe(self._each_image),
             "shorter_side_of_a_box_px": describe(self._sides),
@@ -104,7 +104,7 @@ class BoxStatistics:
         }
 
     def charts(self) -> dict[str, Any]:
-        """Histograms of the same."""
+        """Histograms of the same values."""
         return {
             "boxes_of_an_image": histogram(self._each_image),
             "box_size_as_a_share_of_the_image": histogram(self._shares),

@@ -1,4 +1,4 @@
-"""Images that stand twice: in one split, across splits, with other labels, or nearly alike."""
+"""Duplicate images: within a split, across splits, with different labels, or near-duplicates."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ EXAMPLES = 10
 
 
 def group_files(digests: np.ndarray) -> np.ndarray:
-    """(rows,) of digests of files -> for each row the first row with the same file."""
+    """(rows,) file digests -> for each row the first row with the same file."""
     _, first, same = np.unique(digests, return_index=True, return_inverse=True)
     return first[same]
 
 
 def find_duplicates(groups: np.ndarray, splits: np.ndarray, names: Names) -> Finding:
-    """Find rows whose file their split has already.
+    """Find rows whose file already occurs in their split.
 
     Args:
-        groups: (rows,) as ``group_files`` gives them.
-        splits: (rows,) places in ``SPLITS``.
-        names: of the rows' images.
+        groups: (rows,) from ``group_files``.
+        splits: (rows,) indices into ``SPLITS``.
+        names: names of the rows' images.
     """
     _, first = np.unique(groups * len(SPLITS) + splits, return_index=True)
     repeated = np.ones(len(groups), bool)
@@ -34,13 +34,13 @@ def find_duplicates(groups: np.ndarray, splits: np.ndarray, names: Names) -> Fin
         "duplicates",
         int(repeated.sum()),
         len(groups),
-        "rows with a file that their split has already",
+        "rows whose file already occurs in their split",
         examples=_examples(np.flatnonzero(repeated), names),
     )
 
 
 def find_leakage(groups: np.ndarray, splits: np.ndarray, names: Names) -> Finding:
-    """Find held-out rows whose file an earlier split has; arguments as of ``find_duplicates``."""
+    """Find held-out rows whose file occurs in an earlier split; arguments as above."""
     earlier = np.isin(groups, groups[splits == 0])
     earlier |= (splits == 2) & np.isin(groups, groups[splits == 1])
     leaked = (splits > 0) & earlier
@@ -48,7 +48,7 @@ def find_leakage(groups: np.ndarray, splits: np.ndarray, names: Names) -> Findin
         "duplicates across splits",
         int(leaked.sum()),
         int((splits > 0).sum()),
-        "held-out rows with a file that another split has, which flatters scores",
+        "held-out rows whose file occurs in another split, which inflates scores",
         error_share=HELD_OUT_SHARE,
         examples=_examples(np.flatnonzero(leaked), names),
     )
@@ -63,15 +63,15 @@ def find_near_duplicates(
     copies: SmallCopies,
     shows: np.ndarray,
 ) -> Finding:
-    """Find held-out images that look like one of another split: the frames of a video, say.
+    """Find held-out images that look like one of another split, such as video frames.
 
     Args:
-        copies: of the rows' images.
-        hashes: (rows, 16) uint8 as ``image_hash`` gives them.
-        shows: the rows that show anything: what is flat looks like all that is flat.
+        copies: small copies of the rows' images.
+        hashes: (rows, 16) uint8 from ``image_hash``.
+        shows: rows with visible content; all flat images look alike.
     """
     pairs = shows[find_pairs(hashes[shows], splits[shows])]
-    pairs = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]  # the same file is told already
+    pairs = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]  # equal files are reported above
     pairs = pairs[copies.correlations(pairs) >= MIN_CORRELATION]
     later = np.where(splits[pairs[:, 0]] > splits[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
     shown = [
@@ -82,26 +82,26 @@ def find_near_duplicates(
         "near-duplicates across splits",
         len(np.unique(later)),
         int((splits > 0).sum()),
-        "held-out images that look like one of another split, which flatters scores",
+        "held-out images that look like one of another split, which inflates scores",
         examples=shown,
     )
 
 
 def find_conflicts(groups: np.ndarray, labels: np.ndarray, names: Names) -> Finding:
-    """Find rows whose file stands elsewhere with another label.
+    """Find rows whose file occurs elsewhere with another label.
 
     Args:
-        labels: (rows,) numbers of labels, -1 where there is none.
+        labels: (rows,) label numbers, -1 for none.
     """
     pairs = np.unique(np.stack([groups, labels])[:, labels >= 0], axis=1)
     files, counts = np.unique(pairs[0], return_counts=True)
     rows = np.flatnonzero(np.isin(groups, files[counts > 1]))
-    rows = rows[np.argsort(groups[rows], kind="stable")]  # side by side
+    rows = rows[np.argsort(groups[rows], kind="stable")]  # adjacent
     return judge(
         "conflicting labels",
         len(rows),
         len(groups),
-        "rows whose file stands elsewhere with another label",
+        "rows whose file occurs elsewhere with another label",
         error_share=CONFLICT_SHARE,
         examples=_examples(rows, names),
     )

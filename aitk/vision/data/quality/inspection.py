@@ -1,7 +1,7 @@
-"""What is wrong with the images and annotations of a data set, and what they look like.
+"""Checks and statistics of the images and annotations of a data set.
 
-One pass, in memory that does not hold the images: of each its name, its hashes and a few
-numbers are kept, and small copies of the first ones.
+A single pass stores each image's name, hashes and a few numbers, and small copies of the first
+images, so memory does not hold the images themselves.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ from aitk.vision.data.quality.sheets import Sheets
 from aitk.vision.data.quality.statistics import ClassCounts, Names, describe, histogram
 from aitk.vision.data.reading_counts import ReadingCounts
 
-#: An image whose grey levels spread less than this shows nothing.
+#: Grey-level spread below which an image is blank.
 MIN_CONTRAST = 2.0
 _SIZES = 10
-#: Images are looked at when they are about this large.
+#: Side length in pixels to which images are reduced for inspection.
 _LOOKED_AT = 64
 _COUNTED = {"label": "training rows", "boxes": "boxes in training", "mask": "pixels in training"}
 _KINDS = tuple(_COUNTED)
 
 
 class ImageInspector:
-    """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``.
+    """Inspects every accepted row once; see ``aitk.core.contract.task.Inspector``.
 
     Args:
-        annotation_kinds: what the rows have, of ``label``, ``boxes`` and ``mask``, or ``score``.
+        annotation_kinds: kinds in the rows: ``label``, ``boxes``, ``mask``, or ``score``.
         counts: what reading left out.
     """
 
@@ -70,7 +70,7 @@ class ImageInspector:
         annotation_kinds: Collection[str],
         counts: ReadingCounts | None = None,
     ):
-        del reading  # images arrive as they are stored
+        del reading  # images arrive in stored form
         self._counts = counts or ReadingCounts()
         self._annotation_kinds = frozenset(annotation_kinds)
         self._names = Names()
@@ -121,7 +121,7 @@ class ImageInspector:
         self._sheets.add(fields, split)
 
     def findings(self) -> list[Finding]:
-        """Every check made, those that found no fault too."""
+        """All checks made, including those without a fault."""
         groups, splits = group_files(np.array(self._digests)), np.array(self._splits)
         flat = np.array(self._contrast) < MIN_CONTRAST
         found = [
@@ -140,7 +140,7 @@ class ImageInspector:
         ]
         balanced = (
             "boxes" not in self._annotation_kinds
-        )  # images of several boxes have no class to weigh
+        )  # images with several boxes have no single class
         for kind in self._kinds():
             counts = self._counts_of(kind)
             train = counts["train"]
@@ -153,7 +153,7 @@ class ImageInspector:
                 found.append(find_labels_per_row(self._labels_per_row, len(self._label_sets)))
             else:
                 found.append(find_several_labels(set().union(*counts.values())))
-            if kind == "boxes":  # crowds are not learned
+            if kind == "boxes":  # crowd boxes are not trained on
                 train = self._boxes.objects.table()["train"]
                 if not any(train.values()):
                     found.append(Finding("boxes", "error", "no training image has a box"))
@@ -173,10 +173,10 @@ class ImageInspector:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """Sizes, formats, brightness, classes, boxes and masks, as JSON values and charts.
+        """JSON statistics and charts of sizes, formats, brightness, classes, boxes and masks.
 
-        ``pictures`` are contact sheets of the first images with their annotations, and of
-        images as training varies them.
+        ``pictures`` are contact sheets of the first images with annotations, and of augmented
+        images.
         """
         splits = np.array(self._splits)
         rows = np.bincount(splits, minlength=len(SPLITS))
@@ -219,20 +219,20 @@ class ImageInspector:
         return summary
 
     def _kinds(self) -> list[str]:
-        """The kinds of annotation there are any of."""
+        """The annotation kinds present."""
         if len(self._annotation_kinds) == 1:
             return [kind for kind in _KINDS if kind in self._annotation_kinds]
         return [kind for kind in _KINDS if kind in self._annotation_kinds and self._labels_of(kind)]
 
     def _labels_of(self, kind: str) -> list[str]:
-        """The classes of a kind: of masks all in the order of their numbers, else those of
-        training rows (of all where there are none), sorted."""
+        """The classes of a kind: for masks all by number, else those of training rows (of all rows
+        if there are none), sorted."""
         if kind == "mask":
             return self._masks.names()
         return known_labels(self._counts_of(kind))
 
     def _shown_labels(self, kind: str) -> list[str]:
-        """The same, and last those that only held-out rows have."""
+        """The same classes, followed by those only in held-out rows."""
         known = self._labels_of(kind)
         return known + sorted(set().union(*self._counts_of(kind).values()) - set(known))
 
@@ -244,18 +244,18 @@ class ImageInspector:
 
     def _find_flat(self, flat: np.ndarray) -> Finding:
         return judge(
-            "images of nothing",
+            "blank images",
             len(flat),
             len(self._splits),
-            "images of one colour, all black perhaps",
+            "images of a single colour, such as all black",
             examples=[self._names[row] for row in flat[:EXAMPLES].tolist()],
         )
 
 
 def _small_grey(data: bytes, height: int, width: int) -> np.ndarray:
-    """An image in grey, of a half, a quarter or an eighth of its size where it is large.
+    """A large image in grey at a half, a quarter or an eighth of its size.
 
-    JPEG files are decoded at that size, which is several times faster.
+    JPEG files are decoded at the reduced size, which is several times faster.
     """
     import cv2
 

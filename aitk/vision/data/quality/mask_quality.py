@@ -1,4 +1,4 @@
-"""Which classes the pixels of a data set have, and what is wrong with its masks."""
+"""Mask statistics and checks: pixel classes and faults."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from aitk.core.metrics.class_checks import judge
 from aitk.vision.data.formats.masks import decode_mask, mask_names
 from aitk.vision.features.geometry import VOID
 
-#: A mask with more void than this is hardly worth training on.
+#: A mask with a larger share of void is hardly worth training on.
 MUCH_VOID = 0.5
-#: Masks without class names have soft edges where they hold so many classes, up to so high a
-#: number, and nearly all of their pixels are black or white.
+#: Masks without class names have soft edges if they hold this many classes, up to this number,
+#: and nearly all their pixels are black or white.
 MANY_LEVELS, HIGH_LEVEL, BLACK_OR_WHITE = 9, 192, 0.8
 _EXAMPLES = 10
 
 
 class MaskStatistics:
-    """Which classes the pixels have."""
+    """Pixel counts by class."""
 
     def __init__(self) -> None:
         self._names: dict[str, int] = {}
@@ -56,7 +56,7 @@ class MaskStatistics:
             self._images[name] += 1
 
     def names(self) -> list[str]:
-        """The classes in the order of their numbers, those of no pixel too."""
+        """The classes by number, including those without pixels."""
         return [*self._names, *(str(n) for n in range(self._largest + 1) if not self._names)]
 
     def pixels(self) -> dict[str, dict[str, int]]:
@@ -67,25 +67,25 @@ class MaskStatistics:
         }
 
     def look_binary(self) -> str | None:
-        """Why the masks seem to be black and white, if they do."""
+        """Why the masks seem to be black and white, or None."""
         if self._black_and_white and not self._with_classes:
-            return "all masks hold only 0 and 255, and 255 is void"
+            return "all masks hold only 0 and 255 (void)"
         is_grey = self._largest >= HIGH_LEVEL and len(self._images) >= MANY_LEVELS
         if is_grey and not self._named and np.mean(self._ends) >= BLACK_OR_WHITE:
-            return f"the masks hold {len(self._images)} grey levels, as soft edges do"
+            return f"the masks hold {len(self._images)} grey levels, which indicates soft edges"
         return None
 
     def findings(self) -> list[Finding]:
-        """Every check made, those that found no fault too."""
+        """All checks made, including those without a fault."""
         void = np.array(self._void)
         names = self.names()
         missing = [name for name in names if not self._pixels["train"][name]]
-        message = f"{len(missing)} of {len(names)} mask classes are on no training image"
+        message = f"{len(missing)} of {len(names)} mask classes occur in no training image"
         if missing:
             message += f": {', '.join(missing[:_EXAMPLES])}"
         found = [
             judge("void", int((void > MUCH_VOID).sum()), len(void),
-                  "masks of which over half is void"),
+                  "masks that are more than half void"),
             Finding("mask classes", "warning" if missing else "ok", message, {"missing": missing}),
         ]  # fmt: skip
         if self._black_and_white:
@@ -94,17 +94,17 @@ class MaskStatistics:
                     "black and white masks",
                     self._black_and_white,
                     len(self._void),
-                    "masks hold only 0 and 255 (void): --binary-masks makes 255 a class",
+                    "masks hold only 0 and 255 (void); --binary-masks makes 255 a class",
                     error_share=0.5,
                 )
             )
         if self._named and self._unnamed:
-            message = f"{self._unnamed:,} masks have classes without names, and others have names"
+            message = f"{self._unnamed:,} masks have no class names, while others do"
             found.append(Finding("mask names", "error", message))
         return found
 
     def summary(self) -> dict[str, Any]:
-        """The share of pixels of each class, its images, and the share of void."""
+        """Pixel share and number of images per class, and the share of void."""
         total = sum(sum(found.values()) for found in self._pixels.values())
         shares = {
             name: round(sum(found[name] for found in self._pixels.values()) / max(total, 1), 6)

@@ -1,9 +1,9 @@
-"""Images that look the same though their files differ: found by perceptual hashes.
+"""Near-duplicate images, found by perceptual hashes.
 
-The hash tells where an image gets brighter, from left to right and from top to bottom, of 8 by
-8 patches each way (the difference hash of Krawetz, "Kind of Like That", 2013, in both directions).
-Another size, format, compression or brightness changes few of its 128 bits. So do, among images
-that show little, two handwritten digits: what the hash finds is compared pixel by pixel.
+The hash encodes where an image gets brighter, from left to right and from top to bottom, in
+8 x 8 patches per direction (the difference hash of Krawetz, "Kind of Like That", 2013). Another
+size, format, compression or brightness changes few of its 128 bits. Images with little content,
+such as two handwritten digits, may also agree, so candidates are compared pixel by pixel.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-#: Bits in which two images that look the same differ at most.
+#: Maximum number of differing bits between near-duplicates.
 MAX_BITS = 7
-#: Steps between patches that are taken for noise, in grey levels.
+#: Grey-level differences between patches below this are noise.
 _MIN_STEP = 0.5
-#: Correlation of the small copies of two images that look the same, at least. Handwritten digits
-#: whose hashes agree reach .988; JPEG at quality 40 and frames a second apart are above .99.
+#: Minimum correlation between the small copies of near-duplicates. Handwritten digits with equal
+#: hashes reach .988; JPEG at quality 40 and frames a second apart exceed .99.
 MIN_CORRELATION = 0.99
 _COPY_SIDE = 16
-# With so many bands, two hashes that differ in MAX_BITS bits agree in one band at least.
+# With this many bands, two hashes that differ in MAX_BITS bits share at least one band.
 _BANDS = MAX_BITS + 1
-#: Images without structure share bands in masses; they are not compared.
+#: Images without structure share bands in large groups, which are skipped.
 _MAX_PAIRS = 20_000_000
 _AT_ONCE = 4_000_000
 
@@ -39,14 +39,14 @@ def image_hash(grey: np.ndarray) -> np.ndarray:
 
 
 class SmallCopies:
-    """A small grey copy of every image, kept on disk: memory does not grow with their number."""
+    """A small grey copy of every image, stored on disk so that memory use stays constant."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the copies
         self._count = 0
 
     def add(self, grey: np.ndarray) -> None:
-        """Keep a copy of an image (h, w) uint8 grey."""
+        """Store a copy of an image (h, w) uint8 grey."""
         import cv2
 
         small = cv2.resize(grey, (_COPY_SIDE, _COPY_SIDE), interpolation=cv2.INTER_AREA)
@@ -54,7 +54,7 @@ class SmallCopies:
         self._count += 1
 
     def correlations(self, pairs: np.ndarray) -> np.ndarray:
-        """How alike the images of each pair (n, 2) are: (n,), 1 for equal ones."""
+        """Correlation of the images of each pair (n, 2): (n,), 1 for equal images."""
         if not len(pairs):
             return np.zeros(0)
         self._file.flush()
@@ -68,7 +68,7 @@ class SmallCopies:
 
 
 def _correlation(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Of each row with its counterpart."""
+    """Correlation of each row with its counterpart."""
     left, right = (side - side.mean(axis=1, keepdims=True, dtype=np.float32)
                    for side in (left, right))  # fmt: skip
     spread = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
@@ -76,15 +76,15 @@ def _correlation(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def find_pairs(hashes: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Pairs that look the same and are of different groups.
+    """Pairs of near-duplicates from different groups.
 
     Args:
         hashes: (n, 16) uint8.
         groups: (n,) the split of each.
 
     Returns:
-        (pairs, 2) row numbers, each pair once, sorted. Of images that share a band with
-        thousands of others some may be missing.
+        (pairs, 2) row numbers, each pair once, sorted. Pairs in bands shared by thousands of
+        images may be missing.
     """
     bands = np.ascontiguousarray(hashes).view(np.uint16).reshape(len(hashes), _BANDS)
     words = np.ascontiguousarray(hashes).view(np.uint64).reshape(len(hashes), 2)
@@ -100,7 +100,7 @@ def find_pairs(hashes: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _buckets(band: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows with equal values, those alone left out."""
+    """Groups of rows with equal values; single rows are left out."""
     order = np.argsort(band, kind="stable")
     starts = np.flatnonzero(np.diff(band[order])) + 1
     return (rows for rows in np.split(order, starts) if len(rows) > 1)

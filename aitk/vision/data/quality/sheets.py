@@ -1,4 +1,4 @@
-"""Contact sheets of prepared rows: people look before they train."""
+"""Contact sheets of prepared rows, for visual inspection before training."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from aitk.vision.data.formats.masks import decode_mask, mask_names
 from aitk.vision.features.geometry import fit_image, fit_mask
 from aitk.vision.features.sample import Sample
 
-#: How many images of a split are shown.
+#: Number of images shown per split.
 SHOWN = {"train": 12, "validation": 6, "test": 6}
-#: Of how many images variants are shown, and how many of each.
+#: Number of images shown with augmentation, and variants of each.
 VARIED, VARIANTS = 4, 3
 _COLUMNS, _CELL = 4, 200
 
 
 @dataclass(frozen=True, eq=False)
 class _Thumbnail:
-    """A small image with what is known of it, its classes by name."""
+    """A small image with its annotations, classes by name."""
 
     image: np.ndarray
     fields: Mapping[str, Any]
@@ -34,10 +34,10 @@ class _Thumbnail:
 
 
 class Sheets:
-    """Keeps small copies of a few rows, and draws them.
+    """Stores small copies of a few rows, and draws them.
 
     Args:
-        annotation_kinds: what the rows have, of ``label``, ``boxes`` and ``mask``.
+        annotation_kinds: kinds in the rows: ``label``, ``boxes``, ``mask``.
     """
 
     def __init__(self, *, annotation_kinds: Collection[str]):
@@ -45,12 +45,12 @@ class Sheets:
         self._kept: dict[str, list[_Thumbnail]] = {split: [] for split in SPLITS}
 
     def add(self, fields: Mapping[str, Any], split: str) -> None:
-        """Keep a row if there is room for it: the first ones, of all labels about as many."""
+        """Store a row if there is room: the first rows, about equally many per label."""
         kept = self._kept[split]
         if len(kept) < SHOWN[split]:
             kept.append(self._thumbnail(fields))
             return
-        # A label that is shown less takes the place of the last image of the one shown most.
+        # A row of a less frequent label replaces the last image of the most frequent one.
         shown = Counter(each.fields.get("label") for each in kept)
         crowded, most = shown.most_common(1)[0]
         if shown[fields.get("label")] + 1 < most:
@@ -58,7 +58,7 @@ class Sheets:
             kept.append(self._thumbnail(fields))
 
     def draw(self, labels: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-        """The sheets, {"caption": str, "png": bytes} each.
+        """The contact sheets, {"caption": str, "png": bytes} each.
 
         Args:
             labels: the classes of each kind of annotation.
@@ -84,7 +84,7 @@ class Sheets:
     def _varied(
         self, kept: Sequence[_Thumbnail], labels: Mapping[str, Sequence[str]]
     ) -> dict[str, Any]:
-        """Images as training varies them by default, a line each."""
+        """Images with default training augmentation, one row of variants per image."""
         from aitk.vision.explain.drawing import contact_sheet
         from aitk.vision.features.augment import augment
         from aitk.vision.features.augment_settings import augmentation_settings
@@ -97,11 +97,11 @@ class Sheets:
         samples, captions = [], []
         for at, original in enumerate(originals):
             samples += [original, *(variants[at] for variants in rounds)]
-            captions += ["as it is", *["varied"] * VARIANTS]
+            captions += ["original", *["augmented"] * VARIANTS]
         sheet = contact_sheet(
             samples, names=labels, captions=captions, columns=VARIANTS + 1, cell=_CELL
         )
-        caption = "as training varies them with the default settings"
+        caption = "augmented with the default settings"
         return {"caption": caption, "png": encode_png(sheet)}
 
     def _thumbnail(self, fields: Mapping[str, Any]) -> _Thumbnail:
@@ -125,7 +125,7 @@ class Sheets:
     def _sample(
         self, kept: _Thumbnail, labels: Mapping[str, Sequence[str]], *, square: bool = False
     ) -> Sample:
-        """A thumbnail with its classes by number; those of no training row are left out."""
+        """A thumbnail with classes by number; classes absent from training rows are left out."""
         image, boxes, mask = kept.image, kept.boxes, kept.mask
         if square:
             size = (_CELL, _CELL)

@@ -1,4 +1,4 @@
-"""What inspectors collect of a data set: names, class counts, percentiles, histograms."""
+"""Statistics of a data set: names, class counts, percentiles, histograms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
 class Names:
-    """A list of names that holds their bytes in one piece."""
+    """A memory-efficient list of names."""
 
     def __init__(self) -> None:
         self._text, self._ends = bytearray(), array("Q", [0])
@@ -29,7 +29,7 @@ class Names:
 
 
 class ClassCounts:
-    """How often each class comes, by split."""
+    """Frequency of each class by split."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -46,7 +46,7 @@ class ClassCounts:
 
 
 def describe(values: Sequence[float]) -> dict[str, float]:
-    """Their mean, some percentiles and the largest; of no numbers nothing."""
+    """Mean, percentiles and maximum of the values; empty without values."""
     if not len(values):
         return {}
     numbers = np.array(values, np.float64)
@@ -61,7 +61,7 @@ def describe(values: Sequence[float]) -> dict[str, float]:
 
 
 def histogram(values: Sequence[float]) -> dict[str, list[float]]:
-    """Counts by value; the outermost 1% on either side count as the outermost of the others."""
+    """Counts by value; the outermost 1% on either side are clipped."""
     if not len(values):
         return {"x": [], "y": []}
     numbers = np.array(values, np.float64)

@@ -1,1 +1,1 @@
-"""Image networks that heads share."""
+"""Image networks shared by all heads."""

@@ -1,4 +1,4 @@
-"""What networks in stages share: the stem, a convolution block and its batch normalisation."""
+"""Building blocks of staged networks: stem, convolution block, batch normalisation."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from aitk.core.layers import Tensor
 from aitk.core.layers.kernels import normalised_batch
 from aitk.vision.models.input_scaling import Normalise
 
-#: Keras' default of 0.99 lags behind the weights for hundreds of steps.
+#: With Keras' default of 0.99, statistics lag hundreds of steps behind the weights.
 MOMENTUM = 0.9
 
 
 def stem(image: keras.KerasTensor, filters: int, stride: int) -> keras.KerasTensor:
-    """Scale the image and take ``stride`` pixels as one -> (batch, h / stride, w / stride, f).
+    """Scale the image and downsample by ``stride`` -> (batch, h / stride, w / stride, f).
 
-    Stride 4 is a strided convolution and a pooling, as in networks for large images.
+    Stride 4 is a strided convolution followed by pooling, as in networks for large images.
     """
     x = Normalise(name="normalise")(image)
     x = convolution(x, filters, stride=min(stride, 2), name="stem")
@@ -36,7 +36,7 @@ def convolution(
 ) -> keras.KerasTensor:
     """A convolution, batch normalisation (Ioffe and Szegedy 2015) and an activation.
 
-    ``last`` names the last layer, where it ends a stage.
+    ``last`` names the final layer if the block ends a stage.
     """
     x = keras.layers.Conv2D(
         filters,
@@ -55,10 +55,10 @@ def convolution(
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras' batch normalisation (Ioffe and Szegedy 2015), several times as fast in training.
+    """Keras' batch normalisation (Ioffe and Szegedy 2015) with several times the training speed.
 
-    Where the backend has a kernel for it, maps (batch, height, width, channels) are normalised by
-    that in training; everything else (inference, masks) is Keras' own, as are the weights.
+    If the backend has a fused kernel, it normalises maps (batch, height, width, channels) in
+    training; everything else (inference, masks) and the weights are Keras' own.
     """
 
     def call(

@@ -1,4 +1,4 @@
-"""A small convolutional network: stages of convolutions, each followed by a pooling."""
+"""A small convolutional network: stages of convolutions, each followed by pooling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aitk.vision.models.settings import CnnSettings, parse_blocks, stem_stride
 
 
 def build_backbone(settings: CnnSettings, size: tuple[int, int]) -> keras.Model:
-    """Images of ``size`` -> their last map (batch, height, width, channels)."""
+    """Images of ``size`` -> the last feature map (batch, height, width, channels)."""
     stride, filters = stem_stride(settings, size), settings.filters
     image = image_input(size)
     x = stem(image, filters, stride)

@@ -1,4 +1,4 @@
-"""EfficientNet (Tan and Le 2019): the stages of B0 at any width and depth, Keras Hub's network."""
+"""EfficientNet (Tan and Le 2019): stages of B0 at any width and depth, with Keras Hub's network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STRIDES = [1, 2, 2, 2, 1, 2, 1]
 
 
 def build_backbone(settings: EfficientNetSettings, size: tuple[int, int]) -> keras.Model:
-    """Images of ``size`` -> their last map (batch, height / 32, width / 32, channels)."""
+    """Images of ``size`` -> the last feature map (batch, height / 32, width / 32, channels)."""
     network = keras_hub.models.EfficientNetBackbone(
         width_coefficient=settings.width,
         depth_coefficient=settings.depth,

@@ -1,7 +1,7 @@
-"""Keras Hub's image networks as backbones: uint8 images in, their own scaling inside.
+"""Keras Hub's image networks as backbones: uint8 input, with scaling inside.
 
 The layers of the network become the backbone's own, so that heads find the end of each stage by
-its name, and a file holds nothing but layers.
+name, and saved files hold plain layers only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aitk.vision.models.backbones.patch_maps import TokensToMap
 from aitk.vision.models.input_scaling import Normalise, image_input
 from aitk.vision.models.transfer import clone_layer, copy_network
 
-PROBE = 256  # pixels; every usual stride divides it
+PROBE = 256  # pixels; divisible by every common stride
 
 
 def wrap(
@@ -30,22 +30,22 @@ def wrap(
     mean: Sequence[float],
     deviation: Sequence[float],
 ) -> keras.Model:
-    """A Keras Hub network with the input and the one output of every backbone here.
+    """Give a Keras Hub network the input and the single output of the backbones here.
 
     Args:
-        hub: an image backbone that puts out one map, or one row of patches.
-        size: (height, width) of the images it will read.
-        mean: of each channel, 0 to 255; taken away first.
-        deviation: what each channel is then divided by.
+        hub: an image backbone that returns one map, or one sequence of patches.
+        size: (height, width) of the input images.
+        mean: mean of each channel, 0 to 255, to subtract.
+        deviation: standard deviation of each channel, to divide by.
 
     Raises:
-        ArtifactError: it reads or puts out something else, or cannot be built for that size.
+        ArtifactError: its inputs or outputs differ, or it does not support the size.
     """
     what = type(hub).__name__
     if not isinstance(hub.input, keras.KerasTensor) or len(hub.input.shape) != 4:
-        raise ArtifactError(f"a {what} does not read one image")
+        raise ArtifactError(f"a {what} does not take a single image as input")
     if not isinstance(hub.output, keras.KerasTensor) or len(hub.output.shape) not in (3, 4):
-        raise ArtifactError(f"a {what} puts out no map of the image")
+        raise ArtifactError(f"a {what} does not return an image map")
     normalise = Normalise(mean, deviation, name="normalise")
     image, ends = image_input(size), _ends(hub)
 
@@ -69,11 +69,11 @@ def wrap(
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class PatchEmbedding(ViTPatchingAndEmbedding):
-    """Keras Hub's embedding of patches, whose own configuration does not make it again."""
+    """Keras Hub's patch embedding with a configuration that can be deserialised."""
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        # A tensor from outside of the graph becomes one more input of an ONNX file.
+        # A tensor from outside the graph would become an additional input of an ONNX file.
         self.position_ids = np.arange(self.num_positions)[None]
 
     def get_config(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _clone(layer: Any, size: tuple[int, int]) -> Any:
 
 
 def _ends(hub: keras_hub.models.Backbone) -> dict[str, str]:
-    """Which layer ends which stage: as the network says, else the last of each resolution."""
+    """The last layer of each stage: as declared by the network, else the last per resolution."""
     pyramid = getattr(hub, "pyramid_outputs", None)
     if pyramid:
         return {

@@ -1,7 +1,7 @@
 """MobileNetV2: inverted residuals with depthwise convolutions (Sandler et al. 2018, section 3).
 
-Keras Hub's blocks write a depthwise convolution as one in groups, for which TensorFlow on a CPU
-compiles every step with XLA: forty times slower in training, and nothing that LiteRT reads.
+Keras Hub implements a depthwise convolution as a grouped one, which TensorFlow on CPU compiles
+with XLA at every step: forty times slower in training, and unsupported by LiteRT.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aitk.vision.models.settings import MobileNetSettings, parse_blocks, stem_st
 
 
 def build_backbone(settings: MobileNetSettings, size: tuple[int, int]) -> keras.Model:
-    """Images of ``size`` -> their last map (batch, height, width, channels)."""
+    """Images of ``size`` -> the last feature map (batch, height, width, channels)."""
     stride, filters = stem_stride(settings, size), settings.filters
     image = image_input(size)
     x = stem(image, filters, stride)
@@ -29,7 +29,7 @@ def build_backbone(settings: MobileNetSettings, size: tuple[int, int]) -> keras.
                 stride=2 if stage and block == 0 else 1,
                 name=f"stage{stage + 1}_block{block + 1}",
             )
-        # The last layer of a block is linear (section 3.2): the stage ends with its result.
+        # The last layer of a block is linear (section 3.2), so the stage ends with its output.
         x = keras.layers.Identity(name=f"stride_{stride}")(x)
     return keras.Model(image, x, name="backbone")
 
@@ -37,7 +37,7 @@ def build_backbone(settings: MobileNetSettings, size: tuple[int, int]) -> keras.
 def _inverted_residual(
     x: keras.KerasTensor, filters: int, *, expansion: int, stride: int, name: str
 ) -> keras.KerasTensor:
-    """Widen, look at the neighbourhood channel by channel, narrow again (table 1)."""
+    """Expand, filter each channel, project (table 1)."""
     before = x
     if expansion > 1:
         x = convolution(

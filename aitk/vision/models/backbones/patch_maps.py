@@ -1,4 +1,4 @@
-"""Between the row of patches of a transformer and the map that heads read."""
+"""Conversion between a transformer's patch sequence and feature maps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aitk.core.layers import Shape, Tensor
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class TokensToMap(keras.layers.Layer):
-    """Lay the patches out as they lie in the image, without a class token before them.
+    """Arrange patches as a map of the image, without a class token.
 
     Args:
         image_size: (height, width) of the images.
@@ -22,7 +22,7 @@ class TokensToMap(keras.layers.Layer):
 
     def __init__(self, image_size: tuple[int, int], patch_size: tuple[int, int], **kwargs: Any):
         super().__init__(**kwargs)
-        # A saved model holds lists.
+        # Saved models store tuples as lists.
         self.image_size, self.patch_size = tuple(image_size), tuple(patch_size)
         self.grid = patch_grid(image_size, patch_size)
 
@@ -40,19 +40,19 @@ class TokensToMap(keras.layers.Layer):
 
 
 def patch_grid(image_size: tuple[int, int], patch_size: tuple[int, int]) -> tuple[int, int]:
-    """How many patches lie below and beside each other."""
+    """The number of patch rows and columns."""
     return image_size[0] // patch_size[0], image_size[1] // patch_size[1]
 
 
 def interpolate_positions(
     positions: np.ndarray, old: tuple[int, int], new: tuple[int, int]
 ) -> np.ndarray:
-    """Interpolate what was learned for a grid of patches (Dosovitskiy et al. 2021, section 3.2).
+    """Interpolate position embeddings to another patch grid (Dosovitskiy et al. 2021, sec. 3.2).
 
     Args:
         positions: (tokens before the patches + rows * columns, channels).
-        old: (rows, columns) they were learned for.
-        new: (rows, columns) they are wanted for.
+        old: (rows, columns) of the trained grid.
+        new: (rows, columns) of the target grid.
     """
     before = len(positions) - old[0] * old[1]
     grid = positions[before:].reshape(1, *old, positions.shape[-1])

@@ -1,7 +1,7 @@
 """Residual networks (He et al. 2016, "Deep Residual Learning for Image Recognition").
 
-Keras Hub's begins with a convolution and a pooling of stride 4 and is at least 64 channels wide,
-which is made for images of 224 pixels. This one is the network of section 4.2 for small ones: a
+Keras Hub's ResNet starts with a strided convolution and pooling (stride 4) and has at least 64
+channels, which suits images of 224 pixels. This is the network of section 4.2 for small images: a
 3 x 3 convolution, then stages of two-layer blocks. Shortcuts between stages are 1 x 1
 convolutions (option B of section 4.1) of averaged pixels.
 """
@@ -16,7 +16,7 @@ from aitk.vision.models.settings import ResNetSettings, parse_blocks, stem_strid
 
 
 def build_backbone(settings: ResNetSettings, size: tuple[int, int]) -> keras.Model:
-    """Images of ``size`` -> their last map (batch, height, width, channels)."""
+    """Images of ``size`` -> the last feature map (batch, height, width, channels)."""
     stride, filters = stem_stride(settings, size), settings.filters
     image = image_input(size)
     x = stem(image, filters, stride)
@@ -37,11 +37,11 @@ def build_backbone(settings: ResNetSettings, size: tuple[int, int]) -> keras.Mod
 def _block(
     x: keras.KerasTensor, filters: int, *, halve: bool, name: str, last: str | None
 ) -> keras.KerasTensor:
-    """Two convolutions whose result is added to what went in (section 3.2)."""
+    """Two convolutions with a shortcut (section 3.2)."""
     shortcut, stride = x, 2 if halve else 1
     if halve:
-        # The mean of four pixels, not one of them (He et al. 2019, ResNet-D). Besides, oneDNN
-        # corrupts memory in the gradient of a 1 x 1 convolution with steps and few channels.
+        # Average four pixels instead of taking one (He et al. 2019, ResNet-D). Also, oneDNN
+        # corrupts memory in the gradient of a strided 1 x 1 convolution with few channels.
         shortcut = keras.layers.AveragePooling2D(2, padding="same", name=f"{name}_pool")(x)
     if halve or x.shape[-1] != filters:
         shortcut = convolution(shortcut, filters, width=1, activation=None, name=f"{name}_shortcut")

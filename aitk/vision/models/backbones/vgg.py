@@ -1,4 +1,4 @@
-"""VGG: plain convolutions and pooling (Simonyan and Zisserman 2015), Keras Hub's network."""
+"""VGG: plain convolutions and pooling (Simonyan and Zisserman 2015), with Keras Hub's network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aitk.vision.models.settings import VggSettings, parse_blocks
 
 
 def build_backbone(settings: VggSettings, size: tuple[int, int]) -> keras.Model:
-    """Images of ``size`` -> their last map (batch, height, width, channels)."""
+    """Images of ``size`` -> the last feature map (batch, height, width, channels)."""
     blocks = parse_blocks(settings.blocks)
     network = keras_hub.models.VGGBackbone(
         stackwise_num_repeats=list(blocks),

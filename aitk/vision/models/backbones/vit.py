@@ -19,7 +19,7 @@ def build_backbone(settings: VitSettings, size: tuple[int, int]) -> keras.Model:
     """Images of ``size`` -> a vector for each patch (batch, rows, columns, hidden)."""
     if settings.hidden % settings.heads:
         raise UsageError(
-            f"hidden is {settings.hidden}, which {settings.heads} heads do not divide",
+            f"hidden={settings.hidden} is not divisible by heads={settings.heads}",
             where="--set hidden",
         )
     if any(side % settings.patch for side in size):

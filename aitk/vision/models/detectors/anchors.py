@@ -1,7 +1,7 @@
-"""Where a detector looks: the places of its feature maps, and the boxes it starts from there.
+"""Positions of a detector on its feature maps, and their anchor boxes.
 
-NumPy only. The order of positions is that of the detectors' raw outputs: levels from fine to
-coarse, rows, columns, and the anchors of a place last.
+NumPy only. Positions are ordered like the detectors' raw outputs: levels from fine to coarse,
+rows, columns, and finally the anchors of a cell.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import numpy as np
 
 from aitk.vision.features.boxes import size_overlaps
 
-#: What stands for boxes where the training images have none: sides in strides (Lin et al. 2017).
+#: Default sides in strides if the training images have no boxes (Lin et al. 2017).
 USUAL_SIDES = 4.0
 ROUNDS = 100
-#: Clusters start between the boxes that this share of all is smaller, or larger, than: two boxes
-#: of a pixel among thousands would take half of the anchors.
+#: Clusters start within the box sizes between these quantiles: otherwise two boxes of a pixel among
+#: thousands would claim half of the anchors.
 OUTLIERS = 0.005
 
 
@@ -27,7 +27,7 @@ def centre_points(
 
     Args:
         shapes: rows and columns of each map.
-        strides: pixels of the image for each row and column of it.
+        strides: image pixels per cell of each map.
 
     Returns:
         (positions, 2) and (positions, 1), both float32.
@@ -49,8 +49,8 @@ def anchor_boxes(
 
     Args:
         shapes: rows and columns of each map.
-        strides: pixels of the image for each row and column of it.
-        sides: for each map the (width, height) in pixels of the anchors of a place.
+        strides: image pixels per cell of each map.
+        sides: for each map the (width, height) in pixels of the anchors of a cell.
     """
     boxes = []
     for shape, stride, pairs in zip(shapes, strides, sides, strict=True):
@@ -64,16 +64,16 @@ def anchor_boxes(
 def learn_anchors(
     sizes: np.ndarray, strides: Sequence[int], *, each: int
 ) -> list[list[list[float]]]:
-    """Sides of anchors that suit the boxes of the training images.
+    """Anchor sizes that suit the boxes of the training images.
 
-    Clusters of widths and heights, a box being the nearer to a cluster the more it overlaps it
-    (Redmon and Farhadi 2017, section 2), started evenly from small to large; the small ones go to
-    the fine levels.
+    Clusters of widths and heights with 1 - IoU as the distance (Redmon and Farhadi 2017, section
+    2), initialised evenly from small to large; the small ones go to the fine levels.
+
 
     Args:
-        sizes: (n, 2) widths and heights in pixels of the fitted images.
-        strides: of the levels, from fine to coarse.
-        each: anchors a place.
+        sizes: (n, 2) widths and heights in pixels of the resized images.
+        strides: strides of the levels, from fine to coarse.
+        each: anchors per cell.
 
     Returns:
         For each stride ``each`` pairs of width and height, in the form of ``anchor_boxes``.
@@ -84,7 +84,7 @@ def learn_anchors(
         growth = 2 ** (np.arange(each) / each)
         return [[[USUAL_SIDES * stride * g] * 2 for g in growth.tolist()] for stride in strides]
     ordered = sizes[np.argsort(sizes.prod(axis=1), kind="stable")].astype(np.float64)
-    # Evenly by logarithm, not by rank: rare sizes get anchors too.
+    # Evenly by logarithm, not by rank, so that rare sizes get anchors too.
     logs = np.log(ordered.prod(axis=1)) / 2
     first, last = np.quantile(logs, (OUTLIERS, 1 - OUTLIERS))
     centres = np.exp(np.linspace(first, last, 2 * count + 1)[1::2])[:, None].repeat(2, axis=1)

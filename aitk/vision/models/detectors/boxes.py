@@ -1,6 +1,6 @@
-"""Boxes inside models and their losses, in Keras' backend-neutral operations.
+"""Box operations for models and losses, in Keras' backend-neutral operations.
 
-A box is x_min, y_min, x_max, y_max in pixels of the image that the model reads.
+A box is x_min, y_min, x_max, y_max in pixels of the model input.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Any
 
 from keras import ops
 
-#: Scales of the four numbers that a box is offsets by, relative to an anchor: as in the code of
-#: SSD (Liu et al. 2016) and of Fast R-CNN (Girshick 2015).
+#: Scales of the four box offsets relative to an anchor, as in the code of SSD (Liu et al. 2016) and
+#: of Fast R-CNN (Girshick 2015).
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
-#: No box is offsets to be more than 62.5 times as wide or high as its anchor.
+#: Offsets are limited so that no box is over 62.5 times as wide or high as its anchor.
 MAX_GROWTH = math.log(1000 / 16)
 EPSILON = 1e-7
 
@@ -24,11 +24,11 @@ def pairwise_iou(boxes: Any, others: Any) -> Any:
 
 
 def complete_iou(boxes: Any, others: Any) -> Any:
-    """Complete IoU of boxes that stand in pairs: (..., 4) -> (...).
+    """Complete IoU of paired boxes: (..., 4) -> (...).
 
-    Zheng et al. 2020, section 3.2: IoU less the distance of the centres, in diagonals of the
-    smallest box around both, and less a measure of how much their proportions differ, whose weight
-    takes no gradient.
+    Zheng et al. 2020, section 3.2: IoU minus the distance of the centres, relative to the diagonal
+    of the smallest enclosing box, minus a term for the difference in aspect ratio, whose weight has
+    no gradient.
     """
     iou, sizes, other_sizes = _shares(boxes, others)
     around = ops.maximum(boxes[..., 2:], others[..., 2:]) - ops.minimum(
@@ -44,10 +44,10 @@ def complete_iou(boxes: Any, others: Any) -> Any:
 
 
 def encode(boxes: Any, anchors: Any) -> Any:
-    """What a model should say of boxes, given their anchors: (..., 4), (..., 4) -> (..., 4).
+    """Offsets of boxes from their anchors: (..., 4), (..., 4) -> (..., 4).
 
-    Places in sides of the anchor and logarithms of the growth (Girshick et al. 2014, appendix C),
-    each divided by its ``VARIANCES``.
+    Centre shifts relative to the anchor's sides, and logarithms of the size ratios (Girshick et al.
+    2014, appendix C), each divided by its ``VARIANCES``.
     """
     centres, sizes = _centres_and_sizes(boxes)
     origins, scales = _centres_and_sizes(anchors)
@@ -66,19 +66,19 @@ def decode(offsets: Any, anchors: Any) -> Any:
 
 
 def clip(boxes: Any, size: tuple[int, int]) -> Any:
-    """Cut boxes at the edges of an image of a size (height, width)."""
+    """Clip boxes to an image of a size (height, width)."""
     limits = ops.convert_to_tensor([size[1], size[0]] * 2, boxes.dtype)
     return ops.minimum(ops.maximum(boxes, 0.0), limits)
 
 
 def areas(boxes: Any) -> Any:
-    """(..., 4) -> (...), 0 for a box turned inside out."""
+    """(..., 4) -> (...), 0 for inverted boxes."""
     sizes = ops.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
     return sizes[..., 0] * sizes[..., 1]
 
 
 def _shares(boxes: Any, others: Any) -> tuple[Any, Any, Any]:
-    """IoU of boxes whose shapes broadcast, and the sides of both."""
+    """IoU of boxes with broadcastable shapes, and the sides of both."""
     sizes, other_sizes = boxes[..., 2:] - boxes[..., :2], others[..., 2:] - others[..., :2]
     corner = ops.minimum(boxes[..., 2:], others[..., 2:])
     sides = ops.maximum(corner - ops.maximum(boxes[..., :2], others[..., :2]), 0.0)

@@ -1,13 +1,13 @@
-"""Faster R-CNN, the two-stage detector (Ren et al. 2015), over a feature pyramid.
+"""Faster R-CNN, the two-stage detector (Ren et al. 2015), on a feature pyramid.
 
-A region proposal network tells at every anchor whether there is any object, and where. The best
-of these boxes are the proposals; the features inside each are brought to one size (RoIAlign, He
-et al. 2017), and a second network tells its class and corrects the box. Both are trained at once
-(section 3.2, "approximate joint training") with ``detection_losses.FasterRcnnLoss``.
+A region proposal network predicts objectness and a box at every anchor. The best of these boxes
+are the proposals; their features are resampled to one size (RoIAlign, He et al. 2017), and a second
+network predicts the class and refines the box. Both are trained jointly (section 3.2, "approximate
+joint training") with ``losses.detection.FasterRcnnLoss``.
 
-Differences from the paper: the number of proposals is fixed, so that all shapes are; the anchors'
-sides are learned from the training boxes; the correction is the same for every class; and what
-each proposal is to learn is decided in the loss, so that the model needs no targets.
+Differences from the paper: the number of proposals is fixed, so that all shapes are; anchor sizes
+are learned from the training boxes; box refinement is the same for all classes; and the loss, not
+the model, assigns proposals to objects, so that the model needs no targets.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from aitk.vision.models.detectors.ssd import Sides
 from aitk.vision.models.detectors.suppression import Suppression, suppress
 from aitk.vision.models.input_scaling import image_input
 
-#: How many boxes the second stage looks at. They are trimmed less than detections are: one that
-#: overlaps another may be of another object (section 3.3).
+#: Number of proposals for the second stage. Suppression is weaker than for detections: a box that
+#: overlaps another may belong to another object (section 3.3).
 PROPOSALS = Suppression(candidates=400, detections=100, overlap=0.7)
-#: Columns of a raw row: its anchor or proposal, then the correction of it, then logits.
+#: Columns of a raw row: its anchor or proposal, then the offsets, then logits.
 BOX, OFFSETS = 4, 8
 
 
@@ -49,18 +49,18 @@ def faster_rcnn(
     """Build the detector.
 
     Args:
-        backbone: ``image`` to maps, its layers named ``stride_N``.
+        backbone: model from ``image`` to maps, its layers named ``stride_N``.
         size: height and width of the images.
-        classes: how many there are.
-        strides: of the maps that tell boxes, from fine to coarse.
-        sides: for each stride the (width, height) in pixels of the anchors of a place.
+        classes: number of classes.
+        strides: strides of the maps used, from fine to coarse.
+        sides: for each stride the (width, height) in pixels of the anchors of a cell.
         width: channels of the pyramid.
         hidden: size of the second stage's two dense layers.
-        suppression: how many boxes come out, and how far they may overlap.
+        suppression: the limits of non-maximum suppression.
 
     Returns:
-        ``image`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
-        training to what ``RcnnDetections`` says.
+        Model from ``image`` (batch, height, width, 3) uint8 to detections (batch, detections, 6),
+        or in training to the rows described in ``RcnnDetections``.
     """
     image = image_input(size)
     maps = level_maps(backbone, image, strides, filters=width)
@@ -86,7 +86,7 @@ def faster_rcnn(
 
 
 def rows_of_both(rpn: Any, proposals: Any, correction: Any, kinds: Any) -> Any:
-    """What both stages predicted, in one table: see ``RcnnDetections``."""
+    """The predictions of both stages in one table: see ``RcnnDetections``."""
     unused = kinds.shape[-1] - 1
     rpn = ops.pad(rpn, ((0, 0), (0, 0), (0, unused)))
     second = ops.concatenate([proposals, correction, kinds], axis=-1)
@@ -95,7 +95,7 @@ def rows_of_both(rpn: Any, proposals: Any, correction: Any, kinds: Any) -> Any:
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class WithAnchors(layers.Layer):
-    """(batch, anchors, columns) -> (batch, anchors, 4 + columns): each row behind its anchor."""
+    """Prepend anchors: (batch, anchors, columns) -> (batch, anchors, 4 + columns)."""
 
     def __init__(
         self,
@@ -128,12 +128,12 @@ class WithAnchors(layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class Proposals(layers.Layer):
-    """The best boxes of the first stage, (batch, proposals, 4); where there are fewer, empty ones.
+    """The best boxes of the first stage, (batch, proposals, 4); padded with empty boxes.
 
-    No gradient comes back through their places.
+    No gradient flows through their coordinates.
     """
 
-    #: Boxes compete in float32 whatever the network around them is quantised to.
+    #: Suppression stays in float32 when the surrounding network is quantised.
     keeps_float32 = True
 
     def __init__(self, *, size: Sequence[int], **kwargs: Any):
@@ -155,15 +155,15 @@ class Proposals(layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class RcnnDetections(layers.Layer):
-    """From what both stages predicted to boxes that do not overlap.
+    """Predictions of both stages to non-overlapping boxes.
 
-    In training all rows go on to the loss, (batch, anchors + proposals, 8 + 1 + classes): the
-    box that a row starts from, its correction and its logits, which are one of objectness in the
-    rows of anchors, and those of background and the classes in the rows of proposals. Else
-    detections (batch, detections, 6): corners in pixels of the image, score, class.
+    In training, all rows are passed to the loss, (batch, anchors + proposals, 8 + 1 + classes):
+    reference box, offsets and logits, which are a single objectness logit for anchors, and
+    background and classes for proposals. Otherwise the output is detections (batch, detections,
+    6): corners in pixels of the image, score, class.
     """
 
-    #: Boxes compete in float32 whatever the network before them is quantised to.
+    #: Suppression stays in float32 when the preceding network is quantised.
     keeps_float32 = True
 
     def __init__(

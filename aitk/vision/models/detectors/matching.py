@@ -1,8 +1,8 @@
-"""Which positions of a detector answer for which object, in Keras' backend-neutral operations.
+"""Assignment of detector positions to objects, in Keras' backend-neutral operations.
 
-Objects come padded: (batch, most, 6) float32, each a box, a class and a weight. A weight of 1 is
-an object to find. A weight of 0 is a region to ignore (a crowd, or an object of a class that the
-model does not know): what lies in it is neither right nor wrong. Padding has an empty box.
+Objects are padded: (batch, most, 6) float32, each a box, a class and a weight. Weight 1 is an
+object to find. Weight 0 is a region to ignore (a crowd, or an object of an unknown class):
+detections in it are neither right nor wrong. Padding has an empty box.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from keras import ops
 from aitk.vision.models.detectors.boxes import areas, pairwise_iou
 from aitk.vision.models.detectors.suppression import take_rows
 
-#: The best TOP positions of an object answer for it.
+#: Number of best positions assigned to an object.
 TOP = 10
 TINY = 1e-30  # an IoU of 1% to the power of 6 is still larger
 
@@ -25,8 +25,8 @@ class Objects(NamedTuple):
     Attributes:
         boxes: (batch, most, 4).
         classes: (batch, most) int32, 0 where there is none.
-        wanted: (batch, most) float32, 1 for an object to find.
-        ignored: (batch, most) float32, 1 for a region to ignore.
+        wanted: (batch, most) float32, 1 for objects to find.
+        ignored: (batch, most) float32, 1 for regions to ignore.
     """
 
     boxes: Any
@@ -36,13 +36,13 @@ class Objects(NamedTuple):
 
 
 class Matched(NamedTuple):
-    """What each position answers for.
+    """The assignment of each position.
 
     Attributes:
-        boxes: (batch, positions, 4) of the object; of no meaning where there is none.
+        boxes: (batch, positions, 4) of the object; arbitrary for background.
         classes: (batch, positions) int32, likewise.
-        share: (batch, positions) float32: how much of an object it is, 0 for background.
-        counted: (batch, positions) float32: 0 where background is not to be learned either.
+        share: (batch, positions) float32: target quality of the object, 0 for background.
+        counted: (batch, positions) float32: 0 for positions that the loss ignores.
     """
 
     boxes: Any
@@ -52,7 +52,7 @@ class Matched(NamedTuple):
 
 
 def objects_of(targets: Any) -> Objects:
-    """Take padded targets (batch, most, 6) apart."""
+    """Split padded targets (batch, most, 6)."""
     targets = ops.cast(targets, "float32")
     boxes, classes, weights = targets[..., :4], targets[..., 4], targets[..., 5]
     there = areas(boxes) > 0
@@ -71,30 +71,30 @@ def match_aligned(
     spacing: float,
     top: int = TOP,
 ) -> Matched:
-    """Task-aligned assignment: the positions that see an object best, class and box together.
+    """Task-aligned assignment: the positions that fit an object best in class and box.
 
-    How well is score^0.5 * IoU^6 (Feng et al. 2021, section 3.2, with the exponents of Jocher et
+    Alignment is score^0.5 * IoU^6 (Feng et al. 2021, section 3.2, with the exponents of Jocher et
     al. 2023).
 
     Args:
-        boxes: (batch, positions, 4) that the model gives now.
-        scores: (batch, positions, classes) that it gives now, 0 to 1.
-        points: (positions, 2) centres; only those inside an object may answer for it.
-        spacing: pixels between the points of the finest level: a smaller object is taken for
-            one of this size here, since it may lie between them.
-        top: how many positions answer for an object.
+        boxes: (batch, positions, 4), current predictions.
+        scores: (batch, positions, classes), current predictions, 0 to 1.
+        points: (positions, 2) centres; only those inside an object are candidates.
+        spacing: pixels between the points of the finest level: smaller objects are enlarged to this
+            size here, since they may fall between points.
+        top: number of positions per object.
 
-    ``share`` is the IoU of the best position of each object, less for its worse aligned ones.
+    ``share`` is the IoU of the best position of each object, scaled down with alignment.
     """
     inside = _inside(points, _widened(objects.boxes, spacing))
     inside = inside * ops.expand_dims(objects.wanted, -1)  # (batch, most, positions)
     iou = pairwise_iou(objects.boxes, boxes)  # (batch, most, positions)
-    own = take_rows(ops.transpose(scores, (0, 2, 1)), objects.classes)  # of each object's class
+    own = take_rows(ops.transpose(scores, (0, 2, 1)), objects.classes)  # for each object's class
     aligned = ops.sqrt(own) * (iou * iou * iou) ** 2 * inside
     count = min(top, points.shape[0])
     least = ops.top_k(aligned, count)[0][..., -1:]
     chosen = ops.cast(aligned >= ops.maximum(least, TINY), "float32")
-    # A position that several objects chose answers for the one that it overlaps most.
+    # A position selected by several objects is assigned to the one with the largest overlap.
     best = ops.argmax(iou * chosen, axis=1)  # (batch, positions)
     numbers = ops.reshape(ops.arange(ops.shape(chosen)[1], dtype=best.dtype), (1, -1, 1))
     kept = chosen * ops.cast(ops.equal(ops.expand_dims(best, 1), numbers), "float32")
@@ -113,13 +113,13 @@ def match_aligned(
 def match_anchors(
     objects: Objects, anchors: Any, *, above: float, below: float, force: bool
 ) -> Matched:
-    """Assignment by overlap: anchors that overlap an object far enough answer for it.
+    """Assignment by overlap: anchors that overlap an object enough are assigned to it.
 
     Args:
-        anchors: (positions, 4), or (batch, positions, 4) where they differ by image.
-        above: IoU from which an anchor answers for the object it overlaps most.
-        below: IoU under which it is background; between the two it is not counted.
-        force: whether the best anchor of an object answers for it, however small the overlap
+        anchors: (positions, 4), or (batch, positions, 4) if they differ by image.
+        above: minimum IoU for an anchor to be assigned to the object it overlaps most.
+        below: IoU under which it is background; in between, the anchor is ignored.
+        force: whether the best anchor of an object is assigned at any overlap
             (Ren et al. 2015, section 3.1.2; Liu et al. 2016, section 2.2).
     """
     if len(anchors.shape) == 2:
@@ -129,7 +129,7 @@ def match_anchors(
     if force:
         best = ops.max(iou, axis=2, keepdims=True)
         forced = ops.cast(ops.logical_and(iou >= best, best > 0), "float32")
-        # Of equal anchors all are forced; above every true overlap, so that they win.
+        # All of several equal anchors are forced; the value exceeds any true overlap.
         iou = iou + 2 * forced
     reach, place = ops.max(iou, axis=1), ops.argmax(iou, axis=1)  # (batch, positions)
     share = ops.cast(reach >= above, "float32")
@@ -145,7 +145,7 @@ def match_anchors(
 
 
 def _inside(points: Any, boxes: Any) -> Any:
-    """Whether points ([batch,] positions, 2) lie in boxes (batch, most, 4): float32 matrix."""
+    """Whether points ([batch,] positions, 2) are inside boxes (batch, most, 4): float32 matrix."""
     points = points if len(points.shape) == 3 else ops.expand_dims(points, 0)
     points, boxes = ops.expand_dims(points, -3), ops.expand_dims(boxes, -2)
     room = ops.minimum(points - boxes[..., :2], boxes[..., 2:] - points)
@@ -153,13 +153,13 @@ def _inside(points: Any, boxes: Any) -> Any:
 
 
 def _widened(boxes: Any, least: float) -> Any:
-    """Boxes around the same centres, no side shorter than ``least``."""
+    """Enlarge boxes about their centres so that no side is shorter than ``least``."""
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
     halves = ops.maximum(boxes[..., 2:] - boxes[..., :2], least) / 2
     return ops.concatenate([centres - halves, centres + halves], axis=-1)
 
 
 def _counted(objects: Objects, inside: Any, share: Any) -> Any:
-    """All positions but those that lie in an ignored region and answer for no object."""
+    """All positions except unassigned ones in ignored regions."""
     hidden = ops.max(inside * ops.expand_dims(objects.ignored, -1), axis=1)
     return ops.maximum(1 - hidden, ops.cast(share > 0, "float32"))

@@ -1,4 +1,4 @@
-"""Feature maps of several strides that know of each other, over any backbone."""
+"""Feature pyramids over any backbone."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from aitk.vision.models.backbones.feature_maps import levels, strides_of
 def level_maps(
     backbone: keras.Model, image: Any, strides: Sequence[int], *, filters: int
 ) -> list[Any]:
-    """The backbone's map of each stride; those that it does not have are made of the nearest.
+    """The backbone's map of each stride; missing ones are derived from the nearest.
 
     Args:
-        backbone: with layers named ``stride_N``.
+        backbone: model with layers named ``stride_N``.
         image: the input (batch, height, width, 3).
-        strides: from fine to coarse, each twice the one before it.
-        filters: channels of the maps that are made.
+        strides: from fine to coarse, each twice the previous one.
+        filters: channels of the derived maps.
 
     Returns:
         For each stride (batch, rows, columns, channels).
     """
     known = strides_of(backbone)
     taken = [stride for stride in strides if stride in known]
-    # One level at least comes from the network itself.
+    # At least one level comes from the backbone itself.
     taken = taken or [known[-1] if known[-1] < strides[0] else known[0]]
     outputs = levels(backbone, taken)(image)
     maps = dict(zip(taken, outputs, strict=True))
@@ -43,12 +43,12 @@ def level_maps(
 
 
 def feature_pyramid(maps: Sequence[Any], filters: int, *, strides: Sequence[int]) -> list[Any]:
-    """Coarse features added to finer ones on the way down (Lin et al. 2017a, figure 3).
+    """Top-down pathway: coarse features are added to finer ones (Lin et al. 2017a, figure 3).
 
     Args:
         maps: of each stride, from fine to coarse: (batch, rows, columns, channels).
-        filters: channels of each map that comes out.
-        strides: of the maps, for the layers' names.
+        filters: channels of the output maps.
+        strides: strides of the maps, for layer names.
     """
     laterals = [
         convolution(x, filters, width=1, name=f"lateral_{stride}")
@@ -65,7 +65,7 @@ def feature_pyramid(maps: Sequence[Any], filters: int, *, strides: Sequence[int]
 
 
 def path_aggregation(maps: Sequence[Any], filters: int, *, strides: Sequence[int]) -> list[Any]:
-    """Fine features added to coarser ones on the way up again (Liu et al. 2018, section 3.1)."""
+    """Bottom-up pathway: fine features are added to coarser ones (Liu et al. 2018, sec. 3.1)."""
     found = [maps[0]]
     for x, stride in zip(maps[1:], strides[1:], strict=True):
         below = convolution(found[-1], filters, stride=2, name=f"shrink_{stride}")
@@ -81,7 +81,7 @@ def map_shapes(maps: Sequence[Any]) -> list[tuple[int, int]]:
 
 
 def _enlarged(x: Any, shape: tuple[int, int], *, name: str) -> Any:
-    """Twice the rows and columns, cut to a shape that was not divided evenly."""
+    """Upsample by two, cropped to a shape that was not divisible."""
     return _cut(layers.UpSampling2D(2, name=name)(x), shape, name=f"{name}_cut")
 
 

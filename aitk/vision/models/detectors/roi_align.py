@@ -1,4 +1,4 @@
-"""RoIAlign: the features inside a box, brought to a fixed size (He et al. 2017, section 3)."""
+"""RoIAlign: box features resampled to a fixed size (He et al. 2017, section 3)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from keras import ops
 
 from aitk.core.layers import Shape, Tensor
 
-#: Boxes of this side are read from the map whose stride is ``CANONICAL_STRIDE``, larger ones
-#: from coarser maps (Lin et al. 2017a, equation 1).
+#: Boxes of this side use the map of stride ``CANONICAL_STRIDE``, larger ones coarser maps (Lin et
+#: al. 2017a, equation 1).
 CANONICAL_SIDE, CANONICAL_STRIDE = 224.0, 16.0
 
 
@@ -19,10 +19,10 @@ CANONICAL_SIDE, CANONICAL_STRIDE = 224.0, 16.0
 class RoiAlign(keras.layers.Layer):
     """Maps of several strides and boxes to (batch, boxes, bins, bins, channels).
 
-    The value of a bin is the mean of ``samples`` x ``samples`` places in it, each interpolated
-    between four cells. The places form a grid, so that the weights of the cells are the product
-    of weights of rows and of columns: two matrix products, and no gathering. All maps are read
-    and all but the box's own count nothing.
+    The value of a bin is the mean of ``samples`` x ``samples`` bilinearly interpolated points. The
+    points form a grid, so the cell weights are a product of row and column weights: two matrix
+    products and no gathering. All maps are read, and those of other levels get weight 0.
+
     """
 
     def __init__(self, strides: Sequence[int], *, bins: int = 7, samples: int = 2, **kwargs: Any):
@@ -45,17 +45,17 @@ class RoiAlign(keras.layers.Layer):
         return total
 
     def _level(self, boxes: Any) -> Any:
-        """Which map each box is read from: (batch, n) float32."""
+        """The map level of each box: (batch, n) float32."""
         sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1.0)
         side = ops.sqrt(sides[..., 0] * sides[..., 1])
         stride = ops.log(CANONICAL_STRIDE * side / CANONICAL_SIDE / self.strides[0]) / ops.log(2.0)
         return ops.clip(ops.floor(stride + 1e-6), 0, len(self.strides) - 1)
 
     def _weights(self, start: Any, end: Any, stride: int, count: int) -> Any:
-        """How much each cell of an axis counts in each bin: (batch, n) -> (batch, n, bins, count).
+        """The weight of each cell of an axis in each bin: (batch, n) -> (batch, n, bins, count).
 
-        The centre of cell i lies at (i + 0.5) * stride pixels. Places up to a cell outside are
-        read at the edge; those farther out are 0.
+        The centre of cell i is at (i + 0.5) * stride pixels. Points up to a cell outside are
+        clamped to the edge; farther ones are 0.
         """
         inside = (ops.arange(self.bins * self.samples, dtype="float32") + 0.5) / (
             self.bins * self.samples

@@ -1,4 +1,4 @@
-"""The settings of detectors. Standard library only: help texts read them."""
+"""The settings of detectors. Standard library only: help imports this file."""
 
 from __future__ import annotations
 
@@ -13,33 +13,31 @@ from aitk.vision.models.settings import WithBackbone
 
 @dataclass(frozen=True)
 class DetectSettings(WithBackbone):
-    """What the detectors share."""
+    """Settings common to all detectors."""
 
-    image_size: str = option("256x320", "pixels of a side, or HEIGHTxWIDTH")
+    image_size: str = option("256x320", "input size: pixels per side, or HEIGHTxWIDTH")
     fit: str = option(
         "letterbox",
-        "how an image of other proportions is made to fit",
+        "how images of another aspect ratio are resized",
         choices=("stretch", "letterbox", "crop"),
     )
-    blocks: str | None = option("2,2,2,2", "blocks of each of the backbone's stages")
-    strides: str = option(
-        "8,16,32", "pixels between the places of each level; 4,8,16 for small objects"
-    )
+    blocks: str | None = option("2,2,2,2", "blocks per stage of the backbone")
+    strides: str = option("8,16,32", "strides of the levels in pixels; 4,8,16 for small objects")
     width: int = option(64, "channels of the pyramid and the heads", minimum=8, maximum=512)
     scale: float = option(
         0.3,
-        "share that an image is made larger or smaller by at most",
+        "maximum relative zoom of an image",
         minimum=0.0,
         maximum=0.9,
         inherited=False,
     )
     overlap: float = option(
         0.6,
-        "intersection over union above which the worse of two boxes of a class is dropped",
+        "IoU above which the weaker of two boxes of a class is dropped",
         minimum=0.0,
         maximum=1.0,
     )
-    detections: int = option(100, "boxes of an image at most", minimum=1, maximum=1000)
+    detections: int = option(100, "maximum number of boxes per image", minimum=1, maximum=1000)
 
     default_learning_rate: ClassVar[float] = 2e-3
     default_epochs: ClassVar[int] = 50
@@ -49,17 +47,17 @@ class DetectSettings(WithBackbone):
 
 @dataclass(frozen=True)
 class YoloSettings(DetectSettings):
-    """Every place tells one box, without anchors (Redmon et al. 2016; Ge et al. 2021)."""
+    """One box per position, without anchors (Redmon et al. 2016; Ge et al. 2021)."""
 
 
 @dataclass(frozen=True)
 class SsdSettings(DetectSettings):
-    """Boxes of several shapes at every place, each corrected (Liu et al. 2016)."""
+    """Anchor boxes of several shapes at every position (Liu et al. 2016)."""
 
 
 @dataclass(frozen=True)
 class FasterRcnnSettings(DetectSettings):
-    """First where there is anything, then what it is (Ren et al. 2015)."""
+    """Region proposals, then classification (Ren et al. 2015)."""
 
     hidden: int = option(128, "size of the second stage's dense layers", minimum=8, maximum=4096)
 
@@ -68,10 +66,10 @@ def parse_strides(strides: str) -> tuple[int, ...]:
     """``"8,16,32"`` -> the strides of the levels.
 
     Raises:
-        UsageError: it is no such list, or one is not twice the one before it.
+        UsageError: the text is malformed, or a stride is not twice the previous one.
     """
     numbers = tuple(to_count(part) or 0 for part in strides.split(","))
-    hint = "Write them from fine to coarse, each twice the one before: 8,16,32"
+    hint = "List them from fine to coarse, each twice the previous one: 8,16,32"
     if not all(numbers) or len(numbers) > 5:
         raise UsageError(f"cannot read the strides {strides!r}", where="strides", hint=hint)
     wanted = tuple(numbers[0] * 2**place for place in range(len(numbers)))

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Detector(HeadOnBackbone[SettingsT]):
-    """A detector: its output is (batch, detections, 6), box, score and class of each."""
+    """A detector with output (batch, detections, 6): box, score and class."""
 
-    #: Anchors of a position, whose sizes the task learns from the training boxes; 0 for none.
+    #: Anchors per position, with sizes learned from the training boxes; 0 for none.
     anchors: ClassVar[int] = 0
 
     def build(
@@ -55,12 +55,12 @@ class Detector(HeadOnBackbone[SettingsT]):
         """Put the head on a backbone.
 
         Args:
-            shared: the arguments that all detectors take.
+            shared: the arguments common to all detectors.
         """
 
     @abstractmethod
     def distillation_loss(self) -> Any:
-        """The Keras loss of targets that hold a teacher's outputs too."""
+        """The Keras loss for targets that include a teacher's outputs."""
 
 
 class Yolo(Detector[YoloSettings]):
@@ -143,7 +143,7 @@ class FasterRcnn(Detector[FasterRcnnSettings]):
         return FasterRcnnDistillationLoss()
 
 
-#: Name -> detector, in the order people see; the first is the default.
+#: Name -> detector, in display order; the first is the default.
 DETECTORS: Mapping[str, Detector[Any]] = {
     "yolo": Yolo(YoloSettings),
     "ssd": Ssd(SsdSettings),

@@ -1,9 +1,9 @@
 """SSD, the single shot detector (Liu et al. 2016).
 
-At every place of several feature maps there are anchors of several sides; each tells its class,
-or background, and how the box differs from it. Here the maps are those of a feature pyramid, and
-the sides are learned from the training boxes (``anchors``) where the paper spaces
-them evenly. It is trained with ``detection_losses.SsdLoss``.
+Every position of several feature maps has anchors of several sizes; each predicts its class or
+background, and its box offsets. Here the maps are those of a feature pyramid, and the sizes are
+learned from the training boxes (``anchors``), whereas the paper spaces them evenly. The loss is
+``losses.detection.SsdLoss``.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ def ssd(
     """Build the detector.
 
     Args:
-        backbone: ``image`` to maps, its layers named ``stride_N``.
+        backbone: model from ``image`` to maps, its layers named ``stride_N``.
         size: height and width of the images.
-        classes: how many there are.
-        strides: of the maps that tell boxes, from fine to coarse.
-        sides: for each stride the (width, height) in pixels of the anchors of a place.
+        classes: number of classes.
+        strides: strides of the maps used, from fine to coarse.
+        sides: for each stride the (width, height) in pixels of the anchors of a cell.
         width: channels of the pyramid.
-        suppression: how many boxes come out, and how far they may overlap.
+        suppression: the limits of non-maximum suppression.
 
     Returns:
-        ``image`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
-        training to what ``SsdDetections`` says.
+        Model from ``image`` (batch, height, width, 3) uint8 to detections (batch, detections, 6),
+        or in training to the rows described in ``SsdDetections``.
     """
     image = image_input(size)
     maps = level_maps(backbone, image, strides, filters=width)
@@ -75,22 +75,22 @@ def ssd(
 
 
 def _anchor_rows(x: Any, anchors: int, columns: int, *, name: str) -> Any:
-    """What each anchor of a map tells: (batch, places * anchors, columns)."""
+    """The predictions of each anchor of a map: (batch, places * anchors, columns)."""
     x = layers.Conv2D(anchors * columns, 3, padding="same", dtype="float32", name=name)(x)
     return layers.Reshape((-1, columns), name=f"{name}_rows", dtype="float32")(x)
 
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class SsdDetections(layers.Layer):
-    """From raw rows, (batch, anchors, 4 + 1 + classes), to boxes that do not overlap.
+    """Raw rows (batch, anchors, 4 + 1 + classes) to non-overlapping boxes.
 
-    A row tells a box (see ``models.boxes.encode``) and the logits of background and the classes.
-    In training the rows go on to the loss, behind their anchors: (batch, anchors, 4 + 4 + 1 +
-    classes). Else detections (batch, detections, 6): corners in pixels of the image, score,
-    class.
+    A row has box offsets (see ``boxes.encode``) and the logits of background and the classes. In
+    training, rows are passed to the loss after their anchors: (batch, anchors, 4 + 4 + 1 +
+    classes). Otherwise the output is detections (batch, detections, 6): corners in pixels of the
+    image, score, class.
     """
 
-    #: Boxes compete in float32 whatever the network before them is quantised to.
+    #: Suppression stays in float32 when the preceding network is quantised.
     keeps_float32 = True
 
     def __init__(

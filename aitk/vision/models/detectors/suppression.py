@@ -1,11 +1,11 @@
-"""Non-maximum suppression as plain arithmetic, so that it is a part of the saved model.
+"""Non-maximum suppression in plain arithmetic, as part of the saved model.
 
-Greedy suppression keeps the best box and drops those of its class that overlap it too far, and
-so on. Written as a matrix of "suppresses" over boxes in the order of their scores, the boxes it
-keeps are the fixed point of: a box is kept if no kept box before it suppresses it. Iterating that
-from "all are kept" reaches the fixed point (Cluster-NMS, Zheng et al. 2021, section 3.3, where
-equality with greedy suppression is proved); after n rounds every box is right whose chain of
-suppressions, each box in it deciding over the next, is at most n boxes long.
+Greedy suppression keeps the best box, drops those of its class that overlap it too much, and
+repeats. Given the matrix of "suppresses" between boxes sorted by score, the kept boxes are a fixed
+point: a box is kept if no earlier kept box suppresses it. Iterating from "all are kept" converges
+to it (Cluster-NMS, Zheng et al. 2021, section 3.3, which proves equality with greedy suppression);
+after n rounds, every box is right whose chain of suppressions, each box deciding about the next,
+has at most n boxes.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from keras import ops
 
 from aitk.vision.models.detectors.boxes import pairwise_iou
 
-#: Of 2,000 random crowds of 300 boxes none needed more than 11. Being even, it errs to the side
-#: of a box too many.
+#: Among 2,000 random crowds of 300 boxes, none needed over 11. An even number errs on the side of
+#: keeping a box too many.
 ROUNDS = 16
 
 
 @dataclass(frozen=True)
 class Suppression:
-    """How boxes compete.
+    """Limits of non-maximum suppression.
 
     Attributes:
-        candidates: how many of the best pairs of box and class do.
-        detections: how many boxes come out.
-        overlap: intersection over union above which the worse of two boxes is dropped.
+        candidates: number of best pairs of box and class considered.
+        detections: maximum number of output boxes.
+        overlap: intersection over union above which the weaker of two boxes is dropped.
     """
 
     candidates: int = 300
@@ -39,24 +39,24 @@ class Suppression:
 
     @classmethod
     def of(cls, value: Suppression | dict[str, Any]) -> Suppression:
-        """From the configuration of a layer, or itself."""
+        """The value itself, or an instance from its configuration."""
         return cls(**value) if isinstance(value, dict) else value
 
     def to_config(self) -> dict[str, Any]:
-        """As the JSON values of a layer's configuration."""
+        """JSON values for a layer's configuration."""
         return dataclasses.asdict(self)
 
 
 def suppress(boxes: Any, scores: Any, how: Suppression) -> Any:
-    """The best boxes of each image, without those that a better one of their class overlaps.
+    """The best boxes of each image, without those overlapped by a better one of their class.
 
     Args:
         boxes: (batch, n, 4) float32.
-        scores: (batch, n, classes) float32, above 0. A box may be found as several classes.
+        scores: (batch, n, classes) float32, above 0. A box may be kept for several classes.
 
     Returns:
-        (batch, detections, 6) float32: box, score and class, the best first; where fewer are
-        left, the rest is 0 in all columns.
+        (batch, detections, 6) float32: box, score and class, best first; padded with zeros.
+
     """
     total, classes = scores.shape[1] * scores.shape[2], scores.shape[2]
     candidates = min(how.candidates, total)
@@ -77,10 +77,10 @@ def suppress(boxes: Any, scores: Any, how: Suppression) -> Any:
 
 
 def keep(boxes: Any, kinds: Any, *, overlap: float) -> Any:
-    """Which boxes greedy suppression keeps: float32, 1 for kept.
+    """The boxes that greedy suppression keeps: float32, 1 for kept.
 
     Args:
-        boxes: (batch, n, 4), the best first.
+        boxes: (batch, n, 4), best first.
         kinds: (batch, n) float32 class numbers; boxes of different classes ignore each other.
         overlap: intersection over union above which the later box is dropped.
     """

@@ -1,10 +1,10 @@
-"""A one-stage detector without anchors, of the YOLO family.
+"""An anchor-free one-stage detector of the YOLO family.
 
-YOLO (Redmon et al. 2016) lets every place of a feature map tell a box and a class. This one has
-what later work added: a pyramid down and up again (Lin et al. 2017a, Liu et al. 2018), separate
-branches for box and class and no anchors (Ge et al. 2021, YOLOX, section 2.1), and the four
-distances from the place to the sides of the box told as distributions (Li et al. 2020,
-"Generalized Focal Loss", section 3.2). It is trained with ``detection_losses.YoloLoss``.
+In YOLO (Redmon et al. 2016), every cell of a feature map predicts a box and a class. This version
+adds later work: a pyramid with top-down and bottom-up pathways (Lin et al. 2017a, Liu et al. 2018),
+decoupled branches for box and class without anchors (Ge et al. 2021, YOLOX, section 2.1), and
+distributions over the four distances to the sides of the box (Li et al. 2020, "Generalized Focal
+Loss", section 3.2). The loss is ``losses.detection.YoloLoss``.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from aitk.vision.models.detectors.pyramid import (
 from aitk.vision.models.detectors.suppression import Suppression, suppress
 from aitk.vision.models.input_scaling import image_input
 
-#: Distances are told in strides, as a distribution over 0, 1, ... BINS - 1.
+#: Distances are predicted in strides, as a distribution over 0, 1, ... BINS - 1.
 BINS = 16
-#: The score that every place begins with (Lin et al. 2017b, section 4.1).
+#: Initial score of every position (Lin et al. 2017b, section 4.1).
 PRIOR = 0.01
-#: How fast the distribution of distances falls at the beginning, a bin: 3.5 strides on average.
+#: Initial decay of the distance distribution per bin: a mean of 3.5 strides.
 DECAY = 0.25
-#: Columns of a raw output before those of the box: the place's x, y and stride.
+#: Columns of a raw output before those of the box: the position's x, y and stride.
 PLACE = 3
 
 
@@ -52,16 +52,16 @@ def yolo(
     """Build the detector.
 
     Args:
-        backbone: ``image`` to maps, its layers named ``stride_N``.
+        backbone: model from ``image`` to maps, its layers named ``stride_N``.
         size: height and width of the images.
-        classes: how many there are.
-        strides: of the maps that tell boxes, from fine to coarse.
+        classes: number of classes.
+        strides: strides of the maps used, from fine to coarse.
         width: channels of the pyramid and of the branches.
-        suppression: how many boxes come out, and how far they may overlap.
+        suppression: the limits of non-maximum suppression.
 
     Returns:
-        ``image`` (batch, height, width, 3) uint8 to detections (batch, detections, 6), or in
-        training to what ``YoloDetections`` says.
+        Model from ``image`` (batch, height, width, 3) uint8 to detections (batch, detections, 6),
+        or in training to the rows described in ``YoloDetections``.
     """
     image = image_input(size)
     maps = level_maps(backbone, image, strides, filters=width)
@@ -83,10 +83,10 @@ def yolo(
 
 
 def branches(x: Any, *, classes: int, width: int, name: str) -> Any:
-    """What each place of a map tells: (batch, rows, columns, c) -> (batch, places, columns).
+    """Box and class branches: (batch, rows, columns, c) -> (batch, places, columns).
 
-    The columns are the logits of four distances (left, top, right, bottom), ``BINS`` each, and
-    those of the classes.
+    The columns are the logits of four distances (left, top, right, bottom), ``BINS`` each, then
+    the class logits.
     """
     box = convolution(x, width, name=f"{name}_box1")
     box = convolution(box, width, name=f"{name}_box2")
@@ -105,7 +105,7 @@ def branches(x: Any, *, classes: int, width: int, name: str) -> Any:
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class FallingBias(keras.initializers.Initializer):
-    """Short distances are likelier than long ones before anything is learned."""
+    """Initial bias that favours short distances over long ones."""
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> Tensor:
         return ops.convert_to_tensor(np.tile(-DECAY * np.arange(BINS), shape[0] // BINS), dtype)
@@ -113,14 +113,14 @@ class FallingBias(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable("aitk.vision")
 class YoloDetections(layers.Layer):
-    """From raw rows to boxes that do not overlap.
+    """Raw rows to non-overlapping boxes.
 
-    In training the rows go on to the loss, behind columns that say where each looks:
-    (batch, places, 3 + 4 * BINS + classes). Else detections (batch, detections, 6): corners in
-    pixels of the image, score, class.
+    In training, rows are passed to the loss after columns with their position: (batch, places,
+    3 + 4 * BINS + classes). Otherwise the output is detections (batch, detections, 6): corners
+    in pixels of the image, score, class.
     """
 
-    #: Boxes compete in float32 whatever the network before them is quantised to.
+    #: Suppression stays in float32 when the preceding network is quantised.
     keeps_float32 = True
 
     def __init__(
@@ -171,9 +171,9 @@ def score_logits(rows: Any) -> Any:
 
 
 def decode_boxes(rows: Any) -> Any:
-    """The boxes in pixels: around each place, at the mean of each of its distances."""
+    """Boxes in pixels: each position extended by the means of its four distances."""
     shares = ops.softmax(distance_logits(rows), axis=-1)
-    # Not a matrix product, whose constant side an export in int8 would round.
+    # Not a matrix product: an int8 export would round its constant operand.
     means = ops.sum(shares * ops.arange(BINS, dtype="float32"), axis=-1)
     distances = means * rows[..., 2:3]  # (batch, places, 4)
     points = rows[..., :2]

@@ -1,4 +1,4 @@
-"""DeepLabv3+: context at several distances, then the outlines (Chen et al. 2018)."""
+"""DeepLabv3+: multi-scale context, refined with fine features (Chen et al. 2018)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from aitk.vision.models.backbones.feature_maps import strides_of
 from aitk.vision.models.input_scaling import image_input
 from aitk.vision.models.segmenters.dense import feature_maps, joined, pixel_logits, resized
 
-#: The paper's dilation rates, for the 33 x 33 map that 513 pixels have at stride 16 (section 4).
+#: The paper's dilation rates, for the 33 x 33 map of 513 pixels at stride 16 (section 4).
 RATES, RATES_MAP = (6, 12, 18), 33
-#: Outlines come from the finest map from here on (section 3.1).
+#: Minimum stride of the low-level map (section 3.1).
 LOW_LEVEL_STRIDE = 4
 
 
@@ -21,15 +21,15 @@ def deeplabv3plus(
     """Put atrous spatial pyramid pooling and its decoder on a backbone.
 
     Args:
-        backbone: ``image`` to a map, its stages named by their strides.
-        classes: how many logits a pixel gets.
+        backbone: model from ``image`` to a map, its stages named by their strides.
+        classes: number of logits per pixel.
         width: channels of the pyramid and the decoder; 256 in the paper.
-        output_stride: pixels that a place of the pyramid's map takes, if the backbone has such a
-            map, else its nearest coarser one. Coarser maps join it.
-        dropout: share of the last map's channels dropped in training.
+        output_stride: stride of the pyramid's map, if the backbone has one, else the nearest
+            coarser stride. Coarser maps are added to it.
+        dropout: dropout rate of the last map.
 
     Returns:
-        ``image`` to float32 logits (batch, height, width, classes).
+        Model from ``image`` to float32 logits (batch, height, width, classes).
     """
     size = backbone.input_shape[1:3]
     image = image_input(size)
@@ -40,7 +40,7 @@ def deeplabv3plus(
     x = joined(maps[len(low) :], width)
     x = _pyramid(x, width)
     if low:
-        # Few channels, or they would outweigh the context (section 4.1): 48 beside 256.
+        # Few channels, so that they do not outweigh the context (section 4.1): 48 against 256.
         outlines = convolution(maps[0], max(8, width * 3 // 16), width=1, name="outlines")
         x = resized(x, outlines.shape[1:3])
         x = keras.layers.Concatenate(name="decoder_skip")([x, outlines])
@@ -51,13 +51,13 @@ def deeplabv3plus(
 
 
 def scaled_rates(size: tuple[int, int]) -> tuple[int, ...]:
-    """Dilation rates that reach as far in a map (h, w) as the paper's do in its own."""
+    """Dilation rates that cover the same share of a map (h, w) as the paper's."""
     scale = min(size) / RATES_MAP
     return tuple(max(1, round(rate * scale)) for rate in RATES)
 
 
 def _pyramid(x: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    """Atrous spatial pyramid pooling with the image's mean as one more scale (section 3.1)."""
+    """Atrous spatial pyramid pooling plus the image mean (section 3.1)."""
     size = x.shape[1:3]
     parts = [convolution(x, width, width=1, name="aspp_point")]
     for number, rate in enumerate(scaled_rates(size), 1):

@@ -1,4 +1,4 @@
-"""What the segmentation heads share: maps brought to one size, and the logits of every pixel."""
+"""Common parts of segmentation heads: merging of maps, and logits per pixel."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from keras import ops
 from aitk.vision.models.backbones.blocks import convolution
 from aitk.vision.models.backbones.feature_maps import levels
 
-#: The layer that hands a head the backbone's last map, for explanations.
+#: Layer with the backbone's last map as the head sees it, for explanations.
 DEEPEST = "deepest"
 
 
 def feature_maps(
     backbone: keras.Model, image: keras.KerasTensor, strides: Sequence[int]
 ) -> list[keras.KerasTensor]:
-    """The backbone's maps of these strides, the coarsest named ``deepest``."""
+    """The backbone's maps at these strides, the coarsest named ``deepest``."""
     *maps, last = levels(backbone, strides)(image)
     return [*maps, keras.layers.Identity(name=DEEPEST)(last)]
 
@@ -30,10 +30,10 @@ def resized(x: keras.KerasTensor, size: Sequence[int]) -> keras.KerasTensor:
 
 
 def joined(maps: Sequence[keras.KerasTensor], width: int) -> keras.KerasTensor:
-    """Maps of growing stride as one of the first one's size: (batch, h, w, width).
+    """Merge maps of increasing stride at the size of the first: (batch, h, w, width).
 
-    The papers dilate the last stages of the backbone instead, which costs 4 to 16 times as much
-    there and leaves a network that no other head can use (Wu et al. 2019, FastFCN, section 3.3).
+    The papers instead dilate the last stages of the backbone, which costs 4 to 16 times as much
+    there and makes the network unusable for other heads (Wu et al. 2019, FastFCN, section 3.3).
     """
     size = maps[0].shape[1:3]
     if len(maps) > 1:
@@ -48,7 +48,7 @@ def joined(maps: Sequence[keras.KerasTensor], width: int) -> keras.KerasTensor:
 def pixel_logits(
     x: keras.KerasTensor, size: Sequence[int], *, classes: int, dropout: float
 ) -> keras.KerasTensor:
-    """A linear head, named ``head``, on every place of a map, and its logits for every pixel.
+    """A linear head, named ``head``, on each position of a map, and its logits for every pixel.
 
     Returns:
         (batch, height, width, classes) float32.

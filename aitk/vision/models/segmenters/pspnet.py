@@ -1,4 +1,4 @@
-"""PSPNet: each place beside the means of the regions it lies in (Zhao et al. 2017)."""
+"""PSPNet: features combined with pooled regional context (Zhao et al. 2017)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aitk.vision.models.backbones.feature_maps import strides_of
 from aitk.vision.models.input_scaling import image_input
 from aitk.vision.models.segmenters.dense import feature_maps, joined, pixel_logits, resized
 
-#: Regions along each side of the image, one pooling for each (section 3.2).
+#: Regions along each side of the image, one pooling per value (section 3.2).
 BINS = (1, 2, 3, 6)
 
 
@@ -19,15 +19,15 @@ def pspnet(
     """Put a pyramid pooling module on a backbone.
 
     Args:
-        backbone: ``image`` to a map, its stages named by their strides.
-        classes: how many logits a pixel gets.
-        width: channels of the map that is pooled, and of the last one.
-        output_stride: pixels that a place of the map takes, if the backbone has such a map, else
-            its nearest coarser one. Coarser maps join it.
-        dropout: share of the last map's channels dropped in training.
+        backbone: model from ``image`` to a map, its stages named by their strides.
+        classes: number of logits per pixel.
+        width: channels of the pooled map and of the last one.
+        output_stride: stride of the pooled map, if the backbone has one, else the nearest coarser
+            stride. Coarser maps are added to it.
+        dropout: dropout rate of the last map.
 
     Returns:
-        ``image`` to float32 logits (batch, height, width, classes).
+        Model from ``image`` to float32 logits (batch, height, width, classes).
     """
     size = backbone.input_shape[1:3]
     image = image_input(size)
@@ -46,9 +46,9 @@ def pspnet(
 
 
 def pooled_to(x: keras.KerasTensor, bins: int) -> keras.KerasTensor:
-    """The means of ``bins`` regions along each side of a map, of fewer where it is smaller.
+    """The means of ``bins`` regions along each side of a map, or of fewer for a smaller map.
 
-    The regions are of one size and cover the map; where its side is no multiple, they overlap.
+    Regions have equal size and cover the map; they overlap if its side is not a multiple.
     """
     windows, steps = [], []
     for length in x.shape[1:3]:

@@ -1,4 +1,4 @@
-"""The settings of segmentation models. Standard library only: help texts read them."""
+"""The settings of segmentation models. Standard library only: help imports this file."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ LOSSES = (
 
 @dataclass(frozen=True)
 class SegmentSettings(WithBackbone):
-    """What the segmentation models share."""
+    """Settings common to all segmentation models."""
 
-    image_size: str = option("240x320", "pixels of a side, or HEIGHTxWIDTH")
+    image_size: str = option("240x320", "input size: pixels per side, or HEIGHTxWIDTH")
     view: str = option(
         "whole",
-        "whole images made to fit, or pieces of them in their own resolution (tiles)",
+        "model input: resized whole images, or tiles at native resolution",
         choices=VIEWS,
     )
-    blocks: str | None = option("2,2,2,2", "blocks of each of the backbone's stages")
+    blocks: str | None = option("2,2,2,2", "blocks per stage of the backbone")
     stem_stride: int | None = option(
-        2, "pixels its first stage takes as one: 1, 2 or 4", minimum=1, maximum=4
+        2, "stride of its first stage: 1, 2 or 4", minimum=1, maximum=4
     )
     scale: float = option(
         0.5,
-        "share that an image is made larger or smaller by at most",
+        "maximum relative zoom of an image",
         minimum=0.0,
         maximum=0.9,
         inherited=False,
     )
-    loss: str = option("ce+dice", "what training makes small", choices=LOSSES, inherited=False)
+    loss: str = option("ce+dice", "loss function", choices=LOSSES, inherited=False)
     dropout: float = option(
         0.1,
-        "share dropped before the head",
+        "dropout rate before the head",
         minimum=0.0,
         maximum=0.95,
         search="0..0.5",
@@ -53,28 +53,24 @@ class SegmentSettings(WithBackbone):
 
 @dataclass(frozen=True)
 class UNetSettings(SegmentSettings):
-    """Back up to full resolution, past what each stage saw (Ronneberger et al. 2015)."""
+    """Upsampling to full resolution with skip connections (Ronneberger et al. 2015)."""
 
     width: int = option(
-        16, "channels of the decoder's finest stage: more for more classes", minimum=4, maximum=512
+        16, "channels of the finest decoder stage; more for more classes", minimum=4, maximum=512
     )
 
 
 @dataclass(frozen=True)
 class DeepLabSettings(SegmentSettings):
-    """Context at several distances, then outlines (Chen et al. 2018, DeepLabv3+)."""
+    """Multi-scale context, refined with fine features (Chen et al. 2018, DeepLabv3+)."""
 
     width: int = option(64, "channels of the pyramid and the decoder", minimum=8, maximum=512)
-    output_stride: int = option(
-        16, "pixels that a place of the pyramid's map takes: 8 or 16", minimum=2, maximum=32
-    )
+    output_stride: int = option(16, "stride of the pyramid's map: 8 or 16", minimum=2, maximum=32)
 
 
 @dataclass(frozen=True)
 class PspSettings(SegmentSettings):
-    """Each place beside the means of regions around it (Zhao et al. 2017)."""
+    """Features combined with pooled regional context (Zhao et al. 2017)."""
 
-    width: int = option(64, "channels of the map that is pooled", minimum=8, maximum=512)
-    output_stride: int = option(
-        8, "pixels that a place of the map takes: 8 or 16", minimum=2, maximum=32
-    )
+    width: int = option(64, "channels of the pooled map", minimum=8, maximum=512)
+    output_stride: int = option(8, "stride of the map: 8 or 16", minimum=2, maximum=32)

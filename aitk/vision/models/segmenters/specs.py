@@ -36,7 +36,7 @@ class Segmenter(LabelOutputs[SettingsT, ImageAssets], HeadOnBackbone[SettingsT])
         """Put the head on a backbone.
 
         Args:
-            shared: the arguments that all segmentation models take.
+            shared: the arguments common to all segmentation models.
         """
 
     def loss(self, assets: ImageAssets) -> Any:
@@ -78,7 +78,7 @@ class PspNet(Segmenter[PspSettings]):
         return pspnet(backbone, output_stride=settings.output_stride, **shared)
 
 
-#: Name -> segmentation model, in the order people see; the first is the default.
+#: Name -> segmentation model, in display order; the first is the default.
 SEGMENTERS: Mapping[str, Segmenter[Any]] = {
     "unet": UNet(UNetSettings),
     "deeplabv3plus": DeepLab(DeepLabSettings),

@@ -1,4 +1,4 @@
-"""U-Net: up to full resolution again, past what each stage saw (Ronneberger et al. 2015)."""
+"""U-Net: upsampling to full resolution with skip connections (Ronneberger et al. 2015)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from aitk.vision.models.backbones.feature_maps import strides_of
 from aitk.vision.models.input_scaling import image_input
 from aitk.vision.models.segmenters.dense import feature_maps, pixel_logits, resized
 
-#: The widest stage has at most this many times the channels of the finest one.
+#: The widest stage has at most this multiple of the finest stage's channels.
 WIDEST = 8
 
 
 def unet(backbone: keras.Model, *, classes: int, width: int, dropout: float) -> keras.Model:
     """Put a decoder with a skip connection at every stride on a backbone.
 
-    Each stage interpolates the map, puts that of the backbone beside it and convolves twice
-    (section 2). The finest one is the backbone's own; its logits are interpolated to the image.
+    Each stage interpolates the map, concatenates that of the backbone and convolves twice (section
+    2). The finest stage has the backbone's resolution; its logits are interpolated to the image.
 
     Args:
-        backbone: ``image`` to a map, its stages named by their strides.
-        classes: how many logits a pixel gets.
-        width: channels of the decoder's finest stage, doubled with each coarser one.
-        dropout: share of the last map's channels dropped in training.
+        backbone: model from ``image`` to a map, its stages named by their strides.
+        classes: number of logits per pixel.
+        width: channels of the finest decoder stage, doubled at each coarser one.
+        dropout: dropout rate of the last map.
 
     Returns:
-        ``image`` to float32 logits (batch, height, width, classes).
+        Model from ``image`` to float32 logits (batch, height, width, classes).
     """
     size = backbone.input_shape[1:3]
     image = image_input(size)

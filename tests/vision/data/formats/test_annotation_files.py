@@ -107,7 +107,7 @@ def test_a_damaged_file_refuses_its_image_alone(save, tmp_path):
     save("in/1.png"), save("in/1.json", '{"imagePath": "1.png", "shapes": [')
     save("in/2.png"), save("in/2.json", labelme(("nut", "polygon", CORNERS), image="2.png"))
     bad, row = boxes(tmp_path / "in")
-    assert "is no JSON" in bad.reason
+    assert "is not valid JSON" in bad.reason
     assert row.fields["box_labels"] == ["nut"]
 
 
@@ -211,7 +211,7 @@ def test_label_studio_exports(save, tmp_path, task):
 )  # fmt: skip
 def test_files_of_other_tools_are_named(save, tmp_path, name, content, tool):
     save("in/1.png"), save(f"in/{name}", content)
-    with pytest.raises(DataError, match=f"is {tool}, which is not read"):
+    with pytest.raises(DataError, match=f"is {tool}, which is not supported"):
         boxes(tmp_path / "in")
 
 

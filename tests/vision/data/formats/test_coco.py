@@ -97,7 +97,7 @@ def test_the_image_of_the_nearest_path_is_meant(save, tmp_path):
     [
         (note(9), "unknown category 9"),
         (note(bbox=(2, 3, -1, 5)), "has no area"),
-        (note(bbox=(2, 3, 40, 5)), "reaches out"),
+        (note(bbox=(2, 3, 40, 5)), "extends beyond"),
         (note(bbox=(2, 3)), "is not x, y, width, height"),
         (note(bbox=(2, 3, 10**400, 5)), "is not x, y, width, height"),
         (note([7]), "unknown category [7]"),
@@ -245,7 +245,7 @@ def test_a_missing_image_and_one_of_another_size(save, tmp_path):
     ]
     save("in/boxes.json", coco(note(), images=images))
     other, missing = boxes(tmp_path / "in")
-    assert "of an image of 60 x 40, and upright it has 30 x 20" in other.reason
+    assert "the size 60 x 40, but the upright image has 30 x 20" in other.reason
     assert missing.reason == "there is no image 2.png"
 
 
@@ -317,7 +317,7 @@ def test_any_outline_is_drawn_or_refused(shape):
 def test_another_json_is_no_coco(save, tmp_path):
     save("in/1.png"), save("in/package.json", '{"name": "x"}')
     (bad,) = boxes(tmp_path / "in")
-    assert "nothing tells its boxes" in bad.reason
+    assert "it has no boxes" in bad.reason
     with pytest.raises(DataError, match="has no images, annotations"):
         boxes(tmp_path / "in", annotations=str(tmp_path / "in/package.json"))
 
@@ -361,19 +361,19 @@ def test_masks_beside_the_images_are_joined_to_boxes(scene, source):
     assert (mask[3:8, 2:12] == 1).all() and mask.sum() == 50
     assert mask_names(rows[0]["mask"]) == ("metal", "thread")
     assert rows[1]["mask"] == b""
-    assert [text.partition(": ")[2] for text in notes] == ["1 masks beside the images joined to it"]
+    assert [text.partition(": ")[2] for text in notes] == ["1 masks next to the images added to it"]
 
 
 def test_outlines_come_before_masks_beside_and_that_is_told(scene):
     rows, notes = everything(scene(note(segmentation=SQUARE), note(image=2, segmentation=SQUARE)))
     assert mask_names(rows[0]["mask"]) == ("background", "bolt", "nut")
-    assert "1 masks beside the images left out, since it tells outlines itself" in notes[0]
+    assert "1 masks next to the images ignored, because it has outlines of its own" in notes[0]
 
 
 def test_masks_beside_boxes_alone_are_rows_to_segment(scene):
     rows = masks(scene(note(), note(image=2)))
     assert decode_mask(rows[0].fields["mask"]).sum() == 50
-    assert rows[1].reason.endswith("there is no mask of its name")
+    assert rows[1].reason.endswith("there is no mask with its name")
 
 
 def test_boxes_alone_are_read_beside_masks(scene):

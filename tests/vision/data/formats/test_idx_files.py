@@ -48,16 +48,16 @@ def test_classes_name_the_numbers(save, tmp_path):
     save("images-idx3-ubyte", idx(IMAGES)), save("labels-idx1-ubyte", idx(np.uint8([1, 2])))
     good, bad = read(tmp_path, classes=str(save("names.txt", "shirt\nbag\n")))
     assert good.fields["label"] == "bag"
-    assert bad.reason == "it has the class 2, and there are 2"
+    assert bad.reason == "its class is 2, but there are only 2 classes"
 
 
 def test_damage_is_said(save, tmp_path):
     path = save("images-idx3-ubyte", idx(IMAGES)[:-1])
-    with pytest.raises(DataError, match="there is no labels-idx1-ubyte|not as many values"):
+    with pytest.raises(DataError, match="no label file labels-idx1-ubyte|fewer or more values"):
         read(tmp_path)
     path.write_bytes(idx(IMAGES))
     save("labels-idx1-ubyte", idx(np.uint8([1])))
-    with pytest.raises(DataError, match="has 1 labels, and there are 2 images"):
+    with pytest.raises(DataError, match="has 1 labels for 2 images"):
         read(tmp_path)
 
 

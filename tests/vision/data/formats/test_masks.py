@@ -1,4 +1,4 @@
-"""Mask files: grey, indexed, coded by colours, and what is wrong with them."""
+"""Mask files: grey, indexed, colour-coded, and what is wrong with them."""
 
 import contextlib
 import struct
@@ -93,7 +93,7 @@ def test_colours_are_looked_up():
 def test_colours_without_a_list_are_refused():
     image = np.zeros((2, 3, 3), np.uint8)
     image[0, 0] = 9, 0, 0
-    with pytest.raises(DataError, match="coded by colours"):
+    with pytest.raises(DataError, match="colour-coded"):
         read(png(image))
 
 
@@ -112,9 +112,9 @@ def test_black_and_white():
 
 
 def test_wrong_values_sizes_and_formats_are_refused():
-    with pytest.raises(DataError, match="the value 2, and there are 2 classes"):
+    with pytest.raises(DataError, match="the value 2, but there are only 2 classes"):
         read(png(NUMBERS), ClassList(("a", "b")))
-    with pytest.raises(DataError, match="3 x 3 pixels, and its image 3 x 2"):
+    with pytest.raises(DataError, match="3 x 3 pixels, but its image 3 x 2"):
         read(png(np.zeros((3, 3), np.uint8)))
     with pytest.raises(DataError, match="JPEG"):
         read(cv2.imencode(".jpg", NUMBERS)[1].tobytes())
@@ -167,7 +167,7 @@ def test_the_folder_of_masks_may_be_named(save, tmp_path):
         note=print,
     )
     assert mask_names(good.fields["mask"]) == ("a", "b")
-    assert bad.reason == "there is no mask of its name"
+    assert bad.reason == "there is no mask with its name"
 
 
 def test_a_mask_shrinks_with_its_image(save, tmp_path):
@@ -190,7 +190,7 @@ def test_a_mask_shrinks_with_its_image(save, tmp_path):
     [
         (b"# only a comment\n", "names no class"),
         (b"a\nb\na\n", "names 'a' twice"),
-        (b"a 0 0 0\nb\n", "a colour of their own"),
+        (b"a 0 0 0\nb\n", "a colour of its own"),
     ],
 )
 def test_wrong_lists_of_classes(content, reason):
@@ -232,7 +232,7 @@ def test_any_bytes_are_a_mask_or_refused(bits, data):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]\n", "aliases are not read"),
+        (b"a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]\n", "aliases are not supported"),
         (b"names: {0: a, b: c}\n", "no list of names"),
         (b"names: {0: a, 2: c}\n", "no list of names"),
         (b"names: [[a], b]\n", "no list of names"),

@@ -63,8 +63,8 @@ def test_the_folder_of_annotations_may_be_named(save, tmp_path):
 def test_an_image_without_xml_and_a_broken_one(save, tmp_path):
     save("a.jpg"), save("b.jpg"), save("b.xml", "<annotation>")
     bare, broken = read(tmp_path)
-    assert "nothing tells its boxes" in bare.reason
-    assert "is no XML" in broken.reason
+    assert "it has no boxes" in bare.reason
+    assert "is not valid XML" in broken.reason
 
 
 @pytest.mark.parametrize(

@@ -46,13 +46,13 @@ def test_boxes_are_shares_of_the_sides(save, tmp_path, name, content):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("2 0.5 0.5 0.2 0.5", "has the class 2, and there are 2"),
+        ("2 0.5 0.5 0.2 0.5", "has class 2, but there are 2 classes"),
         ("nut 0.5 0.5 0.2 0.5", "is not a class and numbers"),
         ("0 0.5 0.5 0.2", "has 3 numbers"),
-        ("0 0.9 0.5 0.5 0.5", "reaches out"),
+        ("0 0.9 0.5 0.5 0.5", "extends beyond"),
         ("0 0.5 0.5 -0.1 0.5", "negative width"),
-        ("0.5 0.5 0.5 0.2 0.5", "has the class 0.5"),
-        ("0 0.5 0.5 0.2 0.5 1.2", "where a confidence may stand"),
+        ("0.5 0.5 0.5 0.2 0.5", "has class 0.5"),
+        ("0 0.5 0.5 0.2 0.5 1.2", "in the place of the confidence"),
     ],
 )
 def test_a_wrong_line_refuses_its_image(save, tmp_path, line, reason):
@@ -155,7 +155,7 @@ def test_one_file_in_a_folder_elsewhere_is_not_that_of_two_images(save, tmp_path
     save("in/a/1.jpg"), save("in/b/1.jpg"), save("more/1.txt", "0 .5 .5 .2 .5")
     save("more/classes.txt", "nut\n")
     rows = read(tmp_path / "in", DetectImages(annotations=str(tmp_path / "more")))
-    assert all("nothing tells its boxes" in row.reason for row in rows)
+    assert all("it has no boxes" in row.reason for row in rows)
 
 
 def test_a_stray_point_beside_polygons_costs_no_mask(save, tmp_path):

@@ -64,7 +64,7 @@ def test_near_duplicates_are_named():
 def test_images_of_nothing():
     black = encode_png(np.zeros((20, 20, 3), np.uint8))
     found, _ = inspect(row(1, image=black), row(2, label="b"), row(3, "test", image=black))
-    assert found["images of nothing"].details["examples"] == ["1.png", "3.png"]
+    assert found["blank images"].details["examples"] == ["1.png", "3.png"]
     assert found["near-duplicates across splits"].details["rows"] == 0
 
 
@@ -146,7 +146,7 @@ def test_people_can_look_at_them():
     assert captions == [
         "train: the first images",
         "test: the first images",
-        "as training varies them with the default settings",
+        "augmented with the default settings",
     ]
     for each in summary["pictures"]:
         assert decode_picture(each["png"], "").shape[1] > 200

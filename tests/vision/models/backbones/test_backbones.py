@@ -146,7 +146,7 @@ def test_patches_that_do_not_divide_the_size_are_refused():
         resize_input(build_backbone("vit", SMALL["vit"], SIZE), (36, 36))
     with pytest.raises(UsageError, match="do not divide"):
         build_backbone("vit", VitSettings(patch=5), SIZE)
-    with pytest.raises(UsageError, match="heads do not divide"):
+    with pytest.raises(UsageError, match="not divisible by heads"):
         build_backbone("vit", VitSettings(hidden=10, heads=4), SIZE)
 
 
