@@ -65,7 +65,7 @@ def test_damage_is_said(save, tmp_path):
 def test_images_without_pixels_are_refused(save, tmp_path, shape):
     save("train-images-idx3-ubyte", struct.pack(">I3I", 0x803, *shape))
     save("train-labels-idx1-ubyte", idx(np.array([1, 0], np.uint8)))
-    with pytest.raises(DataError, match="no images"):
+    with pytest.raises(DataError, match="not images"):
         read(tmp_path)
 
 
