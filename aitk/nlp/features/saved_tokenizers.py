@@ -27,6 +27,11 @@ FRAMES = {
     "xlmroberta": ("<s>", "</s>"),
     "t5": ("", "</s>"),
 }
+#: A space and a newline as byte-level BPE writes them. Rare bytes may be missing.
+BYTE_MARKS = {"Ġ", "Ċ"}
+DIGITS = set("0123456789")
+#: Decoders, which read a text as it is.
+UNFRAMED = ("gpt2", "gptneox", "opt", "llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3")
 SENTENCEPIECE_FILES = ("spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model")
 
 
@@ -38,10 +43,12 @@ def read_hugging_face_tokenizer(folder: Path, config: Mapping[str, Any]) -> Subw
     """
     saved = folder / "tokenizer.json"
     if saved.is_file():
-        return SubwordTokenizer(read_engine(_read(saved), where=saved))
+        return SubwordTokenizer(_with_byte_level(read_engine(_read(saved), where=saved)))
     settings_path = folder / "tokenizer_config.json"
     settings = read_json(settings_path) if settings_path.is_file() else {}
     family = _family(str(config.get("model_type", "")))
+    if family in UNFRAMED and (folder / "vocab.json").is_file():
+        return _unframed(folder, _special_tokens(folder, settings))
     if (folder / "vocab.txt").is_file():
         lowercase = bool(settings.get("do_lower_case", True))
         accents = settings.get("strip_accents")
@@ -91,7 +98,7 @@ def read_hub_tokenizer(folder: Path) -> SubwordTokenizer:
 def _family(name: str) -> str:
     family = name.lower().replace("-", "").replace("_", "")
     family = {"debertav2": "debertav3"}.get(family, family)
-    if family not in FRAMES:
+    if family not in (*FRAMES, *UNFRAMED):
         raise ArtifactError(
             f"how {name!r} marks the ends of a text is not known",
             hint="A Hugging Face folder with a tokenizer.json says it",
@@ -119,7 +126,76 @@ def _wordpiece(
 
 
 def _byte_bpe(vocabulary: Path, merges: Path, family: str) -> SubwordTokenizer:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    engine = _byte_engine(vocabulary, merges)
+    if family in UNFRAMED:
+        return SubwordTokenizer(engine)
+    return _finished(engine, family, ("<pad>", "<unk>", "<s>", "</s>", "<mask>"), vocabulary)
+
+
+def _unframed(folder: Path, special: Mapping[str, int | None]) -> SubwordTokenizer:
+    """The byte-level BPE of a decoder, with the special tokens that its folder names."""
+    from tokenizers import AddedToken
+
+    engine = _byte_engine(folder / "vocab.json", folder / "merges.txt")
+    # Ids beyond the vocabulary are given in the order of the calls: keep that of the folder.
+    named = sorted(special, key=lambda token: (special[token] is None, special[token] or 0))
+    engine.add_special_tokens([AddedToken(token, normalized=False) for token in named])
+    wrong = [token for token in named if special[token] not in (None, engine.token_to_id(token))]
+    if wrong:
+        raise ArtifactError(
+            f"the token {wrong[0]} is not where the vocabulary ends", where=str(folder)
+        )
+    return SubwordTokenizer(engine)
+
+
+def _special_tokens(folder: Path, settings: Mapping[str, Any]) -> dict[str, int | None]:
+    """Special tokens of a folder without ``tokenizer.json``, with the ids that it states."""
+    found: dict[str, int | None] = {}
+    added = settings.get("added_tokens_decoder")
+    for index, token in (added if isinstance(added, dict) else {}).items():
+        if isinstance(token, dict) and isinstance(token.get("content"), str) and index.isdecimal():
+            found[token["content"]] = int(index)
+    if (folder / "added_tokens.json").is_file():
+        for content, index in read_json(folder / "added_tokens.json").items():
+            if isinstance(index, int):
+                found.setdefault(content, index)
+    path = folder / "special_tokens_map.json"
+    for source in (settings, read_json(path) if path.is_file() else {}):
+        for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
+            value = source.get(name)
+            value = value.get("content") if isinstance(value, dict) else value
+            if isinstance(value, str):
+                found.setdefault(value, None)
+    return found
+
+
+def _with_byte_level(engine: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """The same tokeniser; byte-level BPE that was saved as vocabulary and merges alone is split
+    and joined as Radford et al. 2019 do. Files converted from GGUF are such."""
+    from tokenizers import models
+
+    bare = engine.pre_tokenizer is None and engine.normalizer is None
+    is_pairs = isinstance(engine.model, models.BPE)
+    if bare and is_pairs and set(engine.get_vocab(with_added_tokens=False)) >= BYTE_MARKS:
+        _split_bytes(engine)
+    return engine
+
+
+def _split_bytes(engine: tokenizers.Tokenizer) -> None:
+    """Read and write bytes; a vocabulary in which digits stand alone was learned from them so."""
+    from tokenizers import decoders, pre_tokenizers
+
+    known = engine.get_vocab(with_added_tokens=False)
+    byte_level: Any = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if not any(set(token) & DIGITS for token in known if len(token) > 1):
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        byte_level = pre_tokenizers.Sequence([digits, byte_level])
+    engine.pre_tokenizer = byte_level
+    engine.decoder = decoders.ByteLevel()
+
+
+def _byte_engine(vocabulary: Path, merges: Path) -> tokenizers.Tokenizer:
+    from tokenizers import Tokenizer, models
 
     lines = [line for line in _read(merges).splitlines() if line and not line.startswith("#ver")]
     try:
@@ -129,9 +205,8 @@ def _byte_bpe(vocabulary: Path, merges: Path, family: str) -> SubwordTokenizer:
         raise ArtifactError(f"is damaged ({error})", where=str(vocabulary)) from error
     with damage_at(vocabulary):
         engine = Tokenizer(models.BPE(vocab=units, merges=pairs))
-    engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    engine.decoder = decoders.ByteLevel()
-    return _finished(engine, family, ("<pad>", "<unk>", "<s>", "</s>", "<mask>"), vocabulary)
+    _split_bytes(engine)
+    return engine
 
 
 def _sentencepiece(path: Path, family: str, *, lowercase: bool) -> SubwordTokenizer:

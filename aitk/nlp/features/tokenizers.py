@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 FILE = "tokenizer.json"
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-#: Names of the special tokens in the vocabularies of BERT, RoBERTa, ALBERT, T5 and their kin.
+#: Names of the special tokens in the vocabularies of BERT, RoBERTa, ALBERT, T5, GPT-2, Llama
+#: and their kin.
 PAD_NAMES = ("[PAD]", "<pad>")
 UNKNOWN_NAMES = ("[UNK]", "<unk>")
 MASK_NAMES = ("[MASK]", "<mask>")
-START_NAMES = ("[CLS]", "<s>", "<|endoftext|>")
-END_NAMES = ("[SEP]", "</s>", "<|endoftext|>")
+START_NAMES = ("[CLS]", "<s>", "<|begin_of_text|>", "<bos>", "<|endoftext|>")
+END_NAMES = ("[SEP]", "</s>", "<|end_of_text|>", "<eos>", "<|endoftext|>")
 
 #: Scripts written without spaces, taken by character with its marks; and pictographs, so that an
 #: unknown one does not make the word beside it unknown.

@@ -64,6 +64,49 @@ def test_byte_pairs_are_framed_as_roberta_frames_them(tmp_path):
     assert tokenizer.decode([0, 8, 9, 2]) == "ab ab"
 
 
+@pytest.fixture(scope="module")
+def byte_pairs():
+    """A byte-level BPE like SmolLM's: digits stand alone, and two tokens mark messages."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    engine = Tokenizer(models.BPE())
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    engine.pre_tokenizer = pre_tokenizers.Sequence([digits, byte_level])
+    engine.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<|endoftext|>", "<|im_end|>"],
+        show_progress=False,
+    )
+    engine.train_from_iterator([*TEXTS, "room 12 costs  34\n\n"] * 3, trainer)
+    return engine
+
+
+@pytest.mark.parametrize("kept", ["tokenizer.json without rules", "vocab.json and merges.txt"])
+def test_a_decoders_byte_pairs_are_read_from_vocabulary_and_merges(byte_pairs, tmp_path, kept):
+    saved = json.loads(byte_pairs.to_str())
+    if kept.startswith("tokenizer.json"):
+        saved |= {"pre_tokenizer": None, "decoder": None}
+        (tmp_path / "tokenizer.json").write_text(json.dumps(saved))
+    else:
+        special = {token["content"]: token["id"] for token in saved["added_tokens"]}
+        vocabulary = {k: v for k, v in saved["model"]["vocab"].items() if k not in special}
+        (tmp_path / "vocab.json").write_text(json.dumps(vocabulary | special))
+        merges = [" ".join(pair) for pair in saved["model"]["merges"]]
+        (tmp_path / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges))
+        config = {"eos_token": "<|im_end|>", "bos_token": {"content": "<|endoftext|>"}}
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    tokenizer = read_hugging_face_tokenizer(tmp_path, {"model_type": "llama"})
+    for text in [*TEXTS, "a  12<|im_end|>\n3.5", "\n\n x"]:
+        ids = byte_pairs.encode(text).ids
+        assert tokenizer.encode_bare([text], 128) == [ids]
+        assert tokenizer.engine.decode(ids) == byte_pairs.decode(ids)
+    assert tokenizer.special_ids == {0, 1}
+    assert (tokenizer.start_id, tokenizer.end_id) == (0, 0)
+
+
 TEXTS = [
     "The parcel arrived broken, please send a new one!",
     "  spaces   everywhere  ",

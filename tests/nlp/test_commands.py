@@ -1,0 +1,76 @@
+"""The command ``generate``: a prompt, and a dialogue a line at a time."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+SAMPLING = ("--temperature", "0", "--tokens", "6", "--quiet")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A chat model with random weights."""
+    from aitk.cli.main import main
+
+    folder = tmp_path_factory.mktemp("chat")
+    rows = [
+        {"messages": [{"role": "user", "content": f"{word} one two {number}"},
+                      {"role": "assistant", "content": f"three four {word}"}]}
+        for word in ("red", "blue", "green", "white", "black")
+        for number in range(4)
+    ]  # fmt: skip
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "rows.jsonl").write_text(lines)
+    data, made = folder / "data", folder / "run"
+    files = (str(folder / "rows.jsonl"), "--task", "generate", "--split", "60/40/0")
+    assert main(["nlp", "prepare", *files, "--out", str(data), "--quiet"]) == 0
+    settings = ("size=tiny", "tokenizer=word", "vocabulary_size=300", "max_length=64")
+    chosen = [part for each in settings for part in ("--set", each)]
+    assert main(["nlp", "finetune", str(data), *chosen, "--epochs", "1", "--out", str(made)]) == 0
+    return made
+
+
+def answers(aitk, run, tmp_path, *dialogues):
+    """What ``predict`` answers to each dialogue."""
+    source = tmp_path / "asked.jsonl"
+    source.write_text("".join(json.dumps({"messages": each}) + "\n" for each in dialogues))
+    said = aitk("nlp", "predict", run, source, *SAMPLING)
+    assert said.code == 0, said.err
+    return [json.loads(line)["prediction"] for line in said.out.splitlines()]
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+def test_a_prompt_is_answered_as_predict_answers_it(aitk, run, tmp_path):
+    (expected,) = answers(aitk, run, tmp_path, [user("red one")])
+    said = aitk("nlp", "generate", run, "--prompt", "red one", *SAMPLING)
+    assert (said.code, said.out) == (0, f"{expected}\n")
+
+
+def test_a_chat_keeps_the_dialogue_until_it_is_reset(aitk, run, tmp_path, monkeypatch):
+    (first,) = answers(aitk, run, tmp_path, [user("red one")])
+    kept = [user("red one"), {"role": "assistant", "content": first or "-"}, user("two")]
+    second, fresh = answers(aitk, run, tmp_path, kept, [user("two")])
+    monkeypatch.setattr("sys.stdin", io.StringIO("red one\n\ntwo\n/reset\ntwo\n/exit\nred one\n"))
+    said = aitk("nlp", "generate", run, "--interactive", *SAMPLING)
+    assert said.code == 0
+    assert said.out.splitlines() == [first, second, fresh]
+    assert fresh != second  # what was said before counts
+
+
+def test_a_system_message_comes_before_all_else(aitk, run, tmp_path):
+    told = [{"role": "system", "content": "blue green"}, user("red one")]
+    (expected,) = answers(aitk, run, tmp_path, told)
+    asked = ("--prompt", "red one", "--system", "blue green")
+    assert aitk("nlp", "generate", run, *asked, *SAMPLING).out == f"{expected}\n"
+
+
+@pytest.mark.parametrize("given", [(), ("--prompt", "a", "--interactive")])
+def test_it_takes_a_prompt_or_a_chat(aitk, run, given):
+    said = aitk("nlp", "generate", run, *given)
+    assert said.code == 2 and "--interactive" in said.lines[-1]
