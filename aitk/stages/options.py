@@ -65,8 +65,15 @@ class TrainingOptions:
     )
     max_minutes: float | None = option(None, "stop training after this long", minimum=0.0)
     seed: int = option(0, "seed of weights, order and dropout", minimum=0, maximum=2**31 - 1)
-    optimizer: str = option("adamw", "update rule", choices=("adamw", "adam", "sgd"), rare=True)
-    weight_decay: float = option(0.01, "decoupled weight decay (adamw)", minimum=0.0, rare=True)
+    optimizer: str = option(
+        "adamw",
+        "update rule; schedule-free averages weights and needs no decay of the rate",
+        choices=("adamw", "adam", "sgd", "muon", "schedule-free"),
+        rare=True,
+    )
+    weight_decay: float = option(
+        0.01, "decoupled weight decay (not of adam and sgd)", minimum=0.0, rare=True
+    )
     warmup: float = option(
         0.06, "share of the steps with rising rate", minimum=0.0, maximum=1.0, rare=True
     )

@@ -35,6 +35,7 @@ from aitk.core.metrics.baselines import (
 )
 from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import Examples
+from aitk.core.training.optimizers import SCHEDULE_FREE
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
 
@@ -106,6 +107,12 @@ def train_run(
                     "without training there must be weights to keep",
                     where="--epochs 0",
                     hint="Name them with --from",
+                )
+            if options.optimizer == SCHEDULE_FREE and (options.ema or options.layer_decay):
+                raise UsageError(
+                    "it averages weights itself, and knows no rates by layer",
+                    where="--optimizer schedule-free",
+                    hint="Leave --ema and --layer-decay out",
                 )
             rows = data.rows("train")
             if isinstance(spec, TrainedModel):

@@ -8,9 +8,10 @@ comes after it, such as measuring, may be cut short too.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from aitk.core.training.checkpoint import has_state, load_progress, restore_vari
 from aitk.core.training.events import Events
 from aitk.core.training.feeding import Waiting, feed
 from aitk.core.training.history import Progress, Trained, evaluate_closed_form, point_scores
-from aitk.core.training.optimizers import make_optimizer
+from aitk.core.training.optimizers import SCHEDULE_FREE, make_optimizer
 from aitk.core.training.schedule import learning_rate_at
 
 if TYPE_CHECKING:
@@ -264,8 +265,12 @@ class _Loop:
             total=self.options.epochs * self.steps_per_epoch,
             peak=self.options.learning_rate,
             warmup=self.options.warmup,
-            schedule=self.options.schedule,
+            schedule="constant" if self._schedule_free else self.options.schedule,
         )
+
+    @property
+    def _schedule_free(self) -> bool:
+        return self.options.optimizer == SCHEDULE_FREE
 
     def save(self) -> None:
         """Write the state that a resumed training starts from."""
@@ -306,8 +311,20 @@ class _Loop:
         progress, options = self.progress, self.options
         if options.ema is not None:
             self._average_weights()
+        with self._evaluated_weights():
+            row = self._evaluate_epoch(predict)
+        progress.epoch += 1
+        progress.step, progress.rows, progress.loss_sum = 0, 0, 0.0
+        if progress.epoch == options.freeze_epochs:
+            self._compile()
+        if self.on_epoch:
+            self.on_epoch(row, options.epochs)
+
+    def _evaluate_epoch(self, predict: Any) -> dict[str, Any]:
+        """Write the epoch's row of the history, and keep its weights if they are the best."""
+        progress, options = self.progress, self.options
         loss = progress.loss_sum / max(1, progress.rows)
-        row = {
+        row: dict[str, Any] = {
             "epoch": progress.epoch + 1,
             "step": self._global_step(),
             "loss": loss,
@@ -334,12 +351,27 @@ class _Loop:
         )
         if self.events:
             self.events.write(self._global_step(), {f"epoch/{key}": row[key] for key in row})
-        progress.epoch += 1
-        progress.step, progress.rows, progress.loss_sum = 0, 0, 0.0
-        if progress.epoch == options.freeze_epochs:
-            self._compile()
-        if self.on_epoch:
-            self.on_epoch(row, options.epochs)
+        return row
+
+    @contextlib.contextmanager
+    def _evaluated_weights(self) -> Iterator[None]:
+        """Hold the weights to judge and to keep: of a schedule-free training their average.
+
+        Training goes on from those that were there before, also after an interruption.
+        """
+        if not self._schedule_free:
+            yield
+            return
+        variables = self.model.trainable_variables
+        trained = [np.array(variable) for variable in variables]
+        averages = self.model.optimizer.averages(variables)
+        for variable, value in zip(variables, averages, strict=True):
+            variable.assign(value)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, trained, strict=True):
+                variable.assign(value)
 
     def _average_weights(self) -> None:
         """Put the moving average (Polyak and Juditsky 1992) in place of the weights.

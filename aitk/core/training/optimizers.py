@@ -1,13 +1,19 @@
-"""The update rules by name: AdamW, Adam, SGD."""
+"""The update rules by name: AdamW, Adam, SGD, Muon, schedule-free AdamW."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from aitk.core.training.layer_rates import rate_factors, with_rate_factors
 
 if TYPE_CHECKING:
     import keras
+
+SCHEDULE_FREE = "schedule-free"
+#: Layers whose matrices Muon leaves to AdamW, besides embeddings: those that give the outputs.
+OUTPUT_LAYERS = r"(^|/)head(_|/|$)"
 
 
 def make_optimizer(options: Any, backbone: keras.Model) -> keras.optimizers.Optimizer:
@@ -30,11 +36,72 @@ def make_optimizer(options: Any, backbone: keras.Model) -> keras.optimizers.Opti
         "use_ema": options.ema is not None,
         "ema_momentum": options.ema or 0.99,
     }
-    if options.optimizer == "adamw":
-        # Loshchilov and Hutter 2019. Norms and biases are not decayed, as in BERT's training.
-        optimizer = rule(keras.optimizers.AdamW)(weight_decay=options.weight_decay, **shared)
+    if options.optimizer in ("adamw", "muon", SCHEDULE_FREE):
+        made: dict[str, tuple[type[Any], dict[str, Any]]] = {
+            # Loshchilov and Hutter 2019.
+            "adamw": (keras.optimizers.AdamW, {}),
+            # Jordan et al. 2024; scaled to the rates of AdamW as in Liu et al. 2025, section 2.2.
+            "muon": (
+                keras.optimizers.Muon,
+                {"exclude_layers": [OUTPUT_LAYERS], "adam_weight_decay": options.weight_decay},
+            ),
+            SCHEDULE_FREE: (schedule_free(), {}),
+        }
+        kind, own = made[options.optimizer]
+        optimizer = rule(kind)(weight_decay=options.weight_decay, **own, **shared)
+        # Norms and biases are not decayed, as in BERT's training.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
     if options.optimizer == "adam":
         return rule(keras.optimizers.Adam)(**shared)
     return rule(keras.optimizers.SGD)(momentum=0.9, nesterov=True, **shared)
+
+
+def schedule_free() -> type[Any]:
+    """Schedule-free AdamW (Defazio et al. 2024, "The Road Less Scheduled", algorithm 1).
+
+    Training computes gradients at y, between the fast weights z and their average x, in which a
+    step weighs as the square of its rate; the model to use is x. The step is written anew: that of
+    Keras 3.15 reads z after it was changed, and decays y alone.
+    """
+    import keras
+    from keras import ops
+
+    class ScheduleFree(keras.optimizers.ScheduleFreeAdamW):
+        def build(self, variables: list[keras.Variable]) -> None:
+            if not self.built:
+                super().build(variables)
+                self._rates = self.add_variable(shape=(), initializer="zeros", name="rates")
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            index = self._get_variable_index(variable)
+            fast, squares = self._momentums[index], self._velocities[index]
+            rate = ops.cast(learning_rate, variable.dtype)
+            gradient = ops.cast(gradient, variable.dtype)
+            y, z = ops.convert_to_tensor(variable), ops.convert_to_tensor(fast)
+            x = (y - (1 - self.beta_1) * z) / self.beta_1
+            self.assign_add(squares, (ops.square(gradient) - squares) * (1 - self.beta_2))
+            correction = 1 - ops.power(self.beta_2, ops.cast(self.iterations + 1, variable.dtype))
+            move = gradient / (ops.sqrt(squares / correction) + self.epsilon)
+            if self.weight_decay and self._use_weight_decay(variable):
+                move = move + self.weight_decay * y
+            z = z - rate * move
+            share = ops.square(rate) / ops.maximum(ops.cast(self._rates, variable.dtype), 1e-30)
+            x = x + share * (z - x)
+            self.assign(fast, z)
+            self.assign(variable, (1 - self.beta_1) * z + self.beta_1 * x)
+
+        def _apply_weight_decay(self, variables: Any) -> None:
+            """Keras calls this once a step, before the variables: add up the squared rates."""
+            self.assign_add(self._rates, ops.square(ops.cast(self.learning_rate, "float32")))
+
+        def averages(self, variables: list[keras.Variable]) -> list[np.ndarray]:
+            """x of each variable."""
+            found = []
+            for variable in variables:
+                fast = self._momentums[self._get_variable_index(variable)]
+                y, z = (np.asarray(ops.convert_to_numpy(each)) for each in (variable, fast))
+                found.append((y - (1 - self.beta_1) * z) / self.beta_1)
+            return found
+
+    return ScheduleFree

@@ -87,6 +87,11 @@ def test_it_learns_and_keeps_its_history(run_training):
     assert not trained.model.compiled
 
 
+@pytest.mark.parametrize("optimizer", ["muon", "schedule-free"])
+def test_other_update_rules_learn_too(run_training, optimizer):
+    assert run_training(epochs=4, optimizer=optimizer, learning_rate=0.05).best["accuracy"] > 0.9
+
+
 def test_the_same_seed_gives_the_same_weights(run_training):
     first, second, other = run_training(), run_training(), run_training(seed=1)
     assert equal(first, second)
@@ -100,6 +105,7 @@ def test_the_same_seed_gives_the_same_weights(run_training):
         {"optimizer": "sgd", "accumulate": 2},
         {"layer_decay": 0.5, "freeze_epochs": 1, "ema": 0.9, "accumulate": 2},
         {"lora_rank": 1, "ema": 0.9},
+        {"optimizer": "schedule-free"},
     ],
 )
 def test_wherever_it_is_interrupted_it_ends_with_the_same_bits(
