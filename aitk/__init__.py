@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aitk.api.data import Data, join, prepare
     from aitk.api.progress import Progress
     from aitk.api.run import Run, load
-    from aitk.api.training import compare, compress, finetune, pretrain, tune, update
+    from aitk.api.training import bundle, compare, compress, finetune, pretrain, tune, update
 
 __version__ = "0.1.0"
 
@@ -25,6 +25,7 @@ _PUBLIC = {
     "Data": "aitk.api.data",
     "Progress": "aitk.api.progress",
     "Run": "aitk.api.run",
+    "bundle": "aitk.api.training",
     "compare": "aitk.api.training",
     "compress": "aitk.api.training",
     "finetune": "aitk.api.training",
@@ -41,6 +42,7 @@ __all__ = [
     "Progress",
     "Run",
     "__version__",
+    "bundle",
     "compare",
     "compress",
     "errors",

@@ -193,6 +193,59 @@ def compress(
     return Run(out, trust=True, outcome=outcome)
 
 
+def bundle(
+    run: PathLike,
+    *,
+    out: PathLike,
+    settings: Mapping[str, Any] | None = None,
+    domain: str | None = None,
+    overwrite: bool = False,
+    progress: Callback | Reporter | None = None,
+    **options: Any,
+) -> Outcome:
+    """Write a folder that predicts on a small device without aitk: model, script, labels.
+
+    A run that is no LiteRT or ONNX file yet is compressed first, as ``options`` say.
+
+    Args:
+        run: the run, or its folder.
+        settings: of the model that ``distill`` names.
+        options: as of ``compress``.
+
+    Raises:
+        aitk.errors.UsageError: something in the run has no place in a small script.
+
+    Example:
+        >>> import aitk
+        >>> made = aitk.bundle("runs/messages-int8", out="messages-edge")
+        >>> sorted(row["file"] for row in made.table)
+        ['README.md', 'model.tflite', 'predict.py', 'requirements.txt', 'settings.json']
+    """
+    import functools
+
+    from aitk.core.contract.options import resolve
+    from aitk.stages.bundle import bundle as stage
+    from aitk.stages.compress import compress as compressing
+    from aitk.stages.options import CompressOptions, TrainingOptions
+
+    _quiet()
+    own, training = divide(options, CompressOptions, TrainingOptions)
+    return stage(
+        Path(run),
+        Path(out),
+        domain=domain,
+        options=resolve(CompressOptions, own),
+        compress=functools.partial(
+            compressing,
+            domain=domain,
+            training=_training(training),
+            settings=settings or {},
+            reporter=reporter_for(progress),
+        ),
+        overwrite=overwrite,
+    )
+
+
 def update(
     run: PathLike,
     sources: PathLike | Sequence[PathLike],

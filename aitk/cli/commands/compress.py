@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from aitk.cli.options import Out, Overwrite, Resume, RunFolder, Settings, Without
+import typer
+
+from aitk.cli.options import OUTPUT, Out, Overwrite, Resume, RunFolder, Settings, Without
+from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import CompressOptions, TrainingOptions
+
+Bundle = Annotated[
+    bool,
+    typer.Option(
+        "--bundle",
+        help="write a folder for a small device: model and script, which need no aitk",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 def compress(
@@ -21,11 +33,13 @@ def compress(
     reporter: Reporter,
     overwrite: Overwrite = False,
     resume: Resume = False,
+    bundle: Bundle = False,
 ) -> Outcome:
     """Make a run smaller and faster, and show what that cost.
 
     The table compares bytes, score and latency before and after. The result is a run:
-    evaluate and predict take it whatever its format. Training options are for --distill and
+    evaluate and predict take it whatever its format; with --bundle it is a folder that
+    predicts with NumPy and LiteRT (or ONNX Runtime) alone. Training options are for --distill and
     for the steps after pruning.
 
     For example:
@@ -34,6 +48,19 @@ def compress(
     """
     import aitk
 
+    if bundle:
+        if resume:
+            raise UsageError("a bundle is made from the start", where="--resume")
+        return aitk.bundle(
+            run,
+            out=out,
+            settings=settings,
+            domain=domain,
+            overwrite=overwrite,
+            progress=reporter,
+            **as_dict(options),
+            **as_dict(training),
+        )
     return aitk.compress(
         run,
         out=out,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import keras
 
     from aitk.core.contract.progress import Reporter
+    from aitk.core.edge.parts import BundleParts
     from aitk.core.inference.text_scores import OpenScorer
     from aitk.core.io.prediction_files import PredictionLines
 
@@ -202,6 +203,22 @@ class DistillsBatches(Protocol):
     @abstractmethod
     def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
         """The Keras loss of such batches; of a model with several outputs a dict of losses."""
+
+
+@runtime_checkable
+class Bundled(Protocol):
+    """A task whose runs predict on a small device without aitk (``compress --bundle``)."""
+
+    @abstractmethod
+    def bundle(self, assets: Any, reading: Any) -> BundleParts:
+        """What the script does before and after the model, with the values that it needs.
+
+        Args:
+            reading: the options that the run's data was prepared with.
+
+        Raises:
+            UsageError: a step has no place in a script that needs NumPy alone.
+        """
 
 
 @runtime_checkable

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import keras
 
     from aitk.core.artifacts.pretrained import Pretrained
+    from aitk.core.edge.parts import BundleParts
 
 
 class Classify(LabelDistillation, LabelTask[TextAssets]):
@@ -137,6 +138,12 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
         linear = linear_baseline(train, assets.labels)
         if linear is not None:
             yield linear
+
+    def bundle(self, assets: TextAssets, reading: ClassifyReading) -> BundleParts:
+        """See ``Bundled``."""
+        from aitk.nlp.edge.parts import text_parts
+
+        return text_parts(assets, reading)
 
     def explain(
         self,

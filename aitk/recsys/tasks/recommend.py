@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,9 @@ from aitk.recsys.tasks.settings import (
     TwoTowerSettings,
     UserKnnSettings,
 )
+
+if TYPE_CHECKING:
+    from aitk.core.edge.parts import BundleParts
 
 #: Models of the order of a user's items, which ``masked-items`` pretrains.
 SEQUENCE_MODELS: dict[str, SequenceRecommender[Any]] = {
@@ -138,6 +141,12 @@ class Recommend(LogTask):
         self, train: Rows, summary: Mapping[str, Any], assets: LogAssets
     ) -> list[Baseline]:
         return [baseline_of("most popular", popular_items(assets.counts), self, assets)]
+
+    def bundle(self, assets: LogAssets, reading: RecommendReading) -> BundleParts:
+        """See ``Bundled``."""
+        from aitk.recsys.edge.parts import list_parts
+
+        return list_parts(assets, reading)
 
     def explain(
         self,

@@ -41,6 +41,7 @@ from aitk.speech.tasks.settings import (
 
 if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
+    from aitk.core.edge.parts import BundleParts
 
 
 class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]):
@@ -165,6 +166,12 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
             measured["target"], measured["probabilities"], measured["seconds"], list(assets.labels)
         )
         return dataclasses.replace(scored, details=dict(scored.details) | detection)
+
+    def bundle(self, assets: AudioAssets, reading: LabelledAudioReading) -> BundleParts:
+        """See ``Bundled``."""
+        from aitk.speech.edge.parts import keyword_parts
+
+        return keyword_parts(assets, reading)
 
     def explain(
         self,

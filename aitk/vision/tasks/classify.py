@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import keras
 
     from aitk.core.artifacts.pretrained import Pretrained
+    from aitk.core.edge.parts import BundleParts
 
 
 class Classify(ImageTask, LabelTask[ImageAssets]):
@@ -94,6 +95,12 @@ class Classify(ImageTask, LabelTask[ImageAssets]):
         shares = np.asarray(batch.targets)  # labels unseen in training have no share
         targets = np.where(shares.any(axis=1), shares.argmax(axis=1), UNSEEN)
         return {"target": targets, "probabilities": self.probabilities(outputs, assets)}
+
+    def bundle(self, assets: ImageAssets, reading: ClassifyImages) -> BundleParts:
+        """See ``Bundled``."""
+        from aitk.vision.edge.parts import image_parts
+
+        return image_parts(assets, reading, decoder="aitk.vision.edge.classify", settings={})
 
     def explain(
         self,

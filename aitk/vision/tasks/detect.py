@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import keras
 
     from aitk.core.artifacts.pretrained import Pretrained
+    from aitk.core.edge.parts import BundleParts
 
 #: Objects of a batch are padded to a multiple of this, to limit the number of shapes.
 PADDING = 16
@@ -174,6 +175,12 @@ class Detect(ImageTask):
             resamples=resamples,
             seed=seed,
         )
+
+    def bundle(self, assets: ImageAssets, reading: DetectImages) -> BundleParts:
+        """See ``Bundled``."""
+        from aitk.vision.edge.parts import detect_parts
+
+        return detect_parts(assets, reading)
 
     def explain(
         self,

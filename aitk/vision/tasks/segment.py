@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import keras
 
     from aitk.core.artifacts.pretrained import Pretrained
+    from aitk.core.edge.parts import BundleParts
     from aitk.core.inference.text_scores import OpenScorer
     from aitk.core.io.prediction_files import PredictionLines
 
@@ -232,6 +233,12 @@ class Segment(ImageTask):
             return {"confusion": confusion, "boundaries": boundaries}
 
         return [Baseline("majority class of the pixels", measure)]
+
+    def bundle(self, assets: ImageAssets, reading: SegmentImages) -> BundleParts:
+        """See ``Bundled``."""
+        from aitk.vision.edge.parts import segment_parts
+
+        return segment_parts(assets, reading)
 
     def explain(
         self,

@@ -1,0 +1,65 @@
+"""What a task contributes to a bundle (``capabilities.Bundled``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from aitk.core.contract.errors import UsageError
+
+
+@dataclass(frozen=True)
+class BundleParts:
+    """The task's own part of a bundle.
+
+    Attributes:
+        modules: names of modules that need NumPy alone, in the order in which the script holds
+            them. Together they define ``read_rows``, ``encode`` and ``decode``, as
+            ``core.edge.program`` calls them.
+        settings: JSON values that these functions read.
+        tables: arrays that they read.
+        reads: what the script is given, in a sentence for the README.
+        example: the argument of an example.
+        optional: packages that only some inputs need, and for what.
+    """
+
+    modules: Sequence[str]
+    settings: Mapping[str, Any]
+    tables: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reads: str = ""
+    example: str = "INPUT"
+    optional: Mapping[str, str] = field(default_factory=dict)
+
+
+def cannot_bundle(what: str, *, hint: str | None = None) -> UsageError:
+    """The error for a run whose steps before or after the model have no place in a script."""
+    return UsageError(f"{what} cannot be bundled", where="--bundle", hint=hint)
+
+
+def check_reading(reading: Any, kept: Sequence[str]) -> None:
+    """Refuse reading options that change rows, and that the script does not know.
+
+    Args:
+        reading: the options that the run's data was prepared with.
+        kept: names of those that the script follows, or that only concern labels and splits.
+    """
+    import dataclasses
+
+    for item in dataclasses.fields(reading):
+        if item.name in kept or item.metadata.get("locates"):
+            continue
+        default = (
+            item.default_factory()
+            if item.default_factory is not dataclasses.MISSING
+            else item.default
+        )
+        value = getattr(reading, item.name)
+        if value != default:
+            option = f"--{item.name.replace('_', '-')}"
+            raise cannot_bundle(
+                f"data that was prepared with {option} {value}",
+                hint=f"Prepare it without {option}, or predict with aitk",
+            )

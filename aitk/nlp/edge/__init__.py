@@ -1,0 +1,1 @@
+"""Text models on small devices: what their scripts hold."""

@@ -1,0 +1,1 @@
+"""Recommenders on small devices: what their scripts hold."""

@@ -1,0 +1,1 @@
+"""Speech models on small devices: what their scripts hold."""

@@ -1,0 +1,1 @@
+"""Vision models on small devices: what their scripts hold."""

@@ -1,0 +1,20 @@
+"""The label of an image. Part of the scripts of bundles; NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from aitk.core.edge.labels import decode_labels
+
+
+def decode(
+    outputs: np.ndarray,
+    fields: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    tables: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """What ``aitk vision predict`` gives for the image."""
+    return decode_labels(outputs[0], settings)
