@@ -1,1 +1,1 @@
-"""Speech: audio becomes features, features become words."""
+"""Speech: audio to features, features to text and labels."""

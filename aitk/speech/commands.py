@@ -1,4 +1,4 @@
-"""Commands that only speech has, listed in ``aitk.registry``. Light to import: help reads it."""
+"""Commands that only speech has, listed in ``aitk.registry``. No heavy imports: help loads it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from aitk.speech.data.options import RecordOptions
 def record(
     domain: str, options: RecordOptions, reporter: Reporter, overwrite: bool = False
 ) -> Outcome:
-    """Record from a microphone, until it is silent or Ctrl-C.
+    """Record from a microphone until silence or Ctrl-C.
 
-    Needs the extra mic: pip install 'aitk-toolkit[mic]'.
+    Requires the extra mic: pip install 'aitk-toolkit[mic]'.
 
     For example:
 
@@ -27,7 +27,7 @@ def record(
         devices = recording.list_devices()
         return Outcome(facts={"devices": len(devices)}, table=devices)
     if options.out is None:
-        raise UsageError("which file?", where="--out", hint="For instance --out request.wav")
+        raise UsageError("no output file given", where="--out", hint="Use for instance --out a.wav")
     out = Path(options.out)
     facts = recording.record(out, options=options, overwrite=overwrite, reporter=reporter)
     return Outcome(facts=facts, next=f"aitk {domain} predict RUN {out} --out -")

@@ -18,12 +18,12 @@ TASKS = ("asr", "keywords")
 #: Why each of these sounds is refused, whoever names it.
 REASONS = {
     "empty.wav": "the file is empty",
-    "blink.wav": "lasts 0.010 s, and 0.05 s are the least",
-    "hours.wav": "lasts 10,800.0 s, and 30 s are the most",
+    "blink.wav": "lasts 0.010 s, below the minimum of 0.05 s",
+    "hours.wav": "lasts 10,800.0 s, over the limit of 30 s",
     "silent.wav": "is silent",
-    "nan.wav": "are no numbers (NaN or infinite)",
+    "nan.wav": "are not numbers (NaN or infinite)",
     "header.wav": "cannot be read as audio",
-    "half.wav": "is cut short: its header promises more, 50% of it is there",
+    "half.wav": "is truncated: its header declares more, 50% of it is present",
     "missing.wav": "there is no file missing.wav",
 }
 #: What is unusual, and sound all the same.
@@ -232,16 +232,19 @@ def test_texts_that_nobody_can_say_or_write_are_told_wherever_they_come(aitk, ru
     said = aitk("speech", "evaluate", run, "--data", new, "--resamples", "0", "--json")
     assert said.code == 0, said.err
     assert json.loads(said.out)["rows"] == 2
-    assert "1 rows hold a text that the model has no units for: it counts as wrong" in said.err
+    assert "1 rows have a text without units in the model: they count as wrong" in said.err
     said = aitk("speech", "predict", run, new, "--out", "-")
     assert said.code == 0
     assert [json.loads(line)["text"] for line in said.out.splitlines()] == [HURRIED, STRANGE]
     said = aitk("speech", "update", run, new, "--out", "x")
     assert said.code == 3
     assert "no usable new rows. 2 rows were refused" in said.lines[-1]
-    assert "new.csv:2: its text has 9 units, more than its 0.28 s can carry" in said.err
+    assert "new.csv:2: its text has 9 units, more than fit into its 0.28 s" in said.err
     assert "new.csv:3: 'ζ' is not among the" in said.err
-    for target, words in (("ζ", "'ζ' is not among the"), (HURRIED, "more than its 0.28 s")):
+    for target, words in (
+        ("ζ", "'ζ' is not among the"),
+        (HURRIED, "more than fit into its 0.28 s"),
+    ):
         said = aitk("speech", "explain", run, new, "--rows", "1", "--target", target, "--out", "x")
         assert said.code == 2
         assert said.lines[-1].startswith("aitk: --target: ") and words in said.lines[-1]

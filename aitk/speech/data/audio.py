@@ -1,8 +1,8 @@
-"""Audio files, read in pieces and by their content, and the audio that a row stores.
+"""Reading of audio files in blocks, by content, and the stored audio of rows.
 
-wav, flac, ogg, opus, mp3, aiff and what else libsndfile knows; m4a, aac, wma and videos through
-FFmpeg. What a header claims is not believed: memory grows with what is read, and a file that holds
-less than it promises is refused.
+Formats: wav, flac, ogg, opus, mp3, aiff and the others of libsndfile; m4a, aac, wma and videos
+through FFmpeg. Headers are not trusted: memory grows with the data actually read, and a file that
+is shorter than its header declares is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aitk.speech.data import containers
 from aitk.speech.data.kaldi_files import matrix_columns
 from aitk.speech.features.waveform import resampled
 
-#: Endings of the files that a folder of recordings is searched for.
+#: File suffixes of recordings in a folder.
 SUFFIXES = (
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au",
     ".w64", ".rf64", ".caf", ".sph", *containers.SUFFIXES,
@@ -36,15 +36,15 @@ SUFFIXES = (
 BLOCK_S = 10.0
 MOST_CHANNELS = 32
 RATES_HZ = (1000, 768_000)
-#: Cuts may end this much after the recording: times in manifests are rounded.
+#: A cut may end this long after the recording: times in manifests are rounded.
 CUT_TOLERANCE_S = 0.5
-#: Samples this far beyond full scale are no loud float samples but numbers of another scale.
+#: Samples this far beyond full scale use another scale than floating-point audio.
 LARGEST = 64.0
 FULL = 32767 / 32768
 
-# libsndfile's own log: what the data chunk promises, and what is there.
+# From libsndfile's own log: the declared and the actual size of the data chunk.
 _PROMISED = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
-_STREAMED = 0x7FFF0000  # writers to a pipe do not know the length, and claim about the most
+_STREAMED = 0x7FFF0000  # writers to a pipe do not know the length and declare a maximum
 _MISCOUNTED = re.compile(r"does not match value from|not equal to frame count")
 
 
@@ -54,10 +54,10 @@ class Clip:
 
     Attributes:
         samples: (n,) float32 in [-1, 1], one channel.
-        sample_rate_hz: of ``samples``.
-        source_rate_hz: of the file.
-        channels: of the file.
-        clipped: share of the file's samples that stand at, or beyond, full scale in runs.
+        sample_rate_hz: rate of ``samples``.
+        source_rate_hz: rate of the file.
+        channels: channels of the file.
+        clipped: share of the file's samples in runs at or beyond full scale.
     """
 
     samples: np.ndarray
@@ -73,7 +73,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a file says of itself: its own rate, channels and seconds."""
+    """Header information of a file: its own rate, channels and seconds."""
 
     sample_rate_hz: int
     channels: int
@@ -89,18 +89,18 @@ def read_audio(
     end_s: float | None = None,
     max_s: float | None = None,
 ) -> Clip:
-    """Read a recording, or a cut of it, as one channel at a rate.
+    """Read a recording, or a cut of it, as one channel at a given rate.
 
     Args:
-        source: a file, or the bytes of one.
-        sample_rate_hz: what it is resampled to.
-        channel: ``mix`` for the mean of all, or a number from 1.
-        start_s: where the cut begins.
-        end_s: where it ends; None for the end.
-        max_s: a longer one is refused.
+        source: a file, or its bytes.
+        sample_rate_hz: target rate.
+        channel: ``mix`` for the mean of all channels, or a number from 1.
+        start_s: start of the cut.
+        end_s: end of the cut; None for the end of the recording.
+        max_s: longer recordings are refused.
 
     Raises:
-        DataError: it cannot be read, is empty, cut short, too long, or not a number somewhere.
+        DataError: it is unreadable, empty, truncated or too long, or a sample is not a number.
     """
     with _opened(source) as file:
         rate, channels = file.samplerate, file.channels
@@ -128,9 +128,9 @@ def stream_audio(
     end_s: float | None = None,
     block_s: float = BLOCK_S,
 ) -> Iterator[np.ndarray]:
-    """Yield a recording of any length in blocks (n,) float32, as ``read_audio`` would whole.
+    """Yield a recording of any length in blocks (n,) float32, equal to ``read_audio``.
 
-    Memory holds about one block, whatever the length.
+    Memory use is about one block, at any length.
     """
     from aitk.speech.features.waveform import Resampler
 
@@ -148,7 +148,7 @@ def stream_audio(
 
 
 def inspect_audio(source: str | Path | bytes) -> Info:
-    """Read only what a file says of itself.
+    """Read only the header information of a file.
 
     Raises:
         DataError: it cannot be opened as audio.
@@ -158,10 +158,10 @@ def inspect_audio(source: str | Path | bytes) -> Info:
 
 
 def encode_audio(samples: np.ndarray, sample_rate_hz: int) -> bytes:
-    """The bytes of a mono FLAC file of 16 bits: how a row stores its audio.
+    """Encode audio as a mono 16-bit FLAC file, the form in which rows store it.
 
     Args:
-        samples: (n,) in [-1, 1]; what lies beyond is clipped.
+        samples: (n,) in [-1, 1]; values beyond are clipped.
     """
     import soundfile
 
@@ -176,13 +176,13 @@ def decode_audio(audio: bytes) -> tuple[np.ndarray, int]:
     """The samples (n,) float32 of stored audio, and its rate.
 
     Raises:
-        DataError: the bytes are no audio of one channel.
+        DataError: the bytes are not audio with one channel.
     """
     import soundfile
 
     if columns := matrix_columns(audio):
         raise DataError(
-            f"audio is needed, and a row holds features of {columns} columns",
+            f"audio is needed, but a row has features with {columns} columns",
             hint="Prepare the recordings (wav.scp)",
         )
     try:
@@ -190,25 +190,25 @@ def decode_audio(audio: bytes) -> tuple[np.ndarray, int]:
     except soundfile.SoundFileError as error:
         raise DataError(f"stored audio is damaged ({_reason(error)})") from error
     if samples.ndim != 1:
-        raise DataError(f"stored audio has {samples.shape[1]} channels, and one is due")
+        raise DataError(f"stored audio has {samples.shape[1]} channels instead of one")
     return samples, rate
 
 
 def content_key(audio: bytes) -> str:
-    """A name for stored audio, or for stored features: equal samples have equal keys.
+    """A key for stored audio or stored features: equal samples have equal keys.
 
-    The MD5 of the samples that every FLAC file carries in its first block (RFC 9639, section
-    8.2): it does not depend on which version of the encoder wrote the file.
+    For audio, the MD5 of the samples in the first block of a FLAC file (RFC 9639, section 8.2),
+    which does not depend on the version of the encoder.
     """
     if matrix_columns(audio):
         return hashlib.md5(audio, usedforsecurity=False).hexdigest()
     if audio[:4] != b"fLaC" or len(audio) < 42:
-        raise DataError("stored audio is no FLAC file")
+        raise DataError("stored audio is not a FLAC file")
     return audio[26:42].hex()
 
 
 def one_channel(samples: np.ndarray, channel: str) -> np.ndarray:
-    """(n, channels) to (n,): the mean of all for ``mix``, or the one of this number from 1.
+    """(n, channels) to (n,): the mean of all for ``mix``, or the channel of a number from 1.
 
     Raises:
         DataError: there is no such channel.
@@ -217,14 +217,14 @@ def one_channel(samples: np.ndarray, channel: str) -> np.ndarray:
         return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     number = to_count(channel)
     if number is None or not 1 <= number <= samples.shape[1]:
-        raise DataError(f"has no channel {shorten(channel)} but {samples.shape[1]}")
+        raise DataError(f"has no channel {shorten(channel)}, only {samples.shape[1]}")
     return np.ascontiguousarray(samples[:, number - 1])
 
 
 def count_clipped(samples: np.ndarray) -> int:
-    """How many samples (n,) or (n, channels) are clipped.
+    """Number of clipped samples among (n,) or (n, channels).
 
-    One sample at full scale is a loud one; two or more in a row were cut off.
+    A single sample at full scale is merely loud; two or more in a row are clipped.
     """
     full = np.abs(samples) >= FULL
     if not full.any():
@@ -239,14 +239,14 @@ def count_clipped(samples: np.ndarray) -> int:
 def refuse_length(seconds: float, max_s: float, *, where: str | None = None) -> NoReturn:
     """Raise the ``DataError`` of a recording that is too long."""
     raise DataError(
-        f"lasts {seconds:,.1f} s, and {max_s:g} s are the most (--max-seconds)",
+        f"lasts {seconds:,.1f} s, over the limit of {max_s:g} s (--max-seconds)",
         where=where,
-        hint="Cut it (columns start and end), or allow more",
+        hint="Cut it (columns start and end), or raise the limit",
     )
 
 
 def _opened(source: str | Path | bytes) -> Any:
-    """The file, opened by its content, whatever its name."""
+    """Open a file by its content, regardless of its name."""
     import soundfile
 
     name = _name(source)
@@ -257,8 +257,8 @@ def _opened(source: str | Path | bytes) -> Any:
         path = Path(source)
         check_file(path)
         size = path.stat().st_size
-        opened = os.fsencode(path)  # a name may be no text
-        if path.suffix.lower() == ".raw":  # by this name it would not look for a header
+        opened = os.fsencode(path)  # a name may not be valid text
+        if path.suffix.lower() == ".raw":  # for this suffix, libsndfile would skip the header
             try:
                 opened = os.open(path, os.O_RDONLY)
             except OSError as error:
@@ -275,7 +275,7 @@ def _opened(source: str | Path | bytes) -> Any:
             raise DataError(
                 f"cannot be read as audio ({_reason(error)})",
                 where=name,
-                hint="Give wav, flac, ogg, opus, mp3, aiff, m4a or a video",
+                hint="Use wav, flac, ogg, opus, mp3, aiff, m4a or a video",
             ) from error
     problem = _problem(file)
     if problem:
@@ -285,23 +285,23 @@ def _opened(source: str | Path | bytes) -> Any:
 
 
 def _problem(file: Any) -> str | None:
-    """What is wrong with an opened file, as far as its header shows."""
+    """The fault of an opened file according to its header, or None."""
     if not 1 <= file.channels <= MOST_CHANNELS:
-        return f"has {file.channels} channels, and {MOST_CHANNELS} are the most"
+        return f"has {file.channels} channels, over the limit of {MOST_CHANNELS}"
     if not RATES_HZ[0] <= file.samplerate <= RATES_HZ[1]:
-        return f"has {file.samplerate:,} samples a second, which is no sample rate of audio"
+        return f"has {file.samplerate:,} samples per second, which is not an audio sample rate"
     log = file.extra_info
     if (found := _PROMISED.search(log)) and 0 < int(found[1]) < _STREAMED:
         share = int(found[2]) / int(found[1])
         if share < 1:
-            return f"is cut short: its header promises more, {share:.0%} of it is there"
+            return f"is truncated: its header declares more, {share:.0%} of it is present"
     if _MISCOUNTED.search(log):
-        return "is cut short: its header promises more than is there"
+        return "is truncated: its header declares more than is present"
     return None
 
 
 def _cut(file: Any, start_s: float, end_s: float | None, *, where: str) -> tuple[int, int]:
-    """The first sample of a cut, and the one after its last."""
+    """The first sample of a cut, and the one after its end."""
     rate, frames = file.samplerate, file.frames
     if frames <= 0:
         raise DataError("the recording is empty", where=where)
@@ -310,14 +310,14 @@ def _cut(file: Any, start_s: float, end_s: float | None, *, where: str) -> tuple
     first = round(start_s * rate)
     if first >= frames:
         raise DataError(
-            f"the cut begins at {start_s:g} s, and the recording ends at {frames / rate:.2f} s",
+            f"the cut begins at {start_s:g} s, but the recording ends at {frames / rate:.2f} s",
             where=where,
         )
     if end_s is None:
         return first, frames
     if end_s > frames / rate + CUT_TOLERANCE_S:
         raise DataError(
-            f"the cut ends at {end_s:g} s, and the recording at {frames / rate:.2f} s", where=where
+            f"the cut ends at {end_s:g} s, but the recording at {frames / rate:.2f} s", where=where
         )
     return first, min(round(end_s * rate), frames)
 
@@ -330,7 +330,7 @@ def _blocks(
 
     size = max(1, round(block_s * file.samplerate))
     left = last - first
-    # The MP3 decoder remarks on frames that every seek leaves incomplete.
+    # The MP3 decoder warns about frames that every seek leaves incomplete.
     quiet = suppress_stderr if file.format == "MP3" else contextlib.nullcontext
     try:
         if first:
@@ -344,10 +344,10 @@ def _blocks(
             left -= len(block)
             largest = np.abs(block).max()
             if not np.isfinite(largest):
-                raise DataError("some of its samples are no numbers (NaN or infinite)", where=where)
+                raise DataError("has samples that are not numbers (NaN or infinite)", where=where)
             if largest > LARGEST:
                 raise DataError(
-                    f"its samples reach {largest:,.0f}, and full scale is 1",
+                    f"its samples reach {largest:,.0f}, but full scale is 1",
                     where=where,
                     hint="Scale them, or store them as integers",
                 )
@@ -357,12 +357,12 @@ def _blocks(
     if left > 0:
         share = 1 - left / (last - first)
         raise DataError(
-            f"is cut short: its header promises more, {share:.0%} of it is there", where=where
+            f"is truncated: its header declares more, {share:.0%} of it is present", where=where
         )
 
 
 def _reason(error: Exception) -> str:
-    """What libsndfile says, without the name of the object it says it of."""
+    """The message of libsndfile without its object name."""
     text = getattr(error, "error_string", "") or str(error)
     return text.strip().removeprefix("Error : ").rstrip(".")
 

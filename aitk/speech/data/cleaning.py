@@ -1,7 +1,7 @@
-"""Cleaning of recordings: only what the reading options ask for, the same at every stage.
+"""Cleaning of recordings by the reading options, identical at every stage.
 
-The steps run in a fixed order, whatever the order of the options: mean, noise, harmonic or
-percussive component, silence at the ends, loudness.
+The order of the steps is fixed: mean, noise, harmonic or percussive component, silence at the
+ends, loudness.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from aitk.speech.features.signal import frame_count
 from aitk.speech.features.voice_activity import speech_bounds
 from aitk.speech.features.waveform import at_loudness, frame_levels_dbfs, remove_dc
 
-#: Normalised cross-correlation from which a frame counts as voiced (Talkin 1995).
+#: Minimum normalised cross-correlation of a voiced frame (Talkin 1995).
 VOICED = 0.7
 
 
 def clean(clip: Clip, reading: AudioReading) -> tuple[np.ndarray, float]:
-    """The samples (n,) float32 of a recording, cleaned as ``reading`` says.
+    """Clean the samples of a recording by the reading options.
 
     Returns:
-        The samples, and how many seconds were cut off before them.
+        The samples (n,) float32, and the seconds trimmed off the start.
 
     Raises:
-        DataError: it is too short, silent, or too much of it is clipped.
+        DataError: it is too short, silent, without voice, or too much of it is clipped.
     """
     rate = clip.sample_rate_hz
     samples = clip.samples
     if clip.seconds < reading.min_seconds:
         raise DataError(
-            f"lasts {clip.seconds:.3f} s, and {reading.min_seconds:g} s are the least"
+            f"lasts {clip.seconds:.3f} s, below the minimum of {reading.min_seconds:g} s"
             " (--min-seconds)"
         )
     if clip.clipped > reading.max_clipped:
@@ -51,7 +51,7 @@ def clean(clip: Clip, reading: AudioReading) -> tuple[np.ndarray, float]:
         )
     if reading.min_voiced > 0 and (share := voiced_share(samples, rate)) < reading.min_voiced:
         raise DataError(
-            f"holds no voice: {share:.0%} of it is voiced, below {reading.min_voiced:.0%}"
+            f"contains no voice: {share:.0%} of it is voiced, below {reading.min_voiced:.0%}"
             " (--min-voiced)"
         )
     if reading.remove_dc:
@@ -69,9 +69,9 @@ def clean(clip: Clip, reading: AudioReading) -> tuple[np.ndarray, float]:
 
 
 def voiced_share(samples: np.ndarray, sample_rate_hz: int) -> float:
-    """The share of frames that repeat themselves at the period of a voice.
+    """The share of frames that are periodic at the pitch of a voice.
 
-    Noise of any colour correlates with itself by chance alone, and silence not at all.
+    Noise correlates with itself only by chance, and silence not at all.
     """
     settings = FeatureSettings(sample_rate_hz=sample_rate_hz)
     frames = frame_count(len(samples), settings)
@@ -81,5 +81,5 @@ def voiced_share(samples: np.ndarray, sample_rate_hz: int) -> float:
 
 
 def loudest_dbfs(clip: Clip) -> float:
-    """The level of the loudest 25 ms of a recording, an offset of its samples left out."""
+    """The level of the loudest 25 ms of a recording, without DC offset."""
     return float(frame_levels_dbfs(remove_dc(clip.samples), clip.sample_rate_hz).max())

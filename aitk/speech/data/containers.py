@@ -1,7 +1,7 @@
-"""The audio of containers that libsndfile does not know: m4a, aac, wma, amr, and videos.
+"""Audio in containers that libsndfile does not support: m4a, aac, wma, amr, and videos.
 
-FFmpeg decodes them, through PyAV. It gets an open file and never a path, and only the formats
-listed here: some of its others are lists of addresses that it would go and fetch.
+FFmpeg decodes them through PyAV. It gets an open file instead of a path, and only the formats
+listed here: others include playlists whose addresses it would fetch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from aitk.core.contract.errors import DataError
 
-#: Endings of the files that a folder is searched for.
+#: File suffixes searched for in a folder.
 SUFFIXES = (
     ".m4a", ".m4b", ".aac", ".mp4", ".mov", ".3gp", ".wma", ".wmv", ".mkv", ".mka", ".webm", ".avi",
     ".amr", ".ac3", ".mpg", ".mpeg", ".ts", ".flv", ".wv", ".ape", ".tta",
@@ -28,13 +28,13 @@ FORMATS = (
 
 
 class ContainerAudio:
-    """The first audio stream of a file, read from its beginning on, as a ``SoundFile`` is.
+    """The first audio stream of a file, with the reading interface of ``SoundFile``.
 
     Attributes:
-        samplerate: samples a second.
-        channels: how many.
-        frames: samples of each channel. Headers round or lack it, so one pass over the file
-            counts them when it is first asked for.
+        samplerate: samples per second.
+        channels: number of channels.
+        frames: samples per channel. Headers round or omit it, so the first access counts them in
+            one pass over the file.
     """
 
     format = "FFMPEG"
@@ -58,13 +58,13 @@ class ContainerAudio:
         return self._frames
 
     def seek(self, frame: int) -> None:
-        """Go to a sample, counted from the beginning, by decoding up to it."""
+        """Seek to a sample, by decoding up to it from the start."""
         self._rewind()
         while frame > 0 and (block := self.read(min(frame, self.samplerate * 10))).size:
             frame -= len(block)
 
     def read(self, frames: int, *, dtype: str = "float32", always_2d: bool = True) -> np.ndarray:
-        """The next samples, (n, channels) float32; fewer than asked for at the end."""
+        """The next samples, (n, channels) float32; fewer at the end."""
         del dtype, always_2d
         while self._ready < frames and (block := next(self._blocks, None)) is not None:
             self._pending.append(block)
@@ -94,7 +94,7 @@ class ContainerAudio:
         self.close()
 
     def _rewind(self) -> None:
-        """Begin again: a container cannot be read twice in every format."""
+        """Reopen the container: not every format supports seeking back."""
         import av
 
         if self._container is not None:
@@ -109,7 +109,7 @@ class ContainerAudio:
         self._pending, self._ready = [], 0
 
     def _decoded(self) -> Iterator[np.ndarray]:
-        """The samples as they are decoded, (channels, n) float32 in full scale 1."""
+        """Decoded samples, (channels, n) float32 at full scale 1."""
         import av
 
         context = self._stream.codec_context
@@ -125,10 +125,10 @@ class ContainerAudio:
 
 
 def open_container(source: Path | bytes, *, where: str) -> ContainerAudio | None:
-    """Open the audio of a container by its content; None where FFmpeg does not know it.
+    """Open a container by its content; None if FFmpeg does not support it.
 
     Raises:
-        DataError: it has no audio.
+        DataError: the container has no audio.
     """
     import av
 

@@ -1,4 +1,4 @@
-"""Rows that hold features computed elsewhere, in place of audio.
+"""Rows with precomputed features in place of audio.
 
 The field ``audio`` of such a row is a Kaldi matrix (frames, columns) instead of a FLAC file.
 """
@@ -20,7 +20,7 @@ from aitk.speech.data.kaldi_files import MatrixPlace, encode_matrix, matrix_colu
 from aitk.speech.data.options import AudioReading
 
 MOST_COLUMNS = 4096
-#: Reading options that change or judge a waveform.
+#: Reading options that modify or check a waveform.
 _WAVEFORM_OPTIONS = (
     "channel", "min_level_dbfs", "max_clipped", "min_voiced", "remove_dc", "reduce_noise_db",
     "component", "trim_silence", "loudness_dbfs",
@@ -36,14 +36,14 @@ def feature_rows(
     split: str | None,
     kinds: Counter[str],
 ) -> Iterator[Row | Refusal]:
-    """The row of one utterance; without a label or a text as many as ``max_seconds`` asks for.
+    """The row of one utterance; unlabelled ones are split by ``max_seconds``.
 
     Args:
-        fields: the label or the text, if any is due.
-        kinds: counts what kinds of input there were.
+        fields: the label or text, if required.
+        kinds: counts the kinds of input.
 
     Raises:
-        UsageError: an option changes or judges a waveform.
+        UsageError: an option modifies or checks a waveform.
     """
     refuse_waveform_options(reading)
     shift_s = reading.feature_shift_ms / 1000
@@ -53,7 +53,7 @@ def feature_rows(
         seconds = (last - first) * shift_s
         if seconds < reading.min_seconds:
             raise DataError(
-                f"lasts {seconds:.3f} s, and {reading.min_seconds:g} s are the least"
+                f"lasts {seconds:.3f} s, below the minimum of {reading.min_seconds:g} s"
                 " (--min-seconds)"
             )
         if fields and seconds > reading.max_seconds + shift_s / 2:
@@ -82,47 +82,47 @@ def feature_rows(
 
 
 def refuse_waveform_options(reading: AudioReading) -> None:
-    """Refuse reading options that need a waveform, where the rows hold features.
+    """Refuse reading options that need a waveform, for rows with features.
 
     Raises:
-        UsageError: one of them differs from its default.
+        UsageError: such an option differs from its default.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(AudioReading)}
     for name in _WAVEFORM_OPTIONS:
         if getattr(reading, name) != defaults[name]:
             raise UsageError(
-                "needs audio, and the rows hold features computed elsewhere",
+                "needs audio, but the rows have precomputed features",
                 where="--" + name.replace("_", "-"),
                 hint="Leave it out, or read the audio (wav.scp)",
             )
 
 
 class SameKind:
-    """Checks that all rows hold audio, or all of them features of as many columns."""
+    """Checks that all rows have audio, or all have features with the same number of columns."""
 
     def __init__(self) -> None:
         self._columns: int | None = None
 
     def problem(self, audio: bytes) -> str | None:
-        """Why a row does not go with the first one, if so."""
+        """Why a row does not match the first one, or None."""
         columns = matrix_columns(audio)
         if self._columns is None:
             self._columns = columns
         if columns == self._columns:
             return None
-        return f"holds {describe_kind(columns)}, and the first row {describe_kind(self._columns)}"
+        return f"has {describe_kind(columns)}, but the first row has {describe_kind(self._columns)}"
 
 
 def describe_kind(columns: int) -> str:
-    """What a row holds, by the columns of its features."""
-    return f"features of {columns} columns" if columns else "audio"
+    """The content of a row, from the columns of its features."""
+    return f"features with {columns} columns" if columns else "audio"
 
 
 def _checked(matrix: np.ndarray) -> np.ndarray:
     if matrix.ndim != 2:
-        raise DataError("holds a vector, and a matrix (frames, columns) is due")
+        raise DataError("is a vector, not a matrix (frames, columns)")
     if not 1 <= matrix.shape[1] <= MOST_COLUMNS:
-        raise DataError(f"has {matrix.shape[1]} columns, and 1 to {MOST_COLUMNS} are read")
+        raise DataError(f"has {matrix.shape[1]} columns; 1 to {MOST_COLUMNS} are supported")
     if not len(matrix):
         raise DataError("has no frames")
     if not np.isfinite(matrix).all():
@@ -131,11 +131,11 @@ def _checked(matrix: np.ndarray) -> np.ndarray:
 
 
 def _frames(item: Item, count: int, shift_s: float) -> tuple[int, int]:
-    """The first frame of an utterance in its matrix, and the one after its last."""
+    """The first frame of an utterance in its matrix, and the one after its end."""
     first = round(item.start_s / shift_s)
     last = count if item.end_s is None else min(count, round(item.end_s / shift_s))
     if not 0 <= first < last:
         raise DataError(
-            f"has {count} frames, and cannot be cut from {item.start_s:g} s to {item.end_s} s"
+            f"has {count} frames and cannot be cut from {item.start_s:g} s to {item.end_s} s"
         )
     return first, last

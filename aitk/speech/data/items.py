@@ -1,4 +1,4 @@
-"""A recording that the user's files name, before it is read."""
+"""A recording named in the user's files, before it is read."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from aitk.core.io.names import find_file
 from aitk.speech.data.kaldi_files import MatrixPlace
 from aitk.speech.data.options import AudioReading
 
-CLIPS = "clips"  # Common Voice: the folder of the recordings that its tables name
+CLIPS = "clips"  # Common Voice: folder of the recordings in its tables
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Where a recording lies, and its annotation.
+    """A recording and its annotation.
 
     Attributes:
-        audio: its file; its samples (n,) or (n, channels) and their rate in hertz; or, where
-            features were computed elsewhere, the place of the matrix (frames, columns).
-        file: the user's file that names it.
-        line: in that file, from 1.
+        audio: its file; its samples (n,) or (n, channels) and their rate in hertz; or the place of
+            the matrix (frames, columns) of precomputed features.
+        file: the user's file that lists it.
+        line: line in that file, from 1.
         split: one of ``SPLITS``, or None.
         content: its text or its label, or None.
-        labels: its labels, where rows have any number of them; else None.
-        speaker: "" where nobody says.
-        start_s: where it begins in its file.
-        end_s: where it ends; None for the end of the file.
-        channel: the only one to read, by number from 1; None for what the options say.
-        name: identifies it among the user's.
-        record: as it stood in the user's file.
+        labels: its labels for multi-label data, else None.
+        speaker: its speaker, "" if unknown.
+        start_s: its start in the file.
+        end_s: its end; None for the end of the file.
+        channel: the only channel to read, by number from 1; None: by the options.
+        name: identifies it among the sources.
+        record: the original record from the user's file.
     """
 
     audio: Path | tuple[np.ndarray, int] | MatrixPlace
@@ -52,11 +52,11 @@ class Item:
 
 
 def locate(name: str, folder: Path, reading: AudioReading) -> Path:
-    """The file that a manifest in ``folder`` means.
+    """The file that a manifest in ``folder`` refers to.
 
     Raises:
-        DataError: there is no such file, or it lies outside of the folder and ``outside`` is not
-            set: a manifest from elsewhere could name any file of this machine.
+        DataError: the file is missing, or is outside the folder and ``outside`` is not set: an
+            untrusted manifest could name any file on this machine.
     """
     if not name:
         raise DataError("it names no recording")

@@ -1,8 +1,8 @@
-"""Kaldi archives of matrices: ``.ark`` files, and the ``.scp`` lists that point into them.
+"""Kaldi archives of matrices: ``.ark`` files and ``.scp`` lists that point into them.
 
-Binary and text archives are read, compressed ones too.
-Nothing in a file is trusted: sizes are checked against the bytes that are there, and against a
-limit, before memory is allocated.
+Binary, text and compressed archives are supported. Files are not trusted: sizes are checked
+against the available bytes and a limit before memory is allocated.
+
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from aitk.core.io.values import to_count
 _BINARY = b"\0B"
 _FLOATS: dict[bytes, np.dtype] = {b"F": np.dtype("<f4"), b"D": np.dtype("<f8")}
 LONGEST_KEY = 4096
-#: The largest matrix that is read: an hour of 80 features every 10 ms has 28.8 million values.
+#: The maximum matrix size: an hour of 80 features every 10 ms has 28.8 million values.
 MAX_VALUES = 1 << 25
-#: The longest text of a matrix in a text archive, and a piece of it that is read at once.
+#: The maximum length of a matrix in a text archive, and the block size for reading it.
 _MAX_TEXT_BYTES, _TEXT_PIECE = 1 << 28, 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixPlace:
-    """Where a matrix lies: an archive, and the byte at which its value begins."""
+    """The position of a matrix: an archive and the byte offset of its value."""
 
     archive: Path
     offset: int
@@ -48,10 +48,10 @@ class MatrixPlace:
 
 
 def index_ark(path: Path | str) -> Iterator[tuple[str, MatrixPlace]]:
-    """Yield each key of an archive with the place of its value; memory holds no matrix.
+    """Yield each key of an archive with the place of its value, without loading matrices.
 
     Raises:
-        DataError: it is no archive, is damaged, or holds something else.
+        DataError: it is not an archive, is damaged, or has other content.
     """
     path = Path(path)
     with _opened(path) as file:
@@ -62,22 +62,22 @@ def index_ark(path: Path | str) -> Iterator[tuple[str, MatrixPlace]]:
 
 
 def place_of(entry: str, folder: Path, *, outside: bool) -> MatrixPlace:
-    """The place that an entry ``FILE:OFFSET`` of a ``.scp`` list in ``folder`` names.
+    """The place given by an entry ``FILE:OFFSET`` of a ``.scp`` list in ``folder``.
 
     Args:
-        outside: the file may lie outside of the folder.
+        outside: allow files outside the folder.
 
     Raises:
-        DataError: it is a command or a range, has no offset, or there is no such file.
+        DataError: it is a command or a range, has no offset, or its file is missing.
     """
     if entry.endswith(("|", "]")):
-        raise DataError(f"{shorten(entry)} is not FILE:OFFSET (commands and ranges are not read)")
+        raise DataError(f"{shorten(entry)} is not FILE:OFFSET (no commands or ranges)")
     name, _, digits = entry.rpartition(":")
     offset = to_count(digits)
     if not name or offset is None:
         raise DataError(f"{shorten(entry)} has no offset (FILE:OFFSET)")
     if outside and not (folder / name).is_file() and Path(name).is_file():
-        return MatrixPlace(Path(name), offset)  # Kaldi's paths begin where its scripts run
+        return MatrixPlace(Path(name), offset)  # relative to Kaldi's scripts
     return MatrixPlace(find_file(name, folder, outside=outside, of="list"), offset)
 
 
@@ -88,7 +88,7 @@ def encode_matrix(matrix: np.ndarray) -> bytes:
 
 
 def decode_matrix(stored: bytes) -> np.ndarray:
-    """The matrix (rows, columns) float32 that ``encode_matrix`` stored.
+    """The matrix (rows, columns) float32 stored by ``encode_matrix``.
 
     Raises:
         DataError: the bytes are damaged.
@@ -97,7 +97,7 @@ def decode_matrix(stored: bytes) -> np.ndarray:
 
 
 def matrix_columns(stored: bytes) -> int:
-    """How many columns a stored matrix has, by its first bytes; 0 where the row holds audio."""
+    """The number of columns of a stored matrix, from its header; 0 for audio."""
     if not stored.startswith(_BINARY + b"FM ") or len(stored) < 15:
         return 0
     return struct.unpack("<i", stored[11:15])[0]
@@ -116,7 +116,7 @@ def _read_key(file: BinaryIO, path: Path) -> str:
         byte = file.read(1)
         if not byte:
             if key.strip():
-                raise DataError("ends inside of a key", where=str(path))
+                raise DataError("ends inside a key", where=str(path))
             return ""
         if byte == b" ":
             break
@@ -124,11 +124,11 @@ def _read_key(file: BinaryIO, path: Path) -> str:
             continue
         key += byte
         if len(key) > LONGEST_KEY:
-            raise DataError("is no Kaldi archive: a key never ends", where=str(path))
+            raise DataError("is not a Kaldi archive: a key has no end", where=str(path))
     try:
         return key.decode()
     except UnicodeDecodeError as error:
-        raise DataError("is no Kaldi archive: a key is no text", where=str(path)) from error
+        raise DataError("is not a Kaldi archive: a key is not text", where=str(path)) from error
 
 
 def _read_value(file: BinaryIO, size: int, path: Path) -> np.ndarray:
@@ -159,7 +159,7 @@ def _skip_value(file: BinaryIO, size: int, path: Path) -> None:
 
 
 def _read_kind(file: BinaryIO, path: Path) -> bytes | None:
-    """The kind of a binary value (``FM``, ``DV``, ``CM2``, ...); None where it is text."""
+    """The kind of a binary value (``FM``, ``DV``, ``CM2``, ...); None for text."""
     start = file.tell()
     if file.read(2) != _BINARY:
         file.seek(start)
@@ -167,7 +167,7 @@ def _read_kind(file: BinaryIO, path: Path) -> bytes | None:
     kind = _token(file, path)
     if kind in _COMPRESSED or (kind[:1] in _FLOATS and kind[1:] in (b"M", b"V")):
         return kind
-    raise DataError(f"holds {kind!r}, and float matrices are read", where=str(path))
+    raise DataError(f"holds {kind!r}, but only float matrices are supported", where=str(path))
 
 
 def _read_shape(file: BinaryIO, kind: bytes, path: Path) -> tuple[np.dtype, tuple[int, ...]]:
@@ -176,7 +176,7 @@ def _read_shape(file: BinaryIO, kind: bytes, path: Path) -> tuple[np.dtype, tupl
 
 
 def _bounded(shape: tuple[int, ...], path: Path) -> int:
-    """The number of values of a shape, which must be within the limit."""
+    """The number of values of a shape, checked against the limit."""
     count = 1
     for size in shape:
         count *= size
@@ -189,7 +189,7 @@ def _bounded(shape: tuple[int, ...], path: Path) -> int:
     return count
 
 
-#: Kaldi's lossy formats: 8 bits by quartiles of each column, 16 bits, or 8 bits.
+#: Kaldi's lossy formats: 8 bits with quartiles per column, 16 bits, or 8 bits.
 _COMPRESSED: dict[bytes, np.dtype] = {
     b"CM": np.dtype("u1"),
     b"CM2": np.dtype("<u2"),
@@ -198,7 +198,7 @@ _COMPRESSED: dict[bytes, np.dtype] = {
 
 
 def _read_compressed_header(file: BinaryIO, size: int, path: Path) -> tuple[float, float, int, int]:
-    """The least value, the span of values, the rows and the columns."""
+    """The minimum, the value range, the rows and the columns."""
     least, span, rows, columns = struct.unpack("<ffii", _exactly(file, 16, size, path))
     if rows < 0 or columns < 0:
         raise DataError("a matrix has a negative size", where=str(path))
@@ -225,14 +225,14 @@ def _read_compressed(file: BinaryIO, kind: bytes, size: int, path: Path) -> np.n
 
 
 def _text_pieces(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    """The pieces of a value that is text, up to the line with ``]``."""
+    """The pieces of a text value, up to the line with ``]``."""
     length = 0
     while True:
         piece = file.readline(_TEXT_PIECE)
         if not piece:
-            raise DataError("ends inside of a matrix", where=str(path))
+            raise DataError("ends inside a matrix", where=str(path))
         if not length and not piece.lstrip().startswith(b"["):
-            raise DataError("is no Kaldi archive", where=str(path))
+            raise DataError("is not a Kaldi archive", where=str(path))
         length += len(piece)
         if length > _MAX_TEXT_BYTES:
             raise DataError(
@@ -244,14 +244,14 @@ def _text_pieces(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _parse_text(text: bytes, path: Path) -> np.ndarray:
-    """`` [ 1 2`` and further lines up to ``]``; a vector stands on one line."""
+    """Parse `` [ 1 2`` and further lines up to ``]``; a vector is on one line."""
     body = text.decode("utf-8", errors="replace").strip()
     lines = body[1:].replace("]", "").split("\n")
     try:
         rows = [np.array(line.split(), np.float32) for line in lines if line.strip()]
         values = np.stack(rows) if rows else np.zeros((0, 0), np.float32)
     except ValueError as error:
-        raise DataError(f"a matrix is not numbers ({error})", where=str(path)) from error
+        raise DataError(f"a matrix has a non-number ({error})", where=str(path)) from error
     return values[0] if len(lines) == 1 and rows else values
 
 
@@ -260,7 +260,7 @@ def _token(file: BinaryIO, path: Path) -> bytes:
     while (byte := file.read(1)) not in (b" ", b""):
         token += byte
         if len(token) > 8:
-            raise DataError("is no Kaldi archive of matrices", where=str(path))
+            raise DataError("is not a Kaldi archive of matrices", where=str(path))
     return bytes(token)
 
 
@@ -275,11 +275,11 @@ def _integer(file: BinaryIO, path: Path) -> int:
 
 
 def _exactly(file: BinaryIO, count: int, size: int, path: Path) -> bytes:
-    """So many bytes, read only if the file has them."""
+    """Read exactly ``count`` bytes, after checking that the file has them."""
     _require(file, count, size, path)
     return file.read(count)
 
 
 def _require(file: BinaryIO, count: int, size: int, path: Path) -> None:
     if count > size - file.tell():
-        raise DataError("is cut short inside of a matrix", where=str(path))
+        raise DataError("is truncated inside a matrix", where=str(path))

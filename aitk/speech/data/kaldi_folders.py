@@ -21,7 +21,7 @@ from aitk.speech.data.options import AudioReading
 def read_kaldi_folder(
     root: Path, reading: AudioReading, *, content: str | None, note: Note
 ) -> Iterator[Item | Refusal]:
-    """The utterances of a data folder: audio where there is some, unless ``precomputed`` is set."""
+    """The utterances of a data folder: of its audio if any, unless ``precomputed`` is set."""
     features = root / "feats.scp"
     has_audio = (root / "wav.scp").is_file()
     if features.is_file() and (reading.precomputed or not has_audio):
@@ -30,18 +30,18 @@ def read_kaldi_folder(
         return
     note(f"{root}: a Kaldi data folder")
     if features.is_file():
-        note(f"{root}: audio is read, not the features of feats.scp (see --precomputed)")
+        note(f"{root}: using audio, not the features of feats.scp (see --precomputed)")
     yield from read_recordings(root, reading, content=content)
 
 
 def read_features(
     listed: Path, reading: AudioReading, *, content: str | None
 ) -> Iterator[Item | Refusal]:
-    """The utterances of ``feats.scp``, of another ``.scp`` list, or of an ``.ark`` archive.
+    """The utterances of ``feats.scp``, another ``.scp`` list, or an ``.ark`` archive.
 
-    ``text``, ``utt2spk`` and ``segments`` are read from the same folder. The list names
-    utterances, as Kaldi's feature scripts write it; where it names recordings instead, their
-    utterances are cut out by ``segments``.
+    ``text``, ``utt2spk`` and ``segments`` come from the same folder. The list usually names
+    utterances, as written by Kaldi's feature scripts; if it names recordings, ``segments`` defines
+    their utterances.
     """
     root = listed.parent
     split = split_named(root.resolve().name)
@@ -58,7 +58,7 @@ def read_features(
         said = texts.get(name, "")
         try:
             if content and not said:
-                raise DataError(f"the file text has nothing for {shorten(name)}")
+                raise DataError(f"the file text has no entry for {shorten(name)}")
             place = (
                 place_of(entry, root, outside=reading.outside) if isinstance(entry, str) else entry
             )
@@ -105,8 +105,8 @@ def read_recordings(
 ) -> Iterator[Item | Refusal]:
     """The utterances of a Kaldi data folder: ``wav.scp``, ``segments``, ``text``, ``utt2spk``.
 
-    Entries of ``wav.scp`` that are commands (they end with a bar) are refused: nothing that a
-    data folder says is run.
+    Entries of ``wav.scp`` that are commands (ending with a bar) are refused: nothing in a data
+    folder is executed.
     """
     split = split_named(root.resolve().name)
     recordings = pairs(root / "wav.scp")
@@ -123,7 +123,7 @@ def read_recordings(
                 raise DataError(f"wav.scp has no recording {shorten(recording)}")
             said = texts.get(name, "")
             if content and not said:
-                raise DataError(f"the file text has nothing for {shorten(name)}")
+                raise DataError(f"the file text has no entry for {shorten(name)}")
             path = _recording(recordings[recording], root, reading)
         except DataError as error:
             yield Refusal(str(listed), number, error.what)
@@ -143,7 +143,7 @@ def read_recordings(
 
 
 def _listed(path: Path) -> Iterator[tuple[int, str, str | MatrixPlace]]:
-    """The number, the key and the place of each matrix of a list or an archive."""
+    """The number, key and place of each matrix of a list or archive."""
     if path.suffix.lower() != ".ark":
         yield from _entries(path)
         return
@@ -152,12 +152,12 @@ def _listed(path: Path) -> Iterator[tuple[int, str, str | MatrixPlace]]:
 
 
 def pairs(path: Path) -> dict[str, str]:
-    """The first word of each line -> the rest; nothing where there is no such file."""
+    """The first word of each line -> the rest; empty if the file is missing."""
     return {name: rest for _, name, rest in _entries(path)} if path.is_file() else {}
 
 
 def _entries(path: Path) -> Iterator[tuple[int, str, str]]:
-    """The number, the first word and the rest of each line that is not blank."""
+    """The number, first word and rest of each line that is not blank."""
     for number, text, problem in open_lines(str(path)):
         if problem:
             raise DataError(problem, where=f"{path}:{number}")
@@ -176,7 +176,7 @@ def _segment(text: str) -> tuple[str, float, float | None]:
 
 def _recording(name: str, root: Path, reading: AudioReading) -> Path:
     if name.endswith("|"):
-        raise DataError("its recording is a command, and none is run: write a file's name")
+        raise DataError("its recording is a command, which is not executed: give a file name")
     if not os.path.isfile(root / name) and reading.outside and os.path.isfile(name):
-        return Path(name)  # Kaldi's paths begin where its scripts run
+        return Path(name)  # relative to Kaldi's scripts
     return locate(name, root, reading)

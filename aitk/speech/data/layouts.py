@@ -23,12 +23,12 @@ from aitk.speech.data.kaldi_folders import pairs, read_kaldi_folder
 from aitk.speech.data.manifests import names_audio, read_manifest
 from aitk.speech.data.options import AudioReading
 
-#: Endings of files that accompany recordings.
+#: Suffixes of files that accompany recordings.
 COMPANIONS = (".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".html", ".pdf", ".py")
-TRANSCRIPTS = ".trans.txt"  # LibriSpeech: "ID TEXT" a line, for the recordings beside it
-#: Google's Speech Commands lists the files of two splits by name.
+TRANSCRIPTS = ".trans.txt"  # LibriSpeech: lines "ID TEXT" for the recordings in its folder
+#: Google's Speech Commands lists the files of two splits.
 LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
-#: Of Common Voice's tables only those that split what was validated; the others overlap them.
+#: Only Common Voice tables that split the validated clips; the others overlap them.
 _OVERLAPPING = frozenset(
     ("validated", "invalidated", "other", "reported", "clip_durations", "unvalidated_sentences",
      "validated_sentences")
@@ -38,14 +38,14 @@ _OVERLAPPING = frozenset(
 def read_folder(
     name: str, reading: AudioReading, *, content: str | None, note: Note
 ) -> Iterator[Item | Refusal]:
-    """The recordings of a folder, by the layout that its files show.
+    """The recordings of a folder, in the layout detected from its files.
 
     Args:
-        content: ``text`` or ``label``, which must be found for every recording; None where nothing
-            is due.
+        content: ``text`` or ``label``, required for every recording; None if nothing is required.
+
 
     Raises:
-        DataError: it holds nothing to read, or nothing of what is due.
+        DataError: it has nothing to read, or lacks what is required.
     """
     root = Path(name)
     if any((root / file).is_file() for file in ("wav.scp", "feats.scp")):
@@ -67,12 +67,12 @@ def read_folder(
         return
     clips = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not clips:
-        hint = f"It should hold {', '.join(SUFFIXES[:5])} files, a manifest, wav.scp or feats.scp"
-        raise DataError("no audio in this folder", where=name, hint=hint)
+        hint = f"Expected {', '.join(SUFFIXES[:5])} files, a manifest, wav.scp or feats.scp"
+        raise DataError("no audio in the folder", where=name, hint=hint)
     if others := [path for path in files if path.suffix.lower() not in (*SUFFIXES, *COMPANIONS)]:
         kinds = Counter(path.suffix.lower() or path.name for path in others).most_common(10)
         listed = ", ".join(f"{kind} ({count})" for kind, count in kinds)
-        note(f"{name}: {len(others)} files of other kinds passed over: {listed}")
+        note(f"{name}: {len(others)} files of other kinds skipped: {listed}")
     yield from read_files(clips, reading, root=root, content=content, note=note)
 
 
@@ -84,13 +84,13 @@ def read_files(
     content: str | None,
     note: Note,
 ) -> Iterator[Item | Refusal]:
-    """Audio files; their annotation is part of their names.
+    """Audio files annotated by their names.
 
-    A label is the folder's name, or what ``file_names`` finds; a text stands in a ``.txt`` file
-    of the same name.
+    A label is the folder's name or matches ``file_names``; a text is in a ``.txt`` file of the same
+    name.
 
     Args:
-        root: the folder they were found in; None if each was named by itself.
+        root: the folder that contains them; None for files given one by one.
     """
     pattern = name_pattern(reading.file_names) if reading.file_names else None
     listed = _listed_splits(root) if root else {}
@@ -100,24 +100,24 @@ def read_files(
         if pattern:
             match = pattern.fullmatch(path.stem)
             if match is None and content is not None:
-                yield Refusal(str(path), 1, f"its name is not like {reading.file_names}")
+                yield Refusal(str(path), 1, f"its name does not match {reading.file_names}")
                 continue
             found = match.groupdict() if match else {}
         folders = path.relative_to(root).parts[:-1] if root else ()
         folders = tuple(part for part in folders if part.lower() not in SPLIT_OF_WORD)
-        if any(part.startswith("_") for part in folders):  # Speech Commands' long noises
+        if any(part.startswith("_") for part in folders):  # noises of Speech Commands
             ignored += 1
             continue
         value = None
         if content == "label":
             value = found.get("label") or "/".join(folders)
             if not value:
-                yield Refusal(str(path), 1, "neither its folder nor its name holds a label")
+                yield Refusal(str(path), 1, "neither its folder nor its name gives a label")
                 continue
         elif content == "text":
             beside = path.with_suffix(".txt")
             if not os.path.isfile(beside):
-                yield Refusal(str(path), 1, f"there is no transcript {beside.name} beside it")
+                yield Refusal(str(path), 1, f"there is no transcript {beside.name} next to it")
                 continue
             value = " ".join(
                 line.text for line in open_lines(str(beside), encoding=reading.encoding)
@@ -137,7 +137,7 @@ def read_files(
             record={"file": str(path)},
         )
     if ignored:
-        note(f"{root}: {ignored} recordings ignored, in folders that begin with _")
+        note(f"{root}: {ignored} recordings ignored in folders whose names start with _")
 
 
 def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
@@ -158,7 +158,7 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
             None,
         )
         if problem or clip is None or not clip.resolve().is_relative_to(folder.resolve()):
-            reason = problem or f"there is no recording {shorten(name)} beside it"
+            reason = problem or f"there is no recording {shorten(name)} next to it"
             yield Refusal(str(transcripts), number, reason)
         elif not said.strip():
             yield Refusal(str(transcripts), number, "its text is empty")
@@ -176,7 +176,7 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
 
 
 def name_pattern(names: str) -> re.Pattern[str]:
-    """``{label}_{speaker}_{}`` as a regular expression over a file's name without its ending.
+    """Convert ``{label}_{speaker}_{}`` to a regular expression for a file name without suffix.
 
     Raises:
         UsageError: a brace holds another word.
@@ -196,7 +196,7 @@ def name_pattern(names: str) -> re.Pattern[str]:
 
 
 def _manifests(files: list[Path], root: Path, reading: AudioReading) -> list[Path]:
-    """The tables of a folder that name recordings."""
+    """The tables of a folder that list recordings."""
     tables = [
         path
         for path in files
@@ -210,19 +210,19 @@ def _manifests(files: list[Path], root: Path, reading: AudioReading) -> list[Pat
         try:
             if names_audio(str(path), reading):
                 found.append(path)
-        except DataError:  # a table of something else, or damaged: the recordings may not need it
+        except DataError:  # unrelated or damaged tables are not needed
             continue
     return found
 
 
 def _listed_splits(root: Path) -> dict[str, str]:
-    """File below the root -> the split that a list beside them names."""
+    """File below the root -> the split of the list that names it."""
     return {name: split for file, split in LISTS.items() for name in pairs(root / file)}
 
 
 def _split_of_folders(path: Path, root: Path, *, exact: bool = False) -> str | None:
-    """The split that a folder above a file names: LibriSpeech's ``dev-clean`` does by a part of
-    its name, which among folders of labels must be ``exact``."""
+    """The split named by a folder above a file. LibriSpeech's ``dev-clean`` names it by part of
+    the folder name; for folders of labels, the match must be ``exact``."""
     parts = (*reversed(path.relative_to(root).parts[:-1]), root.resolve().name)
     named = (SPLIT_OF_WORD.get(part.lower()) if exact else split_named(part) for part in parts)
     return next(filter(None, named), None)

@@ -1,7 +1,7 @@
-"""Tables of recordings: CSV, TSV, JSON lines or Parquet, a recording and its annotation a row.
+"""Manifests: CSV, TSV, JSON lines or Parquet tables with one recording per row.
 
-The columns are found by their usual names, those of Common Voice and of NeMo's manifests among
-them, and as the options say.
+Columns are found by the options or by their usual names, including those of Common Voice and of
+NeMo manifests.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ def read_manifest(
     split: str | None,
     note: Note,
 ) -> Iterator[Item | Refusal]:
-    """The recordings that a table names.
+    """The recordings of a manifest.
 
     Args:
-        source: its file, or ``-`` for stdin.
-        content: ``text`` or ``label``, which must have a column; None where nothing is due.
-        split: of rows whose own column names none.
-        note: receives what reading decided by itself.
+        source: its path, or ``-`` for stdin.
+        content: ``text`` or ``label``, which must have a column; None if nothing is required.
+        split: split of rows without a split column.
+        note: receives notes on automatic decisions.
 
     Raises:
-        DataError: it cannot be read, or its columns cannot be told apart.
-        UsageError: an option names a column that is not there.
+        DataError: it is unreadable, or its columns are ambiguous.
+        UsageError: an option names a missing column.
     """
     table = _open(source, reading)
     for decision in table.notes:
@@ -78,7 +78,7 @@ def read_manifest(
 
 
 def names_audio(source: str, reading: AudioReading) -> bool:
-    """Whether a table that was found in a folder has a column of recordings."""
+    """Whether a table found in a folder has a column of recordings."""
     if reading.audio_column:
         return reading.audio_column in _open(source, reading).columns
     return usual_column(_open(source, reading).columns, AUDIO_COLUMNS) is not None
@@ -96,7 +96,7 @@ def _open(source: str, reading: AudioReading) -> Table:
 
 
 class _Columns:
-    """Which column holds what."""
+    """The columns by role."""
 
     def __init__(self, table: Table, reading: AudioReading, content: str | None):
         names, where = table.columns, table.source
@@ -135,7 +135,7 @@ class _Columns:
         reading: AudioReading,
         split: str | None,
     ) -> Item | Refusal:
-        """One row of the table, or why it names no recording."""
+        """One row of the table, or a refusal."""
         try:
             start_s, end_s = self._times(record)
             named = path_in(record.get(self.audio))
@@ -158,7 +158,7 @@ class _Columns:
             if value is None or not str(value).strip():
                 return Refusal(source, line, f"its {self.content} is empty")
             if isinstance(value, float) and value.is_integer():
-                value = int(value)  # a column of integers with a gap becomes one of floats
+                value = int(value)  # integer columns with gaps become floats
             content = str(value)
         own_split = _split(_text(record, self.split)) if self.split else None
         return Item(
@@ -201,16 +201,16 @@ class _Columns:
 
 
 def _seconds(record: Mapping[str, Any], column: str | None) -> float | None:
-    """A number of seconds, or None where there is none."""
+    """A number of seconds, or None."""
     text = _text(record, column)
     if not text:
         return None
     try:
         value = to_number(text)
     except ValueError as error:
-        raise DataError(f"its {column} is {quoted(text)}, and seconds are due") from error
+        raise DataError(f"its {column} is {quoted(text)}, not a number of seconds") from error
     if value < 0:
-        raise DataError(f"its {column} is {text}, and seconds are due")
+        raise DataError(f"its {column} is {text}, not a number of seconds")
     return value
 
 
@@ -220,14 +220,14 @@ def _text(record: Mapping[str, Any], column: str | None) -> str:
 
 
 def _speaker(record: Mapping[str, Any], column: str | None) -> str:
-    """Who speaks; "" where the cell has a word for nobody."""
+    """The speaker; "" if the cell has a word for no one."""
     value = record.get(column) if column else None
     name, problem = read_name(value, "speaker")
     return "" if problem else name
 
 
 def _channel(text: str) -> str | None:
-    """A channel's number without what tables of floats append; None where the cell is empty."""
+    """A channel number, without the suffix from float tables; None for an empty cell."""
     return text.removesuffix(".0") or None
 
 
@@ -237,6 +237,6 @@ def _split(word: str) -> str | None:
 
 
 def _name(file: str, start_s: float) -> str:
-    """A name of a recording that has no id: its file as the manifest says it, and its place."""
+    """A name for a recording without id: its file as in the manifest, and its start."""
     name = Path(file).with_suffix("").as_posix()
     return f"{name}-{round(start_s * 100):07}" if start_s else name

@@ -1,4 +1,4 @@
-"""How recordings are found, cleaned and turned into features. Standard library only."""
+"""Options of reading recordings and computing features. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from aitk.core.contract.options import PredictOptions, option
 
 @dataclass(frozen=True)
 class AudioReading:
-    """Where the recordings are, and how they are read. By default only the sample rate and the
-    number of channels change; what is asked for is done alike in training and in prediction."""
+    """Location and preprocessing of recordings. By default only the sample rate and the number of
+    channels change; all steps apply in training and in prediction alike."""
 
     audio_column: str | None = option(
         None, "column of the audio file, by name or number from 1", locates=True
@@ -20,35 +20,29 @@ class AudioReading:
         None, "column of the speaker, by name or number from 1", locates=True
     )
     header: str = option(
-        "auto", "does the first line name the columns", choices=("auto", "yes", "no"), locates=True
+        "auto", "whether the first line is a header", choices=("auto", "yes", "no"), locates=True
     )
-    delimiter: str | None = option(
-        None, "what separates fields: one character, or TAB", locates=True
-    )
-    encoding: str | None = option(
-        None, "encoding of the text files, for instance cp1252", locates=True
-    )
+    delimiter: str | None = option(None, "field delimiter: one character, or TAB", locates=True)
+    encoding: str | None = option(None, "encoding of the text files, such as cp1252", locates=True)
     file_names: str | None = option(
         None,
-        "what the names of audio files contain, for instance {label}_{speaker}_{}",
+        "pattern of audio file names, such as {label}_{speaker}_{}",
         locates=True,
     )
-    outside: bool = option(False, "let manifests name files outside of their folder", locates=True)
+    outside: bool = option(False, "allow files outside the manifest's folder", locates=True)
     precomputed: bool = option(
-        False, "of a Kaldi folder that has both, read the features of feats.scp, not the audio of"
+        False, "in a Kaldi folder with both, read the features of feats.scp, not the audio of"
         " wav.scp", locates=True,
     )  # fmt: skip
     feature_shift_ms: float = option(
-        10.0, "step from frame to frame of features that are read (feats.scp, .ark)",
+        10.0, "frame shift of precomputed features (feats.scp, .ark)",
         minimum=1.0, maximum=1000.0,
     )  # fmt: skip
     test_speakers: list[str] = option([], "speakers held out for test, separated by commas")
     validation_speakers: list[str] = option(
         [], "speakers held out for validation, separated by commas"
     )
-    sample_rate_hz: int = option(
-        16000, "samples a second that are kept", minimum=4000, maximum=48000
-    )
+    sample_rate_hz: int = option(16000, "sample rate to resample to", minimum=4000, maximum=48000)
     channel: str = option(
         "mix",
         "mix: mean of all channels; each: one row and one speaker per channel, as in recorded"
@@ -57,14 +51,14 @@ class AudioReading:
     )
     min_seconds: float = option(0.05, "refuse shorter recordings", minimum=0.0)
     max_seconds: float = option(
-        30.0, "longest recording: longer ones are cut at pauses, or refused with a label or text",
+        30.0, "maximum length; longer recordings are cut at pauses, or refused if annotated",
         minimum=0.1, maximum=600.0,
     )  # fmt: skip
     min_level_dbfs: float = option(
-        -70.0, "refuse a recording as silent if its loudest 25 ms stay below this", maximum=0.0
+        -70.0, "refuse recordings as silent if their loudest 25 ms stay below this", maximum=0.0
     )
     max_clipped: float = option(
-        1.0, "refuse a recording with a larger share of clipped samples", minimum=0.0, maximum=1.0
+        1.0, "refuse recordings with a larger share of clipped samples", minimum=0.0, maximum=1.0
     )
     min_voiced: float = option(
         0.0, "minimum share of voiced frames; 0.05 refuses noise without speech",
@@ -72,37 +66,37 @@ class AudioReading:
     )  # fmt: skip
     remove_dc: bool = option(False, "subtract the mean of the samples")
     reduce_noise_db: float = option(
-        0.0, "weaken steady noise by this much (spectral gate); 0 for none",
+        0.0, "attenuate steady noise by this much (spectral gate); 0 for none",
         minimum=0.0, maximum=60.0,
     )  # fmt: skip
     component: str = option(
         "all", "keep only the harmonic part (voices, tones) or the percussive part (clicks, knocks)"
         " of the audio (librosa)", choices=("all", "harmonic", "percussive"),
     )  # fmt: skip
-    trim_silence: bool = option(False, "cut silence off both ends")
+    trim_silence: bool = option(False, "trim silence at both ends")
     loudness_dbfs: float | None = option(
-        None, "bring every recording to this RMS level, for instance -23, without clipping it",
+        None, "normalise every recording to this RMS level, such as -23, without clipping",
         minimum=-70.0, maximum=0.0,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class LabelledAudioReading(MultiLabelReading, AudioReading):
-    """Recordings with one label each, a keyword or a command; or with any number of labels."""
+    """Recordings with one label each, such as a keyword, or with several labels."""
 
     label_column: str | None = option(None, "column of the label, by name or number from 1")
     split_by: str = option(
         "auto",
         "hold out whole speakers or single recordings; auto: speakers, if at least three are known"
-        " and nothing names the splits",
+        " and no splits are given",
         choices=("auto", "speaker", "recording"),
     )
-    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
+    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are classes, not missing")
 
 
 @dataclass(frozen=True)
 class UnlabelledAudioReading(AudioReading):
-    """Recordings without annotation: longer ones are cut at pauses."""
+    """Recordings without annotation; long ones are cut at pauses."""
 
 
 @dataclass(frozen=True)
@@ -115,31 +109,31 @@ class TranscribedAudioReading(AudioReading):
     )
     lowercase: bool = option(True, "write transcripts in lower case")
     strip_punctuation: bool = option(
-        True, "drop punctuation and symbols, but apostrophes inside of words"
+        True, "drop punctuation and symbols, except apostrophes inside words"
     )
     max_characters_per_second: float = option(
-        40.0, "refuse a transcript with more characters a second: nobody speaks so fast",
+        40.0, "refuse transcripts with more characters per second than this",
         minimum=1.0,
     )  # fmt: skip
 
 
 FEATURES = ("fbank", "mfcc", "plp", "spectrogram", "librosa-mel", "chroma")
 FEATURES_HELP = (
-    "features of a frame; librosa-mel: librosa's mel spectrogram in dB (Slaney's filters); chroma:"
+    "feature type; librosa-mel: librosa's mel spectrogram in dB (Slaney's filters); chroma:"
     " librosa's 12 pitch classes, for long frames; the others as in Kaldi"
 )
 
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """What a model reads of a recording. The defaults are Kaldi's, but for 40 filters.
+    """Features that a model reads. Defaults follow Kaldi, except for 40 filters.
 
     The settings of models that are trained from scratch inherit these.
     """
 
     features: str = option("fbank", FEATURES_HELP, choices=FEATURES)
     frame_ms: float = option(25.0, "length of a frame", minimum=5.0, maximum=200.0)
-    shift_ms: float = option(10.0, "step from frame to frame", minimum=1.0, maximum=100.0)
+    shift_ms: float = option(10.0, "frame shift", minimum=1.0, maximum=100.0)
     filters: int = option(40, "mel filters (fbank, mfcc, librosa-mel)", minimum=4, maximum=256)
     coefficients: int = option(13, "cepstral coefficients (mfcc, plp)", minimum=2, maximum=80)
     window: str = option(
@@ -150,68 +144,66 @@ class FeatureOptions:
     preemphasis: float = option(0.97, "high-pass before the window", minimum=0.0, maximum=1.0)
     low_hz: float = option(20.0, "lower edge of the first filter", minimum=0.0)
     high_hz: float = option(
-        0.0, "upper edge of the last filter; at or below 0 it counts from half the sample rate"
+        0.0, "upper edge of the last filter; values <= 0 are relative to half the sample rate"
     )
     lifter: float = option(22.0, "cepstral lifter (mfcc, plp); 0 for none", minimum=0.0)
     energy: bool = option(True, "log energy in place of the first coefficient (mfcc, plp)")
     lpc_order: int = option(12, "order of the all-pole model (plp)", minimum=2, maximum=40)
-    snip_edges: bool = option(True, "only whole frames; if not, the ends are mirrored")
-    dither: float = option(0.0, "noise added in training, in steps of 16 bits", minimum=0.0)
-    pitch: bool = option(False, "append how voiced a frame is, and its log pitch")
+    snip_edges: bool = option(True, "only whole frames; otherwise the ends are mirrored")
+    dither: float = option(0.0, "noise added in training, in 16-bit steps", minimum=0.0)
+    pitch: bool = option(False, "append voicing and log pitch of each frame")
     pitch_method: str = option(
         "kaldi", "kaldi: normalised cross-correlation; pyin: probabilistic YIN (librosa), slower",
         choices=("kaldi", "pyin"),
     )  # fmt: skip
-    deltas: int = option(0, "orders of time derivatives that are appended", minimum=0, maximum=2)
+    deltas: int = option(0, "orders of time derivatives to append", minimum=0, maximum=2)
     normalise: str = option(
-        "utterance", "what has mean 0 and variance 1 in every feature",
+        "utterance", "scope in which every feature has mean 0 and variance 1",
         choices=("none", "utterance", "speaker", "corpus"),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FeatureSettings(FeatureOptions):
-    """Feature options together with what the rows give: a sample rate, or features."""
+    """Feature options plus the properties of the rows: a sample rate, or feature columns."""
 
-    sample_rate_hz: int = option(16000, "samples a second", minimum=1000, maximum=192000)
+    sample_rate_hz: int = option(16000, "sample rate", minimum=1000, maximum=192000)
     columns: int = option(
-        0, "columns of features that rows hold; 0: features are computed from audio", minimum=0
+        0, "columns of precomputed features; 0: features are computed from audio", minimum=0
     )
 
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """Augmentation in training; by default only SpecAugment's masks."""
+    """Augmentation in training; by default only SpecAugment masks."""
 
-    time_masks: int = option(
-        2, "stretches of time hidden (SpecAugment)", minimum=0, inherited=False
-    )
+    time_masks: int = option(2, "time masks (SpecAugment)", minimum=0, inherited=False)
     time_mask_share: float = option(
         0.1,
-        "longest of them, as a share of the recording",
+        "maximum length of a time mask, as a share of the recording",
         minimum=0.0,
         maximum=0.9,
         inherited=False,
     )
-    frequency_masks: int = option(2, "bands hidden (SpecAugment)", minimum=0, inherited=False)
+    frequency_masks: int = option(2, "frequency masks (SpecAugment)", minimum=0, inherited=False)
     frequency_mask_share: float = option(
         0.2,
-        "widest of them, as a share of the features",
+        "maximum width of a frequency mask, as a share of the features",
         minimum=0.0,
         maximum=0.9,
         inherited=False,
     )
     max_tempo_change: float = option(
-        0.0, "make features longer or shorter by up to this share, at the same pitch",
+        0.0, "stretch features in time by up to this share, at constant pitch",
         minimum=0.0, maximum=1.0, inherited=False,
     )  # fmt: skip
     max_vtlp: float = option(
-        0.0, "move filters up or down by up to this share, as of a shorter or longer vocal tract"
+        0.0, "shift filters up or down by up to this share (vocal tract length)"
         " (fbank)", minimum=0.0, maximum=0.5, inherited=False,
     )  # fmt: skip
     speeds: list[float] = option(
         [],
-        "play at one of these speeds, for instance 0.9,1,1.1",
+        "play at one of these speeds, such as 0.9,1,1.1",
         minimum=0.5,
         maximum=2.0,
         inherited=False,
@@ -230,8 +222,8 @@ class AugmentOptions:
     noise_share: float = option(
         0.0, "share of recordings with added noise", minimum=0.0, maximum=1.0, inherited=False
     )
-    min_snr_db: float = option(5.0, "lowest signal-to-noise ratio of it", inherited=False)
-    max_snr_db: float = option(25.0, "highest signal-to-noise ratio of it", inherited=False)
+    min_snr_db: float = option(5.0, "minimum signal-to-noise ratio of the noise", inherited=False)
+    max_snr_db: float = option(25.0, "maximum signal-to-noise ratio of the noise", inherited=False)
     reverberation_share: float = option(
         0.0,
         "share of recordings with added reverberation",
@@ -249,7 +241,7 @@ class AugmentOptions:
 
 @dataclass(frozen=True)
 class KeywordOptions(PredictOptions):
-    """What is reported of a keyword."""
+    """What is reported for a keyword."""
 
     log_probabilities: bool = option(
         False, "report the log-probability of every label (--out FILE.ark does)"
@@ -258,32 +250,32 @@ class KeywordOptions(PredictOptions):
 
 @dataclass(frozen=True)
 class TranscriptionOptions(PredictOptions):
-    """How a recogniser writes: the likeliest unit at every step, or the best of a search."""
+    """Decoding of a recogniser: the likeliest unit at every step, or a beam search."""
 
     beam: int = option(
-        0, "hypotheses kept in the search; 1 for none; 0 for 16 where another option needs it",
+        0, "beam size; 1: no search; 0: 16 if another option needs a search",
         minimum=0, maximum=1000, scored=True,
     )  # fmt: skip
     lm: str | None = option(
         None,
-        "language model: an ARPA file, a .txt with a sentence a line, a run of nlp generate, or"
-        " self: the transcripts of training",
+        "language model: an ARPA file, a .txt with one sentence per line, a run of nlp generate,"
+        " or self: the training transcripts",
         scored=True,
     )
     lm_weight: float = option(0.5, "weight of the language model", minimum=0.0, scored=True)
-    word_bonus: float = option(1.0, "added for every word, with a language model", scored=True)
+    word_bonus: float = option(1.0, "bonus per word, with a language model", scored=True)
     lexicon: str | None = option(
         None,
-        "the only words that may be written: a file with one a line (and its phones, where the"
-        " model writes phones), or self: those of training",
+        "restrict words to those of a file, one per line (with phones for models of phones),"
+        " or to self: those of training",
         scored=True,
     )
     hot_words: list[str] = option(
-        [], "words to listen for, each with a weight if it is not 5: taxi,kowalski:8", scored=True
+        [], "words to favour, with optional weights (default 5): taxi,kowalski:8", scored=True
     )
     words: bool = option(True, "report the time and the confidence of every word")
     min_confidence: float = option(
-        0.0, "leave out words below this confidence", minimum=0.0, maximum=1.0
+        0.0, "omit words below this confidence", minimum=0.0, maximum=1.0
     )
     log_probabilities: bool = option(
         False, "report the log-probability of every unit at every step (--out FILE.ark does)"
@@ -301,11 +293,11 @@ class RecordOptions:
     """How ``record`` records."""
 
     out: str | None = option(None, "the .wav, .flac or .ogg to write")
-    list_devices: bool = option(False, "show what can record, and end")
+    list_devices: bool = option(False, "list the recording devices and exit")
     device: str | None = option(None, "number or part of the name of a device (see --list-devices)")
-    seconds: float = option(60.0, "stop after this long", minimum=0.5, maximum=7200.0)
+    seconds: float = option(60.0, "maximum length", minimum=0.5, maximum=7200.0)
     stop_after: float = option(
-        2.0, "stop after so many seconds of silence, once there was sound; 0 for never",
+        2.0, "stop after this many seconds of silence, once sound was heard; 0: never",
         minimum=0.0,
     )  # fmt: skip
-    sample_rate_hz: int = option(16000, "samples a second", minimum=8000, maximum=192000)
+    sample_rate_hz: int = option(16000, "sample rate", minimum=8000, maximum=192000)

@@ -1,6 +1,6 @@
-"""What is wrong with the recordings, speakers, labels and transcripts of a data set.
+"""Checks and statistics of recordings, speakers, labels and transcripts.
 
-One pass, in memory that does not hold the recordings: of each a few numbers are kept.
+A single pass stores a few numbers per recording, so memory does not hold the audio.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from aitk.speech.data.reading import Content
 from aitk.speech.features.spectrogram_images import spectrogram_png
 from aitk.speech.features.waveform import SILENCE_DBFS, level_dbfs, signal_to_noise_db
 
-#: Clipping is audible from this share of the samples.
+#: Minimum share of clipped samples that is audible.
 CLIPPED_SHARE = 0.001
 NOISY_DB = 10.0
-#: How many robust standard deviations from the usual characters a second are too many.
+#: Maximum distance from the usual characters per second, in robust standard deviations.
 OUTLIER = 4.0
 FEW_CHARACTERS = 5
-#: Of more speakers only the number is reported.
+#: With more speakers, only their number is reported.
 MOST_SPEAKERS = 200
 _EXAMPLES, _BARS, _PICTURES = 10, 30, 4
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
 class AudioInspector:
-    """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``.
+    """Inspects every accepted row once; see ``aitk.core.contract.task.Inspector``.
 
     Args:
-        content: what the rows have besides audio: a text, a label, or neither.
+        content: content of rows besides audio: a text, a label, or neither.
     """
 
     def __init__(self, reading: AudioReading, *, content: Content | None):
@@ -84,10 +84,10 @@ class AudioInspector:
             self._pictures[title] = spectrogram_png(samples, rate)
 
     def findings(self) -> list[Finding]:
-        """Every check made, those that found no fault too.
+        """All checks made, including those without a fault.
 
         Raises:
-            UsageError: a speaker who is to be held out does not occur.
+            UsageError: a speaker to hold out does not occur.
         """
         self._require_speakers()
         found = [
@@ -104,7 +104,7 @@ class AudioInspector:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """Rows, hours, speakers, levels, labels or characters, as JSON values and charts.
+        """JSON statistics and charts of rows, hours, speakers, levels, labels or characters.
 
         ``pictures`` are spectrograms of some recordings: ``{"caption": str, "png": bytes}``.
         """
@@ -113,7 +113,7 @@ class AudioInspector:
         present = [split for split, count in zip(SPLITS, rows, strict=True) if count]
         ratios = np.array(self._ratios)
         levels = np.array(self._levels)
-        levels = levels[~np.isnan(levels)]  # rows that hold features have no level
+        levels = levels[~np.isnan(levels)]  # rows with features have no level
         summary: dict[str, Any] = {
             "sample_rate_hz": self._reading.sample_rate_hz,
             "hours": round(float(seconds.sum()) / 3600, 4),
@@ -180,13 +180,13 @@ class AudioInspector:
         return self._judge(
             "duplicates across splits",
             (splits > 0) & earlier,
-            "held-out recordings that another split has, which flatters scores",
+            "held-out recordings that occur in another split, which inflates scores",
             among=splits > 0,
             error_share=HELD_OUT_SHARE,
         )
 
     def _require_speakers(self) -> None:
-        """Check that the speakers to be held out occur."""
+        """Check that the speakers to hold out occur."""
         for name in ("test_speakers", "validation_speakers"):
             where = "--" + name.replace("_", "-")
             wanted = getattr(self._reading, name)
@@ -198,7 +198,7 @@ class AudioInspector:
         if "" in self._speakers:
             known = speakers != self._speakers[""]
         if not known.any():
-            message = "not checked: no speaker is named, so that splits may share some"
+            message = "not checked: speakers are unknown, so splits may share some"
             return Finding("speakers", "skipped", message)
         held_out = known & (splits > 0)
         shared = held_out & np.isin(speakers, speakers[splits == 0])
@@ -212,10 +212,10 @@ class AudioInspector:
         return self._judge(
             "speakers",
             shared,
-            "held-out recordings of speakers who are in the training rows: the scores say little"
-            f" about new speakers, in {' and '.join(named)}"
+            "held-out recordings of speakers who are in the training rows: the scores do not"
+            f" generalise to new speakers, in {' and '.join(named)}"
             if named
-            else "held-out recordings of speakers who are in the training rows",
+            else "held-out recordings of speakers in the training rows",
             among=held_out,
             speakers=sorted({names[number] for number in speakers[shared]})[:_EXAMPLES],
         )
@@ -224,7 +224,7 @@ class AudioInspector:
         return self._judge(
             "clipping",
             np.array(self._clipped) > CLIPPED_SHARE,
-            f"recordings with over {CLIPPED_SHARE:.1%} of their samples cut off at full scale",
+            f"recordings with over {CLIPPED_SHARE:.1%} clipped samples",
             among=~np.isnan(np.array(self._levels)),
         )
 
@@ -233,21 +233,21 @@ class AudioInspector:
         return self._judge(
             "noise",
             np.nan_to_num(ratios, nan=np.inf) < NOISY_DB,
-            f"recordings whose guessed signal-to-noise ratio is below {NOISY_DB:g} dB",
+            f"recordings with an estimated signal-to-noise ratio below {NOISY_DB:g} dB",
             among=~np.isnan(np.array(self._levels)),
         )
 
     def _find_wrong_lengths(self) -> Finding:
-        """Transcripts that are much too long or too short for their recording."""
+        """Find transcripts that are much too long or too short for their recording."""
         rates = np.log(np.maximum(self._rates(), 1e-3))
         middle = np.median(rates) if len(rates) else 0.0
-        # 1.4826 times the median deviation is the standard deviation of a normal distribution.
+        # 1.4826 times the median absolute deviation estimates a normal standard deviation.
         spread = 1.4826 * float(np.median(np.abs(rates - middle))) if len(rates) else 0.0
         wrong = np.abs(rates - middle) > OUTLIER * max(spread, 0.05)
         return self._judge(
             "transcripts and durations",
             wrong,
-            "transcripts far too long or too short for their recording, likely wrong ones",
+            "transcripts far too long or too short for their recording, probably wrong",
             usual_characters_a_second=round(float(np.exp(middle)), 2),
         )
 
@@ -262,7 +262,7 @@ class AudioInspector:
         if rare:
             message += f", {len(rare)} of them under {FEW_CHARACTERS} times in training"
         if unseen:
-            message += f"; only held-out rows have {' '.join(sorted(unseen))!r}"
+            message += f"; only in held-out rows: {' '.join(sorted(unseen))!r}"
         grade: Grade = "warning" if rare or unseen else "ok"
         return Finding("characters", grade, message, {"rare": rare, "unseen": unseen})
 
@@ -276,11 +276,11 @@ class AudioInspector:
         error_share: float = 2.0,
         **details: Any,
     ) -> Finding:
-        """A finding about the faulty rows: an error above the share, if any a warning."""
+        """A finding about faulty rows: an error above the share, a warning if there are any."""
         total = len(faulty) if among is None else int(among.sum())
         count = int(faulty.sum())
         if not total:
-            return Finding(check, "skipped", f"not checked, for lack of rows: {what}", details)
+            return Finding(check, "skipped", f"not checked, too few rows: {what}", details)
         share = count / total
         grade: Grade = "error" if share > error_share else "warning" if count else "ok"
         message = f"{count:,} {what} ({share:.1%})" if count else f"no {what}"
@@ -311,7 +311,7 @@ def _describe(values: np.ndarray) -> dict[str, float]:
 
 
 def _histogram(values: np.ndarray) -> dict[str, list[float]]:
-    """Counts by value; the outermost 1% on either side count as the outermost of the others."""
+    """Counts by value; the outermost 1% on either side are clipped."""
     values = values[values > SILENCE_DBFS]
     if not len(values):
         return {"x": [], "y": []}

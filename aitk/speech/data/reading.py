@@ -1,7 +1,7 @@
-"""Rows of audio, from whatever files the user has: read, resampled, cleaned, checked.
+"""Reads rows of audio from the user's files: resampled, cleaned, checked.
 
-A row is ``{"audio", "text" or "label", "speaker", "seconds", "id"}``, ``audio`` being the bytes
-of a mono FLAC file of 16 bits, or of a matrix of features that were computed elsewhere.
+A row is ``{"audio", "text" or "label", "speaker", "seconds", "id"}``, where ``audio`` is a mono
+16-bit FLAC file, or a matrix of precomputed features.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from aitk.speech.data.transcripts import clean_transcript
 from aitk.speech.features.voice_activity import cut_at_pauses
 from aitk.speech.features.waveform import resampled
 
-#: The annotation that rows must have.
+#: The required annotation of rows.
 Content = Literal["text", "label"]
 
 
@@ -63,20 +63,20 @@ def read_audio_rows(
     note: Note,
     check: Callable[[Mapping[str, Any]], str | None] | None = None,
 ) -> Iterator[Row | Refusal]:
-    """Stream rows of recordings; refusals stand in their place.
+    """Stream rows of recordings; refusals take the place of unusable recordings.
 
     Args:
         sources: audio files, folders, manifests, ``-`` for a manifest on stdin, ``tfds:NAME``.
-        content: what the task's rows have: a text, a label, or neither.
-        labelled: rows must have it. If not, ``Row.record`` carries the record as it stood, and
-            recordings longer than ``max_seconds`` are cut at pauses, as they are without content;
-            and the field ``start`` says at which second of its file the row's recording begins.
-        note: receives what reading decided by itself.
-        check: says why a row cannot be used, if so (a text too long for its recording).
+        content: content of the task's rows: a text, a label, or neither.
+        labelled: rows must have the content. If False, ``Row.record`` has the original record,
+            recordings longer than ``max_seconds`` are cut at pauses (as they are without content),
+            and the field ``start`` is the second at which the row begins in its file.
+        note: receives notes on automatic decisions.
+        check: returns why a row is unusable, or None (such as a text too long for its recording).
 
     Raises:
-        DataError: a source is missing or holds nothing to read, its columns cannot be told
-            apart.
+        DataError: a source is missing or has nothing to read, or its columns are ambiguous.
+
     """
     due = content if labelled else None
     note = once(note)
@@ -100,15 +100,15 @@ def read_audio_rows(
                 yield Refusal(row.file, row.line, problem) if problem else row
     if kinds and labelled:
         found = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(10))
-        note(f"recordings as found: {found}")
+        note(f"source recordings: {found}")
 
 
 def _ignore(sentence: str) -> None:
-    """A ``Note`` for a first look at rows that are read again."""
+    """A ``Note`` for a first pass over rows that are read again."""
 
 
 def _stored(rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
-    """Rows without the field that only answers need."""
+    """Rows without the field that only predictions need."""
     for row in rows:
         if isinstance(row, Row):
             fields = {name: value for name, value in row.fields.items() if name != "start"}
@@ -117,7 +117,7 @@ def _stored(rows: Iterator[Row | Refusal]) -> Iterator[Row | Refusal]:
 
 
 def _held_out(reading: AudioReading) -> dict[str, str]:
-    """Speaker -> the split that the options name."""
+    """Speaker -> its split, as given in the options."""
     return dict.fromkeys(reading.validation_speakers, "validation") | dict.fromkeys(
         reading.test_speakers, "test"
     )
@@ -126,9 +126,9 @@ def _held_out(reading: AudioReading) -> dict[str, str]:
 def _chosen(
     sources: Sequence[str], reading: AudioReading, *, content: Content | None, note: Note
 ) -> dict[str, str]:
-    """Speaker -> split, where whole speakers are to be held out and nothing names the splits.
+    """Speaker -> split, if whole speakers are held out and no splits are given.
 
-    Where the options name test speakers, validation ones are chosen from the others.
+    If the options name test speakers, validation speakers are selected from the others.
     """
     if not isinstance(reading, LabelledAudioReading) or reading.split_by == "recording":
         return {}
@@ -146,7 +146,7 @@ def _chosen(
     if chosen:
         groups = [f"{split}: {', '.join(names)}" for split, names in _by_split(chosen).items()]
         note(
-            f"speakers held out, so that scores are of new voices ({'; '.join(groups)});"
+            f"held-out speakers, so that scores are for new voices ({'; '.join(groups)});"
             " --split-by recording mixes them"
         )
     return chosen
@@ -160,7 +160,7 @@ def _by_split(chosen: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _by_channel(items: Iterable[Item | Refusal], reading: AudioReading) -> Iterator[Item | Refusal]:
-    """Each channel of an item as an item of its own, where that is asked for."""
+    """Each channel as a separate item, if the options ask for it."""
     for item in items:
         if (
             isinstance(item, Refusal)
@@ -192,7 +192,7 @@ def _by_channel(items: Iterable[Item | Refusal], reading: AudioReading) -> Itera
 def _items(
     source: str, reading: AudioReading, *, content: Content | None, note: Note
 ) -> Iterator[Item | Refusal]:
-    """What a source names, by what it is."""
+    """The items of a source, read by its kind."""
     if source.startswith(PREFIX):
         return read_tfds(source, reading, content=content, note=note)
     if source != "-" and os.path.isdir(source):
@@ -211,7 +211,7 @@ def _items(
 
 
 def _is_text(path: Path) -> bool:
-    """Whether a file of unknown ending holds text: audio has zero bytes early on."""
+    """Whether a file of unknown type holds text: audio has zero bytes early on."""
     with path.open("rb") as file:
         head = file.read(4096)
     return b"\0" not in head and bool(head)
@@ -225,9 +225,9 @@ def _rows(
     split: str | None,
     kinds: Counter[str],
 ) -> Iterator[Row | Refusal]:
-    """The rows of one item: one, or where nothing is said of it as many as it takes.
+    """The rows of one item: one, or several for a long recording without annotation.
 
-    The kinds of audio are counted in ``kinds``.
+    ``kinds`` counts the kinds of audio.
     """
     fields: dict[str, Any] = {}
     if content == "text":
@@ -238,7 +238,7 @@ def _rows(
     elif content == "label" and item.labels is not None:
         fields["labels"] = [*item.labels]
     elif content == "label" and getattr(reading, "has_many_labels", False):
-        fields["labels"] = [normalise(item.content or "")]  # its folder
+        fields["labels"] = [normalise(item.content or "")]  # from its folder
     elif content == "label":
         fields["label"] = normalise(item.content or "")
         if len(fields["label"]) > MAX_LABEL_CHARACTERS:
@@ -271,7 +271,7 @@ def _row(
     reading: AudioReading,
     split: str | None,
 ) -> Row | Refusal:
-    """The row of one recording, cleaned. A part of a longer one is named by its place in it."""
+    """The row of one recording, cleaned. A part of a longer one is named by its start."""
     end_s = start_s + clip.seconds
     try:
         samples, cut_s = clean(clip, reading)
@@ -295,10 +295,10 @@ def _row(
 def _pieces(
     item: Item, audio: Path | tuple[np.ndarray, int], reading: AudioReading, *, whole: bool
 ) -> Iterator[tuple[float, Clip, bool]]:
-    """Where each piece of an item begins, the piece, and whether it is but a part.
+    """The start of each piece of an item, the piece, and whether it is only a part.
 
-    A ``whole`` one is refused if it is too long; else a long one is cut at pauses, so that
-    memory holds about a piece of a recording of hours.
+    A ``whole`` item is refused if too long; otherwise long recordings are cut at pauses, so that
+    memory holds about one piece of an hours-long recording.
     """
     rate, max_s = reading.sample_rate_hz, reading.max_seconds
     channel = item.channel or reading.channel
@@ -347,7 +347,7 @@ def _is_silent(piece: tuple[float, Clip, bool], reading: AudioReading) -> bool:
 def _silence(
     item: Item, parts: Iterable[tuple[float, Clip, bool]], reading: AudioReading
 ) -> Refusal:
-    """One refusal for silent parts in a row: a recording of a night may have thousands."""
+    """A single refusal for consecutive silent parts, of which there may be thousands."""
     bounds = [(start_s, start_s + clip.seconds) for start_s, clip, _ in parts]
     error = DataError(
         f"is silent: all of it stays below {reading.min_level_dbfs:g} dBFS (--min-level-dbfs)"
@@ -356,10 +356,10 @@ def _silence(
 
 
 def _from_memory(values: np.ndarray, own_rate: int, reading: AudioReading, channel: str) -> Clip:
-    """Samples (n,) or (n, channels) as a file of them would be read."""
+    """Convert samples (n,) or (n, channels) to a clip, as for a file."""
     values = values.reshape(len(values), -1)
     if not np.isfinite(values).all():
-        raise DataError("some of its samples are no numbers (NaN or infinite)")
+        raise DataError("has samples that are not numbers (NaN or infinite)")
     clipped = count_clipped(values) / values.size
     mono = one_channel(values, channel)
     samples = np.clip(resampled(mono, own_rate, reading.sample_rate_hz), -1.0, 1.0)
@@ -369,7 +369,7 @@ def _from_memory(values: np.ndarray, own_rate: int, reading: AudioReading, chann
 def _refused(
     item: Item, error: DataError, *, between: tuple[float, float] | None = None
 ) -> Refusal:
-    """A refusal that names the recording, where its file is a list of many."""
+    """A refusal that names the recording if its file lists many."""
     reason = error.what
     if between:
         reason = f"from {between[0]:.2f} to {between[1]:.2f} s it {reason}"

@@ -1,4 +1,4 @@
-"""Recording from a microphone: a level meter, and an end when nobody speaks any more."""
+"""Recording from a microphone with a level meter and an automatic stop on silence."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from aitk.speech.features.waveform import level_dbfs
 
 BLOCK_S = 0.1
 FORMATS = {".wav": "PCM_16", ".flac": "PCM_16", ".ogg": "VORBIS"}
-#: What recordings name as the program that made them.
+#: Software tag of recordings.
 SOFTWARE = "aitk"
-#: Somebody speaks this much above the quietest block, and never below the floor.
+#: Speech is this much above the quietest block, and above the floor.
 ABOVE_NOISE_DB, LEAST_DBFS = 10.0, -60.0
 METER_DBFS, METER_WIDTH = -60.0, 20
-#: A device that sends nothing for so long is dead.
+#: A device that sends nothing for this long has failed.
 DEAD_S = 5.0
 
 
 def list_devices() -> list[dict[str, Any]]:
-    """The devices that can record: number, name, channels, rate, and whether it is the default.
+    """The recording devices: number, name, channels, rate, and whether it is the default.
 
     Raises:
         ArtifactError: there is none, or sounddevice or PortAudio is missing.
@@ -59,7 +59,7 @@ def list_devices() -> list[dict[str, Any]]:
 def record(
     out: Path, *, options: RecordOptions, overwrite: bool = False, reporter: Reporter
 ) -> dict[str, Any]:
-    """Record from a microphone into a file; Ctrl-C ends the recording and keeps it.
+    """Record from a microphone into a file; Ctrl-C ends the recording and saves it.
 
     Args:
         out: a .wav, .flac or .ogg file.
@@ -68,11 +68,13 @@ def record(
         Facts of the recording: file, seconds, rate_hz, level_dbfs, clipped_share, stopped.
 
     Raises:
-        UsageError: the file exists or has another ending, or there is no such device.
-        ArtifactError: there is no microphone, or no way to reach one.
+        UsageError: the file exists or has another suffix, or the device is unknown.
+        ArtifactError: there is no microphone, or it is not accessible.
     """
     if out.suffix.lower() not in FORMATS:
-        raise UsageError(f"cannot write {out.name!r}", where="--out", hint="Name a .wav or .flac")
+        raise UsageError(
+            f"cannot write {out.name!r}", where="--out", hint="Use .wav, .flac or .ogg"
+        )
     check_file(out, overwrite=overwrite, is_own=_is_recording)
     with _microphone(options, reporter) as (blocks, rate):
         return save(out, blocks, sample_rate_hz=rate, options=options, reporter=reporter)
@@ -86,9 +88,9 @@ def save(
     options: RecordOptions,
     reporter: Reporter,
 ) -> dict[str, Any]:
-    """Write blocks of ``BLOCK_S`` (n,) until the options say that it is enough.
+    """Write blocks of ``BLOCK_S`` (n,) until a stop condition of the options holds.
 
-    The file appears when it is whole. See ``record``.
+    The file appears only when complete. See ``record``.
     """
     import soundfile
 
@@ -131,7 +133,7 @@ def save(
 
 
 def _is_recording(path: Path) -> bool:
-    """Whether a file is marked as recorded by aitk."""
+    """Whether a file has aitk's recording tag."""
     import soundfile
 
     try:
@@ -142,11 +144,11 @@ def _is_recording(path: Path) -> bool:
 
 
 class _Stop:
-    """Passes blocks on and shows their level, until there is a reason to stop."""
+    """Passes blocks on and shows their level, until a stop condition holds."""
 
     def __init__(self, options: RecordOptions, reporter: Reporter):
         self._options, self._reporter = options, reporter
-        self.reason = "the device sent no more"
+        self.reason = "the device stopped sending"
 
     def take(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         options = self._options
@@ -187,7 +189,7 @@ class _Stop:
 def _microphone(
     options: RecordOptions, reporter: Reporter
 ) -> Iterator[tuple[Iterator[np.ndarray], int]]:
-    """Blocks of a device, and the rate at which they come."""
+    """The blocks of a device, and its sample rate."""
     sounddevice = _load()
     named = options.device or ""
     number = to_count(named)
@@ -204,7 +206,7 @@ def _microphone(
         sounddevice.check_input_settings(device=device, channels=1, samplerate=rate)
     except sounddevice.PortAudioError:
         rate = int(found["default_samplerate"])
-        reporter.note(f"{found['name']} cannot record at {options.sample_rate_hz} Hz: {rate} it is")
+        reporter.note(f"{found['name']} does not support {options.sample_rate_hz} Hz: using {rate}")
     waiting: queue.Queue[np.ndarray] = queue.Queue()
 
     def receive(block: np.ndarray, count: int, time: Any, status: Any) -> None:
@@ -232,12 +234,12 @@ def _microphone(
 
 
 def _no_microphone() -> ArtifactError:
-    hint = "Plug one in, or copy an audio file from elsewhere: prepare and predict take it"
+    hint = "Connect one, or use an audio file from elsewhere with prepare and predict"
     return ArtifactError("no microphone was found", hint=hint)
 
 
 def _load() -> Any:
-    """The sounddevice package, which finds PortAudio when it is imported."""
+    """The sounddevice package, which locates PortAudio on import."""
     try:
         import sounddevice
     except ImportError as error:

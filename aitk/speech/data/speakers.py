@@ -1,28 +1,28 @@
-"""Which speakers are held out, so that scores are of voices that are not in the training rows."""
+"""Selection of held-out speakers, so that scores are for voices not in the training rows."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 
-#: Fewer speakers than these are needed for training, or none is held out for test.
+#: Minimum number of training speakers for holding any out for test.
 FEWEST, FEWEST_FOR_TEST = 3, 5
-#: Share of the recordings that each held-out split should reach, and that no one speaker may pass.
+#: Target share of each held-out split, and the maximum share of one speaker.
 SHARE, LARGEST_SHARE = 0.1, 0.3
 
 
 def choose_speakers(recordings: Mapping[str, int], *, test: bool = True) -> dict[str, str]:
-    """Choose speakers for validation and test, by a hash of their names.
+    """Select speakers for validation and test, by a hash of their names.
 
-    Of fewer than three speakers none is held out; of three or four one, for validation: it
-    chooses the epoch, and an epoch chosen on known voices is a poor one for new voices.
+    With fewer than three speakers, none is held out; with three or four, one for validation: it
+    selects the epoch, and an epoch selected on known voices suits new voices badly.
 
     Args:
-        recordings: how many there are of each speaker.
-        test: hold some out for test as well, where there are enough.
+        recordings: number of recordings per speaker.
+        test: hold some out for test as well, if there are enough.
 
     Returns:
-        The split of each speaker who is held out.
+        The split of each held-out speaker.
     """
     if len(recordings) < FEWEST:
         return {}

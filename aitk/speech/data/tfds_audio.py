@@ -1,4 +1,4 @@
-"""Recordings of a TensorFlow Datasets data set: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
+"""Recordings from TensorFlow Datasets: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from aitk.speech.data.manifests import (
 )
 from aitk.speech.data.options import AudioReading
 
-#: What the data sets of speech in the catalogue have where they do not say.
+#: Usual sample rate of speech data sets that do not declare one.
 USUAL_RATE_HZ = 16000
 
 
 def read_tfds(
     source: str, reading: AudioReading, *, content: str | None, note: Note
 ) -> Iterator[Item | Refusal]:
-    """The recordings of a data set, fetched where it is not here yet.
+    """The recordings of a data set, downloaded if necessary.
 
     Raises:
-        DataError: there is no such data set, or it has no column of audio or of what is due.
+        DataError: the data set is unknown, or has no column of audio or of the required content.
     """
     options = {"text": "text_column", "label": "label_column"}
     usual = {"text": TEXT_COLUMNS, "label": LABEL_COLUMNS}
@@ -48,7 +48,7 @@ def read_tfds(
         known = usual_column(columns, ID_COLUMNS)
         rate = _rate_of(source, audio)
         if rate is None:
-            note(f"{where}: it does not say its sample rate, {USUAL_RATE_HZ} is taken")
+            note(f"{where}: the sample rate is not declared, assuming {USUAL_RATE_HZ}")
         for item in table:
             if isinstance(item, Refusal):
                 yield item
@@ -73,19 +73,19 @@ def read_tfds(
 
 
 def _rate_of(source: str, audio: str) -> int | None:
-    """The sample rate that the data set's feature declares."""
+    """The sample rate declared by the data set's feature."""
     import tensorflow_datasets as tfds
 
     name = source.removeprefix(PREFIX)
     try:
         builder = tfds.builder(name)
-    except (ValueError, ImportError):  # open_tfds has opened it: the last part names a split
+    except (ValueError, ImportError):  # open_tfds succeeded, so the last part is a split
         builder = tfds.builder(name.rpartition("/")[0])
     return getattr(builder.info.features[audio], "sample_rate", None)
 
 
 def _scaled(values: list[Any]) -> np.ndarray:
-    """Samples in [-1, 1] of 16-bit integers, or as they are if they are fractions."""
+    """Samples in [-1, 1] from 16-bit integers; fractions stay unchanged."""
     samples = np.array(values)
     if samples.dtype == object:
         raise DataError("a recording whose channels differ in length")

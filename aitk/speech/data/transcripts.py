@@ -1,4 +1,4 @@
-"""Transcripts in one form, and the words that may be recognised."""
+"""Normalisation of transcripts, and lexicons of recognisable words."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aitk.speech.data.options import TranscribedAudioReading
 
 # An apostrophe between letters belongs to its word: don't, l'eau.
 _APOSTROPHE = re.compile(r"(?<=\w)['’ʼ](?=\w)")
-_KEPT = "\ue000"  # stands for such an apostrophe while punctuation is dropped; itself in no text
+_KEPT = "\ue000"  # placeholder for such apostrophes; occurs in no text
 
 
 def clean_transcript(text: str, reading: TranscribedAudioReading) -> str:
-    """A transcript as ``reading`` says, with single spaces; it may be empty then."""
+    """Normalise a transcript by the options, with single spaces; it may become empty."""
     if reading.unicode_form != "none":
         text = unicodedata.normalize(reading.unicode_form, text)  # type: ignore[arg-type]
     if reading.lowercase:
@@ -31,13 +31,13 @@ def clean_transcript(text: str, reading: TranscribedAudioReading) -> str:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Words by their spellings, for a search that must not leave them.
+    """Words by spelling, which restrict a search.
 
-    A spelling is a string: the characters of a word, or its phones, each with a blank after it.
+    A spelling is a string: the characters of a word, or its phones, each followed by a blank.
 
     Attributes:
-        words: spelling -> the words spelled so, in order (homophones share one).
-        beginnings: every beginning of a spelling, itself included.
+        words: spelling -> the words with this spelling, in order (homophones share one).
+        beginnings: every prefix of a spelling, including itself.
     """
 
     words: Mapping[str, tuple[str, ...]]
@@ -45,10 +45,10 @@ class Lexicon:
 
 
 def spelled_lexicon(words: Iterable[str]) -> Lexicon:
-    """Words that are spelled as they are written.
+    """A lexicon of words spelled by their characters.
 
     Raises:
-        DataError: there are no words, or one holds a blank.
+        DataError: there are no words, or one has a blank.
     """
     spellings: dict[str, tuple[str, ...]] = {}
     for word in words:
@@ -59,7 +59,7 @@ def spelled_lexicon(words: Iterable[str]) -> Lexicon:
 
 
 def spoken_lexicon(pronunciations: Mapping[str, Iterable[Sequence[str]]]) -> Lexicon:
-    """Words by their phones; a word may be spoken in several ways.
+    """A lexicon of words spelled by phones; a word may have several pronunciations.
 
     Raises:
         DataError: there are no words.
@@ -75,9 +75,9 @@ def spoken_lexicon(pronunciations: Mapping[str, Iterable[Sequence[str]]]) -> Lex
 
 
 def _lexicon(spellings: dict[str, tuple[str, ...]], lengths: dict[str, tuple[int, ...]]) -> Lexicon:
-    """``lengths``: how many characters each unit of a spelling has."""
+    """``lengths``: the number of characters per unit of a spelling."""
     if not spellings:
-        raise DataError("the lexicon holds no words")
+        raise DataError("the lexicon has no words")
     beginnings = {""}
     for spelling, parts in lengths.items():
         end = 0

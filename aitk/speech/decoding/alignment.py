@@ -1,4 +1,4 @@
-"""Where in a recording each word was recognised: times and confidences."""
+"""Word times and confidences within a recording."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from aitk.speech.features.tokenizers.units import BLANK
 def timed_words(
     found: Hypothesis, scores: np.ndarray, assets: CtcAssets, *, lexicon: Lexicon | None = None
 ) -> list[dict[str, Any]]:
-    """The words of a text with their times and confidences.
+    """The words of a text with times and confidences.
 
     Args:
-        found: the text and the units that spell it.
-        scores: (steps, units) logarithms of probabilities.
-        lexicon: how words are made of phones.
+        found: the text and its units.
+        scores: (steps, units) log-probabilities.
+        lexicon: maps words to phones.
 
     Returns:
-        ``word``, ``start``, ``end`` in seconds from the beginning of the recording, ``confidence``
-        from 0 to 1: how sure the model is of the least sure unit of the word.
+        ``word``, ``start``, ``end`` in seconds from the start of the recording, ``confidence`` from
+        0 to 1: the lowest confidence among the units of the word.
     """
     spans = force_align(scores, found.units)
     if assets.units.kind != "phone" or lexicon is None:
@@ -43,13 +43,13 @@ WordT = TypeVar("WordT", bound=Mapping[str, Any])
 
 
 def confident(text: str, words: Sequence[WordT], least: float) -> tuple[str, list[WordT]]:
-    """A text and its words without those recognised with less confidence than ``least``."""
+    """A text and its words without those of lower confidence than ``least``."""
     kept = [word for word in words if word["confidence"] >= least]
     return (text if len(kept) == len(words) else " ".join(word["word"] for word in kept)), kept
 
 
 def confidence_of(words: Sequence[Mapping[str, Any]], scores: np.ndarray) -> float:
-    """How sure a text is: the mean of its words; of an empty one, of the silence at each step."""
+    """Confidence of a text: the mean over its words, or for an empty text, of silence per step."""
     if words:
         return float(np.mean([word["confidence"] for word in words]))
     return float(np.exp(scores[:, BLANK]).mean()) if len(scores) else 1.0
@@ -58,9 +58,9 @@ def confidence_of(words: Sequence[Mapping[str, Any]], scores: np.ndarray) -> flo
 def _phones_of_words(
     found: Hypothesis, assets: CtcAssets, lexicon: Lexicon
 ) -> list[tuple[str, int]]:
-    """Each word of a text, and how many of the phones that were found are its own.
+    """Each word of a text, and its number of decoded phones.
 
-    A word may be spoken in several ways, so that the first way that fits need not be the one.
+    A word may have several pronunciations, and the first that fits need not be the right one.
     """
     phones = [assets.units.symbols[unit] for unit in found.units]
     ways: dict[str, list[list[str]]] = {}

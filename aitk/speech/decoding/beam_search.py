@@ -1,8 +1,8 @@
-"""Prefix beam search over the steps of a recogniser, with a language model on its words.
+"""Prefix beam search over the steps of a recogniser, with a language model over words.
 
 Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional
-Recurrent DNNs": a hypothesis keeps apart the paths that end in a blank and those that do not. Here
-hypotheses with the same text and the same last unit are one, however their units spell it.
+Recurrent DNNs": a hypothesis separates the paths that end in a blank from the others. Here,
+hypotheses with the same text and the same last unit are merged, whatever their units.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ NEVER = -math.inf
 
 
 class LanguageModel(Protocol):
-    """Scores words one after the other; scores are natural logarithms of probabilities.
+    """Scores words in sequence; scores are natural log-probabilities.
 
-    The state after some words is of any hashable type.
+    The state after some words may be of any hashable type.
     """
 
     def start(self) -> Any: ...
@@ -35,23 +35,23 @@ class LanguageModel(Protocol):
 
 @runtime_checkable
 class SlowLanguageModel(Protocol):
-    """A language model that scores many words faster at once."""
+    """A language model that scores many words faster in one call."""
 
     def prepare(self, queries: Iterable[tuple[Any, str | None]]) -> None:
-        """Announce the states and words that are scored next; None is the end."""
+        """Announce the states and words that are scored next; None marks the end."""
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How far the search looks, and what it listens to.
+    """Search limits and biases.
 
     Attributes:
-        beams: hypotheses kept after each step.
-        min_log_probability: units below this at a step are not tried, but for the best one.
-        language_weight: of the language model's scores (alpha).
-        word_bonus: added for every word, since a language model prefers few (beta).
-        hot_words: word -> what is added where it is recognised; part of it already while a word
-            begins like it, so that it is not lost on the way.
+        beams: hypotheses kept per step.
+        min_log_probability: units below this at a step are skipped, except the best one.
+        language_weight: weight of the language model (alpha).
+        word_bonus: added per word, since a language model prefers few words (beta).
+        hot_words: word -> bonus when recognised; applied partly to its prefixes, so that the word
+            is not pruned early.
     """
 
     beams: int = 16
@@ -63,12 +63,12 @@ class SearchOptions:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One result.
+    """One search result.
 
     Attributes:
         text: its words, with blanks between.
-        score: acoustic and language scores together; only differences mean something.
-        units: numbers of the units of its most likely path, for the alignment.
+        score: combined acoustic and language score; only differences are meaningful.
+        units: unit numbers of its most likely path, for alignment.
     """
 
     text: str
@@ -85,17 +85,17 @@ def beam_search(
     lexicon: Lexicon | None = None,
     best: int = 1,
 ) -> list[Hypothesis]:
-    """Search the most likely texts.
+    """Search for the most likely texts.
 
     Args:
         log_probabilities: (steps, units) natural logarithms.
-        units: what the columns stand for.
-        model: scores words as they are completed, and the end of the text.
-        lexicon: the only words that may be found; phones need it to become words.
-        best: how many results.
+        units: the meaning of the columns.
+        model: scores completed words, and the end of the text.
+        lexicon: the only allowed words; phones need it to become words.
+        best: number of results.
 
     Returns:
-        Up to ``best`` different texts, the best first; none where the lexicon leaves nothing.
+        Up to ``best`` different texts, best first; none if the lexicon rules out all.
     """
     search = _Search(units, options, model, lexicon)
     beams = [search.first()]
@@ -109,7 +109,7 @@ def beam_search(
 
 @dataclass(slots=True)
 class _Beam:
-    """A hypothesis: complete words, and the spelling of the one that is under way."""
+    """A hypothesis: complete words, and the spelling of the current one."""
 
     words: tuple[str, ...]
     spelling: str
@@ -119,7 +119,7 @@ class _Beam:
     units: tuple[int, ...]
     blank: float = NEVER  # paths that end in a blank
     no_blank: float = NEVER
-    credit: float = 0.0  # of a hot word under way
+    credit: float = 0.0  # bonus of a hot word in progress
 
     @property
     def acoustic(self) -> float:
@@ -131,7 +131,7 @@ class _Beam:
 
 
 class _Search:
-    """What all steps of one search share."""
+    """State common to all steps of one search."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class _Search:
         return _Beam((), "", BLANK, state, 0.0, (), blank=0.0)
 
     def advance(self, beams: list[_Beam], step: np.ndarray, tried: list[int]) -> list[_Beam]:
-        """All hypotheses one step on, the best of them."""
+        """Advance all hypotheses by one step; return the best."""
         if self.slow and (
             self.phones or any(self.units.symbols[unit].startswith(WORD) for unit in tried)
         ):
@@ -174,7 +174,7 @@ class _Search:
                 elif unit == beam.last:
                     stay = self._same(after, beam)
                     stay.no_blank = _add(stay.no_blank, beam.no_blank + chance)
-                    # The same unit once more: only a blank can have parted the two.
+                    # The same unit again requires a blank in between.
                     self._grow(after, beam, unit, beam.blank + chance)
                 else:
                     self._grow(after, beam, unit, acoustic + chance)
@@ -182,7 +182,7 @@ class _Search:
         return kept[: self.options.beams]
 
     def finish(self, beams: list[_Beam], best: int) -> list[Hypothesis]:
-        """Complete the last words; texts that came out alike are one."""
+        """Complete the last words and merge equal texts."""
         results: dict[str, list[tuple[float, float, tuple[int, ...]]]] = {}
         if self.slow:
             self._prepare(self.slow, beams)
@@ -204,7 +204,7 @@ class _Search:
         return sorted(found, key=lambda each: (-each.score, each.text))[:best]
 
     def _same(self, after: dict[tuple, _Beam], beam: _Beam) -> _Beam:
-        """The hypothesis after a step that adds nothing to it."""
+        """Extend a hypothesis by a step that adds no unit."""
         key = (beam.words, beam.spelling, beam.last)
         known = after.get(key)
         if known is None:
@@ -215,7 +215,7 @@ class _Search:
         return known
 
     def _grow(self, after: dict[tuple, _Beam], beam: _Beam, unit: int, chance: float) -> None:
-        """Add a unit in every way that the lexicon allows."""
+        """Extend a hypothesis by a unit in every way that the lexicon allows."""
         if chance == NEVER:
             return
         symbol = self.units.symbols[unit]
@@ -244,19 +244,19 @@ class _Search:
             known.no_blank = _add(known.no_blank, chance)
 
     def _completed(self, beam: _Beam) -> list[_Beam]:
-        """The hypothesis with the word under way done, once for each word spelled so."""
+        """Complete the current word: one hypothesis per word with this spelling."""
         if not beam.spelling:
             return [beam]
         return [self._with_words(beam, words) for words in self._spelled(beam.spelling)]
 
     def _spelled(self, spelling: str) -> list[tuple[str, ...]]:
-        """The words that a spelling can be; of phones without a lexicon each stands for itself."""
+        """The words of a spelling; without a lexicon, each phone is its own word."""
         if self.lexicon:
             return [(word,) for word in self.lexicon.words.get(spelling, ())]
         return [tuple(spelling.split())] if self.phones else [(spelling,)]
 
     def _prepare(self, slow: SlowLanguageModel, beams: list[_Beam]) -> None:
-        """Tell a slow language model which words may be completed next."""
+        """Announce to a slow language model the words that may be completed next."""
         slow.prepare(
             (beam.state, words[0])
             for beam in beams
@@ -284,7 +284,7 @@ class _Search:
 
 
 def _add(one: float, other: float) -> float:
-    """The logarithm of the sum of two numbers given by their logarithms."""
+    """Logarithm of the sum of two numbers given as logarithms."""
     if one < other:
         one, other = other, one
     return one if other == NEVER else one + math.log1p(math.exp(other - one))

@@ -1,4 +1,4 @@
-"""Transcripts with their times as captions (.srt, .vtt) and as words in time (.ctm)."""
+"""Transcripts with times as captions (.srt, .vtt) and as timed words (.ctm)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 from aitk.core.contract.errors import UsageError
 
-#: A caption holds about two lines of a screen, and ends where somebody pauses.
+#: A caption has about two lines on screen and ends at a pause.
 LONGEST_CHARACTERS, LONGEST_S, PAUSE_S = 84, 7.0, 0.8
 LINE_CHARACTERS = 42
-#: Columns that name the recording that times count from, the first that a row has.
+#: Columns that identify the recording, in order of preference.
 RECORDING_COLUMNS = ("file", "audio", "audio_path", "audio_file", "path", "wav", "id")
 
 
 class _Captions:
-    """One caption after the other; see ``aitk.core.io.prediction_files.PredictionLines``."""
+    """Numbered captions; see ``aitk.core.io.prediction_files.PredictionLines``."""
 
     needs_columns = False
     opening = ""
     decimal = "."
 
     def __init__(self) -> None:
-        #: How many captions there are so far, and of which recording.
+        #: Number of captions so far, and their recording.
         self.columns: list[str] = []
         self.left_out: set[str] = set()
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """The captions of some more rows; rows in error have none."""
+        """Format the captions of more rows; rows in error have none."""
         text = "" if self.columns else self.opening
         self.columns = self.columns or ["0", ""]
         for row in rows:
@@ -48,7 +48,7 @@ class _Captions:
         return ""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """The first caption has a number and a time as they are written here."""
+        """Whether the first caption has a number and a time in this format."""
         del names
         time = rf"\d\d+:\d\d:\d\d{re.escape(self.decimal)}\d{{3}}"
         begin = re.escape(self.opening + self._number(1))
@@ -70,7 +70,7 @@ class _Captions:
     def _refuse_another(self, recording: str) -> None:
         if self.columns[1] not in ("", recording):
             raise UsageError(
-                f"captions are of one recording, and after {self.columns[1]} comes {recording}",
+                f"captions cover one recording, but after {self.columns[1]} comes {recording}",
                 where="--out",
                 hint="Write a .ctm or .jsonl file, or predict one recording at a time",
             )
@@ -89,7 +89,7 @@ class VttLines(_Captions):
     opening = "WEBVTT\n\n"
 
     def _number(self, number: int) -> str:
-        del number  # WebVTT needs none
+        del number  # WebVTT needs no numbers
         return ""
 
     def _caption(self, number: int, words: Sequence[Mapping[str, Any]]) -> str:
@@ -100,7 +100,7 @@ class VttLines(_Captions):
 
 
 class CtmLines:
-    """NIST's words in time: recording, channel, start, duration, word, confidence a line."""
+    """NIST CTM: lines of recording, channel, start, duration, word, confidence."""
 
     needs_columns = False
 
@@ -109,7 +109,7 @@ class CtmLines:
         self.left_out: set[str] = set()
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """The words of some more rows."""
+        """Format the words of more rows."""
         lines = []
         for row in rows:
             name = "_".join(recording_of(row).split()) or "recording"
@@ -126,27 +126,27 @@ class CtmLines:
         return ""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """The first line has these six fields with as many decimals."""
+        """Whether the first line has these six fields with the same decimals."""
         del names
         return bool(re.match(r"\S+ 1 \d+\.\d{3} \d+\.\d{3} \S+ \d\.\d{4}\n", head))
 
 
 def words_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The timed words of an answered row: those of the answer, which comes last in it.
+    """The timed words of a predicted row, from its last field.
 
     Raises:
-        UsageError: the predictions have none.
+        UsageError: the predictions have no word times.
     """
     if "error" in row:
         return []
     for name in reversed(list(row)):
         if name.removeprefix("predicted_").startswith("words") and isinstance(row[name], list):
             return row[name]
-    raise UsageError("captions need the times of words", where="--no-words", hint="Leave it out")
+    raise UsageError("captions need word times", where="--no-words", hint="Leave it out")
 
 
 def recording_of(row: Mapping[str, Any]) -> str:
-    """The name of the recording that a row is of, without its ending; "" if no column names it."""
+    """The name of a row's recording, without suffix; "" if no column names it."""
     for name in RECORDING_COLUMNS:
         if row.get(name):
             return Path(str(row[name])).stem if name != "id" else str(row[name])
@@ -154,7 +154,7 @@ def recording_of(row: Mapping[str, Any]) -> str:
 
 
 def captions_of(words: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Cut words into captions: at pauses, and before one gets too long to read."""
+    """Split words into captions: at pauses, and before a caption gets too long to read."""
     captions: list[list[Mapping[str, Any]]] = []
     for word in words:
         current = captions[-1] if captions else None
@@ -170,7 +170,7 @@ def captions_of(words: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, An
 
 
 def _lines(words: Sequence[Mapping[str, Any]]) -> str:
-    """The text of a caption, on two lines where it is long."""
+    """The text of a caption, on two lines if long."""
     text = " ".join(word["word"] for word in words)
     if len(text) <= LINE_CHARACTERS:
         return text

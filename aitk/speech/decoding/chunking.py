@@ -1,4 +1,4 @@
-"""Recordings of any length for a model that reads a window at once."""
+"""Recordings of any length for models that read one window at a time."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from aitk.speech.decoding.seq2seq import Transcript, join, read_outputs
 from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
 
 RATE_HZ = 16000
-#: Moonshine was trained on recordings up to about a minute (Jeffries et al. 2024, section 3.2).
+#: Moonshine was trained on recordings of up to about a minute (Jeffries et al. 2024, sec. 3.2).
 MOONSHINE_S, SHORTEST_S = 64, 0.1
-OUT = -1e9  # the score of a hypothesis that does not count yet
+OUT = -1e9  # score of an inactive hypothesis
 
 
 def window_samples(assets: Seq2SeqAssets) -> int:
-    """Samples that the model reads at once."""
+    """Number of samples in the model's window."""
     if assets.filters:
         from aitk.speech.features.whisper import WINDOW_S
 
@@ -27,7 +27,7 @@ def window_samples(assets: Seq2SeqAssets) -> int:
 
 
 def encoder_inputs(clips: Sequence[np.ndarray], assets: Seq2SeqAssets) -> dict[str, np.ndarray]:
-    """What the encoder reads of recordings (n,) each; what lies beyond the window is left out.
+    """Encoder inputs of recordings (n,); samples beyond the window are left out.
 
     Returns:
         For Whisper ``features`` (batch, 3000, filters) float32; for Moonshine ``samples``
@@ -50,8 +50,8 @@ def encoder_inputs(clips: Sequence[np.ndarray], assets: Seq2SeqAssets) -> dict[s
 
 
 def prompt_inputs(prompts: Sequence[Sequence[int]], *, beams: int) -> dict[str, np.ndarray]:
-    """``token_ids`` (rows, length) int32 of prompts of one length, and ``beams`` (rows, beams)
-    float32: one hypothesis at first, which may become several."""
+    """``token_ids`` (rows, length) int32 of prompts of equal length, and ``beams`` (rows, beams)
+    float32: one active hypothesis at first, which may branch."""
     scores = np.full((len(prompts), beams), OUT, np.float32)
     scores[:, 0] = 0.0
     return {"token_ids": np.array(prompts, np.int32), "beams": scores}
@@ -67,14 +67,14 @@ def transcribe(
 ) -> list[Transcript]:
     """Transcribe the recordings of a batch.
 
-    A recording longer than a window is read window by window. The next one begins where the last
-    segment that was closed ends (Radford et al. 2023, section 3.8), since a word may be cut at the
-    window's end; a model without times goes on where the window ended.
+    A long recording is read window by window. Each window starts where the last closed segment ends
+    (Radford et al. 2023, section 3.8), since a word may be cut at the end of the window; without
+    segment times, windows follow one another.
 
     Args:
-        batch: its inputs are those of the first window; ``context["clips"]`` are whole.
+        batch: its inputs are the first windows; ``context["clips"]`` has whole recordings.
         beams: hypotheses kept in the search.
-        best: how many texts of each recording; of a long one there is one.
+        best: texts per recording; a long recording gets one.
     """
     clips, most = batch.context["clips"], window_samples(assets)
     if max(map(len, clips)) <= most:
@@ -106,7 +106,7 @@ def transcribe(
         )
         for row, transcript, window in zip(left, found, windows, strict=True):
             parts[row].append(transcript.shifted(places[row] / RATE_HZ))
-            prompts[row] = transcript.prompt  # the language stays what it was found to be
+            prompts[row] = transcript.prompt  # the detected language stays fixed
             places[row] += round(transcript.covered_s * RATE_HZ) or len(window)
         left = [row for row, goes_on in zip(left, more, strict=True) if goes_on]
     return [join(each) for each in parts]
@@ -118,8 +118,8 @@ def _predict(
     clips: Sequence[np.ndarray],
     assets: Seq2SeqAssets,
 ) -> Mapping[str, np.ndarray]:
-    """The model's outputs. Moonshine reads recordings of several lengths one by one: the silence
-    behind the shorter ones would change the level that its first layer brings them to."""
+    """The model's outputs. Moonshine reads recordings of different lengths one by one: padding with
+    silence would change the level to which its first layer normalises them."""
     if assets.filters or len({len(clip) for clip in clips}) == 1:
         return predict(inputs)
     found = []

@@ -1,5 +1,5 @@
-"""Connectionist temporal classification (Graves et al. 2006) outside of the network: what text a
-recording can carry, the most likely path, and where on it each unit lies."""
+"""Connectionist temporal classification (Graves et al. 2006) outside the network: minimum lengths,
+the most likely path, and forced alignment of units."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aitk.speech.features.tokenizers.units import BLANK, WORD, Units
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a unit lies: steps from ``start`` up to before ``end``, and how sure it is there."""
+    """A unit's position: steps from ``start`` to before ``end``, and its confidence there."""
 
     unit: int
     start: int
@@ -25,15 +25,15 @@ class Span:
 
 
 def min_steps(units: Sequence[int]) -> int:
-    """The fewest steps that can carry these units: equal neighbours need a blank between."""
+    """The minimum number of steps for these units: equal neighbours need a blank in between."""
     repeats = sum(one == other for one, other in itertools.pairwise(units))
     return len(units) + repeats
 
 
 def ctc_targets(texts: Sequence[Sequence[int]], steps: Sequence[int]) -> np.ndarray:
-    """What ``ctc_loss`` reads as the targets of a batch: (batch, 1 + units) int32.
+    """The targets of ``ctc_loss`` for a batch: (batch, 1 + units) int32.
 
-    The first column is how many steps of the row are real, the others are its units; 0 fills up.
+    The first column is the number of real steps, the others are the units, padded with 0.
     """
     targets = np.zeros((len(texts), 1 + max(map(len, texts), default=0)), np.int32)
     for row, (units, count) in enumerate(zip(texts, steps, strict=True)):
@@ -43,14 +43,14 @@ def ctc_targets(texts: Sequence[Sequence[int]], steps: Sequence[int]) -> np.ndar
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Logits (..., units) to logarithms of probabilities, float64."""
+    """Logits (..., units) to log-probabilities, float64."""
     shifted = np.asarray(logits, np.float64)
     shifted = shifted - shifted.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def collapse(path: Sequence[int]) -> list[int]:
-    """The units of a path, one a step: equal neighbours are one, then blanks are dropped."""
+    """Collapse a path with one unit per step: merge equal neighbours, then drop blanks."""
     return [int(unit) for unit, _ in itertools.groupby(path) if unit != BLANK]
 
 
@@ -60,14 +60,14 @@ def greedy(log_probabilities: np.ndarray) -> list[int]:
 
 
 def force_align(log_probabilities: np.ndarray, units: Sequence[int]) -> list[Span]:
-    """Where each unit of a known text lies on its most likely path (Viterbi 1967).
+    """Align the units of a known text by its most likely path (Viterbi 1967).
 
     Args:
         log_probabilities: (steps, units).
-        units: the text.
+        units: units of the text.
 
     Returns:
-        A span for each unit, in order. Its confidence is the mean probability over its steps.
+        One span per unit, in order. Its confidence is the mean probability over its steps.
 
     Raises:
         DataError: the steps are too few for the text.
@@ -77,13 +77,13 @@ def force_align(log_probabilities: np.ndarray, units: Sequence[int]) -> list[Spa
     if len(log_probabilities) < min_steps(units):
         raise DataError(
             f"{len(units)} units need {min_steps(units)} steps,"
-            f" and the recording has {len(log_probabilities)}"
+            f" but the recording has {len(log_probabilities)}"
         )
     states, skips = _states(units)
     steps = len(log_probabilities)
     best = np.full(len(states), -np.inf)
     best[:2] = log_probabilities[0, states[:2]]
-    came = np.zeros((steps, len(states)), np.int8)  # how many states further back it came from
+    came = np.zeros((steps, len(states)), np.int8)  # offset of the preceding state
     for step in range(1, steps):
         choices = np.full((3, len(states)), -np.inf)
         choices[0], choices[1, 1:] = best, best[:-1]
@@ -104,15 +104,15 @@ def force_align(log_probabilities: np.ndarray, units: Sequence[int]) -> list[Spa
 
 
 def word_times(spans: Sequence[Span], units: Units, *, step_s: float) -> list[dict[str, Any]]:
-    """Words with their times and confidences, from the spans of their units.
+    """Words with times and confidences, from the spans of their units.
 
     Args:
-        spans: of all units of a text, in order.
-        units: which of them begin words. Phones are not put together into words.
-        step_s: seconds a step.
+        spans: spans of all units of a text, in order.
+        units: defines word boundaries. Phones are not merged into words.
+        step_s: seconds per step.
 
     Returns:
-        ``word``, ``start``, ``end`` in seconds, ``confidence``: the least of its units'.
+        ``word``, ``start``, ``end`` in seconds, ``confidence``: the minimum over its units.
     """
     words: list[list[Span]] = []
     fresh = True
@@ -124,7 +124,7 @@ def word_times(spans: Sequence[Span], units: Units, *, step_s: float) -> list[di
         if fresh or symbol.startswith(WORD) or units.kind in ("word", "phone"):
             words.append([])
         words[-1].append(span)
-        # A subword that is the mark alone begins the word of the next one.
+        # A subword that is only the word mark begins the word of the next one.
         fresh = False
     return [
         {
@@ -138,7 +138,7 @@ def word_times(spans: Sequence[Span], units: Units, *, step_s: float) -> list[di
 
 
 def _states(units: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Blanks and units in turn, (2 n + 1,), and which states may be reached past a blank."""
+    """Alternating blanks and units, (2 n + 1,), and the states reachable by skipping a blank."""
     states = np.full(2 * len(units) + 1, BLANK)
     states[1::2] = units
     skips = np.zeros(len(states), bool)

@@ -1,4 +1,4 @@
-"""What a recogniser needs besides its weights: its features, its units, its language model."""
+"""Assets of a recogniser: features, units, language model."""
 
 from __future__ import annotations
 
@@ -34,26 +34,25 @@ SHAPE = {
     "pronunciations": {str: [[str]]},
 }
 
-#: Word -> the ways it is spoken, each its phones.
+#: Word -> its pronunciations, each a sequence of phones.
 Pronunciations = Mapping[str, Sequence[Sequence[str]]]
 
 
 @dataclass(frozen=True)
 class CtcAssets:
-    """Everything of a recogniser but its weights.
+    """Everything that a recogniser needs besides its weights.
 
     Attributes:
         audio: features and augmentation.
-        units: what it writes with.
-        subsampling: frames a step.
-        ctc_weight: of the steps in the loss of a model with two heads; None where steps alone
-            write.
-        chunk_frames: frames that a causal model must have at once; 0 where it is not causal.
-        context_frames: frames before a chunk that it looks back at.
-        pronunciations: of a model that writes phones: how every word may be spoken.
-        ngrams: language model of the transcripts of training, if one was learned.
-        folder: where ``ngrams`` lies on disk, to be read when somebody asks for it.
-        outside: a language model that was opened for an answer; it is never saved.
+        units: output units.
+        subsampling: frames per step.
+        ctc_weight: weight of the CTC loss in a model with two heads; None for CTC alone.
+        chunk_frames: frames that a causal model needs at once; 0 for other models.
+        context_frames: frames of left context before a chunk.
+        pronunciations: for phone models: the pronunciations of every word.
+        ngrams: language model of the training transcripts, if one was trained.
+        folder: folder of ``ngrams``, which are loaded on first use.
+        outside: an external language model for prediction; never saved.
     """
 
     audio: AudioAssets
@@ -88,7 +87,7 @@ class CtcAssets:
 
     @functools.cached_property
     def language_model(self) -> NgramModel | None:
-        """The model of the transcripts of training, if one was learned."""
+        """The language model of the training transcripts, if one was trained."""
         if self.ngrams is not None:
             return self.ngrams
         path = self.folder / LANGUAGE_MODEL if self.folder else None
@@ -101,8 +100,8 @@ class CtcAssets:
 
     @functools.cached_property
     def lexicon(self) -> Lexicon | None:
-        """The words of training: as they are spoken where the units are phones, or else as they
-        are spelled; None where neither a lexicon nor a language model was kept."""
+        """The words of training, spelled by phones or characters; None if neither a lexicon nor a
+        language model was stored."""
         if self.units.kind == "phone":
             return spoken_lexicon(self.pronunciations)
         if self.language_model is None:
@@ -110,17 +109,17 @@ class CtcAssets:
         return spelled_lexicon(sorted(self.language_model.vocabulary))
 
     def steps(self, frames: int) -> int:
-        """How many steps the model makes of so many frames."""
+        """The number of model steps for a number of frames."""
         return -(-frames // self.subsampling)
 
     @property
     def step_s(self) -> float:
-        """Seconds a step."""
+        """Seconds per step."""
         return self.subsampling * self.audio.features.shift_ms / 1000
 
 
 def load_ctc_assets(folder: Path) -> CtcAssets:
-    """Read what ``CtcAssets.save`` wrote.
+    """Read assets written by ``CtcAssets.save``.
 
     Raises:
         ArtifactError: a file is missing or damaged.
@@ -142,7 +141,7 @@ def load_ctc_assets(folder: Path) -> CtcAssets:
 
 
 def learn_vocabulary(texts: Sequence[str], settings: Any) -> tuple[Units, Pronunciations]:
-    """The units that spell the transcripts, and the lexicon where they are phones.
+    """The units that spell the transcripts, and the lexicon if they are phones.
 
     Raises:
         UsageError: phones without a lexicon, or a lexicon without phones.
@@ -150,9 +149,9 @@ def learn_vocabulary(texts: Sequence[str], settings: Any) -> tuple[Units, Pronun
     if settings.units != "phone":
         if settings.lexicon:
             raise UsageError(
-                f"a lexicon of phones does not go with units={settings.units}",
+                f"a lexicon of phones cannot be used with units={settings.units}",
                 where="--set lexicon",
-                hint="Add --set units=phone; words that predict may write are its own --lexicon",
+                hint="Add --set units=phone; to restrict the words of predict, use its --lexicon",
             )
         return learn_units(texts, kind=settings.units, size=settings.vocabulary_size), {}
     if not settings.lexicon:
@@ -163,7 +162,7 @@ def learn_vocabulary(texts: Sequence[str], settings: Any) -> tuple[Units, Pronun
 
 
 def learn_language_model(texts: Sequence[str], order: int) -> NgramModel | None:
-    """A model of the transcripts; None for the order 0."""
+    """A model of the transcripts; None for order 0."""
     return train_ngram((text.split() for text in texts), order=order) if order else None
 
 
@@ -171,7 +170,7 @@ def read_lexicon(name: str) -> dict[str, list[tuple[str, ...]]]:
     """Read a pronunciation lexicon.
 
     Raises:
-        DataError: it is missing, is no text, or a word has no phones.
+        DataError: it is missing or not text, or a word has no phones.
     """
     return read_pronunciations(read_lines(name), where=name)
 
@@ -180,7 +179,7 @@ def read_lines(name: str) -> list[str]:
     """The lines of a text file.
 
     Raises:
-        DataError: it is missing or is no UTF-8.
+        DataError: it is missing or not UTF-8.
     """
     try:
         return Path(name).read_text(encoding="utf-8").splitlines()

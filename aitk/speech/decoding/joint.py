@@ -1,6 +1,6 @@
-"""Reading what a joint CTC/attention model puts out: the second opinion of its decoder.
+"""Decoding of joint CTC/attention models: rescoring with the attention decoder.
 
-Its logits are those of the decoder's places, then those of the steps (``models.joint``).
+The logits of decoder positions come first, then those of the steps (``models.joint``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
 def decoder_inputs(texts: Sequence[Sequence[int]]) -> np.ndarray:
-    """``target_ids`` (batch, longest + 1) int32 for known texts: 0, then the units, 0 after."""
+    """``target_ids`` (batch, longest + 1) int32 of known texts: 0, units, zero padding."""
     ids = np.full((len(texts), 1 + max(map(len, texts), default=0)), BLANK, np.int32)
     for row, units in enumerate(texts):
         ids[row, 1 : 1 + len(units)] = units
@@ -29,7 +29,7 @@ def decoder_inputs(texts: Sequence[Sequence[int]]) -> np.ndarray:
 def text_log_probabilities(
     decoder_logits: np.ndarray, texts: Sequence[Sequence[int]]
 ) -> np.ndarray:
-    """The logarithm of the decoder's probability of each text, its end included: (batch,).
+    """The decoder's log-probability of each text, including its end: (batch,).
 
     Args:
         decoder_logits: (batch, length or more, units), for ``decoder_inputs(texts)``.
@@ -50,14 +50,14 @@ def rescore(
     *,
     ctc_weight: float,
 ) -> list[Hypothesis]:
-    """Order the results of a beam search over the steps by both heads together.
+    """Reorder the results of a CTC beam search by the scores of both heads.
 
-    Watanabe et al. 2017, section III.C.1: the attention's scores are added to those of the search.
+    Watanabe et al. 2017, section III.C.1: attention scores are added to those of the search.
 
     Args:
-        found: of one recording.
-        inputs: ``features`` and ``padding_mask`` of that recording, a batch of one row.
-        ctc_weight: of the search's scores; the decoder's have the rest.
+        found: results for one recording.
+        inputs: ``features`` and ``padding_mask`` of that recording, as a batch of one row.
+        ctc_weight: weight of the search scores; the decoder's scores get the rest.
     """
     if not found:
         return []

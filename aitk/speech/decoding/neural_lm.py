@@ -1,7 +1,7 @@
-"""A language model of texts, such as a run of ``nlp.generate``, asked for one word after another.
+"""A neural language model of texts, such as a run of ``nlp.generate``, scoring word by word.
 
-A word's probability is that of the text with it over that of the text before it, whatever units
-the model itself writes with ("shallow fusion", Gulcehre et al. 2015).
+A word's probability is the ratio between those of the text with it and without it, for any units
+of the model ("shallow fusion", Gulcehre et al. 2015).
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Iterable
 
 from aitk.core.inference.text_scores import TextScorer
 
-#: Words that are looked back at: what is said in half a minute, and less than most models read.
+#: Words of context: about half a minute of speech, and within the limits of most models.
 CONTEXT_WORDS = 60
-#: Probabilities that are remembered, so that memory does not grow with what is recognised.
+#: Size of the probability cache, which bounds memory.
 KEPT_SCORES = 200_000
 
 State = tuple[str, ...]
 
 
 class TextLanguageModel:
-    """See ``beam_search.LanguageModel``; what is prepared is computed at once.
+    """See ``beam_search.LanguageModel``; prepared queries are computed at once.
 
     Args:
-        scorer: gives texts their probability.
+        scorer: computes the probabilities of texts.
     """
 
     def __init__(self, scorer: TextScorer):
@@ -35,18 +35,18 @@ class TextLanguageModel:
         return ()
 
     def score(self, state: State, word: str) -> tuple[float, State]:
-        """The natural logarithm of a word's probability, and the state after it."""
+        """The natural log-probability of a word, and the state after it."""
         self.prepare([(state, word)])
         longer = (*state, word)
         return self._begun[longer] - self._begun[state], longer[-CONTEXT_WORDS:]
 
     def end(self, state: State) -> float:
-        """The natural logarithm of the probability that the text ends here."""
+        """The natural log-probability that the text ends here."""
         self.prepare([(state, None)])
         return self._ended[state] - self._begun[state]
 
     def prepare(self, queries: Iterable[tuple[State, str | None]]) -> None:
-        """Compute the scores of words after states, None being the end, in one call."""
+        """Compute the scores of words after states in one call; None marks the end."""
         if len(self._begun) + len(self._ended) > KEPT_SCORES:
             self._begun.clear()
             self._ended.clear()

@@ -1,7 +1,7 @@
 """N-gram language models: modified Kneser-Ney (Chen and Goodman 1999, section 3), ARPA files.
 
-Interpolated at every order, down to the uniform distribution over the vocabulary; the counts of
-lower orders are numbers of different words before an n-gram, but for those at a sentence's start.
+Interpolated at every order, down to the uniform distribution over the vocabulary. Counts of lower
+orders are numbers of distinct preceding words, except at the start of a sentence.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.io.values import quoted, to_number
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
-NEVER = -99.0  # the logarithm to base 10 that ARPA files give to what has no probability
-#: Discounts where an order has too few n-grams to estimate its own.
+NEVER = -99.0  # log10 probability of impossible events in ARPA files
+#: Discounts for orders with too few n-grams to estimate their own.
 USUAL_DISCOUNTS = (0.5, 1.0, 1.5)
 LN_10 = math.log(10)
 _COUNT = re.compile(r"[0-9]{1,18}")
 
 Gram = tuple[str, ...]
-#: The words before the next one, the latest last; as many as matter.
+#: The preceding words, latest last, up to the order of the model.
 State = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class NgramModel:
-    """A back-off language model of words.
+    """A back-off language model over words.
 
     Attributes:
         orders: for each order, n-gram -> (log10 probability, log10 back-off weight).
@@ -47,7 +47,7 @@ class NgramModel:
 
     @property
     def vocabulary(self) -> set[str]:
-        """Every word it knows, without the marks of start, end and the unknown."""
+        """All known words, without the marks of start, end and unknown words."""
         return {gram[0] for gram in self.orders[0]} - {START, END, UNKNOWN}
 
     def start(self) -> State:
@@ -55,7 +55,7 @@ class NgramModel:
         return (START,) if self.order > 1 else ()
 
     def score(self, state: State, word: str) -> tuple[float, State]:
-        """The natural logarithm of a word's probability, and the state after it."""
+        """The natural log-probability of a word, and the state after it."""
         if (word,) not in self.orders[0]:
             word = UNKNOWN
         score = 0.0
@@ -66,22 +66,22 @@ class NgramModel:
                 score += found[0]
                 break
             if not context:
-                score += NEVER  # not even <unk> is in the file
+                score += NEVER  # the file has no <unk> either
                 break
             held = self.orders[len(context) - 1].get(context)
             score += held[1] if held is not None else 0.0
             context = context[1:]
         after = (*state, word)[-(self.order - 1) :] if self.order > 1 else ()
         while after and after not in self.orders[len(after) - 1]:
-            after = after[1:]  # a context that was never seen says nothing
+            after = after[1:]  # unseen contexts are dropped
         return score * LN_10, after
 
     def end(self, state: State) -> float:
-        """The natural logarithm of the probability that the sentence ends here."""
+        """The natural log-probability that the sentence ends here."""
         return self.score(state, END)[0]
 
     def sentence_score(self, words: Sequence[str]) -> float:
-        """The natural logarithm of the probability of a whole sentence, its end included."""
+        """The natural log-probability of a whole sentence, including its end."""
         state, total = self.start(), 0.0
         for word in words:
             score, state = self.score(state, word)
@@ -90,14 +90,14 @@ class NgramModel:
 
 
 def perplexity(model: NgramModel, sentences: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """How well a model foretells sentences.
+    """Perplexity of a model on sentences.
 
     Returns:
-        ``perplexity`` per word, ends of sentences included; ``perplexity_known`` without the
-        words it does not know; ``words``, ``sentences`` and ``unknown`` counted.
+        ``perplexity`` per word, including sentence ends; ``perplexity_known`` without unknown
+        words; counts of ``words``, ``sentences`` and ``unknown``.
 
     Raises:
-        DataError: there is no sentence.
+        DataError: there are no sentences.
     """
     total = known_total = 0.0
     words = unknown = count = 0
@@ -114,7 +114,7 @@ def perplexity(model: NgramModel, sentences: Iterable[Sequence[str]]) -> dict[st
             else:
                 unknown += 1
     if not count:
-        raise DataError("there is no sentence to judge a language model by")
+        raise DataError("there are no sentences to evaluate the language model on")
     return {
         "perplexity": math.exp(-total / words),
         "perplexity_known": math.exp(-known_total / max(1, words - unknown)),
@@ -130,26 +130,26 @@ def train_ngram(
     """Estimate a model by interpolated modified Kneser-Ney smoothing.
 
     Args:
-        sentences: words each; the marks ``<s>``, ``</s>`` and ``<unk>`` must not occur.
-        order: words of the longest n-gram.
-        vocabulary: words that shall be known though no sentence has them.
+        sentences: sequences of words; the marks ``<s>``, ``</s>`` and ``<unk>`` must not occur.
+        order: length of the longest n-gram.
+        vocabulary: additional known words that no sentence contains.
 
     Raises:
         DataError: there are no words, or a mark occurs as a word.
         UsageError: the order is below 1.
     """
     if order < 1:
-        raise UsageError(f"a language model of order {order}", hint="The order is 1 or more")
+        raise UsageError(f"a language model of order {order}", hint="The order must be 1 or more")
     raw: list[Counter[Gram]] = [Counter() for _ in range(order)]
     for sentence in sentences:
         for word in sentence:
             if word in (START, END, UNKNOWN):
-                raise DataError(f"the word {word!r} is a mark of language models")
+                raise DataError(f"the word {word!r} is a reserved mark of language models")
         marked = (START, *sentence, END)
         for size in range(1, order + 1):
             raw[size - 1].update(marked[at : at + size] for at in range(len(marked) - size + 1))
     if len(raw[0]) <= 2:
-        raise DataError("there are no words to learn a language model of")
+        raise DataError("there are no words to train a language model on")
     counts = _adjusted(raw)
     discounts = [_discounts(each) for each in counts]
     words = {gram[0] for gram in counts[0]} | set(vocabulary) | {UNKNOWN}
@@ -181,7 +181,7 @@ def train_ngram(
 
 
 def write_arpa(model: NgramModel, path: Path) -> None:
-    """Write a model as an ARPA file, compressed where its name ends in ``.gz``."""
+    """Write a model as an ARPA file, compressed if its name ends in ``.gz``."""
     with _opened(path, "wt") as file:
         file.write("\\data\\\n")
         for size, table in enumerate(model.orders, 1):
@@ -199,7 +199,7 @@ def read_arpa(path: Path) -> NgramModel:
     """Read an ARPA file, plain or ``.gz``.
 
     Raises:
-        DataError: the file is missing or is no ARPA file; the line is named.
+        DataError: the file is missing or malformed; the line is named.
     """
     if not path.is_file():
         raise DataError("no such file", where=str(path))
@@ -216,7 +216,7 @@ def read_arpa(path: Path) -> NgramModel:
             if part != "\\data\\":
                 orders.append({})
                 if part != f"\\{len(orders)}-grams:":
-                    reason = f"{quoted(part)} is out of place in an ARPA file"
+                    reason = f"{quoted(part)} is misplaced in an ARPA file"
                     raise DataError(reason, where=where)
         elif part == "\\data\\":
             size, _, count = line.removeprefix("ngram").partition("=")
@@ -228,7 +228,7 @@ def read_arpa(path: Path) -> NgramModel:
             orders[-1][gram] = values
     if part != "\\end\\" or [len(table) for table in orders] != expected or not orders:
         raise DataError(
-            "is no whole ARPA file", where=str(path), hint="It ends with \\end\\ and states counts"
+            "is not a complete ARPA file", where=str(path), hint="It needs counts and \\end\\"
         )
     return NgramModel(tuple(orders))
 
@@ -246,9 +246,9 @@ def _entry(line: str, size: int, where: str) -> tuple[Gram, tuple[float, float]]
 
 
 def _adjusted(raw: Sequence[Counter[Gram]]) -> list[dict[Gram, int]]:
-    """Counts of the highest order; below it, of how many different words come before.
+    """Counts of the highest order; below it, numbers of distinct preceding words.
 
-    Nothing comes before the start of a sentence, so n-grams there keep their own counts.
+    Nothing precedes the start of a sentence, so n-grams there keep their own counts.
     """
     counts: list[dict[Gram, int]] = [dict(raw[-1])]
     for size in range(len(raw) - 1, 0, -1):
@@ -259,12 +259,12 @@ def _adjusted(raw: Sequence[Counter[Gram]]) -> list[dict[Gram, int]]:
             if gram[0] == START:
                 lower[gram] = count
         counts.insert(0, dict(lower))
-    counts[0].pop((START,), None)  # it is never foretold
+    counts[0].pop((START,), None)  # it is never predicted
     return counts
 
 
 def _discounts(counts: Mapping[Gram, int]) -> tuple[float, float, float]:
-    """What is taken off counts of 1, 2, and 3 or more (Chen and Goodman 1999, equation 26)."""
+    """Discounts of the counts 1, 2, and 3 or more (Chen and Goodman 1999, equation 26)."""
     often = Counter(count for count in counts.values() if count <= 4)
     if any(often[times] == 0 for times in (1, 2, 3, 4)):
         return USUAL_DISCOUNTS
@@ -287,10 +287,10 @@ def _context_totals(counts: Mapping[Gram, int]) -> dict[Gram, int]:
 def _backoffs(
     counts: Mapping[Gram, int], discounts: tuple[float, float, float]
 ) -> dict[Gram, float]:
-    """For each context, the share of its probability that is left to the lower order."""
+    """For each context, the probability mass left to the lower order."""
     taken: dict[Gram, float] = {}
     for gram, count in counts.items():
-        # A discount above the count takes no more than the count.
+        # A discount above the count removes at most the count.
         off = min(count, _discount(count, discounts))
         taken[gram[:-1]] = taken.get(gram[:-1], 0.0) + off
     totals = _context_totals(counts)
@@ -302,7 +302,7 @@ def _log10(value: float) -> float:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, with their numbers."""
+    """Non-blank lines, with their numbers."""
     try:
         with _opened(path, "rt") as file:
             for number, line in enumerate(file, 1):

@@ -1,7 +1,7 @@
 """Log-probabilities as Kaldi archives: ``predict --out x.ark`` with its list ``x.scp``.
 
-Text archives, which Kaldi and its readers take like binary ones, so that an interrupted file can be
-resumed and streamed like any other prediction file.
+Text archives, which Kaldi and its readers accept like binary ones, so that an interrupted file can
+be resumed and streamed like any other prediction file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LEAST_PROBABILITY = 1e-30
 def with_log_probabilities(
     predictions: Sequence[Mapping[str, Any]], probabilities: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Predictions that also report the logarithms of probabilities (rows, classes)."""
+    """Predictions that also report log-probabilities (rows, classes)."""
     logs = np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY)).round(6)
     return [
         {**prediction, FIELD: own.tolist()}
@@ -36,10 +36,10 @@ def with_log_probabilities(
 
 
 class ArkLines:
-    """A matrix (steps, units) or a vector (classes,) of natural log-probabilities for each row.
+    """A matrix (steps, units) or vector (classes,) of natural log-probabilities per row.
 
-    The key is the row's ``id``, as in a Kaldi data folder; else the recording's name and the number
-    of the row. Rows in error have no entry.
+    The key is the row's ``id``, as in a Kaldi data folder; otherwise the recording's name and the
+    number of the row. Rows in error have no entry.
     """
 
     needs_columns: ClassVar[bool] = False
@@ -47,12 +47,12 @@ class ArkLines:
     predict_options: ClassVar[Mapping[str, Any]] = {FIELD: True}
 
     def __init__(self) -> None:
-        #: How many rows there are so far.
+        #: Number of rows so far.
         self.columns: list[str] = []
         self.left_out: set[str] = set()
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """The entries of some more rows."""
+        """Format the entries of more rows."""
         number = int(self.columns[0]) if self.columns else 0
         entries = []
         for row in rows:
@@ -67,22 +67,22 @@ class ArkLines:
         return ""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """The first values have six decimals, as Kaldi does not write them."""
+        """Whether the first values have six decimals, which Kaldi does not write."""
         del names
         return bool(re.match(r"\S+  \[\s+-?\d+\.\d{6}[ \n]", head))
 
     def index_path(self, path: Path) -> Path:
-        """The list ``NAME.scp`` beside the archive.
+        """The path of the list ``NAME.scp`` next to the archive.
 
         Raises:
-            UsageError: the archive is no file, or another file has that name.
+            UsageError: the archive is not a file, or another file has that name.
         """
         index = path.with_suffix(".scp")
         if index.exists() and not _is_index(index, path):
             raise UsageError(
-                "is there already, and is no list of this archive",
+                "already exists and is not the list of this archive",
                 where=str(index),
-                hint="Name another file with --out",
+                hint="Choose another file with --out",
             )
         return index
 
@@ -107,19 +107,19 @@ def _key(row: Mapping[str, Any], number: int) -> str:
 
 
 def _values(row: Mapping[str, Any]) -> Sequence[Any]:
-    """The log-probabilities of a row: those of the prediction, which comes last in it."""
+    """The log-probabilities of a row, from its prediction in the last field."""
     for name in reversed(list(row)):
         if name.removeprefix("predicted_") == FIELD and isinstance(row[name], list):
             return row[name]
     raise UsageError(
-        "an archive holds log-probabilities, and the predictions have none",
+        "an archive needs log-probabilities, but the predictions have none",
         where="--no-log-probabilities",
         hint="Leave it out",
     )
 
 
 def _matrix(values: Sequence[Any]) -> str:
-    """Numbers as Kaldi writes a vector, lists of them as a matrix."""
+    """Format numbers as a Kaldi vector, and lists of numbers as a matrix."""
     if values and isinstance(values[0], list):
         lines = ("  " + " ".join(f"{value:.6f}" for value in line) for line in values)
         return "[\n" + "\n".join(lines) + " ]"

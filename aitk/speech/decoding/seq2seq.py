@@ -1,4 +1,4 @@
-"""Outputs of sequence-to-sequence models as texts, segments and words with their times."""
+"""Outputs of sequence-to-sequence models to texts, segments and timed words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from aitk.speech.decoding.seq2seq_assets import Seq2SeqAssets
 
-STEP_S = 0.02  # a step of Whisper's encoder
-#: Nobody speaks where the model says so, and is unsure of what it wrote all the same (Radford et
+STEP_S = 0.02  # step of Whisper's encoder
+#: Thresholds for silence: a high no-speech probability and low confidence in the text (Radford et
 #: al. 2023, section 4.5).
 LIKELY_SILENCE, UNSURE = 0.6, -1.0
 SMOOTHED = 7  # steps
@@ -21,17 +21,17 @@ SMOOTHED = 7  # steps
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was written of a recording, or of a window of it.
+    """The transcript of a recording or of a window.
 
     Attributes:
-        text: the best.
-        score: the mean log probability of its tokens.
-        prompt: as the model completed it.
-        language: what is spoken.
+        text: best text.
+        score: mean log-probability of its tokens.
+        prompt: the prompt as completed by the model.
+        language: spoken language.
         segments: ``start``, ``end`` in seconds and ``text``.
-        words: ``word``, ``start``, ``end``, ``confidence``; None where the model gives no times.
-        others: (text, score) of the best hypotheses, this one the first.
-        covered_s: how much of the window it is the text of.
+        words: ``word``, ``start``, ``end``, ``confidence``; None if the model gives no times.
+        others: (text, score) of the best hypotheses, this one first.
+        covered_s: length of the window part that the text covers.
     """
 
     text: str
@@ -49,7 +49,7 @@ class Transcript:
         return math.exp(min(0.0, self.score))
 
     def shifted(self, start_s: float) -> Transcript:
-        """The same in the time of the whole recording."""
+        """Shift the times to those of the whole recording."""
 
         def later(items: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
             return tuple(
@@ -62,7 +62,7 @@ class Transcript:
 
 
 def join(parts: Sequence[Transcript]) -> Transcript:
-    """The windows of one recording, in order, as one."""
+    """Join the windows of one recording, in order."""
     text = " ".join(part.text for part in parts if part.text)
     score = float(np.mean([part.score for part in parts]))
     words = None
@@ -93,10 +93,10 @@ def read_outputs(
 
     Args:
         outputs: see ``models.seq2seq.generation``.
-        seconds: how long each recording is.
-        best: how many texts of each are kept.
-        more: which recordings go on after this window: of these, a segment that was not closed is
-            left to the next window.
+        seconds: length of each recording.
+        best: number of texts per recording.
+        more: recordings that continue after this window: their last open segment is left to the
+            next window.
     """
     found = []
     for row, length_s in enumerate(seconds):
@@ -138,10 +138,10 @@ def read_outputs(
 
 
 def first_steps(looks: np.ndarray) -> np.ndarray:
-    """The step at which each token begins, if every step belongs to one token and tokens follow
-    one another: the way through (tokens, steps) with the largest sum.
+    """The first step of each token, where every step belongs to one token and tokens are in order:
+    the monotonic path through (tokens, steps) with the largest sum.
 
-    Returns:
+    (tokens,) int, increasing by at least one, as far as there are steps.
         (tokens,) int, rising by at least one; as far as there are steps.
     """
     tokens, steps = looks.shape
@@ -151,7 +151,7 @@ def first_steps(looks: np.ndarray) -> np.ndarray:
     for step in range(1, steps):
         stay = sums[step - 1]
         move = np.concatenate([[-np.inf], stay[:-1]])
-        moved[step] = move >= stay  # of equal ways the one whose tokens begin late
+        moved[step] = move >= stay  # break ties by starting tokens late
         sums[step] = np.maximum(stay, move) + looks[:, step]
     starts = np.zeros(tokens, int)
     token = min(tokens, steps) - 1
@@ -164,15 +164,15 @@ def first_steps(looks: np.ndarray) -> np.ndarray:
 
 
 def _text(line: np.ndarray, prompt_length: int, end: int) -> list[int]:
-    """The tokens between the prompt and the end."""
+    """The tokens between prompt and end."""
     text = line[prompt_length:].tolist()
     return text[: text.index(end)] if end in text else text
 
 
 def _closed(tokens: list[int], assets: Seq2SeqAssets, length_s: float) -> tuple[list[int], float]:
-    """The tokens up to the end of the last segment after which another one began, and that time.
+    """The tokens up to the end of the last segment followed by another one, and that time.
 
-    All of them, and all of the window, where the last segment was closed, or none was.
+    All tokens and the whole window if the last segment was closed, or none was.
     """
     times = [assets.tokens.time_of(token) for token in tokens]
     pairs = [
@@ -187,7 +187,7 @@ def _closed(tokens: list[int], assets: Seq2SeqAssets, length_s: float) -> tuple[
 def _segments(
     tokens: Sequence[int], assets: Seq2SeqAssets, covered_s: float
 ) -> list[dict[str, Any]]:
-    """What stands between times; without any, one segment as long as the recording."""
+    """The text between times; without times, one segment for the whole recording."""
     found, start = [], 0.0
     inside: list[int] = []
     times = [*map(assets.tokens.time_of, tokens), covered_s]
@@ -212,14 +212,14 @@ def _words(
     language: str,
     length_s: float,
 ) -> list[dict[str, Any]]:
-    """Words with their times, by where the model looked when it wrote each token.
+    """Words with times, from the attention when each token was decoded.
 
-    The reference of Radford et al. 2023 measures each token's attention against that of the
-    others, smooths it over time and takes the way through it that rises.
+    The reference of Radford et al. 2023 normalises each token's attention over the tokens, smooths
+    it over time, and takes the monotonic path through it.
 
     Args:
-        looks: (tokens + 1, steps) attention when each token, and what follows the last, was
-            written.
+        looks: (tokens + 1, steps) attention while decoding each token, and the one after the last.
+
     """
     from scipy.ndimage import median_filter
 

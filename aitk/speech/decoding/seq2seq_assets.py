@@ -1,4 +1,4 @@
-"""What a model that writes token by token needs besides its weights."""
+"""Assets of a sequence-to-sequence model."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ SHAPE = {
 
 @dataclass(frozen=True)
 class Seq2SeqAssets:
-    """Everything of such a model but its weights.
+    """Everything that such a model needs besides its weights.
 
     Attributes:
         model: ``whisper`` or ``moonshine``.
         tokens: its vocabulary, ``WhisperTokens`` or ``MoonshineTokens``.
-        max_length: tokens of a text, with the prompt.
-        filters: mel filters of Whisper's features; 0 for a model that reads samples.
+        max_length: maximum tokens of a text, including the prompt.
+        filters: mel filters of Whisper's features; 0 for models that read samples.
         augment: augmentation in training.
-        language: what is spoken; None lets the model find it.
-        translate: into English.
-        times: of segments are written.
+        language: spoken language; None: detected by the model.
+        translate: translate into English.
+        times: predict segment times.
     """
 
     model: str
@@ -50,7 +50,7 @@ class Seq2SeqAssets:
     times: bool = False
 
     def prompt(self, *, times: bool | None = None) -> list[int]:
-        """What the decoder reads before the text; ``times`` other than usual if it is said."""
+        """The decoder input before the text; ``times`` overrides the setting."""
         return self.tokens.prompt(
             language=self.language,
             translate=self.translate,
@@ -76,7 +76,7 @@ class Seq2SeqAssets:
 
 
 def load_seq2seq_assets(folder: Path) -> Seq2SeqAssets:
-    """Read what ``Seq2SeqAssets.save`` wrote.
+    """Read assets written by ``Seq2SeqAssets.save``.
 
     Raises:
         ArtifactError: a file is missing or damaged.
@@ -90,7 +90,7 @@ def load_seq2seq_assets(folder: Path) -> Seq2SeqAssets:
 
 
 def load_vocabulary(model: str, folder: Path) -> Any:
-    """The vocabulary of a model that was saved here."""
+    """The vocabulary of a saved model."""
     if model == "whisper":
         from aitk.speech.features.tokenizers.whisper import load_tokens
 

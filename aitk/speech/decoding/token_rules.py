@@ -1,4 +1,4 @@
-"""What a decoder that writes token by token may write."""
+"""Constraints on the tokens of a sequence-to-sequence decoder."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Rules:
-    """Numbers of tokens with a meaning, and those that are never written.
+    """Special tokens and suppressed tokens.
 
     Attributes:
-        end: ends a text; every later number is special or a time.
-        size: tokens that may be written: the model may have more.
-        max_length: tokens of a text, its prompt included.
-        suppressed: never written.
-        suppressed_first: not the first of a text.
-        languages: of which the model chooses where the prompt holds -1.
-        no_times: the last token of a prompt after which no times are written; 0 where the model
-            knows no times.
-        no_speech: whose probability at the first place says that nobody speaks; 0 for none.
-        alignment: (layer, head) of the decoder whose attention shows when a token is spoken.
+        end: end of text; all later numbers are special tokens or times.
+        size: number of decodable tokens; the model may have more outputs.
+        max_length: maximum tokens of a text, including its prompt.
+        suppressed: never decoded.
+        suppressed_first: never decoded as the first token of a text.
+        languages: candidates if the prompt has -1 for the language.
+        no_times: last prompt token that turns times off; 0 for models without times.
+        no_speech: token whose probability at the first position indicates silence; 0 for none.
+        alignment: (layer, head) of the decoder attention heads that show token times.
     """
 
     end: int
@@ -36,12 +35,12 @@ class Rules:
 
     @property
     def first_time(self) -> int:
-        """The token of 0 s; beyond all tokens where the model knows no times."""
+        """The token of 0 s; beyond all tokens for models without times."""
         return self.no_times + 1 if self.no_times else self.size
 
 
 def rules_from(values: Mapping[str, Any]) -> Rules:
-    """What ``dataclasses.asdict`` made of rules and JSON of that."""
+    """Restore rules from the JSON of ``dataclasses.asdict``."""
 
     def tuples(value: Any) -> Any:
         return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""From what a recogniser puts out at every step to text: the best path, or the best of a search."""
+"""From a recogniser's outputs at every step to text: greedy decoding or beam search."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 @dataclass(frozen=True)
 class Recognition:
-    """What was recognised in the recordings of a batch.
+    """Recognition results of a batch.
 
     Attributes:
         logits: (batch, steps, units) of the steps.
-        found: of each recording, its texts, the best first.
-        progress: of each recording that was streamed: ``partial`` results and ``latency_ms``.
+        found: texts of each recording, best first.
+        progress: for streamed recordings: ``partial`` results and ``latency_ms``.
     """
 
     logits: np.ndarray
@@ -61,12 +61,12 @@ def transcribe(
     """Run a recogniser on a batch, and decode its outputs by the options.
 
     Args:
-        inputs: of the model.
-        best: how many texts of each recording.
+        inputs: model inputs.
+        best: texts per recording.
 
     Raises:
-        UsageError: the model does not offer an option.
-        DataError: a file that was named cannot be read.
+        UsageError: the model does not support an option.
+        DataError: a named file cannot be read.
     """
     progress: Sequence[Mapping[str, Any]] = ()
     if options.stream:
@@ -119,7 +119,7 @@ def read_steps(
 
 
 def best_path(scores: np.ndarray, units: Units) -> Hypothesis:
-    """The text of the likeliest unit at every step of (steps, units) log-probabilities."""
+    """The text of the likeliest unit at every step, from (steps, units) log-probabilities."""
     numbers = greedy(scores)
     return Hypothesis(units.decode(numbers), float(scores.max(axis=1).sum()), tuple(numbers))
 
@@ -127,23 +127,23 @@ def best_path(scores: np.ndarray, units: Units) -> Hypothesis:
 def step_logits(
     outputs: np.ndarray, inputs: Mapping[str, np.ndarray], assets: CtcAssets
 ) -> np.ndarray:
-    """The logits of the steps (batch, steps, units), of a model with two heads as well."""
+    """The logits of the steps (batch, steps, units), also for models with two heads."""
     return outputs if assets.ctc_weight is None else outputs[:, inputs["target_ids"].shape[1] :]
 
 
 def step_counts(inputs: Mapping[str, np.ndarray], assets: CtcAssets) -> list[int]:
-    """How many steps of each recording are real."""
+    """The number of real steps of each recording."""
     return [assets.steps(int(frames)) for frames in inputs["padding_mask"].sum(axis=1)]
 
 
 def _beams(options: TranscriptionOptions, assets: CtcAssets, best: int) -> int:
-    """How many hypotheses to keep; phones become words only in a search."""
+    """The beam size; phones become words only in a search."""
     needed = bool(options.lm or options.lexicon or options.hot_words or best > 1)
     if options.beam == 1 and needed:
         raise UsageError(
-            "the likeliest unit at every step leaves nothing to choose from",
+            "greedy decoding cannot use these options",
             where="--beam 1",
-            hint="Leave --beam out, or leave out --lm, --lexicon, --hot-words and --top-k",
+            hint="Omit --beam, or omit --lm, --lexicon, --hot-words and --top-k",
         )
     if options.beam:
         return max(options.beam, best)
@@ -151,7 +151,7 @@ def _beams(options: TranscriptionOptions, assets: CtcAssets, best: int) -> int:
 
 
 def _hot_word(entry: str) -> tuple[str, float]:
-    """``taxi`` or ``taxi:8``."""
+    """Parse ``taxi`` or ``taxi:8``."""
     word, colon, weight = entry.partition(":")
     try:
         value = to_number(weight) if colon else HOT_WEIGHT
@@ -159,7 +159,7 @@ def _hot_word(entry: str) -> tuple[str, float]:
         raise UsageError(
             f"the weight of {word!r} is {weight!r}",
             where="--hot-words",
-            hint="Write WORD or WORD:WEIGHT",
+            hint="Use WORD or WORD:WEIGHT",
         ) from error
     return word.strip(), value
 
@@ -182,10 +182,10 @@ def _language_model(options: TranscriptionOptions, assets: CtcAssets) -> Languag
 
 
 def lexicon_of(options: TranscriptionOptions, assets: CtcAssets) -> Lexicon | None:
-    """The words that may be written; None where any may.
+    """The allowed words; None for any.
 
     Raises:
-        UsageError: the lexicon of training is named, and the run kept none.
+        UsageError: the training lexicon is requested, but the run has none.
     """
     spoken = assets.units.kind == "phone"
     if options.lexicon is None:
@@ -198,14 +198,14 @@ def lexicon_of(options: TranscriptionOptions, assets: CtcAssets) -> Lexicon | No
 def _own(learned: Any, where: str) -> Any:
     if learned is None:
         raise UsageError(
-            "the run learned no language model of its transcripts",
+            "the run has no language model of its transcripts",
             where=f"{where} {SELF}",
             hint="Train it with --set lm_order=3, or name a file",
         )
     return learned
 
 
-# Batches follow each other with the same files: these are read once.
+# Consecutive batches use the same files: read them once.
 
 
 @functools.lru_cache(maxsize=1)
@@ -227,7 +227,7 @@ def _lexicon_from_file(name: str, changed: float, spoken: bool) -> Lexicon:
 
 
 def _changed(name: str) -> float:
-    """When a file was last written, so that a new one is not taken for the old one.
+    """The modification time of a file, so that a new version is not served from the cache.
 
     Raises:
         DataError: there is no such file.
@@ -241,7 +241,7 @@ def _changed(name: str) -> float:
 def _streamed(
     inputs: Mapping[str, np.ndarray], predict: Predict, assets: CtcAssets, chunk_ms: float
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """The logits of recordings that are fed in chunks, and the partial results of each."""
+    """The logits of recordings fed in chunks, and the partial results of each."""
     check_streamable(assets)
     shift_ms = assets.audio.features.shift_ms
     least = assets.chunk_frames
@@ -259,7 +259,7 @@ def _streamed(
 def _stream_one(
     features: np.ndarray, predict: Predict, assets: CtcAssets, chunk: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """One recording (frames, d): its logits, its partial results and their latency."""
+    """Stream one recording (frames, d): its logits, partial results and latency."""
     stream = Stream(
         predict,
         frames_per_step=assets.subsampling,
@@ -288,7 +288,7 @@ def _stream_one(
             partial.append({"received_s": round(received_ms / 1000, 3), "text": text})
     waiting_ms = (chunk - 1) * settings.shift_ms + settings.frame_ms
     latency = {
-        "waiting": round(waiting_ms, 1),  # until a chunk is complete, at most
+        "waiting": round(waiting_ms, 1),  # maximum wait for a complete chunk
         "computing": round(float(np.mean(took_ms)), 1),
         "computing_max": round(float(np.max(took_ms)), 1),
     }
@@ -296,10 +296,10 @@ def _stream_one(
 
 
 def check_streamable(assets: CtcAssets) -> None:
-    """Refuse to stream with a model that needs the whole recording.
+    """Refuse streaming with a model that needs the whole recording.
 
     Raises:
-        UsageError: it is not causal, or its features are not.
+        UsageError: the model or its features are not causal.
     """
     if not assets.chunk_frames:
         raise UsageError(

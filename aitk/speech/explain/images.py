@@ -1,4 +1,4 @@
-"""Charts that explain a prediction: regions and words over a spectrogram, and attention."""
+"""Charts that explain a prediction: regions and words on a spectrogram, and attention."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ MAX_WIDTH, MIN_WIDTH, WIDTH_PER_SECOND = 1000, 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 60, 20, 30, 40
 SPECTROGRAM_HEIGHT, CURVES_HEIGHT, TOKEN_HEIGHT, LABEL_WIDTH = 220, 120, 16, 120
 TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
-#: The colours of the page's words: for the answer, and against it.
+#: Colours of evidence for and against the prediction.
 FOR, AGAINST = "#1a59d9", "#f2800d"
-#: The heaviest region still lets the recording below it be seen.
+#: Maximum opacity, so that the recording below stays visible.
 MAX_OPACITY = 0.8
-OUTLINED_SHARE = 0.5  # regions of at least this share of the largest weight have a frame
+OUTLINED_SHARE = 0.5  # minimum weight of outlined regions, relative to the largest
 MAX_TOKENS = 120
 
 
 def occlusion_chart(
     samples: np.ndarray, sample_rate_hz: int, regions: Sequence[Mapping[str, float]]
 ) -> str:
-    """SVG: the log-mel spectrogram in grey, each region in colour by its weight.
+    """SVG: the log-mel spectrogram in grey, with regions coloured by weight.
 
     Args:
         samples: (n,).
-        regions: as ``explain_audio`` gives them: ``start_s``, ``end_s``, ``low_hz``, ``high_hz``,
-            and ``weight``, by how much the log-odds of the answer fall without the region.
+        regions: from ``explain_audio``: ``start_s``, ``end_s``, ``low_hz``, ``high_hz``, and
+            ``weight``, the drop in log-odds of the prediction without the region.
     """
-    # No black: colours would not show on it.
+    # Avoid black: colours would not show on it.
     panel = _spectrogram(samples, sample_rate_hz, colours=[(255, 255, 255), (64, 64, 64)])
     largest = max((abs(region["weight"]) for region in regions), default=0.0)
     for region in regions:
@@ -49,7 +49,7 @@ def occlusion_chart(
             framed=share >= OUTLINED_SHARE,
             title=f"log-odds fall by {region['weight']:.3g} without this region",
         )
-    panel.text(panel.x.high / 2, panel.y.high * 1.03, "blue: for the answer; orange: against it")
+    panel.text(panel.x.high / 2, panel.y.high * 1.03, "blue: for the prediction; orange: against")
     return _drawn([panel], label="regions of a spectrogram by their weight")
 
 
@@ -60,13 +60,13 @@ def alignment_chart(
     words: Sequence[Mapping[str, Any]],
     assets: CtcAssets,
 ) -> str:
-    """SVG: the spectrogram with the words over it, and below the probability of each unit.
+    """SVG: the spectrogram with its words, and the probability of each unit below.
 
     Args:
         samples: (n,) at the rate of the assets.
-        scores: (steps, units) logarithms of probabilities.
-        spans: where the units of the text lie.
-        words: as ``timed_words`` gives them.
+        scores: (steps, units) log-probabilities.
+        spans: positions of the units of the text.
+        words: from ``timed_words``.
     """
     colours = [tuple(colour) for colour in palette().tolist()]
     above = _spectrogram(samples, assets.audio.features.sample_rate_hz, colours=colours)
@@ -91,14 +91,14 @@ def alignment_chart(
 
 
 def attention_chart(attention: np.ndarray, labels: Sequence[str]) -> str:
-    """SVG: a line a token, the audio running to the right.
+    """SVG: one line per token over the time of the audio.
 
     Args:
-        attention: (tokens, steps) when each token was decoded.
-        labels: of the tokens; no more than the first 120 are drawn.
+        attention: (tokens, steps) while decoding each token.
+        labels: token labels; only the first 120 are drawn.
     """
     attention, labels = attention[:MAX_TOKENS], labels[:MAX_TOKENS]
-    # Each line to its own brightest step: else tokens that look everywhere would be dark.
+    # Normalise each line by its maximum; otherwise tokens with diffuse attention would be dark.
     shares = attention / np.maximum(attention.max(axis=1, keepdims=True), 1e-9)
     y = Axis(len(labels), 0, ticks=[(at + 0.5, label) for at, label in enumerate(labels)])
     panel = Panel(

@@ -1,8 +1,8 @@
-"""Which regions of time and frequency carried an answer: how far it falls when each is muted.
+"""Attribution to regions of time and frequency: the score drop when each region is muted.
 
 Occlusion (Zeiler and Fergus 2014, section 4.2) on the short-time Fourier transform: a region is
-weakened, the recording is put together again, and the whole chain from features on is run again. So
-it works for every kind of feature and every format of model.
+attenuated, the recording is resynthesised, and the whole chain from features on is run again. This
+works for every kind of feature and every model format.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import numpy as np
 MAX_COLUMNS = 20
 COLUMN_S = 0.05
 BANDS = 8
-FADE = 0.01  # what is left of a muted region: -40 dB
+FADE = 0.01  # gain of a muted region: -40 dB
 WINDOW_S = 0.032
-DELETED_SHARE = 0.2  # of the regions, to see whether the named ones matter
+DELETED_SHARE = 0.2  # share of regions deleted to measure faithfulness
 RANDOM_DRAWS = 10
 
-#: Maps recordings, (n,) samples each, to the log-odds of the answer that is explained: unlike its
-#: probability they also move where a model is sure.
+#: Maps recordings, (n,) samples each, to the log-odds of the explained prediction: unlike
+#: probabilities, these also change where a model is confident.
 LogOdds = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 def explain_audio(
     samples: np.ndarray, sample_rate_hz: int, log_odds: LogOdds, *, seed: int = 0
 ) -> dict[str, Any]:
-    """Attribute an answer to regions of a recording.
+    """Attribute a prediction to regions of a recording.
 
     Returns:
-        ``regions``: start_s, end_s, low_hz, high_hz and weight of each (the fall of the
-        log-odds without it); ``parts``: the recording in order of time, the weight of each part
-        being the sum over its bands; ``faithfulness``: how far the probability falls without the
-        fifth of the regions that weigh most (``named``), and without as many random ones.
+        ``regions``: start_s, end_s, low_hz, high_hz and weight of each (the drop in log-odds
+        without it); ``parts``: the recording in order of time, with weights summed over the bands;
+        ``faithfulness``: the drop in probability without the fifth of the regions with the largest
+        weights (``named``), and without as many random ones.
     """
     grid = _Grid(samples, sample_rate_hz)
     cells = [(column, band) for column in range(grid.columns) for band in range(BANDS)]
@@ -71,7 +71,7 @@ def _probability(log_odds: np.ndarray) -> np.ndarray:
 
 
 class _Grid:
-    """A recording cut into columns of time and bands of equal width on the mel scale."""
+    """A recording divided into time columns and bands of equal width on the mel scale."""
 
     def __init__(self, samples: np.ndarray, sample_rate_hz: int):
         from scipy.signal import ShortTimeFFT, get_window
@@ -80,7 +80,7 @@ class _Grid:
         self._transform = ShortTimeFFT(
             get_window("hann", size), hop=max(1, size // 4), fs=sample_rate_hz
         )
-        # A recording shorter than the window has no transform of its own.
+        # A recording shorter than the window has no transform.
         self._samples, self._length = (
             np.pad(samples, (0, max(0, size - len(samples)))),
             len(samples),
@@ -93,7 +93,7 @@ class _Grid:
         self._frequencies_hz = self._transform.f
 
     def place(self, column: int, band: int) -> dict[str, float]:
-        """Where a region lies."""
+        """The time and frequency range of a region."""
         width_s = self.seconds / self.columns
         return {
             "start_s": round(column * width_s, 4),

@@ -1,4 +1,4 @@
-"""What a speech model needs besides its weights: how audio becomes features, and the labels."""
+"""Assets of a speech model: feature settings, augmentation, labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHAPE = {
     "smoothing": float,
     "moments": {str: {"frames": Size, "sums": [float], "squares": [float]}},
 }
-CORPUS = ""  # whose moments are kept under no speaker's name
+CORPUS = ""  # key of the moments over all speakers
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class AudioAssets:
     """Feature settings, augmentation and labels of a speech model.
 
     Attributes:
-        features: what the model reads of a recording.
+        features: settings of the model's features.
         augment: augmentation in training.
-        labels: class names in the order of the outputs; empty where there are none.
+        labels: class names in output order; empty if there are none.
         weights: weight of each class in the loss, or empty.
-        thresholds: of each class, where rows have any number of labels; else empty.
+        thresholds: threshold per class for multi-label rows; else empty.
         smoothing: share of the target spread over all classes in the loss.
-        moments: mean and variance of the training rows' features, by speaker, by speaker at each
-            speed of ``augment``, and (under "") of all, where ``features.normalise`` asks.
+        moments: mean and variance of the training features: by speaker, by speaker at each speed of
+            ``augment``, and (under "") overall, as needed by ``features.normalise``.
     """
 
     features: FeatureSettings
@@ -68,7 +68,7 @@ class AudioAssets:
 
 
 def load_audio_assets(folder: Path) -> AudioAssets:
-    """Read what ``AudioAssets.save`` wrote.
+    """Read assets written by ``AudioAssets.save``.
 
     Raises:
         ArtifactError: the file is missing or damaged.
@@ -80,14 +80,14 @@ def load_audio_assets(folder: Path) -> AudioAssets:
 
 
 def assets_from(values: Mapping[str, Any], *, where: str) -> AudioAssets:
-    """What ``AudioAssets.as_json`` made; ``where`` is the file named in errors."""
+    """Restore assets from ``AudioAssets.as_json``; ``where`` is the file named in errors."""
     from aitk.speech.features.signal import feature_size
 
     check_shape(values, SHAPE, where=where)
     features = resolve(FeatureSettings, values["features"])
     for name, each in values["moments"].items():
         if not len(each["sums"]) == len(each["squares"]) == feature_size(features):
-            raise ArtifactError(f"the moments of {name!r} are of other features", where=where)
+            raise ArtifactError(f"the moments of {name!r} belong to other features", where=where)
     return AudioAssets(
         features=features,
         augment=resolve(AugmentOptions, values["augment"]),
@@ -97,7 +97,7 @@ def assets_from(values: Mapping[str, Any], *, where: str) -> AudioAssets:
     )
 
 
-#: Settings that change a waveform, or say how features are computed from one.
+#: Settings that change a waveform or the features computed from it.
 _WAVEFORM_SETTINGS = (
     *(each.name for each in fields(FeatureOptions) if each.name not in ("deltas", "normalise")),
     "speeds", "noise_share", "reverberation_share", "max_shift_ms", "max_gain_db",
@@ -107,13 +107,13 @@ _WAVEFORM_SETTINGS = (
 def learn_features(
     rows: Sequence[Mapping[str, Any]], settings: Any, *, note: Note
 ) -> tuple[FeatureSettings, AugmentOptions]:
-    """What a model reads of such rows, and how they are augmented in training.
+    """The feature settings and augmentation for these rows.
 
-    The sample rate, or the columns and the frame shift of stored features, are those of the first
+    The sample rate, or the columns and frame shift of precomputed features, are those of the first
     row.
 
     Raises:
-        UsageError: the rows hold features, and a setting needs audio.
+        UsageError: the rows have features, but a setting needs audio.
     """
     from aitk.speech.data.audio import decode_audio
     from aitk.speech.data.kaldi_files import decode_matrix, matrix_columns
@@ -129,12 +129,12 @@ def learn_features(
     for name in _WAVEFORM_SETTINGS:
         if getattr(settings, name, None) != getattr(defaults, name, None):
             raise UsageError(
-                "needs audio, and the rows hold features computed elsewhere",
+                "needs audio, but the rows have precomputed features",
                 where=f"--set {name}",
                 hint="Leave it out, or prepare the audio",
             )
     if getattr(settings, "speeds", []):
-        note("no row is played at other speeds: the rows hold features, not audio")
+        note("speed perturbation is off: the rows have features, not audio")
     shift_ms = round(1000 * first["seconds"] / len(decode_matrix(first["audio"])), 3)
     features = settings_for(settings, FeatureSettings.sample_rate_hz)
     return (
@@ -144,7 +144,7 @@ def learn_features(
 
 
 def augmentation_of(settings: Any) -> AugmentOptions:
-    """The augmentation inside a model's settings; none for models that have no such settings."""
+    """The augmentation in a model's settings; none for models without it."""
     if isinstance(settings, AugmentOptions):
         return AugmentOptions(
             **{each.name: getattr(settings, each.name) for each in fields(AugmentOptions)}
@@ -153,19 +153,19 @@ def augmentation_of(settings: Any) -> AugmentOptions:
 
 
 def at_speed_name(speaker: str, speed: float) -> str:
-    """The name of the other speaker whom a speaker becomes when played at another speed."""
+    """The name of the pseudo-speaker for a speaker at another speed."""
     return f"{speaker} x{speed:g}"
 
 
 def learn_moments(
     rows: Sequence[Mapping[str, Any]], settings: FeatureSettings, *, speeds: Sequence[float] = ()
 ) -> dict[str, Moments]:
-    """Mean and variance of the features of all rows (under ""), and of each speaker's.
+    """Mean and variance of the features of all rows (under ""), and per speaker.
 
-    Only what ``settings.normalise`` needs: nothing for ``none`` and ``utterance``.
+    Only as needed by ``settings.normalise``: nothing for ``none`` and ``utterance``.
 
     Args:
-        speeds: at which recordings are played in training, each a speaker of its own.
+        speeds: training speeds, each treated as a separate speaker.
     """
     if settings.normalise not in ("speaker", "corpus"):
         return {}
@@ -179,7 +179,7 @@ def learn_moments(
 
 
 def with_speakers(assets: AudioAssets, rows: Sequence[Mapping[str, Any]]) -> AudioAssets:
-    """Assets that know how the speakers of new rows sound too, where it is asked by speaker."""
+    """Assets with moments for the speakers of new rows too, for normalisation by speaker."""
     if assets.features.normalise != "speaker":
         return assets
     new = [row for row in rows if row.get("speaker") and row["speaker"] not in assets.moments]
@@ -192,7 +192,7 @@ def with_speakers(assets: AudioAssets, rows: Sequence[Mapping[str, Any]]) -> Aud
 def moments_by_speaker(
     rows: Iterable[Mapping[str, Any]], settings: FeatureSettings, *, speed: float | None = None
 ) -> dict[str, Moments]:
-    """Mean and variance of the features of each speaker's rows, played at a speed if any."""
+    """Mean and variance of each speaker's features, optionally at another speed."""
     from aitk.speech.data.audio import decode_audio
     from aitk.speech.data.kaldi_files import decode_matrix
     from aitk.speech.features.augment import at_speed

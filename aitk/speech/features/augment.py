@@ -1,4 +1,4 @@
-"""Variations of recordings and features for training, all drawn from a NumPy generator."""
+"""Augmentation of recordings and features, drawn from a NumPy generator."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def augment_audio(
     rng: np.random.Generator,
     noises: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
-    """A variation of one recording, as the options say: speed, cuts, shift, room, noise, gain.
+    """Augment one recording by the options: speed, cuts, shift, room, noise, gain.
 
     Args:
         samples: (n,) in [-1, 1].
-        noises: recordings (m,) at the same rate to add; without any, coloured noise is made.
+        noises: recordings (m,) at the same rate to add; without any, coloured noise is generated.
 
     Returns:
-        (m,) float32 in [-1, 1]; another length only where another speed or a cut is drawn.
+        (m,) float32 in [-1, 1]; the length changes only with speed or cuts.
     """
     if options.speeds:
         samples = at_speed(samples, float(rng.choice(options.speeds)))
@@ -56,12 +56,12 @@ def augment_audio(
 def warp_features(
     features: np.ndarray, options: AugmentOptions, *, rng: np.random.Generator
 ) -> np.ndarray:
-    """Another tempo, and another length of the vocal tract (VTLP, Jaitly and Hinton 2013).
+    """Time stretching and vocal tract length perturbation (VTLP, Jaitly and Hinton 2013).
 
-    Both are drawn evenly on a logarithmic scale, and features are interpolated.
+    Both factors are log-uniform, and features are interpolated.
 
     Args:
-        features: (frames, d), d being filters from low to high where the tract is to change.
+        features: (frames, d), with filters from low to high if VTLP is used.
 
     Returns:
         (other frames, d) float32.
@@ -81,7 +81,7 @@ def mask_features(
     """SpecAugment (Park et al. 2019, section 2) without time warping, which hardly helps there.
 
     Args:
-        features: (frames, d); what is hidden becomes the mean of each feature.
+        features: (frames, d); masked values become the mean of each feature.
 
     Returns:
         A copy, (frames, d).
@@ -103,12 +103,12 @@ def mask_features(
 
 
 def _factor(most: float, rng: np.random.Generator) -> float:
-    """Between 1 / (1 + most) and 1 + most."""
+    """A factor between 1 / (1 + most) and 1 + most."""
     return float((1 + most) ** rng.uniform(-1, 1))
 
 
 def _interpolated(lines: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Lines (n, d) at places between them: (places, d)."""
+    """Interpolate rows (n, d) at fractional positions: (places, d)."""
     low = np.minimum(places.astype(int), len(lines) - 1)
     high = np.minimum(low + 1, len(lines) - 1)
     share = (places - low)[:, None]
@@ -116,7 +116,7 @@ def _interpolated(lines: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
-    """A recording (n,) played faster, tempo and pitch together (Ko et al. 2015): (n / speed,)."""
+    """Play a recording (n,) at another speed and pitch (Ko et al. 2015): (n / speed,)."""
     ratio = Fraction(speed).limit_denominator(100)
     return resampled(samples, ratio.numerator, ratio.denominator)
 
@@ -124,11 +124,11 @@ def at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
 def cut(
     samples: np.ndarray, *, start_most: float, end_most: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Samples (n,) or features (n, d) with up to these shares missing at their ends.
+    """Crop samples (n,) or features (n, d) by up to these shares at their ends.
 
-    Each end loses something with probability 1/2, the end a share of what the beginning has left.
-    Recordings that begin late and end early lack the weak phones there: "six" becomes "si", "three"
-    "ree". A model confuses such words with others unless it is trained on some.
+    Each end is cropped with probability 1/2, the end relative to what remains after the start.
+    Recordings that begin late or end early lack weak phones: "six" becomes "si", "three" "ree". A
+    model confuses such words with others unless it is trained on some.
     """
     if rng.random() < 0.5:
         samples = samples[int(len(samples) * start_most * rng.random()) :]
@@ -138,7 +138,7 @@ def cut(
 
 
 def shifted(samples: np.ndarray, by: int) -> np.ndarray:
-    """A recording (n,) moved later by so many samples, or earlier; silence fills the gap."""
+    """Shift a recording (n,) by a number of samples, filling the gap with silence."""
     moved = np.zeros_like(samples)
     if by >= 0:
         moved[by:] = samples[: len(samples) - by]
@@ -148,9 +148,9 @@ def shifted(samples: np.ndarray, by: int) -> np.ndarray:
 
 
 def with_noise(samples: np.ndarray, noise: np.ndarray, *, ratio_db: float) -> np.ndarray:
-    """A recording (n,) with noise (n,) added at a signal-to-noise ratio over the whole of both.
+    """Add noise (n,) to a recording (n,) at an overall signal-to-noise ratio.
 
-    Where the sum would clip, both are made quieter.
+    If the sum would clip, both are attenuated.
     """
     gain = 10 ** ((level_dbfs(samples) - ratio_db - level_dbfs(noise)) / 20)
     mixed = samples + noise * np.float32(gain)
@@ -166,7 +166,7 @@ def coloured_noise(count: int, *, slope: float, rng: np.random.Generator) -> np.
 
 
 def cut_noise(noise: np.ndarray, count: int, *, rng: np.random.Generator) -> np.ndarray:
-    """``count`` samples from anywhere in a recording (m,), repeated where it is too short."""
+    """``count`` samples from a random position in a recording (m,), repeated if too short."""
     start = int(rng.integers(0, len(noise)))
     return np.take(noise, np.arange(start, start + count), mode="wrap")
 
@@ -174,10 +174,10 @@ def cut_noise(noise: np.ndarray, count: int, *, rng: np.random.Generator) -> np.
 def in_room(
     samples: np.ndarray, sample_rate_hz: int, *, decay_s: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """A recording (n,) as recorded in a room: (n,), at the level it had.
+    """A recording (n,) with the reverberation of a room, at its original level.
 
-    The room is noise that decays by 60 dB within ``decay_s``, after the direct sound (Polack's
-    statistical model, as in Moorer 1979), 3 to 12 dB weaker in all than that.
+    The room is noise that decays by 60 dB within ``decay_s`` after the direct sound (Polack's
+    statistical model, as in Moorer 1979), in total 3 to 12 dB weaker than the direct sound.
     """
     count = max(2, round(decay_s * sample_rate_hz))
     tail = rng.standard_normal(count) * 10 ** (-3 * np.arange(count) / count)

@@ -1,7 +1,7 @@
-"""Recordings as padded arrays of features, augmented in training, with the mask of what is real.
+"""Batches of padded features with a padding mask, augmented in training.
 
-An example holds its samples; features are computed batch by batch, so that every epoch has
-another speed, other noise and other hidden parts of a recording.
+An example holds its samples; features are computed per batch, so that every epoch has other
+speeds, noise and masks.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from aitk.speech.features.signal import (
 def audio_inputs(
     rows: Sequence[Mapping[str, Any]], assets: AudioAssets
 ) -> list[dict[str, np.ndarray]]:
-    """What examples keep of rows: ``samples`` (n,) float32, or where rows hold them ``matrix``
-    (frames, columns), the number of their ``frames``, and
-    with normalisation by speaker or corpus ``moments`` (2, d), the means of the features and of
-    their squares, of which ``speed_moments`` (speeds, 2, d) are those at each speed of training.
+    """The example values of rows: ``samples`` (n,) float32, or for rows with features ``matrix``
+    (frames, columns); the number of ``frames``; and with normalisation by speaker or corpus
+    ``moments`` (2, d), the means of the features and of their squares, with ``speed_moments``
+    (speeds, 2, d) at each training speed.
 
-    A speaker who is not in the training rows is normalised by what these rows hold of hers,
-    together with a second of the training rows' average: a single short recording does not decide.
+    A speaker not in the training rows is normalised by the features in these rows, combined with
+    one second of the training average, so that a single short recording has limited influence.
 
     Raises:
-        DataError: a row has another sample rate than the training rows, or holds features where
-            they held audio.
+        DataError: a row differs from the training rows in sample rate, or has features instead of
+            audio.
     """
     settings = assets.features
     if settings.normalise in ("none", "utterance"):
@@ -60,7 +60,7 @@ def audio_inputs(
     found = []
     for row, name in zip(rows, speakers, strict=True):
         inputs = _sound(row, settings) | {"moments": moments(name)}
-        # Played faster or slower a speaker is another one, and is normalised as that one.
+        # At another speed, a speaker is treated and normalised as another one.
         faster = [at_speed_name(name, speed) for speed in assets.augment.speeds]
         if faster and all(other in known for other in faster):
             inputs["speed_moments"] = np.stack([moments(other) for other in faster])
@@ -75,16 +75,16 @@ def pad_features(
     rng: np.random.Generator | None = None,
     pad_to: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Compute and stack the features of several examples.
+    """Compute and pad the features of several examples.
 
     Args:
-        examples: what ``audio_inputs`` made.
-        rng: given in training: recordings are augmented as ``assets.augment`` says.
-        pad_to: frames; longer recordings are cut.
+        examples: from ``audio_inputs``.
+        rng: given in training: recordings are augmented by ``assets.augment``.
+        pad_to: number of frames; longer recordings are truncated.
 
     Returns:
-        ``features`` (batch, frames, d) float32, zero where padded, and ``padding_mask``
-        (batch, frames) int32, 1 where a frame is real.
+        ``features`` (batch, frames, d) float32, padded with 0, and ``padding_mask`` (batch, frames)
+        int32, 1 for real frames.
     """
     settings = assets.features
     plain = dataclasses.replace(settings, normalise=_within(settings))
@@ -110,7 +110,7 @@ def pad_features(
 
 
 def seconds_of(example: Mapping[str, np.ndarray], assets: AudioAssets) -> float:
-    """How long the audio of an example of ``audio_inputs`` is."""
+    """The audio length of an example of ``audio_inputs``, in seconds."""
     if "matrix" in example:
         return len(example["matrix"]) * assets.features.shift_ms / 1000
     return len(example["samples"]) / assets.features.sample_rate_hz
@@ -119,7 +119,7 @@ def seconds_of(example: Mapping[str, np.ndarray], assets: AudioAssets) -> float:
 def _warped_and_masked(
     found: list[np.ndarray], assets: AudioAssets, rng: np.random.Generator | None
 ) -> list[np.ndarray]:
-    """Features as augmentation changes them in training, where ``rng`` is given."""
+    """Augment features if ``rng`` is given."""
     if rng is None:
         return found
     found = [warp_features(each, assets.augment, rng=rng) for each in found]
@@ -129,7 +129,7 @@ def _warped_and_masked(
 def _cropped(
     matrix: np.ndarray, assets: AudioAssets, rng: np.random.Generator | None
 ) -> np.ndarray:
-    """Stored features (frames, columns); in training frames at their ends may be missing."""
+    """Precomputed features (frames, columns), with cropped ends in training."""
     options = assets.augment
     if rng is None or not (options.max_start_crop or options.max_end_crop):
         return matrix
@@ -137,7 +137,7 @@ def _cropped(
 
 
 def pad_frames(found: Sequence[np.ndarray], *, pad_to: int | None = None) -> dict[str, np.ndarray]:
-    """Stack the features (frames, d) of several recordings; see ``pad_features``."""
+    """Pad the features (frames, d) of several recordings; see ``pad_features``."""
     frames = pad_to or max(len(each) for each in found)
     features = np.zeros((len(found), frames, found[0].shape[1]), np.float32)
     mask = np.zeros((len(found), frames), np.int32)
@@ -149,14 +149,14 @@ def pad_frames(found: Sequence[np.ndarray], *, pad_to: int | None = None) -> dic
 
 
 def _as_it_is(item: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-    """The samples of an example, and the moments (2, d) that they are normalised by."""
+    """The samples of an example, and the moments (2, d) for normalisation."""
     return item["samples"], item.get("moments")
 
 
 def _varied(
     item: Mapping[str, np.ndarray], assets: AudioAssets, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """A variation of an example, and its moments."""
+    """An augmented version of an example, and its moments."""
     samples, moments = _as_it_is(item)
     options = assets.augment
     if options.speeds:
@@ -171,7 +171,7 @@ def _sound(row: Mapping[str, Any], settings: FeatureSettings) -> dict[str, np.nd
     columns = matrix_columns(row["audio"])
     if columns != settings.columns:
         raise DataError(
-            f"a row holds {describe_kind(columns)}, the model was trained with"
+            f"a row has {describe_kind(columns)}, but the model was trained with"
             f" {describe_kind(settings.columns)}"
         )
     if columns:
@@ -180,7 +180,7 @@ def _sound(row: Mapping[str, Any], settings: FeatureSettings) -> dict[str, np.nd
     samples, rate = decode_audio(row["audio"])
     if rate != settings.sample_rate_hz:
         raise DataError(
-            f"a recording has {rate} samples a second, the model was trained with"
+            f"a recording has a sample rate of {rate} Hz, but the model was trained with"
             f" {settings.sample_rate_hz}",
             hint=f"Prepare with --sample-rate-hz {settings.sample_rate_hz}",
         )
@@ -194,12 +194,12 @@ def _average(moments: Moments) -> np.ndarray:
 
 
 def _within(settings: FeatureSettings) -> str:
-    """What is normalised inside of one recording."""
+    """The scope of normalisation inside one recording."""
     return settings.normalise if settings.normalise == "utterance" else "none"
 
 
 def _long_enough(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    """A recording shorter than one frame, with silence after it: every row has a frame."""
+    """Pad a recording shorter than one frame with silence, so that every row has a frame."""
     length, shift = frame_lengths(settings)
     shortest = length if settings.snip_edges else shift
     return np.pad(samples, (0, max(0, shortest - len(samples))))

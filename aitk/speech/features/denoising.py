@@ -18,16 +18,16 @@ WINDOW_S = 0.032
 
 
 def reduce_noise(samples: np.ndarray, sample_rate_hz: int, *, reduce_db: float) -> np.ndarray:
-    """Weaken what never rises above the quiet parts of a recording.
+    """Attenuate what never rises above the quiet parts of a recording.
 
-    The noise of each frequency is estimated by a low percentile over time, so that no stretch of
-    pure noise need be named. Cells of the spectrogram that do not rise above it by a threshold
-    are made ``reduce_db`` weaker, the gate's edges smoothed over time and frequency. This is the
-    gate of audio editors rather than a subtraction (Boll 1979), so that speech stays as it is.
+    The noise of each frequency is estimated by a low percentile over time, so no stretch of pure
+    noise has to be given. Spectrogram cells that do not exceed it by a threshold are attenuated by
+    ``reduce_db``, with the gate smoothed over time and frequency. Unlike spectral subtraction (Boll
+    1979), such a gate, as in audio editors, leaves speech unchanged.
 
     Args:
         samples: (n,) in [-1, 1].
-        reduce_db: by how much; 0 returns the samples.
+        reduce_db: attenuation; 0 returns the samples unchanged.
 
     Returns:
         (n,) float32.
@@ -43,10 +43,10 @@ def reduce_noise(samples: np.ndarray, sample_rate_hz: int, *, reduce_db: float) 
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window
     spectrum = scipy.fft.rfft(frames, axis=1)  # (frames, bins)
     levels = 20 * np.log10(np.maximum(np.abs(spectrum), 1e-9))
-    real = slice(4, max(5, count - 4))  # frames without padding, where the recording is that long
+    real = slice(4, max(5, count - 4))  # frames without padding, if there are any
     noise = np.percentile(levels[real], QUIET_PERCENTILE, axis=0) + BELOW_MEAN_DB
     opened = (levels > noise + THRESHOLD_DB).astype(np.float32)
-    # Half of the neighbours open the gate: a harmonic is narrow, noise that passes is alone.
+    # Half of the neighbours open the gate: harmonics are narrow, while passing noise is isolated.
     opened = np.minimum(1, 2 * scipy.ndimage.uniform_filter(opened, SOFTNESS, mode="nearest"))
     least = np.float32(10 ** (-reduce_db / 20))
     frames = scipy.fft.irfft(spectrum * (least + (1 - least) * opened), n=size, axis=1)

@@ -1,8 +1,8 @@
-"""What librosa defines: mel spectrograms, chroma, pYIN and harmonic-percussive separation.
+"""Features as defined by librosa: mel spectrograms, chroma, pYIN, harmonic-percussive separation.
 
-Many papers and pretrained networks were trained on librosa's features, which are not Kaldi's: a
-Hann window without pre-emphasis, and Slaney's mel filters over hertz. Librosa is imported on the
-first call, which compiles code and takes seconds.
+Many papers and pretrained networks use librosa's features, which differ from Kaldi's: a Hann window
+without pre-emphasis, and Slaney's mel filters over hertz. Librosa is imported on first use, which
+compiles code and takes seconds.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from aitk.core.contract.errors import UsageError
 from aitk.speech.data.options import FeatureOptions, FeatureSettings
 
-#: Kinds of features (``FeatureOptions.features``) that librosa defines.
+#: Feature kinds (``FeatureOptions.features``) defined by librosa.
 KINDS = ("librosa-mel", "chroma")
 PITCH_CLASSES = 12
 LEAST_POWER = 1e-10
-#: Pitches that pYIN looks for, and the length of its frames: two periods of the lowest and more.
+#: Pitch range of pYIN, and its frame length: at least two periods of the lowest pitch.
 LOWEST_HZ, HIGHEST_HZ, PITCH_FRAME_S = 50.0, 400.0, 0.064
-#: Settings that only Kaldi's definitions have.
+#: Settings that exist only in Kaldi's definitions.
 _KALDI_ONLY = ("window", "preemphasis", "dither")
 
 
@@ -30,14 +30,14 @@ def compute(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
 
     ``librosa-mel``: ``librosa.feature.melspectrogram`` in decibels (``power_to_db``), without a
     limit relative to the loudest frame, so that a frame's features depend on that frame alone.
-    ``chroma``: ``librosa.feature.chroma_stft`` with A4 at 440 Hz. Frames are centred, with zeros
-    before the beginning, where ``snip_edges`` is off.
+    ``chroma``: ``librosa.feature.chroma_stft`` with A4 at 440 Hz. With ``snip_edges`` off, frames
+    are centred, with zeros before the start.
 
     Args:
         samples: (n,) in [-1, 1] at ``settings.sample_rate_hz``.
 
     Returns:
-        (frames, ``feature_size(settings)``) float32; no frame where the audio is shorter than one.
+        (frames, ``feature_size(settings)``) float32; empty if the audio is shorter than a frame.
     """
     import librosa
 
@@ -62,16 +62,16 @@ def compute(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
 
 
 def size_of(settings: FeatureSettings) -> int:
-    """How many features a frame has.
+    """The number of features per frame.
 
     Raises:
-        UsageError: a setting belongs to Kaldi's definitions, or the filters cannot be made.
+        UsageError: a setting exists only in Kaldi's definitions, or the filters are impossible.
     """
     defaults = FeatureOptions()
     for name in _KALDI_ONLY:
         if getattr(settings, name) != getattr(defaults, name):
             raise UsageError(
-                f"features={settings.features} is computed as librosa does, without {name}",
+                f"features={settings.features} follows librosa, which has no {name}",
                 where=f"--set {name}",
                 hint="Leave it out, or choose fbank, mfcc, plp or spectrogram",
             )
@@ -79,7 +79,7 @@ def size_of(settings: FeatureSettings) -> int:
 
 
 def transform_length(settings: FeatureSettings) -> int:
-    """The length of the Fourier transform in samples, the next power of two above a frame."""
+    """Length of the Fourier transform in samples: the next power of two above a frame."""
     return 1 << (_samples(settings, settings.frame_ms) - 1).bit_length()
 
 
@@ -90,7 +90,7 @@ def pyin_pitch(
 
     Args:
         samples: (n,) at ``settings.sample_rate_hz``.
-        centres: (frames,) the sample at the middle of each frame, evenly spaced.
+        centres: (frames,) the centre sample of each frame, evenly spaced.
 
     Returns:
         (frames, 2) float32: the probability that a frame is voiced, and the natural logarithm of
@@ -142,16 +142,16 @@ def _filters_of(
         return librosa.filters.chroma(sr=rate, n_fft=size, n_chroma=PITCH_CLASSES, tuning=0.0)
     if not 0 <= low_hz < top_hz <= rate / 2:
         raise UsageError(
-            f"filters from {low_hz:g} to {top_hz:g} Hz cannot be made at {rate} samples a second",
+            f"filters from {low_hz:g} to {top_hz:g} Hz do not fit a sample rate of {rate} Hz",
             hint=f"Keep 0 <= low_hz < high_hz <= {rate / 2:g}",
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # empty filters are refused below
+        warnings.simplefilter("ignore", UserWarning)  # empty filters raise an error below
         bank = librosa.filters.mel(sr=rate, n_fft=size, n_mels=filters, fmin=low_hz, fmax=top_hz)
     if not bank.any(axis=1).all():
         raise UsageError(
             f"{filters} filters are too many for transforms of {size} samples: some are empty",
-            hint="Give fewer filters or longer frames",
+            hint="Use fewer filters or longer frames",
         )
     return bank
 
@@ -171,5 +171,5 @@ def _samples(settings: FeatureSettings, ms: float) -> int:
 
 
 def _quiet() -> warnings.catch_warnings:
-    """Without the warning about audio that is shorter than a transform: it is padded."""
+    """Suppress the warning about audio shorter than a transform, which is padded."""
     return warnings.catch_warnings(action="ignore", category=UserWarning)

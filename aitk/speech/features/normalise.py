@@ -1,4 +1,4 @@
-"""Mean and variance of features: of one recording, a speaker or a whole corpus."""
+"""Mean and variance of features per recording, speaker or corpus."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-#: A feature that hardly varies (a band above what the microphone recorded) is not blown up.
+#: Limits the amplification of a nearly constant feature, such as a band above the recorded range.
 LEAST_VARIANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What the mean and the variance of features are computed from. Moments can be added.
+    """Additive statistics for the mean and variance of features.
 
     Attributes:
-        frames: how many were seen.
+        frames: number of frames.
         sums: (d,) float64.
         squares: (d,) float64, sums of squares.
     """
@@ -39,7 +39,7 @@ class Moments:
 
     @property
     def variance(self) -> np.ndarray:
-        """(d,), never below ``LEAST_VARIANCE``."""
+        """(d,), at least ``LEAST_VARIANCE``."""
         return np.maximum(self.squares / max(self.frames, 1) - self.mean**2, LEAST_VARIANCE)
 
     def as_json(self) -> dict[str, Any]:
@@ -58,16 +58,16 @@ def moments_of(features: np.ndarray) -> Moments:
 
 
 def moments_from(value: dict[str, Any]) -> Moments:
-    """What ``Moments.as_json`` made."""
+    """Restore the result of ``Moments.as_json``."""
     return Moments(int(value["frames"]), np.array(value["sums"]), np.array(value["squares"]))
 
 
 def total(moments: Iterable[Moments]) -> Moments:
-    """The moments of everything together; there must be at least one."""
+    """The sum of moments; there must be at least one."""
     return functools.reduce(Moments.__add__, moments)
 
 
 def normalised(features: np.ndarray, moments: Moments) -> np.ndarray:
-    """Features (frames, d) with the mean and the variance of ``moments`` taken out, float32."""
+    """Normalise features (frames, d) by the mean and variance of ``moments``, float32."""
     scale = 1 / np.sqrt(moments.variance)
     return ((features - moments.mean) * scale).astype(np.float32)

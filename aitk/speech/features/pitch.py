@@ -1,7 +1,7 @@
-"""Pitch: how voiced each frame is and how high, by normalised cross-correlation.
+"""Pitch and voicing of each frame, by normalised cross-correlation.
 
-Talkin 1995 (RAPT) with the single Viterbi pass and the lags of Ghahremani et al. 2014: every
-frame gets a pitch, also an unvoiced one, so that it never jumps.
+Talkin 1995 (RAPT) with the single Viterbi pass and the lags of Ghahremani et al. 2014: every frame
+gets a pitch, including unvoiced ones, so the contour is continuous.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from aitk.speech.data.options import FeatureSettings
 from aitk.speech.features.waveform import resampled
 
 LOWEST_HZ, HIGHEST_HZ = 50.0, 400.0
-RATE_HZ = 4000  # a pitch needs no more, and correlations cost its square
-#: Neighbouring lags differ by this share; a jump by a factor costs its squared logarithm times
-#: the weight; low pitches cost a little, since every multiple of a period fits as well.
+RATE_HZ = 4000  # sufficient for pitch; the cost of correlations is quadratic in it
+#: Ratio of neighbouring lags. A jump costs the squared logarithm of its factor times the weight;
+#: low pitches have a small cost, since every multiple of a period fits as well.
 LAG_STEP, JUMP_COST, LOW_COST = 0.01, 10.0, 10.0
-#: Keeps correlations of near-silence small, as a share of the recording's own mean energy.
+#: Limits the correlation of near-silence, as a share of the recording's mean energy.
 BALLAST = 1e-3
 
 
@@ -25,7 +25,7 @@ def pitch(samples: np.ndarray, settings: FeatureSettings, *, frames: int) -> np.
 
     Args:
         samples: (n,) at ``settings.sample_rate_hz``.
-        frames: how many there are, by ``features.frame_count``.
+        frames: number of frames, from ``features.frame_count``.
 
     Returns:
         (frames, 2) float32: the normalised cross-correlation in [-1, 1], and the natural
@@ -42,7 +42,7 @@ def pitch(samples: np.ndarray, settings: FeatureSettings, *, frames: int) -> np.
 def correlate(
     samples: np.ndarray, settings: FeatureSettings, *, frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lags in seconds (lags,), spaced by ratios, and each frame's correlation at them."""
+    """Lags in seconds (lags,) in a geometric series, and each frame's correlation at them."""
     slow = resampled(samples, settings.sample_rate_hz, RATE_HZ).astype(np.float64)
     shortest = int(RATE_HZ / HIGHEST_HZ) - 2
     longest = int(np.ceil(RATE_HZ / LOWEST_HZ)) + 2
@@ -70,7 +70,7 @@ def correlate(
 
 
 def find_path(lags_s: np.ndarray, correlations: np.ndarray) -> np.ndarray:
-    """The cheapest way through the frames: the number of a lag for each, (frames,)."""
+    """The path of minimum cost: the lag number of each frame, (frames,)."""
     local = 1 - correlations * (1 - LOW_COST * lags_s)  # (frames, lags)
     logs = np.log(lags_s)
     jumps = JUMP_COST * (logs[:, None] - logs) ** 2  # (to, from)
@@ -88,7 +88,7 @@ def find_path(lags_s: np.ndarray, correlations: np.ndarray) -> np.ndarray:
 
 
 def _between(whole: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Weights (whole, wanted) that read values at whole places between them: a windowed sinc."""
+    """Weights (whole, wanted) for interpolation at fractional positions: a windowed sinc."""
     distance = wanted - whole[:, None]
     reach = 5.0
     window = np.where(np.abs(distance) < reach, 0.5 + 0.5 * np.cos(np.pi * distance / reach), 0.0)

@@ -1,5 +1,5 @@
 """Perceptual linear prediction (Hermansky 1990, "Perceptual linear predictive analysis of
-speech", section I): the short-term spectrum as the ear weighs it, then an all-pole model of it.
+speech", section I): the perceptually weighted short-term spectrum, and its all-pole model.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Bands:
     """Critical bands about one Bark apart, from 0 to half the sample rate.
 
     Attributes:
-        weights: (bands, fft_size / 2 + 1) float32, masking curve and equal loudness together.
-        cosines: (bands, bands) float32, from a spectrum to its autocorrelation, lag by lag.
+        weights: (bands, fft_size / 2 + 1) float32, masking curve times equal loudness.
+        cosines: (bands, bands) float32, from a spectrum to its autocorrelation by lag.
     """
 
     weights: scipy.sparse.csr_array
@@ -37,19 +37,19 @@ def make_bands(*, sample_rate_hz: int, fft_size: int) -> Bands:
     weights *= equal_loudness(600 * np.sinh(centres / 6))[:, None]
     lags, places = np.arange(count)[:, None], np.arange(count)
     cosines = np.cos(np.pi / (count - 1) * lags * places)
-    cosines[:, 1:-1] *= 2  # these stand for both halves of the spectrum
+    cosines[:, 1:-1] *= 2  # these represent both halves of the spectrum
     cosines /= 2 * count - 2
     return Bands(scipy.sparse.csr_array(weights.astype(np.float32)), cosines.astype(np.float32))
 
 
 def cepstra(power: np.ndarray, bands: Bands, *, order: int, coefficients: int) -> np.ndarray:
-    """Cepstral coefficients of the all-pole model of spectra.
+    """Cepstral coefficients of the all-pole models of spectra.
 
     Args:
         power: (frames, fft_size / 2 + 1) power spectra.
-        bands: of ``make_bands``.
-        order: of the model; below the number of bands.
-        coefficients: how many, the first being the log of the model's gain.
+        bands: from ``make_bands``.
+        order: order of the model, below the number of bands.
+        coefficients: number of coefficients; the first is the log gain of the model.
 
     Returns:
         (frames, coefficients) float32.
@@ -57,24 +57,24 @@ def cepstra(power: np.ndarray, bands: Bands, *, order: int, coefficients: int) -
     if order >= len(bands.cosines):
         raise UsageError(
             f"a model of order {order} needs more than {len(bands.cosines)} critical bands",
-            hint="Give a lower lpc_order or a higher sample rate",
+            hint="Use a lower lpc_order or a higher sample rate",
         )
     loudness = np.cbrt(np.maximum(bands.weights @ power.T, _FLOOR))  # loudness (eq. 8)
-    # The outermost bands reach beyond the spectrum: they are set to their neighbours.
+    # The outermost bands extend beyond the spectrum and copy their neighbours.
     loudness[0], loudness[-1] = loudness[1], loudness[-2]
     predictor, error = solve_levinson((bands.cosines[: order + 1] @ loudness).T)
     return to_cepstra(predictor, error, coefficients)
 
 
 def solve_levinson(autocorrelation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Levinson and Durbin's recursion on many sequences at once.
+    """Levinson-Durbin recursion on many sequences at once.
 
     Args:
         autocorrelation: (frames, order + 1).
 
     Returns:
-        The predictor polynomials (frames, order), without their leading one, and the errors of
-        prediction (frames,).
+        The predictor polynomials (frames, order), without their leading one, and the prediction
+        errors (frames,).
     """
     frames, lags = autocorrelation.shape
     exact = autocorrelation.astype(np.float64)
@@ -109,7 +109,7 @@ def bark(hertz: float | np.ndarray) -> np.ndarray:
 
 
 def masking_curve(distance: np.ndarray) -> np.ndarray:
-    """The weight in a band of a tone that lies so many Bark below its centre (eq. 4)."""
+    """The weight in a band of a tone at this distance below its centre, in Bark (eq. 4)."""
     rising = 10.0 ** (2.5 * (distance + 0.5))
     falling = 10.0 ** (0.5 - distance)
     curve = np.minimum(1.0, np.minimum(rising, falling))

@@ -1,8 +1,8 @@
-"""Features of audio, frame by frame, as Kaldi defines them: filterbank, MFCC, PLP, spectrogram.
+"""Frame features as defined by Kaldi: filterbank, MFCC, PLP, spectrogram.
 
-Agrees with kaldi-native-fbank (dither 0) to 1e-3. Frames of several clips go through the Fourier
-transform together, in pieces that fit the processor's cache. What librosa defines is computed in
-``librosa_features``.
+Agrees with kaldi-native-fbank (dither 0) to 1e-3. Frames of several clips are transformed together,
+in blocks that fit the processor's cache. ``librosa_features`` has the features defined by librosa.
+
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from aitk.speech.data.options import FeatureOptions, FeatureSettings
 from aitk.speech.features import librosa_features, plp
 from aitk.speech.features.normalise import Moments, moments_of, normalised
 
-#: Kaldi computes on 16-bit integers. Its floor for logarithms, float32's epsilon, means the same
-#: only on that scale.
+#: Kaldi computes on 16-bit integers. Its floor for logarithms, the epsilon of float32, is only
+#: meaningful on that scale.
 FULL_SCALE = 32768.0
 FRAMES_AT_ONCE = 128
 _FLOOR = np.float32(np.finfo(np.float32).eps)
@@ -38,16 +38,16 @@ def features(
 
     Args:
         samples: (n,) in [-1, 1] at ``settings.sample_rate_hz``.
-        settings: what is computed.
-        moments: of the speaker or the corpus, where ``settings.normalise`` names one of them;
-            without them the features stay as they are, so that moments can be learned of them.
+        settings: the features to compute.
+        moments: moments of the speaker or corpus, if ``settings.normalise`` needs them; without
+            them, features are not normalised, so that moments can be learned from them.
         rng: given in training, for dither.
 
     Returns:
         (frames, ``feature_size(settings)``) float32; none if the recording is shorter.
 
     Raises:
-        UsageError: settings that contradict each other.
+        UsageError: the settings are contradictory.
     """
     return features_of_many([samples], settings, moments=[moments], rng=rng)[0]
 
@@ -59,9 +59,9 @@ def features_of_many(
     moments: Sequence[Moments | None] | None = None,
     rng: np.random.Generator | None = None,
 ) -> list[np.ndarray]:
-    """The features of several recordings, faster than one by one where they are short.
+    """The features of several recordings, faster than one by one if they are short.
 
-    See ``features``; ``moments`` has one entry a recording.
+    See ``features``; ``moments`` has one entry per recording.
     """
     if settings.features in librosa_features.KINDS:
         found = [librosa_features.compute(samples, settings) for samples in clips]
@@ -78,7 +78,7 @@ def features_of_many(
 def _kaldi_features(
     clips: Sequence[np.ndarray], settings: FeatureSettings, rng: np.random.Generator | None
 ) -> list[np.ndarray]:
-    """The features alone of several clips, framed and transformed together."""
+    """The unnormalised features of several clips, framed and transformed together."""
     plan = _plan(dataclasses.replace(settings, normalise="none"))
     frames = [frame(np.asarray(samples, np.float32), settings) for samples in clips]
     counts = [len(each) for each in frames]
@@ -123,14 +123,14 @@ def finish_features(
 
 
 def settings_for(options: FeatureOptions, sample_rate_hz: int) -> FeatureSettings:
-    """The feature settings inside a model's settings, for recordings of this sample rate."""
+    """The feature settings in a model's settings, for recordings of this sample rate."""
     names = [field.name for field in dataclasses.fields(FeatureOptions)]
     values = {name: getattr(options, name) for name in names}
     return FeatureSettings(**values, sample_rate_hz=sample_rate_hz)
 
 
 def feature_size(settings: FeatureSettings) -> int:
-    """How many numbers a frame has."""
+    """The number of features per frame."""
     if settings.columns:
         return settings.columns * (1 + settings.deltas)
     if settings.features in librosa_features.KINDS:
@@ -141,7 +141,7 @@ def feature_size(settings: FeatureSettings) -> int:
 
 
 def frame_count(samples: int, settings: FeatureSettings) -> int:
-    """How many frames a recording of so many samples has."""
+    """The number of frames in a number of samples."""
     length, shift = frame_lengths(settings)
     if settings.snip_edges:
         return 1 + (samples - length) // shift if samples >= length else 0
@@ -151,14 +151,14 @@ def frame_count(samples: int, settings: FeatureSettings) -> int:
 
 
 def frames_in(seconds: float, settings: FeatureSettings) -> int:
-    """How many frames there are in so many seconds, of audio or of stored features."""
+    """The number of frames in a number of seconds, of audio or of precomputed features."""
     if settings.columns:
         return round(seconds * 1000 / settings.shift_ms)
     return frame_count(round(seconds * settings.sample_rate_hz), settings)
 
 
 def frame_lengths(settings: FeatureSettings) -> tuple[int, int]:
-    """The length of a frame (librosa's: of its transform) and the step to the next, in samples."""
+    """Frame length (for librosa: transform length) and frame shift, in samples."""
     rate = settings.sample_rate_hz
     if settings.features in librosa_features.KINDS:
         return librosa_features.transform_length(settings), int(rate * 0.001 * settings.shift_ms)
@@ -166,11 +166,11 @@ def frame_lengths(settings: FeatureSettings) -> tuple[int, int]:
 
 
 def frame(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    """Cut a recording into overlapping frames, (frames, length): a view, not to be written to."""
+    """Split a recording into overlapping frames, (frames, length): a read-only view."""
     length, shift = frame_lengths(settings)
     if shift < 1 or length < 2:
         raise UsageError(
-            "frames of under a sample", hint="Give a larger frame_ms, shift_ms or sample rate"
+            "frames of under a sample", hint="Use a larger frame_ms, shift_ms or sample rate"
         )
     count = frame_count(len(samples), settings)
     if count == 0:
@@ -185,20 +185,20 @@ def frame(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
 def mel_filters(
     filters: int, *, low_hz: float, high_hz: float, sample_rate_hz: int, fft_size: int
 ) -> np.ndarray:
-    """Triangles on the mel scale 1127 ln(1 + f/700), as (fft_size / 2, filters) float32.
+    """Triangular filters on the mel scale 1127 ln(1 + f/700), (fft_size / 2, filters) float32.
 
-    Unlike those of HTK and librosa they are triangles over mel, not over hertz.
+    Unlike in HTK and librosa, they are triangles over mel, not over hertz.
 
     Raises:
-        UsageError: the edges are in the wrong order or above half the sample rate, or a filter
-            is so narrow that it holds no frequency of the transform.
+        UsageError: the edges are out of order or above half the sample rate, or a filter is too
+            narrow to cover a frequency of the transform.
     """
     nyquist_hz = sample_rate_hz / 2
     top_hz = high_hz if high_hz > 0 else nyquist_hz + high_hz
     if not 0 <= low_hz < top_hz <= nyquist_hz:
         raise UsageError(
-            f"filters from {low_hz:g} to {top_hz:g} Hz cannot be made at {sample_rate_hz} samples"
-            " a second",
+            f"filters from {low_hz:g} to {top_hz:g} Hz do not fit a sample rate of"
+            f" {sample_rate_hz} Hz",
             hint=f"Keep 0 <= low_hz < high_hz <= {nyquist_hz:g}",
         )
     edges = np.linspace(_mel(low_hz), _mel(top_hz), filters + 2)
@@ -209,7 +209,7 @@ def mel_filters(
     if (weights.sum(axis=0) == 0).any():
         raise UsageError(
             f"{filters} filters are too many for frames of {fft_size} samples: some are empty",
-            hint="Give fewer filters or longer frames",
+            hint="Use fewer filters or longer frames",
         )
     return weights.astype(np.float32)
 
@@ -233,7 +233,7 @@ def lifter_weights(coefficients: int, lifter: float) -> np.ndarray:
 
 
 def window_of(kind: str, length: int) -> np.ndarray:
-    """A window as (length,) float64; Povey's is a Hann window that does not fall as steeply."""
+    """A window as (length,) float64; Povey's is a Hann window with less steep flanks."""
     turn = 2 * np.pi * np.arange(length) / (length - 1)
     hann = 0.5 - 0.5 * np.cos(turn)
     windows = {
@@ -247,7 +247,7 @@ def window_of(kind: str, length: int) -> np.ndarray:
 
 
 class _Plan:
-    """Everything about one set of settings that does not depend on the recording."""
+    """Everything about a set of settings that is independent of the recording."""
 
     def __init__(self, settings: FeatureSettings):
         length, _ = frame_lengths(settings)
@@ -273,8 +273,8 @@ class _Plan:
         if self._kind == "mfcc":
             if settings.coefficients > settings.filters:
                 raise UsageError(
-                    f"{settings.coefficients} coefficients of {settings.filters} filters",
-                    hint="Give at least as many filters as coefficients",
+                    f"{settings.coefficients} coefficients from {settings.filters} filters",
+                    hint="Use at least as many filters as coefficients",
                 )
             cosines = dct_matrix(settings.filters, settings.coefficients) * self._lifter
             self._cosines = scipy.sparse.csr_array(cosines.T)
@@ -284,7 +284,7 @@ class _Plan:
             )
 
     def compute(self, frames: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        """(frames, length) in [-1, 1], overwritten, to (frames, size)."""
+        """(frames, length) in [-1, 1], which is overwritten, to (frames, size)."""
         settings = self._settings
         frames *= FULL_SCALE
         if settings.dither and rng is not None:
@@ -296,8 +296,8 @@ class _Plan:
             before = settings.preemphasis * frames
             frames[:, 1:] -= before[:, :-1]
             frames[:, 0] -= before[:, 0]
-        # In float32 the transform of a pure tone drowns the weakest filters in rounding: they
-        # would differ from Kaldi's by up to 2e-3.
+        # In float32, the transform of a pure tone would drown the weakest filters in rounding
+        # errors, with differences of up to 2e-3 from Kaldi.
         spectrum = scipy.fft.rfft(frames * self._window, n=self._fft_size, axis=1)
         power = np.empty(spectrum.shape, np.float32)  # (frames, fft_size / 2 + 1)
         np.add(spectrum.real**2, spectrum.imag**2, out=power, casting="same_kind")
@@ -312,8 +312,8 @@ class _Plan:
             )
             found *= self._lifter
         else:
-            # Sparse products run on the caller's thread. BLAS would share so little work out to
-            # all processors, and take ten times as long where others are at work.
+            # Sparse products run on the caller's thread. BLAS would spread this little work over
+            # all processors, and take ten times as long when they are busy.
             logs = np.log(np.maximum(self._filters @ power.T, _FLOOR))  # (filters, frames)
             found = (self._cosines @ logs if self._kind == "mfcc" else logs).T
         if self._energy:
@@ -325,7 +325,7 @@ _plan = functools.lru_cache(maxsize=32)(_Plan)
 
 
 def _pieces(frames: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Copies of the frames, in order, so many at a time that they stay in the cache."""
+    """Copies of the frames, in order, in blocks that fit the cache."""
     waiting: list[np.ndarray] = []
     held = 0
     for each in frames:
@@ -342,7 +342,7 @@ def _pieces(frames: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _mirrored(samples: np.ndarray, before: int, after: int) -> np.ndarray:
-    """The recording with its ends mirrored as often as it takes."""
+    """The recording with its ends mirrored as often as needed."""
     index = np.arange(-before, len(samples) + after) % (2 * len(samples))
     return samples[np.where(index < len(samples), index, 2 * len(samples) - 1 - index)]
 
@@ -354,9 +354,9 @@ def _mel(hertz: float | np.ndarray) -> np.ndarray:
 def add_deltas(features: np.ndarray, *, order: int, reach: int = 2) -> np.ndarray:
     """Append the first ``order`` derivatives to features (frames, d).
 
-    A derivative is the slope of a line through the ``reach`` frames on either side; the ends
-    repeat their last frame. A higher one is the same filter applied again, as in Kaldi's
-    ``add-deltas``: convolved with itself first, so that the ends are repeated once.
+    A derivative is the slope of a line through ``reach`` frames on either side; the end frames are
+    repeated. Higher orders convolve the filter with itself first, as in Kaldi's ``add-deltas``, so
+    that the ends are repeated only once.
 
     Returns:
         (frames, d * (order + 1)), of the same type.

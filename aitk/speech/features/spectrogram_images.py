@@ -1,4 +1,4 @@
-"""Spectrograms as small PNG pictures, for reports."""
+"""Spectrograms as small PNG images, for reports."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from aitk.speech.features.signal import features
 
 WIDEST, HEIGHT = 480, 80
 RANGE_DB = 70.0
-# Dark blue over red to pale yellow, rising evenly in lightness, also for eyes without red or green.
+# Dark blue via red to pale yellow, with linearly increasing lightness; safe for colour-blind eyes.
 _STOPS = np.array(
     [[4, 5, 30], [52, 16, 104], [134, 37, 120], [214, 68, 88], [250, 148, 80], [252, 250, 196]]
 )
 
 
 def spectrogram_png(samples: np.ndarray, sample_rate_hz: int) -> bytes:
-    """A picture of a recording (n,): time to the right, mel filters upwards, 70 dB of colours."""
+    """An image of a recording (n,): time to the right, mel filters upwards, 70 dB of range."""
     levels = mel_levels(samples, sample_rate_hz)
-    if len(levels) > WIDEST:  # the mean of neighbouring frames
+    if len(levels) > WIDEST:  # average neighbouring frames
         edges = np.linspace(0, len(levels), WIDEST + 1).astype(int)[:-1]
         counts = np.diff(np.append(edges, len(levels)))
         levels = np.add.reduceat(levels, edges, axis=0) / counts[:, None]
@@ -28,7 +28,7 @@ def spectrogram_png(samples: np.ndarray, sample_rate_hz: int) -> bytes:
 
 
 def mel_levels(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Decibels of mel filters every 10 ms of a recording (n,): (frames, filters), never none."""
+    """Mel filter levels in dB every 10 ms of a recording (n,): (frames, filters), never empty."""
     settings = FeatureSettings(
         filters=min(HEIGHT, sample_rate_hz // 200),
         normalise="none",
@@ -40,13 +40,13 @@ def mel_levels(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 
 
 def colour_png(shares: np.ndarray) -> bytes:
-    """A picture of numbers in 0..1, (height, width), in the colours of ``palette``."""
+    """An image of values in 0..1, (height, width), in the colours of ``palette``."""
     indices = np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
     return encode_png(palette()[indices], few_colours=True)
 
 
 def palette() -> np.ndarray:
-    """The 256 colours, (256, 3) uint8."""
+    """The colour map, (256, 3) uint8."""
     places = np.linspace(0, len(_STOPS) - 1, 256)
     return np.stack(
         [np.interp(places, range(len(_STOPS)), _STOPS[:, part]) for part in range(3)], axis=1

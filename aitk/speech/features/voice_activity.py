@@ -1,4 +1,4 @@
-"""Where in a recording somebody speaks, by the energy of its frames."""
+"""Voice activity detection by frame energy."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import numpy as np
 
 from aitk.speech.features.waveform import SHIFT_S, frame_levels_dbfs
 
-#: Speech lies at least this much above the noise, and at most that much below the loudest parts.
+#: Speech is at least this much above the noise, and at most that much below the loudest parts.
 LEAST_ABOVE_NOISE_DB, MOST_BELOW_PEAK_DB = 6.0, 40.0
-#: Shorter gaps belong to speech (the closure of a plosive takes 0.1 s), shorter bursts do not.
+#: Shorter gaps are part of speech (the closure of a plosive takes 0.1 s); shorter bursts are noise.
 SHORTEST_PAUSE_S, SHORTEST_SPEECH_S = 0.2, 0.05
 MARGIN_S = 0.1
 
 
 def find_speech(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Say of each frame of 10 ms whether somebody speaks: (frames,) bool.
+    """Whether each frame of 10 ms contains speech: (frames,) bool.
 
-    The threshold lies between the noise (the 10th percentile of the levels) and the loudest
-    parts (the 95th), a third of the way up.
+    The threshold is a third of the way from the noise (10th percentile of the levels) to the
+    loudest parts (95th percentile).
     """
     levels = frame_levels_dbfs(samples, sample_rate_hz)
     noise, peak = np.percentile(levels, [10, 95])
     threshold = noise + max(LEAST_ABOVE_NOISE_DB, (peak - noise) / 3)
     speaks = levels >= max(threshold, peak - MOST_BELOW_PEAK_DB)
-    if peak - noise < LEAST_ABOVE_NOISE_DB:  # all is alike: speech and noise cannot be separated
+    if peak - noise < LEAST_ABOVE_NOISE_DB:  # too little contrast to separate speech and noise
         return np.ones(len(levels), bool)
     speaks = _without_short(speaks, False, round(SHORTEST_PAUSE_S / SHIFT_S))
     return _without_short(speaks, True, round(SHORTEST_SPEECH_S / SHIFT_S))
 
 
 def speech_bounds(samples: np.ndarray, sample_rate_hz: int) -> tuple[int, int]:
-    """The first sample of the speech in (n,), and the one after its last, 0.1 s of margin around.
+    """The first sample of speech in (n,), and the one after its end, with a margin of 0.1 s.
 
-    All of it where speech and noise cannot be separated.
+    The whole recording if speech and noise cannot be separated.
     """
     frames = np.flatnonzero(find_speech(samples, sample_rate_hz))
     if not len(frames):
         return 0, len(samples)
     first = frames[0] * SHIFT_S - MARGIN_S
-    last = (frames[-1] + 1) * SHIFT_S + 0.015 + MARGIN_S  # a frame reaches 15 ms beyond its step
+    last = (frames[-1] + 1) * SHIFT_S + 0.015 + MARGIN_S  # a frame extends 15 ms beyond its shift
     return (
         max(0, round(first * sample_rate_hz)),
         min(len(samples), round(last * sample_rate_hz)),
@@ -50,20 +50,20 @@ def speech_bounds(samples: np.ndarray, sample_rate_hz: int) -> tuple[int, int]:
 def cut_at_pauses(
     blocks: Iterable[np.ndarray], sample_rate_hz: int, *, max_s: float
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Cut a long recording into pieces, in the middle of its pauses.
+    """Split a long recording in the middle of its pauses.
 
     Args:
         blocks: the recording in order, (n,) float32 each.
-        max_s: no piece is longer. A piece ends in the second half of that: at the longest
-            pause, or without one at the quietest frame. The last piece may be shorter, but not
-            below a second, or half of ``max_s``.
+        max_s: maximum length of a piece. A piece ends in its second half, at the longest pause, or
+            without one at the quietest frame. The last piece may be shorter, but at least one
+            second or half of ``max_s``.
 
     Yields:
-        Where each piece begins, in seconds, and its samples. Together they are the whole recording;
+        The start of each piece in seconds, and its samples. Together they are the whole recording;
         memory holds about one piece.
     """
     longest = round(max_s * sample_rate_hz)
-    ahead = min(sample_rate_hz, longest // 2)  # so much is left for the last piece
+    ahead = min(sample_rate_hz, longest // 2)  # reserved for the last piece
     held = np.zeros(0, np.float32)
     begun = 0
     for block in blocks:
@@ -81,7 +81,7 @@ def cut_at_pauses(
 
 
 def _best_place(samples: np.ndarray, sample_rate_hz: int) -> int:
-    """The sample in the second half at which to cut."""
+    """The sample in the second half at which to split."""
     levels = frame_levels_dbfs(samples, sample_rate_hz)
     half = len(levels) // 2
     silent = ~find_speech(samples, sample_rate_hz)[half:]
@@ -91,12 +91,12 @@ def _best_place(samples: np.ndarray, sample_rate_hz: int) -> int:
         frame = half + (first + last) // 2
     else:
         frame = half + int(np.argmin(levels[half:]))
-    place = round((frame * SHIFT_S + 0.0125) * sample_rate_hz)  # the middle of the frame
+    place = round((frame * SHIFT_S + 0.0125) * sample_rate_hz)  # centre of the frame
     return min(max(-(-len(samples) // 2), place), len(samples))
 
 
 def _without_short(flags: np.ndarray, value: bool, shortest: int) -> np.ndarray:
-    """Flags whose inner runs of ``value`` under ``shortest`` frames are turned over."""
+    """Flip inner runs of ``value`` shorter than ``shortest`` frames."""
     flags = flags.copy()
     for first, last in list(_runs(flags, value)):
         inside = value or (first > 0 and last < len(flags))
@@ -106,6 +106,6 @@ def _without_short(flags: np.ndarray, value: bool, shortest: int) -> np.ndarray:
 
 
 def _runs(flags: np.ndarray, value: bool) -> Iterator[tuple[int, int]]:
-    """First frame, and the one after the last, of every run of ``value``."""
+    """The first frame, and the one after the end, of every run of ``value``."""
     edges = np.diff(np.concatenate([[False], flags == value, [False]]).astype(np.int8))
     yield from zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)

@@ -1,17 +1,17 @@
-"""Waveforms: their level, and other sample rates by the SoX resampler (linear phase, HQ)."""
+"""Waveforms: levels, and resampling with SoX (linear phase, HQ)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-QUALITY = "HQ"  # of soxr
-#: Below the step of 16 bits (-96 dBFS) there is only digital silence.
+QUALITY = "HQ"  # quality preset of soxr
+#: Levels below the 16-bit step (-96 dBFS) are digital silence.
 SILENCE_DBFS = -120.0
 FRAME_S, SHIFT_S = 0.025, 0.010
 
 
 def level_dbfs(samples: np.ndarray) -> float:
-    """The root mean square of samples (n,), in decibels below a square wave at full scale."""
+    """Root mean square of samples (n,), in dB relative to a full-scale square wave."""
     if not len(samples):
         return SILENCE_DBFS
     power = float(np.dot(samples, samples)) / len(samples)
@@ -19,12 +19,12 @@ def level_dbfs(samples: np.ndarray) -> float:
 
 
 def frame_levels_dbfs(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """The level of every 25 ms, each 10 ms: (frames,) float32; a shorter recording is one frame."""
+    """The level of each 25 ms window, every 10 ms: (frames,) float32; short audio is one frame."""
     length = max(1, round(FRAME_S * sample_rate_hz))
     shift = max(1, round(SHIFT_S * sample_rate_hz))
     if len(samples) < length:
         return np.array([level_dbfs(samples)], np.float32)
-    # Sums of squares over windows, from differences of a running sum.
+    # Window sums of squares as differences of a cumulative sum.
     running = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
     power = (running[length::shift] - running[:-length:shift]) / length
     return np.maximum(10 * np.log10(np.maximum(power, 1e-30)), SILENCE_DBFS).astype(np.float32)
@@ -36,7 +36,7 @@ def remove_dc(samples: np.ndarray) -> np.ndarray:
 
 
 def at_loudness(samples: np.ndarray, loudness_dbfs: float) -> np.ndarray:
-    """Samples (n,) scaled to an RMS level, or as near to it as goes without clipping."""
+    """Scale samples (n,) to an RMS level, or as close as possible without clipping."""
     peak = float(np.abs(samples).max(initial=0.0))
     if peak == 0:
         return samples
@@ -45,11 +45,11 @@ def at_loudness(samples: np.ndarray, loudness_dbfs: float) -> np.ndarray:
 
 
 def signal_to_noise_db(samples: np.ndarray, sample_rate_hz: int) -> float | None:
-    """A guess of the signal-to-noise ratio from the levels of frames alone.
+    """Estimate the signal-to-noise ratio from frame levels alone.
 
-    The quietest tenth of the frames is taken for noise, the louder half for speech over it. A
-    recording without pauses has none to be measured, and its ratio is guessed too low; None below
-    20 frames, and where the quiet parts are digital silence.
+    The quietest tenth of the frames is regarded as noise, the louder half as speech plus noise. For
+    a recording without pauses, the ratio is underestimated. None for under 20 frames, and if the
+    quiet parts are digital silence.
     """
     levels = frame_levels_dbfs(samples, sample_rate_hz)
     if len(levels) < 20:
@@ -63,7 +63,7 @@ def signal_to_noise_db(samples: np.ndarray, sample_rate_hz: int) -> float | None
 
 
 def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """A recording (n,) at another rate, (about n * to_hz / from_hz,) float32."""
+    """Resample a recording (n,) to (about n * to_hz / from_hz,) float32."""
     samples = np.asarray(samples, np.float32)
     if from_hz == to_hz:
         return samples
@@ -73,7 +73,7 @@ def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 
 class Resampler:
-    """Resamples a recording that comes in blocks; the blocks' borders leave no trace."""
+    """Resamples a recording block by block, without artefacts at block boundaries."""
 
     def __init__(self, from_hz: int, to_hz: int):
         self._stream = None
@@ -83,13 +83,13 @@ class Resampler:
             self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=QUALITY)
 
     def add(self, block: np.ndarray) -> np.ndarray:
-        """What is ready after one more block (n,); it may be nothing yet."""
+        """Add a block (n,); return the samples that are ready, possibly none."""
         if self._stream is None:
             return block
         return self._stream.resample_chunk(np.ascontiguousarray(block, np.float32))
 
     def finish(self) -> np.ndarray:
-        """What was still held back."""
+        """Return the remaining samples."""
         if self._stream is None:
             return np.zeros(0, np.float32)
         return self._stream.resample_chunk(np.zeros(0, np.float32), last=True)

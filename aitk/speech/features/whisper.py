@@ -1,6 +1,6 @@
-"""The log-mel features that Whisper reads (Radford et al. 2023, section 2.2).
+"""Whisper's log-mel features (Radford et al. 2023, section 2.2).
 
-Windows of 25 ms every 10 ms, Slaney's mel filters, log10, and a range of 8 below the loudest.
+Windows of 25 ms every 10 ms, Slaney's mel filters, log10, clipped 8 below the maximum.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import numpy as np
 
 SAMPLE_RATE_HZ = 16000
 WINDOW, SHIFT = 400, 160  # samples
-WINDOW_S = 30  # what the encoder reads at once
+WINDOW_S = 30  # window of the encoder
 FRAMES = WINDOW_S * SAMPLE_RATE_HZ // SHIFT
 LEAST_POWER = 1e-10
-RANGE = 8.0  # of the logarithm, below the loudest
-FRAMES_AT_ONCE = 500  # so that the work stays in the processor's cache
+RANGE = 8.0  # dynamic range below the maximum, in log10
+FRAMES_AT_ONCE = 500  # keeps the working set in the processor's cache
 
 
 def whisper_features(samples: np.ndarray, *, filters: int, frames: int = FRAMES) -> np.ndarray:
@@ -25,7 +25,7 @@ def whisper_features(samples: np.ndarray, *, filters: int, frames: int = FRAMES)
     Args:
         samples: (n,) float32 in [-1, 1] at ``SAMPLE_RATE_HZ``.
         filters: mel filters: 80, or 128.
-        frames: how many; a shorter recording is followed by silence, a longer one is cut.
+        frames: number of frames; shorter recordings are padded with silence, longer ones truncated.
 
     Returns:
         (frames, filters) float32.
@@ -34,7 +34,7 @@ def whisper_features(samples: np.ndarray, *, filters: int, frames: int = FRAMES)
 
     length, half = frames * SHIFT, WINDOW // 2
     kept = np.asarray(samples[:length], np.float32)
-    # Frames after the recording's end hold nothing but the floor: they need not be computed.
+    # Frames after the end of the recording hold only the floor and need no computation.
     needed = min(frames, -(-(len(kept) + half) // SHIFT) + 1)
     kept = np.pad(kept, (0, min(length, needed * SHIFT + half) - len(kept)))
     padded = np.pad(kept, half, mode="reflect")
@@ -51,7 +51,7 @@ def whisper_features(samples: np.ndarray, *, filters: int, frames: int = FRAMES)
 
 @functools.cache
 def mel_filters(filters: int) -> np.ndarray:
-    """(bins, filters) float32: triangles of equal area on Slaney's mel scale, from 0 to 8 kHz."""
+    """(bins, filters) float32: equal-area triangles on Slaney's mel scale, from 0 to 8 kHz."""
     edges = _mel_to_hertz(np.linspace(0.0, _hertz_to_mel(SAMPLE_RATE_HZ / 2), filters + 2))
     bins = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE_HZ)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
@@ -62,8 +62,8 @@ def mel_filters(filters: int) -> np.ndarray:
 
 @functools.cache
 def _sparse_filters(filters: int) -> Any:
-    """(filters, bins): a sparse product stays on the caller's thread, BLAS would wait for others
-    where all processors are busy."""
+    """(filters, bins): a sparse product runs on the caller's thread, while BLAS would contend for
+    busy processors."""
     from scipy.sparse import csr_array
 
     return csr_array(mel_filters(filters).T)
@@ -75,8 +75,8 @@ def _window() -> np.ndarray:
     return np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
 
-#: Slaney's scale is linear up to 1 kHz, which is 15 mel, and logarithmic above: 27 mel are a
-#: factor of 6.4.
+#: Slaney's scale is linear up to 1 kHz (15 mel), and logarithmic above: 27 mel are a factor of 6.4.
+
 _LINEAR, _BREAK_HZ, _BREAK_MEL, _STEP = 200 / 3, 1000.0, 15.0, np.log(6.4) / 27
 
 

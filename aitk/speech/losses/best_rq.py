@@ -1,9 +1,9 @@
-"""What masked speech prediction guesses (BEST-RQ, Chiu et al. 2022, section 3).
+"""Targets of masked speech prediction (BEST-RQ, Chiu et al. 2022, section 3).
 
-Frames are projected by a random matrix and named after the nearest entry of a random codebook;
-neither is ever trained. Stretches of a recording are replaced by noise, and the network is to name
-the codes of what was there. Principal components may stand in for the random matrix, which mostly
-sees loudness (Yang et al. 2026), and several codebooks for the one (Baumann et al. 2025).
+Frames are projected by a random matrix and encoded as the nearest entry of a random codebook;
+neither is trained. Spans of a recording are replaced by noise, and the network predicts the codes
+of the masked spans. Principal components may replace the random matrix, which mostly encodes
+loudness (Yang et al. 2026), and several codebooks the single one (Baumann et al. 2025).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ NOISE_DEVIATION = 0.1
 
 @dataclass(frozen=True)
 class Components:
-    """The first principal components of steps, each made to have variance 1.
+    """The first principal components of steps, scaled to variance 1.
 
     Attributes:
-        mean: of the steps, (inputs,).
+        mean: mean of the steps, (inputs,).
         directions: (inputs, components).
     """
 
@@ -31,9 +31,9 @@ class Components:
 
 
 def principal_components(steps: Iterable[np.ndarray], size: int) -> Components:
-    """Learn ``size`` components of steps, given as arrays (some, inputs) one after the other.
+    """Learn ``size`` components of steps, given as arrays (some, inputs).
 
-    Fewer where the steps have fewer that vary.
+    The result has fewer if the steps vary in fewer dimensions.
     """
     count = 0
     sums: np.ndarray | float = 0.0
@@ -51,16 +51,16 @@ def principal_components(steps: Iterable[np.ndarray], size: int) -> Components:
 
 @dataclass(frozen=True)
 class Quantiser:
-    """A projection and random codebooks; equal arguments make equal ones.
+    """A projection and random codebooks, reproducible from the arguments.
 
     Attributes:
-        dimensions: numbers a frame.
-        frames_per_step: frames that become one code together: those of a step of the network.
-        codes: entries of a codebook.
-        code_size: numbers an entry.
-        codebooks: how many name each step.
-        components: what steps are projected on; None for a random matrix.
-        seed: of the drawing.
+        dimensions: features per frame.
+        frames_per_step: frames encoded together: those of one step of the network.
+        codes: entries per codebook.
+        code_size: size of an entry.
+        codebooks: number of codebooks, each of which encodes every step.
+        components: projection of the steps; None for a random matrix.
+        seed: seed of the random values.
     """
 
     dimensions: int
@@ -72,20 +72,20 @@ class Quantiser:
     seed: int = 0
 
     def codes_of(self, features: np.ndarray) -> np.ndarray:
-        """Name each step: (frames, d) to (ceil(frames / frames_per_step), codebooks) int32.
+        """Encode each step: (frames, d) to (ceil(frames / frames_per_step), codebooks) int32.
 
-        The features should have mean 0 and variance 1, or most codes will stay unused.
+        Features should have mean 0 and variance 1; otherwise most codes remain unused.
         """
         mean, matrix = self._projection
         projected = (self.stacked(features) - mean) @ matrix  # (steps, code_size)
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         projected = projected / np.maximum(length, 1e-12)
-        # Both have length 1: the nearest entry is the one with the largest product.
+        # Both have unit length: the nearest entry has the largest dot product.
         products = projected @ self._codebooks.transpose(0, 2, 1)  # (codebooks, steps, codes)
         return products.argmax(axis=-1).T.astype(np.int32)
 
     def stacked(self, features: np.ndarray) -> np.ndarray:
-        """The frames (frames, d) of each step side by side: (steps, frames_per_step * d)."""
+        """Concatenate the frames (frames, d) of each step: (steps, frames_per_step * d)."""
         steps = -(-len(features) // self.frames_per_step)
         missing = steps * self.frames_per_step - len(features)
         padded = np.pad(features, ((0, missing), (0, 0)))
@@ -93,7 +93,7 @@ class Quantiser:
 
     @cached_property
     def _projection(self) -> tuple[np.ndarray, np.ndarray]:
-        """What is taken off a step, (inputs,), and what it is multiplied by, (inputs, size)."""
+        """The mean to subtract, (inputs,), and the projection matrix, (inputs, size)."""
         if self.components is None:
             matrix = self._random_projection()
             return np.zeros(len(matrix), np.float32), matrix
@@ -117,16 +117,16 @@ class Quantiser:
 
 
 def choose_steps(steps: int, *, share: float, span: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw which steps are hidden: runs of ``span`` steps, which may overlap.
+    """Draw the masked steps: runs of ``span`` steps, which may overlap.
 
     Args:
-        steps: of the recording; at least one of them is hidden.
-        share: about how many of them, from 0 to 1.
+        steps: steps of the recording; at least one of them is masked.
+        share: approximate share of masked steps, from 0 to 1.
 
     Returns:
         (steps,) bool.
     """
-    # A step stays if none of the ``span`` starts that would cover it was drawn.
+    # A step is visible if none of the ``span`` starts that would cover it was drawn.
     start = 1 - (1 - share) ** (1 / span)
     starts = np.flatnonzero(rng.random(steps + span - 1) < start) - (span - 1)
     if not len(starts):
@@ -140,14 +140,14 @@ def choose_steps(steps: int, *, share: float, span: int, rng: np.random.Generato
 def hide_frames(
     features: np.ndarray, hidden: np.ndarray, *, frames_per_step: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """A copy of features (frames, d) with the frames of hidden steps replaced by noise."""
+    """A copy of features (frames, d) with noise in the frames of masked steps."""
     frames = np.repeat(hidden, frames_per_step)[: len(features)]
     noise = NOISE_DEVIATION * rng.standard_normal(features.shape)
     return np.where(frames[:, None], noise, features).astype(np.float32)
 
 
 def code_usage(codes: np.ndarray, count: int) -> dict[str, float]:
-    """How well a codebook is used: the share of its entries, and their perplexity."""
+    """Codebook usage: the share of used entries, and their perplexity."""
     frequencies = np.bincount(codes, minlength=count) / max(1, len(codes))
     present = frequencies[frequencies > 0]
     entropy = float(-(present * np.log(present)).sum())

@@ -1,4 +1,4 @@
-"""Cross-entropy with smoothed targets, and over several codebooks."""
+"""Cross-entropy with label smoothing, and over several codebooks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from aitk.core.layers import Tensor
 
 
 class SmoothedCrossEntropy(keras.losses.Loss):
-    """Of class numbers (batch,) and logits (batch, classes): (batch,) (Szegedy et al. 2016, section
-    7).
+    """From class numbers (batch,) and logits (batch, classes) to (batch,) (Szegedy et al. 2016,
+    section 7).
 
     Args:
-        share: of the target, spread over all classes evenly.
+        share: share of the target spread evenly over all classes.
     """
 
     def __init__(self, share: float):
@@ -31,10 +31,10 @@ class SmoothedCrossEntropy(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class CodebookLoss(keras.losses.Loss):
-    """Cross-entropy with the code of each codebook, their mean at every step.
+    """Mean cross-entropy over the codebooks, at every step.
 
     Args:
-        codes: entries of a codebook.
+        codes: entries per codebook.
     """
 
     def __init__(self, codes: int, name: str = "codebooks", **kwargs: Any):

@@ -1,7 +1,7 @@
-"""The loss of connectionist temporal classification for Keras' training loop.
+"""Connectionist temporal classification losses for Keras' training loop.
 
-On TensorFlow it is ``tf.nn.ctc_loss`` with sparse labels, ten times as fast as ``keras.ops``' own;
-elsewhere that one. Both have the same values.
+On TensorFlow, ``tf.nn.ctc_loss`` with sparse labels is used, ten times as fast as the version of
+``keras.ops``, which other backends use. Both have the same values.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from keras import ops
 from aitk.core.layers import Tensor
 from aitk.speech.features.tokenizers.units import BLANK
 
-#: Of the teacher in the loss of a model that is taught. A teacher's spikes need not stand at the
-#: steps where a student would put its own, so that it has less of a say than in classification.
+#: Weight of the teacher in distillation. A teacher's spikes need not occur at the steps where the
+#: student would place its own, so the weight is lower than in classification.
 TEACHER_SHARE, TEMPERATURE = 0.5, 2.0
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class CtcLoss(keras.losses.Loss):
-    """Minus the logarithm of a text's probability over all its paths, per unit of the text.
+    """Negative log-probability of a text over all its paths, per unit of the text.
 
     Args:
-        per_unit: divide by the units of the text, so that long ones do not outweigh short ones.
+        per_unit: divide by the number of units, so that long texts do not outweigh short ones.
     """
 
     def __init__(self, per_unit: bool = True, name: str = "ctc", **kwargs: Any):
@@ -46,13 +46,13 @@ class CtcLoss(keras.losses.Loss):
 
 
 class CtcDistillationLoss(keras.losses.Loss):
-    """The loss of a text together with that of a teacher's answer at every step.
+    """The CTC loss combined with the teacher's distribution at every step.
 
     Cross-entropy with the teacher's softened distribution (Hinton et al. 2015, section 2), summed
-    over the steps and divided by the units of the text, as the loss of the text is.
+    over the steps and divided by the number of units, like the CTC loss.
     """
 
-    #: What is recorded of it.
+    #: Configuration recorded in the run.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -77,8 +77,8 @@ class JointLoss(keras.losses.Loss):
     """The losses of both heads of a joint model (Watanabe et al. 2017, equation 14).
 
     Args:
-        ctc_weight: of the loss of the steps; that of the decoder, the cross-entropy per unit with
-            the end of the text as one more, has the rest.
+        ctc_weight: weight of the CTC loss; the decoder's cross-entropy per unit, counting the end
+            of the text as a unit, gets the rest.
     """
 
     def __init__(self, ctc_weight: float = 0.3, name: str = "joint", **kwargs: Any):
@@ -93,7 +93,7 @@ class JointLoss(keras.losses.Loss):
         places = ops.shape(units)[1] + 1
         by_steps = CtcLoss(reduction=None)(y_true, y_pred[:, places:])
         present = ops.not_equal(units, BLANK)
-        wanted = ops.pad(units, ((0, 0), (0, 1)))  # the end after the last unit is 0, as padding is
+        wanted = ops.pad(units, ((0, 0), (0, 1)))  # the end after the last unit is 0, like padding
         weights = ops.cast(ops.pad(present, ((0, 0), (1, 0)), constant_values=True), "float32")
         each = ops.sparse_categorical_crossentropy(wanted, y_pred[:, :places], from_logits=True)
         in_turn = ops.sum(each * weights, axis=1) / ops.sum(weights, axis=1)
@@ -104,20 +104,20 @@ class JointLoss(keras.losses.Loss):
 
 
 def ctc_losses(units: Tensor, logits: Tensor, steps: Tensor) -> Tensor:
-    """Minus log-probabilities (batch,) of texts; 0 where a text has more units than steps allow.
+    """Negative log-probabilities (batch,) of texts; 0 for texts with more units than steps allow.
 
-    That happens to the fastest of recordings when they are sped up in training; as they are stored,
-    texts fit their recordings.
+    This can happen when fast recordings are sped up in training; at their stored speed, texts fit.
+
 
     Args:
-        units: (batch, units) int32, at least one a row, 0 (the blank) where a text is over.
+        units: (batch, units) int32, at least one column, padded with 0 (the blank).
         logits: (batch, steps, classes) float32.
-        steps: (batch,) int32, how many are real.
+        steps: (batch,) int32, number of real steps.
     """
     present = ops.cast(ops.not_equal(units, BLANK), "int32")
     repeats = ops.cast(ops.equal(units[:, 1:], units[:, :-1]), "int32") * present[:, 1:]
     fits = ops.sum(present, axis=1) + ops.sum(repeats, axis=1) <= steps
-    # An infinite loss has no gradient to multiply by zero: such a text is cut to one unit.
+    # An infinite loss has no gradient to multiply by zero, so such a text is truncated to one unit.
     first = ops.cast(ops.arange(ops.shape(units)[1]) == 0, "int32")
     units = units * ops.maximum(ops.cast(fits, "int32")[:, None], first)
     if keras.backend.backend() == "tensorflow":

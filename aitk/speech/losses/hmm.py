@@ -1,7 +1,7 @@
-"""Left-to-right hidden Markov models, one a word, trained by Baum-Welch (Rabiner 1989, IV and VI).
+"""Left-to-right hidden Markov models, one per word, trained by Baum-Welch (Rabiner 1989, IV, VI).
 
-States emit mixtures of Gaussians with diagonal covariance. The recursions run in logarithms, over
-all clips of a word at once.
+States emit mixtures of Gaussians with diagonal covariance. The recursions run in the log domain,
+over all clips of a word at once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 
 from aitk.core.runtime import interrupts
 
-STAY = 0.6  # first guess of the probability to stay in a state for one more frame
-CONVERGED = 1e-3  # of the mean log-likelihood a frame
+STAY = 0.6  # initial self-transition probability
+CONVERGED = 1e-3  # minimum gain in mean log-likelihood per frame
 CLIPS_AT_ONCE = 256
-_FEWEST = 1e-10  # frames of which a Gaussian can be estimated
+_FEWEST = 1e-10  # minimum expected frames for estimating a Gaussian
 
 
 @dataclass(frozen=True)
 class WordModel:
-    """A hidden Markov model with ``states`` states, passed from left to right.
+    """A hidden Markov model with ``states`` states in left-to-right order.
 
     Attributes:
         start: (states,), probabilities.
@@ -40,7 +40,7 @@ class WordModel:
     variances: np.ndarray
 
     def log_densities(self, frames: np.ndarray) -> np.ndarray:
-        """Of frames (n, d) under each weighted Gaussian: (n, states, mixtures)."""
+        """Log-densities of frames (n, d) under each weighted Gaussian: (n, states, mixtures)."""
         d = self.means.shape[-1]
         precisions, means = 1 / self.variances.reshape(-1, d), self.means.reshape(-1, d)
         distances = frames**2 @ precisions.T - 2 * frames @ (means * precisions).T
@@ -52,8 +52,8 @@ class WordModel:
 
 @dataclass(frozen=True)
 class WordModels:
-    """The parameters of the models of ``words`` words, each as in ``WordModel`` with one more
-    axis, of words, before the others."""
+    """The parameters of the models of ``words`` words, as in ``WordModel`` with a leading axis for
+    words."""
 
     start: np.ndarray
     transitions: np.ndarray
@@ -71,22 +71,22 @@ def train_words(
     min_variance: float,
     seed: int = 0,
 ) -> WordModels:
-    """Train the model of each word on its own clips.
+    """Train a model for each word on its own clips.
 
     Args:
-        clips: for each word its clips, features (frames, d) each; at least one frame a word.
-        states: passed from left to right: each frame stays, or moves on by one.
-        mixtures: Gaussians with diagonal covariance a state.
-        iterations: rounds of Baum-Welch at most.
-        min_variance: every variance is kept at or above this, so that no Gaussian shrinks to
-            a single frame.
-        seed: of the first guess.
+        clips: clips per word, features (frames, d) each; at least one frame per word.
+        states: number of left-to-right states: each frame stays in its state or advances by one.
+        mixtures: Gaussians with diagonal covariance per state.
+        iterations: maximum iterations of Baum-Welch.
+        min_variance: lower bound on every variance, so that no Gaussian collapses onto a single
+            frame.
+        seed: seed of the initialisation.
     """
     from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(seed)
     trained = []
-    # Products with so few columns are several times slower with several BLAS threads.
+    # With so few columns, products are several times slower with several BLAS threads.
     with threadpool_limits(1, user_api="blas"):
         for own in clips:
             exact = [clip.astype(np.float64) for clip in own]
@@ -105,18 +105,18 @@ def baum_welch(
     iterations: int,
     min_variance: float,
 ) -> WordModel:
-    """The model that makes the clips likelier, round by round (Rabiner 1989, III.C and VI.A).
+    """Baum-Welch re-estimation (Rabiner 1989, III.C and VI.A).
 
-    Start probabilities stay as they are. It ends early where a round gains less than ``CONVERGED``
-    of log-likelihood a frame.
+    Start probabilities are fixed. Training stops when an iteration gains less than ``CONVERGED`` in
+    log-likelihood per frame.
 
     Args:
         clips: features (frames, d) float64 each.
-        iterations: rounds at most.
-        min_variance: every variance is kept at or above this.
+        iterations: maximum iterations.
+        min_variance: lower bound on every variance.
     """
     min_gain = CONVERGED * sum(map(len, clips))
-    by_length = sorted(clips, key=len)  # little padding
+    by_length = sorted(clips, key=len)  # minimises padding
     before = -np.inf
     for _ in range(iterations):
         interrupts.check()
@@ -133,19 +133,19 @@ def baum_welch(
 def forward_backward(
     start: np.ndarray, transitions: np.ndarray, log_densities: np.ndarray, lengths: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The probability of clips, and how they pass through the states (Rabiner 1989, III.A and C).
+    """The probability of clips, and their state occupancies (Rabiner 1989, III.A and C).
 
     Args:
         start: (states,) probabilities.
-        transitions: (states, states) probabilities to stay in a state and to move on to the next
-            one; others are taken to be zero.
+        transitions: (states, states) probabilities to stay in a state and to advance to the next
+            one; others are treated as zero.
         log_densities: (clips, frames, states) of every frame in every state, padded.
-        lengths: (clips,) frames of each.
+        lengths: (clips,) number of frames.
 
     Returns:
-        The log-likelihood of each clip (clips,); the probability to be in each state at each frame
-        (clips, frames, states), zero where padded; and how many transitions are expected in all
-        clips together, (states, states).
+        The log-likelihood of each clip (clips,); the state probabilities at each frame (clips,
+        frames, states), zero where padded; and the expected number of transitions over all clips,
+        (states, states).
     """
     with np.errstate(divide="ignore"):
         log_start, log_stay = np.log(start), np.log(transitions.diagonal())
@@ -177,10 +177,10 @@ def forward_backward(
 
 
 def fit_scale(scores: np.ndarray, targets: np.ndarray) -> float:
-    """The factor of log-likelihoods that calibrates their softmax.
+    """The scale of log-likelihoods that calibrates their softmax.
 
-    Frames are not independent given the state, as the model takes them to be, so that its
-    likelihoods differ far too much (Gillick et al. 2011). The scale with the least log loss on
+    Contrary to the model's assumption, frames are not independent given the state, so its
+    likelihoods are far too extreme (Gillick et al. 2011). The scale with the least log loss on
     held-out rows is a temperature (Guo et al. 2017, section 4.2).
 
     Args:
@@ -205,7 +205,7 @@ def first_guess(
     *,
     rng: np.random.Generator,
 ) -> WordModel:
-    """Cut every clip into equal parts, one a state, and cluster the frames of each (k-means)."""
+    """Split every clip into equal parts, one per state, and cluster their frames (k-means)."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -218,14 +218,14 @@ def first_guess(
     variances = np.empty_like(means)
     for state in range(states):
         own = frames[place == state]
-        if len(own) == 0:  # clips with fewer frames than states
+        if len(own) == 0:  # all clips have fewer frames than states
             own = frames
         own = np.resize(own, (max(len(own), mixtures), own.shape[1]))
         clusters = KMeans(mixtures, n_init=1, random_state=int(rng.integers(2**31)))
-        with warnings.catch_warnings():  # of fewer different frames than Gaussians
+        with warnings.catch_warnings():  # fewer distinct frames than Gaussians
             warnings.simplefilter("ignore", ConvergenceWarning)
             nearest = clusters.fit_predict(own / deviations)
-        # Equal centres would stay equal for ever.
+        # Equal centres would never separate.
         jitter = 1e-3 * rng.standard_normal(clusters.cluster_centers_.shape)
         means[state] = (clusters.cluster_centers_ + jitter) * deviations
         for index in range(mixtures):
@@ -241,7 +241,7 @@ def first_guess(
 
 @dataclass
 class _Counts:
-    """What is expected of clips under a model: the statistics of one round."""
+    """Expected statistics of clips under a model, for one iteration."""
 
     log_likelihood: float
     moved: np.ndarray  # (states, states)
@@ -264,7 +264,7 @@ class _Counts:
         padded = np.zeros((*real.shape, by_state.shape[1]))
         padded[real] = by_state
         found, posteriors, moved = forward_backward(model.start, model.transitions, padded, lengths)
-        # (frames, states, mixtures): being in a state times being from one of its Gaussians.
+        # (frames, states, mixtures): the posterior of a state times that of one of its Gaussians.
         shares = np.exp(by_gaussian - by_state[..., None]) * posteriors[real][..., None]
         flat = shares.reshape(len(frames), -1).T
         self.log_likelihood += float(found.sum())
@@ -274,7 +274,7 @@ class _Counts:
         self.squares += (flat @ frames**2).reshape(self.squares.shape)
 
     def most_likely(self, model: WordModel, min_variance: float) -> WordModel:
-        """The model of these counts; a state or Gaussian that no frame was in keeps its own."""
+        """The re-estimated model; states and Gaussians without frames keep their parameters."""
         tiny = np.finfo(float).tiny
         left = self.moved.sum(axis=1, keepdims=True)
         in_state = self.frames.sum(axis=1, keepdims=True)
@@ -294,7 +294,7 @@ class _Counts:
 
 
 def _left_to_right(states: int) -> np.ndarray:
-    """(states, states): stay or move on by one; the last state stays."""
+    """(states, states): stay or advance by one; the last state stays."""
     matrix = STAY * np.eye(states) + (1 - STAY) * np.eye(states, k=1)
     matrix[-1, -1] = 1.0
     return matrix

@@ -1,4 +1,4 @@
-"""How good transcripts are, over all of them and by speaker, length and kind of error."""
+"""Scores of transcripts, overall and by speaker, length and kind of error."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from aitk.core.metrics.statistics import ratio_statistic
 from aitk.speech.features.tokenizers.units import WORD, Units
 from aitk.speech.metrics.wer import Step, align, rates_by_group, score_transcripts, words
 
-#: Upper ends of the groups of lengths, in seconds.
+#: Upper bounds of the duration groups, in seconds.
 LENGTHS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
-ALIGNED = 15  # of the worst utterances
+ALIGNED = 15  # number of worst utterances shown
 MOST_GROUPS = 50
 
 
 def score_recognition(
     measured: Mapping[str, np.ndarray], units: Units | None, *, resamples: int = 0, seed: int = 0
 ) -> Evaluation:
-    """Word and character error rates, with tables of where the errors are.
+    """Word and character error rates, with tables that locate the errors.
 
     Args:
         measured: ``reference`` and ``hypothesis`` texts, ``speaker``, ``seconds`` of the recordings
-            and ``took_s``, the seconds it took to transcribe each: (rows,) each.
-        units: what the model can write; None where that is everything.
+            and ``took_s``, the seconds taken to transcribe each: (rows,) each.
+        units: the model's output units; None if unrestricted.
         resamples: bootstrap resamples of utterances; 0 computes no intervals.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Raises:
-        DataError: there is no word to score.
+        DataError: there are no words to score.
     """
     references, hypotheses = measured["reference"].tolist(), measured["hypothesis"].tolist()
     metrics, per_row, details = score_transcripts(
@@ -49,22 +49,18 @@ def score_recognition(
     }
     speakers = measured["speaker"].tolist()
     if len(set(speakers)) > 1:
-        table = rates_by_group(
-            references, hypotheses, [name or "nobody named" for name in speakers]
-        )
-        tables["By speaker, the worst first"] = sorted(table, key=lambda row: -row["wer"])[
-            :MOST_GROUPS
-        ]
+        table = rates_by_group(references, hypotheses, [name or "(unknown)" for name in speakers])
+        tables["By speaker, worst first"] = sorted(table, key=lambda row: -row["wer"])[:MOST_GROUPS]
     tables |= details.pop("tables")
     warnings = []
     if units is not None:
         unwritable = [found for text in references if (found := _unknown(text, units))]
         details["unwritable_rows"] = len(unwritable)
         if unwritable:
-            problem = "hold a text that the model has no units for: it counts as wrong"
+            problem = "have a text without units in the model: they count as wrong"
             warnings.append(f"{len(unwritable)} rows {problem}")
             every = Counter(itertools.chain.from_iterable(each.elements() for each in unwritable))
-            tables["Never seen in training"] = [
+            tables["Not seen in training"] = [
                 {"unit": unit, "times": times} for unit, times in every.most_common(MOST_GROUPS)
             ]
     worst = [at for at in np.argsort(-per_row, kind="stable") if per_row[at] > 0][:ALIGNED]
@@ -89,7 +85,7 @@ def score_recognition(
 
 
 def show_errors(steps: Sequence[Step]) -> str:
-    """An alignment as one line: ``call [five>nine] [-two] [+oh]``."""
+    """Format an alignment as one line: ``call [five>nine] [-two] [+oh]``."""
     shown = []
     for step in steps:
         if step.kind == "equal":
@@ -102,7 +98,7 @@ def show_errors(steps: Sequence[Step]) -> str:
 
 
 def _speed(seconds: np.ndarray, took_s: np.ndarray) -> dict[str, Any]:
-    """The real-time factor; the median, since the first batches wait for compilation."""
+    """The real-time factor; the median, since the first batches include compilation."""
     factors = took_s / np.maximum(seconds, 1e-6)
     return {
         "seconds of audio": round(float(seconds.sum()), 1),
@@ -119,7 +115,7 @@ def _length(seconds: float) -> str:
 
 
 def _unknown(text: str, units: Units) -> Counter[str]:
-    """Units of a transcript that the model cannot write, and in how many words each stands."""
+    """Units of a transcript that the model lacks, with the number of words that contain them."""
     known = set(units.symbols)
     found: Counter[str] = Counter()
     for word in text.split():

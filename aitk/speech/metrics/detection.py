@@ -1,4 +1,4 @@
-"""How well scores separate a keyword from everything else: misses against false alarms."""
+"""Keyword detection: misses against false alarms."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-POINTS = 40  # of a curve that is kept
+POINTS = 40  # maximum points stored per curve
 WANTED_PER_HOUR = (0.5, 1.0, 5.0, 20.0)
 
 
 @dataclass(frozen=True)
 class DetectionCurve:
-    """The detection error trade-off (Martin et al. 1997), a point for each threshold.
+    """The detection error trade-off (Martin et al. 1997), one point per threshold.
 
     Attributes:
-        thresholds: (points,) rising: a row is taken for the keyword at or above one.
-        misses: (points,) share of the keyword's rows below it.
-        false_alarms: (points,) share of the other rows at or above it.
+        thresholds: (points,) increasing: rows at or above a threshold are detections.
+        misses: (points,) share of keyword rows below it.
+        false_alarms: (points,) share of other rows at or above it.
     """
 
     thresholds: np.ndarray
@@ -28,7 +28,7 @@ class DetectionCurve:
 
     @property
     def equal_error(self) -> float:
-        """The error rate where misses and false alarms are equally frequent."""
+        """The error rate at which misses and false alarms are equal."""
         gap = self.misses - self.false_alarms  # rises from -1 to 1
         after = int(np.argmax(gap >= 0))
         if after == 0 or gap[after] == 0:
@@ -38,7 +38,7 @@ class DetectionCurve:
 
 
 def detection_curve(scores: np.ndarray, is_keyword: np.ndarray) -> DetectionCurve:
-    """The curve of scores (rows,), where both kinds of row (rows,) bool occur."""
+    """The curve of scores (rows,), if both kinds of row (rows,) bool occur."""
     thresholds = np.append(np.unique(scores), np.inf)
     keyword, other = np.sort(scores[is_keyword]), np.sort(scores[~is_keyword])
     misses = np.searchsorted(keyword, thresholds, side="left") / len(keyword)
@@ -49,18 +49,18 @@ def detection_curve(scores: np.ndarray, is_keyword: np.ndarray) -> DetectionCurv
 def detection_details(
     targets: np.ndarray, probabilities: np.ndarray, seconds: np.ndarray, labels: Sequence[str]
 ) -> dict[str, Any]:
-    """Misses and false alarms of every label against the rest, as JSON for the report.
+    """Misses and false alarms of every label against the others, as JSON for the report.
 
     Args:
-        targets: (rows,) class numbers, -1 for a label never seen in training.
+        targets: (rows,) class numbers, -1 for labels unseen in training.
         probabilities: (rows, classes).
-        seconds: (rows,) how long each row lasts: false alarms are counted per hour of the rows
-            that are not the keyword's.
-        labels: names of the classes.
+        seconds: (rows,) duration of each row: false alarms are counted per hour of rows without the
+            keyword.
+        labels: class names.
 
     Returns:
-        ``tables`` and ``det``: label -> {misses, false_alarms} at up to 40 thresholds. Labels
-        that do not occur, or of which all rows are, are left out.
+        ``tables`` and ``det``: label -> {misses, false_alarms} at up to 40 thresholds. Labels that
+        occur in no row or in all rows are left out.
     """
     table, curves = [], {}
     for index, label in enumerate(labels):
@@ -72,11 +72,11 @@ def detection_details(
         per_hour = curve.false_alarms * (~is_keyword).sum() / hours
         line: dict[str, Any] = {"label": label, "equal error rate": curve.equal_error}
         for wanted in WANTED_PER_HOUR:
-            # The lowest threshold with few enough false alarms misses the least.
+            # The lowest threshold with few enough false alarms has the fewest misses.
             at = int(np.argmax(per_hour <= wanted))
             line[f"misses at {wanted:g} false alarms/h"] = float(curve.misses[at])
         answered = probabilities.argmax(axis=1) == index
-        line["false alarms/h as answered"] = float((answered & ~is_keyword).sum() / hours)
+        line["false alarms/h as predicted"] = float((answered & ~is_keyword).sum() / hours)
         table.append(line)
         kept = np.unique(np.linspace(0, len(curve.thresholds) - 1, POINTS).round().astype(int))
         curves[label] = {

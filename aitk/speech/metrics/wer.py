@@ -17,7 +17,7 @@ Kind = Literal["equal", "substitution", "deletion", "insertion"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of an alignment: what was said and what was recognised, "" where nothing was."""
+    """One step of an alignment: reference and hypothesis, "" for a missing side."""
 
     kind: Kind
     reference: str
@@ -26,7 +26,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """How often each kind of error occurs, and the length of the reference. Can be added."""
+    """Error counts by kind, and the length of the reference. Additive."""
 
     substitutions: int = 0
     deletions: int = 0
@@ -47,22 +47,22 @@ class Errors:
 
     @property
     def rate(self) -> float:
-        """Errors per unit of the reference; of an empty one, whether there are any."""
+        """Errors per reference unit; for an empty reference, 1 if there are any."""
         return self.total / self.length if self.length else float(self.total > 0)
 
 
 def words(text: str) -> list[str]:
-    """The words of a transcript: what stands between blanks."""
+    """The words of a transcript, split at spaces."""
     return text.split()
 
 
 def characters(text: str) -> list[str]:
-    """The characters of a transcript, runs of blanks being one blank."""
+    """The characters of a transcript, with runs of spaces collapsed."""
     return list(" ".join(text.split()))
 
 
 def count_errors(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> Errors:
-    """The fewest errors that turn one sequence into the other, by kind."""
+    """The minimum number of edits between two sequences, by kind."""
     kinds = [kind for kind, _, _ in _trace(reference, hypothesis)]
     return Errors(
         substitutions=kinds.count("substitution"),
@@ -73,7 +73,7 @@ def count_errors(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) 
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
-    """What was recognised for each word (or character) that was said, in order."""
+    """Align hypothesis words (or characters) with the reference, in order."""
     return [
         Step(
             kind,
@@ -91,21 +91,21 @@ def score_transcripts(
     resamples: int = 0,
     seed: int = 0,
 ) -> tuple[dict[str, Score], np.ndarray, dict[str, Any]]:
-    """Word and character error rates of transcripts, over all of them together.
+    """Corpus-level word and character error rates of transcripts.
 
     Args:
-        references: what was said.
-        hypotheses: what was recognised, in the same order.
+        references: reference transcripts.
+        hypotheses: recognised transcripts, in the same order.
         resamples: bootstrap resamples of utterances; 0 computes no intervals.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         ``wer`` and ``cer`` with 95% intervals, and ``sentence_errors`` (the share of utterances
-        with an error); each utterance's own word error rate (rows,); and details: counts by kind
+        with an error); the word error rate of each utterance (rows,); and details: counts by kind
         and the most frequent substitutions, deletions and insertions of words.
 
     Raises:
-        DataError: there is no utterance, or no reference holds a word.
+        DataError: there are no utterances, or no reference has a word.
     """
     by_word = [
         count_errors(words(reference), words(hypothesis))
@@ -148,7 +148,7 @@ def score_transcripts(
 def frequent_errors(
     references: Sequence[str], hypotheses: Sequence[str], *, limit: int = 15
 ) -> list[dict[str, Any]]:
-    """The most frequent word errors: kind, reference, hypothesis, times."""
+    """The most frequent word errors: kind, reference, hypothesis, count."""
     found: dict[tuple[str, str, str], int] = {}
     for reference, hypothesis in zip(references, hypotheses, strict=True):
         for step in align(words(reference), words(hypothesis)):
@@ -165,7 +165,7 @@ def frequent_errors(
 def rates_by_group(
     references: Sequence[str], hypotheses: Sequence[str], groups: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The word error rate of each group (speaker, length), as a table in the order of its name."""
+    """The word error rate of each group (speaker, duration), as a table sorted by name."""
     sums: dict[str, Errors] = {}
     rows: dict[str, int] = {}
     for reference, hypothesis, group in zip(references, hypotheses, groups, strict=True):
@@ -198,9 +198,9 @@ def _counts(errors: Errors) -> Mapping[str, int]:
 def _trace(
     reference: Sequence[Hashable], hypothesis: Sequence[Hashable]
 ) -> Iterator[tuple[Kind, int, int]]:
-    """A path with the fewest errors: kind, place in the reference, place in the hypothesis.
+    """A path with the fewest errors: kind, reference position, hypothesis position.
 
-    Of equally good paths the one that RapidFuzz finds, as in jiwer.
+    Ties are resolved as by RapidFuzz, and so as in jiwer.
     """
     from rapidfuzz.distance import Levenshtein
 

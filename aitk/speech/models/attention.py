@@ -1,8 +1,8 @@
-"""Attention of a sequence to itself, by content alone or by distance as well.
+"""Self-attention by content, or by content and distance.
 
-Made of plain dense layers, so that adapters, quantisation and converters see only those. A window
-limits what a step may see: the steps of its own chunk and ``left`` steps before that chunk; this
-is what lets an encoder run on audio that is still arriving.
+Built from plain dense layers, so that adapters, quantisation and converters see only those. An
+optional window limits attention to the step's own chunk and ``left`` steps before that chunk, which
+allows streaming.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from keras import ops
 
 from aitk.core.layers import Shape, Tensor
 
-FAR = -1e9  # makes a key weigh exactly nothing
+FAR = -1e9  # gives a key exactly zero weight
 
 
 class HeadsLayer(keras.layers.Layer):
-    """What layers with several attention heads share.
+    """Common base of multi-head attention layers.
 
     Args:
-        heads: they share the features out among them.
+        heads: number of heads that share the features.
     """
 
     parts: tuple[str, ...] = ("query", "key", "value", "output")
@@ -44,9 +44,9 @@ class SelfAttention(HeadsLayer):
     """Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
 
     Args:
-        heads: they share the features out among them.
-        left: steps seen before one's own chunk; None sees all.
-        chunk: steps of a chunk, with ``left``.
+        heads: number of heads that share the features.
+        left: steps visible before the own chunk; None for all.
+        chunk: steps per chunk, with ``left``.
     """
 
     def __init__(self, heads: int, left: int | None = None, chunk: int = 1, **kwargs: Any):
@@ -69,12 +69,12 @@ class SelfAttention(HeadsLayer):
         return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
 
     def scores(self, sequence: Tensor) -> Tensor:
-        """How well each key answers each query: (batch, heads, queries, keys)."""
+        """Attention scores of keys for queries: (batch, heads, queries, keys)."""
         query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(sequence))
         return ops.einsum("bqhd,bkhd->bhqk", query, key) / query.shape[-1] ** 0.5
 
     def _hidden(self, padding_mask: Tensor) -> Tensor:
-        """What is added to the scores of keys that are not to be seen."""
+        """The penalty on the scores of masked keys."""
         absent = _absent(padding_mask)
         if self.left is None:
             return absent * FAR
@@ -106,7 +106,7 @@ class RelativeSelfAttention(SelfAttention):
             setattr(self, name, self.add_weight(shape=shape, initializer="zeros", name=name))
 
     def scores(self, sequence: Tensor) -> Tensor:
-        """How well each key answers each query: (batch, heads, queries, keys)."""
+        """Attention scores of keys for queries: (batch, heads, queries, keys)."""
         steps = ops.shape(sequence)[1]
         query, key = self.split(self.query_dense(sequence)), self.split(self.key_dense(sequence))
         # Distances query - key from steps - 1 down to 1 - steps.
@@ -151,7 +151,7 @@ class CrossAttention(HeadsLayer):
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class SinusoidalPositions(keras.layers.Layer):
-    """Add waves of many lengths to each step (Vaswani et al. 2017, section 3.5): any length."""
+    """Add sinusoidal position encodings, for any length (Vaswani et al. 2017, section 3.5)."""
 
     def call(self, sequence: Tensor) -> Tensor:
         # (batch, steps, hidden) -> the same shape
@@ -170,15 +170,15 @@ def sinusoids(positions: Tensor, hidden: int) -> Tensor:
 
 
 def _absent(padding_mask: Tensor) -> Tensor:
-    """1 where a key is padding: (batch, steps) -> (batch, 1, 1, steps)."""
+    """1 for padded keys: (batch, steps) -> (batch, 1, 1, steps)."""
     return ops.expand_dims(1 - ops.cast(padding_mask, "float32"), (1, 2))
 
 
 def _shift(by_distance: Tensor) -> Tensor:
-    """Line up distances with keys (Dai et al. 2019, appendix B).
+    """Align distances with keys (Dai et al. 2019, appendix B).
 
-    (batch, heads, queries, 2 * queries - 1), distances falling, -> (batch, heads, queries, keys):
-    row q of the result starts at column queries - 1 - q of the input.
+    (batch, heads, queries, 2 * queries - 1), in decreasing distance, -> (batch, heads, queries,
+    keys): row q of the result starts at column queries - 1 - q of the input.
     """
     batch, heads, steps, width = ops.shape(by_distance)
     padded = ops.pad(by_distance, ((0, 0), (0, 0), (0, 0), (1, 0)))

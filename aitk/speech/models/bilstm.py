@@ -15,7 +15,7 @@ def build_backbone(settings: BiLstmSettings | BiLstmCtcSettings, dimensions: int
     x, mask = subsample(
         inputs["features"], inputs["padding_mask"], settings.hidden, factor=settings.subsampling
     )
-    # Masked steps leave the state as it is: read backwards, a recording starts after its padding.
+    # Masked steps leave the state unchanged: in reverse, a recording starts after its padding.
     real = keras.ops.cast(mask, "bool")
     for index in range(settings.layers):
         x = keras.layers.SpatialDropout1D(settings.dropout, name=f"dropout_{index}")(x)

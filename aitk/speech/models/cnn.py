@@ -1,4 +1,4 @@
-"""CNN: plain convolutions over time and frequency, with maxima between (Sainath and Parada 2015).
+"""CNN: convolutions over time and frequency with max pooling (Sainath and Parada 2015).
 
 "Convolutional Neural Networks for Small-footprint Keyword Spotting".
 """
@@ -13,7 +13,7 @@ from aitk.speech.tasks.settings import CnnSettings
 
 TIMES_CHANNELS = (1, 2, 2, 3, 4)
 WINDOWS = (5, 3, 3, 3, 3)  # frames and filters
-HALVINGS = 3  # the first convolutions, each followed by maxima of 2 x 2
+HALVINGS = 3  # the first convolutions, each followed by 2 x 2 max pooling
 
 
 def build_backbone(settings: CnnSettings, dimensions: int) -> keras.Model:

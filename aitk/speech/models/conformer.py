@@ -1,7 +1,7 @@
 """Conformer: convolution-augmented transformer (Gulati et al. 2020, section 2).
 
-Each block is half a dense part, attention by content and distance, a convolution, and half a
-dense part again. Causal ones look at no step beyond their own chunk.
+Each block is a half-step feed-forward module, attention by content and distance, a convolution, and
+another half-step feed-forward module. Causal models see no step after the current chunk.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def _front(settings: ConformerSettings, inputs: Mapping[str, Tensor]) -> Tensor:
     if settings.front == "plane":
         if settings.causal:
             raise UsageError(
-                "a front over time and frequency looks at later frames",
+                "a front end over time and frequency sees later frames",
                 where="--set front",
-                hint="Give --set front=time, or --set causal=false",
+                hint="Use --set front=time, or --set causal=false",
             )
         return plane_front(features, mask, PLANE_CHANNELS, factor=settings.subsampling)
     return subsample(

@@ -1,8 +1,8 @@
-"""Convolutions over time that padding cannot reach, and the norm after them.
+"""Convolutions over time that ignore padding, and batch normalisation for them.
 
-Keras' own "same" padding shifts a strided window by the length of the batch, so the zeros are put
-on explicitly: step j of the output is centred at (or, if causal, ends with) step j * stride of
-the input, and ceil(steps / stride) steps come out.
+Keras' "same" padding shifts a strided window by the length of the batch, so zeros are added
+explicitly: step j of the output is centred at (or, if causal, ends with) step j * stride of the
+input, and the output has ceil(steps / stride) steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aitk.core.contract.errors import UsageError
 from aitk.core.layers import Shape, Tensor
 from aitk.speech.models.inputs import HidePadding, SubsampleMask
 
-MOMENTUM = 0.9  # Keras' 0.99 lags behind over the few hundred steps of a small training
+MOMENTUM = 0.9  # Keras' 0.99 lags behind in trainings of a few hundred steps
 
 
 def convolve(
@@ -45,7 +45,7 @@ def convolve_each(
     causal: bool = False,
     name: str,
 ) -> keras.KerasTensor:
-    """Convolve every channel of (batch, steps, channels) over time by itself."""
+    """Depthwise convolution of (batch, steps, channels) over time."""
     x = pad_time(x, padding_mask, width=width, dilation=1, causal=causal, name=name)
     return keras.layers.DepthwiseConv1D(width, use_bias=False, name=name)(x)
 
@@ -59,7 +59,7 @@ def pad_time(
     causal: bool,
     name: str,
 ) -> keras.KerasTensor:
-    """Hide the padding of (batch, steps, channels), and put zeros where a window overhangs."""
+    """Zero the padding of (batch, steps, channels), and pad for windows beyond the ends."""
     x = HidePadding(name=f"{name}_hide_padding")(x, padding_mask)
     total = (width - 1) * dilation
     before = total if causal else total // 2
@@ -73,7 +73,7 @@ def normalise(
     activation: str | Callable | None,
     name: str,
 ) -> keras.KerasTensor:
-    """Batch normalisation over the real steps alone (Ioffe and Szegedy 2015), then activation.
+    """Batch normalisation over the real steps only (Ioffe and Szegedy 2015), then activation.
 
     Args:
         x: (batch, steps, channels) or (batch, steps, filters, channels).
@@ -86,7 +86,7 @@ def normalise(
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class StepNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation whose statistics are those of the real steps."""
+    """Batch normalisation with statistics of the real steps only."""
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
@@ -115,7 +115,7 @@ def subsample(
     factor: int,
     causal: bool = False,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The front of an encoder: halve the rate by strided convolutions until ``factor`` is reached.
+    """Front end of an encoder: strided convolutions that reduce the rate by ``factor``.
 
     Args:
         x: (batch, frames, dimensions).
@@ -125,7 +125,7 @@ def subsample(
         (batch, ceil(frames / factor), filters), and the mask of these steps.
 
     Raises:
-        UsageError: the factor is no power of two.
+        UsageError: the factor is not a power of two.
     """
     strides = [2] * halvings(factor) or [1]
     for index, stride in enumerate(strides):
@@ -137,24 +137,24 @@ def subsample(
 
 
 def halvings(factor: int) -> int:
-    """How often the rate is halved until it is divided by ``factor``.
+    """The number of halvings that reduce the rate by ``factor``.
 
     Raises:
-        UsageError: the factor is no power of two.
+        UsageError: the factor is not a power of two.
     """
     if factor & (factor - 1):
         raise UsageError(
-            f"subsampling is {factor}", where="--set subsampling", hint="Give 1, 2, 4 or 8"
+            f"subsampling is {factor}", where="--set subsampling", hint="Use 1, 2, 4 or 8"
         )
     return factor.bit_length() - 1
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
 def swish(x: Tensor) -> Tensor:
-    """x * sigmoid(x) (Ramachandran et al. 2017), without TensorFlow's own gradient of it, which
-    models that are converted cannot hold.
+    """x * sigmoid(x) (Ramachandran et al. 2017), without TensorFlow's custom gradient, which
+    converted models cannot contain.
 
-    It stands in this file because a saved model names the module of its layers, not that of its
-    activations: ``StepNormalization`` brings it along.
+    It is in this file because a saved model records the module of its layers, but not that of its
+    activations: ``StepNormalization`` imports it on loading.
     """
     return x * keras.ops.sigmoid(x)

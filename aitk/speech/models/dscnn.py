@@ -1,8 +1,8 @@
 """DS-CNN: depthwise separable convolutions over time and frequency (Zhang et al. 2017, 3.4).
 
 "Hello Edge: Keyword Spotting on Microcontrollers". One plain convolution, then blocks of a 3 x 3
-convolution of every channel by itself and a 1 x 1 convolution across channels, each with batch
-normalisation and ReLU, then averages.
+depthwise convolution and a 1 x 1 pointwise convolution, each with batch normalisation and ReLU,
+then averages.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def build_backbone(settings: DsCnnSettings, dimensions: int) -> keras.Model:
 
 
 def _pad(x: Tensor, padding_mask: Tensor, window: tuple[int, int], name: str) -> Tensor:
-    """Hide the padding, and put zeros around time and frequency for a window of this size."""
+    """Zero the padding, and pad time and frequency for a window of this size."""
     x = HidePadding(name=f"{name}_hide_padding")(x, padding_mask)
     sides = tuple(((width - 1) // 2, width // 2) for width in window)
     return keras.layers.ZeroPadding2D(sides, name=f"{name}_zeros")(x)

@@ -1,7 +1,7 @@
-"""Hidden Markov models with Gaussian mixtures as a Keras model: its weights are their parameters.
+"""Hidden Markov models with Gaussian mixtures as a Keras model: their parameters are its weights.
 
-The backbone turns frames into log-densities of every state of every word; the forward algorithm
-(Rabiner 1989, section III.A), in logarithms, sums over all paths through a word.
+The backbone maps frames to log-densities of every state of every word; the forward algorithm
+(Rabiner 1989, section III.A), in the log domain, sums over all paths through a word.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ IMPOSSIBLE = -1e9  # the logarithm of a probability of zero
 
 
 def word_scorer(words: int, states: int, mixtures: int, dimensions: int) -> keras.Model:
-    """A model of ``words`` words with weights still to be filled in (``fill``).
+    """A model of ``words`` words with uninitialised weights (see ``fill``).
 
     Returns:
-        ``features`` (batch, frames, dimensions) and ``padding_mask`` to logits (batch, words):
-        log-likelihoods times the scale of the layer ``head``.
+        Model from ``features`` (batch, frames, dimensions) and ``padding_mask`` to logits (batch,
+        words): log-likelihoods times the scale of the layer ``head``.
     """
     inputs = speech_inputs(dimensions)
     densities = StateDensities(words * states, mixtures, dtype="float32", name="state_densities")
@@ -41,7 +41,7 @@ def word_scorer(words: int, states: int, mixtures: int, dimensions: int) -> kera
 
 
 def fill(model: keras.Model, found: WordModels, *, scale: float = 1.0) -> keras.Model:
-    """Put trained parameters into the weights of a ``word_scorer``."""
+    """Set the weights of a ``word_scorer`` to trained parameters."""
     densities = model.get_layer("backbone").get_layer("state_densities")
     words, states, mixtures, dimensions = found.means.shape
     shape = (words * states * mixtures, dimensions)
@@ -57,18 +57,18 @@ def fill(model: keras.Model, found: WordModels, *, scale: float = 1.0) -> keras.
 
 
 def prune(model: keras.Model, *, share: float) -> keras.Model:
-    """Take the Gaussians with the least weight in their states out of a trained ``word_scorer``.
+    """Remove the Gaussians with the least weight in their states from a trained ``word_scorer``.
 
-    The heaviest one of every state stays. The others' share of the weight goes to those that stay.
+    The heaviest Gaussian of every state is kept. The weight of removed ones goes to the others.
 
     Args:
-        share: of the Gaussians to set to zero, from 0 to 1.
+        share: share of Gaussians to remove, from 0 to 1.
     """
     densities = model.get_layer("backbone").get_layer("state_densities")
     deviations = 1 / np.asarray(densities.inverse_deviations)
     states, mixtures = densities.log_weights.shape
     constants = -np.log(math.sqrt(2 * math.pi) * deviations).sum(axis=-1).reshape(states, mixtures)
-    weights = np.exp(np.asarray(densities.log_weights) - constants)  # each state's sum to 1
+    weights = np.exp(np.asarray(densities.log_weights) - constants)  # sums to 1 per state
     order = np.argsort(weights, axis=None)
     heaviest = weights.argmax(axis=1) + mixtures * np.arange(states)
     spare = order[~np.isin(order, heaviest)][: round(share * weights.size)]
@@ -86,7 +86,7 @@ def prune(model: keras.Model, *, share: float) -> keras.Model:
 class StateDensities(keras.layers.Layer):
     """Log-densities of frames under the Gaussian mixture of each state.
 
-    The constant of each Gaussian is in ``log_weights``, beside the logarithm of its weight.
+    ``log_weights`` also contains the constant of each Gaussian.
     """
 
     def __init__(self, states: int, mixtures: int, **kwargs: Any):
@@ -111,7 +111,7 @@ class StateDensities(keras.layers.Layer):
         products = ops.matmul(features, ops.transpose(weighted))
         constants = ops.sum(self.means * weighted, axis=1)
         distances = squares - 2 * products + constants  # (batch, frames, states * mixtures)
-        # Where the number of rows is known it must stay so: converters need it in loops.
+        # Preserve a statically known number of rows: converters need it in loops.
         shape = (ops.shape(features)[0], -1, self.states, self.mixtures)
         return ops.logsumexp(self.log_weights - 0.5 * ops.reshape(distances, shape), axis=-1)
 
@@ -124,10 +124,10 @@ class StateDensities(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class ForwardCell(keras.layers.Layer):
-    """One step of the forward algorithm for all words at once, as a recurrent cell.
+    """One step of the forward algorithm for all words, as a recurrent cell.
 
-    Its state is the log-probability of the frames so far and of being in each state, and how many
-    frames there were: the first one comes from the start probabilities.
+    Its state is the log-probability of the frames so far in each state, and the number of frames:
+    the first frame uses the start probabilities.
     """
 
     def __init__(self, words: int, states: int, **kwargs: Any):
@@ -163,7 +163,7 @@ class ForwardCell(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class SumOverStates(keras.layers.Layer):
-    """A word may end in any of its states: (batch, words * states) -> (batch, words)."""
+    """Sum over final states: (batch, words * states) -> (batch, words)."""
 
     def __init__(self, words: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -181,7 +181,7 @@ class SumOverStates(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class Scale(keras.layers.Layer):
-    """Multiply by one number."""
+    """Multiply by a scalar."""
 
     def build(self, input_shape: Shape) -> None:
         self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
@@ -194,6 +194,6 @@ class Scale(keras.layers.Layer):
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:
-    """Logarithms, a large negative number for zero."""
+    """Logarithms, with a large negative number for zero."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.log(probabilities), IMPOSSIBLE)

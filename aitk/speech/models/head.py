@@ -1,4 +1,4 @@
-"""From a backbone's steps to logits: one vector a recording, or one a step."""
+"""Heads on a backbone's steps: logits per recording or per step."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def classifier(
     """Pool the steps and put a linear head, named ``head``, on them.
 
     Args:
-        backbone: ``features`` and ``padding_mask`` to (batch, steps, hidden).
-        classes: how many logits.
+        backbone: model from ``features`` and ``padding_mask`` to (batch, steps, hidden).
+        classes: number of logits.
         pooling: ``mean`` or ``max`` over the real steps.
-        dropout: share of the pooled features dropped in training.
-        bias: of each class at the start.
+        dropout: dropout rate of the pooled features.
+        bias: initial bias of each class.
 
     Returns:
         A functional model with the same inputs and float32 logits (batch, classes).
@@ -49,7 +49,7 @@ def transcriber(backbone: keras.Model, *, units: int, dropout: float) -> keras.M
 
 
 def _inputs_and_mask(backbone: keras.Model) -> tuple[dict[str, Tensor], Tensor]:
-    """The inputs of a backbone, anew, and the mask of its steps."""
+    """New inputs for a backbone, and the mask of its steps."""
     dimensions = next(spec.shape[-1] for spec in backbone.inputs if spec.name == "features")
     inputs = speech_inputs(dimensions)
     mask = SubsampleMask(frames_per_step(backbone), name="step_mask")(inputs["padding_mask"])
@@ -58,7 +58,7 @@ def _inputs_and_mask(backbone: keras.Model) -> tuple[dict[str, Tensor], Tensor]:
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class Pooling(keras.layers.Layer):
-    """Reduce a sequence to one vector, looking at real steps only."""
+    """Pool a sequence to one vector, over real steps only."""
 
     def __init__(self, how: str, **kwargs: Any):
         super().__init__(**kwargs)
@@ -66,7 +66,7 @@ class Pooling(keras.layers.Layer):
         self.supports_masking = True
 
     def compute_mask(self, *_: Any) -> None:
-        return None  # the mask ends here: no sequence is left for it
+        return None  # the output is no sequence and has no mask
 
     def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, steps, hidden), (batch, steps) -> (batch, hidden)

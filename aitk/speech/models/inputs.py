@@ -1,4 +1,4 @@
-"""The two inputs of every speech model, and what keeps padding out of it."""
+"""The two inputs of every speech model, and masking of padding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aitk.core.layers import Shape, Tensor
 
 def speech_inputs(dimensions: int) -> dict[str, keras.KerasTensor]:
     """``features`` (batch, frames, dimensions) float32 and ``padding_mask`` (batch, frames) int32,
-    1 where a frame is real."""
+    1 for real frames."""
     return {
         "features": keras.Input((None, dimensions), dtype="float32", name="features"),
         "padding_mask": keras.Input((None,), dtype="int32", name="padding_mask"),
@@ -21,16 +21,16 @@ def speech_inputs(dimensions: int) -> dict[str, keras.KerasTensor]:
 
 
 def frames_per_step(backbone: keras.Model) -> int:
-    """How many frames one step of a backbone's output stands for."""
+    """The number of frames per step of a backbone's output."""
     strides = [layer.stride for layer in backbone.layers if isinstance(layer, SubsampleMask)]
     return math.prod(strides)
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class HidePadding(keras.layers.Layer):
-    """Set padded steps to zero: a window over the end of a recording sees silence either way.
+    """Set padded steps to zero, so that windows beyond the end of a recording see silence.
 
-    A Keras mask, such as recurrent layers pass on, ends here: losses would take it for their own.
+    Keras masks, as passed on by recurrent layers, end here: losses would otherwise apply them.
     """
 
     channel_wise = True
@@ -55,7 +55,7 @@ class HidePadding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class SubsampleMask(keras.layers.Layer):
-    """The mask of every ``stride``-th step: ceil(length / stride) steps stay real."""
+    """The mask of every ``stride``-th step: ceil(length / stride) real steps."""
 
     def __init__(self, stride: int, **kwargs: Any):
         super().__init__(**kwargs)

@@ -1,7 +1,7 @@
-"""Two heads on one encoder: units at every step, and units one after the other by attention.
+"""Two heads on one encoder: CTC at every step, and an attention decoder.
 
-Hybrid CTC/attention (Watanabe et al. 2017, section III). Unit 0 is the blank of the first head; to
-the decoder it is the start of a text when read, and its end when written.
+Hybrid CTC/attention (Watanabe et al. 2017, section III). Unit 0 is the blank of the CTC head; for
+the decoder it marks the start of a text as input, and its end as output.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aitk.speech.models.attention import CrossAttention, SelfAttention, Sinusoid
 from aitk.speech.models.inputs import HidePadding, SubsampleMask, frames_per_step, speech_inputs
 from aitk.speech.models.transformer import dense_part, norm
 
-EVERYTHING = 1_000_000  # steps before: a window that only the future is outside of
+EVERYTHING = 1_000_000  # left context: a window that masks only the future
 
 
 def joint_transcriber(
@@ -24,14 +24,14 @@ def joint_transcriber(
     """Put both heads on a backbone.
 
     Args:
-        backbone: ``features`` and ``padding_mask`` to (batch, steps, hidden).
-        units: the blank included.
-        layers: of the decoder.
+        backbone: model from ``features`` and ``padding_mask`` to (batch, steps, hidden).
+        units: number of units, including the blank.
+        layers: number of decoder layers.
 
     Returns:
-        A functional model that also reads ``target_ids`` (batch, length) int32: 0, then the units
-        known so far. Its float32 logits (batch, length + steps, units) are for each place of
-        ``target_ids`` those of the unit after it, and then those of the steps, zero where padded.
+        A functional model with the further input ``target_ids`` (batch, length) int32: 0, then the
+        known units. Its float32 logits (batch, length + steps, units) are those of the unit after
+        each position of ``target_ids``, then those of the steps, zero where padded.
     """
     dimensions = next(spec.shape[-1] for spec in backbone.inputs if spec.name == "features")
     inputs = speech_inputs(dimensions)
@@ -60,7 +60,7 @@ def _decoder_part(
     dropout: float,
     name: str,
 ) -> Tensor:
-    """One layer: attention to the units before, attention to the steps, dense layers."""
+    """One layer: attention to preceding units, attention to the steps, dense layers."""
     every_place = keras.ops.ones_like(target_ids)
     y = norm(f"{name}_own_norm")(x)
     y = SelfAttention(heads, EVERYTHING, 1, name=f"{name}_own")(y, every_place)

@@ -1,8 +1,8 @@
-"""Convolutions over time and frequency alike, with maxima between, that padding cannot reach.
+"""Padding-aware convolutions over time and frequency, with max pooling.
 
-A maximum over neighbouring filters makes a sound from a longer throat, or at another pitch, look
-alike. Networks that take the filters as channels learn the voices of few speakers by heart
-instead.
+Max pooling over neighbouring filters makes sounds alike that differ in vocal tract length or pitch.
+Networks that treat the filters as channels overfit to the voices of few speakers instead.
+
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FRONT_WINDOWS = (5, 3, 3)  # frames and filters
 def convolve_plane(
     x: keras.KerasTensor, padding_mask: keras.KerasTensor, channels: int, *, window: int, name: str
 ) -> keras.KerasTensor:
-    """Convolve (batch, steps, filters, channels) with a square window, normalise, and rectify."""
+    """Convolve (batch, steps, filters, channels) with a square window, normalise, apply ReLU."""
     x = HidePadding(name=f"{name}_hide_padding")(x, padding_mask)
     x = keras.layers.Conv2D(channels, window, padding="same", use_bias=False, name=name)(x)
     return normalise(x, padding_mask, activation="relu", name=name)
@@ -29,21 +29,21 @@ def convolve_plane(
 def plane_front(
     x: keras.KerasTensor, padding_mask: keras.KerasTensor, channels: int, *, factor: int
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The front of an encoder that looks over time and frequency, as of Hori et al. 2017.
+    """Front end of an encoder over time and frequency, as in Hori et al. 2017.
 
-    Three convolutions, each followed by maxima that halve the filters, the first of them the
-    steps as well until ``factor`` is reached.
+    Three convolutions, each followed by max pooling that halves the filters; the first ones also
+    halve the steps until ``factor`` is reached.
 
     Args:
         x: (batch, frames, dimensions).
-        channels: of the first; the others have 2 and 3 times as many.
+        channels: channels of the first convolution; the others have 2 and 3 times as many.
         factor: 1, 2, 4 or 8.
 
     Returns:
         (batch, ceil(frames / factor), features), and the mask of these steps.
 
     Raises:
-        UsageError: the factor is no power of two.
+        UsageError: the factor is not a power of two.
     """
     in_time = halvings(factor)
     x = keras.layers.Reshape((-1, x.shape[-1], 1), name="one_channel")(x)
@@ -59,12 +59,12 @@ def plane_front(
 def maxima(
     x: keras.KerasTensor, padding_mask: keras.KerasTensor, *, steps: int, filters: int, name: str
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The largest of ``steps`` x ``filters`` neighbours of what is never below zero.
+    """Max pooling over ``steps`` x ``filters`` neighbours of nonnegative values.
 
     Returns:
         (batch, ceil(steps / ``steps``), ceil(filters / ``filters``), channels), and its mask.
     """
-    # Zeros in place of the padding are never larger than what they stand beside.
+    # Zeros in the padding never exceed their neighbours.
     x = HidePadding(name=f"{name}_hide_rest")(x, padding_mask)
     x = keras.layers.MaxPooling2D((steps, filters), padding="same", name=f"{name}_maxima")(x)
     if steps > 1:
@@ -74,7 +74,7 @@ def maxima(
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class OverFrequency(keras.layers.Layer):
-    """(batch, steps, filters, channels) to (batch, steps, 2 * channels): maxima, then means."""
+    """(batch, steps, filters, channels) to (batch, steps, 2 * channels): maxima and means."""
 
     def call(self, x: Tensor) -> Tensor:
         return ops.concatenate([ops.max(x, axis=2), ops.mean(x, axis=2)], axis=-1)

@@ -1,7 +1,7 @@
 """A temporal convolutional network: dilated residual convolutions (Bai et al. 2018, section 3).
 
-As there the dilation doubles from block to block; here it starts anew after every stack, and
-batch normalisation takes the place of weight normalisation. A causal one sees no later frame.
+As in the paper, the dilation doubles from block to block; here it restarts in every stack, and
+batch normalisation replaces weight normalisation. Causal networks see no later frame.
 """
 
 from __future__ import annotations

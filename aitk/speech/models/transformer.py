@@ -1,4 +1,4 @@
-"""A transformer encoder over subsampled frames, norms first (Xiong et al. 2020, figure 1b)."""
+"""A pre-norm transformer encoder over subsampled frames (Xiong et al. 2020, figure 1b)."""
 
 from __future__ import annotations
 

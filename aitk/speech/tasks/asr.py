@@ -1,4 +1,4 @@
-"""Speech recognition: what is said in a recording, as text."""
+"""Speech recognition: recordings to text."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _DEFAULTS = TranscriptionOptions()
 
 
 def recogniser(assets: AsrAssets) -> Recogniser[Any]:
-    """The kind of recogniser that assets belong to."""
+    """The recogniser type of the assets."""
     return _RECOGNISERS[type(assets)]
 
 
 class Asr(AudioTask[AsrAssets]):
-    """Speech to text, by units at every step (CTC), with attention as well, or token by token."""
+    """Speech to text, with CTC, joint CTC/attention, or sequence-to-sequence models."""
 
     name = "speech.asr"
     reading = TranscribedAudioReading
@@ -67,7 +67,7 @@ class Asr(AudioTask[AsrAssets]):
         "whisper": Seq2SeqSpec(WhisperSettings),
         "moonshine": Seq2SeqSpec(MoonshineSettings),
     }
-    # A hundred short utterances have too few words to tell epochs apart.
+    # A hundred short utterances have too few words to compare epochs by word error rate.
     metric = Metric("wer", higher_is_better=False, selection="cer")
     prediction_formats = {".srt": SrtLines, ".vtt": VttLines, ".ctm": CtmLines, ".ark": ArkLines}
     prediction_fields = ("text", "confidence")
@@ -81,7 +81,7 @@ class Asr(AudioTask[AsrAssets]):
         if not summary["characters"] and "train" in summary["rows"]:
             raise DataError(
                 "the training rows hold no text",
-                hint="Name the right column with --text-column",
+                hint="Set the text column with --text-column",
             )
         return super().features(summary) | {"text": tfds.features.Text()}
 
@@ -112,7 +112,7 @@ class Asr(AudioTask[AsrAssets]):
         *,
         open_scorer: OpenScorer | None,
     ) -> AsrAssets:
-        """See ``Configurable``: opens the language model that the options name."""
+        """See ``Configurable``: opens the language model given in the options."""
         return recogniser(assets).configure(assets, options or _DEFAULTS, open_scorer)
 
     def extend(
@@ -123,7 +123,7 @@ class Asr(AudioTask[AsrAssets]):
         *,
         reading: TranscribedAudioReading,
     ) -> tuple[AsrAssets, Iterator[Row | Refusal]]:
-        """See ``Updatable``: rows that the model cannot write are refused."""
+        """See ``Updatable``: rows that the model has no units for are refused."""
         own = recogniser(assets)
 
         def checked() -> Iterator[Row | Refusal]:
@@ -159,7 +159,7 @@ class Asr(AudioTask[AsrAssets]):
         return recogniser(assets).add_soft_targets(example, outputs, assets, teacher=teacher)
 
     def distillation_loss(self, assets: AsrAssets, *, teacher: AsrAssets) -> Any:
-        """See ``DistillsRows``: both must be CTC models with the same units and steps."""
+        """See ``DistillsRows``: both models must be CTC models with the same units and steps."""
         if recogniser(assets) is not recogniser(teacher):
             raise cannot_distill()
         return recogniser(assets).distillation_loss(assets, teacher=teacher)
@@ -235,10 +235,10 @@ class Asr(AudioTask[AsrAssets]):
         target: str | None = None,
         model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
-        """See ``Explainable``: the words and their times; ``target`` is a text to align instead."""
+        """See ``Explainable``: words and their times; ``target`` is another text to align."""
         return recogniser(assets).explain(fields, predict, assets, target=target)
 
 
 def _texts(values: Sequence[str]) -> np.ndarray:
-    """(rows,) of strings of any length."""
+    """(rows,) array of strings of any length."""
     return np.fromiter(values, dtype=object, count=len(values))

@@ -50,8 +50,8 @@ class CtcModel(TrainedModel[Any, CtcAssets]):
         check_dimensions(backbone, dimensions)
         if frames_per_step(backbone) != assets.subsampling:
             raise ArtifactError(
-                f"the backbone makes a step of {frames_per_step(backbone)} frames, and the"
-                f" settings of {assets.subsampling}",
+                f"the backbone has {frames_per_step(backbone)} frames per step, but the"
+                f" settings {assets.subsampling}",
                 hint=f"Add --set subsampling={frames_per_step(backbone)}",
             )
         return self._with_head(backbone, settings, len(assets.units))
@@ -69,7 +69,7 @@ class CtcModel(TrainedModel[Any, CtcAssets]):
 
 
 class JointModel(CtcModel):
-    """The same with an attention decoder as a second head (hybrid CTC/attention)."""
+    """A CTC model with an attention decoder as a second head (hybrid CTC/attention)."""
 
     def output_sizes(self, assets: CtcAssets) -> Mapping[str, int]:
         del assets
@@ -79,7 +79,7 @@ class JointModel(CtcModel):
         from aitk.speech.losses.ctc_loss import JointLoss
 
         if assets.ctc_weight is None:
-            raise ArtifactError("the assets are those of a model without a decoder")
+            raise ArtifactError("the assets belong to a model without a decoder")
         return JointLoss(assets.ctc_weight)
 
     def _with_head(
@@ -99,7 +99,7 @@ class JointModel(CtcModel):
 class Seq2SeqSpec(TrainedModel[Seq2SeqSettings, Seq2SeqAssets]):
     """A pretrained encoder-decoder with its own vocabulary, Whisper or Moonshine."""
 
-    #: The decoding loop is no part of an exported graph.
+    #: The decoding loop is not part of an exported graph.
     formats = ("keras", "keras-quantized", "saved_model")
     wraps_pretrained = True
 
@@ -129,7 +129,7 @@ class Seq2SeqSpec(TrainedModel[Seq2SeqSettings, Seq2SeqAssets]):
         rules = assets.tokens.rules(assets.max_length)
         if rules.size > backbone.vocabulary_size:
             raise ArtifactError(
-                f"the tokeniser knows {rules.size} tokens, the model {backbone.vocabulary_size}"
+                f"the tokeniser has {rules.size} tokens, but the model {backbone.vocabulary_size}"
             )
         return Seq2SeqModel(backbone, rules, name="seq2seq")
 

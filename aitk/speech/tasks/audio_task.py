@@ -1,4 +1,4 @@
-"""What the tasks on audio share: how rows are read, identified, inspected and stored."""
+"""Common base of the audio tasks: reading, keys, inspection and storage of rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AudioTask(Task[AssetsT]):
 
     #: See ``Embeddable``.
     content = "audio"
-    #: The field that rows have besides: a text, a label, or neither.
+    #: The content field of rows: a text, a label, or neither.
     annotation: ClassVar[Content | None] = None
 
     def read(
@@ -36,7 +36,7 @@ class AudioTask(Task[AssetsT]):
         )
 
     def check_row(self, fields: Mapping[str, Any], reading: Any) -> str | None:
-        """Why a labelled row cannot be used, if so."""
+        """Why a labelled row is unusable, or None."""
         del fields, reading
         return None
 

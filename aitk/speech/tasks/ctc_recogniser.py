@@ -47,24 +47,24 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.core.inference.text_scores import OpenScorer
 
-#: Normalisations that need no later frame of the recording.
+#: Normalisations that need no later frames.
 CAUSAL_NORMS = ("none", "corpus")
 NOTHING = Hypothesis("", 0.0, ())
 
 
 class CtcRecogniser(Recogniser[CtcAssets]):
-    """Units at every step, read by the best path or by a beam search."""
+    """Units at every step, decoded greedily or by beam search."""
 
     file = FILE
 
     def learn(
         self, rows: Sequence[Fields], settings: Any, *, start: Pretrained | None, note: Note
     ) -> CtcAssets:
-        """Features, moments, units and the language model of the training rows.
+        """The features, moments, units and language model of the training rows.
 
         Raises:
-            UsageError: the model is causal, and its features are not.
-            DataError: no row can be learned from.
+            UsageError: the model is causal, but its features are not.
+            DataError: no row can be used for training.
         """
         features, augment = learn_features(rows, settings, note=note)
         causal = getattr(settings, "causal", False)
@@ -77,7 +77,7 @@ class CtcRecogniser(Recogniser[CtcAssets]):
             raise UsageError(
                 "a causal model cannot use features that need later frames",
                 where="--set causal",
-                hint="Add --set normalise=corpus, and leave out deltas, pitch and snip_edges=false",
+                hint="Add --set normalise=corpus, and omit deltas, pitch and snip_edges=false",
             )
         spoken = [(row["text"], row["seconds"]) for row in each_row(rows)]
         texts = [text for text, _ in spoken]
@@ -124,11 +124,11 @@ class CtcRecogniser(Recogniser[CtcAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Features (batch, frames, dimensions) with their mask, and the units as CTC reads them.
+        """Features (batch, frames, dimensions) with their mask, and CTC targets.
 
         Args:
-            rng: given in training: audio is augmented, and a decoder reads the text.
-            pad_to: frames at least.
+            rng: given in training: audio is augmented, and a decoder gets the text.
+            pad_to: minimum number of frames.
         """
         began = time.perf_counter()
         clips = [item.inputs for item in examples]
@@ -174,7 +174,7 @@ class CtcRecogniser(Recogniser[CtcAssets]):
         top_k: int = 1,
         options: TranscriptionOptions,
     ) -> list[dict[str, Any]]:
-        """``text``, ``confidence``, and by the options ``words`` and ``top_k``, of each clip."""
+        """``text``, ``confidence``, and if requested ``words`` and ``top_k``, of each clip."""
         lexicon = lexicon_of(options, assets)
         predictions = []
         for row, count in enumerate(step_counts(batch.inputs, assets)):
@@ -207,13 +207,13 @@ class CtcRecogniser(Recogniser[CtcAssets]):
     def explain(
         self, fields: Fields, predict: Any, assets: CtcAssets, *, target: str | None
     ) -> dict[str, Any]:
-        """The words of a row and where they lie, with an image of it.
+        """The words of a row and their positions, with an image of them.
 
         Args:
-            target: a text to align with the recording instead of the one that was recognised.
+            target: a text to align with the recording instead of the recognised one.
 
         Raises:
-            UsageError: the model cannot write the target, or the recording is too short for it.
+            UsageError: the model has no units for the target, or the recording is too short for it.
         """
         inputs = self.collate(self.encode([fields], assets), assets).inputs
         logits = step_logits(np.stack(predict([fields])), inputs, assets)
@@ -227,7 +227,7 @@ class CtcRecogniser(Recogniser[CtcAssets]):
             explained = Hypothesis(target, 0.0, tuple(assets.units.encode(target)))
         words = timed_words(explained, scores, assets, lexicon=assets.lexicon)
         images = []
-        if not assets.audio.features.columns:  # there is no spectrogram of stored features
+        if not assets.audio.features.columns:  # precomputed features have no spectrogram
             samples, _ = decode_audio(fields["audio"])
             spans = force_align(scores, explained.units)
             svg = alignment_chart(samples, scores, spans, words, assets)
@@ -263,11 +263,11 @@ class CtcRecogniser(Recogniser[CtcAssets]):
     def add_soft_targets(
         self, example: Example, outputs: np.ndarray, assets: CtcAssets, *, teacher: CtcAssets
     ) -> Example:
-        """An example that also holds the teacher's logits.
+        """Add the teacher's logits to an example.
 
         Args:
-            outputs: (steps, units) logits of the teacher, padded; those of a joint model begin
-                with one of its decoder.
+            outputs: (steps, units) logits of the teacher, padded; for a joint model preceded by one
+                of its decoder.
         """
         steps = assets.steps(int(example.inputs["frames"]))
         first = 0 if teacher.ctc_weight is None else 1
@@ -275,10 +275,10 @@ class CtcRecogniser(Recogniser[CtcAssets]):
         return dataclasses.replace(example, inputs=dict(example.inputs) | {"teacher": logits})
 
     def distillation_loss(self, assets: CtcAssets, *, teacher: CtcAssets) -> Any:
-        """The loss of the text, and of the teacher's distribution at every step.
+        """The CTC loss combined with the teacher's distribution at every step.
 
         Raises:
-            UsageError: the models do not write the same units at the same steps.
+            UsageError: the models differ in units or steps.
         """
         from aitk.speech.losses.ctc_loss import CtcDistillationLoss
 
@@ -286,12 +286,12 @@ class CtcRecogniser(Recogniser[CtcAssets]):
             raise UsageError(
                 "a joint CTC/attention model cannot be distilled step by step",
                 where="--distill",
-                hint="Choose conformer, tcn or bilstm",
+                hint="Use conformer, tcn or bilstm",
             )
         if assets.units != teacher.units or assets.subsampling != teacher.subsampling:
             raise UsageError(
-                f"the run writes {len(teacher.units)} units of {teacher.units.kind!r} every"
-                f" {teacher.subsampling} frames, and the smaller model {len(assets.units)} of"
+                f"the run has {len(teacher.units)} units of {teacher.units.kind!r} every"
+                f" {teacher.subsampling} frames, but the smaller model {len(assets.units)} of"
                 f" {assets.units.kind!r} every {assets.subsampling}",
                 where="--set",
                 hint=f"Add --set subsampling={teacher.subsampling}"
@@ -301,12 +301,12 @@ class CtcRecogniser(Recogniser[CtcAssets]):
 
 
 def each_row(rows: Any) -> Iterator[Fields]:
-    """Every row in order; a sequence read in blocks is iterated by number."""
+    """Iterate over every row in order; block-wise sequences are indexed."""
     return (rows[index] for index in range(len(rows)))
 
 
 def without_tempo_changes(audio: AudioAssets) -> AudioAssets:
-    """A teacher's logits hold for a clip of the same length: noise may be added, time not."""
+    """Augmentation that preserves length: a teacher's logits are aligned with the frames."""
     still = dataclasses.replace(
         audio.augment,
         speeds=[],
@@ -324,7 +324,7 @@ def append_teacher_logits(
     inputs: Mapping[str, np.ndarray],
     assets: CtcAssets,
 ) -> np.ndarray:
-    """Targets with the teacher's logits (steps, units) of each row after them, in one line."""
+    """Append the teacher's logits (steps, units) of each row to its targets, flattened."""
     steps = assets.steps(inputs["padding_mask"].shape[1])
     logits = np.zeros((len(clips), steps, len(assets.units)), np.float32)
     for row, clip in enumerate(clips):

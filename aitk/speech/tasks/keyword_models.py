@@ -1,4 +1,4 @@
-"""The models of keyword spotting: networks trained on frames, and hidden Markov models."""
+"""The models of keyword spotting: neural networks and hidden Markov models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HELD_OUT = 5  # every fifth training row of a word calibrates the scores of a GM
 
 
 class KeywordModel(LabelModel[KeywordSettings, AudioAssets]):
-    """A backbone over frames, its steps pooled, and a linear head.
+    """A backbone over frames, pooling over steps, and a linear head.
 
     Args:
         architecture: name of the backbone, see ``aitk.speech.models``.
@@ -67,7 +67,7 @@ class KeywordModel(LabelModel[KeywordSettings, AudioAssets]):
 class GmmHmm(
     LabelOutputs[GmmHmmSettings, AudioAssets], ClosedFormModel[GmmHmmSettings, AudioAssets]
 ):
-    """A hidden Markov model a word, trained by Baum-Welch on the frames of its rows."""
+    """One hidden Markov model per word, trained by Baum-Welch on the frames of its rows."""
 
     def fit(
         self,
@@ -82,7 +82,7 @@ class GmmHmm(
 
         clips: list[list[np.ndarray]] = [[] for _ in assets.labels]
         numbers = {label: number for number, label in enumerate(assets.labels)}
-        # Speeds need a waveform; rows may hold features instead.
+        # Speed perturbation needs a waveform; rows may have features instead.
         speeds = [] if assets.features.columns else settings.speeds
         for copies in (rows, *(_at_speed(rows, speed) for speed in speeds)):
             for row, inputs in zip(copies, audio_inputs(copies, assets), strict=True):
@@ -110,10 +110,10 @@ def _calibrate(
     *,
     copies: int,
 ) -> float:
-    """The scale of the words' log-likelihoods, from every fifth row, held out for that.
+    """The scale of the words' log-likelihoods, calibrated on every fifth row.
 
     Args:
-        clips: of each word, its rows, and ``copies - 1`` times all of them at other speeds.
+        clips: rows of each word, and ``copies - 1`` versions of them at other speeds.
     """
     from aitk.core.inference.predictors import KerasPredictor
     from aitk.speech.losses.hmm import fit_scale
@@ -122,7 +122,7 @@ def _calibrate(
     held_out, rest = [], []
     for own in clips:
         rows = len(own) // copies
-        # A label with a single row is learned from it, and says nothing of held-out ones.
+        # The single row of a label is used for training, not for calibration.
         out = [rows > 1 and at % rows % HELD_OUT == 0 for at in range(len(own))]
         held_out.append([clip for clip, is_out in zip(own, out, strict=True) if is_out])
         rest.append([clip for clip, is_out in zip(own, out, strict=True) if not is_out])
@@ -138,7 +138,7 @@ def _calibrate(
 
 
 def _at_speed(rows: Sequence[Mapping[str, Any]], speed: float) -> list[dict[str, Any]]:
-    """The rows played at another speed: it makes another speaker of each."""
+    """The rows at another speed, each with another pseudo-speaker."""
     copies = []
     for fields in rows:
         samples, rate = decode_audio(fields["audio"])

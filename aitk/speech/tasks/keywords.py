@@ -1,4 +1,4 @@
-"""Keyword spotting: one label for a recording, or any number of them."""
+"""Keyword spotting: one label per recording, or several."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]):
-    """Words, commands, any label of a short recording."""
+    """Words, commands, or any label of a short recording."""
 
     name = "speech.keywords"
     reading = LabelledAudioReading
@@ -106,8 +106,8 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
         return with_speakers(assets, rows), iter(kept)
 
     def adaptation_assets(self, assets: AudioAssets) -> AudioAssets:
-        """See ``SourceFree``: at another speed, or with another vocal tract, the new speaker would
-        be somebody else."""
+        """See ``SourceFree``: speed or vocal tract perturbation would turn the new speaker into
+        another one."""
         augment = dataclasses.replace(assets.augment, speeds=[], max_vtlp=0.0)
         return dataclasses.replace(assets, augment=augment)
 
@@ -182,10 +182,10 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
-        """See ``Explainable``: how far the log-odds fall when a region is muted."""
+        """See ``Explainable``: the drop in log-odds when a region is muted."""
         if assets.features.columns:
             raise UsageError(
-                "regions of audio are masked to explain a prediction, and the rows hold features",
+                "explanations mask regions of audio, but the rows have precomputed features",
                 where="explain",
             )
         index, explained = self.explained(predict([fields]), assets, target)
@@ -204,7 +204,7 @@ class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]
 
 
 class MultiLabelKeywords(MultiLabelTask[AudioAssets], Keywords):
-    """The same with any number of labels for a recording; a word model has one each."""
+    """Keyword spotting with several labels per recording; word models support one each."""
 
     models = {name: spec for name, spec in Keywords.models.items() if name != "gmm-hmm"}
 

@@ -1,4 +1,4 @@
-"""Masked speech prediction (BEST-RQ, Chiu et al. 2022): predict hidden parts of audio."""
+"""Masked speech prediction (BEST-RQ, Chiu et al. 2022): predict masked spans of audio."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ SHAPE = {
     "span": Size,
 }
 
-#: How many recordings principal components are learned of at most.
+#: Maximum number of recordings for computing principal components.
 MAX_ROWS = 5000
 
 
 @dataclass(frozen=True)
 class MaskedSpeechAssets:
-    """How audio becomes features, what is hidden of them, and how it is named.
+    """Settings of features, masking and quantisation.
 
     Attributes:
-        audio: the features.
-        quantiser: names what is hidden.
-        mask_share: about how much is hidden.
-        span: steps hidden in a row.
+        audio: feature settings.
+        quantiser: computes the codes of masked steps.
+        mask_share: approximate share of masked steps.
+        span: length of a masked span in steps.
     """
 
     audio: AudioAssets
@@ -100,7 +100,7 @@ class MaskedSpeechAssets:
 
 
 class MaskedSpeechModel(TrainedModel[Any, MaskedSpeechAssets]):
-    """A backbone with a linear head that names the codes of every step.
+    """A backbone with a linear head that predicts the codes of every step.
 
     Args:
         architecture: name of the backbone, see ``aitk.speech.models``.
@@ -124,7 +124,7 @@ class MaskedSpeechModel(TrainedModel[Any, MaskedSpeechAssets]):
         own = frames_per_step(backbone)
         if own != quantiser.frames_per_step:
             raise ArtifactError(
-                f"the backbone has a step every {own} frames, the codes one every"
+                f"the backbone has one step per {own} frames, but the codes one per"
                 f" {quantiser.frames_per_step}",
                 hint=f"Add --set subsampling={own}",
             )
@@ -205,7 +205,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Hide parts of every recording: new ones at each call with ``rng``, else the same."""
+        """Mask spans of every recording: at random with ``rng``, else reproducibly."""
         clips = [example.inputs for example in examples]
         clean = pad_features(clips, assets.audio, rng=rng, pad_to=pad_to)
         quantiser = assets.quantiser
@@ -224,7 +224,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         steps = -(-inputs["features"].shape[1] // quantiser.frames_per_step)
         padded_targets = _padded(targets, steps)
         padded_weights = _padded(weights, steps).astype(np.float32)
-        # The loss is a mean over all steps: make that the mean over the hidden ones.
+        # The loss is a mean over all steps; the weights turn it into the mean over masked ones.
         padded_weights *= padded_weights.size / max(1.0, float(padded_weights.sum()))
         lengths = np.array([len(codes) for codes in targets])
         return Batch(inputs, padded_targets, padded_weights, {"steps": lengths})
@@ -238,7 +238,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         top_k: int = 1,
         options: Any = None,
     ) -> list[dict[str, Any]]:
-        """The likeliest code of each step, and which of the hidden ones are right."""
+        """The likeliest code of each step, and which masked ones are correct."""
         predictions, by_codebook = [], _by_codebook(outputs, assets)
         weights, targets = np.asarray(batch.weights), np.asarray(batch.targets)
         for row, steps in enumerate(batch.context["steps"]):
@@ -248,7 +248,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
             hidden_codes = int(hidden.sum()) * codes.shape[1]
             predictions.append(
                 {
-                    "prediction": f"{right} of {hidden_codes} hidden codes",
+                    "prediction": f"{right} of {hidden_codes} masked codes",
                     "codes": codes.tolist(),
                     "hidden": np.flatnonzero(hidden).tolist(),
                 }
@@ -258,8 +258,8 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: MaskedSpeechAssets
     ) -> dict[str, np.ndarray]:
-        """Of each row: hidden steps, how many of their codes were right, the summed loss (nats),
-        both as a mean over the codebooks, and how often each code of the first stood there."""
+        """Per row: masked steps, correct codes, the summed loss (nats), both averaged over the
+        codebooks, and the frequencies of the first codebook's codes."""
         hidden, targets = np.asarray(batch.weights) > 0, np.asarray(batch.targets)
         logits = _by_codebook(outputs, assets)
         answers = np.take_along_axis(log_softmax(logits), targets[..., None], -1)[..., 0]
@@ -285,7 +285,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
     ) -> Evaluation:
         steps = measured["steps"]
         if not steps.any():
-            raise DataError("no recording is long enough to hide a part of it")
+            raise DataError("no recording is long enough to mask a part of it")
         loss = _ratio(measured["loss"], steps, resamples, seed)
         low, high = (None if end is None else float(np.exp(end)) for end in (loss.low, loss.high))
         counts = measured["codes"].sum(0)
@@ -295,7 +295,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
                 "perplexity": Score(float(np.exp(loss.value)), low, high, loss.interval),
                 "loss": loss,
                 "accuracy": _ratio(measured["right"], steps, resamples, seed),
-                # Knowing nothing but how often each code stands there has this perplexity.
+                # The perplexity of a model that uses only the code frequencies.
                 "perplexity_of_code_frequencies": Score(used["perplexity"]),
             },
             per_row=measured["loss"] / np.maximum(steps, 1),
@@ -312,7 +312,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
-        """What was hidden, and how much better each step was guessed than by chance (nats)."""
+        """The masked spans, and the gain of each step over chance (nats)."""
         batch = self.collate(self.encode([fields], assets), assets)
         steps = int(batch.context["steps"][0])
         logits = predict([fields])[0][:steps]
@@ -330,21 +330,21 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
             for step in range(steps)
         ]
         images = []
-        if not assets.audio.features.columns:  # there is no spectrogram of stored features
+        if not assets.audio.features.columns:  # precomputed features have no spectrogram
             png = spectrogram_png(*decode_audio(fields["audio"]))
             images.append({"caption": "the whole recording", "png": png})
         return {"prediction": prediction["prediction"], "parts": parts, "pictures": images}
 
 
 def _content(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The samples, or the stored features, of an example."""
+    """The samples, or the precomputed features, of an example."""
     return inputs["matrix"] if "matrix" in inputs else inputs["samples"]
 
 
 def _components(
     rows: Sequence[Mapping[str, Any]], audio: AudioAssets, quantiser: Quantiser
 ) -> Components:
-    """The principal components of the steps of some of the rows, spread over all of them."""
+    """The principal components of the steps of evenly sampled rows."""
     some = rows[:: -(-len(rows) // MAX_ROWS)]
 
     def steps() -> Iterator[np.ndarray]:
@@ -356,14 +356,14 @@ def _components(
 
 
 def _read_components(value: Mapping[str, Any] | None) -> Components | None:
-    """What ``MaskedSpeechAssets.save`` wrote of them."""
+    """Restore components written by ``MaskedSpeechAssets.save``."""
     if value is None:
         return None
     return Components(tuple(value["mean"]), tuple(map(tuple, value["directions"])))
 
 
 def _padded(rows: Sequence[np.ndarray], length: int) -> np.ndarray:
-    """(rows, length, ...), zero where a row is shorter; a longer one is cut."""
+    """Pad or truncate rows to (rows, length, ...)."""
     padded = np.zeros((len(rows), length, *rows[0].shape[1:]), rows[0].dtype)
     for number, row in enumerate(rows):
         padded[number, : len(row)] = row[:length]
@@ -376,7 +376,7 @@ def _by_codebook(outputs: np.ndarray, assets: MaskedSpeechAssets) -> np.ndarray:
 
 
 def _ratio(sums: np.ndarray, steps: np.ndarray, resamples: int, seed: int) -> Score:
-    """A mean over steps, with its interval over rows."""
+    """A mean over steps, with an interval over rows."""
     return bootstrap_scores(
         lambda counts: ((counts @ sums) / np.maximum(counts @ steps, 1))[:, None],
         len(sums),

@@ -1,4 +1,4 @@
-"""What the task ``speech.asr`` needs of a kind of recogniser: CTC, or sequence to sequence."""
+"""The interface of the recognisers of ``speech.asr``: CTC and sequence to sequence."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.core.inference.text_scores import OpenScorer
 
-#: The model: inputs by name to outputs.
+#: The model function: inputs by name to outputs.
 Predict = Callable[[Mapping[str, np.ndarray]], Any]
 Fields = Mapping[str, Any]
 
 
 class Recogniser(ABC, Generic[AssetsT]):
-    """One kind of recogniser. Stateless; see ``Task`` for the methods it shares with it."""
+    """One kind of recogniser. Stateless; shared methods are documented in ``Task``."""
 
-    #: The file in ``assets`` that only this kind of recogniser writes.
+    #: A file in ``assets`` that only this kind of recogniser has.
     file: ClassVar[str]
 
     @abstractmethod
@@ -50,9 +50,9 @@ class Recogniser(ABC, Generic[AssetsT]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """See ``Task``. The context of a batch holds ``seconds`` of each clip, its ``speaker``,
-        the second of its file at which it starts (``start``), its ``text`` where it is known, and
-        when collating began (``began``, of ``time.perf_counter``)."""
+        """See ``Task``. The context of a batch has ``seconds`` of each clip, its ``speaker``, its
+        start in the file in seconds (``start``), its ``text`` if known, and the time at which
+        collation started (``began``, from ``time.perf_counter``)."""
 
     @abstractmethod
     def infer(
@@ -64,7 +64,7 @@ class Recogniser(ABC, Generic[AssetsT]):
         top_k: int,
         options: TranscriptionOptions,
     ) -> Any:
-        """See ``Generative``; raises a ``UsageError`` for options it does not offer."""
+        """See ``Generative``; raises ``UsageError`` for unsupported options."""
 
     @abstractmethod
     def decode(
@@ -81,7 +81,7 @@ class Recogniser(ABC, Generic[AssetsT]):
     def transcripts(
         self, batch: Batch, outputs: Any, assets: AssetsT
     ) -> tuple[list[str], list[str]]:
-        """References and hypotheses of a batch, in the form in which they are compared."""
+        """References and hypotheses of a batch, normalised for comparison."""
 
     @abstractmethod
     def explain(
@@ -90,23 +90,23 @@ class Recogniser(ABC, Generic[AssetsT]):
 
     @abstractmethod
     def refuse(self, fields: Fields, assets: AssetsT) -> str | None:
-        """Why the model cannot be updated with a row, if so."""
+        """Why a row cannot be used in an update, or None."""
 
     def extend(
         self, items: Iterator[Row | Refusal], assets: AssetsT
     ) -> tuple[AssetsT, Iterator[Row | Refusal]]:
-        """Assets that know the new rows, and these rows; by default nothing grows."""
+        """Assets extended for the new rows, and the rows; by default nothing changes."""
         return assets, items
 
     def configure(
         self, assets: AssetsT, options: TranscriptionOptions, open_scorer: OpenScorer | None
     ) -> AssetsT:
-        """See ``Configurable``; by default no option changes the assets."""
+        """See ``Configurable``; by default, options do not change the assets."""
         del options, open_scorer
         return assets
 
     def units(self, assets: AssetsT) -> Units | None:
-        """What the model can write; None where that is everything."""
+        """The model's output units; None if unrestricted."""
         del assets
         return None
 
@@ -117,7 +117,7 @@ class Recogniser(ABC, Generic[AssetsT]):
         raise cannot_distill()
 
     def distillation_loss(self, assets: AssetsT, *, teacher: AssetsT) -> Any:
-        """See ``DistillsRows``; by default the recogniser cannot be distilled."""
+        """See ``DistillsRows``; unsupported by default."""
         raise cannot_distill()
 
 
@@ -131,5 +131,5 @@ def cannot_distill() -> UsageError:
 
 
 def with_offset(item: Mapping[str, Any], start_s: float) -> dict[str, Any]:
-    """A word or segment in the time of its recording, of which the clip may be a part."""
+    """A word or segment with times relative to the whole recording."""
     return dict(item) | {name: round(item[name] + start_s, 3) for name in ("start", "end")}

@@ -1,4 +1,4 @@
-"""Sequence-to-sequence recognisers, Whisper and Moonshine: they write a text token by token."""
+"""Sequence-to-sequence recognisers, Whisper and Moonshine, which decode token by token."""
 
 from __future__ import annotations
 
@@ -34,25 +34,24 @@ from aitk.speech.tasks.recogniser import Fields, Predict, Recogniser, with_offse
 if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
 
-IGNORED = -1  # the target of a place that is no part of the text
-#: Texts are compared as transcripts usually are: without case and punctuation.
+IGNORED = -1  # target of positions outside the text
+#: Texts are compared without case and punctuation, as is usual for transcripts.
 _PLAIN = TranscribedAudioReading()
 
 
 class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
-    """An encoder of audio and a decoder of tokens, which starts from pretrained weights."""
+    """An audio encoder and a token decoder, initialised from pretrained weights."""
 
     file = FILE
 
     def learn(
         self, rows: Sequence[Fields], settings: Any, *, start: Pretrained | None, note: Note
     ) -> Seq2SeqAssets:
-        """The vocabulary of the source, and what its prompt says.
+        """The vocabulary of the source, and the prompt settings.
 
         Raises:
-            UsageError: there is no source, or it does not know the language.
-            DataError: the audio has a rate that the model cannot read, or no row can be learned
-                from.
+            UsageError: there is no source, or it does not support the language.
+            DataError: the sample rate is not supported, or no row can be used for training.
         """
         model = settings.network
         if start is None or start.tokenizer is None:
@@ -60,7 +59,7 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         _, rate = decode_audio(rows[0]["audio"])
         if rate != RATE_HZ:
             raise DataError(
-                f"{model} reads {RATE_HZ} samples a second, and the recordings have {rate}",
+                f"{model} needs a sample rate of {RATE_HZ} Hz, but the recordings have {rate}",
                 hint=f"Prepare them with --sample-rate-hz {RATE_HZ}",
             )
         network = start.backbone
@@ -84,10 +83,9 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         return load_seq2seq_assets(folder)
 
     def encode(self, rows: Sequence[Fields], assets: Seq2SeqAssets) -> list[Example]:
-        """Samples, and the tokens of the text where there is one.
+        """Samples, and the tokens of the text if there is one.
 
-        A recording longer than the model reads at once, or a text longer than it writes, has
-        weight 0.
+        A recording longer than the model's window, or a text over its token limit, has weight 0.
         """
         return [self._encode(row, assets) for row in rows]
 
@@ -99,8 +97,8 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Stack examples: with ``rng`` for training, the texts given (teacher forcing); without,
-        prompts alone, and the texts as targets: of held-out rows texts are compared, not places."""
+        """Stack examples. With ``rng`` (training), the decoder gets the texts (teacher forcing);
+        without, prompts only, and the texts are targets: held-out rows are compared by text."""
         del pad_to
         began = time.perf_counter()
         clips = [item.inputs["samples"] for item in examples]
@@ -143,13 +141,13 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         top_k: int,
         options: TranscriptionOptions,
     ) -> list[Transcript]:
-        """Transcribe a batch; recordings longer than the model reads at once in windows."""
+        """Transcribe a batch; recordings longer than the model's window are read in windows."""
         for name in ("lm", "lexicon", "hot_words", "stream", "log_probabilities"):
             if getattr(options, name):
                 raise UsageError(
-                    f"{assets.model} writes token by token, and has no {name.replace('_', ' ')}",
+                    f"{assets.model} does not support {name.replace('_', ' ')}",
                     where=f"--{name.replace('_', '-')}",
-                    hint="A CTC model does: conformer, tcn, bilstm",
+                    hint="Use a CTC model: conformer, tcn, bilstm",
                 )
         beams = max(top_k, options.beam or 1)
         return transcribe(batch, predict, assets, beams=beams, best=top_k)
@@ -163,7 +161,7 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         top_k: int = 1,
         options: TranscriptionOptions,
     ) -> list[dict[str, Any]]:
-        """The text of each clip, its confidence, segments and words with their times."""
+        """The text of each clip, its confidence, segments and timed words."""
         predictions = []
         languages = assets.tokens.rules(assets.max_length).languages
         for row, found in enumerate(_read(batch, outputs, assets, top_k)):
@@ -201,15 +199,19 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         """The words, their times, and an image of the attention to the recording.
 
         Raises:
-            UsageError: another text than the model's own is to be explained, or the model has no
-                attention that follows the recording.
+            UsageError: the target is not the model's own text, or the model has no attention
+                aligned with the recording.
         """
         if target is not None:
-            raise UsageError("such a model explains its own text alone", where="--target")
+            raise UsageError(
+                "sequence-to-sequence models explain only their own text", where="--target"
+            )
         batch = self.collate(self.encode([fields], assets), assets)
         outputs = predict([fields])
         if "attention" not in outputs:
-            raise UsageError(f"{assets.model} does not report where it looked", where="explain")
+            raise UsageError(
+                f"{assets.model} has no attention that aligns with the audio", where="explain"
+            )
         (found,) = _read(batch, outputs, assets, 1)
         (prediction,) = self.decode(batch, [found], assets, options=TranscriptionOptions())
         first = batch.inputs["token_ids"].shape[1]
@@ -230,22 +232,24 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
         return _refuse(fields["text"], fields["seconds"], assets)
 
     def _check_rows(self, rows: Sequence[Fields], assets: Seq2SeqAssets, note: Note) -> None:
-        """Note rows that cannot be learned from.
+        """Note rows that cannot be used for training.
 
         Raises:
-            DataError: none can.
+            DataError: no row is usable.
         """
         problems = [self.refuse(rows[index], assets) for index in range(len(rows))]
         refused = [problem for problem in problems if problem]
         if refused and len(refused) == len(problems):
-            raise DataError(f"no row can be learned from: {refused[0]}")
+            raise DataError(f"no row can be used for training: {refused[0]}")
         if refused:
-            note(f"{len(refused):,} rows are not learned from; of the first of them, {refused[0]}")
+            note(f"{len(refused):,} rows are not used for training; the first one: {refused[0]}")
 
     def _encode(self, fields: Fields, assets: Seq2SeqAssets) -> Example:
         samples, rate = decode_audio(fields["audio"])
         if rate != RATE_HZ:
-            raise DataError(f"a recording has {rate} samples a second, the model reads {RATE_HZ}")
+            raise DataError(
+                f"a recording has a sample rate of {rate} Hz, but the model needs {RATE_HZ}"
+            )
         inputs = {
             "samples": samples,
             "speaker": np.array(fields.get("speaker", "")),
@@ -260,22 +264,22 @@ class Seq2SeqRecogniser(Recogniser[Seq2SeqAssets]):
 
 
 def needs_pretrained(model: str) -> UsageError:
-    """The error for a sequence-to-sequence model without a source of weights."""
+    """The error for a sequence-to-sequence model without pretrained weights."""
     return UsageError(
-        f"{model} starts from pretrained weights",
+        f"{model} needs pretrained weights",
         where=f"--model {model}",
-        hint="Name a Keras Hub or Hugging Face folder, or a run, with --from",
+        hint="Give a Keras Hub or Hugging Face folder, or a run, with --from",
     )
 
 
 def teacher_forcing(
     texts: Sequence[Sequence[int]], prompt: Sequence[int], *, end: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the decoder reads in training, and what it should write at each place.
+    """The decoder inputs and targets in training.
 
     Returns:
         ``token_ids`` (rows, length) int32: the prompt, then the text, then ``end``; and targets
-        (rows, length) int32: the next token, or -1 inside of the prompt and after the end.
+        (rows, length) int32: the next token, or -1 inside the prompt and after the end.
     """
     length = len(prompt) + max(map(len, texts), default=0)
     read = np.full((len(texts), length), end, np.int32)
@@ -289,27 +293,27 @@ def teacher_forcing(
 
 
 def _refuse(text: str, seconds: float, assets: Seq2SeqAssets) -> str | None:
-    """Why a transcript cannot be learned, if so."""
+    """Why a transcript cannot be used for training, or None."""
     max_s = window_samples(assets) / RATE_HZ
     if seconds > max_s:
-        return f"the recording lasts {seconds:.1f} s, and the model reads {max_s:g} s at once"
+        return f"the recording lasts {seconds:.1f} s, but the model's window is {max_s:g} s"
     count = len(assets.tokens.encode(text))
     if count > _room(assets):
-        return f"the text has {count} tokens, and the model writes {_room(assets)}"
+        return f"the text has {count} tokens, over the limit of {_room(assets)}"
     return None
 
 
 def _room(assets: Seq2SeqAssets) -> int:
-    """Tokens that a text may have: the prompt, two times and the end go before and after it."""
+    """Maximum tokens of a text, besides the prompt, two times and the end."""
     return assets.max_length - len(assets.prompt()) - 3
 
 
 def _training_prompt(assets: Seq2SeqAssets) -> list[int]:
-    """The prompt of training, which cannot leave the language open."""
+    """The training prompt, which needs a known language."""
     prompt = assets.prompt()
     if min(prompt) < 0:
         raise UsageError(
-            "to learn, the model needs the language that is spoken",
+            "training needs to know the spoken language",
             where="--set language",
             hint="For instance --set language=fr",
         )
@@ -319,7 +323,7 @@ def _training_prompt(assets: Seq2SeqAssets) -> list[int]:
 def _with_times(
     tokens: Sequence[int], clean: np.ndarray, augmented: np.ndarray, assets: Seq2SeqAssets
 ) -> list[int]:
-    """A text between the times at which speech begins and ends in its recording."""
+    """A text between the start and end times of the speech in its recording."""
     if not assets.times:
         return list(tokens)
     first, last = speech_bounds(clean, RATE_HZ)
@@ -329,7 +333,7 @@ def _with_times(
 
 
 def _read(batch: Batch, outputs: Any, assets: Seq2SeqAssets, best: int) -> list[Transcript]:
-    """What ``infer`` found; or a model's raw outputs, read."""
+    """The transcripts from ``infer``, or decoded from raw outputs."""
     if isinstance(outputs, list):
         return outputs
     seconds = batch.context["seconds"]

@@ -150,7 +150,7 @@ def test_everything_that_was_asked_for_is_done():
 @pytest.mark.parametrize(
     ("given", "options", "words"),
     [
-        (clip(speech(0.01)), {}, "lasts 0.010 s, and 0.05 s are the least"),
+        (clip(speech(0.01)), {}, "lasts 0.010 s, below the minimum of 0.05 s"),
         (clip(np.zeros(RATE, np.float32)), {}, "is silent: its loudest 25 ms have -120 dBFS"),
         (clip(np.full(RATE, 0.5, np.float32)), {}, "is silent"),
         (clip(silence(1, 1e-5)), {}, "below -70"),

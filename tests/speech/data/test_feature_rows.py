@@ -49,7 +49,7 @@ def test_rows_hold_the_features_and_what_the_folder_says_of_them(data, content):
         assert (row.fields["id"], row.fields[content], row.split) == (name, said, "train")
         assert row.fields["seconds"] == pytest.approx(len(MATRICES[name]) / 100)
     assert [row.fields["speaker"] for row in rows] == ["s1", "s2"]
-    assert refused == Refusal(str(data / "feats.scp"), 3, "the file text has nothing for u3")
+    assert refused == Refusal(str(data / "feats.scp"), 3, "the file text has no entry for u3")
 
 
 @pytest.mark.parametrize("name", ["feats.scp", "feats.ark"])
@@ -75,7 +75,7 @@ def test_segments_cut_features_of_recordings(data):
     first, second, outside, unknown = rows_of(data, content="text")
     np.testing.assert_array_equal(decode_matrix(first.fields["audio"]), MATRICES["u1"][5:15])
     np.testing.assert_array_equal(decode_matrix(second.fields["audio"]), MATRICES["u2"][10:])
-    assert outside.reason == "feats.ark: has 20 frames, and cannot be cut from 0.5 s to 0.6 s"
+    assert outside.reason == "feats.ark: has 20 frames and cannot be cut from 0.5 s to 0.6 s"
     assert (unknown.line, unknown.reason) == (4, "feats.scp has no recording u9")
 
 
@@ -103,9 +103,9 @@ def test_entries_that_cannot_be_read_are_refused_with_their_line(data):
     rows = rows_of(data / "feats.scp", labelled=False)
     assert isinstance(rows[0], Row)
     assert [(row.line, row.reason) for row in rows[1:]] == [
-        (2, "copy-feats x | is not FILE:OFFSET (commands and ranges are not read)"),
+        (2, "copy-feats x | is not FILE:OFFSET (no commands or ranges)"),
         (3, "there is no file gone.ark"),
-        (4, "feats.ark: is no Kaldi archive"),
+        (4, "feats.ark: is not a Kaldi archive"),
         (5, "feats.ark has no offset (FILE:OFFSET)"),
     ]
 
@@ -114,8 +114,11 @@ def test_entries_that_cannot_be_read_are_refused_with_their_line(data):
     ("matrix", "words"),
     [
         (np.full((5, 3), np.nan, np.float32), "not finite"),
-        (np.zeros((5, 4), np.float32), "holds features of 4 columns, and the first row features"),
-        (np.zeros(7, np.float32), "holds a vector"),
+        (
+            np.zeros((5, 4), np.float32),
+            "has features with 4 columns, but the first row has features",
+        ),
+        (np.zeros(7, np.float32), "is a vector"),
         (np.zeros((0, 3), np.float32), "has no frames"),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_manifest_names_sounds_with_all_that_is_known(write, save_sound):
     assert list(rows[0].fields) == ["audio", "text", "speaker", "seconds", "id"]
     samples, rate = decode_audio(rows[0].fields["audio"])
     assert (len(samples), rate) == (4000, 8000)
-    assert notes[-1] == "recordings as found: 8,000 Hz, 1 channel (2)"
+    assert notes[-1] == "source recordings: 8,000 Hz, 1 channel (2)"
 
 
 def test_cuts_of_one_file_by_start_and_end_or_by_offset_and_duration(write, save_sound, voice):
@@ -108,11 +108,11 @@ def test_faulty_rows_of_a_manifest_are_refused_one_by_one(write, save_sound, voi
         "it names no recording",
         "its text is empty",
         "its text is empty after cleaning",
-        "its start is 'soon', and seconds are due",
-        "a.wav: the cut begins at 2 s, and the recording ends at 0.50 s",
+        "its start is 'soon', not a number of seconds",
+        "a.wav: the cut begins at 2 s, but the recording ends at 0.50 s",
         "none.wav: is silent: its loudest 25 ms have -120 dBFS, below -70 (--min-level-dbfs)",
-        "short.wav: lasts 0.010 s, and 0.05 s are the least (--min-seconds)",
-        "long.wav: lasts 3.0 s, and 2 s are the most (--max-seconds)",
+        "short.wav: lasts 0.010 s, below the minimum of 0.05 s (--min-seconds)",
+        "long.wav: lasts 3.0 s, over the limit of 2 s (--max-seconds)",
         "empty.wav: the file is empty",
         "/etc/passwd is outside the manifest's folder; --outside allows it",
         "../a.wav is outside the manifest's folder; --outside allows it",
@@ -181,7 +181,7 @@ def test_names_of_files_tell_label_and_speaker_who_may_be_held_out(save_sound, t
         ("0", "ann", "train"),
         ("0", "cy", "test"),
         ("1", "ben", "validation"),
-        "its name is not like {label}_{speaker}_{}",
+        "its name does not match {label}_{speaker}_{}",
     ]
     with pytest.raises(UsageError, match="Did you mean 'label'"):
         rows_of(tmp_path, content="label", file_names="{lable}_{spaeker}")
@@ -199,7 +199,7 @@ def test_librispeech(save_sound, write, tmp_path):
     write("dev-clean/84/121/84-121.trans.txt", "84-121-0000 GO, DO YOU HEAR\n84-121-0001 NO\n")
     assert told(rows_of(tmp_path), "id", "text", "speaker") == [
         ("84-121-0000", "go do you hear", "84", "validation"),
-        "there is no recording 84-121-0001 beside it",
+        "there is no recording 84-121-0001 next to it",
     ]
 
 
@@ -229,10 +229,10 @@ def test_kaldi_data(save_sound, write, tmp_path, voice):
     assert told(rows, "id", "text", "speaker", "seconds") == [
         ("u1", "a b", "s1", 0.5, "train"),
         ("u2", "c", "s1", 1.5, "train"),
-        "its recording is a command, and none is run: write a file's name",
+        "its recording is a command, which is not executed: give a file name",
         "there is no file gone.wav",
         "cannot read the segment 'r1 x'",
-        "the file text has nothing for u6",
+        "the file text has no entry for u6",
     ]
     assert [row.line for row in rows] == [1, 2, 3, 4, 5, 6]
 
@@ -243,7 +243,7 @@ def test_transcripts_in_files_beside_the_sounds(save_sound, write, tmp_path):
     write("a.txt", "hello\nthere\n")
     assert told(rows_of(tmp_path), "text") == [
         ("hello there", None),
-        "there is no transcript b.txt beside it",
+        "there is no transcript b.txt next to it",
     ]
 
 
@@ -256,7 +256,7 @@ def test_long_recordings_without_text_are_cut_at_pauses(save_sound, voice, tmp_p
     assert rows[1].record["start"] == pytest.approx(1.75, abs=0.02)
     assert rows[1].record["end"] == rows[2].record["start"] == rows[2].fields["start"]
     (refused,) = rows_of(path, max_seconds=2.5)
-    assert refused.reason == "there is no transcript long.txt beside it"
+    assert refused.reason == "there is no transcript long.txt next to it"
 
 
 def test_a_sound_named_by_itself(save_sound):
@@ -276,7 +276,7 @@ def test_rows_can_be_checked(save_sound, write):
 
 
 def test_folders_and_files_without_sound(tmp_path, write):
-    with pytest.raises(DataError, match="no audio in this folder"):
+    with pytest.raises(DataError, match="no audio in the folder"):
         rows_of(tmp_path)
     with pytest.raises(DataError, match="no such file"):
         rows_of(tmp_path / "a.wav")
@@ -299,7 +299,7 @@ def test_a_tensorflow_data_set(monkeypatch):
         ("yes", "test-1", 0.25, "test"),
         "it has no samples",
     ]
-    assert notes[0] == "tfds:x[test]: it does not say its sample rate, 16000 is taken"
+    assert notes[0] == "tfds:x[test]: the sample rate is not declared, assuming 16000"
 
 
 def test_answers_know_where_a_trimmed_sound_began(save_sound, voice):

@@ -67,7 +67,7 @@ def test_speech_without_a_pause_goes_on_until_its_longest(tmp_path):
 def test_silence_alone_never_stops_where_that_is_asked_for(tmp_path):
     heard = blocks(*[0.1] * 5, *[0.001] * 60)
     facts = saved(tmp_path / "a.ogg", heard, stop_after=0.0)
-    assert (facts["stopped"], facts["seconds"]) == ("the device sent no more", 6.5)
+    assert (facts["stopped"], facts["seconds"]) == ("the device stopped sending", 6.5)
 
 
 def test_ctrl_c_ends_a_recording_and_keeps_it(tmp_path):
@@ -171,7 +171,7 @@ def test_records_at_the_rate_that_the_device_has(sounddevice, tmp_path):
     facts = record(tmp_path / "a.wav", options=RecordOptions(seconds=0.3), reporter=told)
     assert (facts["rate_hz"], facts["seconds"]) == (8000, 0.3)
     assert told.said == [
-        "Headset cannot record at 16000 Hz: 8000 it is",
+        "Headset does not support 16000 Hz: using 8000",
         "recording from Headset; Ctrl-C stops",
     ]
 

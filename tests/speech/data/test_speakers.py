@@ -114,7 +114,7 @@ def test_noise_holds_no_voice_and_is_refused_on_demand():
     pulses[:: RATE // 120] = 0.8  # a voice of 120 Hz
     assert voiced_share(noise, RATE) < 0.02 < 0.9 < voiced_share(pulses, RATE)
     clip = Clip(noise, RATE, RATE, 1, 0.0)
-    with pytest.raises(DataError, match="holds no voice"):
+    with pytest.raises(DataError, match="contains no voice"):
         clean(clip, UnlabelledAudioReading(min_voiced=0.05))
     assert len(clean(clip, UnlabelledAudioReading())[0]) == len(noise)
 

@@ -155,9 +155,9 @@ def test_words_of_the_vocabulary_are_known_without_a_sentence():
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("", "no whole ARPA"),
-        ("\\data\\\nngram 1=2\n\n\\1-grams:\n-1 a\n\n\\end\\\n", "no whole ARPA"),
-        ("\\data\\\nngram 1=1\n\n\\2-grams:\n-1 a\n\n\\end\\\n", "out of place"),
+        ("", "not a complete ARPA"),
+        ("\\data\\\nngram 1=2\n\n\\1-grams:\n-1 a\n\n\\end\\\n", "not a complete ARPA"),
+        ("\\data\\\nngram 1=1\n\n\\2-grams:\n-1 a\n\n\\end\\\n", "misplaced"),
         ("\\data\\\nngram 1=1\n\n\\1-grams:\nx a\n\n\\end\\\n", "arpa:5"),
         ("\\data\\\nngram 1=1\n\n\\1-grams:\n-1 a b c\n\n\\end\\\n", "fields"),
     ],

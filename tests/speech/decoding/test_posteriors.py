@@ -48,7 +48,7 @@ def test_an_archive_of_its_own_is_recognised_and_one_of_kaldi_is_not(tmp_path):
 
 def test_a_list_of_something_else_is_not_overwritten(tmp_path):
     (tmp_path / "x.scp").write_text("u1 feats.ark:3\n")
-    with pytest.raises(UsageError, match="no list of this archive"):
+    with pytest.raises(UsageError, match="not the list of this archive"):
         ArkLines().index_path(tmp_path / "x.ark")
 
 

@@ -75,7 +75,7 @@ def test_settings_that_need_a_waveform_are_refused_for_stored_features(pairs):
 def test_usual_speeds_are_left_out_with_a_note(pairs):
     notes = []
     learn_features(pairs[1], GmmHmmSettings(), note=notes.append)
-    assert notes == ["no row is played at other speeds: the rows hold features, not audio"]
+    assert notes == ["speed perturbation is off: the rows have features, not audio"]
 
 
 def test_rows_of_the_other_kind_are_refused(pairs):
@@ -83,8 +83,8 @@ def test_rows_of_the_other_kind_are_refused(pairs):
     of_audio = AudioAssets(PLAIN)
     of_features = AudioAssets(learn_features(stored, CnnSettings(normalise="none"), note=print)[0])
     for rows, assets, words in (
-        (stored, of_audio, "holds features of 40 columns, the model was trained with audio"),
-        (audio, of_features, "holds audio, the model was trained with features of 40 columns"),
+        (stored, of_audio, "has features with 40 columns, but the model was trained with audio"),
+        (audio, of_features, "has audio, but the model was trained with features with 40 columns"),
     ):
         with pytest.raises(DataError, match=words):
             audio_inputs(rows, assets)

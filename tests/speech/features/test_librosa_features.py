@@ -71,7 +71,7 @@ def test_settings_that_only_kaldi_has_and_impossible_filters_are_refused():
         ({"window": "hamming"}, "without window"),
         ({"preemphasis": 0.5}, "without preemphasis"),
         ({"filters": 200}, "some are empty"),
-        ({"high_hz": 5000.0}, "cannot be made"),
+        ({"high_hz": 5000.0}, "do not fit"),
     ):
         with pytest.raises(UsageError, match=words):
             feature_size(settings_of(**more))

@@ -154,10 +154,10 @@ def test_filters_are_triangles_that_meet_at_their_centres():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"high_hz": 9000.0}, "cannot be made at 16000"),
+        ({"high_hz": 9000.0}, "do not fit a sample rate of 16000"),
         ({"low_hz": 5000.0, "high_hz": 400.0}, "filters from 5000 to 400 Hz"),
         ({"filters": 200}, "200 filters are too many"),
-        ({"features": "mfcc", "coefficients": 50}, "50 coefficients of 40 filters"),
+        ({"features": "mfcc", "coefficients": 50}, "50 coefficients from 40 filters"),
         ({"features": "plp", "lpc_order": 30}, "order 30 needs more than"),
         ({"sample_rate_hz": 1000, "shift_ms": 0.5, "filters": 4}, "under a sample"),
     ],

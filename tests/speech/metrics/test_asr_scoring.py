@@ -58,7 +58,7 @@ def test_tables_tell_where_the_errors_are():
     assert tables["Errors"][0] == {
         "of": "words", "substitutions": 1, "deletions": 1, "insertions": 2, "length": 11,
     }  # fmt: skip
-    speakers = tables["By speaker, the worst first"]
+    speakers = tables["By speaker, worst first"]
     assert [(row["group"], row["rows"], row["wer"]) for row in speakers] == [
         ("ada", 2, pytest.approx(3 / 5)),
         ("ben", 2, pytest.approx(1 / 6)),
@@ -79,12 +79,12 @@ def test_a_single_speaker_needs_no_table():
 
 def test_units_that_training_never_saw_are_told():
     found = score_recognition(measured(said=["call zoe", "x", "x x", "ok"]), UNITS)
-    assert found.details["tables"]["Never seen in training"] == [
+    assert found.details["tables"]["Not seen in training"] == [
         {"unit": "x", "times": 3}, {"unit": "z", "times": 1}, {"unit": "k", "times": 1},
     ]  # fmt: skip
     assert found.details["unwritable_rows"] == 4
     (warning,) = found.warnings
-    assert warning.startswith("4 rows hold a text that the model has no units for")
+    assert warning.startswith("4 rows have a text without units in the model")
     assert score_recognition(measured(), UNITS).warnings == []
 
 

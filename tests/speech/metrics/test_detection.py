@@ -46,7 +46,7 @@ def test_false_alarms_are_counted_by_the_hour():
     assert on["label"] == "on"
     assert on["misses at 0.5 false alarms/h"] == 0.5  # 0.9 alone is above every other row
     assert on["misses at 1 false alarms/h"] == 0  # 0.3 lets in the row of 0.6, once an hour
-    assert on["false alarms/h as answered"] == 1
+    assert on["false alarms/h as predicted"] == 1
 
 
 def test_labels_without_both_kinds_of_row_are_left_out():

@@ -115,7 +115,7 @@ def test_a_text_with_unknown_letters_is_not_learned_from(assets):
 def test_what_training_cannot_use_is_told(assets):
     assert check_transcripts([("la ti", 0.6)], assets) == []
     notes = check_transcripts([("la ti", 0.6), ("zu", 0.6), ("la ti do la", 0.1)], assets)
-    assert "1 transcripts are not learned from: something in them has no unit" in notes[0]
+    assert "1 transcripts are not used for training: parts of them have no unit" in notes[0]
     assert "more units than their recordings have steps of 40 ms" in notes[1]
     with pytest.raises(DataError, match="subsampling"):
         check_transcripts([("la ti do la", 0.1)], assets)
@@ -131,7 +131,7 @@ def test_prepare_refuses_what_nobody_can_say(tmp_path, save_sound):
     )
     assert isinstance(items[0], Refusal)
     assert items[0].reason == (
-        "its text has 119 characters for 0.50 s, more than 40 a second"
+        "its text has 119 characters for 0.50 s, more than 40 per second"
         " (--max-characters-per-second)"
     )
     assert items[1].fields["text"] == "la"
@@ -148,7 +148,7 @@ def test_an_update_refuses_what_the_model_cannot_write(assets):
     assert same == assets
     assert isinstance(found[0], Row)
     assert found[1].reason == "'z' is not among the 7 units of the model"
-    assert "8 units, more than its 0.10 s can carry in steps of 40 ms" in found[2].reason
+    assert "8 units, more than fit into its 0.10 s at steps of 40 ms" in found[2].reason
 
 
 def test_a_new_speaker_is_known_at_every_speed():
@@ -303,7 +303,7 @@ def test_an_explanation_shows_where_words_lie(models):
 def test_a_backbone_with_other_steps_is_refused(models):
     model, learned = models["tcn"]
     other = dataclasses.replace(learned, subsampling=2)
-    with pytest.raises(ArtifactError, match="a step of 4 frames"):
+    with pytest.raises(ArtifactError, match="4 frames per step"):
         TASK.models["tcn"].build(TINY["tcn"], other, backbone=model.get_layer("backbone"))
 
 

@@ -138,7 +138,7 @@ def test_a_sound_shorter_than_a_frame_is_a_row_all_the_same(assets):
 
 def test_another_sample_rate_is_refused(assets):
     other = dict(ROWS[0], audio=encode_audio(np.zeros(4000, "float32"), 16000))
-    with pytest.raises(DataError, match="16000 samples a second.*--sample-rate-hz 8000"):
+    with pytest.raises(DataError, match="sample rate of 16000 Hz.*--sample-rate-hz 8000"):
         TASK.encode([other], assets)
 
 
@@ -236,7 +236,7 @@ def test_a_pruned_word_model_keeps_a_gaussian_in_every_state():
 def test_a_backbone_for_other_features_is_refused(assets):
     backbone = DSCNN.build(DsCnnSettings(channels=2, blocks=1), assets).get_layer("backbone")
     learned = learn(DsCnnSettings(filters=20))
-    with pytest.raises(ArtifactError, match="reads 40 numbers a frame.*have 20"):
+    with pytest.raises(ArtifactError, match="reads 40 features per frame.*have 20"):
         DSCNN.build(DsCnnSettings(), learned, backbone=backbone)
 
 
@@ -246,7 +246,7 @@ def test_scores_count_false_alarms(assets):
     evaluation = TASK.score(TASK.measure(batch, logits, assets), assets)
     assert evaluation.metrics["accuracy"].value == 0.75
     high, low = evaluation.details["tables"]["Detection of each keyword"]
-    assert high["false alarms/h as answered"] == pytest.approx(2)  # one in half an hour
+    assert high["false alarms/h as predicted"] == pytest.approx(2)  # one in half an hour
     assert low["misses at 0.5 false alarms/h"] == pytest.approx(0.5)
     assert set(evaluation.details["det"]) == {"high", "low"}
 

@@ -77,7 +77,7 @@ def test_guesses_are_scored_on_hidden_steps_alone(rows, assets):
     assert blind.metrics["perplexity"].value == pytest.approx(32)
     (answer, *_) = task.decode(batch, right, assets)
     count = len(answer["hidden"]) * assets.quantiser.codebooks
-    assert answer["prediction"] == f"{count} of {count} hidden codes"
+    assert answer["prediction"] == f"{count} of {count} masked codes"
 
 
 def test_assets_survive(rows, assets, tmp_path):

@@ -1,4 +1,4 @@
-"""Moonshine's vocabulary: a SentencePiece model (Kudo and Richardson 2018), English alone."""
+"""Moonshine's vocabulary: a SentencePiece model (Kudo and Richardson 2018) for English."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ENGINE, FILE = "vocabulary.spm", "moonshine.json"
 
 @dataclass(frozen=True)
 class MoonshineTokens:
-    """The vocabulary of one Moonshine.
+    """The vocabulary of a Moonshine model.
 
     Attributes:
-        content: the SentencePiece model as it is stored.
-        size: tokens that may be written: the model keeps some for later use.
-        engine: what reads it.
+        content: the serialised SentencePiece model.
+        size: number of decodable tokens: the model reserves some for later use.
+        engine: the SentencePiece processor.
     """
 
     content: bytes
@@ -31,7 +31,7 @@ class MoonshineTokens:
 
     @property
     def end(self) -> int:
-        """What ends a text."""
+        """The end-of-text token."""
         return self.engine.eos_id()
 
     def encode(self, text: str) -> list[int]:
@@ -43,13 +43,13 @@ class MoonshineTokens:
         return self.engine.decode([int(token) for token in tokens]).strip()
 
     def prompt(self, *, language: str | None, translate: bool, times: bool) -> list[int]:
-        """What the decoder reads before the text.
+        """The decoder input before the text.
 
         Raises:
-            UsageError: it is not to write plain English.
+            UsageError: anything but plain English is requested.
         """
         if language not in (None, "en") or translate or times:
-            raise UsageError("Moonshine writes down English, and no times", where="--model")
+            raise UsageError("Moonshine transcribes English only, without times", where="--model")
         return [self.engine.bos_id()]
 
     def language_of(self, prompt: Sequence[int]) -> str:
@@ -58,12 +58,12 @@ class MoonshineTokens:
         return "en"
 
     def time_of(self, token: int) -> float | None:
-        """None: no token is a time."""
+        """None: the vocabulary has no time tokens."""
         del token
         return None
 
     def rules(self, max_length: int) -> Rules:
-        """What may be written, in at most ``max_length`` tokens with the prompt."""
+        """The decoding constraints for at most ``max_length`` tokens, including the prompt."""
         never = (self.engine.bos_id(), self.engine.unk_id())
         return Rules(end=self.end, size=self.size, max_length=max_length, suppressed=never)
 
@@ -75,7 +75,7 @@ class MoonshineTokens:
 
 
 def load_moonshine_tokens(folder: Path) -> MoonshineTokens:
-    """Read what ``MoonshineTokens.save`` wrote.
+    """Read a vocabulary written by ``MoonshineTokens.save``.
 
     Raises:
         ArtifactError: a file is missing or damaged.
@@ -86,10 +86,10 @@ def load_moonshine_tokens(folder: Path) -> MoonshineTokens:
 
 
 def read_moonshine_tokens(path: Path, *, size: int) -> MoonshineTokens:
-    """A SentencePiece model that stands in a file.
+    """Read a SentencePiece model from a file.
 
     Args:
-        size: tokens that the model has.
+        size: vocabulary size of the model.
 
     Raises:
         ArtifactError: the file is missing, damaged, or has no start, end or unknown token.
@@ -103,7 +103,7 @@ def read_moonshine_tokens(path: Path, *, size: int) -> MoonshineTokens:
     except (OSError, RuntimeError, TypeError) as error:
         raise ArtifactError(f"cannot be read ({error})", where=str(path)) from error
     if min(engine.bos_id(), engine.eos_id(), engine.unk_id()) < 0:
-        raise ArtifactError("has no token of the start, the end or the unknown", where=str(path))
+        raise ArtifactError("has no start, end or unknown token", where=str(path))
     if pieces > size:
-        raise ArtifactError(f"knows {pieces} tokens, the model {size}", where=str(path))
+        raise ArtifactError(f"has {pieces} tokens, but the model {size}", where=str(path))
     return MoonshineTokens(content, pieces, engine)

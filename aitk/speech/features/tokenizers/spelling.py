@@ -1,4 +1,4 @@
-"""Transcripts in units, and which of them a recogniser can learn from."""
+"""Transcripts as units, and checks of which transcripts a recogniser can be trained on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aitk.speech.features.signal import frames_in
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """A transcript in units.
+    """A transcript as units.
 
     Attributes:
-        text: as its transcript has it.
-        units: its numbers, without what the model has no unit for.
-        whole: it has a unit for everything.
+        text: the transcript's text.
+        units: unit numbers, without parts that the model has no unit for.
+        whole: whether every part has a unit.
     """
 
     text: str
@@ -28,18 +28,18 @@ class Spelling:
 
 
 def refuse_fast_speech(fields: Mapping[str, Any], max_per_second: float) -> str | None:
-    """Why a row cannot be used, if its text has more characters a second than anybody says."""
+    """Refuse a row whose text has more characters per second than speech can have."""
     count, seconds = len(fields["text"]), fields["seconds"]
     if count <= max_per_second * seconds:
         return None
     return (
-        f"its text has {count} characters for {seconds:.2f} s, more than {max_per_second:g} a"
+        f"its text has {count} characters for {seconds:.2f} s, more than {max_per_second:g} per"
         " second (--max-characters-per-second)"
     )
 
 
 def spell(text: str, assets: CtcAssets) -> Spelling:
-    """A transcript in units; what has no unit is left out, as ``whole`` shows."""
+    """Convert a transcript to units; parts without a unit are left out (see ``whole``)."""
     try:
         return Spelling(text, tuple(assets.units.encode(text)), True)
     except DataError:
@@ -49,10 +49,10 @@ def spell(text: str, assets: CtcAssets) -> Spelling:
 
 
 def check_transcripts(transcripts: Sequence[tuple[str, float]], assets: CtcAssets) -> list[str]:
-    """What to report of the transcripts of training: (text, seconds) each.
+    """Report on the training transcripts, given as (text, seconds).
 
     Raises:
-        DataError: none of them can be learned from.
+        DataError: none of them can be used for training.
     """
     unknown = too_long = 0
     for text, seconds in transcripts:
@@ -62,12 +62,12 @@ def check_transcripts(transcripts: Sequence[tuple[str, float]], assets: CtcAsset
     notes = []
     if unknown:
         notes.append(
-            f"{unknown:,} transcripts are not learned from: something in them has no unit"
+            f"{unknown:,} transcripts are not used for training: parts of them have no unit"
             f" (units={assets.units.kind}, {len(assets.units)} units)"
         )
     if too_long:
         notes.append(
-            f"{too_long:,} transcripts are not learned from: they have more units than their"
+            f"{too_long:,} transcripts are not used for training: they have more units than their"
             f" recordings have steps of {1000 * assets.step_s:g} ms (see --set subsampling)"
         )
     if unknown + too_long == len(transcripts):
@@ -76,14 +76,14 @@ def check_transcripts(transcripts: Sequence[tuple[str, float]], assets: CtcAsset
 
 
 def refuse_transcript(fields: Mapping[str, Any], assets: CtcAssets) -> str | None:
-    """Why an update cannot learn from a row, if so."""
+    """Why a row cannot be used in an update, or None."""
     try:
         units = assets.units.encode(fields["text"])
     except DataError as error:
         return error.what
     if not _fits(units, fields["seconds"], assets):
         return (
-            f"its text has {len(units)} units, more than its {fields['seconds']:.2f} s can carry in"
+            f"its text has {len(units)} units, more than fit into its {fields['seconds']:.2f} s at"
             f" steps of {1000 * assets.step_s:g} ms"
         )
     return None
@@ -97,5 +97,5 @@ def _fits(units: Sequence[int], seconds: float, assets: CtcAssets) -> bool:
 def _is_known(word: str, assets: CtcAssets, symbols: set[str]) -> bool:
     try:
         return symbols.issuperset(assets.units.split(word))
-    except DataError:  # no phones
+    except DataError:  # the word has no phones
         return False

@@ -1,7 +1,7 @@
-"""What a recogniser writes with: characters, subwords, words or phones. Number 0 is the blank.
+"""Output units of a recogniser: characters, subwords, words or phones. Number 0 is the CTC blank.
 
-A symbol that begins with ``▁`` begins a word; among characters ``▁`` alone is the blank between
-words. Phones have no such mark: where words begin and end, a pronunciation lexicon says.
+A symbol that starts with ``▁`` starts a word; among characters, ``▁`` alone is the space between
+words. Phones have no such mark: a pronunciation lexicon defines the word boundaries.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Units:
 
     Attributes:
         kind: one of ``KINDS``.
-        symbols: by number; the first is the blank.
-        merges: of subwords, in the order they were learned: pairs of symbols that become one.
-        pronunciations: of phones: word -> its phones, the first way where there are several.
+        symbols: symbols by number; the first is the blank.
+        merges: for subwords: pairs of symbols to merge, in the order learned.
+        pronunciations: for phones: word -> its phones, using the first of several pronunciations.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Units:
         """The numbers of a text.
 
         Raises:
-            DataError: the text holds something that has no unit.
+            DataError: part of the text has no unit.
         """
         numbers = {symbol: number for number, symbol in enumerate(self.symbols)}
         found = []
@@ -55,7 +55,7 @@ class Units:
         return found
 
     def split(self, text: str) -> list[str]:
-        """The symbols that spell a text, known or not."""
+        """The symbols that spell a text, including unknown ones."""
         words = text.split()
         if self.kind == "char":
             return list(WORD.join(words))
@@ -66,7 +66,7 @@ class Units:
         return [piece for word in words for piece in _merged(WORD + word, self._ranks())]
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text of numbers, blanks left out; of phones, the phones with blanks between."""
+        """The text of unit numbers, without blanks; for phones, the phones separated by spaces."""
         symbols = [self.symbols[number] for number in numbers if number != BLANK]
         if self.kind == "phone":
             return " ".join(symbols)
@@ -93,16 +93,16 @@ class Units:
 
 
 def units_from(value: dict[str, Any]) -> Units:
-    """What ``Units.as_json`` made.
+    """Restore the result of ``Units.as_json``.
 
     Raises:
-        ArtifactError: it is of no kind, or has no blank first, or a symbol twice.
+        ArtifactError: the kind is unknown, the blank is not first, or a symbol is repeated.
     """
     symbols = value["symbols"]
     if value["kind"] not in KINDS or symbols[:1] != [BLANK_SYMBOL]:
-        raise ArtifactError("its units are of no kind that is known, or have no blank")
+        raise ArtifactError("its units have an unknown kind or no blank")
     if len(set(symbols)) < len(symbols) or any(len(pair) != 2 for pair in value["merges"]):
-        raise ArtifactError("one of its units comes twice, or is made of more than two")
+        raise ArtifactError("one of its units is repeated, or merges more than two")
     return Units(
         value["kind"],
         tuple(value["symbols"]),
@@ -118,24 +118,24 @@ def learn_units(
     size: int = 500,
     pronunciations: dict[str, tuple[str, ...]] | None = None,
 ) -> Units:
-    """Learn the units that spell texts.
+    """Learn the units of texts.
 
     Args:
-        kind: ``char``: every character there is. ``subword``: pairs of neighbours that occur most
-            often become one unit (Sennrich et al. 2016), until there are ``size`` units. ``word``:
-            the ``size`` most frequent words. ``phone``: those of the lexicon.
-        size: units at most, the blank included.
-        pronunciations: the lexicon of phones.
+        kind: ``char``: all characters. ``subword``: the most frequent neighbouring pairs become
+            units (Sennrich et al. 2016), until there are ``size`` units. ``word``: the ``size``
+            most frequent words. ``phone``: those of the lexicon.
+        size: maximum number of units, including the blank.
+        pronunciations: the lexicon, for phones.
 
     Raises:
-        DataError: there is no text.
-        UsageError: phones without a lexicon, or a kind that does not exist.
+        DataError: the texts are empty.
+        UsageError: phones without a lexicon, or an unknown kind.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown kind of units {kind!r}", hint=f"Known: {', '.join(KINDS)}")
     words = Counter(word for text in texts for word in text.split())
     if not words:
-        raise DataError("there is no text to learn units of")
+        raise DataError("there is no text to learn units from")
     if kind == "phone":
         if not pronunciations:
             raise UsageError("phones need a pronunciation lexicon", where="--lexicon")
@@ -153,7 +153,7 @@ def learn_units(
 
 
 def read_pronunciations(lines: Iterable[str], *, where: str) -> dict[str, list[tuple[str, ...]]]:
-    """Read a lexicon: a word and its phones a line, blanks between; ``word(2)`` is another way.
+    """Read a lexicon: one word and its phones per line; ``word(2)`` is another pronunciation.
 
     Raises:
         DataError: a line has no phones.
@@ -172,7 +172,7 @@ def read_pronunciations(lines: Iterable[str], *, where: str) -> dict[str, list[t
 
 
 def _learn_merges(words: Counter[str], limit: int) -> list[tuple[str, str]]:
-    """Byte-pair encoding over characters; of equally frequent pairs the first in order."""
+    """Byte-pair encoding over characters; ties go to the first pair in order."""
     spelled = {word: tuple(WORD + word) for word in words}
     merges: list[tuple[str, str]] = []
     known: set[str] = set()
@@ -185,7 +185,7 @@ def _learn_merges(words: Counter[str], limit: int) -> list[tuple[str, str]]:
             break
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         if pairs[best] < 2:
-            break  # a pair that occurs once is no unit of the language
+            break  # a pair that occurs only once is not a unit
         merges.append(best)
         known.add("".join(best))
         spelled = {word: _join(symbols, best) for word, symbols in spelled.items()}
@@ -205,7 +205,7 @@ def _merged(text: str, ranks: dict[tuple[str, str], int]) -> tuple[str, ...]:
 
 
 def _join(symbols: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
-    """Every occurrence of a pair of neighbours made one."""
+    """Merge every occurrence of a pair of neighbours."""
     joined, at = [], 0
     while at < len(symbols):
         if symbols[at : at + 2] == pair:

@@ -1,9 +1,9 @@
-"""Whisper's vocabulary: text to tokens and back, the prompt, times, and what is never written.
+"""Whisper's vocabulary: text to tokens and back, prompts, times, and suppressed tokens.
 
-The special tokens stand behind the text in one order in every release: start of transcript,
-languages, translate, transcribe, start of a language model's text, start of the text before, no
-speech, no timestamps, and then a token for every 0.02 s from 0 to 30 s (Radford et al. 2023,
-section 2.3 and figure 1).
+The special tokens follow the text tokens in the same order in every release: start of transcript,
+languages, translate, transcribe, start of LM, start of previous text, no speech, no timestamps, and
+one token per 0.02 s from 0 to 30 s (Radford et al. 2023, section 2.3 and figure 1).
+
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ ENGINE, FILE = "tokenizer.json", "whisper.json"
 START, END = "<|startoftranscript|>", "<|endoftext|>"
 TRANSLATE, TRANSCRIBE, NO_TIMES = "<|translate|>", "<|transcribe|>", "<|notimestamps|>"
 NAMED = (START, END, TRANSLATE, TRANSCRIBE, NO_TIMES)
-#: Languages whose words no blanks part.
+#: Languages without spaces between words.
 UNSPACED = ("zh", "ja", "th", "lo", "my", "yue")
 TIME_STEP_S = 0.02
 MOST_TIMES = 1501
-#: In a prompt: the model puts the likeliest language there.
+#: Placeholder in a prompt for the language that the model detects.
 ANY_LANGUAGE = -1
-#: Signs that transcripts of subtitles hold and nobody says, alone and after a blank.
+#: Non-speech symbols in subtitles, alone and after a space.
 NOT_SAID = (
     *'"#()*+/:;<=>@[\\]^_`{|}~「」『』',
     *("<<", ">>", "<<<", ">>>", "--", "---", "-(", "-[", "('", '("', "((", "))", "(((", ")))"),
     *("[[", "]]", "{{", "}}", "♪♪", "♪♪♪"),
 )
-MUSIC = "♩♪♫♬♭♮♯"  # their first byte, since their tokens are bytes
+MUSIC = "♩♪♫♬♭♮♯"  # suppressed by first byte, since they are encoded as bytes
 
 
 @dataclass(frozen=True)
 class WhisperTokens:
-    """The vocabulary of one Whisper.
+    """The vocabulary of a Whisper model.
 
     Attributes:
-        engine: byte-pair encoding of text; it knows no special token, so none can be written into
-            a transcript.
-        numbers: of the five special tokens ``NAMED``.
-        languages: code (``en``) -> number; empty where the model knows English alone.
-        size: tokens that the model has.
-        suppressed: never written.
-        suppressed_first: not the first of a text.
-        alignment_heads: (layer, head) of the decoder whose attention follows the recording.
+        engine: byte-pair encoding of text; it has no special tokens, so a transcript cannot contain
+            one.
+        numbers: numbers of the five special tokens ``NAMED``.
+        languages: code (``en``) -> number; empty for English-only models.
+        size: vocabulary size of the model.
+        suppressed: tokens never decoded.
+        suppressed_first: tokens never decoded first.
+        alignment_heads: (layer, head) of the decoder attention heads that align with the audio.
     """
 
     engine: tokenizers.Tokenizer = field(compare=False)
@@ -67,7 +67,7 @@ class WhisperTokens:
 
     @property
     def end(self) -> int:
-        """What ends a text. All tokens of text come before it."""
+        """The end-of-text token. All text tokens come before it."""
         return self.numbers[END]
 
     @property
@@ -84,16 +84,16 @@ class WhisperTokens:
         return self.no_times + 1
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a text, which begins a word."""
+        """The tokens of a text that starts at a word boundary."""
         return self.engine.encode(" " + text.strip()).ids
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of tokens, special ones and times left out."""
+        """The text of tokens, without special tokens and times."""
         return self.engine.decode([each for each in tokens if each < self.end]).strip()
 
     def pieces(self, tokens: Sequence[int], *, language: str) -> list[tuple[str, int]]:
-        """The words of a text, and how many of its tokens each has; where words are not spaced,
-        its characters."""
+        """The words of a text with their token counts; for languages without spaces, its
+        characters."""
         spaced = language not in UNSPACED
         words: list[tuple[str, int]] = []
         waiting: list[int] = []
@@ -101,7 +101,7 @@ class WhisperTokens:
             waiting.append(token)
             piece = self.engine.decode(waiting)
             if "\ufffd" in piece or not (spaced or piece.strip()):
-                continue  # a character of several tokens is not whole yet, a blank is no word
+                continue  # an incomplete multi-token character, or only a space
             if words and spaced and not piece.startswith(" "):
                 words[-1] = (words[-1][0] + piece, words[-1][1] + len(waiting))
             else:
@@ -112,7 +112,7 @@ class WhisperTokens:
         return [(word.strip(), count) for word, count in words]
 
     def rules(self, max_length: int) -> Rules:
-        """What may be written, in at most ``max_length`` tokens with the prompt."""
+        """The decoding constraints for at most ``max_length`` tokens, including the prompt."""
         return Rules(
             end=self.end,
             size=self.size,
@@ -126,15 +126,15 @@ class WhisperTokens:
         )
 
     def prompt(self, *, language: str | None, translate: bool, times: bool) -> list[int]:
-        """What the decoder reads before the text.
+        """The decoder input before the text.
 
         Args:
-            language: a code such as ``en``; None lets the model find it.
-            translate: into English.
-            times: of segments are to be written.
+            language: a code such as ``en``; None: detected by the model.
+            translate: translate into English.
+            times: predict segment times.
 
         Raises:
-            UsageError: the model does not know the language, or English alone.
+            UsageError: the language is unknown, or the model supports only English.
         """
         found = [self.numbers[START]]
         if self.languages:
@@ -144,23 +144,23 @@ class WhisperTokens:
             found.append(self.numbers[TRANSLATE if translate else TRANSCRIBE])
         elif language not in (None, "en") or translate:
             raise UsageError(
-                "this model knows English alone, and translates nothing",
+                "this model supports English only, without translation",
                 where=f"language {language}" if language else "translate",
             )
         return found if times else [*found, self.no_times]
 
     def language_of(self, prompt: Sequence[int]) -> str:
-        """The language that a completed prompt names."""
+        """The language in a completed prompt."""
         codes = {number: code for code, number in self.languages.items()}
         return next((codes[token] for token in prompt if token in codes), "en")
 
     def time_token(self, seconds: float) -> int:
-        """The token of a time within the window, the last one for later ones."""
+        """The token of a time within the window; later times get the last one."""
         step = round(max(0.0, seconds) / TIME_STEP_S)
         return min(self.first_time + step, self.size - 1)
 
     def time_of(self, token: int) -> float | None:
-        """Seconds; None where the token is no time."""
+        """The time of a token in seconds, or None."""
         return (token - self.first_time) * TIME_STEP_S if token >= self.first_time else None
 
     def save(self, folder: Path) -> None:
@@ -181,7 +181,7 @@ class WhisperTokens:
 
 
 def load_tokens(folder: Path) -> WhisperTokens:
-    """Read what ``WhisperTokens.save`` wrote.
+    """Read a vocabulary written by ``WhisperTokens.save``.
 
     Raises:
         ArtifactError: a file is missing or damaged.
@@ -207,7 +207,7 @@ def load_tokens(folder: Path) -> WhisperTokens:
 
 def read_hugging_face_tokens(folder: Path, config: Mapping[str, Any]) -> WhisperTokens:
     """The vocabulary of a Hugging Face folder: ``tokenizer.json``, or ``vocab.json`` with
-    ``merges.txt`` and ``added_tokens.json``; and what ``generation_config.json`` says of it.
+    ``merges.txt`` and ``added_tokens.json``; plus ``generation_config.json``.
 
     Raises:
         ArtifactError: a file is missing, damaged, or contradicts the configuration.
@@ -245,7 +245,7 @@ def read_hub_tokens(folder: Path, *, size: int) -> WhisperTokens:
     """The vocabulary of a Keras Hub preset.
 
     Args:
-        size: tokens that the model has.
+        size: vocabulary size of the model.
 
     Raises:
         ArtifactError: a file is missing, damaged, or contradicts the model.
@@ -280,24 +280,24 @@ def _tokens(
     alignment_heads: Any = None,
     where: Path,
 ) -> WhisperTokens:
-    """Check what files say, and derive what they do not."""
+    """Validate the contents of files, and derive missing values."""
     if not isinstance(units, dict) or not all(
         isinstance(number, int) and 0 <= number < size for number in units.values()
     ):
-        raise ArtifactError(f"numbers of tokens are not from 0 to {size - 1}", where=str(where))
+        raise ArtifactError(f"token numbers are not in the range 0 to {size - 1}", where=str(where))
     numbers: dict[str, Any] = {name: special.get(name) for name in NAMED}
     if not all(isinstance(each, int) and 0 <= each < size - 1 for each in numbers.values()):
         missing = [name for name, each in numbers.items() if not isinstance(each, int)]
         raise ArtifactError(
             f"lacks the special tokens {', '.join(missing)}" if missing
-            else "its special tokens lie beyond the model's",
+            else "its special tokens exceed the model's vocabulary",
             where=str(where),
         )  # fmt: skip
     start, end, last = numbers[START], numbers[END], numbers[NO_TIMES]
     if not end < start < numbers[TRANSLATE] == last - 5 < numbers[TRANSCRIBE] == last - 4:
-        raise ArtifactError("its special tokens stand in an unknown order", where=str(where))
+        raise ArtifactError("its special tokens have an unknown order", where=str(where))
     if multilingual is None:
-        multilingual = end != 50256  # the vocabulary of English alone is GPT-2's
+        multilingual = end != 50256  # English-only models use the vocabulary of GPT-2
     languages = {
         name[2:-2]: number
         for name, number in sorted(special.items(), key=lambda item: str(item[0]))
@@ -335,7 +335,7 @@ def _engine(units: dict[str, int], merges: Any, end: int, where: Path) -> tokeni
 
 
 def _not_said(engine: tokenizers.Tokenizer) -> list[int]:
-    """The tokens of signs; a dash or an apostrophe only where it begins a word."""
+    """The tokens of non-speech symbols; a dash or apostrophe only at the start of a word."""
     found = {ids[0] for text in (" -", " '") if (ids := engine.encode(text).ids)}
     for sign in (*NOT_SAID, *MUSIC):
         for text in (sign, " " + sign):
@@ -361,15 +361,15 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _list(value: Any, where: Path) -> list[Any]:
     if not isinstance(value, list | tuple):
-        raise ArtifactError(f"{value!r} is no list of tokens", where=str(where))
+        raise ArtifactError(f"{value!r} is not a list of tokens", where=str(where))
     return list(value)
 
 
 def _checked(value: Any, size: int, where: Path, length: int | None = None) -> tuple[Any, ...]:
-    """Numbers below ``size``, in the file's order."""
+    """Validate token numbers below ``size``, in file order."""
     found = _list(value, where)
     if not all(isinstance(each, int) and 0 <= each < size for each in found):
-        raise ArtifactError(f"{found[:5]}... are not numbers of tokens", where=str(where))
+        raise ArtifactError(f"{found[:5]}... are not token numbers", where=str(where))
     if length is not None and len(found) != length:
         raise ArtifactError(f"{found} are not {length} numbers", where=str(where))
     return tuple(found)
@@ -377,8 +377,8 @@ def _checked(value: Any, size: int, where: Path, length: int | None = None) -> t
 
 @contextlib.contextmanager
 def _damage_at(path: Path) -> Iterator[None]:
-    """Turn what ``tokenizers`` says of an inconsistent vocabulary into an ``ArtifactError``."""
+    """Convert errors of ``tokenizers`` for inconsistent vocabularies to ``ArtifactError``."""
     try:
         yield
-    except Exception as error:  # that library raises nothing more specific
+    except Exception as error:  # the library raises no more specific error
         raise ArtifactError(f"the tokeniser is damaged ({error})", where=str(path)) from error

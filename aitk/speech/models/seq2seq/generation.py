@@ -1,9 +1,10 @@
-"""A decoder that writes token by token: trained on known texts, it writes its own in one call.
+"""Autoregressive decoding: teacher forcing in training, generation in a single call.
 
-In training the model is an ordinary one, from the recording and the tokens before each place to the
-logits of the token there. Otherwise its call is the whole search, a loop inside of the graph, so
-that a saved model answers like any other: the keys and values of each layer are kept, and one
-token costs one place.
+In training, the model maps the recording and the preceding tokens to the logits of the next token.
+Otherwise, its call is the whole beam search, as a loop inside the graph, so that a saved model is
+used like any other: the keys and values of each layer are cached, and each token costs one
+position.
+
 """
 
 from __future__ import annotations
@@ -20,24 +21,24 @@ from aitk.core.layers import Tensor
 from aitk.speech.decoding.token_rules import Rules, rules_from
 
 NEVER = -1e9
-#: Times of the first segment: nothing begins later than 1 s (50 steps), or there is none.
+#: Latest start of the first segment: 1 s (50 steps), or there is none.
 LATEST_FIRST_TIME = 50
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class Seq2SeqModel(keras.Model):
-    """A Keras Hub encoder-decoder of speech that writes.
+    """A Keras Hub speech encoder-decoder with decoding.
 
     Inputs: those of the encoder; ``token_ids`` (batch, length) int32, in training the prompt and
-    the text, otherwise the prompt alone, -1 where the model is to find the language; and
-    ``beams`` (batch, beams) float32, the score each hypothesis starts with: 0, and -1e9 for all
-    but the first.
+    the text, otherwise the prompt alone, with -1 for a language to detect; and ``beams`` (batch,
+    beams) float32, the initial score of each hypothesis: 0, and -1e9 for all but the first.
 
-    In training the output is float32 logits (batch, length, vocabulary). Otherwise it is a dict:
-    ``token_ids`` (batch, beams, L), prompts included, the best hypothesis by log probability
-    a token first; ``log_probabilities`` (batch, beams, L) of them, 0 in the prompt and after
-    the end; ``no_speech`` (batch,), the probability that nobody speaks; and where the rules name
-    heads ``attention`` (batch, L, steps) of the best hypothesis to the recording.
+
+    In training, the output is float32 logits (batch, length, vocabulary). Otherwise it is a dict:
+    ``token_ids`` (batch, beams, L), including prompts, sorted by mean log-probability per token;
+    their ``log_probabilities`` (batch, beams, L), 0 in the prompt and after the end;
+    ``no_speech`` (batch,), the probability of silence; and if the rules name heads, ``attention``
+    (batch, L, steps) of the best hypothesis to the recording.
     """
 
     def __init__(self, backbone: keras.Model, rules: Rules, **kwargs: Any):
@@ -73,13 +74,13 @@ class Seq2SeqModel(keras.Model):
         return cls(backbone, rules_from(config["rules"]), name=config["name"])
 
     def _generate(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Beam search over the tokens that the rules allow; with one beam the likeliest each."""
+        """Beam search over the allowed tokens; with one beam, greedy decoding."""
         rules, decoder = self.rules, self._decoder
         prompts, scores = inputs["token_ids"], inputs["beams"]
         batch, beams = ops.shape(scores)[0], ops.shape(scores)[1]
         length = ops.shape(prompts)[1]
         memory = decoder.encode(inputs)
-        # Turned once for all tokens: (hidden, vocabulary), the largest array of every step.
+        # Transposed once for all tokens: (hidden, vocabulary), the largest array of every step.
         table = ops.transpose(self.get_layer("backbone").token_embedding.embeddings)
         table = ops.cast(table, decoder.compute_dtype)
         padded = ops.pad(prompts, [[0, 0], [0, rules.max_length]], constant_values=rules.end)
@@ -120,7 +121,7 @@ class Seq2SeqModel(keras.Model):
             before = ops.take(tokens, ops.maximum(at - 1, 0), axis=2)
             allowed = self._allowed(logits, newest, before, latest, written, prompts)
             parents, chosen, chance = _extend(allowed, scores, over, rules.end)
-            # Inside of the prompt every hypothesis stays what it is, and costs nothing.
+            # Inside the prompt, hypotheses are unchanged and have no cost.
             given = written < 0
             parents = ops.where(given, ops.arange(beams)[None], parents)
             here = ops.take(tokens, at + 1, axis=2)
@@ -159,7 +160,7 @@ class Seq2SeqModel(keras.Model):
         return chances[:, self.rules.no_speech] if self.rules.no_speech else chances[:, 0] * 0
 
     def _language(self, logits: Tensor) -> Tensor:
-        """The likeliest language of each hypothesis, of those that the model knows."""
+        """The likeliest supported language of each hypothesis."""
         if not self.rules.languages:
             return ops.full(ops.shape(logits)[:2], self.rules.end, "int32")
         known = ops.convert_to_tensor(self.rules.languages, "int32")
@@ -174,11 +175,11 @@ class Seq2SeqModel(keras.Model):
         written: Tensor,
         prompts: Tensor,
     ) -> Tensor:
-        """Log probabilities of the next token among those that may follow.
+        """Log-probabilities of the allowed next tokens.
 
-        Radford et al. 2023, section 2.3, and the rules of its reference: a time opens and closes
-        every segment, times never run backwards, and a time is written where all times together
-        are likelier than every other token.
+        Radford et al. 2023, section 2.3, and the rules of its reference: times open and close every
+        segment and never decrease, and a time is decoded if all times together are likelier than
+        every other token.
         """
         rules = self.rules
         numbers = ops.arange(logits.shape[-1])
@@ -194,7 +195,7 @@ class Seq2SeqModel(keras.Model):
         newest, before, latest = newest[..., None], before[..., None], latest[..., None]
         after_time = (written > 0) & (newest >= rules.first_time)
         after_two = after_time & ((written < 2) | (before >= rules.first_time))
-        opened = after_time & ~after_two  # a segment was closed, and the next one not opened yet
+        opened = after_time & ~after_two  # a segment was closed, and the next one is not open yet
         timed = after_two & is_time
         timed |= opened & (numbers < rules.end)
         timed |= is_time & (numbers < latest + ops.cast(~opened, "int32"))
@@ -209,14 +210,14 @@ class Seq2SeqModel(keras.Model):
 
 
 def open_decoder(network: keras.Model) -> Any:
-    """The decoder of a network of Keras Hub, which generates one token more.
+    """The decoder of a Keras Hub network, for generating one token at a time.
 
-    It knows what its encoder reads (``inputs``), how it is trained (``teacher_forcing``), the keys
-    and values of the audio (``encode``) and of the tokens so far (``empty_cache``), and one
+    It has the encoder inputs (``inputs``), the training call (``teacher_forcing``), the keys and
+    values of the audio (``encode``) and of the tokens so far (``empty_cache``), and a single
     ``step``.
 
     Raises:
-        ArtifactError: the network is no encoder-decoder of speech that is known here.
+        ArtifactError: the network is not a supported speech encoder-decoder.
     """
     import keras_hub
 
@@ -229,13 +230,13 @@ def open_decoder(network: keras.Model) -> Any:
 
         return MoonshineDecoder(network)
     raise ArtifactError(
-        f"a {type(network).__name__} writes no text of a recording", hint="Whisper and Moonshine do"
+        f"a {type(network).__name__} cannot transcribe", hint="Use Whisper or Moonshine"
     )
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
 class TokenCrossEntropy(keras.losses.Loss):
-    """The mean cross entropy of a text's tokens; places whose target is -1 do not count."""
+    """Mean cross-entropy over the tokens of a text; targets of -1 are ignored."""
 
     def __init__(self, name: str = "token_cross_entropy", **kwargs: Any):
         super().__init__(name=name, **kwargs)
@@ -251,11 +252,11 @@ class TokenCrossEntropy(keras.losses.Loss):
 def _extend(
     allowed: Tensor, scores: Tensor, over: Tensor, end: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best continuations of all hypotheses of a row together.
+    """The best continuations among all hypotheses of a row.
 
     Returns:
-        Of each new hypothesis (batch, beams): the one it continues, its token, and that token's
-        log probability. One that is over goes on with ``end`` at no cost.
+        For each new hypothesis (batch, beams): its parent, its token, and the log-probability of
+        that token. Finished hypotheses continue with ``end`` at no cost.
     """
     batch, beams = ops.shape(scores)[0], ops.shape(scores)[1]
     vocabulary = allowed.shape[-1]
@@ -269,7 +270,7 @@ def _extend(
 
 
 def _take_beams(array: Tensor, parents: Tensor) -> Tensor:
-    """(batch, beams, ...) in the order of ``parents`` (batch, beams)."""
+    """Reorder (batch, beams, ...) by ``parents`` (batch, beams)."""
     batch, beams = ops.shape(parents)[0], ops.shape(parents)[1]
     rows = ops.reshape(parents + beams * ops.arange(batch)[:, None], (-1,))
     flat = ops.reshape(array, (batch * beams, *ops.shape(array)[2:]))
@@ -277,7 +278,7 @@ def _take_beams(array: Tensor, parents: Tensor) -> Tensor:
 
 
 def _marks(numbers: tuple[int, ...], size: int) -> Tensor:
-    """(size,) bool, true at the numbers."""
+    """(size,) bool, true at the given numbers."""
     marks = [False] * size
     for number in numbers:
         marks[number] = True

@@ -1,4 +1,4 @@
-"""Moonshine (Jeffries et al. 2024), one token at a time, in the layers of Keras Hub's network."""
+"""Single-token decoding of Moonshine (Jeffries et al. 2024) with the layers of Keras Hub."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from aitk.speech.models.seq2seq.whisper import attend_to_audio, attend_to_tokens
 
 
 class MoonshineDecoder:
-    """Reads ``samples`` (batch, n, 1) float32 and ``padding_mask`` (batch, n) int32; see
-    ``generation.open_decoder``."""
+    """Decoder with inputs ``samples`` (batch, n, 1) float32 and ``padding_mask`` (batch, n) int32;
+    see ``generation.open_decoder``."""
 
     def __init__(self, network: Any):
         self._network = network
@@ -30,7 +30,7 @@ class MoonshineDecoder:
         )
 
     def teacher_forcing(self, inputs: Mapping[str, Tensor], token_ids: Tensor) -> Tensor:
-        """(batch, length, hidden): what follows the tokens up to each place."""
+        """(batch, length, hidden): hidden states after each token."""
         return self._network(
             {
                 "encoder_input_values": inputs["samples"],
@@ -42,7 +42,7 @@ class MoonshineDecoder:
 
     def encode(self, inputs: Mapping[str, Tensor]) -> list[tuple[Tensor, ...]]:
         """Keys and values of the recording in every layer, (batch, heads, steps, size) each, and
-        which steps are real."""
+        the mask of real steps."""
         mask = ops.cast(inputs["padding_mask"], "bool")
         encoded, real = self._encode([inputs["samples"], mask])
         layers = [block.cross_attention for block in self._network.decoder_blocks]
@@ -52,7 +52,7 @@ class MoonshineDecoder:
         ]
 
     def empty_cache(self, batch: Tensor, beams: Tensor, length: Tensor) -> list[Tensor]:
-        """Keys and values of tokens, none so far: (batch, beams, heads, length, size) each."""
+        """Empty keys and values of tokens: (batch, beams, heads, length, size) each."""
         blocks = self._network.decoder_blocks
         shape = (batch, beams, blocks[0].num_heads, length, blocks[0].head_dim)
         return [ops.zeros(shape, self.compute_dtype) for _ in range(2 * len(blocks))]
@@ -64,8 +64,8 @@ class MoonshineDecoder:
         memory: Sequence[tuple[Tensor, ...]],
         cache: Sequence[Tensor],
     ) -> tuple[Tensor, list[Tensor]]:
-        """What follows ``tokens`` (batch, beams) at place ``at``: (batch, beams, hidden), and what
-        is cache now."""
+        """Hidden states after ``tokens`` (batch, beams) at position ``at``: (batch, beams, hidden),
+        and the updated cache."""
         turn = self._network.decoder_rotary_embedding(ops.reshape(at, (1,)))[0]  # (turned,)
         x = self._network.token_embedding(tokens)
         new_cache = []
@@ -84,11 +84,11 @@ class MoonshineDecoder:
 
 
 def _rotate(array: Tensor, turn: Tensor) -> Tensor:
-    """Rotary positions (Su et al. 2021, section 3.4.2): pairs of neighbours turned by an angle.
+    """Rotary position embedding (Su et al. 2021, section 3.4.2): rotate pairs of neighbours.
 
     Args:
         array: (batch, beams, heads, size).
-        turn: (turned,) angles; what lies beyond them is left as it is.
+        turn: (turned,) angles; dimensions beyond them are unchanged.
     """
     count = turn.shape[-1]
     turn = ops.cast(turn, "float32")

@@ -19,15 +19,15 @@ HUB_NAMES = {"WhisperBackbone": "whisper", "MoonshineBackbone": "moonshine"}
 def open_seq2seq(
     folder: Path, config: Mapping[str, Any], *, model: str, source: str
 ) -> Pretrained | None:
-    """Open a folder that holds such a model; None where it holds something else.
+    """Open a folder with such a model; None for other content.
 
     Args:
-        config: its ``config.json``.
+        config: content of its ``config.json``.
         model: ``whisper`` or ``moonshine``.
         source: the value of ``--from``.
 
     Raises:
-        ArtifactError: a file is missing or damaged, or what it says cannot be computed here.
+        ArtifactError: a file is missing or damaged, or the model is not supported.
     """
     hub = HUB_NAMES.get(str(config.get("registered_name", "")).rpartition(">")[2])
     if hub:
@@ -36,9 +36,9 @@ def open_seq2seq(
         return None
     if model == "moonshine":
         raise ArtifactError(
-            "is a Moonshine as Hugging Face stores it, which is not read here",
+            "is a Moonshine in Hugging Face format, which is not supported",
             where=source,
-            hint="Take its Keras Hub preset",
+            hint="Use its Keras Hub preset",
         )
     from aitk.speech.features.tokenizers.whisper import read_hugging_face_tokens
     from aitk.speech.models.seq2seq.whisper_weights import read_whisper
@@ -59,7 +59,7 @@ def open_seq2seq(
 
 
 def adopt_seq2seq(found: Pretrained) -> Pretrained:
-    """A source that is a run, with the vocabulary in its assets."""
+    """A run as a source, with the vocabulary from its assets."""
     if found.tokenizer is not None:
         return found
     from aitk.speech.decoding.seq2seq_assets import TOKENS, load_vocabulary
@@ -100,8 +100,8 @@ def _open_preset(folder: Path, model: str, config: Mapping[str, Any], source: st
 
 
 def _in_current_policy(saved: keras.Model) -> keras.Model:
-    """The same network under the name of every backbone, in the precision asked for now: a preset
-    stored in float16 would compute in it."""
+    """The network as a backbone in the current precision: a preset stored in float16 would
+    otherwise compute in it."""
     import keras
 
     policy = keras.config.dtype_policy()
@@ -112,8 +112,8 @@ def _in_current_policy(saved: keras.Model) -> keras.Model:
 
 
 def _with_heads(tokens: Any, network: Any) -> Any:
-    """The vocabulary with heads that follow the recording: those that the source names, or else all
-    of the upper half of the decoder, as in Whisper's reference."""
+    """The vocabulary with alignment heads: those named by the source, or else all heads in the
+    upper half of the decoder, as in Whisper's reference."""
     if not hasattr(tokens, "alignment_heads"):
         return tokens
     layers, heads = network.num_layers, network.num_heads

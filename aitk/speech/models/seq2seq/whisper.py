@@ -1,4 +1,4 @@
-"""Whisper (Radford et al. 2023), one token at a time, in the layers of Keras Hub's network."""
+"""Single-token decoding of Whisper (Radford et al. 2023) with the layers of Keras Hub."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aitk.core.layers import Tensor
 
 
 class WhisperDecoder:
-    """Reads ``features`` (batch, 3000, filters) float32; see ``generation.open_decoder``."""
+    """Decoder with input ``features`` (batch, 3000, filters) float32; see ``open_decoder``."""
 
     def __init__(self, network: Any):
         self._network = network
@@ -29,7 +29,7 @@ class WhisperDecoder:
         )
 
     def teacher_forcing(self, inputs: Mapping[str, Tensor], token_ids: Tensor) -> Tensor:
-        """(batch, length, hidden): what follows the tokens up to each place."""
+        """(batch, length, hidden): hidden states after each token."""
         return self._network(
             {
                 "encoder_features": inputs["features"],
@@ -47,7 +47,7 @@ class WhisperDecoder:
         ]
 
     def empty_cache(self, batch: Tensor, beams: Tensor, length: Tensor) -> list[Tensor]:
-        """Keys and values of tokens, none so far: (batch, beams, heads, length, size) each."""
+        """Empty keys and values of tokens: (batch, beams, heads, length, size) each."""
         size = self._network.hidden_dim // self._network.num_heads
         shape = (batch, beams, self._network.num_heads, length, size)
         return [ops.zeros(shape, self.compute_dtype) for _ in range(2 * self._network.num_layers)]
@@ -59,8 +59,8 @@ class WhisperDecoder:
         memory: Sequence[tuple[Tensor, ...]],
         cache: Sequence[Tensor],
     ) -> tuple[Tensor, list[Tensor]]:
-        """What follows ``tokens`` (batch, beams) at place ``at``: (batch, beams, hidden), and what
-        is cache now."""
+        """Hidden states after ``tokens`` (batch, beams) at position ``at``: (batch, beams, hidden),
+        and the updated cache."""
         embeddings = self._network.decoder_embeddings
         position = ops.take(embeddings.position_embedding.position_embeddings, at, axis=0)
         x = embeddings.token_embedding(tokens)
@@ -84,8 +84,8 @@ class WhisperDecoder:
     def trace(
         self, tokens: Tensor, memory: Sequence[tuple[Tensor, ...]], heads: Sequence[tuple[int, int]]
     ) -> Tensor:
-        """How much of its attention each token (batch, length) pays to each step of the recording,
-        the mean of some (layer, head): (batch, length, steps)."""
+        """Attention of each token (batch, length) to each step of the recording, averaged over the
+        given (layer, head) pairs: (batch, length, steps)."""
         x = self._network.decoder_embeddings(tokens)
         looks = []
         for index, layer in enumerate(self._network.decoder_transformer_layers):
@@ -113,19 +113,19 @@ def by_head(array: Tensor) -> Tensor:
 
 
 def _causal(tokens: Tensor) -> Tensor:
-    """(1, length, length) bool: what each token may look at."""
+    """(1, length, length) bool: the causal attention mask."""
     places = ops.arange(ops.shape(tokens)[1])
     return (places[None, :] <= places[:, None])[None]
 
 
 def place_at(at: Tensor, new: Tensor, cache: Tensor) -> Tensor:
-    """(batch, beams, heads, size) written at a place of (batch, beams, heads, length, size)."""
+    """Write (batch, beams, heads, size) at a position of (batch, beams, heads, length, size)."""
     here = ops.arange(cache.shape[3])[:, None] == at
     return ops.where(here, new[..., None, :], cache)
 
 
 def attend_to_tokens(queries: Tensor, keys: Tensor, values: Tensor, at: Tensor) -> Tensor:
-    """Attention of the newest token to those up to itself: (batch, beams, heads, size)."""
+    """Attention of the newest token to the tokens so far: (batch, beams, heads, size)."""
     scores = ops.einsum("bkhd,bkhld->bkhl", queries, keys) * queries.shape[-1] ** -0.5
     scores = ops.where(ops.arange(keys.shape[3]) <= at, ops.cast(scores, "float32"), -1e9)
     return ops.einsum("bkhl,bkhld->bkhd", ops.cast(ops.softmax(scores), values.dtype), values)
@@ -136,7 +136,7 @@ def attend_to_audio(
 ) -> Tensor:
     """Attention of the newest tokens of all beams to one recording: (batch, beams, heads, size).
 
-    ``mask`` (batch, steps) is true where a step is real.
+    ``mask`` (batch, steps) is true for real steps.
     """
     scores = ops.einsum("bkhd,bhsd->bkhs", queries, keys) * queries.shape[-1] ** -0.5
     scores = ops.cast(scores, "float32")

@@ -1,4 +1,4 @@
-"""Whisper weights in a Hugging Face folder, read into Keras Hub's network, none left behind."""
+"""Loads Whisper weights of a Hugging Face folder into Keras Hub's network, completely."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from aitk.core.io.json_files import read_json
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PREFIX = "model."
-#: The embedding of the decoder, read backwards: stored twice by some writers.
+#: The output embedding of the decoder, tied to the input embedding; some writers store both.
 TIED, EMBEDDING = "proj_out.weight", "decoder.embed_tokens.weight"
-NUMBERS = ("F16", "F32", "F64")  # what NumPy knows of the types in such files
+NUMBERS = ("F16", "F32", "F64")  # types in such files that NumPy supports
 
 Turn = Callable[[np.ndarray], np.ndarray]
 Skipped = list[tuple[str, str]]
@@ -30,14 +30,14 @@ Skipped = list[tuple[str, str]]
 def read_whisper(
     folder: Path, config: Mapping[str, Any]
 ) -> tuple[keras_hub.models.WhisperBackbone, list[str], Skipped]:
-    """Build Keras Hub's Whisper as ``config.json`` says and give it the tensors of the folder.
+    """Build Keras Hub's Whisper from ``config.json`` and load the tensors of the folder.
 
     Returns:
-        The network, named ``backbone``; the tensors that it took; and (name, reason) of others.
+        The network, named ``backbone``; the loaded tensors; and (name, reason) of skipped ones.
 
     Raises:
-        ArtifactError: the configuration asks for what the network does not compute, a file is
-            damaged, or a tensor is missing, of another shape or not finite.
+        ArtifactError: the configuration is not supported, a file is damaged, or a tensor is
+            missing, has another shape or is not finite.
     """
     shape = _architecture(config, where=str(folder / "config.json"))
     files = _files(folder)
@@ -62,8 +62,7 @@ def read_whisper(
             embedding = np.asarray(targets[EMBEDDING][0])
             if array.shape != embedding.shape or not np.array_equal(array, embedding):
                 raise ArtifactError(
-                    f"{TIED} differs from {PREFIX}{EMBEDDING}: such a model reads its embedding"
-                    " backwards here",
+                    f"{TIED} differs from {PREFIX}{EMBEDDING}, but both must be equal (tied) here",
                     where=str(folder),
                 )
             loaded.append(name)
@@ -101,7 +100,7 @@ def _architecture(config: Mapping[str, Any], *, where: str) -> dict[str, Any]:
 
 
 def _both(config: Mapping[str, Any], name: str, where: str) -> int:
-    """A number that encoder and decoder must share."""
+    """A number that must be equal in encoder and decoder."""
     encoder, decoder = (_count(config, f"{side}_{name}", where) for side in ("encoder", "decoder"))
     if encoder != decoder:
         raise ArtifactError(
@@ -120,15 +119,15 @@ def _count(config: Mapping[str, Any], name: str, where: str) -> int:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The weights in one file, or in the shards that an index names."""
+    """The weights in one file, or in the shards listed in an index."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     index = folder / INDEX
     if not index.is_file():
         raise ArtifactError(
-            f"holds no {WEIGHTS}",
+            f"has no {WEIGHTS}",
             where=str(folder),
-            hint="Weights as .bin or .pt are not read: they may run code",
+            hint="Weights in .bin or .pt files are not supported: they may run code",
         )
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(each, str) for each in names.values()):
@@ -136,12 +135,12 @@ def _files(folder: Path) -> list[Path]:
     files = [folder / name for name in sorted(set(names.values()))]
     for path in files:
         if path.parent != folder or path.suffix != ".safetensors" or not path.is_file():
-            raise ArtifactError(f"names {path.name!r}, which is not there", where=str(index))
+            raise ArtifactError(f"names {path.name!r}, which is missing", where=str(index))
     return files
 
 
 def _headers(files: list[Path]) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor, by its name without prefix; nothing else is read."""
+    """The shape of every tensor, by name without prefix; only headers are read."""
     found: dict[str, tuple[int, ...]] = {}
     for path in files:
         with _opened(path) as file:
@@ -160,7 +159,7 @@ def _headers(files: list[Path]) -> dict[str, tuple[int, ...]]:
 def _check_sizes(
     stored: Mapping[str, tuple[int, ...]], shape: Mapping[str, Any], *, where: str
 ) -> None:
-    """Build nothing larger than the file: its largest tensors must be as the configuration says."""
+    """Check the largest tensors against the configuration before allocating anything."""
     hidden = shape["hidden_dim"]
     expected = {
         EMBEDDING: (shape["vocabulary_size"], hidden),
@@ -172,7 +171,7 @@ def _check_sizes(
     for name, wanted in expected.items():
         if stored.get(name) != wanted:
             raise ArtifactError(
-                f"{PREFIX}{name} is {stored.get(name, 'missing')}, and config.json says {wanted}",
+                f"{PREFIX}{name} is {stored.get(name, 'missing')}, but config.json says {wanted}",
                 where=where,
             )
     layers = {
@@ -180,13 +179,13 @@ def _check_sizes(
     }
     if layers != set(range(shape["num_layers"])):
         raise ArtifactError(
-            f"holds {len(layers)} encoder layers, and config.json says {shape['num_layers']}",
+            f"holds {len(layers)} encoder layers, but config.json says {shape['num_layers']}",
             where=where,
         )
 
 
 def _tensors(files: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor in turn; the tied one last, when the embedding is known."""
+    """Every tensor in turn; the tied one last, once the embedding is loaded."""
     tied = None
     for path in files:
         with _opened(path) as file:
@@ -218,7 +217,7 @@ def _assign(variable: Any, array: np.ndarray, name: str, *, where: str) -> None:
 
 
 def _targets(network: Any) -> Iterator[tuple[str, tuple[Any, Turn]]]:
-    """Each tensor's name without prefix, the variable it goes to, and how its axes are turned."""
+    """Each tensor's name without prefix, its variable, and the transposition of its axes."""
     for number, layer in ((1, network.encoder_conv_layer_1), (2, network.encoder_conv_layer_2)):
         yield f"encoder.conv{number}.weight", (layer.kernel, lambda array: array.transpose(2, 1, 0))
         yield f"encoder.conv{number}.bias", (layer.bias, _as_it_is)

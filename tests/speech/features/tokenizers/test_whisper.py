@@ -81,7 +81,7 @@ def test_a_model_of_english_alone_has_a_short_prompt(tmp_path):
     write_folder(tmp_path, weights={}, generation=generation)
     tokens = read_hugging_face_tokens(tmp_path, CONFIG)
     assert tokens.prompt(language="en", translate=False, times=False) == [START, NO_TIMES]
-    with pytest.raises(UsageError, match="English alone"):
+    with pytest.raises(UsageError, match="English only"):
         tokens.prompt(language="fr", translate=False, times=False)
 
 
@@ -151,10 +151,10 @@ def test_pieces_are_words_with_their_punctuation(tokens, text, language, expecte
         ("added_tokens.json", {"<|endoftext|>": END}, "lacks the special tokens"),
         ("added_tokens.json", SPECIAL | {"<|transcribe|>": 5}, "unknown order"),
         ("added_tokens.json", SPECIAL | {"<|notimestamps|>": SIZE}, "beyond"),
-        ("vocab.json", {"a": SIZE}, "not from 0 to"),
-        ("vocab.json", {"a": "b"}, "not from 0 to"),
+        ("vocab.json", {"a": SIZE}, "not in the range 0 to"),
+        ("vocab.json", {"a": "b"}, "not in the range 0 to"),
         ("vocab.json", {"a": 0}, "tokeniser is damaged"),  # the merges need more
-        ("generation_config.json", {"suppress_tokens": [SIZE]}, "not numbers of tokens"),
+        ("generation_config.json", {"suppress_tokens": [SIZE]}, "not token numbers"),
         ("generation_config.json", {"suppress_tokens": "all"}, "no list"),
         ("generation_config.json", {"alignment_heads": [[1]]}, "not 2 numbers"),
     ],
