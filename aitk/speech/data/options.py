@@ -158,7 +158,7 @@ class FeatureOptions:
     )  # fmt: skip
     deltas: int = option(0, "orders of time derivatives to append", minimum=0, maximum=2)
     normalise: str = option(
-        "utterance", "scope in which every feature has mean 0 and variance 1",
+        "utterance", "scope of feature normalisation",
         choices=("none", "utterance", "speaker", "corpus"),
     )  # fmt: skip
 
