@@ -1,1 +1,1 @@
-"""Recommendation: from a log of interactions to a list of items for a user, or a rating."""
+"""Recommendation: from a log of interactions to ranked items for a user, or a rating."""

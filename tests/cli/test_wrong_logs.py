@@ -72,13 +72,13 @@ def rejects(folder):
         ("user,item\n", [], 3, "log.csv: no rows were found"),
         (GOOD, ["--user-column", "usr"], 2, "no column 'usr'. Did you mean 'user'"),
         (GOOD, ["--items", "gone.csv"], 3, "gone.csv: no such file"),
-        (GOOD, ["--unknown-items", "drop"], 2, "--unknown-items: no file says which items"),
-        (GOOD, ["--encoders", "title=run"], 2, "--encoders: nothing is known of the items"),
+        (GOOD, ["--unknown-items", "drop"], 2, "--unknown-items: there is no items file"),
+        (GOOD, ["--encoders", "title=run"], 2, "--encoders: the items have no attributes"),
         (GOOD, ["--items", "half.csv", "--encoders", "titel=run"], 2, "Did you mean 'title'"),
         (GOOD, ["--items", "half.csv", "--encoders", "title=nowhere"], 4, "nowhere"),
         (GOOD, ["--items", "half.csv", "--item-kinds", "titel=text"], 2, "titel"),
         (GOOD, ["--protocol", "tim"], 2, "Did you mean 'time'"),
-        (GOOD, ["--min-rating", "6"], 3, "cleaning left no event"),
+        (GOOD, ["--min-rating", "6"], 3, "no event is left after cleaning"),
         ("user,item\nu1,a\nu1,b\nu2,a\nu2,c\n", ["--protocol", "time"], 2, "the log has no times"),
     ],
 )  # fmt: skip
@@ -159,7 +159,7 @@ def test_an_items_file_that_misses_half_is_told_and_may_decide(aitk, here):
     told = ["recsys", "prepare", "good.csv", "--task", "recommend", "--items", "half.csv"]
     said = aitk(*told, "--out", "d")
     assert said.code == 0
-    assert "6 items with events that the items file lacks (50.0%)" in said.err
+    assert "6 items with events but missing from the items file (50.0%)" in said.err
     said = aitk(*told, "--unknown-items", "drop", "--out", "e", "--json")
     assert json.loads(said.out)["rows"]["train"] == 12  # users who take what it has
 
@@ -172,7 +172,7 @@ def test_strangers_are_answered_and_bad_questions_are_named(aitk, here, trained)
     assert [answer.get("line") for answer in answers] == [None, None, None, 5, 6, None]
     assert "unknown user 'nobody'" in answers[1]["note"]
     assert "unknown item 'zz'" in answers[2]["note"]
-    assert "neither a user nor a history nor an item" in answers[3]["error"]
+    assert "it has no user, history or item" in answers[3]["error"]
     assert "history" in answers[4]["error"]
     assert answers[0]["prediction"] == "p5" and answers[5]["prediction"] == "q0"
 
@@ -181,7 +181,7 @@ def test_strangers_are_answered_and_bad_questions_are_named(aitk, here, trained)
     ("arguments", "code", "words"),
     [
         (["--filter", "titel=x"], 2, "unknown item attribute 'titel'"),
-        (["--filter", "item"], 2, "--filter: cannot read 'item'. Write COLUMN=VALUE"),
+        (["--filter", "item"], 2, "--filter: cannot read 'item'. Use COLUMN=VALUE"),
         (["--top-k", "0"], 2, "at least 1"),
     ],
 )

@@ -212,7 +212,7 @@ def test_events_are_grouped_into_rows_before_they_are_scored(ease_run, tmp_path)
 
 def test_rows_of_another_catalogue_are_not_scored(ease_run, prepare_log):
     other = prepare_log("recommend", lines=log_lines("q0", "p0", "q1", "p1"))
-    with pytest.raises(ArtifactError, match="not numbered as those that the model knows"):
+    with pytest.raises(ArtifactError, match="item numbers differ from those of the model"):
         evaluate_log(ease_run, data=str(other))
 
 
@@ -242,5 +242,5 @@ def test_own_data_prepared_again_from_another_log_is_noticed(prepare_log, train_
     manifest = json.loads((run / "run.json").read_text())
     manifest["data"]["folder"] = str(other)
     (run / "run.json").write_text(json.dumps(manifest))
-    with pytest.raises(ArtifactError, match="not numbered"):
+    with pytest.raises(ArtifactError, match="item numbers differ"):
         evaluate_log(run)

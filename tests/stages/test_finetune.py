@@ -111,8 +111,8 @@ def test_what_was_pretrained_on_one_catalogue_serves_another(choices, prepare_lo
     manifest = load_run(out).manifest
     assert manifest["parent"] == str(base) and manifest["model"] == "sasrec"
     assert manifest["load_report"][-1] == (
-        "not taken: vectors of 6 of 12 items (items that the source does not know)"
+        "not taken: vectors of 6 of 12 items (items missing from the source)"
     )
-    with pytest.raises(ArtifactError, match="vectors of 4 numbers, and 8 are asked for"):
+    with pytest.raises(ArtifactError, match="vectors have size 4 instead of 8"):
         train_log(choices, tmp_path / "wide", from_=str(base), settings={"hidden": 8})
     assert not (tmp_path / "wide").exists()

@@ -263,11 +263,11 @@ def test_users_histories_and_items_are_answered_side_by_side(recommend, tmp_path
     assert known["user"] == "u0" and "note" not in known
     assert items_of(known)[0] == "p5"  # the only one of its kind that u0 has not had
     assert set(items_of(given)) < {f"p{n}" for n in range(2, 6)}
-    assert given["note"] == "unknown items left out: zz"
+    assert given["note"] == "unknown items ignored: zz"
     assert "q3" not in items_of(alike) and {item[0] for item in items_of(alike)} == {"q"}
     assert stranger["note"].startswith("unknown user 'nobody'")
     assert len(items_of(stranger)) == 3
-    assert nothing == {"line": 6, "error": "it has neither a user nor a history nor an item"}
+    assert nothing == {"line": 6, "error": "it has no user, history or item"}
     assert (outcome.facts["rows"], outcome.refused, outcome.exit_code) == (5, 1, 6)
 
 

@@ -1,4 +1,4 @@
-"""What is known of items and users beside their events: texts, tags, numbers, pictures, audio."""
+"""Attributes of items and users: texts, tags, numbers, images, audio."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aitk.recsys.data.kinds import convert_column
 from aitk.recsys.data.layouts import Sequences, declared_type, open_layout, plain_name
 from aitk.recsys.data.options import TOLD_KINDS
 
-#: As a value of an attribute: whatever the case.
+#: Values that mean missing, in any case.
 _MISSING = frozenset(word.casefold() for word in MISSING)
 
 _GENRES = (
@@ -27,7 +27,7 @@ _GENRES = (
     "Thriller", "War", "Western",
 )  # fmt: skip
 _USER_FIELDS = ("user_id", "age", "gender", "occupation", "zip_code")
-#: MovieLens' files have no header: the names of their columns by file name and width.
+#: Column names of MovieLens' headerless files, by file name and width.
 _MOVIELENS: Mapping[tuple[str, int], Sequence[str]] = {
     ("movies.dat", 3): ("item_id", "title", "genres"),
     ("users.dat", 5): ("user_id", "gender", "age", "occupation", "zip_code"),
@@ -38,13 +38,13 @@ _MOVIELENS: Mapping[tuple[str, int], Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Attributes:
-    """What is known of some things, column by column.
+    """Attributes of items or users, column by column.
 
     Attributes:
-        ids: of the things, each once.
-        kinds: of each column: text, tags, number, picture, audio or vector.
-        values: of each column, one for each id: a string; a list of strings; a float; a path; a
-            list of floats; or None where it is missing.
+        ids: unique ids.
+        kinds: kind of each column: text, tags, number, picture, audio or vector.
+        values: values of each column, one per id: a string; a list of strings; a float; a path; a
+            list of floats; or None if missing.
     """
 
     ids: list[str]
@@ -52,7 +52,7 @@ class Attributes:
     values: dict[str, list[Any]]
 
     def of(self, ids: Sequence[str]) -> dict[str, list[Any]]:
-        """The values of these ids, None for the unknown."""
+        """The values of these ids, None for unknown ones."""
         places = {key: place for place, key in enumerate(self.ids)}
         found = [places.get(key) for key in ids]
         return {
@@ -73,34 +73,34 @@ def read_attributes(
     keep_na: bool = False,
     note: Note,
 ) -> Attributes:
-    """Read a file with a line for each item or user.
+    """Read a file with one line per item or user.
 
-    Kinds are guessed from all values; paths of pictures and audio are taken from the file's
-    folder on, and one that leads out of it is missing.
+    Kinds are inferred from all values; paths of images and audio are relative to the file's
+    folder, and a path that points outside it counts as missing.
 
     Args:
-        key_names: usual names of the column of the id.
-        told_key: its name as the user told it.
-        told_kinds: NAME=KIND, which go before a guess.
+        key_names: usual names of the id column.
+        told_key: id column given by the user.
+        told_kinds: NAME=KIND, which override inference.
         what: item or user.
-        decimal: what stands before the decimals of a number; None finds out.
-        keep_na: ids such as NULL and nan are names like any other.
-        note: receives what was decided on the way.
+        decimal: decimal separator; None: detected.
+        keep_na: treat ids such as NULL and nan as names.
+        note: receives notes on automatic decisions.
 
     Raises:
-        DataError: the file is missing, no table, has no column of the id or no line with one.
-        UsageError: a kind was told of a column that is not there, or is none.
+        DataError: the file is missing or not a table, or has no id column or no line with an id.
+        UsageError: a kind is unknown, or given for a missing column.
     """
     table = open_layout(path, encoding=encoding, decimal=decimal, names=frozenset(key_names))
     if isinstance(table, Sequences):
-        raise DataError(f"holds no table of {what}s", where=path, hint="Give columns with names")
+        raise DataError(f"is not a table of {what}s", where=path, hint="Use columns with names")
     table = _with_names(table)
     plain = [plain_name(column) for column in table.columns]
     told_key = told_key if told_key in plain else None
     key = table.columns[plain.index(find_column(plain, told_key, key_names, what=what, where=path))]
     ids, raw = _read(table, key, what, NameReader(keep_na=keep_na), note)
     if not ids:
-        raise DataError(f"no line has an id of a {what}", where=path)
+        raise DataError(f"no line has the id of a {what}", where=path)
     told = _parse_kinds(told_kinds, [plain_name(name) for name in raw])
     kinds: dict[str, str] = {}
     values: dict[str, list[Any]] = {}
@@ -123,7 +123,7 @@ def read_attributes(
 def _read(
     table: Table, key: str, what: str, names: NameReader, note: Note
 ) -> tuple[list[str], dict[str, list[Any]]]:
-    """The ids, each once, and the values of the other columns, missing ones as None."""
+    """The unique ids, and the values of the other columns, None if missing."""
     places: dict[str, int] = {}
     raw: dict[str, list[Any]] = {column: [] for column in table.columns if column != key}
     refused, repeated, first = 0, 0, ""
@@ -152,14 +152,14 @@ def _read(
     for decision in names.notes(table.source):
         note(decision)
     if refused:
-        note(f"{table.source}: {refused:,} lines left out, the first {first}")
+        note(f"{table.source}: {refused:,} lines left out, first at {first}")
     if repeated:
         note(f"{table.source}: {repeated:,} lines repeat an earlier {what}; the first counts")
     return list(places), raw
 
 
 def _with_names(table: Table) -> Table:
-    """MovieLens' tables with names for their columns, and genres as one list."""
+    """MovieLens tables with column names, and genres as one list."""
     file = re.split(r"[/\\]", table.source)[-1].lower().removesuffix(".gz")
     names = _MOVIELENS.get((file, len(table.columns)))
     if names is None or not table.columns[0].isdecimal():
@@ -190,7 +190,7 @@ def _parse_kinds(told: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
         name, equals, kind = assignment.partition("=")
         name, kind = name.strip(), kind.strip()
         if not equals:
-            hint = "Write NAME=KIND, for instance title=text"
+            hint = "Use NAME=KIND, such as title=text"
             raise UsageError(f"cannot read {assignment!r}", where="--item-kinds", hint=hint)
         if name not in columns:
             raise unknown_name(name, columns, what="attribute")
@@ -201,7 +201,7 @@ def _parse_kinds(told: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
 
 
 def _present(value: Any) -> Any:
-    """A value, or None where it says that there is none."""
+    """A value, or None if it means missing."""
     if isinstance(value, str):
         value = value.strip()
         return None if value.casefold() in _MISSING else value

@@ -1,7 +1,7 @@
-"""Which events of a log count, and what each step of cleaning took away.
+"""Cleaning of a log: which events count, and what each step removed.
 
-The steps, in this order: times, ratings, unknown items, robots, sessions, duplicates, and last
-the least number of events, again and again until no user and no item is below it.
+Steps, in order: times, ratings, unknown items, robots, sessions, duplicates, and finally the
+minimum numbers of events, repeated until no user and no item is below them.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from aitk.recsys.data.options import LogReading
 from aitk.recsys.data.values import read_time
 
 _YEAR_1990_S, _DAY_S, _HOUR_S = 631_152_000, 86_400, 3_600
-#: Repeated events are worth a warning from this share on.
+#: Share of repeated events that is worth a warning.
 _MANY_DUPLICATES = 0.01
 
 
 def clean(
     events: Events, reading: LogReading, *, known_items: Collection[str] | None = None
 ) -> tuple[Events, list[Finding]]:
-    """Keep the events that count, ordered by user and time.
+    """Select the events that count, ordered by user and time.
 
     Args:
-        known_items: ids in the items file, or None without one.
+        known_items: ids in the items file, or None without a file.
 
     Returns:
-        The events, users and items numbered anew in the order of their first event in the log,
-        and what each step that was asked for took away.
+        The events, with users and items renumbered by their first event in the log, and a finding
+        for each requested step.
 
     Raises:
-        DataError: nothing is left.
-        UsageError: a step needs times and the log has none, or a date cannot be read.
+        DataError: no event is left.
+        UsageError: a step needs times but the log has none, or a date is malformed.
     """
     _check_needs(events, reading)
     steps: list[Finding] = []
@@ -54,7 +54,7 @@ def clean(
     if reading.unknown_items == "drop" and known_items is not None:
         known = np.array([item in known_items for item in events.item_ids], bool)
         kept = events.keep(known[events.items])
-        events = step("unknown items", kept, "with items that the items file lacks")
+        events = step("unknown items", kept, "with items missing from the items file")
     if reading.max_user_percentile is not None:
         kept = _without_robots(events, reading.max_user_percentile)
         what = f"of users above percentile {reading.max_user_percentile:g} of events"
@@ -62,11 +62,11 @@ def clean(
     if reading.session_gap_hours is not None and len(events):
         users = len(np.unique(events.users))
         events = cut_sessions(events, reading.session_gap_hours)
-        message = f"{users:,} users cut into {len(events.user_ids):,} sessions"
+        message = f"{users:,} users split into {len(events.user_ids):,} sessions"
         steps.append(Finding("sessions", "ok", message, {"users": users}))
     if reading.duplicates != "keep-all":
         kept = without_duplicates(events, keep=reading.duplicates)
-        what = f"that repeat a user and an item ({reading.duplicates})"
+        what = f"that repeat a user-item pair ({reading.duplicates})"
         events = step("repeated events", kept, what, warn_from=_MANY_DUPLICATES)
     if reading.min_user_events > 1 or reading.min_item_events > 1:
         kept = keep_core(events, reading.min_user_events, reading.min_item_events)
@@ -77,25 +77,25 @@ def clean(
         events = step("few events", kept, what)
     if not len(events):
         said = [finding.message for finding in steps if finding.details.get("events")]
-        raise DataError("cleaning left no event", hint="; ".join(said) or None)
+        raise DataError("no event is left after cleaning", hint="; ".join(said) or None)
     return events.renumbered().ordered(), steps
 
 
 def check_times(events: Events, *, now_s: float | None = None) -> Finding:
-    """Whether the times can be what they are called: neither all equal, nor ahead, nor ancient."""
+    """Check that times are plausible: not all equal, in the future, or very old."""
     check = "times of events"
     if not events.has_times:
-        return Finding(check, "skipped", "no times: the order in the files is the order of events")
+        return Finding(check, "skipped", "no times: using the order of the files")
     now_s = time.time() if now_s is None else now_s
     first, last = float(events.times.min()), float(events.times.max())
     ahead = int((events.times > now_s + _DAY_S).sum())
     old = int((events.times < _YEAR_1990_S).sum())
     details = {"ahead": ahead, "before_1990": old}
     if len(events) > 1 and first == last:
-        message = "all events have the same time: their order in the files is taken"
+        message = "all events have the same time: using the order of the files"
         return Finding(check, "warning", message, details)
     if ahead or old:
-        parts = [f"{ahead:,} events lie in the future"] * bool(ahead)
+        parts = [f"{ahead:,} events are in the future"] * bool(ahead)
         parts += [f"{old:,} before 1990"] * bool(old)
         message = f"{' and '.join(parts)}: are these unix seconds or dates?"
         return Finding(check, "warning", message, details)
@@ -104,9 +104,9 @@ def check_times(events: Events, *, now_s: float | None = None) -> Finding:
 
 
 def cut_sessions(events: Events, gap_hours: float) -> Events:
-    """Cut each user's events where the next comes later than ``gap_hours``.
+    """Split each user's events at gaps longer than ``gap_hours``.
 
-    Each session becomes a user of its own, called ``USER#1`` and so on; no two are called alike.
+    Each session becomes a user named ``USER#1`` and so on; all names are unique.
     """
     events = events.renumbered().ordered()
     begins = np.ones(len(events), bool)
@@ -121,14 +121,14 @@ def cut_sessions(events: Events, gap_hours: float) -> Events:
 
 
 def session_user(session: str) -> str:
-    """The user whose session this is."""
+    """The user of a session."""
     return session.rpartition("#")[0]
 
 
 def without_duplicates(events: Events, *, keep: str) -> Events:
-    """Keep the last (or first) by time of events with one user and one item.
+    """Keep the last (or first) by time of the events with the same user and item.
 
-    Events that the files put into different splits do not repeat each other.
+    Events that the files assign to different splits are not duplicates.
     """
     order = np.lexsort((events.times,))
     pairs = events.users.astype(np.int64) * len(events.item_ids) + events.items
@@ -142,7 +142,7 @@ def without_duplicates(events: Events, *, keep: str) -> Events:
 
 
 def keep_core(events: Events, min_user_events: int, min_item_events: int) -> Events:
-    """Leave out users and items with fewer events until none is below (the k-core of the log)."""
+    """Remove users and items with too few events until none is left (the k-core of the log)."""
     while True:
         users = np.bincount(events.users, minlength=len(events.user_ids))
         items = np.bincount(events.items, minlength=len(events.item_ids))
@@ -159,10 +159,10 @@ def _check_needs(events: Events, reading: LogReading) -> None:
             raise UsageError(
                 "the log has no times",
                 where="--" + name.replace("_", "-"),
-                hint="Name their column with --time-column",
+                hint="Set the time column with --time-column",
             )
     if reading.min_rating is not None and not events.has_ratings:
-        hint = "Name their column with --rating-column"
+        hint = "Set the rating column with --rating-column"
         raise UsageError("the log has no ratings", where="--min-rating", hint=hint)
 
 
@@ -175,7 +175,7 @@ def _within_times(events: Events, reading: LogReading) -> Events:
 def _moment(told: str, where: str) -> float:
     time_s, problem = read_time(told)
     if problem:
-        hint = "Give a date such as 2024-12-31, or unix seconds"
+        hint = "Use a date such as 2024-12-31, or unix seconds"
         raise UsageError(problem.replace("its time is ", "cannot read "), where=where, hint=hint)
     return time_s
 
@@ -198,6 +198,6 @@ def _taken_away(
     share = gone["events"] / then["events"]
     message = (
         f"{gone['events']:,} events {what} left out ({share:.1%}),"
-        f" and with them {gone['users']:,} users and {gone['items']:,} items"
+        f" along with {gone['users']:,} users and {gone['items']:,} items"
     )
     return Finding(check, "warning" if share >= warn_from else "ok", message, gone)

@@ -1,4 +1,4 @@
-"""Which columns of a table hold users, items, ratings, times and histories."""
+"""Columns of a log table: users, items, ratings, times and histories."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HISTORY_COLUMNS = (
 RATING_LISTS = ("ratings", "rating", "item_ratings", "评分")
 _TIME_LISTS = ("times", "timestamps", "timestamp", "time", "时间")
 NAMES = frozenset(USER_COLUMNS + ITEM_COLUMNS + RATING_COLUMNS + TIME_COLUMNS + HISTORY_COLUMNS)
-#: A number this large is a time and not a rating (1973 as unix seconds).
+#: Numbers this large are times, not ratings (1973 as unix seconds).
 _TIME_FROM = 1e8
 _NO, _YES = frozenset(("0", "0.0", "-1")), frozenset(("1", "1.0"))
 _FEEDBACK_WORDS = re.compile(
@@ -55,7 +55,7 @@ _TIME_WORDS = re.compile(r"time|date|stamp|created|(^|_)(ts|dat|day|at)($|_)|时
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where in a record to look: keys of the record, None where the log has no such thing."""
+    """Record keys of the log's columns, None for absent ones."""
 
     user: str | None
     item: str
@@ -65,7 +65,7 @@ class Columns:
 
 
 def choose_columns(table: Table, reading: LogReading) -> Columns:
-    """The columns as told, by usual names, or by their place if they have no names."""
+    """The columns given in the options, by usual names, or by position without a header."""
     told = {
         "user": reading.user_column,
         "item": reading.item_column,
@@ -101,12 +101,12 @@ def choose_columns(table: Table, reading: LogReading) -> Columns:
     chosen = [column for column in (user, item, rating, time) if column is not None]
     twice = next((column for column in chosen if chosen.count(column) > 1), None)
     if twice is not None:
-        raise UsageError(f"column {twice!r} cannot be two things", where=table.source)
+        raise UsageError(f"column {twice!r} has two roles", where=table.source)
     return Columns(user, str(item), rating, time)
 
 
 def _usual_places(table: Table) -> dict[str, str]:
-    """What the columns of a table without names are: user, item, rating, time; or fewer."""
+    """The roles of columns without names, by position: user, item, rating, time; or fewer."""
     width = len(table.columns)
     if width == 2:
         return {"user": "1", "item": "2"}
@@ -126,8 +126,8 @@ def _holds_times(table: Table, column: str) -> bool:
 
 
 def find_unused_times(table: Table, columns: Columns, reading: LogReading) -> Finding | None:
-    """A column that holds dates, or numbers under a name of times, and was not taken, though what
-    is held out depends on the order of events."""
+    """An unused column with dates, or with numbers and a name of times, although the protocol
+    depends on the order of events."""
     if columns.time is not None or columns.lists or reading.protocol not in ORDERED:
         return None
     chosen = (columns.user, columns.item, columns.rating)
@@ -137,16 +137,16 @@ def find_unused_times(table: Table, columns: Columns, reading: LogReading) -> Fi
         if column in chosen or not (are_dates(cells) or (is_named and _holds_times(table, column))):
             continue
         message = (
-            f"{table.source}: {column!r} holds times and is not used, though {reading.protocol}"
-            f" needs the order of events: name it with --time-column {column}"
+            f"{table.source}: {column!r} has times but is not used, although {reading.protocol}"
+            f" needs the order of events: use --time-column {column}"
         )
         return Finding("unused times", "warning", message, {"column": column})
     return None
 
 
 def find_unused_feedback(table: Table, columns: Columns, reading: LogReading) -> Finding | None:
-    """A column that says yes or no of each event, as of a click, and was not taken: where events
-    are choices, those of a no are learned as well."""
+    """An unused column of binary feedback, such as clicks: without it, negative feedback is learned
+    as a choice."""
     if columns.rating is not None or columns.lists or isinstance(reading, RateReading):
         return None
     for column in table.columns:
@@ -154,15 +154,15 @@ def find_unused_feedback(table: Table, columns: Columns, reading: LogReading) ->
         is_named = bool(_FEEDBACK_WORDS.search(plain_name(column).casefold()))
         if is_named and cells & _NO and cells <= _NO | _YES:
             message = (
-                f"{table.source}: {column!r} says of each event yes or no and is not used, so that"
-                f" a no is learned as a choice: take --rating-column {column} --min-rating 1"
+                f"{table.source}: {column!r} contains binary feedback but is not used, so"
+                f" negatives are learned as choices: use --rating-column {column} --min-rating 1"
             )
             return Finding("unused feedback", "warning", message, {"column": column})
     return None
 
 
 def _has_lists(table: Table, column: str) -> bool:
-    """Whether a column holds lists: typed ones, or written as JSON in a column of that name."""
+    """Whether a column holds lists: typed, or as JSON in a column with such a name."""
     values = [value for record in table.preview if (value := record.get(column)) is not None]
     if plain_name(column).casefold() in HISTORY_COLUMNS:
         return bool(values)
@@ -170,19 +170,19 @@ def _has_lists(table: Table, column: str) -> bool:
 
 
 def describe_columns(columns: Columns) -> str:
-    """Say in words what was chosen."""
+    """Describe the selected columns in words."""
     parts = {"user": columns.user, "item": columns.item}
     parts |= {"rating": columns.rating, "time": columns.time}
     found = [f"the {name} is in column {key!r}" for name, key in parts.items() if key is not None]
-    lists = "lists in each line; " if columns.lists else ""
+    lists = "lists per line; " if columns.lists else ""
     return lists + ", ".join(found)
 
 
 def usual_key(table: Table, told: str | None, usual: Sequence[str], *, what: str) -> str | None:
-    """The key in a table's records of the column that was told or has a usual name, or None.
+    """The record key of the column that was given or has a usual name, or None.
 
     Raises:
-        UsageError: there is no such column as was told.
+        UsageError: the given column does not exist.
     """
     plain = [plain_name(column) for column in table.columns]
     if told is not None and told in table.columns:
@@ -194,5 +194,5 @@ def usual_key(table: Table, told: str | None, usual: Sequence[str], *, what: str
 
 
 def has_no_header(table: Table) -> bool:
-    """Whether its columns are called by number."""
+    """Whether its columns are numbered."""
     return table.columns == [str(number + 1) for number in range(len(table.columns))]

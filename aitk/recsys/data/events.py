@@ -1,4 +1,4 @@
-"""A log in memory: five numbers an event, and the ids they stand for."""
+"""A log in memory: five numbers per event, and the ids of users and items."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from aitk.core.contract.rows import SPLITS
 
 @dataclass(frozen=True)
 class Events:
-    """The events of a log, each an index into these arrays of one length.
+    """The events of a log, as arrays of equal length.
 
     Attributes:
-        users: (events,) int32, numbers into ``user_ids``.
-        items: (events,) int32, numbers into ``item_ids``.
-        ratings: (events,) float32; 1.0 where the log has none.
-        times: (events,) float64, seconds since 1970; where the log has none, places in it.
-        named: (events,) int8, number of the split that the file names, or -1.
-        user_ids: the users in the order of their first event.
-        item_ids: the items in the order of their first event.
+        users: (events,) int32, indices into ``user_ids``.
+        items: (events,) int32, indices into ``item_ids``.
+        ratings: (events,) float32; 1.0 without ratings.
+        times: (events,) float64, seconds since 1970; without times, positions in the log.
+        named: (events,) int8, split number given by the file, or -1.
+        user_ids: users by first event.
+        item_ids: items by first event.
     """
 
     users: np.ndarray
@@ -41,7 +41,7 @@ class Events:
         return len(self.users)
 
     def counts(self) -> dict[str, int]:
-        """How many events, and users and items with at least one."""
+        """The number of events, and of users and items with events."""
         return {
             "events": len(self),
             "users": len(np.unique(self.users)),
@@ -49,7 +49,7 @@ class Events:
         }
 
     def keep(self, which: np.ndarray) -> Events:
-        """The events at these places, or where this is true. Users and items keep their numbers."""
+        """Select events by position or mask. Users and items keep their numbers."""
         return dataclasses.replace(
             self,
             users=self.users[which],
@@ -60,11 +60,11 @@ class Events:
         )
 
     def ordered(self) -> Events:
-        """The events by user, each user's oldest first, ties in the order they stand in."""
+        """Sort events by user, then time, with ties in log order."""
         return self.keep(np.lexsort((self.times, self.users)))
 
     def renumbered(self) -> Events:
-        """Users and items without events are forgotten; the others are numbered anew, in order."""
+        """Drop users and items without events, and renumber the others in order."""
         users, user_numbers = np.unique(self.users, return_inverse=True)
         items, item_numbers = np.unique(self.items, return_inverse=True)
         return dataclasses.replace(
@@ -76,16 +76,16 @@ class Events:
         )
 
     def user_starts(self) -> np.ndarray:
-        """Of ordered events: where each user's begin, and the end, (users + 1,)."""
+        """For ordered events: the start of each user's events, and the end, (users + 1,)."""
         return np.searchsorted(self.users, np.arange(len(self.user_ids) + 1))
 
     def places(self) -> np.ndarray:
-        """Of ordered events: the place of each among its user's, from 0."""
+        """For ordered events: the position of each within its user's events, from 0."""
         return np.arange(len(self)) - self.user_starts()[self.users]
 
 
 class EventLog:
-    """Gathers events one by one, in 21 bytes each and the ids."""
+    """Collects events, using 21 bytes each plus the ids."""
 
     def __init__(self) -> None:
         self._user_numbers: dict[str, int] = {}
@@ -99,7 +99,7 @@ class EventLog:
         return len(self._users)
 
     def add(self, fields: Mapping[str, Any], split: str | None) -> None:
-        """Add one event: ``user``, ``item``, perhaps ``rating`` and ``time``."""
+        """Add one event: ``user``, ``item``, optionally ``rating`` and ``time``."""
         users, items = self._user_numbers, self._item_numbers
         self._users.append(users.setdefault(fields["user"], len(users)))
         self._items.append(items.setdefault(fields["item"], len(items)))
@@ -112,12 +112,12 @@ class EventLog:
 
     @property
     def partly(self) -> list[str]:
-        """What only a part of the events has: it is left out of all."""
+        """The fields that only some events have; they are dropped from all."""
         counts = {"ratings": self._rated, "times": self._timed}
         return [name for name, count in counts.items() if 0 < count < len(self)]
 
     def events(self) -> Events:
-        """The events so far. Names of splits count only if some of them is not ``train``."""
+        """The events so far. Split names count only if some differ from ``train``."""
         named = np.array(self._named, np.int8)
         has_ratings, has_times = self._rated == len(self) > 0, self._timed == len(self) > 0
         return Events(

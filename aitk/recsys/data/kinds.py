@@ -1,4 +1,4 @@
-"""What kind of attribute a column holds, guessed from its values, and the values as of it."""
+"""Inference of a column's attribute kind, and conversion of its values."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ KINDS = ("text", "tags", "number", "picture", "audio", "vector")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _AUDIO = (".wav", ".flac", ".mp3", ".ogg")
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-#: A number does not begin with a zero: this is the code of something.
+#: A number with a leading zero is a code.
 _CODE = re.compile(r"0\d+")
-#: Shares of values that make a rule, where a few may be otherwise.
+#: Minimum share of values that must follow a rule.
 _NEARLY_ALL, _MOST, _SOME = 0.95, 0.8, 0.2
-#: Tags come again: this often each on average. They are short: this many words on average.
+#: Tags recur this often on average, and have at most this many words on average.
 _TAG_REPEATS, _TAG_WORDS = 2.0, 4.0
 
 
 def convert_column(
     cells: list[Any], told: str | None, declared: str | None, folder: Path
 ) -> tuple[str | None, list[Any]]:
-    """The kind of a column and its values as of that kind; None where it is of no use.
+    """The kind of a column and its converted values; None if it is unusable.
 
     Args:
-        cells: its values, None where missing.
-        told: its kind, if the user told it.
-        declared: its type in a RecBole file, or None.
-        folder: where paths of pictures and audio begin; one that leads out of it is missing.
+        cells: its values, None if missing.
+        told: kind given by the user.
+        declared: type declared in a RecBole file, or None.
+        folder: base of image and audio paths; paths that point outside count as missing.
     """
     if any(isinstance(cell, str) and cell.startswith("[") for cell in cells):
         parsed = [read_list(cell) if isinstance(cell, str) else cell for cell in cells]
@@ -68,10 +68,10 @@ def convert_column(
 
 
 def guess_kind(cells: Sequence[Any], declared: str | None = None) -> str | None:
-    """The kind of a column by its values (None where missing); None if it is of no use.
+    """The kind of a column by its values (None if missing); None if it is unusable.
 
     Args:
-        declared: its type in a RecBole file, or None.
+        declared: type declared in a RecBole file, or None.
     """
     present = [cell for cell in cells if cell is not None]
     if not present:
@@ -112,7 +112,7 @@ def _floats(cells: list[Any]) -> list[float] | None:
 
 
 def _vector_size(lists: Sequence[list[Any]]) -> int | None:
-    """The length that all lists share, if all are numbers and at least two."""
+    """The common length of all lists, if all are numeric with at least two values."""
     size = len(lists[0]) if lists else 0
     numeric = size > 1 and all(
         len(cells) == size
@@ -123,16 +123,16 @@ def _vector_size(lists: Sequence[list[Any]]) -> int | None:
 
 
 def _tags(cell: Any, split: Callable[[str], Sequence[str]]) -> list[str] | None:
-    """The tags in a value, each once, in their order."""
+    """The unique tags in a value, in order."""
     parts = [str(part) for part in cell] if isinstance(cell, list) else split(str(cell))
     return list(dict.fromkeys(part.strip() for part in parts if part.strip())) or None
 
 
 def _tag_splitter(texts: Sequence[str], declared: str | None) -> Callable[[str], list[str]] | None:
-    """How to cut texts into tags that come again and again; None if they do not.
+    """How to split texts into recurring tags; None if they do not recur.
 
-    A bar always separates tags; a semicolon, a comma or (in a RecBole list) a space do if what
-    lies between them is short and repeats itself; else the whole text may be one tag.
+    A bar always separates tags; a semicolon, a comma or (in a RecBole list) a space does if the
+    parts are short and recur; otherwise the whole text may be one tag.
     """
     if sum("|" in text for text in texts) >= _SOME * len(texts):
         return partial(str.split, sep="|")
@@ -147,14 +147,14 @@ def _tag_splitter(texts: Sequence[str], declared: str | None) -> Callable[[str],
 
 
 def _repeat(parts: Sequence[str]) -> bool:
-    """Whether these are few and short enough to be tags."""
+    """Whether the parts are few and short enough to be tags."""
     words = sum(part.count(" ") + 1 for part in parts)
     return len(parts) >= _TAG_REPEATS * len(Counter(parts)) and words <= _TAG_WORDS * len(parts)
 
 
 def _path(text: str, inside: Path) -> str | None:
-    """The path of a file in the folder or below it; None where there is no such file, or its
-    path is not UTF-8, which the catalogue cannot hold."""
+    """The path of a file in or below the folder; None if there is no such file, or if its path is
+    not UTF-8, which the catalogue cannot store."""
     try:
         path = str(find_file(text, inside, outside=False))
     except DataError:

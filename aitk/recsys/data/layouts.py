@@ -1,7 +1,7 @@
-"""The layouts that logs come in, opened as tables or as lines of items.
+"""Layouts of logs, opened as tables or as lines of items.
 
-Beside what ``core.io.tables`` knows: MovieLens' ``::`` between fields, RecBole's atomic files whose
-header is ``name:type``, and text files with a user's items in each line.
+In addition to ``core.io.tables``: MovieLens' delimiter ``::``, RecBole's atomic files with headers
+``name:type``, and text files with one user's items per line.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _PREVIEW_ROWS, _MIN_ADJACENCY = 200, 10
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """A text file with a user's items in each line, oldest first, separated by spaces.
+    """A text file with one user's items per line, oldest first, separated by spaces.
 
     Attributes:
         lines: the file.
-        user_first: the first of a line is its user.
+        user_first: the first word of a line is its user.
     """
 
     lines: Lines
@@ -55,18 +55,18 @@ def open_layout(
     decimal: str | None = None,
     names: Container[str] = (),
 ) -> Table | Sequences:
-    """Open a file by its ending, or by its content where that says nothing.
+    """Open a file by its suffix, or by content if that is inconclusive.
 
     Args:
         source: a path, or ``-`` for stdin.
         header: auto, yes or no.
         delimiter: one character, or ``TAB``.
-        decimal: what stands before the decimals of a number; None finds out.
-        names: usual column names (casefolded): a first record with one of them is a header.
+        decimal: decimal separator; None: detected.
+        names: usual column names (casefolded), which identify a header.
 
     Raises:
-        DataError: the file is missing, empty, or no text.
-        UsageError: ``encoding`` or ``delimiter`` cannot be used.
+        DataError: the file is missing, empty, or not text.
+        UsageError: ``encoding`` or ``delimiter`` is invalid.
     """
     suffix = file_suffix(source)
     told = "\t" if delimiter and delimiter.lower() in ("tab", r"\t") else delimiter
@@ -90,12 +90,12 @@ def open_layout(
 
 
 def plain_name(column: str) -> str:
-    """A column's name without the type that RecBole adds: ``user_id:token``."""
+    """A column name without the type added by RecBole: ``user_id:token``."""
     return _TYPE.sub("", column)
 
 
 def declared_type(column: str) -> str | None:
-    """The type that RecBole's header gives a column, or None."""
+    """The type of a column in a RecBole header, or None."""
     found = _TYPE.search(column)
     return found.group(1) if found else None
 
@@ -103,9 +103,9 @@ def declared_type(column: str) -> str | None:
 def _kind(
     lines: Lines, names: Container[str]
 ) -> Literal["table", "double colons", "pairs", "adjacency", "sequences"]:
-    """What a file is whose ending does not tell."""
+    """The layout of a file with an inconclusive suffix."""
     head = [line for line in lines.head if line.strip()]
-    if not head:  # too long for a line of events; the table's reader says so
+    if not head:  # too long for a line of events; the table reader reports it
         return "table"
     first = head[0].strip()
     if all("::" in line for line in head):
@@ -125,9 +125,9 @@ def _kind(
 
 
 def _ascend(starts: list[str]) -> bool:
-    """Whether the first of each line is the number of its user: each is larger than the last.
+    """Whether lines start with user numbers: each is larger than the previous one.
 
-    Items do not come in such an order, if the lines are not very few.
+    Items do not occur in such an order unless there are very few lines.
     """
     numbers = [number for start in starts if (number := to_count(start)) is not None]
     if len(starts) < _MIN_ADJACENCY or len(numbers) < len(starts):

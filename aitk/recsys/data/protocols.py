@@ -1,7 +1,7 @@
-"""What of a log is held out, and what a model may look at when it is asked for that.
+"""Evaluation protocols: which events are held out, and what a model may see.
 
 Every event gets a code: one of the three splits, or ``HISTORY``: events of held-out users that a
-model may look at and is not trained on.
+model may see but is not trained on.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from aitk.recsys.data.options import LogReading, RateReading, RecommendReading
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 HISTORY = len(SPLITS)
-#: From this share of held-out events on that are older than training, a time leak is warned of.
+#: Minimum share of held-out events older than training for a time leak warning.
 _MUCH_LEAKED = 0.5
 
 
 def split_events(
     events: Events, reading: LogReading, *, shares: Mapping[str, float], seed: int
 ) -> np.ndarray:
-    """Give each event its code, (events,) int8. What the files name goes before the protocol.
+    """Assign a code to each event, (events,) int8. Splits named by files override the protocol.
 
     Args:
-        events: ordered, as ``clean`` returns them.
-        shares: of train, validation and test; leave-one-out only asks whether they are zero.
-        seed: of the random choices.
+        events: ordered events from ``clean``.
+        shares: shares of train, validation and test; leave-one-out only tests whether they are
+            zero.
+        seed: seed of random choices.
 
     Raises:
-        DataError: the files name splits, and none to train on.
-        UsageError: the protocol needs times and the log has none.
+        DataError: the files name splits, but none for training.
+        UsageError: the protocol needs times but the log has none.
     """
     if (events.named >= 0).any():
         return _as_named(events, shares)
@@ -51,7 +52,7 @@ def split_events(
 
 
 def describe_protocol(events: Events, reading: LogReading, *, shares: Mapping[str, float]) -> str:
-    """Say in one line how the log was split."""
+    """Describe in one line how the log was split."""
     percents = "/".join(f"{100 * shares[name]:g}" for name in SPLITS)
     order = "by time, ties by file order" if events.has_times else "by file order"
     rule = {
@@ -79,21 +80,21 @@ def describe_protocol(events: Events, reading: LogReading, *, shares: Mapping[st
 
 
 def sampled_negatives(reading: LogReading) -> int:
-    """Among how many random items a held-out one is ranked as well; 0 for none, as of ratings."""
+    """The number of random items to rank a held-out item against; 0 for none or for ratings."""
     return reading.sampled_negatives if isinstance(reading, RecommendReading) else 0
 
 
 def looked_at(reading: LogReading) -> dict[int, tuple[int, ...]]:
-    """The codes of the events that a row of each split shows to a model."""
+    """The codes of the events that rows of each split show to a model."""
     known = (TRAIN, HISTORY)
     every = (*known, VALIDATION) if reading.test_history == "all" else known
     return {TRAIN: (TRAIN,), VALIDATION: known, TEST: every}
 
 
 def leave_one_out(events: Events, shares: Mapping[str, float]) -> np.ndarray:
-    """The last event of each user is test, the one before validation (He et al. 2017, 4.1).
+    """Leave-one-out: the last event of each user is test, the previous one validation.
 
-    Users with too few events to leave one for training train with all of them.
+    He et al. 2017, section 4.1. Users with too few events are used for training entirely.
     """
     held_out = [split for split in (TEST, VALIDATION) if shares[SPLITS[split]] > 0]
     starts = events.user_starts()
@@ -106,9 +107,9 @@ def leave_one_out(events: Events, shares: Mapping[str, float]) -> np.ndarray:
 
 
 def cut_by_time(events: Events, shares: Mapping[str, float]) -> np.ndarray:
-    """Two moments cut the whole log; events of one time stay together, on the later side."""
+    """Split the log at two times; events at the same time stay on the later side."""
     if not events.has_times:
-        hint = "Name their column with --time-column, or take another protocol"
+        hint = "Set the time column with --time-column, or use another --protocol"
         raise UsageError("the log has no times", where="--protocol time", hint=hint)
     times = np.sort(events.times)
     codes = np.full(len(events), TRAIN, np.int8)
@@ -122,11 +123,11 @@ def cut_by_time(events: Events, shares: Mapping[str, float]) -> np.ndarray:
 
 
 def cut_by_ratio(events: Events, shares: Mapping[str, float], *, seed: int) -> np.ndarray:
-    """A random part of each user's events, as many as RecBole's random split takes.
+    """Hold out a random part of each user's events, of the size of RecBole's random split.
 
-    Validation and test get the whole part of their share, training the rest; if the share is
-    less than one event, it becomes one as long as two are left. Which events they are follows
-    from a hash of user and item, so that other users' events change nothing.
+    Validation and test get the integer part of their share, training the rest; a share below one
+    event is rounded up to one if two are left. The choice follows from a hash of user and item, so
+    it is independent of other users' events.
     """
     starts = events.user_starts()
     sizes = np.diff(starts)
@@ -148,9 +149,9 @@ def cut_by_ratio(events: Events, shares: Mapping[str, float], *, seed: int) -> n
 
 
 def hold_out_users(events: Events, shares: Mapping[str, float], *, seed: int) -> np.ndarray:
-    """Whole users by a hash of their id; of a held-out one the first half is history.
+    """Hold out whole users by a hash of their id; the first half of their events is history.
 
-    Users with a single event have no half: they train.
+    Users with a single event are used for training.
     """
     sizes = np.diff(events.user_starts())
     split = _splits_by_hash(events.user_ids, shares, seed)
@@ -162,14 +163,14 @@ def hold_out_users(events: Events, shares: Mapping[str, float], *, seed: int) ->
 
 
 def hold_out_items(events: Events, shares: Mapping[str, float], *, seed: int) -> np.ndarray:
-    """Whole items by a hash of their id: training knows none of their events."""
+    """Hold out whole items by a hash of their id: training has none of their events."""
     return _splits_by_hash(events.item_ids, shares, seed)[events.items]
 
 
 def check_time_leak(events: Events, codes: np.ndarray, reading: LogReading) -> Finding:
-    """How many held-out events are older than the newest training event (Ji et al. 2023).
+    """The number of held-out events older than the newest training event (Ji et al. 2023).
 
-    A model then learns from what, on that day, had not yet happened.
+    The model then learns from events that lie in the future of its test rows.
     """
     check = "time leak"
     held_out = codes == TEST if (codes == TEST).any() else codes == VALIDATION
@@ -183,12 +184,12 @@ def check_time_leak(events: Events, codes: np.ndarray, reading: LogReading) -> F
     message = f"{older:,} held-out events are older than the newest training event ({share:.1%})"
     if share < _MUCH_LEAKED or reading.protocol == "time":
         return Finding(check, "ok", message, details)
-    message += ": training knows what came after them, which --protocol time rules out"
+    message += ": training sees later events, which --protocol time prevents"
     return Finding(check, "warning", message, details)
 
 
 def hash_position(key: str, seed: int) -> float:
-    """Where in [0, 1) a user or an item falls: by its id alone."""
+    """A position in [0, 1) from the hash of an id."""
     return _hash(key, seed) / 2**64
 
 
@@ -204,7 +205,7 @@ def _splits_by_hash(ids: Sequence[str], shares: Mapping[str, float], seed: int) 
 
 
 def _pair_positions(events: Events, seed: int) -> np.ndarray:
-    """(events,) a number for each user and item, as if drawn at random."""
+    """(events,) a pseudo-random number per user-item pair."""
     users = np.array([_hash(key, seed) for key in events.user_ids], np.uint64)
     items = np.array([_hash(key, seed) for key in events.item_ids], np.uint64)
     mixed = users[events.users] ^ _scrambled(items[events.items])
@@ -223,7 +224,7 @@ def _as_named(events: Events, shares: Mapping[str, float]) -> np.ndarray:
     if not (codes == TRAIN).any():
         names = " and ".join(SPLITS[code] for code in np.unique(codes))
         hint = "Add the training file, or rename the file to have it split"
-        raise DataError(f"the files hold only {names} events, none to train on", hint=hint)
+        raise DataError(f"the files have only {names} events, none for training", hint=hint)
     if _lacks_validation(events, shares):
         training = np.flatnonzero(codes == TRAIN)
         users = events.users[training]

@@ -1,4 +1,4 @@
-"""What is wrong with a log, and with the way it was split."""
+"""Checks of a log and of its split."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from aitk.recsys.data.options import ORDERED, LogReading, RateReading
 from aitk.recsys.data.protocols import HISTORY, TEST, TRAIN, VALIDATION
 from aitk.recsys.data.statistics import describe_popularity, history_sizes
 
-#: A user with fewer training events tells a model little.
+#: Users with fewer training events have short histories.
 FEW_EVENTS = 5
-#: Under this many held-out events a score says little.
+#: With fewer held-out events, scores are unreliable.
 FEW_TARGETS = 100
-#: Such a share of users with few events, of targets that cannot be found, or of items that
-#: nothing is known of, is worth a warning.
+#: Share of users with few events, of unfindable targets, or of items without attributes that is
+#: worth a warning.
 _MANY = 0.2
 _ROUNDED = re.compile(r"\d(\.\d+)?E\+\d\d")
 
@@ -29,12 +29,12 @@ _ROUNDED = re.compile(r"\d(\.\d+)?E\+\d\d")
 def find_faults(
     events: Events, codes: np.ndarray, reading: LogReading, *, items: Attributes | None
 ) -> list[Finding]:
-    """Every check of a split log, those that found no fault too.
+    """All checks of a split log, including those without a fault.
 
     Args:
-        events: ordered, as ``clean`` returns them.
-        codes: (events,) of each event, as ``split_events`` returns them.
-        items: what the items file says, or None without one.
+        events: ordered events from ``clean``.
+        codes: (events,) codes from ``split_events``.
+        items: attributes from the items file, or None without one.
     """
     found = [
         _find_targets(codes),
@@ -64,7 +64,7 @@ def _find_targets(codes: np.ndarray) -> Finding:
     if not least:
         message, grade = "no event is held out: nothing can be evaluated", "error"
     elif least < FEW_TARGETS:
-        message, grade = f"{message}; so few that scores say little", "warning"
+        message, grade = f"{message}; too few for reliable scores", "warning"
     return Finding("held-out events", grade, message, held_out)  # type: ignore[arg-type]
 
 
@@ -81,14 +81,14 @@ def _find_short_histories(events: Events, codes: np.ndarray) -> Finding:
 
 
 def _find_unseen_items(events: Events, codes: np.ndarray, reading: LogReading) -> Finding:
-    """Targets whose item no training row has: a model of ids alone cannot find them."""
+    """Targets whose item is in no training row: a model of ids alone cannot find them."""
     held_out = np.isin(codes, (VALIDATION, TEST))
     unseen = held_out & ~np.isin(events.items, events.items[codes == TRAIN])
     return _counted(
         "new items",
         int(unseen.sum()),
         int(held_out.sum()),
-        "held-out events with an item that training never saw",
+        "held-out events with an item unseen in training",
         warn_from=2.0 if reading.protocol == "cold-items" else _MANY,
         items=len(np.unique(events.items[unseen])),
     )
@@ -101,13 +101,13 @@ def _find_unknown_users(events: Events, codes: np.ndarray) -> Finding:
         "users without a history",
         int((~np.isin(held_out, known)).sum()),
         len(held_out),
-        "users with held-out events and no event before them",
+        "users with held-out events but no earlier event",
         warn_from=_MANY,
     )
 
 
 def _find_repeated_targets(events: Events, codes: np.ndarray) -> Finding:
-    """Targets that their user had before: recommending what was seen already is left out."""
+    """Targets that their user had before: they are excluded while seen items are."""
     pairs = events.users.astype(np.int64) * len(events.item_ids) + events.items
     held_out = np.isin(codes, (VALIDATION, TEST))
     before = np.isin(pairs, pairs[np.isin(codes, (TRAIN, HISTORY))])
@@ -117,7 +117,7 @@ def _find_repeated_targets(events: Events, codes: np.ndarray) -> Finding:
         int((held_out & before).sum()),
         int(held_out.sum()),
         "held-out events with an item of the user's history",
-        hint="they are not found while seen items are left out",
+        hint="they cannot be found while seen items are excluded",
     )
 
 
@@ -134,31 +134,31 @@ def _find_concentration(events: Events, codes: np.ndarray) -> Finding:
 def _find_zero_ratings(events: Events, reading: LogReading) -> Finding:
     zeros = int((events.ratings == 0).sum())
     others = events.ratings[events.ratings > 0]
-    least = 1.0 if isinstance(reading, RateReading) else 0.0  # a scale may have a 0 of its own
+    least = 1.0 if isinstance(reading, RateReading) else 0.0  # a scale may include 0
     if not zeros or not len(others) or others.min() < least:
-        return Finding("ratings of 0", "ok", "no ratings of 0 below a scale that begins at 1")
+        return Finding("ratings of 0", "ok", "no ratings of 0 below a scale that starts at 1")
     return _counted(
         "ratings of 0",
         zeros,
         len(events),
-        f"ratings of 0 where the others begin at {others.min():g}",
+        f"ratings of 0 while the others start at {others.min():g}",
         hint="if 0 means no rating, see --min-rating",
     )
 
 
 def _find_dislikes(events: Events) -> Finding:
-    """Ratings that say no: a list of recommendations takes every event as a choice."""
+    """Negative ratings: recommendation treats every event as a choice."""
     return _counted(
         "negative ratings",
         int((events.ratings < 0).sum()),
         len(events),
-        "ratings below 0, which are learned as choices like any other",
-        hint="leave them out with --min-rating",
+        "ratings below 0, which are learned as choices",
+        hint="drop them with --min-rating",
     )
 
 
 def _find_ties(events: Events, codes: np.ndarray) -> Finding:
-    """Held-out events at the very time of one of their user's that is not held out with them."""
+    """Held-out events with the same time as an event of their user that is not held out."""
     tied = (events.users[1:] == events.users[:-1]) & (events.times[1:] == events.times[:-1])
     tied &= (codes[1:] != codes[:-1]) & np.isin(codes[1:], (VALIDATION, TEST))
     return _counted(
@@ -166,20 +166,20 @@ def _find_ties(events: Events, codes: np.ndarray) -> Finding:
         int(tied.sum()),
         int(np.isin(codes, (VALIDATION, TEST)).sum()),
         "held-out events with the same time as the event before them",
-        hint="the order in the file decided which is held out (see --protocol)",
+        hint="the order in the file decides which is held out (see --protocol)",
     )
 
 
 def _find_rounded_ids(events: Events) -> Finding:
-    """Ids that a spreadsheet program turned into numbers of a few digits: ``1.23E+15``."""
+    """Ids that a spreadsheet program rounded: ``1.23E+15``."""
     rounded = [name for name in (*events.user_ids, *events.item_ids) if _ROUNDED.fullmatch(name)]
-    hint = f"a spreadsheet program cut their digits, as of {rounded[0]}" if rounded else ""
+    hint = f"a spreadsheet program rounded them, such as {rounded[0]}" if rounded else ""
     total = len(events.user_ids) + len(events.item_ids)
     return _counted("rounded ids", len(rounded), total, "ids like 1.23E+15", hint=hint)
 
 
 def _find_ids_alike(events: Events) -> Finding:
-    """Ids that differ only in case or in zeros at the beginning, which programs add and drop."""
+    """Ids that differ only in case or leading zeros, which programs add and drop."""
     alike = []
     for ids in (events.user_ids, events.item_ids):
         spellings: dict[str, str] = {}
@@ -188,8 +188,8 @@ def _find_ids_alike(events: Events) -> Finding:
             if first != name:
                 alike.append(f"{first} and {name}")
     total = len(events.user_ids) + len(events.item_ids)
-    hint = f"perhaps the same, as {alike[0]}" if alike else ""
-    what = "ids that differ from another only in case or leading zeros"
+    hint = f"possibly the same, such as {alike[0]}" if alike else ""
+    what = "ids that differ only in case or leading zeros"
     return _counted("ids alike", len(alike), total, what, hint=hint)
 
 
@@ -198,8 +198,8 @@ def _find_bare_items(events: Events, items: Attributes) -> Finding:
     bare = [item for item in events.item_ids if item not in known]
     hint = ""
     if len(bare) == len(events.item_ids) and known:
-        hint = f"no id is in both files: they have {bare[0]!r} and {items.ids[0]!r}"
-    what = "items with events that the items file lacks"
+        hint = f"the files share no id: they have {bare[0]!r} and {items.ids[0]!r}"
+    what = "items with events but missing from the items file"
     finding = _counted("items without attributes", len(bare), len(events.item_ids), what, hint=hint)
     return dataclasses.replace(finding, grade="error") if hint else finding
 
@@ -214,9 +214,9 @@ def _counted(
     hint: str = "",
     **details: Any,
 ) -> Finding:
-    """A finding about ``count`` of ``total``: a warning if there are any, above the share."""
+    """A finding about ``count`` of ``total``: a warning if nonzero and above the share."""
     if not total:
-        return Finding(check, "skipped", f"not checked, for lack of events: {what}", details)
+        return Finding(check, "skipped", f"not checked, too few events: {what}", details)
     share = count / total
     grade: Grade = "warning" if count and share >= warn_from else "ok"
     message = f"{count:,} {what} ({share:.1%})" if count else f"no {what}"

@@ -1,7 +1,7 @@
-"""Events from whatever files the user has: a user, an item, and perhaps a rating and a time.
+"""Reads events from the user's files: a user, an item, and optionally a rating and a time.
 
-A table has an event a line, or a user a line with lists of items. A text file has a user's items
-in each line.
+A table has one event per line, or one user per line with lists of items. A text file has one user's
+items per line.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ def read_events(
     note: Note,
     findings: list[Finding] | None = None,
 ) -> Iterator[Row | Refusal]:
-    """Stream events as rows ``{"user", "item", "rating", "time"}``; refusals in their place.
+    """Stream events as rows ``{"user", "item", "rating", "time"}``, and refusals.
 
-    Ids are strings. A log without ratings or times has rows without them; times are seconds
-    since 1970. ``Row.split`` is what the file's name tells.
+    Ids are strings. Rows of a log without ratings or times lack these fields; times are seconds
+    since 1970. ``Row.split`` is given by the file's name.
 
     Args:
         sources: files, folders, ``-`` for stdin, ``tfds:NAME``.
-        note: receives what was decided on the way, each sentence once.
-        findings: what is wrong with the columns is added here.
+        note: receives notes on automatic decisions, each once.
+        findings: receives findings about the columns.
 
     Raises:
-        DataError: a file is missing or no text, its columns cannot be told apart, or it has no
-            ratings and they are to be learned (``RateReading``).
-        UsageError: an option names a column or an encoding that is not there.
+        DataError: a file is missing or not text, its columns are ambiguous, or it has no ratings
+            although they are required (``RateReading``).
+        UsageError: an option names a missing column or an unknown encoding.
     """
     note = once(note)
     for file in find_log(sources, note=note):
@@ -97,7 +97,7 @@ def read_events(
 
 @dataclass(frozen=True)
 class Cells:
-    """How the cells of one file are read."""
+    """How to read the cells of one file."""
 
     names: NameReader
     times: TimeReader
@@ -106,19 +106,19 @@ class Cells:
 def read_queries(
     sources: Sequence[str], reading: LogReading, *, note: Note
 ) -> Iterator[Row | Refusal]:
-    """Stream what is asked for: rows with some of ``user``, ``history`` and ``item``.
+    """Stream queries: rows with some of ``user``, ``history`` and ``item``.
 
-    A ``history`` is a list of ids, oldest first, perhaps with ``ratings`` of the same length. A
-    text file names a user a line, or the items of a history. A prepared log stands for all of its
-    users. ``Row.record`` is the record as it stood in the file.
+    A ``history`` is a list of ids, oldest first, optionally with ``ratings`` of the same length. A
+    text file has one user per line, or the items of a history. A prepared log stands for all its
+    users. ``Row.record`` is the original record.
 
     Args:
         sources: files, folders, ``-`` for stdin.
-        note: receives what was decided on the way, each sentence once.
+        note: receives notes on automatic decisions, each once.
 
     Raises:
-        DataError: a file is missing or no text, or has none of the columns.
-        UsageError: an option names an encoding that is not there.
+        DataError: a file is missing or not text, or has none of the columns.
+        UsageError: an option names an unknown encoding.
     """
     note = once(note)
     for source in sources:
@@ -143,7 +143,7 @@ def _read_query_file(file: LogFile, reading: LogReading, note: Note) -> Iterator
 
 
 def _open_log(file: LogFile, reading: LogReading) -> Iterator[tuple[str | None, Table | Sequences]]:
-    """The tables of a source with the splits they name, or its lines if it has no columns."""
+    """The tables of a source with their splits, or its lines if it has no columns."""
     if file.name.startswith(PREFIX):
         for name, table in open_tfds(file.name):
             yield split_named(name), table
@@ -163,8 +163,8 @@ def _open_log(file: LogFile, reading: LogReading) -> Iterator[tuple[str | None, 
 
 
 def _time_reader(file: LogFile, table: Table, columns: Columns, reading: LogReading) -> TimeReader:
-    """What reads a file's times. Where its first rows leave open which number is the month, the
-    file is read to the row that shows it."""
+    """The reader of a file's times. If its first rows do not show which number is the month, the
+    file is read up to a row that does."""
     column = columns.time
     if column is None:
         return NO_TIMES
@@ -201,7 +201,7 @@ def _read_table(
 
 
 def _event(record: Mapping[str, Any], columns: Columns, cells: Cells) -> dict[str, Any] | str:
-    """The fields of one event, or why the record is none."""
+    """The fields of one event, or why the record is not an event."""
     user, problem = cells.names.read(record.get(columns.user or ""), "user")
     if problem:
         return problem
@@ -223,7 +223,7 @@ def _event(record: Mapping[str, Any], columns: Columns, cells: Cells) -> dict[st
 def _read_lists(
     table: Table, columns: Columns, split: str | None, cells: Cells
 ) -> Iterator[Row | Refusal]:
-    """A user a record, its events in lists; without a column of the user, each is a user."""
+    """One user per record with lists of events; without a user column, each record is a user."""
     file = table.source
     for found in table:
         if isinstance(found, Refusal):
@@ -249,7 +249,7 @@ def _read_lists(
 
 
 def _lists(record: Mapping[str, Any], columns: Columns) -> dict[str, list[Any]] | str:
-    """The lists of a record, all of one length, or what is wrong with them."""
+    """The lists of a record, all of equal length, or the fault in them."""
     lists: dict[str, list[Any]] = {}
     named = {"item": columns.item, "rating": columns.rating, "time": columns.time}
     for name, column in named.items():
@@ -257,7 +257,7 @@ def _lists(record: Mapping[str, Any], columns: Columns) -> dict[str, list[Any]] 
             continue
         values = read_list(record.get(column))
         if values is None:
-            return f"its {column} is no list"
+            return f"its {column} is not a list"
         if len(values) != len(lists.get("item", values)):
             return f"{len(values)} {name}s for {len(lists['item'])} items"
         lists[name] = values
@@ -288,8 +288,8 @@ def _read_sequences(
 
 
 def _describe_sequences(sequences: Sequences) -> str:
-    who = "the first in a line is its user" if sequences.user_first else "each line is a user"
-    return f"{sequences.lines.source}: items in their order, separated by spaces; {who}"
+    who = "the first word of a line is its user" if sequences.user_first else "one user per line"
+    return f"{sequences.lines.source}: items in order, separated by spaces; {who}"
 
 
 def _read_questions(table: Table, reading: LogReading) -> Iterator[Row | Refusal]:
@@ -309,7 +309,7 @@ def _read_questions(table: Table, reading: LogReading) -> Iterator[Row | Refusal
 
 
 def _question_keys(table: Table, reading: LogReading) -> dict[str, str]:
-    """What each column with a usual name or place is; the columns of training may be missing."""
+    """The role of each column by usual name or position; the columns of training may be absent."""
     plain = [plain_name(column) for column in table.columns]
     told = {
         "user": reading.user_column if reading.user_column in plain else None,
@@ -332,7 +332,7 @@ def _question_keys(table: Table, reading: LogReading) -> dict[str, str]:
 def _question(
     record: Mapping[str, Any], keys: Mapping[str, str], *, keep_na: bool
 ) -> dict[str, Any] | str:
-    """The user, history and item that a record has, or what is wrong with them."""
+    """The user, history and item of a record, or the fault in it."""
     fields: dict[str, Any] = {}
     for name in ("user", "item"):
         value = record.get(keys.get(name, ""))
@@ -344,7 +344,7 @@ def _question(
     if told is not None and told != "":
         items = read_list(told)
         if items is None:
-            return f"its history is a {type(told).__name__}, and a list is due"
+            return f"its history is a {type(told).__name__}, not a list"
         read = [read_name(item, "item", keep_na=keep_na) for item in items]
         problem = next((problem for _, problem in read if problem), None)
         if problem:
@@ -357,11 +357,11 @@ def _question(
             if problem or len(rated) != len(items):
                 return problem or f"{len(rated)} ratings for {len(items)} items of its history"
             fields["ratings"] = [rating for rating, _ in rated]
-    return fields or "it has neither a user nor a history nor an item"
+    return fields or "it has no user, history or item"
 
 
 def _read_users(lines: Lines, reading: LogReading) -> Iterator[Row | Refusal]:
-    """A user a line, or where a line has several words, the items of a history."""
+    """One user per line, or for lines with several words, the items of a history."""
     for number, text, problem in lines:
         words = text.split()
         if not words and not problem:
@@ -381,7 +381,7 @@ def _read_users(lines: Lines, reading: LogReading) -> Iterator[Row | Refusal]:
 
 
 def _read_stored_users(folder: str) -> Iterator[Row]:
-    """Every user of a prepared log, with the whole history."""
+    """Every user of a prepared log, with the full history."""
     histories, _ = read_table(Path(folder, TABLES, HISTORY_TABLE))
     items = read_table(Path(folder, TABLES, ITEM_TABLE))[0].column("item").to_pylist()
     for batch in histories.to_batches(max_chunksize=1024):

@@ -1,4 +1,4 @@
-"""Which files the user's sources stand for, and what of a folder describes items and users."""
+"""Log files of the user's sources, and the files of a folder that describe items and users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aitk.core.io.tables import SUFFIXES, file_suffix
 from aitk.core.io.tfds_source import PREFIX
 from aitk.recsys.data.options import LogReading
 
-#: Words of a file's name that tell what is in it: ``my_ratings.csv``.
+#: Words in file names that indicate the content: ``my_ratings.csv``.
 _EVENT_WORDS = frozenset(
     "rating ratings event events interaction interactions click clicks view views visit visits"
     " purchase purchases order orders transaction transactions review reviews session sessions"
@@ -33,7 +33,7 @@ _ABOUT = ("readme", "license", "licence")
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """One place to read events from: a path, ``-`` or ``tfds:NAME``, and the split it names."""
+    """A source of events: a path, ``-`` or ``tfds:NAME``, and the split it names."""
 
     name: str
     split: str | None = None
@@ -42,12 +42,12 @@ class LogFile:
 def find_log(sources: Sequence[str], *, note: Note) -> list[LogFile]:
     """List the files with events, in a fixed order, checking that they exist.
 
-    Of a folder those are its ``.inter`` files; else those whose names speak of events
-    (``ratings.dat``, ``u.data``); else those that name a split; else all that describe neither
-    items nor users.
+    From a folder: its ``.inter`` files; else those with names of events (``ratings.dat``,
+    ``u.data``); else those that name a split; else all files that describe neither items nor users.
+
 
     Raises:
-        DataError: there is no such file, or a folder holds nothing to read.
+        DataError: there is no such file, or a folder has nothing to read.
     """
     found: list[LogFile] = []
     for source in sources:
@@ -62,7 +62,7 @@ def find_log(sources: Sequence[str], *, note: Note) -> list[LogFile]:
 
 
 def complete_reading(sources: Sequence[str], reading: LogReading, *, note: Note) -> LogReading:
-    """The reading with the files of attributes that lie in a source folder, if none were told."""
+    """The options with the attribute files of a source folder, unless files were given."""
     return dataclasses.replace(
         reading,
         items=reading.items or _find_facts(sources, "items", _ITEM_WORDS, ".item", note),
@@ -77,7 +77,7 @@ def _find_facts(
     for folder in filter(os.path.isdir, sources):
         for path in _files(folder):
             if _describes(path, words, suffix):
-                note(f"{path}: taken for what is known of the {what}")
+                note(f"{path}: used as attributes of the {what}")
                 return str(path)
     return None
 
@@ -98,14 +98,14 @@ def _events_of_folder(name: str, note: Note) -> list[LogFile]:
     )
     chosen = next(filter(None, choices), [])
     if not chosen:
-        hint = "It should hold .csv, .tsv, .jsonl, .parquet, .inter, .dat or .txt files"
-        raise DataError("no events to read in this folder", where=name, hint=hint)
-    note(f"{name}: events are read from {', '.join(path.name for path in chosen)}")
+        hint = "Expected .csv, .tsv, .jsonl, .parquet, .inter, .dat or .txt files"
+        raise DataError("no events in the folder", where=name, hint=hint)
+    note(f"{name}: reading events from {', '.join(path.name for path in chosen)}")
     return [LogFile(str(path), split_named(path.name)) for path in chosen]
 
 
 def _files(folder: str) -> list[Path]:
-    """The files of a folder, sorted. Hidden ones and links that lead out are left out."""
+    """The files of a folder, sorted, without hidden files and links that point outside."""
     inside = Path(folder).resolve()
     return sorted(
         path
@@ -117,7 +117,7 @@ def _files(folder: str) -> list[Path]:
 
 
 def _describes(path: Path, words: frozenset[str], suffix: str) -> bool:
-    """Whether a file tells of items (or users) and not of events."""
+    """Whether a file describes items (or users) rather than events."""
     if file_suffix(path.name) == suffix:
         return True
     found = _words(path)

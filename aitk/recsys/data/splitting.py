@@ -1,6 +1,6 @@
-"""From a stream of events to rows: one a user and split, with tables beside them.
+"""From a stream of events to one row per user and split, plus tables.
 
-All events are gathered before the first row comes, since what is held out depends on all of them.
+All events are collected before the first row, because the split depends on all of them.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ from aitk.recsys.data.tables import (
 
 
 class GroupedLog:
-    """The rows of one log, and the ``Inspector`` that says what was found in it.
+    """The rows of one log, and its ``Inspector``.
 
-    Iterating yields refusals as they come, then the rows: training, validation, test, each by
-    user. Events are gathered as they are read, in a few bytes each.
+    Iterating yields refusals as they occur, then the rows: training, validation, test, each by
+    user. Events take a few bytes each in memory.
 
     Args:
-        items: events and refusals, as ``read_events`` yields them.
-        rated: the events must carry ratings that differ.
-        shares: of training, validation and test.
-        seed: of random choices.
-        tables: folder for the tables beside the rows.
-        note: receives what was decided on the way.
-        found: what is found while the events are read, which may grow until then.
+        items: events and refusals from ``read_events``.
+        rated: events must have ratings that differ.
+        shares: shares of training, validation and test.
+        seed: seed of random choices.
+        tables: folder for the tables stored with the rows.
+        note: receives notes on automatic decisions.
+        found: findings made while events are read.
         complete: called once the tables are written, before the first row.
     """
 
@@ -78,10 +78,10 @@ class GroupedLog:
         self._summary: dict[str, Any] = {}
 
     def add(self, row: Row, split: str) -> None:
-        """Nothing is left to be seen: all events were looked at before the first row."""
+        """Does nothing: all events were inspected before the first row."""
 
     def findings(self) -> list[Finding]:
-        """Every check made, those that found no fault too."""
+        """All checks made, including those without a fault."""
         return self._findings
 
     def summary(self) -> dict[str, Any]:
@@ -89,11 +89,11 @@ class GroupedLog:
         return self._summary
 
     def __iter__(self) -> Iterator[Row | Refusal]:
-        """Read the log and make its rows.
+        """Read the log and yield its rows.
 
         Raises:
-            DataError: what is left of the log is too little to learn from.
-            UsageError: an option needs times, ratings or a file that is not there.
+            DataError: too little of the log is left to train on.
+            UsageError: an option needs missing times, ratings or files.
         """
         log, file = EventLog(), ""
         for item in self._items:
@@ -113,7 +113,7 @@ class GroupedLog:
         """Clean, check and split the events, and write the tables."""
         reading, findings = self._reading, []
         for name in log.partly:
-            message = f"some events have {name} and some have none: all {name} are left out"
+            message = f"only some events have {name}: all {name} are ignored"
             findings.append(Finding(f"{name} of events", "warning", message))
         everything = log.events()
         item_facts, user_facts = self._read_attributes()
@@ -122,7 +122,7 @@ class GroupedLog:
         _check_enough(events, file, rated=self._rated)
         codes = split_events(events, reading, shares=self._shares, seed=self._seed)
         if not (codes == TRAIN).any():
-            hint = "Take another --protocol or --split"
+            hint = "Use another --protocol or --split"
             raise DataError("no event is left for training", where=file, hint=hint)
         catalogue = _with_others(events.item_ids, item_facts, everything.item_ids)
         write_catalogue(
@@ -149,12 +149,14 @@ class GroupedLog:
     def _read_attributes(self) -> tuple[Attributes | None, Attributes | None]:
         reading = self._reading
         if reading.unknown_items == "drop" and reading.items is None:
-            hint = "Name the items file with --items"
+            hint = "Give the items file with --items"
             raise UsageError(
-                "no file says which items are known", where="--unknown-items", hint=hint
+                "there is no items file that defines the known items",
+                where="--unknown-items",
+                hint=hint,
             )
         if reading.item_kinds and reading.items is None:
-            hint = "Name the items file with --items"
+            hint = "Give the items file with --items"
             raise UsageError("no file has attributes of items", where="--item-kinds", hint=hint)
         items = users = None
         if reading.items is not None:
@@ -185,7 +187,7 @@ class GroupedLog:
     def _write_users(
         self, path: Path, events: Events, of_log: Sequence[str], facts: Attributes | None
     ) -> None:
-        """A row a user; a session is known by what is known of its user."""
+        """Write one row per user; a session has the attributes of its user."""
         is_cut = self._reading.session_gap_hours is not None
         active = list(map(session_user, events.user_ids)) if is_cut else events.user_ids
         others = _with_others(active, facts, of_log)[len(active) :]
@@ -196,7 +198,7 @@ class GroupedLog:
 def user_rows(
     events: Events, codes: np.ndarray, reading: LogReading
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The split and the fields of every row, from ordered events and their codes."""
+    """The split and fields of every row, from ordered events and their codes."""
     starts = events.user_starts().tolist()
     times = stored_times(events)
     ratings = events.ratings.astype(np.float64).round(6)
@@ -226,9 +228,9 @@ def user_rows(
 def _with_others(
     active: Sequence[str], facts: Attributes | None, of_log: Sequence[str]
 ) -> list[str]:
-    """The ids with events, then those of the file that the log does not have.
+    """The ids with events, then those that occur only in the file.
 
-    What the log has and cleaning left out stays out.
+    Ids removed from the log by cleaning stay out.
     """
     if facts is None:
         return list(active)
@@ -237,7 +239,7 @@ def _with_others(
 
 
 def _check_enough(events: Events, file: str, *, rated: bool) -> None:
-    """Raise a ``DataError`` if there is nothing to be learned."""
+    """Raise ``DataError`` if there is nothing to train on."""
     if len(events.item_ids) < 2:
         hint = "See --item-column"
         raise DataError(
@@ -251,7 +253,7 @@ def _check_enough(events: Events, file: str, *, rated: bool) -> None:
     if not rated:
         return
     if not events.has_ratings:
-        hint = "Name their column with --rating-column"
-        raise DataError("the log has no ratings to learn", where=file, hint=hint)
+        hint = "Set the rating column with --rating-column"
+        raise DataError("the log has no ratings to train on", where=file, hint=hint)
     if events.ratings.min() == events.ratings.max():
         raise DataError(f"all ratings are {events.ratings[0]:g}: nothing to learn", where=file)

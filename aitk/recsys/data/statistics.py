@@ -14,7 +14,7 @@ from aitk.recsys.data.events import Events
 from aitk.recsys.data.options import LogReading
 from aitk.recsys.data.protocols import TEST, TRAIN, VALIDATION, looked_at
 
-#: Shares of the items, from the most popular on.
+#: Shares of the items, most popular first.
 TOP_SHARES = (0.01, 0.1, 0.2)
 _BARS, _MOST_RATINGS, _CURVE_STEPS = 30, 20, 20
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -80,7 +80,7 @@ def describe_log(
 
 
 def gini(counts: np.ndarray) -> float:
-    """How unevenly events are spread: 0 alike, towards 1 all on one (Gini 1912)."""
+    """Inequality of the counts: 0 for equal counts, near 1 if one has all (Gini 1912)."""
     ordered = np.sort(np.asarray(counts, np.float64))
     n, total = len(ordered), ordered.sum()
     if not total:
@@ -89,7 +89,7 @@ def gini(counts: np.ndarray) -> float:
 
 
 def popularity_curve(counts: np.ndarray) -> dict[str, list[float]]:
-    """Which percent of events the most popular percent of items have."""
+    """The percentage of events that the most popular percentage of items have."""
     ordered = np.sort(counts)[::-1]
     percents = np.linspace(100 / _CURVE_STEPS, 100, _CURVE_STEPS)
     tops = np.ceil(percents / 100 * len(ordered) - 1e-9).astype(int)
@@ -98,7 +98,7 @@ def popularity_curve(counts: np.ndarray) -> dict[str, list[float]]:
 
 
 def _count_splits(events: Events, codes: np.ndarray) -> dict[str, dict[str, int]]:
-    """Rows, events, users and items of each split, and what training does not know of them."""
+    """Rows, events, users and items per split, and those unknown to training."""
     training = codes == TRAIN
     known_items, known_users = events.items[training], events.users[training]
     counts = {}
@@ -119,7 +119,7 @@ def _count_splits(events: Events, codes: np.ndarray) -> dict[str, dict[str, int]
 def _describe_histories(
     events: Events, codes: np.ndarray, reading: LogReading
 ) -> dict[str, Mapping[str, float]]:
-    """How many items a model may look at in a row, by split."""
+    """The number of history items visible in a row, by split."""
     described: dict[str, Mapping[str, float]] = {}
     for split, shown in looked_at(reading).items():
         users = np.unique(events.users[codes == split])
@@ -131,7 +131,7 @@ def _describe_histories(
 
 
 def describe_popularity(counts: np.ndarray) -> dict[str, float]:
-    """Shares of the events that the most popular items have, and the Gini coefficient."""
+    """Event shares of the most popular items, and the Gini coefficient."""
     ordered, total = np.sort(counts)[::-1], max(int(counts.sum()), 1)
     shares = {
         f"top_{share:.0%}".replace("%", "_percent"): round(
@@ -143,7 +143,7 @@ def describe_popularity(counts: np.ndarray) -> dict[str, float]:
 
 
 def history_sizes(events: Events, which: np.ndarray) -> np.ndarray:
-    """Events of each user that has any, (users,)."""
+    """Number of events of each user with any, (users,)."""
     sizes = np.bincount(events.users[which], minlength=len(events.user_ids))
     return sizes[sizes > 0]
 
@@ -158,7 +158,7 @@ def _describe(sizes: np.ndarray) -> dict[str, float]:
 
 
 def _histogram(sizes: np.ndarray) -> dict[str, list[float]]:
-    """Counts by size; the largest 1% count as being as large as the others' largest."""
+    """Counts by size; the largest 1% are clipped."""
     if not len(sizes):
         return {"x": [], "y": []}
     sizes = np.minimum(sizes, np.percentile(sizes, 99, method="higher"))
@@ -175,7 +175,7 @@ def _count_ratings(ratings: np.ndarray) -> dict[str, list[float]]:
 
 
 def _charts_of_times(times: np.ndarray) -> dict[str, dict[str, list[Any]]]:
-    """Events over the log's whole time, over the hours of a day and the days of a week (UTC)."""
+    """Events over the log's time span, hours of the day and days of the week (UTC)."""
     span_s = float(np.ptp(times))
     if span_s >= 2 * _YEAR_S:
         name, places = "events_by_year", 1970 + times / _YEAR_S
@@ -184,7 +184,7 @@ def _charts_of_times(times: np.ndarray) -> dict[str, dict[str, list[Any]]]:
     counts, edges = np.histogram(places, bins=_BARS)
     days = (times // _DAY_S).astype(np.int64)
     hours = np.bincount((times % _DAY_S // _HOUR_S).astype(np.int64), minlength=24)
-    weekdays = np.bincount((days + 3) % 7, minlength=7)  # 1970 began on a Thursday
+    weekdays = np.bincount((days + 3) % 7, minlength=7)  # 1970 started on a Thursday
     return {
         name: {"x": ((edges[:-1] + edges[1:]) / 2).round(2).tolist(), "y": counts.tolist()},
         "events_by_hour_of_the_day": {"x": list(range(24)), "y": hours.tolist()},

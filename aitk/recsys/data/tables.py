@@ -1,6 +1,6 @@
-"""The Parquet tables beside the rows: the catalogue, the users, and all their events.
+"""The Parquet tables stored with the rows: the catalogue, the users, and all their events.
 
-Columns of attributes know what kind they hold.
+Attribute columns record their kind.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 ITEM_TABLE, USER_TABLE, HISTORY_TABLE = "items.parquet", "users.parquet", "histories.parquet"
 KINDS = b"kinds"
-LARGEST_EXPANSION = 1000  # times the file: a column of equal values takes hardly any room
+LARGEST_EXPANSION = 1000  # relative to the file size: constant columns compress extremely well
 SMALL_BYTES = 64 * 1024**2
 
 
 def write_table(path: Path, table: pyarrow.Table, kinds: Mapping[str, str] | None = None) -> None:
-    """Write a table; ``kinds`` says of its attribute columns what they are."""
+    """Write a table; ``kinds`` gives the kinds of its attribute columns."""
     from pyarrow import parquet
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,17 +62,17 @@ def read_catalogue(path: Path) -> tuple[pyarrow.Table, dict[str, str]]:
     """Read a table of items, whose ids are the column ``item``, and the kinds of the others.
 
     Raises:
-        ArtifactError: it is missing or damaged, or a column is not of its kind.
+        ArtifactError: it is missing or damaged, or a column does not match its kind.
     """
     table, kinds = read_table(path)
     if "item" not in table.column_names:
         raise ArtifactError("has no column item", where=str(path))
     for name, kind in {"item": "text", **kinds}.items():
         if name not in table.column_names or not _is_kind(table.schema.field(name).type, kind):
-            raise ArtifactError(f"its column {name} holds no {kind}", where=str(path))
+            raise ArtifactError(f"its column {name} is not of kind {kind}", where=str(path))
     items = table.column("item")
     if items.null_count or len(items.unique()) < len(items):
-        raise ArtifactError("an item has no name, or that of another", where=str(path))
+        raise ArtifactError("an item has no id, or a duplicate one", where=str(path))
     return table, kinds
 
 
@@ -84,12 +84,12 @@ def write_catalogue(
     *,
     known_as: Sequence[str],
 ) -> None:
-    """Write a table with a row for each item (or user), in the order of their numbers.
+    """Write a table with one row per item (or user), by number.
 
     Args:
-        key: name of the column of the ids: item or user.
-        attributes: what is known of them, or None.
-        known_as: the ids by which ``attributes`` knows them.
+        key: name of the id column: item or user.
+        attributes: their attributes, or None.
+        known_as: their ids in ``attributes``.
     """
     import pyarrow
 
@@ -103,7 +103,7 @@ def write_catalogue(
 
 
 def write_histories(path: Path, events: Events) -> None:
-    """Write all events of each user, oldest first, from ordered events."""
+    """Write the events of each user, oldest first, from ordered events."""
     import pyarrow
 
     starts = pyarrow.array(events.user_starts().astype(np.int32))
@@ -114,7 +114,7 @@ def write_histories(path: Path, events: Events) -> None:
 
 
 def stored_times(events: Events) -> np.ndarray:
-    """(events,) int64 whole seconds, or places in the user's history where there are no times."""
+    """(events,) int64 whole seconds, or positions in the user's history without times."""
     times = np.floor(events.times) if events.has_times else events.places()
     return times.astype(np.int64)
 
@@ -132,11 +132,11 @@ def _is_kind(stored: pyarrow.DataType, kind: str) -> bool:
 
 
 def _check_claims(described: parquet.FileMetaData, path: Path) -> None:
-    """Refuse a file that claims to unpack to far more than it holds."""
+    """Refuse a file whose declared size far exceeds its actual size."""
     groups = (described.row_group(number) for number in range(described.num_row_groups))
     claimed = max(sum(group.total_byte_size for group in groups), described.num_rows)
     if claimed > LARGEST_EXPANSION * path.stat().st_size + SMALL_BYTES:
-        raise ArtifactError(f"claims {claimed:,} bytes", where=str(path))
+        raise ArtifactError(f"declares {claimed:,} bytes", where=str(path))
 
 
 def _arrow_type(kind: str, values: Sequence[Any]) -> Any:

@@ -1,7 +1,7 @@
-"""How a column of times is written: seconds, ISO dates, or dates of a country.
+"""Detection of time formats: seconds, ISO dates, or dates with a country's order.
 
-Whether 03/04/2001 is in March or in April only the other cells of a column tell: the first that
-has a number above 12 in either place. Where none has, the reader says that it guessed.
+Whether 03/04/2001 is in March or April is decided by the first cell of the column with a number
+above 12 in either position. If there is none, the reader reports that it guessed.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 
 
 class TimeReader:
-    """Reads the times of one column.
+    """Parses the times of one column.
 
     Args:
-        told: dmy, mdy, ymd, or the codes of ``strptime``; None finds out.
+        told: dmy, mdy, ymd, or the codes of ``strptime``; None: detected.
         cells: the first cells of the column.
 
     Raises:
-        UsageError: ``told`` is neither.
+        UsageError: ``told`` is invalid.
     """
 
     def __init__(self, told: str | None, cells: Iterable[Any]):
@@ -53,17 +53,17 @@ class TimeReader:
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether dates came, and none showed which of its numbers is the month."""
+        """Whether dates occurred, but none showed which number is the month."""
         return bool(self._example) and len(self._possible) > 1 and self._told is None
 
     def look_at(self, cell: Any) -> None:
-        """Learn from a cell in which order its column has day and month."""
+        """Learn the order of day and month from a cell."""
         found = _LOCAL.fullmatch(cell.strip()) if isinstance(cell, str) else None
         if found is None or len(found[1]) > 2:
             return
         if not self._example:
             self._example = cell.strip()
-            # With points, or strokes, most countries put the day first; with slashes not all.
+            # With dots or hyphens, most countries put the day first; with slashes, not all do.
             self._guess = "mdy" if found[2] == "/" else "dmy"
             if found[2] == ".":
                 self._possible = {"dmy"}
@@ -73,7 +73,7 @@ class TimeReader:
             self._possible.discard("dmy")
 
     def read(self, cell: Any) -> tuple[float, str | None]:
-        """The seconds since 1970 that a cell names, or why it names none."""
+        """The seconds since 1970 given by a cell, or why it has none."""
         if not (self._format or self._compact or self._example):
             time_s, problem = read_time(cell)
             if problem is None:
@@ -90,41 +90,41 @@ class TimeReader:
         order: Order = "ymd" if len(found[1]) == 4 else self.order
         time_s, problem = _by_order(found, order)
         if problem:
-            problem = f"its time is {quoted(text)}, which is no date as {_in_words(order)}"
+            problem = f"its time is {quoted(text)}, which is not a date as {_in_words(order)}"
             problem += " (see --time-format)"
         return time_s, problem
 
     @property
     def order(self) -> Order:
-        """In which order dates are read that do not begin with the year."""
+        """The order of dates that do not start with the year."""
         if self._told:
             return self._told
         return next(iter(self._possible)) if len(self._possible) == 1 else self._guess
 
     def note(self) -> str | None:
-        """How dates are read, where that is not plain."""
+        """How dates are read, if not obvious."""
         if self._format or not (self._example or self._compact):
             return None
         return f"dates are read as {_in_words('ymd' if self._compact else self.order)}"
 
     def finding(self, source: str, column: str) -> Finding | None:
-        """What cannot be told from the column."""
+        """The ambiguity of the column, if any."""
         if not self.is_ambiguous:
             return None
         other: Order = "dmy" if self.order == "mdy" else "mdy"
         message = (
             f"{source}: dates such as {self._example} in {column!r} are read as"
-            f" {_in_words(self.order)}, and nothing rules out {_in_words(other)}: see --time-format"
+            f" {_in_words(self.order)}, but could also be {_in_words(other)}: see --time-format"
         )
         return Finding("dates", "warning", message, {"column": column, "order": self.order})
 
 
-#: Of a log that has none.
+#: The reader of a log without times.
 NO_TIMES = TimeReader(None, ())
 
 
 def are_dates(cells: Iterable[Any]) -> bool:
-    """Whether there are cells, and all are dates that somebody wrote: no numbers."""
+    """Whether there are cells, and all are written dates, not numbers."""
     texts = [cell for cell in cells if cell is not None and cell != ""]
     reader = TimeReader(None, texts)
     return bool(texts) and all(
@@ -141,7 +141,7 @@ def _by_order(found: re.Match[str], order: Order) -> tuple[float, str | None]:
     parts = dict(zip(order, (found[1], found[3], found[4]), strict=True))
     year = int(parts["y"])
     if len(parts["y"]) == 2:
-        year += 1900 if year >= 69 else 2000  # as strptime's %y
+        year += 1900 if year >= 69 else 2000  # as in strptime's %y
     hour = int(found[5] or 0)
     if found[8]:
         hour = hour % 12 + (12 if found[8] in "Pp" else 0)
@@ -154,19 +154,19 @@ def _by_format(text: str, form: str) -> tuple[float, str | None]:
         moment = datetime.strptime(text, form)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), None
     except (ValueError, OverflowError):
-        return 0.0, f"its time is {quoted(text)}, not like --time-format {form}"
+        return 0.0, f"its time is {quoted(text)}, which does not match --time-format {form}"
 
 
 def _seconds(*numbers: int) -> tuple[float, str | None]:
     try:
         time_s = datetime(*numbers, tzinfo=UTC).timestamp()  # type: ignore[arg-type, misc]
     except ValueError:
-        return 0.0, "its time is no date"
+        return 0.0, "its time is not a date"
     return (time_s, None) if time_s >= 0 else (0.0, "its time is before 1970")
 
 
 def _check_format(form: str) -> None:
-    hint = "Give dmy, mdy, or codes such as %d/%m/%Y %H:%M"
+    hint = "Use dmy, mdy, or codes such as %d/%m/%Y %H:%M"
     try:
         datetime.strptime("", form)
     except ValueError as error:
@@ -174,4 +174,4 @@ def _check_format(form: str) -> None:
             return
         reason = f"cannot read {form!r} ({error})"
         raise UsageError(reason, where="--time-format", hint=hint) from error
-    raise UsageError(f"{form!r} has no code of a date", where="--time-format", hint=hint)
+    raise UsageError(f"{form!r} has no date code", where="--time-format", hint=hint)

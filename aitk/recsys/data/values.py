@@ -1,4 +1,4 @@
-"""What a value of a log stands for: a rating, a time, a list; or why it stands for none."""
+"""Parsing of log values: ratings, times, lists; or the reason why a value is invalid."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from aitk.core.io.values import parse_json, quoted, to_number, to_time
 
-#: Ratings are kept as 32-bit floats.
+#: Ratings are stored as 32-bit floats.
 LARGEST_RATING = 3e38
 _LIST_ITEM = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s,]+)""")
 
 
 def read_rating(value: Any) -> tuple[float, str | None]:
-    """The rating in a value, or why there is none."""
+    """The rating in a value, or why it is invalid."""
     if value is None or value == "":
         return 0.0, "it has no rating"
     try:
@@ -26,7 +26,7 @@ def read_rating(value: Any) -> tuple[float, str | None]:
 
 
 def read_time(value: Any) -> tuple[float, str | None]:
-    """The seconds since 1970 that a value names (see ``to_time``), or why it names none."""
+    """The seconds since 1970 given by a value (see ``to_time``), or why it is invalid."""
     if value is None or value == "":
         return 0.0, "it has no time"
     try:
@@ -38,8 +38,8 @@ def read_time(value: Any) -> tuple[float, str | None]:
 def read_list(value: Any) -> list[Any] | None:
     """The list in a value, or None.
 
-    It is one already, JSON, a list as Python or NumPy write it (``['a', 'b']``, ``[1 2]``), or
-    values between bars, semicolons, commas or spaces.
+    The value is a list, JSON, a list as written by Python or NumPy (``['a', 'b']``, ``[1 2]``), or
+    values separated by bars, semicolons, commas or spaces.
     """
     if isinstance(value, list):
         return value
@@ -58,7 +58,7 @@ def read_list(value: Any) -> list[Any] | None:
             return [single or double or plain for single, double, plain in found]
     for delimiter in "|;,":
         parts = [part.strip() for part in text.split(delimiter)]
-        # A space beside words with commas separates them: "Doe,J Roe,R".
+        # A space next to words with commas is the separator: "Doe,J Roe,R".
         if len(parts) > 1 and (
             delimiter != "," or not any(len(part.split()) > 1 for part in parts)
         ):

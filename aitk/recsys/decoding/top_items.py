@@ -1,4 +1,4 @@
-"""The best items of each row of scores, exact and fast. NumPy only."""
+"""The top items of each row of scores, exact and fast. NumPy only."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-#: Stands where a row has no further item to recommend.
+#: Placeholder where a row has no further item to recommend.
 NO_ITEM = -1
 _BLOCK_CELLS = 2_000_000  # scores copied at a time: 8 MB
-_GROUP = 32  # items a group, at most
-_GROUPS_PER_PLACE = 8  # groups for each place of a list, at least, so that the bound is tight
+_GROUP = 32  # maximum items per group
+_GROUPS_PER_PLACE = 8  # minimum groups per list position, for a tight bound
 
 
 def top_items(
@@ -20,20 +20,21 @@ def top_items(
     seen: Sequence[np.ndarray] | None = None,
     allowed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pick the ``k`` items with the highest scores of each row, best first.
+    """Select the ``k`` items with the highest scores of each row, best first.
 
-    Of equal scores the lower number is better. An item whose score is NaN or minus infinity is
-    never picked.
+    Ties go to the lower item number. An item whose score is NaN or minus infinity is never
+    selected.
+
 
     Args:
         scores: (rows, items) float32.
-        k: how many items, at least 1.
-        seen: numbers of the items that each row must not get, one array a row.
-        allowed: (items,) bool, the items that any row may get; None allows all.
+        k: number of items, at least 1.
+        seen: numbers of the items excluded for each row, one array per row.
+        allowed: (items,) bool, the items allowed for all rows; None allows all.
 
     Returns:
-        Their numbers (rows, k) int32, -1 where fewer remain, and their scores (rows, k) float32,
-        minus infinity there.
+        Item numbers (rows, k) int32, -1 for unfilled positions, and scores (rows, k) float32, minus
+        infinity there.
     """
     rows, items = scores.shape
     numbers = np.full((rows, k), NO_ITEM, np.int32)
@@ -57,7 +58,7 @@ def top_items(
 
 
 def _cells(numbers: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of each number."""
+    """Row and column of each item number."""
     lengths = [len(each) for each in numbers]
     rows = np.repeat(np.arange(len(lengths)), lengths)
     columns = np.concatenate([np.asarray(each, np.int64) for each in numbers])
@@ -65,22 +66,23 @@ def _cells(numbers: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _best(block: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row, place in its list, and item of the ``k`` best of each row, as far as there are some.
+    """Row, list position and item of the up to ``k`` best items of each row.
 
-    A selection over whole rows (``argpartition``) takes milliseconds where most scores are equal,
-    as those of neighbourhood models are. A bound that few scores exceed takes two passes.
+    A selection over whole rows (``argpartition``) takes milliseconds if most scores are equal, as
+    in neighbourhood models. A bound exceeded by few scores takes two passes.
     """
     items = block.shape[1]
     bound = _lower_bound(block, k)
     cells = np.flatnonzero(block > bound[:, None])
     rows, numbers = np.divmod(cells, items)
     missing = k - np.bincount(rows, minlength=len(block))
-    # Where fewer than k exceed the bound, it is the last place's score: its first items fill up.
+    # If fewer than k exceed the bound, it is the score of the last position: fill up with its
+    # items.
     short = np.flatnonzero((missing > 0) & ~np.isneginf(bound))
     equal = [np.flatnonzero(block[row] == bound[row])[: missing[row]] for row in short]
     rows = np.concatenate([rows, np.repeat(short, [len(each) for each in equal])])
     numbers = np.concatenate([numbers, *equal])
-    # A stable sort keeps the lower number first among equal scores.
+    # A stable sort puts the lower number first among ties.
     order = np.lexsort((-block[rows, numbers], rows))
     rows, numbers = rows[order], numbers[order]
     starts = np.searchsorted(rows, np.arange(len(block)))
@@ -90,13 +92,13 @@ def _best(block: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _lower_bound(block: np.ndarray, k: int) -> np.ndarray:
-    """For each row a score that at least ``k`` of its scores reach, and hardly more.
+    """For each row, a score reached by at least ``k`` of its scores, and hardly more.
 
     It is the k-th highest of the maxima of disjoint groups of items.
     """
     rows, items = block.shape
     size = max(1, min(_GROUP, items // (_GROUPS_PER_PLACE * k)))
     groups = items // size
-    # Groups hold every groups-th item: popular ones, which often stand together, are spread.
+    # Groups hold every groups-th item, which spreads popular items with neighbouring numbers.
     maxima = block[:, : size * groups].reshape(rows, size, groups).max(axis=1)
     return np.partition(maxima, groups - k, axis=1)[:, groups - k]

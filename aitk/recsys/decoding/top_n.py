@@ -1,4 +1,4 @@
-"""From scores of all items to what a user is told."""
+"""From scores of all items to recommendations."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def recommend_rows(
     top_k: int,
     options: RecommendOptions | None = None,
 ) -> list[dict[str, Any]]:
-    """The best items of each row, with their scores and titles.
+    """The best items of each row, with scores and titles.
 
-    Where nothing is known of the user the most popular items stand in, and the answer says so.
+    For an unknown user, the most popular items are used, and the prediction notes so.
 
     Args:
-        batch: its context holds what was seen, and who was asked for.
+        batch: its context has the seen items and the query.
         outputs: (rows, items) scores.
-        top_k: how many items a row.
-        options: whether seen items may come again, and which items are allowed at all.
+        top_k: items per row.
+        options: whether seen items may recur, and which items are allowed.
     """
     options = options or RecommendOptions()
     allowed = allowed_items(assets, options.filter)
@@ -47,7 +47,7 @@ def recommend_rows(
 
 
 def scores_for_all(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> np.ndarray:
-    """(rows, items) the model's scores; for a user of whom nothing is known, popularity."""
+    """(rows, items) the model's scores; popularity for unknown users without history."""
     empty = batch.context["lengths"] == 0
     if not empty.any():
         return outputs
@@ -55,13 +55,13 @@ def scores_for_all(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> np.n
 
 
 def allowed_items(assets: LogAssets, conditions: Sequence[str]) -> np.ndarray | None:
-    """(items,) which items fulfil every ``COLUMN=VALUE``; None where nothing is asked.
+    """(items,) whether items fulfil every ``COLUMN=VALUE``; None without conditions.
 
-    Of tags any may be the value; texts and numbers must be equal to it; ``COLUMN=LOW..HIGH``
-    asks for a number in between.
+    Tags match if any equals the value; texts and numbers must be equal to it; ``COLUMN=LOW..HIGH``
+    matches a range of numbers.
 
     Raises:
-        UsageError: there is no such column, or a condition cannot be read.
+        UsageError: a column is unknown, or a condition is malformed.
     """
     if not conditions:
         return None
@@ -70,7 +70,7 @@ def allowed_items(assets: LogAssets, conditions: Sequence[str]) -> np.ndarray | 
         column, equals, value = condition.partition("=")
         if not equals:
             raise UsageError(
-                f"cannot read {condition!r}", where="--filter", hint="Write COLUMN=VALUE"
+                f"cannot read {condition!r}", where="--filter", hint="Use COLUMN=VALUE"
             )
         if column not in assets.attributes.column_names:
             raise unknown_name(column, assets.attributes.column_names, what="item attribute")
@@ -87,7 +87,7 @@ def allowed_items(assets: LogAssets, conditions: Sequence[str]) -> np.ndarray | 
 
 
 def _bounds(column: str, wanted: str) -> tuple[float, float]:
-    """``3``, ``3..5``, ``3..`` and ``..5`` as the lowest and highest number."""
+    """Parse ``3``, ``3..5``, ``3..`` and ``..5`` into a lower and an upper bound."""
     low, between, high = wanted.partition("..")
     try:
         if not between:
@@ -95,14 +95,14 @@ def _bounds(column: str, wanted: str) -> tuple[float, float]:
         return float(low or "-inf"), float(high or "inf")
     except ValueError as error:
         raise UsageError(
-            f"{column!r} holds numbers, and {wanted!r} is none",
+            f"{column!r} has numbers, but {wanted!r} is not a number",
             where="--filter",
-            hint=f"Write {column}=3 or {column}=1..5",
+            hint=f"Use {column}=3 or {column}=1..5",
         ) from error
 
 
 def _is_about_item(query: Mapping[str, Any] | None) -> bool:
-    """The answer to "what is like this item" is never that item."""
+    """Whether the query asks for items like an item, which excludes the item itself."""
     return query is not None and "item" in query and not query.keys() & {"user", "unknown"}
 
 
@@ -135,10 +135,10 @@ def _described(number: int, value: float, assets: LogAssets) -> dict[str, Any]:
 
 
 def _note(query: Mapping[str, Any], empty: bool, told: Sequence[Any]) -> str:
-    """What was not known of what was asked, or why there is no answer."""
+    """What was unknown in the query, or why there is no prediction."""
     said = []
     if query.get("unknown"):
-        said.append("unknown items left out: " + ", ".join(query["unknown"]))
+        said.append("unknown items ignored: " + ", ".join(query["unknown"]))
     if not query.get("known_item", True):
         said.append(f"unknown item {query['item']!r}")
     if not query.get("known_user", True):

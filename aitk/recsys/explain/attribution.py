@@ -1,9 +1,9 @@
-"""What carried an answer: each history item's share of the score, adding up to it.
+"""Attribution: each history item's share of the score; the shares add up to it.
 
-The shares are Shapley values, estimated over random orders of the history (Štrumbelj and
-Kononenko 2014): an item's share is what the score gains when the item joins those before it. In
-each order these gains add up to the score's whole rise over an empty history, and so do their
-means. For models that add up weights of the history (EASE, item neighbours) one order is exact.
+The shares are Shapley values, estimated over random orders of the history (Štrumbelj and Kononenko
+2014): an item's share is the gain in score when the item joins those before it. In each order the
+gains add up to the score's total rise over an empty history, and so do their means. For models that
+add up weights of the history (EASE, item neighbours), one order is exact.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from aitk.recsys.features.assets import LogAssets
 from aitk.recsys.features.batching import encode_row
 
 ORDERS = 8
-#: Of longer histories the latest are told apart; those before count as one part.
+#: In longer histories, the latest items are separate and earlier ones count as one part.
 MOST_PARTS = 50
 
-#: Histories, as places in the whole one, to outputs (histories, ...).
+#: Histories, as positions in the full one, to outputs (histories, ...).
 Outputs = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 def explain_recommendation(
     fields: Mapping[str, Any], predict: Any, assets: LogAssets, *, target: str | None = None
 ) -> dict[str, Any]:
-    """Shares of the history in the score of one item: by default the best not seen yet.
+    """Shares of the history in the score of one item: by default the best unseen one.
 
     Args:
-        fields: a row as ``predict`` reads it, or a stored one.
+        fields: a row as read by ``predict``, or a stored one.
         predict: rows' fields -> scores (rows, items).
         target: the item to explain, by id.
 
     Raises:
-        UsageError: no such item, or the row has no history to explain it by.
+        UsageError: the item is unknown, or the row has no history for an explanation.
     """
     example = encode_row(fields, assets)
     outputs, by_history_alone = _outputs(fields, example, predict, targets=[])
@@ -49,8 +49,8 @@ def explain_recommendation(
     best = int(top_items(whole[None], k=1, seen=[seen])[0][0, 0])
     if best == NO_ITEM and target is None:
         raise UsageError(
-            f"the user {fields.get('user', '')!r} has had every item",
-            hint="Name the item to explain with --target",
+            f"the user {fields.get('user', '')!r} has already had every item",
+            hint="Give the item to explain with --target",
         )
     number = best if target is None else _number_of(target, assets)
     return {
@@ -89,7 +89,7 @@ def explain_rating(
 
 
 def history_parts(length: int) -> list[np.ndarray]:
-    """Places of a history, one part an item, the earliest of a long one together."""
+    """Positions of a history, one part per item; the earliest of a long one are merged."""
     first = max(0, length - MOST_PARTS)
     singles = [np.array([place]) for place in range(first, length)]
     return [np.arange(first), *singles] if first else singles
@@ -101,16 +101,16 @@ def shapley_gains(
     *,
     orders: int = ORDERS,
 ) -> np.ndarray:
-    """(parts,) mean gain of each part over random orders; they add up to the whole gain.
+    """(parts,) mean gain of each part over random orders; they sum to the total gain.
 
     Args:
-        score: histories (arrays of places, in order) -> (histories,) scores.
+        score: histories (arrays of positions, in order) -> (histories,) scores.
     """
     rng = np.random.default_rng(0)
     gains = np.zeros(len(parts))
     for _ in range(orders):
         order = rng.permutation(len(parts))
-        # What has joined keeps its place in time, whatever the order of joining.
+        # Parts keep their chronological positions, whatever the order in which they join.
         joined = [
             np.sort(np.concatenate([np.zeros(0, int), *(parts[part] for part in order[:count])]))
             for count in range(len(parts) + 1)
@@ -122,15 +122,15 @@ def shapley_gains(
 def _outputs(
     fields: Mapping[str, Any], example: Example, predict: Any, *, targets: Sequence[int]
 ) -> tuple[Outputs, dict[str, str]]:
-    """What the model puts out for parts of a history, and how the user came into it.
+    """The model outputs for parts of a history, and how the user was represented.
 
-    A model with a vector of its own for each user does not look at the history of one it knows;
-    then it is asked as about a stranger with this history.
+    A model with a vector per user ignores the history of known users; in that case it is queried
+    for an unknown user with this history.
     """
     items, ratings = example.inputs["items"], example.inputs["ratings"]
     if not len(items):
         raise UsageError(
-            f"nothing is known of the user {fields.get('user', '')!r}: there is nothing to explain"
+            f"the user {fields.get('user', '')!r} is unknown: there is nothing to explain"
         )
 
     def of(user: str) -> Outputs:
@@ -152,7 +152,7 @@ def _outputs(
     own, stranger = of(fields.get("user", "")), of("")
     if "user" not in fields or depends_on_history(own) or not depends_on_history(stranger):
         return own, {}
-    return stranger, {"explained_by": "the history alone, which the user's own vector sums up"}
+    return stranger, {"explained_by": "the history alone, which the user's own vector summarises"}
 
 
 def _shares(

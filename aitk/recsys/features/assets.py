@@ -1,4 +1,4 @@
-"""What a recommender needs besides its weights: the catalogue, the users, what they did."""
+"""Assets of a recommender: the catalogue, the users, and their histories."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ SHAPE = {
 
 @dataclass(frozen=True)
 class Histories:
-    """All that each user did, oldest first, in compact columns.
+    """The events of all users, oldest first, in compact columns.
 
     Attributes:
-        users: ids, in the order of the rows below.
-        starts: (users + 1,) where each user's part begins.
+        users: ids, in row order.
+        starts: (users + 1,) start of each user's events.
         items: (events,) catalogue numbers.
         ratings: (events,) float32.
     """
@@ -59,7 +59,7 @@ class Histories:
         return {user: number for number, user in enumerate(self.users)}
 
     def of(self, user: str) -> tuple[np.ndarray, np.ndarray]:
-        """Items and ratings of a user; empty where nothing is known."""
+        """Items and ratings of a user; empty for an unknown user."""
         number = self.numbers.get(user)
         if number is None:
             return self.items[:0], self.ratings[:0]
@@ -67,7 +67,7 @@ class Histories:
         return self.items[part], self.ratings[part]
 
     def with_events(self, new: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Histories:
-        """These histories, some users' replaced or added: user -> items, ratings."""
+        """The histories with those of some users replaced or added: user -> items, ratings."""
         every = {user: self.of(user) for user in self.users} | dict(new)
         return pack_histories(every)
 
@@ -89,26 +89,26 @@ class LogAssets:
     """The catalogue and the users of a recommender.
 
     Attributes:
-        attributes: the items with their attributes, column ``item`` first; a row's number is the
-            item's number.
+        attributes: the items with their attributes, column ``item`` first; the row number is the
+            item number.
         kinds: attribute -> text, tags, number, picture, audio or vector.
-        users: ids of the users of the training rows: the first is user 1 of the model.
-        histories: all that is known of every user, for predictions.
+        users: ids of the users in the training rows: the first is user 1 of the model.
+        histories: the full histories of all users, for predictions.
         counts: (items,) training events of each item.
-        protocol: how rows were held out, in words.
-        sampled_negatives: among how many random items a held-out one is ranked as well.
-        max_length: latest items of a history that the model reads, or None for all.
-        rating_range: lowest and highest rating in training.
-        rating_mean: their mean.
-        rating_deviation: their standard deviation.
-        model: which of the task's models they belong to.
+        protocol: description of the evaluation protocol.
+        sampled_negatives: number of random items that a held-out item is also ranked against.
+        max_length: latest history items that the model reads, or None for all.
+        rating_range: minimum and maximum training rating.
+        rating_mean: mean training rating.
+        rating_deviation: standard deviation of the training ratings.
+        model: name of the model in its task.
         settings: its settings.
-        batches: how its training batches are made, see ``batching``; ``ratings`` wherever ratings
-            are learned, empty for a recommender that is computed.
-        rating_biases: of users and of items, how far their training ratings lie from the mean, for
-            models that start from there. Not saved.
-        renumbered: (items,) numbers in the catalogue of the weights it starts from, -1 where an
-            item is new; None without such weights. Not saved.
+        batches: type of training batches, see ``batching``; ``ratings`` for rating prediction,
+            empty for closed-form models.
+        rating_biases: biases of users and items relative to the mean, for models that start from
+            them. Not saved.
+        renumbered: (items,) item numbers in the catalogue of the initial weights, -1 for new items;
+            None without such weights. Not saved.
     """
 
     attributes: pyarrow.Table
@@ -130,12 +130,12 @@ class LogAssets:
 
     @property
     def rated(self) -> bool:
-        """Whether ratings are what is learned, or choices."""
+        """Whether the model is trained on ratings rather than choices."""
         return self.batches == "ratings"
 
     @cached_property
     def items(self) -> list[str]:
-        """Item ids in the order of their numbers."""
+        """Item ids by number."""
         return self.attributes.column("item").to_pylist()
 
     @cached_property
@@ -150,7 +150,7 @@ class LogAssets:
 
     @cached_property
     def vectors(self) -> Any:
-        """(items, d) all features side by side, sparse; None where the items have none."""
+        """(items, d) all features concatenated, sparse; None if the items have none."""
         from scipy import sparse
 
         from aitk.recsys.features.item_features import item_features
@@ -160,7 +160,7 @@ class LogAssets:
 
     @cached_property
     def titles(self) -> list[str | None] | None:
-        """What people call the items: their first text, where they have one."""
+        """Display names of the items: their first text attribute, if any."""
         named = [name for name, kind in self.kinds.items() if kind == "text"]
         return self.attributes.column(named[0]).to_pylist() if named else None
 
@@ -180,7 +180,7 @@ class LogAssets:
 
 
 def load_log_assets(folder: Path) -> LogAssets:
-    """Read what ``LogAssets.save`` wrote.
+    """Read assets written by ``LogAssets.save``.
 
     Raises:
         ArtifactError: a file is missing or damaged.
@@ -194,7 +194,9 @@ def load_log_assets(folder: Path) -> LogAssets:
     attributes, kinds = read_catalogue(folder / ITEMS)
     low, high = values["rating_range"] if len(values["rating_range"]) == 2 else (1.0, 0.0)
     if not low <= high or values["max_length"] == 0:
-        raise ArtifactError("its ratings or lengths have no range", where=str(folder / FILE))
+        raise ArtifactError(
+            "its ratings or lengths have an invalid range", where=str(folder / FILE)
+        )
     return LogAssets(
         attributes=attributes,
         kinds=kinds,
@@ -205,10 +207,10 @@ def load_log_assets(folder: Path) -> LogAssets:
 
 
 def read_histories(path: Path, *, items: int) -> Histories:
-    """Read what users did, from a table as of ``histories_table``.
+    """Read histories from a table in the form of ``histories_table``.
 
     Args:
-        items: how many the catalogue holds.
+        items: size of the catalogue.
 
     Raises:
         ArtifactError: it is missing or damaged, or an item is not in the catalogue.
@@ -219,42 +221,42 @@ def read_histories(path: Path, *, items: int) -> Histories:
     except (LookupError, ValueError, TypeError, AttributeError) as error:
         raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
     if len(histories.starts) != len(histories.users) + 1 or None in histories.users:
-        raise ArtifactError("a user has no name", where=str(path))
+        raise ArtifactError("a user has no id", where=str(path))
     check_items(histories.items, items, where=str(path))
     return histories
 
 
 def check_items(numbers: Sequence[int] | np.ndarray, items: int, *, where: str) -> None:
-    """Raise an ``ArtifactError`` unless these are numbers of a catalogue of so many items."""
+    """Raise ``ArtifactError`` unless these are item numbers of a catalogue of this size."""
     if len(numbers) and not 0 <= np.min(numbers) <= np.max(numbers) < items:
-        raise ArtifactError(
-            f"names items that are not among the {items} of the catalogue", where=where
-        )
+        raise ArtifactError(f"has items outside the catalogue of {items}", where=where)
 
 
 def _read_counts(path: Path, *, items: int) -> np.ndarray:
     try:
-        # A mapped file cannot be larger than it is, whatever its header says.
+        # Memory mapping bounds the size, whatever the header declares.
         counts = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, TypeError, OverflowError, EOFError) as error:
         raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
     if counts.shape != (items,) or counts.dtype.kind not in "iu" or (counts < 0).any():
-        raise ArtifactError(f"does not count the {items} items of the catalogue", where=str(path))
+        raise ArtifactError(
+            f"does not have {items} counts, the size of the catalogue", where=str(path)
+        )
     return counts
 
 
 def check_catalogue(path: Path, assets: LogAssets) -> None:
-    """Raise an ``ArtifactError`` unless the items of this table have the numbers of the assets'.
+    """Raise ``ArtifactError`` unless the items of this table have the assets' numbers.
 
-    One of the two may go on where the other ends.
+    Either may continue beyond the end of the other.
     """
     items = read_catalogue(path)[0].column("item").to_pylist()
     shared = min(len(items), len(assets.items))
     if items[:shared] != assets.items[:shared]:
         raise ArtifactError(
-            "its items are not numbered as those that the model knows",
+            "its item numbers differ from those of the model",
             where=str(path),
-            hint="Judge the model on data prepared from the log it was trained on",
+            hint="Evaluate the model on data prepared from its training log",
         )
 
 
@@ -273,11 +275,11 @@ def histories_table(histories: Histories) -> pyarrow.Table:
 
 
 def histories_of(table: pyarrow.Table) -> Histories:
-    """Histories from a table with the columns of ``histories_table``."""
+    """Histories from a table in the form of ``histories_table``."""
     lists = [table.column(name).combine_chunks() for name in ("items", "ratings")]
     lengths, others = (np.diff(np.asarray(column.offsets)) for column in lists)
     if not np.array_equal(lengths, others):
-        raise ValueError("its items have not a rating each")
+        raise ValueError("its items do not have one rating each")
     items, ratings = (np.asarray(column.flatten()) for column in lists)
     return Histories(
         users=tuple(table.column("user").to_pylist()),

@@ -1,7 +1,7 @@
-"""From rows to batches: histories for the model, and what a training step is to guess.
+"""From rows to batches: histories as inputs, and training targets.
 
-Item numbers count from 0 in rows and from 1 in batches, where 0 is padding. Histories are padded
-on the left, so that the newest item is always the last.
+Item numbers start at 0 in rows and at 1 in batches, where 0 is padding. Histories are left-padded,
+so the newest item is always last.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 from aitk.core.contract.task import Batch, Example
 from aitk.recsys.features.assets import LogAssets
 
-#: Events of a user that one batch of ``sets`` or ``ratings`` holds; of more, others each epoch.
+#: Maximum events per user in a batch of ``sets`` or ``ratings``; a random selection per epoch.
 MOST_EVENTS = 256
-#: Items that one batch of ``towers`` is to guess from one history.
+#: Maximum targets per history in a batch of ``towers``.
 MOST_NEXT = 16
-LAST_ALONE = 0.1  # share of the histories of which ``masked`` hides the last item alone
+LAST_ALONE = 0.1  # share of histories in which ``masked`` masks only the last item
 
 
 def encode_row(fields: Mapping[str, Any], assets: LogAssets) -> Example:
-    """One row as arrays: a stored one, or what a user asks of ``predict``.
+    """One row as arrays: a stored row, or a query of ``predict``.
 
-    Items that the catalogue of these assets does not have are left out.
+    Items outside the catalogue of the assets are ignored.
     """
     if "items" in fields:
         items, ratings = np.asarray(fields["items"]), np.asarray(fields["ratings"], np.float32)
@@ -33,7 +33,7 @@ def encode_row(fields: Mapping[str, Any], assets: LogAssets) -> Example:
         items, ratings = _asked_history(fields, assets)
         targets = np.array(_asked_targets(fields, assets), np.int32)
     if not assets.rated:
-        ratings = np.ones(len(items), np.float32)  # lists are learned from choices alone
+        ratings = np.ones(len(items), np.float32)  # recommendation uses choices only
     known = items < len(assets.items)
     inputs = {
         "user": np.array(assets.user_numbers.get(fields.get("user", ""), 0), np.int32),
@@ -53,7 +53,7 @@ def collate_rows(
     rng: np.random.Generator | None = None,
     pad_to: int | None = None,
 ) -> Batch:
-    """Inputs for the model; with ``rng`` also what it is to guess, as ``assets.batches`` says."""
+    """Model inputs; with ``rng`` also the training targets defined by ``assets.batches``."""
     if rng is not None:
         return TRAINING_BATCHES[assets.batches](examples, assets, rng)
     items = [_latest(example.inputs["items"], assets.max_length) for example in examples]
@@ -61,7 +61,7 @@ def collate_rows(
     targets = [example.inputs["targets"] for example in examples]
     inputs = _history(items, ratings, pad_to=pad_to) | {
         "user": np.array([example.inputs["user"] for example in examples]),
-        # A target that training did not know stands for none: the model has no place for it.
+        # Targets unknown to training become 0: the model has no output for them.
         "targets": pad_right(
             [np.where(numbers < len(assets.items), numbers + 1, 0) for numbers in targets],
             np.int32,
@@ -81,7 +81,7 @@ def collate_rows(
 
 
 def pad_left(rows: Sequence[np.ndarray], dtype: Any, *, pad_to: int | None = None) -> np.ndarray:
-    """(rows, longest): each row at the right end, zeros before it."""
+    """(rows, longest): each row aligned right, padded with zeros."""
     width = max(pad_to or 0, 1, *(len(row) for row in rows))
     padded = np.zeros((len(rows), width), dtype)
     for number, row in enumerate(rows):
@@ -91,7 +91,7 @@ def pad_left(rows: Sequence[np.ndarray], dtype: Any, *, pad_to: int | None = Non
 
 
 def pad_right(rows: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
-    """(rows, longest): each row at the left end, zeros behind it."""
+    """(rows, longest): each row aligned left, padded with zeros."""
     padded = np.zeros((len(rows), max(1, *(len(row) for row in rows), 0)), dtype)
     for number, row in enumerate(rows):
         padded[number, : len(row)] = row
@@ -111,11 +111,11 @@ def _history(
     }
 
 
-# What a user asks ------------------------------------------------------------------------
+# Queries ------------------------------------------------------------------------
 
 
 def _query(fields: Mapping[str, Any], assets: LogAssets) -> dict[str, Any]:
-    """What answers should say of the question: who or what is unknown."""
+    """What to note about a query: unknown users or items."""
     query: dict[str, Any] = {}
     if "history" in fields:
         query["unknown"] = [item for item in fields["history"] if item not in assets.item_numbers]
@@ -124,15 +124,15 @@ def _query(fields: Mapping[str, Any], assets: LogAssets) -> dict[str, Any]:
         query["known_item"] = fields["item"] in assets.item_numbers
     if "user" in fields:
         query["user"] = fields["user"]
-        # With a history of their own, strangers are known as well as others.
+        # With a history of their own, unknown users are served like others.
         query["known_user"] = "history" in fields or fields["user"] in assets.histories.numbers
     return query
 
 
 def _asked_history(fields: Mapping[str, Any], assets: LogAssets) -> tuple[np.ndarray, np.ndarray]:
-    """The history given inline, else the user's own.
+    """The history given in the query, else that of the user.
 
-    To what is like an item alone, that item is the history; a rating of it is asked of a stranger.
+    For items like an item, that item is the history; its rating is predicted for an unknown user.
     """
     if "history" not in fields and "user" in fields:
         return assets.histories.of(fields["user"])
@@ -149,7 +149,7 @@ def _asked_history(fields: Mapping[str, Any], assets: LogAssets) -> tuple[np.nda
 
 
 def _asked_targets(fields: Mapping[str, Any], assets: LogAssets) -> list[int]:
-    """The item whose rating is asked for."""
+    """The item whose rating is requested."""
     number = assets.item_numbers.get(fields.get("item", ""))
     return [] if number is None else [number]
 
@@ -158,7 +158,7 @@ def _asked_targets(fields: Mapping[str, Any], assets: LogAssets) -> list[int]:
 
 
 def _next_items(examples: Sequence[Example], assets: LogAssets, rng: np.random.Generator) -> Batch:
-    """Each item from those before it (Kang and McAuley 2018, section III-E)."""
+    """Predict each item from the preceding ones (Kang and McAuley 2018, section III-E)."""
     del rng
     longest = assets.max_length or MOST_EVENTS
     items = [example.inputs["items"][-(longest + 1) :] for example in examples]
@@ -170,9 +170,9 @@ def _next_items(examples: Sequence[Example], assets: LogAssets, rng: np.random.G
 def _masked_items(
     examples: Sequence[Example], assets: LogAssets, rng: np.random.Generator
 ) -> Batch:
-    """Items hidden by a mask token (Sun et al. 2019, section 3.6).
+    """Mask items with a mask token (Sun et al. 2019, section 3.6).
 
-    Sometimes it is the last one alone, which is what the model will be asked for.
+    Sometimes only the last item is masked, as in prediction.
     """
     items = [_latest(example.inputs["items"], assets.max_length) for example in examples]
     hidden = [row + 1 for row in items]
@@ -193,13 +193,13 @@ def _masked_items(
 
 
 def _sets(examples: Sequence[Example], assets: LogAssets, rng: np.random.Generator) -> Batch:
-    """A user's events, each beside items drawn at random that the user has not had."""
+    """A user's events, each with random items that the user has not had."""
     chosen = [_some(example.inputs["items"], MOST_EVENTS, rng) for example in examples]
     return _beside_others(examples, chosen, [row[:0] for row in chosen], assets, rng)
 
 
 def _parts(examples: Sequence[Example], assets: LogAssets, rng: np.random.Generator) -> Batch:
-    """A random half of a user's events, to be told from the other half, the history."""
+    """Predict a random half of a user's events from the other half, the history."""
     chosen, history = [], []
     for example in examples:
         items = example.inputs["items"]
@@ -216,9 +216,9 @@ def _beside_others(
     assets: LogAssets,
     rng: np.random.Generator,
 ) -> Batch:
-    """Chosen events, with items that the user has not had for each.
+    """Selected events, each with items that the user has not had.
 
-    They are items with training events: the others would be learned to be unwanted by all.
+    Only items with training events are drawn: others would be learned as unwanted by everyone.
     """
     count = assets.settings.get("negatives", 1)
     pool = np.flatnonzero(assets.counts)
@@ -237,7 +237,7 @@ def _beside_others(
 
 
 def _towers(examples: Sequence[Example], assets: LogAssets, rng: np.random.Generator) -> Batch:
-    """What came after a moment drawn at random, from what came before it."""
+    """Predict what came after a random time from what came before it."""
     before, after = [], []
     for example in examples:
         items = example.inputs["items"]
@@ -252,7 +252,7 @@ def _towers(examples: Sequence[Example], assets: LogAssets, rng: np.random.Gener
 
 
 def _ratings(examples: Sequence[Example], assets: LogAssets, rng: np.random.Generator) -> Batch:
-    """A random half of a user's ratings, to be told from the other half, the history."""
+    """Predict a random half of a user's ratings from the other half, the history."""
     asked: dict[str, list[np.ndarray]] = {"items": [], "ratings": []}
     history: dict[str, list[np.ndarray]] = {"items": [], "ratings": []}
     for example in examples:
@@ -269,7 +269,7 @@ def _ratings(examples: Sequence[Example], assets: LogAssets, rng: np.random.Gene
     return Batch(inputs, pad_right(asked["ratings"], np.float32), _used(targets))
 
 
-#: How training batches are made, by name.
+#: Types of training batches, by name.
 TRAINING_BATCHES = {
     "next": _next_items,
     "masked": _masked_items,
@@ -281,7 +281,7 @@ TRAINING_BATCHES = {
 
 
 def _to_guess(inputs: dict[str, np.ndarray], assets: LogAssets) -> Batch:
-    """The right column of the training logits: the item's own, or the first of the candidates."""
+    """The target column of the training logits: the item's own, or the first candidate."""
     positives = inputs["positives"]
     whole = assets.settings.get("loss") == "softmax"
     targets = np.maximum(positives - 1, 0) if whole else np.zeros_like(positives)
@@ -289,12 +289,12 @@ def _to_guess(inputs: dict[str, np.ndarray], assets: LogAssets) -> Batch:
 
 
 def _used(numbers: np.ndarray) -> np.ndarray:
-    """1 where there is something to guess."""
+    """1 where there is a target."""
     return (numbers > 0).astype(np.float32)
 
 
 def _half(length: int, rng: np.random.Generator) -> np.ndarray:
-    """(length,) bool: a random half, one at least, no more than a batch holds."""
+    """(length,) bool: a random half, at least one and at most the batch limit."""
     chosen = np.zeros(length, bool)
     chosen[rng.permutation(length)[: min(MOST_EVENTS, (length + 1) // 2)]] = True
     return chosen
@@ -307,12 +307,12 @@ def _some(values: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray
 def _unseen(
     shape: tuple[int, int], seen: np.ndarray, pool: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Random items of ``pool`` (sorted) without those of ``seen``; of all, if none is left."""
+    """Random items of ``pool`` (sorted) that are not in ``seen``; of all if none is left."""
     seen = np.unique(seen)
     places = np.searchsorted(pool, seen)
     places = places[pool[np.minimum(places, len(pool) - 1)] == seen]
     if len(places) == len(pool):
         places = places[:0]
     drawn = rng.integers(0, len(pool) - len(places), size=shape)
-    # Number n of the unseen ones has as many seen ones before it as have n or fewer unseen ones.
+    # Unseen item n is preceded by the seen ones that have at most n unseen items before them.
     return pool[drawn + np.searchsorted(places - np.arange(len(places)), drawn, side="right")]

@@ -1,6 +1,6 @@
-"""What a picture or a sound is like, without any model: colours and shape, or timbre.
+"""Model-free descriptors of images and audio: colours and shape, or timbre.
 
-The simplest vectors that make items comparable by their files; an encoder's say more.
+The simplest vectors for comparing items by their files; those of an encoder are more informative.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.progress import Reporter
 
-COLOUR_BINS = 6  # of each of the three axes of colour
-THUMBNAIL = 8  # pixels a side
-_WORKING_SIDE = 96  # a picture is looked at in at most this many pixels a side
+COLOUR_BINS = 6  # per colour axis
+THUMBNAIL = 8  # pixels per side
+_WORKING_SIDE = 96  # maximum pixels per side of the analysed image
 
 SAMPLE_RATE_HZ = 16_000
-MOST_SECONDS = 60  # of a sound, from its start
+MOST_SECONDS = 60  # analysed length of audio, from its start
 MEL_BANDS, COEFFICIENTS = 40, 20
-_LEAST_RATE_HZ, _MOST_RATE_HZ = 1_000, 400_000  # a header can say anything
+_LEAST_RATE_HZ, _MOST_RATE_HZ = 1_000, 400_000  # headers are untrusted
 _FRAME, _HOP = 512, 256  # samples: 32 and 16 ms
-_MOST_VALUES = 50_000_000  # samples times channels that are read of a file
+_MOST_VALUES = 50_000_000  # maximum samples times channels read per file
 
 
 def describe_files(
     paths: Sequence[str | None], kind: str, *, reporter: Reporter
 ) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """Describe files by what is in them.
+    """Compute descriptors of files.
 
     Args:
-        paths: None where an item has no file.
+        paths: None for items without a file.
         kind: ``picture`` or ``audio``.
         reporter: shows the progress.
 
     Returns:
-        (files, d) float32, a row of zeros where there is no file or it cannot be read; and the
-        path and reason of those that cannot.
+        (files, d) float32, with zero rows for missing or unreadable files; and the path and reason
+        of unreadable ones.
     """
     describe = _DESCRIBERS[kind]
     rows: list[np.ndarray | None] = []
@@ -59,15 +59,15 @@ def describe_files(
 
 
 def describe_picture(path: Path) -> np.ndarray:
-    """Which colours a picture has, and where it is light and dark.
+    """The colours of an image, and its light and dark areas.
 
     Returns:
         (COLOUR_BINS ** 3 + THUMBNAIL ** 2,) float32: the root of a soft histogram in CIE Lab, so
-        that a product compares two by their Bhattacharyya coefficient, then a thumbnail's deviation
-        from its mean grey.
+        that the dot product is the Bhattacharyya coefficient, then a thumbnail's deviation from its
+        mean grey.
 
     Raises:
-        DataError: as ``read_picture``.
+        DataError: see ``read_picture``.
     """
     import cv2
 
@@ -79,7 +79,7 @@ def describe_picture(path: Path) -> np.ndarray:
         height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2Lab)
-    # What sRGB can show fills only a part of the two axes of colour.
+    # sRGB covers only a part of the two colour axes.
     histogram = cv2.calcHist([lab], [0, 1, 2], None, [COLOUR_BINS] * 3, [0, 256, 40, 228, 18, 226])
     for axis in range(3):
         histogram = _blurred(histogram, axis)
@@ -90,15 +90,15 @@ def describe_picture(path: Path) -> np.ndarray:
 
 
 def describe_audio(path: Path) -> np.ndarray:
-    """The timbre of a sound: mean and spread of its mel-frequency cepstral coefficients.
+    """The timbre of audio: mean and deviation of its mel-frequency cepstral coefficients.
 
-    Davis and Mermelstein 1980; as a description of music Tzanetakis and Cook 2002, section III-A.
+    Davis and Mermelstein 1980; for music, Tzanetakis and Cook 2002, section III-A.
 
     Returns:
         (2 * COEFFICIENTS,) float32.
 
     Raises:
-        DataError: there is no such file, or no sound in it.
+        DataError: the file is missing or has no audio.
     """
     from scipy import fft
 
@@ -108,7 +108,7 @@ def describe_audio(path: Path) -> np.ndarray:
     power = np.abs(fft.rfft(frames * np.hanning(_FRAME).astype(np.float32), axis=1)) ** 2
     mel = np.log(power @ _mel_filters().T + 1e-6)  # (frames, bands)
     cepstrum = fft.dct(mel, type=2, axis=1, norm="ortho")[:, :COEFFICIENTS]
-    # The spread of all coefficients over typical sounds falls with their number: this evens it.
+    # The spread of coefficients over typical audio falls with their index: this compensates.
     weight = np.sqrt(1 + np.arange(COEFFICIENTS)) / 10
     described = np.concatenate([cepstrum.mean(axis=0) * weight, cepstrum.std(axis=0) * weight])
     return described.astype(np.float32)
@@ -121,32 +121,32 @@ _DESCRIBERS: dict[str, Callable[[Path], np.ndarray]] = {
 
 
 def _blurred(histogram: np.ndarray, axis: int) -> np.ndarray:
-    """Each bin shared with its neighbours: colours on either side of an edge stay alike."""
+    """Share each bin with its neighbours, so that colours near an edge stay similar."""
     edge = [(1, 1) if number == axis else (0, 0) for number in range(histogram.ndim)]
     padded = np.moveaxis(np.pad(histogram, edge, mode="edge"), axis, 0)
     return np.moveaxis((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4, 0, axis)
 
 
 def _read_audio(path: Path) -> np.ndarray:
-    """(samples,) float32 at 16 kHz, the mean of all channels, at most a minute."""
+    """(samples,) float32 at 16 kHz, the mean of all channels, at most one minute."""
     import soundfile
     from scipy.signal import resample_poly
 
     where = str(path)
     try:
-        # A pipe or device of this name could give bytes for ever.
+        # A pipe or device could be endless.
         if not path.is_file():
             raise DataError("no such file", where=where)
         with soundfile.SoundFile(path) as file:
             rate, channels = file.samplerate, file.channels
             if not _LEAST_RATE_HZ <= rate <= _MOST_RATE_HZ:
-                raise DataError(f"has {rate} samples a second", where=where)
+                raise DataError(f"has a sample rate of {rate} Hz", where=where)
             most = min(MOST_SECONDS * rate, _MOST_VALUES // channels)
             samples = file.read(most, dtype="float32", always_2d=True).mean(axis=1)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise DataError("is no sound file that can be read", where=where) from error
+        raise DataError("is not a readable audio file", where=where) from error
     if not len(samples) or not np.isfinite(samples).all():
-        raise DataError("holds no sound", where=where)
+        raise DataError("has no audio", where=where)
     if rate == SAMPLE_RATE_HZ:
         return samples
     divisor = np.gcd(rate, SAMPLE_RATE_HZ)

@@ -1,7 +1,7 @@
-"""From the attributes of items (or of users) to vectors that a model can compare or read.
+"""From attributes of items (or users) to feature vectors.
 
-Every feature is a matrix with a row of length 1 for each item, or of zeros where the item has no
-such attribute.
+Every feature is a matrix with a unit-length row per item, or a zero row for an item without the
+attribute.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 Feature = Any
 
 AUTO, NONE = "auto", "none"
-#: Attributes that are compared as they are; pictures and audio are by their vectors.
+#: Attribute kinds compared directly; images and audio are compared by their vectors.
 COMPARED = ("text", "tags", "number", "vector")
-#: Words kept of a text column, those with most occurrences.
+#: Maximum words kept per text column, most frequent first.
 MOST_WORDS = 50_000
-#: Numbers are told apart by so many quantiles.
+#: Number of quantiles for binning numbers.
 MOST_BINS = 16
 
-# Scripts that are written without spaces: kana, ideographs, Thai, Lao, Burmese, Khmer.
+# Scripts written without spaces: kana, ideographs, Thai, Lao, Burmese, Khmer.
 _UNSPACED = (
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
@@ -42,25 +42,25 @@ _UNSPACED = (
 def item_features(
     table: pyarrow.Table, kinds: Mapping[str, str], *, wanted: str = AUTO
 ) -> dict[str, Feature]:
-    """Make the features of a table of attributes.
+    """Compute the features of a table of attributes.
 
-    - text: TF-IDF of words and pairs of neighbouring words; of characters in scripts without
-      spaces. Those of one item alone are left out.
-    - tags: one column a tag, weighted by inverse document frequency.
+    - text: TF-IDF of words and word bigrams; of characters in scripts without spaces. Those of a
+      single item are left out.
+    - tags: one column per tag, weighted by inverse document frequency.
     - number: soft bins, see ``number_bins``.
-    - vector: its difference from the mean, scaled to length 1 (what all have in common would make
-      all alike; Mu and Viswanath 2018).
+    - vector: its difference from the mean, scaled to unit length (the common component would make
+      all vectors alike; Mu and Viswanath 2018).
 
-    Items without an attribute change nothing about those that have it.
+    Items without an attribute do not affect the features of others.
 
     Args:
-        table: a row an item, its columns named in ``kinds``.
-        kinds: name of an attribute -> text, tags, number, vector, picture or audio. A picture or
-            audio is compared by its vector, the column ``NAME_vector``.
-        wanted: ``auto`` (all that can be compared), ``none``, or names by comma.
+        table: one row per item, with the columns named in ``kinds``.
+        kinds: name of an attribute -> text, tags, number, vector, picture or audio. Images and
+            audio are compared by their vectors, in the column ``NAME_vector``.
+        wanted: ``auto`` (all comparable attributes), ``none``, or comma-separated names.
 
     Returns:
-        Name -> (items, d) float32, in the table's order. ``auto`` passes over what no item has.
+        Name -> (items, d) float32, in table order. ``auto`` skips attributes that no item has.
 
     Raises:
         UsageError: a name is unknown, cannot be compared, or no item has such an attribute.
@@ -71,20 +71,20 @@ def item_features(
         if feature is not None:
             features[name] = feature
         elif wanted != AUTO:
-            raise UsageError(f"items have nothing in common by {name!r}", where="features")
+            raise UsageError(f"items share no values of {name!r}", where="features")
     return features
 
 
 def reduced(
     features: Mapping[str, Feature], *, size: int = 128, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """The same features as dense matrices, for neural models.
+    """The features as dense matrices, for neural models.
 
-    A sparse one with more than ``size`` columns becomes its ``size`` main directions by truncated
+    A sparse feature with more than ``size`` columns is reduced to ``size`` dimensions by truncated
     SVD (latent semantic analysis, Deerwester et al. 1990; randomised, Halko et al. 2011).
 
     Returns:
-        Name -> (items, d) float32, rows of length 1 or zero.
+        Name -> (items, d) float32, with rows of unit length or zero.
     """
     from scipy import sparse
 
@@ -98,22 +98,24 @@ def reduced(
             from sklearn.utils.extmath import randomized_svd
 
             left, values, _ = randomized_svd(feature, size, random_state=seed)
-            known = np.diff(feature.indptr)[:, None] > 0  # rounding gives the others a direction
+            known = (
+                np.diff(feature.indptr)[:, None] > 0
+            )  # rounding errors would give zero rows a direction
             dense[name] = unit_rows(left * values * known)
     return dense
 
 
 def number_bins(values: np.ndarray) -> np.ndarray | None:
-    """Numbers as soft bins, so that near ones are alike and far ones are not.
+    """Soft bins of numbers, so that close values are similar and distant ones are not.
 
-    Knots lie at the quantiles; a number between two knots belongs to both, to each the more the
-    nearer it is.
+    Knots are at the quantiles; a number between two knots belongs to both, with linear weights.
+
 
     Args:
-        values: (items,) NaN where there is none.
+        values: (items,) NaN if missing.
 
     Returns:
-        (items, knots) float32, rows of length 1 or zero; None where no value is finite.
+        (items, knots) float32, rows of unit length or zero; None if no value is finite.
     """
     values = np.asarray(values, float)
     known = np.isfinite(values)
@@ -127,9 +129,9 @@ def number_bins(values: np.ndarray) -> np.ndarray | None:
 
 
 def unit_rows(matrix: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1; rows of zeros, or with what is no number, are zero."""
+    """Scale rows to unit length; zero rows, and rows with non-finite values, become zero."""
     matrix = np.where(np.isfinite(matrix).all(axis=1, keepdims=True), matrix, 0)
-    # Scaled by their largest number first, the squares of large ones do not overflow.
+    # Scaling by the largest value first prevents overflow of squares.
     largest = np.abs(matrix).max(axis=1, keepdims=True, initial=0)
     matrix = matrix / np.where(largest > 0, largest, 1)
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
@@ -137,9 +139,9 @@ def unit_rows(matrix: np.ndarray) -> np.ndarray:
 
 
 def words_of(text: str) -> list[str]:
-    """Words, and pairs of neighbours, of a text in any script, in lower case.
+    """Words and word bigrams of a text in any script, in lower case.
 
-    A run of a script without spaces gives its characters, and pairs of them.
+    For scripts without spaces: characters and character bigrams.
     """
     words, unspaced = _patterns()
     found: list[str] = []
@@ -162,16 +164,16 @@ def _pairs(parts: Sequence[str], between: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What a word is, and a run of a script without spaces.
+    """The patterns of words, and of runs of scripts without spaces.
 
-    Python's ``\\w`` lacks the combining marks, without which many scripts fall apart.
+    Python's ``\\w`` lacks combining marks, without which words of many scripts fall apart.
     """
     marks = (chr(code) for code in range(0x10000) if unicodedata.category(chr(code))[0] == "M")
     return re.compile(f"(?:[^\\W_]|[{''.join(marks)}])+"), re.compile(f"([{_UNSPACED}]+)")
 
 
 def _chosen(kinds: Mapping[str, str], wanted: str) -> list[str]:
-    """The names asked for, in the order of ``kinds``."""
+    """The requested names, in the order of ``kinds``."""
     if wanted == NONE:
         return []
     usable = [name for name, kind in kinds.items() if kind in COMPARED]
@@ -185,9 +187,9 @@ def _chosen(kinds: Mapping[str, str], wanted: str) -> list[str]:
             chosen.add(name)
         elif name in kinds:
             raise UsageError(
-                f"{name!r} is of kind {kinds[name]}, and the prepared data has no vectors of it",
+                f"{name!r} is of kind {kinds[name]}, but the prepared data has no vectors for it",
                 where="features",
-                hint="Name an encoder when preparing the data",
+                hint="Give an encoder when preparing the data",
             )
         elif not usable:
             raise UsageError(f"no feature {name!r}: the prepared data has none", where="features")
@@ -211,11 +213,11 @@ def _different(tags: Sequence[str]) -> list[str]:
 def _weighted(
     values: Sequence[Any], split: Callable[[Any], list[str]], *, at_least: int
 ) -> Feature | None:
-    """Term frequency by inverse document frequency, rows of length 1.
+    """TF-IDF, with rows of unit length.
 
     Args:
-        split: what a value consists of.
-        at_least: items that must share a part for it to count.
+        split: splits a value into terms.
+        at_least: minimum number of items with a term.
     """
     from scipy import sparse
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -231,7 +233,7 @@ def _weighted(
     )
     try:
         weighted = vectorizer.fit_transform(parts)
-    except ValueError:  # no part is left: there were none, or no two items share one
+    except ValueError:  # no terms are left: there were none, or no two items share one
         return None
     lengths = np.zeros(len(values), np.int64)
     lengths[known] = np.diff(weighted.indptr)
@@ -258,7 +260,7 @@ def _vector(column: pyarrow.ChunkedArray) -> Feature | None:
         return None
     if (~broken).sum() > 1:
         differences = vectors - vectors[~broken].mean(axis=0)
-        # Of equal vectors only rounding is left, which is no direction.
+        # Equal vectors leave only rounding errors, which have no meaningful direction.
         equal = np.abs(differences).max(axis=1) <= 1e-6 * np.abs(vectors).max(axis=1)
         vectors = np.where((broken | equal)[:, None], 0, differences)
     matrix = np.zeros((len(column), size), np.float32)

@@ -1,4 +1,4 @@
-"""From a log to assets, and from new events to grown ones."""
+"""From a log to assets, and from new events to extended assets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: Users with new events whose last one is held out, to see what was learned of them.
+#: Users with new events whose last one is held out, to evaluate the update.
 HELD_OUT_SHARE = 0.2
 ROWS_AT_ONCE = 4096
 
@@ -38,13 +38,13 @@ def learn_assets(
     start: Pretrained | None,
     tables: Path | None,
 ) -> LogAssets:
-    """The catalogue beside the rows, and what the training rows say of it.
+    """Assets from the catalogue and the training rows.
 
     Args:
         rows: training rows.
-        model: its name, and how its training batches are made; empty for one that is computed.
-        start: pretrained weights, whose catalogue (``start.tokenizer``) is matched by item ids.
-        tables: the folder that ``group`` wrote.
+        model: its name, and its type of training batches; empty for closed-form models.
+        start: pretrained weights, whose catalogue (``start.tokenizer``) is matched by item id.
+        tables: the folder written by ``group``.
     """
     if tables is None or not tables.is_dir():
         raise ArtifactError("its tables are missing", where=str(tables), hint="Prepare it again")
@@ -83,7 +83,7 @@ def learn_assets(
 def _learn_biases(
     rows: Sequence[Mapping[str, Any]], assets: LogAssets
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Damped means of what users and items leave of the mean, as the model ``average`` has them."""
+    """Damped user and item deviations from the mean, as in the model ``average``."""
     settings, mean = AverageSettings(), assets.rating_mean
     sums = np.zeros(len(assets.items))
     for row in in_blocks(rows):
@@ -99,14 +99,14 @@ def _learn_biases(
 
 
 class RatingSums:
-    """Mean, deviation and range of ratings, summed part by part."""
+    """Mean, deviation and range of ratings, accumulated in parts."""
 
     def __init__(self) -> None:
         self._count, self._sum, self._squares = 0, 0.0, 0.0
         self._low, self._high = np.inf, -np.inf
 
     def add(self, ratings: np.ndarray) -> None:
-        """Count some ratings."""
+        """Add some ratings."""
         if len(ratings):
             exact = ratings.astype(np.float64)
             self._count += len(exact)
@@ -120,7 +120,7 @@ class RatingSums:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation; 1 where all ratings are equal, so that it can be divided by."""
+        """Standard deviation; 1 if all ratings are equal, so that division is safe."""
         variance = self._squares / max(1, self._count) - self.mean**2
         return float(np.sqrt(variance)) if variance > 1e-9 else 1.0
 
@@ -130,13 +130,13 @@ class RatingSums:
 
 
 def renumber(old: Sequence[str], new: Sequence[str]) -> np.ndarray:
-    """(new items,) the number of each item in the old catalogue, -1 where it is not there."""
+    """(new items,) item numbers in the old catalogue, -1 for new items."""
     numbers = {item: number for number, item in enumerate(old)}
     return np.array([numbers.get(item, -1) for item in new], np.int64)
 
 
 def in_blocks(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Every row in order, read many at a time."""
+    """Iterate over every row in order, reading in blocks."""
     for start in range(0, len(rows), ROWS_AT_ONCE):
         yield from rows[start : start + ROWS_AT_ONCE]
 
@@ -151,15 +151,15 @@ def extend_assets(
     *,
     reading: LogReading,
 ) -> tuple[LogAssets, Iterator[Row | Refusal]]:
-    """Take in new events: items and users that are new, and a row for each user they are of.
+    """Extend assets with new events: new items and users, and one row per affected user.
 
-    A user's row holds all training events, the new ones last. Of some users (by a hash of their
-    id) the last new event is held out.
+    A user's row has all training events, new ones last. For some users (by a hash of their id) the
+    last new event is held out.
 
     Args:
-        events: what ``read_events`` yields of the new files.
-        known: training rows so far; of several of one user the last counts.
-        reading: how the first log was cleaned: low ratings and unknown items stay out.
+        events: events of the new files, from ``read_events``.
+        known: training rows so far; the last of several rows of a user counts.
+        reading: how the first log was cleaned: low ratings and unknown items are excluded.
     """
     refused, new = _gather(events, assets, reading)
     if not new:
@@ -193,7 +193,7 @@ def extend_assets(
         users=(*assets.users, *(user for user in new if user not in known_users)),
         histories=assets.histories.with_events(histories),
         counts=counts,
-        # Mean and deviation stay: they are the units of the weights.
+        # Mean and deviation stay fixed: the weights are in these units.
         rating_range=(min(every_rating), max(every_rating)),
     )
     return grown, iter([*refused, *rows])
@@ -202,7 +202,7 @@ def extend_assets(
 def _gather(
     events: Iterator[Row | Refusal], assets: LogAssets, reading: LogReading
 ) -> tuple[list[Refusal], dict[str, tuple[list[str], list[float], list[int]]]]:
-    """New events by user, in time order; what the first log would not have kept is refused."""
+    """Group new events by user in time order; refuse those that cleaning would remove."""
     refused: list[Refusal] = []
     gathered: dict[str, list[tuple[int, int, str, float]]] = {}
     had: dict[str, set[str]] = {}
@@ -216,16 +216,16 @@ def _gather(
         rating, time = event.fields.get("rating"), event.fields.get("time")
         reason = None
         if item in had[user] and reading.duplicates != "keep-all":
-            reason = f"user {user!r} has had the item {item!r} already"
+            reason = f"user {user!r} already has the item {item!r}"
         elif reading.unknown_items == "drop" and item not in assets.item_numbers:
             reason = f"the item {item!r} is unknown"
         elif reading.min_rating is not None and rating is not None and rating < reading.min_rating:
-            reason = f"rated {rating:g}, and those below {reading.min_rating:g} were left out"
+            reason = f"the rating {rating:g} is below the minimum of {reading.min_rating:g}"
         if reason:
             refused.append(Refusal(event.file, event.line, reason))
             continue
         own = gathered.setdefault(user, [])
-        # Without times, events are numbered on.
+        # Without times, events are numbered consecutively.
         time = len(had[user]) if time is None else int(time)
         own.append((time, len(own), item, 1.0 if rating is None else rating))
         had[user].add(item)
@@ -245,10 +245,10 @@ def _rows_of(
     *,
     had: list[int],
 ) -> list[Row]:
-    """The user's training row with the new events, and perhaps a held-out row of the last one.
+    """The user's training row with the new events, and possibly a held-out row for the last one.
 
     Args:
-        had: all items of the user so far, those held out before too.
+        had: all items of the user so far, including those held out earlier.
     """
     columns: dict[str, list[Any]] = {"items": items, "ratings": ratings, "times": times}
     known: dict[str, list[Any]] = {}
@@ -272,7 +272,7 @@ def _rows_of(
 
 
 def _grown_table(table: pyarrow.Table, items: list[str]) -> pyarrow.Table:
-    """The catalogue with further items, nothing being known of them but their ids."""
+    """The catalogue with further items that have only ids."""
     import pyarrow
 
     if not items:

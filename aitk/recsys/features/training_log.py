@@ -1,4 +1,4 @@
-"""What a closed-form model is fitted to: the training events as one sparse matrix."""
+"""Training data of a closed-form model: the training events as one sparse matrix."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from aitk.recsys.features.learning import in_blocks
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """The training events, and what is known beside them.
+    """The training events and item features.
 
     Attributes:
         events: scipy CSR array (users, items) float32: ratings, or 1.0.
-        times: (events,) unix seconds in the order of ``events.data``, where a model asks for
-            them.
-        features: name -> (items, size), dense or sparse; an all-zero row is a missing one.
-        seed: of models that draw something.
+        times: (events,) unix seconds in the order of ``events.data``, for models that need them.
+        features: name -> (items, size), dense or sparse; zero rows are missing values.
+        seed: seed for models with random choices.
     """
 
     events: Any
@@ -45,10 +44,10 @@ def training_log(
     features: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> TrainingLog:
-    """The events of the training rows, users in the order of the rows.
+    """The events of the training rows, with users in row order.
 
     Args:
-        features: of the items, as ``TrainingLog`` holds them.
+        features: features of the items, as in ``TrainingLog``.
     """
     from scipy.sparse import csr_array
 

@@ -1,4 +1,4 @@
-"""Vectors of what items look, sound or read like, stored beside their other attributes."""
+"""Vectors of item images, audio or texts, stored with the other attributes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DESCRIBED = ("picture", "audio")
 
 
 def add_vectors(path: Path, encoders: Sequence[str], embed: Embed, reporter: Reporter) -> None:
-    """Add a column ``NAME_vector`` to the catalogue for each attribute that is encoded.
+    """Add a column ``NAME_vector`` to the catalogue for each encoded attribute.
 
     Args:
         path: the catalogue, a Parquet table.
-        encoders: ``NAME=SOURCE``. A picture or sound without one is described without any model.
+        encoders: ``NAME=SOURCE``. Other images and audio get model-free descriptors.
 
     Raises:
-        UsageError: an encoder cannot be read, or its attribute is not there or nothing to encode.
+        UsageError: an encoder is malformed, or its attribute is missing or cannot be encoded.
     """
     import pyarrow
 
@@ -60,27 +60,27 @@ def _by_attribute(encoders: Sequence[str], kinds: dict[str, str]) -> dict[str, s
         name, equals, source = told.partition("=")
         if not equals or not source:
             raise UsageError(
-                f"cannot read {told!r}", where="--encoders", hint="Write NAME=RUN or NAME=FOLDER"
+                f"cannot read {told!r}", where="--encoders", hint="Use NAME=RUN or NAME=FOLDER"
             )
         if not kinds:
             raise UsageError(
-                "nothing is known of the items that could be encoded",
+                "the items have no attributes to encode",
                 where="--encoders",
-                hint="Name the items file with --items",
+                hint="Give the items file with --items",
             )
         if name not in kinds:
             raise unknown_name(name, kinds, what="item attribute")
         if kinds[name] not in ENCODED:
             raise UsageError(
-                f"{name!r} is of kind {kinds[name]}, which no encoder reads",
+                f"{name!r} is of kind {kinds[name]}, which encoders do not support",
                 where="--encoders",
-                hint=f"Encoders read {', '.join(ENCODED)}; see --item-kinds",
+                hint=f"Encoders support {', '.join(ENCODED)}; see --item-kinds",
             )
         if f"{name}_vector" in kinds:
             raise UsageError(
                 f"the items file has a column {name}_vector already",
                 where="--encoders",
-                hint="Rename that column, or leave this encoder out",
+                hint="Rename that column, or omit this encoder",
             )
         wanted[name] = source
     return wanted

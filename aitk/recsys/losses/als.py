@@ -1,4 +1,4 @@
-"""Factors of implicit feedback by alternating least squares (Hu et al. 2008)."""
+"""Matrix factorisation of implicit feedback by alternating least squares (Hu et al. 2008)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from aitk.recsys.losses.blocks import map_blocks
 
-#: Steps of conjugate gradient in each half of a round: as many as Takacs et al. 2011 take.
+#: Conjugate gradient steps per half-iteration, as in Takacs et al. 2011.
 STEPS = 3
-#: Steps that bring a fresh user's factors to float32's precision.
+#: Steps that compute a new user's factors to float32 precision.
 FOLD_IN_STEPS = 30
 _BLOCK_CELLS = 500_000
 _TINY = np.float32(1e-20)
@@ -28,24 +28,24 @@ def als(
     seed: int,
     steps: int = STEPS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Factors whose product is near 1 where there is an event and near 0 elsewhere.
+    """Factors whose product is near 1 for events and near 0 elsewhere.
 
-    They minimise sum_ui c_ui (p_ui - x_u y_i)^2 + l2 (|x|^2 + |y|^2), p being 1 for an event and
-    else 0, with confidence c = 1 + alpha * r (Hu et al. 2008, section 4). Each half of a round
-    improves the factors by a few steps of conjugate gradient (Takacs et al. 2011, section 3.2)
-    from where they were; the users' are solved to the end once the items' stand.
+    They minimise sum_ui c_ui (p_ui - x_u y_i)^2 + l2 (|x|^2 + |y|^2), where p is 1 for an event and
+    else 0, with confidence c = 1 + alpha * r (Hu et al. 2008, section 4). Each half-iteration
+    refines the factors by a few steps of conjugate gradient (Takacs et al. 2011, section 3.2); user
+    factors are solved to convergence at the end.
 
     Args:
         events: scipy CSR array (users, items) float32, values r above 0.
         factors: size of a vector.
-        alpha: how much more an event says than none.
+        alpha: weight of events relative to non-events.
         l2: ridge penalty, above 0.
-        iterations: rounds over users and items.
-        seed: of the items' first factors.
-        steps: of conjugate gradient in each half of a round.
+        iterations: iterations over users and items.
+        seed: seed of the initial item factors.
+        steps: conjugate gradient steps per half-iteration.
 
     Returns:
-        Users (users, factors) and items (items, factors), float32; zero where there is no event.
+        Users (users, factors) and items (items, factors), float32; zero without events.
     """
     user_blocks, item_blocks = _blocks(events, factors), _blocks(events.T.tocsr(), factors)
     rng = np.random.default_rng(seed)
@@ -58,7 +58,7 @@ def als(
 
 
 def fold_in(events: Any, items: np.ndarray, *, alpha: float, l2: float) -> np.ndarray:
-    """The users' factors that fit given factors of the items best (Hu et al. 2008, equation 4).
+    """The optimal user factors for given item factors (Hu et al. 2008, equation 4).
 
     Args:
         events: scipy CSR array (users, items) float32.
@@ -76,7 +76,7 @@ def fold_in(events: Any, items: np.ndarray, *, alpha: float, l2: float) -> np.nd
 
 @dataclass(frozen=True)
 class _Block:
-    """Rows of about the same length, padded: a padded place names the row after the last."""
+    """Rows of similar length, padded: padding refers to the row after the last."""
 
     rows: np.ndarray  # (rows,)
     columns: np.ndarray  # (rows, longest)
@@ -84,7 +84,7 @@ class _Block:
 
 
 def _blocks(matrix: Any, factors: int) -> list[_Block]:
-    """Cut the rows that have values into blocks, the longest first."""
+    """Group the nonempty rows into blocks, longest first."""
     lengths = np.diff(matrix.indptr)
     order = np.argsort(-lengths, kind="stable")
     order = order[: np.count_nonzero(lengths)]
@@ -111,7 +111,7 @@ def _improved(
     l2: float,
     steps: int,
 ) -> np.ndarray:
-    """One half of a round: better vectors, given the others'."""
+    """One half-iteration: refined vectors, given those of the other side."""
     gram = others.T @ others + np.float32(l2) * np.eye(others.shape[1], dtype=np.float32)
     padded = np.concatenate([others, np.zeros_like(others[:1])])
     better = np.zeros_like(vectors)
@@ -135,8 +135,8 @@ def _conjugate_gradient(
 ) -> np.ndarray:
     """Solve (gram + sum_j extra_j y_j y_j^T) x = sum_j (1 + extra_j) y_j for each row.
 
-    x: (rows, factors), where to start from; y: (rows, length, factors), zero where padded;
-    extra: (rows, length), the confidence above that of no event.
+    x: (rows, factors), starting point; y: (rows, length, factors), zero-padded; extra: (rows,
+    length), confidence above that of non-events.
     """
 
     def product(vectors: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Averages of a log: damped means of ratings, and how often an item occurs."""
+"""Averages of a log: damped rating means, and item frequencies."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 def biases(
     events: Any, *, user_shrinkage: float, item_shrinkage: float
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Damped means (Koren 2010, section 2.1): first of the items, then of what they leave.
+    """Damped means (Koren 2010, section 2.1): first of the items, then of the residuals per user.
 
     Args:
         events: scipy CSR array (users, items) float32 of ratings.
-        user_shrinkage: added to a user's count of ratings.
-        item_shrinkage: added to an item's count of ratings.
+        user_shrinkage: added to the number of ratings of a user.
+        item_shrinkage: added to the number of ratings of an item.
 
     Returns:
-        The mean, users (users,) and items (items,) float32; 0 where there is no rating.
+        The mean, users (users,) and items (items,) float32; 0 without ratings.
     """
     users = np.repeat(np.arange(events.shape[0]), np.diff(events.indptr))
     mean = float(np.mean(events.data, dtype=np.float64))
@@ -40,17 +40,17 @@ DAY_S = 86_400
 
 
 def popularity(events: Any) -> np.ndarray:
-    """How many events each item has: (items,) float32."""
+    """The number of events of each item: (items,) float32."""
     return np.bincount(events.indices, minlength=events.shape[1]).astype(np.float32)
 
 
 def recent_popularity(events: Any, times: np.ndarray, *, half_life_days: float) -> np.ndarray:
-    """Events of each item, halved with every ``half_life_days`` before the newest event.
+    """Events of each item, with weights halved per ``half_life_days`` before the newest event.
 
     Args:
         events: scipy CSR array (users, items).
         times: (events,) unix seconds in the order of ``events.data``.
-        half_life_days: may be a fraction.
+        half_life_days: may be fractional.
 
     Returns:
         (items,) float32.

@@ -1,6 +1,6 @@
-"""Work cut into blocks of rows for all processors, and the largest values of each row.
+"""Blockwise parallel work over rows, and the largest values of each row.
 
-NumPy and SciPy let other threads run while they compute, so threads are enough.
+NumPy and SciPy release the GIL while they compute, so threads suffice.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ Result = TypeVar("Result")
 
 
 def map_blocks(work: Callable[[slice], Result], rows: int, *, size: int) -> list[Result]:
-    """Call ``work`` for each block of at most ``size`` rows; its results in order.
+    """Call ``work`` for each block of at most ``size`` rows; return its results in order.
 
     Raises:
-        Interrupted: between two blocks, where a signal asked to stop.
+        Interrupted: between two blocks, if a signal requested a stop.
     """
     from threadpoolctl import threadpool_limits
 
     blocks = [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
     if len(blocks) < 2 or usable_cpus() == 1:
         return _collected(map(work, blocks))
-    # Threads inside of threads wait for each other: ALS took three times as long.
+    # Nested threads contend with each other: ALS took three times as long.
     with threadpool_limits(1, user_api="blas"), ThreadPool(usable_cpus()) as pool:
         return _collected(pool.imap(work, blocks))
 
@@ -47,13 +47,13 @@ _BLOCK_CELLS = 1_000_000
 
 
 def largest(values: Any, *, keep: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ``keep`` largest positive values of each row, by falling value, then rising column.
+    """The ``keep`` largest positive values of each row, by descending value, then column.
 
     Args:
         values: (rows, columns) float32, dense or scipy CSR.
 
     Returns:
-        Columns (rows, keep) int32 and values (rows, keep) float32; both 0 where a row has fewer.
+        Columns (rows, keep) int32 and values (rows, keep) float32; both 0 for rows with fewer.
     """
     keys = _sparse_keys(values) if hasattr(values, "indptr") else _dense_keys(values)
     width = keys.shape[1]
@@ -67,10 +67,10 @@ def largest(values: Any, *, keep: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def largest_weights(weights: np.ndarray, *, keep: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ``keep`` weights of each column that are largest in size, signs kept.
+    """The ``keep`` weights of largest magnitude in each column, with signs.
 
     Args:
-        weights: (items, items): how much an item (row) speaks for another (column).
+        weights: (items, items): contribution of an item (row) to another (column).
 
     Returns:
         For each column the rows (items, keep) int32 and their weights (items, keep) float32.
@@ -84,7 +84,7 @@ def largest_weights(weights: np.ndarray, *, keep: int) -> tuple[np.ndarray, np.n
     items = weights.shape[1]
     parts = map_blocks(work, items, size=max(16, _BLOCK_CELLS // max(1, len(weights))))
     numbers, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-    # A column with fewer weights than ``keep`` names row 0 for the rest.
+    # A column with fewer weights than ``keep`` is padded with row 0.
     found[(numbers == 0) & (np.cumsum(numbers == 0, axis=1) > 1)] = 0
     return numbers, found
 
@@ -94,7 +94,7 @@ def _dense_keys(values: np.ndarray) -> np.ndarray:
 
 
 def _sparse_keys(values: Any) -> np.ndarray:
-    """The stored values of each row side by side: (rows, most values of a row)."""
+    """The stored values of each row, padded: (rows, most values of a row)."""
     counts = np.diff(values.indptr)
     keys = np.zeros((len(counts), int(counts.max(initial=0))), np.int64)
     rows = np.repeat(np.arange(len(counts)), counts)
@@ -104,6 +104,6 @@ def _sparse_keys(values: Any) -> np.ndarray:
 
 
 def _keys(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """One integer for value and column: positive floats sort as their bits do."""
+    """Pack value and column into one integer: positive floats sort like their bits."""
     bits = values.view(np.int32).astype(np.int64)
     return np.where(values > 0, (bits << _BITS) | (_LOW - columns.astype(np.int64)), 0)

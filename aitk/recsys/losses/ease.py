@@ -1,4 +1,4 @@
-"""EASE: linear autoencoders in closed form (Steck 2019), also with item features."""
+"""EASE: linear autoencoders in closed form (Steck 2019), optionally with item features."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aitk.core.contract.errors import TrainingError
 from aitk.core.runtime.environment import GIB, machine
 from aitk.recsys.losses.products import gram_matrix
 
-#: Up to this many items the inverse is computed in float64, which costs twice the memory.
+#: Up to this many items, the inverse is computed in float64, which doubles the memory.
 EXACT_ITEMS = 6000
 _TILE = 1024
 
@@ -30,27 +30,27 @@ def ease(events: Any, *, l2: float) -> np.ndarray:
         (items, items) float32.
 
     Raises:
-        TrainingError: there is less memory than it needs, or the penalty is too small for the
-            matrix to be inverted.
+        TrainingError: memory is insufficient, or the penalty is too small for inverting the matrix.
+
     """
     check_memory(events.shape[1])
     return _solved(gram_matrix(events, dtype=_dtype(events.shape[1])), l2=l2)
 
 
 def ease_with_features(events: Any, features: Any, *, weight: float, l2: float) -> np.ndarray:
-    """The weights of CEASE (Jeunen et al. 2020, section 3.1): features are further users.
+    """The weights of CEASE (Jeunen et al. 2020, section 3.1): features act as further users.
 
     Args:
         events: scipy CSR array (users, items) float32.
-        features: (items, size), dense or sparse; an all-zero row is a missing one.
-        weight: of a feature, an event having 1.
+        features: (items, size), dense or sparse; zero rows are missing values.
+        weight: weight of a feature relative to an event.
         l2: ridge penalty, above 0.
 
     Returns:
-        (items, items) float32, to be used as those of ``ease``.
+        (items, items) float32, used like those of ``ease``.
 
     Raises:
-        TrainingError: as of ``ease``.
+        TrainingError: see ``ease``.
     """
     check_memory(events.shape[1])
     gram = gram_matrix(events, dtype=_dtype(events.shape[1]))
@@ -62,24 +62,24 @@ def ease_with_features(events: Any, features: Any, *, weight: float, l2: float) 
 
 
 def ease_bytes(items: int) -> int:
-    """Memory that fitting takes at its most, until the weights are in a model."""
-    # In float64 and float32 at once while they are computed, three times in float32 while they
-    # are handed over.
+    """Peak memory of fitting, until the weights are in a model."""
+    # In float64 and float32 at once during the computation, three times in float32 during the
+    # transfer to the model.
     return 12 * items * items + (256 << 20)
 
 
 def check_memory(items: int) -> None:
-    """Refuse a matrix of all items that does not fit.
+    """Raise an error if the matrix of all items does not fit into memory.
 
     Raises:
-        TrainingError: with what to take instead.
+        TrainingError: memory is insufficient; the hint names alternatives.
     """
     available = machine(Path())["memory_available_gib"]
     needed = ease_bytes(items) / GIB
     if available is not None and needed > available:
         raise TrainingError(
-            f"{items:,} items squared need {needed:.1f} GiB, and {available:.1f} are free",
-            hint="Take --model item-knn or als, or drop rare items in prepare",
+            f"{items:,} items need {needed:.1f} GiB for their matrix, but {available:.1f} are free",
+            hint="Use --model item-knn or als, or drop rare items in prepare",
         )
 
 
@@ -88,7 +88,7 @@ def _dtype(items: int) -> type:
 
 
 def _solved(gram: np.ndarray, *, l2: float) -> np.ndarray:
-    """Turn the Gram matrix into the weights, in its own memory."""
+    """Convert the Gram matrix to the weights, in place."""
     gram[np.diag_indices_from(gram)] += l2
     inverse = _inverted(gram)
     inverse /= -inverse.diagonal().copy()
@@ -101,7 +101,7 @@ def _inverted(matrix: np.ndarray) -> np.ndarray:
     from scipy.linalg import get_lapack_funcs
 
     factorise, invert = get_lapack_funcs(("potrf", "potri"), (matrix,))
-    # LAPACK counts columns first: to it the transposed view is the matrix, without a copy.
+    # LAPACK is column-major: it sees the transposed view as the matrix, without a copy.
     factor, failed = factorise(matrix.T, lower=1, clean=0, overwrite_a=1)
     if not failed:
         inverse, failed = invert(factor, lower=1, overwrite_c=1)

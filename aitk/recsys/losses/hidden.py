@@ -1,6 +1,6 @@
-"""Settings chosen on the training events alone: hide one event of each user, and look for it.
+"""Selection of settings on training events alone: hide one event per user and predict it.
 
-A small log calls for other settings than a large one: for more shrinkage, and for fewer factors.
+A small log needs other settings than a large one: more shrinkage, and fewer factors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from aitk.core.runtime import interrupts
 from aitk.recsys.features.training_log import TrainingLog
 
-#: So many users are enough to tell two settings apart.
+#: Number of users that suffices to compare two settings.
 MOST_USERS = 2000
 CUTOFF = 10
 _BLOCK = 256
@@ -22,11 +22,11 @@ _BLOCK = 256
 
 @dataclass(frozen=True)
 class Hidden:
-    """A log without one event of each user who has two at least.
+    """A log without one event of each user with at least two.
 
     Attributes:
-        events: scipy CSR array (users, items), what is left.
-        users: (asked,) users who are asked about.
+        events: scipy CSR array (users, items), the remaining events.
+        users: (asked,) users with a hidden event.
         items: (asked,) the hidden item of each.
     """
 
@@ -35,13 +35,13 @@ class Hidden:
     items: np.ndarray
 
     def ndcg(self, scores: Callable[[Any], np.ndarray]) -> np.ndarray:
-        """NDCG@10 of the hidden items among those that a user does not have.
+        """NDCG@10 of the hidden items among those outside the user's history.
 
         Args:
             scores: histories, CSR (batch, items), -> scores (ways, batch, items).
 
         Returns:
-            (ways,): the mean over the users, one for each way of scoring.
+            (ways,): the mean over the users, for each way of scoring.
         """
         gains: list[np.ndarray] = []
         for start in range(0, len(self.users), _BLOCK):
@@ -52,19 +52,19 @@ class Hidden:
             rows, columns = histories.nonzero()
             found[:, rows, columns] = -np.inf
             wanted = np.take_along_axis(found, self.items[None, part, None], axis=2)
-            # Of equal scores half come first.
+            # Half of the ties rank first.
             before = (found > wanted).sum(axis=2) + ((found == wanted).sum(axis=2) - 1) / 2
             gains.append(np.where(before < CUTOFF, 1 / np.log2(before + 2), 0.0))
         return np.concatenate(gains, axis=1).mean(axis=1) if gains else np.zeros(1)
 
 
 def hide_one(events: Any, *, times: np.ndarray | None = None, seed: int = 0) -> Hidden:
-    """Hide each user's latest event, or, where ``times`` are not known, one at random.
+    """Hide each user's latest event, or a random one if ``times`` are unknown.
 
     Args:
         events: scipy CSR array (users, items) float32.
         times: (events,) in the order of ``events.data``.
-        seed: of the drawing, of events and of the users who are asked.
+        seed: seed for drawing events and users.
     """
     from scipy.sparse import csr_array
 
@@ -81,7 +81,7 @@ def hide_one(events: Any, *, times: np.ndarray | None = None, seed: int = 0) -> 
     return Hidden(left, users[asked], events.indices[asked])
 
 
-#: Of logs with more events the usual setting is taken: they need it least, and it would take long.
+#: For logs with more events, the usual setting is used: tuning gains least and takes long.
 MOST_EVENTS = 300_000
 
 Way = TypeVar("Way")
@@ -92,12 +92,12 @@ def choose(
     log: TrainingLog,
     fit: Callable[[Way, Any], Callable[[Any], np.ndarray]],
 ) -> Way:
-    """The way that finds one hidden event of each user best, by NDCG@10; of equals the first.
+    """Select the candidate with the best NDCG@10 on hidden events; ties go to the first.
 
     Args:
-        ways: the usual one first.
-        fit: a way and events, CSR (users, items), -> from histories, CSR (batch, items), to scores
-            (batch, items).
+        ways: candidates, the usual one first.
+        fit: candidate and events, CSR (users, items), -> function from histories, CSR (batch,
+            items), to scores (batch, items).
     """
     if log.events.nnz > MOST_EVENTS:
         return ways[0]

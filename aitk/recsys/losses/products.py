@@ -1,4 +1,4 @@
-"""X^T X of a sparse matrix, in whichever way is faster."""
+"""X^T X of a sparse matrix, by the faster of two methods."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from aitk.core.runtime import interrupts
 from aitk.recsys.losses.blocks import map_blocks
 
-#: A result up to this size is made at once, the products of frequent items by dense blocks.
+#: Results up to this size are computed at once, with dense blocks for frequent items.
 DENSE_BYTES = 512 << 20
-#: One multiplication of a sparse product costs as much as this many of a dense one (measured on
-#: MovieLens-1M; fewer where the processor has no AVX-512).
+#: Cost of a sparse multiplication relative to a dense one (measured on MovieLens-1M; lower on
+#: processors without AVX-512).
 SPARSE_COST = 150
 _BLOCK_BYTES = 32 << 20
 
-#: Rows of X^T X, dense or CSR, float32.
+#: A function that returns rows of X^T X, dense or CSR, float32.
 Products = Callable[[slice], Any]
 
 
 def item_products(events: Any) -> Products:
-    """Rows of X^T X (items, items), computed when asked for.
+    """Rows of X^T X (items, items), computed on demand.
 
     Args:
         events: scipy CSR array (users, items) float32.
@@ -49,12 +49,12 @@ def gram_matrix(events: Any, *, dtype: Any = np.float32) -> np.ndarray:
 
 
 def block_rows(items: int) -> int:
-    """How many rows of (items, items) are worked on at once."""
+    """The number of rows of (items, items) processed at once."""
     return max(16, _BLOCK_BYTES // (8 * max(1, items)))
 
 
 def _narrow(events: Any) -> Any:
-    """The same with numbers of 32 bits, which are read a quarter faster."""
+    """The matrix with 32-bit indices, which are a quarter faster to read."""
     from scipy.sparse import csr_array
 
     if max(*events.shape, events.nnz) >= 1 << 31:
@@ -64,7 +64,7 @@ def _narrow(events: Any) -> Any:
 
 
 def _all_products(events: Any, turned: Any) -> np.ndarray:
-    """Frequent items times each other densely, all others by sparse products."""
+    """Dense products between frequent items, sparse products for all others."""
     items = events.shape[1]
     order = np.argsort(-np.diff(turned.indptr), kind="stable")
     dense = _dense_items(events, turned[order])
@@ -81,10 +81,10 @@ def _all_products(events: Any, turned: Any) -> np.ndarray:
 
 
 def _dense_items(events: Any, turned: Any) -> int:
-    """How many of the items, the most frequent first, are worth a dense product."""
+    """The number of items, most frequent first, for which dense products pay off."""
     lengths = np.diff(events.indptr).astype(float)
-    work = np.array(turned.astype(bool) @ lengths)  # sparse multiplications that an item costs
-    left = np.concatenate([[0], np.cumsum(work[::-1])])[::-1]  # after so many dense items
+    work = np.array(turned.astype(bool) @ lengths)  # sparse multiplications per item
+    left = np.concatenate([[0], np.cumsum(work[::-1])])[::-1]  # cost after so many dense items
     sizes = np.arange(len(left), dtype=float)
     return int(np.argmin(SPARSE_COST * left + events.shape[0] * sizes**2))
 

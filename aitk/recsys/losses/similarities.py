@@ -1,4 +1,4 @@
-"""How alike two items, or two users, are: by the events they share, or by the features of items."""
+"""Similarity of items or users, by shared events or by item features."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ def item_neighbours(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The most similar items of each item (Sarwar et al. 2001, section 3).
 
-    ``cosine`` is of the items' columns; ``adjusted-cosine`` of the same after each user's mean is
-    taken off (section 3.1.3); ``jaccard`` is the share of the users of either that have both.
-    Only positive similarities count, an item is no neighbour of its own, and of equally similar
-    ones the lower number comes first.
+    ``cosine`` compares the items' columns; ``adjusted-cosine`` subtracts each user's mean first
+    (section 3.1.3); ``jaccard`` is the share of the users of either that have both. Only positive
+    similarities count, an item is not its own neighbour, and ties go to the lower number.
+
 
     Args:
         events: scipy CSR array (users, items) float32.
         similarity: ``cosine``, ``adjusted-cosine`` or ``jaccard``.
-        neighbours: how many to keep.
-        shrinkage: is added to the denominator.
+        neighbours: neighbours per item.
+        shrinkage: added to the denominator.
 
     Returns:
-        Items (items, neighbours) int32 and similarities (items, neighbours) float32, falling;
-        both 0 where an item has fewer.
+        Items (items, neighbours) int32 and similarities (items, neighbours) float32, descending;
+        both 0 for items with fewer.
 
     Raises:
-        UsageError: ``adjusted-cosine`` of events that do not differ from their user's mean.
+        UsageError: ``adjusted-cosine`` on events that do not differ from their user's mean.
     """
     prepared = prepared_events(events, similarity)
     check_ratings(prepared, similarity)
@@ -76,18 +76,18 @@ def nearest(
             rows[own - block.start, own] = 0
         return largest(rows, keep=min(neighbours, max(1, items - 1)))
 
-    # Small blocks stay in the processor's cache between the division and the sorting.
+    # Small blocks stay in the processor's cache between division and sorting.
     parts = map_blocks(work, items, size=max(16, block_rows(items) // 16))
     numbers, weights = zip(*parts, strict=True)
     return np.concatenate(numbers), np.concatenate(weights)
 
 
 def prepared_events(events: Any, similarity: str) -> Any:
-    """The values that a similarity multiplies, in a new CSR array without repeated places.
+    """The values multiplied by a similarity, in a new CSR array without duplicates.
 
-    ``adjusted-cosine`` takes each user's mean off, between items and between users alike; of
-    users this is Pearson's correlation with the means of all ratings (Desrosiers and Karypis
-    2011, section 4.2.1).
+    ``adjusted-cosine`` subtracts each user's mean, for item and user similarities alike; for users
+    this is Pearson's correlation with the means of all ratings (Desrosiers and Karypis 2011,
+    section 4.2.1).
     """
     prepared = events.copy()
     if similarity == "adjusted-cosine":
@@ -100,21 +100,21 @@ def prepared_events(events: Any, similarity: str) -> Any:
 
 
 def check_ratings(prepared: Any, similarity: str) -> None:
-    """Refuse to compare ratings that are all alike.
+    """Refuse to compare ratings that are all equal.
 
     Raises:
-        UsageError: ``adjusted-cosine`` of events that do not differ from their user's mean.
+        UsageError: ``adjusted-cosine`` on events that do not differ from their user's mean.
     """
     if similarity == "adjusted-cosine" and not np.any(np.abs(prepared.data) > 1e-5):
         raise UsageError(
-            "adjusted-cosine compares ratings, and no user's ratings differ",
+            "adjusted-cosine compares ratings, but no user's ratings differ",
             where="--set similarity",
-            hint="Take cosine or jaccard",
+            hint="Use cosine or jaccard",
         )
 
 
 def row_means(matrix: Any) -> np.ndarray:
-    """The mean of each row's stored values (rows,) float64, 0 of an empty row."""
+    """The mean of each row's stored values (rows,) float64, 0 for an empty row."""
     counts = np.diff(matrix.indptr)
     rows = np.repeat(np.arange(len(counts)), counts)
     sums = np.bincount(rows, weights=matrix.data, minlength=len(counts))
@@ -122,7 +122,7 @@ def row_means(matrix: Any) -> np.ndarray:
 
 
 def sizes_of_rows(prepared: Any, similarity: str) -> np.ndarray:
-    """What stands in the denominator for each row: its length, or how many events it has."""
+    """The denominator of each row: its norm, or its number of events."""
     counts = np.diff(prepared.indptr)
     if similarity == "jaccard":
         return counts.astype(np.float32)
@@ -139,7 +139,7 @@ def similarities(
     similarity: str,
     shrinkage: float,
 ) -> np.ndarray:
-    """Similarities from products and sizes, all of one shape or broadcast to it."""
+    """Similarities from products and sizes of equal or broadcastable shapes."""
     denominator = left + right - products if similarity == "jaccard" else left * right
     denominator += np.float32(shrinkage)
     return products / np.maximum(denominator, _TINY, out=denominator)
@@ -148,16 +148,16 @@ def similarities(
 def content_neighbours(
     features: Mapping[str, Any], *, neighbours: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The most similar items of each item: the cosine of all their features side by side.
+    """The most similar items of each item: the cosine of all features concatenated.
 
     Args:
-        features: name -> (items, size), dense or sparse, rows of length 1; an all-zero row is a
-            missing one, and like nothing.
-        neighbours: how many to keep.
+        features: name -> (items, size), dense or sparse, rows of unit length; zero rows are missing
+            values, similar to nothing.
+        neighbours: neighbours per item.
 
     Returns:
-        Items (items, neighbours) int32 and cosines (items, neighbours) float32, as
-        ``aitk.recsys.losses.similarities.item_neighbours``.
+        Items (items, neighbours) int32 and cosines (items, neighbours) float32, as in
+        ``item_neighbours``.
 
     Raises:
         UsageError: there are no features.
@@ -186,18 +186,18 @@ def side_by_side(features: Mapping[str, Any]) -> Any:
 
 
 def named(features: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The features, if there are any."""
+    """The features; raises an error if there are none."""
     if not features:
         raise UsageError(
             "the items have no features to compare",
             where="--set features",
-            hint="Give prepare a file of items with --items",
+            hint="Prepare the data with a file of items (--items)",
         )
     return features
 
 
 def _squares(part: Any) -> np.ndarray:
-    """The squared length of each row: (items,)."""
+    """The squared norm of each row: (items,)."""
     if hasattr(part, "multiply"):
         return np.asarray(part.multiply(part).sum(axis=1), np.float64).ravel()
     return np.einsum("id,id->i", part, part, dtype=np.float64)

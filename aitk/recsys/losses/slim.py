@@ -12,7 +12,7 @@ from aitk.recsys.losses.products import gram_matrix
 from aitk.recsys.losses.similarities import item_neighbours
 
 SWEEPS = 100
-#: Weights that move less than this in a whole sweep have settled.
+#: Convergence threshold: maximum change of a weight in a sweep.
 TOLERANCE = 1e-4
 _BLOCK_CELLS = 16_000_000
 
@@ -27,14 +27,14 @@ def slim(events: Any, *, l1: float, l2: float, neighbours: int) -> tuple[np.ndar
         events: scipy CSR array (users, items) float32.
         l1: lasso penalty.
         l2: ridge penalty, above 0.
-        neighbours: candidates, by cosine.
+        neighbours: number of candidates, by cosine.
 
     Returns:
-        Items (items, neighbours) int32 and weights (items, neighbours) float32, falling; both 0
-        where an item has fewer.
+        Items (items, neighbours) int32 and weights (items, neighbours) float32, descending; both 0
+        for items with fewer.
 
     Raises:
-        TrainingError: there is less memory than X^T X needs.
+        TrainingError: memory is insufficient for X^T X.
     """
     check_memory(events.shape[1])
     candidates, likeness = item_neighbours(events, similarity="cosine", neighbours=neighbours)
@@ -64,10 +64,10 @@ def _descended(
     l2: float,
 ) -> np.ndarray:
     """Weights (targets, candidates) of a block of items."""
-    # The candidate that is moved comes first, so that each step reads one piece of memory.
+    # The updated candidate comes first, so that each step reads contiguous memory.
     among = gram[candidates.T[:, :, None], candidates[None]]  # (candidates, targets, candidates)
     diagonal = gram[candidates, candidates].T  # (candidates, targets)
-    left = gram[targets[:, None], candidates]  # what the weights leave unexplained, seen by each
+    left = gram[targets[:, None], candidates]  # residual as seen by each candidate
     weights = np.zeros_like(left)
     for _ in range(SWEEPS):
         before = weights.copy()

@@ -1,4 +1,4 @@
-"""What recommenders are compared with: the most popular items, and means of ratings."""
+"""Baselines of recommenders: the most popular items, and mean ratings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
 def baseline_of(name: str, predict: Predict, task: Task, assets: Any) -> Baseline:
-    """A baseline that reads what models read, batch by batch."""
+    """A baseline on the inputs of models, batch by batch."""
 
     def measure(rows: Rows, measured: Measured) -> Measured:
         del measured
@@ -30,7 +30,7 @@ def baseline_of(name: str, predict: Predict, task: Task, assets: Any) -> Baselin
 
 
 def popular_items(counts: np.ndarray) -> Predict:
-    """The training events of each item (items,) as its score, for everyone."""
+    """The number of training events of each item (items,) as its score, for every user."""
 
     def predict(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.tile(counts.astype(np.float32), (len(inputs["history"]), 1))
@@ -39,12 +39,12 @@ def popular_items(counts: np.ndarray) -> Predict:
 
 
 def mean_rating(mean: float) -> Predict:
-    """The same rating for everyone and everything."""
+    """A constant rating."""
     return lambda inputs: np.full(inputs["targets"].shape, mean, np.float32)
 
 
 def average_ratings(events: Any) -> Predict:
-    """What the model ``average`` predicts at its defaults: the mean and the biases.
+    """The predictions of the model ``average`` at its defaults: the mean and the biases.
 
     Args:
         events: scipy CSR array (users, items) of training ratings.

@@ -1,6 +1,6 @@
-"""What lists of items are like beyond accuracy: coverage, novelty, concentration, diversity.
+"""Beyond-accuracy metrics of lists: coverage, novelty, concentration, diversity.
 
-Lists are (rows, places) item numbers, -1 where a list has ended.
+Lists are (rows, places) item numbers, padded with -1.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ from typing import Any
 
 import numpy as np
 
-#: Diversity is a mean over users: more of them would change its third digit.
+#: Diversity is a mean over users: beyond this number, only its third digit changes.
 MOST_LISTS = 10_000
-#: Users are told apart by their activity in so many groups of about equal size.
+#: Number of user groups by activity, of about equal size.
 GROUPS = 4
 _BLOCK_ROWS = 1024
 
 
 def catalogue_coverage(numbers: np.ndarray, items: int) -> float:
-    """Share of the catalogue that is recommended to anyone (Ge et al. 2010, section 3.2).
+    """Share of the catalogue recommended to anyone (Ge et al. 2010, section 3.2).
 
     Args:
-        numbers: lists, cut to the length of interest.
+        numbers: lists, truncated to the length of interest.
         items: size of the catalogue.
     """
     return float(np.count_nonzero(_times_recommended(numbers, items)) / items)
 
 
 def novelty(numbers: np.ndarray, popularity: np.ndarray, users: int) -> float:
-    """Mean self-information of what is recommended, in bits (Zhou et al. 2010).
+    """Mean self-information of recommended items, in bits (Zhou et al. 2010).
 
-    An item is worth -log2 of the share of users who have it; one that nobody has counts as if one
-    user had it. NaN where nothing is recommended.
+    An item contributes -log2 of the share of users who have it; an item without users counts as
+    having one. NaN without recommendations.
 
     Args:
-        numbers: lists, cut to the length of interest.
-        popularity: (items,) how many users have each item in training.
-        users: how many users there are in training.
+        numbers: lists, truncated to the length of interest.
+        popularity: (items,) number of training users of each item.
+        users: number of training users.
     """
     times = _times_recommended(numbers, len(popularity))
     if not times.any():
@@ -46,9 +46,9 @@ def novelty(numbers: np.ndarray, popularity: np.ndarray, users: int) -> float:
 
 
 def concentration(numbers: np.ndarray, items: int) -> float:
-    """Gini coefficient of how often each item of the catalogue is recommended.
+    """Gini coefficient of recommendation frequencies over the catalogue.
 
-    0: all equally often; towards 1: always the same few. NaN where nothing is recommended.
+    0: all equally often; towards 1: always the same few. NaN without recommendations.
     """
     times = np.sort(_times_recommended(numbers, items))
     if not times.any():
@@ -58,18 +58,18 @@ def concentration(numbers: np.ndarray, items: int) -> float:
 
 
 def intra_list_diversity(numbers: np.ndarray, vectors: Any) -> float:
-    """Mean over users of the mean of 1 - cosine over all pairs of a list (Smyth and McClave 2001).
+    """Mean over users of the mean 1 - cosine over all pairs of a list (Smyth and McClave 2001).
 
-    Items without a vector are passed over, and lists with fewer than two items that have one.
-    Of more than ``MOST_LISTS`` users every so many-th is looked at.
+    Items without a vector are skipped, as are lists with fewer than two vectors. For more than
+    ``MOST_LISTS`` users, a regular sample is used.
 
     Args:
-        numbers: lists, cut to the length of interest (10 is usual).
-        vectors: (items, d) a NumPy or SciPy sparse array: features, or else the items' columns of
-            the log (items, users).
+        numbers: lists, truncated to the length of interest (usually 10).
+        vectors: (items, d) a NumPy or SciPy sparse array: features, or the items' columns of the
+            log (items, users).
 
     Returns:
-        Between 0 (all the same) and 2; NaN where no list has two items with vectors.
+        Between 0 (all equal) and 2; NaN if no list has two items with vectors.
     """
     step = -(-max(len(numbers), 1) // MOST_LISTS)
     numbers = numbers[::step]
@@ -90,14 +90,15 @@ def intra_list_diversity(numbers: np.ndarray, vectors: Any) -> float:
 def activity_groups(
     history_lengths: np.ndarray, per_row: Mapping[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """How good lists are for users with short and with long histories, in quarters of the users.
+    """List quality for users with short and long histories, in quartiles of the users.
 
     Args:
         history_lengths: (rows,) items in each user's history.
-        per_row: name of a metric -> (rows,) its values.
+        per_row: name of a metric -> (rows,) values.
 
     Returns:
-        A line a group: ``from`` and ``to`` (history lengths), ``users``, and each metric's mean.
+        One line per group: ``from`` and ``to`` (history lengths), ``users``, and each metric's
+        mean.
     """
     lengths = np.asarray(history_lengths)
     if not len(lengths):
@@ -120,12 +121,12 @@ def activity_groups(
 
 
 def _times_recommended(numbers: np.ndarray, items: int) -> np.ndarray:
-    """(items,) in how many lists each item is."""
+    """(items,) number of lists with each item."""
     return np.bincount(numbers[numbers >= 0], minlength=items)
 
 
 def _unit_rows(vectors: Any) -> tuple[Any, np.ndarray]:
-    """Vectors of length 1, and which rows have one."""
+    """Unit-length vectors, and which rows have one."""
     from scipy import sparse
 
     if sparse.issparse(vectors):
@@ -139,7 +140,7 @@ def _unit_rows(vectors: Any) -> tuple[Any, np.ndarray]:
 
 
 def _squared_sums(block: np.ndarray, there: np.ndarray, unit: Any) -> np.ndarray:
-    """(rows,) squared length of the sum of each list's vectors."""
+    """(rows,) squared norm of the sum of each list's vectors."""
     from scipy import sparse
 
     ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))])

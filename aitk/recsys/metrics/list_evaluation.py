@@ -1,4 +1,4 @@
-"""From scores of all items to what an evaluation says of the lists."""
+"""From scores of all items to the evaluation of lists."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from aitk.recsys.metrics.diversity import (
 from aitk.recsys.metrics.ranking import find_hits, rank_metrics, rank_scores
 from aitk.recsys.metrics.sampled import sampled_ranks
 
-LONGEST = 100  # places of a list that are judged
-SHOWN = 10  # places of a list that people see
+LONGEST = 100  # evaluated length of a list
+SHOWN = 10  # displayed length of a list
 
 
 def measure_lists(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> dict[str, np.ndarray]:
-    """Of each row: its list after full ranking, what of it was right, how much it knew.
+    """Per row: its fully ranked list, its hits, and the known history.
 
-    Where the assets ask for it, also the ``place`` of its first target among sampled items.
+    If the assets ask for it, also the ``place`` of its first target among sampled items.
     """
     scores = scores_for_all(batch, outputs, assets)
     numbers, _ = top_items(scores, k=LONGEST, seen=batch.context["seen"])
@@ -51,10 +51,10 @@ def measure_lists(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> dict[
 def evaluate_lists(
     measured: Mapping[str, np.ndarray], assets: LogAssets, *, resamples: int, seed: int
 ) -> Evaluation:
-    """Score lists: how well they find what was held out, and what else they are like.
+    """Score lists: accuracy on held-out items, and beyond-accuracy metrics.
 
     Args:
-        measured: what ``measure_lists`` kept of all rows.
+        measured: the values of ``measure_lists`` for all rows.
     """
     scores = rank_scores(measured["hits"], measured["targets"], resamples=resamples, seed=seed)
     lists = measured["numbers"][:, :SHOWN]
@@ -98,16 +98,16 @@ def _sampled_place(
     """The place of the first target among sampled items; 0 without a target."""
     if not len(targets):
         return 0
-    if targets[0] >= len(scores):  # an item that training did not know
+    if targets[0] >= len(scores):  # an item unknown to training
         return negatives + 1
-    # Drawn by the row alone: every model meets the same items, in batches of any size.
+    # Drawn by the row alone: every model gets the same items, at any batch size.
     rng = np.random.default_rng([len(seen), int(np.sum(seen)), int(targets[0])])
     (place,) = sampled_ranks(scores[None], targets[:1], [seen], negatives=negatives, rng=rng)
     return int(place)
 
 
 def _sampled_scores(places: np.ndarray, *, resamples: int, seed: int) -> dict[str, Score]:
-    """Metrics of lists with one item to be found, of which the places are known."""
+    """Metrics of lists with a single target, from its positions."""
     hits = places[:, None] == np.arange(1, SHOWN + 1)
     scores = rank_scores(
         hits, np.ones(len(hits), int), cutoffs=(SHOWN,), resamples=resamples, seed=seed

@@ -1,16 +1,16 @@
-"""How well lists of items find what users chose next: recall, NDCG and their kin, with intervals.
+"""Ranking metrics of item lists: recall, NDCG and related ones, with intervals.
 
-Definitions, of the first ``k`` places of a list, with ``targets`` items to be found:
+Definitions for the first ``k`` positions of a list with ``targets`` relevant items:
 
-- ``ndcg@k`` (Järvelin and Kekäläinen 2002): a hit at place i is worth 1 / log2(i + 1), and the sum
-  is divided by that of the best list there can be, min(k, targets) hits first. As RecBole, ranx
-  and trec_eval have it.
-- ``recall@k``: hits / targets. As all three.
-- ``precision@k``: hits / k, also where a list is shorter. As all three.
-- ``hit_rate@k``: 1 where there is a hit, else 0. As RecBole (``hit``) and ranx.
-- ``map@k``: precision at each hit, summed, divided by min(k, targets). As RecBole; ranx and
-  trec_eval divide by all targets, which differs where a user has more than k.
-- ``mrr@k``: 1 / place of the first hit, 0 where there is none. As all three.
+- ``ndcg@k`` (Järvelin and Kekäläinen 2002): a hit at position i contributes 1 / log2(i + 1), and
+  the sum is divided by that of the ideal list, with min(k, targets) hits first. As in RecBole,
+  ranx and trec_eval.
+- ``recall@k``: hits / targets. As in all three.
+- ``precision@k``: hits / k, even for shorter lists. As in all three.
+- ``hit_rate@k``: 1 if there is a hit, else 0. As in RecBole (``hit``) and ranx.
+- ``map@k``: precision at each hit, summed, divided by min(k, targets). As in RecBole; ranx and
+  trec_eval divide by all targets, which differs for users with more than k.
+- ``mrr@k``: 1 / position of the first hit, 0 without a hit. As in all three.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Score
 from aitk.core.metrics.statistics import bootstrap_scores, score_proportion
 
-#: Lengths of the lists that are judged, the main one first.
+#: Evaluated list lengths, the main one first.
 CUTOFFS = (10, 1, 5, 20, 100)
-_BLOCK_ROWS = 4096  # lists looked at a time: a few MB an array
+_BLOCK_ROWS = 4096  # lists processed at once: a few MB per array
 
 
 @dataclass(frozen=True, slots=True)
 class RankScores:
-    """How good lists are.
+    """Ranking metrics of lists.
 
     Attributes:
         metrics: name -> mean over the rows with targets, ``ndcg@10`` first.
-        per_row: (rows,) the first metric of each row, 0 where it has no target.
-        left_out: rows without a target, which count in no mean.
+        per_row: (rows,) the first metric of each row, 0 for rows without targets.
+        left_out: number of rows without targets, which are excluded from all means.
     """
 
     metrics: dict[str, Score]
@@ -55,18 +55,18 @@ def rank_scores(
     """Score the lists of all users, with bootstrap intervals over users.
 
     Args:
-        hits: (rows, places) bool, whether the item at a place is one to be found.
-        targets: (rows,) how many there are to be found.
-        cutoffs: lengths of the lists, the main one first.
-        resamples: of the bootstrap; 0 gives no intervals.
-        seed: of the bootstrap.
+        hits: (rows, places) bool, whether the item at a position is a target.
+        targets: (rows,) number of targets.
+        cutoffs: list lengths, the main one first.
+        resamples: bootstrap resamples; 0 computes no intervals.
+        seed: seed of the bootstrap.
 
     Raises:
         DataError: no row has a target.
     """
     counted = np.asarray(targets) > 0
     if not counted.any():
-        raise DataError("no user has an item to be found")
+        raise DataError("no user has a held-out item")
     each = rank_metrics(hits[counted], targets[counted], cutoffs=cutoffs)
     names, values = list(each), np.stack(list(each.values()), axis=1)  # (rows, metrics)
     per_row = np.zeros(len(counted))
@@ -78,12 +78,12 @@ def rank_scores(
 def rank_metrics(
     hits: np.ndarray, targets: np.ndarray, *, cutoffs: Sequence[int] = CUTOFFS
 ) -> dict[str, np.ndarray]:
-    """Every metric of every row, (rows,) each; the head of this file defines them.
+    """Every metric of every row, (rows,) each; defined at the head of this file.
 
     Args:
         hits: (rows, places) bool.
-        targets: (rows,) how many items there are to be found, at least 1.
-        cutoffs: lengths of the lists; one beyond the places given finds no more.
+        targets: (rows,) number of targets, at least 1.
+        cutoffs: list lengths; positions beyond the given ones have no hits.
     """
     parts = [
         _block_metrics(
@@ -95,14 +95,14 @@ def rank_metrics(
 
 
 def find_hits(numbers: np.ndarray, targets: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Which places of the lists hold an item to be found.
+    """The positions of the lists that hold a target.
 
     Args:
-        numbers: (rows, places) item numbers, -1 where a list has ended.
-        targets: the items to be found, one array a row.
+        numbers: (rows, places) item numbers, padded with -1.
+        targets: the target items, one array per row.
 
     Returns:
-        The hits (rows, places) bool, and how many different items each row looks for (rows,).
+        The hits (rows, places) bool, and the number of distinct targets per row (rows,).
     """
     wanted = np.concatenate([np.zeros(0, np.int64), *targets]).astype(np.int64)
     rows = np.repeat(np.arange(len(targets)), [len(each) for each in targets])
@@ -121,7 +121,7 @@ def _block_metrics(
     longest = max(*cutoffs, places, 1)
     place = np.arange(1, longest + 1)
     gains = 1 / np.log2(place + 1)
-    best = np.cumsum(gains)  # of a list that begins with so many hits
+    best = np.cumsum(gains)  # for a list that starts with so many hits
     hits = np.pad(hits, [(0, 0), (0, longest - places)])
     found = np.cumsum(hits, axis=1, dtype=np.int32)  # (rows, longest)
     gained = np.cumsum(hits * gains, axis=1)
@@ -142,7 +142,7 @@ def _block_metrics(
 
 
 def _mean_scores(values: np.ndarray, resamples: int, seed: int) -> list[Score]:
-    """The mean of each column of (rows, metrics); one of zeros and ones is a share of rows."""
+    """The mean of each column of (rows, metrics); binary columns are treated as proportions."""
     rows = len(values)
     scores = bootstrap_scores(
         lambda counts: counts @ values / counts.sum(axis=1, keepdims=True),

@@ -1,4 +1,4 @@
-"""How far predicted ratings are off: RMSE and MAE over ratings, with intervals over users."""
+"""RMSE and MAE of predicted ratings, with intervals over users."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from aitk.core.metrics.statistics import bootstrap_scores
 def rating_errors(
     predicted: np.ndarray, ratings: np.ndarray, used: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """What ``rating_scores`` needs of each row.
+    """The per-row values for ``rating_scores``.
 
     Args:
         predicted: (rows, slots).
-        ratings: (rows, slots) what the user gave.
-        used: (rows, slots) bool, slots that hold a rating.
+        ratings: (rows, slots) true ratings.
+        used: (rows, slots) bool, slots with a rating.
 
     Returns:
-        ``ratings``, how many there are, and the sums of the ``squared`` and ``absolute`` errors,
-        (rows,) each.
+        ``ratings``, their number, and the sums of ``squared`` and ``absolute`` errors, (rows,)
+        each.
+
     """
     errors = np.where(used, predicted.astype(np.float64) - ratings, 0.0)
     return {
@@ -36,23 +37,22 @@ def rating_errors(
 def rating_scores(
     measured: Mapping[str, np.ndarray], *, resamples: int = 0, seed: int = 0
 ) -> tuple[dict[str, Score], np.ndarray]:
-    """RMSE and MAE over all ratings, each rating counting once.
+    """RMSE and MAE over all ratings, each with equal weight.
 
     Args:
-        measured: ``ratings``, ``squared`` and ``absolute`` of each row, as ``rating_errors`` has
-            them.
-        resamples: of the bootstrap, which draws users; 0 gives no intervals.
-        seed: of the bootstrap.
+        measured: ``ratings``, ``squared`` and ``absolute`` of each row, from ``rating_errors``.
+        resamples: bootstrap resamples of users; 0 computes no intervals.
+        seed: seed of the bootstrap.
 
     Returns:
-        ``rmse`` and ``mae``, and each row's own RMSE (rows,), 0 where it has no rating.
+        ``rmse`` and ``mae``, and each row's RMSE (rows,), 0 without ratings.
 
     Raises:
-        DataError: there is no rating at all.
+        DataError: there are no ratings.
     """
     ratings = np.asarray(measured["ratings"], float)
     if not ratings.any():
-        raise DataError("no rating to be predicted")
+        raise DataError("there are no ratings to predict")
     sums = np.stack([measured["squared"], measured["absolute"]], axis=1)  # (rows, 2)
     per_row = np.sqrt(sums[:, 0] / np.maximum(ratings, 1))
 

@@ -1,8 +1,8 @@
-"""The place of one wanted item among sampled others: for figures that are compared with papers.
+"""Sampled ranking: the position of one target among sampled items, for comparison with papers.
 
-Such figures are no estimate of those over the whole catalogue, and can order models differently
-(Krichene and Rendle 2020, section 4): a report that shows them says so, and ``aitk`` chooses no
-model by them.
+Sampled metrics do not estimate those over the whole catalogue, and can order models differently
+(Krichene and Rendle 2020, section 4): reports that show them say so, and ``aitk`` never uses them
+for model selection.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ def sampled_ranks(
     negatives: int = 100,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Rank each row's wanted item among items drawn uniformly from those that were not seen.
+    """Rank each row's target among items drawn uniformly from the unseen ones.
 
-    Of equal scores the lower item number is better, as in ``top_items``; a NaN is the worst.
+    Ties go to the lower item number, as in ``top_items``; NaN ranks last.
 
     Args:
         scores: (rows, items).
-        target: (rows,) the wanted item.
-        seen: numbers of the items that are not drawn, one array a row.
-        negatives: how many different items are drawn; all there are where they are fewer.
-        rng: draws them.
+        target: (rows,) the target item.
+        seen: numbers of the items that are not drawn, one array per row.
+        negatives: number of distinct items drawn; all if there are fewer.
+        rng: the random generator.
 
     Returns:
-        (rows,) places from 1.
+        (rows,) positions from 1.
     """
     items = scores.shape[1]
     ranks = np.ones(len(scores), np.int64)
@@ -40,7 +40,7 @@ def sampled_ranks(
         taken = np.union1d(np.asarray(seen[row], np.int64), [wanted])
         left = items - len(taken)
         places = rng.choice(left, size=min(negatives, left), replace=False, shuffle=False)
-        # The n-th item that is not taken: n, moved on by every taken one that lies before it.
+        # The n-th unseen item: n, shifted by every seen item that precedes it.
         drawn = places + np.searchsorted(taken - np.arange(len(taken)), places, side="right")
         others, value = np.fmax(own[drawn], -np.inf), np.fmax(own[wanted], -np.inf)
         better = (others > value) | ((others == value) & (drawn < wanted))

@@ -1,1 +1,1 @@
-"""The Keras models, one file an architecture; ``solved`` and ``built`` list them."""
+"""The Keras models, one file per architecture."""

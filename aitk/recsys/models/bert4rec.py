@@ -1,4 +1,4 @@
-"""BERT4Rec: attention both ways, trained to guess hidden items (Sun et al. 2019)."""
+"""BERT4Rec: bidirectional attention, trained to predict masked items (Sun et al. 2019)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from aitk.recsys.tasks.settings import Bert4RecSettings
 def build_bert4rec(settings: Bert4RecSettings, shape: ItemShape) -> SequenceModel:
     """History (batch, length) -> scores of the next item (batch, items); see ``SequenceModel``.
 
-    In training the items to guess are replaced by the number items + 1, and ``positives`` holds
-    them in their places. Unlike the paper's, the norms stand before each part: the backbone has
-    the same weights as SASRec's.
+    In training, target items are replaced by the number items + 1, and ``positives`` has them at
+    their positions. Unlike in the paper, the layers are pre-norm: the backbone has the same weights
+    as SASRec's.
     """
 
     def encode(vectors: Any, history: Any) -> Any:
@@ -25,7 +25,7 @@ def build_bert4rec(settings: Bert4RecSettings, shape: ItemShape) -> SequenceMode
             causal=False,
             layers=settings.layers,
             heads=settings.heads,
-            max_length=settings.max_length + 1,  # and the hidden item that asks
+            max_length=settings.max_length + 1,  # plus the mask for the next item
             dropout=settings.dropout,
         )
 

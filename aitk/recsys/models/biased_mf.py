@@ -1,4 +1,4 @@
-"""Ratings as a mean, two biases and a product of factors (Koren et al. 2009)."""
+"""Biased matrix factorisation: mean, two biases and a product of factors (Koren et al. 2009)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from aitk.recsys.models.layers.pairs import pair_inputs
 from aitk.recsys.models.layers.shape import ItemShape
 from aitk.recsys.tasks.settings import BiasedMfSettings
 
-STEPS = 12  # of the fold-in
-#: What suits logs with so many ratings of a user and of an item (their harmonic mean) or more.
+STEPS = 12  # steps of the fold-in
+#: Penalty for logs with at least so many ratings per user and item (harmonic mean).
 PENALTY, RATINGS_EACH = 0.02, 75
 
 
 def build_biased_mf(
     settings: BiasedMfSettings, shape: ItemShape, *, ratings: Ratings
 ) -> CandidateModel:
-    """User, or history and its ratings -> ratings of the targets; see ``CandidateModel``."""
+    """User, or history with ratings -> ratings of the targets; see ``CandidateModel``."""
     inputs = pair_inputs(ratings)
     above = (inputs["history_weights"] - ratings.mean) / ratings.scale
     l2 = usual_penalty(shape) if settings.l2 is None else settings.l2
@@ -38,9 +38,9 @@ def build_biased_mf(
 
 
 def usual_penalty(shape: ItemShape) -> float:
-    """The more, the fewer ratings there are of a user and of an item.
+    """The default penalty: larger with fewer ratings per user and item.
 
-    The penalty is counted at each rating, so that few ratings of a user penalise little.
+    The penalty is applied per rating, so users with few ratings are penalised little.
     """
     ratings = max(1.0, float(np.sum(shape.counts)))
     each = 2 * ratings / (shape.users + shape.items)
@@ -49,11 +49,11 @@ def usual_penalty(shape: ItemShape) -> float:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class BiasedFactors(keras.layers.Layer):
-    """Biases and factors of users and items, in standard units of the ratings.
+    """Biases and factors of users and items, in standardised rating units.
 
     Call: user (batch,), history (batch, length), its ratings, targets (batch, slots) -> (batch,
-    slots). An unknown user's bias and factors are those that fit the history's ratings best,
-    under the penalty of training (Koren et al. 2009, equation 5, with the items held fixed).
+    slots). The bias and factors of an unknown user are those that best fit the history's ratings
+    under the training penalty (Koren et al. 2009, equation 5, with fixed items).
     """
 
     def __init__(self, users: int, items: int, factors: int, *, l2: float, **kwargs: Any):
@@ -70,14 +70,15 @@ class BiasedFactors(keras.layers.Layer):
         )
 
     def start_from(self, users: np.ndarray, items: np.ndarray) -> None:
-        """Take the biases (users,) and (items,) that training begins with."""
+        """Set the initial biases (users,) and (items,)."""
         vectors = ops.convert_to_numpy(self.user_vectors)
         vectors[1:, 0] = users
         self.user_vectors.assign(vectors)
         self.item_biases.assign(np.pad(items, 1)[:, None])
 
     def _table(self, rows: int, name: str) -> Tensor:
-        # The first column is the bias of a user, and of an item the 1 that it is taken by.
+        # The first column is the bias for a user, and the constant 1 that multiplies it for an
+        # item.
         normal = keras.initializers.RandomNormal(stddev=0.05)
         width = self.factors + (name == "user_vectors")
         return self.add_weight(shape=(rows, width), initializer=normal, name=name)
@@ -100,7 +101,7 @@ class BiasedFactors(keras.layers.Layer):
         return products(items, vectors) + biases
 
     def _items(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Of each item 1 and its factors, and its bias: (..., 1 + factors), (...)."""
+        """For each item, 1 and its factors, and its bias: (..., 1 + factors), (...)."""
         factors = ops.take(self.item_vectors, numbers, axis=0)
         biases = ops.take(self.item_biases, numbers, axis=0)
         return ops.concatenate([ops.ones_like(biases), factors], axis=-1), biases[..., 0]

@@ -1,4 +1,4 @@
-"""Factors of users and items for a personalised ranking: BPR (Rendle et al. 2009)."""
+"""Bayesian personalised ranking: factors of users and items (BPR, Rendle et al. 2009)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from aitk.recsys.models.layers.fold_in import combined, conjugate_gradient, prod
 from aitk.recsys.models.layers.shape import ItemShape
 from aitk.recsys.tasks.settings import BprSettings
 
-#: A seen item counts this much more than one that was not, as in ALS.
+#: Weight of seen items relative to unseen ones in the fold-in, as in ALS.
 CONFIDENCE = 3.0
-#: Ridge penalty, as a share of the mean square of a factor over all items.
+#: Ridge penalty, relative to the mean square of a factor over all items.
 RIDGE = 2.0
 STEPS = 12
 
@@ -35,11 +35,11 @@ def build_bpr(settings: BprSettings, shape: ItemShape) -> DotModel:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class Factors(keras.layers.Layer):
-    """A vector for each user and item; an unknown user's is folded in.
+    """Vectors of users and items, with fold-in of unknown users.
 
-    Call: user (batch,), history (batch, length) -> vectors (batch, factors), item vectors
-    (items + 2, factors). The folded vector fits 1 to the history and 0 to all other items (Hu et
-    al. 2008, equation 4): training goes on ranks alone, so that its scale is of no matter.
+    Call: user (batch,), history (batch, length) -> vectors (batch, factors), item vectors (items +
+    2, factors). A folded-in vector fits 1 to the history and 0 to all other items (Hu et al. 2008,
+    equation 4): training uses only ranks, so its scale is irrelevant.
     """
 
     def __init__(self, users: int, items: int, factors: int, **kwargs: Any):

@@ -1,4 +1,4 @@
-"""Deep & Cross Network V2: products of features of any degree (Wang et al. 2021)."""
+"""Deep & Cross Network V2: feature crosses of any degree (Wang et al. 2021)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def build_dcn(
 ) -> CandidateModel:
     """User and history -> scores, or with ``ratings`` their ratings of the targets.
 
-    See ``CandidateModel`` for shapes. The features are the user, the mean of the history, the
-    item, and its own features, a vector each. Crosses and dense layers stand side by side
-    (section 3).
+    See ``CandidateModel`` for shapes. The features are the user, the mean of the history, the item
+    and its attributes, one vector each. Cross layers and dense layers are parallel (section 3).
+
     """
     shape = shape.with_features(settings.features)
     inputs = pair_inputs(ratings)
@@ -43,10 +43,10 @@ def build_dcn(
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class Cross(keras.layers.Layer):
-    """One more degree of products: ``start * dense(x) + x`` (section 3.2, equation 1).
+    """One cross layer: ``start * dense(x) + x`` (section 3.2, equation 1).
 
-    Call: start and x, both (..., width) -> (..., width). Keras RS has it too, but gives its dense
-    layer another name in each model, so that weights could not be paired by their paths.
+    Call: start and x, both (..., width) -> (..., width). Keras RS has it too, but names its dense
+    layer differently in each model, so weights could not be matched by path.
     """
 
     def build(self, start_shape: Shape, x_shape: Shape) -> None:

@@ -1,4 +1,4 @@
-"""DLRM: the products of all pairs of features, then a network (Naumov et al. 2019)."""
+"""DLRM: products of all pairs of features, then a network (Naumov et al. 2019)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from aitk.recsys.tasks.settings import DlrmSettings
 def build_dlrm(settings: DlrmSettings, shape: ItemShape) -> CandidateModel:
     """User and history -> scores (batch, items); see ``CandidateModel``.
 
-    The features are the user, the mean of the history, the item, and its own features, a vector
-    each; the network reads the products of all pairs and the user's vector.
+    The features are the user, the mean of the history, the item and its attributes, one vector
+    each; the network gets the products of all pairs and the user's vector.
     """
     shape = shape.with_features(settings.features)
     inputs = pair_inputs(None)
@@ -38,7 +38,7 @@ def build_dlrm(settings: DlrmSettings, shape: ItemShape) -> CandidateModel:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class PairProducts(keras.layers.Layer):
-    """The product of each pair of the vectors that stand side by side.
+    """The dot product of each pair of concatenated vectors.
 
     Call: (batch, slots, count * hidden) -> (batch, slots, count * (count - 1) / 2).
     """

@@ -15,7 +15,7 @@ def build_gru4rec(settings: Gru4RecSettings, shape: ItemShape) -> SequenceModel:
     """History (batch, length) -> scores of the next item (batch, items); see ``SequenceModel``."""
 
     def encode(x: Any, history: Any) -> Any:
-        mask = keras.ops.not_equal(history, 0)  # padding leaves the state as it is
+        mask = keras.ops.not_equal(history, 0)  # padding leaves the state unchanged
         for index in range(settings.layers):
             x = keras.layers.Dropout(settings.dropout, name=f"dropout_{index}")(x)
             cell = keras.layers.GRU(settings.hidden, return_sequences=True, name=f"cell_{index}")

@@ -1,4 +1,4 @@
-"""Collaborative filtering and content together (Burke 2002, weighted and feature hybrids)."""
+"""Collaborative filtering combined with content (Burke 2002, weighted and feature hybrids)."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer
 from aitk.recsys.models.closed_form.sparse import SparseScores, neighbours_matrix
 from aitk.recsys.tasks.settings import HybridSettings
 
-#: Shares of content that are tried, and weights of the features; an event weighs 1.
+#: Candidate shares of content, and candidate feature weights; an event has weight 1.
 SHARES = tuple(step / 20 for step in range(21))
 WEIGHTS = (0.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _TINY = 1e-6
 
 
 def fit_hybrid(settings: HybridSettings, log: TrainingLog) -> Scorer:
-    """EASE and content, their scores or their matrices added up.
+    """EASE combined with content, by scores or in one matrix.
 
     Raises:
-        UsageError: there are no features, or a share of content above 1.
+        UsageError: there are no features, or the share of content exceeds 1.
     """
     if settings.how == "features":
         return _solve_features(settings, log)
     if settings.weight is not None and settings.weight > 1:
         raise UsageError(
-            "the share of content is at most 1", where="--set weight", hint="Take one from 0 to 1"
+            "the share of content is at most 1",
+            where="--set weight",
+            hint="Use a value from 0 to 1",
         )
     numbers, cosines = content_neighbours(log.features, neighbours=settings.neighbours)
     share = settings.weight
@@ -50,7 +52,7 @@ def fit_hybrid(settings: HybridSettings, log: TrainingLog) -> Scorer:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class BlendedScores(keras.layers.Layer):
-    """Scores of EASE and of content, each brought to mean 0 and deviation 1 for each user.
+    """Scores of EASE and of content, each standardised per user.
 
     ``history`` and ``history_weights`` (batch, length) -> (batch, items).
     """
@@ -88,7 +90,7 @@ def _solve_features(settings: HybridSettings, log: TrainingLog) -> Scorer:
 
 
 def _learn_share(settings: HybridSettings, log: TrainingLog, content: Any) -> float:
-    """The share of content that finds hidden training events best."""
+    """The share of content that is best on hidden training events."""
     hidden = hide_one(log.events, times=log.times, seed=log.seed)
     weights = ease(hidden.events, l2=settings.l2)
 
@@ -112,6 +114,6 @@ def _standardised(scores: Tensor) -> Tensor:
 
 
 def _standardised_rows(scores: np.ndarray) -> np.ndarray:
-    """The same in NumPy."""
+    """The NumPy version of ``_standardised``."""
     scores = scores - scores.mean(axis=1, keepdims=True)
     return scores / (np.sqrt(np.square(scores).mean(axis=1, keepdims=True)) + _TINY)

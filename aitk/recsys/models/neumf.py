@@ -1,4 +1,4 @@
-"""Neural matrix factorisation: a product and a network side by side (He et al. 2017)."""
+"""Neural matrix factorisation: a dot product and a network in parallel (He et al. 2017)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def build_neumf(
 ) -> CandidateModel:
     """User and history -> scores, or with ``ratings`` their ratings of the targets.
 
-    See ``CandidateModel`` for shapes. The product and the network have vectors of their own
-    (section 3.4): each vector here is both, one after the other. A user that training did not
-    know is read from the history.
+    See ``CandidateModel`` for shapes. The product and the network have separate vectors (section
+    3.4): each vector here is the concatenation of both. An unknown user is represented by the
+    history.
+
     """
     inputs = pair_inputs(ratings)
     bare = ItemShape(shape.items, shape.users, shape.counts)

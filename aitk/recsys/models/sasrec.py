@@ -13,8 +13,8 @@ from aitk.recsys.tasks.settings import SasRecSettings
 def build_sasrec(settings: SasRecSettings, shape: ItemShape) -> SequenceModel:
     """History (batch, length) -> scores of the next item (batch, items); see ``SequenceModel``.
 
-    With the loss ``gbce`` this is gSASRec (Petrov and Macdonald 2023). Unlike the paper's, the
-    feed-forward part is four times as wide as its input, as in later transformers.
+    With the loss ``gbce``, this is gSASRec (Petrov and Macdonald 2023). Unlike in the paper, the
+    feed-forward layer is four times as wide as its input, as in later transformers.
     """
 
     def encode(vectors: Any, history: Any) -> Any:

@@ -1,10 +1,10 @@
-"""The specifications of recommenders: fitted to the log in closed form, or trained on it.
+"""The specifications of recommenders, trained or in closed form.
 
-A model of an outside package is its settings and one function::
+A model in a plug-in is its settings and one function::
 
     @dataclass(frozen=True)
     class SlopeOneSettings(ClosedFormSettings):
-        least: int = option(2, "users that must have rated both items", minimum=1)
+        least: int = option(2, "minimum number of users who rated both items", minimum=1)
 
     def fit_slope_one(settings: SlopeOneSettings, log: TrainingLog) -> keras.Model: ...
 
@@ -35,25 +35,25 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.recsys.models.layers.shape import ItemShape
 
-#: Training events of a log for which the declared defaults of sequence models are, and of one that
-#: takes this share of their learning rate and this dropout.
+#: Training events of a log for which the default settings of sequence models were chosen, and of a
+#: log that uses this share of their learning rate and this dropout.
 LARGE_LOG, SMALL_LOG = 90_000, 35_000
 SMALL_LOG_RATE, SMALL_LOG_DROPOUT, SMALL_LOG_SCALE = 0.25, 0.5, 0.1
-#: Settings and the training events to a model with its weights.
+#: From settings and training events to a model with its weights.
 Fit = Callable[[Any, TrainingLog], "keras.Model"]
-#: Settings and an ``ItemShape`` to a new model; for one that rates also ``ratings``.
+#: From settings and an ``ItemShape`` to a new model; for rating prediction also ``ratings``.
 Build = Callable[..., "keras.Model"]
 
 
 class ClosedFormRecommender(ClosedFormModel[SettingsT, LogAssets]):
-    """A recommender whose weights are computed from the training events at once.
+    """A recommender in closed form.
 
     Args:
         settings: options dataclass, usually a ``ClosedFormSettings``.
-        fit: a function, or ``"package.module:function"`` where the module needs Keras.
+        fit: a function, or ``"package.module:function"`` if the module imports Keras.
     """
 
-    #: How training batches are made: there are none.
+    #: Type of training batches: none.
     batches = ""
 
     def __init__(self, settings: type[SettingsT], fit: Fit | str):
@@ -79,8 +79,8 @@ class ClosedFormRecommender(ClosedFormModel[SettingsT, LogAssets]):
         """The Keras model of a log.
 
         Raises:
-            UsageError: the log lacks what the model needs.
-            TrainingError: the model does not fit into memory, or cannot be computed.
+            UsageError: the log lacks data that the model needs.
+            TrainingError: the model does not fit into memory, or the computation fails.
         """
         return _function(self._fit)(settings, log)
 
@@ -96,14 +96,14 @@ class ClosedFormRecommender(ClosedFormModel[SettingsT, LogAssets]):
 
 
 class TrainedRecommender(TrainedModel[SettingsT, LogAssets]):
-    """A recommender that is trained by gradient descent; of a task of ratings it learns these.
+    """A recommender trained by gradient descent, on rankings or, in a rating task, on ratings.
 
     Args:
         settings: options dataclass, usually a ``TrainedSettings``.
-        build: a function, or ``"package.module:function"`` where the module needs Keras.
-        batches: how training batches are made of rows, see ``aitk.recsys.features.batching``.
-        loss: of rankings: ``pairwise``, ``softmax`` or ``bce``; None for that of the setting
-            ``loss``. Ratings are learned with their squared error.
+        build: a function, or ``"package.module:function"`` if the module imports Keras.
+        batches: type of training batches, see ``aitk.recsys.features.batching``.
+        loss: ranking loss: ``pairwise``, ``softmax`` or ``bce``; None for the setting ``loss``.
+            Ratings are trained with the squared error.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class TrainedRecommender(TrainedModel[SettingsT, LogAssets]):
     ) -> keras.Model:
         from aitk.recsys.models.layers.shape import ItemShape
 
-        # What a pretrained backbone knows belongs to its own catalogue: ``fill`` takes it over.
+        # A pretrained backbone belongs to its own catalogue: ``fill`` copies its weights.
         del backbone
         features = reduced(_features(settings, assets))
         shape = ItemShape(len(assets.items), len(assets.users), assets.counts, features)
@@ -155,7 +155,7 @@ class TrainedRecommender(TrainedModel[SettingsT, LogAssets]):
         from aitk.recsys.models.layers.shape import ItemShape
         from aitk.recsys.models.layers.state_transfer import carry_over, features_of
 
-        # Nothing is known of new items but their ids; what is known of the others stays the same.
+        # New items have only ids; the features of the others stay the same.
         added = len(new.items) - len(old.items)
         features = {
             name: np.pad(matrix, ((0, added), (0, 0)))
@@ -183,12 +183,12 @@ class TrainedRecommender(TrainedModel[SettingsT, LogAssets]):
 
 
 class SequenceRecommender(TrainedRecommender[SettingsT]):
-    """A model of the order of a user's items: over attention or a recurrent network.
+    """A model of item sequences, with attention or a recurrent network.
 
-    It has far more weights than a small log has events: at the rate that suits MovieLens it is past
-    its best within a few epochs, below the most popular items. So between ``LARGE_LOG`` training
-    events and ``SMALL_LOG`` the learning rate falls to a quarter and dropout rises to a half, in
-    proportion to the logarithm of the events ("Small logs" in bench/README.md has the figures).
+    It has far more weights than a small log has events: at the learning rate that suits MovieLens,
+    it overfits within a few epochs, below the most-popular baseline. So between ``LARGE_LOG`` and
+    ``SMALL_LOG`` training events, the learning rate falls to a quarter and dropout rises to a half,
+    linearly in the logarithm of the events ("Small logs" in bench/README.md has the figures).
     """
 
     def default_settings(self, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _smallness(summary: Mapping[str, Any]) -> float:
 
 
 def score_sizes(assets: LogAssets) -> Mapping[str, int]:
-    """A score for each item; how many ratings are asked for, no asset says."""
+    """One score per item; the number of ratings is not fixed by the assets."""
     return {} if assets.rated else {ONLY_OUTPUT: len(assets.items)}
 
 

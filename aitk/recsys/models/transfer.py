@@ -1,4 +1,4 @@
-"""Fitting pretrained weights to a log: item by item, by the ids of the items."""
+"""Adapts pretrained weights to a log, matching items by id."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 
 def adopt(found: Pretrained) -> Pretrained:
-    """The same source with the ids of its items, by which vectors are matched.
+    """The source with the ids of its items, which match its vectors.
 
     Raises:
-        ArtifactError: it holds no recommender.
+        ArtifactError: it is not a recommender.
     """
     if found.kind == "run":
         return dataclasses.replace(found, tokenizer=load_log_assets(found.folder).items)
     if found.kind in ("hub", "hugging-face"):
-        raise ArtifactError("holds no recommender", where=found.source, hint="Name a run")
-    missing = ("item ids", "none beside the file, so items are matched by their numbers")
+        raise ArtifactError("is not a recommender", where=found.source, hint="Name a run")
+    missing = ("item ids", "none next to the file, so items are matched by number")
     return dataclasses.replace(found, skipped=(*found.skipped, missing))
 
 
 def take_over(found: Pretrained, model: keras.Model, assets: LogAssets) -> Pretrained:
-    """Give a newly built model what the source has learned of the items that both know.
+    """Copy the source's weights into a new model for the items that both have.
 
     Args:
-        assets: of the model; ``renumbered`` says which item is which of the source's.
+        assets: assets of the model; ``renumbered`` maps its items to those of the source.
 
     Returns:
-        The source with what was loaded, and what was not and why.
+        The source with the loaded weights, and the reasons for those not loaded.
 
     Raises:
-        ArtifactError: the vectors have another length, or the items can only be matched by their
-            numbers and there are more or fewer.
+        ArtifactError: the vectors differ in size, or items can only be matched by number and their
+            numbers differ.
     """
     if found.backbone is None:
         return found.fill(model)
@@ -59,10 +59,10 @@ def take_over(found: Pretrained, model: keras.Model, assets: LogAssets) -> Pretr
     if from_old is None:
         from_old = np.arange(len(assets.items))
     left = carry_over(found.backbone, backbone, items_from_old=from_old)
-    skipped = [(name, "another shape, or not there") for name in left]
+    skipped = [(name, "another shape, or missing") for name in left]
     if missing := int((from_old < 0).sum()):
         what = f"vectors of {missing:,} of {len(from_old):,} items"
-        skipped.append((what, "items that the source does not know"))
+        skipped.append((what, "items missing from the source"))
     loaded = tuple(name for name in found.loaded if name not in left)
     return dataclasses.replace(found, loaded=loaded, skipped=(*found.skipped, *skipped))
 
@@ -72,13 +72,13 @@ def _check_shapes(
 ) -> None:
     if tuple(known[1:]) != tuple(wanted[1:]):
         raise ArtifactError(
-            f"its items are vectors of {known[-1]} numbers, and {wanted[-1]} are asked for",
+            f"its item vectors have size {known[-1]} instead of {wanted[-1]}",
             where=source,
-            hint="Leave out the setting that says so",
+            hint="Omit the setting of the size",
         )
     if not matched and known[0] != wanted[0]:
         raise ArtifactError(
-            "was trained on a catalogue of another size, and no item ids are beside it",
+            "was trained on a catalogue of another size, and has no item ids next to it",
             where=source,
-            hint="Name the run's folder",
+            hint="Give the folder of the run",
         )

@@ -1,4 +1,4 @@
-"""A user tower and an item tower that meet in a cosine (Yi et al. 2019)."""
+"""A user tower and an item tower with cosine scores (Yi et al. 2019)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from aitk.recsys.tasks.settings import TwoTowerSettings
 def build_two_tower(settings: TwoTowerSettings, shape: ItemShape) -> DotModel:
     """History -> scores (batch, items); training logits as in ``DotModel``.
 
-    The history given in training must not hold the positives: the user tower would copy them.
-    A user is their history; an item is its own vector and its features, so that an item without
-    events is found by its features alone.
+    Training histories must not contain the positives: the user tower would copy them. A user is
+    represented by the history; an item by its embedding and features, so that an item without
+    events is represented by its features alone.
     """
     shape = shape.with_features(settings.features)
     history = keras.Input((None,), dtype="int32", name="history")
@@ -45,7 +45,7 @@ def build_two_tower(settings: TwoTowerSettings, shape: ItemShape) -> DotModel:
 
 
 def _tower(x: Tensor, settings: TwoTowerSettings, *, name: str) -> Tensor:
-    """(rows, hidden) -> (rows, hidden), the input carried past the network."""
+    """(rows, hidden) -> (rows, hidden), with a skip connection around the network."""
     y = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout")(x)
     y = keras.layers.Dense(2 * settings.hidden, activation="relu", name=f"{name}_dense_in")(y)
     y = keras.layers.Dense(settings.hidden, name=f"{name}_dense_out")(y)
@@ -54,7 +54,7 @@ def _tower(x: Tensor, settings: TwoTowerSettings, *, name: str) -> Tensor:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class Unit(keras.layers.Layer):
-    """Scale each vector (..., hidden) to one length; zero stays zero."""
+    """Scale each vector (..., hidden) to a fixed length; zero stays zero."""
 
     def __init__(self, length: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)

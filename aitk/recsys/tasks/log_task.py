@@ -1,4 +1,4 @@
-"""What the tasks on a log of interactions share: reading, rows, assets, batches."""
+"""Common base of the tasks on a log of interactions: reading, rows, assets, batches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aitk.recsys.models.specs import ClosedFormRecommender, TrainedRecommender
 
 
 class LogTask(Task[LogAssets]):
-    """Events are read one by one, and grouped into a row a user and split."""
+    """Events are read one by one, and grouped into one row per user and split."""
 
     models: ClassVar[Mapping[str, ClosedFormRecommender[Any] | TrainedRecommender[Any]]]
     #: Whether events must carry ratings.
@@ -35,7 +35,7 @@ class LogTask(Task[LogAssets]):
     def read(
         self, sources: Sequence[str], reading: LogReading, *, labelled: bool, note: Note
     ) -> Iterator[Row | Refusal]:
-        """Events of a log; with ``labelled=False`` who or what is asked about."""
+        """Events of a log; with ``labelled=False``, queries."""
         read = read_events if labelled else read_queries
         return read(sources, reading, note=note)
 
@@ -70,7 +70,7 @@ class LogTask(Task[LogAssets]):
         targets = np.asarray(fields.get("targets", ()), np.int64)
         if not len(targets):
             return fields["user"]
-        # Held-out rows are alike only if the same was to be found from the same.
+        # Held-out rows are equal only if both history and targets are.
         told = np.concatenate([np.asarray(fields["items"], np.int64), [-1], targets])
         return f"{fields['user']} {hashlib.sha256(told.tobytes()).hexdigest()[:16]}"
 

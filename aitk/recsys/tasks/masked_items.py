@@ -1,4 +1,4 @@
-"""Pretraining on logs without targets: guess hidden items, or the next one."""
+"""Pretraining on logs without targets: predict masked items, or the next one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aitk.recsys.tasks.recommend import SEQUENCE_MODELS, Recommend
 class MaskedItems(Recommend):
     """Masked items (``bert4rec``, Sun et al. 2019), or the next item (``sasrec``, ``gru4rec``).
 
-    What it learns, ``finetune --from`` takes over item by item, into other catalogues too.
+    ``finetune --from`` transfers the weights item by item, also to other catalogues.
     """
 
     name = "recsys.masked-items"

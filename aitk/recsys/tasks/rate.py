@@ -30,7 +30,7 @@ from aitk.recsys.tasks.settings import (
 
 
 class Rate(LogTask):
-    """A number for a user and an item, on the scale of the ratings in training."""
+    """A rating for a user and an item, on the scale of the training ratings."""
 
     name = "recsys.rate"
     reading = RateReading
@@ -68,7 +68,7 @@ class Rate(LogTask):
         top_k: int = 1,
         options: Any = None,
     ) -> list[dict[str, Any]]:
-        """The rating of the first target of each row, inside the range of the training ratings."""
+        """The rating of the first target of each row, clipped to the range in training."""
         ratings = _bounded(batch, outputs, assets)
         rows = zip(batch.context["targets"], ratings, batch.context["queries"], strict=True)
         return [_answer(targets, ratings, query or {}, assets) for targets, ratings, query in rows]
@@ -76,7 +76,7 @@ class Rate(LogTask):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: LogAssets
     ) -> dict[str, np.ndarray]:
-        """Of each row: rated items, and summed squared and absolute errors."""
+        """Per row: number of rated items, and summed squared and absolute errors."""
         ratings = pad_right(batch.context["target_ratings"], np.float32)
         lengths = np.array([len(row) for row in batch.context["targets"]])
         used = np.arange(ratings.shape[1]) < lengths[:, None]
@@ -120,7 +120,7 @@ class Rate(LogTask):
 
 
 def _bounded(batch: Batch, outputs: np.ndarray, assets: LogAssets) -> np.ndarray:
-    """(rows, slots) ratings on the scale of training; its mean for an item it did not know."""
+    """(rows, slots) ratings clipped to the training scale; the mean for unknown items."""
     unknown = batch.inputs["targets"] == 0
     return np.where(unknown, assets.rating_mean, np.clip(outputs, *assets.rating_range))
 
@@ -133,5 +133,5 @@ def _answer(
         return {"prediction": round(assets.rating_mean, 4), "note": note}
     answer: dict[str, Any] = {"prediction": round(float(ratings[0]), 4)}
     if not query.get("known_user", True):
-        answer["note"] = f"unknown user {query['user']!r}: what others think of the item"
+        answer["note"] = f"unknown user {query['user']!r}: based on the ratings of others"
     return answer

@@ -1,4 +1,4 @@
-"""Top-N recommendation: which items a user would choose next, from a log of choices."""
+"""Top-N recommendation: the items that a user would choose next, from a log of choices."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ SEQUENCE_MODELS: dict[str, SequenceRecommender[Any]] = {
 
 
 class Recommend(LogTask):
-    """Items for a user, best first, by the score that a model gives to every item."""
+    """Items for a user, best first, by a model's score for every item."""
 
     name = "recsys.recommend"
     reading = RecommendReading

@@ -77,7 +77,7 @@ def test_the_first_of_repeated_ids_counts_and_bad_lines_are_told(read):
     found = read("item,title\na,One\na,Two\n,Three\n", notes=notes)
     assert (found.ids, found.values["title"]) == (["a"], ["One"])
     assert any("1 lines repeat an earlier item" in note for note in notes)
-    assert any("1 lines left out, the first line 4: it has no item" in note for note in notes)
+    assert any("1 lines left out, first at line 4: it has no item" in note for note in notes)
 
 
 def test_recbole_items(read):
@@ -123,14 +123,14 @@ def test_kinds_as_told(read):
         read(content, told_kinds=["yeer=tags"])
     with pytest.raises(UsageError, match="unknown kind of attribute 'tag'. Did you mean 'tags'"):
         read(content, told_kinds=["year=tag"])
-    with pytest.raises(UsageError, match="Write NAME=KIND"):
+    with pytest.raises(UsageError, match="Use NAME=KIND"):
         read(content, told_kinds=["year"])
 
 
 def test_files_that_tell_nothing(read):
     with pytest.raises(DataError, match="cannot tell which column is the item"):
         read("name,title\nx,One more\n")
-    with pytest.raises(DataError, match="no line has an id of a item"):
+    with pytest.raises(DataError, match="no line has the id of a item"):
         read("item,title\n,One\n")
 
 

@@ -92,7 +92,7 @@ def test_sessions_are_cut_at_long_gaps():
     events = log(("a", "x", 1, 0), ("b", "x", 1, 0), ("a", "y", 1, HOUR), ("a", "x", 1, 3 * HOUR))
     rows, findings = cleaned(events, session_gap_hours=1.0)
     assert [row[:2] for row in rows] == [("a#1", "x"), ("a#1", "y"), ("a#2", "x"), ("b#1", "x")]
-    assert findings["sessions"].message == "2 users cut into 3 sessions"
+    assert findings["sessions"].message == "2 users split into 3 sessions"
     assert session_user("a#b#12") == "a#b"
 
 
@@ -150,7 +150,9 @@ def test_cleaning_twice_changes_nothing(events):
 
 def test_nothing_left_says_what_took_it():
     events = log(("a", "x", 1, 1), ("b", "y", 2, 2))
-    with pytest.raises(DataError, match="cleaning left no event. 2 events rated below 4 left out"):
+    with pytest.raises(
+        DataError, match="no event is left after cleaning. 2 events rated below 4 left out"
+    ):
         cleaned(events, min_rating=4.0)
 
 
@@ -166,7 +168,7 @@ def test_steps_need_what_the_log_lacks():
     [
         ((1.7e9, 1.7e9 + 86_400), "ok", "events over 1.0 days"),
         ((1.7e9, 1.7e9), "warning", "same time"),
-        ((1.7e9, 2.1e9), "warning", "1 events lie in the future"),
+        ((1.7e9, 2.1e9), "warning", "1 events are in the future"),
         ((3.0, 1.7e9), "warning", "1 before 1990"),
     ],
 )

@@ -178,7 +178,7 @@ def test_files_that_name_only_training_are_split_by_the_protocol():
 
 
 def test_files_without_training():
-    with pytest.raises(DataError, match="hold only test events, none to train on"):
+    with pytest.raises(DataError, match="have only test events, none for training"):
         split(log(("a", "1"), ("b", "2"), splits=["test", "test"]))
 
 

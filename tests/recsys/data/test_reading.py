@@ -71,7 +71,7 @@ def test_columns_by_name_and_number(write):
     assert read(source, **told) == [("7", "a", 4.0), ("7", "b", 2.5)]
     with pytest.raises(UsageError, match="no column 'wo'. Did you mean 'who'?"):
         read(source, user_column="wo")
-    with pytest.raises(UsageError, match="cannot be two things"):
+    with pytest.raises(UsageError, match="has two roles"):
         read(source, user_column="who", item_column="1")
     with pytest.raises(DataError, match="cannot tell which column is the user"):
         read(source)
@@ -97,7 +97,7 @@ def test_lines_of_items_are_users(write):
     assert read(write("a.txt", "x y\nz\n\nx\n"), notes=notes) == [
         ("1", "x"), ("1", "y"), ("2", "z"), ("4", "x"),
     ]  # fmt: skip
-    assert any("each line is a user" in note for note in notes)
+    assert any("one user per line" in note for note in notes)
     assert read(write("b.txt", "ann: x y\nbob: z\n")) == [
         ("ann", "x"), ("ann", "y"), ("bob", "z"),
     ]  # fmt: skip
@@ -213,7 +213,7 @@ def test_a_folder_of_movielens(write, tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(DataError, match="no events to read in this folder"):
+    with pytest.raises(DataError, match="no events in the folder"):
         read(str(tmp_path))
 
 
@@ -223,7 +223,7 @@ def test_questions_of_users_histories_and_items(write):
         {"user": "ann"},
         {"history": ["x", "y"]},
         {"history": ["x", "y z"]},
-        "it has neither a user nor a history nor an item",
+        "it has no user, history or item",
     ]
     lines = '{"history": [1, "b"], "ratings": [5, 2]}\n{"item": "b"}\n{"history": []}\n'
     assert ask(write("a.jsonl", lines)) == [
@@ -251,7 +251,7 @@ def test_a_rating_is_asked_of_an_item(write):
 def test_refused_questions(write):
     lines = '{"history": {"a": 1}}\n{"history": ["a", null]}\n{"history": ["a"], "ratings": [1, 2]}'
     assert ask(write("a.jsonl", lines)) == [
-        "its history is a dict, and a list is due",
+        "its history is a dict, not a list",
         "its history: it has no item",
         "2 ratings for 1 items of its history",
     ]

@@ -200,12 +200,12 @@ def test_logs_with_nothing_to_learn(arrange, events, message):
 def test_ratings_with_nothing_to_learn(arrange):
     with pytest.raises(DataError, match="all ratings are 3: nothing to learn"):
         arrange(("ann", "x", 3.0), ("bob", "y", 3.0), rated=True)
-    with pytest.raises(DataError, match="the log has no ratings to learn"):
+    with pytest.raises(DataError, match="the log has no ratings to train on"):
         arrange(("ann", "x"), ("bob", "y"), rated=True)
 
 
 def test_options_that_need_the_items_file(arrange):
-    with pytest.raises(UsageError, match="--unknown-items: no file says which items are known"):
+    with pytest.raises(UsageError, match="--unknown-items: there is no items file"):
         arrange(*LOG, unknown_items="drop")
     with pytest.raises(UsageError, match="--item-kinds: no file has attributes"):
         arrange(*LOG, item_kinds=["title=text"])

@@ -48,7 +48,7 @@ def test_what_was_seen_is_not_what_is_explained(make_assets):
 
 def test_who_has_had_everything_is_told_so(make_assets):
     everything = {"history": list("abcde")}
-    with pytest.raises(UsageError, match="has had every item.*--target"):
+    with pytest.raises(UsageError, match="has already had every item.*--target"):
         explain_recommendation(everything, linear, make_assets())
     told = explain_recommendation(everything, linear, make_assets(), target="a")
     assert told["prediction"] is None and told["explained"] == "a"

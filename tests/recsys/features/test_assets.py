@@ -72,14 +72,18 @@ def test_missing_and_damaged_files_are_named(make_assets, tmp_path):
 @pytest.mark.parametrize(
     ("file", "change", "said"),
     [
-        ("items.parquet", lambda table: table.slice(0, 3), "does not count the 3 items|not among"),
+        (
+            "items.parquet",
+            lambda table: table.slice(0, 3),
+            "does not have 3 counts|outside the catalogue",
+        ),
         ("items.parquet", lambda table: table.drop_columns("item"), "no column item"),
-        ("items.parquet", lambda table: table.take([0, 0, 1, 2, 3]), "that of another"),
+        ("items.parquet", lambda table: table.take([0, 0, 1, 2, 3]), "a duplicate one"),
         ("histories.parquet", lambda table: table.drop_columns("items"), "damaged"),
         (
             "histories.parquet",
             lambda table: table.set_column(1, "items", pyarrow.array([[0, 10**6], [1]])),
-            "not among the 5",
+            "outside the catalogue of 5",
         ),
     ],
 )
@@ -95,7 +99,7 @@ def test_tables_that_do_not_fit_each_other_are_refused(make_assets, tmp_path, fi
 def test_counts_that_are_not_of_the_catalogue_are_refused(make_assets, tmp_path, counts):
     make_assets().save(tmp_path)
     np.save(tmp_path / "counts.npy", np.array(counts))
-    with pytest.raises(ArtifactError, match=r"counts.npy: does not count the 5 items"):
+    with pytest.raises(ArtifactError, match=r"counts.npy: does not have 5 counts"):
         load_log_assets(tmp_path)
 
 
@@ -112,5 +116,5 @@ def test_rows_of_another_catalogue_are_told_apart(make_assets, tmp_path):
     write_table(path, assets.attributes.slice(0, 3))
     check_catalogue(path, assets)
     write_table(path, assets.attributes.take([1, 0, 2]))
-    with pytest.raises(ArtifactError, match="items.parquet: its items are not numbered"):
+    with pytest.raises(ArtifactError, match="items.parquet: its item numbers differ"):
         check_catalogue(path, assets)

@@ -171,7 +171,7 @@ def test_what_no_item_has_is_passed_over_unless_it_was_asked_for():
     table = pa.table({"title": pa.array([None, None], pa.string()), "year": [1.0, 2.0]})
     kinds = {"title": "text", "year": "number"}
     assert list(item_features(table, kinds)) == ["year"]
-    with pytest.raises(UsageError, match="nothing in common by 'title'"):
+    with pytest.raises(UsageError, match="items share no values of 'title'"):
         item_features(table, kinds, wanted="title")
 
 

@@ -122,9 +122,9 @@ def test_what_the_user_has_had_is_refused_with_its_line(extend):
     bad = Refusal("new.csv", 7, "no item")
     grown, rows, refused = extend(("ann", "b"), bad, ("bob", "a"), ("bob", "a"))
     assert [(item.line, item.reason) for item in refused] == [
-        (1, "user 'ann' has had the item 'b' already"),
+        (1, "user 'ann' already has the item 'b'"),
         (7, "no item"),
-        (4, "user 'bob' has had the item 'a' already"),
+        (4, "user 'bob' already has the item 'a'"),
     ]
     assert set(fields_of(rows)) == {"bob"}
     assert grown.counts[0] == 4
@@ -140,7 +140,7 @@ def test_what_the_first_log_left_out_stays_out(extend):
     told = {"min_rating": 4.0, "unknown_items": "drop"}
     _, rows, refused = extend(("ann", "c", 3.0), ("ann", "x", 5.0), ("ann", "d", 4.0), **told)
     assert [item.reason for item in refused] == [
-        "rated 3, and those below 4 were left out",
+        "the rating 3 is below the minimum of 4",
         "the item 'x' is unknown",
     ]
     assert fields_of(rows)["ann"]["items"] == [0, 3]
@@ -169,7 +169,7 @@ def test_a_second_update_builds_on_the_first(extend):
     assert fields_of(rows)[user]["items"] == [5, 6]
     assert fields_of(rows)["ann"]["items"] == [0, 2, 3]
     assert second.users == ("ann", "bob", user)
-    assert [item.reason for item in refused] == [f"user {user!r} has had the item 'x' already"]
+    assert [item.reason for item in refused] == [f"user {user!r} already has the item 'x'"]
     assert second.counts.tolist() == [3, 1, 3, 1, 1, 1, 1]
 
 

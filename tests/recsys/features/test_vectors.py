@@ -95,10 +95,10 @@ def test_a_column_of_vectors_that_is_there_is_kept(catalogue, embed):
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        ("title", "--encoders: cannot read 'title'. Write NAME=RUN"),
+        ("title", "--encoders: cannot read 'title'. Use NAME=RUN"),
         ("title=", "--encoders: cannot read 'title='"),
         ("titel=net", "unknown item attribute 'titel'. Did you mean 'title'"),
-        ("price=net", "'price' is of kind number, which no encoder reads"),
+        ("price=net", "'price' is of kind number, which encoders do not support"),
     ],
 )
 def test_a_wrong_encoder_is_named(catalogue, embed, told, words):
@@ -110,5 +110,5 @@ def test_a_wrong_encoder_is_named(catalogue, embed, told, words):
 def test_an_encoder_without_an_items_file_is_told_so(tmp_path, embed):
     path = tmp_path / "items.parquet"
     write_table(path, pyarrow.table({"item": ["a"]}), {})
-    with pytest.raises(UsageError, match="nothing is known of the items.*--items"):
+    with pytest.raises(UsageError, match="the items have no attributes.*--items"):
         add_vectors(path, ["title=net"], embed, Heard())

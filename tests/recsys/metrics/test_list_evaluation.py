@@ -49,7 +49,7 @@ def test_rows_without_a_target_are_told(make_assets):
     assets = make_assets(sampled_negatives=1)
     evaluation = evaluate_lists(measured(assets, rows), assets, resamples=0, seed=0)
     assert evaluation.details["without_target"] == 1
-    with pytest.raises(DataError, match="no user has an item to be found"):
+    with pytest.raises(DataError, match="no user has a held-out item"):
         evaluate_lists(measured(assets, rows[2:], SCORES[2:]), assets, resamples=0, seed=0)
 
 

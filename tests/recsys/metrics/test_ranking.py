@@ -99,7 +99,7 @@ def test_rows_without_targets_are_left_out_and_counted():
 
 
 def test_nothing_to_find_is_an_error():
-    with pytest.raises(DataError, match="no user has an item to be found"):
+    with pytest.raises(DataError, match="no user has a held-out item"):
         rank_scores(np.zeros((2, 5), bool), np.array([0, 0]))
 
 

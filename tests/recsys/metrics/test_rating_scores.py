@@ -55,7 +55,7 @@ def test_samples_without_a_rating_are_left_out():
 
 
 def test_no_rating_is_an_error():
-    with pytest.raises(DataError, match="no rating to be predicted"):
+    with pytest.raises(DataError, match="no ratings to predict"):
         rating_scores(rating_errors(np.ones((2, 1)), np.ones((2, 1)), np.zeros((2, 1), bool)))
 
 

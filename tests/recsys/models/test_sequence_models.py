@@ -48,7 +48,7 @@ def test_only_bert4rec_sees_later_items(build, kind, sees_later):
 
 
 def test_heads_that_do_not_divide_the_vectors_are_refused():
-    with pytest.raises(UsageError, match="5 attention heads cannot share 16 numbers"):
+    with pytest.raises(UsageError, match="5 attention heads do not divide 16 features"):
         build_sasrec(settings.SasRecSettings(**SMALL, heads=5), catalogue())
 
 

@@ -52,7 +52,7 @@ def test_vectors_go_to_the_items_they_belong_to(make_assets, source):
     assert after[3:6].tolist() == before[3:6].tolist()
     assert taken.loaded == source.loaded
     assert taken.report()[-1] == (
-        "not taken: vectors of 3 of 5 items (items that the source does not know)"
+        "not taken: vectors of 3 of 5 items (items missing from the source)"
     )
 
 
@@ -60,21 +60,21 @@ def test_what_has_no_place_in_the_network_is_named(make_assets, source):
     assets = make_assets(renumbered=renumber(OLD, ["a", "b", "c", "d", "e"]))
     wider = SasRecSettings(**SMALL | {"layers": 2})
     taken = take_over(source, SASREC.build(wider, assets), assets)
-    names = [name for name, reason in taken.skipped if reason == "another shape, or not there"]
+    names = [name for name, reason in taken.skipped if reason == "another shape, or missing"]
     assert names and all("layer_1_" in name for name in names)
 
 
 def test_vectors_of_another_length_are_refused(make_assets, source):
     assets = make_assets(renumbered=renumber(OLD, ["a", "b", "c", "d", "e"]))
     narrow = SASREC.build(SasRecSettings(**SMALL | {"hidden": 2}), assets)
-    with pytest.raises(ArtifactError, match="vectors of 4 numbers, and 2 are asked for"):
+    with pytest.raises(ArtifactError, match="vectors have size 4 instead of 2"):
         take_over(source, narrow, assets)
 
 
 def test_without_item_ids_only_a_catalogue_of_the_same_size_will_do(make_assets, source):
     bare = adopt(dataclasses.replace(source, kind="keras"))
     assert bare.skipped[-1][0] == "item ids"
-    with pytest.raises(ArtifactError, match="catalogue of another size.*the run's folder"):
+    with pytest.raises(ArtifactError, match="catalogue of another size.*the folder of the run"):
         take_over(bare, SASREC.build(SasRecSettings(**SMALL), make_assets()), make_assets())
     three = make_assets(attributes=pyarrow.table({"item": ["p", "q", "r"]}), kinds={},
                         counts=np.ones(3, int))  # fmt: skip
@@ -85,7 +85,7 @@ def test_without_item_ids_only_a_catalogue_of_the_same_size_will_do(make_assets,
 
 @pytest.mark.parametrize("kind", ["hub", "hugging-face"])
 def test_a_model_of_texts_is_no_recommender(source, kind):
-    with pytest.raises(ArtifactError, match="holds no recommender"):
+    with pytest.raises(ArtifactError, match="is not a recommender"):
         adopt(dataclasses.replace(source, kind=kind))
 
 

@@ -40,7 +40,7 @@ def test_what_is_unknown_is_said(assets):
     answers = TASK.decode(batch, np.full((4, 1), 2.5), assets)
     assert [answer["prediction"] for answer in answers] == [4.0, 2.5, 2.5, 2.5]
     assert answers[0]["note"] == "unknown item 'zz': the mean of all ratings"
-    assert answers[1]["note"] == "unknown user 'eve': what others think of the item"
+    assert answers[1]["note"] == "unknown user 'eve': based on the ratings of others"
     assert "note" not in answers[2] and "note" not in answers[3]
 
 

@@ -100,7 +100,7 @@ def test_every_shape_comes_back(matrix):
         (b"u1", "ends inside a key"),
         (b"x" * 5000, "a key has no end"),
         (b"u1 hello\n ]", "not a Kaldi archive"),
-        (b"u1  [\n 1 2\n 3 ]\n", "not numbers"),
+        (b"u1  [\n 1 2\n 3 ]\n", "a non-number"),
         (b"u1  [\n 1 2\n", "ends inside a matrix"),
     ],
 )

@@ -105,7 +105,7 @@ def test_a_column_says_which_channel_a_row_is(tmp_path):
         note=[].append,
     )
     assert second.fields["seconds"] == 1.0
-    assert "has no channel 3 but 2" in missing.reason
+    assert "has no channel 3, only 2" in missing.reason
 
 
 def test_noise_holds_no_voice_and_is_refused_on_demand():

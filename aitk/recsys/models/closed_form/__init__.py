@@ -1,1 +1,1 @@
-"""Models whose weights are computed at once."""
+"""Closed-form models."""

@@ -1,4 +1,4 @@
-"""Factors, a user's being found from the history at once (Hu et al. 2008)."""
+"""ALS factors, with the user's vector computed from the history (Hu et al. 2008)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, present
 from aitk.recsys.models.layers.fold_in import conjugate_gradient
 from aitk.recsys.tasks.settings import AlsSettings
 
-#: Steps of conjugate gradient: with up to 128 factors a user's are off by 1e-4 at most.
+#: Conjugate gradient steps: for up to 128 factors the error is at most 1e-4.
 STEPS = 24
-#: Factors and penalties to choose from, the usual ones first, and rounds that tell them apart.
+#: Candidate factors and penalties, defaults first, and iterations for comparing them.
 FACTORS = (64, 16, 4)
 PENALTIES = (5.0, 30.0, 100.0)
 TRIED_ITERATIONS = 6
@@ -44,7 +44,7 @@ def fit_als(settings: AlsSettings, log: TrainingLog) -> Scorer:
 
 
 def choose_size(settings: AlsSettings, log: TrainingLog) -> tuple[int, float]:
-    """Factors and ridge penalty: those given, else those that find hidden events best."""
+    """Factors and ridge penalty: as given, else the best on hidden events."""
     ways = [
         (factors, l2)
         for factors in (FACTORS if settings.factors is None else [settings.factors])
@@ -70,11 +70,11 @@ def choose_size(settings: AlsSettings, log: TrainingLog) -> tuple[int, float]:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class FactorScores(keras.layers.Layer):
-    """The factors that explain a history, times those of all items.
+    """The factors fitted to a history, times those of all items.
 
-    ``history`` and ``history_weights`` (batch, length) -> (batch, items). A user needs no training:
-    the factors are those that another half round of training would give (Hu et al. 2008,
-    equation 4), by conjugate gradient, since an exact solver converts to no other format.
+    ``history`` and ``history_weights`` (batch, length) -> (batch, items). Users need no training:
+    the factors are those of another half-iteration (Hu et al. 2008, equation 4), by conjugate
+    gradient, since an exact solver cannot be converted to other formats.
     """
 
     def __init__(self, items: int, factors: int, *, alpha: float, **kwargs: Any):

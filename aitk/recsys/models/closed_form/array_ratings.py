@@ -1,4 +1,4 @@
-"""What the computed models of ratings put out, in NumPy; and which function is for which layer."""
+"""NumPy inference of closed-form rating models, and its functions by layer."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from aitk.recsys.models.closed_form.array_scores import (
 from aitk.recsys.tasks.settings import AverageSettings
 
 Inputs = Mapping[str, np.ndarray]
-#: Ratings (batch, slots), and what they leave of the history (batch, length).
+#: Ratings (batch, slots), and the residuals of the history (batch, length).
 Parts = Callable[[Inputs], tuple[np.ndarray, np.ndarray]]
 _TINY = np.float32(1e-9)
 
 
 def open_arrays(layer: StoredLayer) -> Scores | None:
-    """The function of a stored layer; None for a class that is not of this package."""
+    """The function of a stored layer; None for classes from other packages."""
     package, _, name = layer.kind.partition(">")
     opener = OPENERS.get(name) if package == "aitk.recsys" else None
     if opener is None:
@@ -45,7 +45,7 @@ def open_average(layer: StoredLayer) -> Scores:
 
 
 def average_parts(layer: StoredLayer, items: int, *, user_shrinkage: float) -> Parts:
-    """As ``AverageRatings.parts``."""
+    """Same as ``AverageRatings.parts``."""
     mean, biases = layer.array("vars/0"), layer.array("vars/1", items + 1)
 
     def parts(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +60,7 @@ def average_parts(layer: StoredLayer, items: int, *, user_shrinkage: float) -> P
 
 
 def open_rated_items(layer: StoredLayer) -> Scores:
-    """``item-knn`` of ratings."""
+    """``item-knn`` for ratings."""
     items, kept, most = (layer.config[name] for name in ("items", "kept", "neighbours"))
     weights = layer.array("vars/0", items, kept)
     numbers = layer.numbers("vars/1", items, kept, below=max(1, items))
@@ -85,7 +85,7 @@ def open_rated_items(layer: StoredLayer) -> Scores:
 
 
 def open_raters(layer: StoredLayer) -> Scores:
-    """``user-knn`` of ratings."""
+    """``user-knn`` for ratings."""
     items, events, raters = (layer.config[name] for name in ("items", "events", "raters"))
     users = layer.numbers("vars/4", events, below=max(1, layer.config["users"]))
     starts = layer.numbers("vars/6", items + 2, below=events + 1).astype(np.int64)
@@ -113,11 +113,11 @@ def open_raters(layer: StoredLayer) -> Scores:
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(batch, slots, count) twice -> (batch, slots), 0 where all weights are."""
+    """(batch, slots, count) twice -> (batch, slots), 0 if all weights are."""
     return (values * weights).sum(axis=2) / np.maximum(weights.sum(axis=2), _TINY)
 
 
-#: Class of a layer -> what computes the same.
+#: Class of a layer -> the equivalent function.
 OPENERS: Mapping[str, Callable[[StoredLayer], Scores]] = {
     "SameForAll": open_same_for_all,
     "RandomOrder": open_random_order,

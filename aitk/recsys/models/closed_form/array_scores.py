@@ -1,8 +1,8 @@
-"""What the computed recommenders put out, in NumPy and SciPy: no Keras has to start for them.
+"""NumPy and SciPy inference of closed-form recommenders, without Keras.
 
-Each function takes the stored layer of a model and gives the function that its class in this
-package is for Keras, with the same inputs, padded on the left, and the same outputs but for
-rounding.
+Each function takes a model's stored layer and returns the equivalent of its Keras class in this
+package, with the same inputs (left-padded) and the same outputs up to rounding.
+
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aitk.core.artifacts.keras_arrays import StoredLayer
 #: Inputs by name to float32 scores (batch, items), or ratings (batch, slots).
 Scores = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
-#: As in ``aitk.recsys.models.closed_form.als`` and ``user_neighbours``.
+#: Same values as in ``closed_form.als`` and ``closed_form.user_neighbours``.
 STEPS = 24
 SLACK = 1 - 1e-5
 TINY = 1e-12
@@ -52,7 +52,7 @@ def open_sparse(layer: StoredLayer) -> Scores:
     places = numbers.astype(np.int32).ravel(), np.arange(0, items * count + 1, max(1, count))
     near = csr_array((weights.ravel(), *places), shape=(items, items))
     near.eliminate_zeros()
-    speaks_for = near.T.tocsr()  # row: an item of the history, columns: whom it speaks for
+    speaks_for = near.T.tocsr()  # row: an item of the history, columns: items it supports
 
     def scores(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         return (histories(inputs, items) @ speaks_for).toarray()
@@ -61,7 +61,7 @@ def open_sparse(layer: StoredLayer) -> Scores:
 
 
 def open_linear(layer: StoredLayer) -> Scores:
-    """``ease``, and ``hybrid`` of features."""
+    """``ease``, and ``hybrid`` with features."""
     return _linear(layer, layer.config["items"])
 
 
@@ -71,7 +71,7 @@ def _linear(layer: StoredLayer, items: int) -> Scores:
 
 
 def open_blended(layer: StoredLayer) -> Scores:
-    """``hybrid`` of scores."""
+    """``hybrid`` with scores."""
     items, share = layer.config["items"], layer.config["share"]
     content = layer.inside("content")
     content = StoredLayer(layer.path, content.kind, layer.config, content.arrays)
@@ -84,7 +84,7 @@ def open_blended(layer: StoredLayer) -> Scores:
 
 
 def standardised(scores: np.ndarray) -> np.ndarray:
-    """Rows of mean 0 and deviation 1."""
+    """Standardise rows to mean 0 and deviation 1."""
     scores = scores - scores.mean(axis=1, keepdims=True)
     return scores / (np.sqrt(np.square(scores).mean(axis=1, keepdims=True)) + 1e-6)
 
@@ -108,7 +108,7 @@ def open_factors(layer: StoredLayer) -> Scores:
 
 
 def conjugate_gradient(left: np.ndarray, right: np.ndarray, *, steps: int) -> np.ndarray:
-    """As ``aitk.recsys.models.layers.fold_in``, for (batch, size, size) and (batch, size)."""
+    """Same as ``aitk.recsys.models.layers.fold_in``, for (batch, size, size) and (batch, size)."""
     tiny = np.float32(1e-20)
     x, rest, way = np.zeros_like(right), right, right
     error = (rest * rest).sum(axis=-1, keepdims=True)
@@ -124,7 +124,7 @@ def conjugate_gradient(left: np.ndarray, right: np.ndarray, *, steps: int) -> np
 
 
 def open_user_neighbours(layer: StoredLayer) -> Scores:
-    """``user-knn`` of choices."""
+    """``user-knn`` for choices."""
     events, likeness = user_events(layer), open_likeness(layer)
     kept = min(layer.config["neighbours"], layer.config["users"])
 
@@ -144,7 +144,7 @@ def user_events(layer: StoredLayer, *, numbers_from: int = 3) -> Any:
     """The training events of a layer as a SciPy CSR array (users, items).
 
     Args:
-        numbers_from: place of the first whole numbers among the weights: they come last.
+        numbers_from: position of the first integer weights, which come last.
     """
     from scipy.sparse import csr_array
 
@@ -155,7 +155,7 @@ def user_events(layer: StoredLayer, *, numbers_from: int = 3) -> Any:
 
 
 def open_likeness(layer: StoredLayer, *, numbers_from: int = 3) -> Scores:
-    """How similar each user of training is to each history: (batch, users)."""
+    """Similarity of each training user to each history: (batch, users)."""
     config = layer.config
     items, similarity = config["items"], config["similarity"]
     events = user_events(layer, numbers_from=numbers_from)
@@ -183,11 +183,11 @@ def open_likeness(layer: StoredLayer, *, numbers_from: int = 3) -> Scores:
 
 
 def histories(inputs: Mapping[str, np.ndarray], items: int, *, adjust: str = "") -> Any:
-    """Padded histories as a SciPy CSR array (batch, items), repeated items added up.
+    """Padded histories as a SciPy CSR array (batch, items), with repeated items summed.
 
     Args:
-        adjust: the similarity that the values are for: ``adjusted-cosine`` takes each row's mean
-            off, ``jaccard`` makes them ones.
+        adjust: similarity for which values are adjusted: ``adjusted-cosine`` subtracts each row's
+            mean, ``jaccard`` makes them ones.
     """
     from scipy.sparse import csr_array
 
@@ -206,6 +206,6 @@ def histories(inputs: Mapping[str, np.ndarray], items: int, *, adjust: str = "")
 
 
 def history_means(weights: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """The mean of each row where it is real: (batch, 1), 0 of an empty one."""
+    """The mean of the real values of each row: (batch, 1), 0 for an empty row."""
     sums = (weights * real).sum(axis=1, keepdims=True)
     return sums / np.maximum(real.sum(axis=1, keepdims=True), 1)

@@ -1,4 +1,4 @@
-"""The mean rating, and how far user and item lie from it (Koren 2010, section 2.1)."""
+"""The mean rating plus user and item biases (Koren 2010, section 2.1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE_INPUTS = ("history", "history_weights", "targets")
 
 
 def fit_average(settings: AverageSettings, log: TrainingLog) -> Scorer:
-    """Damped means: of an item from training, of a user from the history."""
+    """Damped biases: of items from training, of users from the history."""
     layer = AverageRatings(
         log.items, user_shrinkage=settings.user_shrinkage, name="backbone", dtype="float32"
     )
@@ -32,7 +32,7 @@ class AverageRatings(keras.layers.Layer):
     """Mean plus user plus item.
 
     ``history`` and ``history_weights``, the ratings (batch, length), and ``targets`` (batch, slots)
-    -> (batch, slots). An item without ratings and a user without history count as the mean.
+    -> (batch, slots). Items without ratings and users without history have bias 0.
     """
 
     def __init__(self, items: int, *, user_shrinkage: float, **kwargs: Any):
@@ -47,7 +47,7 @@ class AverageRatings(keras.layers.Layer):
         self.built = True
 
     def fill(self, events: Any, settings: AverageSettings) -> tuple[np.ndarray, np.ndarray]:
-        """Learn from a scipy CSR array (users, items) of ratings.
+        """Compute the biases from a scipy CSR array (users, items) of ratings.
 
         Returns:
             The biases of users and items.
@@ -64,7 +64,7 @@ class AverageRatings(keras.layers.Layer):
     def parts(
         self, history: Tensor, history_weights: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Predictions (batch, slots), and what the same leaves of the history (batch, length)."""
+        """Predictions (batch, slots), and residuals of the history (batch, length)."""
         real = present(history)
         left = (history_weights - self.mean - ops.take(self.item_biases, history)) * real
         count = ops.sum(real, axis=1, keepdims=True) + self.user_shrinkage

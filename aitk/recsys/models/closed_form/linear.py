@@ -1,4 +1,4 @@
-"""A weight for each pair of items: EASE (Steck 2019); and closed-form models with fewer weights."""
+"""Item-item weights: EASE (Steck 2019); and pruning of closed-form models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aitk.recsys.tasks.settings import EaseSettings
 
 
 def fit_ease(settings: EaseSettings, log: TrainingLog) -> Scorer:
-    """EASE, with all its weights or the largest of each item."""
+    """EASE, with all weights or only the largest of each item."""
     weights = ease(log.events, l2=settings.l2)
     if settings.neighbours:
         return sparse_scorer(*largest_weights(weights, keep=settings.neighbours))
@@ -27,14 +27,14 @@ def fit_ease(settings: EaseSettings, log: TrainingLog) -> Scorer:
 
 
 def linear_scorer(weights: np.ndarray) -> Scorer:
-    """Scores by weights (items, items): how much an item (row) speaks for another (column)."""
+    """Scores from weights (items, items): contribution of an item (row) to another (column)."""
     layer = LinearScores(len(weights), name="backbone", dtype="float32")
     layer.start_with(weights)
     return make_scorer(layer, "history", "history_weights")
 
 
 def prune_closed_form(model: keras.Model, *, share: float) -> Scorer:
-    """The model without the weakest ``share`` of the weights of each item.
+    """The model without the smallest ``share`` of the weights of each item.
 
     Raises:
         UsageError: the model has no weights between items.
@@ -47,7 +47,7 @@ def prune_closed_form(model: keras.Model, *, share: float) -> Scorer:
         kept = max(1, round(len(weights) * (1 - share)))
         return sparse_scorer(*largest_weights(weights, keep=kept))
     raise UsageError(
-        "has no weights between items that could be dropped",
+        "has no weights between items to prune",
         where="--prune",
         hint="Try --quantize int8",
     )
@@ -55,7 +55,7 @@ def prune_closed_form(model: keras.Model, *, share: float) -> Scorer:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class LinearScores(keras.layers.Layer):
-    """The weights of the history's items, added up.
+    """Sum of the weights of the history's items.
 
     ``history`` and ``history_weights`` (batch, length) -> (batch, items).
     """
@@ -66,7 +66,7 @@ class LinearScores(keras.layers.Layer):
         self._start: np.ndarray | None = None
 
     def start_with(self, weights: np.ndarray) -> None:
-        """Be built with these weights: replacing zeros by them takes twice the memory."""
+        """Build with these weights: assigning them later would take twice the memory."""
         self._start = weights
 
     def build(self, history_shape: Shape, history_weights_shape: Shape) -> None:
@@ -78,7 +78,7 @@ class LinearScores(keras.layers.Layer):
         )
 
     def call(self, history: Tensor, history_weights: Tensor) -> Tensor:
-        # One product with the whole matrix: rows gathered for a batch would be far larger.
+        # One product with the full matrix: gathered rows would be far larger for a batch.
         return ops.matmul(multi_hot(history, history_weights, items=self.items), self.kernel)
 
     def compute_output_shape(self, history_shape: Shape, history_weights_shape: Shape) -> Shape:

@@ -1,4 +1,4 @@
-"""Baselines: the same order of items for everyone, or a random one for each user."""
+"""Baselines: one item order for everyone, or a random one per user."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from aitk.recsys.tasks.settings import PopularSettings, RandomSettings, RecentSe
 
 
 def fit_popular(settings: PopularSettings, log: TrainingLog) -> Scorer:
-    """Score an item by its events in training."""
+    """Score items by their number of training events."""
     del settings
     return _same_for_all(popularity(log.events))
 
 
 def fit_recent(settings: RecentSettings, log: TrainingLog) -> Scorer:
-    """Score an item by its events of late; without times, by all of them."""
+    """Score items by recent events; without times, by all events."""
     if log.times is None:
         return _same_for_all(popularity(log.events))
     return _same_for_all(
@@ -31,7 +31,7 @@ def fit_recent(settings: RecentSettings, log: TrainingLog) -> Scorer:
 
 
 def fit_random(settings: RandomSettings, log: TrainingLog) -> Scorer:
-    """Score at random, the same history always alike."""
+    """Score at random, but equally for equal histories."""
     del settings
     layer = RandomOrder(log.items, name="backbone", dtype="float32")
     model = make_scorer(layer, "history")
@@ -48,7 +48,7 @@ def fit_random(settings: RandomSettings, log: TrainingLog) -> Scorer:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class SameForAll(keras.layers.Layer):
-    """One score an item: ``history`` (batch, length) -> (batch, items)."""
+    """One score per item: ``history`` (batch, length) -> (batch, items)."""
 
     def __init__(self, items: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -70,7 +70,7 @@ class SameForAll(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class RandomOrder(keras.layers.Layer):
-    """Waves of random frequency and phase, read where the history points to.
+    """Waves of random frequency and phase, evaluated at a point derived from the history.
 
     ``history`` (batch, length) -> (batch, items).
     """

@@ -1,4 +1,4 @@
-"""Ratings from similar items or users: what they leave above or below the averages."""
+"""Ratings from similar items or users, as corrections of the averages."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, multi_hot
 from aitk.recsys.models.closed_form.user_neighbours import UserEvents, user_layer
 from aitk.recsys.tasks.settings import AverageSettings, RateItemKnnSettings, RateUserKnnSettings
 
-#: So many times the neighbours that count are kept of an item: a user rated few of them.
+#: Neighbours stored per item, as a multiple of those used: a user rated few of them.
 KEPT = 10
-#: Of an item with more raters, those with the most ratings are asked.
+#: For items with more raters, those with the most ratings are used.
 MOST_RATERS = 4096
 _TINY = 1e-9
 
 
 def fit_rate_item_knn(settings: RateItemKnnSettings, log: TrainingLog) -> Scorer:
-    """The user's ratings of the most similar items that they rated."""
+    """The user's ratings of the most similar items."""
     numbers, weights = item_neighbours(
         log.events,
         similarity=settings.similarity,
@@ -42,7 +42,7 @@ def fit_rate_item_knn(settings: RateItemKnnSettings, log: TrainingLog) -> Scorer
 
 
 def fit_rate_user_knn(settings: RateUserKnnSettings, log: TrainingLog) -> Scorer:
-    """What the most similar users who rated an item gave it."""
+    """The ratings of an item by the most similar users."""
     layer = user_layer(Raters, settings, log)
     layer.raters = min(MOST_RATERS, int(np.bincount(log.events.indices).max()))
     model = make_scorer(layer, *RATE_INPUTS)
@@ -52,10 +52,10 @@ def fit_rate_user_knn(settings: RateUserKnnSettings, log: TrainingLog) -> Scorer
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class RatedItems(keras.layers.Layer):
-    """Averages, and the mean of what the most similar rated items leave (Koren 2010, section 2.2).
+    """Averages plus the mean residual of the most similar rated items (Koren 2010, section 2.2).
 
     ``history``, ``history_weights`` (batch, length), ``targets`` (batch, slots) -> (batch, slots).
-    Where the user rated no similar item, the averages remain.
+    Without a rated similar item, the averages remain.
     """
 
     def __init__(self, items: int, kept: int, *, neighbours: int, **kwargs: Any):
@@ -95,10 +95,10 @@ class RatedItems(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class Raters(UserEvents):
-    """Averages, and the mean of what the most similar raters of an item leave.
+    """Averages plus the mean residual of the most similar raters of an item.
 
     ``history``, ``history_weights`` (batch, length), ``targets`` (batch, slots) -> (batch, slots).
-    Where no similar user rated an item, the averages remain.
+    Without a similar user who rated the item, the averages remain.
     """
 
     def __init__(self, *sizes: int, raters: int = 1, **kwargs: Any):
@@ -119,7 +119,7 @@ class Raters(UserEvents):
         self.left = self.add_weight(shape=(self.events,), initializer="zeros", name="left")
 
     def fill(self, events: Any) -> None:
-        """Take the events by item, those of the users with the most ratings first."""
+        """Store the events by item, those of users with the most ratings first."""
         super().fill(events)
         user_biases, item_biases = self.average.fill(events, AverageSettings())
         users, items, values = (
@@ -167,13 +167,13 @@ def average_ratings(items: int) -> AverageRatings:
 
 
 def take_of_rows(table: Tensor, numbers: Tensor) -> Tensor:
-    """Of each row of (batch, size) the places named in (batch, slots, count): the latter shape."""
+    """Gather positions (batch, slots, count) from each row of (batch, size)."""
     rows, size = ops.shape(table)[0], table.shape[1]
     starts = ops.reshape(ops.arange(rows, dtype="int32") * size, (-1, 1, 1))
     return ops.take(ops.reshape(table, (-1,)), starts + numbers)
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """(batch, slots, count) twice -> (batch, slots), 0 where all weights are."""
+    """(batch, slots, count) twice -> (batch, slots), 0 if all weights are."""
     total = ops.sum(weights, axis=2)
     return ops.sum(values * weights, axis=2) / ops.maximum(total, _TINY)

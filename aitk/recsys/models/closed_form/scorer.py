@@ -1,4 +1,4 @@
-"""What the computed models share: their class, their inputs, a history as a row of all items."""
+"""Common parts of closed-form models: their class, their inputs, multi-hot histories."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class Scorer(keras.Model):
-    """A functional model whose one layer, ``backbone``, was computed rather than trained."""
+    """A functional model whose single layer, ``backbone``, was computed rather than trained."""
 
 
 def make_scorer(layer: keras.layers.Layer, *names: str) -> Scorer:
-    """The model of one layer that is called with these inputs, in this order."""
+    """A model of one layer, called with these inputs in this order."""
     inputs = {name: _INPUTS[name]() for name in names}
     return Scorer(inputs, layer(*inputs.values()))
 
 
 def multi_hot(history: Any, weights: Any, *, items: int) -> Any:
-    """The weights of each row's items, added up: (batch, length) twice -> (batch, items)."""
+    """Sum the weights of each row's items: (batch, length) twice -> (batch, items)."""
     rows = ops.shape(history)[0]
-    # One place more for padding, which is number 0; it is cut off in the end.
+    # One extra position for padding, number 0, which is removed at the end.
     starts = ops.expand_dims(ops.arange(rows, dtype="int32") * (items + 1), 1)
     places = ops.reshape(starts + history, (-1, 1))
     empty = ops.zeros((rows * (items + 1),), "float32")
-    # Of the ways to add at places, this one alone is right for repeated items in every format.
+    # Of all scatter-add variants, only this one handles repeated items in every format.
     added = ops.scatter_update(empty, places, ops.reshape(weights, (-1,)), reduction="add")
     return ops.reshape(added, (rows, items + 1))[:, 1:]
 
 
 def present(history: Any) -> Any:
-    """1.0 where there is an item, 0.0 on padding: (batch, length)."""
+    """1.0 for items, 0.0 for padding: (batch, length)."""
     return ops.cast(history > 0, "float32")
 
 

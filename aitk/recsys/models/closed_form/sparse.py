@@ -1,4 +1,4 @@
-"""Item-based neighbours (Sarwar et al. 2001), SLIM and content: a few weights for each item."""
+"""Item neighbours (Sarwar et al. 2001), SLIM and content: sparse weights per item."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from aitk.recsys.losses.slim import slim
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, multi_hot
 from aitk.recsys.tasks.settings import ContentSettings, ItemKnnSettings, SlimSettings
 
-#: Neighbours looked up at once: few, since each is a copy of the batch's histories.
+#: Neighbours gathered at once: few, since each takes a copy of the batch's histories.
 BLOCK = 8
-#: To choose from, the usual one first. The largest leave how often two items go together.
+#: Candidate shrinkages, default first. At the largest, similarity becomes co-occurrence.
 SHRINKAGES = (0.0, 10.0, 100.0, 1000.0, 10_000.0)
 
 
 def fit_item_knn(settings: ItemKnnSettings, log: TrainingLog) -> Scorer:
-    """Item-based collaborative filtering: similar items of the history, added up."""
+    """Item-based collaborative filtering: the sum over similar items of the history."""
 
     def neighbours(events: Any, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
         return item_neighbours(
@@ -53,7 +53,7 @@ def fit_slim(settings: SlimSettings, log: TrainingLog) -> Scorer:
 
 
 def sparse_scorer(numbers: np.ndarray, weights: np.ndarray) -> Scorer:
-    """Scores by each item's neighbours (items, neighbours), from 0, and their weights."""
+    """Scores from each item's neighbours (items, neighbours), from 0, and their weights."""
     layer = SparseScores(*numbers.shape, name="backbone", dtype="float32")
     model = make_scorer(layer, "history", "history_weights")
     layer.set_weights([weights, numbers])
@@ -61,7 +61,7 @@ def sparse_scorer(numbers: np.ndarray, weights: np.ndarray) -> Scorer:
 
 
 def prune_neighbours(model: Scorer, *, share: float) -> Scorer:
-    """The model without the weakest ``share`` of each item's neighbours; one at least is left."""
+    """The model without the weakest ``share`` of each item's neighbours; at least one is kept."""
     weights, numbers = model.get_layer("backbone").get_weights()
     kept = max(1, round(weights.shape[1] * (1 - share)))
     order = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :kept]
@@ -72,7 +72,7 @@ def prune_neighbours(model: Scorer, *, share: float) -> Scorer:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class SparseScores(keras.layers.Layer):
-    """The weights of an item's neighbours in the history, added up.
+    """Sum of the weights of an item's neighbours in the history.
 
     ``history`` and ``history_weights`` (batch, length) -> (batch, items).
     """
@@ -110,12 +110,12 @@ def neighbours_matrix(numbers: np.ndarray, weights: np.ndarray) -> Any:
 
     items, count = numbers.shape
     starts = np.arange(0, items * count + 1, count)
-    # Copies, since taking out zeros works in place.
+    # Copy first: eliminating zeros works in place.
     matrix = csr_array((weights.flatten(), numbers.flatten(), starts), shape=(items, items))
     matrix.eliminate_zeros()
     return matrix
 
 
 def fit_content(settings: ContentSettings, log: TrainingLog) -> Scorer:
-    """The items most like those of the history; the log's events are not looked at."""
+    """The items most similar to those of the history by content; events are not used."""
     return sparse_scorer(*content_neighbours(log.features, neighbours=settings.neighbours))

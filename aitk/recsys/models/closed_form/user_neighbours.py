@@ -1,4 +1,4 @@
-"""Users like this one speak for what they have: user-based neighbours (Resnick et al. 1994)."""
+"""User-based collaborative filtering with neighbours (Resnick et al. 1994)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from aitk.recsys.losses.similarities import (
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, multi_hot, present
 from aitk.recsys.tasks.settings import UserKnnSettings
 
-#: Events added up at once: each is a copy of a number for every row of a batch.
+#: Events summed at once: each takes one number per batch row.
 BLOCK = 1 << 17
-#: Users as similar as the last that is asked, but for rounding, are asked too.
+#: Tolerance for ties with the last neighbour, to allow for rounding.
 SLACK = 1 - 1e-5
 _TINY = 1e-12
 
 
 def fit_user_knn(settings: UserKnnSettings, log: TrainingLog) -> Scorer:
-    """User-based collaborative filtering: the events of similar users, added up."""
+    """User-based collaborative filtering: the sum of similar users' events."""
     layer = user_layer(UserNeighbours, settings, log)
     model = make_scorer(layer, "history", "history_weights")
     layer.fill(log.events)
@@ -35,10 +35,10 @@ def fit_user_knn(settings: UserKnnSettings, log: TrainingLog) -> Scorer:
 
 
 def user_layer(kind: type[UserEvents], settings: UserKnnSettings, log: TrainingLog) -> Any:
-    """A layer of the size that the log needs.
+    """A layer of the size of the log.
 
     Raises:
-        UsageError: the similarity compares ratings, and they are all alike.
+        UsageError: the similarity compares ratings, but all are equal.
     """
     prepared = prepared_events(log.events, settings.similarity)
     check_ratings(prepared, settings.similarity)
@@ -56,9 +56,9 @@ def user_layer(kind: type[UserEvents], settings: UserKnnSettings, log: TrainingL
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class UserEvents(keras.layers.Layer):
-    """Every training event, and how similar a history is to each user's.
+    """All training events, and the similarity of a history to each user's.
 
-    Similarities are those of ``aitk.recsys.losses.similarities``, of users.
+    Similarities are those of ``aitk.recsys.losses.similarities``, between users.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class UserEvents(keras.layers.Layer):
         )
 
     def fill(self, events: Any) -> None:
-        """Take the events of a scipy CSR array (users, items), repeated ones added up."""
+        """Store the events of a scipy CSR array (users, items), with duplicates summed."""
         events = events.copy()
         events.sum_duplicates()
         self.event_users.assign(np.repeat(np.arange(self.users), np.diff(events.indptr)))
@@ -106,7 +106,7 @@ class UserEvents(keras.layers.Layer):
         )
 
     def likeness(self, history: Tensor, history_weights: Tensor) -> Tensor:
-        """How similar each user is to each history: (users, batch)."""
+        """The similarity of each user to each history: (users, batch)."""
         compared = self._compared(history, history_weights)
         hot = multi_hot(history, compared, items=self.items)  # (batch, items)
         if self.similarity == "jaccard":
@@ -125,7 +125,7 @@ class UserEvents(keras.layers.Layer):
         return shared / ops.maximum(denominator + self.shrinkage, _TINY)
 
     def _compared(self, history: Tensor, history_weights: Tensor) -> Tensor:
-        """What a similarity multiplies of a history: (batch, length)."""
+        """The history values multiplied by a similarity: (batch, length)."""
         real = present(history)
         if self.similarity == "jaccard":
             return real
@@ -134,7 +134,7 @@ class UserEvents(keras.layers.Layer):
         return history_weights * real
 
     def add_events(self, rows: Tensor, values: Tensor, *, to: str) -> Tensor:
-        """Add ``rows`` of the one side, times each event's value, up to the other side.
+        """Aggregate ``rows`` of one side, times each event's value, to the other side.
 
         rows: (items, batch) to the users, or (users, batch) to the items.
         """
@@ -166,10 +166,10 @@ class UserEvents(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class UserNeighbours(UserEvents):
-    """The events of the most similar users, times their similarity.
+    """The events of the most similar users, weighted by similarity.
 
-    ``history`` and ``history_weights`` (batch, length) -> (batch, items). Users whom the last of
-    the neighbours is no more similar than are asked too, so that no order among equals matters.
+    ``history`` and ``history_weights`` (batch, length) -> (batch, items). Users tied with the last
+    neighbour are included, so that the order of ties is irrelevant.
     """
 
     def call(self, history: Tensor, history_weights: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ class UserNeighbours(UserEvents):
 
 
 def history_means(history: Tensor, history_weights: Tensor) -> Tensor:
-    """The mean of each history's ratings: (batch, 1), 0 of an empty one."""
+    """The mean of each history's ratings: (batch, 1), 0 for an empty history."""
     real = present(history)
     sums = ops.sum(history_weights * real, axis=1, keepdims=True)
     return sums / ops.maximum(ops.sum(real, axis=1, keepdims=True), 1.0)

@@ -1,1 +1,1 @@
-"""Keras layers that several domains share."""
+"""Keras layers common to several recommenders."""

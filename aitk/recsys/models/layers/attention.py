@@ -1,4 +1,4 @@
-"""A transformer over a history of items, with the norms before each part (Xiong et al. 2020)."""
+"""A pre-norm transformer over a history of items (Xiong et al. 2020)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def attention_layers(
     """Vectors of a history (batch, length, hidden) -> features (batch, length, hidden).
 
     Args:
-        history: item numbers (batch, length), 0 on padding, which is on the left.
-        causal: an item sees only itself and older ones.
-        max_length: of the histories.
-        dropout: share of the features dropped after each part.
+        history: item numbers (batch, length), left-padded with 0.
+        causal: items attend only to themselves and older ones.
+        max_length: maximum length of a history.
+        dropout: dropout rate after each sublayer.
 
     Raises:
-        UsageError: the vectors' size is no multiple of ``heads``.
+        UsageError: the vector size is not a multiple of ``heads``.
     """
     if x.shape[-1] % heads:
         raise UsageError(
-            f"{heads} attention heads cannot share {x.shape[-1]} numbers",
+            f"{heads} attention heads do not divide {x.shape[-1]} features",
             where="heads",
-            hint="Make hidden a multiple of heads",
+            hint="Set hidden to a multiple of heads",
         )
     x = PositionsFromEnd(max_length, name="positions")(x, history)
     x = keras.layers.Dropout(dropout, name="item_dropout")(x)
@@ -61,9 +61,9 @@ def _dense_part(x: Tensor, dropout: float, name: str) -> Tensor:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class PositionsFromEnd(keras.layers.Layer):
-    """Add a learned vector to each position, counted from the newest item.
+    """Add a learned embedding per position, counted from the newest item.
 
-    So a history means the same however much padding its batch gives it.
+    The result is independent of the amount of padding.
     """
 
     def __init__(self, max_length: int, **kwargs: Any):
@@ -92,7 +92,7 @@ class PositionsFromEnd(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class HistoryAttention(keras.layers.Layer):
-    """Multi-head attention of a history to itself (Vaswani et al. 2017, section 3.2)."""
+    """Multi-head self-attention over a history (Vaswani et al. 2017, section 3.2)."""
 
     def __init__(self, heads: int, *, causal: bool, **kwargs: Any):
         super().__init__(**kwargs)
@@ -120,7 +120,7 @@ class HistoryAttention(keras.layers.Layer):
         return ops.reshape(x, (-1, ops.shape(x)[1], self.heads, x.shape[-1] // self.heads))
 
     def _penalty(self, history: Tensor) -> Tensor:
-        """Hides padding, and if causal, later items: (batch, 1, 1 or length, length)."""
+        """Masks padding, and if causal, later items: (batch, 1, 1 or length, length)."""
         absent = ops.expand_dims(ops.cast(history == 0, "float32"), (1, 2))
         if self.causal:
             places = ops.arange(ops.shape(history)[1])

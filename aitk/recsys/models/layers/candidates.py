@@ -1,4 +1,4 @@
-"""A recommender that looks at a user and some items together, and says a number for each."""
+"""Recommenders that score candidate items jointly with a user."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from aitk.recsys.models.layers.shape import ItemShape
 
 @dataclass(frozen=True)
 class Ratings:
-    """How the training ratings are spread; the networks work in units of it.
+    """Statistics of the training ratings; the networks work in standardised units.
 
-    ``users`` and ``items`` are how far theirs lie from the mean, for a model that starts there.
+    ``users`` and ``items`` are biases relative to the mean, for models that start from them.
     """
 
     mean: float
@@ -29,17 +29,17 @@ class Ratings:
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class CandidateModel(keras.Model):
-    """A backbone that judges items, asked for all of the catalogue or, to rate, for some.
+    """A backbone that scores items, applied to the whole catalogue or, for ratings, to some items.
 
     The backbone maps ``user`` (batch,), ``history`` (batch, length), ``targets`` (batch, slots),
-    and to rate also ``history_weights`` (batch, length), to numbers (batch, slots).
+    and for ratings also ``history_weights`` (batch, length), to numbers (batch, slots).
 
-    To recommend, the inputs are ``user`` and ``history``, the output float32 scores (batch,
-    items), those of popularity for a user of whom nothing is known. With further inputs
-    ``positives`` (batch, slots), 0 for none, and ``negatives`` (batch, slots, count) it is logits
-    (batch, slots, 1 + count), column 0 the positive. To rate, it is the backbone's numbers in the
-    units of the ratings, in training as well. The history given in training must not hold what
-    is asked for.
+    For recommendation, the inputs are ``user`` and ``history``, and the output is float32 scores
+    (batch, items), those of popularity for an unknown user without history. With further inputs
+    ``positives`` (batch, slots), 0 for none, and ``negatives`` (batch, slots, count), it is logits
+    (batch, slots, 1 + count), column 0 the positive. For ratings, the output is the backbone's
+    numbers in rating units, in training as well. Training histories must not contain the targets.
+
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class CandidateModel(keras.Model):
         return ops.cast(ops.reshape(logits, shape), "float32")
 
     def fill(self, shape: ItemShape) -> None:
-        """Put the counts and features of the catalogue into the model's constants."""
+        """Set the constants of the model to the counts and features of the catalogue."""
         for layer in (*self.layers, *self.get_layer("backbone").layers):
             if hasattr(layer, "fill"):
                 layer.fill(shape)
@@ -106,7 +106,7 @@ class CandidateModel(keras.Model):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class AllItems(keras.layers.Layer):
-    """Ask for every item: (batch, length) -> the numbers 1 to items in each row."""
+    """All items as targets: (batch, length) -> the numbers 1 to items in each row."""
 
     def __init__(self, items: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -125,7 +125,7 @@ class AllItems(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class Rescale(keras.layers.Layer):
-    """From standard units to ratings: ``scale * x + mean``."""
+    """From standardised units to ratings: ``scale * x + mean``."""
 
     def __init__(self, mean: float, scale: float, **kwargs: Any):
         super().__init__(**kwargs)

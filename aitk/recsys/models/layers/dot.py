@@ -1,4 +1,4 @@
-"""A recommender whose score is the product of a user's vector with each item's."""
+"""Recommenders whose score is the dot product of user and item vectors."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from aitk.recsys.models.layers.shape import ItemShape
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class DotModel(keras.Model):
-    """A backbone that gives the vectors, and their products.
+    """A backbone that returns the vectors, and their dot products.
 
-    Inputs: those of the backbone: ``history`` (batch, length), and perhaps ``user`` (batch,).
-    Output: float32 scores (batch, items), those of popularity for a user of whom nothing is known.
+    Inputs: those of the backbone: ``history`` (batch, length), and optionally ``user`` (batch,).
+    Output: float32 scores (batch, items), those of popularity for an unknown user without history.
 
     With further inputs ``positives`` (batch, slots), 0 for none, and ``negatives`` (batch, slots,
-    count) the output is logits (batch, slots, 2): the positive, and of its negatives the one with
-    the highest score (dynamic negative sampling, Zhang et al. 2013, section 3). Without
-    ``negatives`` some are drawn by popularity for the whole batch, with its log subtracted, and
-    the output is logits (batch, slots, 1 + count), column 0 the positive.
+    count), the output is logits (batch, slots, 2): the positive, and its highest-scoring negative
+    (dynamic negative sampling, Zhang et al. 2013, section 3). Without ``negatives``, some are
+    sampled by popularity for the whole batch, with logQ correction, and the output is logits
+    (batch, slots, 1 + count), column 0 the positive.
 
     Args:
-        backbone: inputs -> users' vectors (batch, hidden), table (items + 2, hidden).
-        items: in the catalogue.
-        negatives: items sampled a batch, where the batch brings none.
-        l2: penalty of the vectors in use, where the batch brings negatives.
+        backbone: model from the inputs to user vectors (batch, hidden), table (items + 2, hidden).
+        items: size of the catalogue.
+        negatives: items sampled per batch, if the batch has none.
+        l2: penalty of the vectors in use, if the batch has negatives.
     """
 
     def __init__(
@@ -85,15 +85,15 @@ class DotModel(keras.Model):
         return ops.cast(ops.stack(logits, axis=-1), "float32")
 
     def _hardest(self, vectors: Tensor, table: Tensor, negatives: Tensor) -> Tensor:
-        """The number with the highest score: (batch, slots, count) -> (batch, slots)."""
-        # The choice has no gradient, and taking rows of a variable has a costly one.
+        """The item numbers with the highest scores: (batch, slots, count) -> (batch, slots)."""
+        # The selection has no gradient, and gathering from a variable has an expensive one.
         rows = ops.take(ops.stop_gradient(table), negatives, axis=0)
         scores = ops.sum(rows * ops.expand_dims(ops.stop_gradient(vectors), 1), axis=-1)
         highest = ops.expand_dims(ops.argmax(scores, axis=-1), -1)
         return ops.squeeze(ops.take_along_axis(negatives, highest, axis=-1), -1)
 
     def fill(self, shape: ItemShape) -> None:
-        """Put the counts and features of the catalogue into the model's constants."""
+        """Set the constants of the model to the counts and features of the catalogue."""
         for layer in (self.get_layer("popularity"), *self.get_layer("backbone").layers):
             if hasattr(layer, "fill"):
                 layer.fill(shape)
@@ -115,9 +115,9 @@ class DotModel(keras.Model):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class SquarePenalty(keras.layers.Layer):
-    """Add to the loss in training: ``l2`` times the mean square length of vectors.
+    """Add a training loss: ``l2`` times the mean square norm of vectors.
 
-    Call: vectors (..., hidden), and perhaps their weights in the mean (...) -> the same vectors.
+    Call: vectors (..., hidden), and optionally their weights in the mean (...) -> the same vectors.
     """
 
     def __init__(self, l2: float, **kwargs: Any):

@@ -1,4 +1,4 @@
-"""Vectors for users that training did not know, from their histories."""
+"""Fold-in: vectors of unknown users, from their histories."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from keras import ops
 
 
 def conjugate_gradient(apply: Callable[[Any], Any], right: Any, *, steps: int) -> Any:
-    """Solve ``apply(x) = right`` for a symmetric, positive linear map (Hestenes, Stiefel 1952).
+    """Solve ``apply(x) = right`` for a symmetric positive definite map (Hestenes, Stiefel 1952).
 
     Args:
         apply: (batch, size) -> (batch, size).
-        right: (batch, size) float32; a row of zeros gives zeros.
-        steps: as many as ``size`` are exact but for rounding.
+        right: (batch, size) float32; zero rows give zeros.
+        steps: ``size`` steps are exact up to rounding.
 
     Returns:
-        (batch, size). Only products and sums, which every runtime has.
+        (batch, size). Uses only products and sums, which every runtime supports.
     """
     x, rest, way = ops.zeros_like(right), right, right
     error = ops.sum(rest * rest, axis=-1, keepdims=True)
@@ -33,7 +33,7 @@ def conjugate_gradient(apply: Callable[[Any], Any], right: Any, *, steps: int) -
 
 
 def products(vectors: Any, x: Any) -> Any:
-    """Each vector times its row's own: (batch, length, size), (batch, size) -> (batch, length)."""
+    """Dot products per row: (batch, length, size), (batch, size) -> (batch, length)."""
     return ops.matmul(vectors, ops.expand_dims(x, 2))[:, :, 0]
 
 

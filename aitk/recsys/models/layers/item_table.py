@@ -1,4 +1,4 @@
-"""A vector for each item of the catalogue: its own, and what its features say."""
+"""Item vectors: a learned embedding plus projected features."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from keras import ops
 from aitk.core.layers import Shape, Tensor
 from aitk.recsys.models.layers.shape import ItemShape
 
-#: What a score becomes that must not win, nor count in a loss.
+#: Score of excluded items, in rankings and in losses.
 NEVER = -1e9
 
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class ItemTable(keras.layers.Layer):
-    """The vectors of all items, and those of a history.
+    """The vectors of all items, and lookup for a history.
 
-    Call: numbers (batch, length) -> vectors (batch, length, width), zero on padding, and the
-    whole table (items + 2, width). Row 0 is padding and the last row stands for a hidden item.
+    Call: numbers (batch, length) -> vectors (batch, length, width), zero for padding, and the whole
+    table (items + 2, width). Row 0 is padding and the last row is the mask token.
 
-    An item's vector is its own, learned one, plus the mean of what its features say, each through
-    a dense layer; a missing feature does not count. With ``separate`` they stand side by side
-    instead, ``hidden`` numbers each. An item with features but without training events has its
-    features alone. ``id_dropout`` takes the own vector from that share of the items with features
-    in training, so that features learn to stand alone.
+    An item's vector is its learned embedding plus the mean of its features, each projected by a
+    dense layer; missing features are ignored. With ``separate``, they are concatenated instead,
+    ``hidden`` values each. An item with features but without training events uses its features
+    alone. ``id_dropout`` drops the embedding of that share of the items with features in training,
+    so that features become sufficient alone.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class ItemTable(keras.layers.Layer):
 
     @property
     def width(self) -> int:
-        """Numbers in a row of the table."""
+        """Number of values per table row."""
         return self.hidden * (1 + len(self.widths) if self.separate else 1)
 
     def build(self, numbers_shape: Shape) -> None:
         rows = self.items + 2
-        # Small vectors, as of BERT, keep a narrow model at the items' popularity for long.
+        # Small initial vectors, as in BERT, keep a narrow model at item popularity for long.
         normal = keras.initializers.RandomNormal(stddev=self.hidden**-0.5)
         self.vectors = self.add_weight(
             shape=(rows, self.hidden), initializer=normal, name="item_vectors"
@@ -72,7 +72,7 @@ class ItemTable(keras.layers.Layer):
         return self.add_weight(shape=shape, initializer=initializer, trainable=False, name=name)
 
     def fill(self, shape: ItemShape) -> None:
-        """Put the features of a catalogue into the layer's constants."""
+        """Set the constants of the layer to the features of a catalogue."""
         featured = np.zeros((self.items + 2, 1), bool)
         for name in self.widths:
             matrix = np.pad(np.asarray(shape.features[name], np.float32), ((1, 1), (0, 0)))
@@ -105,10 +105,10 @@ class ItemTable(keras.layers.Layer):
         return vectors * own + sum(said) / ops.maximum(count, 1)
 
     def excluded(self) -> Tensor | None:
-        """What to add to training scores (items,): ``NEVER`` for items known by features alone.
+        """Penalty on training scores (items,): ``NEVER`` for items with features alone.
 
-        As wrong answers they would teach that what resembles them is unwanted. None where there
-        are no features.
+        As negatives they would teach that similar items are unwanted. None without features.
+
         """
         if not self.widths:
             return None

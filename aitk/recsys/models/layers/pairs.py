@@ -1,4 +1,4 @@
-"""What networks over a user and an item read: a list of vectors for each."""
+"""Inputs of networks over a user and an item: lists of vectors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aitk.recsys.models.layers.users import HistoryMean, UserVectors
 
 
 def pair_inputs(ratings: Ratings | None) -> dict[str, keras.KerasTensor]:
-    """The inputs of a backbone of ``CandidateModel``; ratings are given where it is to rate."""
+    """The inputs of a ``CandidateModel`` backbone, with history ratings for rating prediction."""
     inputs = {
         "user": keras.Input((), dtype="int32", name="user"),
         "history": keras.Input((None,), dtype="int32", name="history"),
@@ -38,12 +38,12 @@ def pair_vectors(
 
     Args:
         hidden: size of each vector.
-        separate: an item's features are vectors of their own, beside its own.
+        separate: keep an item's features as vectors separate from its embedding.
 
     Returns:
-        Of the user: a list of (batch, hidden): the own vector, the mean of the history, and where
-        there are ratings, the mean weighted by them. Of the items asked for: (batch, slots,
-        width), the vectors side by side.
+        For the user: a list of (batch, hidden): the user vector, the mean of the history, and with
+        ratings, the mean weighted by them. For the targets: (batch, slots, width), the vectors
+        concatenated.
     """
     items = ItemTable(shape.items, hidden, widths=shape.widths, separate=separate, name="items")
     seen, table = items(inputs["history"])
@@ -62,7 +62,7 @@ def pair_vectors(
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class TakeRows(keras.layers.Layer):
-    """Rows of a table by their numbers: (rows, width), (batch, slots) -> (batch, slots, width)."""
+    """Gather table rows: (rows, width), (batch, slots) -> (batch, slots, width)."""
 
     def call(self, table: Tensor, numbers: Tensor) -> Tensor:
         return ops.take(table, numbers, axis=0)
@@ -73,7 +73,7 @@ class TakeRows(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class BesideEach(keras.layers.Layer):
-    """Put a user's vector before that of every item.
+    """Prepend a user's vector to that of every item.
 
     Call: (batch, width), (batch, slots, width of items) -> (batch, slots, both).
     """
@@ -89,7 +89,7 @@ class BesideEach(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class LastAxisGone(keras.layers.Layer):
-    """(batch, slots, 1) -> (batch, slots)."""
+    """Squeeze the last axis: (batch, slots, 1) -> (batch, slots)."""
 
     def call(self, values: Tensor) -> Tensor:
         return ops.squeeze(values, -1)

@@ -1,4 +1,4 @@
-"""From vectors to a score for each item, and to the logits that train them."""
+"""From vectors to item scores, and to training logits."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from aitk.recsys.models.layers.shape import ItemShape
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class ItemScores(keras.layers.Layer):
-    """Score every item by the product with its vector (Press and Wolf 2017).
+    """Score every item by the dot product with its vector (Press and Wolf 2017).
 
     Call: features (..., hidden), table (items + 2, hidden) -> float32 (..., items).
 
     Args:
-        bias: each item has one.
-        scale: factor of the products when training starts. Unless it is 1 it is learned, as in
-            ReZero (Bachlechner et al. 2021): a small one lets a model start from its biases.
+        bias: whether items have a bias.
+        scale: initial factor of the products. Unless it is 1, it is learned, as in ReZero
+            (Bachlechner et al. 2021): a small one lets a model start from its biases.
     """
 
     def __init__(self, items: int, *, bias: bool = False, scale: float = 1.0, **kwargs: Any):
@@ -40,7 +40,7 @@ class ItemScores(keras.layers.Layer):
             self.scale = self.add_weight(shape=(), initializer=start, name="scale", autocast=False)
 
     def start_from(self, counts: np.ndarray) -> None:
-        """Let the biases be the logarithms of the items' events, one added to each."""
+        """Initialise the biases to the logarithms of the items' events plus one."""
         logs = np.log1p(np.asarray(counts, np.float32))
         self.bias.assign(logs - logs.mean())
 
@@ -48,11 +48,11 @@ class ItemScores(keras.layers.Layer):
         return self._product(features, table[1 : self.items + 1], ops.arange(1, self.items + 1))
 
     def of_shared(self, features: Tensor, table: Tensor, numbers: Tensor) -> Tensor:
-        """Scores of the same items everywhere: (..., hidden), (count,) -> (..., count)."""
+        """Scores of a common set of items: (..., hidden), (count,) -> (..., count)."""
         return self._product(features, ops.take(table, numbers, axis=0), numbers)
 
     def of_each(self, features: Tensor, table: Tensor, numbers: Tensor) -> Tensor:
-        """Scores of other items at each place: (batch, slots, hidden), (batch, slots) -> these."""
+        """Scores of different items per slot: (batch, slots, hidden), (batch, slots) -> these."""
         scores = ops.sum(features * ops.take(table, numbers, axis=0), axis=-1)
         return self._scaled(scores, numbers)
 
@@ -77,9 +77,9 @@ class ItemScores(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class Popularity(keras.layers.Layer):
-    """How often each item was chosen: the answer to a user of whom nothing is known.
+    """Item popularity: the fallback scores for an unknown user without history.
 
-    Call: scores (batch, items), history (batch, length), and perhaps user (batch,) -> scores.
+    Call: scores (batch, items), history (batch, length), and optionally user (batch,) -> scores.
     """
 
     def __init__(self, items: int, **kwargs: Any):
@@ -95,7 +95,7 @@ class Popularity(keras.layers.Layer):
         )
 
     def fill(self, shape: ItemShape) -> None:
-        """Put the events of a catalogue into the layer's constant."""
+        """Set the layer's constant to the event counts of a catalogue."""
         self.counts.assign(np.asarray(shape.counts, np.float32))
 
     def call(self, scores: Tensor, history: Tensor, user: Tensor | None = None) -> Tensor:
@@ -106,7 +106,7 @@ class Popularity(keras.layers.Layer):
         return ops.where(ops.expand_dims(known, -1), scores, popular)
 
     def draw(self, count: int, *, uniform: bool) -> Tensor:
-        """Item numbers from 1, with replacement, evenly or by their events: (count,) int32."""
+        """Sample item numbers from 1 with replacement, uniformly or by events: (count,) int32."""
         if uniform:
             return keras.random.randint((count,), 1, self.items + 1, seed=self.seeds)
         sums = ops.cumsum(ops.convert_to_tensor(self.counts))
@@ -115,7 +115,7 @@ class Popularity(keras.layers.Layer):
         return ops.minimum(found, self.items - 1) + 1
 
     def log_share(self, numbers: Tensor) -> Tensor:
-        """The log of an item's share of the events, numbers from 1."""
+        """The log of the items' share of events, numbers from 1."""
         counts = ops.convert_to_tensor(self.counts)
         return ops.log(ops.take(ops.maximum(counts, 1e-9), numbers - 1) / ops.sum(counts))
 
@@ -139,20 +139,20 @@ def sampled_logits(
     uniform: bool,
     excluded: Any = None,
 ) -> Any:
-    """Logits of the right items and of some that are drawn for the whole batch.
+    """Logits of the positive items and of negatives sampled for the whole batch.
 
-    Drawn by popularity, each stands for as many items as its share is small: its logit loses the
-    log of how often it is expected among the drawn ones (Bengio and Senecal 2008; Yi et
-    al. 2019). The right item is there for certain and loses nothing.
+    With sampling by popularity, each logit is corrected by the log of its expected count in the
+    sample (logQ correction, Bengio and Senecal 2008; Yi et al. 2019). The positive item is always
+    present and is not corrected.
 
     Args:
         features: (batch, slots, hidden), or one slot for all.
         table: (items + 2, hidden).
         positives: (batch, slots), numbers from 1, 0 for none.
-        excluded: (items,) what to add to the score of an item that is drawn.
+        excluded: (items,) penalty on the scores of sampled items.
 
     Returns:
-        float32 (batch, slots, 1 + count), column 0 the right item.
+        float32 (batch, slots, 1 + count), column 0 the positive item.
     """
     drawn = popularity.draw(count, uniform=uniform)
     right = scores.of_each(features, table, positives)  # (batch, slots)

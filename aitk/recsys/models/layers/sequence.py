@@ -1,4 +1,4 @@
-"""A recommender on any encoder of a history: scores of what comes next."""
+"""Next-item recommenders on any encoder of a history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aitk.recsys.models.layers.scores import ItemScores, Popularity, sampled_log
 from aitk.recsys.models.layers.shape import ItemShape
 from aitk.recsys.tasks.settings import SequenceSettings
 
-#: Share of the items with features that a training step knows by these alone.
+#: Share of items with features that a training step represents by features alone.
 ID_DROPOUT = 0.2
 
 
@@ -25,12 +25,12 @@ def build_sequence_model(
     *,
     masked: bool = False,
 ) -> SequenceModel:
-    """A model of the next item around an encoder.
+    """A next-item model around an encoder.
 
     Args:
         encode: vectors (batch, length, hidden) and the history (batch, length) -> features
             (batch, length, hidden).
-        masked: as in ``SequenceModel``.
+        masked: see ``SequenceModel``.
     """
     shape = shape.with_features(settings.features)
     history = keras.Input((None,), dtype="int32", name="history")
@@ -53,24 +53,24 @@ def build_sequence_model(
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class SequenceModel(keras.Model):
-    """A backbone, and the items' own vectors as the output layer.
+    """A backbone with the item vectors as tied output layer.
 
-    Input: ``history`` (batch, length), item numbers from 1, 0 = padding on the left. Output:
-    float32 scores (batch, items), those of popularity where the history is empty.
+    Input: ``history`` (batch, length), item numbers from 1, left-padded with 0. Output: float32
+    scores (batch, items), those of popularity for an empty history.
 
-    With a further input ``positives`` (batch, length), the items to guess at each place, 0 for
-    none, the output is logits for training: with the loss ``softmax`` (batch, length, items),
-    else (batch, length, 1 + negatives), column 0 the positive, the others sampled for the whole
-    batch: uniformly, or for ``sampled-softmax`` by popularity, with its log subtracted.
+    With a further input ``positives`` (batch, length), the target item at each position, 0 for
+    none, the output is training logits: with the loss ``softmax`` (batch, length, items), else
+    (batch, length, 1 + negatives), column 0 the positive, the others sampled for the whole batch:
+    uniformly, or for ``sampled-softmax`` by popularity with logQ correction.
 
     Args:
-        backbone: history -> features (batch, length, hidden), table (items + 2, hidden).
+        backbone: model from history to features (batch, length, hidden), table (items + 2, hidden).
         loss: one of ``SEQUENCE_LOSSES``.
-        negatives: items sampled a batch.
-        masked: the next item is asked by a hidden one at the end of the history (BERT4Rec), and
-            training hides items of the history by the number items + 1.
-        biased: each item has a bias, from its popularity on: a small log says little more.
-        scale: of the scores beside the biases when training starts; learned unless it is 1.
+        negatives: items sampled per batch.
+        masked: the next item is predicted from a mask token at the end of the history (BERT4Rec),
+            and training masks items of the history with the number items + 1.
+        biased: items have biases initialised by popularity, which dominates in small logs.
+        scale: initial scale of the scores relative to the biases; learned unless it is 1.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class SequenceModel(keras.Model):
         )
 
     def fill(self, shape: ItemShape) -> None:
-        """Put the counts and features of the catalogue into the model's constants."""
+        """Set the constants of the model to the counts and features of the catalogue."""
         self.get_layer("backbone").get_layer("items").fill(shape)
         self.get_layer("popularity").fill(shape)
         if self.biased:
@@ -148,7 +148,7 @@ class SequenceModel(keras.Model):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class AppendNumber(keras.layers.Layer):
-    """Put one more number at the end of each row: (batch, length) -> (batch, length + 1)."""
+    """Append a number to each row: (batch, length) -> (batch, length + 1)."""
 
     def __init__(self, number: int, **kwargs: Any):
         super().__init__(**kwargs)

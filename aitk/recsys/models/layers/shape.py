@@ -1,4 +1,4 @@
-"""What a neural recommender must know of the catalogue before it is built."""
+"""Size and features of the catalogue, as needed to build a neural recommender."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class ItemShape:
     """The catalogue and the users of the training log.
 
     Attributes:
-        items: how many there are; their numbers in a model's inputs start at 1.
-        users: how many there are; likewise.
+        items: number of items; their numbers in model inputs start at 1.
+        users: number of users; likewise.
         counts: (items,) training events of each item.
-        features: name -> (items, width) float32; a row that is all zero is missing.
+        features: name -> (items, width) float32; zero rows are missing values.
     """
 
     items: int
@@ -26,21 +26,21 @@ class ItemShape:
 
     @property
     def widths(self) -> dict[str, int]:
-        """Numbers in a row of each feature."""
+        """The width of each feature."""
         return {name: matrix.shape[1] for name, matrix in self.features.items()}
 
     def with_features(self, chosen: str) -> ItemShape:
-        """The same catalogue with the features a setting names: ``auto``, ``none`` or names.
+        """The catalogue with the features named in a setting: ``auto``, ``none`` or names.
 
         Raises:
-            UsageError: a name is not among the features.
+            UsageError: a name is not a feature.
         """
         from aitk.core.contract.options import unknown_name
 
         if chosen == "auto":
             return self
         names = [] if chosen == "none" else [name.strip() for name in chosen.split(",")]
-        # A picture or a sound is known by the vector that was made of it.
+        # An image or audio attribute is represented by its vector.
         known = {name.removesuffix("_vector"): name for name in self.features}
         names = [known.get(name, name) for name in names]
         for name in names:

@@ -1,4 +1,4 @@
-"""What a trained model knows, carried over to one for another catalogue."""
+"""Transfer of trained weights to a model for another catalogue."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
-#: Weights with a row for each item, and how many rows stand before the first one.
+#: Weights with one row per item, and the number of rows before the first item.
 ITEM_ROWS = {"item_vectors": 1, "item_biases": 1, "item_bias": 0}
 #: The same for users.
 USER_ROWS = {"user_vectors": 1}
-#: Weights with a row for each position, the last one for the newest item.
+#: Weights with one row per position, the last one for the newest item.
 POSITION_ROWS = "positions"
 
 
@@ -23,19 +23,19 @@ def carry_over(
     items_from_old: np.ndarray,
     users_from_old: np.ndarray | None = None,
 ) -> list[str]:
-    """Give a newly built model what an old one of the same network has learned.
+    """Copy the weights of an old model into a new one of the same architecture.
 
-    Weights are paired by their paths. Rows of items and users go where the numbers say; all other
-    weights are copied where the shapes agree. What follows from the catalogue itself (counts,
-    features) stays as it was built. Also works between two backbones.
+    Weights are matched by path. Rows of items and users are mapped by their numbers; other weights
+    are copied if the shapes agree. Constants of the catalogue (counts, features) stay as built.
+    This also works between two backbones.
 
     Args:
-        fresh: its weights are assigned.
-        items_from_old: (new items,) numbers into the old catalogue from 0, -1 for a new item.
-        users_from_old: likewise for users; by default none is kept.
+        fresh: the new model, whose weights are assigned.
+        items_from_old: (new items,) numbers in the old catalogue from 0, -1 for new items.
+        users_from_old: likewise for users; by default none is copied.
 
     Returns:
-        The paths of the weights of ``fresh`` that were left as they were.
+        The paths of the weights of ``fresh`` that were not assigned.
     """
     values = {variable.path: variable for variable in _learned(old)}
     left = []
@@ -66,7 +66,7 @@ def carry_over(
 
 
 def features_of(model: keras.Model) -> dict[str, np.ndarray]:
-    """The item features that a model holds: name -> (items, width)."""
+    """The item features stored in a model: name -> (items, width)."""
     return {
         name: ops.convert_to_numpy(matrix)[1:-1]
         for layer in model._flatten_layers(include_self=False, recursive=True)
@@ -75,13 +75,13 @@ def features_of(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def _learned(model: keras.Model) -> Iterator[keras.Variable]:
-    """The weights that training changes, frozen ones too, in their order."""
+    """The trainable weights, including frozen ones, in order."""
     for layer in model._flatten_layers(include_self=False, recursive=True):
         yield from layer._trainable_variables
 
 
 def _rows(old: np.ndarray, new: np.ndarray, from_old: np.ndarray, before: int) -> np.ndarray:
-    """The new rows, with those of the old that there are, and the rows before and after them."""
+    """The new rows, filled with matching old ones, and the rows before and after them."""
     made = new.copy()
     kept = np.flatnonzero(from_old >= 0)
     count = len(from_old)

@@ -1,4 +1,4 @@
-"""What a network knows of a user: an own vector where there is one, and the history."""
+"""User representations: a learned vector if there is one, and the history."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aitk.core.layers import Shape, Tensor
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class HistoryMean(keras.layers.Layer):
-    """The weighted mean of a history's vectors, and zero for an empty one.
+    """The weighted sum of a history's vectors, scaled by its weights; zero for an empty history.
 
-    Call: vectors (batch, length, hidden), zero on padding, and weights (batch, length), zero on
-    padding -> (batch, hidden). It is the sum over the root of the weights' squares: long
-    histories count more, and weights may be negative.
+    Call: vectors (batch, length, hidden), zero for padding, and weights (batch, length), zero for
+    padding -> (batch, hidden). The sum is divided by the root of the sum of squared weights: long
+    histories have larger vectors, and weights may be negative.
     """
 
     def call(self, vectors: Tensor, weights: Tensor) -> Tensor:
@@ -31,9 +31,9 @@ class HistoryMean(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class UserVectors(keras.layers.Layer):
-    """The vector read from the history, and for a known user a learned one on top of it.
+    """A vector computed from the history, plus a learned one for known users.
 
-    Call: user (batch,), read (batch, hidden) -> (batch, hidden). In training a share of the users
+    Call: user (batch,), read (batch, hidden) -> (batch, hidden). In training, a share of the users
     is treated as unknown.
     """
 

@@ -150,12 +150,12 @@ def test_pieces_are_words_with_their_punctuation(tokens, text, language, expecte
     [
         ("added_tokens.json", {"<|endoftext|>": END}, "lacks the special tokens"),
         ("added_tokens.json", SPECIAL | {"<|transcribe|>": 5}, "unknown order"),
-        ("added_tokens.json", SPECIAL | {"<|notimestamps|>": SIZE}, "beyond"),
+        ("added_tokens.json", SPECIAL | {"<|notimestamps|>": SIZE}, "exceed"),
         ("vocab.json", {"a": SIZE}, "not in the range 0 to"),
         ("vocab.json", {"a": "b"}, "not in the range 0 to"),
         ("vocab.json", {"a": 0}, "tokeniser is damaged"),  # the merges need more
         ("generation_config.json", {"suppress_tokens": [SIZE]}, "not token numbers"),
-        ("generation_config.json", {"suppress_tokens": "all"}, "no list"),
+        ("generation_config.json", {"suppress_tokens": "all"}, "not a list"),
         ("generation_config.json", {"alignment_heads": [[1]]}, "not 2 numbers"),
     ],
 )

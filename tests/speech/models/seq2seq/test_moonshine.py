@@ -152,7 +152,7 @@ def test_it_writes_english_alone(tokens):
 
 
 def test_a_vocabulary_that_does_not_fit_is_refused(vocabulary, tmp_path):
-    with pytest.raises(ArtifactError, match="knows 30 tokens"):
+    with pytest.raises(ArtifactError, match="has 30 tokens"):
         read_moonshine_tokens(vocabulary, size=8)
     (tmp_path / "vocabulary.spm").write_bytes(b"nonsense")
     with pytest.raises(ArtifactError, match="cannot be read"):
