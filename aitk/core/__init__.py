@@ -1,1 +1,1 @@
-"""What every domain shares: folders, options, training, export. Knows no domain."""
+"""Parts common to every domain: folders, options, training, export. Independent of the domains."""

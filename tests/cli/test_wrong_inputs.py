@@ -111,10 +111,10 @@ def test_what_is_wrong_with_a_run_is_said(aitk, here, trained):
     (here / "unseen.csv").write_text(GOOD + "something else,strange\n")
     said = aitk("nlp", "evaluate", "run", "--data", "unseen.csv")
     assert said.code == 0
-    assert "1 rows have a label never seen in training" in said.err
+    assert "1 rows have a label unseen in training" in said.err
     said = aitk("nlp", "update", "run", "unseen.csv", "--out", "y", "--force", "--epochs", "1")
     assert said.code == 6
-    assert "'strange' was never seen in training" in said.err
+    assert "'strange' was not seen in training" in said.err
 
     # A run of another task: the manifest decides, whatever the folder is called.
     manifest = here / "run" / "run.json"

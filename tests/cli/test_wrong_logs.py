@@ -208,7 +208,7 @@ def test_what_cannot_be_trained_updated_or_compared_is_said(aitk, here, trained)
     assert "Did you mean 'l2'" in last_line(*finetune, "--model", "ease", "--set", "l3=1", code=2)
     assert "Did you mean 'ease'" in last_line(*finetune, "--model", "eas", code=2)
     line = last_line(*finetune, "--from", run, code=2)
-    assert "ease is computed at once" in line
+    assert "ease is a closed-form model" in line
     line = last_line("recsys", "tune", data, "--model", "popular", "--out", "x", code=2)
     assert "no settings to tune" in line
     line = last_line("recsys", "update", run, "good.csv", "--out", "x", code=3)

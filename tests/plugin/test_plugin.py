@@ -140,7 +140,7 @@ def test_a_saved_layer_is_imported_only_from_an_installed_package(installed, tmp
     for folder in installed.glob("aitk_attention*.dist-info"):
         (folder / "entry_points.txt").unlink()
     all_plugins.cache_clear()
-    with pytest.raises(ArtifactError, match=r"model\.keras: names layers of 'aitk_attention'"):
+    with pytest.raises(ArtifactError, match=r"model\.keras: has layers of 'aitk_attention'"):
         load_keras(tmp_path / "model.keras")
     assert "aitk_attention.backbone" not in sys.modules
 

@@ -220,7 +220,7 @@ def test_wrong_calls_are_refused_before_anything_starts(run, tmp_path):
         small(run, out, distill="lstn")
     with pytest.raises(UsageError, match="settings, not hidden"):
         small(run, out, quantize="int8", settings={"hidden": 8})
-    with pytest.raises(UsageError, match="saved_model cannot hold"):
+    with pytest.raises(UsageError, match="saved_model cannot store"):
         small(run, out, quantize="int8", format="saved_model")
     assert not out.exists()
 

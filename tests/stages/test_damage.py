@@ -52,5 +52,5 @@ def test_labels_that_were_cut_are_noticed(onnx_run, tmp_path):
     text = (run / "assets" / "text.json").read_text()
     (run / "assets" / "text.json").write_text(text.replace('"down",', ""))
     (tmp_path / "in.csv").write_text("text\ngood day\n")
-    with pytest.raises(ArtifactError, match="puts out 2 numbers where its assets want 1"):
+    with pytest.raises(ArtifactError, match="has 2 outputs, but its assets need 1"):
         predict_file(run, tmp_path / "in.csv")

@@ -160,7 +160,7 @@ def test_a_label_never_seen_in_training_is_wrong_and_told(write_data, write_run,
     data = write_data("data", train=ROWS, test=[*ROWS[:2], ("yes", "maybe")])
     outcome = evaluate(write_run("run", data, [1, 1]), options=QUICK, reporter=heard)
     assert outcome.table[0]["value"] == pytest.approx(2 / 3)
-    assert any("1 rows have a label never seen" in warning for warning in heard.warnings)
+    assert any("1 rows have a label unseen" in warning for warning in heard.warnings)
 
 
 def test_data_changed_since_training_is_told(write_data, write_run, heard):

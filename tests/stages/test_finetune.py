@@ -77,7 +77,7 @@ def test_a_computed_model_has_one_epoch_and_what_it_validates_at(ease_run):
 def test_a_computed_model_is_given_no_weights_from_elsewhere(
     choices, ease_run, train_log, tmp_path
 ):
-    with pytest.raises(UsageError, match="ease is computed at once: it starts from nothing"):
+    with pytest.raises(UsageError, match="ease is a closed-form model"):
         train_log(choices, tmp_path / "run", from_=str(ease_run))
     assert list(tmp_path.iterdir()) == []
 

@@ -102,7 +102,7 @@ def test_the_next_scheme_is_tried_where_int8_loses_too_much(stored):
     assert kept == told.facts["scheme"] == "dynamic" and told.missed is None
     assert told.facts["arithmetic"] == "counted dynamic"
     static, dynamic = told.facts["tried"]
-    assert static["drop"] == 0.4 and static["result"] == "over the budget, a real loss"
+    assert static["drop"] == 0.4 and static["result"] == "over the budget, a significant loss"
     assert dynamic["result"] == "within the budget: kept"
 
 

@@ -78,7 +78,7 @@ def test_a_search_interrupted_wherever_ends_as_if_it_never_was(good_or_bad, tmp_
         search("cut", Impatient())
     with pytest.raises(UsageError, match="--resume"):
         search("cut", Silent())
-    with pytest.raises(Interrupted, match="interrupted. Go on with --resume"):
+    with pytest.raises(Interrupted, match="interrupted. Continue with --resume"):
         search("cut", Impatient(), resume=True)
     outcome = search("cut", Silent(), resume=True)
     assert outcome.table == whole.table
@@ -130,7 +130,7 @@ def test_models_of_two_kinds_are_compared(choices, tmp_path):
     assert outcome.facts["ndcg@10"] == max(scores.values()) == scores[outcome.facts["model"]]
     assert load_run(tmp_path / "best").model == outcome.facts["model"]
     page = (tmp_path / "best" / "tuning.html").read_text()
-    assert "Which model" in page and "<script" not in page
+    assert "Models" in page and "<script" not in page
 
 
 def test_a_closed_form_model_is_searched_in_its_ranges(choices, tmp_path):

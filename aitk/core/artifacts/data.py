@@ -1,16 +1,16 @@
-"""Prepared data: a TensorFlow Datasets folder with what aitk knows of it beside.
+"""Prepared data: a TensorFlow Datasets folder plus aitk's metadata.
 
-The one file that knows the layout::
+This module alone defines the layout::
 
     dataset_info.json, features.json, data-SPLIT.array_record-*   (read by tfds alone)
     dataset.json    task, sources, rows, statistics, findings, versions; written last
     rejects.jsonl   every refused row: file, line, reason
-    tables/         what rows refer to by number, as Parquet; only where a task writes any
+    tables/         Parquet tables that rows refer to by number; only for some tasks
     report.html
-    .aitk           says that aitk wrote the folder; see ``core.artifacts.marker``
+    .aitk           marks folders written by aitk; see ``core.artifacts.marker``
 
-Rows are stored as ArrayRecord: read at random from disk, so that data may be larger than
-memory, and written and read without importing TensorFlow.
+Rows are stored as ArrayRecord: random access from disk, so that data may exceed memory, and reading
+and writing without TensorFlow.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from aitk.core.io.names import check_text
 FORMAT = 1
 TABLES = "tables"
 ROWS_PER_SHARD = 100_000
-ROWS_AT_ONCE = 64  # a row may be a picture
-LONGEST_REASON = 200  # characters of what a library says
+ROWS_AT_ONCE = 64  # a row may be an image
+LONGEST_REASON = 200  # characters of a library's message
 FILE_FORMAT = "array_record"
 FEATURES, INFO = "features.json", "dataset_info.json"
-#: Where the classes that store rows are defined: a file from elsewhere makes nothing else import.
+#: The modules of the classes that store rows: loading a file imports nothing else.
 FEATURE_CLASSES = "tensorflow_datasets.core.features."
 
-#: The shapes of dataset.json and of what tfds reads, as far as anything depends on them.
+#: The shapes of dataset.json and of tfds' files, as far as they are used.
 MANIFEST = {
     "version?": Count,
     "task": str,
@@ -69,7 +69,7 @@ class PreparedData:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How the rows were read and cleaned."""
+        """The options with which rows were read and cleaned."""
         return dict(self.manifest["reading"])
 
     @property
@@ -79,7 +79,7 @@ class PreparedData:
 
     @property
     def fingerprint(self) -> str:
-        """Names the rows and their splits: equal fingerprints hold equal data."""
+        """An identifier of the rows and their splits: equal for equal data."""
         return self.manifest["fingerprint"]
 
     @property
@@ -98,7 +98,7 @@ class PreparedData:
         return Rows(self._builder.as_data_source(split), where=str(self.folder))
 
     def held_out(self, wanted: str = "test") -> str:
-        """The split to judge a model on: the wanted one, or validation in its place."""
+        """The split for evaluation: the wanted one, or validation instead."""
         for split in (wanted, "validation", "test"):
             if split in self.splits:
                 return split
@@ -132,7 +132,7 @@ class PreparedData:
         for name, count in self.splits.items():
             if found.get(name) != count:
                 raise ArtifactError(
-                    f"dataset.json counts {count} {name} rows, {INFO} {found.get(name)}",
+                    f"dataset.json has {count} {name} rows, but {INFO} {found.get(name)}",
                     where=str(self.folder),
                     hint="Prepare it again",
                 )
@@ -141,14 +141,12 @@ class PreparedData:
                 raise ArtifactError(f"{path.name} is missing", where=str(self.folder))
         missing = sorted(_labels_of(self.summary) - names) if names else []
         if missing:
-            raise ArtifactError(
-                f"the names of its classes lack {missing[0]!r}", where=str(self.folder)
-            )
+            raise ArtifactError(f"its class names lack {missing[0]!r}", where=str(self.folder))
         return builder
 
 
 class Rows(Sequence[dict[str, Any]]):
-    """Rows of one split as a sequence, decoded from disk at each access.
+    """The rows of one split as a sequence, decoded from disk on access.
 
     Args:
         where: the folder, for errors.
@@ -162,7 +160,7 @@ class Rows(Sequence[dict[str, Any]]):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What each row holds."""
+        """The fields of each row."""
         return tuple(self._decoders)
 
     def __len__(self) -> int:
@@ -176,7 +174,7 @@ class Rows(Sequence[dict[str, Any]]):
         return self.take([index % len(self)])[0]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Every row in order, some at a time: a thread pool starts for each reading."""
+        """Every row in order, read in blocks: each read starts a thread pool."""
         for start in range(0, len(self), ROWS_AT_ONCE):
             yield from self.take(range(start, min(start + ROWS_AT_ONCE, len(self))))
 
@@ -184,7 +182,7 @@ class Rows(Sequence[dict[str, Any]]):
         """Several rows at once, much faster than one by one.
 
         Raises:
-            ArtifactError: the files are damaged: each part of them has a checksum.
+            ArtifactError: the files are damaged (parts have checksums).
         """
         from google.protobuf.message import DecodeError
 
@@ -207,14 +205,14 @@ class Rows(Sequence[dict[str, Any]]):
 
 
 def load_data(folder: Path | str) -> PreparedData:
-    """Open a prepared data folder and check that it is whole."""
+    """Open a prepared data folder and check that it is complete."""
     folder = Path(folder)
     check_text(folder)
     if not os.path.exists(folder):
         recover(folder)
     if not os.path.exists(folder):
         hint = missing_hint(folder)
-        hint = hint or f"Make it with: aitk DOMAIN prepare FILES --task TASK --out {folder}"
+        hint = hint or f"Create it with: aitk DOMAIN prepare FILES --task TASK --out {folder}"
         raise ArtifactError("no such prepared data", where=str(folder), hint=hint)
     if not (folder / "dataset.json").is_file():
         raise ArtifactError(
@@ -232,7 +230,7 @@ def load_data(folder: Path | str) -> PreparedData:
 
 
 class DataWriter:
-    """Writes rows into the splits of a TensorFlow Datasets folder, in the order given."""
+    """Writes rows to the splits of a TensorFlow Datasets folder, in the given order."""
 
     def __init__(self, folder: Path, features: Mapping[str, Any], *, description: str):
         import tensorflow_datasets as tfds
@@ -261,7 +259,7 @@ class DataWriter:
         self._writer.add_examples({split: rows})
 
     def close(self) -> None:
-        """Finish every split; the folder can be read from here on."""
+        """Finish all splits; the folder is readable afterwards."""
         self._writer.close_all()
 
 
@@ -271,26 +269,26 @@ def _damaged(folder: Path | str, error: Exception) -> ArtifactError:
 
 
 def _check_classes(described: Mapping[str, Any], *, where: str) -> None:
-    """Refuse classes of rows that tfds does not define itself: it would import their modules."""
+    """Refuse feature classes that tfds does not define: it would import their modules."""
     for name, value in described.items():
         if name == "pythonClassName" and not str(value).startswith(FEATURE_CLASSES):
-            raise ArtifactError(f"names a class that is none of tfds ({value!r})", where=where)
+            raise ArtifactError(f"names a class that is not part of tfds ({value!r})", where=where)
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, dict):
                 _check_classes(each, where=where)
 
 
 def _class_names(feature: Any) -> set[str]:
-    """The names of the classes of all labels that a row holds.
+    """The names of the classes of all labels in a row.
 
     Raises:
-        ValueError: a label has not as many names as classes.
+        ValueError: a label does not have as many names as classes.
     """
     inner = feature.values() if hasattr(feature, "values") else [getattr(feature, "feature", None)]
     names = set().union(*(_class_names(each) for each in inner if each is not None))
     if type(feature).__name__ == "ClassLabel":
         if len(feature.names) != feature.num_classes:
-            raise ValueError(f"{len(feature.names)} names of {feature.num_classes} classes")
+            raise ValueError(f"{len(feature.names)} names for {feature.num_classes} classes")
         names |= set(feature.names)
     return names
 
@@ -300,7 +298,7 @@ def _labels_of(summary: Mapping[str, Any]) -> set[str]:
 
 
 def _decoder(feature: Any) -> Any:
-    """How a stored value becomes the JSON value that the task wrote."""
+    """The function that converts a stored value back to the JSON value of the task."""
     kind = type(feature).__name__
     if kind == "Text":
         return lambda value: value.decode("utf-8")
@@ -308,7 +306,7 @@ def _decoder(feature: Any) -> Any:
         names = feature.names
         return lambda value: names[int(value)]
     if kind == "Scalar":
-        # Of float64 tfds gives a plain number.
+        # For float64, tfds returns a plain number.
         return lambda value: getattr(value, "item", lambda: value)()
     if kind == "Sequence" and type(feature.feature).__name__ in ("Text", "ClassLabel"):
         decode_one = _decoder(feature.feature)

@@ -1,8 +1,8 @@
-"""Folders that are whole or absent.
+"""Folders that are either complete or absent.
 
-``NAME`` grows as ``NAME.part`` and is renamed last; a folder that it replaces is called
-``NAME.old`` until it is deleted. What a kill leaves between these steps is put right by
-``recover``, which every command calls before it writes ``NAME`` or misses it.
+``NAME`` is written as ``NAME.part`` and renamed last; a folder that it replaces is called
+``NAME.old`` until it is deleted. ``recover`` repairs the state after a kill between these steps;
+every command calls it before it writes ``NAME`` or reports it missing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from aitk.core.artifacts.targets import (
 from aitk.core.contract.errors import ArtifactError, UsageError, unwritable
 from aitk.core.io.files import missing_parents, remove_empty
 
-#: The folder inside a draft that holds what it can be gone on with.
+#: Folder inside a draft with the state for resuming.
 STATE = "state"
 
 
@@ -57,18 +57,18 @@ def draft_folder(
     keep: Callable[[Path], bool] = lambda draft: False,
     marked: bool = True,
 ) -> Iterator[Path]:
-    """Fill ``NAME.part``, which gets its name when the block ends well.
+    """Fill ``NAME.part``, which is renamed when the block succeeds.
 
-    On an error the draft is deleted, unless ``keep`` says that it can be gone on with.
+    On an error the draft is deleted, unless ``keep`` reports that it can be resumed.
 
     Args:
         inputs, options, overwrite: see ``targets.check_folder``.
-        resume: go on with the draft that is there.
-        marked: the folder stays one that ``overwrite`` may replace. Not so a project, which the
-            user fills.
+        resume: continue the existing draft.
+        marked: keep the marker, so that ``overwrite`` may replace the folder. False for a project,
+            which the user fills.
 
     Raises:
-        UsageError: it cannot be written, or another process is writing it.
+        UsageError: the folder cannot be written, or another process is writing it.
         ArtifactError: there is nothing to resume.
     """
     part = part_of(out)
@@ -79,19 +79,19 @@ def draft_folder(
         try:
             found = keep(part)
             if resume and not found:
-                hint = "Repeat it without --resume"
+                hint = "Repeat the command without --resume"
                 raise ArtifactError("nothing to resume", where=str(part), hint=hint)
             if found and not resume and not overwrite:
                 raise UsageError(
-                    "an interrupted result is there",
+                    "an interrupted result exists",
                     where=str(part),
-                    hint="Go on with --resume, or start anew with --overwrite",
+                    hint="Continue with --resume, or start again with --overwrite",
                 )
             if not resume:
                 empty(part)
             yield part
             if os.path.lexists(out) and not (overwrite and may_replace(out)):
-                keep = _always  # it may have cost hours
+                keep = _always  # it may have taken hours
                 raise appeared(out, part)
             if not marked:
                 (part / MARKER).unlink()
@@ -100,19 +100,19 @@ def draft_folder(
             set_state(marker, PLACED)
         except BaseException:
             if is_folder(part) and not keep(part):
-                with contextlib.suppress(OSError):  # what is told is the first failure
+                with contextlib.suppress(OSError):  # report the first failure
                     delete(part)
             raise
 
 
 @contextlib.contextmanager
 def own_folder(folder: Path) -> Iterator[None]:
-    """Write into a folder itself, marked as aitk's, where parts of it are of use by themselves.
+    """Write directly into a folder marked as aitk's, whose parts are useful on their own.
 
-    What it holds stays.
+    Existing content is kept.
 
     Raises:
-        UsageError: it holds something, and aitk did not make it; or another process writes it.
+        UsageError: the folder has content not written by aitk; or another process is writing it.
     """
     check_leftover(folder, states=(DRAFT, PLACED))
     with _opened_draft(folder, folder) as marker:
@@ -121,7 +121,7 @@ def own_folder(folder: Path) -> Iterator[None]:
 
 
 def recover(out: Path) -> None:
-    """Finish, or undo, what a killed process left of the replacement of ``out``."""
+    """Complete or roll back an interrupted replacement of ``out``."""
     if not out.name:
         return
     part, old = part_of(out), old_of(out)
@@ -141,24 +141,24 @@ def recover(out: Path) -> None:
 
 
 def writer_of(out: Path) -> int | None:
-    """The process that is writing the folder or file ``out`` just now, None if none is.
+    """The process that is writing the folder or file ``out``, or None.
 
-    A process that has not yet said its number counts as 0.
+    A process that has not yet recorded its id counts as 0.
     """
     places = (part_of(out) / MARKER, progress_of(out), trials_of(out) / MARKER, out / MARKER)
     return next((pid for each in places if (pid := lock_holder(each)) is not None), None)
 
 
 def missing_hint(out: Path, *, resumable: bool = False) -> str | None:
-    """What to do about a folder that is not there; None where nobody ever began it.
+    """A hint about a missing folder; None if its creation was never started.
 
     Args:
-        resumable: whether its draft can be gone on with.
+        resumable: whether its draft can be resumed.
     """
     writer = writer_of(out)
     if writer is not None:
         who = f"process {writer}" if writer else "another process"
-        return f"It is being made by {who}: wait until it is whole"
+        return f"It is being written by {who}: wait until it has finished"
     if resumable or read_marker(trials_of(out)):
         return "It was interrupted: repeat its command with --resume"
     return "It was interrupted: repeat its command" if read_marker(part_of(out)) else None
@@ -171,14 +171,14 @@ def discard(folder: Path) -> None:
 
 
 def delete(folder: Path) -> None:
-    """Delete a folder, its marker last, so that what a kill leaves of it is known as aitk's."""
+    """Delete a folder, its marker last, so that the remains after a kill are known as aitk's."""
     empty(folder)
     (folder / MARKER).unlink(missing_ok=True)
     folder.rmdir()
 
 
 def empty(folder: Path) -> None:
-    """Delete what a folder holds, but for its marker."""
+    """Delete the content of a folder, except its marker."""
     for entry in list(os.scandir(folder)):
         if entry.name == MARKER:
             continue
@@ -193,7 +193,7 @@ def _always(part: Path) -> bool:
 
 
 def _put_in_place(part: Path, out: Path) -> None:
-    """Give a whole draft its name, in the place of the folder that has it now."""
+    """Move a complete draft to its final name, replacing the previous folder."""
     old = old_of(out)
     _drop_state(part)
     if not is_folder(out):
@@ -214,7 +214,7 @@ def _put_in_place(part: Path, out: Path) -> None:
 
 
 def _drop_state(part: Path) -> None:
-    """Delete what a draft would be gone on with: it is whole."""
+    """Delete the resume state of a complete draft."""
     state = part / STATE
     if is_folder(state):
         shutil.rmtree(state)
@@ -228,7 +228,7 @@ def _discard_retired(old: Path) -> None:
 
 @contextlib.contextmanager
 def _opened_draft(folder: Path, out: Path) -> Iterator[int]:
-    """Make a folder unless it is there, and lock it; folders made above it go if it does."""
+    """Create a folder if missing, and lock it; its new parents are removed along with it."""
     made = missing_parents(folder)
     try:
         with contextlib.ExitStack() as stack:

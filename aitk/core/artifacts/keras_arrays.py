@@ -1,7 +1,7 @@
-"""The one layer of weights in a ``.keras`` file, read without Keras.
+"""The single layer with weights in a ``.keras`` file, read without Keras.
 
-A closed-form model is a single layer that was computed. What it computes is said in a few lines of
-NumPy as well, so that neither ``evaluate`` nor ``predict`` has to start TensorFlow for it.
+A closed-form model is a single layer, which also has a NumPy implementation of a few lines, so
+``evaluate`` and ``predict`` need not start TensorFlow for it.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from aitk.core.artifacts.keras_file import WEIGHTS, damaged, read_config
 from aitk.core.artifacts.weights_file import read_arrays
 from aitk.core.contract.errors import ArtifactError
 
-#: Weights up to this size are read in memory, larger ones from a file of their own.
+#: Weights up to this size are read into memory, larger ones via a temporary file.
 SMALL_BYTES = 8_000_000
 
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """A layer as a ``.keras`` file holds it.
+    """A layer as stored in a ``.keras`` file.
 
     Attributes:
-        path: of the file, for errors.
-        kind: the name that its class is registered by.
-        config: the arguments of its class.
+        path: path of the file, for errors.
+        kind: registered name of its class.
+        config: constructor arguments of its class.
         arrays: path below the layer -> weights: ``vars/0``, ``average/vars/1``.
     """
 
@@ -41,32 +41,32 @@ class StoredLayer:
     arrays: Mapping[str, np.ndarray]
 
     def array(self, name: str, *shape: int | None) -> np.ndarray:
-        """The weights of a name.
+        """The weights with a name.
 
         Args:
-            shape: that they must have; None where any size will do.
+            shape: required shape; None for any size.
 
         Raises:
-            ArtifactError: they are missing or of another shape.
+            ArtifactError: they are missing, or differ in shape.
         """
         found = self.arrays.get(name)
         if found is None or found.ndim != len(shape):
             raise self._damage(f"its layer has no {name} of {len(shape)} dimensions")
         if any(size not in (None, own) for size, own in zip(shape, found.shape, strict=True)):
-            raise self._damage(f"its {name} is of shape {found.shape}, and {shape} is due")
+            raise self._damage(f"its {name} has shape {found.shape} instead of {shape}")
         return found
 
     def numbers(self, name: str, *shape: int | None, below: int) -> np.ndarray:
-        """Whole numbers from 0 that are ``below`` a bound; as ``array``."""
+        """Whole numbers from 0 to ``below`` (exclusive); otherwise like ``array``."""
         found = self.array(name, *shape)
         if found.dtype.kind not in "iu" or (
             found.size and not 0 <= found.min() <= found.max() < below
         ):
-            raise self._damage(f"its {name} names what is not there")
+            raise self._damage(f"its {name} has indices out of range")
         return found
 
     def inside(self, name: str) -> StoredLayer:
-        """A layer inside of this one; its arguments are not stored."""
+        """A layer nested in this one; its arguments are not stored."""
         start = f"{name}/"
         arrays = {
             path.removeprefix(start): array
@@ -80,7 +80,7 @@ class StoredLayer:
 
 
 def read_layer(path: Path, name: str) -> StoredLayer | None:
-    """The layer of this name; None unless it is the only one with weights.
+    """The layer with this name; None unless it is the only one with weights.
 
     Raises:
         ArtifactError: the file is damaged.

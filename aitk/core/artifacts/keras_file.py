@@ -1,4 +1,4 @@
-"""Reading a ``.keras`` file that may be damaged, hostile, or made of layers of this package."""
+"""Safe reading of a ``.keras`` file, which may be damaged or hostile."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from aitk.core.io.values import parse_json
 if TYPE_CHECKING:
     import keras
 
-#: The packages whose layers a file may name, with those that declare a task or a model (see
-#: ``core.contract.entry_points``). A file from elsewhere makes nothing else import.
+#: Packages whose layers a file may name, besides those that declare a task or a model (see
+#: ``core.contract.entry_points``). Loading a file imports nothing else.
 PACKAGES = ("aitk", "keras_hub")
-#: The weights inside of a ``.keras`` file.
+#: The weights in a ``.keras`` file.
 WEIGHTS, CONFIGURATION = "model.weights.h5", "config.json"
 LARGE_BYTES = 500_000_000
 LARGEST_CONFIG_BYTES = 16 * 1024**2
-#: What a model may have that its file need not hold: random states, tables that are computed.
+#: Model state that a file may omit: random states, computed tables.
 SPARE_NUMBERS, SPARE_ARRAYS = 4_000_000, 1000
-#: Bytes that a file spends on the name, shape and place of an array, at least.
+#: Minimum bytes in a file for the name, shape and position of an array.
 ARRAY_BYTES = 50
-LAYERS_AN_ARRAY = 10  # at most: many layers have no weights
+LAYERS_AN_ARRAY = 10  # maximum: many layers have no weights
 
-#: What libraries raise at a configuration or weights that make no sense.
+#: Errors that libraries raise for invalid configurations or weights.
 LIBRARY_ERRORS = (
     OSError,
     ValueError,
@@ -47,12 +47,12 @@ DAMAGED = "It may be truncated or made by another version"
 
 
 def load_keras(path: Path) -> keras.Model:
-    """Load a model, with the layers of ``aitk`` and Keras Hub that it is made of.
+    """Load a model, including layers of ``aitk`` and Keras Hub.
 
-    Keras' safe mode stays on: a file that would run code of its own is refused.
+    Keras' safe mode stays on: files with code of their own are refused.
 
     Raises:
-        ArtifactError: the file is missing, damaged, refused, or holds no model.
+        ArtifactError: the file is missing, damaged, refused, or not a model.
     """
     config = read_config(path)
     import keras
@@ -67,15 +67,15 @@ def load_keras(path: Path) -> keras.Model:
     except LIBRARY_ERRORS as error:
         raise _unknown_layers(path, config) or damaged(path, error) from error
     if not isinstance(model, keras.Model):
-        raise ArtifactError(f"holds a {type(model).__name__}, not a model", where=str(path))
+        raise ArtifactError(f"is a {type(model).__name__}, not a model", where=str(path))
     return model
 
 
 def read_config(path: Path) -> Any:
-    """The configuration of the model in a ``.keras`` file, which is not started for that.
+    """The configuration of the model in a ``.keras`` file, without loading the model.
 
     Raises:
-        ArtifactError: the file is missing or damaged, or its parts claim more than it can hold.
+        ArtifactError: the file is missing or damaged, or its parts declare impossible sizes.
     """
     if not path.is_file():
         raise ArtifactError("no such file", where=str(path))
@@ -89,21 +89,21 @@ def read_config(path: Path) -> Any:
         KeyError,
         ValueError,
         OSError,
-        RuntimeError,  # it is encrypted
-        NotImplementedError,  # a way of compression that is unknown here
+        RuntimeError,  # encrypted
+        NotImplementedError,  # unsupported compression
     ) as error:
         raise damaged(path, error) from error
 
 
 @contextlib.contextmanager
 def bounded_weights(stored_bytes: int, *, where: str) -> Iterator[None]:
-    """Refuse to build a model that is larger than the weights it is to be given.
+    """Refuse to build a model that is larger than its stored weights.
 
-    Layers allocate their weights as a configuration says, before a library looks into the file: a
-    few characters of it may ask for all memory. A stored number takes at least half a byte.
+    Layers allocate their weights from the configuration before a library reads the file: a few
+    characters may request all memory. A stored number takes at least half a byte.
 
     Raises:
-        ArtifactError: the layers that are built inside are too many, or ask for more numbers.
+        ArtifactError: the layers built inside are too many, or need more numbers.
     """
     import keras
 
@@ -116,7 +116,7 @@ def bounded_weights(stored_bytes: int, *, where: str) -> Iterator[None]:
     def check() -> None:
         if min(numbers, arrays, layers) < 0:
             raise ArtifactError(
-                "describes a model that is larger than its weights", where=where, hint=DAMAGED
+                "describes a model larger than its weights", where=where, hint=DAMAGED
             )
 
     def counted_start(layer: Any, *args: Any, **options: Any) -> None:
@@ -141,7 +141,7 @@ def bounded_weights(stored_bytes: int, *, where: str) -> Iterator[None]:
 
 
 def _load_large(path: Path) -> Any:
-    """Read the weights from a file of their own: Keras reads them into memory, twice."""
+    """Read the weights via a temporary file: Keras would read them into memory twice."""
     import keras
 
     with (
@@ -155,10 +155,10 @@ def _load_large(path: Path) -> Any:
 
 
 def register_layers(config: Any) -> None:
-    """Import the modules that define the registered layers a model's configuration names.
+    """Import the modules of the registered layers in a model's configuration.
 
     Raises:
-        ArtifactError: one is missing.
+        ArtifactError: a module is missing.
     """
     for module in sorted(set(_modules(config))):
         if module.partition(".")[0] not in PACKAGES and not declares(module):
@@ -168,12 +168,12 @@ def register_layers(config: Any) -> None:
         except (ImportError, ValueError) as error:
             raise ArtifactError(
                 f"needs {module!r}, which this version does not have",
-                hint="Use the version that wrote it, of aitk or of the package that has it",
+                hint="Use the version of aitk or of the package that wrote it",
             ) from error
 
 
 def damaged(path: Path | str, error: Exception) -> ArtifactError:
-    """The one line for a weights file that a library could not read."""
+    """The error for a weights file that a library cannot read."""
     lines = str(error).strip().splitlines()
     reason = lines[0].rstrip(".") if lines else type(error).__name__
     return ArtifactError(
@@ -184,36 +184,36 @@ def damaged(path: Path | str, error: Exception) -> ArtifactError:
 
 
 def _unknown_layers(path: Path, config: Any) -> ArtifactError | None:
-    """The error for a model with layers of a package that is not installed; None if it has none."""
+    """The error for a model with layers of a package that is not installed, or None."""
     for module in sorted(set(_modules(config))):
         package = module.partition(".")[0]
         if package not in (*PACKAGES, "keras", "builtins") and not declares(module):
             return ArtifactError(
-                f"names layers of {package!r}, which is no installed package with tasks or models",
+                f"has layers of {package!r}, which is no installed package with tasks or models",
                 where=str(path),
-                hint="Install the package that its model comes from",
+                hint="Install the package of its model",
             )
     return None
 
 
 def _check_claims(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse a file whose parts claim more than it can hold: Keras stores them as they are."""
+    """Refuse a file whose parts declare impossible sizes: Keras stores them uncompressed."""
     for part in archive.infolist():
         most = LARGEST_CONFIG_BYTES if part.filename == CONFIGURATION else path.stat().st_size
         if part.file_size > most:
             raise ArtifactError(
-                f"its {part.filename} claims {part.file_size:,} bytes",
+                f"its {part.filename} declares {part.file_size:,} bytes",
                 where=str(path),
                 hint=DAMAGED,
             )
 
 
 def _modules(config: Any) -> Iterator[str]:
-    """Every module named anywhere in a configuration."""
+    """All modules named in a configuration."""
     if isinstance(config, dict):
         module = config.get("module")
         if isinstance(module, str):
-            # Keras Hub registers its layers when it is imported whole.
+            # Keras Hub registers its layers when imported as a whole.
             yield "keras_hub" if module.startswith("keras_hub.") else module
         for value in config.values():
             yield from _modules(value)

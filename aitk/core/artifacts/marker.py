@@ -1,7 +1,7 @@
-"""What tells a folder that aitk wrote from one of the user's, and which process is writing it.
+"""Markers of folders written by aitk, which also lock a folder against other processes.
 
-Such a folder holds ``.aitk``, a file with the state of the folder. The process that writes the
-folder keeps that file locked; the system drops the lock when the process ends, however it ends.
+Such a folder has a file ``.aitk`` with the folder's state. The writing process keeps that file
+locked; the system releases the lock when the process ends for any reason.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from aitk import __version__
 from aitk.core.contract.errors import UsageError
 
 MARKER = ".aitk"
-#: A draft grows, is whole, and is then in its place; a retired folder waits for its deletion.
+#: States: a growing draft, a complete draft, a folder in place, and a folder to delete.
 DRAFT, WHOLE, PLACED, RETIRED = "draft", "whole", "placed", "retired"
 
 #: Written last into a run and into prepared data.
 _MANIFESTS = ("run.json", "dataset.json")
 _MAX_MANIFEST_BYTES = 256 << 20
-#: A marker is rewritten in place by a single write, so that no kill leaves half of it.
+#: A marker is rewritten in place with a single write, so a kill cannot truncate it.
 _MARKER_BYTES = 128
 _ATTEMPTS, _PAUSE_S = 5, 0.01
 
 
 @dataclass(frozen=True)
 class Marker:
-    """What the marker of a folder says."""
+    """The content of a folder's marker."""
 
     state: str
     pid: int
 
 
 def read_marker(folder: Path) -> Marker | None:
-    """The marker of a folder; None where it has none, or is a link to a folder."""
+    """The marker of a folder; None if there is none, or for a link to a folder."""
     if not is_folder(folder):
         return None
     try:
@@ -52,17 +52,17 @@ def read_marker(folder: Path) -> Marker | None:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether aitk wrote this folder: its marker says so, or it is a run or prepared data."""
+    """Whether aitk wrote this folder: it has a marker, or is a run or prepared data."""
     return read_marker(folder) is not None or has_manifest(folder)
 
 
 def has_manifest(folder: Path) -> bool:
-    """Whether a folder is a whole run or whole prepared data."""
+    """Whether a folder is a complete run or complete prepared data."""
     return any(_is_manifest(folder / name) for name in _MANIFESTS)
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether a folder holds nothing but, at most, a marker that a kill left without content."""
+    """Whether a folder has at most an empty marker left by a kill."""
     if not is_folder(folder):
         return False
     with os.scandir(folder) as entries:
@@ -70,7 +70,7 @@ def is_empty(folder: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder itself, not a link to one."""
+    """Whether a path is a folder, not a link to one."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (OSError, ValueError):
@@ -79,13 +79,13 @@ def is_folder(path: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(folder: Path, *, state: str, out: Path) -> Iterator[int]:
-    """Mark a folder and keep other processes off it until the block ends.
+    """Mark and lock a folder until the block ends.
 
     Args:
-        out: what the folder is written for, as the user named it.
+        out: the target of the folder, as given by the user.
 
     Returns:
-        The descriptor of the marker, for ``set_state``.
+        The file descriptor of the marker, for ``set_state``.
 
     Raises:
         UsageError: another process has the lock.
@@ -117,10 +117,10 @@ def mark(folder: Path, state: str) -> None:
 
 
 def lock_file(descriptor: int, path: Path, *, out: Path) -> None:
-    """Lock an opened file.
+    """Lock an open file.
 
     Raises:
-        UsageError: another process has the lock, or has just put the file elsewhere.
+        UsageError: another process has the lock, or has just moved the file.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -129,7 +129,7 @@ def lock_file(descriptor: int, path: Path, *, out: Path) -> None:
         except BlockingIOError:
             if attempt == _ATTEMPTS - 1:
                 raise _busy(out, _pid(descriptor)) from None
-            time.sleep(_PAUSE_S)  # ``lock_holder`` holds it for a moment
+            time.sleep(_PAUSE_S)  # ``lock_holder`` may hold it briefly
         except OSError:
             return  # some network file systems have no locks
     try:
@@ -142,7 +142,7 @@ def lock_file(descriptor: int, path: Path, *, out: Path) -> None:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process is here: for a short change of a folder that is in its place."""
+    """Wait for exclusive access to a parent folder, for a short change of a folder in place."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with contextlib.suppress(OSError):  # some network file systems have no locks
@@ -153,7 +153,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The process that keeps a file locked (0 where it has not said so yet), None if none does."""
+    """The process that locks a file (0 if it has not recorded its id yet), or None."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, ValueError):
@@ -174,12 +174,12 @@ def _busy(out: Path, pid: int | None) -> UsageError:
     return UsageError(
         f"{who} is writing it",
         where=str(out),
-        hint="Wait until that has ended, or choose another --out",
+        hint="Wait until it has ended, or choose another --out",
     )
 
 
 def _pid(descriptor: int) -> int | None:
-    """The process named in the first line of a locked file."""
+    """The process id in the first line of a locked file."""
     try:
         return int(json.loads(os.pread(descriptor, 4096, 0).partition(b"\n")[0])["pid"])
     except (ValueError, KeyError, TypeError, OSError):

@@ -1,7 +1,7 @@
-"""A run as a stage uses it: its task, assets, settings and model, checked against each other.
+"""Opens a run for a stage: task, assets, settings and model, checked for consistency.
 
-Whatever does not fit together is an ``ArtifactError``: a run may be damaged, be made by hand, or
-hold the parts of two others.
+Any inconsistency is an ``ArtifactError``: a run may be damaged, made by hand, or combined from two
+runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from aitk.core.contract.task import Task
 from aitk.core.inference.predictors import Predictor, open_predictor, run_errors
 from aitk.core.runtime.startup import start_runtime
 
-#: What values of a wrong kind or size raise where they are first used.
+#: Errors that values of a wrong type or size raise on first use.
 WRONG_VALUE = (
     TypeError,
     ValueError,
@@ -36,13 +36,13 @@ WRONG_VALUE = (
     RecursionError,
     OSError,
 )
-#: The end of a hint, before ``task`` or ``model``.
+#: Part of a hint, before ``task`` or ``model``.
 WROTE_IT = "version of aitk that wrote it, or install the package that declares the"
 
 
 @contextlib.contextmanager
 def damage_at(path: Path) -> Iterator[None]:
-    """Turn what goes wrong with the values of an artifact into an ``ArtifactError``."""
+    """Convert errors from invalid artifact values to ``ArtifactError``."""
     try:
         yield
     except (DataError, UsageError) as error:
@@ -54,7 +54,7 @@ def damage_at(path: Path) -> Iterator[None]:
 
 
 def open_task(made: Run | PreparedData, load_task: Callable[[str], Task]) -> Task:
-    """The task that a run or prepared data belongs to, for rows that are read as theirs were."""
+    """The task of a run or prepared data, for rows read with the same options."""
     try:
         task = load_task(made.task)
     except UsageError as error:
@@ -69,20 +69,20 @@ def open_task(made: Run | PreparedData, load_task: Callable[[str], Task]) -> Tas
 
 
 def open_assets(task: Task, run: Run) -> Any:
-    """What a run needs besides its weights."""
+    """The assets of a run."""
     with damage_at(run.assets):
         return task.load_assets(run.assets)
 
 
 def open_reading(task: Task, run: Run, given: Mapping[str, Any] | None = None) -> Any:
-    """The options that its data was read with.
+    """The options with which its data was read.
 
     Args:
-        given: those that are different for the files at hand.
+        given: options that differ for the current files.
 
     Raises:
-        ArtifactError: the run's own are damaged.
-        UsageError: the task has no such option, or not with such a value.
+        ArtifactError: the run's options are damaged.
+        UsageError: an option is unknown, or its value is invalid.
     """
     with damage_at(run.folder / "run.json"):
         own: Any = resolve(task.reading, run.reading)
@@ -90,10 +90,10 @@ def open_reading(task: Task, run: Run, given: Mapping[str, Any] | None = None) -
 
 
 def open_spec(task: Task, run: Run) -> AnyModel:
-    """The specification of its model."""
+    """The specification of a run's model."""
     if run.model not in task.models:
         raise ArtifactError(
-            f"its model {run.model!r} is none of {run.task}",
+            f"its model {run.model!r} is not a model of {run.task}",
             where=str(run.folder / "run.json"),
             hint=f"Use the {WROTE_IT} model",
         )
@@ -101,17 +101,17 @@ def open_spec(task: Task, run: Run) -> AnyModel:
 
 
 def open_settings(task: Task, run: Run) -> Any:
-    """The settings of its model."""
+    """The settings of a run's model."""
     spec = open_spec(task, run)
     with damage_at(run.folder / "run.json"):
         return resolve(spec.settings, run.settings)
 
 
 def open_model(task: Task, run: Run, assets: Any, *, reporter: Reporter | None = None) -> Predictor:
-    """Its model, whose inputs and outputs must be those of the task and of the assets.
+    """A run's model, whose inputs and outputs must match the task and the assets.
 
     Args:
-        reporter: is told that Keras is being started, where the model needs it.
+        reporter: reports that Keras is starting, if the model needs it.
     """
     spec = open_spec(task, run)
     predict, sizes = _open_arrays(spec, run), spec.output_sizes(assets)
@@ -131,9 +131,9 @@ def open_model(task: Task, run: Run, assets: Any, *, reporter: Reporter | None =
             found = named[name].shape[-1] if name in named and named[name].ndim else None
             if found != size:
                 raise ArtifactError(
-                    f"the model puts out {found} numbers where its assets want {size}",
+                    f"the model has {found} outputs, but its assets need {size}",
                     where=str(run.folder),
-                    hint="Its parts are of different runs",
+                    hint="Its parts come from different runs",
                 )
         return outputs
 
@@ -141,7 +141,7 @@ def open_model(task: Task, run: Run, assets: Any, *, reporter: Reporter | None =
 
 
 def _open_arrays(spec: AnyModel, run: Run) -> Predictor | None:
-    """A closed-form model in NumPy, where it can be had so."""
+    """A closed-form model in NumPy, if available."""
     if run.format != "keras" or not isinstance(spec, ClosedFormModel):
         return None
     with damage_at(run.model_path):
@@ -150,7 +150,7 @@ def _open_arrays(spec: AnyModel, run: Run) -> Predictor | None:
 
 
 def check_data(task: Task, data: PreparedData) -> None:
-    """Raise an ``ArtifactError`` unless the rows hold what the task reads."""
+    """Raise ``ArtifactError`` unless the rows have the fields that the task reads."""
     with damage_at(data.folder):
         wanted = set(task.features(data.summary))
     for split in data.splits:

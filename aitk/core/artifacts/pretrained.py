@@ -1,8 +1,8 @@
-"""Weights from elsewhere: what was loaded, what was skipped, and why.
+"""Pretrained weights: what was loaded, what was skipped, and why.
 
 A source is a run; a Keras Hub preset by name, ``kaggle://`` or ``hf://``; a local Keras Hub,
-Hugging Face or timm folder; or a ``.keras``, ``.weights.h5`` or ``.h5`` file. Only the names of
-presets and the two schemes fetch anything. Whatever the source, the task's head is new.
+Hugging Face or timm folder; or a ``.keras``, ``.weights.h5`` or ``.h5`` file. Only preset names and
+the two schemes download anything. The task's head is always new.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
 
     from aitk.core.contract.task import Task
 
-#: The model name of a backbone that comes from Keras Hub, Hugging Face or timm.
+#: The model name of backbones from Keras Hub, Hugging Face or timm.
 HUB = "hub"
-#: Files that hold weights, by their suffix.
+#: Suffixes of weights files.
 WEIGHT_FILES = (".safetensors", ".h5", ".keras")
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A source of weights, opened.
+    """An opened source of weights.
 
     Attributes:
         source: the value of ``--from``.
         kind: ``run``, ``hub`` (Keras Hub), ``hugging-face``, ``timm``, ``keras`` or ``weights``.
-        model: which of the task's models it is.
-        folder: where its other files lie (tokeniser).
-        backbone: the encoder; None for bare weights, which ``fill`` puts into a built model.
-        settings: the model's settings, where the source knows them.
+        model: the matching model of the task.
+        folder: folder of its other files (tokeniser).
+        backbone: the encoder; None for bare weights, which ``fill`` assigns to a built model.
+        settings: the model's settings, if known to the source.
         config: the source's own description of its architecture.
-        loaded: names of what was loaded.
-        skipped: (name, reason) of what was not.
-        tokenizer: what turns rows into the inputs it was trained on, where there is one.
+        loaded: names of the loaded arrays.
+        skipped: (name, reason) of the skipped ones.
+        tokenizer: converts rows to the pretrained model's inputs, if available.
     """
 
     source: str
@@ -68,20 +68,20 @@ class Pretrained:
     tokenizer: Any = None
 
     def report(self) -> list[str]:
-        """Lines for the user, which ``run.json`` records too."""
+        """Report lines for the user, also recorded in ``run.json``."""
         return [
             f"loaded {len(self.loaded)} arrays from {self.source} ({self.kind})",
             *(f"not taken: {name} ({reason})" for name, reason in self.skipped),
         ]
 
     def fill(self, model: keras.Model) -> Pretrained:
-        """Put bare weights into the backbone of a model; nothing to do for other sources.
+        """Assign bare weights to the backbone of a model; does nothing for other sources.
 
         Returns:
             This source, with what was loaded and skipped.
 
         Raises:
-            ArtifactError: no array of the file fits.
+            ArtifactError: no array of the file matches.
         """
         if self.backbone is not None:
             return self
@@ -95,12 +95,12 @@ def load_pretrained(source: str, *, model: str | None, task: Task) -> Pretrained
     """Open a source of weights for a task.
 
     Args:
-        source: see the head of this file.
-        model: name of the model to load it into; only a bare file needs one.
-        task: it must be one of its ``models``, which adopts it.
+        source: see the module docstring.
+        model: name of the model to load into; required only for a bare file.
+        task: one of its ``models`` must match, and adopts the source.
 
     Raises:
-        ArtifactError: there is no such source, it is damaged, or it does not fit the task.
+        ArtifactError: the source does not exist, is damaged, or does not match the task.
         UsageError: ``model`` is missing or contradicts the source.
     """
     path = Path(source)
@@ -118,7 +118,7 @@ def load_pretrained(source: str, *, model: str | None, task: Task) -> Pretrained
     spec = task.models[found.model]
     if not isinstance(spec, TrainedModel):
         raise UsageError(
-            f"{found.model} is computed at once: it starts from nothing", where="--from"
+            f"{found.model} is a closed-form model, which cannot start from weights", where="--from"
         )
     inherited = {item.name for item in describe(spec.settings) if item.inherited}
     settings = {key: value for key, value in found.settings.items() if key in inherited}
@@ -128,12 +128,12 @@ def load_pretrained(source: str, *, model: str | None, task: Task) -> Pretrained
 def _for_task(found: Pretrained, model: str | None, task: Task) -> Pretrained:
     """The source as one of the task's models.
 
-    A backbone belongs to the model it was trained in, or to that named as it is. A model that is a
-    head (``TrainedModel.any_backbone``) takes any.
+    A backbone belongs to the model it was trained in, or to the model given by name. A head model
+    (``TrainedModel.any_backbone``) accepts any backbone.
     """
     if found.model in task.models and model in (None, found.model):
         return found
-    under = found.settings.get(BACKBONE, found.model)  # the network under the head
+    under = found.settings.get(BACKBONE, found.model)  # the network below the head
     for name, spec in task.models.items():
         if model in (None, name) and isinstance(spec, TrainedModel) and spec.any_backbone:
             names = spec.backbone_settings
@@ -143,14 +143,14 @@ def _for_task(found: Pretrained, model: str | None, task: Task) -> Pretrained:
         return dataclasses.replace(found, model=under)
     if found.model not in task.models:
         raise ArtifactError(
-            f"holds a {found.model!r} model, which {task.name} does not have",
+            f"is a {found.model!r} model, which {task.name} does not have",
             where=found.source,
             hint="It has " + ", ".join(task.models),
         )
     raise UsageError(
-        f"{model!r} was asked for, but {found.source} is a {found.model!r}",
+        f"--model is {model!r}, but {found.source} is a {found.model!r}",
         where="--model",
-        hint="Leave --model out",
+        hint="Omit --model",
     )
 
 
@@ -184,16 +184,14 @@ def _from_file(path: Path, model: str | None) -> Pretrained:
         raise ArtifactError(
             "is not a weights file",
             where=str(path),
-            hint="--from takes .keras, .weights.h5 and .h5 files, and folders",
+            hint="--from accepts .keras, .weights.h5 and .h5 files, and folders",
         )
     if model is None:
-        raise UsageError(
-            f"the model that {path.name} belongs to is not known", hint="Add --model NAME"
-        )
+        raise UsageError(f"the model of {path.name} is unknown", hint="Add --model NAME")
     if not path.name.endswith(".keras"):
         from aitk.core.artifacts.weights_file import read_arrays
 
-        read_arrays(path)  # report a damaged file before a model is built for it
+        read_arrays(path)  # detect a damaged file before building a model for it
         return Pretrained(str(path), "weights", model, path.parent)
     backbone, skipped = _take_backbone(load_keras(path), path)
     return Pretrained(
@@ -208,7 +206,7 @@ def _from_file(path: Path, model: str | None) -> Pretrained:
 
 
 def _take_backbone(model: keras.Model, path: Path) -> tuple[keras.Model, list[tuple[str, str]]]:
-    """The layer named ``backbone`` (or a model that is nothing else), and what is left behind."""
+    """The layer named ``backbone`` (or a model that is only a backbone), and the skipped layers."""
     layers = {layer.name: layer for layer in model.layers}
     if BACKBONE not in layers:
         if model.name == BACKBONE:
@@ -224,7 +222,7 @@ def _take_backbone(model: keras.Model, path: Path) -> tuple[keras.Model, list[tu
 
 
 def _with_current_policy(backbone: keras.Model) -> keras.Model:
-    """Compute in the precision asked for now, not in the one it was saved with."""
+    """Use the current precision, not that of the saved backbone."""
     import keras
 
     policy = keras.config.dtype_policy()
@@ -234,7 +232,7 @@ def _with_current_policy(backbone: keras.Model) -> keras.Model:
 
 
 def _from_folder(folder: Path, source: str, model: str | None, task: Task) -> Pretrained:
-    """A Keras Hub preset, a Hugging Face folder or a timm folder, on this disk."""
+    """A local folder from Keras Hub, Hugging Face or timm."""
     if not (folder / "config.json").is_file():
         raise ArtifactError(
             "is neither a run nor a model folder: it has no run.json and no config.json",
@@ -246,7 +244,7 @@ def _from_folder(folder: Path, source: str, model: str | None, task: Task) -> Pr
 
 
 def stored_bytes(folder: Path) -> int:
-    """How large the weights in a folder are."""
+    """The size of the weights in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in WEIGHT_FILES)
 
 
@@ -256,7 +254,7 @@ def _open_folder(
     import keras_hub
     from safetensors import SafetensorError
 
-    # Several models may share a reader: the one that is asked for comes first.
+    # Several models may share a reader: try the requested one first.
     for name in sorted(task.models, key=lambda name: name != model):
         spec = task.models[name]
         if not isinstance(spec, TrainedModel):
@@ -272,7 +270,7 @@ def _open_folder(
         raise ArtifactError("config.json describes an unknown model", where=source)
     register_layers(config)
     try:
-        # A converter may tell of every array it moves, on what is kept for data.
+        # A converter may print every array it maps to stdout, which is reserved for data.
         with contextlib.redirect_stdout(io.StringIO()):
             backbone = keras_hub.models.Backbone.from_preset(str(folder))
     except SafetensorError as error:
@@ -302,7 +300,7 @@ def _foreign_kind(config: Mapping[str, Any]) -> str:
 
 
 def _fetch_preset(name: str) -> Path:
-    """The folder of a Keras Hub preset known by name."""
+    """The folder of a Keras Hub preset, by name."""
     import keras_hub
 
     known = keras_hub.models.Backbone.presets
@@ -317,7 +315,7 @@ def _fetch_preset(name: str) -> Path:
 
 
 def _fetch(address: str) -> Path:
-    """Download a ``kaggle://`` or ``hf://`` model, or find it in that library's cache."""
+    """Download a ``kaggle://`` or ``hf://`` model, or find it in the library's cache."""
     scheme, _, handle = address.partition("://")
     try:
         if scheme == "kaggle":
@@ -336,4 +334,6 @@ def _fetch(address: str) -> Path:
             where=address,
             hint="Check the name and the connection, or give a local folder",
         ) from error
-    raise ArtifactError(f"{scheme}:// is not known", where=address, hint="Use hf:// or kaggle://")
+    raise ArtifactError(
+        f"{scheme}:// is not supported", where=address, hint="Use hf:// or kaggle://"
+    )

@@ -1,20 +1,20 @@
-"""A run folder: a trained model with everything needed to use, judge and repeat it.
+"""A run folder: a trained model with everything needed to use, evaluate and repeat it.
 
-The one file that knows the layout::
+This module alone defines the layout::
 
     run.json        how it was made: task, model, settings, options, data, versions, cost
     model.keras     or model.tflite, model.onnx, saved_model/, model.json + model.weights.h5
     assets/         labels, tokeniser, statistics
-    metrics.json    evaluations by name of the data they were made on
-    history.csv     one line an epoch
-    learned.jsonl   rows that ``update`` taught it since its data was prepared
+    metrics.json    evaluations, by the name of their data
+    history.csv     one line per epoch
+    learned.jsonl   rows added by ``update`` since the data was prepared
     report.html     opens offline
     README.md       the model card
     evaluations/    per-row results, for paired comparisons; scores of baselines
-    .aitk           says that aitk wrote the folder; see ``core.artifacts.marker``
+    .aitk           marks folders written by aitk; see ``core.artifacts.marker``
 
-A run is written as ``NAME.part`` and renamed when whole; ``NAME.part/state/`` holds what an
-interrupted training needs to go on.
+A run is written as ``NAME.part`` and renamed when complete; ``NAME.part/state/`` has the state for
+resuming an interrupted training.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ MODEL_FILES = {
     "onnx": "model.onnx",
     "saved_model": "saved_model",
 }
-#: Formats whose file is a program: it may read and write whatever the user may.
+#: Formats whose file is a program: it can access whatever the user can.
 EXECUTABLE = ("saved_model",)
 LEARNED = "learned.jsonl"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -62,10 +62,10 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Run:
-    """A whole run on disk, read only.
+    """A complete run on disk, read only.
 
     Attributes:
-        trusted: its model may be executed even if it is a program.
+        trusted: whether its model may be executed even if it is a program.
     """
 
     folder: Path
@@ -82,17 +82,17 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The model's settings, as ``--set`` takes them."""
+        """The model's settings, in the form of ``--set``."""
         return dict(self.manifest["settings"])
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How rows were read and cleaned when its data was prepared."""
+        """The options with which its data was read and cleaned."""
         return dict(self.manifest["data"]["reading"])
 
     @property
     def data(self) -> Path | None:
-        """The prepared data it was trained on, where that still exists."""
+        """The prepared data it was trained on, if it still exists."""
         path = self.folder / self.manifest["data"]["folder"]
         return path.resolve() if os.path.isdir(path) else None
 
@@ -115,7 +115,7 @@ class Run:
 
     @property
     def history(self) -> list[dict[str, float | None]]:
-        """One mapping an epoch, as training recorded it; None where a cell is empty."""
+        """One mapping per epoch, as recorded in training; None for an empty cell."""
         path = self.folder / "history.csv"
         if not path.exists():
             return []
@@ -130,12 +130,12 @@ class Run:
             raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
         for number, line in enumerate(history, 2):
             if line.get("epoch") is None or not all(map(_is_finite, line.values())):
-                raise ArtifactError("is no epoch of a training", where=f"{path}:{number}")
+                raise ArtifactError("is not a training epoch", where=f"{path}:{number}")
         return history
 
     @property
     def learned(self) -> list[dict[str, Any]]:
-        """The fields of the rows that updates have taught it, oldest first."""
+        """The fields of the rows learned in updates, oldest first."""
         path = self.folder / LEARNED
         if not path.exists():
             return []
@@ -155,10 +155,10 @@ class Run:
         *,
         pictures: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Keep an evaluation: its metrics, one line a row for paired comparisons, its pictures.
+        """Store an evaluation: its metrics, one line per row for paired comparisons, its images.
 
         Args:
-            pictures: ``caption`` and ``png`` of each; the metrics name their files.
+            pictures: ``caption`` and ``png`` of each; the metrics refer to their files.
         """
         folder = self.folder / "evaluations"
         folder.mkdir(exist_ok=True)
@@ -191,10 +191,10 @@ class Run:
     def save_baselines(
         self, name: str, keys: Sequence[str], scores: Sequence[BaselineScores]
     ) -> None:
-        """Keep what baselines scored on the rows of an evaluation, for the next one on them.
+        """Store baseline scores on the rows of an evaluation, for reuse.
 
         Args:
-            keys: of the rows.
+            keys: keys of the rows.
         """
         values = [
             {"name": each.name, "value": each.value, "per_row": each.per_row.round(6).tolist()}
@@ -206,7 +206,7 @@ class Run:
             write_json(path, {"key": self._baselines_key(keys), "baselines": values})
 
     def load_baselines(self, name: str, keys: Sequence[str]) -> list[BaselineScores] | None:
-        """What baselines scored on the rows of an evaluation; None where that is not known."""
+        """Stored baseline scores on the rows of an evaluation, or None."""
         path = self._baselines_path(name)
         if not path.is_file():
             return None
@@ -218,26 +218,26 @@ class Run:
             for each in kept["baselines"]
         ]
         if any(len(each.per_row) != len(spread(len(keys), MOST_ROWS)) for each in scores):
-            raise ArtifactError("does not hold a score of each row", where=str(path))
+            raise ArtifactError("does not have a score for each row", where=str(path))
         return scores
 
     def _baselines_path(self, name: str) -> Path:
         return self.folder / "evaluations" / f"{_stem(name)}-baselines.json"
 
     def _baselines_key(self, keys: Sequence[str]) -> str:
-        """Names what the scores depend on: the training data, the rows, how they are computed."""
+        """A hash of what the scores depend on: training data, rows, and their computation."""
         train = self.manifest["data"]["fingerprint"]
         return fingerprint({"aitk": __version__, "train": train, "rows": list(keys)})
 
     def copy_into(self, draft: Path) -> None:
-        """Copy all of it into the draft of another run."""
+        """Copy the run into the draft of another run."""
         marker = shutil.ignore_patterns(MARKER)
         shutil.copytree(self.folder, draft, ignore=marker, dirs_exist_ok=True)
 
     def evaluation_rows(self, name: str) -> list[dict[str, Any]]:
         """The per-row results of one evaluation."""
         path = self.folder / "evaluations" / f"{_stem(name)}.jsonl"
-        if not os.path.exists(path):  # false also of a name that no file can have
+        if not os.path.exists(path):  # false also for invalid file names
             raise ArtifactError(
                 f"no evaluation on {name!r}",
                 where=str(self.folder),
@@ -247,7 +247,7 @@ class Run:
 
 
 def _read_lines(path: Path, parse: Callable[..., Any], shape: Any) -> list[dict[str, Any]]:
-    """The objects of a file of JSON lines, each of the shape that is due."""
+    """The objects of a JSON lines file, checked against a shape."""
     rows = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line:
@@ -258,15 +258,15 @@ def _read_lines(path: Path, parse: Callable[..., Any], shape: Any) -> list[dict[
 
 
 def _stem(name: str) -> str:
-    """What the files of an evaluation are called."""
+    """The file stem of an evaluation."""
     return fit_name(name.replace("/", "_"))
 
 
 def load_run(folder: Path | str, *, domain: str | None = None, trust: bool | None = None) -> Run:
-    """Open a run folder and check that it is whole, and of the domain if one is named.
+    """Open a run folder and check that it is complete, and of the given domain if any.
 
     Args:
-        trust: whether a model that is a program may be executed; None where none is going to be.
+        trust: whether a model that is a program may be executed; None if none will be.
     """
     folder = Path(folder)
     path = folder / "run.json"
@@ -295,7 +295,7 @@ def load_run(folder: Path | str, *, domain: str | None = None, trust: bool | Non
     run = Run(folder, manifest, trusted=bool(trust))
     if run.format not in MODEL_FILES:
         raise ArtifactError(f"unknown model format {run.format!r}", where=str(path))
-    if not (run.model_path.is_file() or run.model_path.is_dir()):  # a pipe would never end
+    if not (run.model_path.is_file() or run.model_path.is_dir()):  # a pipe could be endless
         raise ArtifactError(f"{run.model_path.name} is missing", where=str(folder))
     own = run.task.partition(".")[0]
     if domain not in (None, own):
@@ -310,20 +310,20 @@ def load_run(folder: Path | str, *, domain: str | None = None, trust: bool | Non
 
 
 def check_trusted(run: Run) -> None:
-    """Raise an ``ArtifactError`` where the run's model is a program that nobody vouched for."""
+    """Raise ``ArtifactError`` if the run's model is a program that is not trusted."""
     if run.format in EXECUTABLE and not run.trusted:
         raise ArtifactError(
-            f"its {run.model_path.name} is a program, which may read and write your files",
+            f"its {run.model_path.name} is a program that can read and write your files",
             where=str(run.folder),
-            hint="Add --trust if you made it, or trust who did",
+            hint="Add --trust if you created it or trust its author",
         )
 
 
 def read_picture(folder: Path, name: str) -> bytes | None:
-    """A PNG picture that a run's ``metrics.json`` names.
+    """A PNG image named in a run's ``metrics.json``.
 
-    None where it is gone (a run may have been copied without its evaluations), or where the name
-    or a link leads out of the run.
+    None if it is missing (a run may be copied without its evaluations), or if the name or a link
+    points outside the run.
     """
     path = folder / name
     if not os.path.isfile(path) or not path.resolve().is_relative_to(folder.resolve()):
@@ -338,13 +338,13 @@ def _is_finite(value: float | None) -> bool:
 
 @dataclass
 class RunDraft:
-    """A run while it is being written, at ``NAME.part``."""
+    """A run being written, at ``NAME.part``."""
 
     folder: Path
 
     @property
     def state(self) -> Path:
-        """Where an interrupted training leaves what it needs to go on."""
+        """The folder of the state for resuming an interrupted training."""
         return self.folder / STATE
 
     @property
@@ -352,7 +352,7 @@ class RunDraft:
         return self.folder / "assets"
 
     def resumable(self) -> bool:
-        """Whether a state is there to go on from; a file that was not written whole is none."""
+        """Whether there is a complete state to resume from."""
         files = (file for _, _, found in os.walk(self.state) for file in found)
         return any(not file.endswith(".part") for file in files)
 
@@ -363,13 +363,13 @@ class RunDraft:
         (self.folder / name).write_text(content, encoding="utf-8")
 
     def write_learned(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Keep the rows that an update has learnt, for the next one to build on."""
+        """Store the rows learned in an update, for the next one."""
         with (self.folder / LEARNED).open("w", encoding="utf-8") as file:
             for row in rows:
                 file.write(dump_line(row) + "\n")
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
-        """Write ``run.json``, the last file: its presence means that the run is whole."""
+        """Write ``run.json``, the last file: its presence marks the run as complete."""
         write_json(
             self.folder / "run.json", {"version": FORMAT, "aitk": __version__} | dict(manifest)
         )
@@ -384,9 +384,9 @@ def new_run(
     overwrite: bool = False,
     resume: bool = False,
 ) -> Iterator[RunDraft]:
-    """Write a run: whole under its name, or not at all.
+    """Write a run that is either complete or absent.
 
-    On an error the draft is kept only if it holds a training state to resume from.
+    On an error, the draft is kept only if it has a training state to resume from.
 
     Args:
         inputs, options, overwrite: see ``targets.check_folder``.
@@ -405,12 +405,12 @@ def new_run(
             draft.assets.mkdir(exist_ok=True)
             try:
                 yield draft
-            except BudgetMissed:  # no result: there is nothing to go on with
+            except BudgetMissed:  # no result: there is nothing to resume
                 shutil.rmtree(draft.state, ignore_errors=True)
                 raise
             if not (draft.folder / "run.json").is_file():
-                raise RuntimeError(f"the run {out} was left unfinished")
+                raise RuntimeError(f"the run {out} was not finished")
     except Interrupted as error:
         if draft.resumable():
-            raise Interrupted(error.what, hint="Go on with --resume") from error
+            raise Interrupted(error.what, hint="Continue with --resume") from error
         raise

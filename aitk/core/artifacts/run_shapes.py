@@ -1,4 +1,4 @@
-"""The shapes of a run's JSON files, as far as anything reads them; see ``core.io.json_files``."""
+"""Shapes of a run's JSON files, as far as they are read; see ``core.io.json_files``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ METRICS = {
             "tables?": {str: [dict]},
             "per_class?": [{"f1?": (_SCORE, None)}],
             "labels?": [str],
-            "confusion?": {str: {str: float}},  # counts, or percent of pixels
+            "confusion?": {str: {str: float}},  # counts, or percentages of pixels
             "calibration?": [{"rows": Count, "confidence": float, "accuracy": float}],
         },
     }

@@ -1,4 +1,4 @@
-"""Where the sample rows lie: inside an installed aitk, or beside its source."""
+"""Location of the sample rows: inside an installed aitk, or next to its source."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def sample_folder() -> Path:
 def copy_samples(
     name: str, folder: Path, *, beside: Sequence[str] = (), source: str | None = None
 ) -> list[Path]:
-    """Copy one task's rows, and those beside them (``NAME_new``, ``NAME_update``).
+    """Copy one task's sample rows and their variants (``NAME_new``, ``NAME_update``).
 
     Args:
-        name: the file's name, such as ``messages.csv``.
-        beside: further files, by their paths.
-        source: the folder they lie in, of a task of another package; None for aitk's own.
+        name: name of the file, such as ``messages.csv``.
+        beside: further files, by path.
+        source: their folder, for tasks of plug-ins; None for aitk's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = Path(name).stem

@@ -1,4 +1,4 @@
-"""Which versions of which packages made something: recorded with every run and data folder."""
+"""Versions of packages, recorded with every run and data folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORDED = (
 
 
 def package_versions() -> dict[str, str]:
-    """Name -> installed version of what results depend on, Python and plug-ins among it."""
+    """Name -> installed version of all relevant packages, including Python and plug-ins."""
     versions = {"python": platform.python_version()}
     versions |= {plugin.package: plugin.version for plugin in all_plugins()}
     for name in RECORDED:

@@ -1,4 +1,4 @@
-"""Matching bare arrays in a file to the weights of a model, with an account of every one."""
+"""Matching of bare arrays in a file to the weights of a model, with a report on each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import h5py
     import keras
 
-LARGEST_EXPANSION = 100  # times the bytes that are stored, where they are compressed
+LARGEST_EXPANSION = 100  # relative to the stored bytes, for compressed arrays
 SMALL_BYTES = 1024**2
 
 Skipped = list[tuple[str, str]]
@@ -26,15 +26,15 @@ Skipped = list[tuple[str, str]]
 def load_weights(backbone: keras.Model, path: Path) -> tuple[list[str], Skipped]:
     """Fill a backbone from a ``.weights.h5`` or an older ``.h5`` file.
 
-    An array fits where its path and its shape are those of a weight; the file may hold the
+    An array matches if its path and shape equal those of a weight; the file may contain the
     backbone alone or a whole model around it. Names are Keras': ``layers/dense/vars/0`` in
     ``.weights.h5``, ``dense/kernel`` in ``.h5``.
 
     Returns:
-        What was loaded, and (name, reason) of what was not.
+        What was loaded, and (name, reason) of what was skipped.
 
     Raises:
-        ArtifactError: the file is damaged, or nothing in it fits.
+        ArtifactError: the file is damaged, or no array matches.
     """
     arrays = read_arrays(path)
     if any("/vars/" in name for name in arrays):
@@ -49,7 +49,7 @@ def load_weights(backbone: keras.Model, path: Path) -> tuple[list[str], Skipped]
 def _load_current(
     backbone: keras.Model, arrays: dict[str, np.ndarray], path: Path
 ) -> tuple[list[str], Skipped]:
-    """Keras 3's layout: exchange arrays in a file of the model's own and load that."""
+    """Keras 3's layout: replace arrays in a file saved by the model, and load that."""
     import h5py
 
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +67,7 @@ def _load_current(
 def _match(
     wanted: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray], path: Path
 ) -> tuple[dict[str, np.ndarray], Skipped]:
-    """Which array goes to which weight, and why others do not."""
+    """The array for each weight, and why others do not match."""
     prefix = _prefix(wanted, arrays)
     pairs, skipped, used = {}, [], set()
     for name, shape in wanted.items():
@@ -82,7 +82,7 @@ def _match(
             skipped.append((name, f"{array.shape} in the file, {tuple(shape)} in the model"))
     if not pairs:
         raise ArtifactError(
-            "nothing in it fits this model",
+            "no array matches this model",
             where=str(path),
             hint=f"For example, {skipped[0][0]}: {skipped[0][1]}" if skipped else None,
         )
@@ -91,9 +91,9 @@ def _match(
 
 
 def _prefix(wanted: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray]) -> str:
-    """Where in the file the backbone lies: below which group most of its arrays fit.
+    """The group of the file in which most of the backbone's arrays match.
 
-    One place for all of them: names such as ``layers/dense`` come again in every part of a model.
+    A single group for all: names such as ``layers/dense`` recur in every part of a model.
     """
     fitting: Counter[str] = Counter({"": 0})
     for name, shape in wanted.items():
@@ -104,10 +104,10 @@ def _prefix(wanted: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarr
 
 
 def read_arrays(path: Path, content: Any = None) -> dict[str, np.ndarray]:
-    """Every weight of an HDF5 file by its path; states of optimizers and of dropout are left out.
+    """Every weight of an HDF5 file by path, without optimizer and dropout states.
 
     Args:
-        content: the file, open or under another name, where ``path`` only names it for errors.
+        content: the open file, if ``path`` only names it for errors.
 
     Raises:
         ArtifactError: the file is damaged.
@@ -131,21 +131,21 @@ def read_arrays(path: Path, content: Any = None) -> dict[str, np.ndarray]:
 
 
 def _check_stored(name: str, item: h5py.Dataset, path: Path) -> None:
-    """Refuse an array whose numbers are not in the file: elsewhere on the disk, or made up."""
+    """Refuse an array whose data are not in the file: external, or sparse."""
     if item.external or item.is_virtual:
-        raise ArtifactError(f"its {name} lies in another file", where=str(path))
+        raise ArtifactError(f"its {name} is stored in another file", where=str(path))
     most = LARGEST_EXPANSION * item.id.get_storage_size() + SMALL_BYTES
     if item.size * item.dtype.itemsize > most or item.dtype.hasobject:
-        raise ArtifactError(f"its {name} claims more numbers than it holds", where=str(path))
+        raise ArtifactError(f"its {name} declares more numbers than it has", where=str(path))
 
 
 def match_tensors(backbone: keras.Model, paths: Iterable[Path]) -> tuple[list[str], Skipped]:
-    """Check a conversion that others wrote: which tensors of the files are in the backbone?
+    """Verify a third-party conversion: which tensors of the files are in the backbone?
 
-    Arrays are compared by size, sum and sum of squares, which no transposition changes.
+    Arrays are compared by size, sum and sum of squares, which are invariant to transposition.
 
     Raises:
-        ArtifactError: none of them is there.
+        ArtifactError: none is found.
     """
     from safetensors import safe_open
 

@@ -1,6 +1,6 @@
-"""What a model file computes in which number format, counted in the file itself.
+"""Number formats of the arithmetic in a model file, counted from the file itself.
 
-Only layers with weights count: convolutions, matrix products, and tables that are looked up.
+Only layers with weights count: convolutions, matrix products, and table lookups.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aitk.core.compression.schemes import SCHEMES
 
 CONVOLUTION, PRODUCT, TABLE = "convolutions", "matrix products", "embedding tables"
 ON_THE_FLY = "int8 weights with activations quantised on the fly"
-#: LiteRT operation -> what it is, and the places of its input and its weights.
+#: LiteRT operation -> its kind, and the indices of its input and its weights.
 LITERT_LAYERS = {
     "CONV_2D": (CONVOLUTION, 0, 1),
     "DEPTHWISE_CONV_2D": (CONVOLUTION, 0, 1),
@@ -24,7 +24,7 @@ LITERT_LAYERS = {
     "GATHER": (TABLE, 1, 0),
     "EMBEDDING_LOOKUP": (TABLE, 0, 1),
 }
-#: ONNX operator -> what it is, and the places of its input and its weights.
+#: ONNX operator -> its kind, and the indices of its input and its weights.
 ONNX_LAYERS = {
     "Conv": (CONVOLUTION, 0, 1),
     "ConvTranspose": (CONVOLUTION, 0, 1),
@@ -34,12 +34,12 @@ ONNX_LAYERS = {
     "MatMulInteger": (PRODUCT, 0, 1),
     "Gather": (TABLE, 1, 0),
 }
-#: Kind of layer -> number format -> how many.
+#: Kind of layer -> number format -> count.
 LayerCounts = Mapping[str, Mapping[str, int]]
 
 
 def describe_arithmetic(scheme: str, layers: LayerCounts) -> str:
-    """The counts in words, for people; what the scheme is for a file that cannot be counted."""
+    """The counts in words; for uncountable files, a description of the scheme."""
     parts = [
         f"{kind}: " + ", ".join(f"{count} {how}" for how, count in sorted(counts.items()))
         for kind, counts in layers.items()
@@ -48,10 +48,10 @@ def describe_arithmetic(scheme: str, layers: LayerCounts) -> str:
 
 
 def count_layers(path: Path, *, format: str) -> dict[str, dict[str, int]]:
-    """How many layers of a model file compute in which number format.
+    """The number of layers of a model file per number format.
 
     Args:
-        format: a run format; those other than ``litert`` and ``onnx`` are not counted here.
+        format: run format; only ``litert`` and ``onnx`` are counted here.
     """
     counters = {"litert": _litert_layers, "onnx": _onnx_layers}
     if format not in counters:
@@ -59,21 +59,21 @@ def count_layers(path: Path, *, format: str) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in (CONVOLUTION, PRODUCT, TABLE)}
     for kind, stored, read in counters[format](path):
         if kind == TABLE and stored.startswith("int") and stored != "int8":
-            continue  # of numbers of rows or sides, not of weights
+            continue  # not a layer with weights
         arithmetic = _stored(stored) if kind == TABLE else _arithmetic(stored, read)
         counts[kind][arithmetic] += 1
     return {kind: dict(each) for kind, each in counts.items() if each}
 
 
 def _litert_layers(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Of each layer its kind, the type of its weights and that of its input."""
+    """For each layer its kind, the type of its weights and that of its input."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     operators, types = _constants(schema.BuiltinOperator), _constants(schema.TensorType)
     model = schema.Model.GetRootAs(path.read_bytes(), 0)
     for number in range(model.SubgraphsLength()):
         graph = model.Subgraphs(number)
-        widened: dict[int, int] = {}  # tensor -> the one it was dequantised from
+        widened: dict[int, int] = {}  # tensor -> its quantised source
         for place in range(graph.OperatorsLength()):
             operator = graph.Operators(place)
             name = operators[model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()]
@@ -94,7 +94,7 @@ def _litert_layers(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _onnx_layers(path: Path) -> Iterator[tuple[str, str, str]]:
-    """As ``_litert_layers``."""
+    """The same as ``_litert_layers`` for ONNX."""
     import onnx
 
     graph = onnx.load(path).graph
@@ -118,7 +118,7 @@ def _onnx_layers(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _origin(name: str, makers: Mapping[str, Any]) -> str:
-    """The stored tensor that weights are widened or turned from."""
+    """The stored tensor from which weights are dequantised or transposed."""
     while name in makers and makers[name].op_type in (
         "DequantizeLinear", "Cast", "Sub", "Mul", "Transpose", "Reshape",
     ):  # fmt: skip
@@ -127,12 +127,12 @@ def _origin(name: str, makers: Mapping[str, Any]) -> str:
 
 
 def _stored(type: str) -> str:
-    """ONNX calls 32 bits just "float"."""
+    """ONNX calls 32-bit floats just "float"."""
     return {"float": "float32", "uint8": "int8"}.get(type, type)
 
 
 def _arithmetic(stored: str, read: str) -> str:
-    """What a layer computes in, by the types of its weights and of its input."""
+    """The arithmetic of a layer, from the types of its weights and of its input."""
     if stored in ("float", "float32", "float16"):
         return "float32" if stored != "float16" else "float32 from float16 weights"
     if read in ("int8", "uint8"):

@@ -1,4 +1,4 @@
-"""Batches that set the ranges of activations, and which models bear ranges at all."""
+"""Calibration batches for activation ranges, and checks of which models tolerate ranges."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from aitk.core.compression.graphs import LOOPS, float32_layers, freeze, operatio
 from aitk.core.compression.schemes import CALIBRATED
 
 Inputs = Mapping[str, np.ndarray]
-#: Batches of one shape that can be gone through several times.
+#: Batches of one shape that can be iterated several times.
 Batches: TypeAlias = "Calibration | Sequence[Inputs]"
 
 
 class Unsuitable(Exception):
-    """A scheme that does not suit the model; says why."""
+    """The scheme does not suit the model; the message gives the reason."""
 
 
 class Calibration:
-    """The batches that set the ranges of activations; only one is in memory at a time."""
+    """Calibration batches for activation ranges; only one is in memory at a time."""
 
     def __init__(self, folder: Path):
         self._paths = sorted(folder.glob("batch-*.npz"))
@@ -36,11 +36,11 @@ class Calibration:
 
 
 def check_suits(model: Any, scheme: str, calibration: Batches) -> None:
-    """Refuse calibrated activations where they were measured to be slower and wrong (attention),
-    crash the converter (loops) or have nothing to gain (no convolution).
+    """Refuse calibrated activations for models where measurements showed that they are slower and
+    wrong (attention), crash the converter (loops) or gain nothing (no convolution).
 
     Raises:
-        Unsuitable: so it is.
+        Unsuitable: the scheme is refused.
     """
     if scheme not in CALIBRATED:
         return
@@ -50,6 +50,6 @@ def check_suits(model: Any, scheme: str, calibration: Batches) -> None:
     if any(operation.startswith(LOOPS) for operation in operations):
         raise Unsuitable("a recurrent loop cannot be calibrated")
     if "Softmax" in operations:
-        raise Unsuitable("attention loses too much by it")
+        raise Unsuitable("attention loses too much accuracy")
     if not {"Conv2D", "DepthwiseConv2dNative"} & operations:
         raise Unsuitable("it gains nothing without convolutions")

@@ -1,13 +1,13 @@
-"""Take whole channels out of a network, those with the smallest filters (Li et al. 2017).
+"""Structured pruning: remove the channels with the smallest filters (Li et al. 2017).
 
-"Pruning Filters for Efficient ConvNets", section 3: a convolution loses the filters whose kernels
-have the smallest L1 norm, and what reads its map loses the same channels of its input. Zeros
-spread over a kernel cost as much time as other numbers; a narrower kernel costs less everywhere.
+"Pruning Filters for Efficient ConvNets", section 3: a convolution loses the filters with the
+smallest L1 norm, and the layers that read its map lose the same input channels. Scattered zeros
+take as much time as other numbers, while narrower kernels are faster everywhere.
 
-Only inner channels go: those that other convolutions or dense layers read, and nothing that adds,
-joins, reshapes or puts out maps. So every sum keeps its width, as does the map that a backbone
-hands to heads. Each convolution loses the same share (section 3.2); norms of different layers are
-on no common scale.
+Only inner channels are pruned: those read by convolutions or dense layers, not those that are
+added, concatenated, reshaped or returned. So every sum keeps its width, as does the map that a
+backbone passes to heads. Each convolution loses the same share (section 3.2), since norms of
+different layers have no common scale.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from aitk.core.contract.errors import UsageError
 if TYPE_CHECKING:
     import keras
 
-#: Channels that every convolution keeps: as many numbers as a processor's usual vector holds, so
-#: that fewer would save no time.
+#: Channels that every convolution keeps: the usual vector width of processors; fewer would save no
+#: time.
 LEAST = 8
 
 
 @dataclass(frozen=True)
 class Inner:
-    """A convolution whose channels end inside of the network.
+    """A convolution whose channels end inside the network.
 
     Attributes:
-        path: names of the models it lies in and its own, joined by ``/``.
-        convolution: the layer whose filters may go.
-        followers: layers on the way that treat each channel by itself.
-        readers: convolutions and dense layers at the end of the way.
+        path: names of the models that contain it and its own, joined by ``/``.
+        convolution: the layer to prune.
+        followers: channel-wise layers on the path.
+        readers: convolutions and dense layers at the end of the path.
     """
 
     path: str
@@ -47,22 +47,23 @@ class Inner:
 
 
 def prune_channels(model: keras.Model, *, share: float) -> tuple[keras.Model, int]:
-    """The same network without the smallest filters of every convolution that can lose some.
+    """The network without the smallest filters of every prunable convolution.
 
     Args:
-        model: functional; models nested in it are pruned along. It is left as it is.
-        share: of the filters of each such convolution, from 0 to 1; ``LEAST`` stay.
+        model: functional; nested models are pruned as well. It is not modified.
+        share: share of the filters to remove per convolution, from 0 to 1; at least ``LEAST`` are
+            kept.
 
     Returns:
-        The smaller model, and how many channels it lost.
+        The smaller model, and the number of channels removed.
 
     Raises:
-        UsageError: there is no such convolution, or none has a channel to spare.
+        UsageError: there is no such convolution, or none can be made narrower.
     """
     found = inner_channels(model)
     if not found:
         raise UsageError(
-            "this model has no convolution whose channels other layers could do without",
+            "this model has no convolution whose channels can be removed",
             where="--prune-channels",
             hint="Try --prune, which sets single weights to zero",
         )
@@ -73,8 +74,8 @@ def prune_channels(model: keras.Model, *, share: float) -> tuple[keras.Model, in
     if not removed:
         widest = max(inner.convolution.filters for inner in found)
         raise UsageError(
-            f"a share of {share:g} takes no channel of convolutions with at most {widest}, of"
-            f" which {LEAST} stay",
+            f"a share of {share:g} removes no channel of convolutions with at most {widest}, of"
+            f" which {LEAST} are kept",
             where="--prune-channels",
             hint="Try a larger share, or --prune",
         )
@@ -82,7 +83,7 @@ def prune_channels(model: keras.Model, *, share: float) -> tuple[keras.Model, in
 
 
 def smallest_removed(kernel: np.ndarray, *, share: float) -> np.ndarray:
-    """Numbers of the filters that stay, in order: those with the largest L1 norms.
+    """Numbers of the filters to keep, in order: those with the largest L1 norms.
 
     Args:
         kernel: (..., inputs, filters).
@@ -93,11 +94,11 @@ def smallest_removed(kernel: np.ndarray, *, share: float) -> np.ndarray:
 
 
 def narrowed_like(model: keras.Model, pattern: keras.Model) -> keras.Model:
-    """A model as narrow inside as another one that was pruned; itself where they agree.
+    """Prune a model to the widths of another one; unchanged if they agree.
 
     Args:
-        model: built from the same settings as ``pattern`` was before, with outputs of its own.
-        pattern: whose convolutions of the same names tell how many channels are left.
+        model: built from the same settings as the original of ``pattern``, with its own outputs.
+        pattern: the pruned model, whose convolutions of the same names give the widths.
     """
     filters = {inner.path: inner.convolution.filters for inner in inner_channels(pattern)}
     kept = {
@@ -109,11 +110,11 @@ def narrowed_like(model: keras.Model, pattern: keras.Model) -> keras.Model:
 
 
 def without_channels(model: keras.Model, kept: Mapping[str, np.ndarray]) -> keras.Model:
-    """The network built anew with fewer channels, all other weights as they were.
+    """Rebuild the network with fewer channels and otherwise equal weights.
 
     Args:
-        kept: path of a convolution, as ``inner_channels`` tells it -> numbers of the channels
-            that stay.
+        kept: path of a convolution, from ``inner_channels`` -> numbers of the channels to keep.
+
     """
     outputs: dict[int, np.ndarray] = {}
     inputs: dict[int, np.ndarray] = {}
@@ -129,7 +130,7 @@ def without_channels(model: keras.Model, kept: Mapping[str, np.ndarray]) -> kera
 
 
 def inner_channels(model: keras.Model) -> list[Inner]:
-    """Every convolution whose channels end inside of the network, in the order of its layers."""
+    """Every convolution whose channels end inside the network, in layer order."""
     graphs = list(_graphs(model, ""))
     uses: Counter[int] = Counter()
     for graph in graphs:
@@ -146,14 +147,14 @@ def inner_channels(model: keras.Model) -> list[Inner]:
 
 @dataclass(frozen=True)
 class _Graph:
-    """One functional model: who reads what, by the names of its operations.
+    """One functional model as a graph of operations, by name.
 
     Attributes:
-        prefix: of its layers' paths.
+        prefix: prefix of its layers' paths.
         operations: by name.
         readers: name -> names of the operations that read its output.
-        ends: names of the operations whose outputs are the model's.
-        uses: how often each operation, by its id, is called here.
+        ends: names of the operations that produce the model's outputs.
+        uses: number of calls of each operation, by id.
     """
 
     prefix: str
@@ -164,7 +165,7 @@ class _Graph:
 
 
 def _graphs(model: Any, prefix: str) -> Iterator[_Graph]:
-    """The graph of a functional model and of those nested in it."""
+    """The graphs of a functional model and of its nested models."""
     if not _is_open(model):
         return
     operations = {operation.name: operation for operation in model.operations}
@@ -181,9 +182,9 @@ def _graphs(model: Any, prefix: str) -> Iterator[_Graph]:
 
 
 def _is_open(layer: Any) -> bool:
-    """Whether it is a functional model that its own layers make again.
+    """Whether a layer is a functional model that can be rebuilt from its own layers.
 
-    Keras Hub's networks and models that build themselves are not: they are one layer here.
+    Keras Hub's networks and subclassed models cannot: they are treated as one layer.
     """
     import keras
 
@@ -191,7 +192,7 @@ def _is_open(layer: Any) -> bool:
 
 
 def _sources(value: Any) -> Iterator[str]:
-    """Names of the operations whose outputs stand among the arguments in a configuration."""
+    """Names of the operations whose outputs are arguments in a configuration."""
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             yield value["config"]["keras_history"][0]
@@ -206,7 +207,7 @@ def _sources(value: Any) -> Iterator[str]:
 def _ways_from(
     name: str, graph: _Graph, uses: Mapping[int, int]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
-    """Followers and readers of a convolution's channels; None where they do not end inside."""
+    """Followers and readers of a convolution's channels; None if they do not end inside."""
     followers, readers, waiting = [], [], [name]
     while waiting:
         name = waiting.pop()
@@ -237,7 +238,7 @@ def _prunable(layer: Any) -> bool:
 
 
 def _mixes_channels(layer: Any) -> bool:
-    """Whether each output reads all channels of the input, by the last axis but one of a kernel."""
+    """Whether each output reads all input channels, along the last but one axis of a kernel."""
     import keras
 
     if type(layer) is keras.layers.Dense:
@@ -250,9 +251,9 @@ def _mixes_channels(layer: Any) -> bool:
 
 
 def _keeps_channels_apart(layer: Any) -> bool:
-    """Whether each channel of the output is made of the same one of the input alone.
+    """Whether each output channel depends only on the same input channel.
 
-    A layer of this package says so by an attribute ``channel_wise``.
+    A layer of this package declares it by an attribute ``channel_wise``.
     """
     from keras import layers
 
@@ -279,7 +280,7 @@ def _keeps_channels_apart(layer: Any) -> bool:
 
 
 def _elementwise() -> tuple[Any, ...]:
-    """Activations of each number by itself, as softmax is not."""
+    """Elementwise activations, unlike softmax."""
     from keras import activations
 
     return (
@@ -297,10 +298,10 @@ def _kernel(layer: Any) -> np.ndarray:
 
 
 def _rebuilt(model: Any, outputs: Mapping[int, np.ndarray], copies: dict[int, Any]) -> keras.Model:
-    """A functional model of fresh layers, with fewer filters where ``outputs`` says which stay.
+    """A functional model of new layers, with the filters given in ``outputs``.
 
     Args:
-        copies: id of a layer -> its copy, so that a layer in two models is copied once.
+        copies: id of a layer -> its copy, so that a layer shared by two models is copied once.
     """
     import keras
 
@@ -311,14 +312,14 @@ def _rebuilt(model: Any, outputs: Mapping[int, np.ndarray], copies: dict[int, An
 
     def fresh(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
-            return layer  # a plain operation: it holds nothing
+            return layer  # a plain operation has no state
         if _is_open(layer):
             return _rebuilt(layer, outputs, copies)
         config = layer.get_config()
         if id(layer) in outputs and "filters" in config:
             config["filters"] = len(outputs[id(layer)])
         made = type(layer).from_config(config)
-        made.name = layer.name  # some of Keras Hub's lengthen it
+        made.name = layer.name  # some Keras Hub layers extend it
         return made
 
     return keras.models.clone_model(model, clone_function=copy)
@@ -327,7 +328,7 @@ def _rebuilt(model: Any, outputs: Mapping[int, np.ndarray], copies: dict[int, An
 def _fill(
     model: Any, narrow: Any, outputs: Mapping[int, np.ndarray], inputs: Mapping[int, np.ndarray]
 ) -> None:
-    """Copy the weights of every layer to that of the same name, without the channels that go."""
+    """Copy each layer's weights to the layer of the same name, without removed channels."""
     for layer in model.layers:
         if _is_open(layer):
             _fill(layer, narrow.get_layer(layer.name), outputs, inputs)
@@ -341,7 +342,7 @@ def _fill(
 def _cut(
     value: np.ndarray, layer: Any, rows: np.ndarray | None, columns: np.ndarray | None
 ) -> np.ndarray:
-    """What stays of one weight: a kernel (..., inputs, outputs) or a vector (outputs,)."""
+    """The remaining part of a weight: a kernel (..., inputs, outputs) or a vector (outputs,)."""
     if value.ndim > 1 and rows is not None:
         value = value.take(rows, axis=-2)
     one_each = value.ndim > 1 and hasattr(layer, "depth_multiplier")  # (..., channels, 1)

@@ -1,7 +1,7 @@
-"""The converting process, ``python -m aitk.core.compression.convert FOLDER``, for ``export``.
+"""The conversion process, ``python -m aitk.core.compression.convert FOLDER``, for ``export``.
 
-Reads ``job.json`` and the calibration batches in FOLDER, writes the target and ``result.json``.
-Of the schemes in the job the first that suits the model is written.
+It reads ``job.json`` and the calibration batches in FOLDER, and writes the target and
+``result.json``. The first scheme of the job that suits the model is used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aitk.core.runtime.silence import silence
 
 
 def main(folder: Path) -> None:
-    """Do the job described in the folder."""
+    """Run the job described in the folder."""
     silence()
     from aitk.core.artifacts.keras_file import load_keras
 
@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
 
 
 def write(model: Any, target: Path, *, format: str, scheme: str, calibration: Batches = ()) -> None:
-    """Write a Keras model in another format, by one scheme.
+    """Convert a Keras model to another format with one scheme.
 
     Raises:
         Unsuitable: the scheme does not suit the model.

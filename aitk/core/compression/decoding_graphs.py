@@ -1,4 +1,4 @@
-"""The functions that start and step a model's decoding, as graphs that converters read."""
+"""Graphs for starting and stepping a model's decoding, for converters."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from aitk.core.decoding.incremental import Decodes, Incremental, Shapes
 
-#: The signatures of a file that decodes with a cache, and the output of a step beside it.
+#: Signatures for cached decoding, and the additional output of a step.
 START, STEP, LOGITS = "start", "step", "logits"
 
 
 def decoding_graphs(model: Any) -> dict[str, Any]:
-    """``start`` and ``step`` as concrete functions of named arrays; empty where the model has no
-    form that reads token by token. See ``core.decoding.incremental.FunctionDecoder``."""
+    """``start`` and ``step`` as concrete functions of named arrays; empty if the model has no
+    incremental form. See ``core.decoding.incremental.FunctionDecoder``."""
     incremental = model.incremental() if isinstance(model, Decodes) else None
     if incremental is None:
         return {}

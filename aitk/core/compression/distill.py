@@ -1,12 +1,12 @@
-"""Train a student on the outputs of a teacher (Hinton, Vinyals and Dean 2015).
+"""Knowledge distillation from a teacher to a student (Hinton, Vinyals and Dean 2015).
 
-A teacher computes its outputs once for every row, or for every batch as the student sees it: a
-teacher that saw an image before augmentation would have seen another one (Beyer et al. 2022,
+A teacher computes its outputs once per row, or for every batch as the student sees it: otherwise
+the teacher would see another image than the student after augmentation (Beyer et al. 2022,
 "Knowledge distillation: a good teacher is patient and consistent", section 3.1).
 
-The loss here is that of networks that choose one of some classes: one target and one row of
-logits an example. A task whose networks put out something else has a loss of its own
-(``DistillsRows.distillation_loss``, ``DistillsBatches.distillation_loss``).
+The loss here is for single-label classifiers: one target and one row of logits per example. Tasks
+with other outputs define their own loss (``DistillsRows.distillation_loss``,
+``DistillsBatches.distillation_loss``).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from aitk.core.training.batches import Examples
 if TYPE_CHECKING:
     from aitk.core.contract.capabilities import DistillsBatches
 
-#: Softens both distributions. The paper finds 2.5 to 4 best for small students and higher ones for
-#: large students (section 3); DistilBERT (Sanh et al. 2019) uses 2.
+#: Temperature of both distributions. The paper finds 2.5 to 4 best for small students and higher
+#: values for large students (section 3); DistilBERT (Sanh et al. 2019) uses 2.
 TEMPERATURE = 2.0
-#: Share of the teacher in the loss; the paper gives the true labels a considerably lower weight.
+#: Weight of the teacher in the loss; the paper gives the true labels a considerably lower weight.
 TEACHER_SHARE = 0.9
 
 
 class SoftTargetExamples(Examples):
-    """Encoded rows whose targets also hold the outputs of a teacher.
+    """Encoded rows whose targets include the outputs of a teacher.
 
     Args:
-        outputs: of the teacher, in the order of the rows.
-        add_soft_targets: puts an output into the example of its row
-            (``DistillsRows.add_soft_targets``, with the assets filled in).
+        outputs: teacher outputs, in row order.
+        add_soft_targets: adds an output to the example of its row
+            (``DistillsRows.add_soft_targets``, with the assets bound).
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class SoftTargetExamples(Examples):
 
 
 class BatchTeacher:
-    """Adds the outputs of a teacher to the targets of a batch, as the student will see it.
+    """Adds the outputs of a teacher to the targets of a batch, as seen by the student.
 
     Args:
-        teacher: the larger model, in no training of its own.
-        student: the model that is trained.
-        assets: of the student.
+        teacher: the larger model, not being trained.
+        student: the model being trained.
+        assets: assets of the student.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class BatchTeacher:
 
 
 def softened_divergence(teacher: Any, logits: Any, *, temperature: float = TEMPERATURE) -> Any:
-    """How far a student's classes are from a teacher's, both softened: (..., classes) -> (...).
+    """Divergence of a student's classes from a teacher's, both softened: (..., classes) -> (...).
 
-    The Kullback-Leibler divergence, 0 where they agree, times the square of the temperature, with
-    which the gradients of softened targets shrink.
+    The Kullback-Leibler divergence, 0 for equal distributions, times the squared temperature, which
+    compensates for the smaller gradients of softened targets.
     """
     wanted = ops.log_softmax(teacher / temperature, axis=-1)
     found = ops.log_softmax(logits / temperature, axis=-1)
@@ -94,7 +94,7 @@ def softened_divergence(teacher: Any, logits: Any, *, temperature: float = TEMPE
 
 
 def facts_of(loss: Any) -> dict[str, Any]:
-    """What is recorded of a loss, or of several by their names."""
+    """The configuration recorded for a loss, or for several by name."""
     if not isinstance(loss, Mapping):
         return dict(loss.facts)
     return {f"{name}_{key}": fact for name, own in loss.items() for key, fact in own.facts.items()}
@@ -103,7 +103,7 @@ def facts_of(loss: Any) -> dict[str, Any]:
 class DistillationLoss(keras.losses.Loss):
     """Cross-entropy with the softened teacher and with the true class, section 2 of the paper."""
 
-    #: What is recorded of it.
+    #: Configuration recorded in the run.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

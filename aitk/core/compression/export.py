@@ -1,7 +1,7 @@
-"""Convert a Keras model to another format, in a process of its own.
+"""Conversion of a Keras model to another format, in a separate process.
 
-The converters are native code: they may crash (a recurrent loop in full int8 does), and they
-take memory that is given back only when their process ends.
+Converters are native code: they may crash (a recurrent loop in full int8 does), and their memory is
+only released when their process ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from aitk.core.runtime.child import python_command, python_environment
 from aitk.core.runtime.environment import DISTRIBUTION
 from aitk.core.runtime.silence import debugging
 
-#: Format of the file -> what ``--quantize`` can be with it; see ``schemes``.
+#: File format -> its values of ``--quantize``; see ``schemes``.
 FORMATS = {
     "keras": ("none", "int8", "dynamic"),
     "litert": ("none", "int8", "static", "dynamic", "int16", "float16"),
@@ -37,12 +37,12 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """The result of a conversion.
 
     Attributes:
-        scheme: the number format that was taken.
-        arithmetic: what the file computes in which format, counted in the file.
-        refused: schemes that do not suit the model -> why.
+        scheme: number format used.
+        arithmetic: layers per number format, counted in the file.
+        refused: unsuitable schemes -> reason.
     """
 
     scheme: str
@@ -51,21 +51,21 @@ class Exported:
 
 
 def choose_format(format: str | None, quantize: str) -> str:
-    """The run format to write: by default LiteRT where weights are quantised, else Keras.
+    """The run format to write: by default LiteRT for quantised weights, else Keras.
 
     LiteRT's int8 was as small as ONNX Runtime's and faster with every architecture here, for one
-    row and for 32; ``compress --format litert`` and ``--format onnx`` show both for a run.
+    row and for 32; compare ``compress --format litert`` and ``--format onnx`` for a run.
 
     Raises:
-        UsageError: the format cannot hold such weights, or the packages that write it are missing.
+        UsageError: the format cannot store such weights, or its packages are missing.
     """
     format = format or ("keras" if quantize == "none" else "litert")
     if quantize not in FORMATS[format]:
         able = [name for name, kinds in FORMATS.items() if quantize in kinds]
         raise UsageError(
-            f"{format} cannot hold {quantize} weights",
+            f"{format} cannot store {quantize} weights",
             where="--format",
-            hint=f"Take {' or '.join(able)}",
+            hint=f"Use {' or '.join(able)}",
         )
     if format == "onnx":
         _check_onnx()
@@ -80,17 +80,17 @@ def export_model(
     schemes: Sequence[str] = ("none",),
     calibration: Iterable[Mapping[str, np.ndarray]] = (),
 ) -> Exported:
-    """Convert the ``.keras`` file ``source`` into ``target``, by the first scheme that suits it.
+    """Convert the ``.keras`` file ``source`` to ``target``, with the first suitable scheme.
 
     Args:
         format: a run format other than ``keras``.
-        schemes: names in ``core.compression.schemes.SCHEMES``, the preferred one first.
-        calibration: batches of inputs, all of one shape, that set the ranges of activations. Each
-            is written to disk before the next is made.
+        schemes: names in ``core.compression.schemes.SCHEMES``, in order of preference.
+        calibration: batches of inputs of equal shape, for activation ranges. Each is written to
+            disk before the next one is computed.
 
     Raises:
         OSError: the disk is full.
-        ArtifactError: no scheme suits the model, or the converter crashes on it.
+        ArtifactError: no scheme suits the model, or the converter crashes.
     """
     with tempfile.TemporaryDirectory(prefix="aitk-export-") as name:
         folder = Path(name)
@@ -131,7 +131,7 @@ def export_model(
 
 
 def _check_onnx() -> None:
-    """Only the extra brings the converter; ONNX files are predicted without it."""
+    """Check for the converter, which only the extra installs; prediction does not need it."""
     missing = [name for name in ("onnx", "tf2onnx") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
@@ -142,7 +142,7 @@ def _check_onnx() -> None:
 
 
 def _raise_if_full(reason: str) -> None:
-    """Another format would find the disk as full: that is no fault of the model."""
+    """Raise the error of a full disk, which is not a fault of the model or format."""
     for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         if os.strerror(code) in reason:
             raise OSError(code, os.strerror(code))

@@ -1,4 +1,4 @@
-"""A Keras model as the graph that converters read: its signature, its operations, its layers."""
+"""A Keras model as a graph for converters: signature, operations, layers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from aitk.core.contract.model_spec import ONLY_OUTPUT
 
-#: How the operations of a recurrent loop begin.
+#: Name prefixes of the operations of recurrent loops.
 LOOPS = "TensorList"
 
 
 def serving_function(model: Any) -> Any:
-    """The model without dropout, from a dict of inputs to its outputs in float32."""
+    """The model in inference mode, from a dict of inputs to its outputs in float32."""
     import keras
     import tensorflow as tf
 
@@ -29,7 +29,7 @@ def serving_function(model: Any) -> Any:
 
 
 def output_names(model: Any) -> list[str]:
-    """The names of what ``serving_function`` gives, in the order of a flattened dict."""
+    """The names of the outputs of ``serving_function``, in the order of a flattened dict."""
     return sorted(model.output) if isinstance(model.output, Mapping) else [ONLY_OUTPUT]
 
 
@@ -44,7 +44,7 @@ def signature(model: Any, *, batch: int | None = None) -> dict[str, Any]:
 
 
 def freeze(model: Any, *, batch: int | None) -> Any:
-    """A concrete function whose weights are constants."""
+    """A concrete function with constant weights."""
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2,
     )
@@ -54,22 +54,22 @@ def freeze(model: Any, *, batch: int | None) -> Any:
 
 
 def operations_of(function: Any, *, apart_from: Collection[str] = ()) -> set[str]:
-    """The kinds of operation of a graph, without those of the layers that are named."""
+    """The operation types of a graph, without those of the named layers."""
     graph = function.graph.as_graph_def()
     nodes = [*graph.node, *(node for item in graph.library.function for node in item.node_def)]
     return {node.op for node in nodes if not is_in(node.name, apart_from)}
 
 
 def float32_layers(model: Any) -> list[str]:
-    """The names of the layers that stay in float32, whatever the network is quantised to.
+    """The names of the layers that stay in float32 when the network is quantised.
 
-    A layer says so by an attribute ``keeps_float32``: one that decodes a network's outputs, as
-    boxes that compete.
+    A layer declares it by an attribute ``keeps_float32``, such as layers that decode a network's
+    outputs by non-maximum suppression.
     """
     return [layer.name for layer in model.layers if getattr(layer, "keeps_float32", False)]
 
 
 def is_in(name: str, layers: Collection[str]) -> bool:
-    """Whether an operation belongs to one of the layers; a copy of a layer is numbered."""
+    """Whether an operation belongs to one of the layers; copies of a layer are numbered."""
     parts = {re.sub(r"_\d+$", "", part) for part in re.split("[/;]", name)}
     return not parts.isdisjoint(layers)

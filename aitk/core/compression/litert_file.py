@@ -1,4 +1,4 @@
-"""Write a model as LiteRT, by any of the schemes."""
+"""Writes a model as LiteRT, with any of the schemes."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from aitk.core.compression.graphs import (
 from aitk.core.compression.schemes import CALIBRATED
 from aitk.core.contract.errors import ArtifactError
 
-#: Recurrent loops are compiled for a fixed number of rows: one signature for a single row, one
-#: for a batch. Both share their weights in the file.
+#: Recurrent loops are compiled for a fixed number of rows: one signature for a single row, one for
+#: a batch. Both share their weights in the file.
 LOOP_BATCHES = (1, 32)
-#: Operations that join values: in int8 all of them share one scale.
+#: Concatenating operations: in int8 all their inputs share one scale.
 JOINING = frozenset({"CONCATENATION", "PACK"})
-#: Operations that only arrange values.
+#: Operations that only rearrange values.
 ARRANGING = JOINING | {"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "PAD"}
 
 
 def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches) -> None:
-    """Write a LiteRT file that takes any length, and any number of rows where it can.
+    """Write a LiteRT file for any length, and any number of rows where possible.
 
-    Layers with an attribute ``keeps_float32`` stay in float32: with its boxes decoded in int8 a
-    good detector found nothing more.
+    Layers with an attribute ``keeps_float32`` stay in float32: with boxes decoded in int8, a good
+    detector found nothing.
 
     Raises:
-        Unsuitable: the activations cannot be calibrated, or no kernel runs the result.
+        Unsuitable: the activations cannot be calibrated, or no kernel supports the result.
     """
     check_suits(model, scheme, calibration)
     operations = operations_of(freeze(model, batch=None))
@@ -58,10 +58,10 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
 def _save_frozen(
     model: Any, folder: str, batches: tuple[int | None, ...], *, cached: bool
 ) -> list[str]:
-    """Save one signature a batch size, weights as constants; with ``cached`` also those that
-    decode token by token, where the model can.
+    """Save one signature per batch size, with constant weights; with ``cached`` also those for
+    token-by-token decoding, if the model supports it.
 
-    The converter drops the weights of variables captured by several signatures, without a word.
+    The converter silently drops the weights of variables captured by several signatures.
     """
     import tensorflow as tf
 
@@ -80,14 +80,14 @@ def _save_frozen(
         )
     for name, graph in decoding_graphs(model).items() if cached else ():
         signatures[name] = _frozen_signature(graph)
-    # Nobody trains this file, and the gradient of Swish cannot be saved from a frozen graph.
+    # The file is not trained, and Swish's gradient cannot be saved from a frozen graph.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(tf.Module(), folder, signatures=signatures, options=options)
     return list(signatures)
 
 
 def _frozen_signature(graph: Any) -> Any:
-    """A concrete function with named inputs and outputs, its weights as constants."""
+    """A concrete function with named inputs and outputs, and constant weights."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2,
@@ -129,8 +129,8 @@ def _calibrated(
     scheme: str,
     apart_from: Collection[str],
 ) -> bytes:
-    """Weights and activations in integers, but for the layers that are named and what only
-    arranges the outputs of the others."""
+    """Integer weights and activations, except in the named layers and in operations that only
+    rearrange the outputs of the others."""
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
     from tensorflow.lite.python.convert import mlir_quantize
@@ -139,10 +139,12 @@ def _calibrated(
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ((names[0], batch) for batch in calibration)
-    converter._experimental_calibrate_only = True  # the ranges are in it, nothing is rounded yet
+    converter._experimental_calibrate_only = (
+        True  # contains the ranges, but nothing is quantised yet
+    )
     calibrated = converter.convert()
     floats = _find_floats(Interpreter(model_content=calibrated), apart_from=apart_from)
-    # The lists of nodes and kinds are not obeyed everywhere; without a range nothing is rounded.
+    # The lists of nodes and operations are not always obeyed; without a range nothing is quantised.
     content = flatbuffer_utils.read_model_from_bytearray(bytearray(calibrated))
     for index in floats.tensors:
         content.subgraphs[0].tensors[index].quantization = None
@@ -157,11 +159,11 @@ def _calibrated(
 
 @dataclass(frozen=True)
 class _Floats:
-    """What stays in float32.
+    """The float32 part of a graph.
 
     Attributes:
         tensors: number -> name.
-        kinds: the kinds of operation that make nothing else.
+        kinds: operation types that produce only such tensors.
     """
 
     tensors: Mapping[int, str]
@@ -169,12 +171,12 @@ class _Floats:
 
 
 def _find_floats(interpreter: Any, *, apart_from: Collection[str]) -> _Floats:
-    """What stays in float32 beside the layers that are named.
+    """The float32 part of a graph, besides the named layers.
 
-    The outputs that come from them, what only arranges the values that these are made of, and
-    what makes values that are joined. The quantiser gives all values that are ever joined one
-    scale, even where they are joined in float: that of boxes would round the scores of their
-    classes away.
+    This includes their outputs, operations that only rearrange the inputs of these, and producers
+    of concatenated values. The quantiser gives all concatenated values one scale, even in float
+    parts: with that of boxes, class scores would be rounded to 0.
+
     """
     called = {each["index"]: each["name"] for each in interpreter.get_tensor_details()}
     outputs = {each["index"] for each in interpreter.get_output_details()}
@@ -185,7 +187,7 @@ def _find_floats(interpreter: Any, *, apart_from: Collection[str]) -> _Floats:
     ]
     floats: set[int] = set()
     for _, inputs, made in operations:
-        # The tensor of an output is named as an output, not by its layer.
+        # The tensor of an output is named after the output, not after its layer.
         if any(is_in(called[index], apart_from) for index in made) or (
             outputs & made and floats & inputs
         ):
@@ -205,10 +207,10 @@ def _find_floats(interpreter: Any, *, apart_from: Collection[str]) -> _Floats:
 
 
 def _check_runs(path: Path, calibration: Batches) -> None:
-    """Raise ``Unsuitable`` where a file cannot be run, as with the ranges of a mask of -1e9."""
+    """Raise ``Unsuitable`` if a file cannot be run, for instance with ranges of a -1e9 mask."""
     from aitk.core.inference.predictors import LiteRTPredictor
 
     try:
         LiteRTPredictor(path)(next(iter(calibration)))
     except (ArtifactError, RuntimeError) as error:
-        raise Unsuitable("no kernel takes its ranges") from error
+        raise Unsuitable("no kernel supports its ranges") from error

@@ -1,4 +1,4 @@
-"""Write a model as ONNX, and store its weights in fewer bits."""
+"""Writes a model as ONNX, and stores its weights in fewer bits."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from aitk.core.compression.calibration import Batches, check_suits
 from aitk.core.compression.graphs import float32_layers, is_in, serving_function, signature
 
 OPSET = 18
-#: What ``static`` computes in int8: layers with weights, and what lies between them.
+#: Operators that ``static`` computes in int8: layers with weights, and those between them.
 STATIC_OPERATORS = (
     "Conv", "MatMul", "Add", "Relu", "Clip", "Concat",
     "MaxPool", "AveragePool", "GlobalAveragePool",
 )  # fmt: skip
-#: Operators that only arrange values.
+#: Operators that only rearrange values.
 ARRANGING = frozenset({"Concat", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Pad", "Identity"})
-#: Smaller weights (biases, norms) stay as they are.
+#: Smaller weights (biases, norms) are not quantised.
 SMALLEST_WEIGHT = 1024
 
 
 def write_onnx(model: Any, target: Path, *, scheme: str, calibration: Batches) -> None:
-    """Write an ONNX file that takes any number of rows of any length.
+    """Write an ONNX file for any number of rows of any length.
 
     Raises:
         Unsuitable: the scheme does not suit the model.
@@ -59,16 +59,16 @@ def write_onnx(model: Any, target: Path, *, scheme: str, calibration: Batches) -
 def _quantize_static(
     model: Any, target: Path, folder: Path, calibration: Batches, *, floats: list[str]
 ) -> None:
-    """Weights and activations in int8, apart from the nodes that are named.
+    """Int8 weights and activations, except in the named nodes.
 
-    Both are unsigned: where a processor has AVX2 but no VNNI, sums of two products of unsigned and
-    signed numbers overflow, and 7 bits of weights, which do not, cost a detector two points.
+    Both are unsigned: on processors with AVX2 but without VNNI, sums of two products of unsigned
+    and signed numbers overflow, and 7-bit weights, which do not, cost a detector two points.
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
-        """Feeds one batch at a time."""
+        """Yields one batch at a time."""
 
         def __init__(self) -> None:
             self._batches = iter(calibration)
@@ -92,8 +92,8 @@ def _quantize_static(
 
 
 def _quantize_dynamic(model: Any, target: Path, folder: Path) -> None:
-    """Matrix products in int8, their activations quantised on the fly; other weights are stored
-    in int8 and widened when the file is opened.
+    """Matrix products in int8 with activations quantised on the fly; other weights are stored in
+    int8 and dequantised when the file is opened.
 
     Convolutions quantised on the fly are five times slower than in float.
     """
@@ -117,9 +117,9 @@ def _quantize_dynamic(model: Any, target: Path, folder: Path) -> None:
 
 
 def _float_nodes(graph: Any, *, apart_from: Collection[str]) -> list[str]:
-    """The names of the nodes that stay in float: those of the layers that are named, what only
-    arranges the values that these and the outputs are made of, and what makes values that are
-    joined (see ``litert_file``)."""
+    """The names of the nodes that stay in float: those of the named layers, operations that only
+    rearrange the inputs of these and of the outputs, and producers of concatenated values (see
+    ``litert_file``)."""
     floats = {node.name for node in graph.node if is_in(node.name, apart_from)}
     joined: set[str] = set()
     read_rounded: set[str] = set()
@@ -139,9 +139,9 @@ def _float_nodes(graph: Any, *, apart_from: Collection[str]) -> list[str]:
 
 
 def _simplified(model: Any, folder: Path) -> Any:
-    """The model with its constants folded, in standard operators only.
+    """The model with constants folded, in standard operators only.
 
-    tf2onnx keeps two shapes of the weights of an attention layer, one just to measure it.
+    tf2onnx keeps two shapes of the weights of an attention layer, one only for its shape.
     """
     import onnx
     import onnxruntime
@@ -158,10 +158,10 @@ def _simplified(model: Any, folder: Path) -> Any:
 
 
 def _lift_scales(graph: Any) -> None:
-    """Keep interpolated maps from falling a line short of their size.
+    """Fix interpolated maps that are one row short of their size.
 
-    tf2onnx tells the size by a factor in 32 bits, and ONNX rounds the product of it down: 12 lines
-    times 23/12 were 22.
+    tf2onnx gives the size as a 32-bit factor, and ONNX rounds the product down: 12 rows times 23/12
+    became 22.
     """
     from onnx import helper, numpy_helper
 
@@ -179,7 +179,7 @@ def _lift_scales(graph: Any) -> None:
 
 
 def _rewrite(graph: Any, operation: str, replace: Callable[[Any], list[Any]]) -> None:
-    """Put other nodes in the place of every node of one kind."""
+    """Replace every node of one type."""
     nodes = []
     for node in graph.node:
         nodes += replace(node) if node.op_type == operation else [node]
@@ -188,7 +188,7 @@ def _rewrite(graph: Any, operation: str, replace: Callable[[Any], list[Any]]) ->
 
 
 def _all_nodes(graph: Any) -> Iterator[Any]:
-    """The nodes of a graph and of the loops and branches in it."""
+    """The nodes of a graph and of its loops and branches."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -197,7 +197,7 @@ def _all_nodes(graph: Any) -> Iterator[Any]:
 
 
 def _as_erf(node: Any) -> list[Any]:
-    """tf2onnx leaves the ``Erfc`` of exact GELU, which ONNX has not: 1 - Erf(x)."""
+    """Replace tf2onnx's ``Erfc`` (exact GELU), which ONNX lacks, by 1 - Erf(x)."""
     from onnx import helper, numpy_helper
 
     one, erf = f"{node.name}/one", f"{node.name}/erf"
@@ -211,7 +211,7 @@ def _as_erf(node: Any) -> list[Any]:
 
 
 def _gemm_splitter(graph: Any) -> Callable[[Any], list[Any]]:
-    """``Gemm`` as ``MatMul`` and ``Add``: the dynamic quantiser knows only the former."""
+    """``Gemm`` as ``MatMul`` and ``Add``: the dynamic quantiser supports only the former."""
     from onnx import helper, numpy_helper
 
     weights = {item.name: item for item in graph.initializer}
@@ -241,9 +241,9 @@ def _gemm_splitter(graph: Any) -> Callable[[Any], list[Any]]:
 
 
 def _as_arithmetic(node: Any) -> list[Any]:
-    """``DequantizeLinear`` as (x - zero point) * scale, channels being on the last axis.
+    """``DequantizeLinear`` as (x - zero point) * scale, with channels on the last axis.
 
-    ONNX Runtime 1.32 moves the operator itself into the loops that read it, and aborts.
+    ONNX Runtime 1.32 moves the operator itself into loops that use it, and aborts.
     """
     from onnx import TensorProto, helper
 
@@ -258,7 +258,7 @@ def _as_arithmetic(node: Any) -> list[Any]:
 
 
 def _share_equal_weights(graph: Any) -> None:
-    """Keep one copy of weights that tf2onnx wrote twice, and none of those nothing reads."""
+    """Remove duplicate and unused weights written by tf2onnx."""
     from onnx import numpy_helper
 
     first: dict[tuple[bytes, str, tuple[int, ...]], str] = {}
@@ -278,9 +278,9 @@ def _share_equal_weights(graph: Any) -> None:
 
 
 def _store_float16(graph: Any) -> None:
-    """Store the large float weights in 16 bits, widened again when the file is opened.
+    """Store the large float weights in 16 bits, converted back when the file is opened.
 
-    The arithmetic stays float32: CPUs have none of 16 bits that is faster.
+    The arithmetic stays float32: CPUs have no faster 16-bit arithmetic.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -298,9 +298,9 @@ def _store_float16(graph: Any) -> None:
 
 
 def _store_convolutions_int8(graph: Any) -> None:
-    """Store the large weights of convolutions in 8 bits a channel, widened when the file is opened.
+    """Store large convolution weights in 8 bits per channel, dequantised on opening.
 
-    Computed in float, only the rounding of the weights themselves is lost.
+    With float arithmetic, only the rounding of the weights themselves is lost.
     """
     from onnx import TensorProto, helper, numpy_helper
 

@@ -1,7 +1,7 @@
-"""Set the smallest weights of a network to zero while it is trained to do without them.
+"""Magnitude pruning: set the smallest weights of a network to zero during training.
 
 The share of zeros grows along a cubic curve (Zhu and Gupta 2017, section 3), and one threshold
-holds for all matrices together, so that layers with much to spare give up more.
+applies to all matrices, so that redundant layers lose more.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
 
-RAISES = 20  # times that the share is raised
+RAISES = 20  # number of increases of the share
 
 
 class MagnitudePruner:
-    """Masks for every weight with two or more axes; biases and norms are left alone.
+    """Masks for every weight with two or more axes; biases and norms are unaffected.
 
-    After step number ``steps`` the whole share is zero, and stays so.
+    From step ``steps`` on, the whole share is zero.
 
     Args:
-        model: the network, its present weights being the first to choose from.
-        share: of the weights to set to zero, from 0 to 1.
+        model: the network; its current weights determine the first mask.
+        share: share of weights to set to zero, from 0 to 1.
         steps: updates over which the share grows.
 
     Attributes:
-        masks: Keras variables, 1 where a weight is kept: part of the state of a training.
+        masks: Keras variables, 1 for kept weights: part of the training state.
     """
 
     def __init__(self, model: keras.Model, *, share: float, steps: int):
@@ -42,14 +42,14 @@ class MagnitudePruner:
         self._every = max(1, self.steps // RAISES)
 
     def after_step(self, step: int) -> None:
-        """Set weights to zero after this step, the first of a training being number 1."""
+        """Apply the masks after this step; the first step of a training is number 1."""
         if step <= self.steps and (step % self._every == 0 or step == self.steps):
             self._raise(share_at(step, steps=self.steps, share=self.share))
         for weight, mask in zip(self._weights, self.masks, strict=True):
             weight.assign(weight * mask)
 
     def _raise(self, share: float) -> None:
-        """Mask the smallest weights of all; those already zero are the smallest."""
+        """Mask the smallest weights overall; zeros are the smallest."""
         import keras
 
         sizes = [np.abs(keras.ops.convert_to_numpy(weight)) for weight in self._weights]
@@ -63,18 +63,18 @@ class MagnitudePruner:
 
 
 def share_at(step: int, *, steps: int, share: float) -> float:
-    """The share of zeros after so many steps: steep at first, when weights to spare are many."""
+    """The share of zeros after a number of steps: increasing fastest at first."""
     left = 1 - min(step, steps) / steps
     return share * (1 - left**3)
 
 
 def prunable(model: keras.Model) -> list[Any]:
-    """The weights that pruning is about."""
+    """The weights that can be pruned."""
     return [weight for weight in model.trainable_weights if len(weight.shape) >= 2]
 
 
 def share_of_zeros(model: keras.Model) -> float:
-    """Which share of the prunable weights is exactly zero."""
+    """The share of prunable weights that are exactly zero."""
     import keras
 
     weights = [keras.ops.convert_to_numpy(weight) for weight in prunable(model)]

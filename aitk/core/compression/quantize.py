@@ -1,8 +1,8 @@
-"""Keras' own int8 weights: written as a configuration and weights, and rebuilt from both.
+"""Keras' int8 weights: saved as configuration and weights, and rebuilt from both.
 
-A quantised ``.keras`` file of a model with attention does not load again (Keras 3.15), while the
-float model rebuilt, quantised and then given its weights is exact. Only dense and embedding
-layers are quantised, and on a CPU the result is smaller but no faster.
+A quantised ``.keras`` file of a model with attention cannot be loaded (Keras 3.15), while
+rebuilding the float model, quantising it and loading its weights is exact. Only dense and embedding
+layers are quantised, and on a CPU the result is smaller but not faster.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONFIGURATION = "model.json"
 
 
 def save_quantized(model: keras.Model, weights: Path) -> None:
-    """Quantise a float model in place and write ``weights``, with ``model.json`` beside it."""
+    """Quantise a float model in place and write ``weights``, with ``model.json`` next to it."""
     configuration = weights.with_name(CONFIGURATION)
     configuration.write_text(model.to_json(), encoding="utf-8")
     model.quantize("int8")
@@ -38,7 +38,7 @@ def save_quantized(model: keras.Model, weights: Path) -> None:
 
 
 def count_quantized(model: keras.Model) -> dict[str, dict[str, int]]:
-    """How many layers with a kernel compute in which number format (see ``arithmetic``)."""
+    """The number of layers with a kernel per number format (see ``arithmetic``)."""
     counts: dict[str, Counter[str]] = {}
     for layer in model._flatten_layers():
         kernel = getattr(layer, "_kernel", None)
@@ -51,10 +51,10 @@ def count_quantized(model: keras.Model) -> dict[str, dict[str, int]]:
 
 
 def load_quantized(weights: Path) -> keras.Model:
-    """Rebuild what ``save_quantized`` wrote.
+    """Rebuild a model written by ``save_quantized``.
 
     Raises:
-        ArtifactError: one of the two files is missing, damaged, or fits the other not.
+        ArtifactError: a file is missing or damaged, or the two do not match.
     """
     import keras
 
@@ -69,7 +69,7 @@ def load_quantized(weights: Path) -> keras.Model:
     except LIBRARY_ERRORS as error:
         raise damaged(configuration, error) from error
     if not isinstance(model, keras.Model):
-        raise ArtifactError("describes no model", where=str(configuration))
+        raise ArtifactError("does not describe a model", where=str(configuration))
     try:
         model.quantize("int8")
         model.load_weights(weights)

@@ -1,7 +1,7 @@
-"""The number formats a model can be stored in, and the choice among them by what each costs.
+"""Number formats for stored models, and the selection among them by their cost in quality.
 
-``int8`` names a ladder: its schemes are tried from the smallest and fastest to the most exact,
-until one loses nothing that the validation rows can show. The other names are one scheme each.
+``int8`` is a sequence of schemes, tried from the smallest and fastest to the most exact, until one
+shows no loss on the validation rows. The other names are single schemes.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.task import Task
 from aitk.core.metrics.statistics import Drop
 
-#: What a scheme stores and computes. How many layers it reached is counted in the file itself.
+#: Storage and arithmetic of each scheme. The affected layers are counted in the file itself.
 SCHEMES: Mapping[str, str] = {
     "none": "float32",
-    "static": "int8 weights and activations, whose ranges are calibrated on training rows",
+    "static": "int8 weights and activations, calibrated on training rows",
     "dynamic": "int8 weights; activations quantised on the fly, or left in float",
-    "int16": "int8 weights and int16 activations, whose ranges are calibrated on training rows",
+    "int16": "int8 weights and int16 activations, calibrated on training rows",
     "float16": "float16 weights, float32 arithmetic",
 }
-#: Schemes whose activations need ranges.
+#: Schemes with activation ranges.
 CALIBRATED = frozenset({"static", "int16"})
-#: Format of the file -> the schemes that ``--quantize int8`` goes through.
+#: File format -> the schemes tried for ``--quantize int8``.
 LADDERS: Mapping[str, tuple[str, ...]] = {
     "keras-quantized": ("dynamic",),
     "litert": ("static", "dynamic", "int16", "float16"),
     "onnx": ("static", "dynamic", "float16"),
 }
-#: One point of a metric that runs from 0 to 1, and one percent of any other.
+#: One point of a metric between 0 and 1, and one percent of any other.
 POINT = 0.01
 
 
@@ -40,11 +40,10 @@ class Attempt:
 
     Attributes:
         scheme: its name in ``SCHEMES``.
-        arithmetic: what the file computes in which format, counted; "" where there is no file.
-        size: bytes of the file.
-        drop: how much worse the main metric is on the rows that choose; None where there is no
-            file.
-        refused: why the scheme does not suit the model; "" where it does.
+        arithmetic: layers per number format, counted; "" without a file.
+        size: file size in bytes.
+        drop: loss in the main metric on the selection rows; None without a file.
+        refused: why the scheme does not suit the model; "" if it does.
     """
 
     scheme: str
@@ -54,28 +53,28 @@ class Attempt:
     refused: str = ""
 
     def line(self, *, budget: float, chosen: bool) -> dict[str, Any]:
-        """Its line of the table of what was tried."""
+        """Its line in the table of attempts."""
         verdict = self.refused
         if self.drop is not None:
             verdict = "over the budget" if self.drop.value > budget else "within the budget"
-            verdict += ", a real loss" if self.drop.sure else ""
+            verdict += ", a significant loss" if self.drop.sure else ""
         return {
             "scheme": self.scheme,
             "MB": round(self.size / 1e6, 3) if self.size else None,
             "drop": None if self.drop is None else round(self.drop.value, 4),
             "drop_low": None if self.drop is None else _rounded(self.drop.low),
             "drop_high": None if self.drop is None else _rounded(self.drop.high),
-            "result": verdict + (": kept" if chosen else ""),
+            "result": verdict + (": selected" if chosen else ""),
         }
 
 
 def schemes_of(format: str, quantize: str) -> tuple[str, ...]:
-    """The schemes that ``--quantize`` stands for in a run format, in the order they are tried."""
+    """The schemes of ``--quantize`` in a run format, in the order they are tried."""
     return LADDERS[format] if quantize == "int8" else (quantize,)
 
 
 def default_budget(task: Task, value: float) -> float:
-    """How much of its main metric a model may lose by default.
+    """The default loss in the main metric that is accepted.
 
     Args:
         value: the metric of the float model.
@@ -84,18 +83,18 @@ def default_budget(task: Task, value: float) -> float:
 
 
 def choose(attempts: Iterable[Attempt], *, budget: float) -> tuple[Attempt, list[Attempt]]:
-    """Try schemes until one is within the budget and shows no real loss.
+    """Try schemes until one is within the budget without a significant loss.
 
     Args:
-        attempts: made one by one, only as far as needed.
-        budget: the largest drop that is accepted.
+        attempts: computed lazily, as far as needed.
+        budget: maximum accepted drop.
 
     Returns:
-        The scheme to keep, and all that were tried. Where every one loses something real, it is
-        the one that loses least, among those within the budget if there are any.
+        The selected scheme, and all that were tried. If every scheme has a significant loss, the
+        one with the smallest loss, within the budget if possible.
 
     Raises:
-        ArtifactError: none could be made and run.
+        ArtifactError: none could be converted and run.
     """
     tried = []
     for attempt in attempts:

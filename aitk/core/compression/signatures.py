@@ -1,4 +1,4 @@
-"""The inputs and outputs of a LiteRT or ONNX file, as they stand in the file."""
+"""The inputs and outputs of a LiteRT or ONNX file, as stored in the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from aitk.core.runtime.silence import suppress_stderr
 
-#: Signatures of a LiteRT file that are no batch of rows: they decode token by token.
+#: Signatures of a LiteRT file for token-by-token decoding, not for batches of rows.
 DECODING = ("start", "step")
 
 
@@ -20,8 +20,8 @@ class Array:
     """One input or output.
 
     Attributes:
-        shape: sizes of its axes; None for one of any size.
-        values: what its numbers are, where that is known.
+        shape: sizes of its axes; None for a variable size.
+        values: meaning of its numbers, if known.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Array:
     values: str = ""
 
     def line(self) -> dict[str, Any]:
-        """Its line of a table."""
+        """Its line in a table."""
         sides = ", ".join("any" if side is None else str(side) for side in self.shape)
         line = {"name": self.name, "shape": f"({sides})", "dtype": self.dtype}
         return line | ({"values": self.values} if self.values else {})
@@ -38,7 +38,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a file reads and gives."""
+    """The inputs and outputs of a file."""
 
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
@@ -53,10 +53,10 @@ class Signature:
 def read_signature(
     path: Path, *, format: str, values: Mapping[str, str] | None = None
 ) -> Signature | None:
-    """What a model file reads and gives; None for formats that are no single file.
+    """The inputs and outputs of a model file; None for formats with several files.
 
     Args:
-        values: name of an array -> what its numbers are.
+        values: name of an array -> meaning of its numbers.
     """
     readers = {"litert": _litert, "onnx": _onnx}
     if format not in readers:

@@ -1,1 +1,1 @@
-"""What tasks, models and stages agree on."""
+"""The interface between tasks, models and stages."""

@@ -1,4 +1,4 @@
-"""Capability protocols: what only some tasks can do.
+"""Capability protocols: optional abilities of tasks.
 
 A stage checks ``isinstance(task, Explainable)``; there are no capability flags.
 """
@@ -32,7 +32,7 @@ class Embed(Protocol):
 
 
 class GroupedRows(Protocol):
-    """The rows made of a whole log, and what was found in it (an ``Inspector``)."""
+    """The rows derived from a whole log, and the findings about it (an ``Inspector``)."""
 
     def __iter__(self) -> Iterator[Row | Refusal]: ...
 
@@ -45,7 +45,7 @@ class GroupedRows(Protocol):
 
 @runtime_checkable
 class Grouped(Protocol):
-    """A task whose rows depend on each other (events of one log): it gathers and splits them."""
+    """A task whose rows depend on each other (events of one log), so it groups and splits them."""
 
     @abstractmethod
     def group(
@@ -60,65 +60,65 @@ class Grouped(Protocol):
         note: Note,
         reporter: Reporter,
     ) -> GroupedRows:
-        """Read the user's files and make the rows that are stored; refusals pass through.
+        """Read the user's files and derive the stored rows; refusals are passed through.
 
         Args:
-            shares: of each split.
-            tables: folder for Parquet files beside the rows.
+            shares: share of each split.
+            tables: folder for Parquet tables stored with the rows.
             embed: embeds texts, images or audio with any encoder.
         """
 
     @abstractmethod
     def check_tables(self, tables: Path, assets: Any) -> None:
-        """Raise an ``ArtifactError`` where rows of other data mean something else to the assets.
+        """Raise ``ArtifactError`` if rows of other data are incompatible with the assets.
 
         Args:
-            tables: what ``group`` wrote beside these rows.
+            tables: tables that ``group`` wrote for these rows.
         """
 
 
 @runtime_checkable
 class DependsOnReading(Protocol):
-    """A task whose targets and metric depend on how its rows are read: one label, or several."""
+    """A task whose targets and metric depend on its reading options: one label, or several."""
 
     @abstractmethod
     def for_reading(self, reading: Any) -> Task[Any]:
-        """The task for rows that were read with these options."""
+        """The task variant for rows read with these options."""
 
 
 @runtime_checkable
 class CountsReading(Protocol):
-    """A task that counts while it reads what its inspector reports of all rows."""
+    """A task that counts during reading what its inspector reports."""
 
     @abstractmethod
     def reading_counts(self) -> dict[str, Any]:
-        """What was counted, as JSON, once every row has been read."""
+        """The counts as JSON, once every row has been read."""
 
     @abstractmethod
     def set_reading_counts(self, counts: Mapping[str, Any]) -> None:
-        """Go on as if this process had read the rows itself.
+        """Continue as if this process had read the rows itself.
 
         Args:
-            counts: what ``reading_counts`` gave in another process.
+            counts: counts from ``reading_counts`` in another process.
         """
 
 
 @runtime_checkable
 class Calibrates(Protocol):
-    """A task whose assets hold decision thresholds, which are tuned after training."""
+    """A task whose assets have decision thresholds, which are tuned after training."""
 
     @abstractmethod
     def calibrate(self, measured: Mapping[str, np.ndarray], assets: Any) -> Any:
-        """The assets with thresholds that suit the validation rows.
+        """The assets with thresholds tuned on the validation rows.
 
         Args:
-            measured: what ``Task.measure`` kept of the validation rows at the best epoch.
+            measured: values of ``Task.measure`` for the validation rows at the best epoch.
         """
 
 
 @runtime_checkable
 class Updatable(Protocol):
-    """A task that learns from new rows."""
+    """A task that can be updated with new rows."""
 
     @abstractmethod
     def extend(
@@ -129,10 +129,10 @@ class Updatable(Protocol):
         *,
         reading: Any,
     ) -> tuple[Any, Iterator[Row | Refusal]]:
-        """Assets that know the new rows, and these rows; unusable ones become refusals.
+        """Assets extended for the new rows, and these rows; unusable ones become refusals.
 
         Args:
-            items: what ``read`` yields of the new files.
+            items: rows of the new files, from ``read``.
             known: the training rows so far.
             reading: the options that its data was prepared with.
         """
@@ -153,77 +153,77 @@ class SourceFree(Ensemblable, Protocol):
 
     @abstractmethod
     def adaptation_assets(self, assets: Any) -> Any:
-        """The assets that unlabelled rows are varied with."""
+        """The assets for augmenting unlabelled rows."""
 
 
 @runtime_checkable
 class DistillsRows(Protocol):
-    """A task whose teacher is asked once about every row (``compress --distill``)."""
+    """A task whose teacher is evaluated once per row (``compress --distill``)."""
 
     @abstractmethod
     def add_soft_targets(
         self, example: Example, outputs: np.ndarray, assets: Any, *, teacher: Any
     ) -> Example:
-        """An example whose target also holds the teacher's outputs for its row.
+        """An example whose target includes the teacher's outputs for its row.
 
         Args:
-            assets: of the student.
+            assets: assets of the student.
             teacher: assets of the teacher.
         """
 
     @abstractmethod
     def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
-        """The Keras loss of such examples; its ``facts`` are recorded.
+        """The Keras loss for such examples; its ``facts`` are recorded.
 
         Raises:
-            UsageError: the models are too unlike for one to teach the other.
+            UsageError: the models are incompatible.
         """
 
 
 @runtime_checkable
 class DistillsBatches(Protocol):
-    """A task whose teacher sees every batch as it was augmented for the student."""
+    """A task whose teacher sees every batch as augmented for the student."""
 
     @abstractmethod
     def teacher_outputs(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
-        """The model that computes what the student learns from, on the student's inputs.
+        """A model that computes the soft targets from the student's inputs.
 
         Raises:
-            UsageError: the models are too unlike for one to teach the other.
+            UsageError: the models are incompatible.
         """
 
     @abstractmethod
     def add_soft_targets_to_batch(self, batch: Batch, outputs: Any, assets: Any) -> Batch:
-        """A batch whose targets also hold the teacher's outputs.
+        """A batch whose targets include the teacher's outputs.
 
         Args:
-            assets: of the student.
+            assets: assets of the student.
         """
 
     @abstractmethod
     def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
-        """The Keras loss of such batches; of a model with several outputs a dict of losses."""
+        """The Keras loss for such batches; for several outputs a dict of losses."""
 
 
 @runtime_checkable
 class Bundled(Protocol):
-    """A task whose runs predict on a small device without aitk (``compress --bundle``)."""
+    """A task whose runs can predict on a small device without aitk (``compress --bundle``)."""
 
     @abstractmethod
     def bundle(self, assets: Any, reading: Any) -> BundleParts:
-        """What the script does before and after the model, with the values that it needs.
+        """The script code before and after the model, with the values that it needs.
 
         Args:
-            reading: the options that the run's data was prepared with.
+            reading: the options with which the run's data was prepared.
 
         Raises:
-            UsageError: a step has no place in a script that needs NumPy alone.
+            UsageError: a step cannot run with NumPy alone.
         """
 
 
 @runtime_checkable
 class Generative(Protocol):
-    """A task whose predictions take several calls of the model (decoding, tiles, chunks)."""
+    """A task whose predictions need several calls of the model (decoding, tiles, chunks)."""
 
     @abstractmethod
     def infer(
@@ -235,11 +235,11 @@ class Generative(Protocol):
         top_k: int = 1,
         options: Any = None,
     ) -> Any:
-        """The outputs for a batch, which ``decode`` and ``measure`` are given.
+        """The outputs for a batch, as passed to ``decode`` and ``measure``.
 
         Args:
             predict: maps inputs by name to outputs.
-            options: of ``predict``; None means the defaults (training, plain evaluation).
+            options: options of ``predict``; None for the defaults (training, plain evaluation).
         """
 
 
@@ -249,33 +249,33 @@ class Configurable(Protocol):
 
     @abstractmethod
     def configure(self, assets: Any, options: Any, *, open_scorer: OpenScorer | None) -> Any:
-        """The assets with which rows are encoded, predicted and scored under these options.
+        """The assets for encoding, predicting and scoring rows with these options.
 
         Args:
-            options: of ``predict``; None means the defaults (training).
-            open_scorer: opens a language model, which may belong to another domain; None in
-                training, where no option asks for one.
+            options: options of ``predict``; None for the defaults (training).
+            open_scorer: opens a language model, possibly of another domain; None in training, where
+                no option needs one.
         """
 
 
 @runtime_checkable
 class WritesFiles(Protocol):
-    """A task with prediction files or prediction fields of its own."""
+    """A task with prediction formats or prediction fields of its own."""
 
-    #: Suffix of a file -> how ``predict`` writes it, beside .jsonl and .csv.
+    #: File suffix -> its ``predict`` format, in addition to .jsonl and .csv.
     prediction_formats: Mapping[str, Callable[[], PredictionLines]]
-    #: The fields of a prediction; ``predict --overwrite`` recognises its own files by them.
-    #: ``boxes.score`` stands for a list of objects with a score.
+    #: The fields of a prediction, by which ``predict --overwrite`` recognises its own files.
+    #: ``boxes.score`` means a list of objects with a score.
     prediction_fields: tuple[str, ...]
 
 
 @runtime_checkable
 class ReadsOptions(Protocol):
-    """A task whose predict options can hold rows themselves, so that no file is needed."""
+    """A task whose predict options can contain rows, so that no file is needed."""
 
     @abstractmethod
     def rows_in_options(self, options: Any) -> Sequence[Row]:
-        """The rows that the options hold; none where they hold none."""
+        """The rows in the options, if any."""
 
 
 @runtime_checkable
@@ -284,7 +284,7 @@ class Drawable(Protocol):
 
     @abstractmethod
     def draw(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> np.ndarray | None:
-        """An image of a row and its prediction, (height, width, 3) uint8; None if it has none."""
+        """An image of a row and its prediction, (height, width, 3) uint8, or None."""
 
 
 @runtime_checkable
@@ -293,12 +293,12 @@ class Summarizable(Protocol):
 
     @abstractmethod
     def summarize(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
-        """What the table shows of a prediction."""
+        """The prediction as shown in the table."""
 
 
 @runtime_checkable
 class Explainable(Protocol):
-    """A task that shows which parts of a row contributed to its prediction."""
+    """A task that explains which parts of a row contributed to its prediction."""
 
     @abstractmethod
     def explain(
@@ -314,7 +314,7 @@ class Explainable(Protocol):
 
         Args:
             predict: maps a list of rows' fields to outputs (rows, ...).
-            target: explain this answer instead of the predicted one.
+            target: explain this class instead of the predicted one.
             model: opens the Keras model, for gradients; None for a run of another format.
 
         Returns:
@@ -328,13 +328,13 @@ class Explainable(Protocol):
 class Embeddable(Protocol):
     """A task whose backbones embed values for other tasks (``core.inference.embedding``)."""
 
-    #: The field of a row that holds its content.
+    #: The content field of a row.
     content: ClassVar[str]
 
 
 @runtime_checkable
 class LanguageModelling(Protocol):
-    """A task whose models give probabilities to texts."""
+    """A task whose models assign probabilities to texts."""
 
     @abstractmethod
     def log_probabilities(
@@ -345,11 +345,11 @@ class LanguageModelling(Protocol):
         *,
         ended: bool,
     ) -> np.ndarray:
-        """The natural logarithm of each text's probability, (texts,) float64.
+        """The natural log-probability of each text, (texts,) float64.
 
         Args:
             predict: maps inputs by name to outputs.
-            ended: of the text and its end; if not, of a text that begins so.
+            ended: probability of the text including its end; otherwise as a prefix.
         """
 
 
@@ -359,12 +359,12 @@ Measured = Mapping[str, np.ndarray]
 
 @runtime_checkable
 class HasBaselines(Protocol):
-    """A task that knows simple predictors to compare its models with."""
+    """A task with simple predictors for comparison with its models."""
 
     @abstractmethod
     def baselines(self, train: Rows, summary: Mapping[str, Any], assets: Any) -> Iterable[Any]:
-        """``core.metrics.baselines.Baseline``s learned from the training rows, simplest first.
+        """``core.metrics.baselines.Baseline``s fitted to the training rows, simplest first.
 
         Args:
-            assets: of the model that they are compared with.
+            assets: assets of the model to compare.
         """

@@ -1,6 +1,6 @@
-"""Tasks and models of other installed packages, which declare them as entry points.
+"""Tasks and models of other installed packages, declared as entry points.
 
-A package names its tasks in the group ``aitk.tasks`` and its models in ``aitk.models``::
+A package declares tasks in the group ``aitk.tasks`` and models in ``aitk.models``::
 
     [project.entry-points."aitk.tasks"]
     "nlp.summarize" = "acme.tasks:SUMMARIZE"     # a Row of the registry
@@ -8,9 +8,9 @@ A package names its tasks in the group ``aitk.tasks`` and its models in ``aitk.m
     [project.entry-points."aitk.models"]
     "nlp.classify:gated" = "acme.models:GATED"   # a ModelSpec
 
-Help texts read them, so nothing is imported before it is needed, and the metadata are searched for
-the two groups: with 168 distributions that takes 2 ms of processor time, where importing
-``importlib.metadata`` and asking it takes 25 ms. Standard library only.
+Help texts read them, so nothing is imported before it is needed, and the metadata are searched
+directly: with 168 distributions this takes 2 ms of processor time, while ``importlib.metadata``
+takes 25 ms. Standard library only.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ class Plugin:
     """An entry point of another package.
 
     Attributes:
-        name: of the task (``nlp.summarize``), or of a task and a model (``nlp.classify:gated``).
-        value: ``module:attribute`` that it stands for.
-        package, version: of the distribution that declares it.
+        name: name of the task (``nlp.summarize``), or of task and model (``nlp.classify:gated``).
+        value: its target ``module:attribute``. package, version: the distribution that declares it.
     """
 
     group: str
@@ -52,7 +51,7 @@ class Plugin:
 
     @property
     def module(self) -> str:
-        """The module that it lives in."""
+        """The module of its target."""
         return self.value.partition(":")[0].strip()
 
     @property
@@ -61,29 +60,29 @@ class Plugin:
         return "task" if self.group == TASK_GROUP else "model"
 
     def error(self, reason: str) -> PluginError:
-        """The error that says why it cannot be used."""
+        """The error that reports why it cannot be used."""
         return PluginError(self, reason)
 
     def load(self) -> Any:
-        """Import what it stands for.
+        """Import its target.
 
         Raises:
-            PluginError: its code fails.
+            PluginError: the package's code fails.
         """
         return self.running(lambda: load(self.value))
 
     def running(self, run: Callable[[], T]) -> T:
-        """Run code of the package; whatever goes wrong in it is a ``PluginError``."""
+        """Run code of the package; any error becomes a ``PluginError``."""
         try:
             return run()
         except PluginError:
             raise
-        except (Exception, SystemExit) as error:  # the code of others may raise anything
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             raise self.error(f"{type(error).__name__}: {error}") from error
 
 
 class PluginError(ArtifactError):
-    """What another package declares cannot be used.
+    """A declaration of another package cannot be used.
 
     Attributes:
         plugin: the entry point.
@@ -99,15 +98,15 @@ class PluginError(ArtifactError):
 
 
 class Table(Mapping[str, T], Generic[T]):
-    """What has a name: aitk's own, then those of other packages, which are loaded when needed.
+    """Named entries: aitk's own, and those of other packages, which are loaded on demand.
 
-    Iteration leaves out what cannot be used, so that a broken package breaks nothing else; asking
-    for it by name raises why.
+    Iteration skips unusable entries, so that a broken package breaks nothing else; access by name
+    raises the reason.
 
     Args:
-        own: those of aitk; no other package can replace them.
-        plugins: the entry points, by the names they have here.
-        check: turns what an entry point stands for into an entry, or raises a ``PluginError``.
+        own: entries of aitk, which no other package can replace.
+        plugins: entry points, by their names here.
+        check: converts an entry point's target to an entry, or raises ``PluginError``.
     """
 
     def __init__(
@@ -138,23 +137,23 @@ class Table(Mapping[str, T], Generic[T]):
         return sum(1 for _ in self)
 
     def plugin(self, name: str) -> Plugin | None:
-        """The entry point of this name; None for what is aitk's own."""
+        """The entry point with this name; None for aitk's own entries."""
         if name in self.own:
             return None
         return next((plugin for known, plugin in self._plugins() if known == name), None)
 
     def has(self, name: str) -> bool:
-        """Whether there is such an entry, even one that cannot be used."""
+        """Whether there is an entry with this name, even an unusable one."""
         return name in self.own or self.plugin(name) is not None
 
     def errors(self) -> list[PluginError]:
-        """The entry points that cannot be used, and why."""
+        """The unusable entry points, with the reasons."""
         found = []
         for name, plugin in self._plugins():
             if name in self.own:
                 found.append(plugin.error(f"aitk has a {plugin.kind} of that name"))
             elif isinstance(error := self._load(name), PluginError):
-                rival = f"the package {error.plugin.package} declares one of that name, too"
+                rival = f"the package {error.plugin.package} also declares one of that name"
                 found.append(error if error.plugin == plugin else plugin.error(rival))
         return found
 
@@ -172,12 +171,12 @@ class Table(Mapping[str, T], Generic[T]):
     def _checked(self, plugins: Sequence[Plugin]) -> T:
         first, *others = plugins
         if others:
-            raise first.error(f"the package {others[0].package} declares one of that name, too")
+            raise first.error(f"the package {others[0].package} also declares one of that name")
         return self._check(first, first.load())
 
 
 def plugins(group: str) -> list[Plugin]:
-    """The entry points of a group, in the order of their names."""
+    """The entry points of a group, by name."""
     return [plugin for plugin in all_plugins() if plugin.group == group]
 
 
@@ -187,7 +186,7 @@ def all_plugins() -> tuple[Plugin, ...]:
     found, seen = [], set()
     for folder, text in _declaring_folders():
         package, version = _name_and_version(folder)
-        if package in seen:  # an installation further up on the path hides it
+        if package in seen:  # shadowed by an earlier installation on the path
             continue
         seen.add(package)
         found += [
@@ -205,13 +204,13 @@ def declares(module: str) -> bool:
 
 
 def load(path: str) -> Any:
-    """Import what ``module:name`` names."""
+    """Import the object named by ``module:name``."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module.strip()), name.strip())
 
 
 def _root(module: str) -> str:
-    """The package that a module is part of; below a namespace, which others share, the next."""
+    """The top-level package of a module; below a shared namespace, the next level."""
     parts = module.split(".")
     spec = importlib.util.find_spec(parts[0])
     shared = spec is not None and spec.origin is None
@@ -223,7 +222,7 @@ def _declaring_folders() -> Iterator[tuple[str, str]]:
     for place in dict.fromkeys(path or "." for path in sys.path):
         try:
             names = sorted(os.listdir(place))
-        except OSError:  # an archive, or no folder
+        except OSError:  # an archive, or not a folder
             continue
         for name in names:
             if name.endswith((".dist-info", ".egg-info")):
@@ -231,7 +230,7 @@ def _declaring_folders() -> Iterator[tuple[str, str]]:
                 try:
                     with open(os.path.join(folder, "entry_points.txt"), "rb") as file:
                         text = file.read()
-                except OSError:  # it has none
+                except OSError:  # no such file
                     continue
                 if _DECLARED.search(text):
                     yield folder, text.decode("utf-8", "replace")
@@ -249,13 +248,13 @@ def _parse(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _name_and_version(folder: str) -> tuple[str, str]:
-    """Of a distribution, as its metadata say; else as the folder is called."""
+    """Name and version of a distribution, from its metadata or else from the folder's name."""
     name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")
     found = {"name": name, "version": version}
     for file_name in ("METADATA", "PKG-INFO"):
         try:
             with open(os.path.join(folder, file_name), encoding="utf-8", errors="replace") as file:
-                for line in itertools.takewhile(str.strip, file):  # the headers
+                for line in itertools.takewhile(str.strip, file):  # the header
                     key, _, value = line.partition(":")
                     if key.lower() in found:
                         found[key.lower()] = value.strip()

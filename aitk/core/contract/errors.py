@@ -1,7 +1,7 @@
-"""What can go wrong for a person using aitk, each kind with its exit code.
+"""Errors that users of aitk can act on, each kind with its exit code.
 
-A message says what happened, where, and the next step. Anything that is not an
-``AitkError`` is a bug and exits with 1.
+A message states what happened, where, and the next step. Any other exception is a bug and exits
+with 1.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ EXIT_CODES = {
 }
 
 
-#: A value of the user's that a message repeats may be as long as a command line can be.
+#: Maximum length of user values repeated in messages.
 _SHOWN_CHARACTERS = 1000
 
-#: C0 and C1 control characters, and those that reorder text around them.
+#: C0 and C1 control characters, and those that reorder the surrounding text.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def escape_controls(text: str, *, keep: str = "") -> str:
-    """Show characters that a terminal would obey as ``\\u001b``, which JSON can hold as well.
+    """Escape terminal control characters as ``\\u001b``, which is also valid JSON.
 
     Args:
-        keep: control characters that stay as they are.
+        keep: control characters to leave unchanged.
     """
     return _CONTROLS.sub(
         lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text
@@ -40,11 +40,11 @@ def escape_controls(text: str, *, keep: str = "") -> str:
 
 
 class AitkError(Exception):
-    """A problem its reader can act on.
+    """A problem that the user can act on.
 
     Args:
         what: what happened, in one sentence without a full stop.
-        where: the file, ``file:line`` or option it happened at.
+        where: the file, ``file:line`` or option concerned.
         hint: the next step.
     """
 
@@ -56,7 +56,7 @@ class AitkError(Exception):
 
     @property
     def line(self) -> str:
-        """The whole message as the one line a person reads."""
+        """The whole message as one line of text."""
         text = (
             f"{_bounded(self.where)}: {_bounded(self.what)}" if self.where else _bounded(self.what)
         )
@@ -65,7 +65,7 @@ class AitkError(Exception):
 
 
 def _bounded(text: str) -> str:
-    """A part of a message; of a very long one the two ends."""
+    """A part of a message; of a very long one only both ends."""
     if len(text) <= _SHOWN_CHARACTERS:
         return text
     half = _SHOWN_CHARACTERS // 2
@@ -79,7 +79,7 @@ class UsageError(AitkError):
 def unwritable(
     error: OSError, where: object, *, hint: str | None = "Choose another --out"
 ) -> UsageError:
-    """The error of a place that cannot be written to: what the system said, and the next step."""
+    """The error for a location that cannot be written: the system's message, and the next step."""
     return UsageError(
         f"cannot be written to ({error.strerror or error})", where=str(where), hint=hint
     )

@@ -1,6 +1,6 @@
-"""What the classifiers of text, audio and images share: labels, targets, predictions, scores.
+"""Common base of the classifiers of text, audio and images: labels, targets, predictions, scores.
 
-A domain's classifier adds how its rows are read and encoded::
+A domain's classifier adds the reading and encoding of its rows::
 
     class Classify(LabelDistillation, LabelTask[TextAssets]):
         models = {"bag": TextClassifier(BagSettings), ...}
@@ -27,17 +27,17 @@ from aitk.core.metrics.classification import (
     softmax,
 )
 
-UNSEEN = -1  # the target of a label that training never saw
+UNSEEN = -1  # the target of a label unseen in training
 
 
 class LabelAssets(Assets, Protocol):
     """Assets of a classifier.
 
     Attributes:
-        labels: names of the classes in the order of the outputs.
+        labels: class names in output order.
         weights: weight of each class in the loss, or empty.
-        thresholds: the probability from which on a row has the label, where rows have any number
-            of labels (``MultiLabelTask``); empty where every row has one.
+        thresholds: minimum probability of each label for multi-label rows (``MultiLabelTask``);
+            empty for single-label rows.
     """
 
     @property
@@ -52,12 +52,12 @@ class LabelAssets(Assets, Protocol):
 
 LabelAssetsT = TypeVar("LabelAssetsT", bound=LabelAssets)
 
-#: The shape of what ``label_values`` keeps in a JSON file (see ``core.io.json_files``).
+#: The shape of ``label_values`` in a JSON file (see ``core.io.json_files``).
 LABEL_SHAPE = {"labels": [str], "weights": [float], "thresholds?": [float]}
 
 
 def label_values(assets: LabelAssets) -> dict[str, Any]:
-    """The labels of assets as JSON values; ``read_label_values`` reads them back."""
+    """The labels of assets as JSON values; ``read_label_values`` restores them."""
     return {
         "labels": list(assets.labels),
         "weights": list(assets.weights),
@@ -66,40 +66,40 @@ def label_values(assets: LabelAssets) -> dict[str, Any]:
 
 
 def read_label_values(values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """The arguments of assets that hold labels, from values of ``LABEL_SHAPE``.
+    """The label arguments of assets, from values of ``LABEL_SHAPE``.
 
     Raises:
-        ArtifactError: a label comes twice, or some have no weight or threshold.
+        ArtifactError: a label is repeated, or some have no weight or threshold.
     """
     labels = tuple(values["labels"])
     if len(set(labels)) < len(labels):
-        raise ArtifactError("a label comes twice", where=where)
+        raise ArtifactError("a label is repeated", where=where)
     found: dict[str, Any] = {"labels": labels}
     for name in ("weights", "thresholds"):
         found[name] = tuple(map(float, values.get(name, ())))
         if len(found[name]) not in (0, len(labels)):
-            raise ArtifactError(f"{len(found[name])} {name} of {len(labels)} labels", where=where)
+            raise ArtifactError(f"{len(found[name])} {name} for {len(labels)} labels", where=where)
     return found
 
 
 def initial_bias(assets: LabelAssets) -> float:
-    """The bias that the head of a classifier starts with: that of one label a row.
+    """The initial bias of a classifier's head: one label per row on average.
 
-    Where each class is a yes or no of its own, a head that starts from even odds spends its first
-    steps on learning that most labels are absent (Lin et al. 2017, section 3.3).
+    With independent binary classes, a head that starts at even odds spends its first steps on
+    learning that most labels are absent (Lin et al. 2017, section 3.3).
     """
     return -math.log(max(1, len(assets.labels) - 1)) if assets.thresholds else 0.0
 
 
 class LabelOutputs(ModelSpec[SettingsT, LabelAssetsT]):
-    """A model with one logit a label (mixin)."""
+    """A model with one logit per label (mixin)."""
 
     def output_sizes(self, assets: LabelAssetsT) -> Mapping[str, int]:
         return {ONLY_OUTPUT: len(assets.labels)}
 
 
 class LabelModel(LabelOutputs[SettingsT, LabelAssetsT], TrainedModel[SettingsT, LabelAssetsT]):
-    """A classifier that is trained by cross-entropy on class numbers, or on each class."""
+    """A classifier trained by cross-entropy over class numbers, or per class."""
 
     def loss(self, assets: LabelAssetsT) -> Any:
         import keras
@@ -114,7 +114,7 @@ class LabelModel(LabelOutputs[SettingsT, LabelAssetsT], TrainedModel[SettingsT, 
 class LabelTask(Task[LabelAssetsT]):
     """A classifier: the field ``label`` of a row is its class.
 
-    Where a domain's base class has its own ``features``, ``encode`` or ``extend``, name it first::
+    If a domain's base class defines ``features``, ``encode`` or ``extend``, list it first::
 
         class Classify(ImageTask, LabelTask[ImageAssets]): ...
     """
@@ -127,7 +127,7 @@ class LabelTask(Task[LabelAssetsT]):
         """The storage schema of the label, for ``features``.
 
         Raises:
-            DataError: the training rows hold fewer than two classes.
+            DataError: the training rows have fewer than two classes.
         """
         import tensorflow_datasets as tfds
 
@@ -137,7 +137,7 @@ class LabelTask(Task[LabelAssetsT]):
         """The arguments ``labels`` and ``weights`` of the assets, for ``learn``.
 
         Args:
-            balance: weight classes by their inverse frequency: rows / (classes * rows of it).
+            balance: weight classes by inverse frequency: rows / (classes * rows of the class).
         """
         labels = tuple(summary["labels"])
         return {"labels": labels, "weights": balanced_weights(summary, labels) if balance else ()}
@@ -145,8 +145,9 @@ class LabelTask(Task[LabelAssetsT]):
     def label_targets(self, rows: Rows, assets: LabelAssetsT) -> list[dict[str, Any]]:
         """The arguments ``target`` and ``weight`` of each row's ``Example``, for ``encode``.
 
-        The target is the number of its class, ``UNSEEN`` for one that training never saw; a row
-        without a label has none.
+        The target is the class number, or ``UNSEEN`` for classes unseen in training; unlabelled
+        rows have none.
+
         """
         numbers = {label: number for number, label in enumerate(assets.labels)}
         found: list[dict[str, Any]] = []
@@ -185,7 +186,7 @@ class LabelTask(Task[LabelAssetsT]):
         *,
         reading: Any,
     ) -> tuple[LabelAssetsT, Iterator[Row | Refusal]]:
-        """See ``Updatable``: the labels do not grow, a row with a new one is refused."""
+        """See ``Updatable``: the labels are fixed, and rows with new ones are refused."""
         del known, reading
         return assets, refuse_unseen(items, assets.labels)
 
@@ -199,7 +200,7 @@ class LabelTask(Task[LabelAssetsT]):
     def log_odds(self, outputs: np.ndarray, index: int, assets: LabelAssetsT) -> np.ndarray:
         """log(p / (1 - p)) of one class, (rows, classes) logits -> (rows,) float64.
 
-        Unlike a probability it does not saturate, which explanations need.
+        Unlike a probability, it does not saturate, which explanations need.
         """
         del assets
         logits = np.asarray(outputs, np.float64)
@@ -245,16 +246,16 @@ class LabelTask(Task[LabelAssetsT]):
     def explained(
         self, outputs: np.ndarray, assets: LabelAssetsT, target: str | None
     ) -> tuple[int, dict[str, Any]]:
-        """Which class of one row is explained, the ``target`` or the best, for ``explain``.
+        """The class of one row to explain, the ``target`` or the best one, for ``explain``.
 
         Args:
             outputs: (1, classes) logits.
 
         Returns:
-            The number of the class, and ``prediction``, ``explained`` and ``probability``.
+            The class number, and ``prediction``, ``explained`` and ``probability``.
 
         Raises:
-            UsageError: the target is no label.
+            UsageError: the target is not a label.
         """
         return explained_class(self.probabilities(outputs, assets)[0], assets.labels, target)
 
@@ -266,7 +267,7 @@ class LabelTask(Task[LabelAssetsT]):
 
 
 class LabelDistillation:
-    """``DistillsRows`` for a ``LabelTask``: the teacher's logits follow the target (mixin)."""
+    """``DistillsRows`` for a ``LabelTask``: append the teacher's logits to the target (mixin)."""
 
     def add_soft_targets(
         self, example: Example, outputs: np.ndarray, assets: Any, *, teacher: Any
@@ -282,32 +283,32 @@ class LabelDistillation:
 
 
 def stored_labels(summary: Mapping[str, Any], *, at_least: int = 2) -> list[str]:
-    """The labels that rows are stored with: those of training, then those of held-out rows alone,
-    which no model will know.
+    """The labels stored with rows: those of training, then those only in held-out rows, which no
+    model predicts.
 
     Raises:
-        DataError: the training rows hold fewer than ``at_least``.
+        DataError: the training rows have fewer than ``at_least``.
     """
     labels = summary["labels"]
     if len(labels) < at_least and "train" in summary["label_counts"]:
         found = f"only the label {labels[0]!r}" if labels else "no label"
         raise DataError(
             f"the training rows hold {found}: nothing to tell apart",
-            hint="Name the right column with --label-column",
+            hint="Set the label column with --label-column",
         )
     held_out: set[str] = set().union(*summary["label_counts"].values())
     return [*labels, *sorted(held_out - set(labels))]
 
 
 def balanced_weights(summary: Mapping[str, Any], labels: Sequence[str]) -> tuple[float, ...]:
-    """The weight of each class, its inverse frequency in training; 1 where all are as frequent."""
+    """The weight of each class, its inverse training frequency; 1 for equal frequencies."""
     counts = summary["label_counts"]["train"]
     total = sum(counts.values())
     return tuple(total / (len(labels) * max(1, counts.get(label, 0))) for label in labels)
 
 
 def refuse_unseen(items: Iterable[Row | Refusal], labels: Sequence[str]) -> Iterator[Row | Refusal]:
-    """The same, rows with a label that is not among these being refused."""
+    """Pass rows on, refusing those with labels that are not among these."""
     known = set(labels)
     for item in items:
         if isinstance(item, Row):
@@ -316,6 +317,6 @@ def refuse_unseen(items: Iterable[Row | Refusal], labels: Sequence[str]) -> Iter
             )
             new = next((label for label in own if label not in known), None)
             if new is not None:
-                reason = f"the label {new!r} was never seen in training"
+                reason = f"the label {new!r} was not seen in training"
                 item = Refusal(item.file, item.line, reason)
         yield item

@@ -1,7 +1,7 @@
-"""One form for labels and ids that look alike: ``normalise``, and what counts as no label.
+"""Normalisation of labels and ids, and recognition of missing values.
 
-``é`` has two spellings in Unicode, a zero-width space cannot be seen, and pandas writes a column
-of integers with a gap as ``5.0``: none of these makes a class, a user or an item of its own.
+``é`` has two encodings in Unicode, zero-width spaces are invisible, and pandas writes an integer
+column with a gap as ``5.0``: none of these creates a separate class, user or item.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from typing import Any
 from aitk.core.contract.options import option
 from aitk.core.io.values import quoted
 
-#: How programs write a missing value: the list of pandas' ``read_csv``, MySQL's ``\N``, and the
-#: errors of spreadsheets.
+#: Spellings of missing values: the list of pandas' ``read_csv``, MySQL's ``\N``, and the error
+#: values of spreadsheets.
 MISSING = frozenset(
     ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
      "<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", r"\N",
      "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!")
 )  # fmt: skip
 MAX_LABEL_CHARACTERS = 1000
-#: What a column of its own says of a label.
+#: Values of a binary label column.
 _PRESENT = {
     **dict.fromkeys(("1", "1.0", "true", "yes", "y", "t", "x"), True),
     **dict.fromkeys(("0", "0.0", "false", "no", "n", "f", ""), False),
 }
 
-# Zero-width spaces, byte order marks, soft hyphens, marks of direction, control characters.
-# Joiners are not among them: they are part of Persian, of Indic scripts and of emoji.
+# Zero-width spaces, byte order marks, soft hyphens, directional marks, control characters.
+# Joiners are kept: they are part of Persian, of Indic scripts and of emoji.
 _UNSEEN = re.compile(
     "[\0-\x08\x0e-\x1b\x7f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064"
     "\u2066-\u206f\ufeff]"
@@ -41,10 +41,10 @@ _WHOLE_NUMBER = re.compile(r"(-?(?:0|[1-9]\d*))\.0+")
 
 
 def normalise(text: str) -> str:
-    """A label or an id as it is compared and stored.
+    """The canonical form of a label or an id, for comparison and storage.
 
-    Unicode form NFC, no characters that cannot be seen, single spaces, none at the ends, and
-    ``5`` for ``5.0``. Leading zeros stay: ``007`` is a code.
+    Unicode form NFC, without invisible characters, with single inner spaces, and ``5`` for ``5.0``.
+    Leading zeros are kept: ``007`` is a code.
     """
     if text.isascii() and text.isalnum():
         return text
@@ -55,22 +55,22 @@ def normalise(text: str) -> str:
 
 
 def read_name(value: Any, what: str, *, keep_na: bool = False) -> tuple[str, str | None]:
-    """The label or id in a value, normalised; or why there is none.
+    """The normalised label or id in a value, or the reason why there is none.
 
     Args:
-        what: what is read, for the reason: label, user, item.
-        keep_na: words for a missing value, such as NULL and nan, are names like any other.
+        what: kind of value, for the reason: label, user, item.
+        keep_na: treat words for missing values, such as NULL and nan, as names.
     """
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, bool):
         value = str(value).lower()
     elif isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of integers with a gap becomes one of floats
+        value = int(value)  # integer columns with gaps become floats
     elif isinstance(value, list | dict):
         kind = f"list of {len(value)} values" if isinstance(value, list) else "JSON object"
         hint = " (--multi-label reads several)" * (what == "label" and isinstance(value, list))
-        return "", f"its {what} is a {kind}, and one value is due{hint}"
+        return "", f"its {what} is a {kind} instead of a single value{hint}"
     name = "" if value is None else normalise(str(value))
     if not name:
         return "", f"it has no {what}"
@@ -83,14 +83,14 @@ def read_name(value: Any, what: str, *, keep_na: bool = False) -> tuple[str, str
 
 @dataclass
 class NameReader:
-    """Reads the labels or ids of one source, and counts those whose spelling it changed."""
+    """Reads the labels or ids of one source, and counts changed spellings."""
 
     keep_na: bool = False
     changed: dict[str, int] = field(default_factory=dict)
 
     def read(self, value: Any, what: str) -> tuple[str, str | None]:
         """Like ``read_name``."""
-        # Most need nothing, and a log has millions.
+        # Most values need no change, and a log has millions.
         is_plain = type(value) is str and value.isascii() and value.isalnum()
         if is_plain and len(value) <= MAX_LABEL_CHARACTERS and value not in MISSING:
             return value, None
@@ -100,7 +100,7 @@ class NameReader:
         return name, problem
 
     def notes(self, source: str) -> list[str]:
-        """What was changed, in words."""
+        """Notes on what was changed."""
         return [
             f"{source}: {count:,} {what} values normalised (5.0 is 5; invisible characters and"
             " odd spaces dropped; Unicode form NFC)"
@@ -110,27 +110,27 @@ class NameReader:
 
 @dataclass(frozen=True)
 class MultiLabelReading:
-    """How rows with any number of labels hold them."""
+    """Options for rows with several labels."""
 
     label_separator: str | None = option(
-        None, "rows have any number of labels, with this between them, for instance |"
+        None, "rows have several labels, separated by this, such as |"
     )
     label_columns: list[str] | None = option(
-        None, "rows have any number of labels: each of these columns is one, and holds 1 or 0"
+        None, "rows have several labels: each of these columns is one label, 1 or 0"
     )
-    multi_label: bool = option(False, "rows have any number of labels, as a JSON list")
+    multi_label: bool = option(False, "rows have several labels, as a JSON list")
 
     @property
     def has_many_labels(self) -> bool:
-        """Whether rows have any number of labels, not one each."""
+        """Whether rows have several labels."""
         return bool(self.multi_label or self.label_separator or self.label_columns)
 
 
 class LabelReader:
-    """Reads of each record of a source the field ``label``, or ``labels`` where there are several.
+    """Reads the field ``label`` of each record, or ``labels`` for multi-label data.
 
     Args:
-        reading: what the user says of labels.
+        reading: the label options.
         names: normalises them.
     """
 
@@ -139,29 +139,29 @@ class LabelReader:
 
     @property
     def has_many(self) -> bool:
-        """Whether it reads any number of labels."""
+        """Whether it reads several labels."""
         return self._reading.has_many_labels
 
     def read(
         self, record: Mapping[str, Any], columns: Sequence[str]
     ) -> tuple[dict[str, Any], str | None]:
-        """The fields of a record, and why it has none.
+        """The fields of a record, or the reason why it has none.
 
         Args:
-            columns: that of the label or labels, or those of ``label_columns``.
+            columns: column of the label or labels, or those of ``label_columns``.
         """
         if self._reading.label_columns:
             return self._read_columns(record, columns)
         return self.read_value(record.get(columns[0]))
 
     def read_value(self, value: Any) -> tuple[dict[str, Any], str | None]:
-        """The fields of a record from the value that names its label or labels."""
+        """The fields of a record from the value with its label or labels."""
         if not self._reading.has_many_labels:
             name, problem = self._names.read(value, "label")
             return {"label": name}, problem
         parts = self._split(value)
         if parts is None:
-            return {}, "it has no labels: an empty list is due where a row has none"
+            return {}, "it has no labels: use an empty list for a row without any"
         labels: list[str] = []
         for part in parts:
             name, problem = self._names.read(part, "label")
@@ -171,7 +171,7 @@ class LabelReader:
         return {"labels": list(dict.fromkeys(labels))}, None
 
     def _split(self, value: Any) -> list[Any] | None:
-        """The labels in a value; None where it says nothing."""
+        """The labels in a value, or None if it is missing."""
         if value is None or isinstance(value, list):
             return value
         text = str(value).strip()
@@ -195,7 +195,7 @@ class LabelReader:
             value = record.get(column)
             present = _PRESENT.get(str("" if value is None else value).strip().casefold())
             if present is None:
-                return {}, f"its label {column!r} is {quoted(str(value))}, and 0 or 1 is due"
+                return {}, f"its label {column!r} is {quoted(str(value))}, not 0 or 1"
             name, problem = self._names.read(column, "label")
             if problem:
                 return {}, problem

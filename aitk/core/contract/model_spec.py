@@ -1,8 +1,8 @@
-"""The specification of one model of a task: its settings, how it is made, grown and exported.
+"""The specification of one model of a task: settings, construction, growth, export.
 
-``aitk tasks``, ``--set``, ``tune`` and ``compress`` read specifications; nothing else knows models
-by name. A model is either trained (``TrainedModel``) or fitted in closed form
-(``ClosedFormModel``). Specifications are light: whatever needs Keras imports it inside a method.
+``aitk tasks``, ``--set``, ``tune`` and ``compress`` read specifications; nothing else refers to
+models by name. A model is either trained (``TrainedModel``) or fitted in closed form
+(``ClosedFormModel``). Specifications are light: methods import Keras when they need it.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 SettingsT = TypeVar("SettingsT")
 AssetsT = TypeVar("AssetsT")
 
-#: The name of a model's output where it has only one.
+#: The output name of a single-output model.
 ONLY_OUTPUT = "outputs"
-#: The name of the layer that holds the encoder, which pretrained weights replace.
+#: The name of the encoder layer, which pretrained weights replace.
 BACKBONE = "backbone"
 
 
 class ModelSpec(ABC, Generic[SettingsT, AssetsT]):
-    """What every model declares.
+    """Common declarations of all models.
 
     Args:
-        settings: options dataclass: ``--set``, help texts and search ranges come from it.
+        settings: options dataclass that defines ``--set``, help texts and search ranges.
     """
 
-    #: Formats that a run can be stored in; None means all.
+    #: Supported run formats; None means all.
     formats: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, settings: type[SettingsT]):
         self.settings = settings
 
     def output_sizes(self, assets: AssetsT) -> Mapping[str, int]:
-        """Size of the last axis of each output, by name, where the assets decide it.
+        """Size of the last axis of each output, by name, where determined by the assets.
 
-        The only output of a model is called ``ONLY_OUTPUT``.
+        A single output is called ``ONLY_OUTPUT``.
         """
         del assets
         return {}
@@ -55,29 +55,29 @@ class ModelSpec(ABC, Generic[SettingsT, AssetsT]):
 class TrainedModel(ModelSpec[SettingsT, AssetsT]):
     """A model that is trained by gradient descent.
 
-    How it is trained where the user does not say stands in class variables of its settings:
-    ``default_learning_rate`` and ``default_epochs``; ``default_steps``, the optimiser steps that
-    data too small for them is repeated for (500), and ``default_batch_size`` (32).
+    Training defaults are class variables of its settings: ``default_learning_rate`` and
+    ``default_epochs``; ``default_steps``, the minimum of optimiser steps, for which small data is
+    repeated (500), and ``default_batch_size`` (32).
     """
 
-    #: It is a head over any backbone of the domain, which the setting ``backbone`` names.
+    #: Whether it is a head on any backbone of the domain, given by the setting ``backbone``.
     any_backbone: ClassVar[bool] = False
-    #: With ``any_backbone``: the settings that describe the backbone, which its source decides.
+    #: With ``any_backbone``: the settings of the backbone, which its source determines.
     backbone_settings: ClassVar[tuple[str, ...]] = ()
-    #: It wraps a backbone that only ``--from`` supplies (Keras Hub, Hugging Face, timm).
+    #: Whether it wraps a backbone that only ``--from`` supplies (Keras Hub, Hugging Face, timm).
     wraps_pretrained: ClassVar[bool] = False
 
     def default_settings(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """Values of settings that depend on the data, in place of their declared defaults.
+        """Values of settings that depend on the data, which replace their declared defaults.
 
         Args:
-            summary: of the prepared data, what ``Inspector.summary`` returned.
+            summary: summary of the prepared data, from ``Inspector.summary``.
         """
         del summary
         return {}
 
     def default_learning_rate(self, summary: Mapping[str, Any]) -> float:
-        """The peak learning rate where the user names none."""
+        """The default peak learning rate."""
         del summary
         rate: float = self.settings.default_learning_rate  # type: ignore[attr-defined]
         return rate
@@ -86,39 +86,39 @@ class TrainedModel(ModelSpec[SettingsT, AssetsT]):
     def build(
         self, settings: SettingsT, assets: AssetsT, *, backbone: keras.Model | None = None
     ) -> keras.Model:
-        """Build the functional Keras model, its encoder being a layer named ``backbone``.
+        """Build the functional Keras model, with its encoder as a layer named ``backbone``.
 
-        Inputs are named as ``Task.collate`` names them.
+        Inputs are named as in ``Task.collate``.
 
         Args:
-            backbone: a pretrained encoder; only the head is new then.
+            backbone: a pretrained encoder; then only the head is new.
         """
 
     @abstractmethod
     def loss(self, assets: AssetsT) -> Any:
-        """The Keras loss the model is trained with (from logits), or a dict of them by output."""
+        """The Keras training loss (from logits), or a dict of losses by output."""
 
     def open_folder(
         self, folder: Path, config: Mapping[str, Any], *, source: str
     ) -> Pretrained | None:
-        """Open a folder of weights that only this model reads; None leaves it to Keras Hub.
+        """Open a folder of weights that only this model supports; None leaves it to Keras Hub.
 
         Args:
-            config: the folder's ``config.json``.
+            config: content of the folder's ``config.json``.
             source: the value of ``--from``.
         """
         del folder, config, source
         return None
 
     def adopt(self, found: Pretrained) -> Pretrained:
-        """Fit weights from elsewhere to the domain: the backbone's inputs, its tokeniser."""
+        """Adapt pretrained weights to the domain: the backbone's inputs, its tokeniser."""
         return found
 
     def fill(self, found: Pretrained, model: keras.Model, assets: AssetsT) -> Pretrained:
         """Copy into a built model what ``build`` could not take from the source.
 
         Returns:
-            The source, with what was loaded and what was skipped.
+            The source, with what was loaded and skipped.
         """
         del assets
         return found.fill(model)
@@ -126,13 +126,13 @@ class TrainedModel(ModelSpec[SettingsT, AssetsT]):
     def grow(
         self, model: keras.Model, settings: SettingsT, *, old: AssetsT, new: AssetsT
     ) -> keras.Model:
-        """The model for grown assets, keeping what it learned; by default nothing grows."""
+        """The model for extended assets, with its trained weights; by default nothing grows."""
         del settings, old, new
         return model
 
 
 class ClosedFormModel(ModelSpec[SettingsT, AssetsT]):
-    """A model whose weights are computed from the training rows at once."""
+    """A model whose weights are computed directly from the training rows."""
 
     @abstractmethod
     def fit(
@@ -147,23 +147,23 @@ class ClosedFormModel(ModelSpec[SettingsT, AssetsT]):
         """The Keras model with its weights computed from the training rows."""
 
     def open_arrays(self, layer: StoredLayer) -> Callable[[Mapping[str, Any]], Any] | None:
-        """The model in NumPy, from the layer ``backbone`` as it is stored; None leaves it to Keras.
+        """The model in NumPy, from its stored layer ``backbone``; None leaves it to Keras.
 
-        The function maps a batch's inputs to the model's outputs. ``evaluate`` and ``predict``
-        then start no TensorFlow.
+        The function maps a batch's inputs to the model's outputs. ``evaluate`` and ``predict`` then
+        need no TensorFlow.
         """
         del layer
         return None
 
     def prune(self, model: keras.Model, share: float) -> keras.Model:
-        """The model without the ``share`` of its weights that matter least.
+        """The model without the least important ``share`` of its weights.
 
         Raises:
-            UsageError: its weights cannot be left out.
+            UsageError: the model cannot be pruned.
         """
         del model, share
         raise UsageError("weights of this model cannot be pruned", where="--prune")
 
 
-#: What the table of a task's models holds.
+#: A value in the table of a task's models.
 AnyModel = TrainedModel[Any, Any] | ClosedFormModel[Any, Any]

@@ -1,6 +1,6 @@
-"""Rows with any number of labels: what a ``LabelTask`` does otherwise with them.
+"""Multi-label rows: the differences to a ``LabelTask``.
 
-A domain's classifier returns its multi-label variant where its reading options ask for one::
+A domain's classifier returns its multi-label variant if its reading options ask for one::
 
     class MultiLabelClassify(MultiLabelTask[TextAssets], Classify): ...
 """
@@ -29,14 +29,14 @@ from aitk.core.metrics.multi_label import (
 
 
 class MultiLabelTask(LabelTask[LabelAssetsT]):
-    """A classifier whose rows have any number of labels, in the field ``labels``.
+    """A classifier for rows with several labels, in the field ``labels``.
 
     The target of a row is (classes + 1,) float32: 1 for each of its labels, and last the number of
-    its labels that training never saw. A class is predicted from its threshold on, which
-    ``calibrate`` tunes on validation rows.
+    its labels unseen in training. A class is predicted if its probability reaches its threshold,
+    which ``calibrate`` tunes on validation rows.
     """
 
-    # The order of the scores, and so the best epoch, does not depend on thresholds.
+    # The order of the scores, and so the best epoch, is independent of thresholds.
     metric = Metric("micro_f1", selection="micro_average_precision")
 
     def label_features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class MultiLabelTask(LabelTask[LabelAssetsT]):
         """See ``LabelTask``.
 
         Args:
-            balance: weight the rows with a label by the number of rows without it, per row with it.
+            balance: weight the rows with a label by the ratio of rows without to rows with it.
         """
         labels = tuple(summary["labels"])
         weights: tuple[float, ...] = ()
@@ -76,13 +76,11 @@ class MultiLabelTask(LabelTask[LabelAssetsT]):
         return found
 
     def class_labels(self, assets: LabelAssetsT) -> NoReturn:
-        raise UsageError(
-            "runs that predict any number of labels cannot be combined", where="--ensemble-with"
-        )
+        raise UsageError("multi-label runs cannot be combined", where="--ensemble-with")
 
     def adaptation_assets(self, assets: LabelAssetsT) -> NoReturn:
         raise UsageError(
-            "a model of any number of labels cannot be adapted without labels",
+            "a multi-label model cannot be adapted without labels",
             where="--without-labels",
         )
 
@@ -145,7 +143,8 @@ class MultiLabelTask(LabelTask[LabelAssetsT]):
     def explained(
         self, outputs: np.ndarray, assets: LabelAssetsT, target: str | None
     ) -> tuple[int, dict[str, Any]]:
-        """See ``LabelTask``; ``prediction`` lists the labels, the most probable is explained."""
+        """See ``LabelTask``; ``prediction`` lists the labels, and the most probable is
+        explained."""
         probabilities = self.probabilities(outputs, assets)
         index, facts = explained_class(probabilities[0], assets.labels, target)
         (answer,) = answer_labels(probabilities[:1], assets.labels, assets.thresholds)

@@ -1,7 +1,7 @@
 """Options declared once, as frozen dataclasses.
 
-From one declaration follow the command's flags and help, the keys of a config
-file, ``--set KEY=VALUE``, what ``aitk tasks`` lists and what ``run.json`` records.
+A single declaration defines the command's flags and help, the keys of a config file,
+``--set KEY=VALUE``, the listing of ``aitk tasks`` and the record in ``run.json``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from aitk.core.io.values import parse_json, quoted
 
 Options = TypeVar("Options")
 LARGEST_CONFIG_BYTES = 16 * 1024**2
-#: Whole numbers are counts and seeds, which libraries hold in 32 bits.
+#: Whole numbers are counts and seeds, which libraries store in 32 bits.
 _LARGEST = {int: 2**31 - 1, float: 1e300}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
@@ -45,18 +45,18 @@ def option(
     search: str | None = None,
     inherited: bool = True,
 ) -> Any:
-    """Declare one field of an options dataclass, with what a person is told about it.
+    """Declare one field of an options dataclass, with its help text.
 
     Args:
-        scored: of a predict option: it changes the scores, not only what is reported, so that
-            ``evaluate`` takes it too.
-        keyed: of a list: its entries are KEY=VALUE, and a VALUE may hold commas.
-        locates: of a reading option: it says how rows are found in the files at hand, not what is
-            done to them, so that ``predict`` and ``explain`` take it anew.
-        rare: few people need it: help lists it after the others.
-        search: of a setting: what ``tune`` searches unless told otherwise, ``LOW..HIGH``
-            (log-uniform where LOW > 0) or ``A,B,C``.
-        inherited: of a setting: a model that starts from another run takes its value over;
+        scored: for a predict option: it changes the scores, not only the report, so it is also an
+            option of ``evaluate``.
+        keyed: for a list: its entries are KEY=VALUE, where VALUE may contain commas.
+        locates: for a reading option: it describes how to find rows in files rather than how to
+            process them, so ``predict`` and ``explain`` take it again.
+        rare: rarely needed: help lists it after the others.
+        search: for a setting: the default search range of ``tune``, ``LOW..HIGH`` (log-uniform if
+            LOW > 0) or ``A,B,C``.
+        inherited: for a setting: a model that starts from another run inherits its value;
             regularisation settings are not inherited.
     """
     metadata = {
@@ -78,18 +78,18 @@ def option(
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions:
-    """The options of ``predict`` that a task adds; subclass it to declare some.
+    """The predict options added by a task; subclass it to declare some.
 
-    Options declared with ``scored`` are options of ``evaluate`` too.
+    Options declared as ``scored`` are also options of ``evaluate``.
     """
 
-    #: Predictions per row when the user names no ``--top-k``.
+    #: Default of ``--top-k``.
     default_top_k: ClassVar[int] = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Described:
-    """One option as people see it: in help texts, ``aitk tasks`` and error messages."""
+    """One option as displayed in help texts, ``aitk tasks`` and error messages."""
 
     name: str
     type: type
@@ -111,7 +111,7 @@ class Described:
 
 
 def describe(options: type) -> list[Described]:
-    """List the fields of an options dataclass in their order of declaration."""
+    """List the fields of an options dataclass in declaration order."""
     hints = typing.get_type_hints(options)
     described = []
     for field in dataclasses.fields(options):
@@ -140,11 +140,11 @@ def describe(options: type) -> list[Described]:
 
 
 def resolve(options: type[Options], *layers: Mapping[str, Any], where: str = "option") -> Options:
-    """Build the options from layers of given values, later layers winning.
+    """Build the options from layers of given values; later layers win.
 
-    Values may be strings (from ``--set`` or a shell) or already typed (from TOML
-    or JSON). An unknown key, a value of the wrong type, one outside its choices
-    or its range is a ``UsageError`` that names the nearest right one.
+    Values may be strings (from ``--set`` or a shell) or typed (from TOML or JSON). An unknown key,
+    a value of the wrong type, or one outside its choices or range is a ``UsageError`` that names
+    the nearest valid one.
     """
     fields = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
     described = {item.name: item for item in describe(options)}
@@ -160,7 +160,7 @@ def resolve(options: type[Options], *layers: Mapping[str, Any], where: str = "op
 
 
 def as_dict(options: Any) -> dict[str, Any]:
-    """The options as JSON values, every default spelled out."""
+    """The options as JSON values, including all defaults."""
     return {
         key.rstrip("_"): str(value) if isinstance(value, Path) else value
         for key, value in dataclasses.asdict(options).items()
@@ -168,7 +168,7 @@ def as_dict(options: Any) -> dict[str, Any]:
 
 
 def changed(options: Any) -> dict[str, Any]:
-    """Those of the options, as JSON values, that are not their defaults."""
+    """The options, as JSON values, that differ from their defaults."""
     usual = as_dict(type(options)())
     return {name: value for name, value in as_dict(options).items() if value != usual[name]}
 
@@ -179,16 +179,16 @@ def known_names(*options: type) -> set[str]:
 
 
 def split_assignments(assignments: Iterable[str]) -> dict[str, str]:
-    """Parse ``--set KEY=VALUE`` occurrences.
+    """Parse repeated ``--set KEY=VALUE``.
 
     Raises:
-        UsageError: one is no assignment, or two assign to one key.
+        UsageError: an assignment is malformed, or a key is assigned twice.
     """
     values: dict[str, str] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"cannot read {assignment!r}", where="--set", hint="Write KEY=VALUE")
+            raise UsageError(f"cannot read {assignment!r}", where="--set", hint="Use KEY=VALUE")
         key = key.strip().replace("-", "_")
         if key in values:
             raise UsageError(f"{key} is set twice", where="--set", hint="Give it once")
@@ -197,10 +197,10 @@ def split_assignments(assignments: Iterable[str]) -> dict[str, str]:
 
 
 def split_list(text: str, *, keyed: bool = False) -> list[str]:
-    """The entries between commas, trimmed. One in double quotation marks may hold commas.
+    """Split a text at commas and trim the entries. Entries in double quotes may contain commas.
 
     Args:
-        keyed: a comma separates entries only where ``KEY=`` follows: a value may hold commas.
+        keyed: a comma separates entries only before ``KEY=``: values may contain commas.
 
     >>> split_list('a, "b,c"')
     ['a', 'b,c']
@@ -213,25 +213,25 @@ def split_list(text: str, *, keyed: bool = False) -> list[str]:
 
 
 def require_names(wanted: Iterable[str], known: Iterable[str], *, where: str, what: str) -> None:
-    """Check that names an option gives occur in the data.
+    """Check that the names given in an option occur in the data.
 
     Args:
-        what: what they name, in the singular.
+        what: kind of name, in the singular.
 
     Raises:
-        UsageError: one does not; the nearest that do are named.
+        UsageError: a name does not occur; the nearest ones are listed.
     """
     names = sorted(set(known))
     for name in wanted:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or names[:_NAMES_SHOWN]
             more = ", ..." if len(near) == _NAMES_SHOWN < len(names) else ""
-            hint = f"There are: {', '.join(near)}{more}" if near else f"No {what} is named"
+            hint = f"Known: {', '.join(near)}{more}" if near else f"No {what} is named"
             raise UsageError(f"no {what} {name!r} in the data", where=where, hint=hint)
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read a TOML config file, or the options of another run's ``run.json``."""
+    """Read a TOML config file, or the options in a ``run.json``."""
     try:
         if path.stat().st_size > LARGEST_CONFIG_BYTES:
             raise UsageError("is too large for a config file", where=str(path))
@@ -245,17 +245,17 @@ def read_config(path: Path) -> dict[str, Any]:
             f"not valid {path.suffix[1:].upper()}: {error}", where=str(path)
         ) from error
     if not isinstance(values, dict):
-        raise UsageError("a config file holds keys and values", where=str(path))
+        raise UsageError("a config file must contain keys and values", where=str(path))
     if path.suffix == ".json" and "options" in values:
         options, settings = values["options"], values.get("settings", {})
         if not isinstance(options, dict) or not isinstance(settings, dict):
-            raise UsageError("its options are no keys and values", where=str(path))
+            raise UsageError("its options are not keys and values", where=str(path))
         values = options | {"set": settings}
     return values
 
 
 def unknown_name(name: str, known: Iterable[str], *, what: str) -> UsageError:
-    """The error for a name that is not in a closed list, with the nearest one that is."""
+    """The error for a name outside a closed list, with the nearest valid name."""
     names = sorted(known)
     near = difflib.get_close_matches(name.replace("-", "_"), names, n=1, cutoff=0.5)
     hint = f"Known: {', '.join(names)}" if names else "There are none here"
@@ -265,7 +265,7 @@ def unknown_name(name: str, known: Iterable[str], *, what: str) -> UsageError:
 
 
 def plain_type(hint: Any) -> tuple[type, bool, bool]:
-    """The type inside ``int | None`` or ``list[str]``, whether it is optional, and repeated."""
+    """The type inside ``int | None`` or ``list[str]``, and whether it is optional or repeated."""
     optional = False
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         inner = [item for item in typing.get_args(hint) if item is not type(None)]
@@ -291,7 +291,7 @@ def _checked(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
 
 
 def _assignments(table: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """A table of a config file as ``KEY=VALUE``; of an inner one the keys are ``TABLE.KEY``.
+    """A config table as ``KEY=VALUE``; keys of an inner table become ``TABLE.KEY``.
 
     >>> _assignments({"dropout": "0..0.5", "cnn": {"filters": [32, 64]}})
     ['dropout=0..0.5', 'cnn.filters=32,64']
@@ -334,12 +334,12 @@ def _converted(item: Described, value: Any, metadata: Mapping[str, Any]) -> Any:
 
 
 def _as_kind(kind: type, value: Any) -> Any:
-    """A value, or its text, as the kind that an option takes.
+    """Convert a value or its text to the type of an option.
 
     Raises:
-        ValueError: it is of another kind, or a number that no computation bears.
-        KeyError: it is no boolean.
-        OverflowError: it is infinite.
+        ValueError: the type differs, or the number is out of range.
+        KeyError: the text is not a boolean.
+        OverflowError: the number is infinite.
     """
     if kind is bool:
         return _BOOLEANS[str(value).lower()]

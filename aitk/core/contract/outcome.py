@@ -1,4 +1,4 @@
-"""What a stage hands back: facts for ``--json``, a table to show, what fell short."""
+"""The result of a stage: facts for ``--json``, a table, and what fell short."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Outcome:
     """The result of a stage.
 
     Attributes:
-        facts: JSON values, shown as lines and printed whole by ``--json``.
-        table: rows to show as a table, all with the same keys.
-        refused: rows that were refused (exit 6 if any).
-        missed: the stated budget that was missed, in words (exit 7).
-        broken: what was found missing or damaged, in words (exit 4).
-        next: the command that usually follows.
+        facts: JSON values, displayed as lines and printed in full by ``--json``.
+        table: rows to display as a table, with equal keys.
+        refused: number of refused rows (exit 6 if any).
+        missed: description of a missed budget (exit 7).
+        broken: description of missing or damaged parts (exit 4).
+        next: the usual next command.
     """
 
     facts: Mapping[str, Any]
@@ -29,7 +29,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """What the process exits with, the worst first."""
+        """The exit code of the process, the most severe first."""
         if self.broken:
             return 4
         return 7 if self.missed else 6 if self.refused else 0

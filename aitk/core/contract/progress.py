@@ -1,4 +1,4 @@
-"""Progress-reporting protocol. Stages talk to a ``Reporter``; only ``cli/output.py`` prints."""
+"""Progress-reporting protocol. Stages use a ``Reporter``; only ``cli/output.py`` prints."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ Item = TypeVar("Item")
 
 
 class Reporter(Protocol):
-    """Talk for a person, on stderr. Never data."""
+    """Messages for people, on stderr. Never data."""
 
     def note(self, text: str) -> None:
-        """Say one plain line."""
+        """Report one plain line."""
 
     def warn(self, text: str) -> None:
-        """Say one line that a person should act on."""
+        """Report one line that requires attention."""
 
     def status(self, text: str) -> None:
-        """Say what is being done, where its end cannot be foreseen: starting TensorFlow."""
+        """Report work of unknown duration, such as starting TensorFlow."""
 
     def epoch(self, row: Mapping[str, float], *, best: int, epochs: int) -> None:
-        """Show the scores of an epoch that has ended.
+        """Report the scores of a finished epoch.
 
         Args:
-            row: what a person watches: epoch, loss, metrics, seconds.
+            row: values to display: epoch, loss, metrics, seconds.
             best: the number of the best epoch so far.
-            epochs: how many there will be at most.
+            epochs: maximum number of epochs.
         """
 
     def track(
         self, items: Iterable[Item], what: str, *, total: int | None = None
     ) -> Iterator[Item]:
-        """Pass the items on, showing how many are done, the rate and the time left.
+        """Pass the items on, displaying their number, the rate and the remaining time.
 
         Raises:
-            Interrupted: between two items, where a signal asked to stop.
+            Interrupted: between two items, after a signal to stop.
         """
 
     def update(self, what: str, done: int, total: int | None, detail: str = "") -> None:
-        """Show the state of work that is not a loop over items (training steps)."""
+        """Report the state of work that is not a loop over items (training steps)."""
 
 
 class Silent:
-    """A reporter that says nothing: for tests and for ``--quiet``."""
+    """A reporter without output, for tests and ``--quiet``."""
 
     def note(self, text: str) -> None:
         del text

@@ -13,16 +13,16 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a task reads from one record of a file.
+    """The content of one record of a file.
 
-    Names of files in it are made ``printable``: they may be no text.
+    File names in it are made ``printable``: they may not be valid text.
 
     Attributes:
-        fields: the task's own fields, JSON values: ``{"text": ..., "label": ...}``.
-        file: the file as the user named it.
-        line: the line or record number in it, from 1.
-        split: one of ``SPLITS`` where the user's files name it, else None.
-        record: the record as it stood in the file, for predictions to carry along.
+        fields: the task's fields, JSON values: ``{"text": ..., "label": ...}``.
+        file: the file as given by the user.
+        line: line or record number, from 1.
+        split: one of ``SPLITS`` if given by the user's files, else None.
+        record: the original record, which predictions include.
         redacted: how much personal data was replaced in it, by kind.
     """
 
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A record that could not become a row, and why."""
+    """A record that is not usable as a row, with the reason."""
 
     file: str
     line: int

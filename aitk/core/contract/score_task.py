@@ -1,4 +1,4 @@
-"""What the tasks that predict a number share: targets, predictions, scores."""
+"""Common base of regression tasks: targets, predictions, scores."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from aitk.core.io.values import quoted, to_number
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.regression import mean_score, score_regression
 
-#: Usual names of the column of the score.
+#: Usual names of the score column.
 SCORE_COLUMNS = ("score", "rating", "stars", "grade", "评分", "分数")
 
 
 class ScoreAssets(Assets, Protocol):
-    """Assets of a regression model, which puts out (score - mean) / deviation."""
+    """Assets of a regression model with output (score - mean) / deviation."""
 
     @property
     def mean(self) -> float: ...
@@ -48,7 +48,7 @@ class ScoreModel(TrainedModel[SettingsT, ScoreAssetsT]):
 
 
 class ScoreTask(Task[ScoreAssetsT]):
-    """Regression: the field ``score`` of a row is its number."""
+    """Regression: the field ``score`` of a row is its target."""
 
     metric = Metric("rmse", higher_is_better=False, is_rate=False)
 
@@ -62,7 +62,7 @@ class ScoreTask(Task[ScoreAssetsT]):
         if not found["deviation"]:
             raise DataError(
                 f"every training row has the score {found['mean']:g}: nothing to learn",
-                hint="Name the right column with --label-column",
+                hint="Set the score column with --label-column",
             )
         return {"mean": found["mean"], "deviation": found["deviation"]}
 
@@ -124,21 +124,21 @@ class ScoreTask(Task[ScoreAssetsT]):
         *,
         reading: Any,
     ) -> tuple[ScoreAssetsT, Iterator[Row | Refusal]]:
-        """See ``Updatable``: any score can be learned."""
+        """See ``Updatable``: any score is valid."""
         del known, reading
         return assets, items
 
 
 @dataclass(frozen=True)
 class ScoreReader:
-    """Reads the field ``score`` of each record; stands in for a ``LabelReader``."""
+    """Reads the field ``score`` of each record; interchangeable with a ``LabelReader``."""
 
     has_many: bool = False
 
     def read(
         self, record: Mapping[str, Any], columns: Sequence[str]
     ) -> tuple[dict[str, Any], str | None]:
-        """The field of a record, and why it has none."""
+        """The field of a record, or the reason why it has none."""
         return self.read_value(record.get(columns[0]))
 
     def read_value(self, value: Any) -> tuple[dict[str, Any], str | None]:
@@ -148,18 +148,18 @@ class ScoreReader:
         try:
             return {"score": to_number(str(value))}, None
         except ValueError:
-            return {}, f"its score is {quoted(str(value))}, and a number is due"
+            return {}, f"its score is {quoted(str(value))}, not a number"
 
 
 class ScoreStatistics:
-    """Mean and standard deviation of the training scores, while rows stream by."""
+    """Running mean and standard deviation of the training scores."""
 
     def __init__(self) -> None:
         self._count, self._mean, self._squares = 0, 0.0, 0.0
         self._low, self._high = np.inf, -np.inf
 
     def add(self, score: float, split: str) -> None:
-        """Count a row (Welford 1962)."""
+        """Add a row (Welford 1962)."""
         if split != "train":
             return
         self._count += 1
@@ -169,7 +169,7 @@ class ScoreStatistics:
         self._low, self._high = min(self._low, score), max(self._high, score)
 
     def summary(self) -> dict[str, Any]:
-        """``scores``: their mean, deviation and range, where there are training rows."""
+        """``scores``: their mean, deviation and range, if there are training rows."""
         if not self._count:
             return {}
         deviation = float(np.sqrt(self._squares / self._count))

@@ -1,11 +1,11 @@
-"""The contract between stages and tasks.
+"""The interface between stages and tasks.
 
 A task reads rows, declares how a row is stored, learns its assets from the training split,
 encodes rows into batches, and decodes and scores the outputs of a model. Its models are
-``ModelSpec``s (``model_spec``); what only some tasks can do is a protocol (``capabilities``).
-A pretraining objective such as masked LM fulfils the same contract.
+``ModelSpec``s (``model_spec``); optional abilities are protocols (``capabilities``). A pretraining
+objective such as masked LM implements the same interface.
 
-Nothing here needs TensorFlow: a compressed run predicts without importing it.
+Nothing here needs TensorFlow: a compressed run predicts without it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
     from aitk.core.contract.model_spec import AnyModel
 
-#: ``skipped`` is a check that was not made: there was nothing to make it on.
+#: ``skipped``: the check was not made for lack of data.
 Grade = Literal["ok", "skipped", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check of the data found: shown in the report and kept in ``dataset.json``."""
+    """A result of a data check: shown in the report and stored in ``dataset.json``."""
 
     check: str
     grade: Grade
@@ -42,7 +42,7 @@ class Finding:
 
 
 class Inspector(Protocol):
-    """Looks at every accepted row once while ``prepare`` streams them."""
+    """Inspects every accepted row once while ``prepare`` streams the rows."""
 
     def add(self, row: Row, split: str) -> None: ...
 
@@ -51,22 +51,22 @@ class Inspector(Protocol):
     def summary(self) -> dict[str, Any]:
         """Statistics for ``dataset.json`` (JSON values). ``labels`` are those of the training
         split; ``charts`` (name -> {"x": [...], "y": [...]}) are drawn in the report, and
-        ``pictures`` ({"caption": str, "png": bytes} each) are shown there alone."""
+        ``pictures`` ({"caption": str, "png": bytes} each) are shown only there."""
 
 
 class Assets(Protocol):
-    """What a model needs besides its weights: labels, tokeniser, statistics."""
+    """Data of a model besides its weights: labels, tokeniser, statistics."""
 
     def save(self, folder: Path) -> None: ...
 
 
 AssetsT = TypeVar("AssetsT", bound=Assets)
-#: Receives a sentence for the user: a decision that reading or learning made by itself.
+#: Receives a sentence for the user about an automatic decision.
 Note = Callable[[str], None]
 
 
 def once(note: Note) -> Note:
-    """Passes each sentence on once."""
+    """A ``Note`` that passes each sentence on once."""
     told: set[str] = set()
 
     def pass_on(sentence: str) -> None:
@@ -79,12 +79,12 @@ def once(note: Note) -> Note:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """The metric that runs are judged by.
+    """The metric by which runs are compared.
 
     Attributes:
-        name: as in ``Evaluation.metrics``.
-        is_rate: a share or an error rate, of which 0.01 is one point. Differences of any other
-            metric (perplexity, RMSE) are judged relative to its value.
+        name: name in ``Evaluation.metrics``.
+        is_rate: a share or an error rate, of which 0.01 is one point. Differences of other metrics
+            (perplexity, RMSE) are relative to the value.
         selection: metric for model selection, if not this one; must improve in the same direction.
     """
 
@@ -95,12 +95,12 @@ class Metric:
 
     @property
     def for_selection(self) -> str:
-        """The metric that picks the best epoch."""
+        """The metric that selects the best epoch."""
         return self.selection or self.name
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """The metrics shown during training."""
+        """The metrics displayed during training."""
         return (self.name, self.selection) if self.selection else (self.name,)
 
 
@@ -110,7 +110,7 @@ class Example:
 
     Attributes:
         inputs: name -> array; arrays whose first axis varies are padded by ``collate``.
-        target: what the model should put out, or None where the row has no label.
+        target: target output, or None for an unlabelled row.
         weight: its weight in the loss.
     """
 
@@ -124,10 +124,10 @@ class Batch:
     """Arrays with a batch axis, ready for the model.
 
     Attributes:
-        inputs: what the model reads, by name.
-        targets: what it should put out, or None.
-        weights: of the rows (or their parts) in the loss, or None.
-        context: what ``decode`` and ``measure`` need of the rows and the model does not.
+        inputs: model inputs, by name.
+        targets: target outputs, or None.
+        weights: loss weights of the rows (or their parts), or None.
+        context: values about the rows for ``decode`` and ``measure`` that are not model inputs.
     """
 
     inputs: dict[str, np.ndarray]
@@ -138,7 +138,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric with its 95% interval, where one was computed.
+    """A metric with its 95% interval, if computed.
 
     Attributes:
         interval: the method of the interval.
@@ -150,7 +150,7 @@ class Score:
     interval: str | None = None
 
     def as_json(self) -> dict[str, Any] | None:
-        """What ``metrics.json`` holds of it; None where the rows leave it undefined."""
+        """The value in ``metrics.json``; None if undefined for the rows."""
         if not math.isfinite(self.value):
             return None
         known = dataclasses.asdict(self).items()
@@ -159,17 +159,17 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How good predictions are.
+    """The quality of predictions.
 
     Attributes:
         metrics: name -> score, the task's main metric first.
-        per_row: (rows,) what the main metric averages, for paired comparisons.
+        per_row: (rows,) the values that the main metric averages, for paired comparisons.
         details: JSON values for the report: per-class table, confusion matrix, curves; and
             ``pictures``, {"caption": str, "png": bytes} each.
-        statistic: the main metric of bootstrap samples: how often each row was drawn,
-            (resamples, rows), to (resamples,); None where it is the mean of ``per_row``.
-        warnings: what a reader of the scores should know: rows that no prediction could get
-            right, classes that the scores say nothing of.
+        statistic: maps bootstrap counts, how often each row was drawn (resamples, rows), to the
+            main metric (resamples,); None if it is the mean of ``per_row``.
+        warnings: caveats about the scores: rows that cannot be predicted correctly, classes
+            without rows.
     """
 
     metrics: Mapping[str, Score]
@@ -188,19 +188,19 @@ class Evaluation:
 
 
 class Task(ABC, Generic[AssetsT]):
-    """One task of one domain. Stateless: what it learns lives in its assets."""
+    """One task of one domain. Stateless: what it learns is in its assets."""
 
     #: "nlp.classify", as in the registry.
     name: ClassVar[str]
-    #: Options dataclass of ``prepare``: how rows are found, cleaned and checked.
+    #: Options dataclass of ``prepare``: finding, cleaning and checking of rows.
     reading: ClassVar[type]
     #: Options dataclass of ``predict``.
     predict_options: ClassVar[type[PredictOptions]] = PredictOptions
-    #: Model name -> specification, in the order people see; the first is the default.
+    #: Model name -> specification, in display order; the first is the default.
     models: ClassVar[Mapping[str, AnyModel]]
-    #: The metric that runs are judged by, and that ``compress`` guards.
+    #: The metric by which runs are compared, and whose loss ``compress`` limits.
     metric: ClassVar[Metric]
-    #: Every row is as long as any other (see ``length``), so that sorting by length gains nothing.
+    #: Whether all rows have the same length (see ``length``), so that sorting gains nothing.
     fixed_length: ClassVar[bool] = False
 
     # Rows -----------------------------------------------------------------
@@ -209,22 +209,22 @@ class Task(ABC, Generic[AssetsT]):
     def read(
         self, sources: Sequence[str], reading: Any, *, labelled: bool, note: Note
     ) -> Iterator[Row | Refusal]:
-        """Stream the rows of the user's files, in order, cleaned as ``reading`` says.
+        """Stream the rows of the user's files, in order, cleaned by the options.
 
-        With ``labelled=False`` (predict) no label is needed, and ``Row.record`` carries the
-        record as it stood in the file.
+        With ``labelled=False`` (predict), labels are not required, and ``Row.record`` is the
+        original record.
 
         Args:
-            note: receives what reading decided by itself: encoding, header, columns.
+            note: receives automatic decisions: encoding, header, columns.
         """
 
     @abstractmethod
     def key(self, fields: Mapping[str, Any]) -> str:
-        """What identifies a row: equal keys are duplicates and share a split."""
+        """The identity of a row: equal keys are duplicates and share a split."""
 
     @abstractmethod
     def inspector(self, reading: Any) -> Inspector:
-        """A fresh inspector of the data's quality."""
+        """A new inspector of data quality."""
 
     @abstractmethod
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,29 +247,29 @@ class Task(ABC, Generic[AssetsT]):
         tables: Path | None = None,
         note: Note,
     ) -> AssetsT:
-        """Learn vocabulary and labels from the training rows alone.
+        """Compute the assets from the training rows alone.
 
         Args:
-            settings: of the model, an instance of its ``ModelSpec.settings``.
-            start: the pretrained source, whose tokeniser is kept.
-            balance: weight rows by the inverse frequency of their class.
-            tables: folder of the tables that a ``Grouped`` task stored beside the rows.
-            note: receives what is wrong with the rows.
+            settings: model settings, an instance of its ``ModelSpec.settings``.
+            start: the pretrained source, whose tokeniser is used.
+            balance: weight rows by inverse class frequency.
+            tables: folder of the tables that a ``Grouped`` task stored with the rows.
+            note: receives faults in the rows.
         """
 
     @abstractmethod
     def load_assets(self, folder: Path) -> AssetsT:
-        """Read what ``Assets.save`` wrote."""
+        """Read assets written by ``Assets.save``."""
 
     # Batches --------------------------------------------------------------
 
     @abstractmethod
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: AssetsT) -> list[Example]:
-        """Turn rows into arrays, one example a row. Deterministic, so it may be cached."""
+        """Encode rows, one example per row. Deterministic, so it may be cached."""
 
     @abstractmethod
     def length(self, example: Example) -> int:
-        """What batches are bucketed by (tokens, frames); a constant where nothing varies."""
+        """The length by which batches are sorted (tokens, frames); constant if nothing varies."""
 
     @abstractmethod
     def collate(
@@ -283,8 +283,8 @@ class Task(ABC, Generic[AssetsT]):
         """Pad and stack examples.
 
         Args:
-            rng: given in training (augmentation, masking); may be seeded by the caller elsewhere.
-            pad_to: the padded length, where it must be fixed.
+            rng: given in training (augmentation, masking); elsewhere seeded by the caller.
+            pad_to: the padded length, if fixed.
         """
 
     # Predictions ----------------------------------------------------------
@@ -299,16 +299,16 @@ class Task(ABC, Generic[AssetsT]):
         top_k: int = 1,
         options: Any = None,
     ) -> list[dict[str, Any]]:
-        """Turn a batch of model outputs into predictions, one JSON object a row.
+        """Convert a batch of model outputs to predictions, one JSON object per row.
 
         Args:
-            outputs: (batch, ...), or a dict of such arrays for a model with several outputs.
-            options: an instance of ``predict_options``; None means the defaults.
+            outputs: (batch, ...), or a dict of such arrays for several outputs.
+            options: an instance of ``predict_options``; None for the defaults.
         """
 
     @abstractmethod
     def measure(self, batch: Batch, outputs: Any, assets: AssetsT) -> dict[str, np.ndarray]:
-        """Keep of a batch what scoring needs: arrays whose first axis is the row."""
+        """The values of a batch that scoring needs: arrays with one entry per row."""
 
     @abstractmethod
     def score(
@@ -319,4 +319,4 @@ class Task(ABC, Generic[AssetsT]):
         resamples: int = 0,
         seed: int = 0,
     ) -> Evaluation:
-        """Score everything measured; ``resamples`` > 0 adds bootstrap intervals."""
+        """Score all measured values; ``resamples`` > 0 adds bootstrap intervals."""

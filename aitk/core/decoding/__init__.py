@@ -1,1 +1,1 @@
-"""Autoregressive decoding: models read one token more and keep what they need of those before."""
+"""Autoregressive decoding: token by token, with cached state."""

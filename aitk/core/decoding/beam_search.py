@@ -9,7 +9,7 @@ import numpy as np
 
 from aitk.core.decoding.incremental import Decoder, room_for
 
-#: Finished rows are dropped when they are this share of the rows held.
+#: Finished rows are dropped once they reach this share of the rows.
 DROP_SHARE = 0.25
 
 
@@ -18,10 +18,10 @@ class Hypothesis:
     """A decoded sequence.
 
     Attributes:
-        ids: without the end.
-        log_probability: of all its tokens, the end included.
-        score: ``log_probability`` over the length penalty.
-        ended: it ended by itself; if not, it was cut at the limit.
+        ids: tokens without the end.
+        log_probability: log-probability of all its tokens, including the end.
+        score: ``log_probability`` divided by the length penalty.
+        ended: whether it ended by itself, or was cut off at the limit.
     """
 
     ids: tuple[int, ...]
@@ -34,8 +34,8 @@ def length_penalty(length: int | np.ndarray, alpha: float) -> float | np.ndarray
     """Wu et al. 2016, "Google's Neural Machine Translation System", equation 14.
 
     Args:
-        length: tokens, the end included.
-        alpha: 0 compares log probabilities as they are; larger favours longer sequences.
+        length: tokens, including the end.
+        alpha: 0 compares log-probabilities directly; larger values favour longer sequences.
     """
     return ((5 + length) / 6) ** alpha
 
@@ -54,20 +54,20 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """The best sequences of each row.
 
-    At each step all continuations of a row's hypotheses compete by log probability: of the
-    ``2 * beams`` likeliest, those that end are candidates for the result, the others go on, at
-    most ``beams``. A row is finished when nothing that goes on can beat its ``best`` candidates.
+    At each step, all continuations of a row's hypotheses compete by log-probability: among the
+    ``2 * beams`` likeliest, those that end become candidates for the result, and up to ``beams``
+    others continue. A row is finished when no continuation can beat its ``best`` candidates.
 
     Args:
         inputs: the source, (rows, ...) each.
-        starts: (rows, n) the tokens that every sequence begins with; not part of the result.
-        limits: the most tokens of each row, the end included.
+        starts: (rows, n) initial tokens of every sequence; not part of the result.
+        limits: maximum tokens of each row, including the end.
         bias: (vocabulary,) added to the logits.
-        beams: hypotheses kept; 1 is greedy search.
-        alpha: of ``length_penalty``.
+        beams: beam size; 1 is greedy search.
+        alpha: parameter of ``length_penalty``.
 
     Returns:
-        Of each row at most ``best`` hypotheses, the best first.
+        For each row up to ``best`` hypotheses, best first.
     """
     rows = len(starts)
     state = decoder.start(inputs, rows=rows, length=room_for(starts.shape[1] + max(limits)))
@@ -101,9 +101,9 @@ class _Search:
     """The search of one row.
 
     Attributes:
-        parents: (beams,) which of its former hypotheses each one continues.
-        newest: (beams,) the last token of each; places without a hypothesis repeat one.
-        finished: nothing more can become a result.
+        parents: (beams,) the former hypothesis that each one continues.
+        newest: (beams,) the last token of each; unused places repeat one.
+        finished: whether no further result is possible.
     """
 
     def __init__(self, limit: int, end_id: int, beams: int, alpha: float, best: int):
@@ -117,11 +117,11 @@ class _Search:
         self.newest = np.full(beams, end_id, np.int64)
 
     def extend(self, chances: np.ndarray, ids: np.ndarray) -> None:
-        """Go one token on.
+        """Extend the hypotheses by one token.
 
         Args:
-            chances: (places, count) log probabilities of the likeliest next tokens.
-            ids: (places, count) these tokens.
+            chances: (places, count) log-probabilities of the likeliest next tokens.
+            ids: (places, count) those tokens.
         """
         if self.finished:
             return
@@ -156,9 +156,9 @@ class _Search:
         del self._ended[self._best :]
 
     def _is_decided(self) -> bool:
-        """Whether no hypothesis, however it goes on, can reach the best that ended.
+        """Whether no hypothesis can still reach the best ended one.
 
-        Log probabilities only fall, and the penalty is largest at the limit.
+        Log-probabilities only decrease, and the penalty is largest at the limit.
         """
         if len(self._ended) < self._best:
             return False

@@ -1,4 +1,4 @@
-"""Continuing texts token by token, greedily or by sampling, over any ``Decoder``."""
+"""Continuation of prompts token by token, greedily or by sampling, over any ``Decoder``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def continue_texts(
     choose: Callable[[int, np.ndarray, Sequence[int]], int],
     is_over: Callable[[int, Sequence[int]], bool],
 ) -> list[list[int]]:
-    """Continue each prompt until it is over, or ``tokens`` new ones.
+    """Continue each prompt by up to ``tokens`` tokens, or until it is finished.
 
-    Rows of one batch are read side by side: where a prompt is longer than another, its own tokens
-    are read instead of new ones. A row that is over is dropped. The model reads at most
-    ``max_length`` tokens: of a longer prompt the last ones, and when they are full it reads the
-    last half of them anew and goes on.
+    The rows of a batch are processed in parallel: while a longer prompt is still being read, its
+    own tokens are used instead of new ones. Finished rows are dropped. The model reads at most
+    ``max_length`` tokens: the last ones of a longer prompt; when the window is full, its second
+    half is read again as a new start.
 
     Args:
-        prompts: token ids, each at least one.
-        choose: number of the prompt, logits (vocabulary,) and the tokens so far -> the next token.
-        is_over: number of the prompt and its new tokens -> whether it is over.
+        prompts: token ids, at least one each.
+        choose: index of the prompt, logits (vocabulary,) and the tokens so far -> the next token.
+        is_over: index of the prompt and its new tokens -> whether it is finished.
 
     Returns:
         The new ids of each prompt.
@@ -72,10 +72,10 @@ def _add_tokens(
     choose: Callable[[int, np.ndarray, Sequence[int]], int],
     is_over: Callable[[int, Sequence[int]], bool],
 ) -> tuple[list[int], np.ndarray | None]:
-    """Choose a token for every row that has read its prompt.
+    """Choose a token for every row whose prompt has been read.
 
     Returns:
-        The rows that go on, and their places among ``rows`` if some do not.
+        The unfinished rows, and their indices among ``rows`` if some are dropped.
     """
     waiting = [at for at, row in enumerate(rows) if len(texts[row]) == place]
     if not waiting:

@@ -1,7 +1,7 @@
-"""Running a model one token at a time: the compiled step, its cache, and the same without one.
+"""Decoders: a model run one token at a time, with or without a cache.
 
-A search (``beam_search``, ``continuation``) asks a ``Decoder`` alone and knows no framework. Rows
-that are finished are dropped with ``take``.
+Search algorithms (``beam_search``, ``continuation``) use only a ``Decoder`` and no framework. They
+drop finished rows with ``take``.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import numpy as np
 from aitk.core.layers import Tensor
 from aitk.core.metrics.classification import log_softmax
 
-#: Caches grow by so many places, so that few shapes are met.
+#: Caches grow in steps of this size, to limit the number of shapes.
 LENGTH_STEP = 16
-#: Shapes by name; None is the number of rows, or of places.
+#: Shapes by name; None is the number of rows, or of positions.
 Shapes = Mapping[str, tuple[int | None, ...]]
 
 
 class Incremental(Protocol):
-    """What reads token by token. All arrays have the row as their first axis."""
+    """The incremental form of a model. All arrays have the row as their first axis."""
 
-    #: What ``start`` reads, by name, with its shape (int32).
+    #: Inputs of ``start``, by name, with shapes (int32).
     start_shapes: Shapes
-    #: What is kept of the source, which no token changes.
+    #: Source state, unchanged by tokens.
     memory_shapes: Shapes
-    #: What is kept of the tokens so far.
+    #: State of the tokens so far.
     cache_shapes: Shapes
-    #: Of memory and cache.
+    #: Data type of memory and cache.
     compute_dtype: str
 
     def start(self, inputs: Mapping[str, Any], rows: Any, length: Any) -> tuple[Any, Any]:
@@ -40,26 +40,26 @@ class Incremental(Protocol):
         """Read (rows, new) tokens, the first at ``place``.
 
         Returns:
-            Float32 logits of what follows the last (rows, vocabulary), and the cache.
+            Float32 logits of the next token (rows, vocabulary), and the cache.
         """
 
 
 @runtime_checkable
 class Decodes(Protocol):
-    """A Keras model that may have a form that reads token by token."""
+    """A Keras model that may have an incremental form."""
 
     def incremental(self) -> Incremental | None:
-        """That form, on the same weights; None where its backbone has none."""
+        """The incremental form with the same weights; None if its backbone has none."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What a decoder keeps between two steps.
+    """The state of a decoder between two steps.
 
     Attributes:
-        place: how many tokens were read.
-        memory: of the source.
-        cache: of these tokens.
+        place: number of tokens read.
+        memory: state of the source.
+        cache: state of these tokens.
     """
 
     place: int
@@ -68,13 +68,13 @@ class State:
 
 
 class Decoder(Protocol):
-    """What a search asks of a model."""
+    """The interface between search algorithms and models."""
 
     def start(self, inputs: Mapping[str, np.ndarray], *, rows: int, length: int) -> State:
-        """The state before the first token, with room for ``length`` tokens.
+        """The initial state, with room for ``length`` tokens.
 
         Args:
-            inputs: the source, by name; empty where there is none.
+            inputs: the source, by name; empty if there is none.
         """
 
     def advance(
@@ -84,20 +84,21 @@ class Decoder(Protocol):
 
         Args:
             token_ids: (rows, new) int.
-            parents: (rows,) the row whose cache each continues; None is its own.
+            parents: (rows,) the row whose cache each continues; None: its own.
 
         Returns:
-            Logits of what follows (rows, vocabulary), for ``best`` or ``to_numpy``; the new state.
+            Logits of the next token (rows, vocabulary), for ``best`` or ``to_numpy``; the new
+            state.
         """
 
     def take(self, state: State, rows: np.ndarray) -> State:
-        """The state of some rows alone, in this order; a row may come several times."""
+        """The state of selected rows, in this order; rows may be repeated."""
 
     def best(self, logits: Any, count: int, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The likeliest next tokens: log probabilities and ids, (rows, count), best first.
+        """The likeliest next tokens: log-probabilities and ids, (rows, count), best first.
 
         Args:
-            bias: (vocabulary,) added to the logits, for instance to forbid tokens.
+            bias: (vocabulary,) added to the logits, for instance to suppress tokens.
         """
 
     def to_numpy(self, logits: Any) -> np.ndarray:
@@ -105,12 +106,12 @@ class Decoder(Protocol):
 
 
 def room_for(tokens: int) -> int:
-    """The length of a cache for so many tokens."""
+    """The cache length for a number of tokens."""
     return -(-tokens // LENGTH_STEP) * LENGTH_STEP
 
 
 class _ArrayDecoder:
-    """What decoders that compute in NumPy share."""
+    """Common base of decoders that compute in NumPy."""
 
     def take(self, state: State, rows: np.ndarray) -> State:
         return State(state.place, _rows_of(state.memory, rows), _rows_of(state.cache, rows))
@@ -127,11 +128,11 @@ class _ArrayDecoder:
 
 
 class FunctionDecoder(_ArrayDecoder):
-    """A decoder of two functions on arrays, as exported models offer them.
+    """A decoder from two functions on arrays, as in exported models.
 
     Args:
-        start: source arrays by name and ``rows``, ``length`` (1,) int32 -> arrays whose names
-            begin with ``memory_`` or ``cache_``.
+        start: source arrays by name and ``rows``, ``length`` (1,) int32 -> arrays with names that
+            start with ``memory_`` or ``cache_``.
         step: these, ``step_ids`` (rows, 1) int32 and ``place`` (1,) int32 -> ``logits``
             (rows, vocabulary) and the arrays of the cache.
     """
@@ -163,11 +164,11 @@ class FunctionDecoder(_ArrayDecoder):
 
 
 class UncachedDecoder(_ArrayDecoder):
-    """A decoder that reads all tokens anew for each one more, with any model.
+    """A decoder for any model, which reads all tokens again at every step.
 
     Args:
-        score: the source by name and tokens (rows, length) -> logits of what follows the last of
-            them (rows, vocabulary).
+        score: the source by name and tokens (rows, length) -> logits of the next token (rows,
+            vocabulary).
     """
 
     def __init__(self, score: Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]):
@@ -186,9 +187,9 @@ class UncachedDecoder(_ArrayDecoder):
 
 
 class KerasDecoder:
-    """A live Keras model: one compiled step for any number of rows and any length of the cache.
+    """A Keras model: one compiled step for any number of rows and any cache length.
 
-    The weights are read at each call, so that a model in training can be followed.
+    Weights are read at each call, so that a model can be used while it is trained.
     """
 
     def __init__(self, model: Incremental):

@@ -1,4 +1,4 @@
-"""Drawing the next token from its logits. NumPy only."""
+"""Sampling of the next token from its logits. NumPy only."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def choose_token(
     rng: np.random.Generator,
     top_k: int = 0,
 ) -> int:
-    """Draw a token from the likeliest ones: the best ``top_k`` (Fan et al. 2018), of these the
-    nucleus (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration").
+    """Sample from the ``top_k`` likeliest tokens (Fan et al. 2018), restricted to the nucleus
+    (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration").
 
     Args:
         logits: (vocabulary,).
-        temperature: they are divided by it; 0 is the likeliest token.
-        top_p: the nucleus holds the likeliest tokens, as few as have this share together.
+        temperature: divisor of the logits; 0 selects the likeliest token.
+        top_p: probability mass of the nucleus, the smallest set of likeliest tokens.
         top_k: 0 for all.
     """
     if temperature == 0:
@@ -40,11 +40,11 @@ def choose_token(
 
 
 def penalize_repetition(logits: np.ndarray, seen: Iterable[int], penalty: float) -> np.ndarray:
-    """Logits with those of tokens already seen lowered (Keskar et al. 2019, CTRL, section 4.1).
+    """Lower the logits of tokens already seen (Keskar et al. 2019, CTRL, section 4.1).
 
     Args:
         logits: (vocabulary,).
-        penalty: from 1, which changes nothing.
+        penalty: at least 1, which changes nothing.
     """
     if penalty == 1:
         return logits

@@ -1,4 +1,4 @@
-"""What ``map_shards`` and ``gang`` need of an engine: local processes, or a Ray cluster."""
+"""The interface of an engine for ``map_shards`` and ``gang``: local processes, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from aitk.core.distributed.messages import Message
 
 
 class Worker(Protocol):
-    """A process that works for this one."""
+    """A worker process."""
 
     def send(self, shard: Any) -> None:
-        """Hand over a piece of work."""
+        """Send a shard of work."""
 
 
 class Engine(Protocol):
-    """Starts workers and waits for what they say."""
+    """Starts workers and receives their messages."""
 
     def start(
         self, work: str, common: Message, *, environment: Mapping[str, str] | None = None
@@ -25,34 +25,34 @@ class Engine(Protocol):
         """Start a worker; see ``messages.open_work``.
 
         Args:
-            environment: variables that it has besides those of this process.
+            environment: additional environment variables.
         """
 
     def wait(self, timeout_s: float | None = None) -> list[tuple[Any, Message]]:
-        """What workers say next, each with the worker; ``LOST`` of one that is gone.
+        """The next messages, each with its worker; ``LOST`` for a worker that has died.
 
         Raises:
-            Interrupted: a signal came.
+            Interrupted: a signal was received.
         """
 
     def stop(self, worker: Any) -> None:
-        """End a worker at once."""
+        """Terminate a worker immediately."""
 
     def addresses(self, count: int) -> list[str]:
-        """Free ``HOST:PORT``s for the ranks that will be started next, in their order."""
+        """Free ``HOST:PORT`` addresses for the next ranks, in order."""
 
     def close(self, workers: Sequence[Any], *, gently: Sequence[Any] = ()) -> None:
-        """End all of them; those of ``gently`` may first stop where nothing is lost."""
+        """Terminate all workers; those in ``gently`` may first stop at a safe point."""
 
 
 def open_engine(address: str | None, *, workers: int) -> Engine:
     """Local processes, or the Ray cluster at an address.
 
     Args:
-        workers: how many will run at a time.
+        workers: number of concurrent workers.
 
     Raises:
-        UsageError: Ray is not installed, or there is no cluster at the address.
+        UsageError: Ray is not installed, or the cluster is not reachable.
     """
     if address is None:
         return LocalEngine(workers)

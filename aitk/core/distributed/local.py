@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, each with its own share of the processors."""
+"""Workers as local processes, each with its own share of the processors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from aitk.core.distributed.messages import ENDS, LOST, Message
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.child import python_command, python_environment
 
-#: How long a worker that was asked to end may take, before it is killed.
+#: Seconds for a worker to end on request, before it is killed.
 GRACE_S = 10.0
-_SAID_BYTES = 2000  # of standard error, where a worker died
+_SAID_BYTES = 2000  # of standard error, after a worker has died
 
 
 class LocalWorker:
-    """A process that works for this one."""
+    """A local worker process."""
 
     def __init__(
         self, work: str, common: Message, *, environment: Mapping[str, str], cpus: set[int]
@@ -54,11 +54,11 @@ class LocalWorker:
         return self._process.pid
 
     def send(self, shard: Any) -> None:
-        """Hand over a piece of work."""
+        """Send a shard of work."""
         self._tell({"shard": shard})
 
     def receive(self) -> list[Message]:
-        """What the worker has said since; ``LOST`` if it is gone. Blocks until there is some."""
+        """New messages of the worker; ``LOST`` if it has died. Blocks until there are some."""
         content = os.read(self.descriptor, 1 << 16)
         if not content:
             return [{LOST: self._last_words()}]
@@ -66,12 +66,12 @@ class LocalWorker:
         return [json.loads(line) for line in lines]
 
     def ask_to_stop(self) -> None:
-        """Let it stop where nothing is lost."""
+        """Ask the worker to stop at a safe point."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
-        """End it at once, and wait until it is gone."""
+        """Terminate the worker immediately, and wait for its end."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         self._process.wait()
@@ -84,7 +84,7 @@ class LocalWorker:
 
     def _tell(self, message: Message) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # ``receive`` will tell that it is gone
+        with contextlib.suppress(BrokenPipeError):  # ``receive`` will report that it is gone
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
 
@@ -98,10 +98,10 @@ class LocalWorker:
 
 
 class LocalEngine:
-    """Starts workers here, and waits for what they say.
+    """Starts local workers and receives their messages.
 
     Args:
-        workers: how many will run at a time; each gets an equal share of the processors.
+        workers: number of concurrent workers, with equal shares of the processors.
     """
 
     def __init__(self, workers: int):
@@ -120,19 +120,19 @@ class LocalEngine:
         return worker
 
     def wait(self, timeout_s: float | None = None) -> list[tuple[LocalWorker, Message]]:
-        """What workers say next, each with the worker that says it."""
+        """The next messages, each with its worker."""
         with interrupts.waiting():
             ready = self._selector.select(timeout_s)
         return [(key.data, message) for key, _ in ready for message in key.data.receive()]
 
     def stop(self, worker: LocalWorker) -> None:
-        """End a worker."""
+        """Terminate a worker."""
         with contextlib.suppress(KeyError):
             self._selector.unregister(worker.descriptor)
         worker.stop()
 
     def addresses(self, count: int) -> list[str]:
-        """Free places on this machine where ranks can be reached."""
+        """Free local addresses for ranks."""
         sockets = [socket.socket() for _ in range(count)]
         try:
             for each in sockets:
@@ -143,10 +143,10 @@ class LocalEngine:
                 each.close()
 
     def close(self, workers: Sequence[LocalWorker], *, gently: Sequence[LocalWorker] = ()) -> None:
-        """End all of them.
+        """Terminate all workers.
 
         Args:
-            gently: those that may first stop where nothing is lost.
+            gently: workers that may first stop at a safe point.
         """
         for worker in gently:
             worker.ask_to_stop()
@@ -163,7 +163,7 @@ class LocalEngine:
 
 
 def shares_of_cpus(workers: int) -> list[set[int]]:
-    """The processors of each worker; empty sets where the system binds no process to them."""
+    """The processors of each worker; empty sets if the system cannot bind processes to them."""
     if not hasattr(os, "sched_getaffinity"):
         return [set()]
     cpus = sorted(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""Shards of work over several processes: each is done once, and redone where its worker dies."""
+"""Shards of work over several processes; a shard whose worker dies is repeated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aitk.core.distributed.messages import (
     raise_failure,
 )
 
-#: A shard that takes so many workers with it is not tried again.
+#: A shard that loses this many workers is not retried.
 MAX_LOSSES = 3
 
 
@@ -38,21 +38,21 @@ def map_shards(
 ) -> Iterator[Any]:
     """Yield the result of each shard, in the order of the shards.
 
-    A worker that dies loses the shard it was at; another one begins that shard anew. So work must
-    leave nothing behind before it is done: it writes a file under another name and renames it.
+    A shard whose worker dies is restarted by another worker. So work must have no effect before it
+    is complete: files are written under another name and renamed.
 
     Args:
-        work: ``module:function``, called once in each worker; see ``messages.open_work``. Its
-            progress is the number of items done of its shard.
-        common: what all shards share; with each shard, it is all that a worker receives.
-        what, total: of the progress that is shown: what is being done, and to how many items.
-        workers: processes at a time.
-        engine: address of a Ray cluster; None for processes of this machine.
+        work: ``module:function``, called once per worker; see ``messages.open_work``. Its progress
+            is the number of finished items of its shard.
+        common: values common to all shards; a worker receives only these and its shards. what,
+            total: description and number of items, for the progress display.
+        workers: number of concurrent processes.
+        engine: address of a Ray cluster; None for local processes.
 
     Raises:
-        AitkError: what the first shard that failed raised.
+        AitkError: the error of the first failed shard.
         TrainingError: a shard was lost ``MAX_LOSSES`` times.
-        Interrupted: a signal came; all workers have ended.
+        Interrupted: a signal was received; all workers have ended.
     """
     if not shards:
         return
@@ -85,12 +85,12 @@ class _Map:
         self._status = once(reporter.status)
         self._todo = deque(range(len(shards)))
         self._losses = [0] * len(shards)
-        self._done = [0] * len(shards)  # items of each shard
+        self._done = [0] * len(shards)  # items done per shard
         self.busy: dict[Any, int] = {}
         self.idle: list[Any] = []
 
     def results(self, workers: int) -> Iterator[Any]:
-        """The results in order; workers go on while the caller uses them."""
+        """The results in order; workers continue while the caller uses them."""
         found: dict[int, Any] = {}
         following = 0
         while following < len(self._shards):
@@ -132,7 +132,7 @@ class _Map:
         raise_failure(message)
 
     def _lose(self, worker: Any, how: str) -> None:
-        """Put the shard of a worker that is gone back at the head of the queue."""
+        """Put the shard of a lost worker back at the head of the queue."""
         self._engine.stop(worker)
         if worker in self.idle:
             self.idle.remove(worker)
@@ -145,7 +145,7 @@ class _Map:
         if self._losses[number] == MAX_LOSSES:
             raise TrainingError(
                 f"{shard} was lost {MAX_LOSSES} times, the last time with {how}",
-                hint="Memory may not suffice: try fewer --workers",
+                hint="There may be too little memory: use fewer --workers",
             )
         self._reporter.warn(f"a worker was lost ({how}): {shard} is done again")
         self._todo.appendleft(number)

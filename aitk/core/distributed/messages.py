@@ -1,8 +1,8 @@
-"""What a worker and its driver say to each other: one JSON object a message.
+"""Messages between a worker and its driver, as JSON objects.
 
-The driver sends ``{"work", "common"}`` once and then ``{"shard"}`` for each piece of work. A worker
-answers with progress, and last with its result or with what went wrong. Nothing else is exchanged,
-and nothing is pickled: what a worker reads and writes are files that both can reach.
+The driver sends ``{"work", "common"}`` once and then ``{"shard"}`` for each shard. A worker replies
+with progress, and finally with its result or an error. Nothing is pickled, and larger data are
+files that both processes can access.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Message = dict[str, Any]
 Send = Callable[[Message], None]
 Item = TypeVar("Item")
 
-#: How a piece of work ends.
+#: Final messages of a shard.
 DONE, FAILED, BUG, LOST = "done", "failed", "bug", "lost"
-#: How a worker reports on its way.
+#: Progress messages of a worker.
 PROGRESS, NOTE, WARN, STATUS, EPOCH = "progress", "note", "warn", "status", "epoch"
 ENDS = (DONE, FAILED, BUG, LOST)
 
 
 class Reports:
-    """A ``Reporter`` whose reports go to the driver."""
+    """A ``Reporter`` that sends reports to the driver."""
 
     def __init__(self, send: Send):
         self._send = send
@@ -59,7 +59,7 @@ class Reports:
 
 
 def pass_on(message: Message, reporter: Any) -> None:
-    """Hand a worker's report to the reporter of the driver; progress is the caller's."""
+    """Pass a worker's report to the driver's reporter; the caller handles progress."""
     if NOTE in message:
         reporter.note(message[NOTE])
     elif WARN in message:
@@ -74,7 +74,7 @@ def pass_on(message: Message, reporter: Any) -> None:
 
 
 def as_message(error: BaseException) -> Message:
-    """What went wrong, for the driver to raise again."""
+    """An error as a message, which the driver raises again."""
     if isinstance(error, AitkError):
         told = {"what": error.what, "where": error.where, "hint": error.hint}
         return {FAILED: {"kind": type(error).__name__, **told}}
@@ -82,11 +82,11 @@ def as_message(error: BaseException) -> Message:
 
 
 def raise_failure(message: Message) -> None:
-    """Raise what a worker told of, if it did.
+    """Raise the error in a worker's message, if any.
 
     Raises:
-        AitkError: of the same kind as in the worker.
-        RuntimeError: a bug; the worker's traceback is its text.
+        AitkError: the same kind as in the worker.
+        RuntimeError: a bug; its text is the worker's traceback.
     """
     if FAILED in message:
         told = message[FAILED]
@@ -97,11 +97,11 @@ def raise_failure(message: Message) -> None:
 
 
 def open_work(work: str, common: Message, send: Send) -> Callable[[Any], Any]:
-    """What a worker calls for each shard.
+    """The function that a worker calls for each shard.
 
     Args:
-        work: ``module:function`` in this package. It is called once with ``common`` and a
-            reporter, and returns a function from a shard to its result, all of them JSON values.
+        work: ``module:function`` in this package. It is called once with ``common`` and a reporter,
+            and returns a function from a shard to its result, all of them JSON values.
     """
     module, _, name = work.partition(":")
     opened: Callable[[Any], Any] = getattr(importlib.import_module(module), name)(

@@ -1,7 +1,7 @@
 """The main program of a local worker: ``python -m aitk.core.distributed.worker DESCRIPTOR``.
 
-Messages come on standard input and go to the descriptor, a line each. The process ends with its
-standard input, and so with its driver, however that ends.
+Messages arrive on standard input and are sent to the descriptor, one per line. The process ends
+with its standard input, and so with its driver, however that ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aitk.core.runtime import interrupts
 
 def main(descriptor: int) -> None:
     """Work until the driver closes standard input."""
-    # Ctrl-C reaches every process of a terminal; the driver decides what becomes of workers.
+    # Ctrl-C reaches every process of a terminal; the driver controls the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     waiting: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(waiting,), daemon=True).start()
@@ -48,7 +48,7 @@ def main(descriptor: int) -> None:
 
 
 def _listen(waiting: queue.SimpleQueue[Message]) -> None:
-    """Pass on what the driver says; end with it."""
+    """Queue the driver's messages; end the process when the driver ends."""
     for line in sys.stdin.buffer:
         waiting.put(json.loads(line))
     os._exit(0)

@@ -1,1 +1,1 @@
-"""Folders that predict on small devices, without aitk: a model, a script, and its data."""
+"""Bundles for prediction on small devices without aitk: a model, a script, and its data."""

@@ -1,4 +1,4 @@
-"""Write the folder of a bundle: model, script, settings, requirements, README."""
+"""Writes the folder of a bundle: model, script, settings, requirements, README."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from aitk.core.edge.joining import join_modules
 from aitk.core.edge.parts import BundleParts
 
 SCRIPT, SETTINGS, TABLES = "predict.py", "settings.json", "tables.npz"
-#: Run format -> the module that opens its file, and the package that this needs.
+#: Run format -> the module that opens its file, and the package it needs.
 ENGINES = {
     "litert": ("aitk.core.edge.litert", "ai-edge-litert"),
     "onnx": ("aitk.core.edge.onnx", "onnxruntime"),
 }
-#: The README shows the main metric and those after it.
+#: The README lists the main metric and the following ones.
 MOST_METRICS = 4
 _TAIL = '''
 def load(threads: int = 1) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
@@ -45,16 +45,16 @@ def write_bundle(
     manifest: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> dict[str, int]:
-    """Fill a folder with everything that predicting takes.
+    """Fill a folder with all that prediction needs.
 
     Args:
         model: the LiteRT or ONNX file.
-        name: of the bundle.
+        name: name of the bundle.
         manifest: the run's ``run.json``.
-        metrics: its ``metrics.json``.
+        metrics: content of its ``metrics.json``.
 
     Returns:
-        The bytes of each file.
+        The size of each file in bytes.
     """
     module, package = ENGINES[format]
     shutil.copyfile(model, folder / model.name)
@@ -77,7 +77,7 @@ def write_bundle(
 
 
 def requirements(package: str) -> str:
-    """Three lines: what the script needs, in the versions that it was made with or later ones."""
+    """Three lines: the packages of the script, at least in the versions it was created with."""
     lines = ["# Python 3.10 or later"]
     lines += [f"{name}>={importlib.metadata.version(name)}" for name in ("numpy", package)]
     return "\n".join(lines) + "\n"
@@ -94,32 +94,32 @@ def _readme(
     lines = [
         f"# {name}",
         "",
-        f"A `{manifest['model']}` model for `{manifest['task']}`, with all that predicting takes.",
-        "It needs no aitk and no TensorFlow.",
+        f"A `{manifest['model']}` model for `{manifest['task']}`, with all that prediction needs.",
+        "It needs neither aitk nor TensorFlow.",
         "",
         "```",
         "pip install -r requirements.txt",
         f"python {SCRIPT} {parts.example} --out predictions.jsonl",
         "```",
         "",
-        f"It reads {parts.reads}, and writes a JSON object a line, as `aitk predict` does.",
-        "`--threads N` uses more cores, `--time` prints how long a row takes. In a program:",
+        f"It reads {parts.reads}, and writes one JSON object per line, like `aitk predict`.",
+        "`--threads N` uses more cores, `--time` prints the time per row. In a program:",
         "",
         "```python",
         "from predict import load",
         "predict = load()",
-        "predict(row)  # the fields of a row, as read_rows yields them",
+        "predict(row)  # the fields of a row, as yielded by read_rows",
         "```",
         "",
-        "| file | holds |",
+        "| file | contents |",
         "|---|---|",
-        f"| `{SCRIPT}` | reading, what comes before and after the model |",
+        f"| `{SCRIPT}` | reading, pre- and postprocessing |",
         f"| `{SETTINGS}`{f', `{TABLES}`' if parts.tables else ''} | labels and other values |",
         "| `model.*` | the model |",
         "",
     ]
     for optional, use in parts.optional.items():
-        lines += [f"`pip install {optional}` lets it {use}.", ""]
+        lines += [f"`pip install {optional}` allows it to {use}.", ""]
     if signature is not None:
         lines += ["## The model file", ""]
         for side in ("inputs", "outputs"):

@@ -1,4 +1,4 @@
-"""Join modules into one script: their imports first, then their code in the order given."""
+"""Combines modules into one script: first their imports, then their code in the given order."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 
 def join_modules(names: Sequence[str], *, docstring: str, tail: str) -> str:
-    """The source of one script that holds the code of several modules.
+    """The source of a script with the code of several modules.
 
-    A module may import NumPy, the standard library, and modules that stand before it.
+    A module may import NumPy, the standard library, and preceding modules.
 
     Args:
-        docstring: of the script.
+        docstring: docstring of the script.
         tail: its last lines.
 
     Raises:
-        ValueError: a module imports what the script lacks, or two define the same name.
+        ValueError: a module imports something that the script lacks, or two define the same name.
     """
     modules: set[str] = set()
     imported: dict[str, set[str]] = {}
@@ -27,7 +27,7 @@ def join_modules(names: Sequence[str], *, docstring: str, tail: str) -> str:
     for place, name in enumerate(names):
         source = _source(name)
         tree = ast.parse(source)
-        taken: set[int] = set()  # lines of the docstring and of the imports
+        taken: set[int] = set()  # lines of the docstring and imports
         for at, node in enumerate(tree.body):
             if at == 0 and ast.get_docstring(tree) is not None:
                 taken |= _lines(node)
@@ -35,7 +35,7 @@ def join_modules(names: Sequence[str], *, docstring: str, tail: str) -> str:
                 taken |= _lines(node)
                 if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aitk."):
                     if node.module not in names[:place]:
-                        raise ValueError(f"{name} imports {node.module}, which is not before it")
+                        raise ValueError(f"{name} imports {node.module}, which does not precede it")
                     continue
                 names_of = {ast.unparse(each) for each in node.names}
                 if isinstance(node, ast.ImportFrom):
@@ -45,7 +45,7 @@ def join_modules(names: Sequence[str], *, docstring: str, tail: str) -> str:
             else:
                 for defined in _defined(node):
                     if owners.setdefault(defined, name) != name:
-                        raise ValueError(f"{defined} stands in {owners[defined]} and in {name}")
+                        raise ValueError(f"{defined} is defined in {owners[defined]} and in {name}")
         kept = [line for number, line in enumerate(source.split("\n"), 1) if number not in taken]
         parts.append("\n".join(kept).strip("\n"))
     imported.pop("__future__", None)
@@ -77,7 +77,7 @@ def _lines(node: ast.stmt) -> set[int]:
 
 
 def _defined(node: ast.stmt) -> list[str]:
-    """The names that a statement at the top of a module defines."""
+    """The names defined by a top-level statement of a module."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     targets: Sequence[ast.expr] = ()

@@ -1,4 +1,4 @@
-"""Logits as labels. Part of the scripts of bundles; NumPy alone."""
+"""Logits to labels. Part of the scripts of bundles; NumPy only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def decode_labels(logits: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The best label of one row with its probability; with ``thresholds``, all that reach theirs.
+    """The best label of one row with its probability; with ``thresholds``, all that reach them.
 
     Args:
         logits: (labels,)

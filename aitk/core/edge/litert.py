@@ -1,4 +1,4 @@
-"""A LiteRT file behind one function. Part of the scripts of bundles."""
+"""A LiteRT model as a function. Part of the scripts of bundles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def open_model(path: Path, threads: int) -> Callable[[Mapping[str, np.ndarray]], Any]:
-    """The model: inputs by name, of one row, to its output, or to several by name."""
+    """The model: inputs of one row by name to its output, or to several outputs by name."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=threads)

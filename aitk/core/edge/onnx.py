@@ -1,4 +1,4 @@
-"""An ONNX file behind one function. Part of the scripts of bundles."""
+"""An ONNX model as a function. Part of the scripts of bundles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-#: How ONNX Runtime names the types of inputs.
+#: Input types as named by ONNX Runtime.
 TYPES = {
     "tensor(float)": np.float32,
     "tensor(int32)": np.int32,
@@ -18,7 +18,7 @@ TYPES = {
 
 
 def open_model(path: Path, threads: int) -> Callable[[Mapping[str, np.ndarray]], Any]:
-    """The model: inputs by name, of one row, to its output, or to several by name."""
+    """The model: inputs of one row by name to its output, or to several outputs by name."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

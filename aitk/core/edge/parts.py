@@ -1,4 +1,4 @@
-"""What a task contributes to a bundle (``capabilities.Bundled``)."""
+"""A task's contribution to a bundle (``capabilities.Bundled``)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from aitk.core.contract.errors import UsageError
 
 @dataclass(frozen=True)
 class BundleParts:
-    """The task's own part of a bundle.
+    """The task-specific part of a bundle.
 
     Attributes:
-        modules: names of modules that need NumPy alone, in the order in which the script holds
-            them. Together they define ``read_rows``, ``encode`` and ``decode``, as
-            ``core.edge.program`` calls them.
+        modules: names of modules that need NumPy only, in script order. Together they define
+            ``read_rows``, ``encode`` and ``decode``, as called by ``core.edge.program``.
         settings: JSON values that these functions read.
         tables: arrays that they read.
-        reads: what the script is given, in a sentence for the README.
-        example: the argument of an example.
-        optional: packages that only some inputs need, and for what.
+        reads: description of the input, for the README.
+        example: argument of an example command.
+        optional: packages that only some inputs need, with their purpose.
     """
 
     modules: Sequence[str]
@@ -35,16 +34,16 @@ class BundleParts:
 
 
 def cannot_bundle(what: str, *, hint: str | None = None) -> UsageError:
-    """The error for a run whose steps before or after the model have no place in a script."""
+    """The error for a run whose steps before or after the model cannot be part of a script."""
     return UsageError(f"{what} cannot be bundled", where="--bundle", hint=hint)
 
 
 def check_reading(reading: Any, kept: Sequence[str]) -> None:
-    """Refuse reading options that change rows, and that the script does not know.
+    """Refuse reading options that change rows in a way that the script does not implement.
 
     Args:
-        reading: the options that the run's data was prepared with.
-        kept: names of those that the script follows, or that only concern labels and splits.
+        reading: the options with which the run's data was prepared.
+        kept: names of options that the script implements, or that concern only labels and splits.
     """
     import dataclasses
 
@@ -60,6 +59,6 @@ def check_reading(reading: Any, kept: Sequence[str]) -> None:
         if value != default:
             option = f"--{item.name.replace('_', '-')}"
             raise cannot_bundle(
-                f"data that was prepared with {option} {value}",
+                f"data prepared with {option} {value}",
                 hint=f"Prepare it without {option}, or predict with aitk",
             )

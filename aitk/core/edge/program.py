@@ -1,4 +1,4 @@
-"""The command of a bundle, and its function for other programs. Part of the scripts of bundles."""
+"""The command of a bundle, and its Python function. Part of the scripts of bundles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-#: Opens a model file for so many threads.
+#: Opens a model file with a number of threads.
 Opener = Callable[[Path, int], Callable[[Mapping[str, np.ndarray]], Any]]
 
 
@@ -24,7 +24,7 @@ def open_bundle(
     *,
     threads: int = 1,
 ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """The function that predicts one row: its fields to its prediction."""
+    """The function from a row's fields to its prediction."""
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     tables: dict[str, np.ndarray] = {}
     if (folder / "tables.npz").exists():
@@ -44,11 +44,11 @@ def predict_file(
     rows: Iterable[tuple[int, Mapping[str, Any], Any]],
     out: Any,
 ) -> list[float]:
-    """Write a line of JSON for each row; the seconds that each prediction took.
+    """Write one line of JSON per row; return the seconds per prediction.
 
     Args:
-        rows: the line of each, the record as it stands in the file, and its fields, or why it has
-            none.
+        rows: line number, original record, and fields of each row or the reason why it has none.
+
     """
     seconds = []
     for line, record, fields in rows:
@@ -62,7 +62,7 @@ def predict_file(
             out.write(json.dumps({"line": line, "error": str(error)}, ensure_ascii=False) + "\n")
             continue
         merged = dict(record)
-        for name, value in found.items():  # the input's own columns stay
+        for name, value in found.items():  # keep the input's own columns
             merged[name if name not in record else f"predicted_{name}"] = value
         out.write(json.dumps(merged, ensure_ascii=False) + "\n")
     return seconds
@@ -74,12 +74,12 @@ def main(
     encode: Callable[..., Any],
     decode: Callable[..., Any],
 ) -> None:
-    """Predict the rows of a file, or of several, and write one JSON object a line."""
+    """Predict the rows of files, and write one JSON object per line."""
     parser = argparse.ArgumentParser(description=(sys.modules["__main__"].__doc__ or "").strip())
     parser.add_argument("inputs", nargs="+", help="files with rows, see README.md")
-    parser.add_argument("--out", help="file of JSON lines; by default they are printed")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the model")
-    parser.add_argument("--time", action="store_true", help="print the milliseconds a row takes")
+    parser.add_argument("--out", help="output file of JSON lines (default: standard output)")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads of the model")
+    parser.add_argument("--time", action="store_true", help="print the milliseconds per row")
     options = parser.parse_args()
     folder = Path(__file__).resolve().parent
     predict = open_bundle(folder, open_model, encode, decode, threads=options.threads)

@@ -1,4 +1,4 @@
-"""Embeddings of texts, images or audio by any encoder: that of a run, or of a model's folder."""
+"""Embeddings of texts, images or audio by any encoder: a run's, or a pretrained model's."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
 
 BATCH_SIZE = 32
-_WINDOW = 32 * BATCH_SIZE  # values among which batches are made of near-equal lengths
+_WINDOW = 32 * BATCH_SIZE  # window within which values are sorted by length
 
-#: Embeds some values, in order; None where a value cannot be read, which the reporter is told.
+#: Embeds values, in order; None for unreadable values, which are reported.
 Encoder = Callable[[Sequence[Any]], Iterator["np.ndarray | None"]]
 
 
@@ -37,25 +37,25 @@ def embed(
     task_of: Callable[[str], Task],
     reporter: Reporter,
 ) -> np.ndarray:
-    """Encode the values of a column.
+    """Embed the values of a column.
 
-    An encoder's output is averaged over its positions (of a text or audio those that are not
-    padding, of an image all), and scaled to length 1.
+    An encoder's output is averaged over its positions (for text and audio without padding, for
+    images all) and scaled to unit length.
 
     Args:
-        source: a run's folder; for texts also whatever ``load_pretrained`` takes but bare files;
+        source: a run's folder; for texts also any source of ``load_pretrained`` except bare files;
             for images a Keras Hub preset: a folder, a name, ``hf://`` or ``kaggle://``.
-        values: texts, or paths of files; None and empty texts give rows of zeros, as do files that
-            cannot be read, of which the reporter warns.
+        values: texts, or file paths; None and empty texts give zero rows, as do unreadable files,
+            for which the reporter warns.
         kind: ``text``, ``picture`` or ``audio``.
-        encoders: kind -> the task whose domain has encoders of it, and which opens those of texts.
-        task_of: opens a task by its name.
+        encoders: kind -> the task whose domain has such encoders, and which opens those of texts.
+        task_of: opens a task by name.
 
     Returns:
         (values, d) float32.
 
     Raises:
-        ArtifactError: there is no such encoder, it is damaged, or it reads something else.
+        ArtifactError: the encoder is missing or damaged, or reads another kind of value.
     """
     encode = _open(source, kind, encoders[kind], task_of, reporter)
     known = [
@@ -83,17 +83,17 @@ def _open(
     path = Path(source)
     if path.is_file():
         raise ArtifactError(
-            "is a file", where=source, hint="Name a run, or the folder of a pretrained model"
+            "is a file", where=source, hint="Give a run, or the folder of a pretrained model"
         )
     if (path / "run.json").is_file():
         run = load_run(path)
         if run.task.partition(".")[0] != opener.partition(".")[0]:
-            raise ArtifactError(f"is a run of {run.task}, which reads no {kind}", where=source)
+            raise ArtifactError(f"is a run of {run.task}, which does not read {kind}", where=source)
         if kind != "text":
             task = open_task(run, task_of)
             return _task_encoder(source, task, lambda _: open_assets(task, run), reporter)
     if kind == "text":
-        task = task_of(opener)  # whatever it was trained for
+        task = task_of(opener)  # independently of its training task
 
         def assets_of(found: Pretrained) -> Any:
             return _text_assets(task, found, reporter.note)
@@ -101,11 +101,11 @@ def _open(
         return _task_encoder(source, task, assets_of, reporter)
     if kind == "picture":
         return _image_encoder(source, reporter)
-    raise ArtifactError("no such run", where=source, hint=f"Name a run of a task like {opener}")
+    raise ArtifactError("no such run", where=source, hint=f"Give a run of a task such as {opener}")
 
 
 def _text_assets(task: Task, found: Pretrained, note: Note) -> Any:
-    """What came along with a text encoder: its tokeniser and its lengths, without labels."""
+    """Assets of a text encoder: its tokeniser and lengths, without labels."""
     from aitk.core.contract.options import resolve
 
     if found.tokenizer is None:
@@ -124,7 +124,7 @@ def _task_encoder(
         raise ArtifactError(f"{task.name} has no encoder of single values", where=source)
     found = load_pretrained(source, model=None, task=task)
     for name, reason in found.skipped:
-        if found.kind != "run":  # of a run only its head is left out, which is not used here
+        if found.kind != "run":  # for a run, only its unused head is skipped
             reporter.note(f"{source}: not taken: {name} ({reason})")
     assets = assets_of(found)
     mean, field = _mean_over_positions(found.backbone, source), task.content
@@ -147,10 +147,10 @@ def _task_encoder(
 def _encoded(
     values: Sequence[Any], field: str, task: Task, assets: Any, reporter: Reporter
 ) -> list[Example | None]:
-    """Each value as the model reads it; None where it cannot be read.
+    """The encoded values; None for unreadable ones.
 
     Args:
-        field: of the rows, which holds the value.
+        field: row field of the value.
     """
     rows = [{field: value} for value in values]
     try:
@@ -168,7 +168,7 @@ def _encoded(
 
 
 def _image_encoder(source: str, reporter: Reporter) -> Encoder:
-    """The backbone of a Keras Hub image model, with its converter of images."""
+    """The backbone of a Keras Hub image model, with its image converter."""
     import cv2
     import keras
     import keras_hub
@@ -203,7 +203,9 @@ def _image_encoder(source: str, reporter: Reporter) -> Encoder:
     except LIBRARY_ERRORS as error:
         raise damaged(source, error) from error
     if len(backbone.inputs) != 1 or len(backbone.inputs[0].shape) != 4:
-        raise ArtifactError(f"a {type(backbone).__name__} does not read images alone", where=source)
+        raise ArtifactError(
+            f"a {type(backbone).__name__} needs inputs other than images", where=source
+        )
     (name,) = (spec.name for spec in backbone.inputs)
     height, width = convert.image_size or (224, 224)
     mean = _mean_over_positions(backbone, source)
@@ -214,7 +216,7 @@ def _image_encoder(source: str, reporter: Reporter) -> Encoder:
         except DataError as error:
             reporter.warn(error.line)
             return None
-        # The converter picks pixels: a large image is first shrunk by averaging them.
+        # The converter samples pixels: shrink a large image by averaging first.
         scale = 2 * max(height / image.shape[0], width / image.shape[1])
         if scale < 1:
             size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
@@ -237,7 +239,7 @@ def _image_encoder(source: str, reporter: Reporter) -> Encoder:
 def _mean_over_positions(
     backbone: keras.Model | None, source: str
 ) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    """A backbone's features (batch, ..., d), averaged over all positions that are not padding."""
+    """A backbone's features (batch, ..., d), averaged over all unpadded positions."""
     import keras
 
     from aitk.core.inference.predictors import KerasPredictor

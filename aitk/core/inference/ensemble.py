@@ -1,7 +1,7 @@
-"""An ensemble of two classifiers: their log-probabilities are added, each with a weight.
+"""Ensembles of two classifiers: weighted sums of their log-probabilities.
 
 A logarithmic opinion pool (Genest and Zidek 1986, "Combining Probability Distributions"): models
-that err on different rows help each other, even where one is the weaker.
+that err on different rows improve each other, even if one is weaker.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ _SECOND = "second"
 
 @dataclass(frozen=True)
 class Pair:
-    """One row as each of the two models reads it."""
+    """One row, encoded for each of the two models."""
 
     first: Example
     second: Example
 
 
 class _Combined:
-    """What the task of an ensemble does in another way than the task of its first run.
+    """The overrides of an ensemble relative to the task of its first run.
 
-    ``combine`` makes a class of this one and the task's own, so that capabilities are found on it
-    as on any task: protocols look for methods on classes, not in ``__getattr__``.
+    ``combine`` derives a class from this one and the task's own, so that capabilities are found as
+    on any task: protocols look up methods on classes, not in ``__getattr__``.
 
     Args:
-        task: of both runs.
+        task: task of both runs.
         second: assets of the second run.
-        predict: its model.
+        predict: model of the second run.
         order: for each class of the first run, its number in the second.
-        weight: of the second run's log-probabilities; the first's have 1.
+        weight: weight of the second run's log-probabilities; the first's have weight 1.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class _Combined:
         self._order, self._weight = list(order), weight
 
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: Any) -> list[Pair]:
-        """See ``Task``; each row is read twice."""
+        """See ``Task``; each row is encoded twice."""
         own = self._task.encode(rows, assets)
-        # No loss is computed of the second model: it need not know the labels.
+        # No loss is computed for the second model, so it needs no labels.
         other = self._task.encode(rows, self._second)
         return [Pair(*both) for both in zip(own, other, strict=True)]
 
@@ -72,26 +72,26 @@ class _Combined:
         return self._task.length(pair.first)
 
     def collate(self, pairs: Sequence[Pair], assets: Any) -> Batch:
-        """See ``Task``; the context holds the second model's inputs."""
+        """See ``Task``; the context has the second model's inputs."""
         own = self._task.collate([pair.first for pair in pairs], assets)
         other = self._task.collate([pair.second for pair in pairs], self._second)
         return Batch(own.inputs, own.targets, own.weights, {**own.context, _SECOND: other.inputs})
 
     def infer(self, batch: Batch, predict: Predictor, assets: Any, **how: Any) -> np.ndarray:
-        """(rows, classes) logits of the two together."""
+        """(rows, classes) combined logits."""
         own = infer(self._task, batch, predict, assets, **how)
         other = np.asarray(self._predict(batch.context[_SECOND]))[:, self._order]
         return log_softmax(np.asarray(own)) + self._weight * log_softmax(other)
 
 
 def combine(task: Task, run: Run, assets: Any, second: Run | None, *, weight: float) -> Task:
-    """The task of a run, whose outputs are those of the run and of a second one, if there is one.
+    """The task of a run, combined with a second run if there is one.
 
-    It takes the model and the assets of the first run.
+    It uses the model and assets of the first run.
 
     Raises:
         UsageError: the task's predictions are not classes.
-        ArtifactError: the second run is damaged, or has other classes.
+        ArtifactError: the second run is damaged, or its classes differ.
     """
     if second is None:
         return task

@@ -1,4 +1,4 @@
-"""From rows and a predictor to what ``metrics.json`` and ``evaluations/`` keep."""
+"""From rows and a predictor to the contents of ``metrics.json`` and ``evaluations/``."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from aitk.core.inference.predictors import Predictor
 
 WORST = 20
-DRAWN = 12  # of the worst predictions
-LONGEST_LIST = 16  # entries of a field kept with a row's result
-LONGEST_VALUE = 200  # characters of a field kept with a row's result
+DRAWN = 12  # number of worst predictions drawn
+LONGEST_LIST = 16  # maximum entries of a list stored in a row's result
+LONGEST_VALUE = 200  # maximum characters of a field stored in a row's result
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A task's evaluation and the predictions it rests on.
+    """A task's evaluation and the underlying predictions.
 
     Attributes:
         evaluation: metrics, per-row scores, details.
-        rows: one JSON object a row, in the order of the rows: ``key`` (a digest of the task's
-            key), ``score`` (what the main metric averages), ``prediction``, ``fields``.
-        measured: what ``Task.measure`` kept of the rows.
-        worst: the worst predictions, ready to be shown as a table.
-        pictures: what the task draws, ``caption`` and ``png`` of each: of the evaluation as a
-            whole, and of the worst predictions.
+        rows: one JSON object per row, in row order: ``key`` (a digest of the task's key), ``score``
+            (the values that the main metric averages), ``prediction``, ``fields``.
+        measured: values of ``Task.measure`` for the rows.
+        worst: the worst predictions, as a table.
+        pictures: the task's drawings, ``caption`` and ``png`` of each: of the whole evaluation, and
+            of the worst predictions.
     """
 
     evaluation: Evaluation
@@ -47,7 +47,7 @@ class Evaluated:
     def result(self, **facts: Any) -> dict[str, Any]:
         """The entry of ``metrics.json``, with further facts about the data.
 
-        A metric that these rows leave undefined is left out.
+        Metrics that are undefined for these rows are left out.
         """
         scores = ((name, score.as_json()) for name, score in self.evaluation.metrics.items())
         metrics = {name: score for name, score in scores if score is not None}
@@ -70,11 +70,11 @@ def evaluate_rows(
     """Predict, decode and score labelled rows.
 
     Args:
-        rows: fields as the task reads them, each read twice.
+        rows: rows in the form of the task; each is read twice.
         predict: maps a batch's inputs to the model's outputs.
-        resamples: bootstrap resamples of the intervals.
+        resamples: bootstrap resamples for the intervals.
         seed: seed of the bootstrap.
-        options: an instance of ``task.predict_options``; None means the defaults.
+        options: an instance of ``task.predict_options``; None for the defaults.
     """
     measured, predictions = measure_and_decode_rows(
         reporter.track(rows, "evaluating", total=len(rows)),
@@ -100,7 +100,7 @@ def evaluate_rows(
     table = []
     for rank, place in enumerate(worst):
         fields, kept = rows[place], results[place]["fields"]
-        # Of bytes (a picture, a sound) only their number is kept, which says nothing.
+        # For bytes (an image, audio) only the size is stored.
         shown = {name: kept[name] for name, value in fields.items() if not isinstance(value, bytes)}
         prediction = predictions[place]
         if isinstance(task, Summarizable):
@@ -124,7 +124,7 @@ def evaluate_rows(
 
 
 def _worst(results: Sequence[Mapping[str, Any]], *, higher: bool) -> list[int]:
-    """Places of the worst scores, the most confident predictions first; perfect ones are none."""
+    """Indices of the worst scores, most confident predictions first, without perfect ones."""
     scores = [row["score"] for row in results]
     faulty = [at for at, score in enumerate(scores) if (score < 1 if higher else score > 0)]
     faulty.sort(
@@ -137,7 +137,7 @@ def _worst(results: Sequence[Mapping[str, Any]], *, higher: bool) -> list[int]:
 
 
 def _shortened(value: Any) -> Any:
-    """A field as small JSON."""
+    """A field as compact JSON."""
     if isinstance(value, str) and len(value) > LONGEST_VALUE:
         return value[: LONGEST_VALUE - 1] + "…"
     if isinstance(value, bytes):

@@ -1,4 +1,4 @@
-"""Run a model over rows, window by window, and keep outputs, predictions or measurements."""
+"""Runs a model over rows in windows, returning outputs, predictions or measurements."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Kept = TypeVar("Kept")
 
 
 def configure(task: Task, assets: Any, options: Any, *, open_scorer: OpenScorer | None) -> Any:
-    """The assets with which rows are encoded, predicted and scored under these predict options.
+    """The assets for encoding, predicting and scoring rows with these predict options.
 
-    Stages call it once, right after the assets were opened.
+    Stages call it once, right after opening the assets.
 
     Args:
         options: an instance of ``task.predict_options``.
@@ -43,17 +43,18 @@ def infer(
     top_k: int = 1,
     options: Any = None,
 ) -> Any:
-    """The outputs for a batch: by ``Generative.infer`` where the task has it, else in one call."""
+    """The outputs for a batch, by ``Generative.infer`` if the task has it, else in one call."""
     if isinstance(task, Generative):
         return task.infer(batch, predict, assets, top_k=top_k, options=options)
     return predict(batch.inputs)
 
 
 def default_window(task: Task) -> int:
-    """How many batches of rows are held at once to predict them.
+    """The number of batches of rows held at once for prediction.
 
-    Rows of a fixed length gain nothing by sorting, and an image can be as large as a thousand
+    Sorting gains nothing for rows of fixed length, and an image can be as large as a thousand
     texts.
+
     """
     return 1 if task.fixed_length else BATCHES_PER_WINDOW
 
@@ -69,11 +70,11 @@ def predict_rows(
 ) -> Iterator[Any]:
     """Yield the model's output for each row, in order, holding one window of rows in memory.
 
-    Of a model with several outputs a dict of arrays. The model is called once a batch, also where
-    the task is ``Generative``.
+    For several outputs, this is a dict of arrays. The model is called once per batch, even if the
+    task is ``Generative``.
 
     Args:
-        batches_per_window: how many are held at once; by default ``default_window``.
+        batches_per_window: batches held at once; by default ``default_window``.
     """
 
     def split(outputs: Any) -> Sequence[Any]:
@@ -98,10 +99,10 @@ def decode_rows(
     top_k: int,
     options: Any = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the prediction for each row, in order; only a batch of outputs is held at a time.
+    """Yield the prediction for each row, in order; only one batch of outputs is held at a time.
 
     Args:
-        options: an instance of ``task.predict_options``; None means the defaults.
+        options: an instance of ``task.predict_options``; None for the defaults.
     """
 
     def run(batch: Batch) -> list[dict[str, Any]]:
@@ -120,10 +121,10 @@ def measure_rows(
     batch_size: int,
     options: Any = None,
 ) -> dict[str, np.ndarray]:
-    """Predict every row and keep what ``task.score`` needs, in the order of the rows.
+    """Predict every row and return the values for ``task.score``, in row order.
 
     Args:
-        options: an instance of ``task.predict_options``; None means the defaults.
+        options: an instance of ``task.predict_options``; None for the defaults.
     """
 
     def run(batch: Batch) -> Mapping[str, np.ndarray]:
@@ -142,8 +143,8 @@ def measure_and_decode_rows(
     batch_size: int,
     options: Any = None,
 ) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Predict every row once; keep what ``task.score`` needs, and the predictions."""
-    decoded = "decoded predictions"  # a name that no task gives to what it measures
+    """Predict every row once; return the values for ``task.score``, and the predictions."""
+    decoded = "decoded predictions"  # no task uses this name
 
     def run(batch: Batch) -> Mapping[str, np.ndarray]:
         outputs = infer(task, batch, predict, assets, options=options)
@@ -163,8 +164,8 @@ def _windows(
     batch_size: int,
     batches_per_window: int | None = None,
 ) -> Iterator[tuple[list[Kept], np.ndarray]]:
-    """For each window of rows: what ``run`` gives for each of its batches, and the place of every
-    row in the window."""
+    """For each window of rows: the result of ``run`` for each of its batches, and the index of
+    every row in the window."""
     size = batch_size * (batches_per_window or default_window(task))
     for examples in _encoded(rows, task, assets, size):
         lengths = np.array([task.length(example) for example in examples])
@@ -190,7 +191,7 @@ def _encoded(
 
 
 def _in_order(windows: Iterable[tuple[list[Any], np.ndarray]]) -> Iterator[Any]:
-    """Rows of a window come out by length: put them back in their order."""
+    """Restore the order of rows within each window, which are sorted by length."""
     for kept, places in windows:
         window = dict(zip(places, itertools.chain.from_iterable(kept), strict=True))
         for place in range(len(window)):
@@ -200,7 +201,7 @@ def _in_order(windows: Iterable[tuple[list[Any], np.ndarray]]) -> Iterator[Any]:
 def _gathered(
     windows: Iterable[tuple[list[Mapping[str, np.ndarray]], np.ndarray]],
 ) -> dict[str, np.ndarray]:
-    """The columns measured of all rows, in the order of the rows."""
+    """The measured columns of all rows, in row order."""
     parts: dict[str, list[np.ndarray]] = {}
     for kept, places in windows:
         order = np.argsort(places)

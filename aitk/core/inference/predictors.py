@@ -1,8 +1,8 @@
-"""Run a model whatever its format: named arrays in, float32 arrays out.
+"""Prediction with models of any format: named arrays in, float32 arrays out.
 
-A model with one output gives an array, one that names several a dict of arrays.
+A model with one output returns an array, one with several a dict of arrays.
 
-A LiteRT or ONNX run is predicted without importing TensorFlow.
+LiteRT and ONNX runs are predicted without TensorFlow.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from aitk.core.decoding.incremental import Decoder
 
-#: Inputs by name, each (batch, ...), to outputs (batch, ...) float32, by name where several.
+#: Inputs by name, each (batch, ...), to outputs (batch, ...) float32, by name if several.
 Predictor = Callable[[Mapping[str, np.ndarray]], Any]
 
-#: A model file whose signature takes any number of rows.
+#: A model file whose signature accepts any number of rows.
 ANY_BATCH = -1
 
 
@@ -37,7 +37,7 @@ def open_predictor(run: Run) -> Predictor:
     """Open a run's model for prediction.
 
     Raises:
-        ArtifactError: the model's file is damaged, or a program and not trusted.
+        ArtifactError: the model's file is damaged, or is an untrusted program.
     """
     check_trusted(run)
     openers: dict[str, Callable[[Path], Predictor]] = {
@@ -51,7 +51,7 @@ def open_predictor(run: Run) -> Predictor:
 
 
 def run_errors(format: str) -> tuple[type[Exception], ...]:
-    """What a model of this format raises that does not fit the inputs it is given."""
+    """The errors that models of this format raise for unsuitable inputs."""
     errors: tuple[type[Exception], ...] = (LookupError, ValueError, TypeError, RuntimeError)
     if format == "onnx":
         from onnxruntime.capi import onnxruntime_pybind11_state as raised
@@ -64,10 +64,10 @@ def run_errors(format: str) -> tuple[type[Exception], ...]:
 
 
 class KerasPredictor:
-    """A live Keras model behind one compiled function that takes every batch shape.
+    """A Keras model behind one compiled function for all batch shapes.
 
-    ``Model.predict`` costs 100 ms a call, and a function without free axes is traced anew for
-    every length. The weights are read at each call: a model in training can be followed.
+    ``Model.predict`` costs 100 ms per call, and a function without free axes is retraced for every
+    length. Weights are read at each call, so that a model can be used while it is trained.
     """
 
     def __init__(self, model: keras.Model):
@@ -86,7 +86,7 @@ class KerasPredictor:
 
     @functools.cached_property
     def decoder(self) -> Decoder | None:
-        """The same model one token at a time, with a cache; None where it cannot."""
+        """The model as a token-by-token decoder with a cache; None if unsupported."""
         from aitk.core.decoding.incremental import Decodes, KerasDecoder
 
         incremental = self._model.incremental() if isinstance(self._model, Decodes) else None
@@ -121,7 +121,7 @@ class SavedModelPredictor:
 
 
 class LiteRTPredictor:
-    """A LiteRT file: one signature for any batch, or one for each batch size it was made for."""
+    """A LiteRT model with one signature for any batch, or one per batch size."""
 
     def __init__(self, path: Path):
         from ai_edge_litert.interpreter import Interpreter
@@ -165,7 +165,7 @@ class LiteRTPredictor:
 
     @functools.cached_property
     def decoder(self) -> Decoder | None:
-        """The same model one token at a time, with a cache; None where the file has no such
+        """The model as a token-by-token decoder with a cache; None if the file lacks the
         signatures."""
         from aitk.core.decoding.incremental import FunctionDecoder
 
@@ -183,7 +183,7 @@ class LiteRTPredictor:
 
 
 class OnnxPredictor:
-    """An ONNX file through ONNX Runtime on the CPU."""
+    """An ONNX model, run by ONNX Runtime on the CPU."""
 
     def __init__(self, path: Path):
         import onnxruntime
@@ -235,7 +235,7 @@ def _compiled(model: keras.Model) -> Callable[[Mapping[str, Any]], Any]:
 
     @tf.function(input_signature=[signature], autograph=False)
     def call(inputs: Mapping[str, Any]) -> Any:
-        # A model may hold its inputs as a dict or as a list: fill in its own structure.
+        # A model may have its inputs as a dict or a list: use its own structure.
         given = keras.tree.map_structure(lambda spec: inputs[spec.name], model.input)
         return model(given, training=False)
 
@@ -256,7 +256,7 @@ def _open_quantized(path: Path) -> Predictor:
 
 
 def _named(outputs: Mapping[str, Any]) -> Any:
-    """The only output as an array, several as a dict."""
+    """A single output as an array, several as a dict."""
     arrays = {name: np.asarray(array, np.float32) for name, array in outputs.items()}
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
@@ -266,7 +266,7 @@ def _cast(inputs: Mapping[str, np.ndarray], name: str, dtype: Any) -> np.ndarray
 
 
 def _rows(array: np.ndarray, start: int, size: int) -> np.ndarray:
-    """``size`` rows from ``start`` on, the last one repeated where there are fewer."""
+    """``size`` rows from ``start`` on, padded by repeating the last one."""
     part = array[start : start + size]
     missing = size - len(part)
     return part if not missing else np.concatenate([part, part[-1:].repeat(missing, axis=0)])

@@ -1,4 +1,4 @@
-"""Probabilities of texts by the language model of a run, which may be of another domain."""
+"""Text probabilities from a run's language model, possibly of another domain."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class TextScorer:
 
 
 def open_scorer(source: str, *, task_of: Callable[[str], Task], trust: bool = False) -> TextScorer:
-    """Open the language model of a run, in whatever format it is stored.
+    """Open the language model of a run, in any format.
 
     Args:
-        trust: also where its model is a program.
+        trust: allow a model that is a program.
 
     Raises:
-        ArtifactError: there is no such run, it is damaged, or gives no probabilities to texts.
+        ArtifactError: the run is missing or damaged, or assigns no probabilities to texts.
     """
     run = load_run(Path(source), trust=trust)
     task = open_task(run, task_of)
     if not isinstance(task, LanguageModelling):
         raise ArtifactError(
-            f"is a run of {run.task}, which gives no probabilities to texts",
+            f"is a run of {run.task}, which assigns no probabilities to texts",
             where=source,
             hint="Train a language model with: aitk nlp prepare TEXTS --task generate",
         )

@@ -1,1 +1,1 @@
-"""Files in and out: text, tables, JSON, images."""
+"""File input and output: text, tables, JSON, images."""

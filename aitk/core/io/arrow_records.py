@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def open_parquet(source: str) -> parquet.ParquetFile:
-    """Open a file so that a value which its dictionary holds once is held once in memory, too:
-    of a few kilobytes, a thousand rows of megabytes each can be made.
+    """Open a file so that repeated values of a dictionary are held once in memory: otherwise a file
+    of a few kilobytes could expand to a thousand rows of megabytes each.
 
     Raises:
-        ArrowException, OSError, ValueError: it is no such file.
+        ArrowException, OSError, ValueError: the file is not valid Parquet.
     """
     import pyarrow
     from pyarrow import parquet, types
 
-    path = os.fsencode(source)  # a name may be no text
+    path = os.fsencode(source)  # a name may not be valid text
     schema = parquet.read_schema(pyarrow.OSFile(path))
     texts = [field.name for field in schema if types.is_string(field.type)]
     return parquet.ParquetFile(pyarrow.OSFile(path), read_dictionary=texts)
@@ -34,9 +34,9 @@ def open_parquet(source: str) -> parquet.ParquetFile:
 def read_batch(
     batch: pyarrow.RecordBatch, columns: Sequence[str], *, where: str
 ) -> Iterator[dict[str, Any] | str]:
-    """The record of each row; or, of a row with a value that Python cannot hold, why it has none.
+    """The record of each row, or the reason why a value cannot be represented in Python.
 
-    Nanoseconds are cut to microseconds; times in an unknown zone are told in UTC.
+    Nanoseconds are truncated to microseconds; times in unknown zones are given in UTC.
 
     Args:
         columns: the names of the columns.
@@ -58,7 +58,7 @@ def read_batch(
 def _column_values(
     column: pyarrow.Array, name: str, where: str
 ) -> tuple[list[Any], dict[int, str]]:
-    """The JSON value of each row, and of rows without one the reason."""
+    """The JSON value of each row, and the reasons for rows without one."""
     import pyarrow
 
     if pyarrow.types.is_dictionary(column.type):
@@ -89,7 +89,7 @@ def _column_values(
 def _shared_values(
     column: pyarrow.DictionaryArray, name: str, where: str
 ) -> tuple[list[Any], dict[int, str]]:
-    """The same of a column that holds equal values once."""
+    """The values of a column that stores repeated values once."""
     import pyarrow
 
     numbers = column.indices.to_pylist()
@@ -115,7 +115,7 @@ def _scalar_value(scalar: pyarrow.Scalar, name: str) -> tuple[Any, str | None]:
 
 
 def _readable(kind: pyarrow.DataType, depth: int = 0) -> pyarrow.DataType:
-    """The nearest type whose values Python can hold."""
+    """The nearest type that Python can represent."""
     import pyarrow
     from pyarrow import types
 
@@ -148,7 +148,7 @@ def _readable(kind: pyarrow.DataType, depth: int = 0) -> pyarrow.DataType:
 
 
 def _known_zone(zone: str) -> str:
-    """The time zone, or UTC if this machine does not know it."""
+    """The time zone, or UTC if it is unknown on this machine."""
     import pyarrow
 
     try:

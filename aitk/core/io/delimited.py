@@ -1,8 +1,8 @@
-"""Records of comma- or TAB-separated text: RFC 4180, and the looser files people have.
+"""Comma- or TAB-separated records: RFC 4180, and looser variants in common use.
 
-Two readings of a quotation mark compete. In CSV a field that begins with one is quoted and
-may hold delimiters and line ends. TAB-separated corpora mostly write quotation marks as they
-are, so there a line that has the right number of fields is taken as it stands.
+Quotation marks have two interpretations. In CSV, a field that starts with one is quoted and may
+contain delimiters and line ends. TAB-separated corpora mostly use quotation marks literally, so
+there a line with the right number of fields is read as is.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import NamedTuple
 
 from aitk.core.io.lines import MAX_LINE_BYTES, Line
 
-#: In the order of preference where a file's lines fit several.
+#: In order of preference if a file's lines fit several.
 DELIMITERS = ("\t", ",", ";", "|")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
-#: With a decimal comma, perhaps points between thousands; or a whole number.
+#: A number with a decimal comma, optionally with dots between thousands; or an integer.
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
-#: Spaces, and the mark at the beginning of each of several files that were put together.
+#: Whitespace, and the byte order marks inside concatenated files.
 _AROUND = " \t\ufeff"
 _SENTENCE_END = (".", "!", "?", ",", "。", "！", "？")
 
 
 class Record(NamedTuple):
-    """The fields of one record, or the problem that makes it unusable."""
+    """The fields of one record, or the fault that makes it unusable."""
 
     line: int
     fields: list[str]
@@ -35,15 +35,15 @@ class Record(NamedTuple):
 
 
 class _Malformed(Exception):
-    """The quotation marks of a record do not pair."""
+    """The quotation marks of a record are not balanced."""
 
 
 def split_records(
     lines: Iterable[Line], delimiter: str, *, width: int | None = None
 ) -> Iterator[Record]:
-    """Cut lines into records of ``width`` fields (any number if None). Blank lines are skipped.
+    """Split lines into records of ``width`` fields (any number if None), skipping blank lines.
 
-    After a record whose quotation marks do not pair, reading goes on with the very next line.
+    After a record with unbalanced quotation marks, reading continues with the next line.
     """
     source = iter(lines)
     waiting: deque[Line] = deque()
@@ -64,14 +64,14 @@ def split_records(
                 continue
             fields = body.split(delimiter)
         if width is not None and len(fields) > width and not any(fields[width:]):
-            fields = fields[:width]  # spreadsheet programs write empty columns at the end
+            fields = fields[:width]  # spreadsheet programs add empty trailing columns
         if problem is None and width is not None and len(fields) != width:
             problem = f"number of fields: {len(fields)}, not {width}"
         yield Record(number, fields, problem)
 
 
 def sniff_delimiter(head: Sequence[str], candidates: Sequence[str] = DELIMITERS) -> str | None:
-    """The delimiter that cuts most records into as many fields as the first, at least two."""
+    """The delimiter that splits most records into as many fields as the first, at least two."""
     best, best_share = None, 0.5
     for delimiter in candidates:
         widths = [len(record.fields) for record in split_records(as_lines(head), delimiter)]
@@ -82,21 +82,21 @@ def sniff_delimiter(head: Sequence[str], candidates: Sequence[str] = DELIMITERS)
 
 
 def sniff_width(head: Sequence[str], delimiter: str) -> int:
-    """How many fields most records have."""
+    """The number of fields of most records."""
     if delimiter == "\t":
         return mode(line.count(delimiter) + 1 for line in head if line.strip("\r\n"))
     return mode(len(record.fields) for record in split_records(as_lines(head), delimiter))
 
 
 def without_empty_ends(records: Sequence[Sequence[str]], width: int) -> int:
-    """The width without the last columns that are empty in all records, as spreadsheets have."""
+    """The width without trailing columns that are empty in all records, as in spreadsheets."""
     return max((_used(record) for record in records if len(record) <= width), default=0) or width
 
 
 def decimal_comma_columns(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """The columns with numbers whose decimals follow a comma: ``4,5``, ``1.234,56``.
+    """The columns whose numbers have a decimal comma: ``4,5``, ``1.234,56``.
 
-    Where each comma has three digits after it (``1,234``) it may separate thousands: not taken.
+    A column where every comma precedes three digits (``1,234``) may use it for thousands: excluded.
     """
     found = []
     for column in columns:
@@ -109,22 +109,22 @@ def decimal_comma_columns(columns: Sequence[str], rows: Sequence[Mapping[str, st
 
 
 def with_decimal_point(cell: str) -> str:
-    """``1.234,5`` as ``1234.5``; a cell that is no number with a comma stays."""
+    """``1.234,5`` as ``1234.5``; other cells are unchanged."""
     if "," not in cell or not _DECIMAL_COMMA.fullmatch(cell.strip()):
         return cell
     return cell.strip().replace(".", "").replace(",", ".")
 
 
 def has_header(records: Sequence[Sequence[str]], names: Container[str] = ()) -> bool:
-    """Whether the first record names the columns.
+    """Whether the first record is a header.
 
-    It does if it holds one of the (casefolded) ``names`` that columns usually have, unless that
-    comes again and again below in its column: ``question`` may be a label. It does not if a field
-    of it is a number, reads like a sentence, or comes again below in its column, as labels do.
-    Otherwise it is taken to.
+    It is if it has one of the (casefolded) usual column ``names``, unless that value recurs in its
+    column: ``question`` may be a label. It is not if one of its fields is a number, reads like a
+    sentence, or recurs in its column, as labels do. Otherwise it is assumed to be a header.
+
     """
     first, *others = [[field.strip(_AROUND) for field in record] for record in records]
-    # Files that were put together have the header again in between.
+    # Concatenated files repeat the header.
     body = [record for record in others if len(record) == len(first) and record != first]
     for at, field in enumerate(first):
         if field.casefold() in names:
@@ -140,15 +140,15 @@ def has_header(records: Sequence[Sequence[str]], names: Container[str] = ()) -> 
 
 
 def as_lines(texts: Iterable[str]) -> Iterator[Line]:
-    """Texts that were looked ahead at, as lines."""
+    """Texts read ahead, as lines."""
     return (Line(number, text, None) for number, text in enumerate(texts, 1))
 
 
 def _split_quoted(
     line: Line, pull: Callable[[], Line | None], delimiter: str, width: int | None
 ) -> tuple[list[str], list[Line], str | None, list[Line]]:
-    """The fields of a record with quotation marks, the further lines it took, what is wrong
-    with it, and the lines that were pulled and are not part of it."""
+    """The fields of a record with quotation marks, the further lines it spans, its fault if any,
+    and the lines that were pulled but are not part of it."""
     pulled: list[Line] = []
     fields, flaw = [], None
     try:
@@ -171,7 +171,7 @@ def _split_quoted(
 def _parse_quoted(
     text: str, pull: Callable[[], Line | None], pulled: list[Line], delimiter: str
 ) -> list[str]:
-    """RFC 4180: a field that begins with a quotation mark ends with one; two stand for one."""
+    """RFC 4180: a quoted field starts and ends with a quotation mark; two stand for one."""
     fields: list[str] = []
     position, size = 0, len(text)
     while True:
@@ -194,7 +194,7 @@ def _parse_quoted(
             parts.append(text[start:])
             line = pull() if size < MAX_LINE_BYTES else None
             if line is None:
-                raise _Malformed("a quotation mark opens a field and none closes it")
+                raise _Malformed("a field has an opening quotation mark but no closing one")
             pulled.append(line)
             text, start = line.text, 0
             size += len(text)
@@ -209,7 +209,7 @@ def _parse_quoted(
 
 
 def _unquote(field: str) -> str:
-    """A field without the quotation marks around it, if it is wholly and properly quoted."""
+    """A field without its surrounding quotation marks, if it is properly quoted."""
     inner = field[1:-1]
     if len(field) > 1 and field[0] == field[-1] == '"' and '"' not in inner.replace('""', ""):
         return inner.replace('""', '"')
@@ -217,7 +217,7 @@ def _unquote(field: str) -> str:
 
 
 def _used(record: Sequence[str]) -> int:
-    """How many fields a record has up to the last that is not empty."""
+    """The number of fields up to the last nonempty one."""
     return next((at for at in range(len(record), 0, -1) if record[at - 1].strip()), 0)
 
 

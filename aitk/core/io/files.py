@@ -1,4 +1,4 @@
-"""Writing so that a file is whole or absent, and naming it by its content."""
+"""Atomic writing of files, and their identification by content."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from aitk.core.io.values import dump_json
 
 @contextlib.contextmanager
 def atomic_text(path: Path) -> Iterator[TextIO]:
-    """Write UTF-8 text beside ``path`` and rename it there when it is whole.
+    """Write UTF-8 text next to ``path`` and rename it when complete.
 
-    Half a character pair, as in a file name that is not UTF-8, is written as its escape, which
-    JSON reads back.
+    Unpaired surrogates, as in file names that are not UTF-8, are written as escapes, which JSON can
+    read back.
     """
     with (
         _renamed_when_whole(path) as part,
@@ -32,17 +32,17 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file completely or not at all."""
     with _renamed_when_whole(path) as part, part:
         part.write(content)
 
 
 @contextlib.contextmanager
 def draft_file(path: Path) -> Iterator[BinaryIO]:
-    """Write beside the user's own files: ``NAME.part``, renamed to ``NAME`` when it is whole.
+    """Write next to the user's files: ``NAME.part``, renamed to ``NAME`` when complete.
 
     Raises:
-        UsageError: there is a ``NAME.part`` already, or it cannot be written.
+        UsageError: ``NAME.part`` already exists, or cannot be written.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -62,20 +62,20 @@ def draft_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def missing_parents(path: Path) -> list[Path]:
-    """The folders above a path that are yet to be made, the innermost first."""
+    """The missing parent folders of a path, innermost first."""
     return [each for each in path.parents if not os.path.lexists(each)]
 
 
 def remove_empty(folders: Iterable[Path]) -> None:
-    """Remove folders that were made for nothing."""
+    """Remove folders that were created but not used."""
     for folder in folders:
-        with contextlib.suppress(OSError):  # something is in it
+        with contextlib.suppress(OSError):  # not empty
             folder.rmdir()
 
 
 @contextlib.contextmanager
 def _renamed_when_whole(path: Path) -> Iterator[BinaryIO]:
-    """For files in folders of aitk's own: what a kill left of them is no loss."""
+    """For files in aitk's own folders: the remains after a kill are no loss."""
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     file = _created(part)
@@ -83,45 +83,45 @@ def _renamed_when_whole(path: Path) -> Iterator[BinaryIO]:
         yield file
         os.replace(part, path)
     except BaseException:
-        with contextlib.suppress(OSError):  # what is told is the first failure
+        with contextlib.suppress(OSError):  # report the first failure
             file.close()
         part.unlink(missing_ok=True)
         raise
 
 
 def _created(path: Path) -> BinaryIO:
-    """A new file; whatever there is of that name, a link above all, is never written to."""
+    """Create a new file; an existing one, in particular a link, is never written to."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     return os.fdopen(os.open(path, flags, 0o666), "w+b")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON for people to read: indented, real characters, whole or not at all."""
+    """Write readable JSON: indented, with Unicode characters, completely or not at all."""
     with atomic_text(path) as file:
         file.write(dump_json(value, indent=2, default=_plain) + "\n")
 
 
 def sha256_file(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:
-    """A short stable name for a JSON value."""
+    """A short stable hash of a JSON value."""
     text = dump_json(values, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def described(path: Path) -> list[Any]:
-    """A file or folder by names, sizes and times, so that a changed input is noticed."""
+    """A file or folder by names, sizes and times, for detecting changed inputs."""
     files = sorted(path.rglob("*")) if os.path.isdir(path) else [path]
     stats = [(str(file), file.stat()) for file in files if os.path.isfile(file)]
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
 
 def check_writable(folder: Path) -> None:
-    """Make sure, before hours of work, that results can be written below ``folder``."""
+    """Check, before hours of work, that results can be written below ``folder``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".aitk-"):
@@ -131,7 +131,7 @@ def check_writable(folder: Path) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON for what is not JSON by itself: paths and NumPy values."""
+    """JSON for values that are not JSON: paths and NumPy values."""
     if isinstance(value, Path):
         return str(value)
     if hasattr(value, "tolist"):
@@ -142,7 +142,7 @@ def _plain(value: Any) -> Any:
 def walk_files(root: Path, note: Callable[[str], None]) -> Iterator[Path]:
     """Yield the files below a folder, sorted.
 
-    Hidden ones are left out, and links that lead out of the folder: ``note`` is told of these.
+    Hidden files are skipped, and links that point outside the folder, which ``note`` reports.
     """
     inside = root.resolve()
     for folder, folders, files in os.walk(root, followlinks=False):
@@ -152,6 +152,6 @@ def walk_files(root: Path, note: Callable[[str], None]) -> Iterator[Path]:
             if file.startswith(".") or not os.path.isfile(path):
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                note(f"{path}: not followed, since it leads out of the folder")
+                note(f"{path}: not followed, because it points outside the folder")
             else:
                 yield path

@@ -1,4 +1,4 @@
-"""Decoding a picture that may be damaged, hostile, or lie on its side."""
+"""Decoding of images that may be damaged, hostile, or rotated by EXIF."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aitk.core.io.tiff import STARTS as TIFF_STARTS
 from aitk.core.io.tiff import TiffHeader, read_header
 from aitk.core.runtime.silence import capture_stderr
 
-#: A file of a few kilobytes can say that it holds gigabytes of pixels: its header is asked first.
+#: A file of a few kilobytes can declare gigabytes of pixels: check its header first.
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 100_000_000
 MOST_SCANS = 100
@@ -22,13 +22,13 @@ _CHECK_BYTES = 4  # the checksum after a PNG chunk
 
 
 def read_picture(path: Path | str) -> np.ndarray:
-    """Decode a JPEG, PNG, WebP, GIF, BMP or TIFF file, upright; of several pictures the first.
+    """Decode a JPEG, PNG, WebP, GIF, BMP or TIFF file, upright; of several images the first.
 
     Returns:
-        (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+        (height, width, 3) uint8 RGB, rotated by its EXIF orientation.
 
     Raises:
-        DataError: there is no such file, it is too large, damaged, or no such picture.
+        DataError: the file is missing, too large or damaged, or not such an image.
     """
     path = Path(path)
     where = str(path)
@@ -36,44 +36,44 @@ def read_picture(path: Path | str) -> np.ndarray:
 
 
 def decode_picture(data: bytes, where: str, *, animated: bool = False) -> np.ndarray:
-    """Decode the bytes of a picture file, upright.
+    """Decode the bytes of an image file, upright.
 
     Args:
         data: a JPEG, PNG, WebP, GIF, BMP or TIFF file.
-        where: names it in errors.
-        animated: take the first picture of an animated file, instead of refusing it.
+        where: name for errors.
+        animated: read the first frame of an animated file, instead of refusing it.
 
     Returns:
-        (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+        (height, width, 3) uint8 RGB, rotated by its EXIF orientation.
 
     Raises:
-        DataError: it is too large, damaged or cut off, animated, or no such picture.
+        DataError: it is too large, damaged, truncated or animated, or not such an image.
     """
     import cv2
 
     check_size(data, where)
     if not animated and is_animated(data):
-        raise DataError("is animated, and one picture is due", where=where)
+        raise DataError("is animated, not a single image", where=where)
     with capture_stderr() as heard:
         try:
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         except cv2.error:
             picture = None
         said = heard()
-    # What is missing in the middle of a JPEG is filled with grey, and only warned of.
+    # Missing data inside a JPEG is filled with grey, with only a warning.
     if picture is None or _tells_damage(said):
-        raise DataError("is damaged or cut off", where=where)
+        raise DataError("is damaged or truncated", where=where)
     return picture
 
 
 def decode_deep(data: bytes, where: str) -> np.ndarray:
-    """Decode a picture of more than 8 bits a channel (see ``bits_of``), upright.
+    """Decode an image with more than 8 bits per channel (see ``bits_of``), upright.
 
     Returns:
-        (height, width, 3) RGB, uint16 in most cases; TIFF also has int16, int32 and floats.
+        (height, width, 3) RGB, mostly uint16; TIFF also has int16, int32 and floats.
 
     Raises:
-        DataError: it is too large, damaged or cut off.
+        DataError: it is too large, damaged or truncated.
     """
     import cv2
 
@@ -88,14 +88,14 @@ def decode_deep(data: bytes, where: str) -> np.ndarray:
             if picture is not None:
                 break
     if picture is None:
-        raise DataError("is damaged or cut off", where=where)
+        raise DataError("is damaged or truncated", where=where)
     if picture.ndim == 2:
         picture = np.stack([picture] * 3, axis=-1)
     return picture[..., 2::-1]
 
 
 def bits_of(data: bytes) -> int:
-    """Bits of a channel, by the file's header; 8 where its kind has no others."""
+    """Bits per channel, from the file's header; 8 for formats without others."""
     if data.startswith(b"\x89PNG") and len(data) > 24:
         return data[24]
     header = read_header(data)
@@ -103,29 +103,29 @@ def bits_of(data: bytes) -> int:
 
 
 def has_pages(data: bytes) -> bool:
-    """Whether a TIFF file holds several pictures."""
+    """Whether a TIFF file has several pages."""
     header = read_header(data)
     return header is not None and header.has_more
 
 
 def decode_checked(data: bytes) -> np.ndarray:
-    """Decode a picture that ``decode_picture`` has accepted before: fast, and in any thread.
+    """Decode an image accepted by ``decode_picture`` before: fast, and thread-safe.
 
     Returns:
-        (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+        (height, width, 3) uint8 RGB, rotated by its EXIF orientation.
     """
     import cv2
 
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     if picture is None:
-        raise DataError("a stored picture is damaged")
+        raise DataError("a stored image is damaged")
     return picture
 
 
 def encode_png(picture: np.ndarray, *, few_colours: bool = False) -> bytes:
-    """A PNG file of a picture, (height, width, 3) uint8 RGB, or (height, width) uint8 grey.
+    """Encode an image as PNG: (height, width, 3) uint8 RGB, or (height, width) uint8 grey.
 
-    With ``few_colours``, as a colour map gives them, lines are stored as they are: repeated colours
+    With ``few_colours``, as from a colour map, lines are stored unfiltered: repeated colours
     compress better than differences between neighbours.
     """
     import cv2
@@ -137,7 +137,7 @@ def encode_png(picture: np.ndarray, *, few_colours: bool = False) -> bytes:
 
 
 def encode_jpeg(picture: np.ndarray, *, quality: int = 95) -> bytes:
-    """A JPEG file of a picture, (height, width, 3) uint8 RGB."""
+    """Encode an image as JPEG: (height, width, 3) uint8 RGB."""
     import cv2
 
     channels = np.ascontiguousarray(picture[..., ::-1])
@@ -146,10 +146,10 @@ def encode_jpeg(picture: np.ndarray, *, quality: int = 95) -> bytes:
 
 
 def check_size(data: bytes, where: str) -> None:
-    """Raise a ``DataError`` unless this is the beginning of a picture that may be decoded."""
+    """Raise ``DataError`` unless this is the start of an image that may be decoded."""
     size = _size(data)
     if size is None:
-        raise DataError("is no JPEG, PNG, WebP, GIF, BMP or TIFF picture", where=where)
+        raise DataError("is not a JPEG, PNG, WebP, GIF, BMP or TIFF image", where=where)
     width, height = size
     if width * height > MOST_PIXELS:
         raise DataError(f"has {width} x {height} pixels, more than {MOST_PIXELS:,}", where=where)
@@ -158,21 +158,21 @@ def check_size(data: bytes, where: str) -> None:
     if (header := read_header(data)) and (reason := _tiff_problem(header)):
         raise DataError(reason, where=where)
     if data.startswith(b"\x89PNG") and not _png_is_whole(data):
-        raise DataError("is damaged or cut off", where=where)
-    # Each scan of a progressive JPEG goes over all pixels, and may take a few bytes.
+        raise DataError("is damaged or truncated", where=where)
+    # Each scan of a progressive JPEG covers all pixels, and may take only a few bytes.
     if data.startswith(b"\xff\xd8") and (scans := _jpeg_scans(data)) > MOST_SCANS:
         raise DataError(f"has {scans:,} scans, more than {MOST_SCANS}", where=where)
 
 
 def picture_format(data: bytes) -> str | None:
-    """What kind of file this is by its first bytes: JPEG, PNG, WebP, GIF, BMP or TIFF."""
+    """The format of a file by its first bytes: JPEG, PNG, WebP, GIF, BMP or TIFF."""
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP"
     return next((name for start, name in _STARTS.items() if data.startswith(start)), None)
 
 
 def is_animated(data: bytes) -> bool:
-    """Whether a GIF, WebP or PNG file holds several pictures that are shown in turn."""
+    """Whether a GIF, WebP or PNG file is animated."""
     if data.startswith(b"GIF8"):
         return _gif_pictures(data) > 1
     if data.startswith(b"RIFF"):
@@ -193,9 +193,9 @@ _STARTS = {
 
 
 def _tells_damage(said: bytes) -> bool:
-    """Whether libjpeg's warnings tell of pixels that are not what they were.
+    """Whether libjpeg's warnings indicate wrong pixels.
 
-    Stray bytes between segments, which many cameras leave, cost none.
+    Stray bytes between segments, which many cameras leave, are harmless.
     """
     return any(
         line.startswith(b"Corrupt JPEG data") and b"extraneous bytes" not in line
@@ -204,7 +204,7 @@ def _tells_damage(said: bytes) -> bool:
 
 
 def _gif_pictures(data: bytes) -> int:
-    """Count the pictures of a GIF, two at most (GIF89a specification, sections 17 to 27)."""
+    """Count the images of a GIF, up to two (GIF89a specification, sections 17 to 27)."""
     count = 0
     try:
         place = 13 + _gif_colours(data[10])
@@ -217,13 +217,13 @@ def _gif_pictures(data: bytes) -> int:
             while data[place]:
                 place += 1 + data[place]
             place += 1
-    except IndexError:  # cut off: decoding will tell
+    except IndexError:  # truncated: decoding will report it
         pass
     return count
 
 
 def _gif_colours(flags: int) -> int:
-    """Bytes of the colour table that the flags announce."""
+    """Bytes of the colour table declared by the flags."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
@@ -238,12 +238,12 @@ def _png_is_animated(data: bytes) -> bool:
 
 
 def _png_is_whole(data: bytes) -> bool:
-    """Whether every chunk is there: OpenCV allocates what a chunk claims, before it reads."""
+    """Whether every chunk is complete: OpenCV allocates the declared size before it reads."""
     return all(place + length + _CHECK_BYTES <= len(data) for _, place, length in _png_chunks(data))
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The kind of each chunk, where its content begins, and the length that it claims."""
+    """The type of each chunk, the offset of its content, and its declared length."""
     place = 8
     while place + 8 <= len(data):
         length, kind = struct.unpack(">I4s", data[place : place + 8])
@@ -255,7 +255,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def _read(path: Path, where: str) -> bytes:
     try:
-        # A pipe or device of this name could give bytes for ever.
+        # A pipe or device could be endless.
         if not os.path.isfile(path):
             raise DataError("no such file", where=where)
         if path.stat().st_size > MOST_BYTES:
@@ -266,7 +266,7 @@ def _read(path: Path, where: str) -> bytes:
 
 
 def _size(data: bytes) -> tuple[int, int] | None:
-    """Width and height by the file's header; None where it is of no known format."""
+    """Width and height from the file's header; None for unknown formats."""
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
             return struct.unpack(">II", data[16:24])
@@ -280,15 +280,15 @@ def _size(data: bytes) -> tuple[int, int] | None:
             return _webp_size(data)
         if data.startswith(b"\xff\xd8"):
             return _jpeg_size(data)
-    except struct.error:  # the header is cut off
+    except struct.error:  # the header is truncated
         return None
     return None
 
 
 def _tiff_problem(header: TiffHeader) -> str | None:
-    """Why a TIFF file is not decoded: its header asks for more than a picture needs."""
+    """Why a TIFF file is not decoded: its header declares more than an image needs."""
     if not 1 <= header.channels <= 4:
-        return f"has {header.channels} channels, and a picture has 1 to 4"
+        return f"has {header.channels} channels instead of 1 to 4"
     if header.tile[0] * header.tile[1] > MOST_PIXELS:
         return f"has tiles of {header.tile[0]} x {header.tile[1]} pixels"
     return None
@@ -299,7 +299,7 @@ def _bmp_size(data: bytes) -> tuple[int, int]:
     if header_bytes == 12:
         return struct.unpack("<HH", data[18:22])
     width, height = struct.unpack("<ii", data[18:26])
-    return abs(width), abs(height)  # a negative height: its rows go down
+    return abs(width), abs(height)  # a negative height means top-down rows
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
@@ -324,7 +324,7 @@ _SCAN = 0xDA
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in the frame's header (ITU T.81, section B.2)."""
+    """Width and height in the frame header (ITU T.81, section B.2)."""
     for marker, place in _jpeg_segments(data):
         if marker in _FRAMES:
             height, width = struct.unpack(">HH", data[place + 5 : place + 9])
@@ -333,14 +333,14 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_scans(data: bytes) -> int:
-    """How many scans there are up to the end of the first picture in the file."""
+    """The number of scans up to the end of the first image in the file."""
     start = next((place for marker, place in _jpeg_segments(data) if marker == _SCAN), len(data))
     end = data.find(b"\xff\xd9", start)
     return data.count(bytes((0xFF, _SCAN)), start, end if end >= 0 else len(data))
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """The marker of each segment, and where it stands, up to the first scan."""
+    """The marker and offset of each segment, up to the first scan."""
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]

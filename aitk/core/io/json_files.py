@@ -1,14 +1,14 @@
-"""JSON of runs and prepared data, which may come from anyone: bounded, and checked by its shape.
+"""JSON of runs and prepared data from untrusted sources: bounded, and checked against a shape.
 
-A shape says what a value must be::
+A shape describes a value::
 
-    str, int, float, bool, dict, list     a value of that kind; ``float`` takes whole numbers too
+    str, int, float, bool, dict, list     a value of that type; ``float`` includes whole numbers
     str | None, (shape, None)             either
     Count, Size                           a whole number from 0, from 1
     [shape]                               a list of such values
-    {str: shape}                          an object, all of whose values are such
-    {"name": shape, "other?": shape}      an object with these keys, those with ``?`` if it has
-                                          them; keys that are not named are let be
+    {str: shape}                          an object with only such values
+    {"name": shape, "other?": shape}      an object with these keys, optional ones with ``?``;
+                                          other keys are ignored
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from aitk.core.contract.errors import ArtifactError
 from aitk.core.io.values import parse_json
 
 LARGEST_BYTES = 256 * 1024**2
-LARGEST_NUMBER = 2**63  # larger whole numbers fit no array
+LARGEST_NUMBER = 2**63  # larger integers do not fit into arrays
 _LONG_NUMBER = re.compile(r"\d{19}")
-LONGEST_SHOWN = 60  # characters of a wrong value in a message
+LONGEST_SHOWN = 60  # maximum characters of an invalid value in a message
 
 
 class Count(int):
@@ -52,14 +52,14 @@ _WORDS: dict[Any, str] = {
 def read_json(
     path: Path, shape: Any = dict, *, largest_bytes: int = LARGEST_BYTES
 ) -> dict[str, Any]:
-    """Read a JSON object that belongs to a run, to prepared data or to a model.
+    """Read a JSON object of a run, of prepared data or of a model.
 
     Raises:
-        ArtifactError: it is missing, too large or too deep, no JSON, or of another shape.
+        ArtifactError: it is missing, too large or too deep, not JSON, or has another shape.
     """
     value = parse_line(read_text(path, largest_bytes=largest_bytes), where=str(path))
     if not isinstance(value, dict):
-        raise ArtifactError("does not hold a JSON object", where=str(path))
+        raise ArtifactError("is not a JSON object", where=str(path))
     check_shape(value, shape, where=str(path))
     return value
 
@@ -68,13 +68,13 @@ def read_text(path: Path, *, largest_bytes: int = LARGEST_BYTES) -> str:
     """The text of such a file.
 
     Raises:
-        ArtifactError: it is missing, too large, or no UTF-8.
+        ArtifactError: it is missing, too large, or not UTF-8.
     """
     try:
         size = path.stat().st_size
         if size > largest_bytes:
             raise ArtifactError(
-                f"is too large ({size:,} bytes, {largest_bytes:,} at most)", where=str(path)
+                f"is too large ({size:,} bytes, maximum {largest_bytes:,})", where=str(path)
             )
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -83,10 +83,10 @@ def read_text(path: Path, *, largest_bytes: int = LARGEST_BYTES) -> str:
 
 
 def parse_line(line: str, *, where: str) -> Any:
-    """The JSON value in such a file, or in one line of it; None for a number that is not finite.
+    """The JSON value of a file or of one of its lines; None for a non-finite number.
 
     Raises:
-        ArtifactError: it is no JSON, nested too deep, or holds a number that no array does.
+        ArtifactError: it is not JSON, nested too deep, or has a number too large for arrays.
     """
     try:
         value = parse_json(line)
@@ -98,7 +98,7 @@ def parse_line(line: str, *, where: str) -> Any:
 
 
 def check_shape(value: Any, shape: Any, *, where: str, key: str = "") -> None:
-    """Raise an ``ArtifactError`` that names the key whose value is not of the shape."""
+    """Raise ``ArtifactError``, naming the key, if a value does not have the shape."""
     if isinstance(shape, tuple):
         if value is not None:
             check_shape(value, shape[0], where=where, key=key)
@@ -129,7 +129,7 @@ def _is_bounded(value: Any) -> bool:
 
 
 def _named(shape: Mapping[Any, Any], value: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The keys that the shape speaks of, each with the shape of its value."""
+    """The keys of the shape, each with the shape of its value."""
     if str in shape:
         return [(name, shape[str]) for name in value]
     known = {name.removesuffix("?"): inner for name, inner in shape.items()}
@@ -154,4 +154,4 @@ def _require(fits: bool, value: Any, shape: Any, where: str, key: str) -> None:
     kinds = shape.__args__ if isinstance(shape, UnionType) else (shape,)
     due = " or ".join(_WORDS[kind] for kind in kinds)
     shown = repr(value) if len(repr(value)) <= LONGEST_SHOWN else f"{type(value).__name__}"
-    raise ArtifactError(f"{key or 'it'}: {due} is due, not {shown}", where=where)
+    raise ArtifactError(f"{key or 'it'}: expected {due}, not {shown}", where=where)

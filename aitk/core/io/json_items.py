@@ -1,7 +1,7 @@
-"""The records of a JSON file, one at a time, whatever holds them.
+"""Streaming of the records in a JSON file, in any container.
 
-A list of records, one list under a key of an object (SQuAD's ``data``), or objects one after the
-other (JSON lines among them). A file may be one line of gigabytes: only one record is held.
+Supported: a list of records, a list under a key of an object (SQuAD's ``data``), or consecutive
+objects (including JSON lines). A file may be a single line of gigabytes: only one record is held.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _IN_STRING = re.compile(r'["\\]')
 
 
 def read_items(lines: Lines, *, key: str | None = None) -> Iterator[tuple[int, Any] | Refusal]:
-    """Stream ``(line, value)`` of each record; what is no JSON comes as a ``Refusal``.
+    """Stream ``(line, value)`` of each record; invalid JSON becomes a ``Refusal``.
 
     Args:
         lines: the opened file.
-        key: of the list that holds the records, where the file is one object that has it.
+        key: key of the list of records, if the file is a single object with it.
     """
-    if _is_json_lines(lines, key):  # a record that is no JSON ends with its line
+    if _is_json_lines(lines, key):  # an invalid record ends with its line
         for number, text, problem in lines:
             if problem:
                 yield Refusal(lines.source, number, problem)
@@ -42,7 +42,7 @@ def read_items(lines: Lines, *, key: str | None = None) -> Iterator[tuple[int, A
 
 
 def _is_json_lines(lines: Lines, key: str | None) -> bool:
-    """Whether the first line is an object, and not the one that holds all records."""
+    """Whether the first line is an object, but not the one that contains all records."""
     try:
         first = parse_json(lines.head[0]) if lines.head else None
     except ValueError:
@@ -52,7 +52,7 @@ def _is_json_lines(lines: Lines, key: str | None) -> bool:
 
 def _parsed(source: str, line: int, text: str | None) -> tuple[int, Any] | Refusal:
     if text is None:
-        return Refusal(source, line, "the JSON is cut off: the file ends inside this record")
+        return Refusal(source, line, "the JSON is truncated: the file ends inside this record")
     if len(text) > MAX_RECORD_CHARACTERS:
         most = f"{MAX_RECORD_CHARACTERS:,}"
         return Refusal(source, line, f"the record is longer than {most} characters")
@@ -63,20 +63,20 @@ def _parsed(source: str, line: int, text: str | None) -> tuple[int, Any] | Refus
 
 
 class _Scanner:
-    """Cuts a stream of text into records by counting brackets outside strings."""
+    """Splits a text stream into records by counting brackets outside strings."""
 
     def __init__(self, key: str | None):
         self._key = key
-        self._base: int | None = None  # depth of the brackets around the records
+        self._base: int | None = None  # bracket depth of the records
         self._depth = 0
         self._in_string = self._escaped = self._done = False
         self._line = self._start = 1
         self._pieces: list[str] = []
         self._size = 0
-        self._string: list[str] = []  # the last string at the depth of keys
+        self._string: list[str] = []  # the last string at key depth
 
     def feed(self, text: str) -> Iterator[tuple[int, str]]:
-        """The records that end in this piece of the file, each with its line."""
+        """The records that end in this chunk of the file, each with its line."""
         at = kept = 0
         if self._escaped:
             at, self._escaped = 1, False
@@ -105,11 +105,11 @@ class _Scanner:
                 yield from self._end(text[kept : at - 1])
                 kept = at
                 if not self._base:
-                    self._pieces.append(",")  # no comma belongs between objects: no JSON
+                    self._pieces.append(",")  # a comma between objects is invalid JSON
         self._keep(text[kept:])
 
     def finish(self) -> Iterator[tuple[int, str | None]]:
-        """What is left at the end of the file: a record that is no JSON, or is cut off."""
+        """The rest at the end of the file: an invalid or truncated record."""
         left = "".join(self._pieces).strip()
         if self._depth or self._in_string:
             yield (self._start if left else self._line), None
@@ -130,7 +130,7 @@ class _Scanner:
         return found.end() + 1
 
     def _open(self, text: str, mark: str, kept: int, at: int) -> int:
-        """Book an opening bracket; returns from where on the text belongs to a record."""
+        """Count an opening bracket; return the offset from which text belongs to a record."""
         if self._base is None and self._depth == 0:
             self._base = 1 if mark == "[" else 0
             if mark == "[":
@@ -158,7 +158,7 @@ class _Scanner:
             yield self._start, record
 
     def _keep(self, text: str) -> None:
-        """Keep a piece of a record, and count the lines in it."""
+        """Store a piece of a record, and count its lines."""
         if not any(map(str.strip, self._pieces)):
             bare = text.lstrip()
             self._start = self._line + text.count("\n", 0, len(text) - len(bare))

@@ -1,8 +1,8 @@
-"""Lines of a text file from anywhere, in constant memory.
+"""Lines of a text file from any source, in constant memory.
 
-Reads files and stdin, plain or gzip. A line that cannot be read (bytes that are not text in
-the file's encoding, a NUL byte, more than ``MAX_LINE_BYTES``) comes with its problem instead
-of ending the reading.
+Reads files and stdin, plain or gzip. An unreadable line (bytes invalid in the file's encoding, a
+NUL byte, more than ``MAX_LINE_BYTES``) is returned with its fault instead of ending the reading.
+
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from aitk.core.io import encodings
 from aitk.core.runtime import interrupts
 
 MAX_LINE_BYTES = 10_000_000
-#: Looked at before reading starts. From a pipe less, since its writer may be slow.
+#: Bytes read ahead. Less for a pipe, whose writer may be slow.
 FILE_HEAD_BYTES, PIPE_HEAD_BYTES = 1 << 20, 1 << 16
 HEAD_LINES = 1000
 BEGINNING_BYTES = 1000
@@ -36,7 +36,7 @@ _GZIP, _MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 _SIGNATURES = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet",
     b"%PDF-": "a PDF",
-    b"PAR1": "Parquet: name it .parquet",
+    b"PAR1": "Parquet: rename it to .parquet",
     b"BZh9": "a bzip2 archive",
     b"\xfd7zXZ": "an xz archive",
     _GZIP: "gzip inside gzip",
@@ -47,7 +47,7 @@ _MAX_CONTROL_SHARE = 0.05
 
 
 class Line(NamedTuple):
-    """A physical line with its line end; ``problem`` says why it cannot be trusted."""
+    """A physical line with its line end; ``problem`` is its fault, if any."""
 
     number: int
     text: str
@@ -59,13 +59,13 @@ class Lines:
     """An opened text file, to be iterated once.
 
     Attributes:
-        source: the file as the user named it, ``-`` for stdin.
-        encoding: what it was found, or said, to be encoded in.
-        head: its first whole lines, for looking ahead (undecodable bytes replaced), without the
-            blank ones before them.
-        delimiter: what separates fields, where the first line, which is then no part of the head
-            and not among the lines, declares it as spreadsheet programs do: ``sep=;``.
-        beginning: its first characters, for looking into a file that is one long line.
+        source: the file as given by the user, ``-`` for stdin.
+        encoding: its encoding, given or detected.
+        head: its first complete lines, for look-ahead (with undecodable bytes replaced), without
+            leading blank lines.
+        delimiter: the field delimiter, if declared in the first line as by spreadsheet programs
+            (``sep=;``); that line is excluded from the head and the lines.
+        beginning: its first characters, for a look into a file of one long line.
     """
 
     source: str
@@ -100,12 +100,12 @@ class Lines:
             yield Line(number, text, problem)
 
     def chunks(self) -> Iterator[str]:
-        """The text in pieces of any size, for a file whose only line may be gigabytes long.
+        """The text in chunks of any size, for a file whose only line may be gigabytes long.
 
-        To be iterated once, in place of the lines. Bytes that are no text come as U+FFFD.
+        To be iterated once, instead of the lines. Undecodable bytes become U+FFFD.
         """
         decoder = codecs.getincrementaldecoder(self._codec)(errors="replace")
-        first = self.delimiter is not None  # the line that declares it is no part of the text
+        first = self.delimiter is not None  # the declaring line is not part of the text
         for raw in self._chunks:
             text = decoder.decode(raw)
             if first and "\n" in text:
@@ -118,11 +118,11 @@ def open_lines(source: str, *, encoding: str | None = None, content: bytes | Non
     """Open a text file, gzipped or not, or stdin (``-``).
 
     Args:
-        encoding: None finds out.
-        content: the bytes of a file that lies elsewhere (in an archive); ``source`` names it.
+        encoding: None: detected.
+        content: the bytes of a file from elsewhere (an archive); ``source`` names it.
 
     Raises:
-        DataError: there is no such file, or it is a folder, empty, or not text.
+        DataError: the file is missing, a folder, empty, or not text.
         UsageError: ``encoding`` is unknown.
     """
     encodings.check(encoding)
@@ -138,7 +138,7 @@ def open_lines(source: str, *, encoding: str | None = None, content: bytes | Non
         head = b"".join(encodings.to_utf8(iter([head]), codec, source, last=whole))
         chunks, codec = encodings.to_utf8(chunks, codec, source), "utf-8"
     _check_text(head, source)
-    if b"\r" in head and b"\n" not in head:  # line ends of the old Macintosh
+    if b"\r" in head and b"\n" not in head:  # classic Mac OS line ends
         head = head.replace(b"\r", b"\n")
         chunks = (chunk.replace(b"\r", b"\n") for chunk in chunks)
     raw_lines = [line + b"\n" for line in head.split(b"\n")]
@@ -159,9 +159,9 @@ def open_lines(source: str, *, encoding: str | None = None, content: bytes | Non
 
 
 def check_file(path: Path) -> None:
-    """Raise a ``DataError`` unless there is a file (or a pipe) to be read."""
+    """Raise ``DataError`` unless the path is a readable file (or a pipe)."""
     if os.path.isdir(path):
-        raise DataError("is a folder, and a file is due", where=str(path))
+        raise DataError("is a folder, not a file", where=str(path))
     if not os.path.exists(path):
         near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
         hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the path"
@@ -169,7 +169,7 @@ def check_file(path: Path) -> None:
 
 
 def _names_beside(path: Path) -> list[str]:
-    """Names of files in the folder that a file should be in; of very many, some."""
+    """Names in the folder where a file is expected; a sample of very many."""
     try:
         with os.scandir(path.parent) as entries:
             return [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
@@ -182,7 +182,7 @@ def _open(source: str, content: bytes | None) -> io.BufferedIOBase:
         return io.BytesIO(content)
     if source == "-":
         if sys.stdin is None:
-            raise UsageError("is closed", where="stdin", hint="Name a file, or send it the rows")
+            raise UsageError("is closed", where="stdin", hint="Give a file, or pipe the rows to it")
         return cast(io.BufferedIOBase, sys.stdin.buffer)
     path = Path(source)
     check_file(path)
@@ -193,7 +193,7 @@ def _open(source: str, content: bytes | None) -> io.BufferedIOBase:
 
 
 def _read(stream: io.BufferedIOBase, source: str) -> Iterator[bytes]:
-    """The bytes of a stream as they come; closes it at the end, unless it is stdin."""
+    """The bytes of a stream as they arrive; closes it at the end, except stdin."""
     try:
         while True:
             with interrupts.waiting():
@@ -202,14 +202,14 @@ def _read(stream: io.BufferedIOBase, source: str) -> Iterator[bytes]:
                 return
             yield chunk
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot be read to its end ({error})", where=source) from error
+        raise DataError(f"cannot be read completely ({error})", where=source) from error
     finally:
         if source != "-":
             stream.close()
 
 
 def _look_ahead(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first ``size`` bytes or more (fewer only if that is all), and all chunks again."""
+    """At least the first ``size`` bytes (fewer only at the end), and all chunks again."""
     taken, length = [], 0
     while length < size and (chunk := next(chunks, b"")):
         taken.append(chunk)
@@ -230,7 +230,7 @@ def _check_text(head: bytes, source: str) -> None:
     if kind is None and controls > _MAX_CONTROL_SHARE * len(head) and controls > 8:
         kind = "binary data"
     if kind:
-        hint = "Give .csv, .tsv, .jsonl, .txt or .parquet"
+        hint = "Use .csv, .tsv, .jsonl, .txt or .parquet"
         raise DataError(f"is not text but {kind}", where=source, hint=hint)
 
 
@@ -240,7 +240,7 @@ def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class _Chunks(io.RawIOBase):
-    """An iterator of bytes as a raw stream, so that ``io`` can find its lines at C speed."""
+    """An iterator of bytes as a raw stream, so that ``io`` splits lines at C speed."""
 
     def __init__(self, chunks: Iterator[bytes]):
         self._chunks, self._left = chunks, memoryview(b"")

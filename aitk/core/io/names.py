@@ -1,7 +1,7 @@
-"""Names of files: those that a table's cells mean, and those that are no text.
+"""File names: those in table cells, and those that are not valid text.
 
-Linux allows any bytes in a name. Python holds those that are not UTF-8 as lone surrogates, which
-nothing can store; ``printable`` writes them as ``\\xe9``, and ``find_file`` reads that again.
+Linux allows any bytes in a name. Python represents bytes that are not UTF-8 as lone surrogates,
+which cannot be stored; ``printable`` writes them as ``\\xe9``, which ``find_file`` reads back.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from aitk.core.contract.errors import DataError, UsageError
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")
 _SHOWN_CHARACTERS = 80
-#: Of the 255 bytes that a name may have; the rest is for numbers and endings.
+#: Of the 255 bytes of a name; the rest is reserved for numbers and suffixes.
 _NAME_BYTES, _DIGEST_LETTERS = 200, 12
 
 
 def printable(text: str, *, backslash: str = "\\") -> str:
-    """A text with every byte of a name that is not UTF-8 written as ``\\xe9``.
+    """A text with invalid UTF-8 bytes of file names written as ``\\xe9``.
 
     Args:
-        backslash: what stands for one.
+        backslash: replacement of a backslash.
     """
     if text.isascii():
         return text
@@ -41,10 +41,10 @@ def printable(text: str, *, backslash: str = "\\") -> str:
 
 
 def check_text(folder: Path) -> None:
-    """Refuse a folder of aitk's whose path is not UTF-8.
+    """Refuse an output folder whose path is not UTF-8.
 
     Raises:
-        UsageError: TensorFlow and others could not open the files in it.
+        UsageError: TensorFlow and other libraries could not open files in it.
     """
     text = os.path.abspath(folder)
     if printable(text) != text:
@@ -52,9 +52,9 @@ def check_text(folder: Path) -> None:
 
 
 def fit_name(name: str) -> str:
-    """A name of no more bytes than a file system takes, with room for an ending.
+    """Shorten a name to the limit of file systems, with room for a suffix.
 
-    A hash of the whole name keeps names apart that begin alike.
+    A hash of the whole name distinguishes names with equal beginnings.
     """
     content = name.encode(errors="surrogateescape")
     if len(content) <= _NAME_BYTES:
@@ -65,38 +65,38 @@ def fit_name(name: str) -> str:
 
 
 def path_in(cell: Any) -> str:
-    """The path in a cell of a table; "" in an empty one.
+    """The path in a table cell; "" for an empty cell.
 
-    Data sets of Hugging Face hold ``{"path": ..., "bytes": ...}``: without bytes the path counts.
+    Hugging Face data sets have ``{"path": ..., "bytes": ...}``: without bytes, the path is used.
 
     Raises:
-        DataError: it holds something else.
+        DataError: the cell has other content.
     """
     if isinstance(cell, Mapping) and not cell.get("bytes"):
         cell = cell.get("path")
     if isinstance(cell, Mapping):
-        raise DataError("its cell holds a file itself: save it as a file, and give the path")
+        raise DataError("its cell contains file data: save it as a file, and give the path")
     if isinstance(cell, list | bytes):
-        raise DataError("its cell holds no path")
+        raise DataError("its cell does not contain a path")
     return "" if cell is None else str(cell).strip()
 
 
 def find_file(name: str, folder: Path, *, outside: bool, of: str = "table") -> Path:
-    """The file that a cell means.
+    """The file that a cell refers to.
 
-    A name that was written in another way is found too: see ``spellings``.
+    Other spellings of the name are tried too: see ``spellings``.
 
     Args:
         name: relative to ``folder``.
-        outside: it may lie outside of the folder.
-        of: what the folder is of, for the message.
+        outside: allow files outside the folder.
+        of: kind of the folder's owner, for the message.
 
     Raises:
-        DataError: there is no such file, or it lies outside and that is not allowed: a table
-            from elsewhere could name any file of this machine.
+        DataError: the file is missing, or is outside the folder and that is not allowed: an
+            untrusted table could name any file on this machine.
     """
     if "\0" in name:
-        raise DataError("the name of its file holds a NUL byte")
+        raise DataError("the name of its file contains a NUL byte")
     found = match_spelling(name, lambda each: os.path.isfile(folder / each))
     path = folder / (name if found is None else found)
     if not outside and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
@@ -108,16 +108,16 @@ def find_file(name: str, folder: Path, *, outside: bool, of: str = "table") -> P
 
 
 def match_spelling(name: str, exists: Callable[[str], bool]) -> str | None:
-    """The first spelling of a name under which there is a file, or None."""
+    """The first spelling of a name for which there is a file, or None."""
     return next(filter(exists, spellings(name)), None)
 
 
 def spellings(name: str) -> Iterator[str]:
-    """A name as it is written, then as it may have been meant.
+    """A name as written, then in other plausible spellings.
 
-    Unicode has two forms of accented letters, and macOS writes names in the other one than most
-    tables; Windows separates folders by backslashes; addresses write letters as ``%20``; names
-    may be bytes of an older encoding, or what ``printable`` made of them.
+    Unicode has two forms of accented letters, and macOS uses the other one than most tables;
+    Windows separates folders by backslashes; URLs write letters as ``%20``; names may be bytes of a
+    legacy encoding, or output of ``printable``.
     """
     yield name
     if "\\x" in name:
@@ -140,7 +140,7 @@ def spellings(name: str) -> Iterator[str]:
 
 
 def shorten(name: str) -> str:
-    """A name as a message shows it."""
+    """A name shortened for messages."""
     name = printable(name)
     return name if len(name) <= _SHOWN_CHARACTERS else name[: _SHOWN_CHARACTERS - 3] + "..."
 
@@ -165,7 +165,7 @@ SPLIT_OF_WORD = {
 
 
 def split_named(name: str) -> str | None:
-    """The split that a whole word of a file's or folder's name tells: ``my_test.csv``."""
+    """The split named by a whole word in a file or folder name: ``my_test.csv``."""
     words = re.findall(r"[^\W\d_]+", name.lower())
     found = {SPLIT_OF_WORD[word] for word in words if word in SPLIT_OF_WORD}
     return found.pop() if len(found) == 1 else None

@@ -1,6 +1,6 @@
-"""Predictions as the text of a file: one JSON object a line, or a table.
+"""Prediction files: one JSON object per line, or a table.
 
-A task may write its own formats (captions, COCO): classes like these, by the file's suffix, in
+Tasks may define formats of their own (captions, COCO): classes like these, by file suffix, in
 ``WritesFiles.prediction_formats``.
 """
 
@@ -15,19 +15,19 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from aitk.core.io.values import dump_json, parse_json, to_number
 
-#: As much of a file is looked at to see whether ``predict`` wrote it.
+#: Size of the part that is inspected to see whether ``predict`` wrote a file.
 HEAD_BYTES, HEAD_LINES = 1 << 16, 20
-#: How a formula begins, also in the wide forms of East Asian keyboards.
+#: First characters of formulas, including the wide forms of East Asian keyboards.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
 
 class PredictionLines(Protocol):
-    """Turns rows into text, part by part.
+    """Formats rows as text, part by part.
 
     Attributes:
-        columns: what a resumed file goes on with.
-        left_out: columns that it had no place for.
-        needs_columns: it must see a row before it writes anything.
+        columns: columns with which a resumed file continues.
+        left_out: columns that did not fit.
+        needs_columns: whether it needs a row before it can write anything.
     """
 
     columns: list[str]
@@ -37,32 +37,32 @@ class PredictionLines(Protocol):
     def __init__(self) -> None: ...
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str | bytes:
-        """The content of some more rows; the first call begins the file, unless columns are set."""
+        """Format more rows; the first call starts the file, unless columns are set."""
 
     def tail(self) -> str:
-        """What ends the file."""
+        """The end of the file."""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """Whether a file that begins so may be replaced: it looks as if this class wrote it.
+        """Whether a file may be replaced, because its head looks as written by this class.
 
         Args:
-            head: whole lines.
+            head: complete lines.
             names: the fields of each prediction (``WritesFiles.prediction_fields``).
         """
 
 
 @runtime_checkable
 class IndexedLines(PredictionLines, Protocol):
-    """A format that needs predict options, and writes an index beside the finished file.
+    """A format that needs predict options, and writes an index next to the finished file.
 
     Attributes:
-        predict_options: what the format needs, unless the user says otherwise.
+        predict_options: required options, unless set by the user.
     """
 
     predict_options: ClassVar[Mapping[str, Any]]
 
     def index_path(self, path: Path) -> Path:
-        """Where the index of this file will be; raises a ``UsageError`` if it is in the way."""
+        """The path of the index; raises ``UsageError`` if it is occupied."""
 
     def write_index(self, path: Path) -> None:
         """Write the index of the finished file."""
@@ -70,25 +70,25 @@ class IndexedLines(PredictionLines, Protocol):
 
 @runtime_checkable
 class NeedsReading(Protocol):
-    """A format that needs what reading has found besides the rows (ids of categories)."""
+    """A format that needs facts found by reading besides the rows (category ids)."""
 
     def reading_facts(self) -> Mapping[str, Any]:
-        """What was found so far, as JSON."""
+        """The facts found so far, as JSON."""
 
     def set_reading_facts(self, facts: Mapping[str, Any]) -> None:
-        """Use what was found in another process."""
+        """Use facts found in another process."""
 
 
 @runtime_checkable
 class RewritesHead(Protocol):
-    """A format that begins with the number of rows, which only its end tells."""
+    """A format that starts with the number of rows, which is known only at the end."""
 
     def head(self) -> bytes:
-        """The first bytes of the whole file, as many as it began with."""
+        """The final first bytes of the file, of the same length as at the start."""
 
 
 class JsonLines:
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     needs_columns: ClassVar[bool] = False
 
@@ -97,7 +97,7 @@ class JsonLines:
         self.left_out: set[str] = set()
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """A line for each row."""
+        """One line per row."""
         return "".join(dump_json(row, default=str) + "\n" for row in rows)
 
     def tail(self) -> str:
@@ -105,7 +105,7 @@ class JsonLines:
         return ""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """Every line is an object with a prediction, or the error of its line."""
+        """Whether every line is an object with a prediction or an error."""
         try:
             rows = [
                 parse_json(line) for line in itertools.islice(head.split("\n"), HEAD_LINES) if line
@@ -120,11 +120,11 @@ class JsonLines:
 class CsvLines:
     """CSV with the columns of the first window, and one for errors.
 
-    A spreadsheet evaluates a text that begins like a formula, and may fetch what it names. An
-    apostrophe before it makes it text again.
+    Spreadsheets evaluate texts that look like formulas, and may fetch URLs in them. A leading
+    apostrophe marks such a cell as text.
 
     Args:
-        raw: write such texts as they are.
+        raw: do not escape such texts.
     """
 
     needs_columns: ClassVar[bool] = True
@@ -135,7 +135,7 @@ class CsvLines:
         self.left_out: set[str] = set()
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """A line for each row, the header before the first."""
+        """One line per row, after a header line."""
         rows = list(rows)
         text = _Records()
         new = not self.columns
@@ -150,7 +150,7 @@ class CsvLines:
         return text.getvalue()
 
     def _cell(self, value: Any) -> Any:
-        """Lists and objects (top-k) as JSON inside their cell, formulas as texts."""
+        """Lists and objects (top-k) as JSON inside their cell, formulas as text."""
         if isinstance(value, Mapping | list | tuple):
             return dump_json(value, default=str)
         if isinstance(value, str) and not self._raw and _is_formula(value):
@@ -162,14 +162,14 @@ class CsvLines:
         return ""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """The header names a prediction, and the line and error of rows without one."""
+        """Whether the header has a prediction, and line and error for rows without one."""
         header = next(csv.reader([head.partition("\n")[0]]), [])
         tops = [name.partition(".")[0] for name in names]
         return {"line", "error"} <= set(header) and _is_prediction(dict.fromkeys(header), tops)
 
 
 def wrote(path: Path, lines: PredictionLines, names: Sequence[str]) -> bool:
-    """Whether a file looks as if ``predict`` wrote it, for predictions with these fields."""
+    """Whether a file looks as written by ``predict`` with these prediction fields."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if len(head) == HEAD_BYTES:
@@ -181,14 +181,14 @@ def wrote(path: Path, lines: PredictionLines, names: Sequence[str]) -> bool:
 
 
 def _is_prediction(row: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """Whether a row holds what each name says, or is that of a record in error."""
+    """Whether a row has all named fields, or is an error row."""
     return {"line", "error"} <= row.keys() or all(_holds(row, name) for name in names)
 
 
 def _holds(row: Mapping[str, Any], name: str) -> bool:
-    """``boxes.score`` is held by a row whose boxes, if it has any, have a score."""
+    """``boxes.score`` matches a row whose boxes, if any, have a score."""
     top, _, inner = name.partition(".")
-    # Where the input has a column of that name, the prediction has another one.
+    # If the input has a column of that name, the prediction's is renamed.
     found = [key for key in row if key == top or key.startswith(f"predicted_{top}")]
     if not found:
         return False
@@ -199,10 +199,10 @@ def _holds(row: Mapping[str, Any], name: str) -> bool:
 
 
 class _Records(io.StringIO):
-    """Takes records as ``csv`` ends them, and ends them with a line feed alone.
+    """Receives records with ``csv``'s line ends, and ends them with a single line feed.
 
-    A writer that is told to do so leaves a carriage return in a cell unquoted, and it reads back
-    as the end of the record.
+    A ``csv`` writer configured to do so leaves carriage returns in cells unquoted, and they would
+    be read back as line ends.
     """
 
     def write(self, record: str) -> int:
@@ -216,7 +216,7 @@ def _columns_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _is_formula(text: str) -> bool:
-    """Whether a spreadsheet evaluates a cell: a number with a sign is but a number."""
+    """Whether a spreadsheet evaluates a cell; a signed number is only a number."""
     if not text.startswith(FORMULA_STARTS):
         return False
     try:

@@ -1,8 +1,8 @@
-"""A text file written piece by piece, which a later process can go on with.
+"""A file written piece by piece, which a later process can resume.
 
-It grows as ``NAME.part`` beside ``NAME.progress``, a line of JSON for each piece: how many bytes
-of it count, and first what they are made from. The process that writes keeps ``NAME.progress``
-locked. The file gets its name when it is whole.
+It grows as ``NAME.part`` next to ``NAME.progress``, which has a line of JSON per piece: the number
+of valid bytes, and in the first line the identity of the inputs. The writing process locks
+``NAME.progress``. The file is renamed when complete.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from aitk.core.io.json_files import Count, Size, check_shape
 _FIRST = b'{"aitk": '
 _MAX_PROGRESS_BYTES, _MAX_LINE_BYTES = 256 << 20, 1 << 16
 
-#: The shape of what is noted beside a file that is not whole.
+#: The shape of the progress of an incomplete file.
 PROGRESS = {"identity": str, "bytes": Count, "done": Size, "notes": dict}
 
 
 class ResumableFile:
-    """One such file. ``done`` items are in it; ``notes`` are kept with them.
+    """A resumable file. ``done`` is the number of items in it; ``notes`` are stored with them.
 
     Args:
-        identity: names what the content is made from; a file of another identity is not resumed.
-        resume: go on where the last whole piece ended; from the start if there is none.
-        inputs, options, overwrite, is_own: see ``targets.check_file``.
+        identity: identifies the inputs; a file with another identity is not resumed.
+        resume: continue after the last complete piece; from the start if there is none. inputs,
+            options, overwrite, is_own: see ``targets.check_file``.
 
     Raises:
-        UsageError: the file is there already, or part of it is and ``resume`` was not said; it
-            cannot be written, or another process is writing it.
-        ArtifactError: what is there was made from something else.
+        UsageError: the file or a part of it already exists and ``resume`` is off; it cannot be
+            written, or another process is writing it.
+        ArtifactError: the existing part has other inputs.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class ResumableFile:
             raise unwritable(error, path.parent) from error
 
     def append(self, text: str | bytes, *, items: int, notes: Mapping[str, Any]) -> None:
-        """Add a piece that makes ``items`` more items, and take note of it.
+        """Append a piece with ``items`` more items, and record it.
 
         Raises:
-            UsageError: the disk is full, or fails.
+            UsageError: the disk is full or fails.
         """
         try:
             if isinstance(text, str):
@@ -87,23 +87,23 @@ class ResumableFile:
             self._note(bytes=self._file.tell(), done=self.done + items, notes=dict(notes))
         except OSError as error:
             raise unwritable(
-                error, self.part, hint="Make room, then repeat the command with --resume"
+                error, self.part, hint="Free some space, then repeat the command with --resume"
             ) from error
         self.done += items
         self.notes = notes
 
     def rewrite_head(self, content: bytes) -> None:
-        """Replace the first bytes, once all that follows them is there."""
+        """Replace the first bytes, once the rest is complete."""
         end = self._file.tell()
         self._file.seek(0)
         _write(self._file, content)
         self._file.seek(end)
 
     def finish(self) -> None:
-        """The file is whole: give it its name.
+        """Rename the complete file.
 
         Raises:
-            UsageError: a file of that name has been made meanwhile.
+            UsageError: a file with that name was created in the meantime.
         """
         if os.path.lexists(self.path) and not self._replaces:
             raise appeared(self.path, self.part)
@@ -114,7 +114,7 @@ class ResumableFile:
         self._progress.close()
 
     def leave(self) -> None:
-        """Close a file that is not whole, and drop it if nothing of it counts."""
+        """Close an incomplete file, and delete it if it has no complete piece."""
         if self._progress.closed:
             return
         self._file.close()
@@ -134,9 +134,9 @@ class ResumableFile:
             if saved.get("done") and self.part.exists() and not overwrite:
                 if not resume:
                     raise UsageError(
-                        "an interrupted result is there",
+                        "an interrupted result exists",
                         where=str(self.part),
-                        hint="Go on with --resume, or start anew with --overwrite",
+                        hint="Continue with --resume, or start again with --overwrite",
                     )
                 self._go_on(saved)
             else:
@@ -162,11 +162,13 @@ class ResumableFile:
             raise ArtifactError(
                 "was made from another run, other inputs or options",
                 where=str(self.part),
-                hint="Repeat its exact command with --resume, or start anew with --overwrite",
+                hint="Repeat its exact command with --resume, or start again with --overwrite",
             )
         if self.part.stat().st_size < saved["bytes"]:
             raise ArtifactError(
-                "is shorter than it was", where=str(self.part), hint="Start anew with --overwrite"
+                "is shorter than recorded",
+                where=str(self.part),
+                hint="Start again with --overwrite",
             )
         self.done, self.notes = saved["done"], saved["notes"]
         self._file = _opened(self.part, 0)
@@ -175,30 +177,30 @@ class ResumableFile:
         self._note()
 
     def _note(self, **facts: Any) -> None:
-        """Add a line to the progress; its first tells that aitk wrote it, each who does."""
+        """Add a line to the progress; the first marks it as aitk's, and each names its process."""
         line = {"aitk": __version__, "pid": os.getpid()} | facts
         _write(self._progress, json.dumps(line).encode() + b"\n")
 
 
 def _write(file: FileIO, content: bytes) -> None:
-    """Write all of it, or raise an ``OSError``."""
+    """Write all of it, or raise ``OSError``."""
     left = memoryview(content)
     while left:
         left = left[file.write(left) :]
 
 
 def _opened(path: Path, flags: int) -> FileIO:
-    """A file to read and write, never through a link."""
+    """Open a file for reading and writing, never through a link."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | flags, 0o666)
     return FileIO(descriptor, "r+b")
 
 
 def _read_progress(file: FileIO) -> dict[str, Any]:
-    """All that was noted, the later over the earlier; a line cut short is cut off."""
+    """All recorded facts, later ones overriding; a truncated line is removed."""
     file.seek(0)
     saved: dict[str, Any] = {}
     whole = 0
-    # As much as there is: ``read`` sets aside all that it is asked for.
+    # Only as much as exists: ``read`` allocates the requested size.
     size = min(os.fstat(file.fileno()).st_size, _MAX_PROGRESS_BYTES)
     for line in file.read(size).splitlines(keepends=True):
         if not line.endswith(b"\n"):
@@ -214,7 +216,7 @@ def _read_progress(file: FileIO) -> dict[str, Any]:
 
 
 def _check_leftovers(path: Path) -> None:
-    """Refuse what is in the way of the draft, unless aitk made it."""
+    """Refuse foreign files at the path of the draft."""
     part, progress = part_of(path), progress_of(path)
     begun = _begun(progress)
     if begun is None:
@@ -224,7 +226,7 @@ def _check_leftovers(path: Path) -> None:
 
 
 def _drop_finished(path: Path) -> None:
-    """Delete the progress of a file that got its name just before its process was killed."""
+    """Delete the progress of a file that was renamed just before its process was killed."""
     progress = progress_of(path)
     is_whole = os.path.isfile(path) and not os.path.lexists(part_of(path))
     if is_whole and _begun(progress) and lock_holder(progress) is None:
@@ -240,7 +242,7 @@ def _begun(progress: Path) -> bool | None:
     with progress.open("rb") as file:
         line = file.readline(_MAX_LINE_BYTES)
     if _FIRST.startswith(line) or (line.startswith(_FIRST) and not line.endswith(b"\n")):
-        return False  # a kill cut the first line short: there is no draft yet
+        return False  # a kill truncated the first line: there is no draft yet
     try:
         return "identity" in json.loads(line) or None
     except (ValueError, TypeError, RecursionError):

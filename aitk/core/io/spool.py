@@ -1,4 +1,4 @@
-"""Rows on their way through ``prepare``: JSON that may hold bytes and arrays."""
+"""Serialisation of rows during ``prepare``: JSON with bytes and arrays."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _BYTES, _ARRAY = "$bytes", "$array"
 
 
 def dump_line(value: Any, *, sort_keys: bool = False) -> str:
-    """A JSON value, in which bytes and arrays may stand as well, in one line."""
-    # The digest of rows is taken of this text: without sorting, it would depend on their readers.
+    """A JSON value, possibly with bytes and arrays, in one line."""
+    # The digest of rows uses this text: without sorting, it would depend on their readers.
     return json.dumps(value, ensure_ascii=sort_keys, sort_keys=sort_keys, default=_wrapped)
 
 
 def load_line(line: str, *, where: str) -> Any:
-    """What ``dump_line`` wrote.
+    """The inverse of ``dump_line``.
 
     Raises:
-        ArtifactError: nothing that it writes; ``where`` is named.
+        ArtifactError: the line is invalid; ``where`` is named.
     """
     try:
         return json.loads(line, object_hook=_unwrapped)
@@ -37,7 +37,7 @@ def _wrapped(value: Any) -> dict[str, Any]:
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
         return {_ARRAY: [value.dtype.str, list(value.shape), content]}
-    raise TypeError(f"a row holds a {type(value).__name__}, which cannot be stored")
+    raise TypeError(f"a row has a {type(value).__name__}, which cannot be stored")
 
 
 def _unwrapped(value: dict[str, Any]) -> Any:

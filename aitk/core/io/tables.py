@@ -30,9 +30,9 @@ SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
 
 Record = dict[str, Any]
 MAX_COLUMNS = 100_000
-_LISTED = 30  # columns in a message
+_LISTED = 30  # maximum columns listed in a message
 _PREVIEW_ROWS = 200
-_MARK = "\ufeff"  # at the beginning of each of several files that were put together
+_MARK = "\ufeff"  # starts each part of a concatenated file
 _LABEL_STUDIO = re.compile(r'"(annotations|completions)"\s*:\s*\[')
 _DELIMITER_NAMES = {"\t": "TAB", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
 
@@ -42,10 +42,10 @@ class Table:
     """An opened file of records, to be iterated once: ``(line, record)`` or a ``Refusal``.
 
     Attributes:
-        source: the file as the user named it.
-        columns: names of its columns; of JSON lines, those its first lines have.
-        preview: its first records, for looking ahead.
-        notes: what was decided about it, in words.
+        source: the file as given by the user.
+        columns: names of its columns; for JSON lines, those in its first lines.
+        preview: its first records, for look-ahead.
+        notes: automatic decisions about it.
     """
 
     source: str
@@ -67,21 +67,21 @@ def open_table(
     decimal: str | None = None,
     names: Container[str] = (),
 ) -> Table:
-    """Open a tabular file by its ending, or by its content where that says nothing.
+    """Open a tabular file by its suffix, or by content if that is inconclusive.
 
     Args:
         source: a path, ``-`` for stdin, or lines opened already.
-        header: whether the first record names the columns; None finds out. Without names
-            columns are called 1, 2 and so on.
-        delimiter: one character; None finds out.
-        encoding: None finds out.
-        decimal: what stands before the decimals of a number, ``.`` or ``,``; None finds out for
-            each column of a file whose fields are not delimited by commas.
-        names: usual column names (casefolded): a first record with one of them is a header.
+        header: whether the first record is a header; None: detected. Without a header, columns are
+            called 1, 2 and so on.
+        delimiter: one character; None: detected.
+        encoding: None: detected.
+        decimal: decimal separator, ``.`` or ``,``; None: detected for each column of a file whose
+            delimiter is not a comma.
+        names: usual column names (casefolded), which identify a header.
 
     Raises:
         DataError: the file is missing, a folder, empty, or not a table.
-        UsageError: ``encoding`` or ``delimiter`` cannot be used.
+        UsageError: ``encoding`` or ``delimiter`` is invalid.
     """
     if isinstance(source, str):
         if file_suffix(source) == ".parquet":
@@ -94,7 +94,7 @@ def open_table(
 
 
 def file_suffix(source: str) -> str:
-    """The ending of a file's name that says what is in it: ``.csv`` for ``a.csv.gz``."""
+    """The suffix that gives the type of a file: ``.csv`` for ``a.csv.gz``."""
     return Path(source.lower().removesuffix(".gz")).suffix
 
 
@@ -107,21 +107,21 @@ def looks_like_json(lines: Lines) -> bool:
 def find_column(
     columns: Sequence[str], wanted: str | None, usual: Sequence[str], *, what: str, where: str
 ) -> str:
-    """The column that ``wanted`` names or numbers (from 1), else the first with a usual name.
+    """The column named or numbered (from 1) by ``wanted``, else the first with a usual name.
 
     Raises:
-        UsageError: there is no such column; the nearest is named.
-        DataError: nothing was wanted and no column has a usual name.
+        UsageError: the column does not exist; the nearest one is named.
+        DataError: no column was given and none has a usual name.
     """
     listed = f"Columns: {list_names(columns)}"
     if wanted is None:
         found = usual_column(columns, usual)
         if found is None:
-            hint = f"Say which with --{what}-column NAME. {listed}"
+            hint = f"Choose one with --{what}-column NAME. {listed}"
             raise DataError(f"cannot tell which column is the {what}", where=where, hint=hint)
         if any(re.fullmatch(re.escape(found) + r"\.\d+", column) for column in columns):
-            hint = f"Say which with --{what}-column NUMBER. {listed}"
-            raise DataError(f"two columns are called {found!r}", where=where, hint=hint)
+            hint = f"Choose one with --{what}-column NUMBER. {listed}"
+            raise DataError(f"two columns have the name {found!r}", where=where, hint=hint)
         return found
     if wanted in columns:
         return wanted
@@ -134,13 +134,13 @@ def find_column(
 
 
 def list_names(names: Sequence[str]) -> str:
-    """Names of columns for a message; of very many, the first."""
+    """Column names for a message, abbreviated if there are many."""
     listed = ", ".join(map(shorten, names[:_LISTED]))
     return listed + f" and {len(names) - _LISTED:,} more" * (len(names) > _LISTED)
 
 
 def usual_column(columns: Sequence[str], usual: Sequence[str]) -> str | None:
-    """The column with the first of the usual names, whatever its case."""
+    """The column with the first of the usual names, ignoring case."""
     folded = {column.strip().casefold(): column for column in columns}
     return next((folded[name] for name in usual if name in folded), None)
 
@@ -157,7 +157,7 @@ def _open_delimited(
     if not any(line.strip("\r\n") for line in head):
         raise DataError("its first lines are blank or too long for a table", where=source)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise UsageError(f"{quoted(delimiter)} cannot delimit fields", hint="Give one character")
+        raise UsageError(f"{quoted(delimiter)} is not a valid delimiter", hint="Use one character")
     delimiter = delimiter or lines.delimiter
     if delimiter is None:
         suffix = file_suffix(source)
@@ -175,7 +175,7 @@ def _open_delimited(
     if header is None:
         header = has_header(first, names)
         if not header:
-            notes.append(f"{source}: no header; columns are called by number, 1 to {width}")
+            notes.append(f"{source}: no header; columns are numbered 1 to {width}")
     named = first.pop(0) if header and first else []
     columns = _column_names(named or [""] * width, notes, source)
     first = [fields for fields in first if not _repeats(fields, named)]
@@ -193,7 +193,7 @@ def _open_delimited(
             if skip:
                 skip = False
             elif _repeats(fields, named):
-                yield Refusal(source, number, "it repeats the header, as files put together do")
+                yield Refusal(source, number, "it repeats the header, as in concatenated files")
             elif problem:
                 yield Refusal(source, number, problem)
             else:
@@ -203,20 +203,20 @@ def _open_delimited(
 
 
 def _with_points(record: Record, columns: Sequence[str]) -> Record:
-    """A record with decimal points in these columns."""
+    """A record with decimal points instead of commas in these columns."""
     if not columns:
         return record
     return record | {name: with_decimal_point(record.get(name, "")) for name in columns}
 
 
 def _repeats(fields: Sequence[str], header: Sequence[str]) -> bool:
-    """Whether a record is the header again, as in files that were put together."""
+    """Whether a record repeats the header, as in concatenated files."""
     return len(header) > 1 and [field.lstrip(_MARK) for field in fields] == list(header)
 
 
 def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[str]:
     if len(fields) > MAX_COLUMNS:
-        reason = f"has {len(fields):,} columns, and {MAX_COLUMNS:,} are the most"
+        reason = f"has {len(fields):,} columns, over the limit of {MAX_COLUMNS:,}"
         raise DataError(reason, where=source)
     names: dict[str, None] = {}
     renamed: list[str] = []
@@ -226,7 +226,7 @@ def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[
             second = name
             while name in names:
                 name = f"{name}.{number}"
-            renamed.append(f"{source}: the second column {second!r} is called {name}")
+            renamed.append(f"{source}: the second column {second!r} was renamed to {name}")
         names[name] = None
     notes += renamed[:_LISTED]
     if len(renamed) > _LISTED:
@@ -237,13 +237,13 @@ def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[
 def _open_json_lines(lines: Lines) -> Table:
     source = lines.source
     if lines.head and lines.head[0].lstrip().startswith("["):
-        hint = "Write one object a line, for instance with: jq -c '.[]'"
+        hint = "Use one object per line, for instance with: jq -c '.[]'"
         if _LABEL_STUDIO.search("".join(lines.head[:_PREVIEW_ROWS])[:100_000]):
-            hint = "Label Studio wrote it: export CSV or TSV there"
+            hint = "It comes from Label Studio: export CSV or TSV there"
         raise DataError("is one JSON array, not JSON lines", where=source, hint=hint)
     if lines.head and lines.head[0].strip() == "{":
-        hint = "Write one object a line, for instance with: jq -c ."
-        raise DataError("has JSON objects of several lines each", where=source, hint=hint)
+        hint = "Use one object per line, for instance with: jq -c ."
+        raise DataError("has JSON objects that span several lines", where=source, hint=hint)
     parsed = (_parse_object(line) for line in lines.head[:_PREVIEW_ROWS])
     preview = [record for record in parsed if isinstance(record, dict)]
     columns = list(dict.fromkeys(name for record in preview for name in record))
@@ -263,7 +263,7 @@ def _open_json_lines(lines: Lines) -> Table:
 
 
 def _parse_object(text: str) -> Record | str:
-    """The JSON object on a line, or why there is none."""
+    """The JSON object on a line, or the reason why there is none."""
     try:
         record = parse_json(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Records of a TensorFlow Datasets data set, as tables: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
+"""Records from TensorFlow Datasets, as tables: ``tfds:NAME`` or ``tfds:NAME/SPLIT``."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _PREVIEW_ROWS = 200
 
 
 def open_tfds(source: str) -> list[tuple[str, Table]]:
-    """Open the splits of a data set, or the named one; fetch it where it is not here yet.
+    """Open the splits of a data set, or the given one, downloading it if necessary.
 
-    Class labels become their names (a hidden one, -1, becomes None), bytes become text.
+    Class labels become their names (a hidden label, -1, becomes None), bytes become text.
 
     Raises:
-        DataError: there is no such data set or split, or it cannot be fetched.
+        DataError: the data set or split does not exist, or cannot be downloaded.
     """
     builder, splits = fetch_tfds(source)
     return [(split, _open_split(builder, split, source)) for split in splits]
 
 
 def fetch_tfds(source: str) -> tuple[Any, list[str]]:
-    """The builder of a data set, fetched where it is not here yet, and the splits that are meant.
+    """The builder of a data set, downloaded if necessary, and the requested splits.
 
     Raises:
-        DataError: there is no such data set or split, or it cannot be fetched.
+        DataError: the data set or split does not exist, or cannot be downloaded.
     """
     import tensorflow_datasets as tfds
 
@@ -48,10 +48,10 @@ def fetch_tfds(source: str) -> tuple[Any, list[str]]:
         except (ValueError, ImportError) as other:
             raise _unknown(source, other) from other
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # it prints how far it is
+        with contextlib.redirect_stdout(sys.stderr):  # it prints its progress
             builder.download_and_prepare()
     except (OSError, ValueError, RuntimeError, tfds.download.DownloadError) as error:
-        raise DataError(f"cannot be fetched ({error})", where=source) from error
+        raise DataError(f"cannot be downloaded ({error})", where=source) from error
     splits = list(builder.info.splits)
     if wanted and wanted not in splits:
         raise DataError(f"no split {wanted!r}", where=source, hint=f"Splits: {', '.join(splits)}")

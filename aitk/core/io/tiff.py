@@ -1,4 +1,4 @@
-"""What the header of a TIFF file says (TIFF 6.0, sections 2 and 8; BigTIFF)."""
+"""Parsing of TIFF headers (TIFF 6.0, sections 2 and 8; BigTIFF)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 277, 322, 323
 _TAGS = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT)
 _MOST_ENTRIES = 10_000
-#: Type of a value -> how it is packed; other types hold nothing that is asked for.
+#: Type of a value -> its struct format; other types are not needed here.
 _PACKED = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
 @dataclass(frozen=True)
 class TiffHeader:
-    """The first picture of a file.
+    """The first image of a file.
 
     Attributes:
-        bits: of a value.
-        channels: values of a pixel.
-        tile: (width, height) of the pieces that it is stored in, or (0, 0).
-        has_more: the file holds further pictures.
+        bits: bits per value.
+        channels: values per pixel.
+        tile: (width, height) of its tiles, or (0, 0).
+        has_more: whether the file has further images.
     """
 
     width: int
@@ -33,7 +33,7 @@ class TiffHeader:
 
 
 def read_header(data: bytes) -> TiffHeader | None:
-    """The header of a file; None where it is damaged or no TIFF."""
+    """The header of a file; None if it is damaged or not TIFF."""
     if not data.startswith(STARTS):
         return None
     order = "<" if data.startswith(b"II") else ">"
@@ -54,7 +54,7 @@ def read_header(data: bytes) -> TiffHeader | None:
 
 
 def _read_entries(data: bytes, place: int, order: str, is_big: bool) -> tuple[dict[int, int], int]:
-    """The first value of each tag that is asked for, and where the next picture's begin."""
+    """The first value of each needed tag, and the offset of the next image's tags."""
     count_format, entry_bytes, value_at = ("Q", 20, 12) if is_big else ("H", 12, 8)
     offset_format = "Q" if is_big else "I"
     (count,) = struct.unpack_from(order + count_format, data, place)

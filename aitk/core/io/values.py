@@ -1,8 +1,8 @@
-"""What stands in the user's files, as Python values: JSON, numbers and times.
+"""Conversion of the user's file contents to Python values: JSON, numbers and times.
 
-Files from elsewhere hold numbers of 400 digits, infinities, dates of no calendar, and lists
-nested a thousand deep. Every reader converts with these functions, so that each of them is
-refused in the same way, and every writer of JSON with ``dump_json``.
+Untrusted files have numbers of 400 digits, infinities, invalid dates, and lists nested a thousand
+deep. All readers convert with these functions, which refuse such values uniformly, and all JSON
+writers use ``dump_json``.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from typing import Any
 
 from aitk.core.io.names import printable
 
-#: Lists and objects inside one another. Python's own limit depends on what else is being called.
+#: Maximum nesting of lists and objects. Python's own limit depends on the call stack.
 MAX_DEPTH = 100
 MAX_NUMBER_CHARACTERS = 1000
-#: So many digits fit into 64 bits; Python refuses to read thousands of them.
+#: Digits that fit into 64 bits; Python refuses to parse thousands of digits.
 _MAX_DIGITS = 18
-#: From each size on, a number of seconds since 1970 must be one of ms, of us, of ns.
+#: Minimum sizes at which seconds since 1970 must be milliseconds, microseconds, nanoseconds.
 _TIME_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _LATEST_TIME_S = 1e11
 
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^][{}]+")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-#: What a number that overflows has at least.
+#: Minimum size of a number that overflows.
 _LARGE = re.compile(r"\d{300}|[eE]\+?\d{3}")
 
 
 def parse_json(content: str | bytes) -> Any:
     """The value of a JSON text.
 
-    A number that JSON has no word for, or that no float holds (NaN, Infinity, 1e400), is None.
+    Numbers that JSON or floats cannot represent (NaN, Infinity, 1e400) become None.
 
     Raises:
         ValueError: it is not JSON, not Unicode, or nested deeper than ``MAX_DEPTH``.
@@ -51,7 +51,7 @@ def parse_json(content: str | bytes) -> Any:
     if _is_deep(content):
         raise ValueError(_TOO_DEEP)
     if _SURROGATE.search(content) and not _is_text(json.dumps(value, ensure_ascii=False)):
-        raise ValueError("holds half of a surrogate pair, which is no character")
+        raise ValueError("has an unpaired surrogate, which is not a character")
     return value
 
 
@@ -62,7 +62,7 @@ def dump_json(
     sort_keys: bool = False,
     default: Callable[[Any], Any] | None = None,
 ) -> str:
-    """JSON text that any reader takes: no NaN, no infinity (both null), no half characters."""
+    """JSON text that any parser accepts: no NaN or infinity (both null), no unpaired surrogates."""
 
     def dumps(value: Any) -> str:
         return json.dumps(
@@ -100,7 +100,7 @@ def to_number(value: Any) -> float:
     """The number in a cell.
 
     Raises:
-        ValueError: it is none, or NaN, or infinite, or beyond what a float holds.
+        ValueError: it is not a number, or NaN, infinite, or out of the range of floats.
     """
     if isinstance(value, str) and (len(value) > MAX_NUMBER_CHARACTERS or "_" in value):
         raise ValueError("is not a number")
@@ -114,20 +114,20 @@ def to_number(value: Any) -> float:
 
 
 def to_count(text: str) -> int | None:
-    """The whole number that digits write; None for other text, and for more digits than fit into
+    """The whole number in a text; None for other text, and for more digits than fit into
     64 bits."""
     text = text.strip()
     return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def to_time(value: Any) -> float:
-    """The seconds since 1970 that a cell names.
+    """The seconds since 1970 given by a cell.
 
-    Numbers are seconds; large ones milliseconds, microseconds or nanoseconds. Dates are ISO
-    8601, also with slashes, in UTC where they name no zone.
+    Numbers are seconds; large ones milliseconds, microseconds or nanoseconds. Dates are ISO 8601,
+    also with slashes, in UTC without a time zone.
 
     Raises:
-        ValueError: it names none, or one before 1970.
+        ValueError: it is not a time, or one before 1970.
     """
     try:
         time_s = to_number(value)
@@ -138,12 +138,12 @@ def to_time(value: Any) -> float:
     if time_s >= _LATEST_TIME_S:
         time_s /= next(unit for start, unit in _TIME_UNITS if time_s >= start)
         if time_s >= _LATEST_TIME_S:
-            raise ValueError("is no date")
+            raise ValueError("is not a date")
     return time_s
 
 
 def quoted(value: Any) -> str:
-    """A value as a message shows it: the beginning of it, if it is long."""
+    """A value for a message, abbreviated if long."""
     text = repr(value[:60] if isinstance(value, str | bytes) else value)
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -160,7 +160,7 @@ def _date_s(text: str) -> float:
 
 
 def _finite(value: Any) -> Any:
-    """A value with None for every number that is not finite, at any depth."""
+    """A value with None for every non-finite number, at any depth."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -184,8 +184,8 @@ def _is_text(text: str) -> bool:
 
 
 def _is_deep(text: str) -> bool:
-    """Whether valid JSON is nested too deep, at the speed of C: pairs of brackets are taken out
-    from the innermost ones on."""
+    """Whether valid JSON is nested too deep, at C speed: pairs of brackets are removed from the
+    innermost outwards."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
     brackets = _NO_BRACKET.sub("", _STRING.sub("", text)).replace("{", "[").replace("}", "]")

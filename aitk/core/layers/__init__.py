@@ -1,10 +1,10 @@
-"""Keras layers that several domains use, and the types that layers are annotated with."""
+"""Keras layers used by several domains, and type annotations for layers."""
 
 from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-#: A tensor of whichever backend runs, symbolic while a model is built: these share no base class.
+#: A tensor of the active backend, symbolic while a model is built: they share no base class.
 Tensor: TypeAlias = Any
-#: The shape that ``build`` and ``compute_output_shape`` are given: sizes, or None for any.
+#: The shape passed to ``build`` and ``compute_output_shape``: sizes, or None for any.
 Shape: TypeAlias = tuple[Any, ...]

@@ -1,7 +1,7 @@
-"""Transformer blocks whose decoder can also run one token at a time, with keys and values cached.
+"""Transformer blocks; the decoder can run one token at a time with cached keys and values.
 
-Made of plain dense layers, so that adapters, quantisation and converters see only those. Norms
-stand before each part (Xiong et al. 2020, figure 1b). Caches are (rows, heads, length, size).
+Built from plain dense layers, so that adapters, quantisation and converters see only those. Layers
+are pre-norm (Xiong et al. 2020, figure 1b). Caches are (rows, heads, length, size).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from keras import ops
 
 from aitk.core.layers import Shape, Tensor
 
-#: Added to the scores of keys that a query must not see.
+#: Added to the attention scores of masked keys.
 MASKED = -1e9
 
 
@@ -22,8 +22,8 @@ class CachedAttention(keras.layers.Layer):
     """Multi-head attention to a sequence or a memory (Vaswani et al. 2017, section 3.2).
 
     Args:
-        heads: among which the features are divided.
-        rotary: turn queries and keys by their positions (Su et al. 2021, RoFormer).
+        heads: number of heads that share the features.
+        rotary: use rotary position embeddings (Su et al. 2021, RoFormer).
     """
 
     def __init__(self, heads: int, rotary: bool = False, **kwargs: Any):
@@ -57,7 +57,7 @@ class CachedAttention(keras.layers.Layer):
         *,
         place: Tensor | int = 0,
     ) -> Tensor:
-        """Attention to known keys and values.
+        """Attention to given keys and values.
 
         Args:
             mask: float, broadcast to (rows, heads, queries, keys), added to the scores.
@@ -75,7 +75,7 @@ class CachedAttention(keras.layers.Layer):
         return self.output_dense(ops.reshape(mixed, shape))
 
     def weigh(self, queries: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The attention weights alone, float32 (rows, heads, queries, keys)."""
+        """Only the attention weights, float32 (rows, heads, queries, keys)."""
         query = self._split(self.query_dense(queries))
         query = query * query.shape[-1] ** -0.5
         scores = ops.cast(ops.matmul(query, ops.swapaxes(keys, 2, 3)), "float32")
@@ -99,7 +99,7 @@ class CachedAttention(keras.layers.Layer):
 
 
 class _Block(keras.layers.Layer):
-    """What encoder and decoder blocks share: norms, a feed-forward part, dropout."""
+    """Common base of encoder and decoder blocks: norms, a feed-forward layer, dropout."""
 
     def __init__(
         self,
@@ -155,14 +155,14 @@ class _Block(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk")
 class EncoderBlock(_Block):
-    """Attention of a sequence to itself, then a feed-forward part.
+    """Self-attention, then a feed-forward layer.
 
     Args:
-        heads: of the attention.
-        width: units of the feed-forward part.
-        dropout: share of features dropped after each part (Vaswani et al. 2017, section 5.4).
-        rotary: positions turn queries and keys.
-        activation: of the feed-forward part.
+        heads: number of attention heads.
+        width: units of the feed-forward layer.
+        dropout: dropout rate after each sublayer (Vaswani et al. 2017, section 5.4).
+        rotary: use rotary position embeddings.
+        activation: activation of the feed-forward layer.
     """
 
     def build(self, sequence_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
@@ -182,10 +182,10 @@ class EncoderBlock(_Block):
 
 @keras.saving.register_keras_serializable("aitk")
 class DecoderBlock(_Block):
-    """Attention to what came so far, to a memory if there is one, then a feed-forward part.
+    """Causal self-attention, optional cross-attention, then a feed-forward layer.
 
     Args:
-        crosses: it also attends to a memory, the output of an encoder.
+        crosses: whether it attends to a memory, the output of an encoder.
     """
 
     def __init__(self, *args: Any, crosses: bool = False, **kwargs: Any):
@@ -226,7 +226,7 @@ class DecoderBlock(_Block):
         memory: tuple[Tensor, Tensor] | None = None,
         penalty: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The features of new tokens, with keys and values of those before them.
+        """The features of new tokens, given the keys and values of preceding ones.
 
         Args:
             x: (rows, new, hidden).
@@ -236,7 +236,7 @@ class DecoderBlock(_Block):
             penalty: see ``padding_penalty``.
 
         Returns:
-            (rows, new, hidden), and the cache with the new tokens in it.
+            (rows, new, hidden), and the cache including the new tokens.
         """
         y = self.own_norm(x)
         new = self.own_attention.keys_values(y, place)
@@ -248,7 +248,7 @@ class DecoderBlock(_Block):
         return self.add_dense(x), (keys, values)
 
     def look(self, sequence: Tensor, memory: Tensor, padding_mask: Tensor) -> Tensor:
-        """Attention of a sequence to the memory, mean of the heads: (batch, length, source)."""
+        """Cross-attention weights, averaged over the heads: (batch, length, source)."""
         length = ops.shape(sequence)[1]
         y = self.own_norm(sequence)
         x = sequence + self.own_attention(y, y, later_penalty(length, length))
@@ -257,7 +257,7 @@ class DecoderBlock(_Block):
         return ops.mean(self.cross_attention.weigh(self.cross_norm(x), keys, penalty), axis=1)
 
     def empty_cache(self, rows: Tensor, length: Tensor, hidden: int) -> list[Tensor]:
-        """Keys and values of no token yet, for up to ``length``."""
+        """Empty keys and values for up to ``length`` tokens."""
         shape = (rows, self.heads, length, hidden // self.heads)
         return [ops.zeros(shape, self.compute_dtype) for _ in range(2)]
 
@@ -275,7 +275,7 @@ class DecoderBlock(_Block):
 
 @keras.saving.register_keras_serializable("aitk")
 class SinePositions(keras.layers.Layer):
-    """Scale embeddings and add sines of their positions (Vaswani et al. 2017, section 3.5)."""
+    """Scale embeddings and add sinusoidal positions (Vaswani et al. 2017, section 3.5)."""
 
     def call(self, sequence: Tensor, place: Tensor | int = 0) -> Tensor:
         # (batch, length, hidden) -> the same shape
@@ -291,7 +291,7 @@ class SinePositions(keras.layers.Layer):
 
 
 def rotate(x: Tensor, place: Tensor | int = 0) -> Tensor:
-    """Turn pairs of features of (rows, heads, length, size) by their positions from ``place``."""
+    """Rotate feature pairs of (rows, heads, length, size) by position, starting at ``place``."""
     half = x.shape[-1] // 2
     angles = _angles(ops.shape(x)[2], half, place)
     sine, cosine = ops.cast(ops.sin(angles), x.dtype), ops.cast(ops.cos(angles), x.dtype)
@@ -301,7 +301,7 @@ def rotate(x: Tensor, place: Tensor | int = 0) -> Tensor:
 
 
 def put(cache: Tensor, new: Tensor, place: Tensor | int) -> Tensor:
-    """(rows, heads, new, size) written into (rows, heads, length, size) from ``place`` on."""
+    """Write (rows, heads, new, size) into (rows, heads, length, size) at ``place``."""
     places = ops.arange(ops.shape(cache)[2])[:, None]
     if new.shape[2] == 1:
         return ops.where(places == place, new, cache)
@@ -312,13 +312,13 @@ def put(cache: Tensor, new: Tensor, place: Tensor | int) -> Tensor:
 
 
 def later_penalty(queries: Tensor, keys: Tensor, place: Tensor | int = 0) -> Tensor:
-    """What hides keys after each query, (queries, keys); the first query is at ``place``."""
+    """Mask of later keys, (queries, keys); the first query is at ``place``."""
     later = ops.arange(keys)[None, :] > ops.arange(queries)[:, None] + place
     return ops.cast(later, "float32") * MASKED
 
 
 def padding_penalty(padding_mask: Tensor) -> Tensor:
-    """What hides padded keys: (batch, length) -> (batch, 1, 1, length)."""
+    """Mask of padded keys: (batch, length) -> (batch, 1, 1, length)."""
     absent = 1 - ops.cast(padding_mask, "float32")
     return ops.expand_dims(absent * MASKED, (1, 2))
 

@@ -1,4 +1,4 @@
-"""What one backend has a kernel of its own for; networks name no backend themselves."""
+"""Backend-specific kernels; networks themselves are backend-neutral."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 
 
 def normalised_batch(maps: Any, gamma: Any, beta: Any, *, epsilon: float) -> tuple | None:
-    """Batch normalisation in training by one kernel, where the backend has one (TensorFlow).
+    """Training-time batch normalisation with a fused kernel, if the backend has one (TensorFlow).
 
     Args:
         maps: (batch, height, width, channels), in any precision.
@@ -16,8 +16,8 @@ def normalised_batch(maps: Any, gamma: Any, beta: Any, *, epsilon: float) -> tup
         beta: (channels,) offset.
 
     Returns:
-        The normalised maps, and mean and variance of the batch (channels,) float32; None where
-        there is no such kernel.
+        The normalised maps, and mean and variance of the batch (channels,) float32; None without
+        such a kernel.
     """
     if keras.backend.backend() != "tensorflow":
         return None
@@ -32,6 +32,6 @@ def normalised_batch(maps: Any, gamma: Any, beta: Any, *, epsilon: float) -> tup
         epsilon=epsilon,
         is_training=True,
     )
-    # The kernel hands back the variance of the population.
+    # The kernel returns the unbiased variance.
     count = tf.cast(tf.size(maps) / tf.shape(maps)[-1], tf.float32)
     return maps, mean, variance * (count - 1) / count

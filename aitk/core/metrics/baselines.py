@@ -1,7 +1,7 @@
-"""Baselines: what simple predictors, learned from the training rows alone, score on the same rows.
+"""Baselines: scores of simple predictors, fitted to the training rows, on the same rows.
 
-A task that implements ``HasBaselines`` names them; the stages show their scores beside those of the
-model, and warn where the model is not above them.
+A task that implements ``HasBaselines`` declares them; stages show their scores with those of the
+model, and warn if the model is not better.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aitk.core.metrics.statistics import paired_bootstrap
 from aitk.core.reporting.numbers import format_number
 from aitk.core.training.batches import take_rows
 
-#: Baselines predict no more rows than this, evenly spread: their time stays bounded.
+#: Maximum number of rows, evenly sampled, for baselines, to bound their time.
 MOST_ROWS = 20_000
 #: Bootstrap resamples of the difference between model and baseline.
 RESAMPLES = 1000
@@ -27,12 +27,12 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Baseline:
-    """A simple predictor, learned from the training rows.
+    """A simple predictor, fitted to the training rows.
 
     Attributes:
-        name: as it is shown: "majority class".
-        measure: what ``Task.measure`` would keep of its predictions. Given the rows, and what was
-            measured of the model on the same rows, which holds the targets too.
+        name: display name: "majority class".
+        measure: the values of ``Task.measure`` for its predictions, from the rows and the values
+            measured for the model on the same rows, which include the targets.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Baseline:
 
 @dataclass(frozen=True)
 class BaselineScores:
-    """What a baseline scored.
+    """The scores of a baseline.
 
     Attributes:
-        name: of the baseline.
+        name: name of the baseline.
         value: its main metric.
-        per_row: (rows,) what the main metric averages.
+        per_row: (rows,) the values that the main metric averages.
     """
 
     name: str
@@ -57,11 +57,11 @@ class BaselineScores:
 def score_baselines(
     task: Task, train: Rows, summary: Mapping[str, Any], assets: Any, rows: Rows, measured: Measured
 ) -> list[BaselineScores]:
-    """Learn the task's baselines and score them with the task's own metrics.
+    """Fit the task's baselines and score them with the task's own metrics.
 
     Args:
-        rows: the rows that the model was scored on; of many, ``MOST_ROWS`` are looked at.
-        measured: what was measured of the model on them.
+        rows: the rows on which the model was scored; at most ``MOST_ROWS`` are used.
+        measured: values measured for the model on them.
     """
     if not isinstance(task, HasBaselines):
         return []
@@ -73,7 +73,7 @@ def score_baselines(
     for baseline in task.baselines(train, summary, assets):
         try:
             evaluation = task.score(baseline.measure(rows, measured), assets)
-        except DataError:  # these rows hold nothing to score, of which the model's score tells
+        except DataError:  # nothing to score; the model's score reports it
             continue
         main = evaluation.metrics.get(task.metric.name)
         if main is not None:
@@ -83,22 +83,22 @@ def score_baselines(
 
 
 def spread(count: int, most: int) -> np.ndarray:
-    """At most so many of ``count`` row numbers, evenly spread."""
+    """Up to ``most`` of ``count`` row numbers, evenly spaced."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
 def compare_with_baselines(
     task: Task, value: float, per_row: np.ndarray, scores: Sequence[BaselineScores]
 ) -> list[dict[str, Any]]:
-    """How far the model is above each baseline, as ``metrics.json`` holds it.
+    """The gain of the model over each baseline, in the form of ``metrics.json``.
 
     Args:
         value: the model's main metric.
-        per_row: (rows,) what it averages, of all rows.
+        per_row: (rows,) the values that it averages, for all rows.
 
     Returns:
-        Of each baseline its ``name`` and ``value``; ``gain``, by how much the model is better a
-        row, with the ends of the paired 95% interval; ``rows``, where not all were compared.
+        For each baseline its ``name`` and ``value``; ``gain``, the mean improvement per row, with
+        its paired 95% interval; ``rows``, if not all were compared.
     """
     sign = 1 if task.metric.higher_is_better else -1
     places = spread(len(per_row), MOST_ROWS)
@@ -121,7 +121,7 @@ def describe_baselines(metric: str, result: Mapping[str, Any]) -> str:
     """One line: ``accuracy 0.912, baseline 0.534 (majority class)``; "" without baselines.
 
     Args:
-        result: an evaluation, as ``metrics.json`` holds it.
+        result: an evaluation, in the form of ``metrics.json``.
     """
     baselines, score = result.get("baselines"), result["metrics"].get(metric)
     if not baselines or not score:
@@ -135,7 +135,7 @@ def describe_baselines(metric: str, result: Mapping[str, Any]) -> str:
 def baseline_warnings(
     metric: str, value: float, baselines: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """A warning for each baseline that scores higher than the model."""
+    """A warning for each baseline that scores better than the model."""
     warnings = []
     for each in baselines:
         if not each["below"]:
@@ -148,19 +148,19 @@ def baseline_warnings(
         warnings.append(
             f"{told}: paired difference {gain['value']:+.4f}, 95% interval"
             f" [{gain['low']:+.4f}, {gain['high']:+.4f}]"
-            + ("" if sure else ", which does not exclude chance")
+            + ("" if sure else ", which may be due to chance")
         )
     return warnings
 
 
 def majority_class(counts: Mapping[str, int], labels: Sequence[str]) -> Baseline:
-    """The most frequent class for every row, the shares of the classes being its probabilities.
+    """The most frequent class for every row, with the class frequencies as probabilities.
 
-    For tasks that measure as ``core.metrics.classification`` has it.
+    For tasks that measure like ``core.metrics.classification``.
 
     Args:
         counts: training rows of each class.
-        labels: the classes in the order of the outputs.
+        labels: classes in output order.
     """
     shares = np.array([counts.get(label, 0) for label in labels], np.float32)
     shares /= max(shares.sum(), 1)

@@ -1,4 +1,4 @@
-"""The labels of a data set: how many rows have each, and what is wrong with them."""
+"""Label counts and label checks of a data set."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 from aitk.core.contract.rows import SPLITS
 from aitk.core.contract.task import Finding, Grade
 
-#: Held-out rows that training has seen, or whose label it has not, make an error from this share
-#: on: below it they move a score by less than its usual interval.
+#: Minimum share of held-out rows seen in training, or with labels unseen in training, for an error:
+#: smaller shares move a score by less than its usual interval.
 HELD_OUT_SHARE = 0.01
-#: Rows that stand elsewhere with another label make an error from this share on.
+#: Minimum share of rows that occur elsewhere with another label for an error.
 CONFLICT_SHARE = 0.05
 FEW_ROWS, IMBALANCE = 5, 10.0
-#: More labels a row than this are those of another column: numbers of rows, or texts.
+#: With more labels per row, the column is probably another one: row numbers, or texts.
 _LABELS_PER_ROW, _ROWS_TO_TELL = 0.5, 20
 _EXAMPLES = 10
 _LABEL_DELIMITERS = (",", ";", "|")
@@ -30,7 +30,7 @@ _LABEL_NOISE = re.compile(r"[\s_\-.,;:!?'\"]+")
 
 
 class LabelTally:
-    """Counts the labels of rows while they stream by, in a few bytes a row.
+    """Counts the labels of streamed rows, in a few bytes per row.
 
     A row has the field ``label``, or the list ``labels``.
     """
@@ -52,11 +52,11 @@ class LabelTally:
 
     @property
     def numbers(self) -> np.ndarray:
-        """(rows,) a number for the labels of each row, the same for the same ones."""
+        """(rows,) a number for each row's labels, equal for equal labels."""
         return np.array(self._numbers)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Split -> label -> rows, without zeros, in the order of the labels."""
+        """Split -> label -> rows, without zeros, in label order."""
         kinds = len(self._sets)
         codes = np.array(self._splits, np.int64) * kinds + self.numbers
         table = np.bincount(codes, minlength=len(SPLITS) * kinds).reshape(len(SPLITS), kinds)
@@ -70,8 +70,8 @@ class LabelTally:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """``labels`` and ``label_counts`` of the splits that have rows; of rows with any number of
-        labels also how many they have."""
+        """``labels`` and ``label_counts`` of the nonempty splits; for multi-label rows also the
+        number of labels per row."""
         counts = self.counts()
         present = [split for at, split in enumerate(SPLITS) if at in set(self._splits)]
         summary: dict[str, Any] = {
@@ -86,7 +86,7 @@ class LabelTally:
         return summary
 
     def findings(self) -> list[Finding]:
-        """Every check of the labels, those that found no fault too."""
+        """All label checks, including those without a fault."""
         counts = self.counts()
         labels = set().union(*counts.values())
         return [
@@ -101,21 +101,21 @@ class LabelTally:
         ]
 
     def _sizes(self) -> np.ndarray:
-        """(rows,) how many labels each row has."""
+        """(rows,) number of labels per row."""
         return np.array([len(labels) for labels in self._sets])[self.numbers]
 
 
 def judge(
     check: str, count: int, total: int, what: str, *, error_share: float = 2.0, **details: Any
 ) -> Finding:
-    """A finding about ``count`` of ``total`` rows: an error above the share, if any a warning.
+    """A finding about ``count`` of ``total`` rows: an error above the share, a warning if any.
 
     Args:
-        what: the rows that count, in the plural: "rows that repeat another".
+        what: plural description of the counted rows: "rows that repeat another".
         details: further values for ``dataset.json``.
     """
     if not total:
-        return Finding(check, "skipped", f"not checked, for lack of rows: {what}", details)
+        return Finding(check, "skipped", f"not checked, too few rows: {what}", details)
     share = count / total
     grade: Grade = "error" if share > error_share else "warning" if count else "ok"
     message = f"{count:,} {what} ({share:.1%})" if count else f"no {what}"
@@ -123,13 +123,13 @@ def judge(
 
 
 def known_labels(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """The labels (split -> label -> rows) of the training rows, or of all where there are none:
-    rows that are prepared to score a model alone."""
+    """The labels (split -> label -> rows) of the training rows, or of all rows if there are none,
+    as in data prepared only for evaluation."""
     return sorted(counts["train"] or set().union(*counts.values()))
 
 
 def find_single_class(counts: Mapping[str, int], *, at_least: int = 2) -> Finding:
-    """Check that the training rows (label -> rows) have enough labels, and not too many."""
+    """Check that the training rows (label -> rows) have enough labels, but not too many."""
     if not counts:
         return Finding("classes", "skipped", "not checked: there are no training rows")
     message, rows = f"{len(counts)} classes in training", sum(counts.values())
@@ -147,7 +147,7 @@ def find_single_class(counts: Mapping[str, int], *, at_least: int = 2) -> Findin
 
 
 def find_label_typos(labels: Iterable[str]) -> Finding:
-    """Find labels that differ only in case, spaces or punctuation. Numbers are left alone."""
+    """Find labels that differ only in case, spaces or punctuation, except numbers."""
     spellings = defaultdict(list)
     for label in sorted(labels):
         if not _NUMBER.fullmatch(label):
@@ -155,14 +155,14 @@ def find_label_typos(labels: Iterable[str]) -> Finding:
             spellings[_LABEL_NOISE.sub("", plain) or label].append(label)
     alike = [group for group in spellings.values() if len(group) > 1]
     told = "; ".join(" / ".join(map(repr, group)) for group in alike[:_EXAMPLES])
-    message = f"perhaps the same label: {told}" if alike else "no two labels look alike"
+    message = f"possibly the same label: {told}" if alike else "no two labels look alike"
     return Finding("label typos", "warning" if alike else "ok", message, {"alike": alike})
 
 
 def find_several_labels(labels: Iterable[str]) -> Finding:
-    """Find labels that look like several in one: ``pos,delivery`` beside ``neg,delivery``.
+    """Find labels that seem to combine several: ``pos,delivery`` next to ``neg,delivery``.
 
-    What a comma separates counts only where a part comes again in another label.
+    Comma-separated labels count only if a part recurs in another label.
     """
     check, several = "several labels in one", set[str]()
     labels = sorted(labels)
@@ -175,38 +175,38 @@ def find_several_labels(labels: Iterable[str]) -> Finding:
             if len(found) > 1 and (delimiter != "," or any(seen[part] > 1 for part in found))
         }
     if not several:
-        return Finding(check, "ok", "no label looks like several in one")
+        return Finding(check, "ok", "no label seems to combine several")
     told = ", ".join(map(repr, sorted(several)[:_EXAMPLES]))
     message = (
-        f"{len(several)} labels look like several in one, and each combination is a class of its"
-        f" own: {told}. Rows with any number of labels are read with --label-separator, or"
+        f"{len(several)} labels seem to combine several, and each combination is a class of its"
+        f" own: {told}. For multi-label rows, use --label-separator or"
         " --multi-label"
     )
     return Finding(check, "warning", message, {"labels": sorted(several)})
 
 
 def _parts(label: str, delimiter: str) -> list[str]:
-    """What lies between delimiters, also in a list as Python writes it: ``['a', 'b']``."""
+    """The parts between delimiters, also in a Python list: ``['a', 'b']``."""
     parts = (part.strip(" '\"") for part in label.strip("[]").split(delimiter))
     return [part for part in parts if part]
 
 
 def find_labels_per_row(counts: Sequence[int] | np.ndarray, combinations: int) -> Finding:
-    """Say how many labels rows have, where they may have any number.
+    """Report the number of labels per row, for multi-label data.
 
     Args:
-        counts: (rows,) labels of each row.
-        combinations: different sets of labels.
+        counts: (rows,) number of labels of each row.
+        combinations: number of distinct label sets.
     """
     sizes = np.asarray(counts)
     none = int((sizes == 0).sum())
-    message = f"{sizes.mean():.2f} labels a row in {combinations:,} combinations"
+    message = f"{sizes.mean():.2f} labels per row in {combinations:,} combinations"
     message += f"; {none:,} rows have none ({none / len(sizes):.1%})" if none else ""
     return Finding("labels per row", "ok", message, {"without": none})
 
 
 def find_rare_classes(counts: Mapping[str, int], *, what: str = "training rows") -> Finding:
-    """Find classes with too few training rows, or other things that are counted, to learn from."""
+    """Find classes with too few training rows, or other counted things, for training."""
     if not counts:
         return Finding("rare classes", "skipped", f"not checked: no class has {what}")
     rare = {label: count for label, count in counts.items() if count < FEW_ROWS}
@@ -215,7 +215,7 @@ def find_rare_classes(counts: Mapping[str, int], *, what: str = "training rows")
 
 
 def find_unseen_labels(counts: Mapping[str, Mapping[str, int]]) -> Finding:
-    """Find labels of held-out rows (split -> label -> rows) that no training row has."""
+    """Find labels of held-out rows (split -> label -> rows) that are in no training row."""
     unseen: Counter[str] = Counter()
     if not counts["train"]:
         return Finding("unseen labels", "skipped", "not checked: there are no training rows")
@@ -227,7 +227,7 @@ def find_unseen_labels(counts: Mapping[str, Mapping[str, int]]) -> Finding:
         "unseen labels",
         unseen.total(),
         held_out,
-        "held-out rows with a label that no training row has",
+        "held-out rows with a label unseen in training",
         error_share=HELD_OUT_SHARE,
         labels=dict(unseen.most_common()),
     )
@@ -236,9 +236,9 @@ def find_unseen_labels(counts: Mapping[str, Mapping[str, int]]) -> Finding:
 def find_imbalance(
     counts: Mapping[str, int], *, what: str = "training rows", balanced: bool = True
 ) -> Finding:
-    """Compare the largest with the smallest class, by rows or other things that are counted.
+    """Compare the largest with the smallest class, by rows or other counted things.
 
-    ``balanced``: training can weight the classes (``--balance``).
+    ``balanced``: whether training can weight the classes (``--balance``).
     """
     if not counts:
         return Finding("balance", "skipped", f"not checked: no class has {what}")

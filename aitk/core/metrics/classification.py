@@ -1,7 +1,7 @@
 """Predictions from class probabilities, and their metrics with intervals.
 
-For tasks with one distribution over classes a row. A label never seen in training has target -1:
-it counts as one more class that is never predicted.
+For tasks with one distribution over classes per row. Labels unseen in training have target -1: they
+count as an additional class that is never predicted.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from aitk.core.metrics.statistics import MIN_ROWS, bootstrap_scores, score_propo
 
 CALIBRATION_BINS = 15
 UNSEEN = "(never seen in training)"
-#: Classes that a warning names, at most.
+#: Maximum number of classes named in a warning.
 MAX_CLASSES_SHOWN = 10
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """(..., classes) logits to logarithms of probabilities."""
+    """(..., classes) logits to log-probabilities."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
@@ -38,11 +38,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def decode_classes(
     probabilities: np.ndarray, labels: Sequence[str], *, top_k: int = 1
 ) -> list[dict[str, Any]]:
-    """The prediction for each row: its best class, with ``top_k`` > 1 also the best ones in order.
+    """The prediction for each row: its best class; with ``top_k`` > 1 also the best ones in order.
 
     Args:
         probabilities: (rows, classes).
-        labels: the classes' names in the order of the columns.
+        labels: class names in column order.
     """
     predictions = []
     for row in probabilities:
@@ -63,13 +63,13 @@ def decode_classes(
 def explained_class(
     probabilities: np.ndarray, labels: Sequence[str], target: str | None
 ) -> tuple[int, dict[str, Any]]:
-    """Which class of one row is explained, the ``target`` or the best; and what is told of it.
+    """The class of one row to explain, the ``target`` or the best one, with facts about it.
 
     Args:
         probabilities: (classes,).
 
     Raises:
-        UsageError: the target is no label.
+        UsageError: the target is not a label.
     """
     if target is not None and target not in labels:
         raise unknown_name(target, labels, what="label")
@@ -90,21 +90,21 @@ def score_classification(
     resamples: int = 0,
     seed: int = 0,
 ) -> Evaluation:
-    """Score a classifier, as scikit-learn does, each metric with a 95% interval.
+    """Score a classifier like scikit-learn, each metric with a 95% interval.
 
-    Accuracies, and the precision and recall of each class, are shares of rows: their intervals are
-    Wilson's. Those of the others are bootstrap intervals.
+    Accuracies, and the precision and recall of each class, are proportions of rows with Wilson
+    intervals. The others have bootstrap intervals.
 
     Args:
-        targets: (rows,) class numbers; -1 is a label never seen in training.
+        targets: (rows,) class numbers; -1 for labels unseen in training.
         probabilities: (rows, classes), each row summing to 1.
-        labels: the classes' names in the order of the columns.
+        labels: class names in column order.
         resamples: bootstrap resamples; 0 computes no intervals and is fast.
         seed: seed of the bootstrap.
 
-    Macro averages run over the classes that occur in the targets or the predictions. ROC-AUC
-    is one against the rest, averaged over the classes that have both; metrics that these rows
-    leave undefined are left out. Log loss leaves out rows of unseen labels.
+    Macro averages include the classes that occur in the targets or the predictions. ROC-AUC is one
+    against the rest, averaged over the classes with both; metrics undefined for these rows are left
+    out. Log loss excludes rows of unseen labels.
 
     Raises:
         DataError: there are no rows.
@@ -113,9 +113,7 @@ def score_classification(
     if not len(targets):
         raise DataError("there are no rows to score")
     if not np.isfinite(probabilities).all():
-        raise ArtifactError(
-            "the model puts out values that are not finite", hint="Train or convert it again"
-        )
+        raise ArtifactError("the model outputs are not finite", hint="Train or convert it again")
     rows = _Rows(np.asarray(targets), np.asarray(probabilities))
     scores = bootstrap_scores(rows.measure, len(targets), resamples=resamples, seed=seed)
     metrics = dict(zip(rows.names, scores, strict=False))
@@ -133,22 +131,22 @@ def score_classification(
 
 
 def warn_of_unseen_labels(rows: int) -> list[str]:
-    """A warning of the rows that no prediction can get right, if there are any."""
-    return [f"{rows} rows have a label never seen in training: they count as wrong"] if rows else []
+    """A warning about rows that no prediction can get right, if there are any."""
+    return [f"{rows} rows have a label unseen in training: they count as wrong"] if rows else []
 
 
 def warn_of_absent_classes(labels: Sequence[str]) -> list[str]:
-    """A warning of the classes that the scored rows do not have, if there are any."""
+    """A warning about classes without scored rows, if there are any."""
     if not labels:
         return []
     shown = ", ".join(map(shorten, labels[:MAX_CLASSES_SHOWN]))
     more = ", ..." if len(labels) > MAX_CLASSES_SHOWN else ""
-    told = f"The scores say nothing of {len(labels)} classes that these rows do not have"
+    told = f"The scores do not cover {len(labels)} classes without rows"
     return [f"{told}: {shown}{more}"]
 
 
 class _Rows:
-    """The scored rows, ready to be measured on many resamples at once."""
+    """The scored rows, arranged for evaluating many resamples at once."""
 
     def __init__(self, targets: np.ndarray, probabilities: np.ndarray):
         n_rows, self.classes = probabilities.shape
@@ -174,8 +172,8 @@ class _Rows:
         ]
 
     def measure(self, counts: np.ndarray) -> np.ndarray:
-        """(resamples, rows) -> (resamples, metrics): ``names``, then precision, recall and F1
-        of each class."""
+        """(resamples, rows) -> (resamples, metrics): ``names``, then precision, recall and F1 of
+        each class."""
         total = counts.sum(axis=1)
         right = counts @ self.correct
         accuracy = right / total
@@ -191,14 +189,17 @@ class _Rows:
         defined = np.nan_to_num(each)
         occurs = (predicted + supports) > 0
         macro = (defined * occurs[:, None]).sum(axis=2) / occurs.sum(axis=1, keepdims=True)
-        micro = np.repeat(accuracy[:, None], 3, axis=1)  # one answer a row: all three are equal
+        micro = np.repeat(
+            accuracy[:, None], 3, axis=1
+        )  # one prediction per row: all three are equal
         weighted = (defined * supports[:, None]).sum(axis=2) / total[:, None]
         gaps = group_sums(counts * (self.correct - self.confidences), self.bins, CALIBRATION_BINS)
         seen = counts @ self.seen
         losses = np.divide(
             counts @ self.losses, seen, out=np.full(len(counts), np.nan), where=seen > 0
         )
-        # To first order in the counts: exact on the rows as they are, and cheap on resamples.
+        # First-order approximation in the counts: exact on the original rows, and cheap on
+        # resamples.
         auc = np.minimum(self.auc + counts @ self.auc_influence / total, 1.0)
         singles = [auc, np.abs(gaps).sum(axis=1) / total, losses]
         if self.classes > 5:
@@ -207,7 +208,7 @@ class _Rows:
         return np.column_stack([accuracy, macro, micro, weighted, *singles, per_class])
 
     def proportions(self) -> dict[str, Score]:
-        """The metrics that are shares of the rows."""
+        """The metrics that are proportions of rows."""
         rows = len(self.targets)
         accuracy = score_proportion(float(self.correct.sum()), rows)
         micro = {name: accuracy for name in self.names if name.startswith("micro_")}
@@ -217,8 +218,8 @@ class _Rows:
         return found
 
     def class_proportions(self, scores: Sequence[Score]) -> list[Score]:
-        """The scores of the classes, precision and recall as shares of rows, and without an
-        interval of the F1 of a class that has few."""
+        """The scores of the classes: precision and recall as proportions of rows, and F1 without
+        interval for classes with few rows."""
         hits, predicted, supports = (
             np.bincount(classes, minlength=self.classes).tolist()
             for classes in (
@@ -236,7 +237,7 @@ class _Rows:
         return [*precision, *recall, *f1]
 
     def _in_top5(self, own: np.ndarray) -> np.ndarray:
-        """Whether the right class is among the five best; of equals the first is better."""
+        """Whether the true class is among the top five; ties go to the first."""
         place = (self.probabilities > own[:, None]).sum(axis=1)
         equal = self.probabilities == own[:, None]
         place += (equal & (np.arange(self.classes) < self.targets[:, None])).sum(axis=1)
@@ -252,9 +253,9 @@ def macro_auc(targets: np.ndarray, probabilities: np.ndarray) -> tuple[float, np
     """The area under the ROC curve, one class against the rest, averaged over classes.
 
     Returns:
-        The area (NaN where no class has both positives and negatives), and each row's influence
-        on it, (rows,): the area of a resample is to first order the area plus the mean of its
-        rows' influences (the structural components of DeLong et al. 1988).
+        The area (NaN if no class has both positives and negatives), and each row's influence
+        (rows,): to first order, the area of a resample is the area plus the mean influence of its
+        rows (the structural components of DeLong et al. 1988).
     """
     classes = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
     rows, areas = len(targets), []
@@ -266,7 +267,7 @@ def macro_auc(targets: np.ndarray, probabilities: np.ndarray) -> tuple[float, np
             continue
         above = np.sort(probabilities[positive, index])
         below = np.sort(probabilities[~positive, index])
-        # Share of the other side that each row beats, ties counting half.
+        # Share of the other side that each row beats, with ties counting half.
         wins = _share_below(below, probabilities[positive, index])
         losses = 1 - _share_below(above, probabilities[~positive, index])
         area = wins.mean()
@@ -314,6 +315,6 @@ def _details(rows: _Rows, labels: Sequence[str], class_scores: list[Score]) -> d
         "labels": list(labels),
         "unseen_rows": int(supports[-1]),
         "per_class": per_class,
-        "confusion": confusion,  # target -> prediction -> rows, cells that are not zero
+        "confusion": confusion,  # target -> prediction -> rows, nonzero cells
         "calibration": calibration,
     }

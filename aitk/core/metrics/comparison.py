@@ -1,4 +1,4 @@
-"""What changed between two runs of a task: size, score, speed, predictions."""
+"""Comparison of two runs of a task: size, score, speed, predictions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from aitk.core.metrics.latency import Latency, measure_latency
 from aitk.core.metrics.statistics import Drop, measure_drop
 
 BATCH = 32
-#: Rows that are timed: enough batches that no length is missed, where lengths differ.
+#: Rows for timing: enough batches to cover all lengths.
 TIMED_ROWS = 640
 TIMED_ROWS_OF_FIXED_LENGTH = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """One side of the comparison: a run, how good it is, and how long one and more rows take."""
+    """One side of the comparison: a run, its scores, and its latency for one and more rows."""
 
     run: Run
     predictor: Predictor
@@ -32,7 +32,7 @@ class Measured:
     batch: Latency
 
     def line(self, name: str, metric: str) -> dict[str, Any]:
-        """Its line of the table."""
+        """Its line in the table."""
         score = self.evaluated.evaluation.metrics[metric]
         return {
             "run": name,
@@ -63,7 +63,7 @@ def measure_run(run: Run, task: Task, rows: Any, *, resamples: int, reporter: Re
 
 
 def _latency(predictor: Predictor, task: Task, assets: Any, rows: Any, *, size: int) -> Latency:
-    """Time batches of rows of near-equal length, as ``predict`` makes them."""
+    """Time batches of rows of similar length, as formed by ``predict``."""
     count = TIMED_ROWS_OF_FIXED_LENGTH if task.fixed_length else TIMED_ROWS
     examples = task.encode(rows[:count], assets)
     examples.sort(key=task.length)
@@ -77,13 +77,13 @@ def _latency(predictor: Predictor, task: Task, assets: Any, rows: Any, *, size: 
 def compare_runs(
     task: Task, before: Measured, after: Measured, *, resamples: int
 ) -> tuple[Drop, dict[str, Any]]:
-    """What changed: score, size, speed, predictions.
+    """Compare score, size, speed and predictions.
 
     Returns:
-        By how much the main metric is worse, and facts: ``drop`` with the ends of its interval;
-        how many times smaller (or larger) and faster (or slower, of batches) it is; and
-        ``same_predictions``, the share of rows with the same prediction, where it is a label or a
-        text.
+        The drop in the main metric, and facts: ``drop`` with its interval; by what factor the run
+        is smaller (or larger) and faster (or slower, for batches); and ``same_predictions``, the
+        share of rows with equal predictions, for labels and texts.
+
     """
     drop = measure_drop(
         before.evaluated.evaluation,
@@ -101,7 +101,7 @@ def compare_runs(
         [row["prediction"].get("prediction") for row in side.evaluated.rows]
         for side in (before, after)
     ]
-    # Boxes, masks and numbers are never quite the same: that says nothing.
+    # Boxes, masks and numbers are never exactly equal, so the share would be meaningless.
     if all(isinstance(each, str) for side in predictions for each in side):
         same = [old == new for old, new in zip(*predictions, strict=True)]
         facts["same_predictions"] = round(sum(same) / len(same), 4)
@@ -109,7 +109,7 @@ def compare_runs(
 
 
 def _times(before: float, after: float, less: str, more: str) -> dict[str, float]:
-    """How many times one is of the other, said so that it is at least 1."""
+    """The ratio of two values, labelled so that it is at least 1."""
     if after <= before:
         return {f"times_{less}": round(before / after, 2)}
     return {f"times_{more}": round(after / before, 2)}

@@ -1,4 +1,4 @@
-"""How long a model takes to predict: the median and the slow end, batch by batch."""
+"""Latency of a model's predictions: median and 95th percentile per batch."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ MEASUREMENTS = 50
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds a call; ``p95_ms`` is what 95 of 100 calls stay under."""
+    """Milliseconds per call; ``p95_ms`` is the 95th percentile."""
 
     median_ms: float
     p95_ms: float
 
 
 def measure_latency(predictor: Predictor, batches: Sequence[Mapping[str, np.ndarray]]) -> Latency:
-    """Time single calls, going round the batches. The first calls, which compile, do not count."""
+    """Time single calls, cycling through the batches. The first calls, which compile, are
+    excluded."""
     taken_ms = []
     for number in range(WARM_UPS + max(MEASUREMENTS, len(batches))):
         interrupts.check()

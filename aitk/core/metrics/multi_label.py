@@ -1,6 +1,6 @@
-"""Rows with any number of labels: predictions, thresholds, and how good they are.
+"""Multi-label classification: predictions, thresholds, and scores.
 
-Every class is a yes or no of its own: probabilities are (rows, classes), each from 0 to 1.
+Every class is an independent binary decision: probabilities are (rows, classes), each from 0 to 1.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from aitk.core.contract.task import Evaluation, Score
 from aitk.core.metrics.baselines import Baseline, Measured, Rows
 from aitk.core.metrics.statistics import bootstrap_scores, score_proportion
 
-#: The threshold of all classes counts as much as so many rows of one (see ``tune_thresholds``).
+#: Weight of the shared threshold, in rows of a class (see ``tune_thresholds``).
 SHARED_ROWS = 20
-#: Probabilities closer to 0 or 1 than this count as this close.
+#: Probabilities are clipped to this distance from 0 and 1.
 TINY = 1e-6
 DEFAULT_THRESHOLD = 0.5
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Logits to probabilities, each on its own."""
+    """Logits to independent probabilities."""
     positive = np.asarray(logits) >= 0
     small = np.exp(-np.abs(logits))
     return np.where(positive, 1 / (1 + small), small / (1 + small))
@@ -36,16 +36,16 @@ def answer_labels(
     *,
     top_k: int = 1,
 ) -> list[dict[str, Any]]:
-    """The labels of each row, the most probable first.
+    """The labels of each row, most probable first.
 
     Args:
         probabilities: (rows, classes).
-        labels: the classes' names in the order of the columns.
-        thresholds: (classes,) the probability from which on a row has the label.
+        labels: class names in column order.
+        thresholds: (classes,) minimum probability of each label.
 
     Returns:
         ``prediction``, the names, and ``probabilities``, theirs; with ``top_k`` > 1 also ``top_k``,
-        the best labels whether or not they reach their thresholds.
+        the best labels regardless of thresholds.
     """
     limits = np.asarray(thresholds)
     answers = []
@@ -66,12 +66,12 @@ def answer_labels(
 
 
 def tune_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The threshold of each class, between that with its best F1 and one for all classes.
+    """The threshold of each class, shrunk from its best F1 towards a shared one.
 
-    The best threshold of few rows fits their noise (Fan and Lin 2007, "A Study on Threshold
-    Selection for Multi-label Classification"), so it is drawn towards the one with the best micro
-    F1 of all classes: the mean of their log-odds, weighted by the rows of the class and by
-    ``SHARED_ROWS``. A class without rows has the shared one.
+    The best threshold on few rows fits noise (Fan and Lin 2007, "A Study on Threshold Selection for
+    Multi-label Classification"), so it is shrunk towards the threshold with the best micro F1 over
+    all classes: the mean of their log-odds, weighted by the rows of the class and by
+    ``SHARED_ROWS``. A class without rows gets the shared threshold.
 
     Args:
         targets: (rows, classes) bool.
@@ -100,7 +100,7 @@ def log_odds(probabilities: Any) -> np.ndarray:
 
 
 def best_threshold(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    """The threshold with the best F1, halfway between the rows that it parts.
+    """The threshold with the best F1, halfway between the adjacent rows.
 
     Args:
         targets: (rows,) bool.
@@ -119,12 +119,12 @@ def best_threshold(targets: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def average_precision(targets: np.ndarray, probabilities: np.ndarray, *, unseen: int = 0) -> float:
-    """The mean precision over the ranks of the positives, equal scores sharing a rank.
+    """The mean precision over the ranks of the positives, with ties sharing a rank.
 
     Args:
         targets: (rows,) bool.
         probabilities: (rows,).
-        unseen: positives that no score is given to.
+        unseen: number of positives without a score.
 
     Returns:
         NaN without positives.
@@ -148,19 +148,19 @@ def score_multi_label(
     resamples: int = 0,
     seed: int = 0,
 ) -> Evaluation:
-    """Score labels above their thresholds, and probabilities by their order.
+    """Score thresholded labels, and the ranking by probability.
 
     ``micro_`` metrics pool all decisions, ``macro_`` ones average classes that occur in the targets
-    or the predictions, ``sample_f1`` averages rows, of which one without labels is right if none is
-    predicted. ``subset_accuracy`` is the share of rows with exactly the right labels,
+    or the predictions, ``sample_f1`` averages rows (a row without labels is right if none is
+    predicted). ``subset_accuracy`` is the share of rows with exactly the right labels,
     ``hamming_loss`` that of wrong decisions. Average precisions have no interval.
 
     Args:
         targets: (rows, classes) bool.
         probabilities: (rows, classes).
-        labels: the classes' names in the order of the columns.
+        labels: class names in column order.
         thresholds: (classes,).
-        unseen: (rows,) labels of a row that training never saw: always missed.
+        unseen: (rows,) number of labels unseen in training: always missed.
         resamples: bootstrap resamples; 0 computes no intervals and is fast.
         seed: seed of the bootstrap.
 
@@ -171,9 +171,7 @@ def score_multi_label(
     if not len(targets):
         raise DataError("there are no rows to score")
     if not np.isfinite(probabilities).all():
-        raise ArtifactError(
-            "the model puts out values that are not finite", hint="Train or convert it again"
-        )
+        raise ArtifactError("the model outputs are not finite", hint="Train or convert it again")
     unseen = np.zeros(len(targets), int) if unseen is None else np.asarray(unseen)
     rows = _Rows(np.asarray(targets, bool), probabilities >= np.asarray(thresholds), unseen)
     scores = bootstrap_scores(rows.measure, len(targets), resamples=resamples, seed=seed)
@@ -211,12 +209,12 @@ def score_multi_label(
 
 
 def constant_labels(counts: Mapping[str, int], rows: int, labels: Sequence[str]) -> Baseline:
-    """The same labels for every row: the most frequent ones, as many as have the best micro F1.
+    """The same labels for every row: the most frequent ones, in the number with the best micro F1.
 
     Args:
         counts: training rows with each label.
-        rows: training rows.
-        labels: the classes in the order of the outputs.
+        rows: number of training rows.
+        labels: classes in output order.
     """
     frequencies = np.array([counts.get(label, 0) for label in labels], float)
     order = np.argsort(-frequencies, kind="stable")
@@ -232,12 +230,12 @@ def constant_labels(counts: Mapping[str, int], rows: int, labels: Sequence[str])
 
 
 class _Rows:
-    """Decisions on rows, ready to be measured on many resamples at once.
+    """Decisions on rows, arranged for evaluating many resamples at once.
 
     Args:
         targets: (rows, classes) bool.
         predictions: (rows, classes) bool.
-        unseen: (rows,) labels that are always missed.
+        unseen: (rows,) number of labels that are always missed.
     """
 
     names = (

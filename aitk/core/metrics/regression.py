@@ -1,4 +1,4 @@
-"""How far predicted numbers are from the true ones, with intervals."""
+"""Regression metrics with intervals."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def score_regression(
         resamples: bootstrap resamples; 0 computes no intervals and is fast.
         seed: seed of the bootstrap.
 
-    Metrics that these rows leave undefined are left out: a correlation with a constant. The ranks
-    are those of all rows also on resamples.
+    Metrics undefined for these rows are left out, such as the correlation with a constant. Ranks
+    are those of all rows, also on resamples.
 
     Raises:
         DataError: there are no rows.
@@ -35,9 +35,7 @@ def score_regression(
     if not len(targets):
         raise DataError("there are no rows to score")
     if not np.isfinite(predictions).all():
-        raise ArtifactError(
-            "the model puts out values that are not finite", hint="Train or convert it again"
-        )
+        raise ArtifactError("the model outputs are not finite", hint="Train or convert it again")
     truth, found = np.asarray(targets, float), np.asarray(predictions, float)
     errors = found - truth
     ranks, found_ranks = mean_ranks(truth), mean_ranks(found)
@@ -65,17 +63,17 @@ def score_regression(
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:
-    """(rows,) ranks from 1, equal values sharing their mean rank."""
+    """(rows,) ranks from 1, with ties sharing their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[inverse]
 
 
 def mean_score(scores: Mapping[str, float]) -> Baseline:
-    """The mean of the training rows for every row.
+    """The mean of the training rows as prediction for every row.
 
     Args:
-        scores: statistics of the training rows, with their ``mean``.
+        scores: statistics of the training rows, including their ``mean``.
     """
 
     def measure(rows: Rows, measured: Measured) -> Measured:

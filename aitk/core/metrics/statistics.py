@@ -1,4 +1,4 @@
-"""How sure a measured number is: intervals and paired tests. NumPy only."""
+"""Uncertainty of measured numbers: intervals and paired tests. NumPy only."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from aitk.core.contract.task import Evaluation, Score
 from aitk.core.runtime import interrupts
 
 LEVEL = 0.95
-#: Under so many rows a bootstrap interval is too narrow to be believed.
+#: With fewer rows, a bootstrap interval would be too narrow.
 MIN_ROWS = 10
 WILSON, BCA, PERCENTILE = "Wilson", "BCa bootstrap", "percentile bootstrap"
 _USES = {
-    WILSON: "Wilson for shares of rows",
-    PERCENTILE: "percentile bootstrap where resampling moves the metric",
+    WILSON: "Wilson for proportions of rows",
+    PERCENTILE: "percentile bootstrap where resampling biases the metric",
 }
-#: A value outside of the middle of its resamples shows that resampling moves the statistic.
+#: A value outside the central range of its resamples shows that resampling biases the statistic.
 _UNBIASED = 0.1
 _ROUNDING = 1e-12
 _JACKKNIFE_GROUPS = 200
-_CHUNK_CELLS = 4_000_000  # about 32 MB of counts at a time
-_EXACT_PAIRS = 1000  # up to here McNemar's test is exact
+_CHUNK_CELLS = 4_000_000  # about 32 MB of counts at once
+_EXACT_PAIRS = 1000  # up to this number, McNemar's test is exact
 
-#: Maps how often each row was drawn, (resamples, rows), to values (resamples, ...).
+#: Maps bootstrap counts of the rows, (resamples, rows), to values (resamples, ...).
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How much higher ``b`` is than ``a`` on the same rows.
+    """The difference between ``b`` and ``a`` on the same rows.
 
     Attributes:
         value: mean of b minus mean of a.
         low: lower end of the paired bootstrap interval.
         high: upper end.
-        p_value: two-sided, of the hypothesis that there is no difference.
-        test: the name of the test that gave the p value.
+        p_value: two-sided, for the hypothesis of no difference.
+        test: name of the test for the p value.
     """
 
     value: float
@@ -53,11 +53,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """How much worse a metric became on the same rows: positive is worse, whatever its direction.
+    """The loss in a metric on the same rows: positive is worse, for either direction.
 
     Attributes:
         value: the drop.
-        low: lower end of its paired bootstrap interval; None where there is none.
+        low: lower end of its paired bootstrap interval, if any.
         high: upper end.
     """
 
@@ -67,14 +67,14 @@ class Drop:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval excludes zero on the side of a loss."""
+        """Whether the interval excludes zero on the loss side."""
         return self.low is not None and self.low > 0
 
 
 def resample_counts(n_rows: int, *, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Draw bootstrap samples as counts: (some, n_rows), each line summing to ``n_rows``.
+    """Draw bootstrap samples as counts: (some, n_rows), each row summing to ``n_rows``.
 
-    Counts instead of row numbers let a statistic be computed for many samples by one product.
+    With counts instead of row numbers, one matrix product computes a statistic for many samples.
     """
     rng = np.random.default_rng(seed)
     size = max(1, _CHUNK_CELLS // max(n_rows, 1))
@@ -85,9 +85,9 @@ def resample_counts(n_rows: int, *, resamples: int, seed: int) -> Iterator[np.nd
 
 
 def score_proportion(successes: float, trials: float) -> Score:
-    """A share of independent trials, with the interval of Wilson (1927).
+    """A proportion of independent trials, with the interval of Wilson (1927).
 
-    It is wide where there are few trials, also where all or none succeeded. NaN of no trials.
+    It is wide for few trials, even if all or none succeeded. NaN without trials.
     """
     if not trials:
         return Score(math.nan)
@@ -107,22 +107,22 @@ def bootstrap_scores(
     seed: int,
     values: Sequence[float] | None = None,
 ) -> list[Score]:
-    """One or many statistics of the rows, with bootstrap intervals.
+    """One or more statistics of the rows, with bootstrap intervals.
 
-    The intervals are bias-corrected and accelerated (BCa, Efron 1987), the acceleration from a
-    jackknife of at most 200 groups of rows. A statistic that resampling itself moves (calibration
-    error is never negative) has a percentile interval (Efron 1979), widened to its value.
+    Intervals are bias-corrected and accelerated (BCa, Efron 1987), with the acceleration from a
+    jackknife of up to 200 groups of rows. A statistic that resampling biases (calibration error is
+    never negative) has a percentile interval (Efron 1979), extended to its value.
 
-    There is no interval under ``MIN_ROWS`` rows, nor where all resamples give one value: of
-    a constant the bootstrap knows nothing.
+    There is no interval below ``MIN_ROWS`` rows, nor if all resamples have the same value: the
+    bootstrap cannot assess a constant.
 
     Args:
-        statistic: maps counts (resamples, rows) to (resamples, statistics); NaN where it is
-            undefined on a sample, which is then left out.
-        n_rows: rows of the data, at least 1.
-        resamples: how many samples to draw; 0 for no intervals.
-        seed: seed of the drawing.
-        values: the statistics of the rows; None computes them.
+        statistic: maps counts (resamples, rows) to (resamples, statistics); NaN for samples on
+            which it is undefined, which are excluded.
+        n_rows: number of rows, at least 1.
+        resamples: number of samples; 0 for no intervals.
+        seed: seed of the sampling.
+        values: the statistics of the rows; None: computed.
     """
     point = statistic(np.ones((1, n_rows)))[0] if values is None else np.asarray(values, float)
     if not resamples or n_rows < MIN_ROWS:
@@ -137,7 +137,7 @@ def bootstrap_scores(
 
 
 def describe_intervals(scores: Iterable[Mapping[str, Any]]) -> str:
-    """The methods of the scores' intervals, as JSON has them, in words; "" where none has any."""
+    """Describe the interval methods of scores given as JSON; "" without intervals."""
     methods = list(dict.fromkeys(score["interval"] for score in scores if score.get("interval")))
     told = ", ".join(_USES.get(method, method) for method in methods)
     return f"95% intervals: {told}" if methods else ""
@@ -146,12 +146,12 @@ def describe_intervals(scores: Iterable[Mapping[str, Any]]) -> str:
 def ratio_statistic(
     sums: np.ndarray, sizes: np.ndarray, *, finish: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> Statistic:
-    """The statistic of a metric that is a ratio of two sums over rows: errors a word, loss a token.
+    """The statistic of a ratio of two sums over rows: errors per word, loss per token.
 
     Args:
         sums: (rows,) numerators.
         sizes: (rows,) denominators.
-        finish: makes the metric of the ratio, as ``np.exp`` makes a perplexity of a loss.
+        finish: maps the ratio to the metric, as ``np.exp`` maps a loss to a perplexity.
     """
 
     def statistic(counts: np.ndarray) -> np.ndarray:
@@ -163,7 +163,7 @@ def ratio_statistic(
 
 
 def _groups_left_out(n_rows: int, seed: int) -> Iterator[np.ndarray]:
-    """Counts (some, n_rows) of samples that lack one group of rows each."""
+    """Counts (some, n_rows) of samples that each leave out one group of rows."""
     groups = min(n_rows, _JACKKNIFE_GROUPS)
     group = np.random.default_rng(seed).permutation(np.arange(n_rows) % groups)
     size = max(1, _CHUNK_CELLS // n_rows)
@@ -173,7 +173,7 @@ def _groups_left_out(n_rows: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def _bootstrap_score(value: float, sample: np.ndarray, jackknife: np.ndarray) -> Score:
-    """A score from its values on resamples and on the rows without each group."""
+    """A score with its interval, from bootstrap and jackknife values."""
     sample = sample[np.isfinite(sample)]
     if not math.isfinite(value) or len(sample) < 2 or np.ptp(sample) <= _ROUNDING * abs(value):
         return Score(value)
@@ -192,7 +192,7 @@ def _bootstrap_score(value: float, sample: np.ndarray, jackknife: np.ndarray) ->
 
 
 def _acceleration(jackknife: np.ndarray) -> float:
-    """How fast the standard error changes with the statistic (Efron 1987, equation 7.4)."""
+    """The rate of change of the standard error with the statistic (Efron 1987, equation 7.4)."""
     known = jackknife[np.isfinite(jackknife)]
     deviations = known.mean() - known if len(known) else known
     spread = float((deviations**2).sum())
@@ -204,8 +204,8 @@ def compare_paired(
 ) -> Difference:
     """Compare two systems by their scores on the same rows, (rows,) each.
 
-    The interval is a paired bootstrap's. The p value is McNemar's where all scores are 0 or 1,
-    else the bootstrap's own.
+    The interval is a paired bootstrap's. The p value is McNemar's if all scores are 0 or 1, else
+    the bootstrap's own.
     """
     difference = paired_bootstrap(a, b, resamples=resamples, seed=seed)
     if not np.isin(a, (0, 1)).all() or not np.isin(b, (0, 1)).all():
@@ -219,11 +219,11 @@ def paired_bootstrap(
 ) -> Difference:
     """Bootstrap the mean difference of two systems' scores on the same rows, (rows,) each.
 
-    The p value is twice the smaller share of samples on either side of zero (Efron and
-    Tibshirani 1993, section 15.4), never below 1 / (resamples + 1).
+    The p value is twice the smaller share of samples on either side of zero (Efron and Tibshirani
+    1993, section 15.4), but at least 1 / (resamples + 1).
     """
     differences = np.asarray(b, dtype=float) - np.asarray(a, dtype=float)
-    # Rows with equal differences are exchangeable, so only how often each value is drawn matters.
+    # Rows with equal differences are exchangeable, so only the counts of each value matter.
     values, counts = np.unique(differences, return_counts=True)
     rows = len(differences)
     if len(values) <= rows / 10:
@@ -250,12 +250,12 @@ def measure_drop(
     resamples: int,
     seed: int = 0,
 ) -> Drop:
-    """How much worse ``metric`` is after than before, both scored on the same rows in one order.
+    """The drop in ``metric``, both scored on the same rows in the same order.
 
-    The interval is of the metric itself, computed anew on each resample, not of a mean of rows.
+    The interval is that of the metric itself, recomputed on each resample, not of a mean over rows.
 
     Args:
-        metric: the main metric, which ``Evaluation.statistic`` computes.
+        metric: the main metric, as computed by ``Evaluation.statistic``.
     """
     sign = 1 if higher_is_better else -1
     value = sign * (before.metrics[metric].value - after.metrics[metric].value)
@@ -270,10 +270,10 @@ def measure_drop(
 
 
 def mcnemar(a_correct: np.ndarray, b_correct: np.ndarray) -> tuple[float, str]:
-    """McNemar's test (1947) of two classifiers on the same rows: its p value and its kind.
+    """McNemar's test (1947) of two classifiers on the same rows: p value and test variant.
 
-    Only rows on which exactly one of the two is right speak. Up to 1000 of them the binomial
-    test is exact; above, chi-square with continuity correction (Edwards 1948).
+    Only rows on which exactly one of them is right are informative. Up to 1000 of them, the
+    binomial test is exact; above, chi-square with continuity correction (Edwards 1948).
     """
     a, b = np.asarray(a_correct, dtype=bool), np.asarray(b_correct, dtype=bool)
     only_a, only_b = int((a & ~b).sum()), int((~a & b).sum())

@@ -1,1 +1,1 @@
-"""Personal data in texts, training with differential privacy, and attacks that measure leaks."""
+"""Redaction of personal data, differentially private training, and attacks that measure leaks."""

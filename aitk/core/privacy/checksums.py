@@ -1,8 +1,8 @@
-"""Check digits of numbers that name a person, an account or a card. Standard library only.
+"""Validation of personal, account and card numbers. Standard library only.
 
-Each function takes the number without spaces and says whether it can be one: shape, dates inside
-it and check digits. Numbers that have no check digits (US social security, UK national insurance)
-are told by their shape and by the blocks that are never given out.
+Each function takes the number without spaces and returns whether it is plausible: shape, embedded
+dates and check digits. Numbers without check digits (US social security, UK national insurance) are
+validated by their shape and by blocks that are never issued.
 """
 
 from __future__ import annotations

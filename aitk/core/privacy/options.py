@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from aitk.core.contract.options import option
 
-#: What can be found in a text by its shape, in the order in which it is looked for.
+#: Kinds found by their shape, in search order.
 SHAPED = ("email", "ip", "iban", "card", "id", "phone")
-#: What a spaCy pipeline finds.
+#: Kinds found by a spaCy pipeline.
 NAMED = ("name", "place")
 ALL = "all"
 
 
 @dataclass(frozen=True)
 class Redaction:
-    """What is replaced in texts by a tag of its kind; done alike in training and prediction."""
+    """Replacement of personal data by tags, applied alike in training and prediction."""
 
     redact: list[str] = option(
         [],

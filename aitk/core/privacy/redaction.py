@@ -1,4 +1,4 @@
-"""Personal data in texts, replaced by a tag of its kind: ``[EMAIL]``, ``[PHONE]``, ``[NAME]``."""
+"""Replacement of personal data in texts by tags: ``[EMAIL]``, ``[PHONE]``, ``[NAME]``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.privacy.options import ALL, NAMED, SHAPED, Redaction
 from aitk.core.privacy.shapes import Span, finders, known_countries
 
-#: Kinds of entities in spaCy's pipelines (OntoNotes and WikiNER).
+#: Entity labels of spaCy's pipelines (OntoNotes and WikiNER).
 _ENTITIES = {
     "PERSON": "name", "PER": "name", "PRS": "name",
     "GPE": "place", "LOC": "place", "FAC": "place",
@@ -25,9 +25,9 @@ class Redacted:
     """A text without its personal data.
 
     Attributes:
-        text: with the tags.
-        spans: what was replaced, (start, end) in the original, in order.
-        kinds: of each span.
+        text: the text with tags.
+        spans: replaced spans, (start, end) in the original, in order.
+        kinds: kind of each span.
     """
 
     text: str
@@ -35,10 +35,10 @@ class Redacted:
     kinds: Sequence[str] = ()
 
     def moved(self, place: int, *, end: bool = False) -> int:
-        """Where a character of the original stands now; one that was replaced is at its tag.
+        """The new position of a character; replaced characters map to their tag.
 
         Args:
-            end: the place is the end of a span, which then includes the whole tag.
+            end: the position is the end of a span, which then includes the whole tag.
         """
         index = bisect_right([start for start, _ in self.spans], place - end) - 1
         shift = sum(
@@ -55,13 +55,13 @@ class Redacted:
 
 
 class Redactor:
-    """Replaces personal data and counts it. One is made for each reading of files.
+    """Replaces personal data and counts it. Each reading of files has its own instance.
 
     Args:
-        options: what is replaced.
+        options: what to replace.
 
     Raises:
-        UsageError: options that contradict each other, or an unknown country.
+        UsageError: the options are contradictory, or an unknown country.
         ArtifactError: the spaCy pipeline is not installed.
     """
 
@@ -98,7 +98,8 @@ class Redactor:
         return self.redact(text).text
 
     def redact(self, text: str) -> Redacted:
-        """The text with a tag in place of each find; of two that overlap the first kind wins."""
+        """The text with a tag in place of each match; of overlapping matches the first kind
+        wins."""
         taken: list[tuple[int, int, str]] = []
         for kind, find in self._finders.items():
             _take(taken, ((start, end, kind) for start, end in find(text)))
@@ -119,13 +120,13 @@ class Redactor:
         )
 
     def take_counts(self) -> Mapping[str, int]:
-        """How often each kind was replaced since the last call."""
+        """The number of replacements per kind since the last call."""
         counts, self._counts = dict(self._counts), Counter()
         return counts
 
 
 def redactor_of(reading: Any) -> Redactor | None:
-    """The redactor that reading options ask for; None where they ask for none.
+    """The redactor for reading options; None without redaction.
 
     Raises:
         UsageError, ArtifactError: see ``Redactor``.
@@ -144,22 +145,22 @@ def redactor_of(reading: Any) -> Redactor | None:
 def with_counts(
     items: Iterable[Row | Refusal], redactor: Redactor | None
 ) -> Iterator[Row | Refusal]:
-    """The items, each row with what was replaced in it since the row before."""
+    """The items, each row with its replacements since the previous row."""
     if redactor is None:
         yield from items
         return
     for item in items:
-        counts = redactor.take_counts()  # of a refusal they are dropped
+        counts = redactor.take_counts()  # those of refusals are dropped
         yield replace(item, redacted=counts) if isinstance(item, Row) and counts else item
 
 
 def tag_of(kind: str) -> str:
-    """What stands in place of a find: ``[EMAIL]``."""
+    """The replacement of a match: ``[EMAIL]``."""
     return f"[{kind.upper()}]"
 
 
 def _take(taken: list[tuple[int, int, str]], found: Iterable[tuple[int, int, str]]) -> None:
-    """Add finds that overlap none that is there already, longest first."""
+    """Add matches that overlap none of the existing ones, longest first."""
     for start, end, kind in sorted(found, key=lambda each: each[0] - each[1]):
         if all(end <= other[0] or other[1] <= start for other in taken):
             taken.append((start, end, kind))

@@ -1,8 +1,8 @@
-"""Personal data that is told by its shape: addresses, and numbers with their check digits.
+"""Personal data recognisable by shape: addresses, and numbers with check digits.
 
-A shape alone is not enough: order numbers, dates, versions and prices look alike. What has check
-digits must pass them (``checksums``), phone numbers must be ones that a country gives out, written
-as people there write them (``phonenumbers``, Google's libphonenumber).
+A shape alone is not sufficient: order numbers, dates, versions and prices look alike. Check digits
+must be valid (``checksums``), and phone numbers must be assigned in their country and written in
+its usual format (``phonenumbers``, Google's libphonenumber).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aitk.core.privacy import checksums
 Span = tuple[int, int]
 Finder = Callable[[str], Iterator[Span]]
 
-# Look-behinds keep a search from starting anew inside a word, which would take quadratic time.
+# Look-behinds prevent matches from starting inside a word, which would take quadratic time.
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9À-ԯ_.+%-])[A-Za-z0-9À-ԯ_][A-Za-z0-9À-ԯ_.+%-]{0,63}"
     r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[A-Za-z]{2,24}|[^\W\d_]{2,24})"
@@ -36,7 +36,7 @@ _IP6 = re.compile(
 )
 # Verses and times (4:24::3) have the shape, but no part of three characters.
 _LONG_PART = re.compile(r"[0-9a-f]{3}", re.IGNORECASE)
-# Words before a dotted number that say what else it is: version 10.2.33.1, section 1.2.3.4.
+# Words before a dotted number with another meaning: version 10.2.33.1, section 1.2.3.4.
 _NUMBERED = re.compile(
     r"(?:\bv|\bver(?:sion)?s?|\bbuild|\brelease|\bfirmware|\bsection|\bsec|\bchapter|\barticle|\brev"
     r"|§|版本|章节)[.: ]{0,2}$",
@@ -44,10 +44,10 @@ _NUMBERED = re.compile(
 )
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
 _CARD = re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){11,18}(?![\w]|[.,]\d|-\d)", re.ASCII)
-# A number is whole: no part of a longer one, in groups or with a decimal point.
+# A complete number: not part of a longer one, in groups or with a decimal point.
 _AROUND = r"(?<![\w.,/-])(?<!\d )", r"(?!\w|[.,/-]\d| \d{3})"
 
-#: Country -> shape of its number, and what says whether it is one.
+#: Country -> pattern of its number, and its validation.
 _IDS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     (r"\d{17}[\dXx]", checksums.is_chinese_resident),
     (r"\d{3}-\d{2}-\d{4}|\d{3} \d{2} \d{4}", checksums.is_ssn),
@@ -68,7 +68,7 @@ _IDS: tuple[tuple[str, Callable[[str], bool]], ...] = (
 )
 _SEPARATORS = re.compile(r"[ .-]")
 
-#: What must be there for a phone number: seven digits with little between them.
+#: Prefilter for phone numbers: seven digits with few characters in between.
 _DIGITS = re.compile(r"\d(?:[ ().\-/\u00a0]{0,3}\d){6}")
 _CUE = re.compile(
     r"(?:\btel(?:ephone|efon|efono|éfono)?|\btél(?:éphone)?|\bph(?:one)?|\bcall(?: me| us)?(?: at)?"
@@ -77,7 +77,7 @@ _CUE = re.compile(
     r"(?:\s?(?:no|number|nummer|号码|号))?[.:：#是为 ]{0,3}$",
     re.ASCII | re.IGNORECASE,
 )
-#: Words before a number that say what else it is.
+#: Words before a number that give it another meaning.
 _OTHER_NUMBER = re.compile(
     r"(?:\border|\binvoice|\bticket|\bcase|\btracking|\bitem|\bsku|\bpart|\bserial|\bref(?:erence)?"
     r"|\bid|\baccount|\bbooking|\bcustomer|\bpolicy|\bisbn|\barticle|\bmodel|订单|单号|编号|发票|快递)"
@@ -87,11 +87,11 @@ _OTHER_NUMBER = re.compile(
 _NOT_BEFORE = re.compile(r"[$€£¥#]$|\d[.,/:]$", re.ASCII)
 _NOT_AFTER = re.compile(r"[:/]\d|\s?[€%]")
 _DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d\b|(?:19|20)\d\d([./-])\d{1,2}\2\d{1,2}\b")
-_BEFORE = 40  # characters that are looked at for such a word
+_BEFORE = 40  # characters searched for such a word
 
 
 def find_emails(text: str) -> Iterator[Span]:
-    """Mail addresses, those of other scripts and ``name [at] example [dot] com`` too."""
+    """E-mail addresses, including other scripts and ``name [at] example [dot] com``."""
     if "@" in text:
         yield from (match.span() for match in _EMAIL.finditer(text))
     for match in _EMAIL_SPELLED.finditer(text):
@@ -99,7 +99,7 @@ def find_emails(text: str) -> Iterator[Span]:
 
 
 def find_ips(text: str) -> Iterator[Span]:
-    """IPv4 and IPv6 addresses; no version or section numbers, no times of the day."""
+    """IPv4 and IPv6 addresses, excluding version numbers, section numbers and times of day."""
     for match in _IP4.finditer(text):
         named = _NUMBERED.search(text[max(0, match.start() - _BEFORE) : match.start()])
         if named is None and _is_ip(match[0]):
@@ -110,7 +110,7 @@ def find_ips(text: str) -> Iterator[Span]:
 
 
 def find_ibans(text: str) -> Iterator[Span]:
-    """Account numbers. Text may follow in the same shape: the longest part that passes is one."""
+    """Account numbers. If similar text follows, the longest valid part is used."""
     for match in _IBAN.finditer(text):
         length = checksums.IBAN_LENGTHS.get(match[0][:2])
         if length is None:
@@ -135,7 +135,7 @@ def find_cards(text: str) -> Iterator[Span]:
 
 
 def find_ids(text: str) -> Iterator[Span]:
-    """Numbers of persons that states give out, of ten countries."""
+    """Government-issued personal numbers of ten countries."""
     for pattern, is_valid in _id_patterns():
         for match in pattern.finditer(text):
             named = match[0].isdigit() and _is_named(text, match.start())
@@ -144,10 +144,10 @@ def find_ids(text: str) -> Iterator[Span]:
 
 
 def find_phones(text: str, *, countries: Sequence[str]) -> Iterator[Span]:
-    """Phone numbers with their +CODE, and those of some countries as written at home.
+    """Phone numbers with their +CODE, and those of some countries in national format.
 
-    A bare row of digits is one only after a word such as "call", with a 0 before it that dials
-    out of town, or as a Chinese mobile.
+    Plain digits count only after a word such as "call", with a leading trunk 0, or as a Chinese
+    mobile number.
 
     Args:
         countries: two-letter codes.
@@ -179,7 +179,7 @@ def find_phones(text: str, *, countries: Sequence[str]) -> Iterator[Span]:
 
 
 def finders(countries: Sequence[str]) -> dict[str, Finder]:
-    """How each kind is found, in the order in which one wins over the next."""
+    """The finder of each kind, in order of precedence."""
     return {
         "email": find_emails,
         "ip": find_ips,
@@ -191,7 +191,7 @@ def finders(countries: Sequence[str]) -> dict[str, Finder]:
 
 
 def _is_named(text: str, start: int) -> bool:
-    """Whether the words before a number say that it is an order, an invoice, a part, ..."""
+    """Whether the preceding words mark a number as an order, an invoice, a part, ..."""
     return _OTHER_NUMBER.search(text[max(0, start - _BEFORE) : start]) is not None
 
 
@@ -210,7 +210,7 @@ def _id_patterns() -> list[tuple[re.Pattern[str], Callable[[str], bool]]]:
 
 
 def known_countries() -> Any:
-    """The two-letter codes that phone numbers are known of."""
+    """The two-letter country codes with known phone numbers."""
     import phonenumbers
 
     return phonenumbers.SUPPORTED_REGIONS

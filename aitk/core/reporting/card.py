@@ -1,6 +1,6 @@
-"""The model card of a run: what it is, how to use it, how good it is, what is not known.
+"""The model card of a run: what it is, how to use it, its scores and its limits.
 
-After Mitchell et al. 2019, "Model Cards for Model Reporting", as far as a run knows itself.
+After Mitchell et al. 2019, "Model Cards for Model Reporting", from the information in a run.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from aitk.core.artifacts.run import EXECUTABLE
 from aitk.core.metrics.baselines import describe_baselines
 from aitk.core.metrics.statistics import describe_intervals
 
-#: What ``compress`` records as tables.
+#: The tables recorded by ``compress``.
 TABLES = ("table", "tried")
-FEW_ROWS = 200  # below this many scored rows an interval is wide
+FEW_ROWS = 200  # with fewer scored rows, intervals are wide
 
 
 def model_card(
@@ -28,12 +28,12 @@ def model_card(
     Args:
         manifest: ``run.json``.
         metrics: ``metrics.json``: evaluations by name.
-        name: the run's folder, as the commands name it.
+        name: the run's folder, as used in commands.
     """
     sections = [
         [f"# {_inline(name)}", _what_it_is(manifest)],
         ["## How to use it", "```", *describe_use(manifest, name), "```"],
-        ["## How good it is", *_scores(metrics, manifest.get("main_metric", ""))],
+        ["## Scores", *_scores(metrics, manifest.get("main_metric", ""))],
         *([["## Before and after", *_compression(manifest)]] if "compression" in manifest else []),
         ["## Data", *_data(manifest)],
         ["## How it was made", *_making(manifest)],
@@ -44,7 +44,7 @@ def model_card(
 
 
 def describe_use(manifest: Mapping[str, Any], folder: str) -> list[str]:
-    """The commands that put a run to work."""
+    """The commands for using a run."""
     domain = manifest["task"].partition(".")[0]
     name = shlex.quote(folder)
     trust = " --trust" if manifest["format"] in EXECUTABLE else ""
@@ -59,7 +59,7 @@ def describe_use(manifest: Mapping[str, Any], folder: str) -> list[str]:
 
 
 def describe_origin(manifest: Mapping[str, Any]) -> str:
-    """Where the weights started, in words."""
+    """The origin of the weights, in words."""
     if manifest.get("parent"):
         return f"made from the run {manifest['parent']}"
     if manifest.get("source"):
@@ -68,7 +68,7 @@ def describe_origin(manifest: Mapping[str, Any]) -> str:
 
 
 def describe_predict_options(result: Mapping[str, Any]) -> str:
-    """The predict options of an evaluation in words; "" where all are defaults."""
+    """The predict options of an evaluation in words; "" if all are defaults."""
     parts = []
     for name, value in (result.get("predict_options") or {}).items():
         told = ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -77,7 +77,7 @@ def describe_predict_options(result: Mapping[str, Any]) -> str:
 
 
 def _compression(manifest: Mapping[str, Any]) -> list[str]:
-    """The table of ``compress`` and what it comes to."""
+    """The results of ``compress`` and its table of attempts."""
     compression = manifest["compression"]
     facts = {name: value for name, value in compression.items() if name not in TABLES}
     lines = _table(compression["table"])
@@ -181,20 +181,20 @@ def _making(manifest: Mapping[str, Any]) -> list[str]:
 
 def _limits(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
     lines = [
-        "- Meant for inputs like its training rows; about others its scores above say nothing.",
-        "- Not examined for bias between groups of people, nor against attempts to mislead it.",
+        "- Intended for inputs like its training rows; the scores above do not apply to others.",
+        "- Not examined for bias between groups of people, nor for adversarial robustness.",
     ]
     if manifest["data"].get("labels"):
-        lines.append("- It always picks one of its labels, also where none of them fits.")
+        lines.append("- It always predicts one of its labels, even if none of them fits.")
     judged = [name for name in metrics if name.endswith("test")]
     if not judged:
         lines.append(
-            "- It has no score on a test split: scores on the validation rows, which picked its"
-            " best epoch, are a little too good."
+            "- It has no score on a test split: scores on the validation rows, which selected its"
+            " best epoch, are slightly optimistic."
         )
     few = min((metrics[name]["rows"] for name in metrics), default=FEW_ROWS)
     if few < FEW_ROWS:
-        lines.append(f"- It was scored on as few as {few} rows, so its scores are rough.")
+        lines.append(f"- It was scored on only {few} rows, so its scores are imprecise.")
     return lines
 
 
@@ -204,8 +204,8 @@ def _licence(manifest: Mapping[str, Any]) -> list[str]:
     source = manifest.get("source") or manifest.get("parent")
     of_weights = f", and of the weights it started from ({_code(source)})" if source else ""
     return [
-        f"Not recorded. That of the training data{of_weights} decides.",
-        "Check before passing the model on.",
+        f"Not recorded. It depends on that of the training data{of_weights}.",
+        "Check it before distributing the model.",
     ]
 
 
@@ -219,7 +219,7 @@ def _listed(labels: Sequence[str], most: int = 30) -> str:
 
 
 def _code(value: Any) -> str:
-    """A name as Markdown shows it letter by letter, backticks of its own included."""
+    """A name displayed verbatim in Markdown, including its backticks."""
     text = _one_line(str(value))
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
@@ -227,10 +227,10 @@ def _code(value: Any) -> str:
 
 
 def _inline(value: Any) -> str:
-    """Text in which nothing is Markdown or HTML; an underscore inside a word is none."""
+    """Text without Markdown or HTML syntax; underscores inside words are harmless."""
     return re.sub(r"([\\`*\[\]<>|~]|&(?=[#\w]))", r"\\\1", _one_line(str(value)))
 
 
 def _one_line(text: str) -> str:
-    """Text without line breaks, and without characters that turn the direction of others."""
+    """Text without line breaks and directional control characters."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", " ", text)

@@ -1,7 +1,7 @@
-"""Charts as small inline SVG: no library, no script, text in the reader's own fonts.
+"""Charts as small inline SVG: no library, no script, text in the reader's fonts.
 
-Colours are the report's CSS variables, so that one file reads well in light, dark and print.
-The same numbers always give the same bytes.
+Colours are the report's CSS variables, so one file suits light mode, dark mode and print. Equal
+numbers always give equal bytes.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 26, 40
-LARGEST = 1e100  # between larger numbers there may be no finite distance
-SERIES = 4  # colours in the style sheet
+LARGEST = 1e100  # differences between larger numbers may overflow
+SERIES = 4  # number of colours in the style sheet
 
 Points = Sequence[tuple[float, float]]
 
 
 def line_chart(series: Mapping[str, Points], *, x_label: str, y_label: str = "") -> Markup:
-    """Draw lines over common axes; points that no paper can hold are left out."""
+    """Draw lines on common axes, omitting points that cannot be drawn."""
     clean = {
         name: [(x, y) for x, y in points if abs(x) < LARGEST and abs(y) < LARGEST]
         for name, points in series.items()
@@ -43,7 +43,7 @@ def line_chart(series: Mapping[str, Points], *, x_label: str, y_label: str = "")
 
 
 def column_chart(x: Sequence[float], y: Sequence[float], *, x_label: str) -> Markup:
-    """Draw a histogram: a column at each x, as high as its y."""
+    """Draw a histogram: a column at each x with height y."""
     frame = Frame(_with_margin(x), [0.0, *y])
     width = max(1.0, (WIDTH - LEFT - RIGHT) / max(len(x) + 1, 2) * 0.8)
     body = [frame.axes(x_label, "")]
@@ -60,7 +60,8 @@ def column_chart(x: Sequence[float], y: Sequence[float], *, x_label: str) -> Mar
 def calibration_chart(bins: Sequence[Mapping[str, float]]) -> Markup:
     """Draw a reliability diagram (Guo et al. 2017, figure 1): accuracy against confidence.
 
-    Each of ``bins`` has ``rows``, ``confidence`` and ``accuracy``; a dot's area is its rows.
+    Each of ``bins`` has ``rows``, ``confidence`` and ``accuracy``; the area of a dot shows its
+    rows.
     """
     frame = Frame([0.0, 1.0], [0.0, 1.0], width=340, height=300)
     most = max((item["rows"] for item in bins), default=1)
@@ -87,7 +88,7 @@ def calibration_chart(bins: Sequence[Mapping[str, float]]) -> Markup:
 
 
 def heat_map(shares: Sequence[Sequence[float]], titles: Sequence[Sequence[str]]) -> Markup:
-    """Draw a square matrix of shares in 0..1 too large for a table; titles show on hovering."""
+    """Draw a square matrix of shares in 0..1 that is too large for a table, with tooltips."""
     size = len(shares)
     body = []
     for row in range(size):
@@ -107,7 +108,7 @@ def heat_map(shares: Sequence[Sequence[float]], titles: Sequence[Sequence[str]])
 
 
 def interval_bar(value: float, low: float, high: float) -> Markup:
-    """Draw a number in 0..1 with its interval, to stand in a line of a table."""
+    """Draw a number in 0..1 with its interval, for a table row."""
     return Markup(
         '<svg class="interval" role="img" aria-label="interval" viewBox="0 0 120 12">'
         '<line class="rail" x1="0" y1="6" x2="120" y2="6"/>'
@@ -117,8 +118,8 @@ def interval_bar(value: float, low: float, high: float) -> Markup:
 
 
 def number(value: float) -> str:
-    """A number for people: at most four significant digits, thousands apart."""
-    if isinstance(value, int):  # of any size, which a float may not hold
+    """Format a number: up to four significant digits, with thousands separators."""
+    if isinstance(value, int):  # may exceed the range of floats
         return f"{value:,}"
     if not math.isfinite(value):
         return str(value)
@@ -141,7 +142,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 class Frame:
-    """Where numbers lie on the paper."""
+    """Maps data coordinates to drawing coordinates."""
 
     def __init__(
         self,
@@ -166,10 +167,10 @@ class Frame:
     def axes(
         self, x_label: str, y_label: str, *, x_ticks: Sequence[tuple[float, str]] | None = None
     ) -> Markup:
-        """The axes with their grid and names.
+        """The axes with grid and names.
 
         Args:
-            x_ticks: places along the x axis with their names, in place of round numbers.
+            x_ticks: positions on the x axis with names, instead of round numbers.
         """
         bottom, right = self.height - BOTTOM, self.width - RIGHT
         parts = []
@@ -204,7 +205,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _with_margin(values: Sequence[float]) -> list[float]:
-    """Leave half a column free at both ends."""
+    """Add a margin of half a column at both ends."""
     low, high = min(values, default=0), max(values, default=0)
     half = (high - low) / max(2 * (len(values) - 1), 1) or 0.5
     return [low - half, high + half]

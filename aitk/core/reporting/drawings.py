@@ -1,4 +1,4 @@
-"""Drawn predictions, written as PNG files; those of a video's frames as a video as well."""
+"""Drawn predictions as PNG files, and as a video for the frames of a video."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aitk.core.io.images import encode_png, read_picture
 from aitk.core.io.names import fit_name
 
 FRAMES_PER_SECOND = 10.0
-#: A frame is named VIDEO#NUMBER.
+#: Frames are named VIDEO#NUMBER.
 _FRAME = re.compile(r"(.+)#(\d+)")
 
 
 class Drawings:
-    """A folder of pictures, each under the name of its row."""
+    """A folder of images, each named after its row."""
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,10 +28,10 @@ class Drawings:
         self._names: set[str] = set()
 
     def add(self, name: str, picture: np.ndarray) -> Path:
-        """Write a picture (height, width, 3) uint8 RGB.
+        """Write an image (height, width, 3) uint8 RGB.
 
         Args:
-            name: of the row: a file, a member of an archive, ``VIDEO#FRAME``.
+            name: name of the row: a file, a member of an archive, ``VIDEO#FRAME``.
         """
         path = self._path(name)
         write_bytes(path, encode_png(picture))
@@ -39,20 +39,20 @@ class Drawings:
         return path
 
     def take_up(self, name: str) -> None:
-        """Count a picture that an interrupted process drew, if it drew one of this row."""
+        """Count an image drawn by an interrupted process, if it drew this row."""
         path = self._path(name)
         if path.exists():
             self._keep(name, path)
 
     def finish(self) -> list[Path]:
-        """Put the frames of each video together; returns the videos."""
+        """Combine the frames of each video; return the videos."""
         return [
             _write_video(self._folder / f"{_flat(name)}.mp4", paths)
             for name, paths in self._frames.items()
         ]
 
     def _path(self, name: str) -> Path:
-        """The file of the next picture of this name."""
+        """The file of the next image with this name."""
         wanted = _flat(name)
         numbered = (f"{wanted}-{number}" for number in itertools.count(2))
         free = next(each for each in itertools.chain([wanted], numbered) if each not in self._names)
@@ -65,14 +65,14 @@ class Drawings:
 
 
 def _flat(name: str) -> str:
-    """A name without folders or signs that a file system may refuse."""
+    """A name without folders or characters that a file system may refuse."""
     return fit_name(re.sub(r"[^\w.-]+", "_", name).strip("._") or "picture")
 
 
 def _write_video(path: Path, frames: Iterable[Path]) -> Path:
     import cv2
 
-    pictures = (read_picture(frame)[..., ::-1] for frame in frames)  # BGR, as OpenCV has it
+    pictures = (read_picture(frame)[..., ::-1] for frame in frames)  # BGR, as in OpenCV
     first = next(pictures)
     height, width = first.shape[:2]
     part = path.with_suffix(".part.mp4")

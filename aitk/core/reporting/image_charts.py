@@ -1,6 +1,6 @@
-"""Images with axes and marks (spectrograms, attention) as SVG, which holds the pixels as a PNG.
+"""Images with axes and marks (spectrograms, attention) as SVG with embedded PNG pixels.
 
-Texts stay texts, so that any script is shown in the reader's own fonts.
+Text stays text, so that any script is shown in the reader's fonts.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from markupsafe import Markup
 from aitk.core.io.images import encode_png
 from aitk.core.reporting.charts import number, ticks
 
-#: Colours of lines, told apart also by people who see red and green alike (Okabe and Ito 2008).
+#: Line colours that are safe for colour-blind readers (Okabe and Ito 2008).
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 INK, FAINT = "#777", "#aaa"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What lies along one side, from ``low`` (left or below) to ``high``.
+    """One axis, from ``low`` (left or bottom) to ``high``.
 
     Attributes:
-        ticks: places and their words; None draws round numbers.
-        turned: words of the ticks run upwards.
+        ticks: positions and labels; None draws round numbers.
+        turned: rotate the labels.
     """
 
     low: float
@@ -46,10 +46,10 @@ class Axis:
 
 @dataclass
 class Panel:
-    """A rectangle of a drawing with two axes; places are given in units of the axes.
+    """A rectangle of a drawing with two axes; positions are in axis units.
 
     Attributes:
-        pixels: (h, w, 3) uint8 RGB that fill it, the first line on top.
+        pixels: (h, w, 3) uint8 RGB to fill it, top line first.
     """
 
     x: Axis
@@ -71,7 +71,7 @@ class Panel:
         framed: bool,
         title: str,
     ) -> None:
-        """Cover a part; ``title`` shows on hovering."""
+        """Draw a rectangle with a tooltip ``title``."""
         left, right, bottom, top = *map(self._across, x), *map(self._down, y)
         self._marks.append(
             Markup(
@@ -84,7 +84,7 @@ class Panel:
         )  # fmt: skip
 
     def line(self, x: Sequence[float], y: Sequence[float], *, colour: str) -> None:
-        """Join points."""
+        """Draw a line through points."""
         points = " ".join(
             f"{self._across(a):.1f},{self._down(b):.1f}" for a, b in zip(x, y, strict=True)
         )
@@ -93,11 +93,11 @@ class Panel:
         )
 
     def text(self, x: float, y: float, words: str) -> None:
-        """Write words whose middle is at x and whose foot is at y."""
+        """Write text centred at x with its baseline at y."""
         self._marks.append(_text(self._across(x), self._down(y), words, "middle"))
 
     def markup(self) -> Markup:
-        """The panel as a part of an SVG."""
+        """The panel as an SVG fragment."""
         right, bottom = self.left + self.width, self.top + self.height
         parts = []
         if self.pixels is not None:
@@ -138,7 +138,7 @@ class Panel:
 
 
 def drawing(panels: Sequence[Panel], *, width: float, height: float, label: str) -> Markup:
-    """Put panels together into one SVG, for a page or a file of its own."""
+    """Combine panels into one SVG, for a page or a separate file."""
     return Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{0}"'
         ' viewBox="0 0 {1:.0f} {2:.0f}" style="width:100%;max-width:{1:.0f}px"'
@@ -147,14 +147,14 @@ def drawing(panels: Sequence[Panel], *, width: float, height: float, label: str)
 
 
 def shades(shares: np.ndarray, colours: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Numbers in 0..1 (h, w) as (h, w, 3) uint8, evenly along a list of colours."""
+    """Map numbers in 0..1 (h, w) to (h, w, 3) uint8, linearly along a list of colours."""
     stops = np.linspace(0, 1, len(colours))
     parts = [np.interp(shares, stops, [colour[part] for colour in colours]) for part in range(3)]
     return np.stack(parts, axis=-1).astype(np.uint8)
 
 
 def _text(x: float, y: float, words: str, anchor: str, *, turned: bool = False) -> Markup:
-    # XML has no control characters, and a tokeniser's units may be any.
+    # XML forbids control characters, which a tokeniser's units may contain.
     shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words)
     turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ""
     return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}"{}>{}</text>').format(

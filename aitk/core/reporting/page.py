@@ -1,4 +1,4 @@
-"""Builds one self-contained HTML page: opens offline, runs no script, everything escaped."""
+"""Builds a self-contained HTML page: works offline, without scripts, with everything escaped."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from aitk.core.io.names import printable
 from aitk.core.reporting.charts import number
 
 MISSING = "–"
-#: The keys of a score, alone and with its interval.
+#: The keys of a score, without and with its interval.
 SCORES = ({"value"}, {"value", "low", "high"}, {"value", "low", "high", "interval"})
-LONGEST_CELL = 400  # characters of a user's text in a table
+LONGEST_CELL = 400  # maximum characters of a user's text in a table
 
 
 class Page:
-    """A page, written block by block from top to bottom.
+    """A page, built block by block from top to bottom.
 
     Args:
-        title: the page's name.
+        title: title of the page.
         subtitle: one line below it.
     """
 
@@ -36,18 +36,18 @@ class Page:
         self._add("heading", text=text, level=level)
 
     def text(self, text: str, *, note: bool = False) -> None:
-        """A paragraph; a ``note`` is set in a quieter colour."""
+        """A paragraph; a ``note`` has a muted colour."""
         self._add("text", text=text, note=note)
 
     def headline(self, figures: Iterable[tuple[str, str, str]]) -> None:
-        """The few figures to see first: (name, value, remark)."""
+        """The key figures: (name, value, remark)."""
         self._add(
             "headline",
             figures=[{"name": name, "value": value, "note": note} for name, value, note in figures],
         )
 
     def facts(self, facts: Mapping[str, Any]) -> None:
-        """Names and values; what is empty is left out."""
+        """Names and values, without empty ones."""
         shown = [(_words(name), cell(value)) for name, value in facts.items() if _says(value)]
         if shown:
             self._add("facts", facts=shown)
@@ -55,7 +55,8 @@ class Page:
     def table(
         self, rows: Sequence[Mapping[str, Any]], *, caption: str = "", folded: str = ""
     ) -> None:
-        """Rows with the columns of the first; ``folded`` is the line that opens it."""
+        """Rows with the columns of the first row; ``folded`` is the summary line of a folded
+        table."""
         if not rows:
             return
         names = list(rows[0])
@@ -67,7 +68,7 @@ class Page:
         self._add("table", columns=columns, rows=cells, caption=caption, folded=folded)
 
     def findings(self, findings: Iterable[Mapping[str, Any]]) -> None:
-        """Graded findings, the gravest first: ``grade``, ``message``, ``details``."""
+        """Graded findings, most severe first: ``grade``, ``message``, ``details``."""
         gravity = ("error", "warning", "skipped", "ok")
         ordered = sorted(findings, key=lambda finding: gravity.index(finding["grade"]))
         shown = [
@@ -90,15 +91,15 @@ class Page:
         self._add("figure", picture=picture, caption=caption)
 
     def figures(self, pictures: Sequence[Markup]) -> None:
-        """Small charts beside each other, as many as there is room for."""
+        """Small charts side by side, as many as fit."""
         self._add("figures", pictures=list(pictures))
 
     def picture(self, png: bytes, *, caption: str = "") -> None:
-        """A PNG picture, held by the page itself."""
+        """A PNG image, embedded in the page."""
         self._add("photo", data=base64.b64encode(png).decode("ascii"), caption=caption)
 
     def bars(self, amounts: Mapping[str, float], *, caption: str = "") -> None:
-        """A named bar for each amount, in the order given; the names are HTML text."""
+        """A named bar for each amount, in the given order; names are HTML text."""
         most = max(amounts.values(), default=0) or 1
         bars = [
             (name, f"{100 * amount / most:.1f}", number(amount)) for name, amount in amounts.items()
@@ -108,7 +109,7 @@ class Page:
     def confusion(
         self, rows: Sequence[str], columns: Sequence[str], counts: Sequence[Sequence[int]]
     ) -> None:
-        """A confusion matrix small enough to read; colours are shares of the line."""
+        """A confusion matrix of readable size; colours are shares of the row."""
         lines = []
         for label, line in zip(rows, counts, strict=True):
             total = sum(line) or 1
@@ -128,7 +129,7 @@ class Page:
         self._add("confusion", columns=list(columns), rows=lines)
 
     def words(self, title: str, parts: Sequence[Mapping[str, Any]], *, between: str = "") -> None:
-        """A text whose parts (``text``, ``weight``) are coloured: blue for, orange against."""
+        """A text with coloured parts (``text``, ``weight``): blue for, orange against."""
         most = max((abs(part["weight"]) for part in parts), default=0) or 1
         words = [
             {
@@ -142,7 +143,7 @@ class Page:
         self._add("words", title=title, words=words, between=between)
 
     def code(self, text: str) -> None:
-        """Commands, as they are typed."""
+        """Commands, as typed."""
         self._add("code", text=text)
 
     def html(self) -> str:
@@ -156,7 +157,7 @@ class Page:
         )
 
     def write(self, path: Path) -> None:
-        """Write the page, whole or not at all."""
+        """Write the page, completely or not at all."""
         with atomic_text(path) as file:
             file.write(printable(self.html()))
 
@@ -165,7 +166,7 @@ class Page:
 
 
 def cell(value: Any) -> str | Markup:
-    """A JSON value for people. Scores become a number with its interval."""
+    """Format a JSON value. Scores become a number with its interval."""
     if value is None:
         return MISSING
     if isinstance(value, Markup):

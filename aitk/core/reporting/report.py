@@ -1,4 +1,4 @@
-"""What the reports of prepared data, of a run and of explanations tell, in which order."""
+"""The content of the reports on prepared data, runs and explanations."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from aitk.core.reporting.charts import (
 from aitk.core.reporting.numbers import format_number
 from aitk.core.reporting.page import Page
 
-LONG_TABLE = 12  # rows; longer ones are folded
-_SCALE = "from 0 to 1"  # the column of intervals, drawn
-LARGEST_MATRIX = 24  # classes whose confusion matrix can still be read as numbers
-LARGEST_HEAT_MAP = 500  # classes; the cells grow with their square
+LONG_TABLE = 12  # rows; longer tables are folded
+_SCALE = "from 0 to 1"  # column of drawn intervals
+LARGEST_MATRIX = 24  # maximum classes of a confusion matrix shown as numbers
+LARGEST_HEAT_MAP = 500  # maximum classes; the number of cells grows quadratically
 WORST_CONFUSIONS = 15
 
 
@@ -36,7 +36,7 @@ def prepare_report(
     """Write the report of prepared data from its ``dataset.json``.
 
     Args:
-        pictures: of its rows, ``caption`` and ``png`` of each.
+        pictures: images of its rows, ``caption`` and ``png`` of each.
     """
     rows = dataset["rows"]
     page = Page(f"Data for {dataset['task']}", _sources_line(dataset))
@@ -67,7 +67,7 @@ def prepare_report(
 
 
 def waiting_share(history: Sequence[Mapping[str, Any]]) -> float | None:
-    """The share of a training's time that was spent waiting for data."""
+    """The share of training time spent waiting for data."""
     shares = [row["waiting"] for row in history if row.get("waiting") not in (None, "")]
     return sum(float(share) for share in shares) / len(shares) if shares else None
 
@@ -82,9 +82,9 @@ def run_report(
 
     Args:
         manifest: ``run.json``.
-        history: one mapping an epoch: epoch, step, loss, learning_rate, validation metrics.
+        history: one mapping per epoch: epoch, step, loss, learning_rate, validation metrics.
         metrics: ``metrics.json``: evaluations by name.
-        path: where to write it, inside the run's folder.
+        path: output path, inside the run's folder.
     """
     name = path.parent.name.removesuffix(".part")
     page = Page(name, f"{manifest['task']}, {manifest['model']}, {describe_origin(manifest)}")
@@ -113,14 +113,14 @@ def run_report(
 def explanations_report(
     explanations: Iterable[Mapping[str, Any]], path: Path, *, run: str, facts: Mapping[str, Any]
 ) -> None:
-    """Write a page of explained rows, their words coloured.
+    """Write a page of explained rows with coloured words.
 
     Args:
         explanations: each has ``parts`` (text and weight, in order) or ``pictures`` (caption and
-            svg or png), and facts of its prediction; ``between`` stands between the parts where
-            these are not running text.
-        path: where to write it.
-        run: the run that was explained, as the user named it.
+            svg or png), and facts of its prediction; ``between`` separates the parts if they are
+            not running text.
+        path: output path.
+        run: the explained run, as given by the user.
         facts: figures about all of them.
     """
     page = Page("What contributed to the predictions", run)
@@ -158,7 +158,7 @@ def _add_pictures(page: Page, pictures: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _update_line(update: Mapping[str, Any]) -> dict[str, Any]:
-    """One round of new rows: how many, and the held-out scores before and after."""
+    """One update: number of new rows, and the held-out scores before and after."""
     line = {"rows of": ", ".join(update["inputs"]), "new": update["rows"]}
     line["replayed"] = update["replayed"]
     for rows, score in update["before"].items():
@@ -173,7 +173,7 @@ def _sources_line(dataset: Mapping[str, Any]) -> str:
 
 
 def _add_summary(page: Page, summary: Mapping[str, Any]) -> None:
-    """Show a task's statistics by their shape alone."""
+    """Display a task's statistics by their structure alone."""
     page.facts(
         {
             name: value
@@ -256,7 +256,7 @@ def _add_evaluation(
         table, folded = details["per_class"], ""
         if len(table) > LONG_TABLE:
             table = sorted(table, key=lambda line: (line.get("f1") or {"value": 0})["value"])
-            folded = f"All {len(table)} classes, the weakest first"
+            folded = f"All {len(table)} classes, weakest first"
         page.heading("Each class", level=3)
         page.table(table, folded=folded)
     if details.get("confusion"):
@@ -266,8 +266,8 @@ def _add_evaluation(
         page.heading("Calibration", level=3)
         page.figure(
             calibration_chart(details["calibration"]),
-            caption="On the dashed line the model is right as often as it claims;"
-            " below it, it is too sure of itself.",
+            caption="On the dashed line, accuracy equals confidence; below it, the model is"
+            " overconfident.",
         )
     if result.get("pictures"):
         page.heading("Pictures", level=3)
@@ -276,12 +276,12 @@ def _add_evaluation(
                 page.picture(png, caption=picture["caption"])
     if result.get("worst"):
         page.heading("The worst predictions", level=3)
-        page.text("The lowest scores, the most confident predictions first.", note=True)
+        page.text("The lowest scores, most confident predictions first.", note=True)
         page.table(result["worst"])
 
 
 def _add_baselines(page: Page, result: Mapping[str, Any], main: str) -> None:
-    """The model's main score beside those of the baselines, with the paired differences."""
+    """The main score of the model and of the baselines, with the paired differences."""
     told = describe_baselines(main, result)
     if not told:
         return
@@ -300,7 +300,7 @@ def _add_baselines(page: Page, result: Mapping[str, Any], main: str) -> None:
 
 def _metric_line(metric: str, score: Mapping[str, Any]) -> dict[str, Any]:
     line: dict[str, Any] = {"metric": metric.replace("_", " "), "score": score}
-    # Losses have no upper end, so a place between 0 and 1 would mislead.
+    # Losses are unbounded, so a position between 0 and 1 would mislead.
     value, low, high = score["value"], score.get("low"), score.get("high")
     if low is None or high is None or not 0 <= low <= high <= 1 or "loss" in metric:
         return line | {_SCALE: ""}
@@ -323,11 +323,11 @@ def _add_confusion(
         total = sum(line) or 1
         shares.append([count / total for count in line])
         titles.append(
-            [f"{row} taken for {label}: {n}" for label, n in zip(labels, line, strict=True)]
+            [f"{row} predicted as {label}: {n}" for label, n in zip(labels, line, strict=True)]
         )
     page.figure(
         heat_map(shares, titles),
-        caption="A line for each class, a column for each prediction, both in the order of the"
+        caption="One row per class, one column per prediction, both in the order of the"
         " labels; hover for names.",
     )
     _add_mistakes(page, confusion)

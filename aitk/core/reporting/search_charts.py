@@ -1,4 +1,4 @@
-"""Charts of a search for hyper-parameters: its history, slices, parallel coordinates."""
+"""Charts of a hyperparameter search: history, slices, parallel coordinates."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from aitk.core.reporting.charts import (
     svg_text,
 )
 
-#: Height of parallel coordinates; the names of the axes stand below.
+#: Height of parallel coordinates, without the axis names below.
 HEIGHT = 300
-_MARGIN = 60  # at both sides of parallel coordinates
+_MARGIN = 60  # on both sides of parallel coordinates
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A parameter, or the score: values of trials on a line.
+    """A parameter, or the score: the values of trials on an axis.
 
     Attributes:
-        values: of each trial; None where it has none.
-        log: numbers lie by their logarithm.
+        values: value of each trial, or None.
+        log: use a logarithmic scale.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Axis:
 
     @property
     def categories(self) -> list[str]:
-        """The values in order, where they are no numbers; empty where they are."""
+        """The values in order, if they are not numbers; else empty."""
         known = [value for value in self.values if value is not None]
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
             return []
         return sorted({str(value) for value in known})
 
     def place(self, value: Any) -> float:
-        """Where a value lies, in units of the axis."""
+        """The position of a value, in axis units."""
         if self.categories:
             return float(self.categories.index(str(value)))
         return math.log10(value) if self.log and value > 0 else float(value)
@@ -83,7 +83,7 @@ def history_chart(
 def slice_chart(
     axis: Axis, scores: Sequence[float], titles: Sequence[str], *, y_label: str
 ) -> Markup:
-    """Draw the score of each trial over the value that a parameter had in it."""
+    """Draw the score of each trial against the value of a parameter."""
     known = [
         (axis.place(value), score, title)
         for value, score, title in zip(axis.values, scores, titles, strict=True)
@@ -100,7 +100,7 @@ def parallel_coordinates(
 ) -> Markup:
     """Draw each trial as a line through its values on parallel axes (Inselberg 1985).
 
-    The better its score, the stronger its colour.
+    Better scores have stronger colours.
     """
     gap = (WIDTH - 2 * _MARGIN) / max(1, len(axes) - 1)
     frames = [
@@ -109,7 +109,7 @@ def parallel_coordinates(
     ]
     order = sorted(range(len(scores)), key=lambda i: scores[i], reverse=not higher_is_better)
     body = []
-    for rank, trial in enumerate(order):  # the best last: on top
+    for rank, trial in enumerate(order):  # best last, on top
         share = (rank + 1) / len(order)
         points = [
             (_MARGIN + gap * index, frame.y(axis.place(axis.values[trial])))
@@ -136,13 +136,13 @@ def parallel_coordinates(
         )
         for place, words in _ends(axis, frame):
             body.append(svg_text(x + 5, frame.y(place) + 4, words, "start"))
-        # Names of neighbours would meet: every second one stands lower.
+        # Neighbouring names would overlap, so every second one is placed lower.
         body.append(svg_text(x, HEIGHT - BOTTOM + 16 + 16 * (index % 2), axis.name, "middle"))
     return svg(body, ", ".join(axis.name for axis in axes), height=HEIGHT)
 
 
 def _ends(axis: Axis, frame: Frame) -> list[tuple[float, str]]:
-    """Where an axis of parallel coordinates has words: its categories, or lowest and highest."""
+    """The labels of a parallel-coordinates axis: its categories, or minimum and maximum."""
     if axis.categories:
         return [(float(place), name) for place, name in enumerate(axis.categories)]
     known = [value for value in axis.values if value is not None]
@@ -150,7 +150,7 @@ def _ends(axis: Axis, frame: Frame) -> list[tuple[float, str]]:
 
 
 def _ticks(axis: Axis, frame: Frame) -> list[tuple[float, str]] | None:
-    """Names along the x axis of a slice; None for those that numbers have by themselves."""
+    """The labels of a slice's x axis; None for the default number labels."""
     if axis.categories:
         return [(float(place), name) for place, name in enumerate(axis.categories)]
     if not axis.log:
@@ -170,6 +170,6 @@ def _dot(x: float, y: float, group: int, title: str) -> Markup:
 
 
 def shares(importances: Mapping[str, float]) -> dict[str, float]:
-    """Importances as bars, the largest first."""
+    """Importances as bars, largest first."""
     ordered = sorted(importances.items(), key=lambda item: -item[1])
     return {name: round(share, 3) for name, share in ordered}

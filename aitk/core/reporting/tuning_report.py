@@ -1,4 +1,4 @@
-"""The report of a search for hyper-parameters: which model, what matters, every trial."""
+"""The report of a hyperparameter search: models, important parameters, all trials."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from aitk.core.reporting.search_charts import (
 )
 
 COMPLETE = "complete"
-MOST_AXES = 8  # of parallel coordinates; more cannot be read
-LEAST_TRIALS = 3  # that a chart of a model is drawn of
+MOST_AXES = 8  # maximum axes of parallel coordinates, for readability
+LEAST_TRIALS = 3  # minimum trials for a model's charts
 
 
 def tuning_report(tuning: Mapping[str, Any], path: Path, *, name: str) -> None:
@@ -26,7 +26,7 @@ def tuning_report(tuning: Mapping[str, Any], path: Path, *, name: str) -> None:
 
     Args:
         tuning: ``tuning.json``.
-        name: of the run.
+        name: name of the run.
     """
     metric, rows = tuning["metric"].replace("_", " "), tuning["trials"]
     done = [row for row in rows if row["state"] == COMPLETE]
@@ -42,7 +42,7 @@ def tuning_report(tuning: Mapping[str, Any], path: Path, *, name: str) -> None:
         ]
     )
     if len(models) > 1:
-        page.heading("Which model")
+        page.heading("Models")
         page.table([_model_line(model, rows, tuning, metric) for model in models])
     page.heading("The search")
     scores = [(row["trial"], row["model"], row["value"]) for row in done]
@@ -51,10 +51,10 @@ def tuning_report(tuning: Mapping[str, Any], path: Path, *, name: str) -> None:
     )
     page.figure(chart, caption="Each trial, and the best so far.")
     if tuning["importances"]:
-        page.heading("Which parameters matter", level=3)
+        page.heading("Parameter importance", level=3)
         page.text(
             "Share of the variation of the score that each parameter accounts for (PED-ANOVA);"
-            " rough where trials are few.",
+            " imprecise with few trials.",
             note=True,
         )
         page.bars(shares(tuning["importances"]))

@@ -1,1 +1,1 @@
-"""The process and the machine: devices, signals, noise."""
+"""The process and the machine: devices, signals, library output."""

@@ -1,4 +1,4 @@
-"""Python processes that aitk starts: they import nothing from the working directory."""
+"""Python child processes of aitk, which import nothing from the working directory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import aitk
 
 
 def python_command(*arguments: str) -> list[str]:
-    """A command of this interpreter. ``-P`` keeps the working directory off its import path."""
+    """A command of this interpreter. ``-P`` removes the working directory from its import path."""
     return [sys.executable, "-P", *arguments]
 
 
 def python_environment() -> dict[str, str]:
-    """The environment of such a process: it finds what this one has, wherever it is started.
+    """The environment of such a process, with the import path of this one.
 
-    An entry of the import path that is the working directory is left out, unless aitk lies there.
+    The working directory is removed from the path unless it contains aitk.
     """
     home = str(Path(aitk.__file__).parents[1])
     kept = [place for place in sys.path if os.path.isabs(place)]

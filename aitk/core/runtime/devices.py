@@ -1,4 +1,4 @@
-"""Make the machine ready for training: seed, arithmetic, memory, how many GPUs."""
+"""Prepares the machine for training: seed, arithmetic, memory, number of GPUs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixe
 
 
 def set_up_training(*, seed: int, precision: str, devices: int | None) -> Any:
-    """Seed everything, choose the arithmetic and the devices.
+    """Set all seeds, the arithmetic and the devices.
 
     Args:
-        precision: ``auto`` is bfloat16 where a GPU computes it, else float32.
-        devices: how many GPUs to use; None for all.
+        precision: ``auto`` is bfloat16 on GPUs that support it, else float32.
+        devices: number of GPUs to use; None for all.
 
     Returns:
-        A context in which the model is built and trained: all visible GPUs mirrored, or nothing.
+        A context for building and training the model: all visible GPUs mirrored, or nothing.
 
     Raises:
-        UsageError: more devices asked for than there are.
+        UsageError: more devices are requested than available.
     """
     import keras
 
@@ -42,8 +42,8 @@ def set_up_training(*, seed: int, precision: str, devices: int | None) -> Any:
             with contextlib.suppress(RuntimeError):  # already in use by this process
                 tf.config.experimental.set_memory_growth(gpu, True)
     else:
-        # Reductions in a fixed order: what makes a resumed run end bit-identical. On GPUs some
-        # operations have no such form and would stop the training.
+        # Deterministic reductions let a resumed run end bit-identical. On GPUs some operations have
+        # no deterministic form and would stop the training.
         tf.config.experimental.enable_op_determinism()
     if precision == "auto":
         precision = "bfloat16" if gpus and all(map(_computes_bfloat16, gpus)) else "float32"
@@ -55,7 +55,7 @@ def set_up_training(*, seed: int, precision: str, devices: int | None) -> Any:
 
 
 def _computes_bfloat16(gpu: Any) -> bool:
-    """Whether the card multiplies bfloat16 in hardware (NVIDIA Ampere, 8.0, and later)."""
+    """Whether the GPU supports bfloat16 in hardware (NVIDIA Ampere, 8.0, and later)."""
     import tensorflow as tf
 
     details = tf.config.experimental.get_device_details(gpu)

@@ -1,4 +1,4 @@
-"""What this machine offers: versions, processors, memory, disk, and what is missing."""
+"""Information about this machine: versions, processors, memory, disk, missing packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DISTRIBUTION = "aitk-toolkit"
 GIB = 1024**3
 DEVICES_TIMEOUT_S = 120
 
-# TensorFlow is asked in a process of its own: starting it costs seconds and all GPU memory.
+# TensorFlow is queried in a separate process: starting it costs seconds and all GPU memory.
 _ASK_DEVICES = """
 import json, sys
 import tensorflow as tf
@@ -37,11 +37,11 @@ json.dump({"gpus": found, "built_with_cuda": tf.test.is_built_with_cuda()}, sys.
 
 @dataclass(frozen=True)
 class Package:
-    """One distribution that aitk declares.
+    """A distribution declared by aitk.
 
     Attributes:
-        extra: the extra that brings it, or None where aitk cannot do without.
-        problem: what is wrong with it, in words.
+        extra: the extra that installs it, or None for a requirement.
+        problem: the fault, in words.
     """
 
     name: str
@@ -52,9 +52,9 @@ class Package:
 
 
 def packages() -> list[Package]:
-    """Every distribution that aitk needs or can use, and what is installed of it.
+    """Every distribution that aitk needs or can use, with the installed version.
 
-    Read from aitk's own metadata, so that nothing is listed twice.
+    The list comes from aitk's own metadata, so that it is maintained in one place.
     """
     try:
         declared = metadata.requires(DISTRIBUTION) or []
@@ -65,15 +65,15 @@ def packages() -> list[Package]:
         requirement, _, marker = (part.strip() for part in line.partition(";"))
         match = re.fullmatch(r"([\w.-]+)\s*([^[]*)", requirement)
         extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)
-        # What developing and comparing needs is nobody's lack; a name with its own extras
-        # (tensorflow[and-cuda]) stands for others, and the devices tell whether they are there.
+        # Packages for development and comparisons are not reported as missing; a name with extras
+        # (tensorflow[and-cuda]) represents others, whose presence the devices show.
         if match and not (extra and extra.group(1) in ("dev", "bench")):
             found.append(_package(*match.groups(), extra=extra.group(1) if extra else None))
     return sorted(found, key=lambda package: (package.extra or "", package.name))
 
 
 def devices() -> dict[str, Any]:
-    """The GPUs that TensorFlow can use, or why it cannot be asked: key ``error``."""
+    """The GPUs that TensorFlow can use, or the reason for failure: key ``error``."""
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | python_environment()
     try:
         with interrupts.waiting():
@@ -88,7 +88,7 @@ def devices() -> dict[str, Any]:
         if asked.returncode == 0:
             return json.loads(asked.stdout)
     except (subprocess.TimeoutExpired, ValueError) as error:
-        return {"gpus": [], "error": f"TensorFlow gave no answer ({error})"}
+        return {"gpus": [], "error": f"TensorFlow did not respond ({error})"}
     last = (asked.stderr.strip().splitlines() or [f"exit status {asked.returncode}"])[-1]
     return {"gpus": [], "error": f"TensorFlow does not start: {last}"}
 
@@ -107,7 +107,7 @@ def machine(folder: Path) -> dict[str, Any]:
 
 
 def usable_cpus() -> int:
-    """How many CPUs this process may use."""
+    """The number of CPUs this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -124,7 +124,7 @@ def _package(name: str, wanted: str, *, extra: str | None) -> Package:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The release numbers of a version, trailing zeros aside."""
+    """The release numbers of a version, without trailing zeros."""
     numbers = [int(part) for part in re.match(r"[\d.]*", version)[0].split(".") if part]  # type: ignore[index]
     while numbers and numbers[-1] == 0:
         numbers.pop()
@@ -132,7 +132,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _memory_bytes() -> tuple[int | None, int | None]:
-    """Memory of the machine and what is free of it, where Linux tells."""
+    """Total and free memory of the machine, on Linux."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,10 +1,10 @@
-"""Signals that ask a command to stop, answered where nothing is lost.
+"""Stop signals, handled at points where nothing is lost.
 
-SIGINT, SIGTERM and SIGHUP only set a flag. Work looks at it between rows, batches and steps
-(``check``), so that neither a training step nor the renaming of a folder is cut in two, and native
-code has no exception to swallow. A second signal, a second or more after the first, raises
-KeyboardInterrupt where the program stands, and ends the process shortly after if it stands in
-native code that does not return.
+SIGINT, SIGTERM and SIGHUP only set a flag. Work checks it between rows, batches and steps
+(``check``), so that neither a training step nor the renaming of a folder is split, and native code
+has no exception to swallow. A second signal, a second or more after the first, raises
+KeyboardInterrupt at once, and ends the process shortly afterwards if native code does not return.
+
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from typing import Any
 from aitk.core.contract.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Wrappers and terminals pass a signal on as well: one that comes sooner is no second request.
+#: Wrappers and terminals may duplicate a signal: a second one counts only after this time.
 REPEAT_S = 1.0
-TELL_AFTER_S = 1.0  # most work stops sooner, and then there is nothing to tell
-FORCE_AFTER_S = 3.0  # for what is cleaned up after KeyboardInterrupt
+TELL_AFTER_S = 1.0  # most work stops sooner and needs no message
+FORCE_AFTER_S = 3.0  # time for cleaning up after KeyboardInterrupt
 EXIT_CODE = 130
 
-_received: float | None = None  # when Python handled the first signal
-_heard: float | None = None  # when the watching thread heard of it
+_received: float | None = None  # time at which Python handled the first signal
+_heard: float | None = None  # time at which the watching thread received it
 _waiting = 0  # depth of ``waiting`` blocks
 
 
 @contextlib.contextmanager
 def listening(tell: Callable[[], None] | None = None) -> Iterator[None]:
-    """Let signals set the flag for as long as the block runs.
+    """Let signals set the flag while the block runs.
 
-    A signal that the process was started to ignore (``nohup``) stays ignored. Inside another such
-    block, and outside the main thread, this does nothing.
+    A signal that was ignored at the start of the process (``nohup``) stays ignored. Inside another
+    such block, and outside the main thread, this does nothing.
 
     Args:
-        tell: called where the work has not stopped shortly after a signal.
+        tell: called if the work has not stopped shortly after a signal.
     """
     global _received, _heard
     inside_another = signal.getsignal(signal.SIGTERM) is _on_signal
@@ -62,22 +62,22 @@ def listening(tell: Callable[[], None] | None = None) -> Iterator[None]:
 
 
 def requested() -> bool:
-    """Whether a signal has asked to stop."""
+    """Whether a signal has requested a stop."""
     return _received is not None
 
 
 def check() -> None:
-    """Stop here if a signal has asked to.
+    """Stop here if a signal has requested it.
 
     Raises:
-        Interrupted: in the main thread; others go on until it ends.
+        Interrupted: in the main thread; other threads continue until it ends.
     """
     if _received is not None and threading.current_thread() is threading.main_thread():
         raise Interrupted("interrupted", hint="Repeat the command")
 
 
 def acknowledge() -> None:
-    """Take back the request: it was the regular way to end something (a recording)."""
+    """Clear the request: it was the regular way to end something (a recording)."""
     global _received, _heard
     _received = _heard = None
 
@@ -87,7 +87,7 @@ def waiting() -> Iterator[None]:
     """Stop at once while the block waits for something: input, another process.
 
     Raises:
-        Interrupted: a signal came, before the block or during it.
+        Interrupted: a signal was received, before or during the block.
     """
     global _waiting
     check()
@@ -115,7 +115,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def _watching(tell: Callable[[], None] | None) -> Iterator[None]:
-    """A thread that hears of signals even while native code keeps Python from handling them."""
+    """A thread that receives signals even while native code blocks Python's handlers."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)

@@ -1,7 +1,7 @@
-"""Keep TensorFlow's own noise off the screen, without importing TensorFlow.
+"""Suppresses TensorFlow's log output, without importing TensorFlow.
 
-Its C++ log level comes from the environment, but what it says while it is being imported obeys
-no setting. So standard error is closed for just that long, and opened again if the import fails.
+Its C++ log level comes from the environment, but messages during import ignore all settings. So
+standard error is closed for just that time, and reopened if the import fails.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ ENVIRONMENT = {
 
 
 def debugging() -> bool:
-    """Whether ``AITK_DEBUG`` asks for tracebacks and for what libraries say."""
+    """Whether ``AITK_DEBUG`` requests tracebacks and library messages."""
     return os.environ.get("AITK_DEBUG", "").lower() not in ("", "0", "false", "no")
 
 
 def silence() -> None:
-    """Hush the libraries for the rest of this process and its children.
+    """Silence the libraries for the rest of this process and its children.
 
-    What the user set in the environment stays as it is; ``AITK_DEBUG`` lets everything be heard.
+    Environment variables set by the user are respected; ``AITK_DEBUG`` enables all output.
     """
     if debugging():
         return
@@ -48,7 +48,7 @@ def silence() -> None:
 
 @contextlib.contextmanager
 def suppress_stderr() -> Iterator[None]:
-    """Drop what native code writes to standard error; repeat it if an import in it fails."""
+    """Drop native output to standard error; replay it if an import in the block fails."""
     if debugging():
         yield
         return
@@ -69,11 +69,11 @@ def suppress_stderr() -> Iterator[None]:
 
 @contextlib.contextmanager
 def capture_stderr() -> Iterator[Callable[[], bytes]]:
-    """Keep what native code writes to standard error from the terminal.
+    """Redirect native output to standard error away from the terminal.
 
-    Yields a function that gives what was written so far.
+    Yields a function that returns the output so far.
 
-    One thread at a time, since all of them share standard error.
+    Only one thread at a time, because all share standard error.
     """
     with _one_capture, _kept_bytes() as kept:
         _flush_stderr()
@@ -92,7 +92,7 @@ def _flush_stderr() -> None:
 
 
 def _kept_bytes() -> IO[bytes]:
-    """A nameless file: in memory where the system can, so that a full disk does not matter."""
+    """An anonymous file: in memory if supported, so that a full disk does not matter."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("stderr"), "w+b")
     return tempfile.TemporaryFile()
@@ -103,14 +103,14 @@ _CAPTURED_BYTES = 1 << 16
 
 
 class _QuietFinder(importlib.abc.MetaPathFinder):
-    """Finds TensorFlow as Python would, with a loader that keeps it quiet."""
+    """Finds TensorFlow like Python, with a loader that silences it."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname != "tensorflow":
             return None
-        # Stays in place: some packages look for TensorFlow long before anybody imports it.
+        # Stays installed: some packages search for TensorFlow long before it is imported.
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
             spec.loader = _QuietLoader(spec.loader)

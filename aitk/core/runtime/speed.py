@@ -1,4 +1,4 @@
-"""Settings of a process with which TensorFlow is faster on CPUs."""
+"""Process settings that make TensorFlow faster on CPUs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 
-# Of glibc's malloc.h.
+# From glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 
 _MOST = 2**31 - 1
@@ -14,22 +14,23 @@ _GROWTH_BYTES = 2**26
 
 
 def prefer_onednn() -> None:
-    """Have TensorFlow compute with oneDNN, before it is imported.
+    """Make TensorFlow use oneDNN; call it before the import.
 
-    By itself it does so on the newest processors alone, though those with AVX2 gain as much. What
-    the user set in the environment stays as it is.
+    By default, it does so only on the newest processors, although those with AVX2 gain as much. An
+    environment variable set by the user is respected.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def keep_freed_memory() -> None:
-    """Let this process's C allocator keep what it has, rather than give it back and ask again.
+    """Make the C allocator keep freed memory instead of returning it to the system.
 
-    A training step allocates and frees the same hundreds of large arrays again and again. By
-    default glibc maps each of more than 32 MiB (in threads other than the first, also smaller
-    ones) from the kernel and unmaps it when it is freed, and the kernel clears every page on the
-    way: half the time of training a small convolutional network. The price is that memory once
-    used stays with the process. Elsewhere than under glibc nothing is done.
+    A training step repeatedly allocates and frees the same hundreds of large arrays. By default,
+    glibc maps each of more than 32 MiB (in threads other than the first, also smaller ones) from
+    the kernel and unmaps it on release, and the kernel clears every page: half the time of training
+    a small convolutional network. The price is that used memory stays with the process. Does
+    nothing without glibc.
+
     """
     if not sys.platform.startswith("linux"):
         return

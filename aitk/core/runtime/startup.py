@@ -1,4 +1,4 @@
-"""Starting Keras and its backend, which takes seconds, in sight of the user."""
+"""Starting Keras and its backend, which takes seconds, with a message to the user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 def start_keras(reporter: Reporter) -> None:
-    """Import Keras with its backend, unless that is done, and say so."""
+    """Import Keras with its backend, unless already done, and report it."""
     if "keras" not in sys.modules:
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
         reporter.status(f"starting {NAMES.get(backend, backend)}")
@@ -20,6 +20,6 @@ def start_keras(reporter: Reporter) -> None:
 
 
 def start_runtime(run: Run, reporter: Reporter) -> None:
-    """Start Keras where the model of a run needs it: LiteRT and ONNX files do not."""
+    """Start Keras if a run's model needs it: LiteRT and ONNX files do not."""
     if run.format not in ("litert", "onnx"):
         start_keras(reporter)

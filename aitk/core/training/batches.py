@@ -1,4 +1,4 @@
-"""From rows to batches of near-equal length, in an order that a seed repeats."""
+"""Batches of rows of similar length, in an order reproducible from a seed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Example, Task
 
-#: Rows are sorted by length inside windows of this many batches, where lengths differ: long enough
-#: that a batch holds rows of one length, short enough that the order stays random.
+#: Rows are sorted by length within windows of this many batches if lengths differ: large enough for
+#: batches of equal lengths, small enough for a random order.
 BATCHES_PER_WINDOW = 32
 ROWS_AT_ONCE = 1024
-#: Encoded examples are kept in memory up to this size, and encoded anew each epoch beyond it.
+#: Encoded examples are cached up to this size; beyond it they are encoded again in each epoch.
 CACHE_BYTES = 2**30
 
 
 class Examples(Sequence[Example]):
-    """The encoded rows of a split, kept in memory while they fit."""
+    """The encoded rows of a split, cached in memory if they fit."""
 
     def __init__(
         self,
@@ -68,21 +68,21 @@ class Examples(Sequence[Example]):
 def plan_epoch(
     lengths: np.ndarray, batch_size: int, *, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Shuffle rows into batches of near-equal length.
+    """Shuffle rows into batches of similar length.
 
     Args:
-        lengths: (rows,) what to bucket by.
-        batch_size: rows a batch; only one batch of the epoch may be smaller.
+        lengths: (rows,) lengths to sort by.
+        batch_size: rows per batch; only one batch of the epoch may be smaller.
 
     Returns:
-        One array of row numbers a batch, every row once.
+        One array of row numbers per batch, with every row once.
     """
     order = rng.permutation(len(lengths))
     window = batch_size * BATCHES_PER_WINDOW
     batches = []
     for start in range(0, len(order), window):
         inside = order[start : start + window]
-        # A stable sort keeps the shuffled order among rows of one length.
+        # A stable sort preserves the shuffled order among rows of equal length.
         inside = inside[np.argsort(lengths[inside], kind="stable")]
         batches += [inside[at : at + batch_size] for at in range(0, len(inside), batch_size)]
     return [batches[index] for index in rng.permutation(len(batches))]
@@ -94,11 +94,11 @@ def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
 
 
 def step_rng(seed: int, epoch: int, step: int) -> np.random.Generator:
-    """The generator of one batch's masking or augmentation, whatever came before it."""
+    """The generator of one batch's masking or augmentation, independent of previous batches."""
     return np.random.default_rng([seed, epoch, step])
 
 
 def take_rows(rows: Sequence[Mapping[str, Any]], indices: Iterable[int]) -> list[Mapping[str, Any]]:
-    """Rows by number, in one read where the sequence can do that."""
+    """Rows by number, in one read if the sequence supports it."""
     take = getattr(rows, "take", None)
     return take(indices) if take else [rows[index] for index in indices]

@@ -1,8 +1,8 @@
-"""The state of an interrupted training: enough to end with the same bits.
+"""The state of an interrupted training, sufficient for bit-identical results.
 
-Weights, optimizer slots, and the seeds of dropout are Keras variables; order and masking follow
-from (seed, epoch, step), so that a position is all that must be kept of them. Both are in one
-file, which one rename replaces: whenever the process ends, a whole state is there.
+Weights, optimizer slots and dropout seeds are Keras variables; order and masking follow from (seed,
+epoch, step), so only the position must be stored. Both are in one file that is replaced by a
+rename: at any time, a complete state exists.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ PROGRESS, VARIABLE, BEST = "progress", "variable", "best"
 
 
 def has_state(folder: Path) -> bool:
-    """Whether a training can go on from this folder."""
+    """Whether a training can be resumed from this folder."""
     return (folder / STATE).is_file()
 
 
 def save_state(folder: Path, *, variables: Sequence[Any], progress: dict[str, Any]) -> None:
-    """Replace the state in ``folder`` by this one; a crash leaves one of the two whole.
+    """Replace the state in ``folder``; after a crash, either the old or the new one is complete.
 
     Args:
-        variables: every Keras variable that training changes, in an order of their own.
+        variables: every Keras variable changed by training, in a fixed order.
         progress: JSON values, and NumPy arrays under ``best_weights``.
     """
     best = progress.get("best_weights")
@@ -51,7 +51,7 @@ def save_state(folder: Path, *, variables: Sequence[Any], progress: dict[str, An
 
 
 def load_progress(folder: Path) -> dict[str, Any]:
-    """Where the interrupted training stood: what was saved, and its ``variables``."""
+    """The position of the interrupted training: the saved progress, and its ``variables``."""
     path = folder / STATE
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -64,18 +64,18 @@ def load_progress(folder: Path) -> dict[str, Any]:
         raise ArtifactError(
             f"the training state is damaged ({error})",
             where=str(path),
-            hint="Start anew with --overwrite",
+            hint="Start again with --overwrite",
         ) from error
     return progress
 
 
 def restore_variables(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
-    """Assign saved values, refusing a state that belongs to another model."""
+    """Assign saved values, refusing the state of another model."""
     shapes = [tuple(variable.shape) for variable in variables]
     if shapes != [value.shape for value in values]:
         raise ArtifactError(
             "the training state belongs to another model or other options",
-            hint="Repeat the exact command with --resume, or start anew with --overwrite",
+            hint="Repeat the exact command with --resume, or start again with --overwrite",
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -1,4 +1,4 @@
-"""TensorBoard events of a training, read by ``tensorboard --logdir RUN``."""
+"""TensorBoard events of a training, for ``tensorboard --logdir RUN``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Events:
-    """Scalars by step, in one file a process."""
+    """Scalars by step, in one file per process."""
 
     def __init__(self, folder: Path):
         import tensorflow as tf

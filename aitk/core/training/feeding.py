@@ -1,4 +1,4 @@
-"""Batches for Keras' ``fit``, made in a thread of their own while the model works."""
+"""Batches for Keras' ``fit``, prepared in a separate thread during training steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AHEAD = 4  # batches
 
 
 class Waiting:
-    """How long a model waited for its batches: each from the end of the step before it."""
+    """Time that a model waited for batches, each measured from the end of the previous step."""
 
     def __init__(self) -> None:
         self._made: list[float] = []
@@ -34,7 +34,7 @@ class Waiting:
 
     @property
     def share(self) -> float:
-        """Of the time between the first step's end and the last one's."""
+        """The share of the time between the first step's end and the last one's."""
         if len(self._done) < 2:
             return 0.0
         waited = sum(
@@ -59,11 +59,11 @@ def feed(
 ) -> Any:
     """The batches of an epoch's plan from number ``start`` on: (inputs, targets, weights).
 
-    On TensorFlow a ``tf.data.Dataset`` whose lengths vary without retracing the step; on other
-    backends a generator.
+    On TensorFlow, this is a ``tf.data.Dataset`` whose lengths vary without retracing; on other
+    backends, a generator.
 
     Args:
-        waiting: records when each batch is made.
+        waiting: records the time at which each batch is ready.
         add_soft_targets: adds a teacher's outputs to the targets of a batch.
     """
     import keras

@@ -1,4 +1,4 @@
-"""The record of a training: its epochs, which of them is best, and what it leaves behind."""
+"""The record of a training: its epochs, the best one, and the result."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left behind.
+    """The result of a training.
 
     Attributes:
-        model: uncompiled, holding the weights of the best epoch, the last of equals.
-        history: one dict an epoch: epoch, step, loss, learning_rate, validation metrics, the share
+        model: uncompiled, with the weights of the best epoch (the last one of ties).
+        history: one dict per epoch: epoch, step, loss, learning_rate, validation metrics, the share
             of its time spent waiting for data, seconds.
-        best: the row of the epoch whose weights were kept.
-        stopped: why it ended before its last epoch, or None.
-        measured: what ``Task.measure`` kept of the validation rows at the best epoch; None without
-            such rows, and where that epoch was before an interruption.
+        best: the history entry of the selected epoch.
+        stopped: why it ended early, or None.
+        measured: values of ``Task.measure`` for the validation rows at the best epoch; None without
+            such rows, or if that epoch was before an interruption.
     """
 
     model: keras.Model
@@ -43,7 +43,7 @@ class Trained:
 
 @dataclass
 class Progress:
-    """Where a training stands; all of it is in the saved state."""
+    """The position of a training; part of the saved state."""
 
     epoch: int = 0
     step: int = 0
@@ -55,20 +55,20 @@ class Progress:
     seconds: float = 0.0
 
     def last_is_best(self, metric: Metric) -> bool:
-        """Whether no epoch so far had a better score than the last one.
+        """Whether no epoch so far was better than the last one.
 
-        Of equals it is the later one: on few rows scores tie soon, and it has learned more.
+        Ties go to the later epoch: with few rows, ties are common, and it has trained longer.
         """
         *earlier, last = self._scores(metric)
         return all(last >= score for score in earlier)
 
     def epochs_without_gain(self, metric: Metric) -> int:
-        """Epochs since the score last rose; one that only equals the best is no gain."""
+        """Epochs since the score last improved; a tie is no improvement."""
         scores = self._scores(metric)
         return len(scores) - 1 - scores.index(max(scores))
 
     def _scores(self, metric: Metric) -> list[float]:
-        """The score of each epoch, of which more is better."""
+        """The score of each epoch, where higher is better."""
         sign = 1 if metric.higher_is_better else -1
         return [sign * row[metric.for_selection] for row in self.history]
 
@@ -82,11 +82,11 @@ def evaluate_closed_form(
     batch_size: int,
     started: float | None = None,
 ) -> Trained:
-    """The result of a training without steps: the weights were computed in closed form, or kept.
+    """The result of a training without steps: closed-form or unchanged weights.
 
     Args:
-        started: when the computation of the weights began, by ``time.monotonic``; None if they
-            are kept.
+        started: start of the computation, from ``time.monotonic``; None if the weights are
+            unchanged.
     """
     started = time.monotonic() if started is None else started
     row: dict[str, float] = {"epoch": 1, "step": 1}
@@ -107,11 +107,11 @@ def calibrate(
     validation: Examples | None,
     batch_size: int,
 ) -> tuple[Trained, Any]:
-    """Tune the decision thresholds of a task that ``Calibrates`` on the validation rows.
+    """Tune the decision thresholds of a ``Calibrates`` task on the validation rows.
 
     Returns:
-        The training, the scores of its best epoch being those with the new thresholds, and the
-        assets with these; both as they were for other tasks, and without validation rows.
+        The training, with the best epoch's scores at the new thresholds, and the assets with these;
+        both unchanged for other tasks, and without validation rows.
     """
     if validation is None or not isinstance(task, Calibrates):
         return trained, assets

@@ -1,4 +1,4 @@
-"""Losses of rows with any number of labels: one logistic regression a class."""
+"""Multi-label losses: one logistic regression per class."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from aitk.core.compression.distill import TEACHER_SHARE, TEMPERATURE
 class MultiLabelLoss(keras.losses.Loss):
     """Binary cross-entropy of each class, averaged over classes.
 
-    ``y_true`` (batch, classes + 1 or more): 1 for each label of the row; what follows the classes
-    is not read. ``y_pred`` (batch, classes): logits. Returns (batch,).
+    ``y_true`` (batch, classes + 1 or more): 1 for each label of the row; values after the classes
+    are ignored. ``y_pred`` (batch, classes): logits. Returns (batch,).
 
     Args:
-        weights: (classes,) weight of the rows with a label among those of its class; empty for 1.
-        smoothing: share of the targets that is moved to one half (Szegedy et al. 2016, section 7).
+        weights: (classes,) weight of the rows with the label, per class; empty for 1.
+        smoothing: share of the targets moved to one half (Szegedy et al. 2016, section 7).
     """
 
     def __init__(self, weights: Sequence[float] = (), *, smoothing: float = 0.0):
@@ -41,10 +41,10 @@ class MultiLabelDistillation(keras.losses.Loss):
     """Binary cross-entropy with a teacher's softened probabilities and with the true labels.
 
     ``y_true`` (batch, 2 * classes + 1): the targets as for ``MultiLabelLoss``, then the teacher's
-    logits. Hinton et al. 2015, section 2, each class being a choice of two.
+    logits. Hinton et al. 2015, section 2, with each class as a binary decision.
     """
 
-    #: What is recorded of it.
+    #: Configuration recorded in the run.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -57,5 +57,5 @@ class MultiLabelDistillation(keras.losses.Loss):
 
 
 def binary_losses(targets: Any, logits: Any) -> Any:
-    """Binary cross-entropy, element by element, without overflow."""
+    """Elementwise binary cross-entropy, without overflow."""
     return ops.relu(logits) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))

@@ -1,8 +1,8 @@
-"""Learning rates that fall from the head down to the input (``--layer-decay``).
+"""Layer-wise learning-rate decay from the head to the input (``--layer-decay``).
 
-What lies near the input of a pretrained network fits any task, and is changed with care; the head
-is new. Clark et al. 2020 (ELECTRA, appendix B) and Bao et al. 2022 (BEiT) multiply the rate of a
-layer by the decay once for each layer above it, the head included.
+Layers near the input of a pretrained network are general and should change little; the head is new.
+Clark et al. 2020 (ELECTRA, appendix B) and Bao et al. 2022 (BEiT) multiply the learning rate of a
+layer by the decay once per layer above it, including the head.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-#: ``stage2_block1`` of ``stage2_block1_conv1``, ``block_0_1`` of ``block_0_1_a``, ``layer_0``,
-#: ``block2a``.
+#: Block names: ``stage2_block1`` of ``stage2_block1_conv1``, ``block_0_1`` of ``block_0_1_a``,
+#: ``layer_0``, ``block2a``.
 BLOCK = re.compile(r"(.*?(?:block|layer)(?:(?:_\d+)+|\d+[a-z]?))(?:_|$)")
 
 
 def rate_factors(backbone: keras.Model, *, decay: float) -> dict[int, float]:
-    """What the learning rate of each variable of a backbone is multiplied by.
+    """The learning-rate factor of each variable of a backbone.
 
     Returns:
-        ``id`` of the Keras variable -> ``decay ** depth``, where the last layer has depth 1. What
-        is not in it belongs to the head.
+        ``id`` of the Keras variable -> ``decay ** depth``, where the last layer has depth 1.
+        Variables that are not included belong to the head.
     """
     groups = layer_groups(backbone)
     return {
@@ -35,18 +35,18 @@ def rate_factors(backbone: keras.Model, *, decay: float) -> dict[int, float]:
 
 
 def layer_groups(backbone: keras.Model) -> list[list[keras.Variable]]:
-    """The variables of a backbone in what counts as its layers, from the input on.
+    """The variables of a backbone grouped into layers, from the input on.
 
-    A layer is a block where a network is made of them: a transformer block, a residual block or an
-    inverted one, told by its name. To count every convolution of a block would make the same decay
-    mean far more in a convolutional network than in a transformer, for which its usual values were
-    found. What comes before the first block, a stem or embeddings, is one layer. Elsewhere each
-    Keras layer with a matrix is one; normalisation goes with what it follows.
+    A layer is a block if the network has blocks: a transformer, residual or inverted residual
+    block, identified by name. Counting every convolution of a block would make a decay far stronger
+    in convolutional networks than in transformers, for which its usual values were found. The parts
+    before the first block, a stem or embeddings, form one layer. In other networks, each Keras
+    layer with a matrix is one; normalisation is grouped with the layer it follows.
     """
     parts = [(name, variables) for name, variables in _parts(backbone) if variables]
     named = any(BLOCK.match(name) for name, _ in parts)
     groups: dict[str, list[keras.Variable]] = {}
-    placed: set[int] = set()  # what layers share belongs to the first of them
+    placed: set[int] = set()  # shared variables belong to the first layer
     key = "entry"
     for name, shared in parts:
         variables = [each for each in shared if id(each) not in placed]
@@ -62,17 +62,17 @@ def layer_groups(backbone: keras.Model) -> list[list[keras.Variable]]:
 
 
 def with_rate_factors(kind: type[Any], factors: Mapping[int, float]) -> type[Any]:
-    """An update rule as another, where each variable has its own share of the learning rate.
+    """A variant of an optimizer with its own share of the learning rate per variable.
 
     Args:
-        kind: a class of Keras optimizers; decoupled weight decay is scaled with the rate, too.
-        factors: ``id`` of the Keras variable -> its share; 1 where it has none.
+        kind: a Keras optimizer class; decoupled weight decay is scaled as well.
+        factors: ``id`` of the Keras variable -> its share; by default 1.
     """
     import keras
 
     class WithRateFactors(kind):
         def build(self, variables: list[keras.Variable]) -> None:
-            # Told by place, since backends hand their own variables to ``update_step``.
+            # Identified by position, since backends pass their own variables to ``update_step``.
             self._factors = tuple(factors.get(id(variable), 1.0) for variable in variables)
             super().build(variables)
 
@@ -80,21 +80,21 @@ def with_rate_factors(kind: type[Any], factors: Mapping[int, float]) -> type[Any
             factor = self._factors[self._get_variable_index(variable)]
             rate = keras.ops.multiply(keras.ops.cast(learning_rate, variable.dtype), factor)
             if self.weight_decay and self._use_weight_decay(variable):
-                # As Keras does it, before the step, but at the variable's own rate.
+                # Before the step, as in Keras, but at the variable's own rate.
                 decayed = keras.ops.multiply(variable, self.weight_decay)
                 self.assign_sub(variable, keras.ops.multiply(decayed, rate))
             super().update_step(gradient, variable, rate)
 
         def _apply_weight_decay(self, variables: Iterable[Any]) -> None:
-            """Left to ``update_step``: Keras would decay all at the full rate."""
+            """Done in ``update_step``: Keras would decay all variables at the full rate."""
 
     return WithRateFactors
 
 
 def _parts(layer: keras.Layer) -> Iterator[tuple[str, list[keras.Variable]]]:
-    """(name, variables) of the layers inside, in the order in which the network computes them.
+    """(name, variables) of the inner layers, in the order of computation.
 
-    Networks are opened, and so is a layer that holds several blocks: a whole encoder as one.
+    Networks are expanded, and so are layers with several blocks, such as a whole encoder.
     """
     children = _children(layer)
     within = {id(variable) for child in children for variable in child.variables}
@@ -107,7 +107,7 @@ def _parts(layer: keras.Layer) -> Iterator[tuple[str, list[keras.Variable]]]:
 
 
 def _children(layer: keras.Layer) -> list[keras.Layer]:
-    """The layers directly inside."""
+    """The direct inner layers."""
     return list(layer._flatten_layers(include_self=False, recursive=False))
 
 

@@ -1,9 +1,9 @@
-"""The training loop: the epochs and their order are ours, the compiled step is Keras'.
+"""The training loop: own epochs and order, with Keras' compiled step.
 
-An epoch is a plan of batches drawn from (seed, epoch), so a position in it is a pair of numbers.
-A saved state and that position are enough to go on and end with the same bits. Both are saved
-between two steps, where a signal stops the training as well, and once more when it is done: what
-comes after it, such as measuring, may be cut short too.
+An epoch is a plan of batches drawn from (seed, epoch), so a position in it is a pair of numbers. A
+saved state and that position suffice to resume with bit-identical results. Both are saved between
+two steps, where a signal stops the training too, and once more at the end: the following
+measurements may be interrupted as well.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import keras
 
 EVENTS_EVERY = 10  # steps
-#: Is given the line of an epoch in the history, and how many epochs there will be at most.
+#: Receives the history entry of an epoch, and the maximum number of epochs.
 OnEpoch = Callable[[Mapping[str, float], int], None]
 
 
@@ -60,23 +60,23 @@ def train(
     events: Path | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Trained:
-    """Train until the epochs, the patience or the minutes are used up.
+    """Train until the limit of epochs, patience or minutes is reached.
 
     Args:
         model: functional, with a layer named ``BACKBONE``.
-        options: ``TrainingOptions`` with the epochs and the learning rate filled in.
-        state: folder of the state; training goes on from the one that is there.
-        identity: names data and options; a state of another identity is refused.
-        loss: a Keras loss, or a dict of them by output: that of the model's specification, or one
+        options: ``TrainingOptions`` with epochs and learning rate filled in.
+        state: folder of the state; an existing state is resumed.
+        identity: identifies data and options; a state with another identity is refused.
+        loss: a Keras loss, or a dict of losses by output: that of the model's specification, or one
             for distillation.
-        add_soft_targets: adds a teacher's outputs to the targets of each batch of training.
+        add_soft_targets: adds a teacher's outputs to the targets of each training batch.
         pruner: sets weights to zero after every step.
         events: folder for TensorBoard events.
-        on_epoch: called after each epoch; the training ends with what it raises.
+        on_epoch: called after each epoch; exceptions end the training.
 
     Raises:
-        TrainingError: the loss is not finite, or memory ran out.
-        Interrupted: by a signal; the state was saved.
+        TrainingError: the loss is not finite, or memory is exhausted.
+        Interrupted: by a signal, after saving the state.
     """
     if not options.epochs:
         return evaluate_closed_form(
@@ -121,7 +121,7 @@ def train(
 
 
 class _Loop:
-    """One training, with what its epochs share."""
+    """One training: the state common to its epochs."""
 
     def __init__(
         self,
@@ -156,11 +156,11 @@ class _Loop:
 
     @property
     def minutes(self) -> float:
-        """Minutes trained, those before an interruption included."""
+        """Minutes of training, including those before an interruption."""
         return (self.progress.seconds + time.monotonic() - self.started) / 60
 
     def run(self) -> str | None:
-        """Train every epoch that is left; say why it ended early, if it did."""
+        """Train the remaining epochs; return why it ended early, or None."""
         saved = self._load() if has_state(self.state) else None
         progress = self.progress
         self._compile()
@@ -186,7 +186,7 @@ class _Loop:
         return self._reason_to_stop()
 
     def _train_epoch(self) -> None:
-        """Run the batches of this epoch that are left."""
+        """Run the remaining batches of this epoch."""
         progress, options = self.progress, self.options
         plan = plan_epoch(
             self.train.lengths, options.batch_size, rng=epoch_rng(options.seed, progress.epoch)
@@ -221,10 +221,10 @@ class _Loop:
             ) from error
 
     def after_batch(self, loss: float, *, rows: int) -> bool:
-        """Book one step. Returns whether to stop here, for want of time.
+        """Record one step. Returns whether to stop because the time is up.
 
         Raises:
-            Interrupted: a signal came; the step is whole and booked.
+            Interrupted: a signal was received; the step is complete and recorded.
         """
         progress, options = self.progress, self.options
         if not math.isfinite(loss):
@@ -253,13 +253,13 @@ class _Loop:
         return self._out_of_time()
 
     def _stop_if_interrupted(self) -> None:
-        """Save and stop if a signal came; once fit is left, Keras has averaged the weights."""
+        """Save and stop after a signal; leaving fit makes Keras average the weights."""
         if interrupts.requested():
             self.save()
             interrupts.check()
 
     def rate(self) -> float:
-        """The learning rate of the step that comes next."""
+        """The learning rate of the next step."""
         return learning_rate_at(
             self._global_step(),
             total=self.options.epochs * self.steps_per_epoch,
@@ -273,7 +273,7 @@ class _Loop:
         return self.options.optimizer == SCHEDULE_FREE
 
     def save(self) -> None:
-        """Write the state that a resumed training starts from."""
+        """Write the state for resuming the training."""
         progress = self.progress
         save_state(
             self.state,
@@ -307,7 +307,8 @@ class _Loop:
         return variables
 
     def _finish_epoch(self, predict: Any) -> None:
-        """Evaluate the epoch and go on to the next; after an interruption it is evaluated again."""
+        """Evaluate the epoch and advance to the next; after an interruption it is evaluated
+        again."""
         progress, options = self.progress, self.options
         if options.ema is not None:
             self._average_weights()
@@ -321,7 +322,7 @@ class _Loop:
             self.on_epoch(row, options.epochs)
 
     def _evaluate_epoch(self, predict: Any) -> dict[str, Any]:
-        """Write the epoch's row of the history, and keep its weights if they are the best."""
+        """Write the epoch's history entry, and store its weights if they are the best."""
         progress, options = self.progress, self.options
         loss = progress.loss_sum / max(1, progress.rows)
         row: dict[str, Any] = {
@@ -355,9 +356,9 @@ class _Loop:
 
     @contextlib.contextmanager
     def _evaluated_weights(self) -> Iterator[None]:
-        """Hold the weights to judge and to keep: of a schedule-free training their average.
+        """Use the weights for evaluation: the average in schedule-free training.
 
-        Training goes on from those that were there before, also after an interruption.
+        Training continues from the previous weights, also after an interruption.
         """
         if not self._schedule_free:
             yield
@@ -374,18 +375,18 @@ class _Loop:
                 variable.assign(value)
 
     def _average_weights(self) -> None:
-        """Put the moving average (Polyak and Juditsky 1992) in place of the weights.
+        """Replace the weights by their moving average (Polyak and Juditsky 1992).
 
-        The next epoch goes on from it. Keras' fit ends with the same; of an epoch that was
-        interrupted after its last step this is the first time.
+        The next epoch continues from it, as after Keras' fit; for an epoch interrupted after its
+        last step, this is the first time.
         """
         weights = self.model.trainable_variables
         self.model.optimizer.finalize_variable_values(weights)
-        for weight in weights:  # on JAX, both would share memory that a step gives away once
+        for weight in weights:  # on JAX, both would share memory that a step donates
             weight.assign(np.array(weight))
 
     def _reason_to_stop(self) -> str | None:
-        """Why no further epoch should begin, though some are left."""
+        """Why the training should stop before the remaining epochs, or None."""
         options = self.options
         if not self.progress.history:
             return None
@@ -394,7 +395,7 @@ class _Loop:
         if self.validation is None:
             return None
         if self.progress.epochs_without_gain(self.task.metric) >= options.patience:
-            return f"no gain for {options.patience} epochs"
+            return f"no improvement for {options.patience} epochs"
         return None
 
     def _out_of_time(self) -> bool:
@@ -405,34 +406,34 @@ class _Loop:
         return self.progress.epoch * self.steps_per_epoch + self.progress.step
 
     def _variables(self) -> list[Any]:
-        """Everything that training changes: weights, seeds of dropout, optimizer slots, masks."""
+        """Everything that training changes: weights, dropout seeds, optimizer slots, masks."""
         masks = self.pruner.masks if self.pruner else []
         return [*self.model.variables, *self.model.optimizer.variables, *masks]
 
     def _compile(self) -> None:
-        """Compile for the epoch that comes next: which variables there are follows from it."""
+        """Compile for the next epoch, which determines the set of variables."""
         import keras
 
         backbone = self.model.get_layer(BACKBONE)
         if self.options.freeze_epochs:
             backbone.trainable = self.progress.epoch >= self.options.freeze_epochs
         optimizer = make_optimizer(self.options, backbone)
-        # XLA compiles anew for every batch length, which costs more than it saves here.
+        # XLA recompiles for every batch length, which costs more than it saves here.
         compiled = keras.backend.backend() == "jax"
         self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)
         self.model.optimizer.build(self.model.trainable_variables)
 
 
 def _watcher(loop: _Loop, *, sizes: list[int]) -> Any:
-    """A Keras callback that hands every batch to the loop. ``sizes`` are the rows of each."""
+    """A Keras callback that passes every batch to the loop. ``sizes`` are the rows of each."""
     import keras
 
     class Watcher(keras.callbacks.Callback):
-        # On JAX, reading ``self.model`` brings its variables up to date with the step.
+        # On JAX, reading ``self.model`` synchronises its variables with the step.
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.model.optimizer.learning_rate = loop.rate()
-            self.model.reset_metrics()  # so that the loss in the logs is this batch's own
+            self.model.reset_metrics()  # so that the logged loss is that of this batch
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             model = self.model
@@ -453,9 +454,9 @@ def _out_of_memory() -> tuple[type[BaseException], ...]:
 
 
 def uncompiled(model: keras.Model) -> keras.Model:
-    """A copy without the optimizer, which ``.keras`` files would otherwise carry.
+    """A copy without the optimizer, which ``.keras`` files would otherwise include.
 
-    Built from the configuration, so that a class that ties weights (masked LM) stays itself.
+    Built from the configuration, so that subclasses with tied weights (masked LM) are preserved.
     """
     plain = type(model).from_config(model.get_config())
     plain.set_weights(model.get_weights())

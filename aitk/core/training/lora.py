@@ -1,4 +1,4 @@
-"""Low-rank adaptation (Hu et al. 2021): train small factors beside frozen weights, then merge."""
+"""Low-rank adaptation (Hu et al. 2021): train small factors next to frozen weights, then merge."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def add_adapters(backbone: keras.Model, *, rank: int) -> int:
     """Give every dense layer of the backbone a trainable low-rank term and freeze the rest.
 
     Returns:
-        How many layers were adapted.
+        The number of adapted layers.
 
     Raises:
-        UsageError: the backbone has no layer that could take one.
+        UsageError: the backbone has no suitable layer.
     """
     import keras
 
@@ -41,11 +41,11 @@ def add_adapters(backbone: keras.Model, *, rank: int) -> int:
 
 
 def merged_copy(model: keras.Model, config: dict) -> keras.Model:
-    """A model without adapters that computes the same.
+    """An equivalent model without adapters.
 
     Args:
         model: the trained model with adapters.
-        config: its ``get_config()`` from before they were added.
+        config: its ``get_config()`` before they were added.
     """
     import keras
 

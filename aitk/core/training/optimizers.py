@@ -1,4 +1,4 @@
-"""The update rules by name: AdamW, Adam, SGD, Muon, schedule-free AdamW."""
+"""Optimizers by name: AdamW, Adam, SGD, Muon, schedule-free AdamW."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     import keras
 
 SCHEDULE_FREE = "schedule-free"
-#: Layers whose matrices Muon leaves to AdamW, besides embeddings: those that give the outputs.
+#: Output layers, whose matrices Muon leaves to AdamW, like embeddings.
 OUTPUT_LAYERS = r"(^|/)head(_|/|$)"
 
 
 def make_optimizer(options: Any, backbone: keras.Model) -> keras.optimizers.Optimizer:
-    """The optimizer of ``TrainingOptions``: clipping, accumulation, averaged weights included.
+    """The optimizer of ``TrainingOptions``, including clipping, accumulation and weight averaging.
 
     Args:
-        backbone: whose layers learn at lower rates, where ``layer_decay`` says so.
+        backbone: its layers get lower learning rates with ``layer_decay``.
     """
     import keras
 
@@ -49,7 +49,7 @@ def make_optimizer(options: Any, backbone: keras.Model) -> keras.optimizers.Opti
         }
         kind, own = made[options.optimizer]
         optimizer = rule(kind)(weight_decay=options.weight_decay, **own, **shared)
-        # Norms and biases are not decayed, as in BERT's training.
+        # Norms and biases are not decayed, as in BERT.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
     if options.optimizer == "adam":
@@ -60,9 +60,9 @@ def make_optimizer(options: Any, backbone: keras.Model) -> keras.optimizers.Opti
 def schedule_free() -> type[Any]:
     """Schedule-free AdamW (Defazio et al. 2024, "The Road Less Scheduled", algorithm 1).
 
-    Training computes gradients at y, between the fast weights z and their average x, in which a
-    step weighs as the square of its rate; the model to use is x. The step is written anew: that of
-    Keras 3.15 reads z after it was changed, and decays y alone.
+    Training computes gradients at y, between the fast weights z and their average x, where a step
+    has the weight of its squared learning rate; the model to use is x. The step is reimplemented:
+    that of Keras 3.15 reads z after changing it, and decays only y.
     """
     import keras
     from keras import ops
@@ -92,11 +92,12 @@ def schedule_free() -> type[Any]:
             self.assign(variable, (1 - self.beta_1) * z + self.beta_1 * x)
 
         def _apply_weight_decay(self, variables: Any) -> None:
-            """Keras calls this once a step, before the variables: add up the squared rates."""
+            """Keras calls this once per step, before the variables: accumulate the squared
+            rates."""
             self.assign_add(self._rates, ops.square(ops.cast(self.learning_rate, "float32")))
 
         def averages(self, variables: list[keras.Variable]) -> list[np.ndarray]:
-            """x of each variable."""
+            """The average x of each variable."""
             found = []
             for variable in variables:
                 fast = self._momentums[self._get_variable_index(variable)]

@@ -6,12 +6,12 @@ import math
 
 
 def learning_rate_at(step: int, *, total: int, peak: float, warmup: float, schedule: str) -> float:
-    """Rate of one step: linear warm-up from near 0, then linear, cosine or no decay to 0.
+    """The rate of one step: linear warm-up from near 0, then linear, cosine or no decay to 0.
 
     Args:
-        step: from 0.
-        total: steps of the whole training.
-        warmup: share of the steps that warm up.
+        step: step number, from 0.
+        total: total number of steps.
+        warmup: share of warm-up steps.
         schedule: ``linear``, ``cosine`` or ``constant``.
     """
     rising = round(total * warmup)

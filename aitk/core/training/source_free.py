@@ -1,9 +1,9 @@
-"""Fit a classifier to rows without labels, without those it learned from (Liang et al. 2020, SHOT).
+"""Source-free adaptation of a classifier to unlabelled rows (SHOT, Liang et al. 2020).
 
 "Do We Really Need to Access the Source Data? Source Hypothesis Transfer for Unsupervised Domain
-Adaptation". The head stays as it is. The backbone learns features of the new rows that the head is
-sure of, of all classes about as often (information maximisation, section 3.2), and that agree with
-labels guessed from where the rows gather (section 3.3).
+Adaptation". The head is fixed. The backbone learns features of the new rows for which the head is
+confident, with all classes about equally frequent (information maximisation, section 3.2), and
+which agree with pseudo-labels from feature clusters (section 3.3).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from aitk.core.training.batches import Examples, epoch_rng
 from aitk.core.training.feeding import Waiting, feed
 from aitk.core.training.optimizers import make_optimizer
 
-GUESS_SHARE = 0.3  # weight of the guessed labels, the paper's beta
-GATHERINGS = 2  # times that the centres are placed and labels taken from them
+GUESS_SHARE = 0.3  # weight of the pseudo-labels, the paper's beta
+GATHERINGS = 2  # iterations of computing centres and pseudo-labels
 TINY = 1e-6
 
 
@@ -43,20 +43,20 @@ def adapt(
     options: Any,
     reporter: Reporter,
 ) -> list[dict[str, float]]:
-    """Train the backbone of a model in place, on rows whose labels are never looked at.
+    """Train the backbone of a model in place, on rows whose labels are not used.
 
     Args:
-        model: logits of classes, by a dense layer named ``head``.
+        model: outputs class logits, with a dense layer named ``head``.
         options: ``TrainingOptions`` with epochs, batch size and learning rate filled in.
 
     Returns:
-        What happened in each epoch: ``epoch``, ``step``, ``loss``, ``guesses_changed`` (the share
-        of rows with another guessed label than before) and ``seconds``.
+        Values of each epoch: ``epoch``, ``step``, ``loss``, ``guesses_changed`` (the share of rows
+        whose pseudo-label changed) and ``seconds``.
 
     Raises:
         UsageError: the model has no such head.
         TrainingError: the loss is not finite.
-        Interrupted: by a signal, between two steps; nothing is kept.
+        Interrupted: by a signal, between two steps; nothing is saved.
     """
     started = time.monotonic()
     head = next((layer for layer in model.layers if layer.name == "head"), None)
@@ -73,7 +73,7 @@ def adapt(
         make_optimizer(options, model.get_layer("backbone")), loss=InformationMaximisation()
     )
     size = min(options.batch_size, len(rows))
-    steps = len(rows) // size  # whole batches only: a few rows are no sample of the classes
+    steps = len(rows) // size  # full batches only: a few rows do not represent the classes
     stop = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs=None: interrupts.check()
     )
@@ -81,7 +81,7 @@ def adapt(
     guesses = np.full(len(rows), -1)
     for epoch in range(options.epochs):
         earlier, guesses = guesses, _guesses(look, task, assets, rows, size)
-        # Rows are not put together by their lengths: long words would be no even sample either.
+        # Rows are not grouped by length, which would bias the sample of classes.
         order = epoch_rng(options.seed, epoch).permutation(len(rows))
         fed = feed(
             model,
@@ -112,16 +112,16 @@ def adapt(
         history.append(row)
         reporter.note(
             f"epoch {epoch + 1}/{options.epochs}: loss {loss:.4f},"
-            f" {changed:.1%} of the guesses changed"
+            f" {changed:.1%} of the pseudo-labels changed"
         )
     head.trainable = True
     return history
 
 
 class InformationMaximisation(keras.losses.Loss):
-    """To be sure of each row, of all classes evenly, and of its guessed label: (batch,).
+    """Confidence per row, balance over classes, and agreement with pseudo-labels: (batch,).
 
-    The share of each class is that of the batch, which is to hold a few rows of each.
+    The class shares are those of the batch, which should have a few rows of each class.
     """
 
     def call(self, guesses: Tensor, logits: Tensor) -> Tensor:
@@ -136,9 +136,9 @@ class InformationMaximisation(keras.losses.Loss):
 
 
 def guess_labels(features: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The class whose centre is nearest to each row, by the cosine (section 3.3): (n,).
+    """The class with the nearest centre for each row, by cosine (section 3.3): (n,).
 
-    Centres are first the means of all rows weighted by ``probabilities``, then of the rows nearest.
+    Centres are first means of all rows weighted by ``probabilities``, then of the nearest rows.
 
     Args:
         features: (n, d).
@@ -152,7 +152,7 @@ def guess_labels(features: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         centres = shares.T @ features
         centres /= np.linalg.norm(centres, axis=1, keepdims=True) + TINY
         nearness = features @ centres.T
-        # A class that nothing is near to has no centre, and is no guess.
+        # A class without near rows has no centre and is never assigned.
         nearness[:, shares.sum(axis=0) < TINY] = -np.inf
         guessed = nearness.argmax(axis=1)
         shares = np.eye(probabilities.shape[1])[guessed]
@@ -164,7 +164,7 @@ def _with_guess(example: Example, guess: Any) -> Example:
 
 
 def _guesses(look: Any, task: Task, assets: Any, rows: Examples, size: int) -> np.ndarray:
-    """The guessed label of every row, as it is, without variation."""
+    """The pseudo-label of every row, without augmentation."""
     found = []
     for at in range(0, len(rows), size):
         batch = task.collate(rows[at : at + size], assets)

@@ -82,17 +82,17 @@ def flip(path, place):
         (lambda folder: flip(folder / SHARD, 150), "damaged data"),
         (lambda folder: (folder / INFO).write_text("garbage"), r"dataset_info\.json: is damaged"),
         (lambda folder: (folder / INFO).write_text("{}"), "lacks splits"),
-        (lambda folder: replace(folder / INFO, '"3"', '"2"'), "dataset.json counts 3 train"),
+        (lambda folder: replace(folder / INFO, '"3"', '"2"'), "dataset.json has 3 train"),
         (lambda folder: replace(folder / INFO, "array_record", "tfrecord"), "not stored as"),
         (lambda folder: replace(folder / INFO, "{DATASET}", "../x"), "is missing"),
         (lambda folder: replace(folder / INFO, "{DATASET}", "x" * 5000), "is missing"),
-        (lambda folder: (folder / "label.labels.txt").write_text("no"), "1 names of 2 classes"),
-        (lambda folder: (folder / "label.labels.txt").unlink(), "classes lack 'no'"),
+        (lambda folder: (folder / "label.labels.txt").write_text("no"), "1 names for 2 classes"),
+        (lambda folder: (folder / "label.labels.txt").unlink(), "class names lack 'no'"),
         (
             lambda folder: replace(
                 folder / FEATURES, "tensorflow_datasets.core.features.text_feature", "antigravity"
             ),
-            "none of tfds",
+            "not part of tfds",
         ),
         (
             lambda folder: replace(

@@ -93,7 +93,7 @@ def test_arrays_outside_of_a_weights_file_are_refused(tmp_path):
     with h5py.File(tmp_path / "outside.h5", "w") as file:
         place = [(str(tmp_path / "secret"), 0, 80)]
         file.create_dataset("dense/kernel:0", (10,), "f8", external=place)
-    with pytest.raises(ArtifactError, match="lies in another file"):
+    with pytest.raises(ArtifactError, match="is stored in another file"):
         read_arrays(tmp_path / "outside.h5")
 
 
@@ -102,7 +102,7 @@ def test_arrays_that_claim_more_than_is_stored_are_refused(tmp_path):
 
     with h5py.File(tmp_path / "bomb.h5", "w") as file:
         file.create_dataset("dense/kernel:0", (10**12,), "f4", chunks=(1000,))
-    with pytest.raises(ArtifactError, match="claims more numbers than it holds"):
+    with pytest.raises(ArtifactError, match="declares more numbers than it has"):
         read_arrays(tmp_path / "bomb.h5")
 
 

@@ -44,8 +44,8 @@ def test_a_model_or_settings_that_the_task_lacks_are_damage(tmp_path, changes):
     [
         (np.zeros((1, 2)), None),
         ({"outputs": np.zeros((1, 2)), "other": np.zeros(1)}, None),
-        (np.zeros((1, 3)), "puts out 3 numbers where its assets want 2"),
-        ({"other": np.zeros((1, 2))}, "puts out None numbers"),
+        (np.zeros((1, 3)), "has 3 outputs, but its assets need 2"),
+        ({"other": np.zeros((1, 2))}, "has None outputs"),
     ],
 )
 def test_outputs_of_another_size_than_the_assets_say_are_refused(

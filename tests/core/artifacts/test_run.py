@@ -59,7 +59,7 @@ def test_a_run_that_is_being_trained_is_not_said_to_be_interrupted(tmp_path):
     with pytest.raises(KeyboardInterrupt), new_run(out) as draft:
         draft.state.mkdir()
         (draft.state / "training.npz").touch()
-        with pytest.raises(ArtifactError, match="being made by process .*: wait"):
+        with pytest.raises(ArtifactError, match="being written by process .*: wait"):
             load_run(out)
         raise KeyboardInterrupt
 
@@ -136,15 +136,15 @@ def damage(folder, name, text):
 @pytest.mark.parametrize(
     ("key", "value", "named"),
     [
-        ("task", 3, "task: a text is due, not 3"),
-        ("data", "x", "data: an object is due, not 'x'"),
+        ("task", 3, "task: expected a text, not 3"),
+        ("data", "x", "data: expected an object, not 'x'"),
         ("data", {}, "data lacks folder, fingerprint, reading"),
         ("version", "1", "version: a whole number from 0 is due"),
         ("version", 10**20, "a number is too large"),
         ("settings", [], "settings: an object is due"),
         ("format", "pickle", "unknown model format 'pickle'"),
-        ("updates", [{"rows": -1}], r"updates\[0\].rows: a whole number from 0 is due, not -1"),
-        ("data", {"folder": float("inf")}, "data.folder: a text is due, not None"),
+        ("updates", [{"rows": -1}], r"updates\[0\].rows: expected a whole number from 0, not -1"),
+        ("data", {"folder": float("inf")}, "data.folder: expected a text, not None"),
         ("task", "\ud800", "surrogate"),
     ],
 )

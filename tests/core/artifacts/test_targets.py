@@ -42,7 +42,7 @@ def written_by_aitk(name: str, file: str = "run.json") -> Path:
         ("..", "current folder"),
         ("/", "current folder"),
         ("photos/..", "current folder"),
-        ("photos/none/..", "names nothing"),
+        ("photos/none/..", "not a name of its own"),
         ("dangling", "symbolic link"),
         ("linked", "symbolic link"),
         ("x" * 250, "too long"),
@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_is_refused(here: Path, out: str, words: str) ->
         ("photos", "is a folder"),
         ("x" * 250, "too long"),
         ("notes.txt", "was not written by aitk"),
-        ("/dev/null", "no regular file"),
+        ("/dev/null", "not a regular file"),
     ],
 )
 def test_a_file_that_cannot_be_is_refused(here: Path, out: str, words: str) -> None:
@@ -87,9 +87,9 @@ def test_a_file_that_cannot_be_is_refused(here: Path, out: str, words: str) -> N
         ("photos", "linked", "is the input"),
         ("photos", "photos/2024/a.jpg", "holds photos/2024/a.jpg"),
         ("photos", "linked/2024", "holds linked/2024"),
-        ("photos/out", "photos", "lies inside the input photos"),
-        ("photos/new/out", ".", "lies inside the input ."),
-        ("linked/out", "photos", "lies inside"),
+        ("photos/out", "photos", "is inside the input photos"),
+        ("photos/new/out", ".", "is inside the input ."),
+        ("linked/out", "photos", "is inside"),
         ("notes.txt", "notes.txt", "is the input"),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_hard_link_to_the_input_is_the_input(here: Path) -> None:
 
 def test_files_named_by_options_are_not_overwritten(here: Path) -> None:
     base = written_by_aitk("base")
-    with pytest.raises(UsageError, match="is read, too"):
+    with pytest.raises(UsageError, match="is also read"):
         check_folder(base, options={"lm": "base"}, overwrite=True)
     with pytest.raises(UsageError, match=r"holds base/run\.json"):
         check_folder(base, options=["base/run.json"], overwrite=True)

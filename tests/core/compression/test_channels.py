@@ -117,7 +117,7 @@ def ending(how):
     "how", ["softmax", "joined", "flat", "normalised", "read twice", "by a model", "put out"]
 )
 def test_channels_that_others_need_stay(how):
-    with pytest.raises(UsageError, match="--prune-channels: .*could do without"):
+    with pytest.raises(UsageError, match="--prune-channels: .*can be removed"):
         prune_channels(ending(how), share=0.5)
 
 

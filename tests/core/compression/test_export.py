@@ -171,7 +171,7 @@ def test_ranges_that_no_kernel_takes_are_refused(tmp_path):
     hidden = keras.ops.max(keras.ops.where(hidden > 0.5, hidden, -1e9), axis=(1, 2))
     model = keras.Model({"x": x}, keras.layers.Dense(2)(hidden))
     calibrate(tmp_path, (8, 8, 3))
-    with pytest.raises(Unsuitable, match="no kernel takes its ranges"):
+    with pytest.raises(Unsuitable, match="no kernel supports its ranges"):
         write(model, tmp_path, format="litert", scheme="static")
 
 
@@ -301,7 +301,7 @@ def test_onnx_without_its_extra_names_the_command(monkeypatch):
 
 
 def test_what_a_format_cannot_hold_is_refused():
-    with pytest.raises(UsageError, match=r"saved_model cannot hold int8.*keras or litert or onnx"):
+    with pytest.raises(UsageError, match=r"saved_model cannot store int8.*keras or litert or onnx"):
         choose_format("saved_model", "int8")
 
 

@@ -52,12 +52,12 @@ def test_a_loss_without_an_interval_is_judged_by_the_budget_alone():
 
 
 def test_a_scheme_that_does_not_suit_the_model_is_passed_over_with_its_reason():
-    refused = Attempt("static", refused="attention loses too much by it")
+    refused = Attempt("static", refused="attention loses too much accuracy")
     fits = Attempt("dynamic", size=5, drop=Drop(0.0, -0.001, 0.001))
     kept, tried = choose(iter([refused, fits]), budget=0.01)
     assert kept is fits
     lines = [each.line(budget=0.01, chosen=each is kept) for each in tried]
-    assert lines[0]["result"] == "attention loses too much by it"
+    assert lines[0]["result"] == "attention loses too much accuracy"
     assert lines[1]["result"] == "within the budget: kept"
 
 
@@ -65,7 +65,7 @@ def test_a_real_loss_is_named_in_the_table():
     line = Attempt("static", size=10**6, drop=Drop(0.29, 0.25, 0.34)).line(
         budget=0.01, chosen=False
     )
-    assert line["result"] == "over the budget, a real loss" and line["MB"] == 1
+    assert line["result"] == "over the budget, a significant loss" and line["MB"] == 1
 
 
 @pytest.mark.parametrize(("rate", "value", "budget"), [(True, 0.9, 0.01), (False, 25.0, 0.25)])

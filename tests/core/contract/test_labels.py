@@ -127,4 +127,4 @@ def test_columns_of_their_own_hold_one_or_zero():
     assert read(1, 0.0) == ["late"]
     assert read("true", "Yes") == ["late", "rude"]
     assert read("", None) == []
-    assert read(0.7, 0) == "its label 'late' is '0.7', and 0 or 1 is due"
+    assert read(0.7, 0) == "its label 'late' is '0.7', not 0 or 1"

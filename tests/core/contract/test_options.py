@@ -87,7 +87,7 @@ def test_a_config_may_be_toml_or_the_run_of_another(tmp_path):
         ("a.toml", "rate = = 1", "not valid TOML"),
         ("a.toml", "rate = " + "[" * 5000, "not valid TOML"),
         ("a.json", '{"a":' * 5000 + "1" + "}" * 5000, "not valid JSON"),
-        ("a.json", '{"options": [1]}', "no keys and values"),
+        ("a.json", '{"options": [1]}', "not keys and values"),
     ],
 )
 def test_a_broken_config_is_a_usage_error(tmp_path, name, text, words):

@@ -162,8 +162,8 @@ def test_wrong_sources_are_refused(numbers_run, tmp_path):
         with pytest.raises(ArtifactError, match=match):
             embed_with_registry(source, ["a"], kind)
 
-    refused(numbers_run, "text", "is a run of speech.numbers, which reads no text")
-    refused(numbers_run, "picture", "which reads no picture")
+    refused(numbers_run, "text", "is a run of speech.numbers, which does not read text")
+    refused(numbers_run, "picture", "which does not read picture")
     refused(tmp_path / "none", "audio", "no such run")
     refused(tmp_path, "picture", "neither a run nor a model folder")
     (tmp_path / "model.keras").write_bytes(b"")
@@ -233,7 +233,7 @@ def test_pictures_are_encoded_by_a_preset(tmp_path, picture_preset):
     expected = np.asarray(backbone(picture[None] / np.float32(255))).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(found[2], expected / np.linalg.norm(expected), atol=1e-5)
     assert not found[:2].any()
-    assert heard.warnings == [f"{values[1]}: is no JPEG, PNG, WebP, GIF, BMP or TIFF picture"]
+    assert heard.warnings == [f"{values[1]}: is not a JPEG, PNG, WebP, GIF, BMP or TIFF image"]
 
 
 def test_a_large_picture_and_a_small_one_of_the_same_are_alike(tmp_path, picture_preset):

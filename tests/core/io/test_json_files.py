@@ -26,16 +26,16 @@ def test_what_has_the_shape_passes():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"size": 10**20}, "f: size: a whole number from 0 is due"),
-        ({"share": 10**400}, "f: share: a number is due"),
-        ({"name": None}, "f: name: a text is due, not None"),
-        ({"size": True}, "f: size: a whole number from 0 is due, not True"),
-        ({"share": "1"}, "f: share: a number is due, not '1'"),
-        ({"labels": ["x", 2]}, r"f: labels\[1\]: a text is due, not 2"),
-        ({"share": None}, "f: share: a number is due, not None"),
-        ({"score": {"x": "1"}}, "f: score.x: a whole number is due, not '1'"),
-        ({"labels": "x"}, "f: labels: a list is due, not 'x'"),
-        ({"more": {"y": 1.5}}, "f: more.y: a whole number or null is due, not 1.5"),
+        ({"size": 10**20}, "f: size: expected a whole number from 0"),
+        ({"share": 10**400}, "f: share: expected a number"),
+        ({"name": None}, "f: name: expected a text, not None"),
+        ({"size": True}, "f: size: expected a whole number from 0, not True"),
+        ({"share": "1"}, "f: share: expected a number, not '1'"),
+        ({"labels": ["x", 2]}, r"f: labels\[1\]: expected a text, not 2"),
+        ({"share": None}, "f: share: expected a number, not None"),
+        ({"score": {"x": "1"}}, "f: score.x: expected a whole number, not '1'"),
+        ({"labels": "x"}, "f: labels: expected a list, not 'x'"),
+        ({"more": {"y": 1.5}}, "f: more.y: expected a whole number or null, not 1.5"),
     ],
 )
 def test_what_has_not_is_named_by_its_key(changed, message):

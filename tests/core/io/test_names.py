@@ -74,5 +74,5 @@ def test_the_path_in_a_cell_may_be_in_an_object(cell, path):
 
 @pytest.mark.parametrize("cell", [{"bytes": "RIFF", "path": "a.wav"}, ["a.wav"], b"RIFF"])
 def test_a_cell_that_holds_the_file_itself_is_refused(cell):
-    with pytest.raises(DataError, match="its cell holds"):
+    with pytest.raises(DataError, match="its cell (contains|does not)"):
         path_in(cell)

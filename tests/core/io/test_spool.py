@@ -37,5 +37,5 @@ def test_the_text_is_that_of_json_where_json_suffices():
 
 
 def test_other_objects_are_refused():
-    with pytest.raises(TypeError, match="a row holds a set"):
+    with pytest.raises(TypeError, match="a row has a set"):
         dump_line({"x": {1}})

@@ -58,8 +58,8 @@ def test_further_pages_are_seen():
         (entries((256, 30), (257, 20), (277, 200)), "has 200 channels"),
         (entries((256, 30), (257, 20), (322, 2**31), (323, 2**31)), "has tiles"),
         (entries((256, 30), (257, 20)), "is damaged"),
-        (entries()[:9], "is no JPEG"),
-        (b"MM\0*\xff\xff\xff\xff", "is no JPEG"),
+        (entries()[:9], "is not a JPEG"),
+        (b"MM\0*\xff\xff\xff\xff", "is not a JPEG"),
     ],
 )
 def test_what_claims_too_much_or_is_damaged_is_refused(content, reason):

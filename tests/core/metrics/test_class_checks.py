@@ -79,7 +79,7 @@ def test_several_labels_a_row_count_once_each():
     }
     assert len(set(found.numbers[:2])) == 1  # the order of labels says nothing
     (per_row,) = [each for each in found.findings() if each.check == "labels per row"]
-    assert per_row.message == "1.25 labels a row in 3 combinations; 1 rows have none (25.0%)"
+    assert per_row.message == "1.25 labels per row in 3 combinations; 1 rows have none (25.0%)"
 
 
 def test_one_label_is_enough_where_a_row_may_have_none():

@@ -115,7 +115,7 @@ def test_a_label_never_seen_in_training_counts_as_wrong():
     assert result.metrics["accuracy"].value == pytest.approx(2 / 3)
     assert result.per_row.tolist() == [1.0, 1.0, 0.0]
     assert result.details["unseen_rows"] == 1
-    assert result.warnings == ["1 rows have a label never seen in training: they count as wrong"]
+    assert result.warnings == ["1 rows have a label unseen in training: they count as wrong"]
     assert result.details["confusion"] == {"no": {"no": 1}, "yes": {"yes": 1}, UNSEEN: {"no": 1}}
 
 

@@ -115,7 +115,7 @@ def test_the_share_of_nothing_is_undefined():
 
 def test_the_methods_of_intervals_are_named_once():
     scores = [score_proportion(3, 4).as_json(), {"value": 1.0}, score_proportion(1, 4).as_json()]
-    assert describe_intervals(scores) == "95% intervals: Wilson for shares of rows"
+    assert describe_intervals(scores) == "95% intervals: Wilson for proportions of rows"
     assert describe_intervals([{"value": 1.0}]) == ""
 
 

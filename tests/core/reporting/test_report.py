@@ -200,7 +200,7 @@ def test_the_card_tells_use_scores_and_limits():
     assert "aitk nlp predict reviews INPUT --out predictions.jsonl" in card
     assert "| accuracy | 0.9000 | 0.7000 to 1.0000 |" in card
     assert "| log loss | 0.3000 |  |" in card
-    assert "as few as 10 rows" in card
+    assert "only 10 rows" in card
     assert "trained from scratch" in card
     assert "/home/someone" not in card
     assert "html False" not in card

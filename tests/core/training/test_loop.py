@@ -160,7 +160,7 @@ def test_patience_that_ran_out_before_an_interruption_still_ends_a_training(run_
     options = {"epochs": 9, "learning_rate": 0.0, "patience": 2}
     run_training(reporter=Late(), **options)
     resumed = run_training(resume=True, **options)
-    assert (resumed.stopped, len(resumed.history)) == ("no gain for 2 epochs", 3)
+    assert (resumed.stopped, len(resumed.history)) == ("no improvement for 2 epochs", 3)
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(run_training, toy_rows):
@@ -173,7 +173,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(run_training, toy_rows):
 def test_minutes_and_patience_end_a_training(run_training):
     assert "max-minutes" in run_training(max_minutes=0).stopped
     flat = run_training(epochs=9, learning_rate=0.0, patience=2)
-    assert flat.stopped == "no gain for 2 epochs"
+    assert flat.stopped == "no improvement for 2 epochs"
     assert len(flat.history) == 3
 
 
@@ -182,7 +182,7 @@ def test_of_equal_epochs_the_last_is_kept_though_it_is_no_gain(run_training):
     tied = run_training(validation=obvious, epochs=9, patience=2)
     scores = [row["accuracy"] for row in tied.history]
     assert scores.index(1.0) == len(scores) - 3
-    assert tied.stopped == "no gain for 2 epochs"
+    assert tied.stopped == "no improvement for 2 epochs"
     assert tied.best["epoch"] == len(scores)
 
 

@@ -145,7 +145,7 @@ def test_links_out_of_a_folder_are_not_followed(write, tmp_path):
     os.symlink(tmp_path, tmp_path / "data" / "loop")
     notes = []
     assert read(tmp_path / "data", notes=notes) == [("a", "x", None)]
-    assert "leads out of the folder" in notes[0]
+    assert "points outside the folder" in notes[0]
 
 
 def test_a_folder_with_nothing_to_read(write, tmp_path):
@@ -166,7 +166,7 @@ def test_bad_rows_are_refused_in_their_place(write):
         "it has no text",
         "it has no label",
         "its text is a list, not a string",
-        "its label is a list of 2 values, and one value is due (--multi-label reads several)",
+        "its label is a list of 2 values instead of a single value (--multi-label reads several)",
         "it holds a NUL byte",
         ("f", "true", None),
     ]
@@ -257,7 +257,7 @@ def test_fasttext_files(write):
     source = write("a.txt", "__label__pos good phone\n__label__a __label__b c\n__label__neg bad\n")
     assert read(source) == [
         ("good phone", "pos", None),
-        "its label is a list of 2 values, and one value is due (--multi-label reads several)",
+        "its label is a list of 2 values instead of a single value (--multi-label reads several)",
         ("bad", "neg", None),
     ]
     assert read(source, labelled=False)[1] == ("c", None, None)

@@ -57,7 +57,7 @@ def test_a_row_without_a_number_is_refused(tmp_path):
     read = TASK.read([str(tmp_path / "a.csv")], ScoreReading(), labelled=True, note=print)
     first, odd, bare = read
     assert first.fields == {"text": "fine", "score": 4.0}
-    assert odd == Refusal(str(tmp_path / "a.csv"), 3, "its score is 'many', and a number is due")
+    assert odd == Refusal(str(tmp_path / "a.csv"), 3, "its score is 'many', not a number")
     assert bare.reason == "it has no score"
 
 

@@ -122,7 +122,7 @@ def test_broken_files_are_told_of_and_their_rows_are_zero(tmp_path):
     assert described.dtype == np.float32
     assert described.any(axis=1).tolist() == [False, True, False, False]
     assert refused == [
-        (paths[2], "is no JPEG, PNG, WebP, GIF, BMP or TIFF picture"),
+        (paths[2], "is not a JPEG, PNG, WebP, GIF, BMP or TIFF image"),
         (paths[3], "no such file"),
     ]
 

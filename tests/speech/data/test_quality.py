@@ -93,7 +93,7 @@ def test_speakers_without_names_are_not_checked(row):
 def test_a_speaker_to_be_held_out_who_does_not_occur_is_an_error(row):
     inspector = AudioInspector(AudioReading(test_speakers=["sp1,sp2"]), content=None)
     inspector.add(Row(row(1, speaker="sp1"), "a.csv", 1), "train")
-    with pytest.raises(UsageError, match="There are: sp1"):
+    with pytest.raises(UsageError, match="Known: sp1"):
         inspector.findings()
 
 

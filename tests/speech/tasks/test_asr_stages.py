@@ -153,7 +153,7 @@ def test_a_run_of_texts_is_a_language_model_of_the_search(run, text_run, tmp_pat
 
 
 def test_a_run_without_probabilities_of_texts_is_no_language_model(run, tmp_path):
-    with pytest.raises(ArtifactError, match=r"speech\.asr, which gives no probabilities"):
+    with pytest.raises(ArtifactError, match=r"speech\.asr, which assigns no probabilities"):
         predict(run, run.parent / "songs.csv", tmp_path / "a.jsonl", lm=str(run))
 
 

@@ -64,7 +64,7 @@ def test_an_archive_is_read_like_a_folder(tmp_path, painted, name):
 def test_a_refusal_names_the_member(tmp_path, painted):
     path = write(tmp_path / "a.zip", {"cat/1.png": painted()[:40], "cat/2.png": painted()})
     bad, _ = read(path)
-    assert bad == Refusal(str(path), 1, "cat/1.png: is damaged or cut off")
+    assert bad == Refusal(str(path), 1, "cat/1.png: is damaged or truncated")
 
 
 @pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "a/../../evil.png", "C:\\e.png"])

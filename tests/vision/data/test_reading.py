@@ -108,7 +108,7 @@ def test_a_truncated_image_is_refused(save, tmp_path, painted):
     save("cat/2.jpg")
     bad, good = read(tmp_path)
     assert isinstance(good, Row)
-    assert bad == Refusal(str(tmp_path / "cat/1.jpg"), 1, "is damaged or cut off")
+    assert bad == Refusal(str(tmp_path / "cat/1.jpg"), 1, "is damaged or truncated")
 
 
 def test_what_is_missing_in_the_middle_of_a_jpeg_is_noticed(save, tmp_path):
@@ -118,7 +118,7 @@ def test_what_is_missing_in_the_middle_of_a_jpeg_is_noticed(save, tmp_path):
     data = cv2.imencode(".jpg", noise)[1].tobytes()
     save("cat/1.jpg", data[: len(data) // 2] + data[-2:])  # it ends as it should
     (bad,) = read(tmp_path)
-    assert bad.reason == "is damaged or cut off"
+    assert bad.reason == "is damaged or truncated"
 
 
 def gif(images):

@@ -80,7 +80,7 @@ def test_a_class_without_objects_does_not_count():
     assert metrics["map50"] == ONE
     assert scored.details["per_class"][1]["ap50"] is None
     assert scored.details["absent_classes"] == ["b"]
-    assert "nothing of 1 classes that these rows do not have: b" in scored.warnings[0]
+    assert "do not cover 1 classes without rows: b" in scored.warnings[0]
 
 
 def test_metrics_by_size_are_those_of_the_sizes_there_are():

@@ -71,7 +71,7 @@ def test_a_row_without_a_number_is_refused(tmp_path):
     reading = ScoreImages(label_column="wear")
     first, odd, bare = TASK.read([str(tmp_path)], reading, labelled=True, note=print)
     assert first.fields["score"] == 4.5
-    assert isinstance(odd, Refusal) and "'much', and a number is due" in odd.reason
+    assert isinstance(odd, Refusal) and "'much', not a number" in odd.reason
     assert bare.reason == "it has no score"
 
 

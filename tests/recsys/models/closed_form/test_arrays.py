@@ -68,7 +68,7 @@ def test_neighbours_that_are_no_items_are_damage(models, tmp_path):
     weights, numbers = layer.get_weights()
     broken = fit(MODELS["item-knn"], log())
     broken.get_layer("backbone").set_weights([weights, numbers + 1000])
-    with pytest.raises(ArtifactError, match="names what is not there"):
+    with pytest.raises(ArtifactError, match="has indices out of range"):
         opened(broken, tmp_path / "model.keras")
 
 
@@ -87,7 +87,7 @@ def test_outputs_of_other_assets_are_refused(models, tmp_path):
     models["popular"].save(tmp_path / "model.keras")
     run = Run(tmp_path, {"task": "recsys.recommend", "model": "popular", "format": "keras"})
     assets = type("Assets", (), {"rated": False, "items": [str(n) for n in range(5)]})()
-    with pytest.raises(ArtifactError, match="puts out 11 numbers where its assets want 5"):
+    with pytest.raises(ArtifactError, match="has 11 outputs, but its assets need 5"):
         open_model(Recommend(), run, assets)(batch(table()[:1]))
 
 
