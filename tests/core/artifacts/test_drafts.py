@@ -114,7 +114,7 @@ def test_a_folder_that_the_user_made_meanwhile_is_kept_and_so_is_the_result(
     out: Path, overwrite: bool
 ) -> None:
     with (
-        pytest.raises(UsageError, match=r"was not there.*out\.part to out"),
+        pytest.raises(UsageError, match=r"in the meantime.*out\.part to out"),
         draft_folder(out, overwrite=overwrite) as folder,
     ):
         (folder / "result").touch()

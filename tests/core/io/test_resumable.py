@@ -216,7 +216,7 @@ def test_a_file_that_the_user_made_meanwhile_is_kept_and_so_is_the_result(path):
     file = opened(path, overwrite=True)
     file.append("result\n", items=1, notes={})
     path.write_text("mine")
-    with pytest.raises(UsageError, match="was not there"):
+    with pytest.raises(UsageError, match="in the meantime"):
         file.finish()
     file.leave()
     assert path.read_text() == "mine"
