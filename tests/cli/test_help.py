@@ -79,7 +79,7 @@ def test_a_shell_completes_stages_and_options(python, line: str, completed: str)
 
 def test_defaults_and_choices_are_shown(aitk) -> None:
     said = " ".join(aitk("nlp", "finetune", "--help").out.split())
-    assert "--optimizer adamw|adam|sgd update rule [default: adamw]" in said
+    assert "--optimizer adamw|adam|sgd|muon|schedule-free update rule;" in said
     assert "--seed INT seed of weights, order and dropout [default: 0]" in said
 
 

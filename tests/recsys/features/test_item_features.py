@@ -163,7 +163,7 @@ def test_an_unknown_feature_is_refused_with_the_nearest():
 
 
 def test_audio_without_vectors_cannot_be_compared():
-    with pytest.raises(UsageError, match="'clip' is of kind audio, and .* no vectors"):
+    with pytest.raises(UsageError, match="'clip' is of kind audio, but .* no vectors"):
         item_features(TABLE, KINDS, wanted="clip")
 
 

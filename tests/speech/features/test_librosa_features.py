@@ -69,7 +69,7 @@ def test_audio_shorter_than_a_transform_has_no_frame():
 def test_settings_that_only_kaldi_has_and_impossible_filters_are_refused():
     for more, words in (
         ({"window": "hamming"}, "has no window"),
-        ({"preemphasis": 0.5}, "without preemphasis"),
+        ({"preemphasis": 0.5}, "has no preemphasis"),
         ({"filters": 200}, "some are empty"),
         ({"high_hz": 5000.0}, "do not fit"),
     ):
