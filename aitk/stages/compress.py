@@ -15,7 +15,7 @@ from typing import Any
 from aitk.core.artifacts.opening import open_task
 from aitk.core.artifacts.run import EXECUTABLE, Run, load_run, new_run
 from aitk.core.artifacts.versions import package_versions
-from aitk.core.compression.export import choose_format
+from aitk.core.compression.export import choose_format, converter
 from aitk.core.contract.capabilities import DistillsBatches, DistillsRows
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.model_spec import ClosedFormModel
@@ -71,6 +71,8 @@ def compress(
     rows = data.rows(split)
     drafted = new_run(out, inputs=[run, data.folder], overwrite=overwrite, resume=resume)
     with drafted as draft, measured_cost() as cost:
+        if format != "keras":
+            converter.start()
         start_keras(reporter)
         candidate = train_smaller(
             old, task, data, draft.state, options, training, settings, reporter

@@ -1,7 +1,7 @@
-"""The conversion process, ``python -m aitk.core.compression.convert FOLDER``, for ``export``.
+"""The conversion process, ``python -m aitk.core.compression.convert``, for ``export``.
 
-It reads ``job.json`` and the calibration batches in FOLDER, and writes the target and
-``result.json``. The first scheme of the job that suits the model is used.
+A job is a folder. It holds ``job.json`` and the calibration batches, and gets ``result.json``. The
+first scheme of the job that suits the model is used.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from aitk.core.compression.arithmetic import count_layers
 from aitk.core.compression.calibration import Batches, Calibration, Unsuitable
 from aitk.core.compression.graphs import serving_function, signature
 from aitk.core.compression.quantize import count_quantized, save_quantized
+from aitk.core.runtime.forking import serve
 from aitk.core.runtime.silence import silence
 
 
 def main(folder: Path) -> None:
     """Run the job described in the folder."""
-    silence()
     from aitk.core.artifacts.keras_file import load_keras
 
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
@@ -78,4 +78,8 @@ def write_saved_model(model: Any, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    silence()
+    import keras  # noqa: F401
+    import tensorflow  # noqa: F401
+
+    serve(main)

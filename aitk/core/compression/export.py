@@ -11,7 +11,6 @@ import importlib.util
 import json
 import os
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +21,8 @@ import numpy as np
 from aitk.core.compression.arithmetic import describe_arithmetic
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.runtime import interrupts
-from aitk.core.runtime.child import python_command, python_environment
 from aitk.core.runtime.environment import DISTRIBUTION
-from aitk.core.runtime.silence import debugging
+from aitk.core.runtime.forking import Ended, ForkServer
 
 #: File format -> its values of ``--quantize``; see ``schemes``.
 FORMATS = {
@@ -33,6 +31,9 @@ FORMATS = {
     "onnx": ("none", "int8", "static", "dynamic", "float16"),
     "saved_model": ("none",),
 }
+
+#: The process that converts: ``compress`` starts it early, for its imports take seconds.
+converter = ForkServer("aitk.core.compression.convert")
 
 
 @dataclass(frozen=True)
@@ -104,21 +105,12 @@ def export_model(
         }
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         with interrupts.waiting():
-            done = subprocess.run(
-                python_command("-m", "aitk.core.compression.convert", str(folder)),
-                env=python_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=None if debugging() else subprocess.PIPE,
-                text=True,
-                errors="replace",
-                check=False,
-            )
+            ended = converter.run(folder)
         interrupts.check()
-        if done.returncode:
-            _raise_if_full(_reason(done))
+        if ended.code:
+            _raise_if_full(_reason(ended))
             raise ArtifactError(
-                f"cannot be converted to {format} ({_reason(done)})",
+                f"cannot be converted to {format} ({_reason(ended)})",
                 where=str(source),
                 hint="Try another --format or --quantize",
             )
@@ -148,8 +140,8 @@ def _raise_if_full(reason: str) -> None:
             raise OSError(code, os.strerror(code))
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode < 0:
-        return f"the converter crashed: {signal.Signals(-done.returncode).name}"
-    lines = [line.strip() for line in (done.stderr or "").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else f"exit code {done.returncode}"
+def _reason(ended: Ended) -> str:
+    if ended.code < 0:
+        return f"the converter crashed: {signal.Signals(-ended.code).name}"
+    lines = [line.strip() for line in ended.errors.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else f"exit code {ended.code}"

@@ -1,5 +1,7 @@
 """Every format, for a network with a gather and a GELU and for one with a loop."""
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from aitk.core.compression.convert import write as write_format
 from aitk.core.compression.export import choose_format, export_model
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.inference.predictors import KerasPredictor, open_predictor
+from aitk.core.runtime.forking import Ended
 
 WORDS, WIDTH = 8000, 32
 
@@ -260,21 +263,20 @@ def test_converting_is_a_process_of_its_own(tmp_path):
         export_model(tmp_path / "model.keras", target, format="onnx")
 
 
+def ends(monkeypatch, code, errors):
+    ended = Ended(code, errors)
+    monkeypatch.setattr("aitk.core.compression.export.converter.run", lambda folder: ended)
+
+
 def test_a_crash_of_the_converter_is_one_line(tmp_path, monkeypatch):
-    crash = tmp_path / "python"
-    crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
-    crash.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(crash))
+    ends(monkeypatch, -signal.SIGSEGV, "Fatal Python error\n\nThread 0x1\n")
     with pytest.raises(ArtifactError, match="crashed: SIGSEGV") as raised:
         export_model(tmp_path / "model.keras", tmp_path / "model.tflite", format="litert")
     assert "\n" not in raised.value.line
 
 
 def test_a_full_disk_is_no_fault_of_the_model(tmp_path, monkeypatch):
-    full = tmp_path / "python"
-    full.write_text("#!/bin/sh\necho 'OSError: [Errno 28] No space left on device' >&2; exit 1\n")
-    full.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(full))
+    ends(monkeypatch, 1, "Traceback\nOSError: [Errno 28] No space left on device\n")
     with pytest.raises(OSError, match="No space left"):
         export_model(tmp_path / "model.keras", tmp_path / "model.tflite", format="litert")
 
