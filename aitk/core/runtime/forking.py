@@ -149,7 +149,7 @@ def _do(work: Callable[[Path], None], folder: Path) -> None:
         work(folder)
         code = 0
     except SystemExit as error:
-        sys.stderr.write(f"{error.code}\n")
+        os.write(2, f"{error.code}\n".encode())
     except BaseException:  # noqa: BLE001 - the process ends here, whatever happened
         traceback.print_exc()
     finally:

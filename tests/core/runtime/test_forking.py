@@ -44,6 +44,7 @@ def run(server, tmp_path):
         folder.mkdir(exist_ok=True)
         (folder / "what.txt").write_text(what)
         ended = server.run(folder)
+        assert (folder / "server.txt").exists(), ended
         return ended, int((folder / "server.txt").read_text())
 
     return run
