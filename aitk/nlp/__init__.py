@@ -1,1 +1,1 @@
-"""Text: readers, cleaning, tokenisers, models, one file a task."""
+"""Text: readers, cleaning, tokenisers and models, with one file per task."""

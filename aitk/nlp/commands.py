@@ -1,4 +1,4 @@
-"""Commands that only nlp has, listed in ``aitk.registry``. Light to import: help reads it."""
+"""Commands specific to nlp, listed in ``aitk.registry``. Imports stay light for ``--help``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from aitk.nlp.data.options import GenerationOptions
 
 Prompt = Annotated[
     str | None,
-    typer.Option("--prompt", metavar="TEXT", help="continue or answer this, and end"),
+    typer.Option("--prompt", metavar="TEXT", help="respond to this text, then exit"),
 ]
 System = Annotated[
     str | None,
-    typer.Option("--system", metavar="TEXT", help="what a chat model is told before all else"),
+    typer.Option("--system", metavar="TEXT", help="system message of a chat model"),
 ]
-Interactive = Annotated[
-    bool, typer.Option("--interactive", help="read a line at a time, keeping the dialogue")
-]
+Interactive = Annotated[bool, typer.Option("--interactive", help="chat line by line, with history")]
 RESET, EXITS = "/reset", ("/exit", "/quit")
 
 
@@ -45,9 +43,9 @@ def generate(
 ) -> Outcome:
     """Continue a prompt, or chat.
 
-    A run of nlp.generate that was trained on dialogues, or from a chat model, answers; another
-    one continues the text. With --interactive the dialogue is kept: /reset begins a new one, /exit
-    or Ctrl-D ends.
+    A run of nlp.generate trained on dialogues or from a chat model replies; any other run
+    continues the text. --interactive keeps the dialogue: /reset begins a new one, /exit or Ctrl-D
+    ends.
 
     For example:
 
@@ -75,7 +73,7 @@ def generate(
 def _open(
     folder: Path, options: GenerationOptions, *, trust: bool, reporter: Reporter
 ) -> Callable[[list[dict[str, str]]], str]:
-    """The function that answers a dialogue; a model that does not chat continues the last text."""
+    """The function that replies to a dialogue; without chat training it continues the last text."""
     from aitk.core.artifacts.opening import open_assets, open_model
     from aitk.core.artifacts.run import load_run
     from aitk.core.inference.prediction import decode_rows
@@ -86,9 +84,9 @@ def _open(
     task = Generate()
     if run.task != task.name:
         raise UsageError(
-            f"a run of {run.task} continues no text",
+            f"a run of {run.task} cannot generate text",
             where=str(folder),
-            hint="Train one with: aitk nlp prepare TEXTS --task generate",
+            hint="Train a generator with: aitk nlp prepare TEXTS --task generate",
         )
     assets = open_assets(task, run)
     predictor = open_model(task, run, assets, reporter=reporter)
@@ -106,7 +104,7 @@ def _open(
 
 
 def _lines(reporter: Reporter) -> Iterator[str]:
-    """What a person types, a line at a time."""
+    """The user's input, line by line."""
     reporter.note("type a message; /reset begins a new dialogue, /exit or Ctrl-D ends")
     for line in sys.stdin:
         text = line.strip()

@@ -21,7 +21,7 @@ class Hypothesis:
         ids: tokens without the end.
         log_probability: log-probability of all its tokens, including the end.
         score: ``log_probability`` divided by the length penalty.
-        ended: whether it ended by itself, or was cut off at the limit.
+        ended: whether it reached the end token, or was truncated at the limit.
     """
 
     ids: tuple[int, ...]

@@ -1,6 +1,6 @@
-"""Cleaning of texts: only what the reading options ask for, the same at every stage.
+"""Cleaning of texts: only the steps that the reading options select, the same at every stage.
 
-The steps run in a fixed order, whatever the order of the options: markup, Unicode form,
+The steps run in a fixed order, regardless of the order of the options: markup, Unicode form,
 redaction, addresses, stop words, lemmas, stems, case, punctuation, spaces, length.
 """
 
@@ -24,17 +24,17 @@ from aitk.nlp.data.options import TextReading
 
 Step = Callable[[str], str]
 
-# Letters of any script with their combining marks, digits and apostrophes: whatever is neither
-# space nor punctuation of ASCII, Latin-1, U+2000-206F or U+3000-303F.
+# Letters of any script with their combining marks, digits and apostrophes: everything except
+# spaces and the punctuation of ASCII, Latin-1, U+2000-206F and U+3000-303F.
 _WORD = re.compile(
     r"[^\s!-&(-/:-@\[-`{-~\u00a1-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf"
     r"\u2000-\u2018\u201a-\u206f\u3000-\u303f\uff01-\uff0f]+"
 )
 # A web address stops before closing punctuation and before text of another script. The look
-# behind keeps the search for mail addresses from starting anew at every letter of a word.
+# behind prevents the search for mail addresses from restarting at every letter of a word.
 _URL = re.compile(r"\b(?:https?://|www\.)[!-~]*[\w/#=&-]", re.ASCII | re.IGNORECASE)
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
-# A tag (group 1: it closes, 2: its element) or a declaration. No part of it runs past the next
+# A tag (group 1: closing slash, 2: element) or a declaration. No part of it runs past the next
 # "<", which bounds the work on a tag that never ends.
 _TAG = re.compile(
     r"""<(?:(/?)([a-z][a-z0-9]*)\b|[!?])(?:[^<>"']|"[^"<]*"|'[^'<]*')*>""", re.IGNORECASE
@@ -53,14 +53,14 @@ _CACHED_WORDS = 1 << 16
 
 
 def make_cleaner(reading: TextReading, redactor: Redactor | None = None) -> Step:
-    """The function that cleans one text as ``reading`` says.
+    """The function that cleans one text according to ``reading``.
 
     Args:
-        redactor: replaces personal data, which later steps would make hard to find.
+        redactor: replaces personal data, before later steps obscure it.
 
     Raises:
-        UsageError: a language has no stop words, stems or lemmas here.
-        ArtifactError: the lemmas asked for are not installed.
+        UsageError: stop words, stems or lemmas are not available for a language.
+        ArtifactError: the requested lemmas are not installed.
     """
     steps: list[Step] = []
     if reading.strip_html:
@@ -105,10 +105,10 @@ def _collapse_spaces(text: str) -> str:
 
 
 def _strip_html(text: str) -> str:
-    """What a browser would show; a tag that breaks the line becomes a space.
+    """The text that a browser would show; a tag that breaks the line becomes a space.
 
-    Found by hand in one pass: Python 3.11's ``html.parser`` takes quadratic time on hostile
-    input such as a hundred thousand ``<a``. A ``<`` that begins no tag stays.
+    Parsed by hand in one pass: Python 3.11's ``html.parser`` takes quadratic time on hostile
+    input such as a hundred thousand ``<a``. A ``<`` that does not begin a tag is preserved.
     """
     if "<" not in text:
         return html.unescape(text)
@@ -134,8 +134,8 @@ def _strip_html(text: str) -> str:
 
 
 class _PunctuationTable(dict[int, str]):
-    """What ``str.translate`` makes of each character, found out when first met: punctuation and
-    symbols become spaces, apostrophes vanish."""
+    """Table for ``str.translate``, filled as characters occur: punctuation and symbols become
+    spaces, apostrophes are removed."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -150,7 +150,7 @@ _PUNCTUATION = _PunctuationTable()
 def _stop_word_remover(language: str) -> Step:
     if language in UNSPACED:
         raise UsageError(
-            f"stop words cannot be dropped from {language!r}, written without spaces",
+            f"cannot remove stop words from {language!r}, which is written without spaces",
             hint="Leave out --stop-words",
         )
     words = stop_words(language)
@@ -170,7 +170,7 @@ def _stop_word_remover(language: str) -> Step:
 def _stemmer(language: str) -> Step:
     if language not in _STEMMERS:
         known = ", ".join(_STEMMERS)
-        raise UsageError(f"no stemmer for {language!r}", hint=f"Known: {known}")
+        raise UsageError(f"no stemmer for {language!r}", hint=f"Available: {known}")
     from nltk.stem.snowball import SnowballStemmer
 
     stem = functools.lru_cache(_CACHED_WORDS)(SnowballStemmer(_STEMMERS[language]).stem)
@@ -184,15 +184,15 @@ def _lemmatizer(name: str) -> Step:
     spec = importlib.util.find_spec("spacy_lookups_data")
     if spec is None or spec.origin is None:
         raise ArtifactError(
-            "the tables of lemmas are not installed", hint="pip install 'aitk-toolkit[lemmas]'"
+            "the lemma tables are not installed", hint="pip install 'aitk-toolkit[lemmas]'"
         )
     folder, ending = Path(spec.origin).with_name("data"), "_lemma_lookup.json.gz"
     path = folder / f"{name}{ending}"
     if not path.is_file():
         known = sorted(item.name.removesuffix(ending) for item in folder.glob(f"*{ending}"))
         raise UsageError(
-            f"no table of lemmas for {name!r}",
-            hint=f"Known: {', '.join(known)}; or name an installed spaCy pipeline",
+            f"no lemma table for {name!r}",
+            hint=f"Available: {', '.join(known)}; or name an installed spaCy pipeline",
         )
     with gzip.open(path, "rt", encoding="utf-8") as file:
         table = json.load(file)

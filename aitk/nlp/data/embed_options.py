@@ -1,4 +1,4 @@
-"""Options of the embedding task: how its rows are found, and what ``predict`` does with vectors."""
+"""Options of the embedding task: the layout of its rows, and the output of ``predict``."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import ClassVar
 from aitk.core.contract.options import PredictOptions, option
 from aitk.nlp.data.options import TextReading
 
-#: What a row can hold.
+#: Content of a row.
 TEXTS, PAIRS, TRIPLETS, SCORED = "texts", "pairs", "triplets", "scored"
 
 
 @dataclass(frozen=True)
 class EmbedReading(TextReading):
-    """Plain texts; or, by the columns that are named, pairs, triplets or scored pairs."""
+    """Plain texts; with further columns: pairs, triplets or scored pairs."""
 
     pair_column: str | None = option(
         None,
-        "column of a text that belongs to the first: rows are pairs",
+        "column of a text that matches the first: rows are pairs",
         locates=True,
     )
     negative_column: str | None = option(
-        None, "column of a text that does not belong to it: rows are triplets", locates=True
+        None, "column of a text that does not match it: rows are triplets", locates=True
     )
     score_column: str | None = option(
-        None, "column of a number, how alike the two texts are: rows are scored pairs", locates=True
+        None, "column of the similarity of the two texts: rows are scored pairs", locates=True
     )
 
     @property
     def form(self) -> str:
-        """What a row holds."""
+        """Content of a row."""
         if self.score_column is not None:
             return SCORED
         if self.negative_column is not None:
@@ -40,19 +40,19 @@ class EmbedReading(TextReading):
 
 @dataclass(frozen=True)
 class EmbedOptions(PredictOptions):
-    """What is written for a text: its vector, or what is most similar to it."""
+    """The output for a text: its vector, or the texts or words most similar to it."""
 
     default_top_k: ClassVar[int] = 10
 
     nearest: str | None = option(
         None,
-        "in place of INPUT: write what is nearest to this word or text, among the texts of --index"
-        " or the words of the vocabulary",
+        "instead of INPUT: find the neighbours of this word or text, in the texts of --index"
+        " or the vocabulary",
     )
     index: str | None = option(
-        None, "file of texts, one a line: write the most similar of them for each row"
+        None, "file of texts, one per line: write the most similar ones for each row"
     )
     neighbours: bool = option(
         False, "write the most similar words of the vocabulary for each row (word vectors)"
     )
-    digits: int = option(6, "significant digits of the numbers of a vector", minimum=1, maximum=17)
+    digits: int = option(6, "significant digits of vector components", minimum=1, maximum=17)

@@ -1,7 +1,7 @@
 """Rows to embed: plain texts, pairs, triplets, scored pairs, and word analogies.
 
 A file whose first line is ``: SECTION`` holds analogies as word2vec's ``questions-words.txt``:
-four words a line, "Athens Greece Baghdad Iraq". They can only be evaluated on.
+four words a line, "Athens Greece Baghdad Iraq". They serve evaluation only.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _HEADER = {"auto": None, "yes": True, "no": False}
 def read_rows(
     sources: Sequence[str], reading: EmbedReading, *, labelled: bool, note: Note
 ) -> Iterator[Row | Refusal]:
-    """Stream rows; refusals stand in their place.
+    """Stream rows; refusals in place of refused records.
 
     Rows hold ``text``; pairs also ``pair``, triplets ``negative`` as well, scored pairs ``pair``
     and ``score``; analogies ``analogy`` (four words) and ``section``.
 
     Args:
-        labelled: rows must be whole. If not, a row needs only its text, and ``Row.record`` carries
-            the record as it stood in the file.
+        labelled: rows must be complete. Otherwise a row needs only its text, and ``Row.record``
+            carries the original record.
 
     Raises:
-        DataError: a file is missing or is no text, or its columns cannot be told apart.
-        UsageError: an option names a column, language or encoding that is not there.
+        DataError: a file is missing or is not text, or its columns cannot be identified.
+        UsageError: an option names a column, language or encoding that does not exist.
     """
     encodings.check(reading.encoding)
     note = once(note)
@@ -57,7 +57,7 @@ def read_rows(
 
 
 class EmbedInspector(TextInspector):
-    """Looks at the texts of rows, a pair counting as one text; and at the scores."""
+    """Inspects the texts of rows, a pair counting as one text, and their scores."""
 
     def __init__(self, reading: EmbedReading):
         super().__init__(reading, labelled=False)
@@ -101,7 +101,7 @@ def _analogies(source: str, reading: EmbedReading) -> Lines | None:
     try:
         lines = open_lines(source, encoding=reading.encoding)
     except DataError:
-        return None  # a folder, or missing: said where it is read
+        return None  # a folder, or missing: reported when it is read
     return lines if next(iter(lines.head), "").startswith(": ") else None
 
 
@@ -117,7 +117,7 @@ def _read_analogies(lines: Lines) -> Iterator[Row | Refusal]:
             fields = {"text": text.strip(), "analogy": words, "section": section}
             yield Row(fields, lines.source, number)
         elif words:
-            reason = f"an analogy has {ANALOGY_WORDS} words, not {len(words)}"
+            reason = f"an analogy must have {ANALOGY_WORDS} words, not {len(words)}"
             yield Refusal(lines.source, number, reason)
 
 
@@ -143,7 +143,7 @@ def _read(
         if found.kind == "lines":
             opened = open_lines(found.name, encoding=reading.encoding)
             if not labelled and not _has_columns(opened):
-                note(f"{found.name}: a text a line, encoding {opened.encoding}")
+                note(f"{found.name}: one text per line, encoding {opened.encoding}")
                 yield from _read_lines(opened, clean)
                 continue
         table = open_table(
@@ -161,7 +161,7 @@ def _read(
 
 
 def _has_columns(lines: Lines) -> bool:
-    """Whether a file whose name does not tell is a table: JSON, or with a TAB in every line."""
+    """Whether a file of unknown extension is a table: JSON, or a TAB in every line."""
     head = [line for line in lines.head if line.strip()]
     return looks_like_json(lines) or (bool(head) and all("\t" in line for line in head))
 
@@ -179,18 +179,18 @@ def _read_lines(lines: Lines, clean: Callable[[str], str]) -> Iterator[Row | Ref
 
 
 def _columns(table: Table, reading: EmbedReading, *, labelled: bool) -> dict[str, str]:
-    """Field -> column, of the fields that this file has."""
+    """Field -> column, for the fields in this file."""
     told = {
         "pair": reading.pair_column,
         "negative": reading.negative_column,
         "score": reading.score_column,
     }
     if len(reading.text_column or ()) > 1:
-        raise UsageError("a text of a pair is one column", where="--text-column")
+        raise UsageError("each text of a pair must be a single column", where="--text-column")
     if told["pair"] is None:
-        raise UsageError("which column is the second text?", where="--pair-column")
+        raise UsageError("the column of the second text is ambiguous", where="--pair-column")
     if told["score"] is not None and told["negative"] is not None:
-        raise UsageError("a row has a score or a negative", where="--score-column")
+        raise UsageError("a row cannot have both a score and a negative", where="--score-column")
     columns = {
         "text": find_column(
             table.columns, (reading.text_column or (None,))[0], TEXT_COLUMNS, what="text",
@@ -207,7 +207,7 @@ def _columns(table: Table, reading: EmbedReading, *, labelled: bool) -> dict[str
                 raise
     if len(set(columns.values())) < len(columns):
         twice = next(name for name in columns if list(columns.values()).count(columns[name]) > 1)
-        raise UsageError(f"column {columns[twice]!r} is named twice", where=table.source)
+        raise UsageError(f"column {columns[twice]!r} is used twice", where=table.source)
     return columns
 
 
@@ -244,25 +244,25 @@ def _read_records(
 
 
 def _text(value: Any, clean: Callable[[str], str], name: str) -> tuple[str, str | None]:
-    """The cleaned text of a value, or why it has none."""
+    """The cleaned text of a value, or the reason why there is none."""
     which = {"text": "its text", "pair": "its second text", "negative": "its negative"}[name]
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        return "", f"{which} is missing" if value is None else f"{which} is no string"
+        return "", f"{which} is missing" if value is None else f"{which} is not a string"
     if "\0" in value:
-        return "", "it holds a NUL byte"
+        return "", "it contains a NUL byte"
     text = clean(value)
     return (text, None) if text else ("", f"{which} is empty")
 
 
 def _score(value: Any) -> tuple[float, str | None]:
-    """A finite number, or why there is none."""
+    """A finite number, or the reason why there is none."""
     if isinstance(value, str) and value.strip():
         try:
             value = to_number(value)
         except ValueError:
-            return 0.0, f"its score {value[:50]!r} is no number"
+            return 0.0, f"its score {value[:50]!r} is not a number"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0.0, "it has no score"
     return (float(value), None) if math.isfinite(value) else (0.0, "its score is not finite")

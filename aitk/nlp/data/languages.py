@@ -1,4 +1,4 @@
-"""What language a text seems to be in, and each language's stop words. Light and offline.
+"""Language identification for texts, and each language's stop words. Light and offline.
 
 The lists are those of spaCy's language data, read one file at a time: importing spaCy itself
 takes seconds.
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 
-#: Written without spaces between words, so that words cannot be found by looking for spaces.
+#: Written without spaces between words, so that splitting at spaces does not find words.
 UNSPACED = frozenset({"ja", "th", "zh"})
 
-# Languages told apart by their stop words, for scripts that several share.
+# Languages distinguished by their stop words, for scripts that several share.
 _RIVALS = (
     "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "hu", "ro",
     "tr", "id", "vi", "ru", "uk", "bg",
@@ -30,7 +30,7 @@ _LANGUAGE_OF_SCRIPT = {
 }  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]+")
 _CHARACTERS_LOOKED_AT = 400
-# Below this ratio of votes, short English sentences are often taken for Dutch or Danish.
+# Below this ratio of votes, short English sentences are often identified as Dutch or Danish.
 _CLEAR_LEAD = 1.5
 
 
@@ -39,16 +39,16 @@ def stop_words(language: str) -> frozenset[str]:
     """The stop words of a language, in lower case.
 
     Args:
-        language: its two-letter code, as spaCy has it.
+        language: its two-letter code, as in spaCy.
 
     Raises:
-        UsageError: there is no list for it.
+        UsageError: spaCy has no list for it.
     """
     folder = _spacy_languages()
     path = folder / language / "stop_words.py"
     if not language.isalpha() or not path.is_file():
         known = sorted(item.parent.name for item in folder.glob("*/stop_words.py"))
-        raise UsageError(f"no stop words for {language!r}", hint=f"Known: {', '.join(known)}")
+        raise UsageError(f"no stop words for {language!r}", hint=f"Available: {', '.join(known)}")
     spec = importlib.util.spec_from_file_location(f"_stop_words_{language}", path)
     if spec is None or spec.loader is None:
         raise UsageError("spaCy's stop words cannot be read", where=str(path))
@@ -58,9 +58,9 @@ def stop_words(language: str) -> frozenset[str]:
 
 
 def script_of(text: str) -> str:
-    """The script most letters of a text are in, by its Unicode name: ``LATIN``, ``CJK``.
+    """The script of most letters of a text, by its Unicode name: ``LATIN``, ``CJK``.
 
-    A Japanese text counts as kana where it has any: no other language writes them.
+    A Japanese text with any kana counts as kana: no other language uses them.
     """
     if text.isascii():
         return "LATIN" if _WORD.search(text) else "none"
@@ -74,7 +74,7 @@ def script_of(text: str) -> str:
 def guess_language(text: str, script: str) -> str:
     """The likely language of a text by its script and stop words; ``und`` where unclear.
 
-    Meant for counting over many texts: on a text of a few words it is often undecided.
+    Meant for statistics over many texts: a text of a few words often remains undecided.
     """
     if script not in ("LATIN", "CYRILLIC"):
         return _LANGUAGE_OF_SCRIPT.get(script, "und")
@@ -91,7 +91,7 @@ def guess_language(text: str, script: str) -> str:
 
 @functools.cache
 def _stop_word_index() -> dict[str, list[str]]:
-    """Stop word -> the languages it is one of."""
+    """Stop word -> its languages."""
     index = defaultdict(list)
     for language in _RIVALS:
         for word in stop_words(language):
@@ -109,6 +109,6 @@ def _spacy_languages() -> Path:
     spec = importlib.util.find_spec("spacy")  # finds the package without importing it
     if spec is None or spec.origin is None:
         raise ArtifactError(
-            "spaCy, which has the stop words, is not installed", hint="pip install spacy"
+            "stop words need spaCy, which is not installed", hint="pip install spacy"
         )
     return Path(spec.origin).with_name("lang")

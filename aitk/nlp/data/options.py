@@ -1,4 +1,4 @@
-"""How texts are found in the user's files and cleaned. Standard library only."""
+"""Options that locate and clean texts in the user's files. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,124 +11,124 @@ from aitk.core.privacy.options import Redaction
 
 @dataclass(frozen=True)
 class TextReading(Redaction):
-    """Where the text is, and what is done to it. Nothing is by default but composing characters
-    (NFC) and trimming; what is asked for is done alike in training and in prediction."""
+    """Columns of the text, and cleaning. By default texts are only normalised (NFC) and trimmed;
+    the same steps apply in training and in prediction."""
 
     text_column: list[str] | None = option(
         None,
-        "column of the text, by name or number from 1; several (title,text) are joined",
+        "column of the text, by name or number from 1; title,text joins two",
         locates=True,
     )
     header: str = option(
-        "auto", "does the first line name the columns", choices=("auto", "yes", "no"), locates=True
+        "auto",
+        "whether the first line has column names",
+        choices=("auto", "yes", "no"),
+        locates=True,
     )
-    delimiter: str | None = option(
-        None, "what separates fields: one character, or TAB", locates=True
-    )
+    delimiter: str | None = option(None, "field separator: one character, or TAB", locates=True)
     encoding: str | None = option(
-        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+        None, "encoding of the files, such as cp1252 or gb18030", locates=True
     )
     unicode_form: str = option(
         "NFC", "Unicode normal form; NFKC also unifies widths", choices=("NFC", "NFKC", "none")
     )
-    strip_html: bool = option(False, "drop HTML tags, scripts and comments, and decode entities")
+    strip_html: bool = option(False, "remove HTML tags, scripts and comments, and decode entities")
     urls: str = option("keep", "web and mail addresses", choices=("keep", "replace", "remove"))
-    stop_words: str | None = option(None, "drop the frequent words of this language (en, de, ...)")
+    stop_words: str | None = option(None, "remove the stop words of this language (en, de, ...)")
     lemmas: str | None = option(
-        None, "replace words by their lemma: a language (en) or an installed spaCy pipeline"
+        None, "replace words with their lemmas: a language (en) or an installed spaCy pipeline"
     )
-    stem: str | None = option(None, "cut words to their Snowball stem in this language (en, ...)")
-    lowercase: bool = option(False, "write everything in lower case")
-    strip_punctuation: bool = option(False, "drop punctuation and symbols")
-    max_characters: int | None = option(None, "cut longer texts here", minimum=1)
+    stem: str | None = option(None, "reduce words to Snowball stems of this language (en, ...)")
+    lowercase: bool = option(False, "convert to lower case")
+    strip_punctuation: bool = option(False, "remove punctuation and symbols")
+    max_characters: int | None = option(None, "truncate longer texts", minimum=1)
 
 
 @dataclass(frozen=True)
 class ClassifyReading(MultiLabelReading, TextReading):
-    """Texts, or pairs of texts, with one label each, or any number of labels."""
+    """Texts, or pairs of texts, with one label or any number of labels each."""
 
     pair_column: str | None = option(
         None,
-        "column of a second text: the label says how both relate (inference, paraphrase)",
+        "column of a second text, for labels of pairs (inference, paraphrase)",
         locates=True,
     )
     label_column: str | None = option(None, "column of the label, by name or number from 1")
-    keep_na: bool = option(False, "labels such as NULL, nan, None and N/A are names, not missing")
+    keep_na: bool = option(False, "treat NULL, nan, None and N/A as labels, not as missing values")
 
 
 @dataclass(frozen=True)
 class ScoreReading(TextReading):
-    """Texts with a number each."""
+    """Texts with one number each."""
 
     label_column: str | None = option(None, "column of the number, by name or number from 1")
 
 
 @dataclass(frozen=True)
 class TranslateReading(Redaction):
-    """Where sources and their translations are, and which pairs are refused."""
+    """Columns of sources and translations, and which pairs are refused."""
 
     source_column: str | None = option(
         None,
-        "of the source: column, JSON key, language of a TMX, or ending of a file (train.de)",
+        "source: column, JSON key, TMX language or file extension (train.de)",
         locates=True,
     )
-    target_column: str | None = option(None, "the same of the translation", locates=True)
+    target_column: str | None = option(None, "target, in the same way", locates=True)
     header: str = option(
-        "auto", "does the first line name the columns", choices=("auto", "yes", "no"), locates=True
+        "auto",
+        "whether the first line has column names",
+        choices=("auto", "yes", "no"),
+        locates=True,
     )
-    delimiter: str | None = option(
-        None, "what separates fields: one character, or TAB", locates=True
-    )
+    delimiter: str | None = option(None, "field separator: one character, or TAB", locates=True)
     encoding: str | None = option(
-        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+        None, "encoding of the files, such as cp1252 or gb18030", locates=True
     )
     unicode_form: str = option(
         "NFC", "Unicode normal form; NFKC also unifies widths", choices=("NFC", "NFKC", "none")
     )
-    strip_html: bool = option(False, "drop HTML tags, scripts and comments, and decode entities")
+    strip_html: bool = option(False, "remove HTML tags, scripts and comments, and decode entities")
     max_length_ratio: float = option(
-        9.0, "refuse a pair one side of which has so many times the characters", minimum=1.0
+        9.0, "maximum ratio of the lengths of a pair, in characters", minimum=1.0
     )
 
 
 @dataclass(frozen=True)
 class TranslateOptions(PredictOptions):
-    """How translations are searched."""
+    """Search options for translation."""
 
-    beams: int = option(
-        4, "hypotheses kept at each step; 1 is greedy", minimum=1, maximum=64, scored=True
-    )
+    beams: int = option(4, "beam width; 1 is greedy search", minimum=1, maximum=64, scored=True)
     length_penalty: float = option(
-        0.6, "exponent of the length penalty; 0 is none", minimum=0.0, maximum=10.0, scored=True
+        0.6, "exponent of the length penalty; 0 disables it", minimum=0.0, maximum=10.0, scored=True
     )
 
 
 @dataclass(frozen=True)
 class GenerationOptions(PredictOptions):
-    """How a text is continued; its random numbers do not depend on the other rows."""
+    """Sampling options for generation; random numbers do not depend on other rows."""
 
     tokens: int = option(40, "maximum number of new tokens", minimum=1, maximum=4096)
     temperature: float = option(
-        0.8, "divides the logits: below 1 favours likely tokens; 0 always takes the likeliest",
+        0.8, "sampling temperature; 0 is greedy decoding",
         minimum=0.0, maximum=10.0,
     )  # fmt: skip
     top_p: float = option(
-        0.95, "sample from the likeliest tokens with this share of the probability",
+        0.95, "nucleus sampling: cumulative probability of the candidates",
         minimum=0.01, maximum=1.0,
     )  # fmt: skip
     top_k_tokens: int = option(
-        0, "sample from this many of the likeliest tokens; 0 for all", minimum=0
+        0, "sample from this many of the most likely tokens; 0 for all", minimum=0
     )
     repetition_penalty: float = option(
-        1.0, "above 1 lowers tokens that were there before", minimum=1.0, maximum=10.0
+        1.0, "repetition penalty; values above 1 discourage repetition", minimum=1.0, maximum=10.0
     )
-    stop: list[str] | None = option(None, "end a continuation at one of these strings")
+    stop: list[str] | None = option(None, "strings that end a continuation")
     seed: int = option(0, "seed of the random numbers", minimum=0, maximum=2**31 - 1)
 
 
 @dataclass(frozen=True)
 class TagReading(Redaction):
-    """Where texts, words and tags are. Texts stay as they are: spans count their characters."""
+    """Columns of texts, words and tags. Texts are not cleaned: spans are character offsets."""
 
     text_column: str | None = option(
         None, "column or key of the text, by name or number from 1", locates=True
@@ -140,35 +140,37 @@ class TagReading(Redaction):
         None, "column or key of the tags: a number from 1, upos, xpos, ner, pos, spans, ..."
     )
     scheme: str = option(
-        "auto", "how tags in columns are written", choices=("auto", "iob", "iob2", "bilou", "plain")
+        "auto",
+        "tagging scheme of tags in columns",
+        choices=("auto", "iob", "iob2", "bilou", "plain"),
     )
     encoding: str | None = option(
-        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+        None, "encoding of the files, such as cp1252 or gb18030", locates=True
     )
 
 
 @dataclass(frozen=True)
 class QaReading(Redaction):
-    """Where contexts, questions and answers are. Texts stay as they are: answers count their
-    characters."""
+    """Keys of contexts, questions and answers. Texts are not cleaned: answers are character
+    offsets."""
 
     context_column: str | None = option(None, "key of the context in JSON lines", locates=True)
     question_column: str | None = option(None, "key of the question in JSON lines", locates=True)
     answer_column: str | None = option(None, "key of the answers in JSON lines", locates=True)
     encoding: str | None = option(
-        None, "encoding of the files, for instance cp1252 or gb18030", locates=True
+        None, "encoding of the files, such as cp1252 or gb18030", locates=True
     )
 
 
 @dataclass(frozen=True)
 class QaPredictOptions(PredictOptions):
-    """How answers are chosen, and a question without an input file."""
+    """How answers are selected, and a question without an input file."""
 
     context: str | None = option(None, "text file that --question is about")
-    question: str | None = option(None, "a question about --context, in place of INPUT")
+    question: str | None = option(None, "a question about --context, instead of INPUT")
     no_answer_threshold: float | None = option(
         None,
-        "say that there is no answer where that scores so much above the best one; by default what"
-        " the validation rows gave",
+        "score margin over the best answer at which there is no answer; by default tuned on"
+        " the validation rows",
         scored=True,
     )

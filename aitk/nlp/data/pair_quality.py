@@ -1,4 +1,4 @@
-"""What is wrong with sentence pairs, and what both sides look like."""
+"""Data quality and statistics of sentence pairs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from aitk.core.metrics.class_checks import judge
 from aitk.nlp.data.options import TextReading
 from aitk.nlp.data.quality import TextInspector
 
-#: Of the targets these are not checked: many sentences share a translation.
+#: Not checked for targets: many sentences share a translation.
 _OF_SOURCES_ALONE = ("duplicates", "duplicates across splits")
 
 
 class PairInspector:
-    """Looks at every accepted pair once; see ``aitk.core.contract.task.Inspector``."""
+    """Inspects every accepted pair once; see ``aitk.core.contract.task.Inspector``."""
 
     def __init__(self) -> None:
         self._sources = TextInspector(TextReading(), labelled=False)
@@ -32,7 +32,7 @@ class PairInspector:
 
     def findings(self) -> list[Finding]:
         copies = judge(
-            "untranslated", self._copied, self._rows, "pairs whose target repeats the source"
+            "untranslated", self._copied, self._rows, "pairs whose target equals the source"
         )
         targets = [
             dataclasses.replace(finding, check=f"{finding.check} of the targets")

@@ -1,7 +1,7 @@
-"""Sentence pairs from tables, JSON lines, TMX, and pairs of files that go line by line.
+"""Sentence pairs from tables, JSON lines, TMX, and line-aligned parallel files.
 
 ``train.de train.en`` (or ``.gz``, or a folder of them) are two parallel files; a single file of
-plain lines, or stdin, holds sources to be translated.
+plain lines, or stdin, holds sources to translate.
 """
 
 from __future__ import annotations
@@ -39,38 +39,39 @@ from aitk.nlp.data.options import TextReading, TranslateReading
 
 SOURCE_COLUMNS = ("source", "src", "source_text", "input", "original", "原文", "源文", "text")
 TARGET_COLUMNS = ("target", "tgt", "translation", "target_text", "output", "译文", "目标", "翻訳")
-#: The key of an object with a text a language, as Hugging Face's data sets of translations have.
+#: The key of an object with one text per language, as in Hugging Face's translation data sets.
 NESTED = "translation"
-#: Lengths are compared with so many characters more, so that "Hi" may become a sentence.
+#: Characters added to both lengths before they are compared, so that "Hi" may become a sentence.
 SLACK_CHARACTERS = 10
 _HEADER = {"auto": None, "yes": True, "no": False}
-#: Endings of plain text that name no language.
+#: Extensions of plain text that do not denote a language.
 _PLAIN = ("", "txt", "text")
 
 
 @dataclass(frozen=True)
 class _Group:
-    """What is read together: one file, or several that are parallel line by line."""
+    """Files that are read together: one file, or several that are parallel line by line."""
 
-    files: Mapping[str, str]  # ending -> file
+    files: Mapping[str, str]  # extension -> file
     kind: str  # table, tmx, lines, tfds
 
 
 def read_pairs(
     sources: Sequence[str], reading: TranslateReading, *, labelled: bool, note: Note
 ) -> Iterator[Row | Refusal]:
-    """Stream rows ``{"source": ..., "target": ...}``, cleaned; refusals stand in their place.
+    """Stream rows ``{"source": ..., "target": ...}``, cleaned; refusals in place of refused
+    records.
 
     Args:
         sources: files, folders, ``-`` for stdin, ``tfds:NAME``.
-        labelled: both sides must be there. If not, ``Row.record`` carries the record as it stood
-            in the file, and what has no target is read as sources.
-        note: receives what was decided on the way.
+        labelled: both sides are required. Otherwise ``Row.record`` carries the original record,
+            and sources may lack a target.
+        note: receives notes on automatic decisions.
 
     Raises:
-        DataError: a file is missing or is no text, is malformed XML, has no partner or another
-            number of lines than it.
-        UsageError: an option names a column, language or encoding that is not there.
+        DataError: a file is missing, is not text, is malformed XML, or its parallel file is missing
+            or has a different number of lines.
+        UsageError: an option names a column, language or encoding that does not exist.
     """
     encodings.check(reading.encoding)
     redactor = redactor_of(reading)
@@ -96,7 +97,7 @@ def _read(
 
 
 class _PairChecker:
-    """Makes a row of two texts, or says why there is none."""
+    """Makes a row of two texts, or gives the reason why there is none."""
 
     def __init__(self, reading: TranslateReading, redactor: Redactor | None, *, labelled: bool):
         self._clean: Callable[[str], str] = make_cleaner(
@@ -128,8 +129,8 @@ class _PairChecker:
                 return Refusal(
                     file,
                     line,
-                    f"source and target have {counts} characters: they are no translation of each"
-                    " other (--max-length-ratio)",
+                    f"source and target have {counts} characters: unlikely to be translations"
+                    " (--max-length-ratio)",
                 )
         return Row(fields, file, line, split, {} if self._labelled else dict(record or fields))
 
@@ -140,7 +141,7 @@ class _PairChecker:
             return "", f"its {side} is a {type(value).__name__}, not a string"
         text = str(value)
         if "\0" in text:
-            return "", "it holds a NUL byte"
+            return "", "it contains a NUL byte"
         text = self._clean(text)
         return text, None if text else f"its {side} is empty"
 
@@ -148,7 +149,7 @@ class _PairChecker:
 def _find_groups(
     names: Sequence[str], reading: TranslateReading, *, labelled: bool, note: Note
 ) -> list[_Group]:
-    """What there is to read, in the order of the user; files of plain lines go by their stems."""
+    """Groups of files in the user's order; files of plain lines are grouped by stem."""
     groups: list[_Group] = []
     parallel: dict[str, dict[str, str]] = {}
     in_folders: set[str] = set()
@@ -181,9 +182,9 @@ def _find_groups(
             groups.append(_Group(_chosen_languages(found, reading, stem in in_folders), "lines"))
     if not groups:
         raise DataError(
-            "nothing to read in this folder",
+            "contains no files to read",
             where=names[0],
-            hint="It should hold .tsv, .jsonl, .tmx files, or two parallel files",
+            hint="Expected .tsv, .jsonl or .tmx files, or two parallel files",
         )
     return groups
 
@@ -206,23 +207,23 @@ def _chosen_languages(
         wanted = [language.lower() for language in told if language]
         if missing := [language for language in wanted if language not in found]:
             raise DataError(
-                f"has no parallel file with the ending .{missing[0]}",
+                f"has no parallel file with the extension .{missing[0]}",
                 where=where,
-                hint=f"Beside it are: {list_names([f'.{name}' for name in found])}",
+                hint=f"Found next to it: {list_names([f'.{name}' for name in found])}",
             )
         return {language: found[language] for language in wanted}
     if len(found) == 2 and not in_folder and not any(told):
         return dict(found)
     if len(found) == 1:
         raise DataError(
-            "is a file of plain lines without a parallel one",
+            "is plain text without a parallel file",
             where=where,
-            hint="Name both files, such as train.de train.en, or give a table, JSON lines or TMX",
+            hint="Pass both files, such as train.de train.en, or a table, JSON lines or TMX",
         )
     raise UsageError(
-        f"has {len(found)} parallel files: which is the source?",
+        f"has {len(found)} parallel files; the source is ambiguous",
         where=where,
-        hint="Say --source-column and --target-column, of: " + list_names(list(found)),
+        hint="Set --source-column and --target-column to two of: " + list_names(list(found)),
     )
 
 
@@ -241,10 +242,9 @@ def _read_parallel(
             longer = 0 if both[1] is None else 1
             rest = 1 + sum(1 for _ in iterators[longer])
             raise DataError(
-                f"ends after {numbers[0]:,} lines, {names[longer]} has {numbers[0] + rest:,}",
+                f"has {numbers[0]:,} lines, but {names[longer]} has {numbers[0] + rest:,}",
                 where=names[1 - longer],
-                hint="Parallel files have as many lines: line N of one translates line N of"
-                " the other",
+                hint="Parallel files are aligned: line N of one translates line N of the other",
             )
         source, target = both
         numbers = [source.number, target.number]
@@ -259,7 +259,7 @@ def _read_parallel(
 def _read_single(
     group: _Group, reading: TranslateReading, pair: _PairChecker, *, labelled: bool, note: Note
 ) -> Iterator[Row | Refusal]:
-    """A table, JSON lines, or, for prediction, sources line by line."""
+    """A table, JSON lines, or, for prediction, one source per line."""
     (name,) = group.files.values()
     if group.kind == "tfds":
         for part, table in open_tfds(name):
@@ -274,11 +274,11 @@ def _read_single(
         if not _is_table(opened, reading):
             if labelled:
                 raise DataError(
-                    "holds no pairs",
+                    "contains no pairs",
                     where="stdin" if name == "-" else name,
-                    hint="Give two parallel files, a table with two columns, JSON lines or TMX",
+                    hint="Use two parallel files, a table with two columns, JSON lines or TMX",
                 )
-            note(f"{name}: a source a line, encoding {opened.encoding}")
+            note(f"{name}: one source per line, encoding {opened.encoding}")
             for line in opened:
                 text = line.text.rstrip("\r\n")
                 if line.problem:
@@ -297,7 +297,7 @@ def _read_single(
 
 
 def _is_table(lines: Lines, reading: TranslateReading) -> bool:
-    """Whether lines without a telling ending have columns: commas alone are part of sentences."""
+    """Whether a file of unknown extension has columns: commas alone also occur in sentences."""
     if lines.delimiter or reading.delimiter or looks_like_json(lines):
         return True
     return sniff_delimiter(lines.head, ("\t",)) is not None
@@ -342,10 +342,10 @@ def _read_table(
 def _choose_columns(
     columns: Sequence[str], where: str, reading: TranslateReading, *, labelled: bool
 ) -> tuple[str, str | None]:
-    """The columns of source and target: as told, by usual names, or the first two."""
+    """The columns of source and target: from the options, by usual names, or the first two."""
     told_source, told_target = reading.source_column, reading.target_column
     if labelled and len(columns) < 2:
-        raise DataError("has one column, and pairs have two", where=where)
+        raise DataError("has only one column; pairs need two", where=where)
     by_order = len(columns) == 2 and columns[0] not in TARGET_COLUMNS
     source = target = None
     is_named = told_source or not by_order or usual_column(columns, SOURCE_COLUMNS)
@@ -360,7 +360,7 @@ def _choose_columns(
     if target is None:
         target = columns[1] if columns[0] == source else columns[0]
     if source == target:
-        raise UsageError(f"column {source!r} cannot be source and target both", where=where)
+        raise UsageError(f"column {source!r} cannot be both source and target", where=where)
     return source, target
 
 
@@ -374,9 +374,9 @@ def _read_memory(
     target = reading.target_column or next(iter(others), "")
     if not reading.target_column and len(others) > 1:
         raise UsageError(
-            f"has {len(known)} languages: which is the target?",
+            f"has {len(known)} languages; the target is ambiguous",
             where=name,
-            hint="Say --source-column and --target-column, of: " + list_names(known),
+            hint="Set --source-column and --target-column to two of: " + list_names(known),
         )
     note(f"{name}: from {source or '?'} to {target or '?'}")
     split = split_named(Path(name).name)

@@ -1,4 +1,4 @@
-"""What is wrong with questions, contexts and answers, and what they look like."""
+"""Data quality and statistics of questions, contexts and answers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from aitk.nlp.data.options import QaReading, TextReading
 from aitk.nlp.data.quality import TextInspector
 
 LONG_ANSWER_CHARACTERS = 300
-#: A check of ``TextInspector`` that is wrong here: contexts are read in windows.
+#: A check of ``TextInspector`` that does not apply: long contexts are read in windows.
 _NOT_HERE = "long texts"
 
 
 class QaInspector:
-    """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``."""
+    """Inspects every accepted row once; see ``aitk.core.contract.task.Inspector``."""
 
     def __init__(self, reading: QaReading):
-        del reading  # texts stay as they are
+        del reading  # texts are not cleaned
         self._texts = TextInspector(TextReading(), labelled=False)
         self._contexts: dict[int, set[str]] = {}
         self._rows: Counter[str] = Counter()
@@ -47,7 +47,7 @@ class QaInspector:
         self._contexts.setdefault(name, set()).add(split)
 
     def findings(self) -> list[Finding]:
-        """Every check made, those that found no fault too."""
+        """All checks made, including those without a fault."""
         rows = sum(self._rows.values())
         splits = np.array(self._splits)
         trained = {name for name, found in self._contexts.items() if "train" in found}
@@ -60,8 +60,8 @@ class QaInspector:
             "contexts across splits",
             sum(held_out),
             len(held_out),
-            "held-out questions about a context that training has questions about: to measure on"
-            " new contexts, give each split a file of its own",
+            "held-out questions on a context of the training rows; to evaluate on"
+            " new contexts, provide one file per split",
         )
         return [
             *(each for each in self._texts.findings() if each.check != _NOT_HERE),
@@ -93,11 +93,11 @@ class QaInspector:
 
     def _find_unanswerable(self) -> Finding:
         count, rows = self._unanswerable.total(), sum(self._rows.values())
-        message = "every question has an answer: the model will always give one"
+        message = "every question has an answer, so the model always predicts one"
         if count:
             message = f"{count:,} of {rows:,} questions have no answer in their context"
         details = {"rows": count, "several_answers": self._several}
         if self._unanswerable["train"] == 0 < count:
-            message += ", but none of those to train on: the model cannot learn it"
+            message += ", but no training question: the model cannot learn this case"
             return Finding("unanswerable", "warning", message, details)
         return Finding("unanswerable", "ok", message, details)

@@ -31,7 +31,7 @@ _Item = tuple[int, Question | str]
 
 @dataclasses.dataclass
 class _Moved:
-    """Answers of one source whose text stands elsewhere than said."""
+    """Answers of one source whose positions were corrected."""
 
     count: int = 0
     dropped: int = 0
@@ -40,16 +40,16 @@ class _Moved:
 def read_questions(
     sources: Sequence[str], reading: QaReading, *, labelled: bool, note: Note
 ) -> Iterator[Row | Refusal]:
-    """Stream rows; refusals stand in their place.
+    """Stream rows; refusals in place of refused records.
 
     Args:
         sources: files, or ``-`` for stdin.
-        labelled: answers are due, each of which must stand in its context.
-        note: receives what was decided on the way.
+        labelled: answers are required, each of which must occur in its context.
+        note: receives notes on automatic decisions.
 
     Raises:
-        DataError: a file is missing or holds no questions.
-        UsageError: an option names an encoding that is not there.
+        DataError: a file is missing or contains no questions.
+        UsageError: an option names an encoding that does not exist.
     """
     encodings.check(reading.encoding)
     redactor = redactor_of(reading)
@@ -77,13 +77,15 @@ def _read(
                 record = {} if labelled else dict(found.record)  # type: ignore[union-attr]
                 yield Row(row, source, line, split, record)
         if moved.count:
-            note(f"{source}: {moved.count:,} answers stand elsewhere in their context than said")
+            note(
+                f"{source}: {moved.count:,} answers had wrong positions in their context: corrected"
+            )
         if moved.dropped:
-            note(f"{source}: {moved.dropped:,} further answers are not in their context: left out")
+            note(f"{source}: {moved.dropped:,} further answers not in their context: omitted")
 
 
 def _without_personal_data(item: Row | Refusal, redactor: Redactor) -> Row | Refusal:
-    """The row with a tag in place of each find; an answer that holds one is moved and widened."""
+    """The row with a placeholder in place of each find; affected answers move and widen."""
     if isinstance(item, Refusal):
         return item
     fields = dict(item.fields)
@@ -100,7 +102,7 @@ def _without_personal_data(item: Row | Refusal, redactor: Redactor) -> Row | Ref
             "answers": [context.text[start:end] for start, end in places],
             "answer_starts": starts,
         }
-    # Predictions count the characters of the context that the model saw.
+    # Predictions count the characters of the context that the model reads.
     known = {name: fields[name] for name in ("context", "question") if name in item.record}
     counts = redactor.take_counts()
     record = {**item.record, **known}
@@ -111,7 +113,7 @@ def ask_about(source: str, question: str) -> Row:
     """The row of one question about a text file.
 
     Raises:
-        DataError: there is no such file, or it is no text.
+        DataError: the file does not exist or is not text.
         UsageError: the question is empty.
     """
     if not question.strip():
@@ -145,9 +147,9 @@ def _items(source: str, reading: QaReading, *, labelled: bool) -> Iterator[_Item
                 yield line, _with_record(found, value) if flat else found
     else:
         raise DataError(
-            "holds no questions",
+            "contains no questions",
             where=source,
-            hint="Give SQuAD's JSON, or JSON lines with context and question; predict takes"
+            hint="Use SQuAD's JSON, or JSON lines with context and question; predict takes"
             " --context FILE with --question TEXT as well",
         )
 
@@ -157,7 +159,7 @@ def _with_record(found: Question | str, record: dict[str, Any]) -> Question | st
 
 
 def _fields(found: Question, moved: _Moved, *, labelled: bool) -> dict[str, Any] | str:
-    """The fields of a row, or why it is refused."""
+    """The fields of a row, or the reason why it is refused."""
     if len(found.context) > MAX_CONTEXT_CHARACTERS:
         return f"its context is longer than {MAX_CONTEXT_CHARACTERS:,} characters"
     fields: dict[str, Any] = {
@@ -180,13 +182,13 @@ def _fields(found: Question, moved: _Moved, *, labelled: bool) -> dict[str, Any]
         starts.append(place)
     if missing and not texts:
         of = f"question {found.id}: " if found.id else ""
-        return f"{of}its answer {missing[:60]!r} is not in its context"
+        return f"{of}its answer {missing[:60]!r} does not occur in its context"
     moved.dropped += bool(missing)
     return fields | {"answers": texts, "answer_starts": starts}
 
 
 def locate(context: str, answer: str, start: int | None) -> int | None:
-    """Where an answer (without spaces at its ends) begins: as said, or the nearest place."""
+    """Start of an answer (stripped): the given position, or the nearest occurrence."""
     bare = answer.strip()
     said = None if start is None else start + len(answer) - len(answer.lstrip())
     if said is not None and said >= 0 and context.startswith(bare, said):
@@ -217,5 +219,5 @@ def _text_of(source: str) -> str:
             raise DataError(f"is longer than {most} characters", where=source)
     text = "".join(pieces)
     if "\0" in text:
-        raise DataError("holds a NUL byte", where=source)
+        raise DataError("contains a NUL byte", where=source)
     return text.replace("\r\n", "\n")

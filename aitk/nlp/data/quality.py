@@ -1,7 +1,7 @@
-"""What is wrong with the texts and labels of a data set, and what they look like.
+"""Data quality and statistics of the texts and labels of a data set.
 
-One pass, in memory that does not hold the texts: of each row its place, two lengths and an
-8-byte hash are kept.
+One pass, in memory that does not hold the texts: for each row its place, two lengths and an
+8-byte hash.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from aitk.core.metrics.class_checks import (
 from aitk.nlp.data.languages import guess_language, script_of
 from aitk.nlp.data.options import ScoreReading, TextReading
 
-#: UTF-8 that was read as Latin-1 or cp1252, and characters that could not be read at all.
+#: UTF-8 decoded as Latin-1 or cp1252, and replacement characters.
 _GARBLED = re.compile("[ÂÃ][\u0080-\u00bf]|â€|\ufffd")
 SECOND_LANGUAGE_SHARE = 0.05
-#: About 512 subword tokens, the longest that BERT and most of its kin read.
+#: About 512 subword tokens, the limit of BERT and most similar models.
 LONG_WORDS = 400
 _EXAMPLES, _BARS = 10, 30
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -40,7 +40,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
 class TextInspector:
-    """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``."""
+    """Inspects every accepted row once; see ``aitk.core.contract.task.Inspector``."""
 
     def __init__(self, reading: TextReading, *, labelled: bool = True):
         self._scores = ScoreStatistics() if isinstance(reading, ScoreReading) else None
@@ -78,9 +78,9 @@ class TextInspector:
             self._labels.add(row.fields, split)
 
     def findings(self) -> list[Finding]:
-        """Every check made, those that found no fault too."""
+        """All checks made, including those without a fault."""
         _, first, same = np.unique(np.array(self._hashes), return_index=True, return_inverse=True)
-        groups = first[same]  # rows with the same text have the number of the first of them
+        groups = first[same]  # rows with the same text share the index of the first one
         splits = np.array(self._splits)
         found = [
             self._find_duplicates(groups, splits),
@@ -127,7 +127,7 @@ class TextInspector:
             "duplicates",
             int(repeated.sum()),
             len(groups),
-            "rows that repeat a text of their split, but for case and spaces",
+            "rows that repeat a text of their split, ignoring case and spaces",
             examples=self._places(np.flatnonzero(repeated)),
         )
 
@@ -140,7 +140,7 @@ class TextInspector:
             "duplicates across splits",
             int(leaked.sum()),
             int(held_out.sum()),
-            "held-out rows with a text that another split has, which flatters scores",
+            "held-out rows whose text occurs in another split, which inflates scores",
             error_share=HELD_OUT_SHARE,
             examples=self._places(np.flatnonzero(leaked)),
         )
@@ -149,12 +149,12 @@ class TextInspector:
         pairs = np.unique(np.stack([groups, self._labels.numbers]), axis=1)
         texts, labels = np.unique(pairs[0], return_counts=True)
         rows = np.flatnonzero(np.isin(groups, texts[labels > 1]))
-        rows = rows[np.argsort(groups[rows], kind="stable")]  # side by side
+        rows = rows[np.argsort(groups[rows], kind="stable")]  # grouped
         return judge(
             "conflicting labels",
             len(rows),
             len(groups),
-            "rows whose text stands elsewhere with another label",
+            "rows whose text occurs elsewhere with another label",
             error_share=CONFLICT_SHARE,
             examples=self._places(rows),
         )
@@ -172,7 +172,7 @@ class TextInspector:
             "missing texts",
             self._missing,
             len(self._words),
-            "texts that are a word for a missing value, such as nan or NULL",
+            "texts that denote a missing value, such as nan or NULL",
         )
 
     def _find_garbled(self) -> Finding:
@@ -189,7 +189,7 @@ class TextInspector:
             "long texts",
             long,
             len(self._words),
-            f"texts of over {LONG_WORDS} words, of which most models read only the beginning",
+            f"texts of over {LONG_WORDS} words, of which most models read only the start",
             **_describe(self._words),
         )
 
@@ -198,18 +198,18 @@ class TextInspector:
         total = sum(count for _, count in known)
         shares = [f"{name} {count / total:.0%}" for name, count in known if count >= total / 100]
         mixed = len(known) > 1 and known[1][1] >= SECOND_LANGUAGE_SHARE * total
-        message = f"languages, as far as short texts tell: {', '.join(shares) or 'none known'}"
+        message = f"languages (uncertain for short texts): {', '.join(shares) or 'none known'}"
         details = {"languages": dict(self._languages), "scripts": dict(self._scripts)}
         return Finding("languages", "warning" if mixed else "ok", message, details)
 
     def _places(self, rows: np.ndarray) -> list[str]:
-        """Where the first of these rows stand in the user's files."""
+        """Places of the first of these rows in the user's files."""
         files = list(self._files)
         return [f"{files[self._file_numbers[row]]}:{self._lines[row]}" for row in rows[:_EXAMPLES]]
 
 
 def count_words(text: str) -> int:
-    """Words between spaces; in scripts that write none every character is one."""
+    """Words between spaces; in scripts without spaces every character is a word."""
     return len(text.split()) if text.isascii() else len(_WORD.findall(text))
 
 
@@ -226,7 +226,7 @@ def _describe(lengths: Sequence[int]) -> dict[str, float]:
 
 
 def _histogram(lengths: Sequence[int]) -> dict[str, list[float]]:
-    """Counts by length; the longest 1% count as being as long as the others' longest."""
+    """Counts by length; the longest 1% share the last bin."""
     if not len(lengths):
         return {"x": [], "y": []}
     values = np.array(lengths)

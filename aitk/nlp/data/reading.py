@@ -1,8 +1,8 @@
-"""Rows of text, with or without labels, from whatever files the user has.
+"""Rows of text, with or without labels, from files in many formats.
 
-A table has a text column, or several that are joined, and, where labels are due, a label column.
-A ``.txt`` file holds a text a line, perhaps with fastText's ``__label__`` before it; below a
-folder that is read for a task with labels, it is one whole text, and its folder names the label.
+A table has a text column, or several that are joined, and, for labelled data, a label column.
+A ``.txt`` file holds one text per line, optionally with fastText's ``__label__`` prefix; in a
+folder that is read for a labelled task, it is one whole text, and its folder names the label.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ LABEL_COLUMNS = (
     "カテゴリ",
 )  # fmt: skip
 _NAMES = frozenset(TEXT_COLUMNS + LABEL_COLUMNS + SCORE_COLUMNS)
-#: What joined columns have between them: the title is a line of its own.
+#: Separator of joined columns: the title is a line of its own.
 JOINED_BY = "\n"
 FASTTEXT_LABEL = "__label__"
-#: Words that a column has on average to be taken for one of texts.
+#: Average words of a column from which on it counts as text.
 _MANY_WORDS = 4
-#: Texts have so many times as many different values as labels.
+#: Minimum ratio of different texts to different labels.
 _MORE_KINDS = 1.5
 _HEADER = {"auto": None, "yes": True, "no": False}
 
@@ -57,20 +57,20 @@ def read_texts(
     label: bool,
     note: Note,
 ) -> Iterator[Row | Refusal]:
-    """Stream rows ``{"text": ..., "label": ...}``, cleaned; refusals stand in their place.
+    """Stream rows ``{"text": ..., "label": ...}``, cleaned; refusals in place of refused records.
 
-    Where rows have any number of labels they hold ``labels``, a list, in place of ``label``.
+    Where rows have any number of labels they hold ``labels``, a list, instead of ``label``.
 
     Args:
         sources: files, folders, ``-`` for stdin, ``tfds:NAME``.
-        labelled: rows must have labels (``label`` must be True). If not, ``Row.record`` carries
-            the record as it stood in the file.
+        labelled: rows must have labels (``label`` must be True). Otherwise ``Row.record`` carries
+            the original record.
         label: the task has labels at all. If not, blank lines of a ``.txt`` are skipped.
-        note: receives what was decided on the way, each sentence once.
+        note: receives notes on automatic decisions, each once.
 
     Raises:
-        DataError: a file is missing or is no text, or its columns cannot be told apart.
-        UsageError: an option names a column, language or encoding that is not there.
+        DataError: a file is missing or is not text, or its columns cannot be identified.
+        UsageError: an option names a column, language or encoding that does not exist.
     """
     encodings.check(reading.encoding)
     redactor = redactor_of(reading)
@@ -88,7 +88,7 @@ def _read_texts(
     label: bool,
     note: Note,
 ) -> Iterator[Row | Refusal]:
-    # Alike for files with like columns.
+    # Identical for files with the same columns.
     chosen: dict[tuple[str, ...], tuple[Sequence[str], Sequence[str]]] = {}
     told_pair = getattr(reading, "pair_column", None)
     keep_na = getattr(reading, "keep_na", False)
@@ -105,11 +105,11 @@ def _read_texts(
             if told_pair and isinstance(table, Lines):
                 raise _no_pairs(table.source)
             if isinstance(table, Lines) and _is_fasttext(table):
-                note(f"{table.source}: labels and texts as fastText reads them")
+                note(f"{table.source}: fastText format")
                 yield from _read_fasttext(table, split, clean, labels, labelled=labelled)
                 continue
             if isinstance(table, Lines):
-                note(f"{table.source}: a text a line, encoding {table.encoding}")
+                note(f"{table.source}: one text per line, encoding {table.encoding}")
                 yield from _read_lines(table, split, clean, keep_blank=label)
                 continue
             for decision in table.notes:
@@ -148,8 +148,8 @@ def _tables_of(
         is_fasttext = _is_fasttext(opened)
         if is_fasttext or not _is_table(opened, reading, labelled=labelled, label=label):
             if labelled and not is_fasttext:
-                hint = "Give a table with a label column, or a folder per label"
-                raise DataError("holds texts without labels", where=source.name, hint=hint)
+                hint = "Use a table with a label column, or a folder per label"
+                raise DataError("contains texts without labels", where=source.name, hint=hint)
             yield source.split, opened
             return
     table = open_table(
@@ -163,10 +163,10 @@ def _tables_of(
 
 
 def _is_table(lines: Lines, reading: TextReading, *, labelled: bool, label: bool) -> bool:
-    """Whether stdin, or a file whose ending does not tell, has columns.
+    """Whether stdin, or a file of unknown extension, has columns.
 
-    Commas alone do not show it, since sentences have them: either a line begins a JSON object,
-    or the first line names a column, or every line has a TAB, or labels must be somewhere.
+    Commas alone are not evidence, since sentences have them: a line must begin a JSON object, the
+    first line must name a column, every line must have a TAB, or labels must be required.
     """
     if Path(lines.source).suffix == ".txt" and not label:
         return False
@@ -188,7 +188,8 @@ def _delimiter(reading: TextReading) -> str | None:
 def _choose_columns(
     table: Table, reading: TextReading, labelled: bool, note: Note
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """The columns of the text and of the labels: as told, by usual names, or by content."""
+    """The columns of the text and of the labels: from the options, by usual names, or by
+    content."""
     columns, where = table.columns, table.source
     told_text, *more = reading.text_column or (None,)
     told_label = getattr(reading, "label_column", None)
@@ -226,7 +227,7 @@ def _choose_columns(
     if pair in texts:
         raise UsageError(f"column {pair!r} cannot be both texts of a pair", where=where)
     if both := [name for name in labels if name in texts]:
-        raise UsageError(f"column {both[0]!r} cannot be text and label both", where=where)
+        raise UsageError(f"column {both[0]!r} cannot be both text and label", where=where)
     if len(texts) == 1 and (others := _other_texts(table, (text, pair, *labels))):
         joined = ",".join((*others, text))
         note(f"{where}: texts in {others} are not used; --text-column {joined} joins them")
@@ -241,12 +242,12 @@ def _pair_column(table: Table, reading: TextReading) -> str | None:
 
 def _no_pairs(source: str) -> UsageError:
     return UsageError(
-        f"{source} has no columns", where="--pair-column", hint="Give a table: .csv, .tsv or .jsonl"
+        f"{source} has no columns", where="--pair-column", hint="Use a table: .csv, .tsv or .jsonl"
     )
 
 
 def _other_texts(table: Table, chosen: Sequence[str | None]) -> list[str]:
-    """Columns that hold texts of several words and were not chosen."""
+    """Unused columns that contain texts of several words."""
     found = []
     for column in table.columns:
         cells = [cell for record in table.preview if (cell := record.get(column)) not in (None, "")]
@@ -257,7 +258,7 @@ def _other_texts(table: Table, chosen: Sequence[str | None]) -> list[str]:
 
 
 def _wordiest(table: Table, columns: Sequence[str]) -> str:
-    """Of two columns the one with the texts: labels repeat themselves, and texts are longer."""
+    """The column of texts among two: labels repeat, and texts are longer."""
     cells = {
         column: [str(record.get(column) or "") for record in table.preview] for column in columns
     }
@@ -306,7 +307,7 @@ def _read_table(
 
 
 def _joined(record: Mapping[str, Any], columns: Sequence[str]) -> Any:
-    """The value of a column, or the texts of several; what is no text stands for all."""
+    """The value of a column, or the joined texts of several; a non-text value replaces all."""
     if len(columns) == 1:
         return record.get(columns[0])
     values = [value for name in columns if (value := record.get(name)) not in (None, "")]
@@ -317,7 +318,7 @@ def _joined(record: Mapping[str, Any], columns: Sequence[str]) -> Any:
 
 
 def _is_fasttext(lines: Lines) -> bool:
-    """Whether every line begins with a label as fastText writes it."""
+    """Whether every line begins with a fastText label."""
     head = [line for line in lines.head if line.strip()]
     return bool(head) and all(line.lstrip().startswith(FASTTEXT_LABEL) for line in head)
 
@@ -383,7 +384,7 @@ def _read_document(
     except (OSError, UnicodeError, DataError) as error:
         return Refusal(name, 1, f"it cannot be read ({error})")
     if encoding != "utf-8":
-        note(f"{Path(name).parent}: some files have the encoding {encoding}")
+        note(f"{Path(name).parent}: some files use the encoding {encoding}")
     text, problem = _text(content, clean)
     if problem:
         return Refusal(name, 1, problem)
@@ -396,7 +397,7 @@ def _read_document(
 
 
 def _text(value: Any, clean: Callable[[str], str]) -> tuple[str, str | None]:
-    """The cleaned text of a value, or why it has none."""
+    """The cleaned text of a value, or the reason why there is none."""
     if not isinstance(value, str):
         if value is None:
             return "", "it has no text"
@@ -404,7 +405,7 @@ def _text(value: Any, clean: Callable[[str], str]) -> tuple[str, str | None]:
             return "", f"its text is a {type(value).__name__}, not a string"
         value = str(value)
     if "\0" in value:
-        return "", "it holds a NUL byte"
+        return "", "it contains a NUL byte"
     text = clean(value)
     if not text:
         return "", "its text is empty" + (" after cleaning" if value.strip() else "")

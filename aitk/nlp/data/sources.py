@@ -1,4 +1,4 @@
-"""Which files the user's sources stand for, with the split and the label their names tell."""
+"""Resolves the user's sources to files, with splits and labels from their names."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from aitk.core.io.names import SPLIT_OF_WORD, split_named
 from aitk.core.io.tables import SUFFIXES, file_suffix
 from aitk.core.io.tfds_source import PREFIX
 
-# aclImdb keeps texts without a label in a folder beside those of the labels.
+# aclImdb has a folder of unlabelled texts next to those of the labels.
 _NO_LABEL = frozenset(("unsup", "unsupervised", "unlabelled", "unlabeled"))
 
 
-#: How a source is read.
+#: How to read a source.
 Kind = Literal["table", "document", "lines", "tfds"]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place to read from.
+    """One input to read.
 
     Attributes:
         name: its path, ``-``, or ``tfds:NAME``.
         kind: ``table``; ``document``, one text in a file of its own; ``tfds``; or ``lines``,
-            which may turn out to be a table when looked at.
-        split: the split its name or folder tells, or None.
-        label: the label its folder tells, or None.
+            which may prove to be a table.
+        split: the split in its name or folder, or None.
+        label: the label given by its folder, or None.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Source:
 
 
 def find_sources(names: Sequence[str], *, labelled: bool, label: bool, note: Note) -> list[Source]:
-    """List what there is to read, in a fixed order, checking that it exists.
+    """List the inputs in a fixed order, checking that they exist.
 
     Raises:
-        DataError: there is no such file, or a folder holds nothing to read.
+        DataError: there is no such file, or a folder contains no readable files.
     """
     sources: list[Source] = []
     for name in names:
@@ -64,7 +64,7 @@ def find_sources(names: Sequence[str], *, labelled: bool, label: bool, note: Not
 
 
 def _of_folder(name: str, *, labelled: bool, label: bool, note: Note) -> list[Source]:
-    """Tables if the folder has any; else texts: by folder of a label (aclImdb) or as files."""
+    """Tables, if the folder has any; otherwise texts, in one folder per label (aclImdb) or not."""
     root = Path(name)
     tables: list[Source] = []
     texts: list[Source] = []
@@ -75,7 +75,7 @@ def _of_folder(name: str, *, labelled: bool, label: bool, note: Note) -> list[So
         of_folders = (SPLIT_OF_WORD.get(part.lower()) for part in (*parts[-2::-1], root.name))
         split = next(filter(None, of_folders), None)
         folders = [part for part in parts[:-1] if part.lower() not in SPLIT_OF_WORD]
-        if suffix in SUFFIXES and suffix != ".json":  # .json files describe more than they hold
+        if suffix in SUFFIXES and suffix != ".json":  # .json files are often metadata
             tables.append(Source(str(path), "table", split_named(path.name) or split))
         elif suffix != ".txt" or (labelled and _NO_LABEL.intersection(folders)):
             ignored += 1
@@ -97,7 +97,7 @@ def _of_folder(name: str, *, labelled: bool, label: bool, note: Note) -> list[So
     else:
         found = texts
     if not found:
-        hint = "It should hold .csv, .tsv, .jsonl, .parquet or .txt files"
-        raise DataError("nothing to read in this folder", where=name, hint=hint)
+        hint = "Expected .csv, .tsv, .jsonl, .parquet or .txt files"
+        raise DataError("contains no files to read", where=name, hint=hint)
     note(f"{name}: {len(found)} files read" + f", {ignored} ignored" * bool(ignored))
     return found

@@ -1,4 +1,4 @@
-"""What is wrong with tagged texts, and what they look like: one pass over the rows."""
+"""Data quality and statistics of tagged texts, from one pass over the rows."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from aitk.nlp.data.options import TagReading, TextReading
 from aitk.nlp.data.quality import TextInspector
 
 LONG_SPAN_WORDS = 12
-#: Different texts of spans that are kept to see whether they have one label.
+#: Distinct texts of spans stored to check whether each has one label.
 _KEPT_TEXTS = 200_000
 _EXAMPLES = 10
 
 
 class TagInspector:
-    """Looks at every accepted row once; see ``aitk.core.contract.task.Inspector``."""
+    """Inspects every accepted row once; see ``aitk.core.contract.task.Inspector``."""
 
     def __init__(self, reading: TagReading):
-        del reading  # texts stay as they are
+        del reading  # texts are not cleaned
         self._texts = TextInspector(TextReading(), labelled=False)
         self._tags: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
         self._rows: Counter[str] = Counter()
@@ -57,7 +57,7 @@ class TagInspector:
                 self._labels_of_text[text].add(label)
 
     def findings(self) -> list[Finding]:
-        """Every check made, those that found no fault too."""
+        """All checks made, including those without a fault."""
         rows = sum(self._rows.values())
         train = self._types["train"]
         plain, spans = self._mixed["plain"], self._mixed["spans"]
@@ -68,7 +68,7 @@ class TagInspector:
                 "mixed schemes",
                 min(plain, spans),
                 plain + spans,
-                "rows whose tags mark spans while others have a tag a word, or the reverse",
+                "rows that mix span tags with plain tags",
                 error_share=0.0,
             ),
             self._find_untagged(rows),
@@ -80,7 +80,7 @@ class TagInspector:
                 "texts of several types",
                 len(several),
                 len(self._labels_of_text),
-                "texts of spans that stand elsewhere with another label",
+                "span texts that occur elsewhere with another label",
                 examples=sorted(several)[:_EXAMPLES],
             ),
             find_label_typos(set().union(*self._types.values())),
@@ -90,7 +90,7 @@ class TagInspector:
         ]
 
     def _find_untagged(self, rows: int) -> Finding:
-        """Rows without a span are usual; only where all are so there is nothing to learn."""
+        """Rows without a span are usual; only if all rows lack one is there nothing to learn."""
         grade: Grade = "error" if self._empty == rows else "ok"
         message = f"{self._empty:,} of {rows:,} rows have no word with a tag"
         return Finding("rows without tags", grade, message, {"rows": self._empty})
@@ -111,7 +111,7 @@ class TagInspector:
 
 
 def stored_order(tags: set[str]) -> list[str]:
-    """Tags in the order of a model's outputs: O first; with each B- its I-."""
+    """Tags in the order of the model's outputs: O first; each B- followed by its I-."""
     if is_plain(tags):
         return sorted(tags)
     types = sorted({tag[2:] for tag in tags if tag != OUTSIDE})

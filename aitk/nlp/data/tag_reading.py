@@ -38,16 +38,16 @@ _Item = tuple[int, Tagged | str, dict[str, Any]]
 def read_tagged(
     sources: Sequence[str], reading: TagReading, *, labelled: bool, note: Note
 ) -> Iterator[Row | Refusal]:
-    """Stream rows (see ``tagged``); refusals stand in their place.
+    """Stream rows (see ``tagged``); refusals in place of refused records.
 
     Args:
         sources: files, folders, ``-`` for stdin.
         labelled: rows must have tags.
-        note: receives what was decided on the way.
+        note: receives notes on automatic decisions.
 
     Raises:
-        DataError: a file is missing or in no format that is known.
-        UsageError: an option names a column or encoding that is not there.
+        DataError: a file is missing or its format is unknown.
+        UsageError: an option names a column or encoding that does not exist.
     """
     encodings.check(reading.encoding)
     redactor = redactor_of(reading)
@@ -70,11 +70,13 @@ def read_tagged(
             if redactor is not None:
                 before, fields = fields["text"], without_personal_data(fields, redactor)
                 redacted = redactor.take_counts()
-                if fields["text"] != before:  # predictions count the characters the model saw
+                if (
+                    fields["text"] != before
+                ):  # predictions are offsets in the text that the model reads
                     record = record_of(fields)
             yield Row(fields, source, line, split, {} if labelled else record, redacted)
         if counts.widened:
-            note(f"{source}: {counts.widened:,} spans that cut words were widened to whole words")
+            note(f"{source}: {counts.widened:,} spans were widened to whole words")
 
 
 def _files(sources: Sequence[str], note: Note) -> Iterator[str]:
@@ -87,8 +89,8 @@ def _files(sources: Sequence[str], note: Note) -> Iterator[str]:
         paths = [str(path) for path in walk_files(Path(source), note)]
         kept = [path for path in paths if file_suffix(path) in _KNOWN]
         if not kept:
-            hint = f"It should hold files that end in {', '.join(_KNOWN)}"
-            raise DataError("nothing to read in this folder", where=source, hint=hint)
+            hint = f"Expected files with the extensions {', '.join(_KNOWN)}"
+            raise DataError("contains no files to read", where=source, hint=hint)
         note(f"{source}: {len(kept)} files read, {len(paths) - len(kept)} ignored")
         yield from kept
 
@@ -96,10 +98,10 @@ def _files(sources: Sequence[str], note: Note) -> Iterator[str]:
 def _items(
     source: str, reading: TagReading, *, labelled: bool, note: Note
 ) -> Iterator[_Item | Refusal]:
-    """What a file holds, by its ending, else by its content."""
+    """The content of a file, by its extension, otherwise by its content."""
     suffix = file_suffix(source) if source != "-" else ""
     if suffix == ".spacy":
-        note(f"{source}: a DocBin of spaCy")
+        note(f"{source}: a spaCy DocBin")
         for number, found in read_docbin(source, tag=reading.tag_column, labelled=labelled):
             yield number, found, _record(found)
         return
@@ -123,12 +125,12 @@ def _items(
             yield item if isinstance(item, Refusal) else (*item, _record(item[1]))
     elif labelled:
         raise DataError(
-            "is in no format with tags",
+            "has no format with tags",
             where=source,
-            hint="Give CoNLL columns, CoNLL-U, a .spacy file, or JSON with spans",
+            hint="Use CoNLL columns, CoNLL-U, a .spacy file, or JSON with spans",
         )
     else:
-        note(f"{source}: a text a line, encoding {lines.encoding}")
+        note(f"{source}: one text per line, encoding {lines.encoding}")
         for line in lines:
             text = line.text.strip("\r\n")
             if line.problem:
@@ -152,9 +154,9 @@ def _json(lines: Lines, reading: TagReading, *, labelled: bool) -> Iterator[_Ite
 def _table(source: str, reading: TagReading, *, labelled: bool) -> Iterator[_Item | Refusal]:
     if labelled:
         raise DataError(
-            "is a table, which holds no tags of words",
+            "is a table, which cannot hold tags of words",
             where=source,
-            hint="Give CoNLL columns, CoNLL-U, a .spacy file, or JSON with spans",
+            hint="Use CoNLL columns, CoNLL-U, a .spacy file, or JSON with spans",
         )
     table = open_table(source, encoding=reading.encoding, names=frozenset(TEXTS))
     column = table.columns[0]

@@ -1,4 +1,4 @@
-"""Where the words and the sentences of a text are, in any script."""
+"""Segmentation of a text into words and sentences, in any script."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import functools
 import re
 from typing import Any
 
-#: A sentence ends with its marks and closing quotation marks, or with the line.
+#: A sentence ends at its closing punctuation and quotation marks, or at the end of the line.
 _SENTENCE = re.compile(r"[^\n]*?(?:[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[”’」』）]*|\n|$)\s*")
 
 
 def split_words(text: str) -> list[tuple[int, int]]:
-    """Where the words of a text are: runs of letters and digits, and every other mark alone.
+    """Positions of the words of a text: runs of letters and digits; other marks are single words.
 
-    Scripts without spaces (Chinese, Japanese, Thai and their like) are taken by character. An
+    Scripts without spaces (Chinese, Japanese, Thai and others) are split into characters. An
     apostrophe inside a word belongs to it, an English 's is a word of its own.
 
     >>> [text[a:b] for text in ["Ann's don't, 东京"] for a, b in split_words(text)]
@@ -38,6 +38,6 @@ def _splitter() -> Any:
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:
-    """Where the sentences of a text lie, by their marks: (start, end) in characters, spaces after
-    them included."""
+    """Positions of the sentences of a text, by punctuation: (start, end) in characters, including
+    the spaces after them."""
     return [found.span() for found in _SENTENCE.finditer(text) if found.end() > found.start()]

@@ -1,7 +1,7 @@
 """The best answer over the windows of a context. NumPy only.
 
-Devlin et al. 2018, sections 4.2 and 4.3: an answer scores the sum of the scores of its start and
-its end; no answer scores that of the first token.
+Devlin et al. 2018, sections 4.2 and 4.3: the score of an answer is the sum of the scores of its
+start and its end; the first token scores "no answer".
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Answers that are compared with each other, of each window and of all.
+#: Candidates compared, per window and in total.
 CANDIDATES = 20
 
 
 @dataclass(frozen=True)
 class WindowScores:
-    """What a model made of one window.
+    """The scores of one window.
 
     Attributes:
-        scores: (tokens, 2) of the context in it: start and end.
-        none: that there is no answer in it.
-        first: number of its first token in the context.
+        scores: (tokens, 2) start and end scores of its context.
+        none: score of "no answer" in this window.
+        first: index of its first token in the context.
     """
 
     scores: np.ndarray
@@ -32,12 +32,12 @@ class WindowScores:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of one question, the best first.
+    """The answers of one question, best first.
 
     Attributes:
         spans: first and last token of the context.
-        scores: of each.
-        none: that there is no answer, the lowest of all windows: each of them must say so.
+        scores: of the spans.
+        none: score of "no answer": the lowest of all windows, since each of them must agree.
     """
 
     spans: list[tuple[int, int]]
@@ -46,14 +46,14 @@ class Answers:
 
     @property
     def margin(self) -> float:
-        """How far no answer is above the best one."""
+        """Margin of "no answer" over the best answer."""
         return self.none - self.scores[0] if self.scores else float("inf")
 
     def probabilities(self, *, no_answer: bool) -> tuple[np.ndarray, float]:
-        """Of each answer, and of none, among those that were compared.
+        """Probabilities of each answer, and of no answer, among the candidates.
 
         Args:
-            no_answer: there may be none.
+            no_answer: whether "no answer" is a candidate.
         """
         scores = np.array([*self.scores, self.none if no_answer else -np.inf], float)
         if not np.isfinite(scores).any():
@@ -64,7 +64,7 @@ class Answers:
 
 
 def best_answers(windows: Sequence[WindowScores], *, max_answer: int) -> Answers:
-    """The best spans of at most ``max_answer`` tokens; one that two windows hold counts once."""
+    """The best spans of at most ``max_answer`` tokens; overlapping windows count a span once."""
     found: dict[tuple[int, int], float] = {}
     for window in windows:
         for start, end, score in _best_of(window.scores, max_answer):
@@ -83,7 +83,7 @@ def _best_of(scores: np.ndarray, max_answer: int) -> list[tuple[int, int, float]
     width = min(max_answer, count)
     ends = np.full(count + width, -np.inf)
     ends[:count] = scores[:, 1]
-    # (count, width): the answer that begins here and has so many tokens more
+    # (count, width): answers by start and number of further tokens
     table = scores[:, :1] + np.lib.stride_tricks.sliding_window_view(ends, width)[:count]
     flat = table.ravel()
     kept = min(CANDIDATES, len(flat))

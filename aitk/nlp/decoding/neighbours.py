@@ -8,7 +8,7 @@ BLOCK_ROWS = 16384
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """(n, d) float32 rows of length 1; a row of zeros stays."""
+    """(n, d) float32 rows of unit length; zero rows are unchanged."""
     vectors = np.asarray(vectors, np.float32)
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
@@ -17,13 +17,13 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
 def nearest(
     queries: np.ndarray, vectors: np.ndarray, *, count: int, exclude: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of ``vectors`` with the highest cosine to each query, the best first.
+    """The rows of ``vectors`` with the highest cosine to each query, best first.
 
     Args:
         queries: (q, d) of length 1.
         vectors: (n, d) of length 1; may be memory-mapped.
         count: how many, at most n.
-        exclude: (q, e) rows that do not count for a query; -1 for none.
+        exclude: (q, e) rows excluded for each query; -1 for none.
 
     Returns:
         Row numbers (q, count) int64 and cosines (q, count) float32. Ties come in order of rows.
@@ -51,9 +51,9 @@ def nearest(
 
 
 def ranks(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """The rank of vector i for query i among all vectors (n,) float64, from 1.
+    """The rank (from 1) of vector i for query i among all vectors, (n,) float64.
 
-    Of equal cosines the mean rank: vectors that are all alike find nothing.
+    Ties have the mean rank, so that identical vectors gain nothing.
 
     Args:
         queries, vectors: (n, d) of length 1.
@@ -69,7 +69,7 @@ def ranks(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 def analogy_targets(first: np.ndarray, second: np.ndarray, third: np.ndarray) -> np.ndarray:
-    """What is to ``third`` as ``second`` is to ``first``: 3CosAdd (Mikolov et al. 2013b).
+    """Completes first : second = third : ?, by 3CosAdd (Mikolov et al. 2013b).
 
     Args:
         first, second, third: (n, d) of length 1.

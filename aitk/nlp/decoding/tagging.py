@@ -1,4 +1,4 @@
-"""From the scores of tags to the best legal sequence and its spans. NumPy only."""
+"""Decodes tag scores to the best legal sequence and its spans. NumPy only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, is_plain, spans
 
 @dataclass(frozen=True)
 class Chain:
-    """The scores of one sentence, illegal ones minus infinity.
+    """The scores of one sentence, minus infinity where illegal.
 
     Attributes:
         first: (tags,) of the first tag.
@@ -29,9 +29,9 @@ class Chain:
 
 
 def legal_moves(labels: Sequence[str]) -> np.ndarray:
-    """What may come first, last, and after what: (2 + tags, tags) of 0 and 1.
+    """Legal first tags, last tags and transitions: (2 + tags, tags) of 0 and 1.
 
-    In IOB2 I-X follows B-X or I-X alone; of tags without spans everything is legal.
+    In IOB2 I-X follows B-X or I-X alone; for plain tags everything is legal.
     """
     tags = len(labels)
     legal = np.ones((2 + tags, tags), np.float32)
@@ -50,7 +50,7 @@ def chain_of(outputs: np.ndarray, legal: np.ndarray, words: int) -> Chain:
 
     Args:
         outputs: (2 + tags + length, tags), see ``models.crf``. Words beyond ``length`` were not
-            read: all their tags score alike.
+            read: their tags have equal scores.
     """
     tags = outputs.shape[-1]
     table = np.where(legal > 0, outputs[: 2 + tags].astype(np.float64), -np.inf)
@@ -77,7 +77,7 @@ def best_tags(chain: Chain) -> np.ndarray:
 
 
 def sums(chain: Chain) -> tuple[np.ndarray, np.ndarray, float]:
-    """Forward and backward log sums (length, tags), and that of all sequences."""
+    """Forward and backward log sums (length, tags), and the log sum of all sequences."""
     length, _ = chain.emissions.shape
     alphas, betas = np.zeros_like(chain.emissions), np.zeros_like(chain.emissions)
     alphas[0], betas[-1] = chain.first + chain.emissions[0], chain.last
@@ -98,7 +98,7 @@ def marginals(chain: Chain) -> np.ndarray:
 
 
 def span_probabilities(chain: Chain, tags: np.ndarray, spans: Sequence[WordSpan]) -> list[float]:
-    """How likely each span's words have these tags, whatever the others have."""
+    """The probability that each span's words have these tags, marginalised over other words."""
     if not spans:
         return []
     alphas, betas, total = sums(chain)
@@ -112,7 +112,7 @@ def span_probabilities(chain: Chain, tags: np.ndarray, spans: Sequence[WordSpan]
 
 
 def spans_in(tags: Sequence[int] | np.ndarray, labels: Sequence[str]) -> list[WordSpan]:
-    """The spans that tag numbers mark; of tags without spans a span a word, without O."""
+    """The spans of a tag sequence; for plain tags one span per word, without O."""
     names = [labels[tag] for tag in tags]
     spans, _ = spans_of(names, "plain" if is_plain(labels) else "iob2")
     return [span for span in spans if span[2] != OUTSIDE]
@@ -121,7 +121,7 @@ def spans_in(tags: Sequence[int] | np.ndarray, labels: Sequence[str]) -> list[Wo
 def describe_spans(
     text: str, starts: Any, ends: Any, spans: Sequence[WordSpan], scores: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """Spans as ``predict`` writes them: ``start`` and ``end`` in characters of the text."""
+    """Spans in the form that ``predict`` writes: ``start`` and ``end`` in characters."""
     return [
         {
             "start": int(starts[first]),

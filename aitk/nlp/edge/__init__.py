@@ -1,1 +1,1 @@
-"""Text models on small devices: what their scripts hold."""
+"""Text models on small devices: the content of their scripts."""

@@ -1,4 +1,4 @@
-"""The label of a text from a model's logits. Part of the scripts of bundles; NumPy alone."""
+"""The label of a text from a model's logits. Part of the scripts of bundles; NumPy only."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def decode(
     settings: Mapping[str, Any],
     tables: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """What ``aitk nlp predict`` gives for the text."""
+    """The output of ``aitk nlp predict`` for the text."""
     return decode_labels(outputs[0], settings)

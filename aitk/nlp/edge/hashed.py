@@ -1,5 +1,5 @@
-"""Words and runs of words as the numbers of hash buckets (Joulin et al. 2016). Part of the scripts
-of bundles; NumPy alone."""
+"""Words and word n-grams as the numbers of hash buckets (Joulin et al. 2016). Part of the scripts
+of bundles; NumPy only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 PAD, END, RESERVED = 0, 1, 2
-#: Joins the hashes of neighbours.
+#: Combines the hashes of neighbours.
 MIX = 2654435761
 
 
 def token_ids(fields: Mapping[str, Any], settings: Mapping[str, Any]) -> list[int]:
-    """Of every word, of every run of words, and of the letters inside of short texts' words."""
+    """Ids of all words, of all n-grams, and of character n-grams for short texts."""
     text = f"{fields['text']}\n{fields['pair']}" if "pair" in fields else fields["text"]
     longest, buckets = settings["max_length"], settings["buckets"]
     most_words = max(1, (longest - 1) // settings["ngrams"])

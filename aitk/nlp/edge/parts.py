@@ -1,4 +1,4 @@
-"""What the bundle of a text classifier holds: its tokeniser as plain values."""
+"""The bundle of a text classifier: its tokeniser as plain values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aitk.nlp.features.tokenizers import (
     SubwordTokenizer,
 )
 
-#: Reading options that the script follows, or that concern labels alone.
+#: Reading options that the script follows, or that concern only labels.
 KEPT = (
     *("unicode_form", "lowercase", "label_column", "keep_na"),
     *("label_separator", "label_columns"),
@@ -29,10 +29,10 @@ _MODELS = {"WordPiece": "wordpiece", "WordLevel": "words", "BPE": "bpe"}
 
 
 def text_parts(assets: TextAssets, reading: ClassifyReading) -> BundleParts:
-    """The script and the settings of a classifier of texts.
+    """The script and the settings of a text classifier.
 
     Raises:
-        UsageError: the tokeniser, or the cleaning, has no place in a small script.
+        UsageError: a small script cannot include the tokeniser or the cleaning.
     """
     check_reading(reading, KEPT)
     if reading.text_column and len(reading.text_column) > 1:
@@ -60,8 +60,8 @@ def text_parts(assets: TextAssets, reading: ClassifyReading) -> BundleParts:
             *("aitk.core.edge.labels", "aitk.nlp.edge.classify"),
         ),
         settings=settings | own,
-        reads="a `.txt` file with a text a line, or a `.csv`, `.tsv` or `.jsonl` file with a column"
-        f" `{(told or TEXT_COLUMNS)[0]}`, in UTF-8",
+        reads="a `.txt` file of texts, one per line, or a `.csv`, `.tsv` or `.jsonl` file"
+        f" with a column `{(told or TEXT_COLUMNS)[0]}`, in UTF-8",
         example="texts.txt",
     )
 
@@ -83,7 +83,7 @@ def _subwords(tokenizer: SubwordTokenizer) -> dict[str, Any]:
     if model["type"] not in _MODELS:
         raise cannot_bundle(
             f"a tokeniser of the kind {model['type']}",
-            hint="WordPiece, BPE, words, characters and hashed n-grams can be",
+            hint="WordPiece, BPE, words, characters and hashed n-grams are supported",
         )
     before, after = tokenizer.frame
     pair = tokenizer.pair_frame
@@ -111,7 +111,7 @@ def _subwords(tokenizer: SubwordTokenizer) -> dict[str, Any]:
         }
     if model["type"] == "BPE":
         if not any(step["type"] == "bytes" for step in steps) or model.get("dropout"):
-            raise cannot_bundle("BPE that is not of bytes")
+            raise cannot_bundle("BPE that is not byte-level")
         settings["merges"] = [
             pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]
         ]
@@ -139,7 +139,7 @@ def _split_steps(saved: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def _split_step(step: Mapping[str, Any]) -> dict[str, Any]:
-    """A step as the script names it; those with a pattern are the ones that aitk writes."""
+    """A step under the script's name; patterns are those that aitk writes."""
     kind = step["type"]
     if kind == "BertPreTokenizer":
         return {"type": "bert"}
@@ -158,13 +158,13 @@ def _split_step(step: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def _ranges_alone() -> list[list[int]]:
-    """The characters that ``ALONE`` takes by themselves, as ranges of code points: Python's ``re``
-    knows no scripts, so the library that split the training texts is asked."""
+    """The characters that ``ALONE`` splits off, as ranges of code points. Python's ``re`` does not
+    support scripts, so the library that split the training texts finds them."""
     from tokenizers import Regex, pre_tokenizers
 
     splitter = pre_tokenizers.Split(Regex(ALONE), "isolated")
     codes = [code for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
-    # With a letter around each, a character of its own is a part of its own.
+    # Between letters, such a character becomes a separate part.
     parts = splitter.pre_tokenize_str("".join(f"a{chr(code)}" for code in codes) + "a")
     alone = sorted(ord(part[0]) for part, _ in parts if part[0] != "a")
     ranges: list[list[int]] = []

@@ -1,7 +1,7 @@
 """A text as the numbers of its subwords: WordPiece, byte-level BPE, whole words or characters.
 
-Does what the library ``tokenizers`` does with the tokenisers that aitk writes. Part of the scripts
-of bundles; standard library and NumPy alone.
+Reproduces the library ``tokenizers`` for the tokenisers that aitk writes. Part of the scripts of
+bundles; standard library and NumPy only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 
 def token_ids(fields: Mapping[str, Any], settings: Mapping[str, Any]) -> list[int]:
-    """The ids of a text, or of two that are read together, special tokens included."""
+    """The ids of a text, or of a text pair, including special tokens."""
     longest = settings["max_length"]
     first = bare_ids(fields["text"], settings)
     if "pair" not in fields:
@@ -35,7 +35,7 @@ def bare_ids(text: str, settings: Mapping[str, Any]) -> list[int]:
     """The ids of a text without the special tokens around it."""
     text = text[: settings["max_length"] * settings["characters_per_token"]]
     ids: list[int] = []
-    added = settings["added"]  # special tokens that stand in the text itself
+    added = settings["added"]  # special tokens that occur in the text
     found = re.split("(" + "|".join(map(re.escape, added)) + ")", text) if added else [text]
     for part in found:
         if part in added:
@@ -85,7 +85,7 @@ def _bert_normalise(text: str, step: Mapping[str, Any]) -> str:
 def split(
     text: str, steps: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
 ) -> Sequence[str]:
-    """The text in words, after the steps of the tokeniser's pre-tokeniser."""
+    """The words of the text, after the steps of the tokeniser's pre-tokeniser."""
     words = [text] if text else []
     for step in steps:
         kind = step["type"]
@@ -104,7 +104,7 @@ def split(
 
 
 def _alone(text: str, ranges: Sequence[Sequence[int]]) -> list[str]:
-    """Characters of scripts without spaces by themselves, with their marks."""
+    """Splits off characters of scripts without spaces, with their marks."""
     parts: list[str] = []
     taken = 0
     for at, letter in enumerate(text):
@@ -119,7 +119,7 @@ def _alone(text: str, ranges: Sequence[Sequence[int]]) -> list[str]:
 
 
 def _is_in(code: int, ranges: Sequence[Sequence[int]]) -> bool:
-    """Whether a number lies in one of some ranges, which are in order."""
+    """Whether a number lies in one of the sorted ranges."""
     low, high = 0, len(ranges)
     while low < high:
         middle = (low + high) // 2
@@ -131,7 +131,7 @@ def _is_in(code: int, ranges: Sequence[Sequence[int]]) -> bool:
 
 
 def _at_punctuation(text: str) -> list[str]:
-    """Words without spaces, punctuation by itself."""
+    """Words without spaces; punctuation is separate."""
     parts: list[str] = []
     word = ""
     for letter in text:
@@ -163,7 +163,7 @@ def _category(letter: str) -> str:
 
 
 def wordpiece(word: str, settings: Mapping[str, Any]) -> list[int]:
-    """The longest pieces of a word from its start on (Wu et al. 2016)."""
+    """The longest pieces of a word from its start (Wu et al. 2016)."""
     vocabulary = settings["vocabulary"]
     if len(word) > settings["longest_word"]:
         return [settings["unknown"]]
@@ -181,7 +181,7 @@ def wordpiece(word: str, settings: Mapping[str, Any]) -> list[int]:
 
 
 def whole_word(word: str, settings: Mapping[str, Any]) -> list[int]:
-    """The word's own number, or that of unknown ones."""
+    """The id of the word, or of the unknown token."""
     return [settings["vocabulary"].get(word, settings["unknown"])]
 
 
@@ -204,7 +204,7 @@ def byte_pairs(word: str, settings: Mapping[str, Any]) -> list[int]:
 
 
 def _byte_letters() -> list[str]:
-    """A visible character for every byte, as GPT-2 has them."""
+    """A visible character for every byte, as in GPT-2."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in shown]
     letters = {byte: chr(byte) for byte in shown}

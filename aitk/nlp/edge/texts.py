@@ -1,4 +1,4 @@
-"""Texts from a file. Part of the scripts of bundles; standard library alone."""
+"""Texts from a file. Part of the scripts of bundles; standard library only."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 def read_rows(
     name: str, settings: Mapping[str, Any]
 ) -> Iterator[tuple[int, Mapping[str, Any], Any]]:
-    """Line, record and fields of each row of a .jsonl, .csv or .tsv file, or of a text file with a
-    text a line."""
+    """Line, record and fields of each row of a .jsonl, .csv or .tsv file, or of a text file with
+    one text per line."""
     path = Path(name)
     kind = path.suffix.lower()
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -34,7 +34,7 @@ def read_rows(
 
 
 def _fields(record: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
-    """The cleaned text of a record, and its second text where the model reads two."""
+    """The cleaned text of a record, and its second text for models of pairs."""
     names = {str(name).casefold(): name for name in record}
     usual = next((names[name] for name in settings["text_columns"] if name in names), None)
     columns = {"text": usual if usual is not None or len(record) > 1 else next(iter(record))}
@@ -52,7 +52,7 @@ def _fields(record: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
 
 
 def clean(text: str, settings: Mapping[str, Any]) -> str:
-    """The text in the form that the model was trained with."""
+    """The text in the form used in training."""
     if settings["unicode_form"] != "none":
         text = unicodedata.normalize(settings["unicode_form"], text)
     if settings["lowercase_texts"]:

@@ -1,1 +1,1 @@
-"""What contributed to a prediction."""
+"""Explanations of predictions."""

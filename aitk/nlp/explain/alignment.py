@@ -1,4 +1,4 @@
-"""Which source words a translation looks at: its attention, as weights and as a chart."""
+"""Alignment of a translation with its source: attention, as weights and as a chart."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from aitk.core.reporting.image_charts import Axis, Panel, drawing, shades
 
 CELL, MARGIN = 24, 120
 BLUES = ((247, 251, 255), (107, 174, 214), (8, 48, 107))
-#: No more units of either side are drawn.
+#: Maximum number of units drawn on either side.
 MAX_UNITS = 80
 
 
 def explain_alignment(
     source: Sequence[str], target: Sequence[str], weights: np.ndarray
 ) -> dict[str, Any]:
-    """The parts of a source by the attention they are paid, and a picture of all of it.
+    """The parts of a source by the attention they receive, and a chart of all weights.
 
     Args:
-        source: units of the source, as they are written in running text.
+        source: units of the source, as in running text.
         target: units of the translation.
         weights: (target, source) attention, each line summing to 1.
 
     Returns:
-        JSON: ``parts``, ``alignment`` (of each target unit the source unit it looks at most), and
-        ``pictures``.
+        JSON: ``parts``, ``alignment`` (for each target unit the source unit with the most
+        attention), and ``pictures``.
     """
     parts = [
         {"text": unit, "weight": round(float(weight), 4)}
@@ -47,7 +47,7 @@ def explain_alignment(
 
 
 def alignment_chart(source: Sequence[str], target: Sequence[str], weights: np.ndarray) -> str:
-    """SVG: a line a target unit and a column a source unit, dark where it looks."""
+    """SVG: one line per target unit and one column per source unit; darker is more attention."""
     columns, lines = source[:MAX_UNITS], target[:MAX_UNITS]
     x, y = ([(at + 0.5, unit) for at, unit in enumerate(units)] for units in (columns, lines))
     panel = Panel(

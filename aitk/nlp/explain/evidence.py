@@ -1,7 +1,7 @@
-"""Which sentences of a context, and which words of a question, contributed to an answer.
+"""Attribution of an answer to the sentences of its context and the words of its question.
 
-Occlusion (Zeiler and Fergus 2014, section 4.2): how far the probability of the answer falls when
-each is taken out.
+Occlusion (Zeiler and Fergus 2014, section 4.2): the decrease of the answer's probability when
+each is removed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from aitk.nlp.explain.occlusion import split_pieces
 
 MOST_SENTENCES = 100
 
-#: Maps rows and where the answer begins in each context to its probability, (rows,).
+#: Maps rows, and the start of the answer in each context, to its probability, (rows,).
 Probability = Callable[[Sequence[Mapping[str, Any]], Sequence[int]], np.ndarray]
 Span = tuple[int, int]
 
 
 def evidence_sentence(context: str, start: int, end: int) -> str:
-    """The sentences of a context that hold the characters ``start`` to ``end``."""
+    """The sentences of a context that contain the characters ``start`` to ``end``."""
     inside = [span for span in split_sentences(context) if span[0] < end and start < span[1]]
     return context[inside[0][0] : inside[-1][1]].strip() if inside else context[start:end]
 
@@ -34,13 +34,13 @@ def explain_answer(
 
     Args:
         fields: ``question`` and ``context``.
-        start: where the answer begins in the context.
-        end: and ends.
+        start: start of the answer in the context.
+        end: end of the answer in the context.
 
     Returns:
         ``evidence``: the sentence with the answer; ``parts``: the question's words, then the
-        context's sentences, each with the fall of the probability. What the answer's own sentence
-        contributed is measured without its words beside the answer.
+        context's sentences, each with the decrease of the probability. For the answer's own
+        sentence, only the words around the answer are removed.
     """
     question, context = fields["question"], fields["context"]
     words = split_pieces(question)
@@ -51,7 +51,7 @@ def explain_answer(
         rows.append({"question": question[:first] + question[last:], "context": context})
         starts.append(start)
     for first, last in sentences:
-        kept = context[max(first, start) : min(last, end)]  # the answer stays
+        kept = context[max(first, start) : min(last, end)]  # the answer itself remains
         rows.append({"question": question, "context": context[:first] + kept + context[last:]})
         if last <= start:
             starts.append(start - (last - first))

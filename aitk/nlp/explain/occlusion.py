@@ -1,4 +1,4 @@
-"""Which words carried an answer: how far its probability falls when each is taken out.
+"""Words that contributed to a prediction: the decrease of its probability when each is removed.
 
 Occlusion (Zeiler and Fergus 2014, section 4.2) by erasing words (Li et al. 2016, "Understanding
 Neural Networks through Representation Erasure").
@@ -14,23 +14,23 @@ import numpy as np
 
 from aitk.nlp.features.tokenizers import ALONE
 
-MOST_PIECES = 256  # longer texts are taken in groups of neighbouring words
-DELETED_SHARE = 0.2  # of the pieces, to see whether the named ones matter
+MOST_PIECES = 256  # longer texts are split into groups of neighbouring words
+DELETED_SHARE = 0.2  # of the pieces, removed to check the attribution
 RANDOM_DRAWS = 10
 
-#: Maps texts to the probability of the answer that is explained, (texts,).
+#: Maps texts to the probability of the explained prediction, (texts,).
 Probability = Callable[[Sequence[str]], np.ndarray]
 Span = tuple[int, int]
 
 
 def explain_text(text: str, probability: Probability, *, seed: int = 0) -> dict[str, Any]:
-    """Attribute an answer to the words of a text; unspaced scripts are taken by character.
+    """Attribute a prediction to the words of a text; unspaced scripts by character.
 
     Returns:
-        ``parts``: the whole text in order, each part with the fall of the probability when it
-        is taken out (0 for what lies between words); ``faithfulness``: how far the probability
-        falls without the fifth of the words that weigh most (``named``), and without as many
-        random ones (``random``); None for a text of one word.
+        ``parts``: the whole text in order, each part with the decrease of the probability when
+        it is removed (0 for text between words); ``faithfulness``: the decrease without the
+        fifth of the words with the highest weights (``named``), and without as many random
+        words (``random``); None for a text of one word.
     """
     pieces = split_pieces(text)
     values = probability([text, *(_without(text, [piece]) for piece in pieces)])
@@ -50,7 +50,7 @@ def explain_text(text: str, probability: Probability, *, seed: int = 0) -> dict[
 
 
 def split_pieces(text: str) -> list[Span]:
-    """Where the words of a text lie: (start, end) in characters, in order."""
+    """Positions of the words of a text: (start, end) in characters, in order."""
     from tokenizers import Regex
     from tokenizers.pre_tokenizers import Split
 
@@ -88,7 +88,7 @@ def deletion_drop(
 
 
 def _without(text: str, spans: Sequence[Span]) -> str:
-    """The text with some spans taken out."""
+    """The text without some spans."""
     for start, end in sorted(spans, reverse=True):
         text = text[:start] + text[end:]
     return text

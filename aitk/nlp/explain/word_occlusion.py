@@ -1,7 +1,7 @@
-"""Which words contributed to a prediction about words: each is blanked out in turn.
+"""Words that contributed to a prediction about words: each is replaced in turn.
 
-Occlusion (Zeiler and Fergus 2014, section 4.2). Unlike in ``occlusion`` no word is taken out: the
-others keep their places.
+Occlusion (Zeiler and Fergus 2014, section 4.2). Unlike in ``occlusion``, no word is removed: the
+others keep their positions.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 from aitk.nlp.explain.occlusion import DELETED_SHARE, RANDOM_DRAWS
 from aitk.nlp.features.tagging import words_in
 
-MOST_GROUPS = 256  # longer texts are taken in groups of neighbouring words
+MOST_GROUPS = 256  # longer texts are split into groups of neighbouring words
 
-#: Maps rows to the probability of what is explained, (rows,).
+#: Maps rows to the probability of the explained prediction, (rows,).
 Probability = Callable[[Sequence[Mapping[str, Any]]], np.ndarray]
 
 
@@ -28,10 +28,10 @@ def explain_words(
 
     Args:
         fields: a row with ``text``, ``starts`` and ``ends``.
-        blank: what a word is replaced by.
+        blank: replacement of a word.
 
     Returns:
-        ``parts`` and ``faithfulness`` as ``occlusion.explain_text`` has them.
+        ``parts`` and ``faithfulness`` as in ``occlusion.explain_text``.
     """
     count = len(fields["starts"])
     size = math.ceil(count / MOST_GROUPS)
@@ -66,7 +66,7 @@ def explain_words(
 
 
 def blanked(fields: Mapping[str, Any], words: Sequence[int], blank: str) -> dict[str, Any]:
-    """The row with some of its words replaced."""
+    """The row with some words replaced."""
     replaced = set(map(int, words))
     text, end = fields["text"], 0
     pieces: list[str] = []

@@ -1,4 +1,4 @@
-"""What a text model needs besides its weights: labels, tokeniser, lengths."""
+"""Assets of a text model besides its weights: labels, tokeniser, lengths."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ class TextAssets:
 
     Attributes:
         tokenizer: turns texts into token ids.
-        max_length: tokens a text is cut to.
-        labels: class names in the order of the outputs; empty where there are none.
+        max_length: maximum tokens of a text.
+        labels: class names in the order of the outputs; or empty.
         weights: weight of each class in the loss, or empty.
-        thresholds: of each class, where rows have any number of labels; else empty.
-        inverse_frequencies: (units,) of the tokeniser's units, for a model that is built with
-            them as weights. Not saved.
-        embeddings: (units, dimension) in which the embedding layer starts, where it is given. Not
+        thresholds: of each class for multi-label rows, else empty.
+        inverse_frequencies: (units,) of the tokeniser's units, for models that weight by them. Not
             saved.
+        embeddings: (units, dimension) initial values of the embedding layer, if given. Not saved.
     """
 
     tokenizer: Tokenizer

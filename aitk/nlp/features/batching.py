@@ -1,4 +1,4 @@
-"""Texts as padded arrays of token ids, and the document frequencies of these."""
+"""Texts as padded arrays of token ids, and the document frequencies of tokens."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from aitk.core.training.batches import take_rows
 from aitk.nlp.features.assets import TextAssets
 from aitk.nlp.features.tokenizers import Tokenizer
 
-#: So many texts, evenly spread, are counted.
+#: Maximum number of texts counted, evenly spread.
 COUNTED_TEXTS = 50_000
 TEXTS_AT_ONCE = 1024
 
 
 def token_arrays(rows: Sequence[Mapping[str, Any]], assets: TextAssets) -> list[np.ndarray]:
-    """Token ids of each row's ``text``, and of its ``pair`` if it has one, int32, cut to
+    """Token ids (int32) of each row's ``text``, and of its ``pair`` if it has one, truncated to
     ``assets.max_length``."""
     texts = [row["text"] for row in rows]
     if any("pair" in row for row in rows):
@@ -27,7 +27,7 @@ def token_arrays(rows: Sequence[Mapping[str, Any]], assets: TextAssets) -> list[
         encoded = assets.tokenizer.encode_pairs(texts, pairs, assets.max_length)
     else:
         encoded = assets.tokenizer.encode_many(texts, assets.max_length)
-    # A text without a single known token still needs one position to be a row of a batch.
+    # A text without known tokens still needs one position in a batch.
     return [np.asarray(ids or [0], np.int32) for ids in encoded]
 
 
@@ -43,7 +43,7 @@ def pad_tokens(
 
     Returns:
         ``token_ids`` (batch, length) int32, zero where padded, and ``padding_mask``
-        (batch, length) int32, 1 where a token is real.
+        (batch, length) int32, 1 for real tokens.
     """
     length = pad_to or max(len(ids) for ids in tokens)
     token_ids = np.zeros((len(tokens), length), np.int32)
@@ -58,7 +58,7 @@ def pad_tokens(
 def pad_in_steps(
     texts: Sequence[Sequence[int] | np.ndarray] | np.ndarray, max_length: int
 ) -> dict[str, np.ndarray]:
-    """The inputs of texts of up to ``max_length`` tokens, padded to one of few lengths."""
+    """The inputs of texts of up to ``max_length`` tokens, padded to one of a few lengths."""
     return pad_tokens(texts, pad_to=min(max_length, room_for(max(map(len, texts)))))
 
 

@@ -1,4 +1,5 @@
-"""What a causal language model needs besides its weights, and how it reads texts and dialogues."""
+"""Assets of a causal language model besides its weights, and its encoding of texts and
+dialogues."""
 
 from __future__ import annotations
 
@@ -15,16 +16,16 @@ from aitk.nlp.features.assets import TextAssets, load_text_assets
 from aitk.nlp.features.chat import ChatTemplate, encode_dialogue, load_chat, parse_messages
 from aitk.nlp.features.tokenizers import SubwordTokenizer
 
-#: Training reads a random window of a longer text; windows beyond this many are not read.
+#: Training reads a random window of a longer text; text beyond this many windows is not read.
 WINDOWS = 64
 
 
 @dataclass(frozen=True)
 class CausalAssets:
-    """The tokeniser, with its start and end tokens.
+    """The tokeniser, including its start and end tokens.
 
     Attributes:
-        chat: how a dialogue is written, for a model that answers.
+        chat: template of dialogues, for a chat model.
     """
 
     text: TextAssets
@@ -48,14 +49,14 @@ class CausalAssets:
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
-        """Tokens that end a text or an answer."""
+        """Tokens that end a text or a reply."""
         if self.chat is None:
             return frozenset((self.end_id,))
         return self.chat.end_ids(self.tokenizer)
 
     @cached_property
     def never_generated(self) -> list[int]:
-        """Ids that are no text: every special one but the ends."""
+        """Special token ids other than the end tokens."""
         return sorted(self.tokenizer.special_ids - self.end_ids)
 
     def save(self, folder: Path) -> None:
@@ -72,9 +73,9 @@ def load_causal_assets(folder: Path) -> CausalAssets:
 def encode_causal(rows: Sequence[Mapping[str, Any]], assets: CausalAssets) -> list[Example]:
     """Token ids of each row.
 
-    Of a dialogue ``counted`` (1 where the model is to write a token), and ``prompt_length``: the
-    tokens before the answer that is due, or before the last one. A chat model takes a plain text
-    for what a user says.
+    Dialogues also have ``counted`` (1 for tokens that the model is to write) and ``prompt_length``:
+    the tokens before the next or last reply. A chat model reads a plain text as a message of
+    the user.
     """
     if assets.chat is None and not any(row.get("messages") for row in rows):
         return encode_texts([row["text"] for row in rows], assets)
@@ -93,17 +94,17 @@ def encode_texts(texts: Sequence[str], assets: CausalAssets) -> list[Example]:
 
 
 def messages_of(row: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The messages of a row; a plain text is what a user says."""
+    """The messages of a row; a plain text is one message of the user."""
     if row.get("messages"):
         return parse_messages(row["messages"])
     return [{"role": "user", "content": row["text"]}]
 
 
 def window(example: Example, size: int, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
-    """At most ``size`` tokens of an example and what is counted of them.
+    """At most ``size`` tokens of an example and their ``counted`` values.
 
-    Of a text random ones with ``rng``, else the first; of a dialogue always the last, with the
-    answer.
+    For a text, random ones with ``rng``, otherwise the first; for a dialogue always the last ones,
+    which contain the reply.
     """
     ids = example.inputs["token_ids"]
     counted = example.inputs.get("counted", np.ones(len(ids), np.int32))
@@ -115,7 +116,7 @@ def window(example: Example, size: int, rng: np.random.Generator | None) -> dict
 
 
 def prompt_of(example: Example, assets: CausalAssets) -> np.ndarray:
-    """The token ids that a continuation follows."""
+    """The token ids before the continuation."""
     ids = example.inputs["token_ids"]
     if "prompt_length" in example.inputs:
         return ids[: int(example.inputs["prompt_length"])]

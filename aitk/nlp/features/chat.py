@@ -1,4 +1,4 @@
-"""Dialogues as tokens: the template of a chat model, and which tokens are its answers."""
+"""Dialogues as tokens: the template of a chat model, and the tokens of its replies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aitk.core.io.json_files import read_json, read_text
 from aitk.nlp.features.tokenizers import SubwordTokenizer
 
 FILE = "chat.json"
-#: The template of models trained here, in the form called ChatML.
+#: The template of models trained here, in ChatML format.
 OPEN, CLOSE = "<|im_start|>", "<|im_end|>"
 CHATML = (
     "{% for message in messages %}"
@@ -23,7 +23,7 @@ CHATML = (
     "{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-#: Where the vocabulary is fixed and has no marks for roles.
+#: For fixed vocabularies without role marks.
 PLAIN = (
     "{% for message in messages %}"
     "{{ message.role | capitalize }}: {{ message.content }}\n"
@@ -44,11 +44,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """A Jinja template as Hugging Face's tokenisers have, run in a sandbox.
+    """A Jinja template in the form of Hugging Face's tokenisers, run in a sandbox.
 
     Attributes:
         source: the template.
-        tokens: the special tokens that it names, such as ``bos_token``.
+        tokens: the special tokens that it uses, such as ``bos_token``.
     """
 
     source: str
@@ -58,10 +58,10 @@ class ChatTemplate:
         """The text of a dialogue.
 
         Args:
-            asks: end where an answer begins.
+            asks: end where a reply begins.
 
         Raises:
-            DataError: the template refuses the messages.
+            DataError: the template rejects the messages.
         """
         import jinja2
 
@@ -72,10 +72,10 @@ class ChatTemplate:
                 **self.tokens,
             )
         except jinja2.TemplateError as error:
-            raise DataError(f"the chat template refuses the dialogue ({error})") from error
+            raise DataError(f"the chat template rejects the dialogue ({error})") from error
 
     def pieces(self, messages: Sequence[Message]) -> list[Piece]:
-        """The dialogue in parts: what an assistant says, to its end mark, apart from the rest."""
+        """The dialogue in parts: each reply of the assistant, up to its end mark, and the rest."""
         found: list[Piece] = []
         done = ""
         for number, message in enumerate(messages):
@@ -84,9 +84,9 @@ class ChatTemplate:
             before = self.render(messages[:number], asks=True)
             after = self.render(messages[: number + 1])
             if not (before.startswith(done) and after.startswith(before)):
-                raise DataError("the chat template changes what stands before an answer")
+                raise DataError("the chat template changes the text before a reply")
             answer = after[len(before) :]
-            end = len(answer.rstrip())  # the newline after the end mark belongs to what follows
+            end = len(answer.rstrip())  # the newline after the end mark belongs to the next part
             found += [Piece(before[len(done) :], False), Piece(answer[:end], True)]
             done = before + answer[:end]
         asks = bool(messages) and messages[-1]["role"] != "assistant"
@@ -96,7 +96,7 @@ class ChatTemplate:
         return [piece for piece in found if piece.text]
 
     def end_ids(self, tokenizer: SubwordTokenizer) -> frozenset[int]:
-        """The special tokens that end an answer."""
+        """The special tokens that end a reply."""
         asked = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
         last = self.pieces(asked)
         answers = [piece.text for piece in last if piece.is_answer]
@@ -129,7 +129,7 @@ def load_chat(folder: Path) -> ChatTemplate | None:
 
 
 def find_chat(folder: Path) -> ChatTemplate | None:
-    """The template of a run, or of a Hugging Face folder."""
+    """The template of a run or a Hugging Face folder."""
     for place in (folder / "assets", folder):
         if (found := load_chat(place)) is not None:
             return found
@@ -153,10 +153,10 @@ def find_chat(folder: Path) -> ChatTemplate | None:
 
 
 def new_chat(tokenizer: SubwordTokenizer, *, may_grow: bool) -> ChatTemplate:
-    """A template for a tokeniser that came without one.
+    """A template for a tokeniser that has none.
 
     Args:
-        may_grow: the marks of roles may be added to the vocabulary.
+        may_grow: role marks may be added to the vocabulary.
     """
     if may_grow:
         tokenizer.engine.add_special_tokens([OPEN, CLOSE])
@@ -167,9 +167,9 @@ def new_chat(tokenizer: SubwordTokenizer, *, may_grow: bool) -> ChatTemplate:
 def encode_dialogue(
     messages: Sequence[Message], chat: ChatTemplate, tokenizer: SubwordTokenizer
 ) -> tuple[list[int], list[int]]:
-    """Token ids of a dialogue, and 1 for each that the model is to write.
+    """Token ids of a dialogue, and 1 for each token that the model is to write.
 
-    Special tokens inside of what people wrote are taken out: nobody speaks in another's role.
+    Special tokens inside messages are removed, so that no message can change its role.
     """
     names = tokenizer.engine.get_added_tokens_decoder().values()
     special = [token.content for token in names if token.special]

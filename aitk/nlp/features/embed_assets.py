@@ -1,4 +1,4 @@
-"""What an embedding model needs besides its weights: words or a tokeniser, and how rows look."""
+"""Assets of an embedding model besides its weights: words or a tokeniser, and the form of rows."""
 
 from __future__ import annotations
 
@@ -38,19 +38,18 @@ class EmbedAssets:
     """Words, or a tokeniser.
 
     Attributes:
-        form: what the rows of training hold.
-        max_length: words or tokens of a text that are read.
+        form: form of the training rows.
+        max_length: maximum words or tokens of a text.
         units: of word vectors, else None.
         tokenizer: of encoders, else None.
         sif: see ``WordUnits.encode``.
-        bare: no special tokens stand around a text.
+        bare: texts are encoded without special tokens.
         temperature: divides the cosines in the loss of pairs.
-        ranked: scored pairs are learned by their order, not by the values of the scores.
-        scores: the lowest and the highest score of training, or empty.
-        token_weights: (tokens,) what each token weighs in a static table that is about to be
-            made. Not saved.
+        ranked: train scored pairs on their order, not on score values.
+        scores: the lowest and the highest training score, or empty.
+        token_weights: (tokens,) token weights of a static table under construction. Not saved.
         index: file of texts to search, from the options of ``predict``. Not saved.
-        memo: what is computed once for many batches: vectors that are searched.
+        memo: cache across batches, such as the vectors to search.
     """
 
     form: str
@@ -67,7 +66,7 @@ class EmbedAssets:
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def encode(self, texts: Sequence[str]) -> list[Arrays]:
-        """Of each text ``ids`` (n,) int32, and of word vectors ``weights`` (n,) float32."""
+        """For each text ``ids`` (n,) int32 and, for word vectors, ``weights`` (n,) float32."""
         if self.units is not None:
             pairs = [self.units.encode(text, self.max_length, sif=self.sif) for text in texts]
             return [{"ids": ids, "weights": weights} for ids, weights in pairs]
@@ -90,7 +89,8 @@ class EmbedAssets:
         return {"token_ids": ids, "token_weights": weights}
 
     def halves(self, text: Arrays) -> tuple[Arrays, Arrays]:
-        """The two halves of an encoded text, special tokens around each; of one word it twice."""
+        """The two halves of an encoded text, each with special tokens; a single word serves as
+        both."""
         edge = 0 if self.units is not None or self.bare else 1
         size = len(text["ids"])
         if size - 2 * edge < 2:

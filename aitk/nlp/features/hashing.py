@@ -1,4 +1,4 @@
-"""Words and runs of words hashed into buckets, as fastText does (Joulin et al. 2016)."""
+"""Words and n-grams hashed into buckets, as in fastText (Joulin et al. 2016)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aitk.core.io.files import write_json
 
 PAD, END = 0, 1
 RESERVED = 2
-#: Text beyond this many characters for each wanted word is not looked at.
+#: Maximum characters read for each requested word.
 CHARACTERS_PER_WORD = 100
 
 # Scripts written without spaces, and pictographs: each character is a word of its own.
@@ -29,19 +29,19 @@ _MARKS = r"\s!-/:-@\[-`{-~\u00a1-\u00bf\u2000-\u206f\u3000-\u3003\u3008-\u303f\u
 #: A word, a character of such a script, or a mark.
 WORD_PATTERN = rf"[{_ALONE}]|[^{_MARKS}{_ALONE}]+|[^\s]"
 _WORD = re.compile(WORD_PATTERN)
-#: The odd multiplier that joins the hashes of neighbours (Knuth's, 2**32 over the golden ratio).
+#: The odd multiplier that combines the hashes of neighbours (Knuth's, 2**32 over the golden ratio).
 _MIX = np.uint32(2654435761)
 
 
 @dataclass(frozen=True)
 class HashedNgrams:
-    """Needs no vocabulary: a word is known by its hash, the same on every machine.
+    """Needs no vocabulary: a word is identified by its hash, the same on every machine.
 
     Attributes:
-        buckets: how many hash values there are.
-        ngrams: the longest run of words that is one unit.
-        character_ngrams: the longest run of letters (from 3) of a word, its edges marked by
-            ``<`` and ``>``, that is one unit; 0 for none.
+        buckets: number of hash values.
+        ngrams: longest word n-gram.
+        character_ngrams: longest character n-gram (from 3) of a word, whose edges are marked by
+            ``<`` and ``>``; 0 for none.
         lowercase: ignore the case of letters.
     """
 
@@ -60,8 +60,8 @@ class HashedNgrams:
         return self.buckets + RESERVED
 
     def encode_many(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
-        """Ids of the words, of the runs of words, and one for the end of the text."""
-        # Runs take their share of the ids: of a long text fewer words are read, but all their runs.
+        """Ids of the words, of the n-grams, and one for the end of the text."""
+        # N-grams share the budget of ids: of a long text fewer words are read, with all n-grams.
         most_words = max(1, (max_length - 1) // self.ngrams)
         limit = most_words * CHARACTERS_PER_WORD
         if self.lowercase:
@@ -76,7 +76,7 @@ class HashedNgrams:
             start += len(each)
             if self.character_ngrams:
                 letters = [_inside(word, self.character_ngrams, self.buckets) for word in each]
-                # Of all words or of none: those of a long text's first words would drown the rest.
+                # All words or none: those of a long text's first words would dominate.
                 if len(ids) + sum(map(len, letters)) < max_length:
                     ids += itertools.chain.from_iterable(letters)
             encoded.append([*ids[: max_length - 1], END])
@@ -85,19 +85,19 @@ class HashedNgrams:
     def encode_pairs(
         self, texts: Sequence[str], pairs: Sequence[str], max_length: int
     ) -> list[list[int]]:
-        """Both texts as one: a bag knows no order."""
+        """Both texts as one: a bag of words has no order."""
         joined = [f"{text}\n{pair}" for text, pair in zip(texts, pairs, strict=True)]
         return self.encode_many(joined, max_length)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Hashes cannot be undone."""
+        """Raises: hashes cannot be decoded."""
         return " ".join(f"#{index}" for index in ids if index not in self.special_ids)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "tokenizer.json", {"hashed_ngrams": asdict(self)})
 
     def _hash_runs(self, words: list[str]) -> list[np.ndarray]:
-        """For each length of run: the bucket of the run that starts at each word."""
+        """For each n: the bucket of the n-gram that starts at each word."""
         hashes = np.fromiter((zlib.crc32(word.encode()) for word in words), np.uint32, len(words))
         runs = [hashes]
         for length in range(1, self.ngrams):
@@ -109,7 +109,7 @@ class HashedNgrams:
 
 @lru_cache(maxsize=2**16)
 def _inside(word: str, longest: int, buckets: int) -> tuple[int, ...]:
-    """The buckets of the runs of 3 to ``longest`` letters inside a word, its edges marked."""
+    """The buckets of the n-grams of 3 to ``longest`` letters inside a word, with marked edges."""
     marked = f"<{word}>"
     return tuple(
         zlib.crc32(marked[at : at + length].encode()) % buckets + RESERVED

@@ -1,4 +1,4 @@
-"""Which tokens are hidden, and by what (Devlin et al. 2018, section 3.1). NumPy only."""
+"""Masking of tokens for masked language modelling (Devlin et al. 2018, section 3.1). NumPy only."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def choose_tokens(
     whole_words: bool,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Draw the positions to guess, in order.
+    """Draw the positions to predict, in order.
 
     Args:
         token_ids: (length,) ids of a text.
-        word_ids: (length,) the word each belongs to; -1 for special tokens, never drawn.
-        share: of the tokens, at least one.
-        whole_words: take all tokens of a word or none.
+        word_ids: (length,) the word each belongs to; -1 for special tokens, which are never drawn.
+        share: share of tokens to draw, at least one token.
+        whole_words: select all tokens of a word or none.
     """
     candidates = np.flatnonzero(word_ids >= 0)
     if not len(candidates):
@@ -48,7 +48,7 @@ def hide_tokens(
     ordinary: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Replace drawn tokens: 80% by the mask, 10% by any ordinary token, 10% stay as they are.
+    """Replace drawn tokens: 80% by the mask, 10% by a random ordinary token, 10% unchanged.
 
     Args:
         ordinary: ids of all tokens that are not special.
@@ -65,5 +65,5 @@ def hide_tokens(
 
 
 def own_rng(token_ids: np.ndarray) -> np.random.Generator:
-    """A generator that is the same each time for the same text: evaluation repeats."""
+    """A generator seeded by the text, so that evaluation is repeatable."""
     return np.random.default_rng(zlib.crc32(token_ids.astype("<i4").tobytes()))

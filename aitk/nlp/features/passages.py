@@ -1,7 +1,7 @@
 """Questions with their contexts as the inputs of a model: windows over long contexts.
 
-A question and as much of its context as the model reads make a window; the next window begins so
-that both share some tokens (Devlin et al. 2018, the reference code for SQuAD).
+A question and a part of its context form a window; consecutive windows overlap by some tokens
+(Devlin et al. 2018, the reference code for SQuAD).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from aitk.core.io.json_files import Count, Size, read_json
 from aitk.nlp.features.batching import pad_tokens
 from aitk.nlp.features.tokenizers import PairFrame, SubwordTokenizer, load_tokenizer
 
-#: Scores at a place that cannot begin or end an answer.
+#: Score of a position that cannot begin or end an answer.
 FORBIDDEN = -1.0
-#: Of the windows of a long context, training draws one with the answer this often.
+#: Probability that training draws a window with the answer, for long contexts.
 ANSWER_SHARE = 0.75
 
 Window = tuple[int, int]
@@ -31,16 +31,16 @@ Window = tuple[int, int]
 
 @dataclass(frozen=True)
 class QaAssets:
-    """The tokeniser and how contexts are cut.
+    """The tokeniser and the windows of contexts.
 
     Attributes:
-        max_length: tokens of question and context together.
-        overlap: tokens that neighbouring windows share.
-        max_question: tokens of the question that are read.
+        max_length: maximum tokens of question and context together.
+        overlap: tokens shared by neighbouring windows.
+        max_question: maximum tokens of the question.
         max_answer: longest answer, in tokens.
-        no_answer: questions without an answer are known.
-        threshold: a question has no answer where the score of none is above the best answer's by
-            more than this.
+        no_answer: questions without an answer are supported.
+        threshold: "no answer" is predicted where its score exceeds the best answer's by more than
+            this.
     """
 
     tokenizer: SubwordTokenizer
@@ -53,11 +53,11 @@ class QaAssets:
 
     @cached_property
     def pair_frame(self) -> PairFrame:
-        """The special tokens around question and context."""
+        """The special tokens of a pair of question and context."""
         return self.tokenizer.pair_frame
 
     def with_threshold(self, threshold: float) -> QaAssets:
-        """The same with another threshold."""
+        """A copy with another threshold."""
         return dataclasses.replace(self, threshold=threshold)
 
     def save(self, folder: Path) -> None:
@@ -90,21 +90,21 @@ def load_qa_assets(folder: Path) -> QaAssets:
     values = read_json(path, SHAPE)
     tokenizer = load_tokenizer(folder / "tokenizer")
     if not isinstance(tokenizer, SubwordTokenizer):
-        raise ArtifactError("its tokeniser has no subwords", where=str(folder))
+        raise ArtifactError("its tokeniser is not a subword tokeniser", where=str(folder))
     return QaAssets(tokenizer, **values)
 
 
 def room_for_context(assets: QaAssets, question: np.ndarray) -> int:
-    """Tokens of the context that a window has room for."""
+    """Maximum tokens of the context in a window."""
     return assets.max_length - assets.pair_frame.size - len(question)
 
 
 def check_room(assets: QaAssets) -> None:
-    """Raise a ``UsageError`` where a long question leaves no room for its context."""
+    """Raise a ``UsageError`` if a long question leaves no room for its context."""
     room = assets.max_length - assets.pair_frame.size - assets.max_question
     if room <= assets.overlap:
         raise UsageError(
-            f"max_length {assets.max_length} leaves {max(room, 0)} tokens for the context beside a"
+            f"max_length {assets.max_length} leaves {max(room, 0)} tokens for the context next to a"
             f" question of {assets.max_question}, and windows overlap by {assets.overlap}",
             where="--set max_length",
             hint="Raise max_length, or lower max_question and overlap",
@@ -116,7 +116,7 @@ def encode_passages(
 ) -> list[dict[str, np.ndarray]]:
     """``question_ids``, ``context_ids`` and ``offsets`` (tokens, 2) of each row's context."""
     questions = assets.tokenizer.encode_offsets([row["question"] for row in rows])
-    distinct = list(dict.fromkeys(row["context"] for row in rows))  # many share one
+    distinct = list(dict.fromkeys(row["context"] for row in rows))  # many questions share a context
     known = dict(zip(distinct, assets.tokenizer.encode_offsets(distinct), strict=True))
     encoded = []
     for row, (question, _) in zip(rows, questions, strict=True):
@@ -132,7 +132,7 @@ def encode_passages(
 
 
 def windows_of(inputs: Mapping[str, np.ndarray], assets: QaAssets) -> list[Window]:
-    """First token of the context and the one after the last, of each window."""
+    """First token of the context, and the one after the last, for each window."""
     count = len(inputs["context_ids"])
     room = max(1, room_for_context(assets, inputs["question_ids"]))
     step = max(1, room - assets.overlap)
@@ -157,7 +157,7 @@ def cut(inputs: Mapping[str, np.ndarray], window: Window, assets: QaAssets) -> n
 
 
 def first_context_token(inputs: Mapping[str, np.ndarray], assets: QaAssets) -> int:
-    """The place of the context in a window."""
+    """Position of the context in a window."""
     frame = assets.pair_frame
     return len(frame.before) + len(inputs["question_ids"]) + len(frame.between)
 
@@ -168,7 +168,7 @@ def pad_windows(ids: Sequence[np.ndarray], pad_to: int | None = None) -> dict[st
 
 
 def answer_tokens(offsets: np.ndarray, start: int, text: str) -> tuple[int, int] | None:
-    """First and last token of an answer in its context; None where no token lies in it."""
+    """First and last token of an answer in its context; None if it covers no token."""
     end = start + len(text)
     first = int(np.searchsorted(offsets[:, 1], start, side="right"))
     last = int(np.searchsorted(offsets[:, 0], end, side="left")) - 1
@@ -178,7 +178,7 @@ def answer_tokens(offsets: np.ndarray, start: int, text: str) -> tuple[int, int]
 def pick_window(
     windows: Sequence[Window], answer: tuple[int, int] | None, rng: np.random.Generator
 ) -> int:
-    """The number of a window to train on: mostly one that holds the whole answer."""
+    """The index of a window for training: usually one with the whole answer."""
     holding = [
         at
         for at, (start, end) in enumerate(windows)
@@ -192,12 +192,12 @@ def pick_window(
 def span_targets(
     length: int, window: Window, first: int, answer: tuple[int, int] | None
 ) -> np.ndarray:
-    """Targets of a window as ``SpanLoss`` reads them, (length, 2).
+    """Targets of a window in the form of ``SpanLoss``, (length, 2).
 
     Args:
-        first: place of the context in the window.
-        answer: its first and last token in the context. An answer that is not wholly inside is
-            none in this window, whose place is the first token.
+        first: position of the context in the window.
+        answer: its first and last token in the context. If it is not entirely inside the window,
+            the target is the first token, "no answer".
     """
     start, end = window
     targets = np.full((length, 2), FORBIDDEN, np.float32)

@@ -1,4 +1,4 @@
-"""Tokenisers as Hugging Face and Keras Hub save them, read into the one form used here."""
+"""Reads tokenisers saved by Hugging Face and Keras Hub into one common form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aitk.nlp.features.tokenizers import SubwordTokenizer, damage_at, framed, re
 if TYPE_CHECKING:
     import tokenizers
 
-#: What goes before and after a text, by family of models.
+#: Special tokens before and after a text, by family of models.
 FRAMES = {
     "bert": ("[CLS]", "[SEP]"),
     "distilbert": ("[CLS]", "[SEP]"),
@@ -27,10 +27,10 @@ FRAMES = {
     "xlmroberta": ("<s>", "</s>"),
     "t5": ("", "</s>"),
 }
-#: A space and a newline as byte-level BPE writes them. Rare bytes may be missing.
+#: A space and a newline in byte-level BPE. Rare bytes may be missing.
 BYTE_MARKS = {"Ġ", "Ċ"}
 DIGITS = set("0123456789")
-#: Decoders, which read a text as it is.
+#: Decoders, which read a text without special tokens.
 UNFRAMED = ("gpt2", "gptneox", "opt", "llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3")
 SENTENCEPIECE_FILES = ("spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model")
 
@@ -39,7 +39,7 @@ def read_hugging_face_tokenizer(folder: Path, config: Mapping[str, Any]) -> Subw
     """Read ``tokenizer.json``, or else the vocabulary files of the model's family.
 
     Raises:
-        ArtifactError: a file is missing or damaged, or the family is not known.
+        ArtifactError: a file is missing or damaged, or the family is unknown.
     """
     saved = folder / "tokenizer.json"
     if saved.is_file():
@@ -65,21 +65,21 @@ def read_hugging_face_tokenizer(folder: Path, config: Mapping[str, Any]) -> Subw
         if (folder / name).is_file():
             lowercase = family == "albert" and bool(settings.get("do_lower_case", True))
             return _sentencepiece(folder / name, family, lowercase=lowercase)
-    raise ArtifactError("holds no tokeniser", where=str(folder))
+    raise ArtifactError("contains no tokeniser", where=str(folder))
 
 
 def read_hub_tokenizer(folder: Path) -> SubwordTokenizer:
     """Read the tokeniser of a Keras Hub preset.
 
     Raises:
-        ArtifactError: a file is missing or damaged, or the family is not known.
+        ArtifactError: a file is missing or damaged, or the family is unknown.
     """
     described = read_json(folder / "tokenizer.json")
     name, config = str(described.get("class_name", "")), described.get("config", {})
     family = _family(name.removesuffix("Tokenizer"))
     assets = folder / "assets" / "tokenizer"
     if (assets / "vocabulary.txt").is_file():
-        # Uncased vocabularies hold no accents, though Keras Hub's own tokeniser keeps them.
+        # Uncased vocabularies have no accents, although Keras Hub's own tokeniser keeps them.
         lowercase = bool(config.get("lowercase"))
         return _wordpiece(
             assets / "vocabulary.txt",
@@ -92,7 +92,7 @@ def read_hub_tokenizer(folder: Path) -> SubwordTokenizer:
         return _byte_bpe(assets / "vocabulary.json", assets / "merges.txt", family)
     if (assets / "vocabulary.spm").is_file():
         return _sentencepiece(assets / "vocabulary.spm", family, lowercase=False)
-    raise ArtifactError("holds no vocabulary", where=str(assets))
+    raise ArtifactError("contains no vocabulary", where=str(assets))
 
 
 def _family(name: str) -> str:
@@ -100,8 +100,8 @@ def _family(name: str) -> str:
     family = {"debertav2": "debertav3"}.get(family, family)
     if family not in (*FRAMES, *UNFRAMED):
         raise ArtifactError(
-            f"how {name!r} marks the ends of a text is not known",
-            hint="A Hugging Face folder with a tokenizer.json says it",
+            f"the special tokens of {name!r} are unknown",
+            hint="Use a Hugging Face folder with tokenizer.json",
         )
     return family
 
@@ -133,23 +133,23 @@ def _byte_bpe(vocabulary: Path, merges: Path, family: str) -> SubwordTokenizer:
 
 
 def _unframed(folder: Path, special: Mapping[str, int | None]) -> SubwordTokenizer:
-    """The byte-level BPE of a decoder, with the special tokens that its folder names."""
+    """The byte-level BPE of a decoder, with the special tokens of its folder."""
     from tokenizers import AddedToken
 
     engine = _byte_engine(folder / "vocab.json", folder / "merges.txt")
-    # Ids beyond the vocabulary are given in the order of the calls: keep that of the folder.
+    # Ids beyond the vocabulary follow the order of calls: keep the folder's order.
     named = sorted(special, key=lambda token: (special[token] is None, special[token] or 0))
     engine.add_special_tokens([AddedToken(token, normalized=False) for token in named])
     wrong = [token for token in named if special[token] not in (None, engine.token_to_id(token))]
     if wrong:
         raise ArtifactError(
-            f"the token {wrong[0]} is not where the vocabulary ends", where=str(folder)
+            f"the token {wrong[0]} is not at the end of the vocabulary", where=str(folder)
         )
     return SubwordTokenizer(engine)
 
 
 def _special_tokens(folder: Path, settings: Mapping[str, Any]) -> dict[str, int | None]:
-    """Special tokens of a folder without ``tokenizer.json``, with the ids that it states."""
+    """Special tokens of a folder without ``tokenizer.json``, with their ids."""
     found: dict[str, int | None] = {}
     added = settings.get("added_tokens_decoder")
     for index, token in (added if isinstance(added, dict) else {}).items():
@@ -170,8 +170,8 @@ def _special_tokens(folder: Path, settings: Mapping[str, Any]) -> dict[str, int 
 
 
 def _with_byte_level(engine: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
-    """The same tokeniser; byte-level BPE that was saved as vocabulary and merges alone is split
-    and joined as Radford et al. 2019 do. Files converted from GGUF are such."""
+    """The same tokeniser; byte-level BPE saved only as vocabulary and merges is split and joined as
+    in Radford et al. 2019. Files converted from GGUF are an example."""
     from tokenizers import models
 
     bare = engine.pre_tokenizer is None and engine.normalizer is None
@@ -182,7 +182,7 @@ def _with_byte_level(engine: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
 
 
 def _split_bytes(engine: tokenizers.Tokenizer) -> None:
-    """Read and write bytes; a vocabulary in which digits stand alone was learned from them so."""
+    """Use byte-level steps; a vocabulary of single digits also splits digits."""
     from tokenizers import decoders, pre_tokenizers
 
     known = engine.get_vocab(with_added_tokens=False)
@@ -215,7 +215,7 @@ def _sentencepiece(path: Path, family: str, *, lowercase: bool) -> SubwordTokeni
     from sentencepiece import sentencepiece_model_pb2
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-    messages: Any = sentencepiece_model_pb2  # whose classes are made when it is imported
+    messages: Any = sentencepiece_model_pb2  # which creates its classes on import
     saved = messages.ModelProto()
     try:
         saved.ParseFromString(path.read_bytes())
@@ -223,7 +223,7 @@ def _sentencepiece(path: Path, family: str, *, lowercase: bool) -> SubwordTokeni
         raise ArtifactError(f"is damaged ({error})", where=str(path)) from error
     pieces = [(piece.piece, piece.score) for piece in saved.pieces]
     if saved.trainer_spec.model_type != 1 or not pieces:
-        raise ArtifactError("is no SentencePiece unigram model", where=str(path))
+        raise ArtifactError("is not a SentencePiece unigram model", where=str(path))
     unknown = saved.trainer_spec.unk_id
     if family == "xlmroberta":
         # Fairseq's order: its own four first, then the pieces after SentencePiece's three.
@@ -254,9 +254,9 @@ def _sentencepiece(path: Path, family: str, *, lowercase: bool) -> SubwordTokeni
 def _finished(
     engine: tokenizers.Tokenizer, family: str, special: Sequence[str], path: Path
 ) -> SubwordTokenizer:
-    """Declare the special tokens and frame each text by those of its family."""
+    """Declare the special tokens and add those of its family around each text."""
     first, last = FRAMES[family]
-    # A mask that the vocabulary lacks is added at its end, as the models were trained with.
+    # A missing mask token is appended to the vocabulary, as in the training of these models.
     absent = [name for name in special if engine.token_to_id(name) is None]
     if set(absent) - {"[MASK]", "<mask>", "<unk>"}:
         raise ArtifactError(f"lacks the token {absent[0]}", where=str(path))

@@ -1,7 +1,7 @@
 """Tagged words as the inputs of a model: as words with their characters, or as subwords.
 
-A sentence longer than a model reads is cut into windows of words that overlap; of each word the
-window counts that has most context around it (Devlin et al. 2018, the reference code for SQuAD).
+A sentence longer than the model's input is split into overlapping windows of words; each word
+uses the window with most context around it (Devlin et al. 2018, the reference code for SQuAD).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from aitk.nlp.features.batching import pad_tokens
 from aitk.nlp.features.tokenizers import SubwordTokenizer, load_tokenizer
 
 PAD, UNKNOWN, RESERVED = 0, 1, 2
-#: Characters mark where a word begins and ends.
+#: Marks of the beginning and the end of a word's characters.
 BEGIN, END, RESERVED_CHARACTERS = 2, 3, 4
-#: Characters of a word that are read, these marks included.
+#: Maximum characters of a word, including these marks.
 WORD_LENGTH = 24
-#: Training replaces a word seen n times by the unknown word with the probability a / (a + n)
-#: (Kiperwasser and Goldberg 2016, section 4.1; with a = 1 half of the words seen once, as Lample et
-#: al. 2016, section 4.2, have it): its characters must do.
+#: Training replaces a word seen n times by the unknown word with probability a / (a + n)
+#: (Kiperwasser and Goldberg 2016, section 4.1; with a = 1 half of the words seen once, as in
+#: Lample et al. 2016, section 4.2), so that the model learns to use its characters.
 WORD_DROPOUT = 1.0
 MAX_CHARACTERS = 1000
-#: Share of a window that overlaps the one before it.
+#: Share of a window that overlaps the previous one.
 OVERLAP = 0.25
 #: Targets: after the end of a sentence; first and further word of a tag that training lacks.
 IGNORED, UNSEEN_FIRST, UNSEEN_INSIDE = -1, -2, -3
@@ -52,7 +52,7 @@ class WordReader(Protocol):
     def vocabulary_size(self) -> int: ...
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
-        """The arrays of each row, all its words."""
+        """The arrays of each row, for all its words."""
 
     def windows(self, inputs: Inputs, max_length: int) -> list[Window]:
         """First word and the word after the last one of each window."""
@@ -63,7 +63,7 @@ class WordReader(Protocol):
         """The arrays of one window."""
 
     def length(self, inputs: Inputs, max_length: int) -> int:
-        """How many positions the longest window takes."""
+        """Positions of the longest window."""
 
     def pad(
         self, cut: Sequence[Mapping[str, np.ndarray]], pad_to: int | None
@@ -76,11 +76,11 @@ class WordReader(Protocol):
 
 @dataclass(frozen=True)
 class WordVocabulary:
-    """Words in lower case with digits as 0, and the characters of each as they are.
+    """Words in lower case with digits as 0, and the unchanged characters of each.
 
     Attributes:
         words: by falling frequency; the id of the first is 2.
-        counts: how often each stood in the training rows.
+        counts: occurrences in the training rows.
         characters: by falling frequency; the id of the first is 4.
     """
 
@@ -104,13 +104,13 @@ class WordVocabulary:
 
     @cached_property
     def _dropout(self) -> np.ndarray:
-        """By id, how often training replaces a word."""
+        """Replacement probability in training, by id."""
         counts = np.array([np.inf] * RESERVED + list(self.counts), float)
         return WORD_DROPOUT / (WORD_DROPOUT + counts)
 
     @property
     def character_count(self) -> int:
-        """How many ids of characters there are."""
+        """The number of character ids."""
         return len(self.characters) + RESERVED_CHARACTERS
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
@@ -179,7 +179,7 @@ def learn_words(rows: Iterable[Mapping[str, Any]], *, vocabulary_size: int) -> W
 def embed_words(
     reader: WordVocabulary, source: str, vocabulary_size: int, *, note: Note
 ) -> tuple[WordVocabulary, np.ndarray]:
-    """The vocabulary with further words of a source of vectors, and the vector of each id,
+    """The vocabulary extended by words of a source of vectors, and the vector of each id,
     (ids, dimension) float32; see ``word_embeddings.extend_words``."""
     from aitk.nlp.features.word_embeddings import extend_words
 
@@ -194,7 +194,7 @@ def embed_words(
 
 @dataclass(frozen=True)
 class Subwords:
-    """The subwords of a tokeniser; a word is read at the first of its own (Devlin et al. 2018,
+    """Subwords of a tokeniser; a word is represented by its first subword (Devlin et al. 2018,
     section 5.3)."""
 
     tokenizer: SubwordTokenizer
@@ -230,7 +230,7 @@ class Subwords:
         room = self._room(max_length)
         ids = [*before, *inputs["token_ids"][begin : begin + min(room, stop - begin)], *after]
         places = firsts[start:end] - begin + len(before) + 1  # counted from 1
-        # A word without a token of its own, or beyond what is read, has the first one.
+        # A word without its own token, or beyond the input, uses the first one.
         places = np.where((places > 0) & (places <= len(ids)), places, 1)
         return {"token_ids": np.asarray(ids or [0], np.int32), "word_positions": places}
 
@@ -256,7 +256,7 @@ class Subwords:
         return max(1, max_length - sum(map(len, self.frame)))
 
     def _sizes(self, inputs: Inputs) -> np.ndarray:
-        """Tokens of each word; those before the first word count to it."""
+        """Tokens of each word; tokens before the first word count towards it."""
         firsts = inputs["firsts"].astype(np.int64)
         sizes = np.diff(np.append(firsts, len(inputs["token_ids"])))
         sizes[0] += firsts[0]
@@ -265,15 +265,14 @@ class Subwords:
 
 @dataclass(frozen=True)
 class TagAssets:
-    """The tags and what reads the words.
+    """The tags and the encoder of words.
 
     Attributes:
         reader: turns words into arrays.
-        max_length: words or subwords that the model reads at once.
+        max_length: maximum words or subwords of the model's input.
         labels: tags in the order of the outputs.
-        learned: the transitions between tags are learned (a CRF).
-        embeddings: (words, dimension) in which the embedding layer starts, where it is given. Not
-            saved.
+        learned: whether the transitions between tags are trained (a CRF).
+        embeddings: (words, dimension) initial values of the embedding layer, if given. Not saved.
     """
 
     reader: WordReader
@@ -288,7 +287,7 @@ class TagAssets:
 
     @property
     def tokenizer(self) -> WordReader:
-        """What knows the size of the vocabulary."""
+        """The object that has the size of the vocabulary."""
         return self.reader
 
     @cached_property
@@ -297,7 +296,7 @@ class TagAssets:
         return {label: number for number, label in enumerate(self.labels)}
 
     def targets(self, tags: Sequence[str]) -> np.ndarray:
-        """The numbers of tags; of one that training lacks ``UNSEEN_...``."""
+        """The numbers of tags; ``UNSEEN_...`` for tags unseen in training."""
         return np.array(
             [
                 self.numbers.get(tag, UNSEEN_INSIDE if tag.startswith("I-") else UNSEEN_FIRST)
@@ -334,7 +333,7 @@ def load_tag_assets(folder: Path) -> TagAssets:
     values = read_json(path, TAGS_SHAPE)
     labels = tuple(values["labels"])
     if not labels or len(set(labels)) < len(labels):
-        raise ArtifactError("it has no tags, or one twice", where=str(path))
+        raise ArtifactError("its tags are missing or not unique", where=str(path))
     reader: WordReader
     if values["words"]:
         known = read_json(folder / "words.json", WORDS_SHAPE)
@@ -344,7 +343,7 @@ def load_tag_assets(folder: Path) -> TagAssets:
     else:
         tokenizer = load_tokenizer(folder / "tokenizer")
         if not isinstance(tokenizer, SubwordTokenizer):
-            raise ArtifactError("its tokeniser has no subwords", where=str(folder))
+            raise ArtifactError("its tokeniser is not a subword tokeniser", where=str(folder))
         reader = Subwords(tokenizer)
     return TagAssets(reader, values["max_length"], labels, values["learned"])
 
@@ -359,7 +358,7 @@ def words_in(fields: Mapping[str, Any]) -> list[str]:
 
 
 def word_form(word: str) -> str:
-    """A word as the vocabulary knows it: NFC, lower case, digits as 0."""
+    """The form of a word in the vocabulary: NFC, lower case, digits as 0."""
     word = unicodedata.normalize("NFC", word).lower()
     if any(map(str.isdigit, word)):
         word = "".join("0" if letter.isdigit() else letter for letter in word)
@@ -367,7 +366,7 @@ def word_form(word: str) -> str:
 
 
 def best_window(windows: Sequence[Window], words: int) -> np.ndarray:
-    """For each word the number of the window in which it has most words on both sides."""
+    """For each word the index of the window with the most words on both sides of it."""
     places = np.arange(words)
     depth = np.full((len(windows), words), -1)
     for row, (start, end) in zip(depth, windows, strict=True):
@@ -376,7 +375,7 @@ def best_window(windows: Sequence[Window], words: int) -> np.ndarray:
 
 
 def without_broken_start(targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """Targets of a window that begins inside a span, its first word beginning one: no other
+    """Targets of a window that begins inside a span: its first word gets a B- tag, since no other
     sequence is legal.
 
     Args:
@@ -408,11 +407,11 @@ def _windows(sizes: np.ndarray, room: int) -> list[Window]:
 
 
 def _first_tokens(ends: np.ndarray, fields: Mapping[str, Any]) -> np.ndarray:
-    """The number of each word's first token: that of the first token which ends inside it or
-    after it, so that a token of several words belongs to all of them.
+    """The index of each word's first token: the first token which ends inside the word or after it,
+    so that a token that spans several words belongs to all of them.
 
     Args:
-        ends: (tokens,) where each token ends in the text.
+        ends: (tokens,) end of each token in the text.
     """
     starts = np.asarray(fields["starts"], np.int64)
     return np.minimum(np.searchsorted(ends, starts, side="right"), max(0, len(ends) - 1)).astype(
@@ -425,7 +424,7 @@ def _normal(word: str) -> str:
 
 
 def _shortened(word: str) -> str:
-    """The beginning and the end of a long word."""
+    """The start and the end of a long word."""
     room = WORD_LENGTH - 2
     if len(word) <= room:
         return word

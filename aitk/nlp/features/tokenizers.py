@@ -1,7 +1,7 @@
-"""Turning text into ids: vocabularies learned from the training texts, or taken as they are saved.
+"""Tokenisers: vocabularies learned from the training texts or loaded from saved files.
 
-Everything but the hashed n-grams is a ``tokenizers`` model, kept in one file, ``tokenizer.json``.
-TensorFlow is never needed.
+Everything but the hashed n-grams is a ``tokenizers`` model, stored in one file, ``tokenizer.json``.
+Never imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 FILE = "tokenizer.json"
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 #: Names of the special tokens in the vocabularies of BERT, RoBERTa, ALBERT, T5, GPT-2, Llama
-#: and their kin.
+#: and similar models.
 PAD_NAMES = ("[PAD]", "<pad>")
 UNKNOWN_NAMES = ("[UNK]", "<unk>")
 MASK_NAMES = ("[MASK]", "<mask>")
 START_NAMES = ("[CLS]", "<s>", "<|begin_of_text|>", "<bos>", "<|endoftext|>")
 END_NAMES = ("[SEP]", "</s>", "<|end_of_text|>", "<eos>", "<|endoftext|>")
 
-#: Scripts written without spaces, taken by character with its marks; and pictographs, so that an
-#: unknown one does not make the word beside it unknown.
+#: Scripts written without spaces, split by character with its marks; and pictographs, so that an
+#: unknown one does not make the adjacent word unknown.
 ALONE = (
     r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{So}]"
     r"[\p{M}\x{FE0F}]*"
 )
-#: WordPiece calls a longer word unknown as a whole, so longer runs are cut.
+#: WordPiece treats longer words as unknown, so longer runs are split.
 LONGEST_WORD = 64
-#: Text beyond this many characters for each wanted token is not looked at: one line of 50 MB
-#: costs no more than a page.
+#: Maximum characters read for each requested token, so that a line of 50 MB costs no more than a
+#: page.
 CHARACTERS_PER_TOKEN = 100
 
 
@@ -70,7 +70,7 @@ class Tokenizer(Protocol):
     def encode_pairs(
         self, texts: Sequence[str], pairs: Sequence[str], max_length: int
     ) -> list[list[int]]:
-        """The same of two texts that are read together; the longer one is cut first."""
+        """The ids of two texts encoded as a pair; the longer one is truncated first."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, without special tokens."""
@@ -81,7 +81,7 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class PairFrame:
-    """The special tokens before, between and after two texts that are read together.
+    """The special tokens before, between and after two texts of a pair.
 
     Attributes:
         separator: the first of those between.
@@ -94,7 +94,7 @@ class PairFrame:
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """The number of special tokens."""
         return len(self.before) + len(self.between) + len(self.after)
 
 
@@ -139,7 +139,7 @@ class SubwordTokenizer:
     def encode_pairs(
         self, texts: Sequence[str], pairs: Sequence[str], max_length: int
     ) -> list[list[int]]:
-        """The ids of two texts as the tokeniser's template frames them (see ``pair_frame``)."""
+        """The ids of two texts framed by the tokeniser's template (see ``pair_frame``)."""
         frame, encoded = self.pair_frame, []
         room = max_length - frame.size
         firsts = self.encode_bare(texts, max_length)
@@ -159,14 +159,14 @@ class SubwordTokenizer:
     def encode_words(
         self, texts: Sequence[str], max_length: int
     ) -> list[tuple[list[int], list[int]]]:
-        """Ids of each text, and the number of the word each belongs to (-1: a special token)."""
+        """Ids of each text, and the index of the word of each (-1: a special token)."""
         return [
             (encoding.ids, [-1 if word is None else word for word in encoding.word_ids])
             for encoding in self._encode(texts, max_length)
         ]
 
     def encode_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], np.ndarray]]:
-        """Ids of whole texts without special tokens, and where in the text each token lies:
+        """Ids of whole texts without special tokens, and the positions of the tokens in the text:
         (tokens, 2) start and end in characters."""
         self.engine.no_truncation()
         return [
@@ -185,7 +185,7 @@ class SubwordTokenizer:
 
     @cached_property
     def pair_frame(self) -> PairFrame:
-        """The special tokens around two texts, as the tokeniser's own template has them."""
+        """The special tokens around two texts, from the tokeniser's template."""
         self.engine.no_truncation()
         bare = self.engine.encode("a", add_special_tokens=False).ids
         framed = self.engine.encode("a", "a").ids
@@ -202,14 +202,14 @@ class SubwordTokenizer:
         return self.engine.decode(list(ids)).strip()
 
     def token(self, index: int) -> str:
-        """One unit as it is written in running text."""
+        """One token in the form of running text."""
         return self.decode([index]).removeprefix("##") or self.engine.id_to_token(index) or ""
 
     def token_id(self, text: str) -> int:
-        """The one unit that a word is written with.
+        """The id of a word that is a single token.
 
         Raises:
-            UsageError: it takes several, or none that is known.
+            UsageError: the word is several tokens, or unknown.
         """
         ids = self.engine.encode(text, add_special_tokens=False).ids
         if len(ids) != 1 or ids[0] == self.unknown_id:
@@ -234,7 +234,7 @@ class SubwordTokenizer:
 
 
 LONGEST_NGRAM = 100
-#: The shape of the file of a tokeniser that hashes.
+#: Structure of the file of a hashing tokeniser.
 HASHED = {
     "hashed_ngrams": {
         "buckets": Size,
@@ -250,10 +250,10 @@ def train_tokenizer(texts: Iterable[str], settings: Any) -> Tokenizer:
 
     Args:
         texts: the same texts give the same vocabulary.
-        settings: ``TextSettings`` of the model that will read the ids.
+        settings: ``TextSettings`` of the model that reads the ids.
 
     Raises:
-        DataError: the texts hold nothing to learn a vocabulary from.
+        DataError: the texts contain nothing to learn a vocabulary from.
     """
     if settings.tokenizer == "hashed":
         return HashedNgrams(
@@ -266,7 +266,7 @@ def train_tokenizer(texts: Iterable[str], settings: Any) -> Tokenizer:
 
 
 def train_subwords(texts: Iterable[str], settings: Any) -> SubwordTokenizer:
-    """The same for models that read subwords, words or characters, not hashed n-grams."""
+    """Like ``train_tokenizer``, for models of subwords, words or characters only."""
     learn = {
         "wordpiece": _learn_wordpiece,
         "bpe": _learn_bpe,
@@ -285,7 +285,7 @@ def word_tokenizer(words: Sequence[str], settings: Any) -> SubwordTokenizer:
     """A tokeniser of these words; their ids follow those of ``SPECIAL_TOKENS``, in order.
 
     Args:
-        settings: ``TextSettings``, of which the case of letters counts.
+        settings: ``TextSettings``; only ``lowercase`` matters.
     """
     from tokenizers import Tokenizer, models
 
@@ -298,7 +298,7 @@ def word_tokenizer(words: Sequence[str], settings: Any) -> SubwordTokenizer:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Read the tokeniser that ``save`` wrote, or any ``tokenizer.json`` of that library.
+    """Read a tokeniser written by ``save``, or any ``tokenizer.json`` of that library.
 
     Raises:
         ArtifactError: it is missing or damaged.
@@ -319,7 +319,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def read_engine(content: str, *, where: Path) -> tokenizers.Tokenizer:
-    """The model in a ``tokenizer.json``, with the padding and truncation saved in it undone."""
+    """The model in a ``tokenizer.json``, without its saved padding and truncation."""
     import tokenizers
 
     with damage_at(where):
@@ -331,15 +331,15 @@ def read_engine(content: str, *, where: Path) -> tokenizers.Tokenizer:
 
 @contextlib.contextmanager
 def damage_at(path: Path) -> Iterator[None]:
-    """Turn what ``tokenizers`` says of an inconsistent vocabulary into an ``ArtifactError``."""
+    """Convert errors of ``tokenizers`` about an inconsistent vocabulary to an ``ArtifactError``."""
     try:
         yield
-    except Exception as error:  # that library raises nothing more specific
+    except Exception as error:  # the library has no more specific exception
         raise ArtifactError(f"the tokeniser is damaged ({error})", where=str(path)) from error
 
 
 def framed(engine: tokenizers.Tokenizer, first: str, last: str) -> Any:
-    """A post-processor that puts a token before and after each text; ``""`` puts none.
+    """A post-processor that adds a token before and after each text; ``""`` adds none.
 
     Two texts have the last one after each; RoBERTa's (``<s>``) twice between them.
     """
@@ -362,7 +362,7 @@ def _normalizer(settings: Any) -> Any:
     if settings.lowercase:
         steps.append(normalizers.Lowercase())
     if settings.tokenizer == "bpe":
-        # A word is the same at the start of a text and inside it: after a space.
+        # A word is the same at the start of a text as inside it, after a space.
         steps += [normalizers.Strip(), normalizers.Prepend(" ")]
     return normalizers.Sequence(steps)
 
@@ -370,11 +370,11 @@ def _normalizer(settings: Any) -> Any:
 def _learn_wordpiece(
     texts: Iterable[str], normalizer: Any, vocabulary_size: int
 ) -> tokenizers.Tokenizer:
-    """WordPiece (Wu et al. 2016), made to give the same vocabulary for the same texts.
+    """WordPiece (Wu et al. 2016), made deterministic: equal texts give equal vocabularies.
 
-    The library numbers ``##a``, ``##b``, ... as it meets them in a table without an order, and
-    breaks ties by these numbers. Declared beforehand they keep theirs; that takes a look at all
-    words first.
+    The library numbers ``##a``, ``##b``, ... in the order of an unordered table, and breaks ties by
+    these numbers. Declaring them first fixes their numbers; it requires a first pass over all
+    words.
     """
     from tokenizers import Tokenizer, decoders, models, trainers
 
@@ -387,7 +387,7 @@ def _learn_wordpiece(
             seen.update(word)
             if len(word) > 1:
                 inside.update(word)
-    # Letters may fill half of the vocabulary: Chinese has more of them than are worth keeping.
+    # Letters may fill half of the vocabulary: Chinese has more of them than are useful.
     kept = sorted(seen, key=lambda letter: (-seen[letter], letter))[: vocabulary_size // 4]
     pieces = [f"##{letter}" for letter in sorted(inside.intersection(kept))]
     scratch = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -447,7 +447,7 @@ def _learn_characters(
 def _learn_units(
     texts: Iterable[str], normalizer: Any, vocabulary_size: int, *, units: Any, decoder: Any
 ) -> tokenizers.Tokenizer:
-    """The most frequent units, each with an id."""
+    """The most frequent units, with ids."""
     from tokenizers import Tokenizer, models, trainers
 
     engine = Tokenizer(models.WordLevel(unk_token="[UNK]"))

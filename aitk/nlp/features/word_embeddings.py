@@ -1,4 +1,4 @@
-"""Word vectors from elsewhere, in which the embedding layer of a classifier or tagger starts."""
+"""Pretrained word vectors as the initial embedding layer of a classifier or tagger."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def extend_words(
     note: Note,
     form: Callable[[str], str] = lambda word: word,
 ) -> tuple[list[str], np.ndarray]:
-    """The words of the training rows and further ones of a source, with their vectors.
+    """The words of the training rows and further words of a source, with their vectors.
 
-    A word that the source lacks starts at random, with the spread of the others.
+    A word without a vector in the source is initialised at random, with the spread of the others.
 
     Args:
         source: an ``embed`` run of word vectors, or a file in word2vec's or GloVe's format.
         words: of the training rows.
-        vocabulary_size: how many words there may be; the first of the source are added.
-        note: is told how many of the training words have a vector.
-        form: how a word of the source is spelled here.
+        vocabulary_size: maximum number of words; the first words of the source are added.
+        note: receives the number of training words that have a vector.
+        form: spelling of the source's words in this vocabulary.
 
     Returns:
         The words and their vectors (words, dimension) float32.
 
     Raises:
         ArtifactError: there is no such source, or it is damaged.
-        DataError: it has none of the words.
+        DataError: the source has none of the words.
     """
     own = {word: row for row, word in enumerate(words)}
     room = vocabulary_size - len(words)
@@ -70,7 +70,7 @@ def extend_words(
                 every.append(spelled)
     known = sum(word in rows for word in words)
     if not known:
-        raise DataError("has no vector of a word of the training rows", where=source)
+        raise DataError("has no vector for any word of the training rows", where=source)
     note(f"{source}: vectors of {known:,} of the {len(words):,} words of the training rows")
     rng = np.random.default_rng(0)
     table = rng.normal(0, vectors.std(), (len(every), vectors.shape[1])).astype(np.float32)
@@ -83,16 +83,16 @@ def extend_words(
 def learn_tokenizer(
     texts: Iterable[str], settings: Any, *, start: Pretrained | None, note: Note
 ) -> tuple[Any, np.ndarray | None]:
-    """The tokeniser of the pretrained source, or one learned from the texts; with it the vectors
-    in which the embedding layer starts, where ``settings.embeddings`` names some.
+    """The tokeniser of the pretrained source, or one learned from the texts; also the initial
+    vectors of the embedding layer if ``settings.embeddings`` names a source.
 
     Raises:
-        UsageError: there are weights to start from, and vectors as well.
+        UsageError: both pretrained weights and vectors are given.
     """
     wants_vectors = getattr(settings, "embeddings", None) is not None
     if start is not None and start.tokenizer is not None:
         if wants_vectors:
-            raise UsageError("the weights of --from embed words already", where="--embeddings")
+            raise UsageError("the weights of --from include embeddings", where="--embeddings")
         return start.tokenizer, None
     if wants_vectors:
         return embedded_tokenizer(texts, settings, note=note)
@@ -136,8 +136,8 @@ def _read(path: Path, keep: Callable[[str, int], bool]) -> tuple[list[str], np.n
     units = load_embed_assets(run.assets).units if run.task == EMBED_TASK else None
     if units is None or run.format != "keras":
         raise ArtifactError(
-            "is no run of word vectors", where=str(path),
-            hint="Name a word2vec, fasttext or glove run of nlp embed that is not compressed",
+            "is not a run of word vectors", where=str(path),
+            hint="Use a word2vec, fasttext or glove run of nlp embed that is not compressed",
         )  # fmt: skip
     backbone = load_keras(run.model_path).get_layer("backbone")
     table = np.asarray(backbone.get_layer("token_embedding").embeddings)

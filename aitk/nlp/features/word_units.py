@@ -1,8 +1,8 @@
-"""Words with their counts, and the letter n-grams of words that are not among them.
+"""Words with their counts, and the letter n-grams of words outside the vocabulary.
 
-A text becomes the ids of its known words; of an unknown word the ids of its letter n-grams, where
-the vocabulary has such (Bojanowski et al. 2017, section 3.2), else nothing. Each id has a weight,
-so that a text's vector is a weighted sum of rows of one table.
+A text becomes the ids of its known words; unknown words become the ids of their letter n-grams
+if the vocabulary has any (Bojanowski et al. 2017, section 3.2), otherwise nothing. Each id has a
+weight, so that a text's vector is a weighted sum of rows of one table.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aitk.core.io.json_files import Count, Size, read_json
 from aitk.nlp.features.hashing import WORD_PATTERN
 
 FILE, SETTINGS_FILE = "words.tsv", "words.json"
-#: Longer words are cut: of one text without spaces no word of a megabyte becomes an entry.
+#: Longer words are truncated, so that a text without spaces adds no entry of a megabyte.
 MAX_WORD_CHARACTERS = 100
 MAX_WORDS = 5_000_000
 CHARACTERS_PER_WORD = 100
@@ -40,16 +40,16 @@ _SHAPE = {
 
 @dataclass(frozen=True)
 class WordUnits:
-    """A vocabulary of words, the most frequent first.
+    """A vocabulary of words, most frequent first.
 
     Attributes:
-        words: each once.
-        counts: how often each occurs in the training texts; 0 where that is not known.
-        total: words of the training texts, those that were too rare included.
+        words: unique words.
+        counts: occurrences in the training texts; 0 if unknown.
+        total: words of the training texts, including rare ones.
         lowercase: ignore the case of letters.
         buckets: hash values of letter n-grams; their ids follow those of the words. 0 for none.
-        min_ngram, max_ngram: letters of an n-gram, the marks ``<`` and ``>`` at the edges of a
-            word included.
+            min_ngram, max_ngram: letters of an n-gram, including the marks ``<`` and ``>`` at the
+            edges of a word.
     """
 
     words: tuple[str, ...]
@@ -71,7 +71,7 @@ class WordUnits:
         return len(self.words) + self.buckets
 
     def split(self, text: str, max_words: int | None = None) -> list[str]:
-        """The words of a text as this vocabulary spells them."""
+        """The words of a text in the spelling of this vocabulary."""
         if max_words is not None:
             text = text[: max_words * CHARACTERS_PER_WORD]
         words = _WORD.findall(text.lower() if self.lowercase else text)
@@ -88,9 +88,9 @@ class WordUnits:
     def encode(self, text: str, max_words: int, *, sif: float) -> tuple[np.ndarray, np.ndarray]:
         """Ids (n,) int32 of a text's units and their weights (n,) float32, which sum to 1.
 
-        A word weighs a / (a + p), p being its share of the training words and a being ``sif``
-        (Arora et al. 2017, section 3); all alike where ``sif`` is 0. A text without any unit has
-        one id with the weight 0.
+        A word has the weight a / (a + p), where p is its share of the training words and a is
+        ``sif`` (Arora et al. 2017, section 3); all weights are equal if ``sif`` is 0. A text
+        without any unit has one id with the weight 0.
         """
         ids: list[int] = []
         weights: list[float] = []
@@ -108,7 +108,7 @@ class WordUnits:
         return np.array(ids, np.int32), (shares / shares.sum()).astype(np.float32)
 
     def weight(self, number: int, sif: float) -> float:
-        """What a known word weighs in the vector of a text."""
+        """The weight of a known word in the vector of a text."""
         return sif / (sif + self.counts[number] / self.total) if sif else 1.0
 
     def save(self, folder: Path) -> None:
@@ -128,7 +128,7 @@ def load_word_units(folder: Path) -> WordUnits:
     """
     values = read_json(folder / SETTINGS_FILE, _SHAPE)
     if not values["min_ngram"] <= values["max_ngram"] <= MAX_WORD_CHARACTERS:
-        raise ArtifactError("n-grams of no length", where=str(folder / SETTINGS_FILE))
+        raise ArtifactError("has n-grams of length 0", where=str(folder / SETTINGS_FILE))
     path = folder / FILE
     words, counts = [], []
     try:
@@ -138,18 +138,18 @@ def load_word_units(folder: Path) -> WordUnits:
                 if not (word and tab and count.isascii() and count.isdigit()):
                     raise ArtifactError("is damaged", where=f"{path}:{number}")
                 if number > MAX_WORDS:
-                    raise ArtifactError(f"holds more than {MAX_WORDS:,} words", where=str(path))
+                    raise ArtifactError(f"has more than {MAX_WORDS:,} words", where=str(path))
                 words.append(word)
                 counts.append(int(count))
     except (OSError, UnicodeDecodeError) as error:
         raise ArtifactError(f"cannot be read ({error})", where=str(path)) from error
     if len(set(words)) < len(words) or not words:
-        raise ArtifactError("holds no word, or one twice", where=str(path))
+        raise ArtifactError("its words are missing or not unique", where=str(path))
     return WordUnits(tuple(words), tuple(counts), **values)
 
 
 def count_words(texts: Iterable[str], *, lowercase: bool) -> Counter[str]:
-    """How often each word occurs."""
+    """The number of occurrences of each word."""
     counts: Counter[str] = Counter()
     for text in texts:
         words = _WORD.findall(text.lower() if lowercase else text)
@@ -161,11 +161,11 @@ def learn_word_units(texts: Iterable[str], settings: Any) -> WordUnits:
     """The words that occur ``settings.min_count`` times, at most ``vocabulary_size`` of them.
 
     Raises:
-        DataError: there are fewer than two.
+        DataError: there are fewer than two such words.
     """
     counts = count_words(texts, lowercase=settings.lowercase)
     total = counts.total()
-    # Ties in alphabetic order: the same texts in another order give the same vocabulary.
+    # Ties are sorted alphabetically: the same texts in another order give the same vocabulary.
     kept = sorted(
         (item for item in counts.items() if item[1] >= settings.min_count),
         key=lambda item: (-item[1], item[0]),
@@ -173,7 +173,7 @@ def learn_word_units(texts: Iterable[str], settings: Any) -> WordUnits:
     if len(kept) < 2:
         raise DataError(
             f"fewer than two words occur {settings.min_count} times",
-            hint="Give more text, or --set min_count=1",
+            hint="Use more text, or --set min_count=1",
         )
     return WordUnits(
         words=tuple(word for word, _ in kept),
@@ -187,7 +187,7 @@ def learn_word_units(texts: Iterable[str], settings: Any) -> WordUnits:
 
 
 def ngram_table(units: WordUnits) -> tuple[np.ndarray, np.ndarray]:
-    """The units that each word's vector is the mean of: its own id and those of its n-grams.
+    """The units averaged for each word's vector: its own id and those of its n-grams.
 
     Returns:
         ``starts`` (words + 1,) int64 and ``ids`` int32: word w has ``ids[starts[w]:starts[w+1]]``.
@@ -202,7 +202,7 @@ def ngram_table(units: WordUnits) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=2**16)
 def _ngrams(word: str, shortest: int, longest: int) -> tuple[int, ...]:
-    """The hashes of the n-grams of a word, its edges marked."""
+    """The hashes of the n-grams of a word with marked edges."""
     marked = f"<{word}>"
     return tuple(
         zlib.crc32(marked[at : at + length].encode())

@@ -1,7 +1,7 @@
 """Losses of sentence encoders whose rows are pairs or triplets of texts.
 
-A batch holds the texts of its rows one after the other, those of a row side by side, so the model
-itself reads single texts: outputs (rows * sides, dimension).
+A batch holds the texts of its rows in order, those of a row adjacent, so the model reads single
+texts: outputs (rows * sides, dimension).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from aitk.core.layers import Tensor
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class MultipleNegatives(keras.losses.Loss):
-    """Every text should be nearest to its own partner among those of the batch.
+    """Every text should be nearest to its own partner in the batch.
 
     Cross-entropy over cosines / temperature (Henderson et al. 2017; Reimers and Gurevych 2019,
     sentence-transformers' multiple negatives ranking loss). The negatives of triplets are further
-    candidates. With the same text twice, which dropout makes two views, this is SimCSE (Gao et
+    candidates. With the same text twice, as two views by dropout, this is SimCSE (Gao et
     al. 2021, section 3).
 
     Args:
@@ -33,8 +33,8 @@ class MultipleNegatives(keras.losses.Loss):
         self.sides, self.temperature = sides, temperature
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """``y_true`` (rows * sides,): the number of the text among the distinct ones of the
-        batch; a partner that is the same text as another row's is no negative of it."""
+        """``y_true`` (rows * sides,): the index of the text among the distinct texts of the batch;
+        an equal text of another row is not a negative."""
         vectors = unit_length(y_pred)
         parts = [vectors[side :: self.sides] for side in range(self.sides)]
         numbers = ops.reshape(y_true, (-1,))
@@ -55,11 +55,11 @@ class MultipleNegatives(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class CosineRegression(keras.losses.Loss):
-    """The cosine of a pair should be its score, scaled to 0..1: squared error (Reimers and
+    """The cosine of a pair should equal its score, scaled to 0..1: squared error (Reimers and
     Gurevych 2019, section 3, regression objective)."""
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """``y_true`` (pairs * 2,): the score of each pair, once a text."""
+        """``y_true`` (pairs * 2,): the score of each pair, once per text."""
         vectors = unit_length(y_pred)
         cosines = ops.sum(vectors[0::2] * vectors[1::2], axis=-1)
         wanted = ops.reshape(y_true, (-1,))[0::2]
@@ -70,9 +70,9 @@ class CosineRegression(keras.losses.Loss):
 class CosineRanking(keras.losses.Loss):
     """Of any two pairs of a batch, the one with the higher score should have the higher cosine.
 
-    log(1 + sum of exp((lower one's cosine - higher one's) / temperature)), over all such couples:
-    the CoSENT loss (Su 2022; sentence-transformers). Only the order of the scores counts, as for
-    Spearman's correlation.
+    log(1 + sum of exp((lower one's cosine - higher one's) / temperature)), over all such pairs of
+    pairs: the CoSENT loss (Su 2022; sentence-transformers). Only the order of the scores matters,
+    as for Spearman's correlation.
 
     Args:
         temperature: divides the cosines.
@@ -83,11 +83,11 @@ class CosineRanking(keras.losses.Loss):
         self.temperature = temperature
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """``y_true`` (pairs * 2,): the score of each pair, once a text."""
+        """``y_true`` (pairs * 2,): the score of each pair, once per text."""
         vectors = unit_length(y_pred)
         cosines = ops.sum(vectors[0::2] * vectors[1::2], axis=-1) / self.temperature
         scores = ops.reshape(y_true, (-1,))[0::2]
-        # (pairs, pairs): by how much pair i is above pair j, counted where j should be above.
+        # (pairs, pairs): excess of pair i over pair j, counted where j should be higher.
         above = cosines[:, None] - cosines[None, :]
         ordered = ops.cast(scores[:, None] < scores[None, :], "float32")
         above = ops.reshape(above - 1e9 * (1 - ordered), (-1,))

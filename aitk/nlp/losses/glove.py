@@ -1,7 +1,7 @@
-"""GloVe (Pennington et al. 2014): word vectors whose products are the logarithms of how often words
-occur together.
+"""GloVe (Pennington et al. 2014): word vectors whose products approximate the logarithms of
+co-occurrence counts.
 
-Counts are gathered from the text chunk by chunk, and of too many the rarest are given up; training
+Counts are gathered from the text in chunks, and the rarest are dropped to bound memory; training
 runs over batches of counts with AdaGrad, as in the authors' program.
 """
 
@@ -18,9 +18,9 @@ from aitk.core.runtime import interrupts
 from aitk.nlp.features.word_units import WordUnits
 from aitk.nlp.losses.word_corpus import WordCorpus
 
-#: Pairs of words whose counts are held: 16 bytes each.
+#: Maximum number of word pairs with counts in memory: 16 bytes each.
 MAX_PAIRS = 60_000_000
-#: Counts are merged when so many new ones have come.
+#: Number of new counts after which counts are merged.
 MERGED_AT = 20_000_000
 BATCH = 8192
 #: Weighting of a count x: (x / LARGE) ** POWER, at most 1 (section 3, equation 9).
@@ -31,11 +31,11 @@ CLIP = 100.0
 def count_pairs(
     corpus: WordCorpus, words: int, *, window: int, note: Note, max_pairs: int = MAX_PAIRS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How often words occur within ``window`` of each other, a pair at distance d counting 1 / d.
+    """Co-occurrence counts of words within ``window``; a pair at distance d counts 1 / d.
 
     Args:
         words: size of the vocabulary.
-        note: is told of pairs that were given up.
+        note: receives the number of dropped pairs.
 
     Returns:
         ``first`` <= ``second`` ids (pairs,) int32 and ``counts`` (pairs,) float32.
@@ -52,7 +52,7 @@ def count_pairs(
         keys, values = _summed(every, weights)
         waiting, size = [], 0
         if len(keys) > max_pairs:
-            # What came rarely so far is likely noise (lossy counting, Manku and Motwani 2002).
+            # Counts that are rare so far are likely noise (lossy counting, Manku and Motwani 2002).
             kept = np.sort(np.argpartition(values, -max_pairs // 2)[-max_pairs // 2 :])
             given_up += len(keys) - len(kept)
             keys, values = keys[kept], values[kept]
@@ -70,7 +70,7 @@ def count_pairs(
             merge()
     merge()
     if given_up:
-        note(f"{given_up:,} rare pairs of words were left out to bound the memory")
+        note(f"{given_up:,} rare word pairs were dropped to bound memory")
     return (keys // words).astype(np.int32), (keys % words).astype(np.int32), values
 
 
@@ -87,7 +87,7 @@ def _summed(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def train_glove(
     corpus: WordCorpus, units: WordUnits, settings: Any, *, seed: int, reporter: Reporter
 ) -> np.ndarray:
-    """Train vectors; of each word the sum of its vectors as a word and as a context.
+    """Train vectors; each is the sum of the word's vectors as a word and as a context.
 
     Args:
         settings: ``GloveSettings``.
@@ -114,9 +114,9 @@ def train_glove(
 def _compiled_step(
     words: int, settings: Any, rng: np.random.Generator
 ) -> tuple[Callable[..., None], Callable[[], np.ndarray]]:
-    """A training step, and what gives the vectors at the end.
+    """A training step, and a function that returns the final vectors.
 
-    A row of a table is a vector and its bias. Every pair of different words is trained on in both
+    A row of a table is a vector and its bias. Every pair of different words is trained in both
     roles.
     """
     import tensorflow as tf
@@ -133,7 +133,7 @@ def _compiled_step(
     def apply(variable: Any, sums: Any, ids: Any, gradient: Any) -> None:
         gradient = tf.clip_by_value(gradient, -CLIP, CLIP) * settings.rate
         sums.scatter_add(tf.IndexedSlices(gradient * gradient, ids))
-        # Later pairs of a batch would see the squares of earlier ones: all see them all.
+        # Later pairs of a batch would see the squares of earlier ones: all use the updated squares.
         scaled = gradient * tf.math.rsqrt(tf.gather(sums, ids))
         variable.scatter_sub(tf.IndexedSlices(scaled, ids))
 

@@ -1,12 +1,12 @@
 """Word vectors by negative sampling: skip-gram and CBOW (Mikolov et al. 2013), with subwords
 (Bojanowski et al. 2017).
 
-The arithmetic is that of word2vec.c, arranged for matrix products (Ji et al. 2016): words stand in
-blocks, every pair of a block is one product of two small matrices, and all words of a block share
+The arithmetic is that of word2vec.c, arranged for matrix products (Ji et al. 2016): words form
+blocks, all pairs of a block are one product of two small matrices, and all words of a block share
 their negative samples, each of which counts for several. A step takes many blocks, so a frequent
-word gets many gradients at once, at which plain steps would overshoot. The sum g of the gradients
-of one vector is therefore scaled to what as many steps in sequence would do to a quadratic with
-its curvature h: (1 - exp(-rate h)) / h instead of the rate.
+word receives many gradients at once, at which plain steps would overshoot. The sum g of the
+gradients of one vector is therefore scaled to the effect of as many sequential steps on a
+quadratic with its curvature h: (1 - exp(-rate h)) / h instead of the rate.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from aitk.nlp.losses.word_corpus import WordCorpus
 
 #: Words of a block, and blocks of a step.
 BLOCK, BLOCKS = 32, 96
-#: Negative samples that a block shares.
+#: Negative samples shared by a block.
 SHARED_NEGATIVES = 24
 LAST_RATE = 1e-4
 NEGATIVE_POWER = 0.75
 EPOCHS, MAX_EPOCHS = 5, 50
-#: Words to read in all, so that vectors leave their random start.
+#: Minimum number of words to read, so that vectors move away from their random initialisation.
 ENOUGH_WORDS = 500_000
 
 
@@ -41,8 +41,8 @@ class Blocks:
     Attributes:
         centers: (blocks, BLOCK) ids.
         contexts: (blocks, BLOCK + 2 window) ids; column j is ``window`` words before center j.
-        center_texts, context_texts: the text of each; -1 where there is no word.
-        reach: (blocks, BLOCK) how many words on each side of a center count.
+            center_texts, context_texts: the text of each; -1 for no word.
+        reach: (blocks, BLOCK) context words on each side of a center.
     """
 
     centers: np.ndarray
@@ -53,8 +53,8 @@ class Blocks:
 
 
 def keep_probabilities(units: WordUnits, sample: float) -> np.ndarray:
-    """The probability to keep each word (words,) float64, as in word2vec.c: of a word with the
-    share f of the text, sqrt(sample / f) + sample / f, at most 1."""
+    """The probability to keep each word (words,) float64, as in word2vec.c: sqrt(sample / f) +
+    sample / f, at most 1, for a word with the share f of the text."""
     counts = np.array(units.counts, np.float64)
     if not sample:
         return np.ones(len(counts))
@@ -74,7 +74,7 @@ def epoch_blocks(
     """The steps of one pass over the text, in random order within a chunk.
 
     Yields:
-        The blocks of a step, and how many words of the text it stands for.
+        The blocks of a step, and the number of words of the text that they cover.
     """
     width = BLOCK + 2 * window
     for ids, texts in corpus.chunks():
@@ -107,7 +107,7 @@ def epoch_blocks(
 
 
 def default_epochs(words: int) -> int:
-    """Passes over a text of so many words: ``EPOCHS``, more where that makes too few steps."""
+    """Passes over a text of this size: ``EPOCHS``, or more if that makes too few steps."""
     return max(EPOCHS, min(MAX_EPOCHS, -(-ENOUGH_WORDS // max(1, words))))
 
 
@@ -125,8 +125,8 @@ def train_vectors(
         settings: ``Word2VecSettings`` or ``FastTextSettings``.
 
     Returns:
-        (units.size, dimension) float32: a vector a word, then one a bucket of n-grams. With
-        n-grams, that of a word is already the mean of its own and those of its n-grams.
+        (units.size, dimension) float32: a vector per word, then one per bucket of n-grams. With
+        n-grams, a word's vector is already the mean of its own and those of its n-grams.
     """
     rng = np.random.default_rng(seed)
     table = _first_vectors(units, settings, rng)
@@ -161,7 +161,7 @@ def _first_vectors(units: WordUnits, settings: Any, rng: np.random.Generator) ->
 
 
 def _composed(units: WordUnits, table: np.ndarray) -> np.ndarray:
-    """The table with the vector of each word being the mean of its units."""
+    """The table with each word's vector replaced by the mean of its units."""
     if not units.buckets:
         return table
     starts, ids = ngram_table(units)
@@ -180,7 +180,7 @@ def _compiled_step(
     """One training step, compiled for tables of this size.
 
     Args:
-        table: variable (units.size, dimension), which the steps change.
+        table: variable (units.size, dimension), updated by the steps.
     """
     import tensorflow as tf
 
@@ -194,7 +194,7 @@ def _compiled_step(
     skipgram = settings.architecture == "skip-gram"
 
     def scaled(gradient: Any, curvature: Any, ids: Any, rate: Any, size: int) -> Any:
-        """Gradients (n, dimension) of the rows ``ids`` times the rate that suits each row."""
+        """Gradients (n, dimension) of the rows ``ids`` times the rate of each row."""
         sums = rate * tf.gather(tf.math.unsorted_segment_sum(curvature, ids, size), ids)
         factor = tf.where(sums > 1e-3, (1 - tf.exp(-sums)) / tf.maximum(sums, 1e-3), 1.0)
         return gradient * (rate * factor)[:, None]
@@ -212,13 +212,13 @@ def _compiled_step(
         return tf.reshape(array, (-1, settings.dimension))
 
     def gradients(read: Any, output: Any, negative: Any, mask: Any) -> Any:
-        """Gradients and curvatures of the vectors that are read, put out and sampled.
+        """Gradients and curvatures of the input, output and sampled vectors.
 
         Args:
-            read: (blocks, n, dimension) of the words that a prediction is made from.
-            output: (blocks, m, dimension) of the words to predict.
+            read: (blocks, n, dimension) vectors that a prediction is made from.
+            output: (blocks, m, dimension) vectors of the words to predict.
             negative: (blocks, SHARED_NEGATIVES, dimension).
-            mask: (blocks, BLOCK, BLOCK + 2 window) pairs of center and context that count.
+            mask: (blocks, BLOCK, BLOCK + 2 window) valid pairs of center and context.
         """
         if skipgram:  # read = centers, output = contexts
             predicting, targets, weight = read, output, mask
@@ -245,7 +245,7 @@ def _compiled_step(
         bend_negative = tf.linalg.matvec(other_bend, norms(predicting), transpose_a=True)
         if skipgram:
             by_read, bend_read = by_predicting, bend_predicting
-        else:  # as in word2vec.c, every context word takes the whole gradient of their mean
+        else:  # as in word2vec.c, every context word receives the whole gradient of their mean
             by_read = tf.matmul(mask, by_predicting, transpose_a=True)
             bend_read = tf.linalg.matvec(mask, bend_predicting, transpose_a=True)
         return (by_read, bend_read), (by_output, bend_output), (by_negative, bend_negative)
@@ -289,7 +289,7 @@ def _compiled_step(
         else:
             count = tf.shape(starts)[0]
             by_word = tf.math.unsorted_segment_sum(gradient, ids, count)
-            # As in fastText, every unit takes the whole gradient of their mean.
+            # As in fastText, every unit receives the whole gradient of their mean.
             bends = tf.math.unsorted_segment_sum(bend, ids, count)
             gradient, bend = tf.gather(by_word, members), tf.gather(bends, members)
             change = scaled(gradient, bend, unique, rate, units.size)
@@ -323,10 +323,10 @@ def _compiled_step(
 def _gather_units(
     words: np.ndarray, starts: np.ndarray, ids: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The units of some words, one word after the other.
+    """The units of some words, concatenated.
 
     Returns:
-        Their ids (n,), how many each word has (words,), and the number of the word of each (n,).
+        Their ids (n,), the number of units of each word (words,), and the word of each unit (n,).
     """
     sizes = np.diff(starts)[words]
     members = np.repeat(np.arange(len(words)), sizes)

@@ -14,8 +14,8 @@ from aitk.core.layers import Tensor
 class SmoothedTokenCrossEntropy(keras.losses.Loss):
     """Cross entropy with smoothed labels (Szegedy et al. 2016, section 7), from logits.
 
-    The target has probability 1 - smoothing, and all tokens share the rest alike; nothing of the
-    size (batch, length, vocabulary) is made of the targets.
+    The target has probability 1 - smoothing, and all tokens share the rest equally; no array of the
+    size (batch, length, vocabulary) is created for the targets.
     """
 
     def __init__(

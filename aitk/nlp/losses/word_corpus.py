@@ -1,4 +1,4 @@
-"""The training words of word vectors, as ids on disk: memory does not grow with the text."""
+"""The training words of word vectors, as ids on disk: memory does not depend on the text's size."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CHUNK_WORDS = 1 << 20
 
 @dataclass(frozen=True)
 class WordCorpus:
-    """Ids of the known words of all texts, one after the other, each text followed by -1.
+    """Ids of the known words of all texts, concatenated; each text is followed by -1.
 
     Attributes:
         path: file of int32.
         size: numbers in it.
-        words: those that are words.
+        words: number of words.
     """
 
     path: Path
@@ -35,8 +35,8 @@ class WordCorpus:
     words: int
 
     def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Parts of at most ``CHUNK_WORDS`` numbers: ids (n,) int64, and the number of the text
-        each belongs to (n,) int64."""
+        """Parts of at most ``CHUNK_WORDS`` numbers: ids (n,) int64, and the index of the text of
+        each (n,) int64."""
         text = 0
         with self.path.open("rb") as file:
             while len(ids := np.fromfile(file, np.int32, CHUNK_WORDS)):
@@ -50,8 +50,8 @@ class WordCorpus:
 def write_corpus(
     rows: Sequence[Mapping[str, Any]], units: WordUnits, *, reporter: Reporter
 ) -> Iterator[WordCorpus]:
-    """Encode the texts of rows (``text``, and ``pair`` where there is one) into a file that is
-    deleted at the end."""
+    """Encode the texts of rows (``text``, and ``pair`` if present) into a file that is deleted on
+    exit."""
     with tempfile.TemporaryDirectory(prefix="aitk-words-") as folder:
         path = Path(folder) / "ids"
         size = words = 0
@@ -74,7 +74,7 @@ def write_corpus(
 
 
 def texts_of(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Every text of rows: of a pair or a triplet each."""
+    """Every text of rows, including those of pairs and triplets."""
     for row in rows:
         for side in ("text", "pair", "negative"):
             if side in row:
@@ -82,6 +82,6 @@ def texts_of(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def all_texts(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Every text of any number of rows, some rows at a time."""
+    """Every text of any number of rows, read in blocks."""
     for start in range(0, len(rows), ROWS_AT_ONCE):
         yield from texts_of(take_rows(rows, range(start, min(start + ROWS_AT_ONCE, len(rows)))))

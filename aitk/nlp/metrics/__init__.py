@@ -1,1 +1,1 @@
-"""Measures of quality and their uncertainty."""
+"""Metrics and their uncertainty."""

@@ -1,4 +1,4 @@
-"""The baseline of embedding: texts are similar where they have words in common."""
+"""The baseline of embedding: texts are similar if they share words."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from aitk.core.metrics.baselines import Measured, Rows
 from aitk.nlp.features.hashing import WORD_PATTERN
 
-#: Words are counted in so many hash buckets.
+#: Number of hash buckets of words.
 BUCKETS = 2048
 _WORD = re.compile(WORD_PATTERN)
 
 
 def common_words(rows: Rows, measured: Measured) -> Mapping[str, np.ndarray]:
-    """What would be measured of vectors that count the words of a text.
+    """The measurements for vectors of word counts.
 
     Args:
         rows: texts, whose halves are compared; or pairs.
-        measured: what was measured of a model on them.
+        measured: measurements of a model on them.
     """
     sides = [_sides(row) for row in rows]
     left = np.stack([_counts(one) for one, _ in sides])

@@ -1,6 +1,6 @@
-"""The baselines of text classification: logistic regression on TF-IDF weighted words and pairs.
+"""The baselines of text classification: logistic regression on TF-IDF features of words and pairs.
 
-After Wang and Manning 2012 ("Baselines and Bigrams"), as far as the features go.
+Features after Wang and Manning 2012 ("Baselines and Bigrams").
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from aitk.nlp.features.batching import whole_text
 from aitk.nlp.features.hashing import WORD_PATTERN
 
 NAME = "TF-IDF + logistic regression"
-#: Evenly spread training rows that are fitted, and characters read of each text.
+#: Training rows for fitting, evenly spread, and characters read of each text.
 TRAINING_ROWS = 20_000
 CHARACTERS = 5_000
 #: The most frequent words and pairs are the features.
 FEATURES = 50_000
-#: Inverse of the ridge penalty; rounds and tolerance of the solver, which is close by then.
+#: Inverse of the ridge penalty; rounds and tolerance of the solver, sufficient to converge.
 INVERSE_PENALTY = 10.0
 ROUNDS, TOLERANCE = 20, 1e-2
-#: With many labels, every so many-th row is held back to tune the thresholds.
+#: With many labels, one row in this many is held out to tune the thresholds.
 TUNING_EVERY = 5
 
 
 def linear_baseline(train: Rows, labels: Sequence[str]) -> Baseline | None:
-    """Fit one label per text; None where the training rows hold one class or no word.
+    """Fit one label per text; None if the training rows have one class or no word.
 
     Args:
         train: rows with ``text`` and ``label``.
@@ -62,15 +62,15 @@ def linear_baseline(train: Rows, labels: Sequence[str]) -> Baseline | None:
 def linear_multi_label_baseline(
     train: Rows, labels: Sequence[str], thresholds: Sequence[float]
 ) -> Baseline | None:
-    """Fit each label against the rest; None where the training rows hold no label or no word.
+    """Fit each label against the rest; None if the training rows have no label or no word.
 
-    The baseline has thresholds of its own, tuned on held-back training rows. Its log-odds are
+    The baseline has its own thresholds, tuned on held-out training rows. Its log-odds are
     shifted, class by class, so that they decide at the thresholds of the model.
 
     Args:
         train: rows with ``text`` and ``labels``.
         labels: the classes in the order of the outputs.
-        thresholds: (classes,) the thresholds of the model that is compared.
+        thresholds: (classes,) the thresholds of the compared model.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
@@ -88,7 +88,7 @@ def linear_multi_label_baseline(
     if not len(fitted):
         return None
     model = OneVsRestClassifier(LogisticRegression(C=INVERSE_PENALTY, solver="liblinear"))
-    # With one column, scikit-learn expects a vector, and gives the probabilities of both sides.
+    # With one column, scikit-learn expects a vector, and returns the probabilities of both classes.
     one = len(fitted) == 1
     _fit(
         model, inputs[~held_back], targets[~held_back][:, fitted[0] if one else fitted].astype(int)
@@ -123,7 +123,7 @@ def _tfidf(rows: Rows) -> tuple[Any, Any] | None:
     )
     try:
         return vectoriser, vectoriser.fit_transform(_texts(rows))
-    except ValueError:  # scikit-learn's way to reject texts without a word
+    except ValueError:  # scikit-learn rejects texts without words
         return None
 
 

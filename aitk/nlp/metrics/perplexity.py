@@ -1,4 +1,4 @@
-"""How well tokens are foretold: of single texts, and of all of them. NumPy only."""
+"""Perplexity of language models: per text and in total. NumPy only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aitk.core.metrics.statistics import bootstrap_scores, ratio_statistic
 
 
 def measure_tokens(batch: Batch, outputs: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each row: guessed tokens, how many were right, and their summed loss (nats).
+    """Per row: number of predicted tokens, of correct ones, and the summed loss (nats).
 
     Args:
         batch: its targets and weights are (batch, slots); a slot without weight is unused.
@@ -33,19 +33,19 @@ def measure_tokens(batch: Batch, outputs: np.ndarray) -> dict[str, np.ndarray]:
 def score_tokens(
     measured: Mapping[str, np.ndarray], *, resamples: int = 0, seed: int = 0
 ) -> Evaluation:
-    """Perplexity, loss (nats a token) and accuracy; each token weighs the same.
+    """Perplexity, loss (nats per token) and accuracy; each token has the same weight.
 
     Args:
-        measured: what ``measure_tokens`` kept of all rows. With the ``characters``, ``bytes``
-            (UTF-8) and ``words`` of each row there are also bits a character and a byte, and the
-            perplexity of a word, which do not depend on the vocabulary.
+        measured: the output of ``measure_tokens`` for all rows. With the ``characters``, ``bytes``
+            (UTF-8) and ``words`` of each row, the scores include bits per character and byte, and
+            the perplexity per word, which do not depend on the vocabulary.
 
     Raises:
         DataError: no row has a token.
     """
     counted = measured["tokens"] > 0
     if not counted.any():
-        raise DataError("no row holds a token to guess")
+        raise DataError("no row has a token to predict")
     tokens, right, loss = (measured[key][counted] for key in ("tokens", "right", "loss"))
     mean_loss = _ratio(loss, tokens, resamples, seed)
     metrics = {
@@ -70,7 +70,7 @@ def score_tokens(
 
 
 def _exponential(score: Score) -> Score:
-    """The perplexity of a mean loss."""
+    """The perplexity for a mean loss."""
     ends = (score.low, score.high)
     low, high = (None if end is None else float(np.exp(end)) for end in ends)
     return Score(float(np.exp(score.value)), low, high, score.interval)

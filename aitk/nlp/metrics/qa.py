@@ -2,7 +2,7 @@
 
 SQuAD (Rajpurkar et al. 2016, section 6.1; 2018, section 3): lower case, without punctuation and
 articles, F1 over words. Contexts in scripts without spaces follow CMRC 2018 (Cui et al. 2019,
-section 4): by character, F1 over the longest run that both share.
+section 4): by character, F1 over the longest common run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from aitk.nlp.data.languages import script_of
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-#: What CMRC's script leaves out.
+#: Marks that CMRC's script removes.
 _CHINESE_MARKS = frozenset("-:_*^/\\~`+=，。：？！“”；’《》……·、「」（）－～『』")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _OTHER_WORD = re.compile(r"\w+|[^\w\s]")
@@ -32,12 +32,13 @@ Rules = Callable[[str, str], tuple[float, float]]
 
 
 def rules_for(context: str) -> Rules:
-    """The rules for answers from a context: a prediction and an answer to exact match and F1."""
+    """The rules for answers from a context: a function (prediction, answer) -> exact match and
+    F1."""
     return match_characters if script_of(context) in _UNSPACED_SCRIPTS else match_words
 
 
 def match_words(predicted: str, answer: str) -> tuple[float, float]:
-    """Exact match and F1 by SQuAD's rules; where one of both is empty, both must be."""
+    """Exact match and F1 by SQuAD's rules; if one is empty, both must be."""
     first, second = normalize_words(predicted), normalize_words(answer)
     exact = float(first == second)
     found, wanted = first.split(), second.split()
@@ -48,7 +49,7 @@ def match_words(predicted: str, answer: str) -> tuple[float, float]:
 
 
 def match_characters(predicted: str, answer: str) -> tuple[float, float]:
-    """Exact match and F1 by CMRC 2018's rules, words of other scripts being units.
+    """Exact match and F1 by CMRC 2018's rules, with words of other scripts as units.
 
     Its script takes those words from NLTK; here they are runs of letters and digits, and marks.
     """
@@ -82,7 +83,8 @@ def split_characters(text: str) -> list[str]:
 
 
 def best_match(predicted: str, answers: Sequence[str], rules: Rules) -> tuple[float, float]:
-    """The best exact match and the best F1 over the answers; no answers: predicted must be ""."""
+    """The best exact match and the best F1 over the answers; without answers, predicted must be
+    ""."""
     pairs = [rules(predicted, answer) for answer in answers or [""]]
     return max(exact for exact, _ in pairs), max(f1 for _, f1 in pairs)
 
@@ -91,13 +93,13 @@ def choose_threshold(margins: np.ndarray, f1: np.ndarray, unanswerable: np.ndarr
     """The threshold with the highest mean F1 (SQuAD 2.0's script, ``find_best_thresh``).
 
     Args:
-        margins: (rows,) how far no answer is above the best answer.
-        f1: (rows,) of the best answer, whether it is given or not.
+        margins: (rows,) margin of "no answer" over the best answer.
+        f1: (rows,) of the best answer, whether predicted or not.
         unanswerable: (rows,) whether there is no answer.
     """
     order = np.argsort(margins, kind="stable")
     sorted_margins = margins[order]
-    # With the first k rows answered: their F1, and the unanswerable among the others.
+    # With the first k rows answered: their F1, plus the unanswerable rows among the others.
     answered = np.concatenate([[0.0], np.cumsum(np.where(unanswerable, 0.0, f1)[order])])
     silent = np.concatenate([np.cumsum(unanswerable[order][::-1].astype(float))[::-1], [0.0]])
     best = int(np.argmax(answered + silent))
@@ -111,11 +113,11 @@ def choose_threshold(margins: np.ndarray, f1: np.ndarray, unanswerable: np.ndarr
 def score_answers(
     measured: Mapping[str, np.ndarray], *, resamples: int = 0, seed: int = 0
 ) -> Evaluation:
-    """Mean F1 and exact match; of data with unanswerable questions also of both kinds.
+    """Mean F1 and exact match; with unanswerable questions also for both kinds of questions.
 
     Args:
-        measured: (rows,) ``f1`` and ``exact`` of what was answered, ``unanswerable``, and
-            ``silent`` where no answer was given.
+        measured: (rows,) ``f1`` and ``exact`` of the predictions, ``unanswerable``, and ``silent``
+            where no answer was predicted.
 
     Raises:
         DataError: there are no rows.
@@ -162,7 +164,7 @@ def _without_marks(text: str) -> str:
 
 
 def _longest_shared(first: Sequence[str], second: Sequence[str]) -> int:
-    """The length of the longest run of units that both have."""
+    """The length of the longest common run of units."""
     best, before = 0, [0] * (len(second) + 1)
     for unit in first:
         row = [0] * (len(second) + 1)

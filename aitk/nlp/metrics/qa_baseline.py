@@ -14,7 +14,7 @@ from aitk.nlp.metrics.qa import best_match, rules_for
 
 
 def closest_sentence(rows: Rows, measured: Measured) -> Measured:
-    """What ``QuestionAnswering.measure`` would keep of it."""
+    """The measurements that ``QuestionAnswering.measure`` would make."""
     f1, exact = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
     for at, row in enumerate(rows):
         answers = tuple(row["answers"])
@@ -23,7 +23,7 @@ def closest_sentence(rows: Rows, measured: Measured) -> Measured:
 
 
 def _closest(row: Mapping[str, Any]) -> str:
-    """The sentence that shares most different words with the question, the first of equals."""
+    """The sentence that shares the most distinct words with the question; the first of ties."""
     context = row["context"]
     wanted = _words(row["question"])
     sentences = [context[start:end].strip() for start, end in split_sentences(context)]

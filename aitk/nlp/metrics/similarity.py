@@ -1,4 +1,4 @@
-"""How good vectors are: rank correlation with people's scores, retrieval, analogies."""
+"""Quality of vectors: rank correlation with human scores, retrieval, analogies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def score_similarity(
 
 
 def midranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The rank of each value in samples that draw it ``counts`` times, ties sharing a mean rank.
+    """The rank of each value in samples that draw it ``counts`` times; ties share a mean rank.
 
     Args:
         values: (rows,).
@@ -62,7 +62,7 @@ def midranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def score_retrieval(
     left: np.ndarray, right: np.ndarray, *, resamples: int = 0, seed: int = 0
 ) -> Evaluation:
-    """How often the partner of a text is nearest to it among the partners of all rows.
+    """How often the partner of a text is its nearest neighbour among the partners of all rows.
 
     Args:
         left, right: (rows, d) vectors of the two texts of each row.
@@ -86,7 +86,7 @@ def score_retrieval(
 
 
 def score_analogies(correct: np.ndarray, known: np.ndarray, sections: Sequence[str]) -> Evaluation:
-    """The share of analogies that are solved, of those whose four words are known.
+    """The share of correct analogies among those whose four words are in the vocabulary.
 
     Args:
         correct, known: (rows,) bool.
@@ -101,8 +101,8 @@ def score_analogies(correct: np.ndarray, known: np.ndarray, sections: Sequence[s
     warnings = []
     if not known.all():
         warnings.append(
-            f"{int((~known).sum())} of {len(known)} analogies have a word that is not in the"
-            " vocabulary, and do not count"
+            f"{int((~known).sum())} of {len(known)} analogies have a word outside the"
+            " vocabulary and are excluded"
         )
     return Evaluation(
         metrics={"analogies": accuracy, "known": Score(float(known.mean()))},
@@ -114,7 +114,7 @@ def score_analogies(correct: np.ndarray, known: np.ndarray, sections: Sequence[s
 
 def _correlation(one: np.ndarray, two: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Pearson's correlation of weighted samples, (samples, rows) each -> (samples,); NaN where
-    one does not vary."""
+    one is constant."""
     total = counts.sum(axis=1, keepdims=True)
     one = one - (counts * one).sum(axis=1, keepdims=True) / total
     two = two - (counts * two).sum(axis=1, keepdims=True) / total

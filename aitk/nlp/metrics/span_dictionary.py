@@ -1,7 +1,7 @@
-"""The baseline of taggers: spans that training rows have are found again wherever they stand.
+"""The baseline of taggers: spans of the training rows, found wherever they occur.
 
 The baseline of CoNLL-2003 (Tjong Kim Sang and De Meulder 2003, section 4), with the most frequent
-label of a text that has several.
+label for texts that have several.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST = 10  # words
 
 
 def dictionary_baseline(train: Rows, labels: Sequence[str]) -> Baseline:
-    """Learn the spans of the training rows; of tags without spans, the tag of each word."""
+    """Collect the spans of the training rows; for plain tags, the tag of each word."""
     plain = is_plain(labels)
     counts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     overall: Counter[str] = Counter()
@@ -51,7 +51,7 @@ def dictionary_baseline(train: Rows, labels: Sequence[str]) -> Baseline:
 def _find(
     words: Sequence[str], known: Mapping[tuple[str, ...], str], usual: str | None
 ) -> list[WordSpan]:
-    """The longest known span at each place, from the left."""
+    """The longest known span at each position, from the left."""
     spans: list[WordSpan] = []
     at = 0
     while at < len(words):

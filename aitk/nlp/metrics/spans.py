@@ -1,5 +1,5 @@
 """Exact-match scores of spans (CoNLL: Tjong Kim Sang and De Meulder 2003, section 3): a span counts
-as found only where its first word, its last word and its label are right."""
+as correct only if its first word, its last word and its label are correct."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aitk.core.metrics.statistics import MIN_ROWS, bootstrap_scores, score_propo
 from aitk.nlp.data.formats.tag_schemes import WordSpan
 
 Spans = Sequence[WordSpan]
-#: Label of spans whose label no training row has.
+#: Label of spans whose label is unseen in training.
 UNSEEN = "(unseen)"
 _NAMES = ("f1", "precision", "recall", "macro_f1")
 
@@ -36,9 +36,9 @@ def score_spans(
     resampled for the intervals; the precision and recall of a label have Wilson's.
 
     Args:
-        gold: the right spans of each row.
+        gold: the correct spans of each row.
         found: the predicted ones.
-        correct_words: (rows,) words with the right tag.
+        correct_words: (rows,) words with the correct tag.
         words: (rows,) words.
 
     Raises:
@@ -111,7 +111,7 @@ def _per_label(
 
 
 def _errors(gold: Sequence[Spans], found: Sequence[Spans]) -> list[dict[str, Any]]:
-    """How many spans are right, have another label, other words, are missed or invented."""
+    """Counts of spans that are correct, have another label or extent, are missed or spurious."""
     counts: Counter[str] = Counter()
     for right, answered in zip(gold, found, strict=True):
         places = {(start, end): label for start, end, label in answered}
@@ -135,6 +135,6 @@ def _f1(right: np.ndarray, due: np.ndarray, given: np.ndarray) -> np.ndarray:
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """NaN where there is nothing to divide by."""
+    """NaN where the divisor is 0."""
     above, below = np.asarray(above, float), np.asarray(below, float)
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

@@ -1,6 +1,6 @@
-"""The baselines of language models: how often tokens, and pairs of them, occur in training.
+"""The baselines of language models: unigram and bigram frequencies of the training tokens.
 
-They predict the tokens of the model's own tokeniser, so that their perplexities can be compared.
+They predict the tokens of the model's own tokeniser, so that perplexities are comparable.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 from aitk.core.contract.task import Batch, Example, Task
 from aitk.core.metrics.baselines import Baseline, Measured, Rows
 
-#: So many tokens of training are counted.
+#: Maximum number of training tokens counted.
 TRAINING_TOKENS = 2_000_000
 ROWS_AT_ONCE = 256
 
-#: Of each slot of a batch, (batch, slots): the logarithm of the probability of its target, and the
-#: likeliest token.
+#: For each slot of a batch, (batch, slots): the log probability of its target, and the most likely
+#: token.
 PredictTokens = Callable[[Batch], tuple[np.ndarray, np.ndarray]]
 
 
 def unigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Baseline:
-    """Each token by its frequency in training, one added to every count."""
+    """Each token by its frequency in training, with add-one smoothing."""
 
     def predict(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         targets = np.asarray(batch.targets)
@@ -34,7 +34,7 @@ def unigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Basel
 
 
 def bigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Baseline:
-    """Each token by the one before it, smoothed by frequencies (Witten and Bell 1991, method C)."""
+    """Each token by the previous one, smoothed by frequencies (Witten and Bell 1991, method C)."""
 
     def predict(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         before, targets = np.asarray(batch.inputs["token_ids"]), np.asarray(batch.targets)
@@ -44,10 +44,10 @@ def bigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Baseli
 
 
 class Frequencies:
-    """How often tokens of training occur, and follow each other.
+    """Frequencies of training tokens and of pairs of them.
 
     Args:
-        never: ids that a model is never asked to predict.
+        never: ids that are never prediction targets.
     """
 
     def __init__(self, task: Task, assets: Any, train: Rows, *, never: Iterable[int]):
@@ -71,13 +71,13 @@ class Frequencies:
         first = self._pairs // size
         self._after = np.bincount(first, weights=self._counts, minlength=size)
         self._kinds = np.bincount(first, minlength=size)
-        # Of each token the one that follows it most often.
+        # The most frequent successor of each token.
         self.followers = np.full(size, self.tokens.argmax())
         order = np.argsort(self._counts, kind="stable")
         self.followers[first[order]] = self._pairs[order] % size
 
     def of_pairs(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """The probability of each token ``after`` the one ``before``."""
+        """The probability of each token ``after`` given the one ``before``."""
         wanted = before.astype(np.int64) * self._size + after
         counts = np.zeros(wanted.shape)
         if len(self._pairs):

@@ -1,7 +1,7 @@
 """BLEU and chrF of translations, as sacreBLEU computes them (Post 2018).
 
-Of each row the counts are kept that the corpus scores are made of, so that any sample of rows has
-its exact corpus score.
+For each row the counts behind the corpus scores are stored, so that any sample of rows has its
+exact corpus score.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Evaluation
 from aitk.core.metrics.statistics import bootstrap_scores, ratio_statistic
 
-#: Script of the references -> how sacreBLEU splits them into words. Where a script writes no
-#: spaces and has no splitter of its own there, every character is a word.
+#: Script of the references -> sacreBLEU's tokeniser. In scripts without spaces and without their
+#: own tokeniser, every character is a word.
 SPLITTERS = {"CJK": "zh", "HIRAGANA": "char", "KATAKANA": "char", "THAI": "char", "LAO": "char"}
 DEFAULT_SPLITTER = "13a"
 
@@ -25,7 +25,7 @@ DEFAULT_SPLITTER = "13a"
 def measure_translations(
     predicted: Sequence[str], references: Sequence[str], *, splitter: str
 ) -> dict[str, np.ndarray]:
-    """The counts of each row that BLEU and chrF add up, (rows, counts) float64."""
+    """The counts of each row for BLEU and chrF, which are additive, (rows, counts) float64."""
     bleu, chrf = metrics(splitter)
     return {
         name: np.array(metric._extract_corpus_statistics(predicted, [references]), np.float64)
@@ -36,7 +36,7 @@ def measure_translations(
 def score_translations(
     measured: Mapping[str, np.ndarray], *, splitter: str, resamples: int = 0, seed: int = 0
 ) -> Evaluation:
-    """BLEU and chrF (0 to 100) and, where losses were measured, the references' perplexity.
+    """BLEU and chrF (0 to 100) and, if losses were measured, the references' perplexity.
 
     Raises:
         DataError: there is no row.
@@ -44,7 +44,7 @@ def score_translations(
     bleu, chrf = metrics(splitter)
     counts = {"bleu": measured["bleu"], "chrf": measured["chrf"]}
     if not len(counts["bleu"]):
-        raise DataError("no row has a translation to compare with")
+        raise DataError("no row has a reference translation")
 
     def corpus(drawn: np.ndarray, name: str, metric: Any) -> np.ndarray:
         sums = np.asarray(drawn, np.float64) @ counts[name]
@@ -83,7 +83,7 @@ def metrics(splitter: str) -> tuple[Any, Any]:
 
 
 def _sentence_bleu(counts: np.ndarray, bleu: Any) -> float:
-    """The BLEU of one sentence, from the n-grams that it is long enough for."""
+    """The BLEU of one sentence, from n-grams no longer than the sentence."""
     return bleu.compute_bleu(
         correct=counts[2:6].tolist(),
         total=counts[6:10].tolist(),
@@ -95,6 +95,6 @@ def _sentence_bleu(counts: np.ndarray, bleu: Any) -> float:
 
 
 def _signature(metric: Any) -> str:
-    """How a score was computed, in sacreBLEU's short form."""
+    """The settings of a score, in sacreBLEU's short form."""
     metric.num_refs = 1
     return str(metric.get_signature())

@@ -1,4 +1,4 @@
-"""A bag of embedded units, the rare ones weighing more: fastText with TF-IDF's weights.
+"""A bag of embedded units weighted by inverse document frequency, similar to fastText.
 
 Joulin et al. 2016 (Bag of Tricks); Spärck Jones 1972 (inverse document frequency).
 """
@@ -19,12 +19,12 @@ from aitk.nlp.tasks.settings import BagSettings
 def build_backbone(
     settings: BagSettings, vocabulary_size: int, *, classes: int | None = None
 ) -> keras.Model:
-    """Token ids (batch, length) -> their embeddings (batch, length, hidden), in no order.
+    """Token ids (batch, length) -> their embeddings (batch, length, hidden), independent of order.
 
-    Few classes need no more numbers a unit than one a class.
+    The dimension need not exceed the number of classes.
     """
     inputs = text_inputs()
-    # From zero, so that what training never showed (of hashed units: most) adds no noise.
+    # From zero, so that units unseen in training (most hashed units) add no noise.
     embedding = keras.layers.Embedding(
         vocabulary_size,
         min(settings.hidden, classes or settings.hidden),
@@ -33,17 +33,17 @@ def build_backbone(
     )
     rarity = Rarity(vocabulary_size, name="rarity")(inputs["token_ids"], inputs["padding_mask"])
     x = embedding(inputs["token_ids"]) * rarity
-    # Whole units are dropped, not features (Iyyer et al. 2015): no single word decides alone.
+    # Whole units are dropped, not features (Iyyer et al. 2015), so that no single word dominates.
     x = keras.layers.Dropout(settings.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
     return keras.Model(inputs, x, name="backbone")
 
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class Rarity(keras.layers.Layer):
-    """The inverse document frequency of each unit, its squares having the mean 1 in each text.
+    """The inverse document frequency of each unit, scaled to mean square 1 in each text.
 
     ``token_ids`` and ``padding_mask`` (batch, length) -> weights (batch, length, 1). All units
-    weigh the same until ``fill`` says otherwise.
+    have the same weight until ``fill`` is called.
     """
 
     def __init__(self, units: int, **kwargs: Any):
@@ -56,7 +56,7 @@ class Rarity(keras.layers.Layer):
         )
 
     def fill(self, inverse_frequencies: np.ndarray) -> None:
-        """Take the weights (units,)."""
+        """Set the weights (units,)."""
         self.frequencies.assign(inverse_frequencies)
 
     def call(self, token_ids: Tensor, padding_mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Words and their characters, read both ways by an LSTM.
+"""A bidirectional LSTM over words and their characters.
 
 Lample et al. 2016 (section 2, the BiLSTM-CRF) with the character convolutions of Ma and Hovy 2016
 (section 2.1).
@@ -22,9 +22,9 @@ def build_backbone(
     ``padding_mask`` (batch, length) -> states of both directions (batch, length, 2 * hidden).
 
     Args:
-        vocabulary_size: words.
-        characters: how many there are.
-        word_length: characters of a word that are read; 0 is padding.
+        vocabulary_size: number of words.
+        characters: number of character ids.
+        word_length: characters per word; 0 is padding.
     """
     inputs = word_inputs(word_length)
     words = keras.layers.Embedding(vocabulary_size, settings.embedding, name="token_embedding")(
@@ -43,7 +43,7 @@ def build_backbone(
     letters = CharacterMaxima(name="character_maxima")(letters, inputs["character_ids"])
     x = keras.layers.Concatenate(name="words")([words, letters])
     x = keras.layers.Dropout(settings.dropout, name="word_dropout")(x)
-    # Masked steps leave the state as it is: read backwards, a text starts after its padding.
+    # Masked steps do not change the state: backwards, a text starts after its padding.
     mask = ops.cast(inputs["padding_mask"], "bool")
     for index in range(settings.layers):
         cell = keras.layers.LSTM(settings.hidden, return_sequences=True, name=f"cell_{index}")
@@ -64,7 +64,7 @@ def word_inputs(word_length: int) -> dict[str, keras.KerasTensor]:
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class CharacterMaxima(keras.layers.Layer):
-    """The largest value of each feature over the characters of a word, none of them padding."""
+    """The maximum of each feature over the characters of a word, ignoring padding."""
 
     def call(self, features: Tensor, character_ids: Tensor) -> Tensor:
         # (batch, length, characters, filters), (batch, length, characters) -> without characters

@@ -17,7 +17,7 @@ def build_backbone(settings: CnnSettings, vocabulary_size: int) -> keras.Model:
         inputs["token_ids"]
     )
     x = keras.layers.SpatialDropout1D(settings.dropout / 2, name="embedding_dropout")(x)
-    # A window over the end of a text sees zeros, whether padding follows or nothing.
+    # A window over the end of a text reads zeros, with or without padding.
     x = HidePadding(name="hide_padding")(x, inputs["padding_mask"])
     windows = [
         keras.layers.Conv1D(

@@ -1,8 +1,8 @@
 """A linear-chain conditional random field over tags (Lafferty et al. 2001; Lample et al. 2016,
-section 2.2): its layer, its loss, and the marginals of its tags. ``decoding.tagging`` has the
+section 2.2): its layer, its loss, and its tag marginals. ``decoding.tagging`` has the
 search, in NumPy.
 
-A model puts out one array of ``2 + tags + length`` rows of ``tags`` scores: the scores of the first
+A model outputs one array of ``2 + tags + length`` rows of ``tags`` scores: the scores of the first
 tag, of the last tag, the transitions (from, to), and then the emissions of the words.
 """
 
@@ -16,22 +16,22 @@ from keras import ops
 
 from aitk.core.layers import Shape, Tensor
 
-#: What an illegal transition costs. Not infinite: its gradient would be no number.
+#: Penalty of an illegal transition. Finite, so that its gradient is a number.
 FORBIDDEN = -1e4
 
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class Transitions(keras.layers.Layer):
-    """Put the scores of neighbouring tags before the emissions of every sentence.
+    """Prepends the transition scores to the emissions of every sentence.
 
     (batch, length, tags) -> (batch, 2 + tags + length, tags).
 
     Args:
-        learned: if not, they stay zero: each word is scored on its own, and only illegal
-            sequences are ruled out when decoding.
+        learned: if false, scores stay zero: each word is scored independently, and decoding
+            excludes illegal sequences.
     """
 
-    #: It stays in float32 where a model is stored in integers (``core.compression``).
+    #: It stays in float32 in models quantised to integers (``core.compression``).
     answers = True
 
     def __init__(self, learned: bool = True, **kwargs: Any):
@@ -40,7 +40,7 @@ class Transitions(keras.layers.Layer):
         self.supports_masking = True
 
     def compute_mask(self, *_: Any) -> None:
-        return None  # the mask ends here: the rows are no longer those of words alone
+        return None  # the output no longer has one row per word
 
     def build(self, emissions_shape: Shape) -> None:
         tags = emissions_shape[-1]
@@ -49,7 +49,7 @@ class Transitions(keras.layers.Layer):
         )
 
     def call(self, emissions: Tensor) -> Tensor:
-        # ones of shape (batch, 1, 1): a shape that every converter can follow
+        # ones of shape (batch, 1, 1): a form that every converter supports
         ones = ops.ones_like(emissions[:, :1, :1])
         return ops.concatenate([ones * ops.cast(self.table, emissions.dtype), emissions], axis=1)
 
@@ -62,7 +62,7 @@ class Transitions(keras.layers.Layer):
 
 
 class CrfLoss(keras.losses.Loss):
-    """The negative log likelihood of the right tags, among the legal sequences of a sentence.
+    """The negative log likelihood of the correct tags, among the legal sequences of a sentence.
 
     Targets are (batch, length) tag numbers, negative after the end. The value of a sentence is
     divided by the mean length in the batch, so that the loss is a mean over words.
@@ -86,9 +86,9 @@ class CrfLoss(keras.losses.Loss):
 
 
 class TokenLoss(keras.losses.Loss):
-    """Cross-entropy of each word's tag on its own, as a mean over words.
+    """Cross-entropy of each word's tag independently, as a mean over words.
 
-    Targets as ``CrfLoss`` has them; of the outputs only the emissions are read.
+    Targets as in ``CrfLoss``; only the emissions of the outputs are used.
     """
 
     def __init__(self, name: str = "token_loss"):
@@ -106,15 +106,15 @@ class TokenLoss(keras.losses.Loss):
 
 
 class TagDistillationLoss(keras.losses.Loss):
-    """The right tags and a teacher's marginals (Wang et al. 2020, "Structure-level knowledge
+    """The correct tags and a teacher's marginals (Wang et al. 2020, "Structure-level knowledge
     distillation for multilingual sequence labeling", section 3.2: posterior distillation).
 
     Targets are (batch, length, 1 + tags): the tag's number and the teacher's marginals.
 
     Args:
-        hard: loss of the tags.
-        share: of the teacher in the loss.
-        legal: as in ``CrfLoss``; None compares the emissions' softmax in place of marginals.
+        hard: loss of the correct tags.
+        share: weight of the teacher in the loss.
+        legal: as in ``CrfLoss``; None compares the emissions' softmax instead of marginals.
     """
 
     def __init__(self, hard: keras.losses.Loss, *, share: float, legal: np.ndarray | None):
@@ -139,9 +139,10 @@ class TagDistillationLoss(keras.losses.Loss):
 
 
 def split_outputs(outputs: Any, penalty: Any) -> tuple[Any, Any, Any, Any]:
-    """First, last, transitions and emissions of a model's outputs, illegal ones penalised.
+    """First, last, transitions and emissions of a model's outputs, with penalties where illegal.
 
-    Of a batch all sentences have the same: (tags,), (tags,), (tags, tags), (batch, length, tags).
+    All sentences of a batch share the first three: (tags,), (tags,), (tags, tags), then (batch,
+    length, tags).
     """
     tags = outputs.shape[-1]
     outputs = ops.cast(outputs, "float32")
@@ -152,7 +153,7 @@ def split_outputs(outputs: Any, penalty: Any) -> tuple[Any, Any, Any, Any]:
 def sequence_score(
     first: Any, last: Any, transitions: Any, emissions: Any, tags: Any, mask: Any
 ) -> Tensor:
-    """The score of a sequence of tags of each sentence: (batch,)."""
+    """The score of one sequence of tags per sentence: (batch,)."""
     count = emissions.shape[-1]
     hot = ops.one_hot(tags, count) * ops.expand_dims(mask, -1)  # (batch, length, tags)
     score = ops.sum(hot * emissions, axis=(1, 2))
@@ -164,7 +165,7 @@ def sequence_score(
 
 
 def forward(first: Any, last: Any, transitions: Any, emissions: Any, mask: Any) -> tuple[Any, Any]:
-    """The forward algorithm (Rabiner 1989, section III-A) in the logarithm.
+    """The forward algorithm (Rabiner 1989, section III-A) in log space.
 
     Returns:
         (batch, length, tags) log sums over the sequences that end in a tag at a word, constant
@@ -204,7 +205,7 @@ def log_marginals(first: Any, last: Any, transitions: Any, emissions: Any, mask:
 
 
 def _steps(emissions: Any, mask: Any) -> Any:
-    """What a scan goes over, in one array: (length, batch, tags + 1), the mask last.
+    """The input of a scan as one array: (length, batch, tags + 1), the mask last.
 
     Keras 3.15's scan takes several arrays on TensorFlow only where their length is static.
     """

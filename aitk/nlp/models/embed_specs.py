@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class WordVectors(ClosedFormModel[SettingsT, EmbedAssets]):
-    """A table of word vectors, trained by a program of its own.
+    """A table of word vectors, trained by its own program.
 
     Args:
         settings: options dataclass, a ``WordVectorSettings``.
@@ -76,7 +76,7 @@ class SentenceEncoder(TextModel[SettingsT, EmbedAssets]):
 
 
 class StaticTable(SentenceEncoder[StaticSettings]):
-    """The mean of one vector a token, which an encoder gave to each token alone."""
+    """The mean of one vector per token, which an encoder computed for each token alone."""
 
     any_backbone = True
     backbone_settings = ("pooling",)
@@ -88,9 +88,9 @@ class StaticTable(SentenceEncoder[StaticSettings]):
 
         if backbone is None:
             raise UsageError(
-                "a static table is distilled from an encoder, and none is given",
+                "a static table is distilled from an encoder; none is given",
                 where="--model static",
-                hint="Name it with --from",
+                hint="Name the encoder with --from",
             )
         if not sentence.is_static(backbone):
             tokenizer: Any = assets.tokenizer

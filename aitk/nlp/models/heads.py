@@ -1,4 +1,4 @@
-"""The inputs of every text model, and the heads that stand on a backbone."""
+"""The inputs of every text model, and the heads on its backbone."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def classifier(
     linear: bool = False,
     bias: float = 0.0,
 ) -> keras.Model:
-    """Pool the features and put a linear head, named ``head``, on them.
+    """Pool the features and add a linear head named ``head``.
 
     Args:
         backbone: ``token_ids`` and ``padding_mask`` to (batch, length, hidden).
-        classes: how many logits.
-        pooling: over the real tokens ``mean``, ``max``, or ``root`` (the sum over the root of
-            their number: a longer text has more to say); or ``cls``, the first one.
-        dropout: share of the pooled features dropped in training.
-        linear: the backbone only adds up embeddings. Then no pooled feature is dropped, since
-            many classes need each of them (150 of CLINC150 lost 5 points), and each class's
-            weights keep the norm 1: what a unit says of a class is learned by the embeddings
-            alone, or they overfit within an epoch.
-        bias: of each class at the start.
+        classes: number of logits.
+        pooling: over the real tokens ``mean``, ``max``, or ``root`` (the sum divided by the root of
+            their number, so that longer texts have larger features); or ``cls``, the first token.
+        dropout: dropout rate of the pooled features.
+        linear: the backbone only sums embeddings. Then no pooled feature is dropped, since many
+            classes need each of them (the 150 classes of CLINC150 lost 5 points), and each class's
+            weights keep the norm 1, so that only the embeddings learn the strength of evidence;
+            otherwise they overfit within an epoch.
+        bias: initial bias of each class.
 
     Returns:
         A functional model with the same inputs and float32 logits (batch, classes).
@@ -62,7 +62,7 @@ def classifier(
     x = Pooling(pooling, name="pooling", dtype="float32")(x, inputs["padding_mask"])
     start = keras.initializers.Constant(bias)
     if linear:
-        same = x.shape[-1] == classes  # one feature a class
+        same = x.shape[-1] == classes  # one feature per class
         head = keras.layers.Dense(
             classes,
             kernel_initializer="identity" if same else "glorot_uniform",
@@ -80,7 +80,7 @@ def classifier(
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class Pooling(keras.layers.Layer):
-    """Reduce a sequence to one vector, looking at real tokens only."""
+    """Reduce a sequence to one vector, over real tokens only."""
 
     def __init__(self, how: str, **kwargs: Any):
         super().__init__(**kwargs)
@@ -88,7 +88,7 @@ class Pooling(keras.layers.Layer):
         self.supports_masking = True
 
     def compute_mask(self, *_: Any) -> None:
-        return None  # the mask ends here: no sequence is left for it
+        return None  # the output is not a sequence
 
     def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, length) -> (batch, hidden)
@@ -110,9 +110,9 @@ class Pooling(keras.layers.Layer):
 
 
 class OverBackbone(keras.Model):
-    """A model that is built of its backbone alone.
+    """A model defined by its backbone.
 
-    A class of its own, since a plain functional model does not keep weights shared with a layer
+    A separate class, since a plain functional model does not preserve weights shared with a layer
     inside its backbone when it is saved.
     """
 
@@ -127,7 +127,7 @@ class OverBackbone(keras.Model):
 
 
 def token_embedding(backbone: keras.Model) -> Any:
-    """The layer that embeds tokens: of one of our backbones, or of a wrapped Keras Hub one."""
+    """The layer that embeds tokens: in our backbones and in wrapped Keras Hub ones."""
     for layer in backbone.layers:
         if layer.name == "token_embedding":
             return layer
@@ -137,7 +137,7 @@ def token_embedding(backbone: keras.Model) -> Any:
 
 
 class TiedLogits(keras.layers.Layer):
-    """Score every token by its embedding (Press and Wolf 2017), and a bias of its own."""
+    """Score every token by its embedding (Press and Wolf 2017), plus a bias."""
 
     def __init__(self, embedding: keras.layers.Layer, **kwargs: Any):
         super().__init__(**kwargs)

@@ -1,9 +1,9 @@
-"""Pretrained Keras Hub encoders as backbones, computing what their reference computes.
+"""Pretrained Keras Hub encoders as backbones, numerically equal to their reference.
 
 Keras Hub's BERT and ALBERT have the tanh form of GELU built in, as Google's checkpoints need.
-Checkpoints whose configuration says ``gelu`` were trained with the exact one; the difference
-reaches 4e-3 in the features. The exact form is a class of its own, so that it is still there
-after saving and loading.
+Checkpoints whose configuration has ``gelu`` were trained with the exact one; the difference
+reaches 4e-3 in the features. The exact form is a separate class, so that it survives saving and
+loading.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ BACKBONE = "backbone"
 
 
 def wrap(hub: keras_hub.models.Backbone, *, separator: int) -> keras.Model:
-    """Give a Keras Hub encoder the inputs and the one output of every backbone here.
+    """Give a Keras Hub encoder the standard inputs and output of a backbone.
 
     Args:
         separator: id of the token that ends the first of two texts.
 
     Raises:
-        ArtifactError: it reads something else than one text, or puts out no sequence.
+        ArtifactError: its input is not one text, or its output is not a sequence.
     """
     wanted = set(hub.input) if isinstance(hub.input, dict) else set()
     if not {"token_ids", "padding_mask"} <= wanted <= {"token_ids", "padding_mask", "segment_ids"}:
         raise ArtifactError(
-            f"a {type(hub).__name__} is no text encoder with a padding mask"
-            f" (it reads {', '.join(sorted(wanted)) or 'one array'})",
-            hint="BERT, RoBERTa, ALBERT, DistilBERT, DeBERTa, ELECTRA and XLM-RoBERTa are",
+            f"a {type(hub).__name__} is not a text encoder with a padding mask"
+            f" (its inputs: {', '.join(sorted(wanted)) or 'one array'})",
+            hint="BERT, RoBERTa, ALBERT, DistilBERT, DeBERTa, ELECTRA, XLM-RoBERTa are supported",
         )
     inputs = text_inputs()
     given = dict(inputs)
@@ -54,16 +54,16 @@ def with_exact_gelu(hub: keras_hub.models.Backbone) -> keras_hub.models.Backbone
         keras_hub.models.AlbertBackbone: ExactAlbertBackbone,
     }.get(type(hub))
     if exact is None:
-        return hub  # the others have it already
+        return hub  # the others use it already
     copy = exact.from_config(hub.get_config())
     copy.set_weights(hub.get_weights())
     return copy
 
 
 def with_saved_tie(hub: keras_hub.models.Backbone) -> keras_hub.models.Backbone:
-    """The same decoder, whose configuration says that its embeddings are tied.
+    """The same decoder, with tied embeddings in its configuration.
 
-    Keras Hub's Llama 3 leaves that out, and a saved model would come back with other weights.
+    Keras Hub's Llama 3 omits that, and a saved model would be loaded with other weights.
     """
     tied = getattr(getattr(hub, "token_embedding", None), "tie_weights", False)
     if type(hub) is not keras_hub.models.Llama3Backbone or not tied:
@@ -75,7 +75,7 @@ def with_saved_tie(hub: keras_hub.models.Backbone) -> keras_hub.models.Backbone:
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class TiedLlama3Backbone(keras_hub.models.Llama3Backbone):
-    """Llama 3 that reads its token embedding backwards (Press and Wolf 2017)."""
+    """Llama 3 with tied embeddings (Press and Wolf 2017)."""
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"tie_word_embeddings": True}
@@ -107,7 +107,7 @@ def _set_exact_gelu(hub: keras_hub.models.Backbone) -> None:
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class Segments(keras.layers.Layer):
-    """Segment 0 up to the first separator, itself included, and 1 after it (Devlin et al. 2018,
+    """Segment 0 up to and including the first separator, and 1 after it (Devlin et al. 2018,
     figure 2): (batch, length) token ids and padding mask -> (batch, length)."""
 
     def __init__(self, separator: int, **kwargs: Any):

@@ -1,4 +1,4 @@
-"""Fitting a pretrained source to text: the encoder's inputs and arithmetic, and its tokeniser."""
+"""Adapts a pretrained encoder and its tokeniser to text models."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SILU_DECODERS = ("llama", "mistral", "mixtral", "qwen2", "qwen3", "phi3", "smoll
 
 
 def adopt(found: Pretrained) -> Pretrained:
-    """The same source as text models here take it, with the tokeniser that came along."""
+    """The source in the form of text models, with its tokeniser."""
     if found.kind in ("hub", "hugging-face"):
         return _adopt_hub(found)
     tokenizer = _tokenizer_beside(found)
     if tokenizer is not None or found.kind == "run":
         return dataclasses.replace(found, tokenizer=tokenizer)
-    missing = ("tokenizer.json", "none beside the file, so one is learned from the data")
+    missing = ("tokenizer.json", "none next to the file; a tokeniser is trained on the data")
     return dataclasses.replace(found, skipped=(*found.skipped, missing))
 
 
@@ -50,8 +50,8 @@ def _adopt_hub(found: Pretrained) -> Pretrained:
         settings["max_length"] = longest
     if tokenizer.vocabulary_size > backbone.vocabulary_size:
         raise ArtifactError(
-            f"the tokeniser knows {tokenizer.vocabulary_size} tokens,"
-            f" the model {backbone.vocabulary_size}",
+            f"the tokeniser has {tokenizer.vocabulary_size} tokens,"
+            f" but the model {backbone.vocabulary_size}",
             where=found.source,
         )
     return dataclasses.replace(
@@ -75,7 +75,7 @@ def _activation(config: Mapping[str, Any]) -> str:
 
 
 def _differences(config: Mapping[str, Any], *, where: str) -> list[tuple[str, str]]:
-    """What the file asks for and Keras Hub's networks do not compute."""
+    """Features of the file that Keras Hub's networks do not compute."""
     activation = _activation(config)
     if activation == "silu" and config.get("model_type") in SILU_DECODERS:
         return []
@@ -83,7 +83,7 @@ def _differences(config: Mapping[str, Any], *, where: str) -> list[tuple[str, st
     if activation not in ("gelu", *TANH_GELU) or positions != "absolute":
         raise ArtifactError(
             f"needs the activation {activation!r} with {positions} positions,"
-            " which Keras Hub's network does not have",
+            " which Keras Hub's network does not support",
             where=where,
         )
     built_in = {

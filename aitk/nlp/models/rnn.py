@@ -23,7 +23,7 @@ def _build(cell: type, settings: RnnSettings, vocabulary_size: int) -> keras.Mod
     x = keras.layers.Embedding(vocabulary_size, settings.hidden, name="token_embedding")(
         inputs["token_ids"]
     )
-    # Masked steps leave the state as it is: read backwards, a text starts after its padding.
+    # Masked steps do not change the state: backwards, a text starts after its padding.
     mask = keras.ops.cast(inputs["padding_mask"], "bool")
     for index in range(settings.layers):
         x = keras.layers.SpatialDropout1D(settings.dropout, name=f"dropout_{index}")(x)

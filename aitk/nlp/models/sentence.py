@@ -1,4 +1,4 @@
-"""Models that turn a text into one vector: word tables, pooled encoders, static tables."""
+"""Models that map a text to one vector: word tables, pooled encoders, static tables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def word_table(vectors: np.ndarray) -> keras.Model:
 
 
 def sentence_encoder(backbone: keras.Model, *, pooling: str) -> keras.Model:
-    """Pooled features of length 1: ``token_ids`` and ``padding_mask`` to (batch, hidden).
+    """Unit-length pooled features: ``token_ids`` and ``padding_mask`` to (batch, hidden).
 
     Args:
         backbone: the same inputs to (batch, length, hidden).
@@ -61,7 +61,7 @@ def static_backbone(vectors: np.ndarray) -> keras.Model:
 
 
 def is_static(backbone: keras.Model) -> bool:
-    """Whether the vectors of a backbone's tokens do not depend on their neighbours."""
+    """Whether token vectors do not depend on their neighbours."""
     named = {layer.name for layer in backbone.layers if layer.weights}
     return named == {"token_embedding"} and backbone.get_layer(
         "token_embedding"
@@ -76,11 +76,11 @@ def token_vectors(
     pooling: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
-    """The vector that an encoder gives to each token alone, (vocabulary_size, hidden) float32.
+    """The vector of each token in isolation, (vocabulary_size, hidden) float32.
 
     Args:
-        frame: puts the special tokens around each of some tokens, all to one length.
-        progress: is told how many tokens are done.
+        frame: adds the special tokens to each of some tokens, all with the same length.
+        progress: receives the number of finished tokens.
     """
     from aitk.core.inference.predictors import KerasPredictor
 
@@ -99,8 +99,8 @@ def token_vectors(
 def distil_table(vectors: np.ndarray, weights: np.ndarray, *, dimension: int) -> np.ndarray:
     """Project token vectors to their principal components and weight them.
 
-    As model2vec (Tulkens and van Dongen 2024) and SIF (Arora et al. 2017): frequent directions and
-    frequent tokens say little.
+    As in model2vec (Tulkens and van Dongen 2024) and SIF (Arora et al. 2017): frequent directions
+    and frequent tokens carry little information.
 
     Args:
         vectors: (tokens, hidden).
@@ -130,7 +130,7 @@ class WeightedSum(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class UnitLength(keras.layers.Layer):
-    """Scale vectors (batch, dimension) to the length 1."""
+    """Scale vectors (batch, dimension) to unit length."""
 
     def call(self, vectors: Tensor) -> Tensor:
         lengths = ops.sqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Heads for words and spans on any text backbone: a tag a word; start and end of an answer."""
+"""Heads for words and spans on any text backbone: one tag per word; start and end of an answer."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from aitk.nlp.models.heads import text_inputs
 def word_tagger(
     backbone: keras.Model, *, tags: int, dropout: float, learned: bool, subwords: bool
 ) -> keras.Model:
-    """Scores of tags for every word, in the form that ``crf`` describes.
+    """Tag scores for every word, in the layout of ``crf``.
 
     Args:
-        backbone: to features (batch, length, hidden) of words, or of subwords.
-        tags: how many there are.
-        dropout: share of the features dropped in training.
-        learned: the transitions between tags are learned.
-        subwords: the backbone reads subwords; the input ``word_positions`` (batch, words) names
-            the position, from 1, of each word's first one.
+        backbone: with features (batch, length, hidden) of words or subwords.
+        tags: number of tags.
+        dropout: dropout rate of the features.
+        learned: whether the transitions between tags are trained.
+        subwords: the backbone reads subwords; the input ``word_positions`` (batch, words) contains
+            the position, from 1, of each word's first subword.
     """
     inputs = _inputs_of(backbone)
     x = backbone(inputs)
@@ -41,9 +41,9 @@ def word_tagger(
 
 
 def span_reader(backbone: keras.Model, *, dropout: float) -> keras.Model:
-    """Scores of the start and of the end of an answer at every token: (batch, length, 2).
+    """Start and end scores of an answer at every token: (batch, length, 2).
 
-    The first token stands for no answer (Devlin et al. 2018, section 4.3).
+    The first token represents "no answer" (Devlin et al. 2018, section 4.3).
     """
     inputs = text_inputs()
     x = backbone(inputs)
@@ -54,7 +54,7 @@ def span_reader(backbone: keras.Model, *, dropout: float) -> keras.Model:
 
 
 def _inputs_of(backbone: keras.Model) -> dict[str, Any]:
-    """New inputs like those of a backbone."""
+    """New inputs equal to those of a backbone."""
     return {
         spec.name: keras.Input(spec.shape[1:], dtype=spec.dtype, name=spec.name)
         for spec in backbone.inputs
@@ -64,7 +64,7 @@ def _inputs_of(backbone: keras.Model) -> dict[str, Any]:
 class SpanLoss(keras.losses.Loss):
     """Cross-entropy of the start and of the end (Seo et al. 2017, section 2).
 
-    Targets are (batch, length, 2): the probability that a token is the start, and the end; -1
+    Targets are (batch, length, 2): the probabilities of a token as start and as end; -1
     where it cannot be one (the question, padding).
     """
 
@@ -82,9 +82,9 @@ class SpanLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class QuestionOverlap(keras.layers.Layer):
-    """Add to the features of each token whether it is part of the question, or stands in it.
+    """Add embeddings that mark tokens of the question, and context tokens that occur in it.
 
-    The feature "exact match" of Chen et al. 2017 (section 3.2): without pretraining a small model
+    The feature "exact match" of Chen et al. 2017 (section 3.2): without pretraining, a small model
     learns little else from a few thousand questions.
 
     Args:
@@ -126,6 +126,6 @@ class QuestionOverlap(keras.layers.Layer):
 
 
 def question_mask(token_ids: Any, separator: int) -> Any:
-    """1 for the tokens up to the first separator, itself included: (batch, length) int32."""
+    """1 for the tokens up to and including the first separator: (batch, length) int32."""
     ends = ops.cast(token_ids == separator, "int32")
     return ops.cast(ops.cumsum(ends, axis=1) - ends < 1, "int32")

@@ -1,4 +1,4 @@
-"""The specifications of taggers and of models that find answers. Light: no Keras."""
+"""The specifications of taggers and of question answering models. Light: no Keras."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ class SubwordTagger(TextModel[SettingsT, TagAssets], TagLosses[SettingsT]):
 
 
 class WordTagger(TagLosses[BilstmCrfSettings]):
-    """``bilstm-crf``: words and characters, each word read once."""
+    """``bilstm-crf``: words and characters, without subwords."""
 
     def adopt(self, found: Pretrained) -> Pretrained:
         """The source with the vocabulary of its run.
 
         Raises:
-            ArtifactError: it is no run, so that its words are not known.
+            ArtifactError: the source is not a run, so its words are unknown.
         """
         if found.kind != "run":
             raise ArtifactError(
-                "its words are not known", where=found.source, hint="Start from a run of this model"
+                "its words are unknown", where=found.source, hint="Start from a run of this model"
             )
         return dataclasses.replace(found, tokenizer=load_tag_assets(found.folder).reader)
 
@@ -73,7 +73,7 @@ class WordTagger(TagLosses[BilstmCrfSettings]):
         from aitk.nlp.models.bilstm_crf import build_backbone
         from aitk.nlp.models.span_head import word_tagger
 
-        reader: Any = assets.reader  # a WordVocabulary, as ``Tag.learn`` makes it
+        reader: Any = assets.reader  # a WordVocabulary, as made by ``Tag.learn``
         vectors = assets.embeddings
         if vectors is not None:
             settings = dataclasses.replace(settings, embedding=vectors.shape[1])
@@ -113,7 +113,7 @@ class SpanModel(TextModel[SettingsT, "QaAssets"]):
 
 
 class SpanTransformer(SpanModel[QaTransformerSettings]):
-    """The transformer from scratch, which is told the words that question and context share."""
+    """The transformer from scratch, with features for words shared by question and context."""
 
     def new_backbone(self, settings: QaTransformerSettings, assets: QaAssets) -> keras.Model:
         from aitk.nlp.models.span_head import QuestionOverlap

@@ -1,6 +1,7 @@
 """The specifications of text models: a backbone, new or pretrained, and a head on it.
 
-A classifier of an outside package is its settings and a function that builds its backbone::
+A classifier of an external package consists of its settings and a function that builds its
+backbone::
 
     @dataclass(frozen=True)
     class DanSettings(TextSettings):
@@ -47,7 +48,7 @@ class TokenizedAssets(Assets, Protocol):
 
 
 class TokenizedScores(TokenizedAssets, ScoreAssets, Protocol):
-    """Assets of a model that reads token ids and puts out a score."""
+    """Assets of a model that reads token ids and outputs a score."""
 
 
 TokenizedT = TypeVar("TokenizedT", bound=TokenizedAssets)
@@ -74,7 +75,7 @@ class TextModel(TrainedModel[SettingsT, TokenizedT]):
         """The given backbone or a new one.
 
         Raises:
-            UsageError: there is neither, or it has too few positions for ``assets.max_length``.
+            UsageError: neither exists, or it has too few positions for ``assets.max_length``.
         """
         backbone = self.new_backbone(settings, assets) if given is None else given
         check_length(backbone, assets.max_length)
@@ -85,7 +86,7 @@ class TextModel(TrainedModel[SettingsT, TokenizedT]):
         build = self._build_backbone
         if build is None:
             raise UsageError(
-                "the model wraps pretrained weights, and none are given",
+                "the model needs pretrained weights; none are given",
                 where="--model",
                 hint="Name pretrained weights with --from, or choose another model",
             )
@@ -95,7 +96,7 @@ class TextModel(TrainedModel[SettingsT, TokenizedT]):
         vectors = getattr(getattr(assets, "text", assets), "embeddings", None)
         if vectors is None:
             return build(settings, assets.tokenizer.vocabulary_size)
-        # A layer of vectors from elsewhere is as wide as they are.
+        # The embedding dimension follows the given vectors.
         wide = dataclasses.replace(settings, hidden=vectors.shape[1])  # type: ignore[type-var]
         backbone = build(wide, len(vectors))
         backbone.get_layer("token_embedding").set_weights([vectors])
@@ -126,7 +127,7 @@ class TextClassifier(TextModel[SettingsT, TextAssets], LabelModel[SettingsT, Tex
 
 
 class BagClassifier(TextClassifier[BagSettings]):
-    """A bag of words, whose embeddings are no longer than there are classes."""
+    """A bag of words whose embedding dimension is at most the number of classes."""
 
     def new_backbone(self, settings: BagSettings, assets: TextAssets) -> keras.Model:
         from aitk.nlp.models.bag import build_backbone
@@ -164,7 +165,7 @@ class TokenPredictor(TextModel[SettingsT, TokenizedT]):
 
 
 class MaskedModel(TokenPredictor[SettingsT, TokenizedT]):
-    """A masked language model over a backbone that reads both ways."""
+    """A masked language model over a bidirectional backbone."""
 
     def build(
         self, settings: SettingsT, assets: TokenizedT, *, backbone: keras.Model | None = None
@@ -175,7 +176,7 @@ class MaskedModel(TokenPredictor[SettingsT, TokenizedT]):
 
 
 class CausalModel(TokenPredictor[SettingsT, TokenizedT]):
-    """A causal language model over a backbone whose tokens do not see those after them."""
+    """A causal language model over a causal backbone."""
 
     def build(
         self, settings: SettingsT, assets: TokenizedT, *, backbone: keras.Model | None = None
@@ -188,10 +189,10 @@ class CausalModel(TokenPredictor[SettingsT, TokenizedT]):
 
 
 def check_length(backbone: keras.Model, max_length: int) -> None:
-    """Refuse texts longer than the positions that a backbone has learned.
+    """Refuse texts longer than the learned positions of a backbone.
 
     Raises:
-        UsageError: ``max_length`` is above that.
+        UsageError: ``max_length`` exceeds the positions.
     """
     for layer in backbone.layers:
         longest = getattr(layer, "max_length", None) or getattr(layer, "max_sequence_length", None)

@@ -1,4 +1,4 @@
-"""A transformer encoder with the norms before each part (Xiong et al. 2020, figure 1b)."""
+"""A pre-norm transformer encoder (Xiong et al. 2020, figure 1b)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def build_backbone(
     """Token ids (batch, length) -> contextual features (batch, length, hidden).
 
     Args:
-        beside: adds to the embeddings what it makes of the inputs (``QuestionOverlap``).
+        beside: further embeddings computed from the inputs (``QuestionOverlap``).
     """
     hidden, layers, heads = SIZES[settings.size]
     inputs = text_inputs()
@@ -90,12 +90,12 @@ class LearnedPositions(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class SelfAttention(keras.layers.Layer):
-    """Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
+    """Multi-head self-attention (Vaswani et al. 2017, section 3.2).
 
-    Made of plain dense layers, so that adapters, quantisation and converters see only those.
+    Made of plain dense layers, so that adapters, quantisation and converters need no special case.
 
     Args:
-        heads: among which the features are divided.
+        heads: number of attention heads.
     """
 
     def __init__(self, heads: int, **kwargs: Any):
@@ -135,7 +135,7 @@ class SelfAttention(keras.layers.Layer):
 
 
 def _penalty(padding_mask: Tensor) -> Tensor:
-    """What makes padded keys weigh exactly nothing: (batch, length) -> (batch, 1, 1, length)."""
+    """Penalty that gives padded keys the weight 0: (batch, length) -> (batch, 1, 1, length)."""
     absent = 1 - ops.cast(padding_mask, "float32")
     return ops.expand_dims(absent * -1e9, (1, 2))
 

@@ -1,1 +1,1 @@
-"""One file per task: the contract implemented."""
+"""Implementations of the task contract, one file per task."""

@@ -1,4 +1,4 @@
-"""Text classification: one label for a text, or any number of them."""
+"""Text classification: one label per text, or any number."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class Classify(LabelDistillation, LabelTask[TextAssets]):
-    """Topic, sentiment, intent: whatever a column of labels says."""
+    """Topics, sentiment, intents: the classes of a label column."""
 
     name = "nlp.classify"
     reading = ClassifyReading
@@ -170,7 +170,7 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
 
 
 class MultiLabelClassify(MultiLabelTask[TextAssets], Classify):
-    """The same with any number of labels for a text."""
+    """Classification with any number of labels per text."""
 
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: TextAssets

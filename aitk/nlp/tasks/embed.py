@@ -1,4 +1,4 @@
-"""Embedding: one vector for a word or a text, near to those of texts that mean the same."""
+"""Embedding: vectors of words and texts, close to those of similar texts."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ if TYPE_CHECKING:
 
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: Texts that the share of a token is counted in, for a static table.
+#: Maximum number of texts in which token frequencies of a static table are counted.
 COUNTED_TEXTS = 50_000
 SIDES = ("text", "pair", "negative")
 
 
 @dataclass(frozen=True)
 class Halves:
-    """The vectors of the two halves of each text (rows, 2, d), which evaluation compares."""
+    """The vectors of the two halves of each text (rows, 2, d), compared in evaluation."""
 
     vectors: np.ndarray
 
 
 @dataclass(frozen=True)
 class Solved:
-    """Of each analogy whether it is solved, whether its words are known, and the word found."""
+    """Per analogy: whether it is correct, whether its words are known, and the word found."""
 
     correct: np.ndarray
     known: np.ndarray
@@ -67,7 +67,7 @@ class Solved:
 class Embed(Task[EmbedAssets]):
     """Vectors of words and texts.
 
-    Plain texts are measured by retrieval of the second half of a held-out text by its first half
+    Plain texts are evaluated by retrieval of the second half of a held-out text by its first half
     (Lee et al. 2019, inverse cloze task).
     """
 
@@ -149,9 +149,9 @@ class Embed(Task[EmbedAssets]):
                 raise ArtifactError("has no tokeniser", where=start.source)
             if not hasattr(settings, "tokenizer"):
                 raise UsageError(
-                    "the model is made from a pretrained encoder, and none is given",
+                    "the model needs a pretrained encoder; none is given",
                     where="--model",
-                    hint="Name it with --from",
+                    hint="Name the encoder with --from",
                 )
             tokenizer = train_tokenizer(all_texts(rows), settings)
         shared |= {"tokenizer": tokenizer, "temperature": settings.temperature}
@@ -168,13 +168,13 @@ class Embed(Task[EmbedAssets]):
     def configure(
         self, assets: EmbedAssets, options: EmbedOptions | None, *, open_scorer: Any
     ) -> EmbedAssets:
-        """See ``Configurable``: the file that is searched."""
+        """See ``Configurable``: the file to search."""
         if options is None:
             return assets
         searches = options.neighbours or options.nearest is not None
         if searches and options.index is None and assets.units is None:
             raise UsageError(
-                "the model has no words of its own",
+                "the model has no word vocabulary",
                 where="--neighbours" if options.neighbours else "--nearest",
                 hint="Search texts with --index FILE",
             )
@@ -184,7 +184,7 @@ class Embed(Task[EmbedAssets]):
         return dataclasses.replace(assets, index=options.index, memo={})
 
     def rows_in_options(self, options: EmbedOptions) -> Sequence[Row]:
-        """See ``ReadsOptions``: the text whose neighbours are wanted."""
+        """See ``ReadsOptions``: the text whose neighbours are requested."""
         if options.nearest is None:
             return []
         if not options.nearest.strip():
@@ -200,8 +200,8 @@ class Embed(Task[EmbedAssets]):
         *,
         reading: EmbedReading,
     ) -> tuple[EmbedAssets, Iterator[Row | Refusal]]:
-        """See ``Updatable``: word vectors are trained anew on all rows, for the same vocabulary;
-        an encoder is trained further with the same tokens."""
+        """See ``Updatable``: word vectors are retrained on all rows with the same vocabulary; an
+        encoder is trained further with the same tokens."""
         del known, reading
         return assets, items
 
@@ -234,9 +234,9 @@ class Embed(Task[EmbedAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """The texts of all rows, those of a row side by side: more texts than rows.
+        """The texts of all rows, those of a row adjacent: more texts than rows.
 
-        In training a text without a partner stands twice, which dropout makes two views.
+        In training, a text without a partner occurs twice, as two views by dropout.
         """
         sides = [_arrays(example) for example in examples]
         if rng is not None:
@@ -274,7 +274,7 @@ class Embed(Task[EmbedAssets]):
         top_k: int = 1,
         options: EmbedOptions | None = None,
     ) -> Any:
-        """Vectors of the texts; what is nearest to them, or their halves, where that is due."""
+        """Vectors of the texts; their nearest neighbours, or halves, if required."""
         if "analogies" in batch.context:
             return Solved(*analogies_solved(batch.context["analogies"], predict, assets))
         if options is None and max(batch.context["sides"]) == 1:
@@ -301,7 +301,7 @@ class Embed(Task[EmbedAssets]):
         top_k: int = 1,
         options: EmbedOptions | None = None,
     ) -> list[dict[str, Any]]:
-        """The vector of a text, the cosine of a pair, or what is nearest to a text."""
+        """The vector of a text, the cosine of a pair, or the nearest neighbours of a text."""
         if isinstance(outputs, Found):
             return [
                 {"prediction": found[0]["text"] if found else None, "nearest": found}
@@ -365,7 +365,7 @@ class Embed(Task[EmbedAssets]):
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: EmbedAssets
     ) -> Iterator[Baseline]:
-        """See ``HasBaselines``: the words that two texts have in common."""
+        """See ``HasBaselines``: the words that two texts share."""
         yield Baseline("words in common", common_words)
 
     def explain(
@@ -377,7 +377,7 @@ class Embed(Task[EmbedAssets]):
         target: str | None = None,
         model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
-        """Which words of a text make it similar to its pair, to ``target``, or to itself."""
+        """Words of a text that make it similar to its pair, to ``target``, or to itself."""
         from aitk.nlp.explain.occlusion import explain_text
 
         other = target or fields.get("pair") or fields["text"]
@@ -392,7 +392,7 @@ class Embed(Task[EmbedAssets]):
 
 
 class ScoredEmbed(Embed):
-    """The same for pairs with a score of how alike they are."""
+    """Embedding of pairs with a similarity score."""
 
     metric = Metric("spearman")
 
@@ -422,8 +422,8 @@ def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _token_weights(rows: Rows, assets: EmbedAssets, *, sif: float) -> np.ndarray:
-    """What each token weighs: sif / (sif + p), p being its share of the training texts; special
-    tokens weigh nothing."""
+    """Weight of each token: sif / (sif + p), where p is its share of the training texts; special
+    tokens weigh 0."""
     tokenizer: Any = assets.tokenizer
     places = spread(len(rows), COUNTED_TEXTS)
     counts = np.zeros(tokenizer.vocabulary_size, np.float64)

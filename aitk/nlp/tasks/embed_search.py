@@ -1,6 +1,6 @@
-"""What is nearest to a vector: words of the vocabulary, or texts of a file; and analogies.
+"""Nearest neighbours of a vector: words of the vocabulary, or texts of a file; and analogies.
 
-What is searched is embedded once and kept in ``EmbedAssets.memo``.
+The searched vectors are computed once and cached in ``EmbedAssets.memo``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aitk.nlp.data.embed_options import EmbedReading
 from aitk.nlp.decoding.neighbours import analogy_targets, nearest, unit_rows
 from aitk.nlp.features.embed_assets import Arrays, EmbedAssets
 
-#: Analogies are solved among so many of the most frequent words, as gensim does.
+#: Analogies use this many of the most frequent words as candidates, as in gensim.
 CANDIDATES = 30_000
 TEXTS_AT_ONCE = 256
 
@@ -27,7 +27,7 @@ Predict = Callable[[Mapping[str, np.ndarray]], Any]
 
 @dataclass(frozen=True)
 class Found:
-    """Of each query the nearest texts, {"text": str, "similarity": float} each."""
+    """The nearest texts of each query, {"text": str, "similarity": float} each."""
 
     rows: Sequence[list[dict[str, Any]]]
 
@@ -40,7 +40,7 @@ def search_words(
     *,
     count: int,
 ) -> Found:
-    """The nearest words of the vocabulary, a query of one word itself being none.
+    """The nearest words of the vocabulary; a query of one word excludes that word.
 
     Args:
         vectors: (queries, d).
@@ -51,7 +51,7 @@ def search_words(
     """
     if assets.units is None:
         raise UsageError(
-            "the model has no words of its own", where="--nearest",
+            "the model has no word vocabulary", where="--nearest",
             hint="Search texts with --index FILE",
         )  # fmt: skip
     table = word_vectors(predict, assets)
@@ -73,10 +73,10 @@ def search_texts(
 
     Args:
         vectors: (queries, d).
-        index: the file, read as ``task`` reads texts.
+        index: the file, read like texts of ``task``.
 
     Raises:
-        DataError: it holds no text.
+        DataError: it contains no text.
     """
     if "index" not in assets.memo:
         assets.memo["index"] = _embed_file(index, predict, assets, task)
@@ -105,19 +105,19 @@ def word_vectors(predict: Predict, assets: EmbedAssets) -> np.ndarray:
 def analogies_solved(
     targets: Sequence[tuple[str, Sequence[str]]], predict: Predict, assets: EmbedAssets
 ) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
-    """Solve analogies by 3CosAdd among the ``CANDIDATES`` most frequent words.
+    """Complete analogies by 3CosAdd among the ``CANDIDATES`` most frequent words.
 
     Args:
-        targets: of each row its section and its four words.
+        targets: section and four words of each row.
 
     Returns:
-        Which are solved and which have only known words, (rows,) bool; and the word found.
+        Which are correct and which have only known words, (rows,) bool; and the words found.
 
     Raises:
         UsageError: the model has no words.
     """
     if assets.units is None:
-        raise UsageError("analogies are for word vectors", where="--data")
+        raise UsageError("analogies need word vectors", where="--data")
     units = assets.units
     table = word_vectors(predict, assets)[:CANDIDATES]
     correct, known = np.zeros(len(targets), bool), np.zeros(len(targets), bool)
@@ -143,7 +143,7 @@ def _embed_file(
     items = task.read([index], EmbedReading(), labelled=False, note=lambda _: None)
     texts = [item.fields["text"] for item in items if not isinstance(item, Refusal)]
     if not texts:
-        raise DataError("holds no text", where=index)
+        raise DataError("contains no text", where=index)
     parts: list[np.ndarray] = []
     order = np.argsort([len(text) for text in texts], kind="stable")
     for start in range(0, len(texts), TEXTS_AT_ONCE):
@@ -154,7 +154,7 @@ def _embed_file(
 
 
 def _only_word(query: Arrays, words: int) -> int:
-    """The id of the word that a text is, -1 where it is several or unknown."""
+    """The id of a text that is a single known word, else -1."""
     ids, weights = query["ids"], query["weights"]
     return int(ids[0]) if len(ids) == 1 and weights[0] > 0 and ids[0] < words else -1
 

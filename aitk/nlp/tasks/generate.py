@@ -1,4 +1,4 @@
-"""Causal language modelling (Radford et al. 2019, GPT-2): predict the next token, and continue."""
+"""Causal language modelling (Radford et al. 2019, GPT-2): next-token prediction and generation."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ SCORED_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Continuations:
-    """What ``infer`` generates for a batch: of each row, the token ids of every continuation."""
+    """Generated token ids of a batch: for each row, every continuation."""
 
     token_ids: Sequence[Sequence[Sequence[int]]]
 
 
 class Generate(UnlabelledTexts[CausalAssets]):
-    """A language model of texts without labels; its predictions continue them."""
+    """A causal language model; its predictions continue the text."""
 
     name = "nlp.generate"
     predict_options = GenerationOptions
@@ -103,7 +103,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
             tokenizer = train_subwords(_texts_of(rows), settings)
         if tokenizer.start_id is None or tokenizer.end_id is None:
             raise ArtifactError(
-                "its vocabulary has no tokens for the start and the end of a text",
+                "its vocabulary has no start and end tokens",
                 where=start.source if start else None,
             )
         chat = find_chat(start.folder) if start else None
@@ -128,10 +128,10 @@ class Generate(UnlabelledTexts[CausalAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Pad. A text longer than ``max_length`` is cut: to a random window in training, else to
-        its beginning; of a dialogue, of which only answers count in the loss, to its end.
+        """Pad. A text longer than ``max_length`` is truncated to a random window in training,
+        otherwise to its start; a dialogue, of which only replies count in the loss, to its end.
 
-        The context keeps the prompts that ``infer`` continues.
+        The context holds the prompts that ``infer`` continues.
         """
         cut = [window(example, assets.max_length + 1, rng) for example in examples]
         inputs = pad_tokens([each["token_ids"][:-1] for each in cut], pad_to=pad_to)
@@ -139,7 +139,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
         targets = pad_tokens([each["token_ids"][1:] for each in cut], pad_to=length)["token_ids"]
         counted = pad_tokens([each["counted"][1:] for each in cut], pad_to=length)["token_ids"]
         weights = counted.astype(np.float32)
-        # The loss is a mean over all positions: make that the mean over those in use.
+        # The loss is a mean over all positions: rescale it to the mean over valid ones.
         weights *= weights.size / max(1.0, float(weights.sum()))
         prompts = [prompt_of(example, assets) for example in examples]
         return Batch(inputs, targets, weights, {"prompts": prompts})
@@ -159,9 +159,9 @@ class Generate(UnlabelledTexts[CausalAssets]):
         own, other = (each.tokenizer.engine.get_vocab() for each in (assets, teacher))
         if own != other:
             raise UsageError(
-                "teacher and student need the same vocabulary",
+                "teacher and student must have the same vocabulary",
                 where="--distill",
-                hint="Give the tokenizer, vocabulary_size and lowercase of the run with --set",
+                hint="Use the tokenizer, vocabulary_size and lowercase of the run with --set",
             )
         return DistillationLoss()
 
@@ -224,7 +224,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
         top_k: int = 1,
         options: GenerationOptions | None = None,
     ) -> list[dict[str, Any]]:
-        """The continuation of each text; given logits, the likeliest token at each position."""
+        """The continuation of each text; for logits, the most likely token at each position."""
         if not isinstance(outputs, Continuations):
             used = batch.inputs["padding_mask"] > 0
             likeliest = outputs.argmax(-1)
@@ -274,7 +274,8 @@ class Generate(UnlabelledTexts[CausalAssets]):
         *,
         ended: bool,
     ) -> np.ndarray:
-        """See ``LanguageModelling``; of a text longer than ``max_length`` the end is scored."""
+        """See ``LanguageModelling``; texts longer than ``max_length`` are truncated to their
+        end."""
         found = np.zeros(len(texts))
         encoded = [example.inputs["token_ids"] for example in encode_texts(texts, assets)]
         if not ended:
@@ -300,7 +301,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
         *,
         reading: TextReading,
     ) -> tuple[CausalAssets, Iterator[Row | Refusal]]:
-        """See ``Updatable``: the tokens stay, new words are written with them."""
+        """See ``Updatable``: the tokens are unchanged and also encode new words."""
         del known, reading
         return assets, items
 
@@ -321,7 +322,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
         target: str | None = None,
         model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
-        """Attribute the token that follows the text to its words, by occlusion."""
+        """Attribute the next token after the text to its words, by occlusion."""
         from aitk.nlp.explain.occlusion import explain_text
 
         text = fields["text"]
@@ -382,13 +383,13 @@ def _continuation(
 
 
 def _cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
-    """A text up to the first of the stop strings, and whether there is one."""
+    """A text up to the first stop string, and whether one was found."""
     places = [place for each in stop if (place := text.find(each)) >= 0]
     return (text[: min(places)], True) if places else (text, False)
 
 
 def open_decoder(predict: Any, max_length: int) -> Decoder:
-    """The predictor's own decoder, with a cache; without one, all tokens are read anew."""
+    """The predictor's own decoder, with a cache; otherwise one that rereads all tokens."""
     decoder = getattr(predict, "decoder", None)
     if decoder is not None:
         return decoder

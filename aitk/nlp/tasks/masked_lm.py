@@ -1,4 +1,4 @@
-"""Masked language modelling (Devlin et al. 2018): pretraining by predicting hidden tokens."""
+"""Masked language modelling (Devlin et al. 2018): pretraining by predicting masked tokens."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaskedAssets:
-    """The tokeniser, and how tokens are masked."""
+    """The tokeniser and the masking settings."""
 
     text: TextAssets
     mask_share: float
@@ -54,14 +54,14 @@ class MaskedAssets:
 
     @property
     def mask_id(self) -> int:
-        """The id of a hidden token."""
+        """The id of the mask token."""
         if self.tokenizer.mask_id is None:
             raise ArtifactError("its vocabulary has no mask token")
         return self.tokenizer.mask_id
 
     @property
     def mask_token(self) -> str:
-        """How a user writes the word to predict."""
+        """The text that marks the word to predict."""
         return str(self.tokenizer.engine.id_to_token(self.mask_id))
 
     def save(self, folder: Path) -> None:
@@ -71,7 +71,7 @@ class MaskedAssets:
 
 
 class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
-    """Pretraining on texts without labels; its predictions fill in ``[MASK]``."""
+    """Pretraining on unlabelled texts; its predictions fill in ``[MASK]``."""
 
     name = "nlp.masked-lm"
     models = {
@@ -100,7 +100,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
             raise ArtifactError(
                 "its vocabulary has no mask token",
                 where=start.source if start else None,
-                hint="Start from an encoder that was pretrained with masks, such as BERT",
+                hint="Start from a masked language model, such as BERT",
             )
         text = TextAssets(tokenizer, settings.max_length)
         return MaskedAssets(text, settings.mask_share, settings.whole_words)
@@ -109,7 +109,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
         path = folder / "masking.json"
         values = read_json(path, {"mask_share": float, "whole_words": bool})
         if not 0 <= values["mask_share"] <= 1:
-            raise ArtifactError("mask_share is no share", where=str(path))
+            raise ArtifactError("mask_share is not between 0 and 1", where=str(path))
         text = load_text_assets(folder)
         if text.tokenizer.mask_id is None:
             raise ArtifactError("its vocabulary has no mask token", where=str(folder))
@@ -134,10 +134,10 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Pad, and hide tokens: random ones with ``rng``, else the same at each call.
+        """Pad and mask tokens: at random with ``rng``, otherwise the same ones at each call.
 
-        A text that holds the mask token itself is not hidden further: its masks are the slots,
-        without targets.
+        A text that contains the mask token is not masked further: its masks are the slots, without
+        targets.
         """
         masked = [self._mask(example, assets, rng) for example in examples]
         length = pad_to or max(len(ids) for ids, _, _ in masked)
@@ -153,7 +153,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
             mask_positions[row, : len(positions)] = positions + 1
             targets[row, : len(answers)] = answers
             weights[row, : len(answers)] = 1
-        # The loss is a mean over all slots: make that the mean over those in use.
+        # The loss is a mean over all slots: rescale it to the mean over valid ones.
         weights *= weights.size / max(1.0, float(weights.sum()))
         inputs = {
             "token_ids": token_ids,
@@ -165,7 +165,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
     def _mask(
         self, example: Example, assets: MaskedAssets, rng: np.random.Generator | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids with tokens hidden, the positions of these, and what stood there."""
+        """Masked ids, the masked positions, and the original tokens."""
         token_ids, word_ids = example.inputs["token_ids"], example.inputs["word_ids"]
         mask_id = assets.mask_id
         written = np.flatnonzero(token_ids == mask_id)
@@ -193,7 +193,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
         top_k: int = 1,
         options: Any = None,
     ) -> list[dict[str, Any]]:
-        """The likeliest tokens of each slot, in the order of the text."""
+        """The most likely tokens of each slot, in the order of the text."""
         predictions = []
         for row in outputs:
             slots = []
@@ -216,7 +216,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: MaskedAssets
     ) -> dict[str, np.ndarray]:
-        """Of each row: masked tokens, how many were predicted, and their summed loss (nats)."""
+        """Per row: number of masked tokens, of correct predictions, and the summed loss (nats)."""
         return measure_tokens(batch, outputs)
 
     def score(
@@ -252,7 +252,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
         text, mask = fields["text"], assets.mask_token
         if mask not in text:
             raise UsageError(
-                f"there is no {mask} in the text", hint=f"Write {mask} for the word to predict"
+                f"there is no {mask} in the text", hint=f"Use {mask} for the word to predict"
             )
         first = log_softmax(predict([fields])[0][0])
         index = int(np.argmax(first))
@@ -261,7 +261,7 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
         whole = float(np.exp(first[index]))
 
         def probability(texts: Sequence[str]) -> np.ndarray:
-            # Taking the mask itself out asks nothing, so it changes nothing.
+            # Removing the mask itself leaves nothing to predict, so it has no effect.
             kept = [each for each in texts if mask in each]
             outputs = predict([{"text": each} for each in kept]) if kept else []
             values = iter([float(np.exp(log_softmax(row[0])[index])) for row in outputs])

@@ -1,4 +1,4 @@
-"""Extractive question answering: the answer is a part of the context, or there is none."""
+"""Extractive question answering: the answer is a span of the context, or there is none."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ Predict = Callable[[Mapping[str, np.ndarray]], Any]
 
 @dataclass(frozen=True)
 class _Answered:
-    """What training and scoring know of a question.
+    """Targets of a question for training and scoring.
 
     Attributes:
-        answers: the right ones, none where the context has none.
+        answers: the correct answers; empty if the context has none.
         tokens: first and last token of the first answer.
     """
 
@@ -56,7 +56,7 @@ class _Answered:
 
 
 class QuestionAnswering(Task[QaAssets]):
-    """Start and end of the answer to a question in its context."""
+    """Predicts the start and end of the answer to a question in its context."""
 
     name = "nlp.qa"
     reading = QaReading
@@ -108,7 +108,7 @@ class QuestionAnswering(Task[QaAssets]):
         if tokenizer is None:
             tokenizer = train_subwords(_texts(rows), settings)
         if not isinstance(tokenizer, SubwordTokenizer):
-            raise UsageError("its tokeniser has no subwords", where="--from")
+            raise UsageError("its tokeniser is not a subword tokeniser", where="--from")
         assets = QaAssets(
             tokenizer,
             max_length=settings.max_length,
@@ -157,8 +157,8 @@ class QuestionAnswering(Task[QaAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Pad. Of a long context training draws a window, mostly one with the answer; others have
-        the first one, and ``infer`` reads the further ones."""
+        """Pad. For a long context, training draws a window, usually with the answer; otherwise the
+        first window is used, and ``infer`` reads the others."""
         windows = [windows_of(each.inputs, assets) for each in examples]
         picked = [
             each[pick_window(each, example.target and example.target.tokens, rng)]
@@ -214,8 +214,8 @@ class QuestionAnswering(Task[QaAssets]):
         options: QaPredictOptions | None = None,
     ) -> list[dict[str, Any]]:
         """``prediction``, the answer ("" for none), its ``probability`` among the best 20,
-        ``start`` and ``end`` in characters of the context, ``evidence``, the sentence it stands
-        in; ``no_answer`` where the model knows of that; with ``top_k`` > 1 ``others``."""
+        ``start`` and ``end`` in characters of the context, ``evidence``, its sentence;
+        ``no_answer`` if the model supports it; with ``top_k`` > 1 ``others``."""
         from aitk.nlp.explain.evidence import evidence_sentence
 
         assets = _with_options(assets, options)
@@ -277,7 +277,7 @@ class QuestionAnswering(Task[QaAssets]):
         return score_answers(measured, resamples=resamples, seed=seed)
 
     def calibrate(self, measured: Mapping[str, np.ndarray], assets: QaAssets) -> QaAssets:
-        """See ``Calibrates``: the threshold of no answer with the best F1."""
+        """See ``Calibrates``: the "no answer" threshold with the best F1."""
         unanswerable = measured["unanswerable"].astype(bool)
         if not assets.no_answer or not unanswerable.any():
             return assets
@@ -289,7 +289,7 @@ class QuestionAnswering(Task[QaAssets]):
     def _answers(
         self, batch: Batch, outputs: Any, assets: QaAssets
     ) -> Iterator[tuple[Example, Answers]]:
-        """Each row with its answers; of an array, which holds the first windows, only these."""
+        """Each row with its answers; for an array, which holds first windows, only these."""
         for example, windows, found in zip(
             batch.context["examples"], batch.context["windows"], outputs, strict=True
         ):
@@ -313,11 +313,11 @@ class QuestionAnswering(Task[QaAssets]):
             return []
         if options.question is None or options.context is None:
             lacking = "--question" if options.question is None else "--context"
-            raise UsageError("a question and its context belong together", where=lacking)
+            raise UsageError("a question needs its context, and vice versa", where=lacking)
         return [ask_about(options.context, options.question)]
 
     def configure(self, assets: QaAssets, options: Any, *, open_scorer: Any) -> QaAssets:
-        """See ``Configurable``: another threshold of no answer."""
+        """See ``Configurable``: another "no answer" threshold."""
         del open_scorer
         return _with_options(assets, options)
 
@@ -329,7 +329,7 @@ class QuestionAnswering(Task[QaAssets]):
         *,
         reading: Any,
     ) -> tuple[QaAssets, Iterator[Row | Refusal]]:
-        """See ``Updatable``: nothing grows."""
+        """See ``Updatable``: nothing is extended."""
         del known, reading
         return assets, items
 
@@ -370,9 +370,9 @@ class QuestionAnswering(Task[QaAssets]):
         if target is not None:
             start = context.find(target)
             if start < 0:
-                raise UsageError(f"{target!r} is not in the context", where="--target")
+                raise UsageError(f"{target!r} does not occur in the context", where="--target")
             end = start + len(target)
-        if start is None or end is None:  # no answer: what speaks for the best one
+        if start is None or end is None:  # no answer: explain the best candidate
             (answers,) = (each for _, each in self._answers(batch, predict([fields]), assets))
             first, last = answers.spans[0]
             offsets = example.inputs["offsets"]
@@ -396,7 +396,7 @@ class QuestionAnswering(Task[QaAssets]):
 
 
 def _texts(rows: Rows) -> Iterator[str]:
-    """The texts of rows, a context that several questions share once."""
+    """The texts of rows; a context shared by several questions occurs once."""
     before = None
     for row in rows:
         if row["context"] != before:
@@ -417,7 +417,7 @@ def _is_silent(answers: Answers, assets: QaAssets) -> bool:
 def _best_part(
     fields: Mapping[str, Any], predict: Any, assets: QaAssets, task: QuestionAnswering
 ) -> dict[str, Any]:
-    """The question with the window of its context that has the best answer."""
+    """The question with the best answer's window of its context."""
     (example,) = task.encode([fields], assets)
     windows, offsets = windows_of(example.inputs, assets), example.inputs["offsets"]
     kept = {"id": "", "question": fields["question"]}
@@ -437,7 +437,7 @@ def _best_part(
 def _span_probability(
     example: Example, scores: np.ndarray, start: int, answer: str, assets: QaAssets
 ) -> float:
-    """The probability of an answer in the first window: of its start times of its end."""
+    """The probability of an answer in the first window: product of start and end."""
     window = windows_of(example.inputs, assets)[0]
     tokens = answer_tokens(example.inputs["offsets"], start, answer)
     if tokens is None or tokens[1] >= window[1]:

@@ -1,4 +1,4 @@
-"""Text regression: a number for a text, such as a star rating."""
+"""Text regression: a number per text, such as a star rating."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TextScoreAssets:
 
 
 class Score(ScoreTask[TextScoreAssets]):
-    """Stars, grades, similarity: whatever a column of numbers says."""
+    """Ratings, grades, similarity: the values of a number column."""
 
     name = "nlp.score"
     reading = ScoreReading
@@ -137,7 +137,7 @@ class Score(ScoreTask[TextScoreAssets]):
         target: str | None = None,
         model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
-        """See ``Explainable``: by how much the score falls without each word."""
+        """See ``Explainable``: the decrease of the score without each word."""
         from aitk.nlp.explain.occlusion import explain_text
 
         def score(texts: Sequence[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tagging of words: entities, parts of speech."""
+"""Tagging of words: named entities, parts of speech."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained
 
 TEACHER_SHARE = 0.5
-_SHOWN = 12  # spans of a row in the table of the worst
+_SHOWN = 12  # spans per row in the table of the worst rows
 Predict = Callable[[Mapping[str, np.ndarray]], Any]
 
 
 class Tag(Task[TagAssets]):
-    """A tag for each word; IOB2 tags are read as spans."""
+    """One tag per word; IOB2 tags form spans."""
 
     name = "nlp.tag"
     reading = TagReading
@@ -103,13 +103,13 @@ class Tag(Task[TagAssets]):
         note: Note,
     ) -> TagAssets:
         if balance:
-            raise UsageError("words with several tags cannot be balanced", where="--balance")
+            raise UsageError("tags of words cannot be balanced", where="--balance")
         known = start.tokenizer if start else None
         reader: WordReader
         embeddings = None
         if isinstance(settings, BilstmCrfSettings):
             if known is not None and settings.embeddings is not None:
-                raise UsageError("the weights of --from embed words already", where="--embeddings")
+                raise UsageError("the weights of --from include embeddings", where="--embeddings")
             reader = known or learn_words(rows, vocabulary_size=settings.vocabulary_size)
             if settings.embeddings is not None:
                 reader, embeddings = embed_words(
@@ -118,7 +118,7 @@ class Tag(Task[TagAssets]):
         else:
             tokenizer = known or train_tokenizer((row["text"] for row in rows), settings)
             if not isinstance(tokenizer, SubwordTokenizer):
-                raise UsageError("its tokeniser has no subwords", where="--from")
+                raise UsageError("its tokeniser is not a subword tokeniser", where="--from")
             reader = Subwords(tokenizer)
         return TagAssets(
             reader, settings.max_length, tuple(summary["labels"]), settings.crf, embeddings
@@ -153,8 +153,8 @@ class Tag(Task[TagAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Pad. Of a sentence longer than the model reads, training takes any window, others the
-        first; the context has the further ones, which ``infer`` reads."""
+        """Pad. For a sentence longer than the model's input, training draws any window; otherwise
+        the first is used, and the context holds the others, which ``infer`` reads."""
         reader, longest = assets.reader, assets.max_length
         windows = [reader.windows(each.inputs, longest) for each in examples]
         picked = [each[int(rng.integers(len(each))) if rng is not None else 0] for each in windows]
@@ -175,7 +175,7 @@ class Tag(Task[TagAssets]):
         ]
         if any(each.target is None for each in examples):
             return Batch(inputs, context=context)
-        # As wide as the emissions: words, whose number is that of the tokens where these are words.
+        # As wide as the emissions: the number of words, or of tokens if tokens are words.
         width = inputs.get("word_positions", inputs["token_ids"]).shape[1]
         soft = examples[0].target.ndim == 2  # a teacher's marginals follow the tag
         shape = (len(examples), width, *examples[0].target.shape[1:])
@@ -195,7 +195,7 @@ class Tag(Task[TagAssets]):
         top_k: int = 1,
         options: Any = None,
     ) -> np.ndarray:
-        """The scores of all words, those of long sentences put together from their windows."""
+        """The scores of all words, merged from the windows of long sentences."""
         outputs = np.asarray(predict(batch.inputs))
         windows, words = batch.context["windows"], batch.context["words"]
         waiting = [(row, at) for row, each in enumerate(windows) for at in range(1, len(each))]
@@ -235,9 +235,9 @@ class Tag(Task[TagAssets]):
         options: Any = None,
     ) -> list[dict[str, Any]]:
         """For each row ``spans`` in order: ``start`` and ``end`` in characters, ``text``,
-        ``label``, and ``score``, the probability that just these words have these tags.
+        ``label``, and ``score``, the probability of exactly these tags.
 
-        Tags that are no spans (parts of speech) come as a span a word.
+        Plain tags (parts of speech) are returned as one span per word.
         """
         del top_k
         predictions = []
@@ -290,7 +290,7 @@ class Tag(Task[TagAssets]):
     # Further capabilities -------------------------------------------------
 
     def summarize(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Summarizable``: the right and the predicted spans in words."""
+        """See ``Summarizable``: the correct and the predicted spans in words."""
         tags = list(fields["tags"])
         spans, _ = spans_of(tags, "plain" if is_plain(tags) else "iob2")
         words = words_in(fields)
@@ -306,7 +306,7 @@ class Tag(Task[TagAssets]):
         *,
         reading: Any,
     ) -> tuple[TagAssets, Iterator[Row | Refusal]]:
-        """See ``Updatable``: the tags do not grow, a row with a new one is refused."""
+        """See ``Updatable``: the tags are fixed; a row with a new tag is refused."""
         del known, reading
         return assets, _refuse_unseen(items, assets)
 
@@ -315,7 +315,7 @@ class Tag(Task[TagAssets]):
     ) -> Example:
         """See ``DistillsRows``: each word's tag, and the teacher's marginals.
 
-        Words that the teacher did not read at once have the right tag instead.
+        Words outside the teacher's input have the correct tag instead.
         """
         targets = example.target
         read = min(len(targets), len(outputs) - 2 - outputs.shape[-1])
@@ -329,7 +329,7 @@ class Tag(Task[TagAssets]):
         from aitk.nlp.models.crf import CrfLoss, TagDistillationLoss, TokenLoss
 
         if assets.labels != teacher.labels:
-            raise UsageError("a model learns from one of the same tags alone", where="--distill")
+            raise UsageError("the teacher must have the same tags", where="--distill")
         hard = CrfLoss(assets.legal) if assets.learned else TokenLoss()
         legal = assets.legal if assets.learned else None
         return TagDistillationLoss(hard, share=TEACHER_SHARE, legal=legal)
@@ -337,7 +337,7 @@ class Tag(Task[TagAssets]):
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: TagAssets
     ) -> Iterable[Baseline]:
-        """See ``HasBaselines``: the spans of the training rows, found again word by word."""
+        """See ``HasBaselines``: the spans of the training rows, matched word by word."""
         from aitk.nlp.metrics.span_dictionary import dictionary_baseline
 
         del summary
@@ -352,8 +352,8 @@ class Tag(Task[TagAssets]):
         target: str | None = None,
         model: Any = None,
     ) -> dict[str, Any]:
-        """Which words contributed to the surest span, or to the surest one of the label
-        ``target``: how far its probability falls when each is blanked out."""
+        """Words that contributed to the most certain span, or to that of the label ``target``: the
+        decrease of its probability when each is blanked out."""
         from aitk.nlp.explain.word_occlusion import explain_words
 
         del model
@@ -381,7 +381,7 @@ class Tag(Task[TagAssets]):
 
 
 def _gold_spans(targets: np.ndarray, labels: Sequence[str]) -> list[WordSpan]:
-    """The spans in targets, those of tags that training lacks with the label ``UNSEEN``."""
+    """The spans of targets; tags unseen in training have the label ``UNSEEN``."""
     if is_plain(labels):
         names = [labels[each] if each >= 0 else UNSEEN for each in targets]
         spans, _ = spans_of(names, "plain")
@@ -404,7 +404,7 @@ def _refuse_unseen(items: Iterable[Row | Refusal], assets: TagAssets) -> Iterato
         if isinstance(item, Row):
             new = sorted(set(item.fields["tags"]) - set(assets.labels))
             if new:
-                reason = f"the tag {new[0]!r} was never seen in training"
+                reason = f"the tag {new[0]!r} is unseen in training"
                 item = Refusal(item.file, item.line, reason)
         yield item
 
@@ -412,8 +412,8 @@ def _refuse_unseen(items: Iterable[Row | Refusal], assets: TagAssets) -> Iterato
 def _surest(
     chain: Any, labels: Sequence[str], target: str | None
 ) -> tuple[WordSpan, np.ndarray, float]:
-    """The span with the highest probability, its tags and that; where none is found, the
-    likeliest word."""
+    """The span with the highest probability, its tags and its probability; without spans, the
+    most likely word."""
     tags = best_tags(chain)
     spans = [each for each in spans_in(tags, labels) if target in (None, each[2])]
     if spans:
@@ -433,7 +433,7 @@ def _surest(
 
 
 def _blank(assets: TagAssets) -> str:
-    """What stands for a word that is taken out."""
+    """The replacement of a removed word."""
     tokenizer = getattr(assets.reader, "tokenizer", None)
     if tokenizer is None or tokenizer.mask_id is None:
         return "\u25a1"

@@ -1,4 +1,4 @@
-"""Translation of sentences: subwords that both languages share, an encoder-decoder, beam search."""
+"""Translation of sentences: shared subwords, an encoder-decoder, beam search."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ if TYPE_CHECKING:
 
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: A translation may have so many times the units of its source, and so many more.
+#: Maximum length of a translation: this many times the units of its source, plus a constant.
 LONGEST_FACTOR, LONGEST_EXTRA = 2, 10
-#: Of so many references the script is looked at.
+#: Number of references from which the script is determined.
 REFERENCES_LOOKED_AT = 1000
 DEFAULTS = TranslateOptions()
 
 
 @dataclass(frozen=True)
 class TranslationAssets:
-    """The subwords, and how translations are scored.
+    """The subwords and the scoring of translations.
 
     Attributes:
         text: tokeniser and length.
         label_smoothing: of the loss.
-        splitter: how sacreBLEU splits the target language into words.
+        splitter: sacreBLEU's tokeniser for the target language.
     """
 
     text: TextAssets
@@ -79,7 +79,7 @@ class TranslationAssets:
         return self.tokenizer.end_id  # type: ignore[return-value]
 
     def bias(self) -> np.ndarray:
-        """What forbids special tokens but the end, (vocabulary,) float32."""
+        """Additive mask that excludes special tokens other than the end, (vocabulary,) float32."""
         bias = np.zeros(self.tokenizer.vocabulary_size, np.float32)
         bias[sorted(self.tokenizer.special_ids - {self.end_id})] = -np.inf
         return bias
@@ -95,8 +95,8 @@ class Translated:
     """The translations of a batch.
 
     Attributes:
-        hypotheses: of each row, the best first.
-        losses: (rows,) nats of the reference, or None where there is none.
+        hypotheses: of each row, best first.
+        losses: (rows,) nats of the reference, or None without references.
     """
 
     hypotheses: Sequence[Sequence[Hypothesis]]
@@ -104,7 +104,7 @@ class Translated:
 
 
 class Translate(Task[TranslationAssets]):
-    """Sentences of one language in another."""
+    """Translates sentences of one language into another."""
 
     name = "nlp.translate"
     reading = TranslateReading
@@ -156,7 +156,7 @@ class Translate(Task[TranslationAssets]):
             tokenizer = train_subwords(texts, settings)
         if tokenizer.start_id is None or tokenizer.end_id is None:
             raise ArtifactError(
-                "its vocabulary has no marks for the start and the end of a text",
+                "its vocabulary has no start and end tokens",
                 where=start.source if start else None,
             )
         shown = (rows[at]["target"] for at in range(min(len(rows), REFERENCES_LOOKED_AT)))
@@ -172,14 +172,14 @@ class Translate(Task[TranslationAssets]):
             for row in rows
         )
         if cut:
-            note(f"{cut:,} pairs are cut to {settings.max_length} units (--set max_length)")
+            note(f"{cut:,} pairs are truncated to {settings.max_length} units (--set max_length)")
         return assets
 
     def load_assets(self, folder: Path) -> TranslationAssets:
         path = folder / "translation.json"
         values = read_json(path, {"label_smoothing": float, "splitter": str})
         if values["splitter"] not in (DEFAULT_SPLITTER, *SPLITTERS.values()):
-            raise ArtifactError("sacreBLEU has no such splitter", where=str(path))
+            raise ArtifactError("sacreBLEU has no such tokeniser", where=str(path))
         text = load_text_assets(folder)
         return TranslationAssets(text, values["label_smoothing"], values["splitter"])
 
@@ -211,7 +211,7 @@ class Translate(Task[TranslationAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Pad sources and, where they are known, targets: read shifted by the start mark."""
+        """Pad sources and, if given, targets, which are shifted by the start token."""
         inputs = pad_tokens([example.inputs["token_ids"] for example in examples], pad_to=pad_to)
         if any(example.target is None for example in examples):
             starts = np.full((len(examples), 1), assets.start_id, np.int32)
@@ -222,7 +222,7 @@ class Translate(Task[TranslationAssets]):
         length = pad_to or max(map(len, targets))
         known = pad_tokens(targets, pad_to=length)
         weights = known["padding_mask"].astype(np.float32)
-        # The loss is a mean over all positions: make that the mean over those in use.
+        # The loss is a mean over all positions: rescale it to the mean over valid ones.
         weights *= weights.size / weights.sum()
         inputs["target_ids"] = pad_tokens(read, pad_to=length)["token_ids"]
         context = {"target": [example.target[0] for example in examples]}
@@ -239,7 +239,7 @@ class Translate(Task[TranslationAssets]):
         top_k: int = 1,
         options: TranslateOptions | None = None,
     ) -> Translated:
-        """Search the translations; of known ones their loss as well."""
+        """Search the translations; also compute the loss of known ones."""
         options = options or DEFAULTS
         sources = {name: batch.inputs[name] for name in ("token_ids", "padding_mask")}
         lengths = sources["padding_mask"].sum(axis=1)
@@ -304,7 +304,7 @@ class Translate(Task[TranslationAssets]):
             measured, splitter=assets.splitter, resamples=resamples, seed=seed
         )
 
-    # What it also can do --------------------------------------------------
+    # Further capabilities -------------------------------------------------
 
     def extend(
         self,
@@ -314,13 +314,13 @@ class Translate(Task[TranslationAssets]):
         *,
         reading: TranslateReading,
     ) -> tuple[TranslationAssets, Iterator[Row | Refusal]]:
-        """See ``Updatable``: the subwords stay, new words are written with them."""
+        """See ``Updatable``: the subwords are unchanged and also encode new words."""
         return assets, items
 
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: TranslationAssets
     ) -> list[Baseline]:
-        """The source as its own translation, which keeps names and numbers."""
+        """The source as its own translation, which preserves names and numbers."""
 
         def measure(rows: Rows, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             sources, targets = ([row[side] for row in rows] for side in ("source", "target"))
@@ -337,14 +337,14 @@ class Translate(Task[TranslationAssets]):
         target: str | None = None,
         model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
-        """Which source units each unit of the translation (or of ``target``) looks at."""
+        """Attention of each unit of the translation (or of ``target``) to the source."""
         from aitk.core.inference.predictors import KerasPredictor
         from aitk.nlp.explain.alignment import explain_alignment
 
         if model is None:
             raise UsageError(
-                "only the Keras model shows its attention",
-                hint="Explain the run that this one was compressed from",
+                "only the Keras model can output attention",
+                hint="Explain the uncompressed run",
             )
         (example,) = self.encode([{"source": fields["source"]}], assets)
         batch = self.collate([example], assets)
@@ -357,19 +357,19 @@ class Translate(Task[TranslationAssets]):
         looks = model().get_layer("backbone").alignment(batch.inputs | {"target_ids": read})
         framed = example.inputs["token_ids"]
         inside = [at for at, each in enumerate(framed) if each not in assets.tokenizer.special_ids]
-        # An empty translation looks somewhere too when it ends.
+        # The end token of an empty translation also has attention.
         weights = np.asarray(looks, np.float64)[0][: max(1, len(ids)), inside]
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
         text = assets.tokenizer.decode(ids)
         if not inside:
-            raise DataError("the source holds no known unit", where=repr(fields["source"]))
+            raise DataError("the source has no known unit", where=repr(fields["source"]))
         units = [assets.tokenizer.token(int(framed[at])) for at in inside]
         written = [assets.tokenizer.token(each) for each in ids] or ["(end)"]
         return {"prediction": text} | explain_alignment(units, written, weights)
 
 
 def open_decoder(predict: Any) -> Decoder:
-    """The predictor's own decoder, with a cache; without one, the whole prefix is read anew."""
+    """The predictor's own decoder, with a cache; otherwise one that rereads the whole prefix."""
     decoder = getattr(predict, "decoder", None)
     if decoder is not None:
         return decoder

@@ -1,4 +1,4 @@
-"""The settings of translators. Standard library only: help texts read them."""
+"""The settings of translators. Standard library only: help imports this file."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from aitk.nlp.tasks.settings import TRAINED_TOKENIZERS
 
 @dataclass(frozen=True)
 class TranslatorSettings:
-    """What both translators share: subwords, lengths, label smoothing."""
+    """Settings of all translators: subwords, lengths, label smoothing."""
 
     tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
-    vocabulary_size: int = option(
-        8000, "largest number of units, shared by both languages", minimum=300
-    )
+    vocabulary_size: int = option(8000, "vocabulary size, shared by both languages", minimum=300)
     lowercase: bool = option(False, "ignore the case of letters")
-    max_length: int = option(128, "units of a sentence that are read or written", minimum=8)
+    max_length: int = option(128, "maximum units of a sentence", minimum=8)
     label_smoothing: float = option(
         0.1,
-        "probability given to all other units in training",
+        "label smoothing: probability shared by all other units",
         minimum=0.0,
         maximum=0.9,
         search="0,0.05,0.1,0.2",
@@ -35,12 +33,12 @@ class TranslatorSettings:
 
 @dataclass(frozen=True)
 class TransformerTranslatorSettings(TranslatorSettings):
-    """Encoder-decoder Transformer with the norms before each part (Vaswani et al. 2017)."""
+    """A pre-norm encoder-decoder Transformer (Vaswani et al. 2017)."""
 
     size: str = option("small", "width and depth", choices=("tiny", "small", "base"))
     dropout: float = option(
         0.2,
-        "share of the features dropped",
+        "dropout rate",
         minimum=0.0,
         maximum=0.95,
         search="0.1..0.4",
@@ -54,11 +52,11 @@ class TransformerTranslatorSettings(TranslatorSettings):
 class LstmTranslatorSettings(TranslatorSettings):
     """LSTM encoder-decoder with global attention (Luong et al. 2015)."""
 
-    hidden: int = option(256, "size of an embedding, and of all states", minimum=8)
-    layers: int = option(1, "of the encoder, and of the decoder", minimum=1, maximum=8)
+    hidden: int = option(256, "embedding dimension and state size", minimum=8)
+    layers: int = option(1, "layers of the encoder, and of the decoder", minimum=1, maximum=8)
     dropout: float = option(
         0.3,
-        "share of the features dropped",
+        "dropout rate",
         minimum=0.0,
         maximum=0.95,
         search="0.1..0.5",

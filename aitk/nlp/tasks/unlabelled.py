@@ -1,4 +1,4 @@
-"""What tasks on texts without labels share: their rows."""
+"""Rows of tasks on texts without labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aitk.nlp.data.reading import read_texts
 
 
 class UnlabelledTexts(Task[AssetsT]):
-    """Texts from whatever files the user has, and nothing else."""
+    """Texts without labels, from files in many formats."""
 
     reading = TextReading
     content = "text"

@@ -43,7 +43,7 @@ def test_json_lines_hold_pairs(tmp_path):
     ("line", "reason"),
     [
         ("\tx\ty", "it has no score"),
-        ("many\tx\ty", "its score 'many' is no number"),
+        ("many\tx\ty", "its score 'many' is not a number"),
         ("inf\tx\ty", "score"),
         ("1\tx\t", "its second text is empty"),
         ("1\t \ty", "its text is empty"),
@@ -78,13 +78,13 @@ def test_analogies_are_told_by_their_first_line(tmp_path):
     found = read(tmp_path / "a.txt", ": capitals\nAthens Greece Paris France\nAthens Greece\n")
     assert found[0]["analogy"] == ["Athens", "Greece", "Paris", "France"]
     assert found[0]["section"] == "capitals"
-    assert found[1].reason == "an analogy has 4 words, not 2"
+    assert found[1].reason == "an analogy must have 4 words, not 2"
 
 
 def test_options_that_contradict_each_other_are_refused(tmp_path):
     with pytest.raises(UsageError, match="second text"):
         read(tmp_path / "a.csv", "text,score\na,1\n", score_column="score")
-    with pytest.raises(UsageError, match="named twice"):
+    with pytest.raises(UsageError, match="used twice"):
         read(tmp_path / "a.csv", "text,pair\na,b\n", text_column="text", pair_column="text")
 
 

@@ -65,13 +65,13 @@ def test_an_answer_that_stands_elsewhere_is_found_and_counted(tmp_path):
     answers = {"answers": [{"text": "Leeds", "answer_start": 2}]}
     (row,), notes = read(tmp_path / "x.jsonl", json.dumps(FLAT | answers))
     assert row.fields["answer_starts"] == [CONTEXT.index("Leeds")]
-    assert "1 answers stand elsewhere" in notes[-1]
+    assert "1 answers had wrong positions" in notes[-1]
 
 
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        (FLAT | {"answer": "Rome"}, "answer 'Rome' is not in its context"),
+        (FLAT | {"answer": "Rome"}, "answer 'Rome' does not occur in its context"),
         (FLAT, "no answers"),
         (FLAT | {"answers": {"text": ["Porto"], "answer_start": [1, 2]}}, "1 answers and 2 starts"),
         (FLAT | {"answers": [{"text": "Porto", "answer_start": "x"}]}, "whole number"),

@@ -55,7 +55,7 @@ def test_columns_by_name_and_number(write):
         read(source, text_column=["w"])
     with pytest.raises(DataError, match="cannot tell which column is the text"):
         read(source)
-    with pytest.raises(UsageError, match="text and label both"):
+    with pytest.raises(UsageError, match="both text and label"):
         read(source, text_column=["z"], label_column="3")
 
 
@@ -150,7 +150,7 @@ def test_links_out_of_a_folder_are_not_followed(write, tmp_path):
 
 def test_a_folder_with_nothing_to_read(write, tmp_path):
     write("picture.png", b"\x89PNG")
-    with pytest.raises(DataError, match="nothing to read in this folder"):
+    with pytest.raises(DataError, match="contains no files to read"):
         read(tmp_path)
 
 
@@ -167,7 +167,7 @@ def test_bad_rows_are_refused_in_their_place(write):
         "it has no label",
         "its text is a list, not a string",
         "its label is a list of 2 values instead of a single value (--multi-label reads several)",
-        "it holds a NUL byte",
+        "it contains a NUL byte",
         ("f", "true", None),
     ]
     source = write("b.csv", "text,label\n<br>,x\n")
@@ -179,7 +179,7 @@ def test_documents_that_cannot_be_read_are_refused(write, tmp_path):
     write("pos/2.txt", b"a\0b")
     write("pos/3.txt", b"")
     rows = read(tmp_path, encoding="utf-8-sig")
-    assert rows == [("good", "pos", None), "it holds a NUL byte", "its text is empty"]
+    assert rows == [("good", "pos", None), "it contains a NUL byte", "its text is empty"]
 
 
 def test_all_sources_are_looked_for_before_any_is_read(write, tmp_path):
@@ -242,7 +242,7 @@ def test_several_columns_of_text_are_joined(write):
     assert first == ("Late\nIt came late.", None, None)
     with pytest.raises(UsageError, match="no column 'titel'"):
         read(source, text_column=["titel", "text"])
-    with pytest.raises(UsageError, match="text and label both"):
+    with pytest.raises(UsageError, match="both text and label"):
         read(source, text_column=["label", "text"])
 
 

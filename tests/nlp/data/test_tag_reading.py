@@ -150,7 +150,7 @@ def test_chinese_characters_in_columns_have_no_spaces_between(tmp_path):
 @pytest.mark.parametrize(
     ("content", "line", "reason"),
     [
-        ("a\tO\nb\n\nc\tO\n", 2, "1 columns, and 2"),
+        ("a\tO\nb\n\nc\tO\n", 2, "1 columns instead of 2"),
         ("a\tO\nb\tI-X\n\nc\tB-X\n\nd\tB-X\n", 2, "illegal in IOB2"),
         ("a\tB-X\nb\tX-X\n\nc\tO\n", 2, "not one of IOB2"),
         ("a\tB-X\nb\tO\n\nc\tU-X\n", 1, "does not end"),
@@ -172,12 +172,12 @@ def test_a_sentence_with_a_bad_line_is_refused_there(tmp_path, content, line, re
         ({"text": TEXT, "spans": [[0, 7, "PER"], [4, 9, "LOC"]]}, "overlaps"),
         ({"text": TEXT, "spans": [[0, 7]]}, "a span is"),
         ({"text": TEXT, "spans": [[0, 7, ""]]}, "no label"),
-        ({"text": TEXT, "spans": [[7, 8, "PER"]]}, "holds no word"),
+        ({"text": TEXT, "spans": [[7, 8, "PER"]]}, "contains no word"),
         ({"text": TEXT}, "no list of spans"),
         ({"tokens": ["a", "b"], "tags": ["O"]}, "2 words and 1 tags"),
         ({"tokens": ["a"], "tags": [3]}, "not names"),
         ({"tokens": ["a", "b"], "tags": ["O", "I-X"]}, None),
-        ({"data": {"text": TEXT}, "annotations": []}, "nobody has annotated"),
+        ({"data": {"text": TEXT}, "annotations": []}, "it has no annotation"),
         ({"spans": []}, "no text"),
         ([1, 2, 3], "not an object"),
     ],
@@ -193,14 +193,14 @@ def test_bad_records_are_refused_with_a_reason(tmp_path, record, reason):
 
 def test_cut_json_is_refused_at_its_line(tmp_path):
     items, _ = read(tmp_path / "x.json", '[{"text": "a b", "spans": [[0, 1, "X"]]},\n{"text": "c')
-    assert refusals(items) == [(2, items[1].reason)] and "cut off" in items[1].reason
+    assert refusals(items) == [(2, items[1].reason)] and "truncated" in items[1].reason
 
 
 def test_spans_that_cut_words_are_widened_and_counted(tmp_path):
     record = {"text": "un-Porto-like cities", "spans": [[14, 17, "LOC"]]}
     (row,), notes = read(tmp_path / "x.jsonl", json.dumps(record))
     assert pairs(row)[-1] == ("cities", "B-LOC")
-    assert "1 spans that cut words were widened" in notes[-1]
+    assert "1 spans were widened" in notes[-1]
 
 
 def test_plain_lines_and_tables_are_read_to_predict_and_carry_their_record(tmp_path):

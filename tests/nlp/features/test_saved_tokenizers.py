@@ -172,7 +172,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(ArtifactError, match=r"spm\.model"):
         read_hugging_face_tokenizer(tmp_path, {"model_type": "albert"})
     write_uncased(tmp_path)
-    with pytest.raises(ArtifactError, match="not known"):
+    with pytest.raises(ArtifactError, match="unknown"):
         read_hugging_face_tokenizer(tmp_path, {"model_type": "unheard-of"})
     (tmp_path / "vocab.txt").unlink()
     (tmp_path / "vocab.json").write_text('{"a": 0}')

@@ -35,7 +35,7 @@ def test_training_words_take_their_vectors_and_room_is_filled_from_the_source(so
 
 
 def test_a_source_without_a_single_word_is_refused(source):
-    with pytest.raises(DataError, match="no vector of a word"):
+    with pytest.raises(DataError, match="no vector for any word"):
         extend_words(source, ["нет"], vocabulary_size=5, note=print)
 
 
@@ -71,5 +71,5 @@ def test_weights_and_vectors_to_start_from_exclude_each_other(source):
         tokenizer = object()
 
     chosen = resolve(CnnSettings, {"embeddings": source})
-    with pytest.raises(UsageError, match="embed words already"):
+    with pytest.raises(UsageError, match="include embeddings"):
         learn_tokenizer([], chosen, start=Start(), note=print)

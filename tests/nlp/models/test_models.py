@@ -202,7 +202,7 @@ def test_an_encoder_that_reads_no_padding_mask_is_refused():
 
     from aitk.nlp.models import hub
 
-    with pytest.raises(ArtifactError, match="no text encoder with a padding mask"):
+    with pytest.raises(ArtifactError, match="not a text encoder with a padding mask"):
         hub.wrap(tiny_bert(keras_hub.models.FNetBackbone), separator=3)
 
 

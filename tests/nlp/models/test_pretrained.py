@@ -58,7 +58,7 @@ def test_what_keras_hub_computes_otherwise_is_told_or_refused(tmp_path):
 
 
 def test_a_vocabulary_larger_than_the_model_is_refused(tmp_path):
-    with pytest.raises(ArtifactError, match="knows 7 tokens, the model 6"):
+    with pytest.raises(ArtifactError, match="has 7 tokens, but the model 6"):
         adopt(hugging_face(tmp_path, vocabulary_size=6))
 
 

@@ -137,5 +137,5 @@ def test_a_question_and_its_context_belong_together(tmp_path):
     (made,) = TASK.rows_in_options(QaPredictOptions(context=page, question="Who?"))
     assert made.fields["context"] == CONTEXT
     assert TASK.rows_in_options(QaPredictOptions()) == []
-    with pytest.raises(UsageError, match="belong together"):
+    with pytest.raises(UsageError, match="needs its context"):
         TASK.rows_in_options(QaPredictOptions(question="Who?"))

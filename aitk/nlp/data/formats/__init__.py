@@ -1,1 +1,1 @@
-"""One module per family of file formats."""
+"""File formats, one module per family."""

@@ -1,4 +1,4 @@
-"""Sentences in columns, a word a line and an empty line after each: CoNLL, CoNLL-U, IOB files.
+"""Sentences in columns, one word per line, separated by empty lines: CoNLL, CoNLL-U, IOB files.
 
 CoNLL-2003 (Tjong Kim Sang and De Meulder 2003), universaldependencies.org/format.html.
 """
@@ -31,7 +31,7 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u
 
 @dataclass(frozen=True)
 class Columns:
-    """Where words and tags are: column numbers from 0, and the scheme of the tags."""
+    """Positions of words and tags: column numbers from 0, and the tagging scheme."""
 
     word: int
     tag: int | None
@@ -47,10 +47,10 @@ class Columns:
 
 
 def looks_like_columns(lines: Lines, *, labelled: bool) -> bool:
-    """Whether a text file holds a word a line: its lines have the same few columns.
+    """Whether a text file has one word per line: its lines have the same few columns.
 
     Args:
-        labelled: tags are due. Else only TABs show it: a sentence a line has spaces too.
+        labelled: tags are required. Otherwise only TABs are evidence: sentences have spaces too.
     """
     full = [line.rstrip("\r\n") for line in lines.head if line.strip()]
     full = [line for line in full if not line.startswith("# ")]
@@ -65,7 +65,7 @@ def looks_like_columns(lines: Lines, *, labelled: bool) -> bool:
 def find_columns(
     lines: Lines, *, word: str | None, tag: str | None, scheme: str, labelled: bool, note: Note
 ) -> Columns:
-    """Where the words and the tags of a file are, from its first lines.
+    """Find the columns of words and tags from the first lines of a file.
 
     Raises:
         UsageError: there is no such column.
@@ -83,22 +83,22 @@ def find_columns(
         tag_at = _place(tag, width, lines.source, is_conllu=is_conllu, usual=usual)
         if tag_at == word_at:
             raise (
-                UsageError(f"has {width} column: there is none for the tags", where=lines.source)
+                UsageError(f"has {width} column and none for the tags", where=lines.source)
                 if width == 1
-                else UsageError("one column cannot be word and tag", where=lines.source)
+                else UsageError("one column cannot hold both word and tag", where=lines.source)
             )
     found: Any = scheme
     if scheme == "auto":
         sentences = _sentences_of_head(lines, tab, width, tag_at)
         found = find_scheme(sentences) if tag_at is not None else "iob2"
-    kind = "CoNLL-U" if is_conllu else f"{width} columns a word"
+    kind = "CoNLL-U" if is_conllu else f"{width} columns per word"
     says = f", tags in column {(tag_at or 0) + 1} ({found})" if labelled else ""
     note(f"{lines.source}: {kind}, words in column {word_at + 1}{says}, encoding {lines.encoding}")
     return Columns(word_at, tag_at, width, tab, found, is_conllu)
 
 
 def read_columns(lines: Lines, columns: Columns) -> Iterator[tuple[int, Tagged] | Refusal]:
-    """Stream ``(line, sentence)``; a sentence with a bad line is refused at that line."""
+    """Stream ``(line, sentence)``; a bad line refuses its whole sentence."""
     sentence: list[tuple[Line, list[str]]] = []
     problem: Refusal | None = None
     for line in lines:
@@ -112,7 +112,7 @@ def read_columns(lines: Lines, columns: Columns) -> Iterator[tuple[int, Tagged] 
             if not reason and len(fields) != columns.width:
                 if line.text.startswith("#") or fields[0] == _DOCUMENT_START:
                     continue  # a comment
-                reason = f"it has {len(fields)} columns, and {columns.width} are due"
+                reason = f"it has {len(fields)} columns instead of {columns.width}"
             if not reason and fields[0] == _DOCUMENT_START:
                 continue
             if reason:
@@ -126,7 +126,7 @@ def read_columns(lines: Lines, columns: Columns) -> Iterator[tuple[int, Tagged] 
 def _sentence(
     rows: Sequence[tuple[Line, list[str]]], columns: Columns, source: str
 ) -> tuple[int, Tagged] | Refusal:
-    """One sentence: its text put together, its tags as IOB2 or plain."""
+    """One sentence: its text joined, its tags as IOB2 or plain."""
     kept, surface = _conllu_words(rows) if columns.is_conllu else (list(rows), {})
     if isinstance(kept, Refusal) or not kept:
         line = rows[0][0].number
@@ -159,8 +159,8 @@ def _sentence(
 def _conllu_words(
     rows: Sequence[tuple[Line, list[str]]],
 ) -> tuple[list[tuple[Line, list[str]]] | Refusal, dict[int, bool]]:
-    """The words of a sentence without ranges (1-2) and empty nodes (1.1), and after which of them
-    no space stands."""
+    """The words of a sentence without ranges (1-2) and empty nodes (1.1), and the indices of words
+    that no space follows."""
     kept: list[tuple[Line, list[str]]] = []
     touching: dict[int, bool] = {}
     range_end, range_touches = 0, False
@@ -172,7 +172,7 @@ def _conllu_words(
                 range_end, range_touches = int(number.partition("-")[2]), no_space
             continue
         if number != str(len(kept) + 1):
-            reason = f"word {len(kept) + 1} is due, and its number is {quoted(number)}"
+            reason = f"expected word {len(kept) + 1}, not {quoted(number)}"
             return Refusal("", line.number, reason), {}
         inside = len(kept) + 1 < range_end
         touching[len(kept)] = not inside and (
@@ -183,7 +183,7 @@ def _conllu_words(
 
 
 def _touch(text: str, word: str, columns: Columns) -> bool:
-    """Whether no space stands between words that the file does not tell it of."""
+    """Whether words are adjacent without a space, where the file does not specify spacing."""
     if columns.is_conllu:
         return False
     return bool(_UNSPACED.match(text[-1]) and _UNSPACED.match(word))
@@ -206,7 +206,7 @@ def _has_tabs(lines: Sequence[str]) -> bool:
 
 
 def _place(wanted: str | None, width: int, source: str, *, is_conllu: bool, usual: int) -> int:
-    """The column that is wanted, by number from 1 (or from the end, -1) or CoNLL-U's name."""
+    """The requested column, by number from 1 (or from the end, -1) or CoNLL-U's name."""
     if wanted is None:
         return usual
     if is_conllu and wanted.lower() in CONLLU_COLUMNS:
@@ -216,6 +216,6 @@ def _place(wanted: str | None, width: int, source: str, *, is_conllu: bool, usua
     if not 1 <= at <= width:
         names = f" or one of {', '.join(CONLLU_COLUMNS)}" if is_conllu else ""
         raise UsageError(
-            f"no column {quoted(wanted)}", where=source, hint=f"Give 1 to {width}{names}"
+            f"no column {quoted(wanted)}", where=source, hint=f"Use 1 to {width}{names}"
         )
     return width - at if wanted.startswith("-") else at - 1

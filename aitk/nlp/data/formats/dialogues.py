@@ -17,7 +17,7 @@ from aitk.nlp.data.cleaning import make_cleaner
 from aitk.nlp.data.options import TextReading
 from aitk.nlp.data.quality import TextInspector
 
-#: Keys under which a record keeps its messages.
+#: Keys of a record that can hold its messages.
 KEYS = ("messages", "conversations", "conversation")
 ROLES = {
     "system": "system",
@@ -32,25 +32,25 @@ ROLES = {
 
 
 def holds_dialogues(sources: Sequence[str], encoding: str | None) -> bool:
-    """Whether the files are JSON lines of dialogues; looks at the first lines of each.
+    """Whether the files are JSON lines of dialogues, judged by the first lines of each.
 
     Raises:
-        DataError: some are, and others are not.
+        DataError: some files contain dialogues and others do not.
     """
     found = {name: _layout_of(name, encoding) is not None for name in sources}
     if any(found.values()) and not all(found.values()):
         other = next(name for name, is_dialogue in found.items() if not is_dialogue)
-        raise DataError("holds no dialogues, and other sources do", where=other)
+        raise DataError("does not contain dialogues, unlike other sources", where=other)
     return bool(found) and all(found.values())
 
 
 def read_dialogues(
     sources: Sequence[str], reading: TextReading, *, labelled: bool, note: Note
 ) -> Iterator[Row | Refusal]:
-    """Stream rows ``{"text": ..., "messages": JSON}``; ``text`` is for people.
+    """Stream rows ``{"text": ..., "messages": JSON}``; ``text`` is for display.
 
     Args:
-        labelled: the last message must be an answer. If not, it may be a question.
+        labelled: the last message must be from the assistant. Otherwise it may be a question.
     """
     redactor = redactor_of(reading)
     clean = make_cleaner(reading, redactor)
@@ -68,7 +68,7 @@ def _read(
     for source in sources:
         table = open_table(source, encoding=reading.encoding)
         key = _layout_of(source, reading.encoding)
-        note(f"{source}: dialogues, in {key!r}")
+        note(f"{source}: dialogues in {key!r}")
         split = split_named(source.rpartition("/")[2])
         for item in table:
             if isinstance(item, Refusal):
@@ -92,7 +92,7 @@ def dialogue_fields(messages: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 class DialogueInspector(TextInspector):
-    """Looks at every text or dialogue once; of dialogues it counts the messages."""
+    """Inspects every text or dialogue once; counts the messages of dialogues."""
 
     def __init__(self, reading: TextReading):
         super().__init__(reading, labelled=False)
@@ -109,7 +109,7 @@ class DialogueInspector(TextInspector):
 
 
 def check_messages(value: Any, *, labelled: bool) -> tuple[list[dict[str, str]], str | None]:
-    """The messages of a record with their roles, or why they are no dialogue.
+    """The messages of a record with their roles, or why they are not a dialogue.
 
     A system message may come first; then user and assistant take turns.
     """
@@ -118,14 +118,14 @@ def check_messages(value: Any, *, labelled: bool) -> tuple[list[dict[str, str]],
     messages = []
     for number, each in enumerate(value, 1):
         if not isinstance(each, dict):
-            return [], f"message {number} is no object"
+            return [], f"message {number} is not an object"
         role = next((each[key] for key in ("role", "from") if key in each), None)
         text = next((each[key] for key in ("content", "value") if key in each), None)
         if not isinstance(role, str) or role.lower() not in ROLES:
             known = ", ".join(ROLES)
-            return [], f"message {number} has the role {role!r}, and not one of {known}"
+            return [], f"message {number} has the role {role!r}, not one of {known}"
         if not isinstance(text, str) or not text.strip():
-            return [], f"message {number} is empty or no text"
+            return [], f"message {number} is empty or not text"
         messages.append({"role": ROLES[role.lower()], "content": text})
     spoken = messages[1:] if messages[0]["role"] == "system" else messages
     wanted = ("user", "assistant")
@@ -133,24 +133,24 @@ def check_messages(value: Any, *, labelled: bool) -> tuple[list[dict[str, str]],
         if message["role"] != wanted[number % 2]:
             place = number + 1 + len(messages) - len(spoken)
             return [], (
-                f"its roles are out of order: message {place} is of the {message['role']},"
-                f" and one of the {wanted[number % 2]} is due"
+                f"its roles are out of order: message {place} is from the {message['role']},"
+                f" not the {wanted[number % 2]}"
             )
     if not spoken:
-        return [], "it has a system message alone"
+        return [], "it has only a system message"
     if labelled and spoken[-1]["role"] != "assistant":
-        return [], "its last message is not answered"
+        return [], "its last message has no reply"
     return messages, None
 
 
 def _layout_of(source: str, encoding: str | None) -> str | None:
-    """The key of the messages in a file's first records, or None if it holds none."""
+    """The key of the messages in a file's first records, or None."""
     if source == "-" or file_suffix(source) not in JSON_LINES:
         return None
     try:
         table = open_table(source, encoding=encoding)
     except DataError:
-        return None  # whoever reads it says why
+        return None  # the reader reports the reason
     for record in table.preview:
         for key in KEYS:
             if isinstance(record.get(key), list):

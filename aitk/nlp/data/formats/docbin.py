@@ -11,20 +11,20 @@ from aitk.core.io.lines import check_file
 from aitk.nlp.data.formats.tagged import Tagged
 
 MAX_BYTES = 2_000_000_000
-#: What a damaged file raises inside spaCy: zlib, msgpack and the arrays that it unpacks.
+#: Exceptions that a damaged file raises inside spaCy: from zlib, msgpack and arrays.
 _DAMAGE = (ValueError, KeyError, TypeError, IndexError, OverflowError, EOFError)
 
 
 def read_docbin(
     source: str, *, tag: str | None, labelled: bool
 ) -> Iterator[tuple[int, Tagged | str]]:
-    """Stream ``(number, document)``; why it is none in its place.
+    """Stream ``(number, document)``, or a reason in place of a document.
 
     Args:
-        tag: ``pos``, ``tag``, ``dep``, ``lemma``; None for the entities.
+        tag: ``pos``, ``tag``, ``dep``, ``lemma``; None for entities.
 
     Raises:
-        DataError: it is no such file, or it is too large.
+        DataError: the file is not a DocBin, or is too large.
     """
     import zlib
 
@@ -44,7 +44,7 @@ def read_docbin(
         docs = DocBin().from_bytes(content).get_docs(spacy.blank("xx").vocab)
         yield from enumerate((_tagged(doc, tag, labelled=labelled) for doc in docs), 1)
     except (*_DAMAGE, zlib.error) as error:
-        raise DataError(f"is no DocBin of spaCy, or is damaged ({error})", where=source) from error
+        raise DataError(f"is not a spaCy DocBin, or is damaged ({error})", where=source) from error
 
 
 def _tagged(doc: Any, tag: str | None, *, labelled: bool) -> Tagged | str:

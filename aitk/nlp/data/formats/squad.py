@@ -1,14 +1,14 @@
 """Questions with contexts and answers as JSON.
 
-What is read of a record (JSON lines, a list of such, or the list ``data`` of one object)::
+Supported records (JSON lines, a list of records, or the list ``data`` of one object)::
 
     {"title": ..., "paragraphs": [{"context": ..., "qas": [...]}]}      SQuAD 1.1, 2.0, CMRC 2018
     {"context": ..., "question": ..., "answers": {"text": [...], "answer_start": [...]}}
     {"context": ..., "question": ..., "answers": [{"text": ..., "answer_start": 3}]}
-    {"context": ..., "question": ..., "answer": "..."}                  found in the context
+    {"context": ..., "question": ..., "answer": "..."}                  located in the context
 
-Rajpurkar et al. 2016 and 2018; Cui et al. 2019. No answer, or ``is_impossible``, says that the
-context holds none.
+Rajpurkar et al. 2016 and 2018; Cui et al. 2019. No answer, or ``is_impossible``, marks a
+question that the context does not answer.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Keys = tuple[str | None, str | None, str | None]
 
 @dataclass(frozen=True)
 class Question:
-    """A question as it stands in a file.
+    """A question as it appears in a file.
 
     Attributes:
-        answers: (text, start); a start of None is not known. None where there are none to read.
-        record: what ``predict`` carries along.
+        answers: (text, start); a start of None is unknown. None for unlabelled data.
+        record: carried along by ``predict``.
     """
 
     context: str
@@ -45,11 +45,11 @@ class Question:
 
 
 def questions_of(value: Any, *, keys: Keys, labelled: bool) -> Iterator[Question | str]:
-    """The questions in one record; why there is none in its place.
+    """The questions in one record, or reasons in their place.
 
     Args:
         keys: of the context, the question and the answers, where they are not the usual ones.
-        labelled: answers are due.
+        labelled: answers are required.
     """
     if not isinstance(value, dict):
         yield "it is JSON, but not an object"
@@ -73,7 +73,7 @@ def _paragraph(value: Any, keys: Keys, *, labelled: bool) -> Iterator[Question |
     context = value.get(keys[0] if keys[0] in value else usual_column(list(value), CONTEXTS) or "")
     for each in value["qas"]:
         if not isinstance(each, dict):
-            yield "a question is no object"
+            yield "a question is not an object"
             continue
         key = keys[1] if keys[1] in each else usual_column(list(each), QUESTIONS)
         question = each.get(key or "")
@@ -96,7 +96,7 @@ def _question(
         if not isinstance(text, str) or not text.strip():
             return f"{of}it has no {what}"
         if "\0" in text:
-            return f"{of}its {what} holds a NUL byte"
+            return f"{of}its {what} contains a NUL byte"
     answers = None
     if labelled:
         found = _answers(value, keys[2])
@@ -107,18 +107,18 @@ def _question(
 
 
 def _answers(value: Mapping[str, Any], wanted: str | None) -> list[tuple[str, int | None]] | str:
-    """The answers of a question, empty where there are none; or what is wrong with them."""
+    """The answers of a question, empty if there are none; or what is wrong with them."""
     key = wanted if wanted in value else usual_column(list(value), ANSWERS)
     impossible = value.get("is_impossible") is True
     if key is None:
-        return [] if impossible else "it has no answers (nor is_impossible)"
+        return [] if impossible else "it has no answers (or is_impossible)"
     told = [] if impossible else value[key]
     if isinstance(told, dict):
         texts, starts = told.get("text"), told.get("answer_start")
         if isinstance(texts, str):
             texts, starts = [texts], [starts]
         if not isinstance(texts, list) or (starts is not None and not isinstance(starts, list)):
-            return f"its answers are {quoted(str(told))}, and text and answer_start are due"
+            return f"its answers are {quoted(str(told))}, not text and answer_start"
         starts = starts if starts is not None else [None] * len(texts)
         if len(starts) != len(texts):
             return f"it has {len(texts)} answers and {len(starts)} starts"

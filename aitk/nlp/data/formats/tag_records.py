@@ -1,6 +1,6 @@
 """Tagged texts as JSON: lists of spans, words with tags, spaCy's and Label Studio's files.
 
-What is read of a record (JSON lines, or a list of such)::
+Supported records (JSON lines, or a list of records)::
 
     {"text": ..., "spans": [[0, 5, "PER"], ...]}          also entities, ents, labels, label
     {"text": ..., "spans": [{"start": 0, "end": 5, "label": "PER"}]}   Prodigy, doccano, spaCy
@@ -29,7 +29,7 @@ _STARTS, _ENDS = (
 )
 _LABELS = ("label", "labels", "entity", "type", "tag", "entity_type")
 
-#: A text, or why there is none.
+#: A text, or the reason why there is none.
 Found = Tagged | str
 
 
@@ -37,9 +37,9 @@ def texts_of(value: Any, *, text: str | None, tag: str | None, labelled: bool) -
     """The tagged texts in one record: one, or several of a document in spaCy 2's JSON.
 
     Args:
-        text: key of the text, where it has no usual one.
+        text: key of the text, unless it has a usual one.
         tag: key of the spans or tags.
-        labelled: spans or tags are due.
+        labelled: spans or tags are required.
     """
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
         value = {"text": value[0], "entities": (value[1] or {}).get("entities")
@@ -71,7 +71,7 @@ def _record(
     names = [tag] if tag else [name for name in SPANS if isinstance(value.get(name), list)]
     marked = value.get(names[0]) if names else None
     if not isinstance(marked, list):
-        return f"it has no list of spans ({', '.join(SPANS[:3])}) and no words with tags"
+        return f"it has no list of spans ({', '.join(SPANS[:3])}) or words with tags"
     spans = []
     for each in marked:
         span = _span(each)
@@ -98,7 +98,7 @@ def _words_with_tags(
     if not isinstance(tags, list):
         return "its words have no list of tags"
     if not _is_texts(tags):
-        return f"its tags are not names: {quoted(str(tags[:3]))} (write the names of the numbers)"
+        return f"its tags are not names: {quoted(str(tags[:3]))} (use tag names instead of numbers)"
     return Tagged(text, words, tags=tags)
 
 
@@ -109,7 +109,7 @@ def _span(value: Any) -> tuple[int, int, str] | str:
     elif isinstance(value, dict):
         start, end, label = (_first(value, names) for names in (_STARTS, _ENDS, _LABELS))
     else:
-        return f"a span is {quoted(str(value))}, and [start, end, label] is due"
+        return f"a span is {quoted(str(value))}, not [start, end, label]"
     if isinstance(label, list) and len(label) == 1:
         label = label[0]
     numbers = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))
@@ -126,7 +126,7 @@ def _spacy_tokens(text: str, tokens: Sequence[Any], tag: str) -> Found:
         if not (isinstance(start, int) and isinstance(end, int) and isinstance(name, str)):
             return f"a token has no start, end and {tag}"
         if not 0 <= start < end <= len(text):
-            return f"the token {start} to {end} lies outside its {len(text)} characters"
+            return f"the token {start} to {end} is outside its {len(text)} characters"
         if not text[start:end].isspace():
             words.append((start, end))
             tags.append(name)
@@ -156,7 +156,7 @@ def _is_label_studio(value: Mapping[str, Any]) -> bool:
 
 
 def _label_studio(value: Mapping[str, Any], text: str | None, *, labelled: bool) -> Found:
-    """A task of Label Studio's JSON export: its first annotation that was not cancelled."""
+    """A task in Label Studio's JSON export: its first annotation that was not cancelled."""
     data = value["data"]
     found = data.get(text if text in data else usual_column(list(data), TEXTS) or "")
     if found is None:
@@ -169,7 +169,7 @@ def _label_studio(value: Mapping[str, Any], text: str | None, *, labelled: bool)
     kept = value.get("annotations", value.get("completions")) or []
     done = [each for each in kept if isinstance(each, dict) and not each.get("was_cancelled")]
     if not done:
-        return "nobody has annotated it"
+        return "it has no annotation"
     spans = []
     for result in done[0].get("result") or []:
         marked = result.get("value") if isinstance(result, dict) else None

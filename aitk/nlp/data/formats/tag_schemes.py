@@ -1,4 +1,4 @@
-"""Tags of words as spans and back: IOB, IOB2, BILOU (BIOES), and one tag a word without spans.
+"""Conversion between tags of words and spans: IOB, IOB2, BILOU (BIOES), and plain tags.
 
 Rows are stored as IOB2 (Tjong Kim Sang and Veenstra 1999) or, where tags have no prefix (parts of
 speech), as they are.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 OUTSIDE = "O"
-#: How tags are written: ``plain`` are tags without spans, such as parts of speech.
+#: Tagging schemes: ``plain`` tags do not form spans, such as parts of speech.
 Scheme = Literal["iob", "iob2", "bilou", "plain"]
 SCHEMES: tuple[Scheme, ...] = ("iob", "iob2", "bilou", "plain")
 
@@ -22,7 +22,7 @@ _SAME = {"B": "B", "I": "I", "M": "I", "L": "L", "E": "L", "U": "U", "S": "U", "
 
 
 def find_scheme(tags: Iterable[Sequence[str]]) -> Scheme:
-    """The scheme that the tags of some sentences are written in, as most of them tell."""
+    """The tagging scheme of some sentences, by majority."""
     prefixes: set[str] = set()
     plain = prefixed = 0
     begins = opens = 0  # spans that begin with B-, and with I-, where none was open
@@ -75,10 +75,10 @@ def spans_of(tags: Sequence[str], scheme: Scheme) -> tuple[list[WordSpan], tuple
         continues = prefix in ("I", "L") and start is not None and found == label
         if prefix in ("I", "L") and not continues:
             if scheme == "iob2":
-                after = f"after {tags[at - 1]!r}" if at else "at the beginning"
+                after = f"after {tags[at - 1]!r}" if at else "at the start"
                 return spans, (at, f"the tag {tag!r} {after} is illegal in IOB2")
             if scheme == "bilou":
-                return spans, (at, f"the tag {tag!r} continues no span")
+                return spans, (at, f"the tag {tag!r} does not continue a span")
         if start is not None and not continues:
             if scheme == "bilou":
                 return spans, (at, f"the span before {tag!r} does not end with L- or E-")
@@ -108,5 +108,5 @@ def tags_of(spans: Iterable[WordSpan], words: int) -> list[str]:
 
 
 def is_plain(labels: Iterable[str]) -> bool:
-    """Whether these stored tags mark no spans: some is neither O nor B- nor I-."""
+    """Whether these stored tags do not form spans: some tag is neither O nor B- nor I-."""
     return any(tag != OUTSIDE and tag[:2] not in ("B-", "I-") for tag in labels)

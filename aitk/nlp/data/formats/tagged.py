@@ -1,4 +1,4 @@
-"""A text with its words and their tags: what every format of tagged text becomes.
+"""A text with its words and their tags: the common form of every format of tagged text.
 
 A row is ``{"text", "starts", "ends", "tags"}``: where each word begins and ends in the text, in
 characters, and its tag (see ``tag_schemes``).
@@ -15,7 +15,7 @@ from aitk.core.privacy.redaction import Redactor
 from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, find_scheme, spans_of, tags_of
 from aitk.nlp.data.words import split_words
 
-#: More words than any sentence or document that is tagged as one has.
+#: More words than any tagged sentence or document has.
 MAX_WORDS = 100_000
 
 Offsets = Sequence[tuple[int, int]]
@@ -23,11 +23,11 @@ Offsets = Sequence[tuple[int, int]]
 
 @dataclass
 class Tagged:
-    """What a reader found in one record.
+    """The content that a reader found in one record.
 
     Attributes:
-        text: as it stands in the file.
-        words: where its words are; None where the format does not say.
+        text: as it appears in the file.
+        words: their positions; None if the format does not specify them.
         spans: (start, end, label) in characters.
         tags: of the words, in any scheme.
     """
@@ -40,7 +40,7 @@ class Tagged:
 
 @dataclass
 class Counts:
-    """What was changed in the rows of one source."""
+    """Counts of changes in the rows of one source."""
 
     widened: int = 0
     changed: dict[str, int] = field(default_factory=dict)
@@ -49,12 +49,12 @@ class Counts:
 def fields_of(
     found: Tagged, counts: Counts, *, labelled: bool
 ) -> tuple[dict[str, Any], str | None]:
-    """The fields of a row, or why there is none.
+    """The fields of a row, or the reason why there is none.
 
     A span that begins or ends inside a word is widened to whole words: a model tags words.
     """
     if "\0" in found.text:
-        return {}, "it holds a NUL byte"
+        return {}, "it contains a NUL byte"
     words = list(found.words) if found.words is not None else split_words(found.text)
     if not words:
         return {}, "it has no words"
@@ -70,7 +70,7 @@ def fields_of(
     if found.tags is not None:
         tags, problem = _normalised(found.tags)
         if not problem and len(tags) != len(words):
-            problem = f"it has {len(words)} words and {len(tags)} tags"
+            problem = f"it has {len(words)} words but {len(tags)} tags"
         return fields | {"tags": tags}, problem
     if found.spans is None:
         return {}, "it has neither spans nor tags"
@@ -79,9 +79,9 @@ def fields_of(
 
 
 def without_personal_data(fields: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
-    """The fields with a tag in place of each find, which is one word.
+    """The fields with a placeholder in place of each find, as one word.
 
-    Its tag is that of the first tagged word that it stands for.
+    The placeholder has the tag of the first tagged word that it replaces.
     """
     redacted = redactor.redact(fields["text"])
     if not redacted.spans:
@@ -90,7 +90,7 @@ def without_personal_data(fields: Mapping[str, Any], redactor: Redactor) -> dict
     words: list[tuple[int, int, str]] = []
     for start, end, tag in zip(fields["starts"], fields["ends"], tags, strict=True):
         start, end = redacted.moved(start), redacted.moved(end, end=True)
-        if words and start < words[-1][1]:  # a find that holds, or cuts, several words
+        if words and start < words[-1][1]:  # a find that spans several words or part of one
             first, last, known = words.pop()
             words.append((first, max(last, end), tag if known == OUTSIDE else known))
         else:
@@ -104,7 +104,7 @@ def without_personal_data(fields: Mapping[str, Any], redactor: Redactor) -> dict
 
 
 def _normalised(tags: Sequence[str]) -> tuple[list[str], str | None]:
-    """The tags as they are stored: IOB2, or plain."""
+    """The tags in their stored form: IOB2, or plain."""
     names = [normalise(tag) for tag in tags]
     at = next((at for at, name in enumerate(names) if not name), None)
     if at is not None:
@@ -125,24 +125,24 @@ def _word_spans(
 ) -> tuple[list[WordSpan], str | None]:
     """Spans in characters as spans in words."""
     found: list[WordSpan] = []
-    at = 0  # of the first word that the next span may begin with
+    at = 0  # first word of the next span, at the earliest
     for start, end, name in sorted(spans):
         label = normalise(name)
         quoted = repr(text[max(start, 0) : end][:40])
         if not label or label == OUTSIDE or len(label) > MAX_LABEL_CHARACTERS:
-            return [], f"a span has no label, or none that can be one: {name[:40]!r}"
+            return [], f"a span has no valid label: {name[:40]!r}"
         if not 0 <= start < end <= len(text):
             length = len(text)
-            return [], f"the span {start} to {end} ({label}) lies outside its {length} characters"
+            return [], f"the span {start} to {end} ({label}) is outside its {length} characters"
         while at < len(words) and words[at][1] <= start:
             at += 1
         last = at
         while last < len(words) and words[last][0] < end:
             last += 1
         if at == last:
-            return [], f"the span {start} to {end} ({label}) holds no word: {quoted}"
+            return [], f"the span {start} to {end} ({label}) contains no word: {quoted}"
         if found and found[-1][1] > at:
-            return [], f"the span {quoted} ({label}) overlaps another: a word has one tag"
+            return [], f"the span {quoted} ({label}) overlaps another; a word has only one tag"
         outer = text[words[at][0] : words[last - 1][1]]
         counts.widened += outer.strip() != text[start:end].strip()
         found.append((at, last, label))
@@ -150,5 +150,5 @@ def _word_spans(
 
 
 def record_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``predict`` carries along where the file has no record of its own."""
+    """The record that ``predict`` carries along if the file has none."""
     return {"text": fields["text"]}

@@ -11,22 +11,22 @@ from aitk.core.contract.errors import DataError
 from aitk.core.io.lines import check_file
 
 CHUNK_BYTES = 1 << 16
-#: A unit longer than this is refused: no sentence is, and memory stays bounded.
+#: Longer units are refused: no sentence is as long, and memory stays bounded.
 MAX_UNIT_CHARACTERS = 1_000_000
-#: Elements of a segment that hold codes of formatting, not text.
+#: Elements of a segment that hold formatting codes instead of text.
 CODES = frozenset(("bpt", "ept", "ph", "it", "ut"))
 _LANGUAGE = ("{http://www.w3.org/XML/1998/namespace}lang", "xml:lang", "lang")
 
 
 class Unit(NamedTuple):
-    """A translation unit: its texts by language (lower case), and the line where it begins."""
+    """A translation unit: its texts by language (lower case), and its first line."""
 
     line: int
     texts: dict[str, str]
 
 
 class _Units:
-    """Collects the units that a parser finds."""
+    """Collects the units found by a parser."""
 
     def __init__(self) -> None:
         self.parser: Any = None
@@ -77,11 +77,11 @@ class _Units:
 
 
 class Memory:
-    """An opened TMX file, to be iterated once.
+    """An opened TMX file; iterate over it once.
 
     Attributes:
         source: the file.
-        source_language: as its header says, or None.
+        source_language: from its header, or None.
     """
 
     def __init__(self, source: str):
@@ -96,7 +96,7 @@ class Memory:
 
     @property
     def languages(self) -> list[str]:
-        """Of the first unit."""
+        """Languages of the first unit."""
         return list(self._first.texts) if self._first else []
 
     def __iter__(self) -> Iterator[Unit]:
@@ -129,10 +129,10 @@ class Memory:
         except DefusedXmlException as error:
             where = f"{self.source}:{target.parser.CurrentLineNumber}"
             raise DataError(
-                "declares entities or external references, which are not read", where=where
+                "declares entities or external references, which are not supported", where=where
             ) from error
         except (OSError, EOFError, ValueError, LookupError) as error:
-            raise DataError(f"cannot be read to its end ({error})", where=self.source) from error
+            raise DataError(f"cannot be read completely ({error})", where=self.source) from error
         if not target.is_tmx:
             raise DataError("is XML, but not a translation memory (TMX)", where=self.source)
 
@@ -144,7 +144,7 @@ def _open(source: str) -> Any:
 
 
 def text_of(unit: Unit, language: str) -> str | None:
-    """A unit's text in a language: ``en`` also takes ``en-US``."""
+    """A unit's text in a language: ``en`` also matches ``en-US``."""
     wanted = language.lower()
     if wanted in unit.texts:
         return unit.texts[wanted]

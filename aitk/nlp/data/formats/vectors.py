@@ -1,7 +1,7 @@
 """Files of vectors: word2vec text and binary, GloVe text, and NumPy's ``.npy``.
 
-A file of vectors comes from anywhere: its header is bounded, every line is checked, and only the
-words that are wanted are kept.
+Files of vectors are untrusted: the header is bounded, every line is checked, and only the
+requested words are stored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from aitk.core.contract.errors import ArtifactError
 
 MAX_VECTORS, MAX_DIMENSION, MAX_WORD_BYTES = 20_000_000, 10_000, 1000
-#: Of a number as text, with the space before it.
+#: Length of a number as text, with the space before it.
 MAX_NUMBER_BYTES = 40
 _HEADER = re.compile(rb"\s*(\d{1,10})\s+(\d{1,6})\s*\n")
 _GZIP = b"\x1f\x8b"
@@ -32,13 +32,13 @@ def read_vectors(
 
     Args:
         path: may be compressed by gzip.
-        keep: is asked about each word and its row, from 0.
+        keep: predicate on each word and its row, from 0.
 
     Returns:
-        The kept words, each once, and their vectors (words, dimension) float32.
+        The selected words, each once, and their vectors (words, dimension) float32.
 
     Raises:
-        ArtifactError: there is no such file, or it is damaged; the line or the word is named.
+        ArtifactError: there is no such file, or it is damaged; the message names the line or word.
     """
     words: dict[str, np.ndarray] = {}
     dimension = 0
@@ -51,7 +51,7 @@ def read_vectors(
     except (OSError, EOFError) as error:
         raise ArtifactError(f"cannot be read ({error})", where=str(path)) from error
     if not dimension:
-        raise ArtifactError("holds no vectors", where=str(path))
+        raise ArtifactError("contains no vectors", where=str(path))
     matrix = np.array(list(words.values()), np.float32).reshape(-1, dimension)
     return list(words), matrix
 
@@ -80,7 +80,7 @@ def _vectors(file: BinaryIO, path: Path) -> Iterator[tuple[str, np.ndarray]]:
         raise ArtifactError(
             f"its header names {count:,} vectors of {dimension:,} numbers",
             where=f"{path}:1",
-            hint=f"At most {MAX_VECTORS:,} of {MAX_DIMENSION:,} are read",
+            hint=f"At most {MAX_VECTORS:,} of {MAX_DIMENSION:,} are supported",
         )
     start = file.tell()
     line = file.readline(longest)
@@ -101,7 +101,7 @@ def _text(
     dimension: int | None,
     longest: int,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Lines of a word and its numbers. Without a header the first line tells how many there are."""
+    """Lines of a word and its numbers. Without a header the first line defines their count."""
     number, read = (1, 0) if first is not None else (2, 0)
     line = first if first is not None else file.readline(longest)
     while line:
@@ -110,26 +110,26 @@ def _text(
             dimension = len(line.split(b" ")) - 1
             if not 1 < dimension <= MAX_DIMENSION or _parsed(line, dimension) is None:
                 raise ArtifactError(
-                    "is no file of vectors", where=where,
-                    hint="word2vec text or binary and GloVe text are read",
+                    "is not a file of vectors", where=where,
+                    hint="word2vec text or binary and GloVe text are supported",
                 )  # fmt: skip
         found = _parsed(line, dimension)
         if found is None:
-            raise ArtifactError(f"is not a word and {dimension} numbers", where=where)
+            raise ArtifactError(f"does not have a word and {dimension} numbers", where=where)
         if read == (MAX_VECTORS if count is None else count):
-            raise ArtifactError(f"holds more than {read:,} vectors", where=where)
+            raise ArtifactError(f"has more than {read:,} vectors", where=where)
         yield found
         read += 1
         number += 1
         line = file.readline(longest)
     if count is not None and read < count:
         raise ArtifactError(
-            f"ends after {read:,} of {count:,} vectors", where=str(path), hint="Fetch it again"
+            f"ends after {read:,} of {count:,} vectors", where=str(path), hint="Download it again"
         )
 
 
 def _parsed(line: bytes, dimension: int) -> tuple[str, np.ndarray] | None:
-    """A word, which may hold spaces, and its finite numbers; None if the line is something else."""
+    """A word, which may hold spaces, and its finite numbers; None for any other line."""
     parts = line.rstrip(b" \r\n").rsplit(b" ", dimension)
     if len(parts) != dimension + 1 or not parts[0] or len(parts[0]) > MAX_WORD_BYTES:
         return None
@@ -163,14 +163,14 @@ def _binary(
         if space < 0:
             raise ArtifactError(
                 f"is damaged at vector {row + 1:,} of {count:,}", where=str(path),
-                hint="Fetch it again",
+                hint="Download it again",
             )  # fmt: skip
         while len(buffer) < space + 1 + size:
             longer = more()
             if len(longer) == len(buffer):
                 raise ArtifactError(
                     f"ends after {row:,} of {count:,} vectors", where=str(path),
-                    hint="Fetch it again",
+                    hint="Download it again",
                 )  # fmt: skip
             buffer = longer
         word = buffer[:space].lstrip(b"\n").decode("utf-8", errors="replace")
@@ -184,7 +184,7 @@ def _binary(
 class VectorLines:
     """word2vec's text format: a header, then a word or text, its spaces as ``_``, and its numbers.
 
-    A row without a vector is left out.
+    A row without a vector is omitted.
     """
 
     needs_columns: ClassVar[bool] = True
@@ -195,7 +195,7 @@ class VectorLines:
         self.left_out: set[str] = set()
 
     def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """A line for each vector; the header before the first."""
+        """One line per vector, after the header."""
         lines = []
         count, size = map(int, self.columns) if self.columns else (0, 0)
         begun = bool(self.columns)
@@ -211,7 +211,7 @@ class VectorLines:
         return ("" if begun else self._header()) + "".join(lines)
 
     def head(self) -> bytes:
-        """The first bytes of a file that is whole (see ``RewritesHead``)."""
+        """The first bytes of a complete file (see ``RewritesHead``)."""
         return self._header().encode()
 
     def tail(self) -> str:
@@ -219,7 +219,7 @@ class VectorLines:
         return ""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """The first line is a header of this width."""
+        """Whether the first line is a header of this width."""
         line = head.partition("\n")[0]
         return len(line) == self._HEAD_BYTES - 1 and len(line.split()) == 2
 
@@ -250,7 +250,7 @@ class NpyLines:
         return content if begun else self.head() + content
 
     def head(self) -> bytes:
-        """The first bytes of a file that is whole (see ``RewritesHead``)."""
+        """The first bytes of a complete file (see ``RewritesHead``)."""
         count, size = self.columns
         described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {size}), }}"
         rest = self._HEAD_BYTES - 10
@@ -265,12 +265,12 @@ class NpyLines:
         return ""
 
     def recognises(self, head: str, names: Sequence[str]) -> bool:
-        """Numbers are no text: a file of them is never taken for one's own."""
+        """Never: a binary file is not recognised from text."""
         return False
 
 
 def vector_of(row: Mapping[str, Any]) -> list[float] | None:
-    """The vector in a row that ``predict`` writes; None in one that holds something else."""
+    """The vector in a row that ``predict`` writes; None if it has none."""
     found = [value for name, value in row.items() if name.startswith(("prediction", "predicted_"))]
     vector = found[-1] if found else None
     is_vector = isinstance(vector, list) and vector and isinstance(vector[0], float)

@@ -1,1 +1,1 @@
-"""Models that write token by token."""
+"""Autoregressive models."""

@@ -1,4 +1,4 @@
-"""A GPT-style decoder: attention to what came so far, with rotary positions, norms first.
+"""A GPT-style decoder: causal attention with rotary positions, pre-norm.
 
 Radford et al. 2019 (GPT-2); positions as in RoFormer (Su et al. 2021).
 """
@@ -20,7 +20,7 @@ SIZES = {"tiny": (128, 2, 2), "small": (256, 4, 4), "base": (768, 12, 12)}
 
 
 def build_gpt(settings: GptSettings, vocabulary_size: int) -> keras.Model:
-    """Token ids (batch, length) -> features (batch, length, hidden), each of what came so far."""
+    """Token ids (batch, length) -> features (batch, length, hidden) of each prefix."""
     hidden, layers, heads = SIZES[settings.size]
     return Gpt(vocabulary_size, hidden, layers, heads, settings.dropout)
 
@@ -30,11 +30,11 @@ class Gpt(keras.Model):
     """Token ids and padding mask to features; also one token at a time, see ``step``.
 
     Args:
-        vocabulary_size: of the tokens.
-        hidden: size of an embedding and of all features.
-        layers: attention and feed-forward parts, one after the other.
-        heads: of every attention.
-        dropout: share of features dropped.
+        vocabulary_size: number of tokens.
+        hidden: dimension of embeddings and features.
+        layers: number of blocks of attention and feed-forward.
+        heads: attention heads of each layer.
+        dropout: dropout rate.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Gpt(keras.Model):
         )(inputs["token_ids"])
         x = keras.layers.Dropout(dropout, name="embedding_dropout")(x)
         for index in range(layers):
-            # Padding stands at the end, after all that is read: nothing needs to be masked.
+            # Padding is at the end, so causal attention needs no mask.
             x = DecoderBlock(
                 heads, 4 * hidden, dropout, rotary=True, activation="gelu", name=f"layer_{index}"
             )(x)

@@ -14,8 +14,8 @@ from aitk.core.layers import Tensor
 class HubStep:
     """Features and cache of a wrapped Keras Hub backbone (GPT-2, Llama, Mistral, Qwen, ...).
 
-    Keras Hub's task class of the backbone knows how its layers use a cache; the cache is one array
-    (rows, layers, 2, length, heads, size).
+    Keras Hub's task class of the backbone implements the cache of its layers; the cache is one
+    array (rows, layers, 2, length, heads, size).
     """
 
     start_shapes: dict[str, tuple[int | None, ...]] = {}
@@ -23,7 +23,7 @@ class HubStep:
 
     def __init__(self, task: Any):
         self._task = task
-        # One row of two tokens tells the shape.
+        # One row of two tokens determines the shape.
         _, made = task._build_cache(ops.ones((1, 2), "int32"))
         layers, pair, _, heads, size = made.shape[1:]
         self._sizes = (layers, pair, heads, size)
@@ -68,7 +68,7 @@ def open_hub_step(backbone: keras.Model) -> HubStep | None:
     for layer in backbone.layers:
         family = type(layer).__mro__
         own = [task for task in tasks if task.backbone_cls in family]
-        if own:  # of several the one made for the nearest class: Llama 3 is a Llama
+        if own:  # of several, the one for the most derived class: Llama 3 is a Llama
             places = [family.index(task.backbone_cls) for task in own]
             nearest = own[places.index(min(places))]
             return HubStep(nearest(backbone=layer, preprocessor=None))

@@ -1,7 +1,7 @@
-"""Language models: a backbone whose own token embedding scores the tokens.
+"""Language models: a backbone whose token embedding also scores the tokens.
 
 ``NextTokens`` predicts each token from those before it (Radford et al. 2018, 2019),
-``MaskedTokens`` the hidden ones (Devlin et al. 2018, appendix A.2).
+``MaskedTokens`` the masked ones (Devlin et al. 2018, appendix A.2).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PROBED_TOKENS = 8
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class NextTokens(OverBackbone):
-    """A causal backbone, and the embedding of the tokens read backwards.
+    """A causal backbone with tied token embeddings.
 
     Inputs: ``token_ids`` and ``padding_mask`` (batch, length). Output: float32 logits of the token
     after each (batch, length, vocabulary), all zero in padding.
@@ -34,7 +34,7 @@ class NextTokens(OverBackbone):
         super().__init__(inputs, head(backbone(inputs), inputs["padding_mask"]), **kwargs)
 
     def incremental(self) -> WithHead | None:
-        """See ``core.decoding.incremental.Decodes``: of our own backbones and Keras Hub's."""
+        """See ``core.decoding.incremental.Decodes``: for our backbones and Keras Hub's."""
         step: Any = self.get_layer("backbone")
         if not hasattr(step, "cache_shapes"):
             from aitk.nlp.models.decoders.hub_step import open_hub_step
@@ -52,7 +52,7 @@ def check_causal(backbone: keras.Model) -> None:
     """Refuse a backbone whose features of a token depend on the tokens after it.
 
     Raises:
-        ArtifactError: it would be shown what it is to foretell.
+        ArtifactError: the backbone is not causal.
     """
     known = token_embedding(backbone).input_dim
     token_ids = np.tile(np.arange(PROBED_TOKENS, dtype=np.int32) % known, (2, 1))
@@ -63,17 +63,17 @@ def check_causal(backbone: keras.Model) -> None:
     )
     if not np.allclose(features[0, :-1], features[1, :-1], atol=1e-4):
         raise ArtifactError(
-            "the network reads both ways: it sees the words that it is to foretell",
+            "the network is bidirectional: it can see the tokens to predict",
             hint="Start from a decoder such as GPT-2, or from a run of this task",
         )
 
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class MaskedTokens(OverBackbone):
-    """Backbone, one dense layer, and the embedding of the tokens read backwards.
+    """Backbone, one dense layer, and tied token embeddings.
 
     Inputs: ``token_ids`` and ``padding_mask`` (batch, length), ``mask_positions`` (batch, slots):
-    the positions to guess, counted from 1; 0 is an unused slot. Output: float32 logits
+    the positions to predict, counted from 1; 0 is an unused slot. Output: float32 logits
     (batch, slots, vocabulary), all zero in an unused slot.
     """
 
@@ -91,7 +91,7 @@ class MaskedTokens(OverBackbone):
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class TakeSlots(keras.layers.Layer):
-    """Pick the features at some positions, counted from 1 (0 picks the first as well)."""
+    """Gather the features at some positions, counted from 1 (0 also gathers the first)."""
 
     def call(self, sequence: Tensor, positions: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, slots) -> (batch, slots, hidden)

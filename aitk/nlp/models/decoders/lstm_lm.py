@@ -15,7 +15,7 @@ from aitk.nlp.tasks.settings import CausalLstmSettings
 
 
 def build_lstm(settings: CausalLstmSettings, vocabulary_size: int) -> keras.Model:
-    """Token ids (batch, length) -> states (batch, length, hidden), each of what came so far."""
+    """Token ids (batch, length) -> states (batch, length, hidden) of each prefix."""
     return LstmLanguageModel(vocabulary_size, settings.hidden, settings.layers, settings.dropout)
 
 
@@ -24,10 +24,10 @@ class LstmLanguageModel(keras.Model):
     """Token ids and padding mask to states; also one token at a time, see ``step``.
 
     Args:
-        vocabulary_size: of the tokens.
-        hidden: size of an embedding and of the states.
-        layers: of LSTM cells.
-        dropout: share of features dropped before each layer and after the last.
+        vocabulary_size: number of tokens.
+        hidden: dimension of embeddings and states.
+        layers: number of LSTM layers.
+        dropout: dropout rate before each layer and after the last.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LstmLanguageModel(keras.Model):
         x = keras.layers.Embedding(vocabulary_size, hidden, name="token_embedding")(
             inputs["token_ids"]
         )
-        # Padding stands at the end, after all that is read: nothing needs to be masked.
+        # Padding is at the end, after all that is read, so no mask is needed.
         for index in range(layers):
             x = keras.layers.Dropout(dropout, name=f"dropout_{index}")(x)
             cell = keras.layers.LSTM(

@@ -1,4 +1,4 @@
-"""Running an LSTM layer on from known states."""
+"""Continues an LSTM layer from given states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def run_lstm(
 ) -> tuple[Tensor, list[Tensor]]:
     """Read (rows, new, features) from ``states``, [output, cell] of (rows, units) each.
 
-    One new token costs no loop, so that converters see a plain cell.
+    One new token needs no loop, so that converters see a plain cell.
 
     Returns:
         (rows, new, units), and the states after it.

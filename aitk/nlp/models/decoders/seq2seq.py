@@ -1,6 +1,6 @@
-"""Encoder-decoders that translate: Transformer (Vaswani et al. 2017), LSTM (Luong et al. 2015).
+"""Translation encoder-decoders: Transformer (Vaswani et al. 2017), LSTM (Luong et al. 2015).
 
-Both share one table of subwords among source, target and output. In training they read source and
+Both share one embedding among source, target and output. In training they read source and
 target at once; ``start`` and ``step`` are the same network, one token at a time
 (``core.decoding.incremental``).
 """
@@ -35,15 +35,15 @@ def translation_inputs() -> dict[str, keras.KerasTensor]:
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class TransformerSeq2Seq(keras.Model):
-    """A Transformer with the norms before each part: source and target to target features.
+    """A pre-norm Transformer: source and target to target features.
 
     Args:
-        vocabulary_size: of the subwords that source and target share.
-        hidden: size of an embedding and of all features.
-        layers: of the encoder, and of the decoder.
-        heads: of every attention.
-        width: units of the feed-forward parts.
-        dropout: share of features dropped.
+        vocabulary_size: number of subwords, shared by source and target.
+        hidden: dimension of embeddings and features.
+        layers: number of encoder layers, and of decoder layers.
+        heads: attention heads of each layer.
+        width: units of the feed-forward layers.
+        dropout: dropout rate.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class TransformerSeq2Seq(keras.Model):
         return self.get_layer("decoder_norm")(x), kept
 
     def alignment(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Attention of each target position to the source, the mean over the heads of the last
+        """Attention of each target position to the source, averaged over the heads of the last
         layer: (batch, target, source)."""
         encoded = self.encode(inputs)
         x = self.get_layer("positions")(self.get_layer("token_embedding")(inputs["target_ids"]))
@@ -156,14 +156,14 @@ class TransformerSeq2Seq(keras.Model):
 class LstmSeq2Seq(keras.Model):
     """LSTMs with global attention (Luong et al. 2015, sections 3 and 3.1, score "general").
 
-    The decoder is not fed its attentional vectors (their section 3.3), so that all target tokens
-    are read at once in training.
+    The decoder has no input feeding (their section 3.3), so that all target tokens
+    are processed at once in training.
 
     Args:
-        vocabulary_size: of the subwords that source and target share.
-        hidden: size of an embedding and of all states.
-        layers: of the encoder, which reads both ways, and of the decoder.
-        dropout: share of features dropped between the layers.
+        vocabulary_size: number of subwords, shared by source and target.
+        hidden: dimension of embeddings and states.
+        layers: number of layers of the bidirectional encoder, and of the decoder.
+        dropout: dropout rate between the layers.
     """
 
     def __init__(
@@ -265,7 +265,7 @@ class GlobalAttention(keras.layers.Layer):
         return self.attend(states, features, padding_penalty(padding_mask)[:, 0])
 
     def attend(self, states: list[Tensor], features: Tensor, penalty: Tensor) -> Tensor:
-        """The same, with what is added to the scores of padding (batch, 1, source)."""
+        """Attention with a given penalty on the scores of padding (batch, 1, source)."""
         weights = ops.cast(self.look(states, features, penalty), features.dtype)
         context = ops.matmul(weights, features)
         return self.combine_dense(ops.concatenate([context, states], axis=-1))
@@ -283,7 +283,7 @@ class GlobalAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class Translator(OverBackbone):
-    """An encoder-decoder, and the embedding of the subwords read backwards.
+    """An encoder-decoder with tied subword embeddings.
 
     Inputs: see ``translation_inputs``. Output: float32 logits of the token after each target
     token (batch, target, vocabulary).
@@ -309,7 +309,7 @@ def _encode_lstm(
     states: list[list[Tensor]] = []
     for index in range(layers):
         x = layer(f"source_dropout_{index}")(x)
-        # Masked steps leave a state as it is: read backwards, a text starts after its padding.
+        # Masked steps do not change a state: backwards, a text starts after its padding.
         x, *ends = layer(f"encoder_{index}")(x, mask=mask)
         forward, backward = ends[:2], ends[2:]
         pairs = zip(forward, backward, strict=True)

@@ -1,4 +1,4 @@
-"""Scoring every token by its embedding; whole models, and one token at a time."""
+"""Token logits from tied embeddings, for whole sequences and incremental decoding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aitk.core.layers import Shape, Tensor
 
 
 class TokenLogits(keras.layers.Layer):
-    """Logits of tokens by a shared embedding (Press and Wolf 2017), and a bias of their own.
+    """Logits of tokens by a shared embedding (Press and Wolf 2017), plus a bias.
 
     The product is computed in the layer's compute dtype, the result is float32.
     """
@@ -37,12 +37,12 @@ class TokenLogits(keras.layers.Layer):
 
 
 class WithHead:
-    """A backbone's step and the head on it, as ``core.decoding.incremental.Incremental``.
+    """A backbone's step and its head, as ``core.decoding.incremental.Incremental``.
 
     Args:
-        step: ``start``, ``step``, shapes and dtype; features instead of logits.
+        step: ``start``, ``step``, shapes and dtype; with features instead of logits.
         head: features (rows, 1, hidden) to logits (rows, 1, vocabulary).
-        start_shapes: what ``start`` reads.
+        start_shapes: input shapes of ``start``.
     """
 
     def __init__(self, step: Any, head: Callable[[Any], Any], start_shapes: Any):

@@ -36,18 +36,18 @@ def test_what_holds_no_dialogues_is_read_as_texts(tmp_path):
     texts = write(tmp_path / "a.jsonl", {"text": "Hi"})
     dialogues = write(tmp_path / "b.jsonl", OPENAI)
     assert not holds_dialogues([texts], None)
-    with pytest.raises(DataError, match="holds no dialogues"):
+    with pytest.raises(DataError, match="does not contain dialogues"):
         holds_dialogues([texts, dialogues], None)
 
 
 @pytest.mark.parametrize(
     ("roles", "problem"),
     [
-        ("uu", "message 2 is of the user, and one of the assistant is due"),
+        ("uu", "message 2 is from the user, not the assistant"),
         ("sua", None),
-        ("usa", "message 2 is of the system"),
-        ("au", "message 1 is of the assistant"),
-        ("s", "a system message alone"),
+        ("usa", "message 2 is from the system"),
+        ("au", "message 1 is from the assistant"),
+        ("s", "only a system message"),
         ("u", "not answered"),
         ("x", "has the role 'x'"),
     ],

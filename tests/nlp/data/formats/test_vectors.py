@@ -46,17 +46,17 @@ def test_every_format_gives_the_same_vectors(tmp_path, kind):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"99999999999 2\nthe 1 2\n", "is no file of vectors"),
+        (b"99999999999 2\nthe 1 2\n", "is not a file of vectors"),
         (b"999999999 2\nthe 1 2\n", "its header names"),
         (b"3 999999\nthe 1 2\n", "its header names"),
-        (b"the 1 2\ncat 1\n", ":2: is not a word and 2 numbers"),
-        (b"the 1 2\ncat 1 nan\n", ":2: is not a word"),
+        (b"the 1 2\ncat 1\n", ":2: does not have a word and 2 numbers"),
+        (b"the 1 2\ncat 1 nan\n", ":2: does not have a word"),
         (b"3 2\nthe 1 2\ncat 3 4\n", "ends after 2 of 3"),
-        (b"1 2\nthe 1 2\ncat 3 4\n", "holds more than 1"),
+        (b"1 2\nthe 1 2\ncat 3 4\n", "has more than 1"),
         (binary()[:-3], "ends after 2 of 3"),
         (b"3 2\n" + b"x" * 5000, "is damaged at vector 1"),
-        (b"", "no file of vectors|holds no vectors"),
-        (b"<html>\n", "is no file of vectors"),
+        (b"", "not a file of vectors|contains no vectors"),
+        (b"<html>\n", "is not a file of vectors"),
         (gzip.compress(text_lines().encode())[:20], "cannot be read"),
     ],
 )

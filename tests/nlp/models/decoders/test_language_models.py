@@ -81,7 +81,7 @@ def test_it_reloads_with_its_tie(model, tmp_path):
     ],
 )
 def test_a_network_that_reads_both_ways_is_refused(build, settings):
-    with pytest.raises(ArtifactError, match="both ways"):
+    with pytest.raises(ArtifactError, match="is bidirectional"):
         check_causal(build(settings, 20))
 
 
