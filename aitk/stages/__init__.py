@@ -1,1 +1,1 @@
-"""One file a verb. A stage knows the task contract and no domain."""
+"""One file per command. Stages use the task contract and no domain."""

@@ -1,7 +1,7 @@
 """``update --without-labels``: adapt a classifier to new rows without labels.
 
-For example to the recordings of a new speaker. The rows it was trained on are not replayed; those
-held out when its data was prepared show whether it forgot them.
+For example to the recordings of a new speaker. The rows it was trained on are not replayed; the
+held-out rows of its prepared data measure forgetting.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from aitk.stages.train_run import (
 from aitk.stages.update import accept, main_score, read_new
 
 EPOCHS, MIN_STEPS = 15, 100
-BATCH_SIZE = 64  # a batch is to hold a few rows of each class
+BATCH_SIZE = 64  # a batch should have a few rows of each class
 RATE_SHARE = 0.5  # of the learning rate that trains the model from scratch
-#: Options of training without meaning here: the rate is constant, the last epoch is kept.
+#: Options of training without effect here: the rate is constant, and the last epoch is used.
 UNUSED = (
     "warmup", "schedule", "ema", "balance", "patience", "freeze_epochs", "lora_rank", "max_minutes",
 )  # fmt: skip
-ROWS_PER_CLASS = 2  # fewer form no cluster
+ROWS_PER_CLASS = 2  # fewer do not form a cluster
 
 
 def adapt(
@@ -56,24 +56,24 @@ def adapt(
     resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
-    """Adapt a run's model to new rows without labels, and write the result as a run of its own.
+    """Adapt a run's model to new rows without labels, and write the result as a new run.
 
     Raises:
         UsageError: the task or its model cannot be adapted, or an option has no effect.
-        DataError: there are too few rows to tell its classes apart.
+        DataError: there are too few rows to separate its classes.
         BudgetMissed: the held-out score fell by more than ``max_drop``; nothing was written.
     """
     if resume:
         raise UsageError(
-            "an update without labels keeps no state to go on from",
+            "an update without labels cannot be resumed",
             where="--resume",
             hint="Repeat it from the start",
         )
     for name in UNUSED:
         if getattr(training, name) != getattr(TrainingOptions(), name):
             raise UsageError(
-                f"--{name.replace('_', '-')} does nothing with --without-labels",
-                hint="Leave it out: the rate is constant, and the last epoch is kept",
+                f"--{name.replace('_', '-')} has no effect with --without-labels",
+                hint="Omit it: the rate is constant, and the last epoch is used",
             )
     old = load_run(run, domain=domain)
     require_float_run(old, "updated")
@@ -96,7 +96,7 @@ def adapt(
             raise DataError(
                 f"{len(rows.train)} rows are too few for {classes} classes",
                 where=", ".join(inputs),
-                hint=f"Give at least {ROWS_PER_CLASS * classes}, of all classes about as many",
+                hint=f"Use at least {ROWS_PER_CLASS * classes}, about equally many per class",
             )
 
         start_keras(reporter)

@@ -29,13 +29,13 @@ def bundle(
     compress: Callable[..., Outcome],
     overwrite: bool = False,
 ) -> Outcome:
-    """Write a bundle of a run; one that is no LiteRT or ONNX file is compressed first.
+    """Write a bundle of a run; a run in another format than LiteRT or ONNX is compressed first.
 
     Args:
-        compress: ``stages.compress.compress`` but for the run, the folder and the options.
+        compress: ``stages.compress.compress`` without the run, the folder and the options.
 
     Raises:
-        UsageError: the task has no bundles, or something in the run has no place in one.
+        UsageError: the task does not support bundles, or a bundle cannot include part of the run.
     """
     old = load_run(run, domain=domain)
     task = open_task(old, load_task)
@@ -43,14 +43,14 @@ def bundle(
         raise UsageError(
             f"runs of {task.name} cannot be bundled",
             where="--bundle",
-            hint="Compress it, and predict with aitk",
+            hint="Compress it instead, and predict with aitk",
         )
     parts = task.bundle(open_assets(task, old), resolve(task.reading, old.reading))
     with (
         draft_folder(out, inputs=[run], overwrite=overwrite) as draft,
         _stored(old, run, options, compress) as (small, found),
     ):
-        # Distilled or calibrated, a model has other assets than the run it was made from.
+        # After distillation or calibration, the assets differ from those of the original run.
         parts = task.bundle(open_assets(task, small), resolve(task.reading, small.reading))
         sizes = write_bundle(
             draft,
@@ -80,7 +80,7 @@ def bundle(
 def _stored(
     old: Run, folder: Path, options: CompressOptions, compress: Callable[..., Outcome]
 ) -> Iterator[tuple[Run, Outcome | None]]:
-    """The run whose model file is bundled: the run itself, or what compressing it gives."""
+    """The run whose model file is bundled: the run itself, or a compressed version."""
     measuring = ("format", "resamples", "split", "calibration_rows")
     asked = {name: value for name, value in as_dict(options).items() if name not in measuring}
     changes = asked != {name: as_dict(CompressOptions())[name] for name in asked}
@@ -89,7 +89,7 @@ def _stored(
         return
     format = options.format or "litert"
     if format not in ENGINES:
-        raise UsageError(f"a bundle holds a LiteRT or ONNX file, not {format}", where="--format")
+        raise UsageError(f"a bundle needs a LiteRT or ONNX file, not {format}", where="--format")
     with tempfile.TemporaryDirectory(prefix="aitk-bundle-") as place:
         made = compress(
             folder,

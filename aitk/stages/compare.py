@@ -1,4 +1,4 @@
-"""``compare``: whether one run is really better than another on the same rows."""
+"""``compare``: whether one run is significantly better than another on the same rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aitk.core.reporting.card import describe_predict_options
 from aitk.registry import load_task
 from aitk.stages.evaluate import protocol_of
 
-SURE = 0.05  # largest p value at which a difference is called real
+SURE = 0.05  # significance level
 
 
 def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporter) -> Outcome:
@@ -26,21 +26,21 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
 
     Args:
         runs: two or more runs of one task.
-        split: the evaluation to compare them on, as ``metrics.json`` names it; by default the
-            test rows, or the validation rows of data that has no others.
+        split: the evaluation to compare them on, by its name in ``metrics.json``; by default the
+            test rows, or the validation rows if there are no others.
 
     Raises:
         UsageError: fewer than two runs.
         ArtifactError: runs of different tasks, not evaluated, or on different rows.
     """
     if len(runs) < 2:
-        raise UsageError("one run alone cannot be compared", hint="Name two or more")
+        raise UsageError("comparison needs two or more runs", hint="Name at least two")
     opened = [load_run(folder) for folder in runs]
     task = open_task(opened[0], load_task)
     for run in opened[1:]:
         if run.task != task.name:
             raise ArtifactError(
-                f"a run of {run.task}, while {opened[0].folder} is one of {task.name}",
+                f"is a run of {run.task}, but {opened[0].folder} is a run of {task.name}",
                 where=str(run.folder),
             )
     if split is None:
@@ -53,7 +53,7 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
     _check_same_protocol(opened, results)
     _check_same_rows(opened, scores, split)
     if len({(result.get("data") or {}).get("fingerprint") for result in results}) > 1:
-        reporter.note("their data was prepared differently, but these rows are the same")
+        reporter.note("the runs have different prepared data, but equal {split} rows")
     options = _describe_options(opened, results, reporter)
     first = [score for _, score in scores[0]]
     metrics = dict.fromkeys(name for result in results for name in result["metrics"])
@@ -99,7 +99,7 @@ def compare(runs: Sequence[Path], *, split: str | None = None, reporter: Reporte
 
 
 def _scores_by_key(run: Run, split: str) -> list[tuple[str, float]]:
-    """A run's per-row scores in the order of their keys, duplicates in their own order."""
+    """A run's per-row scores in the order of their keys; duplicates in row order."""
     if split not in run.metrics:
         known = ", ".join(run.metrics) or "none"
         raise ArtifactError(
@@ -112,28 +112,28 @@ def _scores_by_key(run: Run, split: str) -> list[tuple[str, float]]:
 
 
 def _check_same_protocol(runs: Sequence[Run], results: Sequence[Mapping[str, Any]]) -> None:
-    """Scores of different protocols say nothing about each other, even on the same rows."""
+    """Refuse scores of different protocols, which are not comparable even on the same rows."""
     protocols = [(result.get("details") or {}).get("protocol") for result in results]
     for run, protocol in zip(runs, protocols, strict=True):
         if protocol != protocols[0]:
             raise ArtifactError(
-                f"was evaluated by another protocol ({protocol}) than {runs[0].folder}"
+                f"was evaluated with another protocol ({protocol}) than {runs[0].folder}"
                 f" ({protocols[0]})",
                 where=str(run.folder),
-                hint="Prepare the data of both alike, and evaluate both on it",
+                hint="Prepare the data of both in the same way, and evaluate both on it",
             )
 
 
 def _describe_options(
     runs: Sequence[Run], results: Sequence[Mapping[str, Any]], reporter: Reporter
 ) -> dict[str, str]:
-    """The predict options of the evaluations; warn where they differ."""
+    """The predict options of the evaluations; warn if they differ."""
     ways = [describe_predict_options(result) or "the default options" for result in results]
     if len(set(ways)) == 1:
         return {"predicted_with": ways[0]} if results[0].get("predict_options") else {}
     described = "; ".join(f"{run.folder} with {way}" for run, way in zip(runs, ways, strict=True))
     reporter.warn(
-        "they were evaluated with different options, which explain a part of the difference:"
+        "the evaluations used different options, which may explain part of the difference:"
         f" {described}"
     )
     return {"predicted_with": described}
@@ -147,7 +147,7 @@ def _check_same_rows(
         if own != keys[0]:
             shared = len(set(own) & set(keys[0]))
             raise ArtifactError(
-                f"was evaluated on {len(own)} {split} rows, of which {shared} are among the"
+                f"was evaluated on {len(own)} {split} rows, of which {shared} also occur among the"
                 f" {len(keys[0])} of {runs[0].folder}",
                 where=str(run.folder),
                 hint="Evaluate both with the same --data",
@@ -155,12 +155,12 @@ def _check_same_rows(
 
 
 def _verdict(run: Run, against: Run, difference: Difference, metric: str, *, higher: bool) -> str:
-    """Say in words whether the difference is real."""
+    """The verdict on the difference, in words."""
     points = f"95% interval [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
     sure = f"p = {difference.p_value:.2g}, {difference.test}"
     if difference.p_value >= SURE:
         return (
-            f"no difference in {metric} shown between {run.folder} and {against.folder}:"
+            f"no significant difference in {metric} between {run.folder} and {against.folder}:"
             f" {100 * difference.value:+.2f} points, {points}, {sure}"
         )
     better = (difference.value > 0) == higher

@@ -1,7 +1,7 @@
-"""``compress``: make a run smaller and faster, and measure what that costs.
+"""``compress``: make a run smaller and faster, and measure the cost in quality.
 
-In this order, as the options say: distillation into a smaller model, channel pruning, magnitude
-pruning, quantisation and conversion to another format.
+In this order, depending on the options: distillation into a smaller model, channel pruning,
+magnitude pruning, quantisation and conversion to another format.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ def compress(
     resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
-    """Write a smaller run, with a table of both.
+    """Write a smaller run, and compare it with the original.
 
     Args:
-        training: how to train for ``distill``, ``prune_channels`` and ``prune``.
-        settings: of the model that ``distill`` names.
+        training: training options of ``distill``, ``prune_channels`` and ``prune``.
+        settings: of the model given by ``distill``.
 
     Raises:
-        UsageError: there is nothing to do, or the options contradict each other.
-        ArtifactError: the run's data is gone, or its model cannot be converted.
+        UsageError: there is nothing to do, or the options conflict.
+        ArtifactError: the run's data is missing, or its model cannot be converted.
     """
     old = load_run(run, domain=domain)
     require_float_run(old, "compressed")
@@ -99,8 +99,8 @@ def compress(
             "parameters": candidate.facts.get("parameters", old.manifest.get("parameters")),
             "packages": package_versions(),
         }
-        reporter.note("measuring before and after")
-        new = Run(draft.folder, manifest, trusted=True)  # written here just now
+        reporter.note("evaluating the original and the smaller run")
+        new = Run(draft.folder, manifest, trusted=True)  # written by this process
         before, after = (
             measure_run(each, task, rows, resamples=options.resamples, reporter=reporter)
             for each in (old, new)
@@ -141,7 +141,7 @@ def compress(
 
 
 def gzip_size(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder, after gzip: what zeros save in transport."""
+    """Bytes of a file, or of all files of a folder, after gzip: the size of a download."""
     size = 0
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
         if file.is_file():
@@ -162,15 +162,15 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
             raise unknown_name(options.distill, task.models, what="model")
         if isinstance(task.models[options.distill], ClosedFormModel):
             raise UsageError(
-                f"{options.distill} is fitted in closed form: it cannot be distilled into",
+                f"{options.distill} is fitted in closed form and cannot be a student",
                 where="--distill",
             )
         check_settings(task, options.distill, settings)
     elif settings:
         raise UsageError(
-            f"only the model of --distill takes settings, not {', '.join(settings)}",
+            f"only the model of --distill has settings, not {', '.join(settings)}",
             where="compress",
-            hint="The run keeps its own",
+            hint="The settings of the run do not change",
         )
     format = choose_format(options.format, options.quantize)
     model = options.distill or run.model
@@ -181,7 +181,7 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
         raise UsageError(
             f"{model} cannot be stored as {format}",
             where=str(run.folder),
-            hint=f"It can be stored as {' or '.join(known)}",
+            hint=f"Use {' or '.join(known)}",
         )
     if format == run.format and not (options.distill or options.prune_channels or options.prune):
         raise UsageError(
@@ -193,16 +193,16 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
 
 
 def _verdict(task: Task, drop: Drop, rows: str) -> str:
-    """The loss of the main metric, in one sentence."""
+    """The loss in the main metric, in one sentence."""
     metric = task.metric.name
     if drop.value == 0:
-        return f"{metric} is the same on {rows}"
+        return f"{metric} is unchanged on {rows}"
     if drop.low is None or drop.high is None:
         return f"{metric} is worse by {drop.value:.4f} on {rows}"
     interval = f"{drop.value:.4f}, 95% interval {drop.low:.4f} to {drop.high:.4f}, on {rows}"
     if drop.sure:
-        return f"{metric} is worse: by {interval}"
-    return f"no loss of {metric} shown: {interval}"
+        return f"{metric} is worse by {interval}"
+    return f"no significant loss in {metric}: {interval}"
 
 
 def _missed(task: Task, drop: Drop, options: CompressOptions, default: float | None) -> str | None:
@@ -218,4 +218,4 @@ def _missed(task: Task, drop: Drop, options: CompressOptions, default: float | N
     trained = options.distill or options.prune or options.prune_channels
     if default is None or trained or not drop.sure or drop.value <= default:
         return None
-    return f"{lost}, more than {default:.4g} (--max-drop sets another limit)"
+    return f"{lost}, more than {default:.4g} (--max-drop changes this limit)"

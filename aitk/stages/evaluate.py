@@ -1,4 +1,4 @@
-"""``evaluate``: how good a run is on rows it was not trained on."""
+"""``evaluate``: the quality of a run on rows it was not trained on."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class EvaluationRows:
     """The rows that a run is evaluated on.
 
     Attributes:
-        name: of the evaluation in ``metrics.json``.
+        name: name of the evaluation in ``metrics.json``.
         rows: labelled rows.
-        data: where they came from, as ``metrics.json`` records it.
-        warnings: what a reader of the scores should know.
-        refused: how many records were refused.
-        protocol: how they were held out, where there is more than one way.
+        data: the source of the rows, in the form of ``metrics.json``.
+        warnings: caveats about the scores.
+        refused: number of refused records.
+        protocol: how the rows were held out, if there are several ways.
     """
 
     name: str
@@ -67,13 +67,13 @@ def evaluate(
     trust: bool = False,
     reporter: Reporter,
 ) -> Outcome:
-    """Score a run with bootstrap intervals; keep the result, report and card in the run.
+    """Score a run with bootstrap intervals; store the result, report and card in the run.
 
     Args:
         domain: refuse a run of another domain.
-        reading: how a raw file is read, where it differs from how the training data was.
-        predict_options: those of the task's predict options that change the scores.
-        trust: also execute a model that is a program.
+        reading: reading options of a raw file that differ from those of the training data.
+        predict_options: the task's predict options that change the scores.
+        trust: also execute a model that contains a program.
 
     Raises:
         ArtifactError: the run or its data is missing, damaged, or of another task.
@@ -153,10 +153,10 @@ def evaluate(
 
 
 def refresh_pages(run: Run, *, name: str | None = None) -> None:
-    """Rewrite the report and the card of a run from what it holds now.
+    """Rewrite the report and the card of a run from its current content.
 
     Args:
-        name: its name once its folder, a draft, is whole.
+        name: its name once its folder, a draft, is published.
     """
     with alone_in(run.folder):
         metrics = run.metrics
@@ -166,18 +166,18 @@ def refresh_pages(run: Run, *, name: str | None = None) -> None:
 
 
 def comparison_facts(metric: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The baselines beside the score, in words and as they are in ``metrics.json``."""
+    """The baselines next to the score, in words and in the form of ``metrics.json``."""
     described = describe_baselines(metric, result)
     return {"comparison": described, "baselines": result["baselines"]} if described else {}
 
 
 def protocol_of(details: Mapping[str, Any]) -> dict[str, str]:
-    """How rows were held out and scored, where a task has more than one way."""
+    """How rows were held out and scored, if a task has several ways."""
     return {"protocol": details["protocol"]} if "protocol" in details else {}
 
 
 def _resolve_scored(task: Task, given: Mapping[str, Any]) -> Any:
-    """The predict options of a task, of which only those that change scores can be given."""
+    """The predict options of a task; only those that change scores are accepted."""
     scored = {item.name for item in describe(task.predict_options) if item.scored}
     for name in given:
         if name not in scored:
@@ -189,7 +189,7 @@ def _resolve_scored(task: Task, given: Mapping[str, Any]) -> Any:
 
 
 def _recorded(value: Any) -> Any:
-    """The value of an option, with the digest of the file or run that it names."""
+    """The value of an option, with the digest if it is a file or run."""
     if isinstance(value, str):
         for path in (Path(value), Path(value) / "run.json"):
             if path.is_file():
@@ -205,7 +205,7 @@ def _compare_with_baselines(
     evaluated: Evaluated,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """How far the run is above the baselines of its task, which are learned once for these rows."""
+    """Compare the run with the baselines of its task, which are trained once for these rows."""
     main = evaluated.evaluation.metrics.get(task.metric.name)
     if main is None or not isinstance(task, HasBaselines):
         return []
@@ -219,31 +219,31 @@ def _compare_with_baselines(
             task, data.rows("train"), data.summary, assets, scored.rows, evaluated.measured
         )
         run.save_baselines(scored.name, keys, scores)
-        # As they are kept: the same evaluation, repeated, gives the same intervals.
+        # In stored form: a repeated evaluation gives the same intervals.
         scores = run.load_baselines(scored.name, keys) or []
     return compare_with_baselines(task, main.value, evaluated.evaluation.per_row, scores)
 
 
 def _training_data(run: Run, reporter: Reporter) -> PreparedData | None:
-    """The data of the run as it was in training, for baselines; None where there is none."""
+    """The run's data as of training, for baselines; None if it is missing or has changed."""
     try:
         data = None if run.data is None else load_data(run.data)
     except ArtifactError:
-        data = None  # it is not what is evaluated: the score stands without baselines
+        data = None  # the evaluation does not need it: the score has no baselines
     if data is None or data.fingerprint != run.manifest["data"]["fingerprint"]:
-        reporter.note("no baselines: the training data is gone or has changed")
+        reporter.note("no baselines: the training data is missing or has changed")
         return None
     return data
 
 
 def _other_data(run: Run, second: Run | None) -> list[str]:
-    """What a reader should know of a second run that was not trained on the same data."""
+    """A caveat about a second run that was trained on other data."""
     if second is None:
         return []
     own, other = (each.manifest["data"]["fingerprint"] for each in (run, second))
     if own == other:
         return []
-    return [f"{second.folder} was trained on other data: see to it that it never saw these rows"]
+    return [f"{second.folder} was trained on other data: it may have seen these rows"]
 
 
 def _find_rows(
@@ -257,9 +257,9 @@ def _find_rows(
     if options.data is None:
         if run.data is None:
             raise ArtifactError(
-                f"its data {run.manifest['data']['folder']} is gone",
+                f"its data {run.manifest['data']['folder']} is missing",
                 where=str(run.folder),
-                hint="Name other rows with --data",
+                hint="Use other rows with --data",
             )
         data, own = load_data(run.data), run.manifest["data"]
     elif (Path(options.data) / "dataset.json").is_file():
@@ -282,21 +282,23 @@ def _prepared_rows(
 ) -> EvaluationRows:
     if data.task != task.name:
         raise ArtifactError(
-            f"holds {data.task} rows, but the run's task is {task.name}", where=str(data.folder)
+            f"contains {data.task} rows, but the run's task is {task.name}", where=str(data.folder)
         )
     check_data(task, data)
     split = wanted if wanted == "train" else data.held_out(wanted)
     warnings = []
     if split != wanted:
-        reporter.note(f"no {wanted} rows: measuring on {split}")
+        reporter.note(f"no {wanted} rows: evaluating on {split}")
         if split == "validation" and own:
-            warnings.append("The validation rows also picked the best epoch: a little too good")
+            warnings.append(
+                "These rows also selected the best epoch: the scores are slightly optimistic"
+            )
     if split == "train" and own:
-        warnings.append("These are the rows it was trained on: nothing about new rows follows")
+        warnings.append("The model was trained on these rows: the scores do not apply to new rows")
     if own and own["fingerprint"] != data.fingerprint:
         warnings.append(
-            f"The data in {data.folder} has changed since training: some of these rows may have"
-            " been trained on"
+            f"The data in {data.folder} has changed since training: the model may have been"
+            " trained on some of these rows"
         )
     return EvaluationRows(
         name=split if own else f"{data.folder.resolve().name}/{split}",
@@ -315,9 +317,9 @@ def _raw_rows(
     if isinstance(task, Grouped):
         domain, _, name = task.name.partition(".")
         raise UsageError(
-            "its records are grouped into rows when they are prepared",
+            "its records must be prepared, which groups them into rows",
             where=f"--data {path}",
-            hint=f"Run: aitk {domain} prepare {path} --task {name} --out DATA, then give --data"
+            hint=f"Run: aitk {domain} prepare {path} --task {name} --out DATA, then use --data"
             " DATA",
         )
     how = open_reading(task, run, reading)

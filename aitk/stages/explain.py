@@ -1,4 +1,4 @@
-"""``explain``: which parts of a row contributed to its prediction."""
+"""``explain``: the contribution of each part of a row to its prediction."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def explain(
 
     Args:
         inputs: the user's files, folders or ``-``.
-        located: reading options that differ for these inputs.
-        trust: also execute a model that is a program.
-        out: a folder, whole or absent: ``explanations.jsonl`` and ``explanations.html``.
+        located: reading options for these inputs.
+        trust: also execute a model that contains a program.
+        out: a folder, complete or absent: ``explanations.jsonl`` and ``explanations.html``.
 
     Raises:
-        UsageError: ``out`` exists, the target is no label of the run, or predictions of the task
+        UsageError: ``out`` exists, the target is not a label of the run, or predictions of the task
             cannot be explained.
-        DataError: the inputs hold no row.
+        DataError: the inputs contain no row.
     """
     opened = load_run(run, domain=domain, trust=trust)
     task = open_task(opened, load_task)
@@ -92,10 +92,10 @@ def explain_rows(
     """Explain the prediction for each row.
 
     Args:
-        target: explain this answer instead of the predicted one.
+        target: explain this label instead of the predicted one.
 
     Raises:
-        UsageError: the target is no label of the run, or predictions of the task cannot be
+        UsageError: the target is not a label of the run, or predictions of the task cannot be
             explained.
     """
     if not isinstance(task, Explainable):
@@ -138,8 +138,8 @@ def _first_rows(
 def _predict_fields(
     task: Task, assets: Any, predict: Callable[..., Any]
 ) -> Callable[[Sequence[Mapping[str, Any]]], Any]:
-    """The function that ``Explainable.explain`` is given: rows' fields to outputs (rows, ...), or
-    a dict of them for a model with several."""
+    """The function passed to ``Explainable.explain``: rows' fields to outputs (rows, ...), or a
+    dict of them for a model with several outputs."""
 
     def outputs(rows: Sequence[Mapping[str, Any]]) -> Any:
         found = list(predict_rows(rows, task, assets, predict, batch_size=BATCH_SIZE))
@@ -151,13 +151,13 @@ def _predict_fields(
 
 
 def _stacked(arrays: Sequence[np.ndarray]) -> Any:
-    """Arrays of one shape as one; others (sentences that were padded apart) as a list."""
+    """Arrays of one shape as one; others (sentences padded separately) as a list."""
     same = len({array.shape for array in arrays}) == 1
     return np.stack(arrays) if same else list(arrays)
 
 
 def _model_of(run: Run) -> Callable[[], Any] | None:
-    """Opens the run's Keras model, once."""
+    """A function that opens the run's Keras model, once."""
     if run.format != "keras":
         return None
     from aitk.core.artifacts.keras_file import load_keras
@@ -168,7 +168,7 @@ def _model_of(run: Run) -> Callable[[], Any] | None:
 def _write_pictures(
     pictures: Sequence[Mapping[str, Any]], folder: Path, *, stem: str
 ) -> list[dict[str, str]]:
-    """Each picture as a file, named beside its caption."""
+    """Write each picture to a file, and add its name next to the caption."""
     named = []
     for number, picture in enumerate(pictures, 1):
         kind = "svg" if "svg" in picture else "png"
@@ -179,7 +179,7 @@ def _write_pictures(
 
 
 def _mean_faithfulness(explanations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """How far the probability falls without the parts that explanations name, against others."""
+    """The mean decrease without the attributed parts, against that without random ones."""
     known = [item["faithfulness"] for item in explanations if item.get("faithfulness")]
     if not known:
         return {}

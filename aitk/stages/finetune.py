@@ -26,7 +26,7 @@ def finetune(
     resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
-    """Train on prepared data and write a run. Its task is the data's."""
+    """Train on prepared data and write a run. The data determines the task."""
     prepared = load_data(data)
     require_task(prepared, domain, objective=False)
     task = open_task(prepared, load_task)

@@ -1,4 +1,4 @@
-"""The options of each stage, for any task. Standard library only: help texts need it."""
+"""The options of each stage, for any task. Standard library only: help imports this file."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ class PrepareOptions:
 
     split: str = option(
         "80/10/10",
-        "train/validation/test in percent, where the files name none; 0/0/100 only scores a model",
+        "train/validation/test in percent, if the files define none; 0/0/100 only scores a model",
     )
     held_out: str = option(
-        "divide", "validation rows where the files name no test rows: divide them by hash into "
+        "divide", "validation rows if the files have no test rows: divide them by hash into "
         "validation and test, or keep them",
         choices=("divide", "keep"),
     )  # fmt: skip
     seed: int = option(0, "salt of the hash that splits the rows", minimum=0, maximum=2**31 - 1)
-    max_errors: int = option(1000, "stop when more rows than this are refused", minimum=0)
+    max_errors: int = option(1000, "maximum number of refused rows", minimum=0)
 
 
 @dataclass(frozen=True)
 class ParallelOptions:
-    """How ``prepare`` and ``predict`` share their rows among processes."""
+    """Processes and parts of ``prepare`` and ``predict``."""
 
-    workers: int | None = option(None, "processes that share the rows", minimum=1, maximum=10_000)
+    workers: int | None = option(None, "number of worker processes", minimum=1, maximum=10_000)
     part: str | None = option(
-        None, "only the K-th of N parts, K/N, into OUT.K-of-N; aitk join puts them together"
+        None, "only part K of N, as K/N, into OUT.K-of-N; aitk join combines the parts"
     )
     engine: str | None = option(
         None, "address of a Ray cluster to run the --workers on (needs the extra cluster)"
@@ -39,23 +39,21 @@ class ParallelOptions:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a model is trained: shared by pretrain, finetune, tune, update and compress."""
+    """Training options, shared by pretrain, finetune, tune, update and compress."""
 
-    model: str | None = option(None, "which model to build (see: aitk tasks)")
+    model: str | None = option(None, "architecture to train (see: aitk tasks)")
     from_: str | None = option(
         None, "pretrained weights: a run, a Keras Hub preset, a Hugging Face folder, a file"
     )
     epochs: int | None = option(
         None,
-        "passes over the training split; its default depends on the model; 0 keeps the weights it"
-        " starts from",
+        "passes over the training split; the default depends on the model; 0 keeps the initial"
+        " weights",
         minimum=0,
     )
-    batch_size: int | None = option(
-        None, "rows per training step; its default depends on the model", minimum=1
-    )
+    batch_size: int | None = option(None, "batch size; the default depends on the model", minimum=1)
     learning_rate: float | None = option(
-        None, "peak learning rate; its default depends on the model", minimum=0.0, maximum=100.0
+        None, "peak learning rate; the default depends on the model", minimum=0.0, maximum=100.0
     )
     patience: int | None = option(
         None,
@@ -63,7 +61,7 @@ class TrainingOptions:
         " and those of 50 steps",
         minimum=1,
     )
-    max_minutes: float | None = option(None, "stop training after this long", minimum=0.0)
+    max_minutes: float | None = option(None, "maximum training time in minutes", minimum=0.0)
     seed: int = option(0, "seed of weights, order and dropout", minimum=0, maximum=2**31 - 1)
     optimizer: str = option(
         "adamw",
@@ -72,79 +70,86 @@ class TrainingOptions:
         rare=True,
     )
     weight_decay: float = option(
-        0.01, "decoupled weight decay (not of adam and sgd)", minimum=0.0, rare=True
+        0.01, "decoupled weight decay (not for adam and sgd)", minimum=0.0, rare=True
     )
-    warmup: float = option(
-        0.06, "share of the steps with rising rate", minimum=0.0, maximum=1.0, rare=True
-    )
+    warmup: float = option(0.06, "share of steps for warm-up", minimum=0.0, maximum=1.0, rare=True)
     schedule: str = option(
-        "linear", "learning rate after warm-up", choices=("linear", "cosine", "constant"), rare=True
+        "linear",
+        "learning rate schedule after warm-up",
+        choices=("linear", "cosine", "constant"),
+        rare=True,
     )
     clip_norm: float | None = option(
-        1.0, "largest global gradient norm, or none", minimum=0.0, rare=True
+        1.0, "maximum global gradient norm, or none", minimum=0.0, rare=True
     )
     ema: float | None = option(
         None,
-        "judge and keep a moving average of the weights with this momentum (0.99)",
+        "evaluate and save a moving average of the weights with this momentum (0.99)",
         minimum=0.0,
         maximum=0.99999,
         rare=True,
     )
-    accumulate: int = option(1, "batches per weight update", minimum=1, rare=True)
+    accumulate: int = option(
+        1, "gradient accumulation: batches per weight update", minimum=1, rare=True
+    )
     balance: bool = option(False, "weight rows by the inverse frequency of their class", rare=True)
     layer_decay: float | None = option(
         None,
-        "share of its learning rate that each layer of the backbone leaves to the one below it,"
-        " the head having all (0.65 to 0.9 for pretrained weights)",
+        "layer-wise learning-rate decay, per layer from the head down"
+        " (0.65 to 0.9 for pretrained weights)",
         minimum=0.0,
         maximum=1.0,
         rare=True,
     )
-    freeze_epochs: int = option(0, "first epochs that train only the head", minimum=0, rare=True)
+    freeze_epochs: int = option(
+        0, "number of initial epochs that train only the head", minimum=0, rare=True
+    )
     lora_rank: int | None = option(
-        None, "train low-rank adapters of the backbone", minimum=1, rare=True
+        None, "rank of low-rank adapters (LoRA) of the backbone", minimum=1, rare=True
     )
     precision: str = option(
         "auto",
-        "arithmetic; auto is bfloat16 on a GPU that has it, else float32",
+        "arithmetic; auto is bfloat16 on GPUs with support, else float32",
         choices=("auto", "float32", "bfloat16", "float16"),
         rare=True,
     )
     save_minutes: float = option(
-        2.0, "how often the state for --resume is saved", minimum=0.0, rare=True
+        2.0, "minutes between checkpoints for --resume", minimum=0.0, rare=True
     )
-    devices: int | None = option(None, "how many GPUs to use; all by default", minimum=1, rare=True)
+    devices: int | None = option(None, "number of GPUs; all by default", minimum=1, rare=True)
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What ``evaluate`` measures and on which rows."""
+    """Rows and intervals of ``evaluate``."""
 
     data: str | None = option(None, "another prepared folder, or a raw file with labels")
     split: str = option(
         "test",
-        "which rows (validation where there is no test)",
+        "split to evaluate on (validation if there is no test)",
         choices=("train", "validation", "test"),
     )
-    resamples: int = option(1000, "bootstrap resamples for the intervals; 0 for none", minimum=0)
+    resamples: int = option(
+        1000, "bootstrap resamples for confidence intervals; 0 for none", minimum=0
+    )
     batch_size: int = option(32, "rows per batch", minimum=1)
     seed: int = option(0, "seed of the bootstrap", minimum=0, maximum=2**31 - 1)
     ensemble_with: str | None = option(
-        None, "combine the class probabilities with those of another run of the same labels"
+        None, "ensemble the class probabilities with another run of the same labels"
     )
     ensemble_weight: float = option(
-        1.0, "weight of its log-probabilities; the run's own have 1", minimum=0.0
+        1.0, "weight of its log-probabilities, relative to 1", minimum=0.0
     )
 
 
 @dataclass(frozen=True)
 class CompressOptions:
-    """How ``compress`` makes a run smaller and faster."""
+    """Methods of ``compress``."""
 
     quantize: str = option(
         "none",
         "number format: int8 tries static, dynamic, int16 and float16 until one keeps the score;"
-        " the others are taken as they are",
+        " the others are used as given",
         choices=("none", "int8", "static", "dynamic", "int16", "float16"),
     )
     format: str | None = option(
@@ -153,100 +158,98 @@ class CompressOptions:
         choices=("keras", "litert", "onnx", "saved_model"),
     )
     prune: float | None = option(
-        None, "share of the weights set to zero, smallest first", minimum=0.0, maximum=0.99
+        None, "share of weights set to zero, smallest magnitude first", minimum=0.0, maximum=0.99
     )
     prune_channels: float | None = option(
         None,
-        "share of the channels taken out of each convolution inside, smallest filters first",
+        "share of channels removed from each inner convolution, smallest filters first",
         minimum=0.0,
         maximum=0.99,
     )
-    distill: str | None = option(None, "train this smaller model on the run's own outputs")
+    distill: str | None = option(None, "train this smaller model on the outputs of the run")
     max_drop: float | None = option(
         None,
-        "largest loss of the main metric that is accepted (exit 7); with --quantize int8 by default"
+        "maximum loss in the main metric (else exit 7); with --quantize int8 by default"
         " 0.01, or 1% of a metric such as perplexity",
         minimum=0.0,
     )
-    split: str = option("test", "rows the loss is measured on", choices=("validation", "test"))
-    calibration_rows: int = option(256, "training rows that set the int8 ranges", minimum=1)
-    resamples: int = option(1000, "bootstrap resamples for the intervals", minimum=0)
+    split: str = option("test", "split to measure the loss on", choices=("validation", "test"))
+    calibration_rows: int = option(256, "training rows for int8 calibration", minimum=1)
+    resamples: int = option(1000, "bootstrap resamples for confidence intervals", minimum=0)
 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How ``predict`` reads rows and writes predictions."""
+    """Reading and writing of ``predict``."""
 
     top_k: int | None = option(
-        None, "predictions per row, best first; its default depends on the task", minimum=1
+        None, "predictions per row, best first; the default depends on the task", minimum=1
     )
     batch_size: int = option(32, "rows per batch", minimum=1)
-    max_errors: int | None = option(None, "stop when more rows than this fail", minimum=0)
-    resume: bool = option(False, "go on after the last whole row of --out")
+    max_errors: int | None = option(None, "maximum number of failed rows", minimum=0)
+    resume: bool = option(False, "continue after the last complete row of --out")
     raw_cells: bool = option(
-        False, "write .csv cells as they are, also those that a spreadsheet would evaluate"
+        False, "write .csv cells unescaped, including those that a spreadsheet would evaluate"
     )
-    draw: str | None = option(None, "also draw the predictions, as PNG files in this folder")
+    draw: str | None = option(None, "also draw predictions as PNG files in this folder")
     ensemble_with: str | None = option(
-        None, "combine the class probabilities with those of another run of the same labels"
+        None, "ensemble the class probabilities with another run of the same labels"
     )
     ensemble_weight: float = option(
-        1.0, "weight of its log-probabilities; the run's own have 1", minimum=0.0
+        1.0, "weight of its log-probabilities, relative to 1", minimum=0.0
     )
 
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What ``tune`` searches."""
+    """The search space and budget of ``tune``."""
 
     trials: int | None = option(
-        None, "how many settings to try: 10, or with --minutes as many as fit", minimum=1
+        None, "number of trials: 10, or with --minutes as many as fit", minimum=1
     )
     minutes: float | None = option(
-        None, "begin trials for this long, and end the last one then", minimum=0.01, maximum=1e6
+        None, "time limit in minutes, including the last trial", minimum=0.01, maximum=1e6
     )
     models: list[str] = option(
         [],
-        "search over these models, or all: those trained from scratch, the default with --minutes"
+        "models to search, or all: those trained from scratch, the default with --minutes"
         " and no --model",
     )
     space: list[str] = option(
         [],
-        "search KEY=LOW..HIGH (log) or KEY=A,B,C, or MODEL.KEY=... of one model; default: learning"
+        "search KEY=LOW..HIGH (log) or KEY=A,B,C, or MODEL.KEY=... for one model; default: learning"
         " rate, batch size and the ranges of the model's settings",
         keyed=True,
     )
-    sampler: str = option("tpe", "what proposes settings", choices=("tpe", "random"))
+    sampler: str = option("tpe", "sampler of settings", choices=("tpe", "random"))
     pruner: str = option(
         "asha",
-        "gives up trials early: the worse two thirds at 25% and 75% of the epochs (asha), those"
-        " below the median (median), or none; never the defaults of a model",
+        "stops trials early: the worse two thirds at 25% and 75% of the epochs (asha), those"
+        " below the median (median), or none; never the default settings of a model",
         choices=("asha", "median", "none"),
     )
     workers: int = option(
-        1, "processes on this machine; the same command, started again, adds one", minimum=1,
+        1, "processes on this machine; starting the same command again adds one", minimum=1,
         maximum=256,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class UpdateOptions:
-    """How ``update`` learns from new rows without losing the old ones."""
+    """Replay and acceptance of ``update``."""
 
     replay: float = option(1.0, "old rows replayed for each new one", minimum=0.0)
-    max_drop: float = option(
-        0.0, "largest loss of the held-out score that is accepted", minimum=0.0
-    )
-    force: bool = option(False, "write the run even if it got worse")
+    max_drop: float = option(0.0, "maximum loss in the held-out score", minimum=0.0)
+    force: bool = option(False, "write the run even if its score is worse")
     without_labels: bool = option(
         False, "the new rows have no labels, such as recordings of a new speaker: adapt the model"
-        " to them, of all classes about as often, and replay nothing (SHOT)",
+        " to them without replay (SHOT); classes should be about equally frequent",
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """What ``explain`` shows."""
+    """Rows and target of ``explain``."""
 
-    rows: int = option(20, "how many rows to explain", minimum=1)
+    rows: int = option(20, "number of rows to explain", minimum=1)
     target: str | None = option(None, "explain this label instead of the predicted one")

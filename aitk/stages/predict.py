@@ -31,7 +31,7 @@ from aitk.stages.request import STDIO, Predicted, Request, check_refused
 if TYPE_CHECKING:
     from aitk.core.reporting.drawings import Drawings
 
-#: The field by which ``--overwrite`` recognises predictions of a task that names no others.
+#: The field that identifies predictions to ``--overwrite`` for tasks that define none.
 DEFAULT_FIELDS = ("prediction",)
 
 
@@ -53,20 +53,20 @@ def predict(
     """Write one line for each record of the inputs.
 
     Args:
-        inputs: files, folders, or ``-`` for stdin; none where a predict option holds the rows.
-        predict_options: the task's own.
-        located: reading options that say how rows are found in these inputs, where that differs
-            from the training data.
+        inputs: files, folders, or ``-`` for stdin; none if a predict option holds the rows.
+        predict_options: options of the task.
+        located: reading options that locate rows in these inputs, if they differ from those of
+            the training data.
         out: a ``.jsonl`` or ``.csv`` file or one of the task's formats, or ``-`` for JSON lines on
             stdout.
-        trust: also execute a model that is a program.
-        write: takes the text for stdout.
-        predicted: the predictions, if not those of this process: takes what they are made from,
-            the records that are done already, and the batches of the next window.
+        trust: also execute a model that contains a program.
+        write: receives the text for stdout.
+        predicted: function for predictions of other processes: its arguments are the request, the
+            number of finished records, and the batches of the next window.
 
     Raises:
         DataError: more rows failed than ``options.max_errors``.
-        ArtifactError: the run is of another domain, damaged, or predicts nothing.
+        ArtifactError: the run is of another domain, damaged, or makes no predictions.
     """
     started = time.monotonic()
     request = Request(
@@ -125,7 +125,9 @@ def predict(
         if drawings is not None:
             drawings.finish()
     if lines.left_out:
-        reporter.warn(f"columns that the first rows lack: {', '.join(sorted(lines.left_out))}")
+        reporter.warn(
+            f"omitted columns that the first rows lack: {', '.join(sorted(lines.left_out))}"
+        )
     seconds = time.monotonic() - started
     return Outcome(
         facts={
@@ -150,7 +152,7 @@ def _predicted_here(
     drawings: Drawings | None,
     reporter: Reporter,
 ) -> Iterator[Predicted]:
-    """The predictions for the records after the first ``done``, made in this process."""
+    """The predictions for the records after the first ``done``, computed in this process."""
     session = request.session(reporter)
     items = request.items(reporter.note)
     for item in itertools.islice(items, done):
@@ -175,7 +177,7 @@ class _Stream:
 
     def append(self, text: str | bytes, *, items: int, notes: Mapping[str, Any]) -> None:
         if isinstance(text, bytes):
-            raise UsageError("numbers are not written to a stream", where="--out")
+            raise UsageError("arrays cannot be written to a stream", where="--out")
         self._write(text)
         self.done += items
         self.notes = notes
@@ -211,12 +213,12 @@ def _open_sink(
 
 @contextlib.contextmanager
 def _left(sink: ResumableFile | _Stream, *, resumable: bool) -> Iterator[None]:
-    """Close a sink in the end; say how to go on with one that was interrupted."""
+    """Close a sink on exit; add a hint on resuming to an interruption."""
     try:
         yield
     except Interrupted as error:
         if sink.done and resumable:
-            raise Interrupted(error.what, hint="Go on with --resume") from error
+            raise Interrupted(error.what, hint="Continue with --resume") from error
         raise
     finally:
         sink.leave()

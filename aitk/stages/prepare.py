@@ -1,4 +1,4 @@
-"""``prepare``: files from elsewhere become checked, split, stored rows."""
+"""``prepare``: convert user files to checked, split, stored rows."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ from aitk.registry import ENCODERS, TASKS, load_task
 from aitk.stages.options import PrepareOptions
 
 ROWS_AT_ONCE = 1000
-#: Validation rows are divided from so many on: halves of fewer measure next to nothing.
+#: Minimum number of validation rows to divide: halves of fewer are too small to measure on.
 MIN_DIVIDED_ROWS = 40
 
 
 class Origin(Protocol):
-    """Rows that other processes have read (``stages.parts.prepared``)."""
+    """Rows read by other processes (``stages.parts.prepared``)."""
 
     @property
     def inputs(self) -> Sequence[Path]:
-        """The files that hold them, where the user named these."""
+        """Files of rows, if the user gave any."""
 
     def rows(self, task: Task, folder: Path, note: Note) -> Iterable[Row | Refusal]:
         """The rows and refusals, in the order of the sources.
 
         Args:
-            folder: for what is needed on the way.
-            note: receives what was decided in reading.
+            folder: for temporary files.
+            note: receives notes on automatic decisions.
         """
 
     def described(self) -> Sequence[Mapping[str, Any]]:
-        """The sources, as ``describe_sources`` names them."""
+        """The sources, in the form of ``describe_sources``."""
 
 
 def prepare(
@@ -65,17 +65,17 @@ def prepare(
     origin: Origin | None = None,
     reporter: Reporter,
 ) -> Outcome:
-    """Read, clean, check, split and store rows; refuse the bad ones, each with its reason.
+    """Read, clean, check, split and store rows; refuse invalid ones with a reason.
 
     Rows pass through a spool on disk, so that memory does not grow with the data beyond a few
-    bytes a row.
+    bytes per row.
 
     Args:
         sources: the user's files, folders, ``-`` or ``tfds:NAME``.
         out: the prepared data folder to write.
         task: full name of the task, ``nlp.classify``.
         reading: the task's reading options.
-        origin: where the rows come from, if not from the sources themselves.
+        origin: the rows, if they do not come from the sources themselves.
     """
     worker = open_reader(task, sources, reading)
     shares = parse_shares(options.split)
@@ -111,7 +111,7 @@ def prepare(
             summary["redacted"] = {**redacted, "rows": rows_redacted}
         if not counts["train"] and shares["train"]:
             raise DataError(
-                "no row is left for training", hint=f"See --split (now {options.split})"
+                "no rows remain for training", hint=f"See --split (now {options.split})"
             )
         writer = DataWriter(
             folder, worker.features(summary), description=f"{task} rows prepared by aitk"
@@ -175,13 +175,13 @@ def open_reader(task: str, sources: Sequence[str], reading: Any) -> Task:
     """The task that reads these sources.
 
     Raises:
-        UsageError: a source is given twice.
+        UsageError: the same source is given twice.
     """
     worker = load_task(task)
     if isinstance(worker, DependsOnReading):
         worker = worker.for_reading(reading)
     if twice := _given_twice(sources):
-        raise UsageError("is given twice: its rows would count double", where=twice)
+        raise UsageError("is given twice, so its rows would count twice", where=twice)
     return worker
 
 
@@ -196,18 +196,18 @@ def parse_shares(split: str) -> dict[str, float]:
         shares = [float(part) for part in parts]
     except ValueError:
         shares = []
-    adds_up = abs(sum(shares) - 100) <= 1e-6  # NaN does not
+    adds_up = abs(sum(shares) - 100) <= 1e-6  # false for NaN
     if len(shares) != 3 or not adds_up or min(shares) < 0:
         raise UsageError(
             f"cannot read {split!r}",
             where="--split",
-            hint="Give three percentages that add up to 100, such as 80/10/10",
+            hint="Use three percentages that add up to 100, such as 80/10/10",
         )
     return {name: share / 100 for name, share in zip(SPLITS, shares, strict=True)}
 
 
 def hash_position(key: str, seed: int) -> float:
-    """Where in [0, 1) a row falls: by its key alone, so that adding rows moves none."""
+    """Position of a row in [0, 1), by its key alone, so that adding rows moves none."""
     digest = hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
@@ -223,7 +223,7 @@ def _read(
     *,
     note: Note,
 ) -> tuple[Inspector, Iterable[Row | Refusal]]:
-    """The inspector of the rows, and the rows, which are read as they are taken."""
+    """The inspector of the rows, and the rows, read lazily."""
     if isinstance(task, Grouped):
         grouped = task.group(
             sources,
@@ -248,10 +248,10 @@ def _spool_rows(
     reporter: Reporter,
     redacted: Counter[str],
 ) -> tuple[Counter[str | None], int]:
-    """Write the rows to disk; count the splits that the files name, and the refusals.
+    """Write the rows to disk; count the splits given by the files, and the refusals.
 
     Args:
-        redacted: receives how much personal data of each kind was replaced, and in how many rows.
+        redacted: receives the number of replacements by kind, and of affected rows.
     """
     named: Counter[str | None] = Counter()
     refused, first_reason = 0, ""
@@ -267,9 +267,9 @@ def _spool_rows(
                 rejects.write(dump_json(line) + "\n")
                 if refused > options.max_errors:
                     raise DataError(
-                        f"{refused} rows refused, the last because: {item.reason}",
+                        f"{refused} rows refused; the last one: {item.reason}",
                         where=item.where,
-                        hint=f"Mend the file or raise --max-errors (now {options.max_errors})",
+                        hint=f"Fix the file or raise --max-errors (now {options.max_errors})",
                     )
                 continue
             named[item.split] += 1
@@ -278,14 +278,14 @@ def _spool_rows(
             line = {"f": dict(item.fields), "s": item.split, "n": item.line, "p": item.file}
             spool.write(dump_line(line) + "\n")
     if not named:
-        reason = f"all {refused} rows were refused, the first because: {first_reason}"
+        reason = f"all {refused} rows were refused; the first one: {first_reason}"
         if refused < 2:
             reason = (
                 f"its only row was refused: {first_reason}" if refused else "no rows were found"
             )
         raise DataError(reason, where=", ".join(sources))
     if refused:
-        reporter.note(f"{refused:,} rows refused (see rejects.jsonl), the first: {first_reason}")
+        reporter.note(f"{refused:,} rows refused (see rejects.jsonl), first: {first_reason}")
     return named, refused
 
 
@@ -317,11 +317,11 @@ def _split_rule(
     *,
     divide: bool,
 ) -> Any:
-    """Decide how a row gets its split. The rule's docstring goes into ``dataset.json``.
+    """Choose the rule that assigns a split. The rule's docstring is stored in ``dataset.json``.
 
     Args:
-        divide: validation rows are divided where the files name no test rows, so that the rows
-            which choose the epoch are not those which give the score.
+        divide: divide validation rows if the files have no test rows, so that separate rows
+            select the epoch and give the score.
     """
     given = {name for name in named if name}
 
@@ -354,20 +354,20 @@ def _split_rule(
         return by_hash
     if "train" not in given and None not in named and shares["train"]:
         raise DataError(
-            f"the files hold only {' and '.join(sorted(given))} rows, none to train on",
+            f"the files contain only {' and '.join(sorted(given))} rows and no training rows",
             hint="Add the training file, rename the file to have it split, or prepare rows that"
             " only score a model with --split 0/0/100",
         )
-    reporter.note(f"splits as the files name them: {', '.join(sorted(given))}")
+    reporter.note(f"splits given by the files: {', '.join(sorted(given))}")
     if "validation" not in given and shares["validation"]:
-        reporter.note("no validation file: a part of the training rows is held out for it")
+        reporter.note("no validation file: a part of the training rows is held out")
         return as_named_without_validation
     if "test" not in given and None not in named and shares["train"]:
-        reason = "no test file: the validation rows would choose the epoch and give the score"
+        reason = "no test file: the validation rows would both select the epoch and give the score"
         if divide and shares["test"] and named["validation"] >= MIN_DIVIDED_ROWS:
-            reporter.note(f"{reason}, so half of them become test rows (--held-out keep: none)")
+            reporter.note(f"{reason}, so half of them become test rows (see --held-out)")
             return as_named_with_divided_validation
-        reporter.warn(f"{reason}, which flatters it")
+        reporter.warn(f"{reason}, which inflates it")
     return as_named
 
 
@@ -393,7 +393,7 @@ def _write_rows(
 
 
 def _given_twice(sources: Sequence[str]) -> str | None:
-    """The first source that is one before it, perhaps by another path or a link."""
+    """The first source that equals an earlier one, perhaps by another path or a link."""
     seen = set[Any]()
     for source in sources:
         identity: Any = source
@@ -407,7 +407,7 @@ def _given_twice(sources: Sequence[str]) -> str | None:
 
 
 def describe_sources(sources: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Name each file by its content; what is no file on disk by its name alone."""
+    """Identify each file by its content, and other sources by name."""
     for source in sources:
         path = Path(source)
         if source != "-" and os.path.isdir(path):

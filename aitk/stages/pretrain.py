@@ -1,4 +1,4 @@
-"""``pretrain``: learn a backbone from rows without labels."""
+"""``pretrain``: train a backbone on rows without labels."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def pretrain(
     resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
-    """Train the objective's model and write a run that ``finetune --from`` takes.
+    """Train the objective's model and write a run for ``finetune --from``.
 
-    The data may have been prepared for the objective, or for any task of the domain: its labels
-    are not looked at.
+    The data may be prepared for the objective, or for any task of the domain; labels are not
+    used.
 
     Args:
         objective: its short name; by default the data's own, or the domain's first.

@@ -1,4 +1,4 @@
-"""What is asked of ``predict``, and how records become windows of predictions."""
+"""The request of ``predict``, and the windows of its predictions."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Predicted:
     """A window of records with their predictions.
 
     Attributes:
-        rows: a line each, of refused records too.
-        refused: how many of them were refused.
-        last: where and why the last one was.
-        batches: of the next window.
-        facts: what reading has found so far, where the format needs it (``NeedsReading``).
+        rows: one line per record, including refused ones.
+        refused: number of refused records.
+        last: place and reason of the last refusal.
+        batches: number of batches of the next window.
+        facts: facts found while reading, if the format needs them (``NeedsReading``).
     """
 
     rows: list[dict[str, Any]]
@@ -56,14 +56,14 @@ class Predicted:
 
 
 class Request:
-    """What is asked of ``predict``, checked as far as it can be without reading a row.
+    """The request of ``predict``, checked as far as possible without reading rows.
 
     Args:
         inputs, options, ...: see ``predict``.
 
     Raises:
         ArtifactError: the run is of another domain, or damaged.
-        UsageError: an option cannot be as it is, or nothing says which rows.
+        UsageError: an option is invalid, or no rows are given.
     """
 
     def __init__(
@@ -93,13 +93,13 @@ class Request:
             self.task.rows_in_options(self.chosen) if isinstance(self.task, ReadsOptions) else []
         )
         if bool(self.given) == bool(inputs):
-            given = "rows come from INPUT or from an option, not both"
-            what = given if self.given else "which rows?"
+            given = "rows must come from either INPUT or an option"
+            what = given if self.given else "no rows given"
             raise UsageError(what, where="INPUT", hint="Name files or folders, or - for stdin")
         self.several = len(inputs) > 1 or any(map(os.path.isdir, inputs))
 
     def items(self, note: Note) -> Iterator[Row | Refusal]:
-        """The records, from the first on."""
+        """The records from the start."""
         if not self.inputs:
             return iter(self.given)
         return iter(self.task.read(self.inputs, self.reading, labelled=False, note=note))
@@ -119,7 +119,7 @@ class Request:
     def windows(
         self, items: Iterable[Row | Refusal], batches: int
     ) -> Iterator[tuple[list[Row | Refusal], int]]:
-        """The records cut into windows, the first of so many batches."""
+        """The records in windows; the first has the given number of batches."""
         return windows(
             items,
             self.options.batch_size,
@@ -134,18 +134,18 @@ class Request:
         predictions: Sequence[Mapping[str, Any] | None],
         batches: int,
     ) -> Predicted:
-        """A window as it is written."""
+        """A window in its output form."""
         rows = [_line(*pair, self.several) for pair in zip(window, predictions, strict=True)]
         failed = [item for item in window if isinstance(item, Refusal)]
         last = (failed[-1].where, failed[-1].reason) if failed else None
         return Predicted(rows, len(failed), last, batches)
 
     def lines_facts(self) -> Mapping[str, Any] | None:
-        """What reading has found so far, where the format needs it."""
+        """Facts found while reading, if the format needs them."""
         return self.lines.reading_facts() if isinstance(self.lines, NeedsReading) else None
 
     def identity(self) -> str:
-        """Names what predictions are made from."""
+        """Identifies the inputs of the predictions."""
         second, weight = self.second, self.options.ensemble_weight
         return fingerprint(
             {
@@ -161,15 +161,15 @@ class Request:
 
     @property
     def read_files(self) -> list[str | Path | None]:
-        """What must not be overwritten."""
+        """Files that must not be overwritten."""
         return [self.loaded.folder, *self.inputs, self.options.ensemble_with]
 
 
 def check_refused(refused: int, window: Predicted, options: PredictOptions) -> None:
-    """Stop where more rows failed than the options allow.
+    """Stop if more rows failed than the options allow.
 
     Raises:
-        DataError: the last of them is named.
+        DataError: with the last refusal.
     """
     if options.max_errors is not None and refused > options.max_errors and window.last:
         where, reason = window.last
@@ -187,15 +187,15 @@ def windows(
     max_batches: int,
     until_row: bool = False,
 ) -> Iterator[tuple[list[Row | Refusal], int]]:
-    """Cut a stream into windows: one batch at first, for a quick first prediction, then more.
+    """Split a stream into windows: one batch at first, for a quick first prediction, then more.
 
-    With each comes the number of batches of the next one: a resumed ``predict`` makes the same
+    Each window includes the number of batches of the next one: a resumed ``predict`` makes the same
     batches, on which the last digits of a model's outputs depend.
 
     Args:
         batches: of the first window.
         max_batches: of any window.
-        until_row: the first goes on until it holds a row.
+        until_row: the first window extends until it has a row.
     """
     iterator = iter(items)
     window: list[Row | Refusal] = []
@@ -212,10 +212,10 @@ def windows(
 
 
 def lines_for(out: str, task: Task, *, raw_cells: bool) -> PredictionLines:
-    """How predictions become the text of a file of this name.
+    """The text format of predictions for a file of this name.
 
     Raises:
-        UsageError: the task writes no such file.
+        UsageError: the task does not support this format.
     """
     kinds: dict[str, Callable[[], PredictionLines]] = {
         STDIO: JsonLines,
@@ -230,7 +230,7 @@ def lines_for(out: str, task: Task, *, raw_cells: bool) -> PredictionLines:
     if kind is None:
         known = ", ".join(name for name in kinds if name != STDIO)
         raise UsageError(
-            f"cannot write {out!r}", where="--out", hint=f"Name a file that ends in {known}"
+            f"cannot write {out!r}", where="--out", hint=f"Use a file name with one of: {known}"
         )
     return kind()
 

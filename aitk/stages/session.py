@@ -22,11 +22,11 @@ from aitk.registry import load_task
 
 @dataclass(frozen=True)
 class Session:
-    """What rows are predicted with.
+    """The objects needed to predict rows.
 
     Attributes:
-        task: of the run, ensembled with a second run where one was named.
-        assets: as the predict options configure them.
+        task: task of the run, ensembled with a second run if given.
+        assets: assets, configured by the predict options.
         predictor: the model.
         predict_options: an instance of ``task.predict_options``.
     """
@@ -66,8 +66,8 @@ def open_session(
 
     Args:
         predict_options: an instance of ``task.predict_options``.
-        second: another run to ensemble with, and the ``weight`` of its log-probabilities.
-        trust: also execute a model that is a program.
+        second: another run to ensemble with, and the weight of its log-probabilities.
+        trust: also execute a model that contains a program.
 
     Raises:
         ArtifactError: the run is damaged.
@@ -85,7 +85,7 @@ def open_session(
 
 
 def merge(row: Row, prediction: Mapping[str, Any]) -> dict[str, Any]:
-    """The input's columns, then the prediction's: ``predicted_text`` beside a ``text`` of it."""
+    """The input's columns, then the prediction's: ``predicted_text`` next to a ``text`` column."""
     merged = dict(row.record)
     for key, value in prediction.items():
         numbered = (f"predicted_{key}_{number}" for number in itertools.count(2))
@@ -95,6 +95,6 @@ def merge(row: Row, prediction: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refusal(item: Refusal, *, several: bool) -> dict[str, Any]:
-    """What stands in place of a prediction: the line and the reason, of several files the name."""
+    """The replacement of a prediction: line and reason, plus the file name if there are several."""
     where = {"file": item.file} if several else {}
     return where | {"line": item.line, "error": item.reason}

@@ -1,4 +1,4 @@
-"""Training towards a smaller model: distillation, channel pruning, magnitude pruning."""
+"""Training of smaller models: distillation, channel pruning, magnitude pruning."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PRUNING_SHARE = 0.6
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A model that is being made smaller: a ``.keras`` file and what goes with it."""
+    """A model being compressed: a ``.keras`` file and its assets."""
 
     path: Path
     model: str
@@ -54,10 +54,10 @@ def train_smaller(
     settings: Mapping[str, Any],
     reporter: Reporter,
 ) -> Candidate:
-    """Distil, prune channels and prune weights, as the options say, each followed by training.
+    """Distil, prune channels and prune weights, depending on the options, training after each.
 
     Args:
-        folder: for intermediate models; a training goes on from the state that is there.
+        folder: for intermediate models; training resumes from existing state.
     """
     candidate = Candidate(
         run.model_path, run.model, run.settings, open_assets(task, run), run.history
@@ -171,7 +171,7 @@ def _prune_channels(
     before = model.count_params()
     model, removed = prune_channels(model, share=share)
     after = model.count_params()
-    reporter.note(f"{removed:,} channels pruned: {after:,} of {before:,} parameters are left")
+    reporter.note(f"{removed:,} channels pruned: {after:,} of {before:,} parameters remain")
     narrow = _train_on(
         candidate, model, task, data, drafts, "narrow", training=training, reporter=reporter
     )
@@ -213,7 +213,7 @@ def _prune(
         reporter=reporter,
     )
     zeros = share_of_zeros(load_keras(pruned.path))
-    reporter.note(f"{zeros:.1%} of the weights in matrices are zero")
+    reporter.note(f"{zeros:.1%} of the matrix weights are zero")
     return dataclasses.replace(pruned, facts={**candidate.facts, "zero_share": round(zeros, 6)})
 
 
@@ -229,7 +229,7 @@ def _train_on(
     pruner: Any = None,
     reporter: Reporter,
 ) -> Candidate:
-    """Train a changed candidate as the candidate was trained."""
+    """Train a changed candidate like the original one."""
     spec = task.models[candidate.model]
     if not isinstance(spec, TrainedModel):
         raise UsageError(
@@ -262,10 +262,10 @@ def _train_on(
 
 @dataclasses.dataclass(frozen=True)
 class _Drafts:
-    """Where intermediate models and the states of their trainings are kept.
+    """Paths of intermediate models and of their training states.
 
     Attributes:
-        identity: names everything that decides their weights.
+        identity: identifies everything that determines their weights.
     """
 
     folder: Path
@@ -297,7 +297,7 @@ def _fit(
     pruner: Any = None,
     reporter: Reporter,
 ) -> _Fitted:
-    """Train a model and save its best epoch; its assets may hold other thresholds."""
+    """Train a model and save its best epoch; its assets may have other thresholds."""
     from aitk.core.training.history import calibrate
     from aitk.core.training.loop import train
 
@@ -327,5 +327,5 @@ def _fit(
 
 
 def _each(rows: Any) -> Iterator[Mapping[str, Any]]:
-    """Every row in order; a sequence read in blocks is iterated by number."""
+    """Every row in order; a sequence read in blocks is iterated by index."""
     return (rows[index] for index in range(len(rows)))

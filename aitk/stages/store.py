@@ -1,4 +1,4 @@
-"""Storing a model in a run format, by the first number format that keeps its score."""
+"""Stores a model in a run format, with the first number format that preserves its score."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from aitk.core.metrics.statistics import measure_drop
 from aitk.stages.options import CompressOptions
 from aitk.stages.shrink import Candidate
 
-#: Rows of a calibration batch: the ranges are the same for any, the memory is not.
+#: Rows per calibration batch: affects memory, not the ranges.
 CALIBRATION_BATCH = 4
-#: Held-out rows that a scheme is chosen on, at most.
+#: Maximum number of held-out rows for the selection of a scheme.
 CHOOSING_ROWS = 1000
 BATCH = 32
 
@@ -43,9 +43,9 @@ class Stored:
     """How a model was stored.
 
     Attributes:
-        facts: ``scheme`` and ``arithmetic``; where one was chosen, also the budget, the rows it
-            was chosen on, and ``tried``, the table of all attempts.
-        missed: that no scheme is within the budget, in words.
+        facts: ``scheme`` and ``arithmetic``; after a selection also the budget, the rows it was
+            based on, and ``tried``, the table of all attempts.
+        missed: message that no scheme is within the budget.
     """
 
     facts: Mapping[str, Any]
@@ -66,10 +66,10 @@ def store(
     """Write a candidate into the folder ``target`` as ``format``.
 
     Args:
-        folder: for the files of schemes that are tried.
+        folder: for temporary files.
 
     Raises:
-        ArtifactError: no scheme suits the model, or the converter crashes on it.
+        ArtifactError: no scheme fits the model, or the converter crashes on it.
     """
     if format == "keras":
         shutil.copyfile(candidate.path, target / MODEL_FILES[format])
@@ -112,15 +112,15 @@ def store(
     if kept.drop is not None and kept.drop.value > budget:
         return Stored(
             facts,
-            f"no scheme of {options.quantize} keeps {task.metric.name} within {budget:.4g} on the"
-            f" {split} rows: {kept.scheme}, which loses least, loses {kept.drop.value:.4f}",
+            f"no {options.quantize} scheme preserves {task.metric.name} within {budget:.4g} on the"
+            f" {split} rows: the best, {kept.scheme}, loses {kept.drop.value:.4f}",
         )
     return Stored(facts)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Converted:
-    """A candidate in another format: the folder of its files, and what they compute."""
+    """A candidate in another format: the folder of its files, and its predictor."""
 
     folder: Path
     scheme: str
@@ -130,7 +130,7 @@ class _Converted:
 
 @dataclasses.dataclass(frozen=True)
 class _Converting:
-    """Converts one candidate by one scheme or another."""
+    """Converts one candidate by several schemes."""
 
     candidate: Candidate
     task: Task
@@ -141,7 +141,7 @@ class _Converting:
     reporter: Reporter
 
     def first_of(self, schemes: Sequence[str]) -> _Converted:
-        """Convert by the first scheme that suits the model."""
+        """Convert by the first scheme that fits the model."""
         self.reporter.note(f"converting to {self.format}")
         made = self.folder_of("made")
         made.mkdir()
@@ -166,9 +166,9 @@ class _Converting:
 def calibration_batches(
     rows: Sequence[Mapping[str, Any]], task: Task, assets: Any
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Inputs of rows, batch by batch, padded to one shape; only a batch is encoded at a time.
+    """Inputs of rows in batches, padded to one shape; encoded one batch at a time.
 
-    The batches are of one size: rows that are left over are not used.
+    All batches have the same size: remaining rows are not used.
     """
     size = min(CALIBRATION_BATCH, len(rows))
     starts = range(0, len(rows) - size + 1, size)
@@ -192,7 +192,7 @@ def _attempts(
     options: CompressOptions,
     reporter: Reporter,
 ) -> Iterator[Attempt]:
-    """Convert and score by one scheme after the other."""
+    """Convert and score by one scheme after another."""
     left = list(schemes)
     while left:
         try:
@@ -212,7 +212,7 @@ def _attempts(
         run = Run(made.folder, manifest, trusted=True)
         try:
             found = scored(open_model(task, run, converting.candidate.assets))
-        except ArtifactError as error:  # what it was converted to cannot be run, or is not finite
+        except ArtifactError as error:  # the converted model cannot be run, or is not finite
             reporter.note(f"{made.scheme}: {error.what}")
             yield Attempt(made.scheme, refused=error.what)
             continue
@@ -227,21 +227,21 @@ def _attempts(
         if drop.low is not None:
             lost += f" (95% interval {drop.low:.4f} to {drop.high:.4f})"
         if drop.sure:
-            reporter.warn(f"{lost}, a real loss" + (f": trying {left[0]}" if left else ""))
+            reporter.warn(f"{lost}, a significant loss" + (f": trying {left[0]}" if left else ""))
         else:
             reporter.note(lost)
         yield Attempt(made.scheme, made.arithmetic, run.model_bytes(), drop)
 
 
 def _drawn(rows: Any, most: int) -> Sequence[Mapping[str, Any]]:
-    """At most so many rows, drawn at random but always the same, in their order."""
+    """A fixed random sample of at most so many rows, in order."""
     if len(rows) <= most:
         return rows
     return _Picked(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[:most]))
 
 
 class _Picked(Sequence[Mapping[str, Any]]):
-    """Some rows of a sequence, read when they are asked for."""
+    """Some rows of a sequence, read lazily."""
 
     def __init__(self, rows: Any, places: np.ndarray):
         self._rows, self._places = rows, places

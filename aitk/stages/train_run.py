@@ -1,4 +1,4 @@
-"""From prepared data and options to a whole run: what finetune, pretrain and tune share."""
+"""From prepared data and options to a complete run: shared by finetune, pretrain and tune."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ from aitk.core.training.optimizers import SCHEDULE_FREE
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
 
-#: By default no training sees its rows more often than this.
+#: Default maximum number of epochs.
 MAX_EPOCHS = 30
 MIN_PATIENCE = 3
-#: Where the settings of the model name no ``default_steps``, or no ``default_batch_size``.
+#: For settings without ``default_steps`` or ``default_batch_size``.
 STEPS = 500
 BATCH_SIZE = 32
-#: Epochs of few steps say little: patience lasts for at least so many steps.
+#: Short epochs carry little information: patience lasts for at least so many steps.
 MIN_PATIENCE_STEPS = 50
-#: Options that may differ between an interrupted training and its resumption.
+#: Options that may change when an interrupted training is resumed.
 NOT_IDENTITY = ("save_minutes", "max_minutes", "devices")
 
 
@@ -64,11 +64,11 @@ def train_run(
     extra: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Mapping[str, float], int], None] | None = None,
 ) -> Outcome:
-    """Build the model, train it, keep the best epoch, write the run.
+    """Build the model, train it, select the best epoch, write the run.
 
     Args:
-        settings: the model's settings that were given; checked before anything heavy starts.
-        extra: more keys for ``run.json``.
+        settings: the given settings of the model; checked before anything heavy starts.
+        extra: further keys for ``run.json``.
         on_epoch: see ``core.training.loop.train``.
     """
     name = choose_model(task, options)
@@ -104,15 +104,15 @@ def train_run(
             )
             if options.epochs == 0 and not start:
                 raise UsageError(
-                    "without training there must be weights to keep",
+                    "without training, initial weights are needed",
                     where="--epochs 0",
-                    hint="Name them with --from",
+                    hint="Add --from",
                 )
             if options.optimizer == SCHEDULE_FREE and (options.ema or options.layer_decay):
                 raise UsageError(
-                    "it averages weights itself, and knows no rates by layer",
+                    "already averages weights, and does not support rates by layer",
                     where="--optimizer schedule-free",
-                    hint="Leave --ema and --layer-decay out",
+                    hint="Omit --ema and --layer-decay",
                 )
             rows = data.rows("train")
             if isinstance(spec, TrainedModel):
@@ -139,7 +139,7 @@ def train_run(
                         reporter.note(line)
         validation = data.rows("validation") if "validation" in data.splits else None
         if validation is None and not closed_form and options.epochs:
-            reporter.warn("no validation split: the weights of the last epoch are kept")
+            reporter.warn("no validation split: the last epoch's weights are used")
         parameters = model.count_params()
         how = "fitted in closed form" if closed_form else "no training"
         if not closed_form and options.epochs:
@@ -221,14 +221,14 @@ def train_run(
 
 
 def choose_model(task: Task, options: TrainingOptions) -> str:
-    """The model that the options name, or the task's first; ``--from`` may name another."""
+    """The model of the options, or the task's first; ``--from`` may determine another."""
     if options.model is not None and options.model not in task.models:
         raise unknown_name(options.model, task.models, what="model")
     return options.model or next(iter(task.models))
 
 
 def check_settings(task: Task, model: str, settings: Mapping[str, Any]) -> None:
-    """Refuse a setting that no model of the task has, before TensorFlow is started."""
+    """Refuse a setting that no model of the task has, before TensorFlow starts."""
     known = known_names(*(spec.settings for spec in task.models.values()))
     for key in settings:
         if key not in known:
@@ -238,13 +238,13 @@ def check_settings(task: Task, model: str, settings: Mapping[str, Any]) -> None:
 def with_defaults(
     options: TrainingOptions, settings: Any, *, rows: int, learning_rate: float | None = None
 ) -> TrainingOptions:
-    """Fill in the model's defaults where the user gave no value.
+    """Fill in the model's defaults for values that the user did not set.
 
     Args:
-        settings: class or instance; its ``default_epochs`` are for data large enough that they
-            make ``default_steps``. Small data is seen more often.
+        settings: class or instance; its ``default_epochs`` apply to data large enough for
+            ``default_steps``. Small data gets more epochs.
         rows: of the training split.
-        learning_rate: the model's default for this data; None for that of its settings.
+        learning_rate: the model's default for this data; None for the default of its settings.
     """
     batch_size = batch_size_of(options, settings)
     steps_per_epoch = math.ceil(rows / batch_size)
@@ -265,13 +265,13 @@ def with_defaults(
 
 
 def batch_size_of(options: TrainingOptions, settings: Any) -> int:
-    """Rows per step: by the options, else the model's default, else ``BATCH_SIZE``."""
+    """Batch size: from the options, the model's default, or ``BATCH_SIZE``."""
     default: int = getattr(settings, "default_batch_size", BATCH_SIZE)
     return options.batch_size or default
 
 
 def identity(data: PreparedData, model: str, options: TrainingOptions, settings: Any) -> str:
-    """Names everything that decides the weights."""
+    """Identifies everything that determines the weights."""
     return fingerprint(
         {
             "data": data.fingerprint,
@@ -283,12 +283,12 @@ def identity(data: PreparedData, model: str, options: TrainingOptions, settings:
 
 
 def deciding(options: TrainingOptions) -> dict[str, Any]:
-    """Those of the options that decide the weights."""
+    """The options that determine the weights."""
     return {key: value for key, value in as_dict(options).items() if key not in NOT_IDENTITY}
 
 
 def describe_data(data: PreparedData) -> dict[str, Any]:
-    """What ``run.json`` records of the data."""
+    """The description of the data in ``run.json``."""
     return {
         "folder": str(data.folder.resolve()),
         "fingerprint": data.fingerprint,
@@ -302,22 +302,22 @@ def require_task(data: PreparedData, domain: str, *, objective: bool) -> str:
     """The full name of the task to train on this data.
 
     Raises:
-        ArtifactError: the data belongs to another domain, or to the other kind of task.
+        ArtifactError: the data belongs to another domain, or the other kind of task.
     """
     from aitk.registry import TASKS
 
     name = data.task
     if not name.startswith(f"{domain}."):
-        raise ArtifactError(f"holds {name} rows, not {domain} rows", where=str(data.folder))
+        raise ArtifactError(f"contains {name} rows, not {domain} rows", where=str(data.folder))
     if name not in TASKS:
         raise ArtifactError(
-            f"holds rows of an unknown task {name!r}",
+            f"contains rows of an unknown task {name!r}",
             where=str(data.folder),
             hint="Use the version of aitk that wrote it",
         )
     if TASKS[name].objective and not objective:
         raise ArtifactError(
-            f"holds {name} rows, which are for pretraining",
+            f"contains {name} rows, which are for pretraining",
             where=str(data.folder),
             hint=f"Use: aitk {domain} pretrain {data.folder} --out RUN",
         )
@@ -325,7 +325,7 @@ def require_task(data: PreparedData, domain: str, *, objective: bool) -> str:
 
 
 def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData) -> dict[str, Any]:
-    """The best epoch's validation scores, as ``metrics.json`` holds them."""
+    """The best epoch's validation scores, in the form of ``metrics.json``."""
     if "validation" not in data.splits or task.metric.name not in best:
         return {}
     own = {"epoch", "step", "loss", "learning_rate", "waiting", "seconds"}
@@ -345,10 +345,10 @@ def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData
 def compared(
     task: Task, data: PreparedData, assets: Any, measured: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    """How far the validation scores are above the baselines, for ``metrics.json``.
+    """Compare the validation scores with the baselines, for ``metrics.json``.
 
     Args:
-        measured: what was measured of the model on the validation rows.
+        measured: measurements of the model on the validation rows.
     """
     rows = data.rows("validation")
     scores = score_baselines(task, data.rows("train"), data.summary, assets, rows, measured)
@@ -364,7 +364,7 @@ def compared(
 def measure_validation(
     model: Any, task: Task, assets: Any, rows: Any, options: TrainingOptions
 ) -> Mapping[str, np.ndarray]:
-    """What is measured of a model on the encoded validation rows."""
+    """The measurements of a model on the encoded validation rows."""
     from aitk.core.inference.predictors import KerasPredictor
 
     size = options.batch_size or BATCH_SIZE
@@ -379,7 +379,7 @@ def save_trained(
     manifest: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> None:
-    """Write the model, its history, report and card, and last its manifest."""
+    """Write the model, its history, report and card, then its manifest."""
     from aitk.core.reporting.card import model_card
     from aitk.core.reporting.report import run_report
 
@@ -392,10 +392,10 @@ def save_trained(
 
 
 def write_history(draft: RunDraft, history: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``history.csv``, one line an epoch."""
+    """Write ``history.csv``, one line per epoch."""
     with (draft.folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
         if history:
-            # A metric that an epoch leaves undefined is not in its row.
+            # A metric that is undefined for an epoch is missing in its row.
             names = dict.fromkeys(name for row in history for name in row)
             writer = csv.DictWriter(file, fieldnames=list(names))
             writer.writeheader()
@@ -404,7 +404,7 @@ def write_history(draft: RunDraft, history: Sequence[Mapping[str, Any]]) -> None
 
 @contextlib.contextmanager
 def measured_cost() -> Iterator[Any]:
-    """Yield a function that tells what the block has cost so far."""
+    """Yield a function that returns the cost of the block so far."""
     wall, cpu = time.monotonic(), time.process_time()
 
     def cost() -> dict[str, float]:
@@ -412,7 +412,7 @@ def measured_cost() -> Iterator[Any]:
         return {
             "wall_s": round(time.monotonic() - wall, 2),
             "cpu_s": round(time.process_time() - cpu, 2),
-            # Linux counts kilobytes, macOS bytes.
+            # Linux reports kilobytes, macOS bytes.
             "peak_memory_mb": round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1),
         }
 
@@ -423,12 +423,12 @@ def data_of(task: Task, run: Run) -> PreparedData:
     """The data a run was trained on.
 
     Raises:
-        ArtifactError: it is gone, or it has changed since.
+        ArtifactError: it is missing, or has changed since.
     """
     folder = run.manifest["data"]["folder"]
     if run.data is None:
         raise ArtifactError(
-            f"its data {folder} is gone",
+            f"its data {folder} is missing",
             where=str(run.folder),
             hint="Prepare the data again in that folder",
         )
@@ -440,11 +440,11 @@ def data_of(task: Task, run: Run) -> PreparedData:
 
 
 def require_float_run(run: Run, verb: str) -> None:
-    """Only a Keras run still has weights that can be trained."""
+    """Refuse formats without trainable weights: only Keras runs have them."""
     if run.format != "keras":
         raise UsageError(
             f"a run in the format {run.format} cannot be {verb}",
             where=str(run.folder),
-            hint="Take the run it was compressed from"
+            hint="Use the uncompressed run"
             + (f": {run.manifest['parent']}" if run.manifest.get("parent") else ""),
         )

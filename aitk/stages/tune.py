@@ -1,11 +1,11 @@
-"""``tune``: search models and hyper-parameters by real trainings, and keep the best run.
+"""``tune``: search models and hyper-parameters by real trainings, and select the best run.
 
-Trials are proposed by the tree-structured Parzen estimator (Bergstra et al. 2011) of Optuna, and
-given up early by asynchronous successive halving (Li et al. 2020). The defaults of each model come
-first, so that no search ends worse than none. Any number of processes may work on one study: the
-first one leads it and writes the run, the others join it. What is proposed follows from the seed
-and the trials before it: a search of one process that was interrupted goes on in the middle of a
-trial, and ends as it would have ended.
+Trials are proposed by Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), and stopped
+early by asynchronous successive halving (Li et al. 2020). The defaults of each model come first, so
+that no search ends worse than none. Any number of processes may work on one study: the first one
+leads it and writes the run, the others join it. Proposals follow from the seed and the previous
+trials: an interrupted search of one process resumes in the middle of a trial, with the same result
+as without the interruption.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def tune(
     resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
-    """Train models until the budget is used up, and write the one that validates best.
+    """Train models until the budget is used up, and write the run with the best validation score.
 
     Raises:
         DataError: there is no validation split to compare on.
@@ -67,7 +67,7 @@ def tune(
                     search.start_anew(overwrite=overwrite)
                 search.lead(out, workers=options.workers, overwrite=overwrite)
         except Interrupted as error:
-            raise Interrupted(error.what, hint="Go on with --resume") from error
+            raise Interrupted(error.what, hint="Continue with --resume") from error
         except UsageError:
             if lock_holder(search.folder / MARKER) is None:
                 raise

@@ -1,8 +1,8 @@
 """``update``: learn from new rows without losing the old ones (experience replay).
 
-New rows are trained on together with a sample of the old training rows (Rebuffi et al. 2017 call
-it rehearsal); a closed-form model is fitted again to all of them. The updated run is written only
-if it is no worse on the rows held out when the data was prepared.
+New rows are trained on together with a sample of the old training rows (rehearsal, Rebuffi et al.
+2017); a closed-form model is refitted to all of them. The updated run is written only if it is not
+worse on the rows held out when the data was prepared.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ from aitk.stages.train_run import (
 )
 
 HELD_OUT_SHARE = 0.2  # of the new rows, by hash of their key
-MAX_WARNINGS = 20  # refused rows that are reported one by one
+MAX_WARNINGS = 20  # refused rows reported individually
 
 
 @dataclass(frozen=True)
 class NewRows:
-    """New rows with labels, split like all others by a hash of their key."""
+    """New labelled rows, split by a hash of their key."""
 
     train: list[dict[str, Any]]
     held_out: list[dict[str, Any]]
@@ -67,7 +67,7 @@ class NewRows:
 
     @property
     def fingerprint(self) -> str:
-        """Names the rows and which of them are for training."""
+        """Identifies the rows and their splits."""
         digest = hashlib.sha256()
         for rows in (self.train, self.held_out):
             for row in rows:
@@ -77,7 +77,7 @@ class NewRows:
 
 
 class Known(Sequence[dict[str, Any]]):
-    """The rows a run was trained on: those of its data, read from disk, and those of updates."""
+    """The rows that a run was trained on: those of its data, read from disk, and of updates."""
 
     def __init__(self, prepared: Rows, learned: list[dict[str, Any]]):
         self._prepared, self._learned = prepared, learned
@@ -110,11 +110,11 @@ def update(
     resume: bool = False,
     reporter: Reporter,
 ) -> Outcome:
-    """Train a run further on new rows and write the result as a run of its own.
+    """Train a run further on new rows and write the result as a new run.
 
     Raises:
         UsageError: the task cannot learn from new rows.
-        ArtifactError: the run's own data is gone, so that nothing can be replayed.
+        ArtifactError: the run's data is missing, so that nothing can be replayed.
         BudgetMissed: the held-out score fell by more than ``max_drop``; nothing was written.
     """
     old = load_run(run, domain=domain)
@@ -184,7 +184,7 @@ def update(
                 model = spec.grow(model, settings, old=old_assets, new=assets)
         if isinstance(spec, ClosedFormModel):
             replayed = []
-            reporter.note(f"{len(new.train):,} new rows; {old.model} is fitted again to all rows")
+            reporter.note(f"{len(new.train):,} new rows; {old.model} is refitted to all rows")
             trained = evaluate_closed_form(
                 model,
                 task,
@@ -256,10 +256,10 @@ def read_new(
     *,
     hold_out: bool = True,
 ) -> NewRows:
-    """The usable new rows; those that name no split are held out by a hash of their key.
+    """The usable new rows; rows without a split are held out by a hash of their key.
 
     Args:
-        hold_out: if not, all are for training.
+        hold_out: if false, all rows are training rows.
     """
     train: list[dict[str, Any]] = []
     held_out: list[dict[str, Any]] = []
@@ -291,7 +291,7 @@ def _replay(known: Known, count: int, *, seed: int) -> list[dict[str, Any]]:
 
 
 def _latest(task: Task, rows: Known) -> Sequence[dict[str, Any]]:
-    """All rows; of a grouped task the last one of each key, which replaces the others."""
+    """All rows; for a grouped task the last one of each key, which replaces earlier ones."""
     if not isinstance(task, Grouped):
         return rows
     return list({task.key(row): row for row in rows[:]}.values())
@@ -300,7 +300,7 @@ def _latest(task: Task, rows: Known) -> Sequence[dict[str, Any]]:
 def accept(
     task: Task, before: float, after: float, *, held_out: str, run: Path, options: UpdateOptions
 ) -> str:
-    """One sentence on the score of the held-out rows before and after.
+    """One sentence on the held-out score before and after.
 
     Raises:
         BudgetMissed: it fell by more than ``max_drop``.
@@ -309,9 +309,9 @@ def accept(
     metric = task.metric.name
     sentence = f"{metric} on the held-out {held_out} rows {before:.4f} before, {after:.4f} after"
     if sign * (before - after) > options.max_drop and not options.force:
-        hint = "Accept it with --max-drop or --force"
+        hint = "Use --max-drop or --force to accept it"
         if not options.without_labels:
-            hint += ", or replay more with --replay"
+            hint += ", or raise --replay"
         raise BudgetMissed(f"not updated: {sentence}", where=str(run), hint=hint)
     return sentence
 

@@ -236,6 +236,6 @@ def test_what_cannot_be_trained_updated_or_compared_is_said(aitk, here, trained)
     assert aitk(*prepare, "--out", "few").code == 0
     assert aitk("recsys", "finetune", "few", "--model", "ease", "--out", "three").code == 0
     assert aitk("recsys", "evaluate", "three", "--resamples", "0").code == 0
-    assert "12 test rows, of which 12 are among the 24" in last_line(
+    assert "12 test rows, of which 12 also occur among the 24" in last_line(
         "compare", run, "three", code=4
     )

@@ -119,5 +119,5 @@ def test_a_task_that_is_not_source_free_says_so(trained, tmp_path, monkeypatch):
 
 
 def test_an_option_without_effect_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="--freeze-epochs does nothing with --without-labels"):
+    with pytest.raises(UsageError, match="--freeze-epochs has no effect with --without-labels"):
         fit(tmp_path / "run", tmp_path, tmp_path / "out", training={"freeze_epochs": 1})

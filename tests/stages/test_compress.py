@@ -63,7 +63,7 @@ def test_the_table_shows_both_sides(quantized):
     assert before["low"] <= before["accuracy"] <= before["high"]
     assert 0 < after["1 row, ms"] <= after["1 row, p95"]
     assert outcome.facts["same_predictions"] == 1
-    assert outcome.facts["verdict"].startswith("accuracy is the same on")
+    assert outcome.facts["verdict"].startswith("accuracy is unchanged on")
     assert outcome.exit_code == 0
 
 
@@ -90,7 +90,7 @@ def test_what_was_tried_and_what_was_quantised_is_recorded(quantized):
 
 def test_a_compressed_run_is_not_compressed_again(quantized, tmp_path):
     _, made = quantized
-    with pytest.raises(UsageError, match="the run it was compressed from"):
+    with pytest.raises(UsageError, match="the uncompressed run"):
         small(made.folder, tmp_path / "out", quantize="int8")
 
 

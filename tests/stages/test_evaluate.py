@@ -87,7 +87,7 @@ def test_without_the_training_data_there_are_no_baselines_and_it_is_said(
     shutil.rmtree(load_run(run).data)
     outcome = evaluate(run, options=EvaluateOptions(resamples=50, data=str(other)), reporter=heard)
     assert "comparison" not in outcome.facts
-    assert "no baselines: the training data is gone or has changed" in heard.notes
+    assert "no baselines: the training data is missing or has changed" in heard.notes
 
 
 def test_evaluating_twice_gives_the_same_bytes(run, heard):
@@ -132,7 +132,7 @@ def test_validation_stands_in_where_there_is_no_test(write_data, write_run, hear
     outcome = evaluate(run, options=QUICK, reporter=heard)
     assert outcome.facts["evaluation"] == "validation"
     assert any("no test rows" in note for note in heard.notes)
-    assert any("picked the best epoch" in warning for warning in heard.warnings)
+    assert any("also selected the best epoch" in warning for warning in heard.warnings)
 
 
 def test_other_prepared_data_has_an_evaluation_of_its_own(run, write_data, heard):

@@ -116,7 +116,7 @@ def test_the_budget_is_missed_where_no_scheme_keeps_it_and_the_best_is_written(s
     shares = {"float": 0.9, "static": 0.5, "dynamic": 0.6, "int16": 0.8, "float16": 0.7}
     told, kept = stored(shares)
     assert kept == "int16"
-    assert "no scheme of int8 keeps accuracy within 0.01" in told.missed
+    assert "no int8 scheme preserves accuracy within 0.01" in told.missed
 
 
 def test_a_larger_budget_still_prefers_a_scheme_without_a_real_loss(stored):

@@ -1,1 +1,1 @@
-"""Stages in parts: each made by a process of its own, then put together."""
+"""Stages in parts: separate processes make the parts, which are then joined."""

@@ -1,4 +1,4 @@
-"""``join``: the parts that ``prepare --part`` or ``predict --part`` wrote become one result."""
+"""``join``: combine the parts of ``prepare --part`` or ``predict --part`` into one result."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def join(
     write: Callable[[str], None],
     reporter: Reporter,
 ) -> Outcome:
-    """Put all parts of one result together, in their order.
+    """Combine all parts of one result, in their order.
 
     Args:
         paths: the parts, in any order.
-        out: the folder or file that one process would have written.
-        trust: also open a run whose model is a program.
-        write: takes the text for stdout.
+        out: the folder or file that a single process would have written.
+        trust: also open a run whose model contains a program.
+        write: receives the text for stdout.
 
     Raises:
         UsageError: a part is given twice.
         ArtifactError: a part is missing, damaged, or of another result.
     """
     if not paths:
-        raise UsageError("which parts?", where="PART")
+        raise UsageError("no parts given", where="PART")
     parts = in_order([_opened(path) for path in paths])
     if parts[0].header["stage"] == prepared.STAGE:
         return prepared.join_prepared(parts, Path(out), overwrite=overwrite, reporter=reporter)
@@ -51,11 +51,11 @@ def _opened(path: Path) -> Part:
     is_folder = os.path.isdir(path)
     if is_folder and not (path / prepared.HEADER_FILE).is_file():
         raise ArtifactError(
-            "is no part of a result", where=str(path), hint="Parts are made with --part K/N"
+            "is not a part of a result", where=str(path), hint="Make parts with --part K/N"
         )
     part = prepared.read_part(path) if is_folder else predicted.read_part(path)
     check_header(part.header, where=str(path))
     stage = prepared.STAGE if is_folder else predicted.STAGE
     if part.header["stage"] != stage:
-        raise ArtifactError(f"is no part of {stage}", where=str(path))
+        raise ArtifactError(f"is not a part of {stage}", where=str(path))
     return part

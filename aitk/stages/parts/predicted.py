@@ -1,8 +1,8 @@
-"""``predict`` in parts: ranges of windows, which end up in the file that one process would write.
+"""``predict`` in parts: ranges of windows, joined to the file that a single process would write.
 
 The last digits of a model's outputs depend on the rows that share a batch. So a range begins and
-ends where windows do, and windows are those of one process. A part holds rows before they become
-the text of a file; put together, they become it as if one process had predicted them.
+ends at window boundaries, and windows equal those of a single process. A part holds rows before
+they are formatted as text; joining formats them as if one process had predicted them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from aitk.stages.session import Session
 STAGE = "predict"
 MARK = '{"aitk_part": '
 MAX_HEADER_BYTES = 1 << 20
-#: What the header of such a part holds besides ``parts.HEADER``.
+#: Header fields of such a part besides ``parts.HEADER``.
 SHAPE = {
     "run": str,
     "domain": str,
@@ -48,7 +48,7 @@ SHAPE = {
     "located": dict,
     "records": Count,
 }
-#: So many shards for each worker: a lost one costs little, and all end at about the same time.
+#: Shards per worker: losing one costs little, and all workers end at about the same time.
 SHARDS_PER_WORKER = 8
 _WORK = "aitk.stages.parts.predicted:open_predicting"
 _WINDOW_KEYS = {"rows", "refused", "last", "batches", "facts"}
@@ -56,12 +56,12 @@ _WINDOW_KEYS = {"rows", "refused", "last", "batches", "facts"}
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Windows that follow one another.
+    """Consecutive windows.
 
     Attributes:
-        start: the record that the first begins with, from 0.
-        sizes: records of each.
-        batches: for each, those of the window after it.
+        start: index of the first record.
+        sizes: number of records of each window.
+        batches: number of batches of each next window.
     """
 
     start: int
@@ -100,7 +100,7 @@ def predict_part(
     )
     _check_divisible(request)
     if out == STDIO or is_stream(Path(out)):
-        raise UsageError("a part is written to a file of its own", where="--out")
+        raise UsageError("a part must be written to a separate file", where="--out")
     path = part.name(Path(out))
     sink = ResumableFile(
         path,
@@ -159,7 +159,7 @@ def predict_with_workers(
     write: Callable[[str], None],
     reporter: Reporter,
 ) -> Outcome:
-    """``predict`` by several processes; the result is that of one, to the byte."""
+    """``predict`` with several processes; the result is byte-identical to that of one."""
 
     def predicted(request: Request, done: int, batches: int) -> Iterator[Predicted]:
         _check_divisible(request)
@@ -176,7 +176,7 @@ def predict_with_workers(
             "located": dict(request.located),
             "trust": trust,
         }
-        # Beside the result, where workers of other machines can write as well.
+        # Next to the result, where workers of other machines can write as well.
         beside = None if out == STDIO or is_stream(Path(out)) else Path(out).absolute().parent
         folder = Path(tempfile.mkdtemp(prefix=".aitk-shards-", dir=beside))
         shards = [
@@ -225,19 +225,19 @@ def join_predicted(
     write: Callable[[str], None],
     reporter: Reporter,
 ) -> Outcome:
-    """Put the parts of predictions together; the file is that of one ``predict``, to the byte.
+    """Join the parts of predictions; the file is byte-identical to that of one ``predict``.
 
     Args:
-        parts: all of them, in order.
+        parts: all parts, in order.
     """
     for part in parts:
         check_shape(part.header, SHAPE, where=str(part.path))
     header = parts[0].header
     if out != STDIO and Path(out).suffix.lower() != header["format"]:
         raise UsageError(
-            f"the parts were made for a file that ends in {header['format']}",
+            f"the parts were made for a file with the extension {header['format']}",
             where="--out",
-            hint="Name such a file",
+            hint="Use such a file",
         )
 
     def predicted(request: Request, done: int, batches: int) -> Iterator[Predicted]:
@@ -253,7 +253,7 @@ def join_predicted(
                     reporter.update("joining", joined, total)
             if joined - before != part.header["records"]:
                 raise ArtifactError(
-                    f"holds {joined - before} rows, and {part.header['records']} are due",
+                    f"has {joined - before} rows instead of {part.header['records']}",
                     where=str(part.path),
                     hint="Make this part again",
                 )
@@ -278,7 +278,7 @@ def read_part(path: Path) -> Part:
     """Open a part.
 
     Raises:
-        ArtifactError: it is none.
+        ArtifactError: the file is not a part.
     """
     with path.open("rb") as file:
         line = file.readline(MAX_HEADER_BYTES)
@@ -288,13 +288,13 @@ def read_part(path: Path) -> Part:
         text = ""
     if not text.startswith(MARK) or not text.endswith("\n"):
         raise ArtifactError(
-            "is no part of a result", where=str(path), hint="Parts are made with --part K/N"
+            "is not a part of a result", where=str(path), hint="Make parts with --part K/N"
         )
     return Part(path, parse_line(text, where=str(path))["aitk_part"])
 
 
 def open_predicting(common: Mapping[str, Any], *, reporter: Reporter) -> Any:
-    """The work of one of ``--workers``: predicts the range of a shard into its file."""
+    """The work function of ``--workers``: predicts the range of a shard into its file."""
     os.chdir(common["place"])
     request = Request(
         run=Path(common["run"]),
@@ -324,7 +324,7 @@ def open_predicting(common: Mapping[str, Any], *, reporter: Reporter) -> Any:
 
 
 class _Predictor:
-    """Predicts ranges one after the other, and loads the model once."""
+    """Predicts ranges in order, and loads the model once."""
 
     def __init__(self, request: Request, reporter: Reporter):
         self._request, self._reporter = request, reporter
@@ -342,7 +342,7 @@ class _Predictor:
         if self._at is None or self._at > own.start:
             self._items, self._at = self._request.items(self._note), 0
         for _ in self._reporter.track(
-            itertools.islice(self._items, own.start - self._at), "passing over rows of others"
+            itertools.islice(self._items, own.start - self._at), "skipping rows of others"
         ):
             pass
         self._at = own.start
@@ -350,7 +350,7 @@ class _Predictor:
         for size, batches in zip(own.sizes, own.batches, strict=True):
             window = list(itertools.islice(self._items, size))
             if len(window) != size:
-                raise ArtifactError("has fewer rows than it had", where=self._request.inputs[-1])
+                raise ArtifactError("has fewer rows than before", where=self._request.inputs[-1])
             self._at += size
             found = self._session.predict(
                 window, batch_size=options.batch_size, top_k=options.top_k
@@ -360,19 +360,17 @@ class _Predictor:
 
 
 def _check_divisible(request: Request) -> None:
-    """Refuse what several processes cannot predict.
+    """Refuse requests that cannot be split among processes.
 
     Raises:
-        UsageError: says why.
+        UsageError: with the reason.
     """
     if STDIO in request.inputs or any(is_stream(Path(name)) for name in request.inputs):
-        raise UsageError(
-            "a stream cannot be read by several processes", where="INPUT", hint="Name a file"
-        )
+        raise UsageError("several processes cannot read a stream", where="INPUT", hint="Use a file")
     if not request.inputs:
-        raise UsageError("rows in an option are for one process", where="INPUT")
+        raise UsageError("rows in an option need a single process", where="INPUT")
     if request.options.draw is not None:
-        raise UsageError("is for one process", where="--draw", hint="Draw some rows on their own")
+        raise UsageError("needs a single process", where="--draw", hint="Draw some rows separately")
 
 
 def _count(request: Request, done: int, batches: int, reporter: Reporter) -> Range:
@@ -388,7 +386,7 @@ def _count(request: Request, done: int, batches: int, reporter: Reporter) -> Ran
 
 
 def _cut(whole: Range, count: int) -> list[Range]:
-    """Ranges of about as many records each; there may be fewer windows than ranges."""
+    """Ranges of about equally many records; there may be fewer windows than ranges."""
     ends = list(itertools.accumulate(whole.sizes, initial=0))
     ranges, at = [], 0
     for number in range(1, count + 1):
@@ -404,7 +402,7 @@ def _cut(whole: Range, count: int) -> list[Range]:
 
 
 def _after(own: Range, done: int) -> Range:
-    """What is left of a range after its first ``done`` records, which are whole windows."""
+    """The rest of a range after its first ``done`` records, which are complete windows."""
     ends = list(itertools.accumulate(own.sizes, initial=0))
     at = ends.index(done)
     return Range(own.start + done, own.sizes[at:], own.batches[at:])

@@ -1,8 +1,8 @@
-"""``prepare`` in parts: several processes read the rows, and one puts them together.
+"""``prepare`` in parts: several processes read the rows, and one joins them.
 
-A part holds the rows of every N-th block of records, each with the number of its record, so that no
-part needs to know how many there are. Put together in the order of these numbers, they go through
-the rest of ``prepare`` as if it had read them itself.
+A part holds the rows of every N-th block of records, each with the index of its record, so that
+the total number of records need not be known. Joined in the order of these indices, they go
+through the rest of ``prepare`` as if it had read them itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from aitk.stages.prepare import describe_sources, open_reader, parse_shares, pre
 
 STAGE = "prepare"
 ROWS, HEADER_FILE = "rows.jsonl", "part.json"
-#: What the header of such a part holds besides ``parts.HEADER``.
+#: Header fields of such a part besides ``parts.HEADER``.
 SHAPE = {
     "task": str,
     "sources": [str],
@@ -98,7 +98,7 @@ def prepare_with_workers(
     overwrite: bool = False,
     reporter: Reporter,
 ) -> Outcome:
-    """``prepare`` whose rows are read by several processes."""
+    """``prepare`` with rows read by several processes."""
     check_divisible(task, sources, reading)
     origin = _ReadByWorkers(sources, task, options, reading, workers, engine, reporter)
     return prepare(
@@ -116,17 +116,17 @@ def prepare_with_workers(
 def join_prepared(
     parts: Sequence[Part], out: Path, *, overwrite: bool = False, reporter: Reporter
 ) -> Outcome:
-    """Put the parts of prepared data together; the result is that of one ``prepare``.
+    """Join the parts of prepared data; the result equals that of one ``prepare``.
 
     Args:
-        parts: all of them, in order.
+        parts: all parts, in order.
     """
     for part in parts:
         check_shape(part.header, SHAPE, where=str(part.path))
     header = parts[0].header
     task = header["task"]
     if task not in TASKS:
-        raise ArtifactError(f"holds rows of an unknown task {task!r}", where=str(parts[0].path))
+        raise ArtifactError(f"contains rows of an unknown task {task!r}", where=str(parts[0].path))
     return prepare(
         header["sources"],
         out,
@@ -143,32 +143,30 @@ def read_part(path: Path) -> Part:
     """Open a part.
 
     Raises:
-        ArtifactError: it is not whole.
+        ArtifactError: it is incomplete.
     """
     return Part(path, read_json(path / HEADER_FILE))
 
 
 def check_divisible(task: str, sources: Sequence[str], reading: Any) -> None:
-    """Refuse what several processes cannot read.
+    """Refuse sources that cannot be split among processes.
 
     Raises:
-        UsageError: says why.
+        UsageError: with the reason.
     """
     if isinstance(open_reader(task, sources, reading), Grouped):
         raise UsageError(
-            f"rows of {task} are made of a whole log, which cannot be read in parts",
+            f"rows of {task} need the whole log, which cannot be read in parts",
             where="--task",
             hint="Prepare it in one process",
         )
     if "-" in sources:
-        raise UsageError(
-            "stdin cannot be read by several processes", where="INPUT", hint="Name a file"
-        )
+        raise UsageError("several processes cannot read stdin", where="INPUT", hint="Use a file")
 
 
 @dataclass(frozen=True)
 class _Joined:
-    """Rows of parts that lie on disk."""
+    """Rows of parts on disk."""
 
     parts: Sequence[Part]
     reporter: Reporter
@@ -197,7 +195,7 @@ class _Joined:
 
 @dataclass
 class _ReadByWorkers:
-    """Rows that other processes read while ``prepare`` waits for them."""
+    """Rows read by other processes while ``prepare`` waits for them."""
 
     sources: Sequence[str]
     task: str
@@ -242,7 +240,7 @@ class _ReadByWorkers:
 
 
 def open_reading(common: Mapping[str, Any], *, reporter: Reporter) -> Any:
-    """The work of one of ``--workers``: writes the part that a shard names, returns its place."""
+    """The work function of ``--workers``: writes the part of a shard, returns its path."""
     os.chdir(common["place"])
     task = common["task"]
     options = resolve(PrepareOptions, common["options"])
@@ -268,7 +266,7 @@ def _write_part(
     *,
     reporter: Reporter,
 ) -> dict[str, Any]:
-    """Write the rows of a part, and last its header."""
+    """Write the rows of a part, then its header."""
     worker = open_reader(task, sources, reading)
     notes: list[str] = []
     rows = refused = records = 0
@@ -284,9 +282,9 @@ def _write_part(
                 line = {"i": number, "r": item.reason, "n": item.line, "p": item.file}
                 if refused > options.max_errors:
                     raise DataError(
-                        f"{refused} rows refused, the last because: {item.reason}",
+                        f"{refused} rows refused; the last one: {item.reason}",
                         where=item.where,
-                        hint=f"Mend the file or raise --max-errors (now {options.max_errors})",
+                        hint=f"Fix the file or raise --max-errors (now {options.max_errors})",
                     )
             else:
                 rows += 1
@@ -328,14 +326,14 @@ def _write_part(
 def numbered_rows(
     task: Task, sources: Sequence[str], reading: Any, part: PartNumber, *, note: Note
 ) -> Iterator[tuple[int, Row | Refusal]]:
-    """The rows with the numbers of their records; those of other parts may be left out."""
+    """The rows with the indices of their records; rows of other parts may be missing."""
     return enumerate(task.read(sources, reading, labelled=True, note=note))
 
 
 def _merged(files: Sequence[Path]) -> Iterator[Row | Refusal]:
     """The rows of all parts in the order of their records.
 
-    One file is open at a time: there may be more parts than a process may open.
+    Only one file is open at a time: there may be more parts than a process can open.
     """
     places = [0] * len(files)
     ended = [False] * len(files)

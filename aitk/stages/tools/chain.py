@@ -1,7 +1,7 @@
-"""The commands that take a task from its sample rows to predictions.
+"""The commands of a task, from its sample rows to predictions.
 
-Said once: the help of every command shows its step, ``init`` writes them into a Makefile, and
-the demo runs them. Standard library only, since help texts need it.
+Defined once: the help of every command shows its step, ``init`` writes them into a Makefile, and
+``demo`` runs them. Standard library only, since help imports this file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aitk import registry as tasks
 def chain(task: str) -> dict[str, list[str]]:
     """Stage -> its arguments, for one task on its sample rows.
 
-    A pretraining objective has the stages ``prepare`` and ``pretrain``; a task all the others.
+    A pretraining objective has the stages ``prepare`` and ``pretrain``; a task has all the others.
     """
     row = tasks.TASKS[task]
     sample = PurePosixPath(row.sample)
@@ -40,7 +40,7 @@ def chain(task: str) -> dict[str, list[str]]:
 
 
 def examples(domain: str) -> Mapping[str, str]:
-    """Stage -> a whole command line, from the domain's first objective and its first task."""
+    """Stage -> a complete command line, from the domain's first objective and its first task."""
     first = [*tasks.names(domain, objective=True)[:1], *tasks.names(domain, objective=False)[:1]]
     return {
         stage: f"aitk {domain} {stage} {shlex.join(arguments)}"

@@ -1,4 +1,4 @@
-"""``demo``: the chain of commands on the sample rows, as a person would type them."""
+"""``demo``: run the commands of a task on its sample rows."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from aitk.core.runtime.child import python_command, python_environment
 from aitk.stages.tools.chain import chain
 
 STEPS = ("prepare", "pretrain", "finetune", "evaluate", "compress", "predict", "explain")
-#: Exit codes that let the chain go on: done, some rows refused, a budget missed.
+#: Exit codes after which the demo continues: success, some rows refused, a budget exceeded.
 PASSING = (0, 6, 7)
-#: Stages whose report shows most: what a model learned, and why it predicts what it does.
+#: Stages with the most informative reports.
 WORTH_OPENING = ("finetune", "explain")
 
 
 class StepFailed(AitkError):
-    """A step of the demo ended with an exit code of its own."""
+    """A step of the demo failed; the exit code is passed on."""
 
     def __init__(self, command: str, exit_code: int):
         super().__init__(f"exit code {exit_code}", where=command)
@@ -37,10 +37,10 @@ class StepFailed(AitkError):
 
 
 def demo(out: Path, *, every_task: bool = False, overwrite: bool, reporter: Reporter) -> Outcome:
-    """Run each command in a process of its own inside ``out`` and collect its results.
+    """Run each command in a separate process inside ``out`` and collect its results.
 
     Args:
-        every_task: run the chain of every task, not of the first task of each domain only.
+        every_task: run the commands of every task, instead of the first task of each domain.
     """
     check_folder(out, overwrite=overwrite)
     with own_folder(out):
@@ -112,7 +112,7 @@ def _run(command: list[str], *, folder: Path) -> Mapping[str, Any]:
 
 
 def _result(facts: Mapping[str, Any]) -> dict[str, str]:
-    """The few words of a step's facts that a table has room for."""
+    """A step's facts in a form short enough for a table."""
     rows = facts.get("rows")
     said = []
     if isinstance(rows, Mapping):

@@ -1,4 +1,4 @@
-"""``doctor``: is this machine ready, and what would make it so?"""
+"""``doctor``: check this machine, and suggest fixes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ LITTLE_DISK_GIB = 5.0
 
 
 def doctor(*, reporter: Reporter) -> Outcome:
-    """Look at packages, devices, memory and disk.
+    """Check packages, devices, memory and disk.
 
-    The outcome is broken (exit 4) where something is missing that aitk cannot do without.
+    The exit code is 4 if a required package is missing.
     """
     packages = environment.packages()
     machine = environment.machine(Path.cwd())
-    reporter.note("asking TensorFlow for its devices")
+    reporter.note("looking for devices with TensorFlow")
     devices = environment.devices()
     required = [package for package in packages if package.problem and not package.extra]
     problems = [f"{package.name}{package.wanted} is {package.problem}" for package in required]
     if not packages:
-        problems.append("aitk is not installed, so that its needs are unknown: pip install -e .")
+        problems.append("aitk is not installed, so its requirements are unknown: pip install -e .")
     elif "error" in devices:
         problems.append(devices["error"])
     command = " ".join(f"'{package.name}{package.wanted}'" for package in required)
@@ -69,7 +69,7 @@ def doctor(*, reporter: Reporter) -> Outcome:
 
 
 def _plugins() -> list[dict[str, str]]:
-    """The tasks and models of other packages, each with what is wrong with it."""
+    """The tasks and models of other packages, with their problems, if any."""
     problems = {error.plugin: error.what for error in tasks.plugin_errors()}
     return [
         {

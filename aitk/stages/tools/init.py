@@ -1,4 +1,4 @@
-"""``init``: a working project to put one's own rows into."""
+"""``init``: create a working project to extend with your own rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).with_name("project")
 
 
 class Template(string.Template):
-    """``%{name}``: dollars belong to make and the shell."""
+    """``%{name}``: dollar signs are used by make and the shell."""
 
     delimiter = "%"
 
@@ -44,7 +44,7 @@ def init(domain: str, folder: Path) -> Outcome:
             f"{key} = {json.dumps(_in_project(value, row))}\n" for key, value in row.options.items()
         ),
     }
-    # No marker: the user fills the project, and nothing may replace it.
+    # No marker: the user edits the project, and nothing may overwrite it.
     with draft_folder(folder, overwrite=folder.is_dir(), marked=False) as draft:
         copy_samples(file.name, draft / "rows", beside=row.beside)
         for template in TEMPLATES.iterdir():
@@ -59,5 +59,5 @@ def init(domain: str, folder: Path) -> Outcome:
 
 
 def _in_project(value: str, row: tasks.Row) -> str:
-    """An option's value, a sample file's path being that of its copy."""
+    """An option's value; the path of a sample file becomes that of its copy."""
     return f"rows/{Path(value).name}" if value in row.beside else value

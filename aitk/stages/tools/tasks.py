@@ -14,9 +14,9 @@ from aitk.core.contract.outcome import Outcome
 
 
 def list_tasks() -> Outcome:
-    """Every task of the table, with its models and the package that it is from.
+    """Every registered task, with its models and its package.
 
-    What other packages declare and cannot be used stands at the end, with the reason.
+    Unusable entries of other packages are listed at the end, with the reason.
     """
     rows = []
     for name, row in tasks.TASKS.items():
@@ -47,10 +47,10 @@ def list_tasks() -> Outcome:
 
 
 def show_task(name: str) -> Outcome:
-    """One task: how its rows are read, and its models' settings with types and defaults.
+    """One task: its reading options, and its models' settings with types and defaults.
 
     Args:
-        name: a full name, or one without its domain where only one task is called so.
+        name: a full name, or one without its domain if it is unambiguous.
     """
     name = _full_name(name)
     task = tasks.load_task(name)
@@ -85,7 +85,7 @@ def show_task(name: str) -> Outcome:
 
 
 def _models(name: str) -> list[str]:
-    """The models of a task; of those that other packages add, with the name of the package."""
+    """The models of a task; models of other packages with the name of the package."""
     models = tasks.load_task(name).models
     origins = {model: _model_plugin(models, model) for model in models}
     return [f"{model} ({plugin.package})" if plugin else model for model, plugin in origins.items()]
@@ -100,7 +100,7 @@ def _package(plugin: Plugin | None) -> str:
 
 
 def _full_name(name: str) -> str:
-    """``classify`` -> ``nlp.classify`` where no other domain has a task of that name."""
+    """``classify`` -> ``nlp.classify`` if no other domain has a task of that name."""
     matching = [full for full in tasks.TASKS if full.partition(".")[2] == name]
     if len(matching) > 1:
         raise UsageError(

@@ -1,1 +1,1 @@
-"""The parts of ``tune``: what is searched, the study, its trials."""
+"""The parts of ``tune``: the search space, the study, its trials."""

@@ -1,4 +1,4 @@
-"""A search: its study, who works on it, and the run that comes of it."""
+"""A search: its study, its processes and its result."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from aitk.stages.tuning.trials import Trials, describe
 from aitk.stages.tuning.workers import Workers
 
 TUNING, REPORT = "tuning.json", "tuning.html"
-#: Trials where no budget is named.
+#: Number of trials if no budget is given.
 TRIALS = 10
 _PAUSE_S = 0.5
-_START_S = 60  # how long a process waits for the study that another one is making
+_START_S = 60  # timeout for a study that another process creates
 
 
 class Search:
-    """A search: its study, who works on it, and the run that comes of it.
+    """A search: its study, its processes and its result.
 
     Args:
-        folder: where the study and the runs of its trials are.
+        folder: folder of the study and of the runs of its trials.
         call: the arguments of ``open_search``, for other processes.
     """
 
@@ -63,14 +63,14 @@ class Search:
         """Delete the trials of an interrupted search, if ``overwrite`` allows it."""
         if not overwrite and (self.folder / FILE).exists():
             raise UsageError(
-                "trials of an interrupted search are there",
+                "contains trials of an interrupted search",
                 where=str(self.folder),
-                hint="Go on with --resume, or start anew with --overwrite",
+                hint="Continue with --resume, or start again with --overwrite",
             )
         empty(self.folder)
 
     def lead(self, out: Path, *, workers: int, overwrite: bool) -> None:
-        """Work on the study until all of it is done, and publish the best run."""
+        """Work on the study until it is finished, and publish the best run."""
         start_keras(self.reporter)
         study = Study(self.folder, self.plan)
         study.start_clock()
@@ -88,7 +88,7 @@ class Search:
         self.publish(study, out, overwrite=overwrite)
 
     def join(self, out: Path) -> str:
-        """Work on the study that another process leads, until that one has ended.
+        """Work on the study that another process leads, until that process ends.
 
         Returns:
             The id of the study.
@@ -97,7 +97,7 @@ class Search:
         while not (self.folder / FILE).exists():
             if time.monotonic() - started > _START_S or not self.folder.exists():
                 raise ArtifactError(
-                    "another process holds it, and no study is in it", where=str(self.folder)
+                    "is locked by another process, and contains no study", where=str(self.folder)
                 )
             with interrupts.waiting():
                 time.sleep(_PAUSE_S)
@@ -113,12 +113,12 @@ class Search:
         return id
 
     def work(self) -> None:
-        """Train trials and no more: what the processes of ``--workers`` do."""
+        """Train trials without publishing: the work of ``--workers``."""
         start_keras(self.reporter)
         self._trials(Study(self.folder, self.plan)).work()
 
     def publish(self, study: Study, out: Path, *, overwrite: bool) -> None:
-        """Make the best trial's run the result, with the whole search in ``tuning.json``.
+        """Publish the best trial's run, with the whole search in ``tuning.json``.
 
         Raises:
             TrainingError: every trial failed.
@@ -130,7 +130,7 @@ class Search:
             raise TrainingError(f"all {len(rows)} trials failed{first}", hint="Narrow --space")
         best = best_of(rows, higher_is_better=self.plan.higher_is_better)
         with draft_folder(out, overwrite=overwrite) as draft:
-            # A copy: cut short while it is made, the search can still go on.
+            # A copy: after an interruption here, the search can still resume.
             number = best.get("same_as", best["trial"])
             load_run(self._trials(study).folder(number)).copy_into(draft)
             tuning = {
@@ -151,7 +151,7 @@ class Search:
             tuning_report(tuning, draft / REPORT, name=out.name)
 
     def is_published(self, out: Path, *, study: str | None = None) -> bool:
-        """Whether the search was over, and only its trials were left to be removed."""
+        """Whether the search was finished, with only its trials left to be removed."""
         path = out / TUNING
         if not path.is_file():
             return False
@@ -159,7 +159,7 @@ class Search:
         return tuning.get("identity") == self.plan.identity and study in (None, tuning.get("study"))
 
     def outcome(self, out: Path) -> Outcome:
-        """What a published search found."""
+        """The result of a published search."""
         run, tuning = load_run(out), read_json(out / TUNING)
         metric, rows = tuning["metric"], tuning["trials"]
         best = next(row for row in rows if row["trial"] == tuning["best_trial"])
@@ -204,7 +204,7 @@ def open_search(
     trials: Path,
     reporter: Reporter,
 ) -> Search:
-    """Check what is to be searched, before anything heavy starts but for ``--from``.
+    """Check the search before anything heavy starts, except for ``--from``.
 
     Args:
         trials: the folder of the study.
@@ -251,7 +251,7 @@ def open_search(
 def best_of_each(
     rows: Sequence[Mapping[str, Any]], *, higher_is_better: bool
 ) -> dict[str, float | None]:
-    """The best score of each model; None where no trial of it ended well."""
+    """The best score of each model; None if no trial of it completed."""
     models = dict.fromkeys(row["model"] for row in rows if row["model"])
     found: dict[str, float | None] = {}
     for model in models:
@@ -262,7 +262,7 @@ def best_of_each(
 
 
 def _model_of_source(training: TrainingOptions, task: Task, reporter: Reporter) -> str:
-    """The model that trainings from these weights have."""
+    """The model that trainings from these weights use."""
     start_keras(reporter)
     from aitk.core.artifacts.pretrained import load_pretrained
 

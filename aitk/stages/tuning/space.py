@@ -1,4 +1,4 @@
-"""What ``tune`` searches: for each model its parameters, with their ranges and defaults."""
+"""The search space of ``tune``: for each model its parameters, with their ranges and defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aitk.stages.train_run import batch_size_of
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """A log-uniform or uniform interval, of whole numbers alone for a field that takes these."""
+    """A log-uniform or uniform interval, of integers for integer fields."""
 
     low: float
     high: float
@@ -24,7 +24,7 @@ class Range:
     whole: bool = False
 
     def suggest(self, trial: Any, name: str) -> float:
-        """A value that an Optuna trial proposes."""
+        """A value proposed by an Optuna trial."""
         if self.whole:
             whole: int = trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
             return whole
@@ -37,12 +37,12 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """A finite set of values."""
 
     values: tuple[Any, ...]
 
     def suggest(self, trial: Any, name: str) -> Any:
-        """A value that an Optuna trial proposes."""
+        """A value proposed by an Optuna trial."""
         return trial.suggest_categorical(name, self.values)
 
     def holds(self, value: Any) -> bool:
@@ -57,8 +57,8 @@ ALL = "all"
 def choose_models(task: Task, options: TuneOptions, training: TrainingOptions) -> list[str]:
     """The models to search over.
 
-    Those of ``--models``, or that of ``--model``. Without either it is the task's first model; with
-    a budget in minutes all that are trained from scratch: the question is then which one to use.
+    Those of ``--models``, or that of ``--model``. The default is the task's first model, or with a
+    budget in minutes all models trained from scratch, since the user leaves the choice open.
 
     Raises:
         UsageError: one is unknown, or they contradict ``--model`` or ``--from``.
@@ -73,7 +73,9 @@ def choose_models(task: Task, options: TuneOptions, training: TrainingOptions) -
         for option, value in (("--model", training.model), ("--from", training.from_)):
             if value is not None:
                 raise UsageError(
-                    f"{option} names the model already", where="--models", hint="Give one of them"
+                    f"{option} already determines the model",
+                    where="--models",
+                    hint="Give one of them",
                 )
     if named == [ALL]:
         return scratch
@@ -95,10 +97,10 @@ def search_spaces(
     settings: Mapping[str, Any],
     summary: Mapping[str, Any],
 ) -> dict[str, Space]:
-    """For each model what is searched: ``--space`` where that is given, else its own ranges.
+    """The search space of each model: ``--space`` if given, otherwise its own ranges.
 
     Args:
-        settings: of the model, given by the user: these are fixed.
+        settings: settings given by the user, which are fixed.
         summary: of the prepared data.
 
     Raises:
@@ -120,7 +122,7 @@ def search_spaces(
 
 
 def _given_spaces(task: Task, models: Sequence[str], texts: Sequence[str]) -> dict[str, Space]:
-    """``KEY=...`` is for every model that has the key, ``MODEL.KEY=...`` for one."""
+    """``KEY=...`` applies to every model that has the key, ``MODEL.KEY=...`` to one."""
     spaces: dict[str, Space] = {name: {} for name in models}
     general, own = [], []
     for text in texts:
@@ -138,7 +140,7 @@ def _given_spaces(task: Task, models: Sequence[str], texts: Sequence[str]) -> di
         known = known_names(TrainingOptions, spec.settings)
         if isinstance(spec, TrainedModel):
             mine = [text for text in general if _key(text) in known]
-        else:  # options of training have no effect on it
+        else:  # options of training have no effect
             mine = [text for text in general if _key(text) in known_names(spec.settings)]
         spaces[name] = parse_space(mine, spec.settings)
     for name, text in own:
@@ -154,7 +156,7 @@ def parse_space(texts: Sequence[str], *settings: type) -> Space:
     """Read ``KEY=LOW..HIGH`` (log-uniform where LOW > 0) and ``KEY=A,B,C``.
 
     Args:
-        settings: of the models that the keys may belong to.
+        settings: settings of the models that the keys may belong to.
     """
     known = known_names(TrainingOptions, *settings)
     space: Space = {}
@@ -162,7 +164,7 @@ def parse_space(texts: Sequence[str], *settings: type) -> Space:
         _, equals, values = text.partition("=")
         key = _key(text)
         if not equals:
-            raise UsageError(f"cannot read {text!r}", where="--space", hint="Write KEY=LOW..HIGH")
+            raise UsageError(f"cannot read {text!r}", where="--space", hint="Use KEY=LOW..HIGH")
         if key not in known:
             raise unknown_name(key, known, what="hyper-parameter")
         owners = [each for each in settings if key in known_names(each)]
@@ -192,8 +194,8 @@ def _parse_values(key: str, values: str, owner: type) -> Range | Choice:
 
 
 def default_space(spec: AnyModel, summary: Mapping[str, Any]) -> Space:
-    """The search ranges of the model's settings; of a model that is trained also the learning rate
-    within a factor of five of its default, and the batch size within a factor of two."""
+    """The search ranges of the model's settings; for trained models also the learning rate within a
+    factor of five of its default, and the batch size within a factor of two."""
     space: Space = {}
     if isinstance(spec, TrainedModel):
         rate = spec.default_learning_rate(summary)
@@ -209,7 +211,7 @@ def default_space(spec: AnyModel, summary: Mapping[str, Any]) -> Space:
 def default_values(
     space: Space, spec: AnyModel, training: TrainingOptions, summary: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The default values of the space's parameters, as far as they lie inside it."""
+    """The default values of the space's parameters, if they lie inside it."""
     first = {item.name: item.default for item in describe(spec.settings)}
     if isinstance(spec, TrainedModel):
         rate = training.learning_rate
@@ -224,7 +226,7 @@ def default_values(
 
 
 def spaces_json(spaces: Mapping[str, Space]) -> dict[str, Any]:
-    """The spaces as ``tuning.json`` holds them."""
+    """The spaces in the form of ``tuning.json``."""
     return {
         name: {key: dataclasses.asdict(item) for key, item in space.items()}
         for name, space in spaces.items()

@@ -1,9 +1,9 @@
-"""The study: which trials there are, who trains them, what came of them.
+"""The study: its trials, the processes that train them, and their results.
 
-Optuna proposes and keeps the trials in an SQLite file. Processes that work on one study claim their
-trials under a file lock, and hold a lock of each trial for as long as they train it: a trial that
-is running without its lock lost its process, and the next one goes on with it. So no trial is lost,
-and none is trained twice.
+Optuna proposes trials and stores them in an SQLite file. Processes that work on one study claim
+trials under a file lock, and hold a lock of each trial while they train it: a running trial without
+a lock has lost its process, and the next process resumes it. So no trial is lost, and none is
+trained twice.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from aitk.stages.tuning.space import Space
 
 FILE, LOCK = "study.db", "study.lock"
 NAME = "aitk"
-#: States of a trial, as people see them.
+#: Displayed names of the states of a trial.
 COMPLETE, PRUNED, FAILED, RUNNING = "complete", "pruned", "failed", "running"
-#: A space of few values is used up when so many proposals in a row were trained before.
+#: A small space is exhausted after this many consecutive proposals of earlier trials.
 MOST_REPEATS = 10
-#: Asynchronous successive halving (Li et al. 2020): rungs at 25% and 75% of the epochs, of which
-#: the best third of the trials goes on. Epochs of models differ; their shares can be compared.
+#: Asynchronous successive halving (Li et al. 2020): rungs at 25% and 75% of the epochs, from which
+#: the best third of the trials continues. Models differ in epochs; the shares are comparable.
 FIRST_RUNG_PERCENT, REDUCTION = 25, 3
-_TIMEOUT_S = 120  # how long a process waits for another one's transaction
+_TIMEOUT_S = 120  # timeout for transactions of other processes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides the trials of a study.
+    """Everything that determines the trials of a study.
 
     Attributes:
-        spaces: of each model.
-        defaults: of each model, its default values, which are tried first.
-        trials: how many at most; None for no limit.
-        minutes: for how long trials begin; None for no limit.
-        identity: names all this and the data: a study of another identity is not gone on with.
+        spaces: search space of each model.
+        defaults: default values of each model, which are tried first.
+        trials: maximum number of trials; None for no limit.
+        minutes: time limit for starting trials; None for no limit.
+        identity: identifies all this and the data: only a study of the same identity is resumed.
     """
 
     spaces: Mapping[str, Space]
@@ -62,18 +62,18 @@ class Plan:
 
     @property
     def tunable(self) -> list[str]:
-        """The models with something to search; the others are tried once."""
+        """The models with something to search; the others have one trial."""
         return [name for name, space in self.spaces.items() if space]
 
 
 @dataclass
 class Claim:
-    """A trial that this process trains.
+    """A trial claimed by this process.
 
     Attributes:
-        first: it has the defaults of its model, and is never pruned.
-        parameters: the values to try, by the names of options and settings.
-        minutes: how long it may train; None for no limit.
+        first: whether it has the defaults of its model, and is never pruned.
+        parameters: the values to try, by option or setting.
+        minutes: time limit of its training; None for no limit.
     """
 
     number: int
@@ -89,7 +89,7 @@ class Study:
     """A study in a folder.
 
     Raises:
-        ArtifactError: the study that is there has another identity.
+        ArtifactError: the existing study has another identity.
     """
 
     def __init__(self, folder: Path, plan: Plan):
@@ -116,18 +116,18 @@ class Study:
             raise ArtifactError(
                 "the interrupted search had other data or options",
                 where=str(folder),
-                hint="Repeat its exact command with --resume, or start anew with --overwrite",
+                hint="Repeat its exact command with --resume, or start again with --overwrite",
             )
 
     @property
     def id(self) -> str:
-        """Names this study; another one with the same options has another."""
+        """Unique id of this study, even among studies with equal options."""
         return str(self._study.user_attrs["id"])
 
     # The clock ------------------------------------------------------------
 
     def start_clock(self) -> None:
-        """Begin to count the time of the study, after a pause."""
+        """Start to count the time of the study, after a pause."""
         seconds = self._study.user_attrs.get("clock", {}).get("seconds", 0.0)
         self._study.set_user_attr("clock", {"seconds": seconds, "since": time.time()})
 
@@ -136,7 +136,7 @@ class Study:
         self._study.set_user_attr("clock", {"seconds": self.seconds(), "since": None})
 
     def seconds(self) -> float:
-        """How long the study has been worked on."""
+        """The time spent on the study."""
         clock = self._study.user_attrs.get("clock", {"seconds": 0.0, "since": None})
         running = 0.0 if clock["since"] is None else max(0.0, time.time() - clock["since"])
         return float(clock["seconds"]) + running
@@ -145,9 +145,9 @@ class Study:
 
     @contextlib.contextmanager
     def claim(self) -> Iterator[Claim | None]:
-        """The next trial to train, kept from other processes until the block ends.
+        """The next trial to train, locked until the block ends.
 
-        None when the budget is used up, and no trial waits for a process.
+        None if the budget is used up and no trial is left.
         """
         with self._alone():
             claim = self._next()
@@ -158,7 +158,7 @@ class Study:
                 os.close(claim.lock)
 
     def is_busy(self) -> bool:
-        """Whether a process trains a trial."""
+        """Whether a process is training a trial."""
         with self._alone():
             for trial in self._running():
                 descriptor = self._lock_trial(trial.number)
@@ -168,7 +168,7 @@ class Study:
         return False
 
     def report(self, claim: Claim, value: float, percent: int) -> bool:
-        """Book a score at a share of the epochs. Returns whether to give the trial up."""
+        """Record a score at a share of the epochs. Returns whether to stop the trial."""
         if self.plan.pruner == "none":
             return False
         claim.trial.report(value, step=percent)
@@ -178,7 +178,7 @@ class Study:
     def finish(
         self, claim: Claim, state: str, value: float | None, facts: Mapping[str, Any]
     ) -> None:
-        """Book what came of a trial."""
+        """Record the result of a trial."""
         from optuna.trial import TrialState
 
         for name, each in facts.items():
@@ -189,7 +189,7 @@ class Study:
         with self._alone():
             values = value if state == COMPLETE else None
             self._study.tell(claim.trial, values, state=booked)
-            # Of the time that is counted, a kill loses no more than that of one trial.
+            # A killed process loses at most the counted time of one trial.
             self._study.set_user_attr("clock", {"seconds": self.seconds(), "since": time.time()})
 
     def rows(self) -> list[dict[str, Any]]:
@@ -214,9 +214,9 @@ class Study:
         return rows
 
     def importances(self) -> dict[str, float]:
-        """How much each parameter decides the score: PED-ANOVA (Watanabe et al. 2023).
+        """The importance of each parameter for the score: PED-ANOVA (Watanabe et al. 2023).
 
-        The shares sum to 1. Empty where there are too few trials to tell.
+        The shares sum to 1. Empty if there are too few trials.
         """
         import optuna
 
@@ -255,7 +255,7 @@ class Study:
         return self._proposed(trial, descriptor)
 
     def _proposed(self, trial: Any, descriptor: int) -> Claim:
-        """The values of a trial; those of one that is gone on with are those it had."""
+        """The values of a trial; a resumed trial keeps its values."""
         models, tunable = self.plan.models, self.plan.tunable
         first = trial.number < len(models)
         if first:
@@ -279,14 +279,14 @@ class Study:
         )
 
     def _minutes_for(self, number: int) -> float | None:
-        """What is left of the budget; while there are models that were not tried, a fair share."""
+        """The rest of the budget; while some models are untried, a fair share of it."""
         if self.plan.minutes is None:
             return None
         left = max(0.0, self.plan.minutes - self.seconds() / 60)
         return left / max(1, len(self.plan.models) - number)
 
     def _is_used_up(self) -> bool:
-        """Whether no further trial is to begin."""
+        """Whether no further trial may start."""
         trials, plan = self._trials(), self.plan
         begun = [each for each in trials if each.state.name != "WAITING"]
         if not begun:
@@ -307,14 +307,14 @@ class Study:
         return [each for each in self._trials() if each.state.name == "RUNNING"]
 
     def _sampler(self, number: int) -> Any:
-        """A sampler for one trial: a search that was cut short goes on as if it never was."""
+        """A sampler for one trial, so that an interrupted search resumes identically."""
         import optuna
 
         seed = self.plan.seed + number
         if self.plan.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         with _quiet():
-            # Each model has parameters of its own: they are modelled in groups.
+            # Each model has its own parameters: they are modelled in groups.
             return optuna.samplers.TPESampler(
                 seed=seed,
                 n_startup_trials=max(5, 2 * len(self.plan.models)),
@@ -333,7 +333,7 @@ class Study:
         return {known[name]: value for name, value in values.items() if name in known}
 
     def _lock_trial(self, number: int) -> int | None:
-        """The descriptor of the trial's locked file; None where another process has it."""
+        """The descriptor of the trial's locked file; None if another process has the lock."""
         path = self.folder / f"trial-{number}.lock"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
@@ -341,13 +341,13 @@ class Study:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        except OSError:  # some network file systems have no locks: one process alone, then
+        except OSError:  # some network file systems have no locks: allow a single process
             pass
         return descriptor
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes off the study, for a short change of it."""
+        """Lock the study for a short change."""
         descriptor = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             with contextlib.suppress(OSError):
@@ -359,7 +359,7 @@ class Study:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Optuna warns of arguments that may change, and of few trials, which the report says too."""
+    """Suppress Optuna's warnings about experimental arguments and few trials."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="optuna")
         yield
@@ -378,6 +378,6 @@ def _pruner(name: str) -> Any:
 
 
 def best_of(rows: Sequence[Mapping[str, Any]], *, higher_is_better: bool) -> Mapping[str, Any]:
-    """The best complete trial, the first of equals."""
+    """The best complete trial; the first one of ties."""
     done = [row for row in rows if row["state"] == COMPLETE]
     return (max if higher_is_better else min)(done, key=lambda row: row["value"])

@@ -1,4 +1,4 @@
-"""The trials of a study: claim one, train it, book its score, until the budget is used up."""
+"""The trials of a study: claim one, train it, record its score, until the budget is used up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _GivenUp(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Trials:
-    """Trains the trials of a study, each a run of its own in the study's folder."""
+    """Trains the trials of a study, each a run in the study's folder."""
 
     study: Study
     task: Task
@@ -39,10 +39,10 @@ class Trials:
     reporter: Reporter
 
     def work(self) -> None:
-        """Train until there is no trial to claim.
+        """Train until no trial can be claimed.
 
         Raises:
-            Interrupted: by a signal; the trial can be gone on with.
+            Interrupted: by a signal; the trial can be resumed.
         """
         while True:
             interrupts.check()
@@ -52,7 +52,7 @@ class Trials:
                 self._try(claim)
 
     def folder(self, number: int) -> Path:
-        """Where the run of a trial is."""
+        """The folder of a trial's run."""
         return self.study.folder / f"trial-{number}"
 
     def _try(self, claim: Claim) -> None:
@@ -89,11 +89,11 @@ class Trials:
             facts["seconds"] = round(time.monotonic() - started, 1)
         self.study.finish(claim, state, value, facts)
         if state != FAILED:
-            told = f"{metric} {value:.4f}" if value is not None else "given up by the pruner"
+            told = f"{metric} {value:.4f}" if value is not None else "stopped by the pruner"
             self.reporter.note(f"trial {claim.number}: {told}")
 
     def _same(self, claim: Claim) -> Mapping[str, Any] | None:
-        """A whole trial with the same values, whose score is that of this one."""
+        """A complete trial with the same values, whose score is reused."""
         if self.folder(claim.number).exists() or part_of(self.folder(claim.number)).exists():
             return None
         for row in self.study.rows():
@@ -106,11 +106,11 @@ class Trials:
         return None
 
     def _train(self, claim: Claim) -> dict[str, Any]:
-        """Train one proposal, or go on with its training; its score and epochs."""
+        """Train one proposal, or resume its training; returns its score and epochs."""
         import keras
 
         out, metric = self.folder(claim.number), self.task.metric.name
-        if out.exists():  # whole, but not yet booked
+        if out.exists():  # complete, but not yet recorded
             run = load_run(out)
             best = run.manifest["best"]
             return {
@@ -161,7 +161,7 @@ class Trials:
 
 
 def _shown(parameters: Mapping[str, Any]) -> list[str]:
-    """``name value``, for people."""
+    """``name value``, for display."""
     return [
         f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in parameters.items()
@@ -169,5 +169,5 @@ def _shown(parameters: Mapping[str, Any]) -> list[str]:
 
 
 def describe(parameters: Mapping[str, Any]) -> str:
-    """The values of a trial on one line."""
+    """The values of a trial in one line."""
     return ", ".join(_shown(parameters))

@@ -24,7 +24,7 @@ _LOOK_S = 1.0
 
 
 def main(path: Path) -> None:
-    """Train trials until there are none, or the process that began this one is gone."""
+    """Train trials until none is left, or the parent process has ended."""
     silence()
     prefer_onednn()
     call = read_json(path)
@@ -42,7 +42,7 @@ def main(path: Path) -> None:
 
 
 def _follow_parent(parent: int) -> None:
-    """Stop this process, its trial saved, when its parent is gone."""
+    """Stop this process, with its trial saved, when its parent has ended."""
     while os.getppid() == parent:
         time.sleep(_LOOK_S)
     os.kill(os.getpid(), signal.SIGINT)

@@ -1,4 +1,4 @@
-"""More processes of this machine that work on a study: ``tune --workers``."""
+"""Further processes on this machine that work on a study: ``tune --workers``."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from aitk.core.contract.task import Note
 from aitk.core.io.files import write_json
 
 CALL, MODULE = "call.json", "aitk.stages.tuning.worker"
-#: Each process computes with its share of the cores.
+#: Each process uses its share of the cores.
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-_END_S = 120  # for saving the state of a trial
+_END_S = 120  # timeout for saving the state of a trial
 
 
 class Workers(contextlib.AbstractContextManager["Workers"]):
-    """Processes that train trials while the block runs; they save their trials when it fails.
+    """Processes that train trials while the block runs; on failure they save their trials.
 
-    What one of them says goes to ``worker-N.log`` in the folder of the study.
+    Output of worker N goes to ``worker-N.log`` in the folder of the study.
 
     Args:
         call: the arguments of ``tune.open_search``.
-        count: how many.
-        warn: is told of a process that failed.
+        count: number of processes.
+        warn: receives messages on failed processes.
     """
 
     def __init__(self, folder: Path, call: Mapping[str, Any], *, count: int, warn: Note):

@@ -115,7 +115,7 @@ def test_a_part_that_was_cut_short_is_damaged(onnx_run, rows, tmp_path):
     path = tmp_path / "a.csv.1-of-1"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-1]))
-    with pytest.raises(ArtifactError, match="rows, and 200 are due"):
+    with pytest.raises(ArtifactError, match="rows instead of 200"):
         joined([path], tmp_path / "a.csv")
     path.write_text("".join(lines[:-1]) + lines[-1][:20])
     with pytest.raises(ArtifactError, match="damaged"):
@@ -127,7 +127,7 @@ def test_streams_and_drawings_are_for_one_process(onnx_run, rows, tmp_path):
         part(onnx_run, "-", tmp_path / "a.csv", "1/2")
     with pytest.raises(UsageError, match="one process"):
         part(onnx_run, rows, tmp_path / "a.csv", "1/2", draw=str(tmp_path / "drawn"))
-    with pytest.raises(UsageError, match="a file of its own"):
+    with pytest.raises(UsageError, match="a separate file"):
         part(onnx_run, rows, "-", "1/2")
 
 

@@ -145,7 +145,7 @@ def test_parts_of_other_numbers_and_things_that_are_no_parts_are_refused(asked, 
     part(asked, tmp_path / "d", "2/3")
     with pytest.raises(ArtifactError, match="totals differ"):
         joined(sorted(tmp_path.glob("d.*")), tmp_path / "d")
-    with pytest.raises(ArtifactError, match="is no part"):
+    with pytest.raises(ArtifactError, match="is not a part"):
         joined([tmp_path / "rows.csv"], tmp_path / "d")
     with pytest.raises(ArtifactError, match="no such part"):
         joined([tmp_path / "nothing"], tmp_path / "d")

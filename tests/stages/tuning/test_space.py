@@ -49,8 +49,8 @@ def test_a_budget_in_minutes_asks_which_model_to_use():
     ("training", "options", "words"),
     [
         ({}, {"models": "bag,cmn"}, "Did you mean 'cnn'"),
-        ({"model": "bag"}, {"models": "cnn"}, "--model names the model"),
-        ({"from": "run"}, {"models": "cnn"}, "--from names the model"),
+        ({"model": "bag"}, {"models": "cnn"}, "--model already determines the model"),
+        ({"from": "run"}, {"models": "cnn"}, "--from already determines the model"),
     ],
 )
 def test_models_that_contradict_each_other_are_refused(training, options, words):
