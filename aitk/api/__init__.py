@@ -1,1 +1,1 @@
-"""The Python API: what ``import aitk`` offers, and what the command line calls."""
+"""The Python API: the functions of ``import aitk``, which the command line calls too."""

@@ -1,4 +1,4 @@
-"""Keyword arguments of the API as the options dataclasses that stages take."""
+"""Converts keyword arguments of the API to the options dataclasses of stages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``aitk.prepare``: the user's files as a folder of checked, split rows."""
+"""``aitk.prepare``: convert the user's files to a folder of checked, split rows."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Data:
     """Prepared data: rows of a task, split for training and testing.
 
     Attributes:
-        folder: where it lies.
-        outcome: what ``prepare`` reported; empty for a folder that was prepared before.
+        folder: its path.
+        outcome: the report of ``prepare``; empty for an existing folder.
     """
 
     def __init__(self, folder: PathLike, *, outcome: Outcome | None = None):
@@ -52,7 +52,7 @@ class Data:
 
     @property
     def splits(self) -> Mapping[str, int]:
-        """How many rows each split has."""
+        """The number of rows of each split."""
         return self._data.splits
 
     @property
@@ -61,7 +61,7 @@ class Data:
         return self._data.summary
 
     def rows(self, split: str = "train") -> Sequence[Mapping[str, Any]]:
-        """The rows of a split, read from disk as they are asked for."""
+        """The rows of a split, read lazily from disk."""
         return self._data.rows(split)
 
 
@@ -82,18 +82,18 @@ def prepare(
     Args:
         sources: a file, a folder or ``tfds:NAME``, or several.
         task: full name of the task (``aitk tasks`` lists them).
-        out: the folder to write; whole or absent.
+        out: the folder to write; complete or absent.
         overwrite: replace ``out``, if aitk wrote it.
-        workers: processes that read the rows.
-        part: read only the K-th of N parts, ``"K/N"``, into ``OUT.K-of-N``; see ``aitk.join``.
-        engine: address of a Ray cluster that the workers run on.
-        progress: a function that is called with ``Progress`` objects.
-        options: of ``aitk DOMAIN prepare`` and of how the task's rows are read, such as
+        workers: number of processes that read the rows.
+        part: read only part K of N, ``"K/N"``, into ``OUT.K-of-N``; see ``aitk.join``.
+        engine: address of a Ray cluster for the workers.
+        progress: a function called with ``Progress`` objects.
+        options: options of ``aitk DOMAIN prepare`` and reading options of the task, such as
             ``split="80/10/10"`` or ``label_column="intent"``.
 
     Raises:
         aitk.errors.UsageError: an unknown task or option, or ``out`` cannot be written.
-        aitk.errors.DataError: the files hold no usable rows.
+        aitk.errors.DataError: the files contain no usable rows.
 
     Example:
         >>> import aitk
@@ -144,15 +144,15 @@ def join(
     write: Callable[[str], None] | None = None,
     progress: Callback | Reporter | None = None,
 ) -> Outcome:
-    """Put the parts together that ``prepare`` or ``predict_to`` wrote with ``part="K/N"``.
+    """Combine the parts written by ``prepare`` or ``predict_to`` with ``part="K/N"``.
 
     Args:
-        parts: all of them, in any order.
-        out: what one process would have written: a folder, or a file.
+        parts: all parts, in any order.
+        out: the result, as written by one process: a folder or a file.
         overwrite: replace ``out``, if aitk wrote it.
-        trust: of predictions: also open a run whose model is a program.
-        write: receives the lines where ``out`` is ``-``.
-        progress: a function that is called with ``Progress`` objects.
+        trust: for predictions: also open a run whose model contains a program.
+        write: receives the lines if ``out`` is ``-``.
+        progress: a function called with ``Progress`` objects.
 
     Raises:
         aitk.errors.UsageError: a part is given twice, or ``out`` cannot be written.
@@ -181,28 +181,26 @@ def join(
 
 
 def parallel_of(options: ParallelOptions) -> PartNumber | None:
-    """The part that is asked for, if any.
+    """The requested part, if any.
 
     Raises:
-        UsageError: the options do not go together.
+        UsageError: the options conflict.
     """
     from aitk.core.artifacts.parts import parse_part
     from aitk.core.contract.errors import UsageError
 
     if options.part is not None and options.workers is not None:
-        raise UsageError(
-            "is done by one process", where="--part", hint="Leave out --workers, or --part"
-        )
+        raise UsageError("needs a single process", where="--part", hint="Omit --workers or --part")
     if options.engine is not None and (options.workers is None or options.workers < 2):
-        raise UsageError("how many workers?", where="--engine", hint="Say it with --workers N")
+        raise UsageError("needs a number of workers", where="--engine", hint="Add --workers N")
     return parse_part(options.part) if options.part is not None else None
 
 
 def no_stdout(text: str) -> None:
-    """Refuse to write lines that nobody takes."""
+    """Refuse to write lines without a receiver."""
     from aitk.core.contract.errors import UsageError
 
-    raise UsageError("writes to stdout", where="out='-'", hint="Give a function as write=")
+    raise UsageError("writes to stdout", where="out='-'", hint="Pass a function as write=")
 
 
 def as_list(sources: PathLike | Sequence[PathLike]) -> Sequence[PathLike]:

@@ -1,4 +1,4 @@
-"""Progress of long work as calls of a function, or as a bar in a notebook. Nothing prints."""
+"""Progress of long work as function calls, or as a bar in a notebook. Nothing prints."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Progress:
     """One report of progress.
 
     Attributes:
-        kind: ``note``, ``warning`` or ``status`` (a sentence); ``epoch`` (scores of an epoch that
-            has ended); ``step`` (items done).
-        text: the sentence, or what is being done.
-        done: items done so far.
-        total: how many there are, where that is known.
-        scores: of an epoch: epoch, loss, metrics, seconds.
+        kind: ``note``, ``warning`` or ``status`` (a sentence); ``epoch`` (scores of a finished
+            epoch); ``step`` (items done).
+        text: the sentence, or the current activity.
+        done: number of finished items.
+        total: number of items, if known.
+        scores: for an epoch: epoch, loss, metrics, seconds.
     """
 
     kind: Literal["note", "warning", "status", "epoch", "step"]
@@ -37,7 +37,7 @@ Callback = Callable[[Progress], None]
 
 
 class CallbackReporter:
-    """Turns what stages report into ``Progress`` objects for a function."""
+    """Converts reports of stages to ``Progress`` objects for a function."""
 
     def __init__(self, callback: Callback):
         self._callback = callback
@@ -68,7 +68,7 @@ class CallbackReporter:
 
 
 def reporter_for(progress: Callback | Reporter | None) -> Reporter:
-    """The reporter of a call: the user's function, a bar in a notebook, otherwise silence."""
+    """The reporter of a call: the user's function, a bar in a notebook, otherwise none."""
     if progress is None:
         return CallbackReporter(_NotebookBar()) if _in_notebook() else Silent()
     if callable(progress):
@@ -83,7 +83,7 @@ def _in_notebook() -> bool:
 
 
 class _NotebookBar:
-    """One line below the cell, written over as work goes on."""
+    """One line below the cell, updated in place."""
 
     def __init__(self) -> None:
         self._display: Any = None

@@ -1,4 +1,4 @@
-"""``aitk.load``: a run, and what can be done with it."""
+"""``aitk.load``: a run and its methods."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from aitk.stages.session import Session
 
 Record = Mapping[str, Any]
-#: Rows of an iterable that are read and predicted at a time.
+#: Rows of an iterable that are read and predicted together.
 ROWS_AT_ONCE = 1024
 
 
 class Run:
-    """A trained model with everything needed to use, evaluate and repeat it.
+    """A trained model with everything needed to use, evaluate and reproduce it.
 
     Attributes:
-        folder: where it lies.
-        outcome: what the stage that made it reported; empty for a run that was loaded.
+        folder: its path.
+        outcome: the report of the stage that made it; empty for a loaded run.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Run:
 
     @property
     def model_name(self) -> str:
-        """Which of the task's models it is."""
+        """The name of its model, among those of the task."""
         return self._run.model
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that it predicts, in the order of its outputs; empty where it has none."""
+        """Its labels, in the order of its outputs; empty if it has none."""
         from aitk.core.artifacts.opening import open_assets
 
         return tuple(getattr(open_assets(self._task, self._run), "labels", ()))
@@ -95,7 +95,7 @@ class Run:
 
     @property
     def manifest(self) -> Mapping[str, Any]:
-        """How it was made: ``run.json``."""
+        """Its record of training: ``run.json``."""
         return self._run.manifest
 
     @functools.cached_property
@@ -103,7 +103,7 @@ class Run:
         """The Keras model.
 
         Raises:
-            aitk.errors.UsageError: the run is of a format that holds no Keras model.
+            aitk.errors.UsageError: the format of the run has no Keras model.
         """
         from aitk.core.artifacts.keras_file import load_keras
         from aitk.core.contract.errors import UsageError
@@ -111,9 +111,9 @@ class Run:
 
         if self._run.format != "keras":
             raise UsageError(
-                f"a run in the format {self._run.format} holds no Keras model",
+                f"a run in the format {self._run.format} has no Keras model",
                 where=str(self.folder),
-                hint="Load the run it was compressed from",
+                hint="Load the uncompressed run",
             )
         silence()
         return load_keras(self._run.model_path)
@@ -134,7 +134,7 @@ class Run:
         Args:
             inputs: a list of rows (dicts of columns, as in a JSON line of a file), any other
                 iterable of them, or a file or folder.
-            progress: a function that is called with ``Progress`` objects.
+            progress: a function called with ``Progress`` objects.
             options: ``top_k``, ``batch_size``, ``ensemble_with``, the task's own predict options,
                 and reading options such as ``text_column``.
 
@@ -143,7 +143,7 @@ class Run:
             row that cannot be read becomes ``{"line": 17, "error": "..."}``.
 
         Raises:
-            aitk.errors.UsageError: an option is unknown or has a value it cannot have.
+            aitk.errors.UsageError: an option is unknown or invalid.
             aitk.errors.ArtifactError: the run is damaged.
         """
         lines = self._predict(inputs, options, reporter_for(progress))
@@ -169,12 +169,12 @@ class Run:
         Args:
             inputs: files or folders, or ``-`` for stdin.
             out: a ``.jsonl`` or ``.csv`` file or one of the task's formats.
-            write: receives the lines where ``out`` is ``-``.
-            workers: processes that share the rows; the file is that of one, to the byte.
-            part: predict only the K-th of N parts, ``"K/N"``, into ``OUT.K-of-N``; see
+            write: receives the lines if ``out`` is ``-``.
+            workers: number of processes; the file is byte-identical to that of one.
+            part: predict only part K of N, ``"K/N"``, into ``OUT.K-of-N``; see
                 ``aitk.join``.
-            engine: address of a Ray cluster that the workers run on.
-            options: as of ``aitk DOMAIN predict``.
+            engine: address of a Ray cluster for the workers.
+            options: options of ``aitk DOMAIN predict``.
         """
         from aitk.core.contract.options import resolve
         from aitk.stages.options import ParallelOptions, PredictOptions
@@ -217,14 +217,14 @@ class Run:
         progress: Callback | Reporter | None = None,
         **options: Any,
     ) -> Outcome:
-        """Score the run with 95% intervals; the result is kept in the run.
+        """Score the run with 95% intervals; the result is stored in the run.
 
         Args:
-            data: another prepared folder or a file with labels; by default the run's own data.
-            options: as of ``aitk DOMAIN evaluate``, such as ``split="validation"``.
+            data: another prepared folder or a labelled file; by default the run's own data.
+            options: options of ``aitk DOMAIN evaluate``, such as ``split="validation"``.
 
         Returns:
-            ``facts["metrics"]`` holds the scores, ``facts["comparison"]`` the baselines.
+            ``facts["metrics"]`` has the scores, ``facts["comparison"]`` the baselines.
         """
         from aitk.core.contract.options import resolve
         from aitk.stages.evaluate import evaluate as stage
@@ -257,8 +257,8 @@ class Run:
 
         Args:
             inputs: rows, or a file or folder.
-            target: explain this answer instead of the predicted one.
-            rows: how many rows.
+            target: explain this label instead of the predicted one.
+            rows: number of rows.
 
         Returns:
             For each row its ``prediction`` and its ``parts`` with weights, or ``pictures``.
@@ -282,10 +282,10 @@ class Run:
         progress: Callback | Reporter | None = None,
         **options: Any,
     ) -> Outcome:
-        """Explain the first rows of files in a folder with a page that opens offline.
+        """Explain the first rows of files in a folder, with a page that opens offline.
 
         Args:
-            options: as of ``aitk DOMAIN explain``.
+            options: options of ``aitk DOMAIN explain``.
         """
         from aitk.core.contract.options import resolve
         from aitk.stages.explain import explain as stage
@@ -330,7 +330,7 @@ class Run:
                         yield merge(item, prediction or {})
 
     def _session(self, options: Any, own: Mapping[str, Any], reporter: Reporter) -> Session:
-        """The loaded model, kept for the next call with the same options."""
+        """The loaded model, cached for the next call with the same options."""
         from aitk.core.artifacts.run import load_run
         from aitk.core.contract.options import resolve
         from aitk.core.runtime.silence import silence
@@ -390,7 +390,7 @@ class _Items:
             yield from self._read(str(path))
 
     def _located(self, record: Record) -> dict[str, Any]:
-        """A row whose file names count from the working directory, not from the temporary file."""
+        """A row whose file names are relative to the working directory, not the temporary file."""
         if not self._names_files:
             return dict(record)
         return {
@@ -406,10 +406,10 @@ def load(path: PathLike, *, trust: bool = False) -> Run:
 
     Args:
         path: its folder.
-        trust: also execute a model that is a program (``saved_model``).
+        trust: also execute a model that contains a program (``saved_model``).
 
     Raises:
-        aitk.errors.ArtifactError: there is no run, or it is damaged.
+        aitk.errors.ArtifactError: the run is missing or damaged.
 
     Example:
         >>> import aitk

@@ -30,15 +30,15 @@ def pretrain(
     """Train a backbone on rows without labels, for ``finetune(..., from_=run)``.
 
     Args:
-        data: prepared data of any task of the domain; its labels are not read.
-        objective: short name of the objective; by default the data's own.
-        settings: of the model (``--set``).
+        data: prepared data of any task of the domain; its labels are not used.
+        objective: short name of the objective; by default that of the data.
+        settings: settings of the model (``--set``).
         domain: refuse data of another domain.
         resume: continue an interrupted call with the same arguments.
-        options: of training, as in ``aitk DOMAIN pretrain --help``: ``model``, ``epochs``, ...
+        options: training options, as in ``aitk DOMAIN pretrain --help``: ``model``, ``epochs``, ...
 
     Raises:
-        aitk.errors.TrainingError: the loss is not finite, or memory does not suffice.
+        aitk.errors.TrainingError: the loss is not finite, or memory is insufficient.
     """
     from aitk.stages.pretrain import pretrain as stage
 
@@ -68,23 +68,23 @@ def finetune(
     progress: Callback | Reporter | None = None,
     **options: Any,
 ) -> Run:
-    """Train a model on prepared rows and keep the best epoch.
+    """Train a model on prepared rows and save the best epoch.
 
     Args:
-        data: a prepared folder, or what ``prepare`` returned.
-        out: the run to write; whole or absent.
-        settings: of the model (``--set``), such as ``{"dropout": 0.2}``.
+        data: a prepared folder, or the result of ``prepare``.
+        out: the run to write; complete or absent.
+        settings: settings of the model (``--set``), such as ``{"dropout": 0.2}``.
         domain: refuse data of another domain.
         overwrite: replace ``out``, if aitk wrote it.
         resume: continue an interrupted call with the same arguments.
-        progress: a function that is called with ``Progress`` objects.
-        options: of training, as in ``aitk DOMAIN finetune --help``: ``model``, ``from_``,
+        progress: a function called with ``Progress`` objects.
+        options: training options, as in ``aitk DOMAIN finetune --help``: ``model``, ``from_``,
             ``epochs``, ``batch_size``, ``learning_rate``, ``seed``, ...
 
     Raises:
         aitk.errors.UsageError: an unknown option or setting, or ``out`` cannot be written.
         aitk.errors.ArtifactError: the data or the source of weights is missing or damaged.
-        aitk.errors.TrainingError: the loss is not finite, or memory does not suffice.
+        aitk.errors.TrainingError: the loss is not finite, or memory is insufficient.
 
     Example:
         >>> import aitk
@@ -122,7 +122,7 @@ def tune(
     """Search hyper-parameters by training several models; the best trial is the run.
 
     Args:
-        options: ``trials``, ``space=["dropout=0..0.5"]``, and those of training.
+        options: ``trials``, ``space=["dropout=0..0.5"]``, and training options.
     """
     from aitk.core.contract.options import resolve
     from aitk.stages.options import TrainingOptions, TuneOptions
@@ -155,16 +155,16 @@ def compress(
     progress: Callback | Reporter | None = None,
     **options: Any,
 ) -> Run:
-    """Make a run smaller and faster, and measure what that costs.
+    """Make a run smaller and faster, and measure the cost in quality.
 
     Args:
         run: the run, or its folder.
-        settings: of the model that ``distill`` names.
+        settings: settings of the model given by ``distill``.
         options: ``quantize``, ``format``, ``prune``, ``prune_channels``, ``distill``,
-            ``max_drop``, ..., and those of training.
+            ``max_drop``, ..., and training options.
 
     Returns:
-        The compressed run; ``outcome.missed`` says in words which budget was missed, if any.
+        The compressed run; ``outcome.missed`` describes an exceeded budget, if any.
 
     Example:
         >>> import aitk
@@ -189,7 +189,7 @@ def compress(
         resume=resume,
         reporter=reporter_for(progress),
     )
-    # What was written here just now may be executed, whatever its format.
+    # The model was written by this process, so it may be executed in any format.
     return Run(out, trust=True, outcome=outcome)
 
 
@@ -205,15 +205,15 @@ def bundle(
 ) -> Outcome:
     """Write a folder that predicts on a small device without aitk: model, script, labels.
 
-    A run that is no LiteRT or ONNX file yet is compressed first, as ``options`` say.
+    A run in another format than LiteRT or ONNX is compressed first, with ``options``.
 
     Args:
         run: the run, or its folder.
-        settings: of the model that ``distill`` names.
-        options: as of ``compress``.
+        settings: settings of the model given by ``distill``.
+        options: options of ``compress``.
 
     Raises:
-        aitk.errors.UsageError: something in the run has no place in a small script.
+        aitk.errors.UsageError: a small script cannot include part of the run.
 
     Example:
         >>> import aitk
@@ -261,10 +261,10 @@ def update(
 
     Args:
         sources: files or folders of new rows.
-        options: ``replay``, ``max_drop``, ``force``, ``without_labels``, and those of training.
+        options: ``replay``, ``max_drop``, ``force``, ``without_labels``, and training options.
 
     Raises:
-        aitk.errors.BudgetMissed: the score on the held-out rows fell by more than ``max_drop``.
+        aitk.errors.BudgetMissed: the held-out score fell by more than ``max_drop``.
     """
     from aitk.core.contract.options import resolve
     from aitk.stages.adapt import adapt
@@ -295,11 +295,11 @@ def compare(
     split: str | None = None,
     progress: Callback | Reporter | None = None,
 ) -> Outcome:
-    """Say whether the difference between evaluated runs is real (paired bootstrap).
+    """Test whether the difference between evaluated runs is significant (paired bootstrap).
 
     Args:
-        runs: two or more runs that were evaluated on the same rows.
-        split: the evaluation to compare them on; test, or validation without one.
+        runs: two or more runs evaluated on the same rows.
+        split: the evaluation to compare them on; test, or validation if there is none.
     """
     from aitk.stages.compare import compare as stage
 
@@ -314,7 +314,7 @@ def _domain_of(data: PathLike) -> str:
 
 
 def _training(options: Mapping[str, Any]) -> Any:
-    """Training options, where ``from_`` may be a run."""
+    """Training options; ``from_`` may be a run."""
     from aitk.core.contract.options import resolve
     from aitk.stages.options import TrainingOptions
 
@@ -325,7 +325,7 @@ def _training(options: Mapping[str, Any]) -> Any:
 
 
 def _quiet() -> None:
-    """TensorFlow says nothing, and computes with oneDNN; both must be set before its import."""
+    """Silence TensorFlow and enable oneDNN; both must be set before its import."""
     from aitk.core.runtime.silence import silence
     from aitk.core.runtime.speed import prefer_onednn
 

@@ -1,4 +1,4 @@
-"""The commands: one file each, their options, and what a person sees of them."""
+"""The commands, one file each: their options and their output."""
 
 STAGES = (
     "prepare",
@@ -11,5 +11,5 @@ STAGES = (
     "update",
     "explain",
 )
-#: Commands of no domain.
+#: Commands without a domain.
 GENERAL = ("tasks", "doctor", "init", "compare", "join", "demo")

@@ -1,4 +1,4 @@
-"""Numbers, facts and tables as people read them: one rule of rounding."""
+"""Numbers, facts and tables for display, with one rule of rounding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table, its values as text."""
+    """A column of a table, its values as text."""
 
     title: str
     cells: list[str]
@@ -23,7 +23,7 @@ class Column:
 
 
 def columns(rows: Sequence[Row]) -> list[Column]:
-    """The columns of a table; the numbers of one have equally many decimals."""
+    """The columns of a table; the numbers of a column have equally many decimals."""
     return [_column(name, [row.get(name) for row in rows]) for name in rows[0]]
 
 
@@ -38,7 +38,7 @@ def _column(name: str, values: Sequence[Any]) -> Column:
 
 
 def _is_coarse(name: str) -> bool:
-    """Whether a number is a time, a rate or a ratio, of which one decimal says enough."""
+    """Whether a number is a time, a rate or a ratio, for which one decimal is enough."""
     return name == "seconds" or name.endswith(("_s", "_per_second")) or name.startswith("times_")
 
 
@@ -56,12 +56,12 @@ def cell(value: Any, places: int | None = None) -> str:
 
 
 def fact(name: str, value: Any) -> str:
-    """A single value, rounded as its kind is in tables."""
+    """A single value, rounded like its kind in tables."""
     return cell(value, 1 if _is_coarse(name) else None)
 
 
 def result_lines(facts: Row, table: Sequence[Row]) -> Iterator[str]:
-    """A result as plain lines: its facts, then its table in columns, numbers to the right."""
+    """A result as plain lines: its facts, then its table in columns, numbers right-aligned."""
     for name, value in facts.items():
         yield f"{name.replace('_', ' ')}: {fact(name, value)}"
     if not table:
@@ -80,7 +80,7 @@ def result_lines(facts: Row, table: Sequence[Row]) -> Iterator[str]:
 
 
 def width(text: str) -> int:
-    """Columns of a terminal: East Asian characters take two."""
+    """Width in terminal columns: East Asian characters take two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 

@@ -1,10 +1,10 @@
-"""From a plain function to a command.
+"""Converts a plain function to a command.
 
-Parameters annotated with an options dataclass become flags, ``--config`` is merged below those
-that are given, and the function gets the resolved dataclass. ``domain`` and ``reporter`` are
-handed in; ``data``, ``out`` and ``overwrite`` need no more than a plain type. Every command takes
-``--json`` and ``--quiet``. A list is given with commas or by repeating its flag; any other flag is
-given once.
+Parameters annotated with an options dataclass become flags, which take precedence over
+``--config``; the function receives the resolved dataclass. ``domain`` and ``reporter`` are passed
+in; ``data``, ``out`` and ``overwrite`` need only a plain type. Every command has ``--json`` and
+``--quiet``. A list is given with commas or by repeating its flag; any other flag may occur only
+once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aitk.core.contract.options import split_assignments, split_list
 from aitk.core.contract.outcome import Outcome
 from aitk.stages.tools.chain import examples
 
-#: Help is indented by two, and fits a terminal of 80 columns.
+#: Help is indented by two, for a terminal of 80 columns.
 EXAMPLE_WIDTH = 75
 
 JSON = Annotated[bool, typer.Option("--json", help="print the result as one JSON object")]
@@ -38,7 +38,7 @@ CONFIG = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="a TOML file of options, or another run's run.json; flags win over it",
+        help="TOML file of options, or another run's run.json; flags override it",
         show_default=False,
     ),
 ]
@@ -50,8 +50,8 @@ def as_command(
     """Make the function that Typer reads flags from; it returns the exit code.
 
     Args:
-        function: says its help in its docstring, where ``{stage}`` stands for an example.
-        domain: the domain it is for. Without one its outcome is an answer: data, on stdout.
+        function: has its help in its docstring, where ``{stage}`` is replaced by an example.
+        domain: its domain. Without one, its outcome is the output of the command, on stdout.
         arguments: the command line, to find a flag that is given twice.
     """
     hints = typing.get_type_hints(function, include_extras=True)
@@ -115,12 +115,12 @@ def as_command(
 def _run(
     function: Callable[..., Outcome], values: dict[str, Any], output: Output, *, hint: str | None
 ) -> int:
-    """Call a command and show what it hands back.
+    """Call a command and show its outcome.
 
     Args:
-        hint: what to do when it was interrupted.
+        hint: hint for an interruption.
     """
-    # Help never needs these.
+    # Not needed for help.
     from aitk.core.runtime.silence import silence
     from aitk.core.runtime.speed import prefer_onednn
 
@@ -138,12 +138,12 @@ def _run(
 
 
 def _help(function: Callable[..., Any], domain: str | None) -> str:
-    """The docstring with its example made for the domain, its indented lines kept as they are."""
+    """The docstring with its example for the domain; indented lines are preserved."""
     text = inspect.getdoc(function) or ""
     if domain:
         text = text.format_map(examples(domain))
     paragraphs = text.split("\n\n")
-    # Typer fills paragraphs; one that begins with a backspace character it leaves alone.
+    # Typer rewraps paragraphs, except those that begin with a backspace character.
     return "\n\n".join(
         f"\b\n{continued(paragraph)}" if paragraph.startswith("    ") else paragraph
         for paragraph in paragraphs
@@ -151,7 +151,7 @@ def _help(function: Callable[..., Any], domain: str | None) -> str:
 
 
 def continued(command: str) -> str:
-    """A command on as many lines as it needs, broken as a shell allows, best before an option."""
+    """A command on several lines if needed, split before options where possible."""
     lines, indent = [command], " " * 8
     while len(last := lines[-1]) > EXAMPLE_WIDTH:
         at = last.rfind(" --", len(indent), EXAMPLE_WIDTH)

@@ -14,28 +14,28 @@ from aitk.core.contract.options import read_config, unknown_name
 def stage_config(
     path: Path, stage: str, known: Iterable[str], *, takes_settings: bool
 ) -> dict[str, Any]:
-    """The options that a config file gives to one command, and its settings under ``set``.
+    """The options that a config file sets for one command, with its settings under ``set``.
 
-    A table named after a stage is for that stage alone, so that one file serves a project.
+    A table named after a stage applies to that stage only, so that one file serves a project.
 
     Args:
-        known: the names of the stage's options.
-        takes_settings: the stage has ``--set``.
+        known: names of the stage's options.
+        takes_settings: whether the stage has ``--set``.
 
     Raises:
-        UsageError: the file cannot be read, or holds a key that the stage does not know.
+        UsageError: the file cannot be read, or has an unknown key.
     """
     known = set(known)
     values = read_config(path)
     own = values.get(stage, {})
     if not isinstance(own, dict):
-        raise UsageError(f"{stage} is no table", where=str(path), hint=f"Write it as [{stage}]")
+        raise UsageError(f"{stage} is not a table", where=str(path), hint=f"Define it as [{stage}]")
     given = {name: value for name, value in values.items() if name not in (*STAGES, stage)} | own
     settings = given.pop("set", {})
     if not isinstance(settings, dict) or (
         settings and not takes_settings and path.suffix != ".json"
     ):
-        raise UsageError(f"{stage} takes no [set] like this", where=str(path))
+        raise UsageError(f"{stage} does not support this [set]", where=str(path))
     options = {_field_name(name, known): value for name, value in given.items()}
     for name in options:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Whatever ends a command early becomes one line and an exit code."""
+"""Converts every exception that ends a command to one line and an exit code."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import typer
 
 from aitk.core.contract.errors import AitkError, Interrupted, TrainingError, UsageError
 
-RESUME = "Repeat the command with --resume to go on, or with --overwrite to start anew"
+RESUME = "Repeat the command with --resume to continue, or with --overwrite to start again"
 
 
 _MAKE_ROOM = "Free some space, or choose an --out on another disk"
-#: What libraries say of a disk, or a file, that cannot take more: they wrap the system's error.
+#: Messages of libraries about a full disk or file: they wrap the system's error.
 _FULL = {
     errno.ENOSPC: ("the disk is full", _MAKE_ROOM),
     errno.EDQUOT: ("the disk quota is used up", _MAKE_ROOM),
     errno.EFBIG: ("a file has reached the largest size allowed", "Raise it with ulimit -f"),
 }
-#: Errors of the place that a file lies in; another ``OSError`` is a bug.
+#: Errors about the location of a file; any other ``OSError`` is a bug.
 _PLACE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
     errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE,
@@ -30,19 +30,19 @@ _PLACE = {
 
 
 class Bug(AitkError):
-    """Something that is no fault of the person using aitk."""
+    """An error that the user did not cause."""
 
     exit_code = 1
 
 
 def as_failure(error: BaseException) -> AitkError:
-    """Say in one line what an exception means to the person at the terminal."""
+    """Describe an exception to the user in one line."""
     if isinstance(error, AitkError):
         return error
     if isinstance(error, KeyboardInterrupt):
         return Interrupted("interrupted")
     if isinstance(error, BrokenPipeError):
-        return Interrupted("the reader of stdout has gone")
+        return Interrupted("the reader of stdout has closed it")
     if isinstance(error, typer.TyperException) and error.exit_code == 2:
         return UsageError(error.format_message().strip().rstrip("."), hint="See --help")
     if full := _full(error):
@@ -51,7 +51,7 @@ def as_failure(error: BaseException) -> AitkError:
     if isinstance(error, OSError) and error.errno in _PLACE:
         reason, hint = os.strerror(error.errno).lower(), "Check the path, then try again"
         if error.errno == errno.EMFILE:
-            hint = "Raise how many may be open with ulimit -n"
+            hint = "Raise the limit with ulimit -n"
         return UsageError(reason, where=_place(error), hint=hint)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return TrainingError(
@@ -61,12 +61,12 @@ def as_failure(error: BaseException) -> AitkError:
     return Bug(
         f"this is a bug in aitk: {type(error).__name__}: {error}",
         where=_last_place(error),
-        hint="AITK_DEBUG=1 shows the traceback; please report it with what `aitk doctor` says",
+        hint="AITK_DEBUG=1 shows the traceback; please report it with the output of `aitk doctor`",
     )
 
 
 def _full(error: BaseException) -> tuple[str, str] | None:
-    """Why nothing more can be written; of an error that a library wrapped its words are left."""
+    """Why writing failed; if a library wrapped the error, from its message."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return _FULL[error.errno]
     text = str(error)
@@ -80,7 +80,7 @@ def _place(error: BaseException) -> str | None:
 
 
 def _last_place(error: BaseException) -> str | None:
-    """The last line of aitk's own that the exception came through."""
+    """The last line of aitk's code in the traceback."""
     package = Path(__file__).parents[1]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if Path(frame.filename).is_relative_to(package):

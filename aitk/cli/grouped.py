@@ -1,4 +1,4 @@
-"""Help in parts: the options of a command under the titles that they were declared with."""
+"""Help in sections: the options of a command under their titles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typer.core import TyperCommand
 
 
 class GroupedCommand(TyperCommand):
-    """Lists options under their ``rich_help_panel`` as plain text, which is faster."""
+    """Lists options by ``rich_help_panel`` in plain text, which is faster than rich."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         parts: dict[str, list[tuple[str, str]]] = {}

@@ -1,4 +1,4 @@
-"""``aitk``: finds the command, runs it, and turns what went wrong into a line and an exit code."""
+"""``aitk``: finds and runs the command, and converts errors to a line and an exit code."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from aitk.core.runtime import interrupts
 from aitk.core.runtime.silence import debugging
 from aitk.registry import COMMANDS, DOMAINS, load
 
-#: Where Typer's zsh and fish scripts put the words of a line that is being completed.
+#: Variable in which Typer's zsh and fish scripts pass the words of a line to complete.
 ZSH_WORDS = "_TYPER_COMPLETE_ARGS"
 OVERVIEW = """
 From raw files to a small, measured, usable model.
 
     aitk DOMAIN STAGE INPUT... --out DIR [options]
 
-Each stage takes the folder that the one before it wrote; --help on any of them shows an
-example. stdout carries data only, talk goes to stderr.
+Each stage reads the folder of the previous one; --help on any stage shows an
+example. Data goes to stdout, messages go to stderr.
 """
 
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with interrupts.listening(None if quiet else Output().stopping):
             code = build(arguments)(args=arguments, prog_name="aitk", standalone_mode=False)
-        if code == 130:  # Typer's answer to Ctrl-C before a command began
+        if code == 130:  # Typer's exit code for Ctrl-C before a command starts
             raise KeyboardInterrupt
         Output().flush()
         return code or 0
@@ -56,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """The app with its commands; the flags of only the one that the arguments name."""
+    """The app with its commands; only the one in the arguments has its flags."""
     app = _group(OVERVIEW, epilog=_exit_codes(), add_completion=True)
     app.callback(invoke_without_command=True)(_overview)
-    # A shell that completes a command hands its words over in the environment.
+    # A shell passes the words to complete in the environment.
     words = arguments or os.environ.get("COMP_WORDS", os.environ.get(ZSH_WORDS, "")).split()[1:]
     named = [word for word in words if not word.startswith("-")][:2]
     for domain, summary in DOMAINS.items():
@@ -76,14 +76,14 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _own(name: str) -> str:
-    """Where a command of this package is, as ``registry.COMMANDS`` names others."""
+    """The path of a command of this package, in the form of ``registry.COMMANDS``."""
     return f"aitk.cli.commands.{name}:{name}"
 
 
 def _add(
     app: typer.Typer, name: str, path: str, *, domain: str | None, arguments: Sequence[str] | None
 ) -> None:
-    """Add a command: whole for the arguments that call it, else its title alone.
+    """Add a command: complete for the arguments that call it, otherwise only its title.
 
     Args:
         path: ``module:function`` of the command.
@@ -97,7 +97,7 @@ def _add(
 
 
 def _title(function: Callable[..., Outcome]) -> Callable[[], None]:
-    """What a list of commands shows of one that is not being called."""
+    """The entry of a command that is not being called, for the list of commands."""
 
     def command() -> None:
         """Never called: the command that the arguments name is built whole."""

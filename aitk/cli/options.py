@@ -1,4 +1,4 @@
-"""The parameters that commands share, and how an options dataclass becomes flags."""
+"""The parameters that commands share, and the flags of an options dataclass."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OptionalInputs = Annotated[
     list[str] | None,
     typer.Argument(metavar="[INPUT]", help="files, folders, or - for stdin", show_default=False),
 ]
-#: The parts of a command's help.
+#: The sections of a command's help.
 OUTPUT, DATA, TRAINING, TRAINING_IN_DETAIL, MODEL, PREDICTIONS, PROCESSES = (
     "Output",
     "Your data",
@@ -45,19 +45,21 @@ Overwrite = Annotated[
 ]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="run a saved_model, a program that may read and write your files"),
+    typer.Option(
+        "--trust", help="allow a saved_model, a program that can read and write your files"
+    ),
 ]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help="go on where an interrupted one stopped", rich_help_panel=OUTPUT),
+    typer.Option("--resume", help="continue an interrupted command", rich_help_panel=OUTPUT),
 ]
-#: Parameters of a command that stand for options of whichever task or model is named.
+#: Parameters of a command that represent options of a task or model.
 Settings = Annotated[Mapping[str, Any], "settings of the model: --set, and flags of their own"]
 Reading = Annotated[Mapping[str, Any], "reading options"]
 Located = Annotated[Mapping[str, Any], "reading options declared with ``locates``"]
 TaskPredictOptions = Annotated[Mapping[str, Any], "predict options"]
 ScoredPredictOptions = Annotated[Mapping[str, Any], "predict options declared with ``scored``"]
-#: What parameters of these names are on the command line, where their types are plain.
+#: Command-line form of parameters with these names and plain types.
 BY_NAME: dict[str, Any] = {"data": DataFolder, "out": Out, "overwrite": Overwrite}
 
 SET = Annotated[
@@ -65,7 +67,7 @@ SET = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="a setting of the model (see: aitk tasks); may be repeated",
+        help="setting of the model (see: aitk tasks); repeatable",
         rich_help_panel=TRAINING,
         show_default=False,
     ),
@@ -81,18 +83,18 @@ PARTS: dict[type, str] = {
 
 @dataclasses.dataclass(frozen=True)
 class Without:
-    """Leaves fields of an options dataclass out of a command: ``Annotated[X, Without(...)]``."""
+    """Excludes fields of an options dataclass from a command: ``Annotated[X, Without(...)]``."""
 
     names: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """The flags that one parameter of a command stands for.
+    """The flags of one parameter of a command.
 
     Attributes:
-        options: the dataclass they are fields of; None where that depends on the task.
-        title: the part of the help that lists them.
+        options: the dataclass of the fields; None if that depends on the task.
+        title: section of the help.
     """
 
     options: type | None
@@ -100,12 +102,12 @@ class Group:
     title: str | None = None
 
     def flag(self, item: Described) -> inspect.Parameter:
-        """The optional flag of a field; rare ones of training are listed in a part of their own."""
+        """The optional flag of a field; rare training options have their own section."""
         in_detail = item.rare and self.title == TRAINING
         return flag(item, title=TRAINING_IN_DETAIL if in_detail else self.title)
 
     def resolved(self, config: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-        """The options dataclass, or what there is for one, flags winning over the config file."""
+        """The options dataclass, or its equivalent; flags override the config file."""
         names = {field.name for field in self.fields}
         below = {name: value for name, value in config.items() if name in names}
         above = {name: value for name, value in given.items() if name in names}
@@ -113,7 +115,7 @@ class Group:
 
 
 def check_reading(task: str, given: Mapping[str, Any]) -> None:
-    """Refuse a reading option of the domain that only other tasks have.
+    """Refuse a reading option of the domain that the task does not have.
 
     Raises:
         UsageError: the task has no such option.
@@ -131,16 +133,16 @@ def check_reading(task: str, given: Mapping[str, Any]) -> None:
 def settings_of(
     own: Group, config: Mapping[str, Any], given: Mapping[str, Any], assigned: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The model's settings: ``--set`` and the flags, winning over the config file.
+    """The model's settings: ``--set`` and the flags, which override the config file.
 
     Args:
-        own: the settings that are flags.
+        own: settings with their own flags.
         config: options of the config file, its settings under ``set``.
-        given: the flags that were given.
-        assigned: what ``--set`` assigns.
+        given: the given flags.
+        assigned: assignments of ``--set``.
 
     Raises:
-        UsageError: the command line, or the file, gives one setting in both ways.
+        UsageError: the command line, or the file, sets one setting in both ways.
     """
     below, above, in_file = own.resolved(config, {}), own.resolved({}, given), config.get("set", {})
     twice = (above.keys() & assigned.keys()) | (below.keys() & in_file.keys())
@@ -149,13 +151,13 @@ def settings_of(
         raise UsageError(
             f"{name} is set twice",
             where="--" + name.replace("_", "-"),
-            hint="Give it there or as a setting, not both",
+            hint="Use one of the two",
         )
     return in_file | below | assigned | above
 
 
 def group(hint: Any, domain: str | None) -> Group | None:
-    """What options a parameter stands for; None where it is a plain one."""
+    """The options of a parameter; None for a plain one."""
     if hint in (Reading, Located, TaskPredictOptions, ScoredPredictOptions, Settings):
         rows = [tasks.TASKS[name] for name in tasks.names(domain or "")]
         read = {Reading: "reading", Located: "reading", Settings: "flags"}
@@ -178,10 +180,10 @@ def group(hint: Any, domain: str | None) -> Group | None:
 
 
 def flag(item: Described, *, title: str | None = None) -> inspect.Parameter:
-    """One optional flag; None, its default, means that it was not given.
+    """One optional flag; its default None means that it is not given.
 
     Args:
-        title: the part of the help that lists it.
+        title: section of the help.
     """
     told = item.help
     if item.default not in (None, [], "") and item.type is not bool:
@@ -202,7 +204,7 @@ def flag(item: Described, *, title: str | None = None) -> inspect.Parameter:
 
 
 def keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    """A parameter as Typer reads it."""
+    """A parameter in the form that Typer reads."""
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default
     )

@@ -1,4 +1,4 @@
-"""The only file that prints: data on stdout, talk on stderr."""
+"""The only file that prints: data to stdout, messages to stderr."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TICKS_PER_SECOND = 10.0
 
 
 class Output:
-    """What one command says: a ``Reporter`` for its stage, and its result.
+    """The output of one command: a ``Reporter`` for its stage, and its result.
 
     Args:
-        as_json: the result goes to stdout as one JSON object.
-        quiet: no talk, only errors and what explains an exit code.
-        answer: the result is what was asked for (a list, a table), so it is data.
+        as_json: print the result to stdout as one JSON object.
+        quiet: no messages, except errors and explanations of an exit code.
+        answer: the result itself is data (a list, a table).
     """
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False, answer: bool = False):
@@ -43,7 +43,7 @@ class Output:
 
     @property
     def _talk(self) -> Presenter:
-        """How talk is presented on stderr; rich is imported for a terminal only."""
+        """The presenter of messages on stderr; rich is imported for a terminal only."""
         if self._opened is None:
             if _is_terminal(sys.stderr):
                 from aitk.cli.terminal import Terminal
@@ -54,32 +54,32 @@ class Output:
         return self._opened
 
     def note(self, text: str) -> None:
-        """Say one plain line."""
+        """Print one plain line."""
         if not self.quiet:
             self._talk.say(_one_line(text))
 
     def warn(self, text: str) -> None:
-        """Say one line that a person should act on."""
+        """Print one line that needs the user's attention."""
         if not self.quiet:
             self._talk.warn(_one_line(text))
 
     def help(self, text: str) -> None:
-        """Say how to use aitk, in several lines."""
+        """Print usage help of several lines."""
         self._talk.say(_shown(text))
 
     def stopping(self) -> None:
-        """Say that a signal was heard, where the work does not stop at once."""
+        """Acknowledge a signal, if the work does not stop immediately."""
         self.note("stopping at the next safe point; Ctrl-C once more stops at once")
 
     def status(self, text: str) -> None:
-        """Say what is being done, where its end cannot be foreseen."""
+        """Show the current activity, if its end is unknown."""
         if not self.quiet:
             self._talk.status(_one_line(text))
 
     def track(
         self, items: Iterable[Item], what: str, *, total: int | None = None
     ) -> Iterator[Item]:
-        """Pass the items on, showing how many are done, the rate and the time left."""
+        """Yield the items, showing how many are done, the rate and the remaining time."""
         if total is None and isinstance(items, Sequence):
             total = len(items)
         done, shown = 0, 0.0
@@ -104,12 +104,12 @@ class Output:
                 self._talk.end_progress()
 
     def epoch(self, row: Mapping[str, float], *, best: int, epochs: int) -> None:
-        """Show the scores of an epoch that has ended, and which epoch is the best so far."""
+        """Show the scores of a finished epoch, and the best epoch so far."""
         if not self.quiet:
             self._talk.epoch(row, best=best, epochs=epochs)
 
     def close(self) -> None:
-        """Take progress away; what is to stay on the terminal stays."""
+        """Remove progress displays; final output stays on the terminal."""
         if self._opened is not None:
             self._opened.close()
 
@@ -118,14 +118,14 @@ class Output:
             self._opened.end_progress()
 
     def write(self, text: str) -> None:
-        """Write data to stdout: exactly this text, unless a terminal would obey a part of it.
+        """Write data to stdout unchanged, except for control sequences on a terminal.
 
         Raises:
-            Interrupted: its reader has gone.
+            Interrupted: its reader has closed it.
             UsageError: stdout is closed, or its disk is full.
         """
         if sys.stdout is None:
-            raise UsageError("is closed", where="stdout", hint="Open it, or give --out FILE")
+            raise UsageError("is closed", where="stdout", hint="Open it, or use --out FILE")
         try:
             sys.stdout.write(_shown(text) if sys.stdout.isatty() else text)
         except OSError as error:
@@ -133,7 +133,7 @@ class Output:
         self.flush()
 
     def flush(self) -> None:
-        """Write what is left of the data on stdout. Raises as ``write``."""
+        """Write the rest of the data to stdout. Raises like ``write``."""
         if sys.stdout is None:
             return
         try:
@@ -161,7 +161,7 @@ class Output:
             self._talk.next(_one_line(outcome.next))
 
     def _show_answer(self, outcome: Outcome) -> None:
-        """A result that is data: on stdout, in columns; wrapped on a terminal only."""
+        """Show a result that is data: on stdout, in columns; wrapped on a terminal only."""
         if _is_terminal(sys.stdout):
             from aitk.cli.terminal import Terminal
 
@@ -171,7 +171,7 @@ class Output:
             self.write("".join(f"{_shown(line)}\n" for line in lines))
 
     def fail(self, error: AitkError) -> None:
-        """Show what went wrong, in one line."""
+        """Show an error in one line."""
         self.close()
         self._talk.fail(_one_line(f"aitk: {error.line}"))
         if self.as_json:
@@ -187,7 +187,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def _print(text: str) -> None:
-    """Print to stderr, or go on in silence where nobody can hear it."""
+    """Print to stderr, or ignore a failure to do so."""
     try:
         print(_shown(text), file=sys.stderr, flush=True)
     except OSError:
@@ -197,12 +197,12 @@ def _print(text: str) -> None:
 def _unwritable(error: OSError) -> AitkError:
     close_broken(sys.stdout)
     if isinstance(error, BrokenPipeError):
-        return Interrupted("the reader of stdout has gone")
+        return Interrupted("the reader of stdout has closed it")
     return unwritable(error, "stdout", hint=None)
 
 
 def _shown(text: str) -> str:
-    """Several lines as a terminal may show them."""
+    """Several lines in a form that is safe for a terminal."""
     return escape_controls(text, keep="\n\t")
 
 
@@ -211,7 +211,7 @@ def _one_line(text: str) -> str:
 
 
 def _shown_facts(outcome: Outcome) -> dict[str, Any]:
-    """The facts that people read: single values and counts, not lists and other mappings."""
+    """The facts to display: single values and counts, not lists and other mappings."""
     shown: dict[str, Any] = {}
     for name, value in outcome.facts.items():
         if isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -222,7 +222,7 @@ def _shown_facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
-    """Everything an outcome says, as JSON."""
+    """The whole outcome, as JSON."""
     said: dict[str, Any] = dict(outcome.facts)
     if outcome.table:
         said["table"] = [dict(row) for row in outcome.table]
@@ -234,5 +234,5 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON for NumPy values and paths."""
+    """JSON-compatible values for NumPy values and paths."""
     return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -1,4 +1,4 @@
-"""Talk as plain lines: for log files, pipes and screen readers."""
+"""Messages as plain lines: for log files, pipes and screen readers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROGRESS_EVERY_S = 5.0
 
 
 class Presenter(Protocol):
-    """How a command's talk is presented on stderr."""
+    """Presentation of a command's messages on stderr."""
 
     def say(self, text: str) -> None: ...
     def warn(self, text: str) -> None: ...
@@ -28,10 +28,10 @@ class Presenter(Protocol):
 
 
 class Plain:
-    """A line for each thing said; of progress a line every few seconds.
+    """One line per message; for progress, a line every few seconds.
 
     Args:
-        write: writes one or more whole lines.
+        write: writes one or more complete lines.
     """
 
     def __init__(self, write: Callable[[str], None]):
@@ -73,7 +73,7 @@ class Plain:
 
     def end_progress(self) -> None:
         if self._progress is not None:
-            # Work that was done before a line was due needs none of its own.
+            # Work that finishes before its first line is due needs none.
             if line := self._progress.last():
                 self.say(line)
             self._progress = None
@@ -83,7 +83,7 @@ class Plain:
 
 
 class _Progress:
-    """The state of one piece of work, as a line now and then."""
+    """The state of one piece of work, shown as a line every few seconds."""
 
     def __init__(self, what: str):
         self.what = what

@@ -1,4 +1,4 @@
-"""A flag that holds one value is given once: keeping the last would hide a mistake."""
+"""Refuses repeated single-valued flags: using the last value would hide a mistake."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from aitk.core.contract.options import plain_type
 
 
 def refuse_repeats(arguments: Sequence[str], parameters: Sequence[inspect.Parameter]) -> None:
-    """Check that the command line gives no single-valued flag twice, and no switch both ways.
+    """Check that no single-valued flag is repeated, and no switch is given both ways.
 
     Args:
         arguments: the command line.
-        parameters: the command's, as Typer reads them.
+        parameters: parameters of the command, in the form of Typer.
 
     Raises:
-        UsageError: it does.
+        UsageError: a flag is repeated.
     """
     declared = {name: item for item in parameters for name in _names(item)}
     given: dict[str, str] = {}
@@ -41,13 +41,13 @@ def refuse_repeats(arguments: Sequence[str], parameters: Sequence[inspect.Parame
         given[parameter.name] = value
         if first is None or repeated or (kind is bool and first == value):
             continue
-        raise UsageError(f"is given twice: {first!r} and {value!r}", where=name, hint="Give one")
+        raise UsageError(f"is given twice: {first!r} and {value!r}", where=name, hint="Use one")
 
 
 def _names(parameter: inspect.Parameter) -> list[str]:
-    """``--balance`` and ``--no-balance``; none of an argument."""
+    """``--balance`` and ``--no-balance``; empty for an argument."""
     marks = typing.get_args(parameter.annotation)[1:]
     options = [mark for mark in marks if isinstance(mark, OptionInfo)]
-    # In an annotation the first declaration stands where Typer keeps a default.
+    # In an annotation, the first declaration is in the place of Typer's default.
     texts = [text for option in options for text in (option.default, *(option.param_decls or ()))]
     return [name for text in texts if isinstance(text, str) for name in text.split("/")]

@@ -1,6 +1,6 @@
-"""What a command is started in: streams that may be closed, a folder that may be gone.
+"""The environment of a command: streams that may be closed, a folder that may be deleted.
 
-It is put in order before anything else is done, so that no later code has to ask.
+It is checked and repaired first, so that later code need not check.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from aitk.core.contract.errors import UsageError
 
 
 def open_streams() -> None:
-    """Open what is closed of stdin, stdout and stderr on the null device; write UTF-8 to stdout.
+    """Open closed standard streams on the null device; write UTF-8 to stdout.
 
-    A file opened later would get the number of a closed stream, and what native code says on
-    descriptor 2 would end up in it. ``sys.stdin`` and ``sys.stdout`` stay None where they were
-    closed, since data cannot come from there, nor go there.
+    Otherwise a file opened later would get the number of a closed stream, and native code would
+    write messages on descriptor 2 into it. ``sys.stdin`` and ``sys.stdout`` stay None if they were
+    closed, since they cannot transfer data.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -32,40 +32,40 @@ def open_streams() -> None:
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # In JSON, the escape of half a character pair reads back as what it was.
+        # In JSON, the escape of an unpaired surrogate is read back unchanged.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def close_broken(stream: TextIO) -> None:
-    """Send a stream that failed to the null device: what its buffer holds must not fail again."""
+    """Redirect a failed stream to the null device, so that its buffer cannot fail again."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
 
 
 def check_current_folder() -> None:
-    """Refuse to start in a folder that has been deleted: no relative path means anything there."""
+    """Refuse to start in a deleted folder, where relative paths are invalid."""
     try:
         os.getcwd()
     except OSError as error:
         raise UsageError(
-            f"the current folder cannot be used ({error.strerror})", hint="Change to another one"
+            f"the current folder cannot be used ({error.strerror})", hint="Change to another folder"
         ) from error
 
 
 @contextlib.contextmanager
 def own_temporary_folder() -> Iterator[None]:
-    """Keep temporary files in a folder that is removed at the end.
+    """Create temporary files in a folder that is removed on exit.
 
-    Libraries leave theirs behind when a write fails, on a full disk for instance.
+    Libraries do not remove theirs after a failed write, on a full disk for instance.
     """
     try:
         folder = tempfile.TemporaryDirectory(prefix="aitk-", ignore_cleanup_errors=True)
     except OSError as error:
         raise UsageError(
-            f"no temporary file can be written ({error.strerror})",
+            f"cannot write temporary files ({error.strerror})",
             where=os.environ.get("TMPDIR"),
-            hint="Free some space, or name another folder in TMPDIR",
+            hint="Free some space, or set TMPDIR to another folder",
         ) from error
     before = tempfile.tempdir, os.environ.get("TMPDIR")
     with folder as name:

@@ -1,4 +1,4 @@
-"""Talk on a terminal, drawn with rich: tables, progress and epochs that grow in place."""
+"""Messages on a terminal, drawn with rich: tables, progress and epochs that update in place."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from aitk.cli import cells
 from aitk.cli.cells import Row
 from aitk.core.contract.errors import escape_controls
 
-#: Epochs shown while training goes on; all of them once it has ended.
+#: Epochs shown during training; all are shown at its end.
 EPOCHS_SHOWN = 12
 
 
 class Terminal:
-    """Presents what a command says. What is in work stands below what was said.
+    """Presents the messages of a command. Current activity is displayed below them.
 
     Colours follow ``NO_COLOR``, as rich does.
     """
@@ -69,7 +69,7 @@ class Terminal:
 
     def epoch(self, row: Row, *, best: int, epochs: int) -> None:
         if self._epochs and row["epoch"] <= self._epochs[-1]["epoch"]:
-            self.close()  # another training has begun, as in tune
+            self.close()  # another training has started, as in tune
         self._epochs.append(row)
         self._best = best
         self._start()
@@ -163,7 +163,7 @@ def _counting() -> Progress:
 
 
 def _table(rows: Sequence[Row], *, bold: Collection[int] = ()) -> Table:
-    """A table; the rows of these numbers stand out."""
+    """A table; the rows with these indices are highlighted."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     found = cells.columns(rows)
     for column in found:
@@ -179,10 +179,10 @@ def _table(rows: Sequence[Row], *, bold: Collection[int] = ()) -> Table:
 
 
 def _value(name: str, value: Any) -> Text:
-    """A fact; a file or folder that is there is a link to it."""
+    """A fact; an existing file or folder is shown as a link."""
     text = _visible(cells.fact(name, value))
     if isinstance(value, str) and "/" in value and _exists(value):
-        # Appended, so that the padding of its cell is no part of the link.
+        # Appended, so that the link excludes the padding of its cell.
         return Text().append(text, Style(link=Path(value).resolve().as_uri(), underline=True))
     return Text(text)
 
@@ -190,7 +190,7 @@ def _value(name: str, value: Any) -> Text:
 def _exists(path: str) -> bool:
     try:
         return Path(path).exists()
-    except OSError:  # a name that no file can have
+    except OSError:  # an invalid file name
         return False
 
 

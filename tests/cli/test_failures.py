@@ -36,7 +36,7 @@ class ResourceExhaustedError(Exception):
         (MemoryError(), 5, "out of memory. Try a smaller --batch-size"),
         (ResourceExhaustedError("OOM when allocating"), 5, "out of memory"),
         (KeyboardInterrupt(), 130, "interrupted"),
-        (BrokenPipeError(), 130, "the reader of stdout has gone"),
+        (BrokenPipeError(), 130, "the reader of stdout has closed it"),
         (ZeroDivisionError("division by zero"), 1, "a bug in aitk: ZeroDivisionError"),
     ],
 )

@@ -13,14 +13,12 @@ from aitk.core.contract.progress import Reporter
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN", help="two or more evaluated runs")]
 Split = Annotated[
     str | None,
-    typer.Option(
-        "--split", help="the evaluation to compare them on; test, or validation without one"
-    ),
+    typer.Option("--split", help="evaluation to compare; test, or validation if there is none"),
 ]
 
 
 def compare(runs: Runs, reporter: Reporter, split: Split = None) -> Outcome:
-    """Say whether the difference between runs is real.
+    """Test whether the difference between runs is significant.
 
     The runs must have been evaluated on the same rows.
 

@@ -17,7 +17,7 @@ Bundle = Annotated[
     bool,
     typer.Option(
         "--bundle",
-        help="write a folder for a small device: model and script, which need no aitk",
+        help="write a folder for a small device: model and script, without aitk",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -35,12 +35,12 @@ def compress(
     resume: Resume = False,
     bundle: Bundle = False,
 ) -> Outcome:
-    """Make a run smaller and faster, and show what that cost.
+    """Make a run smaller and faster, and measure the cost in quality.
 
-    The table compares bytes, score and latency before and after. The result is a run:
-    evaluate and predict take it whatever its format; with --bundle it is a folder that
-    predicts with NumPy and LiteRT (or ONNX Runtime) alone. Training options are for --distill and
-    for the steps after pruning.
+    The table compares bytes, score and latency before and after. The result is a run, which
+    evaluate and predict support in any format; with --bundle it is a folder that predicts with
+    NumPy and LiteRT (or ONNX Runtime) only. Training options apply to --distill and to the steps
+    after pruning.
 
     For example:
 
@@ -50,7 +50,7 @@ def compress(
 
     if bundle:
         if resume:
-            raise UsageError("a bundle is made from the start", where="--resume")
+            raise UsageError("a bundle cannot be resumed", where="--resume")
         return aitk.bundle(
             run,
             out=out,

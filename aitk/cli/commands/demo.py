@@ -14,7 +14,7 @@ from aitk.core.contract.progress import Reporter
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="the folder to write")]
 
 
-Every = Annotated[bool, typer.Option("--all", help="every task, not one for each domain")]
+Every = Annotated[bool, typer.Option("--all", help="every task, not one per domain")]
 
 
 def demo(

@@ -7,7 +7,7 @@ from aitk.core.contract.progress import Reporter
 
 
 def doctor(reporter: Reporter) -> Outcome:
-    """Show versions and devices, what is missing, and how to get it.
+    """Show versions, devices and missing packages, with install commands.
 
     For example:
 

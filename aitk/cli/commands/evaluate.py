@@ -18,10 +18,10 @@ def evaluate(
     reporter: Reporter,
     trust: Trust = False,
 ) -> Outcome:
-    """Measure a run on rows it was not trained on, with 95% intervals.
+    """Evaluate a run on rows it was not trained on, with 95% intervals.
 
-    Adds the result to the run's metrics.json and report.html, and lists its worst errors. How
-    rows are read counts for a raw file named with --data. Predict options that change the scores
+    Adds the result to the run's metrics.json and report.html, and lists its worst errors.
+    Reading options apply to a raw file given with --data. Predict options that change the scores
     are recorded with them.
 
     For example:

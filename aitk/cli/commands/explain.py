@@ -20,9 +20,9 @@ def explain(
     overwrite: Overwrite = False,
     trust: Trust = False,
 ) -> Outcome:
-    """Show which parts of a row contributed to its prediction.
+    """Show the contribution of each part of a row to its prediction.
 
-    Writes them as JSONL and as a page that opens offline.
+    Writes JSONL and a page that opens offline.
 
     For example:
 

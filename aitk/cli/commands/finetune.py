@@ -21,8 +21,8 @@ def finetune(
 ) -> Outcome:
     """Train a model on prepared rows.
 
-    From the start, or with --from from pretrained weights. Keeps the epoch that scores best
-    on the validation rows.
+    Training starts from random weights, or from pretrained ones with --from. The epoch with the
+    best validation score is saved.
 
     For example:
 

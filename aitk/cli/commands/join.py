@@ -19,7 +19,7 @@ Joined = Annotated[
     typer.Option(
         "--out",
         metavar="DIR|FILE",
-        help="what one process would have written; - for stdout",
+        help="the result, as written by one process; - for stdout",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -28,19 +28,19 @@ Joined = Annotated[
 def join(
     parts: Parts, out: Joined, reporter: Output, overwrite: Overwrite = False, trust: Trust = False
 ) -> Outcome:
-    """Put together what prepare or predict wrote with --part.
+    """Combine the parts that prepare or predict wrote with --part.
 
-    Every part must be there once, made with the same command. The result is that of one process:
-    of predictions the same bytes, of prepared data the same rows, splits, statistics and findings.
+    Every part must occur once and come from the same command. The result equals that of one
+    process: predictions byte by byte, prepared data in rows, splits, statistics and findings.
 
     For example:
 
         aitk join data/messages.*-of-16 --out data/messages
     """
-    reporter.answer = False  # what it says is talk, as that of the stages
+    reporter.answer = False  # its outcome goes to stderr, as for the stages
     out = "-" if is_stdout(out) else out
     if reporter.as_json and out == "-":
-        raise UsageError("both the rows and --json want stdout", hint="Give --out FILE")
+        raise UsageError("both the rows and --json would use stdout", hint="Use --out FILE")
     import aitk
 
     return aitk.join(

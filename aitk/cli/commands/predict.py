@@ -39,11 +39,11 @@ def predict(
     overwrite: Overwrite = False,
     trust: Trust = False,
 ) -> Outcome:
-    """Write a prediction for every row of your files, in order, as they come.
+    """Write a prediction for every row of your files, in order.
 
-    One JSON object a line, or CSV. A row that cannot be read becomes {{"line": 17, "error":
-    "..."}} in its place. Memory does not grow with the input. Rows are read as those of the
-    training data, unless an option says how these files differ.
+    The output has one JSON object per line, or CSV. An unreadable row becomes {{"line": 17,
+    "error": "..."}}. Memory does not depend on the size of the input. Rows are read like the
+    training data, unless an option specifies a difference.
 
     For example:
 
@@ -51,7 +51,7 @@ def predict(
     """
     out = "-" if is_stdout(out) else out
     if reporter.as_json and out == "-":
-        raise UsageError("both the rows and --json want stdout", hint="Give --out FILE")
+        raise UsageError("both the rows and --json would use stdout", hint="Use --out FILE")
     from aitk.api.run import Run
 
     return Run(run, domain=domain, trust=trust).predict_to(

@@ -15,9 +15,9 @@ from aitk.stages.options import ParallelOptions, PrepareOptions
 
 @dataclass(frozen=True)
 class Choice:
-    """Which task the rows are for."""
+    """The task of the rows."""
 
-    task: str | None = option(None, "what the rows are for (see: aitk tasks)")
+    task: str | None = option(None, "task of the rows (see: aitk tasks)")
 
 
 def prepare(
@@ -33,8 +33,8 @@ def prepare(
 ) -> Outcome:
     """Read, clean, check and split the rows of your files.
 
-    Writes a folder that the later stages take, with dataset.json, the refused rows in
-    rejects.jsonl, and report.html. INPUT is a file, a folder, - for stdin, or tfds:NAME.
+    Writes a folder for the later stages, with dataset.json, the refused rows in rejects.jsonl,
+    and report.html. INPUT is a file, a folder, - for stdin, or tfds:NAME.
 
     For example:
 
@@ -42,7 +42,7 @@ def prepare(
     """
     if choice.task is None:
         short = [name.partition(".")[2] for name in tasks.names(domain)]
-        raise UsageError("which task?", where="--task", hint=f"One of: {', '.join(short)}")
+        raise UsageError("no task given", where="--task", hint=f"One of: {', '.join(short)}")
     task = tasks.full_name(domain, choice.task)
     check_reading(task, reading)
     import aitk

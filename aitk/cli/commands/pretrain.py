@@ -13,11 +13,9 @@ from aitk.stages.options import TrainingOptions
 
 @dataclass(frozen=True)
 class Choice:
-    """What is learned from rows without labels."""
+    """The objective of pretraining."""
 
-    objective: str | None = option(
-        None, "what to learn from unlabelled rows; by default what the data is for"
-    )
+    objective: str | None = option(None, "pretraining objective; by default that of the data")
 
 
 def pretrain(
@@ -33,8 +31,8 @@ def pretrain(
 ) -> Outcome:
     """Train a backbone on rows without labels.
 
-    The run is for finetune --from. Data prepared for any task of the domain will do: its labels
-    are not looked at.
+    The run is for finetune --from. Data prepared for any task of the domain is suitable: labels
+    are not used.
 
     For example:
 

@@ -20,7 +20,7 @@ def tune(
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> Outcome:
-    """Train with several settings and keep the best run.
+    """Train with several settings and select the best run.
 
     For example:
 

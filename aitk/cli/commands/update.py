@@ -24,9 +24,9 @@ def update(
 ) -> Outcome:
     """Train a run on new rows without losing the old ones.
 
-    Old rows are replayed among the new. A model that got worse on the held-out rows is not
-    written, unless --force says so. With --without-labels the model adapts to new rows without
-    labels, such as the recordings of a new speaker.
+    Old rows are replayed among the new ones. A model with a worse held-out score is not written,
+    except with --force. With --without-labels the model adapts to new rows without labels, such as
+    the recordings of a new speaker.
 
     For example:
 

@@ -31,7 +31,7 @@ def read_wave(path: Path, sample_rate_hz: int) -> np.ndarray:
         rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
         data = file.readframes(file.getnframes())
     if rate != sample_rate_hz:
-        raise ValueError(f"it has {rate} samples a second, and {sample_rate_hz} are due")
+        raise ValueError(f"it has {rate} samples per second instead of {sample_rate_hz}")
     if width == 1:
         samples = (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
     elif width == 2:
