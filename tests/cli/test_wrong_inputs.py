@@ -31,7 +31,7 @@ def prepare(aitk, *arguments):
     ("arguments", "code", "words"),
     [
         (["missing.csv", "--out", "d"], 3, "missing.csv: no such file"),
-        (["folder", "--out", "d"], 3, "folder: nothing to read"),
+        (["folder", "--out", "d"], 3, "folder: contains no files to read"),
         (["empty.csv", "--out", "d"], 3, "empty.csv: is empty"),
         (["good.csv", "--text-column", "txt", "--out", "d"], 2, "Did you mean 'text'"),
         (["one_class.csv", "--out", "d"], 3, "nothing to tell apart"),

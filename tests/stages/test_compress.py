@@ -83,7 +83,7 @@ def test_what_was_tried_and_what_was_quantised_is_recorded(quantized):
     assert kept["arithmetic"].startswith("matrix products: ")
     assert [line["result"] for line in kept["tried"]] == [
         "it gains nothing without convolutions",
-        "within the budget: kept",
+        "within the budget: selected",
     ]
     assert "it gains nothing without convolutions" in (made.folder / "README.md").read_text()
 

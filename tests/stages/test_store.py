@@ -103,7 +103,7 @@ def test_the_next_scheme_is_tried_where_int8_loses_too_much(stored):
     assert told.facts["arithmetic"] == "counted dynamic"
     static, dynamic = told.facts["tried"]
     assert static["drop"] == 0.4 and static["result"] == "over the budget, a significant loss"
-    assert dynamic["result"] == "within the budget: kept"
+    assert dynamic["result"] == "within the budget: selected"
 
 
 def test_a_scheme_that_crashes_the_converter_is_passed_over(stored):

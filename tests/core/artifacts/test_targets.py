@@ -85,8 +85,8 @@ def test_a_file_that_cannot_be_is_refused(here: Path, out: str, words: str) -> N
     [
         ("photos", "photos", "is the input"),
         ("photos", "linked", "is the input"),
-        ("photos", "photos/2024/a.jpg", "holds photos/2024/a.jpg"),
-        ("photos", "linked/2024", "holds linked/2024"),
+        ("photos", "photos/2024/a.jpg", "contains photos/2024/a.jpg"),
+        ("photos", "linked/2024", "contains linked/2024"),
         ("photos/out", "photos", "is inside the input photos"),
         ("photos/new/out", ".", "is inside the input ."),
         ("linked/out", "photos", "is inside"),
@@ -112,7 +112,7 @@ def test_links_among_the_inputs_hide_neither_their_folder_nor_their_target(here:
     Path("mixed/file").touch()
     for folder in ("mixed", "photos"):
         mark(Path(folder), PLACED)
-        with pytest.raises(UsageError, match=f"{folder}: holds mixed/"):
+        with pytest.raises(UsageError, match=f"{folder}: contains mixed/"):
             check_folder(Path(folder), inputs=["mixed/link", "mixed/file"], overwrite=True)
 
 
@@ -122,7 +122,7 @@ def test_names_of_inputs_that_cannot_be_are_passed_over(here: Path) -> None:
 
 def test_a_folder_is_not_replaced_under_a_file_that_is_yet_to_be_written(here: Path) -> None:
     mark(Path("photos"), PLACED)
-    with pytest.raises(UsageError, match=r"photos: holds photos/new/out\.jsonl"):
+    with pytest.raises(UsageError, match=r"photos: contains photos/new/out\.jsonl"):
         check_folder(Path("photos"), inputs=["photos/new/out.jsonl"], overwrite=True)
 
 
@@ -136,7 +136,7 @@ def test_files_named_by_options_are_not_overwritten(here: Path) -> None:
     base = written_by_aitk("base")
     with pytest.raises(UsageError, match="is also read"):
         check_folder(base, options={"lm": "base"}, overwrite=True)
-    with pytest.raises(UsageError, match=r"holds base/run\.json"):
+    with pytest.raises(UsageError, match=r"contains base/run\.json"):
         check_folder(base, options=["base/run.json"], overwrite=True)
     check_folder(base / "out", options={"split": "base"})
 

@@ -58,7 +58,7 @@ def test_a_scheme_that_does_not_suit_the_model_is_passed_over_with_its_reason():
     assert kept is fits
     lines = [each.line(budget=0.01, chosen=each is kept) for each in tried]
     assert lines[0]["result"] == "attention loses too much accuracy"
-    assert lines[1]["result"] == "within the budget: kept"
+    assert lines[1]["result"] == "within the budget: selected"
 
 
 def test_a_real_loss_is_named_in_the_table():

@@ -78,7 +78,7 @@ def test_a_table_leaves_out_what_is_broken_and_says_why_where_it_is_asked_for(si
     assert "good" in table and "none" not in table and table.has("bad")
     with pytest.raises(PluginError, match=r"'bad' of the package q .*pip uninstall q"):
         table["bad"]
-    with pytest.raises(PluginError, match="the package t declares one"):
+    with pytest.raises(PluginError, match="the package t also declares one"):
         "twice" in table  # noqa: B015
     with pytest.raises(KeyError):
         table["none"]

@@ -163,7 +163,7 @@ def test_rows_with_a_new_label_are_refused_by_an_update():
     found = list(kept)
     assert assets is ABC
     assert [isinstance(item, Refusal) for item in found] == [False, True, True, False, True]
-    assert "never seen" in found[2].reason
+    assert "not seen" in found[2].reason
 
 
 def test_assets_reload_and_damaged_ones_are_refused():

@@ -42,8 +42,8 @@ def test_json_lines_that_have_the_key_are_records_themselves():
 
 def test_a_cut_file_says_so_and_keeps_what_is_whole():
     first, cut = items('[{"a": 1},\n{"b": "tex')
-    assert first == (1, {"a": 1}) and "cut off" in cut
-    assert "cut off" in items('{"data": [{"a": 1}', "data")[-1]
+    assert first == (1, {"a": 1}) and "truncated" in cut
+    assert "truncated" in items('{"data": [{"a": 1}', "data")[-1]
 
 
 def test_a_line_that_is_no_json_harms_no_other():

@@ -197,7 +197,7 @@ def test_refused_records_say_why(write):
         "{'a': 1}",
         "it is not JSON (Expe",
         "it is JSON, but not ",
-        "it is not JSON (hold",
+        "it is not JSON (has ",
         "{'a': None}",
         "it is not JSON (nest",
     ]

@@ -95,7 +95,7 @@ def test_a_refusal_names_its_question_and_cut_json_its_line(tmp_path):
     items, _ = read(tmp_path / "x.json", squad(QUESTION, bad))
     assert "question q7" in items[1].reason
     items, _ = read(tmp_path / "x.json", squad(QUESTION)[:-20])
-    assert "cut off" in items[-1].reason
+    assert "truncated" in items[-1].reason
 
 
 def test_a_question_is_asked_about_a_text_file(tmp_path):
