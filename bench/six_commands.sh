@@ -10,7 +10,7 @@ rm -rf "$out"
 mkdir -p "$out"
 timed() { # COMMAND...
     local began=$EPOCHREALTIME
-    "$python" -m aitk "$@" --quiet
+    PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" "$python" -m aitk "$@" --quiet
     printf '%s %.2f s\n' "$2" "$("$python" -c "print($EPOCHREALTIME - $began)")"
 }
 timed nlp prepare "$root/sample_data/messages.csv" --task classify --label-column intent --out "$out/data"

@@ -136,14 +136,12 @@ def adapt(
                 model,
                 task,
                 augmented,
-                rows=Examples(rows.train, task, augmented, reporter=reporter),
+                rows=Examples(rows.train, task, augmented),
                 options=chosen,
                 reporter=reporter,
             )
             after = score(model, assets)
-            validation = Examples(
-                data.rows(data.held_out("validation")), task, assets, reporter=reporter
-            )
+            validation = Examples(data.rows(data.held_out("validation")), task, assets)
             adapted = evaluate_closed_form(
                 uncompiled(model),
                 task,

@@ -122,7 +122,7 @@ def _distill(
     loss = task.distillation_loss(assets, teacher=teacher.assets)
     student = spec.build(chosen, assets)
     larger = load_keras(teacher.path)
-    examples = Examples(rows, task, assets, reporter=reporter)
+    examples = Examples(rows, task, assets)
     batch_teacher = None
     if isinstance(task, DistillsBatches):
         batch_teacher = BatchTeacher(larger, student, task, assets)
@@ -236,7 +236,7 @@ def _train_on(
             f"{candidate.model} is fitted in closed form: it cannot be trained further",
             where=f"--{name}",
         )
-    examples = Examples(data.rows("train"), task, candidate.assets, reporter=reporter)
+    examples = Examples(data.rows("train"), task, candidate.assets)
     trained = _fit(
         model,
         task,
@@ -303,7 +303,7 @@ def _fit(
 
     validation = None
     if "validation" in data.splits:
-        validation = Examples(data.rows("validation"), task, assets, reporter=reporter)
+        validation = Examples(data.rows("validation"), task, assets)
     trained = train(
         model,
         task,

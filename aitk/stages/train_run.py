@@ -45,6 +45,8 @@ MIN_PATIENCE = 3
 #: For settings without ``default_steps`` or ``default_batch_size``.
 STEPS = 500
 BATCH_SIZE = 32
+#: Minimum number of steps per epoch while batches grow with the data.
+MIN_STEPS = 200
 #: Short epochs carry little information: patience lasts for at least so many steps.
 MIN_PATIENCE_STEPS = 50
 #: Options that may change when an interrupted training is resumed.
@@ -147,7 +149,7 @@ def train_run(
         reporter.note(f"{name}: {parameters:,} parameters, {len(rows):,} training rows, {how}")
         held_out = None
         if validation is not None:
-            held_out = Examples(validation, task, assets, reporter=reporter)
+            held_out = Examples(validation, task, assets)
         if isinstance(spec, ClosedFormModel):
             size = batch_size_of(options, chosen)
             trained = evaluate_closed_form(
@@ -158,7 +160,7 @@ def train_run(
                 model,
                 task,
                 assets,
-                train=Examples(rows, task, assets, reporter=reporter),
+                train=Examples(rows, task, assets),
                 validation=held_out,
                 options=options,
                 state=draft.state,
@@ -246,7 +248,7 @@ def with_defaults(
         rows: of the training split.
         learning_rate: the model's default for this data; None for the default of its settings.
     """
-    batch_size = batch_size_of(options, settings)
+    batch_size = options.batch_size or fitting_batch_size(settings, rows)
     steps_per_epoch = math.ceil(rows / batch_size)
     enough = min(MAX_EPOCHS, math.ceil(getattr(settings, "default_steps", STEPS) / steps_per_epoch))
     epochs = options.epochs
@@ -268,6 +270,15 @@ def batch_size_of(options: TrainingOptions, settings: Any) -> int:
     """Batch size: from the options, the model's default, or ``BATCH_SIZE``."""
     default: int = getattr(settings, "default_batch_size", BATCH_SIZE)
     return options.batch_size or default
+
+
+def fitting_batch_size(settings: Any, rows: int) -> int:
+    """The model's default, or twice that and so on up to its ``max_batch_size``, as long as an
+    epoch has ``MIN_STEPS`` steps."""
+    size: int = getattr(settings, "default_batch_size", BATCH_SIZE)
+    while 2 * size <= getattr(settings, "max_batch_size", size) and rows >= 2 * size * MIN_STEPS:
+        size *= 2
+    return size
 
 
 def identity(data: PreparedData, model: str, options: TrainingOptions, settings: Any) -> str:

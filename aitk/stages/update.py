@@ -160,7 +160,6 @@ def update(
             [*data.rows(data.held_out("validation")), *new.held_out],
             task,
             assets,
-            reporter=reporter,
         )
 
         def scores(model: Any, assets: Any) -> dict[str, float]:
@@ -199,7 +198,7 @@ def update(
                 model,
                 task,
                 assets,
-                train=Examples([*new.train, *replayed], task, assets, reporter=reporter),
+                train=Examples([*new.train, *replayed], task, assets),
                 validation=validation,
                 options=chosen,
                 state=draft.state,

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.artifacts.drafts import missing_hint, recover
+from aitk.core.artifacts.plain_rows import plain_decoder
 from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.io.json_files import Count, check_shape, read_json
 from aitk.core.io.names import check_text
@@ -154,9 +155,9 @@ class Rows(Sequence[dict[str, Any]]):
 
     def __init__(self, source: Any, *, where: str):
         self._source, self._where = source, where
-        self._decoders = {
-            name: _decoder(feature) for name, feature in source.dataset_info.features.items()
-        }
+        features = source.dataset_info.features
+        self._decoders = {name: _decoder(feature) for name, feature in features.items()}
+        self._decode_record = plain_decoder(features)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -187,7 +188,11 @@ class Rows(Sequence[dict[str, Any]]):
         from google.protobuf.message import DecodeError
 
         numbers = [int(index) for index in indices]
+        decode = self._decode_record
         try:
+            if decode is not None:
+                records = self._source.data_source.__getitems__(numbers) if numbers else []
+                return [decode(record) for record in records]
             return [self._decoded(row) for row in self._source.__getitems__(numbers)]
         except (
             OSError,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from aitk.core.contract.task import Batch, Example
@@ -48,10 +49,13 @@ class SoftTargetExamples(Examples):
     ):
         self._examples, self._outputs = examples, outputs
         self._add_soft_targets = add_soft_targets
-        self.lengths = examples.lengths
 
     def __len__(self) -> int:
         return len(self._examples)
+
+    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
+        """Of the rows themselves."""
+        return self._examples.lengths_of(indices)
 
     def take(self, indices: Iterable[int]) -> list[Example]:
         """Several examples at once."""

@@ -150,13 +150,18 @@ class LabelTask(Task[LabelAssetsT]):
 
         """
         numbers = {label: number for number, label in enumerate(assets.labels)}
+        if not assets.weights:  # each has the weight 1
+            return [
+                {"target": numbers.get(row["label"], UNSEEN)} if "label" in row else {}
+                for row in rows
+            ]
         found: list[dict[str, Any]] = []
         for row in rows:
             if "label" not in row:
                 found.append({})
                 continue
             number = numbers.get(row["label"], UNSEEN)
-            weight = assets.weights[number] if assets.weights and number != UNSEEN else 1.0
+            weight = assets.weights[number] if number != UNSEEN else 1.0
             found.append({"target": number, "weight": weight})
         return found
 

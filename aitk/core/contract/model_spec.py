@@ -57,7 +57,8 @@ class TrainedModel(ModelSpec[SettingsT, AssetsT]):
 
     Training defaults are class variables of its settings: ``default_learning_rate`` and
     ``default_epochs``; ``default_steps``, the minimum of optimiser steps, for which small data is
-    repeated (500), and ``default_batch_size`` (32).
+    repeated (500), ``default_batch_size`` (32) and ``max_batch_size``, up to which batches grow
+    with the number of rows.
     """
 
     #: Whether it is a head on any backbone of the domain, given by the setting ``backbone``.

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Example, Task
 
 #: Rows are sorted by length within windows of this many batches if lengths differ: large enough for
 #: batches of equal lengths, small enough for a random order.
 BATCHES_PER_WINDOW = 32
+#: Windows of large batches hold this many rows: what one of them costs, the first step waits for.
+ROWS_PER_WINDOW = 8192
 ROWS_AT_ONCE = 1024
 #: Encoded examples are cached up to this size; beyond it they are encoded again in each epoch.
 CACHE_BYTES = 2**30
+#: Beyond it those of the latest window are kept, up to this size.
+WINDOW_BYTES = 2**27
+#: What an example takes in memory besides its arrays.
+EXAMPLE_BYTES = 512
 
 
 class Examples(Sequence[Example]):
-    """The encoded rows of a split, cached in memory if they fit."""
+    """The encoded rows of a split: encoded when they are first needed, kept while they fit."""
 
     def __init__(
         self,
@@ -27,22 +33,13 @@ class Examples(Sequence[Example]):
         task: Task,
         assets: Any,
         *,
-        reporter: Reporter,
         cache_bytes: int = CACHE_BYTES,
     ):
         self._rows, self._task, self._assets = rows, task, assets
-        self.lengths = np.zeros(len(rows), np.int32)
-        kept: list[Example] | None = []
-        size = 0
-        encoded = self._encoded_in_order()
-        for index, example in enumerate(reporter.track(encoded, "encoding", total=len(rows))):
-            self.lengths[index] = task.length(example)
-            size += sum(array.nbytes for array in example.inputs.values())
-            if kept is not None:
-                kept.append(example)
-                if size > cache_bytes:
-                    kept = None
-        self._kept = kept
+        self._lengths = np.full(len(rows), -1, np.int32)
+        self._kept: dict[int, Example] = {}
+        self._window: dict[int, Example] = {}
+        self._room = cache_bytes
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -50,42 +47,96 @@ class Examples(Sequence[Example]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return self.take(range(*index.indices(len(self))))
-        return self.take([index])[0]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.take([index % len(self)])[0]
 
     def take(self, indices: Iterable[int]) -> list[Example]:
         """Several examples at once."""
-        if self._kept is not None:
-            return [self._kept[index] for index in indices]
-        rows = take_rows(self._rows, indices)
-        return self._task.encode(rows, self._assets)
+        indices = [int(index) for index in indices]
+        found = [self._kept.get(index) or self._window.get(index) for index in indices]
+        missing = [index for index, each in zip(indices, found, strict=True) if each is None]
+        if missing:
+            encoded = self._encode(missing)
+            found = [encoded.get(index) or each for index, each in zip(indices, found, strict=True)]
+        return found  # type: ignore[return-value]
 
-    def _encoded_in_order(self) -> Iterator[Example]:
-        for start in range(0, len(self._rows), ROWS_AT_ONCE):
-            rows = take_rows(self._rows, range(start, min(start + ROWS_AT_ONCE, len(self._rows))))
-            yield from self._task.encode(rows, self._assets)
+    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
+        """What ``Task.length`` says of these rows, (rows,); an example is encoded once for it."""
+        unknown = indices[self._lengths[indices] < 0].tolist()
+        if unknown:
+            self._window, room = {}, WINDOW_BYTES
+            for start in range(0, len(unknown), ROWS_AT_ONCE):
+                encoded = self._encode(unknown[start : start + ROWS_AT_ONCE])
+                if room > 0:
+                    self._window |= encoded
+                    room -= sum(map(_bytes_of, encoded.values()))
+        return self._lengths[indices]
+
+    def _encode(self, indices: Sequence[int]) -> dict[int, Example]:
+        examples = self._task.encode(take_rows(self._rows, indices), self._assets)
+        found = dict(zip(indices, examples, strict=True))
+        for index, example in found.items():
+            self._lengths[index] = self._task.length(example)
+        if self._room > 0:
+            self._kept |= found
+            self._room -= sum(map(_bytes_of, found.values()))
+        return found
 
 
-def plan_epoch(
-    lengths: np.ndarray, batch_size: int, *, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """Shuffle rows into batches of similar length.
+class EpochPlan(Sequence[np.ndarray]):
+    """The rows of each batch of an epoch, in an order that seed and epoch decide.
+
+    Rows are shuffled, and those of a window of batches sorted by length, so that a batch holds rows
+    of near-equal length. A window is looked at when its first batch is: no row is read before.
 
     Args:
-        lengths: (rows,) lengths to sort by.
-        batch_size: rows per batch; only one batch of the epoch may be smaller.
-
-    Returns:
-        One array of row numbers per batch, with every row once.
+        batch_size: rows a batch; only one batch of the epoch is smaller, if any.
+        sort: whether lengths differ; else batches are in the order of the shuffle.
     """
-    order = rng.permutation(len(lengths))
-    window = batch_size * BATCHES_PER_WINDOW
-    batches = []
-    for start in range(0, len(order), window):
-        inside = order[start : start + window]
-        # A stable sort preserves the shuffled order among rows of equal length.
-        inside = inside[np.argsort(lengths[inside], kind="stable")]
-        batches += [inside[at : at + batch_size] for at in range(0, len(inside), batch_size)]
-    return [batches[index] for index in rng.permutation(len(batches))]
+
+    def __init__(
+        self, examples: Examples, batch_size: int, *, seed: int, epoch: int, sort: bool = True
+    ):
+        self._examples, self._batch_size, self._sort = examples, batch_size, sort
+        self._seed, self._epoch = seed, epoch
+        self._order = epoch_rng(seed, epoch).permutation(len(examples))
+        self.batches_per_window = 1
+        if sort:
+            most = max(1, ROWS_PER_WINDOW // batch_size)
+            self.batches_per_window = min(BATCHES_PER_WINDOW, most)
+        self._latest: tuple[int, list[np.ndarray]] = (-1, [])
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._order) / self._batch_size)
+
+    def __getitem__(self, step: Any) -> Any:
+        number, place = divmod(step, self.batches_per_window)
+        if self._latest[0] != number:
+            self._latest = (number, self._window(number))
+        return self._latest[1][place]
+
+    def size(self, step: int) -> int:
+        """How many rows a batch has, without looking at them."""
+        number, place = divmod(step, self.batches_per_window)
+        batch = self._places(number)[place]
+        first = (number * self.batches_per_window + batch) * self._batch_size
+        return min(self._batch_size, len(self._order) - int(first))
+
+    def _window(self, number: int) -> list[np.ndarray]:
+        rows = self.batches_per_window * self._batch_size
+        inside = self._order[number * rows : (number + 1) * rows]
+        if self._sort:
+            # A stable sort keeps the shuffled order among rows of one length.
+            inside = inside[np.argsort(self._examples.lengths_of(inside), kind="stable")]
+        starts = self._places(number) * self._batch_size
+        return [inside[start : start + self._batch_size] for start in starts]
+
+    def _places(self, number: int) -> np.ndarray:
+        """Which batch of the sorted window comes at each place of it."""
+        left = len(self) - number * self.batches_per_window
+        rng = np.random.default_rng([self._seed, self._epoch, number, 0])
+        return rng.permutation(min(self.batches_per_window, left))
 
 
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
@@ -102,3 +153,7 @@ def take_rows(rows: Sequence[Mapping[str, Any]], indices: Iterable[int]) -> list
     """Rows by number, in one read if the sequence supports it."""
     take = getattr(rows, "take", None)
     return take(indices) if take else [rows[index] for index in indices]
+
+
+def _bytes_of(example: Example) -> int:
+    return EXAMPLE_BYTES + sum(array.nbytes for array in example.inputs.values())

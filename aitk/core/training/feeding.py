@@ -14,7 +14,9 @@ from aitk.core.training.batches import Examples, step_rng
 if TYPE_CHECKING:
     import keras
 
-AHEAD = 4  # batches
+#: Batches made ahead; of a plan with windows as many as one has, so that the model works while
+#: the next is encoded.
+AHEAD, MOST_AHEAD = 4, 8
 
 
 class Waiting:
@@ -23,6 +25,7 @@ class Waiting:
     def __init__(self) -> None:
         self._made: list[float] = []
         self._done: list[float] = []
+        self._failure: Exception | None = None
 
     def batch_is_made(self) -> None:
         """The next batch is ready."""
@@ -31,6 +34,15 @@ class Waiting:
     def step_is_done(self) -> None:
         """The model has finished a step."""
         self._done.append(time.monotonic())
+
+    def has_failed(self, error: Exception) -> None:
+        """No further batch can be made, for this reason."""
+        self._failure = error
+
+    def check(self) -> None:
+        """Raise what kept batches from being made, if anything did."""
+        if self._failure is not None:
+            raise self._failure
 
     @property
     def share(self) -> float:
@@ -63,7 +75,7 @@ def feed(
     backends, a generator.
 
     Args:
-        waiting: records the time at which each batch is ready.
+        waiting: records the time at which each batch is ready, and the error that ends the data.
         add_soft_targets: adds a teacher's outputs to the targets of a batch.
     """
     import keras
@@ -79,7 +91,11 @@ def feed(
 
     def batches() -> Iterator[tuple[Any, ...]]:
         for step in range(start, len(plan)):
-            batch = batch_at(step)
+            try:
+                batch = batch_at(step)
+            except Exception as error:  # noqa: BLE001, raised again when the step has ended
+                waiting.has_failed(error)
+                return
             waiting.batch_is_made()
             yield batch
 
@@ -88,7 +104,8 @@ def feed(
     import tensorflow as tf
 
     signature = _signature(model, *batch_at(start))
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(AHEAD)
+    ahead = min(MOST_AHEAD, max(AHEAD, getattr(plan, "batches_per_window", AHEAD)))
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(ahead)
 
 
 def _signature(model: keras.Model, inputs: Any, targets: Any, weights: np.ndarray) -> Any:

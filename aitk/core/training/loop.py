@@ -27,7 +27,7 @@ from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.speed import keep_freed_memory
 from aitk.core.training import lora
-from aitk.core.training.batches import Examples, epoch_rng, plan_epoch
+from aitk.core.training.batches import EpochPlan, Examples
 from aitk.core.training.checkpoint import has_state, load_progress, restore_variables, save_state
 from aitk.core.training.events import Events
 from aitk.core.training.feeding import Waiting, feed
@@ -188,8 +188,12 @@ class _Loop:
     def _train_epoch(self) -> None:
         """Run the remaining batches of this epoch."""
         progress, options = self.progress, self.options
-        plan = plan_epoch(
-            self.train.lengths, options.batch_size, rng=epoch_rng(options.seed, progress.epoch)
+        plan = EpochPlan(
+            self.train,
+            options.batch_size,
+            seed=options.seed,
+            epoch=progress.epoch,
+            sort=not self.task.fixed_length,
         )
         self.waiting = Waiting()
         if progress.step == len(plan) or (progress.step and self._out_of_time()):
@@ -210,10 +214,11 @@ class _Loop:
                 ),
                 epochs=1,
                 steps_per_epoch=len(plan) - progress.step,
-                callbacks=[_watcher(self, sizes=[len(rows) for rows in plan[progress.step :]])],
+                callbacks=[_watcher(self, plan, start=progress.step)],
                 verbose=0,
                 shuffle=False,
             )
+            self.waiting.check()
         except _out_of_memory() as error:
             raise TrainingError(
                 "out of memory",
@@ -424,8 +429,8 @@ class _Loop:
         self.model.optimizer.build(self.model.trainable_variables)
 
 
-def _watcher(loop: _Loop, *, sizes: list[int]) -> Any:
-    """A Keras callback that passes every batch to the loop. ``sizes`` are the rows of each."""
+def _watcher(loop: _Loop, plan: EpochPlan, *, start: int) -> Any:
+    """A Keras callback that hands every batch of a plan from number ``start`` on to the loop."""
     import keras
 
     class Watcher(keras.callbacks.Callback):
@@ -437,7 +442,7 @@ def _watcher(loop: _Loop, *, sizes: list[int]) -> Any:
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             model = self.model
-            if loop.after_batch(float((logs or {})["loss"]), rows=sizes[batch]):
+            if loop.after_batch(float((logs or {})["loss"]), rows=plan.size(start + batch)):
                 model.stop_training = True
 
     return Watcher()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.training.fused_step import with_fused_step
 from aitk.core.training.layer_rates import rate_factors, with_rate_factors
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def make_optimizer(options: Any, backbone: keras.Model) -> keras.optimizers.Opti
     if options.optimizer in ("adamw", "muon", SCHEDULE_FREE):
         made: dict[str, tuple[type[Any], dict[str, Any]]] = {
             # Loshchilov and Hutter 2019.
-            "adamw": (keras.optimizers.AdamW, {}),
+            "adamw": (with_fused_step(keras.optimizers.AdamW), {}),
             # Jordan et al. 2024; scaled to the rates of AdamW as in Liu et al. 2025, section 2.2.
             "muon": (
                 keras.optimizers.Muon,
@@ -53,7 +54,7 @@ def make_optimizer(options: Any, backbone: keras.Model) -> keras.optimizers.Opti
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
     if options.optimizer == "adam":
-        return rule(keras.optimizers.Adam)(**shared)
+        return rule(with_fused_step(keras.optimizers.Adam))(**shared)
     return rule(keras.optimizers.SGD)(momentum=0.9, nesterov=True, **shared)
 
 

@@ -83,6 +83,7 @@ def adapt(
         earlier, guesses = guesses, _guesses(look, task, assets, rows, size)
         # Rows are not grouped by length, which would bias the sample of classes.
         order = epoch_rng(options.seed, epoch).permutation(len(rows))
+        waiting = Waiting()
         fed = feed(
             model,
             task,
@@ -92,9 +93,10 @@ def adapt(
             epoch=epoch,
             start=0,
             seed=options.seed,
-            waiting=Waiting(),
+            waiting=waiting,
         )
         losses = model.fit(fed, steps_per_epoch=steps, callbacks=[stop], verbose=0, shuffle=False)
+        waiting.check()
         loss = float(losses.history["loss"][0])
         if not math.isfinite(loss):
             raise TrainingError(

@@ -11,6 +11,7 @@ from aitk.core.decoding.incremental import room_for
 from aitk.core.metrics.baselines import spread
 from aitk.core.training.batches import take_rows
 from aitk.nlp.features.assets import TextAssets
+from aitk.nlp.features.hashing import HashedNgrams
 from aitk.nlp.features.tokenizers import Tokenizer
 
 #: Maximum number of texts counted, evenly spread.
@@ -21,6 +22,9 @@ TEXTS_AT_ONCE = 1024
 def token_arrays(rows: Sequence[Mapping[str, Any]], assets: TextAssets) -> list[np.ndarray]:
     """Token ids (int32) of each row's ``text``, and of its ``pair`` if it has one, truncated to
     ``assets.max_length``."""
+    if isinstance(assets.tokenizer, HashedNgrams):
+        texts = [whole_text(row) for row in rows]
+        return assets.tokenizer.encode_arrays(texts, assets.max_length)
     texts = [row["text"] for row in rows]
     if any("pair" in row for row in rows):
         pairs = [row.get("pair", "") for row in rows]
@@ -45,14 +49,14 @@ def pad_tokens(
         ``token_ids`` (batch, length) int32, zero where padded, and ``padding_mask``
         (batch, length) int32, 1 for real tokens.
     """
-    length = pad_to or max(len(ids) for ids in tokens)
+    lengths = np.fromiter(map(len, tokens), np.int32, len(tokens))
+    length = pad_to or int(lengths.max())
     token_ids = np.zeros((len(tokens), length), np.int32)
-    mask = np.zeros((len(tokens), length), np.int32)
-    for row, ids in enumerate(tokens):
+    for row, ids in zip(token_ids, tokens, strict=True):
         kept = ids[:length]
-        token_ids[row, : len(kept)] = kept
-        mask[row, : len(kept)] = 1
-    return {"token_ids": token_ids, "padding_mask": mask}
+        row[: len(kept)] = kept
+    mask = np.arange(length, dtype=np.int32) < lengths[:, None]
+    return {"token_ids": token_ids, "padding_mask": mask.astype(np.int32)}
 
 
 def pad_in_steps(
@@ -74,6 +78,11 @@ def inverse_frequencies(
     counts = np.zeros(tokenizer.vocabulary_size, np.int64)
     for start in range(0, len(places), TEXTS_AT_ONCE):
         taken = take_rows(rows, places[start : start + TEXTS_AT_ONCE])
-        for ids in tokenizer.encode_many([whole_text(row) for row in taken], max_length):
-            counts[np.unique(ids)] += 1
+        texts = [whole_text(row) for row in taken]
+        if isinstance(tokenizer, HashedNgrams):
+            encoded: Sequence[Any] = tokenizer.encode_arrays(texts, max_length)
+        else:
+            encoded = tokenizer.encode_many(texts, max_length)
+        for ids in encoded:
+            counts[ids] += 1  # once, however often an id comes
     return (1 + np.log((1 + len(places)) / (1 + counts))).astype(np.float32)

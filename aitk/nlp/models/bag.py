@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from aitk.core.layers import Shape, Tensor
+from aitk.core.layers.kernels import weighted_sums
 from aitk.nlp.models.heads import text_inputs
 from aitk.nlp.tasks.settings import BagSettings
 
@@ -19,23 +20,63 @@ from aitk.nlp.tasks.settings import BagSettings
 def build_backbone(
     settings: BagSettings, vocabulary_size: int, *, classes: int | None = None
 ) -> keras.Model:
-    """Token ids (batch, length) -> their embeddings (batch, length, hidden), independent of order.
+    """Token ids (batch, length) -> the sum of their embeddings over the root of their number,
+    (batch, hidden).
 
     The dimension need not exceed the number of classes.
     """
     inputs = text_inputs()
-    # From zero, so that units unseen in training (most hashed units) add no noise.
-    embedding = keras.layers.Embedding(
-        vocabulary_size,
-        min(settings.hidden, classes or settings.hidden),
-        embeddings_initializer="zeros",
-        name="token_embedding",
+    weights = Rarity(vocabulary_size, name="rarity")(inputs["token_ids"], inputs["padding_mask"])
+    # Whole units are dropped, not features (Iyyer et al. 2015): no single word decides alone.
+    weights = keras.layers.Dropout(settings.dropout, name="word_dropout")(weights)
+    hidden = min(settings.hidden, classes or settings.hidden)
+    x = UnitSum(vocabulary_size, hidden, name="token_embedding", dtype="float32")(
+        inputs["token_ids"], weights, inputs["padding_mask"]
     )
-    rarity = Rarity(vocabulary_size, name="rarity")(inputs["token_ids"], inputs["padding_mask"])
-    x = embedding(inputs["token_ids"]) * rarity
-    # Whole units are dropped, not features (Iyyer et al. 2015), so that no single word dominates.
-    x = keras.layers.Dropout(settings.dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
     return keras.Model(inputs, x, name="backbone")
+
+
+@keras.saving.register_keras_serializable("aitk.nlp")
+class UnitSum(keras.layers.Layer):
+    """The weighted sum of the embeddings of a text's units, over the root of their number: a longer
+    text has more to say.
+
+    ``token_ids`` (batch, length), weights (batch, length, 1) and ``padding_mask`` (batch, length)
+    -> (batch, hidden).
+    """
+
+    def __init__(self, units: int, hidden: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.units, self.hidden = units, hidden
+
+    def build(
+        self, token_ids_shape: Shape, weights_shape: Shape, padding_mask_shape: Shape
+    ) -> None:
+        # From zero, so that what training never showed (of hashed units: most) adds no noise.
+        self.embeddings = self.add_weight(
+            shape=(self.units, self.hidden), initializer="zeros", name="embeddings"
+        )
+
+    def call(
+        self, token_ids: Tensor, weights: Tensor, padding_mask: Tensor, training: bool = False
+    ) -> Tensor:
+        real = ops.cast(padding_mask, self.compute_dtype)
+        weights = ops.cast(weights, self.compute_dtype) * ops.expand_dims(real, -1)
+        total = None
+        if training:  # what is exported consists of the backend's own operations
+            total = weighted_sums(self.embeddings, token_ids, weights[..., 0])
+        if total is None:
+            total = ops.sum(ops.take(self.embeddings, token_ids, axis=0) * weights, axis=1)
+        count = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1)
+        return total / ops.sqrt(count)
+
+    def compute_output_shape(
+        self, token_ids_shape: Shape, weights_shape: Shape, padding_mask_shape: Shape
+    ) -> Shape:
+        return (token_ids_shape[0], self.hidden)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"units": self.units, "hidden": self.hidden}
 
 
 @keras.saving.register_keras_serializable("aitk.nlp")

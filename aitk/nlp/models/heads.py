@@ -43,7 +43,8 @@ def classifier(
     """Pool the features and add a linear head named ``head``.
 
     Args:
-        backbone: ``token_ids`` and ``padding_mask`` to (batch, length, hidden).
+        backbone: ``token_ids`` and ``padding_mask`` to (batch, length, hidden), or to (batch,
+            hidden) if it pools them itself.
         classes: number of logits.
         pooling: over the real tokens ``mean``, ``max``, or ``root`` (the sum divided by the root of
             their number, so that longer texts have larger features); or ``cls``, the first token.
@@ -59,7 +60,8 @@ def classifier(
     """
     inputs = text_inputs()
     x = backbone(inputs)
-    x = Pooling(pooling, name="pooling", dtype="float32")(x, inputs["padding_mask"])
+    if len(x.shape) == 3:
+        x = Pooling(pooling, name="pooling", dtype="float32")(x, inputs["padding_mask"])
     start = keras.initializers.Constant(bias)
     if linear:
         same = x.shape[-1] == classes  # one feature per class

@@ -54,6 +54,7 @@ class BagSettings(TextSettings):
 
     pooling: ClassVar[str] = "root"
     linear: ClassVar[bool] = True
+    max_batch_size: ClassVar[int] = 1024
     default_learning_rate: ClassVar[float] = 1e-2
     default_epochs: ClassVar[int] = 6
 

@@ -12,7 +12,6 @@ from aitk.core.compression.distill import (
     DistillationLoss,
     SoftTargetExamples,
 )
-from aitk.core.contract.progress import Silent
 from aitk.core.training.batches import Examples
 
 
@@ -29,11 +28,11 @@ def test_the_loss_is_that_of_the_paper():
 
 def test_a_row_keeps_its_class_and_gets_its_own_logits(toy_task):
     rows = [{"values": [1.0], "label": "plus"}, {"values": [-1.0, -2.0], "label": "minus"}]
-    examples = Examples(rows, toy_task, None, reporter=Silent())
+    examples = Examples(rows, toy_task, None)
 
     def append(example, outputs):
         return dataclasses.replace(example, target=np.append(example.target, outputs))
 
     taught = SoftTargetExamples(examples, np.array([[-3.0, 3.0], [4.0, -4.0]]), append)
     assert [item.target.tolist() for item in taught.take([1, 0])] == [[0, 4, -4], [1, -3, 3]]
-    assert taught.lengths.tolist() == [1, 2] and len(taught) == 2
+    assert taught.lengths_of(np.arange(2)).tolist() == [1, 2] and len(taught) == 2

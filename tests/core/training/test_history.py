@@ -5,7 +5,6 @@ import time
 import numpy as np
 import pytest
 
-from aitk.core.contract.progress import Silent
 from aitk.core.contract.task import Metric
 from aitk.core.training.batches import Examples
 from aitk.core.training.history import Progress, evaluate_closed_form
@@ -43,7 +42,7 @@ def test_the_seconds_of_a_model_in_closed_form_hold_its_computation():
 def test_a_model_in_closed_form_is_scored_on_the_validation_rows(toy_task, toy_rows):
     spec = toy_task.models["dense"]
     model = spec.build(spec.settings(), None)
-    rows = Examples(toy_rows(30), toy_task, None, reporter=Silent())
+    rows = Examples(toy_rows(30), toy_task, None)
     trained = evaluate_closed_form(model, toy_task, None, validation=rows, batch_size=8)
     target, probabilities = trained.measured["target"], trained.measured["probabilities"]
     assert trained.best["accuracy"] == np.mean(probabilities.argmax(axis=1) == target)

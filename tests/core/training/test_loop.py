@@ -39,12 +39,12 @@ def run_training(toy_task, toy_rows, tmp_path):
         silent = Silent()
         if validation is None:
             validation = toy_rows(100, seed=1)
-        judged = Examples(validation, toy_task, None, reporter=silent) if validation else None
+        judged = Examples(validation, toy_task, None) if validation else None
         return train(
             model,
             toy_task,
             None,
-            train=Examples(rows or toy_rows(200), toy_task, None, reporter=silent),
+            train=Examples(rows or toy_rows(200), toy_task, None),
             validation=judged,
             options=options,
             state=tmp_path / state,

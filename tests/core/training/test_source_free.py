@@ -61,7 +61,7 @@ def fit(model, of):
         model,
         TASK,
         None,
-        rows=Examples(of, TASK, None, reporter=Silent()),
+        rows=Examples(of, TASK, None),
         options=resolve(TrainingOptions, OPTIONS),
         reporter=Silent(),
     )
