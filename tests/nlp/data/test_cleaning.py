@@ -76,9 +76,9 @@ def test_length():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"stop_words": "xx"}, UsageError, "no stop words for 'xx'. Known: .*en"),
+        ({"stop_words": "xx"}, UsageError, "no stop words for 'xx'. Available: .*en"),
         ({"stop_words": "zh"}, UsageError, "without spaces"),
-        ({"stem": "zh"}, UsageError, "no stemmer for 'zh'. Known: .*en"),
+        ({"stem": "zh"}, UsageError, "no stemmer for 'zh'. Available: .*en"),
         ({"lemmas": "no_such_pipeline"}, ArtifactError, "python -m spacy download"),
     ],
 )

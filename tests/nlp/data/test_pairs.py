@@ -76,7 +76,7 @@ def test_two_files_go_line_by_line_and_may_be_packed(tmp_path):
 def test_files_with_different_numbers_of_lines_are_refused_with_both_counts(tmp_path):
     source = write(tmp_path / "a.en", "one\ntwo\nthree\n")
     target = write(tmp_path / "a.de", "eins\n")
-    with pytest.raises(DataError, match=r"ends after 1 lines, .*a\.en has 3") as caught:
+    with pytest.raises(DataError, match=r"has 1 lines, but .*a\.en has 3") as caught:
         read(source, target)
     assert caught.value.where == str(target)
 

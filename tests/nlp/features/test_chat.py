@@ -77,7 +77,7 @@ def test_templates_are_saved_and_found_in_folders_of_others(tmp_path):
 
 
 def test_a_template_runs_in_a_sandbox_and_may_refuse():
-    with pytest.raises(DataError, match="refuses"):
+    with pytest.raises(DataError, match="rejects"):
         ChatTemplate("{{ ''.__class__.__mro__ }}").render(MESSAGES)
     with pytest.raises(DataError, match="no system"):
         ChatTemplate("{{ raise_exception('no system') }}").render(MESSAGES)

@@ -40,7 +40,7 @@ def test_rare_pairs_are_given_up_where_memory_is_short_and_that_is_told():
         first, _, counts = count_pairs(corpus, 4, window=2, note=told.append, max_pairs=2)
     assert len(first) <= 2
     assert counts.max() == max(expected_counts(2).values())
-    assert "left out" in told[0]
+    assert "dropped" in told[0]
 
 
 def test_products_of_vectors_approach_the_logarithms_of_counts():

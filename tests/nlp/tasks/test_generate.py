@@ -191,7 +191,7 @@ def test_a_vocabulary_without_marks_is_refused():
 
     bare = SubwordTokenizer(Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
     start = Pretrained("somewhere", "hub", "hub", None, tokenizer=bare)
-    with pytest.raises(ArtifactError, match="no tokens"):
+    with pytest.raises(ArtifactError, match="no start and end tokens"):
         TASK.learn(ROWS, {}, GptSettings(), start=start, note=print)
 
 

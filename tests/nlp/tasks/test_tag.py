@@ -155,6 +155,6 @@ def test_new_tags_are_refused_in_an_update():
 def test_subwords_of_a_hashed_tokeniser_are_refused():
     settings = resolve(TASK.models["transformer"].settings, {})
     start = SimpleNamespace(tokenizer=SimpleNamespace())
-    with pytest.raises(UsageError, match="subwords"):
+    with pytest.raises(UsageError, match="not a subword tokeniser"):
         TASK.learn(ROWS, SUMMARY, settings, start=start, note=print)
     assert isinstance(learn("transformer")[1].reader, Subwords)

@@ -48,7 +48,7 @@ def test_what_holds_no_dialogues_is_read_as_texts(tmp_path):
         ("usa", "message 2 is from the system"),
         ("au", "message 1 is from the assistant"),
         ("s", "only a system message"),
-        ("u", "not answered"),
+        ("u", "no reply"),
         ("x", "has the role 'x'"),
     ],
 )

@@ -14,8 +14,8 @@ from aitk.nlp.tasks.settings import TextSettings
 class AttentionSettings(TextSettings):
     """Embedded tokens, weighted by attention (Yang et al. 2016, section 2.2)."""
 
-    hidden: int = option(64, "size of an embedding", minimum=1, search="32..128")
-    dropout: float = option(0.1, "share of the features dropped", minimum=0.0, maximum=0.9)
+    hidden: int = option(64, "embedding dimension", minimum=1, search="32..128")
+    dropout: float = option(0.1, "dropout rate", minimum=0.0, maximum=0.9)
 
 
 ATTENTION = TextClassifier(AttentionSettings, "aitk_attention.backbone:build_backbone")

@@ -12,7 +12,7 @@ from aitk.registry import Row
 
 @dataclass(frozen=True)
 class LanguageReading(TextReading):
-    """Texts, each with its language."""
+    """Texts with their languages."""
 
     label_column: str = option("language", "column of the language, by name or number from 1")
 

@@ -30,7 +30,7 @@ PADDING = 0  # bytes are the numbers from 1 to 256
 
 @dataclass(frozen=True)
 class ConvSettings:
-    """Convolutions over the bytes of a text, and their maxima."""
+    """Convolutions over the bytes of a text, with max pooling."""
 
     filters: int = option(64, "features of a window of bytes", minimum=1, search="16..128")
     width: int = option(5, "bytes in a window", minimum=1, maximum=9, search="3..7")
@@ -40,7 +40,7 @@ class ConvSettings:
 
 
 class ConvModel(LabelModel):
-    """A trained classifier: ``LabelModel`` has its loss, and knows how many outputs there are."""
+    """A trained classifier: ``LabelModel`` defines its loss and its number of outputs."""
 
     def build(self, settings, assets, *, backbone=None):
         import keras
@@ -53,7 +53,7 @@ class ConvModel(LabelModel):
             x = keras.layers.Conv1D(
                 settings.filters, settings.width, padding="same", activation="relu", name="windows"
             )(x)  # (batch, length, filters)
-            x = ops.max(x * real, axis=1)  # a window beyond the end of a text counts for nothing
+            x = ops.max(x * real, axis=1)  # windows beyond the end of a text have no effect
             backbone = keras.Model(inputs, x, name="backbone")
         logits = keras.layers.Dense(len(assets.labels), name="head", dtype="float32")
         return keras.Model(inputs, logits(backbone(inputs)))
@@ -61,7 +61,7 @@ class ConvModel(LabelModel):
 
 @dataclass(frozen=True)
 class LanguageAssets:
-    """What the model needs besides its weights: the names of the languages."""
+    """Assets of the model: the names of the languages."""
 
     labels: tuple[str, ...]
     weights: tuple[float, ...] = ()
