@@ -43,17 +43,17 @@ class Row:
     Attributes:
         task: ``module:Class`` of the task.
         reading: ``module:Class`` of its reading options (light to import).
-        summary: one line for people.
-        sample: its rows in ``sample_data/``; ``NAME_new`` and ``NAME_update`` lie beside them.
+        summary: one-line summary.
+        sample: its rows in ``sample_data/``; ``NAME_new`` and ``NAME_update`` are next to it.
         objective: it is a pretraining objective (``pretrain``) rather than a task (``finetune``).
-        options: what ``prepare`` must be told about the sample.
-        training: options with which the small sample trains soon; by default those of the model.
-        beside: further files of the sample.
+        options: options of ``prepare`` for the sample.
+        training: options for quick training on the sample; by default those of the model.
+        sidecar_files: further files of the sample.
         predict_options: ``module:Class`` of its predict options (light to import), if it has any.
-        flags: ``module:Class`` of those settings of its models that are flags of their own, beside
+        flags: ``module:Class`` of those settings of its models that are separate flags, besides
             ``--set`` (light to import), if it has any.
         samples: the folder of its sample rows; None for aitk's own. The registry fills it in for
-            other packages: ``sample_data`` beside the module that holds this row.
+            other packages: ``sample_data`` next to the module of this row.
     """
 
     task: str
@@ -63,7 +63,7 @@ class Row:
     objective: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, str] = field(default_factory=dict)
-    beside: tuple[str, ...] = ()
+    sidecar_files: tuple[str, ...] = ()
     predict_options: str | None = None
     flags: str | None = None
     samples: str | None = None
@@ -76,15 +76,15 @@ BUILT_IN = {
         summary="one label for a short recording: words, commands",
         sample="sample_data/commands.csv",
         options={"sample_rate_hz": "8000"},
-        beside=("sample_data/commands.flac",),
+        sidecar_files=("sample_data/commands.flac",),
     ),
     "speech.asr": Row(
         task="aitk.speech.tasks.asr:Asr",
         reading="aitk.speech.data.options:TranscribedAudioReading",
         predict_options="aitk.speech.data.options:TranscriptionOptions",
-        summary="speech recognition: what is said in a recording, as text",
+        summary="speech recognition: transcripts of recordings",
         sample="sample_data/requests.csv",
-        beside=("sample_data/requests.flac",),
+        sidecar_files=("sample_data/requests.flac",),
     ),
     "speech.masked-speech": Row(
         task="aitk.speech.tasks.masked_speech:MaskedSpeech",
@@ -93,7 +93,7 @@ BUILT_IN = {
         sample="sample_data/voices.csv",
         objective=True,
         options={"sample_rate_hz": "8000"},
-        beside=("sample_data/commands.flac", "sample_data/requests.flac"),
+        sidecar_files=("sample_data/commands.flac", "sample_data/requests.flac"),
     ),
     "nlp.classify": Row(
         task="aitk.nlp.tasks.classify:Classify",
@@ -115,7 +115,7 @@ BUILT_IN = {
         task="aitk.nlp.tasks.qa:QuestionAnswering",
         reading="aitk.nlp.data.options:QaReading",
         predict_options="aitk.nlp.data.options:QaPredictOptions",
-        summary="the part of a text that answers a question",
+        summary="the span of a text that answers a question",
         sample="sample_data/questions.jsonl",
     ),
     "nlp.score": Row(
@@ -131,7 +131,7 @@ BUILT_IN = {
         predict_options="aitk.nlp.data.embed_options:EmbedOptions",
         summary="a vector for a word or a text: similarity, search, word analogies",
         sample="sample_data/sentences.txt",
-        beside=("sample_data/similar.tsv",),
+        sidecar_files=("sample_data/similar.tsv",),
     ),
     "nlp.masked-lm": Row(
         task="aitk.nlp.tasks.masked_lm:MaskedLanguageModel",
@@ -175,7 +175,7 @@ BUILT_IN = {
         reading="aitk.vision.data.options:DetectImages",
         predict_options="aitk.vision.data.options:DetectPredictOptions",
         flags="aitk.vision.models.settings:ImageFlags",
-        summary="which objects are in an image, and where: boxes",
+        summary="object detection: boxes and classes",
         sample="sample_data/parts.zip",
         training={"epochs": "15", "image_size": "80x96", "set": "strides=4,8,16"},
     ),
@@ -193,7 +193,7 @@ BUILT_IN = {
         reading="aitk.vision.data.options:MultitaskImages",
         predict_options="aitk.vision.data.options:DetectPredictOptions",
         flags="aitk.vision.models.settings:ImageFlags",
-        summary="label, boxes and mask of an image by one network",
+        summary="label, boxes and mask of an image from one network",
         sample="sample_data/castings.zip",
         training={"epochs": "15", "image_size": "64", "set": "strides=4,8,16"},
     ),
@@ -211,15 +211,15 @@ BUILT_IN = {
         task="aitk.recsys.tasks.recommend:Recommend",
         reading="aitk.recsys.data.options:RecommendReading",
         predict_options="aitk.recsys.data.options:RecommendOptions",
-        summary="which items a user would choose next, from a log of choices",
+        summary="the next items of a user, from a log of choices",
         sample="sample_data/shop_events.csv",
         options={"items": "sample_data/shop_items.csv"},
-        beside=("sample_data/shop_items.csv",),
+        sidecar_files=("sample_data/shop_items.csv",),
     ),
     "recsys.rate": Row(
         task="aitk.recsys.tasks.rate:Rate",
         reading="aitk.recsys.data.options:RateReading",
-        summary="how a user would rate an item, from a log of ratings",
+        summary="the rating of an item by a user, from a log of ratings",
         sample="sample_data/shop_ratings.csv",
     ),
     "recsys.masked-items": Row(

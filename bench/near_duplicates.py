@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from aitk.core.io.images import read_picture
+from aitk.core.io.images import read_image
 from aitk.vision.data.quality.near_duplicates import (
     MIN_CORRELATION,
     SmallCopies,
@@ -36,7 +36,7 @@ def digits() -> list[np.ndarray]:
 def images(folder: Path) -> list[np.ndarray]:
     """The JPEG and PNG files below a folder, in grey."""
     names = sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png"))
-    return [cv2.cvtColor(read_picture(name), cv2.COLOR_RGB2GRAY) for name in names]
+    return [cv2.cvtColor(read_image(name), cv2.COLOR_RGB2GRAY) for name in names]
 
 
 def main() -> None:

@@ -101,8 +101,8 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command left behind: exit code, stdout, stderr."""
+class Result:
+    """Result of a command: exit code, stdout, stderr."""
 
     code: int
     out: str
@@ -115,11 +115,11 @@ class Said:
 
 
 @pytest.fixture
-def aitk(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+def aitk(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """Run ``aitk`` in this process: ``aitk("nlp", "finetune", "--help")``."""
     from aitk.cli.main import main
 
-    def run(*arguments: object) -> Said:
+    def run(*arguments: object) -> Result:
         capsys.readouterr()
         before = signal.getsignal(signal.SIGTERM)
         try:
@@ -127,7 +127,7 @@ def aitk(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
         finally:
             signal.signal(signal.SIGTERM, before)
         out, err = capsys.readouterr()
-        return Said(code, out, err)
+        return Result(code, out, err)
 
     return run
 

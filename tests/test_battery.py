@@ -78,8 +78,8 @@ def first_rows(name: str, folder: Path, *, many_labels: bool) -> Path:
     """The head of the task's sample rows, with the files that stand beside them."""
     row = TASKS[name]
     root = Path(row.samples).parent if row.samples else ROOT
-    for beside in row.beside:
-        shutil.copy(root / beside, folder)
+    for file in row.sidecar_files:
+        shutil.copy(root / file, folder)
     source = root / row.sample
     path = folder / source.name
     if source.suffix not in TEXTS:
@@ -110,7 +110,7 @@ class Chain:
         self.data, self.run = folder / "data", folder / "run"
         row = TASKS[name]
         told = {
-            key: str(ROOT / value) if value in row.beside else value
+            key: str(ROOT / value) if value in row.sidecar_files else value
             for key, value in row.options.items()
         }
         if many_labels:

@@ -40,8 +40,8 @@ def test_commands_parse(aitk, monkeypatch, words: list[str]) -> None:
         monkeypatch.setattr(f"aitk.stages.{name}.{name}", stage)
     for name in ("evaluate", "predict_to", "explain_to"):
         monkeypatch.setattr(f"aitk.api.run.Run.{name}", stage)
-    said = aitk(*words)
-    assert said.code == 0, said.err
+    result = aitk(*words)
+    assert result.code == 0, result.err
 
 
 def test_inputs_of_the_commands_are_there_or_made_before() -> None:

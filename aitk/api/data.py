@@ -109,8 +109,8 @@ def prepare(
     load_task(task)  # refuses an unknown name
     reading = load(TASKS[task].reading)
     general, own = divide(options, PrepareOptions, reading)
-    told = {"workers": workers, "part": part, "engine": engine}
-    number = parallel_of(resolve(ParallelOptions, told))
+    given = {"workers": workers, "part": part, "engine": engine}
+    number = parallel_of(resolve(ParallelOptions, given))
     named = [os.fspath(source) for source in as_list(sources)]
     shared: dict[str, Any] = {
         "task": task,

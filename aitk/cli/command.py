@@ -83,7 +83,7 @@ def as_command(
     def command(**values: Any) -> int:
         check_current_folder()
         refuse_repeats(arguments, parameters)
-        output = Output(as_json=values.pop("json"), quiet=values.pop("quiet"), answer=not domain)
+        output = Output(as_json=values.pop("json"), quiet=values.pop("quiet"), is_data=not domain)
         path = values.pop("config", None)
         given = {name: values.pop(name) for name in flags}
         given = {

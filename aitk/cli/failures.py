@@ -46,8 +46,8 @@ def as_failure(error: BaseException) -> AitkError:
     if isinstance(error, typer.TyperException) and error.exit_code == 2:
         return UsageError(error.format_message().strip().rstrip("."), hint="See --help")
     if full := _full(error):
-        told, hint = full
-        return UsageError(told, where=_place(error), hint=hint)
+        description, hint = full
+        return UsageError(description, where=_place(error), hint=hint)
     if isinstance(error, OSError) and error.errno in _PLACE:
         reason, hint = os.strerror(error.errno).lower(), "Check the path, then try again"
         if error.errno == errno.EMFILE:
@@ -70,7 +70,7 @@ def _full(error: BaseException) -> tuple[str, str] | None:
     if isinstance(error, OSError) and error.errno in _FULL:
         return _FULL[error.errno]
     text = str(error)
-    return next((told for code, told in _FULL.items() if os.strerror(code) in text), None)
+    return next((reason for code, reason in _FULL.items() if os.strerror(code) in text), None)
 
 
 def _place(error: BaseException) -> str | None:

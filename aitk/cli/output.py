@@ -34,11 +34,11 @@ class Output:
     Args:
         as_json: print the result to stdout as one JSON object.
         quiet: no messages, except errors and explanations of an exit code.
-        answer: the result itself is data (a list, a table).
+        is_data: the result itself is data (a list, a table).
     """
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False, answer: bool = False):
-        self.as_json, self.quiet, self.answer = as_json, quiet, answer
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, is_data: bool = False):
+        self.as_json, self.quiet, self.is_data = as_json, quiet, is_data
         self._opened: Presenter | None = None
 
     @property
@@ -146,8 +146,8 @@ class Output:
         self.close()
         if self.as_json:
             self.write(dump_json(_facts(outcome), default=_plain) + "\n")
-        elif self.answer:
-            self._show_answer(outcome)
+        elif self.is_data:
+            self._show_data(outcome)
         elif not self.quiet:
             self._talk.result(_shown_facts(outcome), outcome.table)
         if outcome.refused:
@@ -160,7 +160,7 @@ class Output:
         if outcome.next and not self.quiet:
             self._talk.next(_one_line(outcome.next))
 
-    def _show_answer(self, outcome: Outcome) -> None:
+    def _show_data(self, outcome: Outcome) -> None:
         """Show a result that is data: on stdout, in columns; wrapped on a terminal only."""
         if _is_terminal(sys.stdout):
             from aitk.cli.terminal import Terminal
@@ -175,8 +175,8 @@ class Output:
         self.close()
         self._talk.fail(_one_line(f"aitk: {error.line}"))
         if self.as_json:
-            told = {"what": error.what, "where": error.where, "hint": error.hint}
-            text = dump_json({"error": told, "exit_code": error.exit_code})
+            details = {"what": error.what, "where": error.where, "hint": error.hint}
+            text = dump_json({"error": details, "exit_code": error.exit_code})
             # The exit code is that of the first failure, which may be stdout's own.
             with contextlib.suppress(Interrupted, UsageError):
                 self.write(f"{text}\n")
@@ -223,14 +223,14 @@ def _shown_facts(outcome: Outcome) -> dict[str, Any]:
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
     """The whole outcome, as JSON."""
-    said: dict[str, Any] = dict(outcome.facts)
+    output: dict[str, Any] = dict(outcome.facts)
     if outcome.table:
-        said["table"] = [dict(row) for row in outcome.table]
+        output["table"] = [dict(row) for row in outcome.table]
     for name in ("refused", "missed", "broken", "next"):
         value = getattr(outcome, name)
-        if value and name not in said:
-            said[name] = value
-    return said | {"exit_code": outcome.exit_code}
+        if value and name not in output:
+            output[name] = value
+    return output | {"exit_code": outcome.exit_code}
 
 
 def _plain(value: Any) -> Any:

@@ -53,7 +53,7 @@ def generate(
     """
     if interactive == (prompt is not None):
         raise UsageError("give either --prompt TEXT or --interactive", where="generate")
-    answer = _open(run, options, trust=trust, reporter=reporter)
+    generate_reply = _open(run, options, trust=trust, reporter=reporter)
     messages: list[dict[str, str]] = []
     turns = 0
     for text in [prompt] if prompt is not None else _lines(reporter):
@@ -63,9 +63,9 @@ def generate(
         if not messages and system:
             messages = [{"role": "system", "content": system}]
         messages.append({"role": "user", "content": text})
-        said = answer(messages)
-        messages.append({"role": "assistant", "content": said})
-        reporter.write(f"{said}\n")
+        reply = generate_reply(messages)
+        messages.append({"role": "assistant", "content": reply})
+        reporter.write(f"{reply}\n")
         turns += 1
     return Outcome(facts={"run": str(run), "turns": turns})
 
@@ -91,7 +91,7 @@ def _open(
     assets = open_assets(task, run)
     predictor = open_model(task, run, assets, reporter=reporter)
 
-    def answer(messages: list[dict[str, str]]) -> str:
+    def generate_reply(messages: list[dict[str, str]]) -> str:
         fields = {"text": messages[-1]["content"]}
         if assets.chat is not None:
             fields = dialogue_fields(messages)
@@ -100,7 +100,7 @@ def _open(
         )
         return str(found["prediction"])
 
-    return answer
+    return generate_reply
 
 
 def _lines(reporter: Reporter) -> Iterator[str]:

@@ -20,8 +20,8 @@ def test_the_guide_runs_and_the_command_line_predicts_the_same_bytes(tmp_path, m
     )
     assert tried > 15
     assert failed == 0
-    said = aitk(
+    result = aitk(
         "nlp", "predict", "runs/messages-int8", "sample_data/messages_new.csv", "--out", "cli.jsonl"
     )
-    assert said.code == 0, said.err
+    assert result.code == 0, result.err
     assert Path("cli.jsonl").read_bytes() == Path("predictions.jsonl").read_bytes()

@@ -52,8 +52,8 @@ def test_rows_files_and_the_command_line_predict_the_same_bytes(run, folder, req
         json.dumps(row, ensure_ascii=False) + "\n" for row in run.predict(folder / "new.jsonl")
     )
     command = request.getfixturevalue("aitk")
-    said = command("recsys", "predict", folder / "run", folder / "new.jsonl")
-    assert lines == said.out
+    result = command("recsys", "predict", folder / "run", folder / "new.jsonl")
+    assert lines == result.out
     outcome = run.predict_to(folder / "new.jsonl", out=folder / "out.jsonl", overwrite=True)
     assert (folder / "out.jsonl").read_text() == lines
     assert outcome.facts["rows"] == 2
@@ -85,8 +85,8 @@ def test_a_missing_run_is_refused_when_it_is_loaded(tmp_path):
 
 def test_nothing_prints(run, capfd):
     run.predict([{"user": "u1"}])
-    said = capfd.readouterr()
-    assert (said.out, said.err) == ("", "")
+    result = capfd.readouterr()
+    assert (result.out, result.err) == ("", "")
 
 
 def test_importing_aitk_is_light(python):

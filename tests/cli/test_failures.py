@@ -53,10 +53,10 @@ def test_a_bug_is_one_line_and_a_traceback_only_when_asked(aitk, monkeypatch) ->
 
     monkeypatch.setattr("aitk.stages.finetune.finetune", broken)
     monkeypatch.delenv("AITK_DEBUG", raising=False)
-    said = aitk("nlp", "finetune", "data", "--out", "run")
-    assert said.code == 1
-    assert len(said.lines) == 1
-    assert "aitk/api/training.py:" in said.err
+    result = aitk("nlp", "finetune", "data", "--out", "run")
+    assert result.code == 1
+    assert len(result.lines) == 1
+    assert "aitk/api/training.py:" in result.err
     monkeypatch.setenv("AITK_DEBUG", "1")
     assert "Traceback" in aitk("nlp", "finetune", "data", "--out", "run").err
 
@@ -66,9 +66,9 @@ def test_ctrl_c_says_how_to_go_on(aitk, monkeypatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("aitk.stages.finetune.finetune", interrupted)
-    said = aitk("nlp", "finetune", "data", "--out", "run")
-    assert said.code == 130
-    assert "--resume" in said.err
+    result = aitk("nlp", "finetune", "data", "--out", "run")
+    assert result.code == 130
+    assert "--resume" in result.err
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

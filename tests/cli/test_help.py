@@ -15,10 +15,10 @@ from aitk.stages.options import TrainingOptions
 
 
 def test_lists_domains_questions_and_exit_codes(aitk) -> None:
-    said = aitk("--help")
-    assert said.code == 0
+    result = aitk("--help")
+    assert result.code == 0
     for name in (*DOMAINS, *GENERAL, *map(str, EXIT_CODES)):
-        assert name in said.out
+        assert name in result.out
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -29,31 +29,33 @@ def test_a_domain_lists_its_stages(aitk, domain: str) -> None:
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_shows_an_example_in_80_columns(aitk, domain: str, stage: str) -> None:
-    said = aitk(domain, stage, "--help")
-    assert said.code == 0
-    assert max(map(len, said.out.splitlines())) <= 80
-    assert f"      aitk {domain} {stage} " in said.out
-    assert "--json" in said.out
-    assert "--quiet" in said.out
+    result = aitk(domain, stage, "--help")
+    assert result.code == 0
+    assert max(map(len, result.out.splitlines())) <= 80
+    assert f"      aitk {domain} {stage} " in result.out
+    assert "--json" in result.out
+    assert "--quiet" in result.out
 
 
 def test_every_training_option_is_a_flag(aitk) -> None:
-    said = aitk("nlp", "finetune", "--help")
+    result = aitk("nlp", "finetune", "--help")
     for item in describe(TrainingOptions):
-        assert f"{item.flag} " in said.out
+        assert f"{item.flag} " in result.out
 
 
 def test_what_a_run_decides_is_no_flag_of_update(aitk) -> None:
-    said = aitk("nlp", "update", "--help")
-    assert "--learning-rate" in said.out
-    assert "--from" not in said.out
+    result = aitk("nlp", "update", "--help")
+    assert "--learning-rate" in result.out
+    assert "--from" not in result.out
 
 
 def test_options_are_listed_in_parts_the_most_used_first(aitk) -> None:
-    said = aitk("nlp", "finetune", "--help").out
+    result = aitk("nlp", "finetune", "--help").out
     titles = ["Arguments:", "Output:", "Training:", "Training in detail:", "Options:"]
-    assert [line for line in said.splitlines() if line in titles] == titles
-    assert said.index("--model ") < said.index("Training in detail:") < said.index("--warmup ")
+    assert [line for line in result.splitlines() if line in titles] == titles
+    assert (
+        result.index("--model ") < result.index("Training in detail:") < result.index("--warmup ")
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,9 +80,9 @@ def test_a_shell_completes_stages_and_options(python, line: str, completed: str)
 
 
 def test_defaults_and_choices_are_shown(aitk) -> None:
-    said = " ".join(aitk("nlp", "finetune", "--help").out.split())
-    assert "--optimizer adamw|adam|sgd|muon|schedule-free update rule;" in said
-    assert "--seed INT seed of weights, order and dropout [default: 0]" in said
+    result = " ".join(aitk("nlp", "finetune", "--help").out.split())
+    assert "--optimizer adamw|adam|sgd|muon|schedule-free update rule;" in result
+    assert "--seed INT seed of weights, order and dropout [default: 0]" in result
 
 
 def test_version(aitk) -> None:
@@ -88,10 +90,10 @@ def test_version(aitk) -> None:
 
 
 def test_nothing_asked_shows_help_and_exits_2(aitk) -> None:
-    said = aitk()
-    assert said.code == 2
-    assert "Commands:" in said.err
-    assert said.out == ""
+    result = aitk()
+    assert result.code == 2
+    assert "Commands:" in result.err
+    assert result.out == ""
 
 
 def test_what_is_asked_of_answers_is_an_option_of_evaluate_where_it_is_scored(aitk) -> None:
@@ -100,9 +102,9 @@ def test_what_is_asked_of_answers_is_an_option_of_evaluate_where_it_is_scored(ai
     )
     assert all(flag in speech for flag in ("--beam ", "--lm ", "--lexicon ", "--hot-words "))
     assert "--view " in vision and "--mirror" in vision
-    for flag, said in {
+    for flag, result in {
         "--words": speech,
         "--min-score": vision,
         "--exclude-seen": recsys,
     }.items():
-        assert flag not in said
+        assert flag not in result

@@ -87,9 +87,9 @@ def test_a_setting_may_be_a_flag_of_its_own(aitk, called, tmp_path) -> None:
 
 
 def test_a_setting_is_said_in_one_way(aitk, called, tmp_path) -> None:
-    said = aitk(*PICTURES, "--image-size", 24, "--set", "image-size=32")
-    assert said.code == 2
-    assert "--image-size: image_size is set twice" in said.err
+    result = aitk(*PICTURES, "--image-size", 24, "--set", "image-size=32")
+    assert result.code == 2
+    assert "--image-size: image_size is set twice" in result.err
     config = tmp_path / "aitk.toml"
     config.write_text("image_size = 64\n[set]\nimage_size = 32\n")
     assert "image_size is set twice" in aitk(*PICTURES, "--config", config).err
@@ -97,9 +97,9 @@ def test_a_setting_is_said_in_one_way(aitk, called, tmp_path) -> None:
 
 
 def test_other_domains_have_no_such_flag(aitk, called) -> None:
-    said = aitk(*FINETUNE, "--image-size", 24)
-    assert said.code == 2
-    assert "--image-size" in said.err
+    result = aitk(*FINETUNE, "--image-size", 24)
+    assert result.code == 2
+    assert "--image-size" in result.err
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_other_domains_have_no_such_flag(aitk, called) -> None:
 def test_a_wrong_config_file_is_named(aitk, called, tmp_path, text: str, named: str) -> None:
     config = tmp_path / "aitk.toml"
     config.write_text(text)
-    said = aitk(*FINETUNE, "--config", config)
-    assert said.code == 2
-    assert str(config) in said.err
-    assert named in said.err
+    result = aitk(*FINETUNE, "--config", config)
+    assert result.code == 2
+    assert str(config) in result.err
+    assert named in result.err
 
 
 def test_the_config_may_be_another_run(aitk, called, tmp_path) -> None:
@@ -139,11 +139,11 @@ def test_prepare_gives_the_task_its_own_reading_options(aitk, monkeypatch) -> No
         return Outcome(facts={})
 
     monkeypatch.setattr("aitk.stages.prepare.prepare", prepare)
-    said = aitk(
+    result = aitk(
         *("nlp", "prepare", "a.csv", "-", "--task", "classify", "--label-column", "y"),
         *("--out", "d", "--split", "70/20/10"),
     )
-    assert said.code == 0, said.err
+    assert result.code == 0, result.err
     assert seen["task"] == "nlp.classify"
     assert seen["reading"].label_column == "y"
     assert seen["options"].split == "70/20/10"
@@ -152,14 +152,14 @@ def test_prepare_gives_the_task_its_own_reading_options(aitk, monkeypatch) -> No
 
 def test_refused_rows_exit_6_and_say_so(aitk, called) -> None:
     called["refused"] = 3
-    said = aitk(*FINETUNE, "--quiet")
-    assert said.code == 6
-    assert said.err == "3 rows were refused\n"
+    result = aitk(*FINETUNE, "--quiet")
+    assert result.code == 6
+    assert result.err == "3 rows were refused\n"
 
 
 def test_json_prints_one_object_on_stdout(aitk, called) -> None:
-    said = aitk(*FINETUNE, "--json")
-    assert json.loads(said.out) == {"run": "run", "exit_code": 0}
+    result = aitk(*FINETUNE, "--json")
+    assert json.loads(result.out) == {"run": "run", "exit_code": 0}
 
 
 @pytest.mark.parametrize(

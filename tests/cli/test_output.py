@@ -40,7 +40,7 @@ def test_counts_are_told_in_one_line(capsys) -> None:
 
 
 def test_the_answer_to_a_question_is_data(capsys) -> None:
-    Output(answer=True).show(Outcome(facts={"aitk": "0.1.0"}))
+    Output(is_data=True).show(Outcome(facts={"aitk": "0.1.0"}))
     assert capsys.readouterr() == ("aitk: 0.1.0\n", "")
 
 

@@ -29,8 +29,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     rows = [f"word {number} is here,{number % 2}" for number in range(60)]
     (folder / "rows.csv").write_text("\n".join(["text,label", *rows]))
-    said = ["nlp", "prepare", folder / "rows.csv", "--task", "classify", "--out", folder / "data"]
-    assert main([*map(str, said), "--quiet"]) == 0
+    result = ["nlp", "prepare", folder / "rows.csv", "--task", "classify", "--out", folder / "data"]
+    assert main([*map(str, result), "--quiet"]) == 0
     data = load_data(folder / "data")
     manifest = {
         "version": 1,
@@ -77,9 +77,9 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     ["", ".", "..", "/", "photos", "dangling", "rows.csv", "rows.csv/out", "x" * 250, "out.part"],
 )
 def test_an_impossible_folder_is_refused(aitk, here: Path, command: str, out: str) -> None:
-    said = aitk("nlp", *FOLDERS[command], "--out", out, "--overwrite")
-    assert said.code == 2, said.err
-    assert [line for line in said.lines if line.startswith("aitk: ")] == said.lines[-1:]
+    result = aitk("nlp", *FOLDERS[command], "--out", out, "--overwrite")
+    assert result.code == 2, result.err
+    assert [line for line in result.lines if line.startswith("aitk: ")] == result.lines[-1:]
 
 
 @pytest.mark.parametrize("command", FOLDERS)
@@ -90,8 +90,8 @@ def test_a_draft_of_the_user_is_left_alone(aitk, made, monkeypatch, command, nam
         (made / each).mkdir()
         (made / each / "precious").touch()
     try:
-        said = aitk("nlp", *FOLDERS[command], "--out", "out", "--overwrite")
-        assert said.code == 2, said.err
+        result = aitk("nlp", *FOLDERS[command], "--out", "out", "--overwrite")
+        assert result.code == 2, result.err
         assert (made / name / "precious").exists()
         assert (made / "out" / "precious").exists()
     finally:
@@ -110,9 +110,9 @@ def test_a_draft_of_the_user_is_left_alone(aitk, made, monkeypatch, command, nam
     ],
 )
 def test_no_input_is_written_to(aitk, here: Path, command: str, out: str) -> None:
-    said = aitk("nlp", *FOLDERS[command], "--out", out, "--overwrite")
-    assert said.code == 2, said.err
-    assert "input" in said.lines[-1]
+    result = aitk("nlp", *FOLDERS[command], "--out", out, "--overwrite")
+    assert result.code == 2, result.err
+    assert "input" in result.lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -120,5 +120,5 @@ def test_no_input_is_written_to(aitk, here: Path, command: str, out: str) -> Non
     ["", ".", "/", "photos", "rows.csv", "run/out.jsonl", "x" * 245 + ".jsonl", "rows.csv/a.jsonl"],
 )
 def test_an_impossible_file_of_answers_is_refused(aitk, here: Path, out: str) -> None:
-    said = aitk("nlp", "predict", "run", "rows.csv", "--out", out, "--overwrite")
-    assert said.code == 2, said.err
+    result = aitk("nlp", "predict", "run", "rows.csv", "--out", out, "--overwrite")
+    assert result.code == 2, result.err

@@ -41,22 +41,22 @@ WRONG = [
 @pytest.mark.parametrize(("arguments", "named"), WRONG, ids=[" ".join(wrong) for wrong, _ in WRONG])
 def test_usage_error(aitk, tmp_path, monkeypatch, arguments: list[str], named: str) -> None:
     monkeypatch.chdir(tmp_path)
-    said = aitk(*arguments)
-    assert said.code == 2
-    assert len(said.lines) == 1
-    assert named in said.err
+    result = aitk(*arguments)
+    assert result.code == 2
+    assert len(result.lines) == 1
+    assert named in result.err
     if "--json" not in arguments:
-        assert said.out == ""
+        assert result.out == ""
 
 
 def test_with_json_the_error_is_one_object(aitk) -> None:
-    said = aitk("nlp", "finetune", "data", "--out", "x", "--epochs", "-1", "--json")
-    told = json.loads(said.out)
-    assert told["exit_code"] == said.code == 2
+    result = aitk("nlp", "finetune", "data", "--out", "x", "--epochs", "-1", "--json")
+    told = json.loads(result.out)
+    assert told["exit_code"] == result.code == 2
     assert told["error"]["what"] == "epochs is -1"
 
 
 def test_a_missing_folder_exits_4(aitk, tmp_path) -> None:
-    said = aitk("nlp", "finetune", tmp_path / "gone", "--out", tmp_path / "run")
-    assert said.code == 4
-    assert len(said.lines) == 1
+    result = aitk("nlp", "finetune", tmp_path / "gone", "--out", tmp_path / "run")
+    assert result.code == 4
+    assert len(result.lines) == 1

@@ -42,10 +42,10 @@ def prepare(aitk, *arguments):
 )
 def test_prepare_refuses_in_one_line(aitk, here, arguments, code, words):
     before = set(os.listdir(here))
-    said = prepare(aitk, *arguments)
-    assert said.code == code
-    assert words in said.lines[-1]
-    assert "Traceback" not in said.err
+    result = prepare(aitk, *arguments)
+    assert result.code == code
+    assert words in result.lines[-1]
+    assert "Traceback" not in result.err
     assert set(os.listdir(here)) == before
 
 
@@ -54,8 +54,8 @@ def test_prepare_refuses_in_one_line(aitk, here, arguments, code, words):
     [("nul.csv", "NUL"), ("mixed.csv", "utf-8"), ("long.csv", "longer than")],
 )
 def test_a_bad_row_is_refused_and_the_rest_is_kept(aitk, here, file, reason):
-    said = prepare(aitk, file, "--out", "d")
-    assert said.code == 6
+    result = prepare(aitk, file, "--out", "d")
+    assert result.code == 6
     (refused,) = (here / "d" / "rejects.jsonl").read_text().splitlines()
     assert reason.lower() in refused.lower()
     assert '"line": 6' in refused
@@ -68,9 +68,9 @@ def test_a_full_disk_is_named_and_nothing_is_left(aitk, here, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(data.DataWriter, "write", full)
-    said = prepare(aitk, "good.csv", "--out", "d")
-    assert said.code not in (0, 1)
-    assert "disk is full" in said.lines[-1]
+    result = prepare(aitk, "good.csv", "--out", "d")
+    assert result.code not in (0, 1)
+    assert "disk is full" in result.lines[-1]
     assert not (here / "d").exists()
     assert not (here / "d.part").exists()
 
@@ -79,20 +79,20 @@ def test_a_full_disk_is_named_and_nothing_is_left(aitk, here, monkeypatch):
 def trained(aitk, here):
     """A run on good.csv, in the folder ``run``."""
     assert prepare(aitk, "good.csv", "--out", "data").code == 0
-    said = aitk(
+    result = aitk(
         *("nlp", "finetune", "data", "--out", "run", "--epochs", "1"),
         *("--set", "vocabulary_size=500", "--set", "hidden=4"),
     )
-    assert said.code == 0, said.err
+    assert result.code == 0, result.err
     return here / "run"
 
 
 def test_what_is_wrong_with_a_run_is_said(aitk, here, trained):
     def last_line(*arguments, code):
-        said = aitk("nlp", *arguments)
-        assert said.code == code, said.err
-        assert "Traceback" not in said.err
-        return said.lines[-1]
+        result = aitk("nlp", *arguments)
+        assert result.code == code, result.err
+        assert "Traceback" not in result.err
+        return result.lines[-1]
 
     model = here / "run" / "model.keras"
     whole = model.read_bytes()
@@ -109,12 +109,12 @@ def test_what_is_wrong_with_a_run_is_said(aitk, here, trained):
 
     # A label that training never saw is wrong wherever it comes, and said.
     (here / "unseen.csv").write_text(GOOD + "something else,strange\n")
-    said = aitk("nlp", "evaluate", "run", "--data", "unseen.csv")
-    assert said.code == 0
-    assert "1 rows have a label unseen in training" in said.err
-    said = aitk("nlp", "update", "run", "unseen.csv", "--out", "y", "--force", "--epochs", "1")
-    assert said.code == 6
-    assert "'strange' was not seen in training" in said.err
+    result = aitk("nlp", "evaluate", "run", "--data", "unseen.csv")
+    assert result.code == 0
+    assert "1 rows have a label unseen in training" in result.err
+    result = aitk("nlp", "update", "run", "unseen.csv", "--out", "y", "--force", "--epochs", "1")
+    assert result.code == 6
+    assert "'strange' was not seen in training" in result.err
 
     # A run of another task: the manifest decides, whatever the folder is called.
     manifest = here / "run" / "run.json"

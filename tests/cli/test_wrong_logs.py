@@ -85,10 +85,10 @@ def rejects(folder):
 def test_prepare_refuses_in_one_line(aitk, here, log, arguments, code, words):
     write("log.csv", log)
     before = set(os.listdir(here))
-    said = aitk("recsys", "prepare", "log.csv", "--task", "recommend", "--out", "d", *arguments)
-    assert said.code == code, said.err
-    assert words in said.lines[-1]
-    assert "Traceback" not in said.err
+    result = aitk("recsys", "prepare", "log.csv", "--task", "recommend", "--out", "d", *arguments)
+    assert result.code == code, result.err
+    assert words in result.lines[-1]
+    assert "Traceback" not in result.err
     assert set(os.listdir(here)) == before
 
 
@@ -101,9 +101,9 @@ def test_ratings_that_teach_nothing_are_refused(aitk, here, ratings, words):
     if ratings is not None:
         head, told = "user,item,rating\n", [f",{rating}" for rating in ratings]
     write("log.csv", head + "".join(f"u{n % 3},i{n}{told[n]}\n" for n in range(9)))
-    said = aitk("recsys", "prepare", "log.csv", "--task", "rate", "--out", "d")
-    assert said.code in (2, 3)
-    assert words in said.lines[-1] and "log.csv" in said.lines[-1]
+    result = aitk("recsys", "prepare", "log.csv", "--task", "rate", "--out", "d")
+    assert result.code in (2, 3)
+    assert words in result.lines[-1] and "log.csv" in result.lines[-1]
     assert not (here / "d").exists() and not (here / "d.part").exists()
 
 
@@ -111,9 +111,9 @@ def test_bad_events_are_refused_and_the_rest_is_kept(aitk, here):
     bad = ["u1,p1,nan,1700000000", "u1,p1,inf,1700000000", "u1,p1,,1700000000", "u1,p1,3,-5",
            "u1,p1,3,yesterday", ",p1,3,1700000000", "u1,,3,1700000000", "u1,p1"]  # fmt: skip
     write("log.csv", GOOD + "".join(f"{line}\n" for line in bad))
-    said = aitk("recsys", "prepare", "log.csv", "--task", "rate", "--out", "d")
-    assert said.code == 6, said.err
-    assert "8 rows were refused" in said.err
+    result = aitk("recsys", "prepare", "log.csv", "--task", "rate", "--out", "d")
+    assert result.code == 6, result.err
+    assert "8 rows were refused" in result.err
     first = GOOD.count("\n") + 1
     reasons = ["rating is 'nan'", "rating is 'inf'", "no rating", "before 1970", "yesterday",
                "user", "item", "field"]  # fmt: skip
@@ -123,8 +123,10 @@ def test_bad_events_are_refused_and_the_rest_is_kept(aitk, here):
         assert words in reason
     manifest = json.loads((here / "d" / "dataset.json").read_text())
     assert manifest["refused"] == 8
-    said = aitk("recsys", "prepare", "log.csv", "--task", "rate", "--out", "e", "--max-errors", "3")
-    assert said.code == 3 and "--max-errors" in said.lines[-1]
+    result = aitk(
+        "recsys", "prepare", "log.csv", "--task", "rate", "--out", "e", "--max-errors", "3"
+    )
+    assert result.code == 3 and "--max-errors" in result.lines[-1]
     assert not (here / "e").exists() and not (here / "e.part").exists()
 
 
@@ -140,13 +142,13 @@ def test_ids_are_kept_but_for_spaces(aitk, here):
             table.writerow([user, STRANGE[(number + place) % len(STRANGE)]])
     write("log.csv", text.getvalue())
     assert aitk("recsys", "prepare", "log.csv", "--task", "recommend", "--out", "d").code == 0
-    said = aitk("recsys", "finetune", "d", "--model", "popular", "--out", "r")
-    assert said.code == 0, said.err
+    result = aitk("recsys", "finetune", "d", "--model", "popular", "--out", "r")
+    assert result.code == 0, result.err
     asked = io.StringIO()
     csv.writer(asked).writerows([["user"], *([user] for user in [*STRANGE, "0007"])])
     write("asked.csv", asked.getvalue())
-    said = aitk("recsys", "predict", "r", "asked.csv", "--out", "-")
-    answers = [json.loads(line) for line in said.out.splitlines()]
+    result = aitk("recsys", "predict", "r", "asked.csv", "--out", "-")
+    answers = [json.loads(line) for line in result.out.splitlines()]
     assert [answer["user"] for answer in answers] == [*STRANGE, "0007"]
     assert ["note" in answer for answer in answers] == [False] * len(STRANGE) + [True]
     for number, answer in enumerate(answers[:-1]):
@@ -157,17 +159,17 @@ def test_ids_are_kept_but_for_spaces(aitk, here):
 
 def test_an_items_file_that_misses_half_is_told_and_may_decide(aitk, here):
     told = ["recsys", "prepare", "good.csv", "--task", "recommend", "--items", "half.csv"]
-    said = aitk(*told, "--out", "d")
-    assert said.code == 0
-    assert "6 items with events but missing from the items file (50.0%)" in said.err
-    said = aitk(*told, "--unknown-items", "drop", "--out", "e", "--json")
-    assert json.loads(said.out)["rows"]["train"] == 12  # users who take what it has
+    result = aitk(*told, "--out", "d")
+    assert result.code == 0
+    assert "6 items with events but missing from the items file (50.0%)" in result.err
+    result = aitk(*told, "--unknown-items", "drop", "--out", "e", "--json")
+    assert json.loads(result.out)["rows"]["train"] == 12  # users who take what it has
 
 
 def test_strangers_are_answered_and_bad_questions_are_named(aitk, here, trained):
     write("asked.csv", 'user,item,history\nu0,,\nnobody,,\n,zz,\n,,\n,,"[""p0"", null]"\nu1,,\n')
-    said = aitk("recsys", "predict", trained / "run", "asked.csv", "--out", "a.jsonl")
-    assert said.code == 6, said.err
+    result = aitk("recsys", "predict", trained / "run", "asked.csv", "--out", "a.jsonl")
+    assert result.code == 6, result.err
     answers = [json.loads(line) for line in (here / "a.jsonl").read_text().splitlines()]
     assert [answer.get("line") for answer in answers] == [None, None, None, 5, 6, None]
     assert "unknown user 'nobody'" in answers[1]["note"]
@@ -188,20 +190,20 @@ def test_strangers_are_answered_and_bad_questions_are_named(aitk, here, trained)
 def test_a_wrong_question_leaves_nothing(aitk, here, trained, arguments, code, words):
     before = set(os.listdir(here))
     write("asked.txt", "u0\n")
-    said = aitk("recsys", "predict", trained / "run", "asked.txt", "--out", "a.jsonl", *arguments)
-    assert said.code == code
-    assert words in said.lines[-1]
+    result = aitk("recsys", "predict", trained / "run", "asked.txt", "--out", "a.jsonl", *arguments)
+    assert result.code == code
+    assert words in result.lines[-1]
     assert set(os.listdir(here)) == before | {"asked.txt"}
 
 
 def test_what_cannot_be_trained_updated_or_compared_is_said(aitk, here, trained):
     def last_line(*arguments, code):
         before = set(os.listdir(here))
-        said = aitk(*arguments)
-        assert said.code == code, said.err
-        assert "Traceback" not in said.err
+        result = aitk(*arguments)
+        assert result.code == code, result.err
+        assert "Traceback" not in result.err
         assert set(os.listdir(here)) == before
-        return said.lines[-1]
+        return result.lines[-1]
 
     data, run = trained / "data", trained / "run"
     finetune = ["recsys", "finetune", data, "--out", "x"]

@@ -149,11 +149,11 @@ def test_a_sound_that_is_all_there_is_is_refused_in_one_line(aitk, studio, here,
     write_manifest(here / "one.csv", [(str(studio / name), "la")])
     before = set(os.listdir(here))
     told = ["--outside", "--out", "data", "--task", task]
-    said = aitk("speech", "prepare", "one.csv", *told)
-    assert said.code == 3
-    assert "Traceback" not in said.err
-    assert said.lines[-1].startswith("aitk: one.csv: its only row was refused: ")
-    assert name in said.lines[-1] and REASONS[name] in said.lines[-1]
+    result = aitk("speech", "prepare", "one.csv", *told)
+    assert result.code == 3
+    assert "Traceback" not in result.err
+    assert result.lines[-1].startswith("aitk: one.csv: its only row was refused: ")
+    assert name in result.lines[-1] and REASONS[name] in result.lines[-1]
     assert set(os.listdir(here)) == before
 
 
@@ -163,10 +163,10 @@ def test_predict_answers_the_good_rows_and_says_why_not_the_others(aitk, runs, h
     rows = [("good-0.wav", "la"), *((name, "la") for name in names), ("good-1.wav", "ti")]
     rows += [(name, "la") for name in UNUSUAL]
     write_manifest(runs / f"mixed-{task}.csv", rows)
-    said = aitk("speech", "predict", runs / f"run-{task}", runs / f"mixed-{task}.csv",
+    result = aitk("speech", "predict", runs / f"run-{task}", runs / f"mixed-{task}.csv",
                 "--out", "answers.jsonl")  # fmt: skip
-    assert said.code == 6, said.err
-    assert f"{len(names)} rows were refused" in said.err
+    assert result.code == 6, result.err
+    assert f"{len(names)} rows were refused" in result.err
     answers = read_lines(here / "answers.jsonl")
     assert [answer.get("audio") for answer in answers] == [
         name if name not in REASONS else None for name, _ in rows
@@ -182,11 +182,11 @@ def test_a_recording_of_hours_is_cut_and_its_silence_told_once(aitk, runs, here)
     aitk("speech", "predict", runs / "run-asr", runs / "good-0.wav", "--out", "-")  # all is loaded
     tracemalloc.start()
     try:
-        said = aitk("speech", "predict", runs / "run-asr", runs / "hours.wav", "--out", "a.jsonl")
+        result = aitk("speech", "predict", runs / "run-asr", runs / "hours.wav", "--out", "a.jsonl")
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert said.code == 6, said.err
+    assert result.code == 6, result.err
     first, silence, last = read_lines(here / "a.jsonl")
     assert first["start"] == 0
     assert silence["error"].startswith(
@@ -203,8 +203,8 @@ def test_layouts_without_a_manifest_name_the_file_that_is_refused(aitk, studio, 
             source = studio / f"good-{number * 4 + ('la', 'ti').index(label)}.wav"
             (here / "sounds" / label / source.name).write_bytes(source.read_bytes())
     (here / "sounds" / "la" / "half.wav").write_bytes((studio / "half.wav").read_bytes())
-    said = aitk("speech", "prepare", "sounds", "--task", "keywords", "--out", "data")
-    assert said.code == 6
+    result = aitk("speech", "prepare", "sounds", "--task", "keywords", "--out", "data")
+    assert result.code == 6
     (refused,) = read_lines(here / "data" / "rejects.jsonl")
     assert Path(refused["file"]) == Path("sounds/la/half.wav")
     assert refused["reason"] == REASONS["half.wav"]
@@ -221,44 +221,46 @@ def test_texts_that_nobody_can_say_or_write_are_told_wherever_they_come(aitk, ru
         runs / "hurried.csv", [*rows, ("good-0.wav", "la " * 12), ("good-0.wav", HURRIED)]
     )
     prepare = ["speech", "prepare", runs / "hurried.csv", "--task", "asr"]
-    said = aitk(*prepare, "--sample-rate-hz", "4000", "--out", "data")
-    assert said.code == 6
+    result = aitk(*prepare, "--sample-rate-hz", "4000", "--out", "data")
+    assert result.code == 6
     (refused,) = read_lines(here / "data" / "rejects.jsonl")
     assert refused["line"] == 2 + len(rows)
     assert "35 characters for 0.28 s" in refused["reason"]
 
     write_manifest(runs / "new.csv", [("good-0.wav", HURRIED), ("good-1.wav", STRANGE)])
     run, new = runs / "run-asr", runs / "new.csv"
-    said = aitk("speech", "evaluate", run, "--data", new, "--resamples", "0", "--json")
-    assert said.code == 0, said.err
-    assert json.loads(said.out)["rows"] == 2
-    assert "1 rows have a text without units in the model: they count as wrong" in said.err
-    said = aitk("speech", "predict", run, new, "--out", "-")
-    assert said.code == 0
-    assert [json.loads(line)["text"] for line in said.out.splitlines()] == [HURRIED, STRANGE]
-    said = aitk("speech", "update", run, new, "--out", "x")
-    assert said.code == 3
-    assert "no usable new rows. 2 rows were refused" in said.lines[-1]
-    assert "new.csv:2: its text has 9 units, more than fit into its 0.28 s" in said.err
-    assert "new.csv:3: 'ζ' is not among the" in said.err
+    result = aitk("speech", "evaluate", run, "--data", new, "--resamples", "0", "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["rows"] == 2
+    assert "1 rows have a text without units in the model: they count as wrong" in result.err
+    result = aitk("speech", "predict", run, new, "--out", "-")
+    assert result.code == 0
+    assert [json.loads(line)["text"] for line in result.out.splitlines()] == [HURRIED, STRANGE]
+    result = aitk("speech", "update", run, new, "--out", "x")
+    assert result.code == 3
+    assert "no usable new rows. 2 rows were refused" in result.lines[-1]
+    assert "new.csv:2: its text has 9 units, more than fit into its 0.28 s" in result.err
+    assert "new.csv:3: 'ζ' is not among the" in result.err
     for target, words in (
         ("ζ", "'ζ' is not among the"),
         (HURRIED, "more than fit into its 0.28 s"),
     ):
-        said = aitk("speech", "explain", run, new, "--rows", "1", "--target", target, "--out", "x")
-        assert said.code == 2
-        assert said.lines[-1].startswith("aitk: --target: ") and words in said.lines[-1]
+        result = aitk(
+            "speech", "explain", run, new, "--rows", "1", "--target", target, "--out", "x"
+        )
+        assert result.code == 2
+        assert result.lines[-1].startswith("aitk: --target: ") and words in result.lines[-1]
     assert not list(here.glob("x*"))
 
 
 def test_a_label_that_training_never_saw_is_told(aitk, runs, here):
     write_manifest(runs / "strange.csv", [("good-0.wav", "la"), ("good-1.wav", STRANGE)])
     run, strange = runs / "run-keywords", runs / "strange.csv"
-    said = aitk("speech", "evaluate", run, "--data", strange, "--resamples", "0")
-    assert said.code == 0, said.err
-    assert "1 rows have a label unseen in training" in said.err
+    result = aitk("speech", "evaluate", run, "--data", strange, "--resamples", "0")
+    assert result.code == 0, result.err
+    assert "1 rows have a label unseen in training" in result.err
     write_manifest(runs / "strange.csv", [("good-1.wav", STRANGE)])
-    said = aitk("speech", "update", run, strange, "--out", "x")
-    assert said.code == 3
-    assert "strange.csv:2: the label 'ζ' was not seen in training" in said.err
+    result = aitk("speech", "update", run, strange, "--out", "x")
+    assert result.code == 3
+    assert "strange.csv:2: the label 'ζ' was not seen in training" in result.err
     assert not list(here.glob("x*"))

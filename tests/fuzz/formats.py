@@ -84,8 +84,8 @@ def sounds(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
                 files[b"in/" + name.encode()] = "\n".join(lines).encode("utf-8", "replace")
         return files, b"in", options
     files = {b"in/train-clean/7/1/7-1-%s" % name: content for name, content in tones.items()}
-    said = [f"7-1-{at} {cell(draw, 'HELLO THERE')}" for at in range(8)]
-    files[b"in/train-clean/7/1/7-1.trans.txt"] = "\n".join(said).encode("utf-8", "replace")
+    result = [f"7-1-{at} {cell(draw, 'HELLO THERE')}" for at in range(8)]
+    files[b"in/train-clean/7/1/7-1.trans.txt"] = "\n".join(result).encode("utf-8", "replace")
     return files, b"in", options
 
 

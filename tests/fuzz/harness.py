@@ -55,10 +55,10 @@ class Harness:
                 **{stream: str(base / stream) for stream in ("stdin", "stdout", "stderr")},
             })  # fmt: skip
             self.ends[attempt.command, ended["code"]] += 1
-            said = (base / "stderr").read_bytes(), (base / "stdout").read_bytes()
+            result = (base / "stderr").read_bytes(), (base / "stdout").read_bytes()
             left = {os.fsencode(path.name) for path in folder.iterdir()}
             left -= {path.split(b"/")[0] for path in attempt.files}
-            found = [*_faults_of_end(ended, *said, attempt)]
+            found = [*_faults_of_end(ended, *result, attempt)]
             found += _faults_of_files(ended["code"], left, folder, attempt)
             found += [f"left in TMPDIR: {path.name}" for path in temporary.iterdir()]
             return found

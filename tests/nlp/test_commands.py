@@ -37,9 +37,9 @@ def answers(aitk, run, tmp_path, *dialogues):
     """What ``predict`` answers to each dialogue."""
     source = tmp_path / "asked.jsonl"
     source.write_text("".join(json.dumps({"messages": each}) + "\n" for each in dialogues))
-    said = aitk("nlp", "predict", run, source, *SAMPLING)
-    assert said.code == 0, said.err
-    return [json.loads(line)["prediction"] for line in said.out.splitlines()]
+    result = aitk("nlp", "predict", run, source, *SAMPLING)
+    assert result.code == 0, result.err
+    return [json.loads(line)["prediction"] for line in result.out.splitlines()]
 
 
 def user(text):
@@ -48,8 +48,8 @@ def user(text):
 
 def test_a_prompt_is_answered_as_predict_answers_it(aitk, run, tmp_path):
     (expected,) = answers(aitk, run, tmp_path, [user("red one")])
-    said = aitk("nlp", "generate", run, "--prompt", "red one", *SAMPLING)
-    assert (said.code, said.out) == (0, f"{expected}\n")
+    result = aitk("nlp", "generate", run, "--prompt", "red one", *SAMPLING)
+    assert (result.code, result.out) == (0, f"{expected}\n")
 
 
 def test_a_chat_keeps_the_dialogue_until_it_is_reset(aitk, run, tmp_path, monkeypatch):
@@ -57,9 +57,9 @@ def test_a_chat_keeps_the_dialogue_until_it_is_reset(aitk, run, tmp_path, monkey
     kept = [user("red one"), {"role": "assistant", "content": first or "-"}, user("two")]
     second, fresh = answers(aitk, run, tmp_path, kept, [user("two")])
     monkeypatch.setattr("sys.stdin", io.StringIO("red one\n\ntwo\n/reset\ntwo\n/exit\nred one\n"))
-    said = aitk("nlp", "generate", run, "--interactive", *SAMPLING)
-    assert said.code == 0
-    assert said.out.splitlines() == [first, second, fresh]
+    result = aitk("nlp", "generate", run, "--interactive", *SAMPLING)
+    assert result.code == 0
+    assert result.out.splitlines() == [first, second, fresh]
     assert fresh != second  # what was said before counts
 
 
@@ -72,5 +72,5 @@ def test_a_system_message_comes_before_all_else(aitk, run, tmp_path):
 
 @pytest.mark.parametrize("given", [(), ("--prompt", "a", "--interactive")])
 def test_it_takes_a_prompt_or_a_chat(aitk, run, given):
-    said = aitk("nlp", "generate", run, *given)
-    assert said.code == 2 and "--interactive" in said.lines[-1]
+    result = aitk("nlp", "generate", run, *given)
+    assert result.code == 2 and "--interactive" in result.lines[-1]

@@ -100,8 +100,8 @@ def test_a_task_with_a_parent_class_has_its_models_too() -> None:
 @pytest.mark.usefixtures("installed")
 def test_the_reading_options_of_a_task_are_flags(aitk) -> None:
     assert "column of the language" not in aitk("vision", "prepare", "--help").out
-    said = aitk("nlp", "prepare", "rows.csv", "--task", "language", "--labelcolumn", "x")
-    assert said.code == 2
+    result = aitk("nlp", "prepare", "rows.csv", "--task", "language", "--labelcolumn", "x")
+    assert result.code == 2
 
 
 @pytest.mark.slow
@@ -166,8 +166,8 @@ def test_a_package_that_cannot_be_imported_breaks_nothing_else(site, aitk) -> No
     assert "nlp.odd" not in TASKS.own and load_task("nlp.classify")
     with pytest.raises(PluginError, match="package plugin-a .*a_module_that_is_not_there"):
         load_task("nlp.odd")
-    said = aitk("nlp", "prepare", "rows.csv", "--task", "odd", "--out", "x")
-    assert said.code == 4 and "pip uninstall plugin-a" in said.err
+    result = aitk("nlp", "prepare", "rows.csv", "--task", "odd", "--out", "x")
+    assert result.code == 4 and "pip uninstall plugin-a" in result.err
     rows = {row["task"]: row for row in json.loads(aitk("tasks", "--json").out)["table"]}
     assert "a_module_that_is_not_there" in rows["nlp.odd"]["what"]
 

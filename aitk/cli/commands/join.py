@@ -37,7 +37,7 @@ def join(
 
         aitk join data/messages.*-of-16 --out data/messages
     """
-    reporter.answer = False  # its outcome goes to stderr, as for the stages
+    reporter.is_data = False  # its outcome goes to stderr, as for the stages
     out = "-" if is_stdout(out) else out
     if reporter.as_json and out == "-":
         raise UsageError("both the rows and --json would use stdout", hint="Use --out FILE")

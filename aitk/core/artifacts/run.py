@@ -319,7 +319,7 @@ def check_trusted(run: Run) -> None:
         )
 
 
-def read_picture(folder: Path, name: str) -> bytes | None:
+def read_figure(folder: Path, name: str) -> bytes | None:
     """A PNG image named in a run's ``metrics.json``.
 
     None if it is missing (a run may be copied without its evaluations), or if the name or a link

@@ -20,18 +20,18 @@ def sample_folder() -> Path:
 
 
 def copy_samples(
-    name: str, folder: Path, *, beside: Sequence[str] = (), source: str | None = None
+    name: str, folder: Path, *, sidecar_files: Sequence[str] = (), source: str | None = None
 ) -> list[Path]:
     """Copy one task's sample rows and their variants (``NAME_new``, ``NAME_update``).
 
     Args:
         name: name of the file, such as ``messages.csv``.
-        beside: further files, by path.
+        sidecar_files: further files, by path.
         source: their folder, for tasks of plug-ins; None for aitk's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = Path(name).stem
-    further = {Path(path).name for path in beside}
+    further = {Path(path).name for path in sidecar_files}
     found = sorted(
         path
         for path in (Path(source) if source else sample_folder()).iterdir()

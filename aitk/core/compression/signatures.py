@@ -62,10 +62,10 @@ def read_signature(
     if format not in readers:
         return None
     found = readers[format](path)
-    told = values or {}
+    given = values or {}
     described = {
         side: tuple(
-            Array(each.name, each.shape, each.dtype, told.get(each.name, ""))
+            Array(each.name, each.shape, each.dtype, given.get(each.name, ""))
             for each in getattr(found, side)
         )
         for side in ("inputs", "outputs")

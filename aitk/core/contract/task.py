@@ -67,11 +67,11 @@ Note = Callable[[str], None]
 
 def once(note: Note) -> Note:
     """A ``Note`` that passes each sentence on once."""
-    told: set[str] = set()
+    noted: set[str] = set()
 
     def pass_on(sentence: str) -> None:
-        if sentence not in told:
-            told.add(sentence)
+        if sentence not in noted:
+            noted.add(sentence)
             note(sentence)
 
     return pass_on

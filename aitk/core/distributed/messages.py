@@ -67,8 +67,8 @@ def pass_on(message: Message, reporter: Any) -> None:
     elif STATUS in message:
         reporter.status(message[STATUS])
     elif EPOCH in message:
-        said = message[EPOCH]
-        reporter.epoch(said["row"], best=said["best"], epochs=said["epochs"])
+        epoch = message[EPOCH]
+        reporter.epoch(epoch["row"], best=epoch["best"], epochs=epoch["epochs"])
     elif PROGRESS in message:
         reporter.update(*message[PROGRESS])
 
@@ -76,8 +76,8 @@ def pass_on(message: Message, reporter: Any) -> None:
 def as_message(error: BaseException) -> Message:
     """An error as a message, which the driver raises again."""
     if isinstance(error, AitkError):
-        told = {"what": error.what, "where": error.where, "hint": error.hint}
-        return {FAILED: {"kind": type(error).__name__, **told}}
+        details = {"what": error.what, "where": error.where, "hint": error.hint}
+        return {FAILED: {"kind": type(error).__name__, **details}}
     return {BUG: "".join(traceback.format_exception(error))}
 
 
@@ -89,9 +89,9 @@ def raise_failure(message: Message) -> None:
         RuntimeError: a bug; its text is the worker's traceback.
     """
     if FAILED in message:
-        told = message[FAILED]
-        kind = getattr(errors, told["kind"], AitkError)
-        raise kind(told["what"], where=told["where"], hint=told["hint"])
+        details = message[FAILED]
+        kind = getattr(errors, details["kind"], AitkError)
+        raise kind(details["what"], where=details["where"], hint=details["hint"])
     if BUG in message:
         raise RuntimeError(f"in a worker:\n{message[BUG]}")
 

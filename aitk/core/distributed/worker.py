@@ -34,14 +34,14 @@ def main(descriptor: int) -> None:
                 left = left[os.write(descriptor, left) :]
 
     _quiet()
-    told = waiting.get()
+    request = waiting.get()
     work = None
     while True:
         shard = waiting.get()["shard"]
         try:
             with interrupts.listening():
                 if work is None:
-                    work = open_work(told["work"], told["common"], send)
+                    work = open_work(request["work"], request["common"], send)
                 send({DONE: work(shard)})
         except BaseException as error:  # noqa: BLE001  the driver raises it again
             send(as_message(error))

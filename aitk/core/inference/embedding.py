@@ -180,7 +180,7 @@ def _image_encoder(source: str, reporter: Reporter) -> Encoder:
         register_layers,
     )
     from aitk.core.artifacts.pretrained import stored_bytes
-    from aitk.core.io.images import read_picture
+    from aitk.core.io.images import read_image
     from aitk.core.io.json_files import read_json
 
     if Path(source).is_dir():
@@ -212,7 +212,7 @@ def _image_encoder(source: str, reporter: Reporter) -> Encoder:
 
     def read(path: str) -> np.ndarray | None:
         try:
-            image = read_picture(path)
+            image = read_image(path)
         except DataError as error:
             reporter.warn(error.line)
             return None

@@ -21,7 +21,7 @@ MOST_SCANS = 100
 _CHECK_BYTES = 4  # the checksum after a PNG chunk
 
 
-def read_picture(path: Path | str) -> np.ndarray:
+def read_image(path: Path | str) -> np.ndarray:
     """Decode a JPEG, PNG, WebP, GIF, BMP or TIFF file, upright; of several images the first.
 
     Returns:
@@ -32,10 +32,10 @@ def read_picture(path: Path | str) -> np.ndarray:
     """
     path = Path(path)
     where = str(path)
-    return decode_picture(_read(path, where), where, animated=True)
+    return decode_image(_read(path, where), where, animated=True)
 
 
-def decode_picture(data: bytes, where: str, *, animated: bool = False) -> np.ndarray:
+def decode_image(data: bytes, where: str, *, animated: bool = False) -> np.ndarray:
     """Decode the bytes of an image file, upright.
 
     Args:
@@ -109,7 +109,7 @@ def has_pages(data: bytes) -> bool:
 
 
 def decode_checked(data: bytes) -> np.ndarray:
-    """Decode an image accepted by ``decode_picture`` before: fast, and thread-safe.
+    """Decode an image accepted by ``decode_image`` before: fast, and thread-safe.
 
     Returns:
         (height, width, 3) uint8 RGB, rotated by its EXIF orientation.
@@ -164,7 +164,7 @@ def check_size(data: bytes, where: str) -> None:
         raise DataError(f"has {scans:,} scans, more than {MOST_SCANS}", where=where)
 
 
-def picture_format(data: bytes) -> str | None:
+def image_format(data: bytes) -> str | None:
     """The format of a file by its first bytes: JPEG, PNG, WebP, GIF, BMP or TIFF."""
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP"
@@ -174,7 +174,7 @@ def picture_format(data: bytes) -> str | None:
 def is_animated(data: bytes) -> bool:
     """Whether a GIF, WebP or PNG file is animated."""
     if data.startswith(b"GIF8"):
-        return _gif_pictures(data) > 1
+        return _gif_frames(data) > 1
     if data.startswith(b"RIFF"):
         return data[12:16] == b"VP8X" and bool(data[20] & 2)  # RFC 9649, section 2.7
     if data.startswith(b"\x89PNG"):
@@ -203,7 +203,7 @@ def _tells_damage(said: bytes) -> bool:
     )
 
 
-def _gif_pictures(data: bytes) -> int:
+def _gif_frames(data: bytes) -> int:
     """Count the images of a GIF, up to two (GIF89a specification, sections 17 to 27)."""
     count = 0
     try:

@@ -126,10 +126,10 @@ def describe_baselines(metric: str, result: Mapping[str, Any]) -> str:
     baselines, score = result.get("baselines"), result["metrics"].get(metric)
     if not baselines or not score:
         return ""
-    told = ", ".join(f"{format_number(each['value'])} ({each['name']})" for each in baselines)
+    listed = ", ".join(f"{format_number(each['value'])} ({each['name']})" for each in baselines)
     compared = {each["rows"] for each in baselines if each.get("rows")}
     some = f", on {max(compared):,} of the rows" if compared else ""
-    return f"{metric.replace('_', ' ')} {format_number(score['value'])}, baseline {told}{some}"
+    return f"{metric.replace('_', ' ')} {format_number(score['value'])}, baseline {listed}{some}"
 
 
 def baseline_warnings(
@@ -142,11 +142,11 @@ def baseline_warnings(
             continue
         gain = each["gain"]
         name = metric.replace("_", " ")
-        told = f"The model's {name} of {format_number(value)} is worse than that of the"
-        told += f" baseline {each['name']!r} ({format_number(each['value'])})"
+        message = f"The model's {name} of {format_number(value)} is worse than that of the"
+        message += f" baseline {each['name']!r} ({format_number(each['value'])})"
         sure = gain["high"] < 0
         warnings.append(
-            f"{told}: paired difference {gain['value']:+.4f}, 95% interval"
+            f"{message}: paired difference {gain['value']:+.4f}, 95% interval"
             f" [{gain['low']:+.4f}, {gain['high']:+.4f}]"
             + ("" if sure else ", which may be due to chance")
         )

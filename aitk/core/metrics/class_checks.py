@@ -105,7 +105,7 @@ class LabelTally:
         return np.array([len(labels) for labels in self._sets])[self.numbers]
 
 
-def judge(
+def count_finding(
     check: str, count: int, total: int, what: str, *, error_share: float = 2.0, **details: Any
 ) -> Finding:
     """A finding about ``count`` of ``total`` rows: an error above the share, a warning if any.
@@ -154,8 +154,8 @@ def find_label_typos(labels: Iterable[str]) -> Finding:
             plain = unicodedata.normalize("NFKC", html.unescape(label)).casefold()
             spellings[_LABEL_NOISE.sub("", plain) or label].append(label)
     alike = [group for group in spellings.values() if len(group) > 1]
-    told = "; ".join(" / ".join(map(repr, group)) for group in alike[:_EXAMPLES])
-    message = f"possibly the same label: {told}" if alike else "no two labels look alike"
+    examples = "; ".join(" / ".join(map(repr, group)) for group in alike[:_EXAMPLES])
+    message = f"possibly the same label: {examples}" if alike else "no two labels look alike"
     return Finding("label typos", "warning" if alike else "ok", message, {"alike": alike})
 
 
@@ -176,10 +176,10 @@ def find_several_labels(labels: Iterable[str]) -> Finding:
         }
     if not several:
         return Finding(check, "ok", "no label seems to combine several")
-    told = ", ".join(map(repr, sorted(several)[:_EXAMPLES]))
+    examples = ", ".join(map(repr, sorted(several)[:_EXAMPLES]))
     message = (
         f"{len(several)} labels seem to combine several, and each combination is a class of its"
-        f" own: {told}. For multi-label rows, use --label-separator or"
+        f" own: {examples}. For multi-label rows, use --label-separator or"
         " --multi-label"
     )
     return Finding(check, "warning", message, {"labels": sorted(several)})
@@ -223,7 +223,7 @@ def find_unseen_labels(counts: Mapping[str, Mapping[str, int]]) -> Finding:
     for split in SPLITS[1:]:
         held_out += sum(counts[split].values())
         unseen.update({k: n for k, n in counts[split].items() if k not in counts["train"]})
-    return judge(
+    return count_finding(
         "unseen labels",
         unseen.total(),
         held_out,

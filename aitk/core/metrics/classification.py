@@ -141,8 +141,8 @@ def warn_of_absent_classes(labels: Sequence[str]) -> list[str]:
         return []
     shown = ", ".join(map(shorten, labels[:MAX_CLASSES_SHOWN]))
     more = ", ..." if len(labels) > MAX_CLASSES_SHOWN else ""
-    told = f"The scores do not cover {len(labels)} classes without rows"
-    return [f"{told}: {shown}{more}"]
+    message = f"The scores do not cover {len(labels)} classes without rows"
+    return [f"{message}: {shown}{more}"]
 
 
 class _Rows:

@@ -139,8 +139,8 @@ def bootstrap_scores(
 def describe_intervals(scores: Iterable[Mapping[str, Any]]) -> str:
     """Describe the interval methods of scores given as JSON; "" without intervals."""
     methods = list(dict.fromkeys(score["interval"] for score in scores if score.get("interval")))
-    told = ", ".join(_USES.get(method, method) for method in methods)
-    return f"95% intervals: {told}" if methods else ""
+    uses = ", ".join(_USES.get(method, method) for method in methods)
+    return f"95% intervals: {uses}" if methods else ""
 
 
 def ratio_statistic(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from aitk.core.io.files import write_bytes
-from aitk.core.io.images import encode_png, read_picture
+from aitk.core.io.images import encode_png, read_image
 from aitk.core.io.names import fit_name
 
 FRAMES_PER_SECOND = 10.0
@@ -72,7 +72,7 @@ def _flat(name: str) -> str:
 def _write_video(path: Path, frames: Iterable[Path]) -> Path:
     import cv2
 
-    pictures = (read_picture(frame)[..., ::-1] for frame in frames)  # BGR, as in OpenCV
+    pictures = (read_image(frame)[..., ::-1] for frame in frames)  # BGR, as in OpenCV
     first = next(pictures)
     height, width = first.shape[:2]
     part = path.with_suffix(".part.mp4")

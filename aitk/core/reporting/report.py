@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from aitk.core.artifacts.run import read_picture
+from aitk.core.artifacts.run import read_figure
 from aitk.core.metrics.baselines import describe_baselines
 from aitk.core.metrics.statistics import describe_intervals
 from aitk.core.reporting.card import TABLES, describe_origin, describe_predict_options, describe_use
@@ -272,7 +272,7 @@ def _add_evaluation(
     if result.get("pictures"):
         page.heading("Pictures", level=3)
         for picture in result["pictures"]:
-            if (png := read_picture(folder, picture["file"])) is not None:
+            if (png := read_figure(folder, picture["file"])) is not None:
                 page.picture(png, caption=picture["caption"])
     if result.get("worst"):
         page.heading("The worst predictions", level=3)

@@ -133,7 +133,7 @@ def _model_line(
 
 
 def _line(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    told = [
+    parameters = [
         f"{key.replace('_', ' ')} {number(value) if isinstance(value, float) else value}"
         for key, value in row["parameters"].items()
     ]
@@ -145,7 +145,7 @@ def _line(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "state": row["state"],
         metric: row["value"],
         "model": row["model"],
-        "parameters": ", ".join(told) or "the defaults",
+        "parameters": ", ".join(parameters) or "the defaults",
         "epochs": row.get("epochs"),
         "seconds": row.get("seconds"),
         "remark": remark,

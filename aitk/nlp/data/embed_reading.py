@@ -138,7 +138,7 @@ def _read(
     note: Note,
 ) -> Iterator[Row | Refusal]:
     for found in find_sources([source], labelled=False, label=True, note=note):
-        told = reading.delimiter
+        given = reading.delimiter
         opened: str | Lines = found.name
         if found.kind == "lines":
             opened = open_lines(found.name, encoding=reading.encoding)
@@ -149,7 +149,7 @@ def _read(
         table = open_table(
             opened,
             header=_HEADER[reading.header],
-            delimiter="\t" if told and told.lower() in ("tab", r"\t") else told,
+            delimiter="\t" if given and given.lower() in ("tab", r"\t") else given,
             encoding=reading.encoding,
             names=frozenset(TEXT_COLUMNS),
         )
@@ -180,16 +180,16 @@ def _read_lines(lines: Lines, clean: Callable[[str], str]) -> Iterator[Row | Ref
 
 def _columns(table: Table, reading: EmbedReading, *, labelled: bool) -> dict[str, str]:
     """Field -> column, for the fields in this file."""
-    told = {
+    given = {
         "pair": reading.pair_column,
         "negative": reading.negative_column,
         "score": reading.score_column,
     }
     if len(reading.text_column or ()) > 1:
         raise UsageError("each text of a pair must be a single column", where="--text-column")
-    if told["pair"] is None:
+    if given["pair"] is None:
         raise UsageError("the column of the second text is ambiguous", where="--pair-column")
-    if told["score"] is not None and told["negative"] is not None:
+    if given["score"] is not None and given["negative"] is not None:
         raise UsageError("a row cannot have both a score and a negative", where="--score-column")
     columns = {
         "text": find_column(
@@ -197,7 +197,7 @@ def _columns(table: Table, reading: EmbedReading, *, labelled: bool) -> dict[str
             where=table.source,
         )
     }  # fmt: skip
-    for name, column in told.items():
+    for name, column in given.items():
         if column is None:
             continue
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aitk.core.contract.rows import Row
 from aitk.core.contract.task import Finding
-from aitk.core.metrics.class_checks import judge
+from aitk.core.metrics.class_checks import count_finding
 from aitk.nlp.data.options import TextReading
 from aitk.nlp.data.quality import TextInspector
 
@@ -31,7 +31,7 @@ class PairInspector:
         self._copied += source.casefold() == target.casefold() and any(map(str.isalpha, source))
 
     def findings(self) -> list[Finding]:
-        copies = judge(
+        copies = count_finding(
             "untranslated", self._copied, self._rows, "pairs whose target equals the source"
         )
         targets = [

@@ -201,10 +201,10 @@ def _chosen_languages(
     found: Mapping[str, str], reading: TranslateReading, in_folder: bool
 ) -> dict[str, str]:
     """The files of source and target, in this order."""
-    told = [reading.source_column, reading.target_column]
+    given = [reading.source_column, reading.target_column]
     where = next(iter(found.values()))
-    if all(told):
-        wanted = [language.lower() for language in told if language]
+    if all(given):
+        wanted = [language.lower() for language in given if language]
         if missing := [language for language in wanted if language not in found]:
             raise DataError(
                 f"has no parallel file with the extension .{missing[0]}",
@@ -212,7 +212,7 @@ def _chosen_languages(
                 hint=f"Found next to it: {list_names([f'.{name}' for name in found])}",
             )
         return {language: found[language] for language in wanted}
-    if len(found) == 2 and not in_folder and not any(told):
+    if len(found) == 2 and not in_folder and not any(given):
         return dict(found)
     if len(found) == 1:
         raise DataError(
@@ -343,18 +343,18 @@ def _choose_columns(
     columns: Sequence[str], where: str, reading: TranslateReading, *, labelled: bool
 ) -> tuple[str, str | None]:
     """The columns of source and target: from the options, by usual names, or the first two."""
-    told_source, told_target = reading.source_column, reading.target_column
+    given_source, given_target = reading.source_column, reading.target_column
     if labelled and len(columns) < 2:
         raise DataError("has only one column; pairs need two", where=where)
     by_order = len(columns) == 2 and columns[0] not in TARGET_COLUMNS
     source = target = None
-    is_named = told_source or not by_order or usual_column(columns, SOURCE_COLUMNS)
-    if is_named and (len(columns) > 1 or told_source in columns):
-        source = find_column(columns, told_source, SOURCE_COLUMNS, what="source", where=where)
+    is_named = given_source or not by_order or usual_column(columns, SOURCE_COLUMNS)
+    if is_named and (len(columns) > 1 or given_source in columns):
+        source = find_column(columns, given_source, SOURCE_COLUMNS, what="source", where=where)
     if not labelled:
         return source or columns[0], None
-    if told_target or not by_order or usual_column(columns, TARGET_COLUMNS):
-        target = find_column(columns, told_target, TARGET_COLUMNS, what="target", where=where)
+    if given_target or not by_order or usual_column(columns, TARGET_COLUMNS):
+        target = find_column(columns, given_target, TARGET_COLUMNS, what="target", where=where)
     if source is None:
         source = columns[1] if columns[0] == target else columns[0]
     if target is None:
@@ -392,11 +392,11 @@ def _read_memory(
 
 
 def _names(reading: TranslateReading) -> frozenset[str]:
-    told = (reading.source_column, reading.target_column)
-    named = {name.casefold() for name in told if name and not name.isdigit()}
+    given = (reading.source_column, reading.target_column)
+    named = {name.casefold() for name in given if name and not name.isdigit()}
     return frozenset((*SOURCE_COLUMNS, *TARGET_COLUMNS)) | named
 
 
 def _delimiter(reading: TranslateReading) -> str | None:
-    told = reading.delimiter
-    return "\t" if told and told.lower() in ("tab", r"\t") else told
+    given = reading.delimiter
+    return "\t" if given and given.lower() in ("tab", r"\t") else given

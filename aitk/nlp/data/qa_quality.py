@@ -10,7 +10,7 @@ import numpy as np
 
 from aitk.core.contract.rows import SPLITS, Row
 from aitk.core.contract.task import Finding
-from aitk.core.metrics.class_checks import judge
+from aitk.core.metrics.class_checks import count_finding
 from aitk.nlp.data.options import QaReading, TextReading
 from aitk.nlp.data.quality import TextInspector
 
@@ -56,7 +56,7 @@ class QaInspector:
             for name, split in zip(self._context_hashes, splits.tolist(), strict=True)
             if split
         ]
-        shared = judge(
+        shared = count_finding(
             "contexts across splits",
             sum(held_out),
             len(held_out),
@@ -66,7 +66,7 @@ class QaInspector:
         return [
             *(each for each in self._texts.findings() if each.check != _NOT_HERE),
             shared,
-            judge(
+            count_finding(
                 "long answers",
                 self._long,
                 rows,

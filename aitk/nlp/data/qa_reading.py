@@ -190,9 +190,9 @@ def _fields(found: Question, moved: _Moved, *, labelled: bool) -> dict[str, Any]
 def locate(context: str, answer: str, start: int | None) -> int | None:
     """Start of an answer (stripped): the given position, or the nearest occurrence."""
     bare = answer.strip()
-    said = None if start is None else start + len(answer) - len(answer.lstrip())
-    if said is not None and said >= 0 and context.startswith(bare, said):
-        return said
+    expected = None if start is None else start + len(answer) - len(answer.lstrip())
+    if expected is not None and expected >= 0 and context.startswith(bare, expected):
+        return expected
     places = []
     at = context.find(bare)
     while at >= 0:
@@ -200,7 +200,7 @@ def locate(context: str, answer: str, start: int | None) -> int | None:
         at = context.find(bare, at + 1)
     if not places:
         return None
-    return min(places, key=lambda place: abs(place - (said or 0)))
+    return min(places, key=lambda place: abs(place - (expected or 0)))
 
 
 def _is_moved(context: str, answer: str, start: int | None) -> bool:

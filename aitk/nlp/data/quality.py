@@ -22,7 +22,7 @@ from aitk.core.metrics.class_checks import (
     CONFLICT_SHARE,
     HELD_OUT_SHARE,
     LabelTally,
-    judge,
+    count_finding,
 )
 from aitk.nlp.data.languages import guess_language, script_of
 from aitk.nlp.data.options import ScoreReading, TextReading
@@ -123,7 +123,7 @@ class TextInspector:
         _, first = np.unique(groups * len(SPLITS) + splits, return_index=True)
         repeated = np.ones(len(groups), bool)
         repeated[first] = False
-        return judge(
+        return count_finding(
             "duplicates",
             int(repeated.sum()),
             len(groups),
@@ -136,7 +136,7 @@ class TextInspector:
         earlier = np.isin(groups, groups[splits == 0])
         earlier |= (splits == 2) & np.isin(groups, groups[splits == 1])
         leaked = held_out & earlier
-        return judge(
+        return count_finding(
             "duplicates across splits",
             int(leaked.sum()),
             int(held_out.sum()),
@@ -150,7 +150,7 @@ class TextInspector:
         texts, labels = np.unique(pairs[0], return_counts=True)
         rows = np.flatnonzero(np.isin(groups, texts[labels > 1]))
         rows = rows[np.argsort(groups[rows], kind="stable")]  # grouped
-        return judge(
+        return count_finding(
             "conflicting labels",
             len(rows),
             len(groups),
@@ -160,7 +160,7 @@ class TextInspector:
         )
 
     def _find_wordless(self) -> Finding:
-        return judge(
+        return count_finding(
             "texts without words",
             self._wordless,
             len(self._words),
@@ -168,7 +168,7 @@ class TextInspector:
         )
 
     def _find_missing(self) -> Finding:
-        return judge(
+        return count_finding(
             "missing texts",
             self._missing,
             len(self._words),
@@ -176,7 +176,7 @@ class TextInspector:
         )
 
     def _find_garbled(self) -> Finding:
-        return judge(
+        return count_finding(
             "garbled characters",
             self._garbled,
             len(self._words),
@@ -185,7 +185,7 @@ class TextInspector:
 
     def _find_long_texts(self) -> Finding:
         long = int((np.array(self._words) > LONG_WORDS).sum())
-        return judge(
+        return count_finding(
             "long texts",
             long,
             len(self._words),

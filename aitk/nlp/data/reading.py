@@ -90,10 +90,10 @@ def _read_texts(
 ) -> Iterator[Row | Refusal]:
     # Identical for files with the same columns.
     chosen: dict[tuple[str, ...], tuple[Sequence[str], Sequence[str]]] = {}
-    told_pair = getattr(reading, "pair_column", None)
+    given_pair = getattr(reading, "pair_column", None)
     keep_na = getattr(reading, "keep_na", False)
     for source in find_sources(sources, labelled=labelled, label=label, note=note):
-        if told_pair and source.kind == "document":
+        if given_pair and source.kind == "document":
             raise _no_pairs(source.name)
         if source.kind == "document":
             labels = _label_reader(reading, NameReader(keep_na=True))
@@ -102,7 +102,7 @@ def _read_texts(
         for split, table in _tables_of(source, reading, labelled=labelled, label=label):
             names = NameReader(keep_na=keep_na)
             labels = _label_reader(reading, names)
-            if told_pair and isinstance(table, Lines):
+            if given_pair and isinstance(table, Lines):
                 raise _no_pairs(table.source)
             if isinstance(table, Lines) and _is_fasttext(table):
                 note(f"{table.source}: fastText format")
@@ -181,8 +181,8 @@ def _is_table(lines: Lines, reading: TextReading, *, labelled: bool, label: bool
 
 
 def _delimiter(reading: TextReading) -> str | None:
-    told = reading.delimiter
-    return "\t" if told and told.lower() in ("tab", r"\t") else told
+    given = reading.delimiter
+    return "\t" if given and given.lower() in ("tab", r"\t") else given
 
 
 def _choose_columns(
@@ -191,8 +191,8 @@ def _choose_columns(
     """The columns of the text and of the labels: from the options, by usual names, or by
     content."""
     columns, where = table.columns, table.source
-    told_text, *more = reading.text_column or (None,)
-    told_label = getattr(reading, "label_column", None)
+    given_text, *more = reading.text_column or (None,)
+    given_label = getattr(reading, "label_column", None)
     own_columns = getattr(reading, "label_columns", None) if labelled else None
     labels = [
         find_column(columns, name, (), what="label", where=where) for name in own_columns or ()
@@ -204,10 +204,10 @@ def _choose_columns(
     named = labelled and not labels
     usual = SCORE_COLUMNS if isinstance(reading, ScoreReading) else LABEL_COLUMNS
     text = label = None
-    if told_text or usual_column(columns, TEXT_COLUMNS):
-        text = find_column(table.columns, told_text, TEXT_COLUMNS, what="text", where=where)
-    if named and (told_label or usual_column(columns, usual)):
-        label = find_column(columns, told_label, usual, what="label", where=where)
+    if given_text or usual_column(columns, TEXT_COLUMNS):
+        text = find_column(table.columns, given_text, TEXT_COLUMNS, what="text", where=where)
+    if named and (given_label or usual_column(columns, usual)):
+        label = find_column(columns, given_label, usual, what="label", where=where)
     if len(columns) == 2 and (text is None or (named and label is None)):
         if text is None and label is None:
             text = _wordiest(table, columns)
@@ -219,7 +219,7 @@ def _choose_columns(
     if named:
         label = label or find_column(columns, None, usual, what="label", where=where)
         rivals = [each for each in columns if each.casefold() in usual and each != label]
-        if rivals and not told_label:
+        if rivals and not given_label:
             note(f"{where}: the label is in {label!r}, not in {rivals} (see --label-column)")
         labels = [label]
     texts = [text]
@@ -236,8 +236,8 @@ def _choose_columns(
 
 def _pair_column(table: Table, reading: TextReading) -> str | None:
     """The column of the second text, if the options name one."""
-    told = getattr(reading, "pair_column", None)
-    return find_column(table.columns, told, (), what="pair", where=table.source) if told else None
+    given = getattr(reading, "pair_column", None)
+    return find_column(table.columns, given, (), what="pair", where=table.source) if given else None
 
 
 def _no_pairs(source: str) -> UsageError:

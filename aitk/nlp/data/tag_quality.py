@@ -8,11 +8,11 @@ from typing import Any
 from aitk.core.contract.rows import SPLITS, Row
 from aitk.core.contract.task import Finding, Grade
 from aitk.core.metrics.class_checks import (
+    count_finding,
     find_imbalance,
     find_label_typos,
     find_rare_classes,
     find_unseen_labels,
-    judge,
 )
 from aitk.nlp.data.formats.tag_schemes import OUTSIDE, is_plain, spans_of
 from aitk.nlp.data.options import TagReading, TextReading
@@ -64,7 +64,7 @@ class TagInspector:
         several = {text for text, labels in self._labels_of_text.items() if len(labels) > 1}
         return [
             *self._texts.findings(),
-            judge(
+            count_finding(
                 "mixed schemes",
                 min(plain, spans),
                 plain + spans,
@@ -72,11 +72,11 @@ class TagInspector:
                 error_share=0.0,
             ),
             self._find_untagged(rows),
-            judge(
+            count_finding(
                 "long spans", self._long, rows, f"rows with a span of over {LONG_SPAN_WORDS} words"
             ),
             # Often right: Washington is a place and a person.
-            judge(
+            count_finding(
                 "texts of several types",
                 len(several),
                 len(self._labels_of_text),

@@ -37,12 +37,12 @@ def text_parts(assets: TextAssets, reading: ClassifyReading) -> BundleParts:
     check_reading(reading, KEPT)
     if reading.text_column and len(reading.text_column) > 1:
         raise cannot_bundle("a text of several columns", hint="Join them in the data")
-    told = [name.casefold() for name in reading.text_column or ()]
+    given = [name.casefold() for name in reading.text_column or ()]
     settings = {
         "labels": list(assets.labels),
         "thresholds": list(assets.thresholds),
         "max_length": assets.max_length,
-        "text_columns": [*told, *TEXT_COLUMNS],
+        "text_columns": [*given, *TEXT_COLUMNS],
         "pair_column": reading.pair_column,
         "unicode_form": reading.unicode_form,
         "lowercase_texts": reading.lowercase,
@@ -61,7 +61,7 @@ def text_parts(assets: TextAssets, reading: ClassifyReading) -> BundleParts:
         ),
         settings=settings | own,
         reads="a `.txt` file of texts, one per line, or a `.csv`, `.tsv` or `.jsonl` file"
-        f" with a column `{(told or TEXT_COLUMNS)[0]}`, in UTF-8",
+        f" with a column `{(given or TEXT_COLUMNS)[0]}`, in UTF-8",
         example="texts.txt",
     )
 

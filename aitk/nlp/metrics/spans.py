@@ -47,12 +47,12 @@ def score_spans(
     if not len(gold):
         raise DataError("there are no rows to score")
     labels = sorted({label for spans in (*gold, *found) for _, _, label in spans})
-    hits, wanted, told = (np.zeros((len(gold), len(labels))) for _ in range(3))
+    hits, wanted, predicted = (np.zeros((len(gold), len(labels))) for _ in range(3))
     numbers = {label: number for number, label in enumerate(labels)}
     for row, (right, answered) in enumerate(zip(gold, found, strict=True)):
         for counted, spans in (
             (wanted, right),
-            (told, answered),
+            (predicted, answered),
             (hits, set(right) & set(answered)),
         ):
             for _, _, label in spans:
@@ -60,7 +60,7 @@ def score_spans(
 
     def statistic(counts: np.ndarray) -> np.ndarray:
         """(resamples, rows) -> (resamples, metrics and F1 of each label)."""
-        right, due, given = counts @ hits, counts @ wanted, counts @ told
+        right, due, given = counts @ hits, counts @ wanted, counts @ predicted
         each = _f1(right, due, given)
         total = _f1(right.sum(1), due.sum(1), given.sum(1))
         occurs = (due + given) > 0
@@ -72,14 +72,14 @@ def score_spans(
 
     scores = bootstrap_scores(statistic, len(gold), resamples=resamples, seed=seed)
     metrics = dict(zip((*_NAMES, "token_accuracy"), scores, strict=False))
-    row_f1 = _f1(hits.sum(1), wanted.sum(1), told.sum(1))
+    row_f1 = _f1(hits.sum(1), wanted.sum(1), predicted.sum(1))
     unseen = sum(any(label == UNSEEN for _, _, label in spans) for spans in gold)
     return Evaluation(
         metrics={name: score for name, score in metrics.items() if np.isfinite(score.value)},
         per_row=np.where(np.isfinite(row_f1), row_f1, 1.0).astype(np.float32),
         details={
             "unseen_rows": unseen,
-            "per_class": _per_label(labels, hits, wanted, told, scores[len(_NAMES) + 1 :]),
+            "per_class": _per_label(labels, hits, wanted, predicted, scores[len(_NAMES) + 1 :]),
             "tables": {"Errors in spans": _errors(gold, found)},
         },
         statistic=lambda counts: statistic(counts)[:, 0],
@@ -91,12 +91,12 @@ def _per_label(
     labels: Sequence[str],
     hits: np.ndarray,
     wanted: np.ndarray,
-    told: np.ndarray,
+    predicted: np.ndarray,
     scores: Sequence[Score],
 ) -> list[dict[str, Any]]:
     table = []
     for at, label in enumerate(labels):
-        right, due, given = (float(each[:, at].sum()) for each in (hits, wanted, told))
+        right, due, given = (float(each[:, at].sum()) for each in (hits, wanted, predicted))
         f1 = scores[at] if due >= MIN_ROWS else Score(scores[at].value)
         table.append(
             {

@@ -27,7 +27,7 @@ from aitk.nlp.losses.word_corpus import all_texts
 from aitk.nlp.metrics.common_words import common_words
 from aitk.nlp.metrics.similarity import score_analogies, score_retrieval, score_similarity
 from aitk.nlp.models.embed_specs import SentenceEncoder, StaticTable, WordVectors
-from aitk.nlp.tasks.embed_search import Found, analogies_solved, search_texts, search_words
+from aitk.nlp.tasks.embed_search import Found, complete_analogies, search_texts, search_words
 from aitk.nlp.tasks.embed_settings import (
     FastTextSettings,
     GloveSettings,
@@ -56,7 +56,7 @@ class Halves:
 
 
 @dataclass(frozen=True)
-class Solved:
+class AnalogyResults:
     """Per analogy: whether it is correct, whether its words are known, and the word found."""
 
     correct: np.ndarray
@@ -276,7 +276,7 @@ class Embed(Task[EmbedAssets]):
     ) -> Any:
         """Vectors of the texts; their nearest neighbours, or halves, if required."""
         if "analogies" in batch.context:
-            return Solved(*analogies_solved(batch.context["analogies"], predict, assets))
+            return AnalogyResults(*complete_analogies(batch.context["analogies"], predict, assets))
         if options is None and max(batch.context["sides"]) == 1:
             halves = [half for text in batch.context["texts"] for half in assets.halves(text)]
             vectors = predict(assets.pad(halves))
@@ -307,7 +307,7 @@ class Embed(Task[EmbedAssets]):
                 {"prediction": found[0]["text"] if found else None, "nearest": found}
                 for found in outputs.rows
             ]
-        if isinstance(outputs, Solved):
+        if isinstance(outputs, AnalogyResults):
             return [{"prediction": word} for word in outputs.words]
         if isinstance(outputs, Halves):
             cosines = _cosines(outputs.vectors[:, 0], outputs.vectors[:, 1])
@@ -330,7 +330,7 @@ class Embed(Task[EmbedAssets]):
         return {"prediction": f"{len(value)} numbers" if isinstance(value, list) else value}
 
     def measure(self, batch: Batch, outputs: Any, assets: EmbedAssets) -> dict[str, np.ndarray]:
-        if isinstance(outputs, Solved):
+        if isinstance(outputs, AnalogyResults):
             sections = [section for section, _ in batch.context["analogies"]]
             return {
                 "correct": outputs.correct,

@@ -102,7 +102,7 @@ def word_vectors(predict: Predict, assets: EmbedAssets) -> np.ndarray:
     return assets.memo["words"]
 
 
-def analogies_solved(
+def complete_analogies(
     targets: Sequence[tuple[str, Sequence[str]]], predict: Predict, assets: EmbedAssets
 ) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
     """Complete analogies by 3CosAdd among the ``CANDIDATES`` most frequent words.

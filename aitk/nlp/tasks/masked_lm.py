@@ -147,12 +147,12 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
         mask_positions = np.zeros((len(masked), slots), np.int32)
         targets = np.zeros((len(masked), slots), np.int32)
         weights = np.zeros((len(masked), slots), np.float32)
-        for row, (ids, positions, answers) in enumerate(masked):
+        for row, (ids, positions, originals) in enumerate(masked):
             token_ids[row, : len(ids)] = ids
             padding_mask[row, : len(ids)] = 1
             mask_positions[row, : len(positions)] = positions + 1
-            targets[row, : len(answers)] = answers
-            weights[row, : len(answers)] = 1
+            targets[row, : len(originals)] = originals
+            weights[row, : len(originals)] = 1
         # The loss is a mean over all slots: rescale it to the mean over valid ones.
         weights *= weights.size / max(1.0, float(weights.sum()))
         inputs = {

@@ -65,8 +65,8 @@ def read_attributes(
     path: str,
     *,
     key_names: Sequence[str],
-    told_key: str | None = None,
-    told_kinds: Sequence[str] = (),
+    given_key: str | None = None,
+    given_kinds: Sequence[str] = (),
     what: str,
     encoding: str | None = None,
     decimal: str | None = None,
@@ -80,8 +80,8 @@ def read_attributes(
 
     Args:
         key_names: usual names of the id column.
-        told_key: id column given by the user.
-        told_kinds: NAME=KIND, which override inference.
+        given_key: id column given by the user.
+        given_kinds: NAME=KIND, which override inference.
         what: item or user.
         decimal: decimal separator; None: detected.
         keep_na: treat ids such as NULL and nan as names.
@@ -96,18 +96,20 @@ def read_attributes(
         raise DataError(f"is not a table of {what}s", where=path, hint="Use columns with names")
     table = _with_names(table)
     plain = [plain_name(column) for column in table.columns]
-    told_key = told_key if told_key in plain else None
-    key = table.columns[plain.index(find_column(plain, told_key, key_names, what=what, where=path))]
+    given_key = given_key if given_key in plain else None
+    key = table.columns[
+        plain.index(find_column(plain, given_key, key_names, what=what, where=path))
+    ]
     ids, raw = _read(table, key, what, NameReader(keep_na=keep_na), note)
     if not ids:
         raise DataError(f"no line has the id of a {what}", where=path)
-    told = _parse_kinds(told_kinds, [plain_name(name) for name in raw])
+    assignments = _parse_kinds(given_kinds, [plain_name(name) for name in raw])
     kinds: dict[str, str] = {}
     values: dict[str, list[Any]] = {}
     for column, cells in raw.items():
         name = plain_name(column)
         kind, cells = convert_column(
-            cells, told.get(name), declared_type(column), Path(path).parent
+            cells, assignments.get(name), declared_type(column), Path(path).parent
         )
         if kind is None:
             note(f"{path}: {name!r} is not used")
@@ -115,8 +117,8 @@ def read_attributes(
         name = f"{name}.2" if name == what or name in kinds else name
         kinds[name], values[name] = kind, cells
         missing = cells.count(None)
-        said = f"{path}: {name!r} is {kind}"
-        note(said + (f", missing in {missing:,} of {len(ids):,}" if missing else ""))
+        text = f"{path}: {name!r} is {kind}"
+        note(text + (f", missing in {missing:,} of {len(ids):,}" if missing else ""))
     return Attributes(ids, kinds, values)
 
 
@@ -184,9 +186,9 @@ def _with_names(table: Table) -> Table:
     return Table(table.source, columns, preview, table.notes, records)
 
 
-def _parse_kinds(told: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+def _parse_kinds(assignments: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     kinds = {}
-    for assignment in told:
+    for assignment in assignments:
         name, equals, kind = assignment.partition("=")
         name, kind = name.strip(), kind.strip()
         if not equals:

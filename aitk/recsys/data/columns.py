@@ -66,27 +66,27 @@ class Columns:
 
 def choose_columns(table: Table, reading: LogReading) -> Columns:
     """The columns given in the options, by usual names, or by position without a header."""
-    told = {
+    given = {
         "user": reading.user_column,
         "item": reading.item_column,
         "rating": reading.rating_column,
         "time": reading.time_column,
     }
     if has_no_header(table):
-        places = _usual_places(table) if not (told["user"] and told["item"]) else {}
-        taken = {value for value in told.values() if value}
-        told = {
+        places = _usual_places(table) if not (given["user"] and given["item"]) else {}
+        taken = {value for value in given.values() if value}
+        given = {
             name: value or (places.get(name) if places.get(name) not in taken else None)
-            for name, value in told.items()
+            for name, value in given.items()
         }
-    user = usual_key(table, told["user"], USER_COLUMNS, what="user")
-    item = usual_key(table, told["item"], ITEM_COLUMNS + HISTORY_COLUMNS, what="item")
+    user = usual_key(table, given["user"], USER_COLUMNS, what="user")
+    item = usual_key(table, given["item"], ITEM_COLUMNS + HISTORY_COLUMNS, what="item")
     if item is not None and _has_lists(table, item):
         return Columns(
             user,
             item,
-            usual_key(table, told["rating"], RATING_LISTS, what="rating"),
-            usual_key(table, told["time"], _TIME_LISTS, what="time"),
+            usual_key(table, given["rating"], RATING_LISTS, what="rating"),
+            usual_key(table, given["time"], _TIME_LISTS, what="time"),
             lists=True,
         )
     plain = [plain_name(column) for column in table.columns]
@@ -94,10 +94,10 @@ def choose_columns(table: Table, reading: LogReading) -> Columns:
         find_column(plain, None, USER_COLUMNS, what="user", where=table.source)
     if item is None:
         find_column(plain, None, ITEM_COLUMNS, what="item", where=table.source)
-    rating = usual_key(table, told["rating"], RATING_COLUMNS, what="rating")
+    rating = usual_key(table, given["rating"], RATING_COLUMNS, what="rating")
     if rating is None and isinstance(reading, RateReading):
         find_column(plain, None, RATING_COLUMNS, what="rating", where=table.source)
-    time = usual_key(table, told["time"], TIME_COLUMNS, what="time")
+    time = usual_key(table, given["time"], TIME_COLUMNS, what="time")
     chosen = [column for column in (user, item, rating, time) if column is not None]
     twice = next((column for column in chosen if chosen.count(column) > 1), None)
     if twice is not None:
@@ -178,18 +178,18 @@ def describe_columns(columns: Columns) -> str:
     return lists + ", ".join(found)
 
 
-def usual_key(table: Table, told: str | None, usual: Sequence[str], *, what: str) -> str | None:
+def usual_key(table: Table, given: str | None, usual: Sequence[str], *, what: str) -> str | None:
     """The record key of the column that was given or has a usual name, or None.
 
     Raises:
         UsageError: the given column does not exist.
     """
     plain = [plain_name(column) for column in table.columns]
-    if told is not None and told in table.columns:
-        return told
-    if told is None and usual_column(plain, usual) is None:
+    if given is not None and given in table.columns:
+        return given
+    if given is None and usual_column(plain, usual) is None:
         return None
-    found = find_column(plain, told, usual, what=what, where=table.source)
+    found = find_column(plain, given, usual, what=what, where=table.source)
     return table.columns[plain.index(found)]
 
 

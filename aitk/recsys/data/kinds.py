@@ -27,13 +27,13 @@ _TAG_REPEATS, _TAG_WORDS = 2.0, 4.0
 
 
 def convert_column(
-    cells: list[Any], told: str | None, declared: str | None, folder: Path
+    cells: list[Any], stated: str | None, declared: str | None, folder: Path
 ) -> tuple[str | None, list[Any]]:
     """The kind of a column and its converted values; None if it is unusable.
 
     Args:
         cells: its values, None if missing.
-        told: kind given by the user.
+        stated: kind given by the user.
         declared: type declared in a RecBole file, or None.
         folder: base of image and audio paths; paths that point outside count as missing.
     """
@@ -42,7 +42,7 @@ def convert_column(
         given = [cell for cell in cells if cell is not None]
         if all(not isinstance(cell, str) or cell.startswith("[") for cell in given):
             cells = parsed
-    kind = told or guess_kind(cells, declared)
+    kind = stated or guess_kind(cells, declared)
     if kind is None or kind == "none":
         return None, []
     convert: Callable[[Any], Any]

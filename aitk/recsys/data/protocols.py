@@ -71,12 +71,12 @@ def describe_protocol(events: Events, reading: LogReading, *, shares: Mapping[st
         "all": "test histories hold training and validation events",
         "train": "test histories hold training events only",
     }[reading.test_history]
-    told = f"{rule}; {known}"
+    description = f"{rule}; {known}"
     if not isinstance(reading, RateReading):
-        told += "; full ranking"
+        description += "; full ranking"
     if count := sampled_negatives(reading):
-        told += f"; sampled_* among {count} random items: not comparable with the others"
-    return told
+        description += f"; sampled_* among {count} random items: not comparable with the others"
+    return description
 
 
 def sampled_negatives(reading: LogReading) -> int:

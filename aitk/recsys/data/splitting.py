@@ -163,8 +163,8 @@ class GroupedLog:
             items = read_attributes(
                 reading.items,
                 key_names=(*ITEM_COLUMNS, "id"),
-                told_key=reading.item_column,
-                told_kinds=reading.item_kinds,
+                given_key=reading.item_column,
+                given_kinds=reading.item_kinds,
                 what="item",
                 encoding=reading.encoding,
                 decimal=reading.decimal,
@@ -175,7 +175,7 @@ class GroupedLog:
             users = read_attributes(
                 reading.users,
                 key_names=(*USER_COLUMNS, "id"),
-                told_key=reading.user_column,
+                given_key=reading.user_column,
                 what="user",
                 encoding=reading.encoding,
                 decimal=reading.decimal,

@@ -113,18 +113,18 @@ def _answer(
     empty: bool,
     assets: LogAssets,
 ) -> dict[str, Any]:
-    told = [
+    recommended = [
         _described(int(number), float(value), assets)
         for number, value in zip(numbers, values, strict=True)
         if number != NO_ITEM
     ]
-    answer: dict[str, Any] = {
-        "prediction": told[0]["item"] if told else None,
-        "recommendations": told,
+    prediction: dict[str, Any] = {
+        "prediction": recommended[0]["item"] if recommended else None,
+        "recommendations": recommended,
     }
-    if note := _note(query or {}, empty, told):
-        answer["note"] = note
-    return answer
+    if note := _note(query or {}, empty, recommended):
+        prediction["note"] = note
+    return prediction
 
 
 def _described(number: int, value: float, assets: LogAssets) -> dict[str, Any]:
@@ -134,17 +134,17 @@ def _described(number: int, value: float, assets: LogAssets) -> dict[str, Any]:
     return described
 
 
-def _note(query: Mapping[str, Any], empty: bool, told: Sequence[Any]) -> str:
+def _note(query: Mapping[str, Any], empty: bool, recommended: Sequence[Any]) -> str:
     """What was unknown in the query, or why there is no prediction."""
-    said = []
+    notes = []
     if query.get("unknown"):
-        said.append("unknown items ignored: " + ", ".join(query["unknown"]))
+        notes.append("unknown items ignored: " + ", ".join(query["unknown"]))
     if not query.get("known_item", True):
-        said.append(f"unknown item {query['item']!r}")
+        notes.append(f"unknown item {query['item']!r}")
     if not query.get("known_user", True):
-        said.append(f"unknown user {query['user']!r}")
+        notes.append(f"unknown user {query['user']!r}")
     if empty:
-        said.append("no history is known: the most popular items")
-    if not told:
-        said.append("no item is left to recommend")
-    return "; ".join(said)
+        notes.append("no history is known: the most popular items")
+    if not recommended:
+        notes.append("no item is left to recommend")
+    return "; ".join(notes)

@@ -45,13 +45,16 @@ def decode(
     scores[seen] = -np.inf
     best = np.argsort(-scores, kind="stable")[: settings["top_k"]]
     items, titles = settings["items"], settings["titles"]
-    told: list[dict[str, Any]] = []
+    recommended: list[dict[str, Any]] = []
     for number in best[scores[best] > -np.inf]:
-        told.append({"item": items[number], "score": round(float(scores[number]), 6)})
+        recommended.append({"item": items[number], "score": round(float(scores[number]), 6)})
         if titles and titles[number]:
-            told[-1]["title"] = titles[number]
-    found = {"prediction": told[0]["item"] if told else None, "recommendations": told}
-    note = _note(fields, settings, seen, told)
+            recommended[-1]["title"] = titles[number]
+    found = {
+        "prediction": recommended[0]["item"] if recommended else None,
+        "recommendations": recommended,
+    }
+    note = _note(fields, settings, seen, recommended)
     return found | ({"note": note} if note else {})
 
 
@@ -59,19 +62,19 @@ def _note(
     fields: Mapping[str, Any],
     settings: Mapping[str, Any],
     seen: np.ndarray,
-    told: list[dict[str, Any]],
+    recommended: list[dict[str, Any]],
 ) -> str:
     """What was not known of what was asked."""
-    items, said = numbers_of(settings, "items"), []
+    items, notes = numbers_of(settings, "items"), []
     if unknown := [item for item in fields.get("history", ()) if item not in items]:
-        said.append("unknown items left out: " + ", ".join(unknown))
+        notes.append("unknown items left out: " + ", ".join(unknown))
     if "item" in fields and fields["item"] not in items:
-        said.append(f"unknown item {fields['item']!r}")
+        notes.append(f"unknown item {fields['item']!r}")
     known = numbers_of(settings, "histories")
     if "user" in fields and "history" not in fields and fields["user"] not in known:
-        said.append(f"unknown user {fields['user']!r}")
+        notes.append(f"unknown user {fields['user']!r}")
     if not len(seen):
-        said.append("no history is known: the most popular items")
-    if not told:
-        said.append("no item is left to recommend")
-    return "; ".join(said)
+        notes.append("no history is known: the most popular items")
+    if not recommended:
+        notes.append("no item is left to recommend")
+    return "; ".join(notes)

@@ -11,11 +11,11 @@ from aitk.recsys.features.assets import LogAssets
 
 def list_parts(assets: LogAssets, reading: RecommendReading) -> BundleParts:
     """The script, the catalogue and the users' histories of a recommender."""
-    told = {"user": reading.user_column, "item": reading.item_column, "history": None}
+    given = {"user": reading.user_column, "item": reading.item_column, "history": None}
     usual = {"user": USER_COLUMNS, "item": ITEM_COLUMNS, "history": HISTORY_COLUMNS}
     columns = {
-        name: [*([told[name].casefold()] if told[name] else []), *usual[name]]  # type: ignore[union-attr]
-        for name in told
+        name: [*([given[name].casefold()] if given[name] else []), *usual[name]]  # type: ignore[union-attr]
+        for name in given
     }
     histories = assets.histories
     return BundleParts(

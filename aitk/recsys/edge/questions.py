@@ -59,8 +59,8 @@ def known_history(
         start, end = tables["starts"][number : number + 2]
         return tables["events"][start:end]
     items = numbers_of(settings, "items")
-    told = fields.get("history", [fields.get("item", "")])
-    return np.array([items[item] for item in told if item in items], np.int32)
+    history = fields.get("history", [fields.get("item", "")])
+    return np.array([items[item] for item in history if item in items], np.int32)
 
 
 def numbers_of(settings: Mapping[str, Any], name: str) -> dict[str, int]:

@@ -58,7 +58,7 @@ def describe_files(
     return described, refused
 
 
-def describe_picture(path: Path) -> np.ndarray:
+def describe_image(path: Path) -> np.ndarray:
     """The colours of an image, and its light and dark areas.
 
     Returns:
@@ -67,13 +67,13 @@ def describe_picture(path: Path) -> np.ndarray:
         mean grey.
 
     Raises:
-        DataError: see ``read_picture``.
+        DataError: see ``read_image``.
     """
     import cv2
 
-    from aitk.core.io.images import read_picture
+    from aitk.core.io.images import read_image
 
-    picture = read_picture(path)
+    picture = read_image(path)
     scale = _WORKING_SIDE / max(picture.shape[:2])
     if scale < 1:
         height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
@@ -115,7 +115,7 @@ def describe_audio(path: Path) -> np.ndarray:
 
 
 _DESCRIBERS: dict[str, Callable[[Path], np.ndarray]] = {
-    "picture": describe_picture,
+    "picture": describe_image,
     "audio": describe_audio,
 }
 

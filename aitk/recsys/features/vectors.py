@@ -56,11 +56,13 @@ def add_vectors(path: Path, encoders: Sequence[str], embed: Embed, reporter: Rep
 
 def _by_attribute(encoders: Sequence[str], kinds: dict[str, str]) -> dict[str, str]:
     wanted = {}
-    for told in encoders:
-        name, equals, source = told.partition("=")
+    for assignment in encoders:
+        name, equals, source = assignment.partition("=")
         if not equals or not source:
             raise UsageError(
-                f"cannot read {told!r}", where="--encoders", hint="Use NAME=RUN or NAME=FOLDER"
+                f"cannot read {assignment!r}",
+                where="--encoders",
+                hint="Use NAME=RUN or NAME=FOLDER",
             )
         if not kinds:
             raise UsageError(

@@ -30,10 +30,10 @@ def build_biased_mf(
     factors = BiasedFactors(
         shape.users, shape.items, settings.factors, l2=l2, dtype="float32", name="factors"
     )
-    judged = factors(inputs["user"], inputs["history"], above, inputs["targets"])
+    estimate = factors(inputs["user"], inputs["history"], above, inputs["targets"])
     if ratings.users is not None and ratings.items is not None:
         factors.start_from(ratings.users / ratings.scale, ratings.items / ratings.scale)
-    backbone = keras.Model(inputs, judged, name="backbone")
+    backbone = keras.Model(inputs, estimate, name="backbone")
     return CandidateModel(backbone, items=shape.items, ratings=ratings)
 
 

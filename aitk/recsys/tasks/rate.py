@@ -131,7 +131,7 @@ def _answer(
     if not len(targets):
         note = f"unknown item {query.get('item')!r}: the mean of all ratings"
         return {"prediction": round(assets.rating_mean, 4), "note": note}
-    answer: dict[str, Any] = {"prediction": round(float(ratings[0]), 4)}
+    prediction: dict[str, Any] = {"prediction": round(float(ratings[0]), 4)}
     if not query.get("known_user", True):
-        answer["note"] = f"unknown user {query['user']!r}: based on the ratings of others"
-    return answer
+        prediction["note"] = f"unknown user {query['user']!r}: based on the ratings of others"
+    return prediction

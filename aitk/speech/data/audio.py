@@ -230,10 +230,10 @@ def count_clipped(samples: np.ndarray) -> int:
     if not full.any():
         return 0
     full = full.reshape(len(full), -1)
-    beside = np.zeros_like(full)
-    beside[1:] |= full[:-1]
-    beside[:-1] |= full[1:]
-    return int((full & beside).sum())
+    neighbours = np.zeros_like(full)
+    neighbours[1:] |= full[:-1]
+    neighbours[:-1] |= full[1:]
+    return int((full & neighbours).sum())
 
 
 def refuse_length(seconds: float, max_s: float, *, where: str | None = None) -> NoReturn:

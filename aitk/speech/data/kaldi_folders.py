@@ -55,9 +55,9 @@ def read_features(
         entry: str | MatrixPlace,
         cut: tuple[float, float | None],
     ) -> Item | Refusal:
-        said = texts.get(name, "")
+        transcript = texts.get(name, "")
         try:
-            if content and not said:
+            if content and not transcript:
                 raise DataError(f"the file text has no entry for {shorten(name)}")
             place = (
                 place_of(entry, root, outside=reading.outside) if isinstance(entry, str) else entry
@@ -69,7 +69,7 @@ def read_features(
             file=str(file),
             line=line,
             split=split,
-            content=said if content else None,
+            content=transcript if content else None,
             speaker=speakers.get(name, ""),
             start_s=cut[0],
             end_s=cut[1],
@@ -121,8 +121,8 @@ def read_recordings(
                 recording, start_s, end_s = _segment(rest)
             if recording not in recordings:
                 raise DataError(f"wav.scp has no recording {shorten(recording)}")
-            said = texts.get(name, "")
-            if content and not said:
+            transcript = texts.get(name, "")
+            if content and not transcript:
                 raise DataError(f"the file text has no entry for {shorten(name)}")
             path = _recording(recordings[recording], root, reading)
         except DataError as error:
@@ -133,7 +133,7 @@ def read_recordings(
             file=str(listed),
             line=number,
             split=split,
-            content=said if content else None,
+            content=transcript if content else None,
             speaker=speakers.get(name, ""),
             start_s=start_s,
             end_s=end_s,

@@ -115,12 +115,12 @@ def read_files(
                 yield Refusal(str(path), 1, "neither its folder nor its name gives a label")
                 continue
         elif content == "text":
-            beside = path.with_suffix(".txt")
-            if not os.path.isfile(beside):
-                yield Refusal(str(path), 1, f"there is no transcript {beside.name} next to it")
+            transcript = path.with_suffix(".txt")
+            if not os.path.isfile(transcript):
+                yield Refusal(str(path), 1, f"there is no transcript {transcript.name} next to it")
                 continue
             value = " ".join(
-                line.text for line in open_lines(str(beside), encoding=reading.encoding)
+                line.text for line in open_lines(str(transcript), encoding=reading.encoding)
             )
         relative = path.relative_to(root).as_posix() if root else path.name
         split = listed.get(relative)
@@ -146,7 +146,7 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
     split = _split_of_folders(transcripts, root)
     speaker = transcripts.name.partition("-")[0]
     for number, text, problem in open_lines(str(transcripts)):
-        name, _, said = text.strip().partition(" ")
+        name, _, transcript = text.strip().partition(" ")
         if not name and not problem:
             continue
         clip = next(
@@ -160,7 +160,7 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
         if problem or clip is None or not clip.resolve().is_relative_to(folder.resolve()):
             reason = problem or f"there is no recording {shorten(name)} next to it"
             yield Refusal(str(transcripts), number, reason)
-        elif not said.strip():
+        elif not transcript.strip():
             yield Refusal(str(transcripts), number, "its text is empty")
         else:
             yield Item(
@@ -168,7 +168,7 @@ def read_chapter(transcripts: Path, root: Path) -> Iterator[Item | Refusal]:
                 file=str(transcripts),
                 line=number,
                 split=split,
-                content=said.strip(),
+                content=transcript.strip(),
                 speaker=speaker,
                 name=name,
                 record={"file": str(clip)},

@@ -94,9 +94,9 @@ class VttLines(_Captions):
 
     def _caption(self, number: int, words: Sequence[Mapping[str, Any]]) -> str:
         text = super()._caption(number, words)
-        times, _, said = text.partition("\n")
-        said = said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return f"{times}\n{said}"
+        times, _, caption = text.partition("\n")
+        caption = caption.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return f"{times}\n{caption}"
 
 
 class CtmLines:

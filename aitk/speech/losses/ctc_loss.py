@@ -60,14 +60,14 @@ class CtcDistillationLoss(keras.losses.Loss):
         y_pred = ops.cast(y_pred, "float32")
         steps, classes = ops.shape(y_pred)[1], y_pred.shape[2]
         known = ops.shape(y_true)[1] - steps * classes
-        said, teacher = ops.cast(y_true[:, :known], "int32"), y_true[:, known:]
+        target_units, teacher = ops.cast(y_true[:, :known], "int32"), y_true[:, known:]
         teacher = ops.reshape(ops.cast(teacher, "float32"), (-1, steps, classes))
         softened = ops.softmax(teacher / TEMPERATURE, axis=-1)
         each = ops.categorical_crossentropy(softened, y_pred / TEMPERATURE, from_logits=True)
-        real = ops.cast(ops.arange(steps)[None] < said[:, :1], "float32")
-        units = ops.sum(ops.cast(ops.not_equal(said[:, 1:], BLANK), "float32"), axis=1)
+        real = ops.cast(ops.arange(steps)[None] < target_units[:, :1], "float32")
+        units = ops.sum(ops.cast(ops.not_equal(target_units[:, 1:], BLANK), "float32"), axis=1)
         soft = ops.sum(each * real, axis=1) / ops.maximum(units, 1)
-        hard = CtcLoss(reduction=None)(said, y_pred)
+        hard = CtcLoss(reduction=None)(target_units, y_pred)
         # Gradients of softened targets shrink with the square of the temperature.
         return TEACHER_SHARE * TEMPERATURE**2 * soft + (1 - TEACHER_SHARE) * hard
 

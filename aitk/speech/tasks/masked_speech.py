@@ -262,7 +262,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         codebooks, and the frequencies of the first codebook's codes."""
         hidden, targets = np.asarray(batch.weights) > 0, np.asarray(batch.targets)
         logits = _by_codebook(outputs, assets)
-        answers = np.take_along_axis(log_softmax(logits), targets[..., None], -1)[..., 0]
+        log_probabilities = np.take_along_axis(log_softmax(logits), targets[..., None], -1)[..., 0]
         right = (logits.argmax(-1) == targets).mean(-1)
         codes = [
             np.bincount(row[own, 0], minlength=assets.quantiser.codes)
@@ -271,7 +271,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         return {
             "steps": hidden.sum(-1),
             "right": np.where(hidden, right, 0).sum(-1),
-            "loss": np.where(hidden, -answers.mean(-1), 0).sum(-1, dtype=np.float64),
+            "loss": np.where(hidden, -log_probabilities.mean(-1), 0).sum(-1, dtype=np.float64),
             "codes": np.stack(codes).astype(np.int32),
         }
 
@@ -317,8 +317,8 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         steps = int(batch.context["steps"][0])
         logits = predict([fields])[0][:steps]
         targets = batch.targets[0, :steps]
-        answers = log_softmax(_by_codebook(logits, assets))
-        gains = np.take_along_axis(answers, targets[..., None], -1)[..., 0].mean(-1)
+        log_probabilities = log_softmax(_by_codebook(logits, assets))
+        gains = np.take_along_axis(log_probabilities, targets[..., None], -1)[..., 0].mean(-1)
         gains += np.log(assets.quantiser.codes)
         step_s = assets.quantiser.frames_per_step * assets.audio.features.shift_ms / 1000
         (prediction,) = self.decode(batch, logits[None], assets)

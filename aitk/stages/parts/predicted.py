@@ -177,8 +177,8 @@ def predict_with_workers(
             "trust": trust,
         }
         # Next to the result, where workers of other machines can write as well.
-        beside = None if out == STDIO or is_stream(Path(out)) else Path(out).absolute().parent
-        folder = Path(tempfile.mkdtemp(prefix=".aitk-shards-", dir=beside))
+        parent = None if out == STDIO or is_stream(Path(out)) else Path(out).absolute().parent
+        folder = Path(tempfile.mkdtemp(prefix=".aitk-shards-", dir=parent))
         shards = [
             {"file": str(folder / f"{number}.jsonl"), **dataclasses.asdict(each)}
             for number, each in enumerate(ranges)

@@ -22,7 +22,7 @@ def chain(task: str) -> dict[str, list[str]]:
     sample = PurePosixPath(row.sample)
     name, kind = sample.stem, task.partition(".")[2]
     data, run = f"data/{name}", f"runs/{name}"
-    beside = {part: str(sample.with_stem(f"{name}_{part}")) for part in ("new", "update")}
+    files = {part: str(sample.with_stem(f"{name}_{part}")) for part in ("new", "update")}
     prepare = [row.sample, "--task", kind, *_flags(row.options), "--out", data]
     train = [data, *_flags(row.training), "--out", run]
     if row.objective:
@@ -32,10 +32,10 @@ def chain(task: str) -> dict[str, list[str]]:
         "finetune": train,
         "evaluate": [run],
         "compress": [run, "--quantize", "int8", "--out", f"{run}-int8"],
-        "predict": [f"{run}-int8", beside["new"], "--out", f"{name}-predicted.jsonl"],
+        "predict": [f"{run}-int8", files["new"], "--out", f"{name}-predicted.jsonl"],
         "tune": [data, "--trials", "5", "--out", f"{run}-tuned"],
-        "update": [run, beside["update"], "--out", f"{run}-updated"],
-        "explain": [run, beside["new"], "--rows", "4", "--out", f"explained/{name}"],
+        "update": [run, files["update"], "--out", f"{run}-updated"],
+        "explain": [run, files["new"], "--rows", "4", "--out", f"explained/{name}"],
     }
 
 

@@ -57,7 +57,7 @@ def _run_chains(names: Sequence[str], out: Path, *, overwrite: bool, reporter: R
         copy_samples(
             Path(row.sample).name,
             out / Path(row.sample).parent,
-            beside=row.beside,
+            sidecar_files=row.sidecar_files,
             source=row.samples,
         )
         domain = name.partition(".")[0]
@@ -114,18 +114,18 @@ def _run(command: list[str], *, folder: Path) -> Mapping[str, Any]:
 def _result(facts: Mapping[str, Any]) -> dict[str, str]:
     """A step's facts in a form short enough for a table."""
     rows = facts.get("rows")
-    said = []
+    summary = []
     if isinstance(rows, Mapping):
-        said.append(" + ".join(f"{count} {split}" for split, count in rows.items()))
+        summary.append(" + ".join(f"{count} {split}" for split, count in rows.items()))
     elif rows is not None:
-        said.append(f"{rows} rows")
+        summary.append(f"{rows} rows")
     if "parameters" in facts:
-        said.append(f"{facts['model']}, {facts['parameters']:,} parameters")
+        summary.append(f"{facts['model']}, {facts['parameters']:,} parameters")
     if facts.get("metrics"):
         metric, score = next(iter(facts["metrics"].items()))
         interval = f" ({score['low']:.3f} to {score['high']:.3f})" if score.get("low") else ""
-        said.append(f"{metric} {score['value']:.3f}{interval}")
+        summary.append(f"{metric} {score['value']:.3f}{interval}")
     for gain in ("smaller", "faster", "slower"):
         if f"times_{gain}" in facts:
-            said.append(f"{facts[f'times_{gain}']:.1f} times {gain}")
-    return {"result": "; ".join(said)}
+            summary.append(f"{facts[f'times_{gain}']:.1f} times {gain}")
+    return {"result": "; ".join(summary)}

@@ -46,7 +46,7 @@ def init(domain: str, folder: Path) -> Outcome:
     }
     # No marker: the user edits the project, and nothing may overwrite it.
     with draft_folder(folder, overwrite=folder.is_dir(), marked=False) as draft:
-        copy_samples(file.name, draft / "rows", beside=row.beside)
+        copy_samples(file.name, draft / "rows", sidecar_files=row.sidecar_files)
         for template in TEMPLATES.iterdir():
             text = Template(template.read_text(encoding="utf-8")).substitute(words)
             (draft / template.name).write_text(text, encoding="utf-8")
@@ -60,4 +60,4 @@ def init(domain: str, folder: Path) -> Outcome:
 
 def _in_project(value: str, row: tasks.Row) -> str:
     """An option's value; the path of a sample file becomes that of its copy."""
-    return f"rows/{Path(value).name}" if value in row.beside else value
+    return f"rows/{Path(value).name}" if value in row.sidecar_files else value

@@ -89,8 +89,8 @@ class Trials:
             facts["seconds"] = round(time.monotonic() - started, 1)
         self.study.finish(claim, state, value, facts)
         if state != FAILED:
-            told = f"{metric} {value:.4f}" if value is not None else "stopped by the pruner"
-            self.reporter.note(f"trial {claim.number}: {told}")
+            result = f"{metric} {value:.4f}" if value is not None else "stopped by the pruner"
+            self.reporter.note(f"trial {claim.number}: {result}")
 
     def _same(self, claim: Claim) -> Mapping[str, Any] | None:
         """A complete trial with the same values, whose score is reused."""

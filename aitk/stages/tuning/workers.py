@@ -68,8 +68,8 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
                 process.wait()
         for number, process in enumerate(self._processes, 1):
             if process.returncode and kind is None:
-                said = self._log(number).read_text(encoding="utf-8", errors="replace").split("\n")
-                last = next((line for line in reversed(said) if line.strip()), "")
+                text = self._log(number).read_text(encoding="utf-8", errors="replace")
+                last = next((line for line in reversed(text.split("\n")) if line.strip()), "")
                 self.warn(f"process {number} ended with {process.returncode}: {last.strip()}")
 
     def _log(self, number: int) -> Path:

@@ -17,7 +17,7 @@ from aitk.core.artifacts.data import load_data
 from aitk.core.artifacts.drafts import draft_folder
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.progress import Reporter
-from aitk.core.io.images import encode_jpeg, encode_png, picture_format
+from aitk.core.io.images import encode_jpeg, encode_png, image_format
 from aitk.core.io.names import fit_name
 from aitk.vision.data.class_lists import LIST_NAMES
 from aitk.vision.data.formats.masks import encode_mask, numbered_by
@@ -137,7 +137,7 @@ class _Writer(ABC):
 
     def add(self, split: str, stem: str, data: bytes, fields: Mapping[str, Any]) -> None:
         """Write an image and its annotation."""
-        file = f"{stem}{SUFFIX_OF[picture_format(data) or 'PNG']}"
+        file = f"{stem}{SUFFIX_OF[image_format(data) or 'PNG']}"
         path = self.folder / self.images.format(split=split) / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -353,4 +353,4 @@ def _upright(data: bytes) -> bytes:
         raise ArtifactError("a stored image is damaged", hint="Prepare the data again")
     if np.array_equal(upright, stored):
         return data
-    return encode_jpeg(upright) if picture_format(data) == "JPEG" else encode_png(upright)
+    return encode_jpeg(upright) if image_format(data) == "JPEG" else encode_png(upright)

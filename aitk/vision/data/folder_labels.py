@@ -38,19 +38,19 @@ class SplitFolders:
 
 def find_split_folders(names: Iterable[str]) -> SplitFolders:
     """Find the split folders above files."""
-    beside: dict[str, set[str]] = {}
+    siblings: dict[str, set[str]] = {}
     for name in names:
         for folder in _folders(name):
-            beside.setdefault(posixpath.dirname(folder), set()).add(folder)
+            siblings.setdefault(posixpath.dirname(folder), set()).add(folder)
     splits: dict[str, str] = {}
     others: set[str] = set()
-    for folders in beside.values():
+    for folders in siblings.values():
         named_splits = {folder: split_named(posixpath.basename(folder)) for folder in folders}
         named = {folder: split for folder, split in named_splits.items() if split}
         if len(set(named.values())) > 1 and len(named) > len(folders) / 2:
             splits |= named
             others |= folders - set(named)
-    for folder in sorted(set().union(*beside.values())):  # parents before children
+    for folder in sorted(set().union(*siblings.values())):  # parents before children
         above, name = posixpath.split(folder)
         if above in splits and name == posixpath.basename(above):  # unpacked into its own name
             splits[folder] = splits[above]

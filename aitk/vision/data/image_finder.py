@@ -96,10 +96,10 @@ class ImageFinder:
         return not (self._split and self._has_split_folder and split) or split == self._split
 
     def _rank(self, name: str, path: str) -> tuple[int, int, bool, bool]:
-        beside = max(_beside(name, path, base) for base in self._bases)
+        nearness = max(_beside(name, path, base) for base in self._bases)
         agreed = _agreeing_parts(name, path)
         exact = posixpath.basename(name) == posixpath.basename(path)
-        return beside, agreed, exact, split_of_folders(name) == self._split
+        return nearness, agreed, exact, split_of_folders(name) == self._split
 
 
 def _nearest_folder(folder: str, meant: Sequence[str]) -> str:

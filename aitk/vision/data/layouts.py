@@ -177,10 +177,10 @@ def _read_coco(
     Args:
         is_source: the user gave the tree, so its unlisted images are counted.
     """
-    beside = Masks(tree, masks, request)
+    masks_next_to = Masks(tree, masks, request)
     named: set[str] = set()
     for file in files:
-        joined = beside.found and not coco.tells_outlines(file.content)
+        joined = masks_next_to.found and not coco.tells_outlines(file.content)
         annotation_kinds = (
             set(request.required_kinds) - {"mask"} if joined else request.required_kinds
         )
@@ -198,7 +198,7 @@ def _read_coco(
                 if item.name in named:
                     request.counts.add(NAMED_TWICE, item.name)
                 named.add(item.name)
-                mask = beside.of(place_of(item.name))
+                mask = masks_next_to.of(place_of(item.name))
                 found += mask is not None
                 item = dataclasses.replace(item, mask=mask) if joined else item
             yield item
@@ -223,11 +223,11 @@ def _read_files(
         if "boxes" in request.annotation_kinds and not annotation_kinds
         else {}
     )
-    beside = Masks(tree, masks, request)
+    masks_next_to = Masks(tree, masks, request)
     annotated = any(name.lower().endswith(".xml") for name in tree.names)
     lists = (
         listed_splits(tree, segmentation="boxes" not in annotation_kinds)
-        if masks or beside.found or annotated
+        if masks or masks_next_to.found or annotated
         else {}
     )
     named = find_yolo_splits(tree, images) if outlines and not lists else {}
@@ -251,7 +251,7 @@ def _read_files(
             if boxes is not None:
                 found, size = boxes.of(place)
             if "mask" in annotation_kinds:
-                mask = beside.of(place)
+                mask = masks_next_to.of(place)
                 if mask is None and outlines is not None:
                     mask = outlines.mask_of(place)
         except DataError as error:

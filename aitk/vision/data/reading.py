@@ -23,11 +23,11 @@ from aitk.core.contract.task import Note
 from aitk.core.io.images import (
     bits_of,
     decode_deep,
-    decode_picture,
+    decode_image,
     encode_jpeg,
     encode_png,
     has_pages,
-    picture_format,
+    image_format,
 )
 from aitk.core.io.lines import check_file
 from aitk.core.io.names import shorten, split_named
@@ -173,7 +173,7 @@ def _row(item: Item, request: ReadRequest, known: ClassList | None) -> Row | Ref
         fields = _annotated(item, request, known, height, width)
         shrunk = _shrunk(image, request.reading.largest_side)
         if shrunk is not image or not is_kept:
-            lossless = picture_format(data) != "JPEG"
+            lossless = image_format(data) != "JPEG"
             data = encode_png(shrunk) if lossless else encode_jpeg(shrunk)
             fields = _scaled(fields, shrunk.shape[0], shrunk.shape[1], height, width)
         stored = {
@@ -194,11 +194,11 @@ def _decoded(data: bytes, name: str, request: ReadRequest) -> tuple[np.ndarray, 
     if has_pages(data):
         request.counts.add(PAGES, name)
     if bits_of(data) <= 8:
-        return decode_picture(data, name), picture_format(data) in STORED
+        return decode_image(data, name), image_format(data) in STORED
     values = decode_deep(data, name)
     image = from_16_bits(values, request.intensity)
     request.counts.intensity.add(values)
-    return image, request.intensity is None and picture_format(data) in STORED
+    return image, request.intensity is None and image_format(data) in STORED
 
 
 def _annotated(

@@ -65,7 +65,7 @@ UNNAMED_IMAGES = Kind(
     "images without annotation", "images are named by no annotation file or table and are left out"
 )
 OUTSIDE_SPLITS = Kind(
-    "images beside the splits",
+    "images next to the splits",
     "images are next to the split folders, in none of them, and are left out",
 )
 UNLISTED = Kind("unlisted images", "images are in no list of ImageSets and are left out")
@@ -115,8 +115,8 @@ class ReadingCounts:
     #: Value ranges of images with more than 8 bits.
     intensity: IntensityStatistics = field(default_factory=IntensityStatistics)
     _disputed: set[str] = field(default_factory=set)
-    _told: set[Kind] = field(default_factory=set)
-    _intensity_is_told: bool = False
+    _noted: set[Kind] = field(default_factory=set)
+    _intensity_is_noted: bool = False
 
     def add(self, kind: Kind, example: str = "", *, count: int = 1) -> None:
         """Count an event, with an example."""
@@ -180,12 +180,12 @@ class ReadingCounts:
 
     def notes(self) -> list[str]:
         """One sentence per kind, for reading without findings."""
-        new = [kind for kind in self.counts if kind.grade != "ok" and kind not in self._told]
-        self._told.update(new)
+        new = [kind for kind in self.counts if kind.grade != "ok" and kind not in self._noted]
+        self._noted.update(new)
         sentences = [self._message(kind) for kind in new]
         found = self.intensity.finding()
-        if found and found.grade != "ok" and not self._intensity_is_told:
-            self._intensity_is_told = True
+        if found and found.grade != "ok" and not self._intensity_is_noted:
+            self._intensity_is_noted = True
             sentences.append(found.message)
         return sentences
 

@@ -46,7 +46,7 @@ def class_colour(number: int) -> tuple[int, int, int]:
 
 def draw_prediction(
     image: np.ndarray,
-    answer: Mapping[str, Any],
+    prediction: Mapping[str, Any],
     *,
     labels: Sequence[str] = (),
     errors: BoxErrors | None = None,
@@ -55,7 +55,7 @@ def draw_prediction(
 
     Args:
         image: (h, w, 3) uint8, the original.
-        answer: any of ``prediction``, a label with its ``probability`` or a list of labels;
+        prediction: any of ``prediction``, a label with its ``probability`` or a list of labels;
             ``boxes``, each {"box": [x_min, y_min, x_max, y_max], "label": str, "score": float};
             ``mask``, for each class {"label": str, "size": [h, w], "counts": str} (COCO's run
             lengths). Coordinates are pixels of the original.
@@ -67,7 +67,7 @@ def draw_prediction(
         (height, width, 3) uint8; small images are enlarged.
     """
     height, width = image.shape[:2]
-    boxes, parts = answer.get("boxes", ()), answer.get("mask", ())
+    boxes, parts = prediction.get("boxes", ()), prediction.get("mask", ())
     mask, names = None, [part["label"] for part in parts]
     if parts:
         mask = np.full((height, width), VOID, np.uint8)
@@ -89,13 +89,13 @@ def draw_prediction(
         crossed=[kind == "false: " for kind in kinds],
         broken=[kind == "missed: " for kind in kinds],
     )
-    several = answer.get("prediction")
+    several = prediction.get("prediction")
     if isinstance(several, list) and several and isinstance(several[0], str):
         drawn.add_title(", ".join(several), _colour_of(several[0], labels))
-    if isinstance(answer.get("prediction"), str):
+    if isinstance(prediction.get("prediction"), str):
         drawn.add_title(
-            _scored(answer["prediction"], answer.get("probability")),
-            _colour_of(answer["prediction"], labels),
+            _scored(prediction["prediction"], prediction.get("probability")),
+            _colour_of(prediction["prediction"], labels),
         )
     return drawn.image
 

@@ -145,21 +145,21 @@ def reference(
     from pycocotools.cocoeval import COCOeval
 
     truth = _coco([(each[:, :4], each[:, 4], {"iscrowd": 1 - each[:, 5]}) for each in objects])
-    answers = _coco([(each[:, :4], each[:, 5], {"score": each[:, 4]}) for each in found])
+    predictions = _coco([(each[:, :4], each[:, 5], {"score": each[:, 4]}) for each in found])
     scored, made = COCO(), COCO()
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
-        for side, annotations in ((scored, truth), (made, answers)):
+        for side, annotations in ((scored, truth), (made, predictions)):
             side.dataset = {
                 "images": [{"id": number} for number in range(len(found))],
                 "categories": [{"id": number} for number in range(classes)],
                 "annotations": annotations,
             }
             side.createIndex()
-        judge = COCOeval(scored, made, "bbox")
-        judge.params.maxDets = [MAX_DETECTIONS]
-        judge.evaluate()
-        judge.accumulate()
-    return judge.eval["precision"][..., 0], judge.eval["recall"][..., 0]
+        evaluator = COCOeval(scored, made, "bbox")
+        evaluator.params.maxDets = [MAX_DETECTIONS]
+        evaluator.evaluate()
+        evaluator.accumulate()
+    return evaluator.eval["precision"][..., 0], evaluator.eval["recall"][..., 0]
 
 
 def _numbered(truth: np.ndarray, *, unseen: int) -> np.ndarray:

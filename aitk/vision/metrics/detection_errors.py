@@ -27,21 +27,21 @@ class BoxErrors:
     missed: tuple[Mapping[str, Any], ...]
 
 
-def find_box_errors(answer: Mapping[str, Any], fields: Mapping[str, Any]) -> BoxErrors | None:
+def find_box_errors(prediction: Mapping[str, Any], fields: Mapping[str, Any]) -> BoxErrors | None:
     """Compare predicted boxes with those of the row.
 
     A box in a crowd of its class is neither right nor wrong, and a crowd cannot be missed.
 
     Args:
-        answer: a prediction with ``boxes``, best first: ``box`` and ``label`` of each.
+        prediction: a prediction with ``boxes``, best first: ``box`` and ``label`` of each.
         fields: the row: ``boxes`` (n, 4), ``box_labels`` and ``crowd``.
 
     Returns:
         None if the prediction has no boxes, or the row was not annotated with boxes.
     """
-    if "boxes" not in answer or not fields.get("boxes_known", "boxes" in fields):
+    if "boxes" not in prediction or not fields.get("boxes_known", "boxes" in fields):
         return None
-    predicted: Sequence[Mapping[str, Any]] = answer["boxes"]
+    predicted: Sequence[Mapping[str, Any]] = prediction["boxes"]
     truth = np.asarray(fields["boxes"], np.float32).reshape(-1, 4)
     labels = np.array(fields["box_labels"], object)
     crowd = np.asarray(fields["crowd"], bool)

@@ -36,8 +36,8 @@ def count_confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> n
         without a prediction.
     """
     known = truth != VOID
-    right, said = truth[known].astype(np.int64), predicted[known].astype(np.int64)
-    cells = right * (classes + 1) + np.minimum(said, classes)
+    right, predicted_cells = truth[known].astype(np.int64), predicted[known].astype(np.int64)
+    cells = right * (classes + 1) + np.minimum(predicted_cells, classes)
     counts = np.bincount(cells, minlength=classes * (classes + 1))
     return counts.reshape(classes, classes + 1)
 
@@ -62,11 +62,13 @@ def count_boundaries(truth: np.ndarray, predicted: np.ndarray, classes: int) -> 
     reach = np.nextafter(BOUNDARY_TOLERANCE * np.hypot(*truth.shape), np.inf)
     counts = np.zeros((classes, 4), np.int64)
     outlines = [_outlines(mask, classes) for mask in (predicted, truth)]
-    for count, said, actual in zip(counts, *outlines, strict=True):
-        count[[0, 2]] = len(said), len(actual)
+    for count, predicted_cells, actual in zip(counts, *outlines, strict=True):
+        count[[0, 2]] = len(predicted_cells), len(actual)
         # Boundaries have few pixels: trees take a sixth of the time of distance transforms.
-        if len(said) and len(actual):
-            for place, (these, those) in enumerate(((said, actual), (actual, said))):
+        if len(predicted_cells) and len(actual):
+            for place, (these, those) in enumerate(
+                ((predicted_cells, actual), (actual, predicted_cells))
+            ):
                 away, _ = KDTree(those).query(these, distance_upper_bound=reach)
                 count[2 * place + 1] = np.isfinite(away).sum()
     return counts
@@ -121,9 +123,9 @@ class _Images:
         self.classes = confusions.shape[1]
         right = np.diagonal(confusions, axis1=1, axis2=2)
         actual = confusions.sum(axis=2)
-        said = confusions[:, :, : self.classes].sum(axis=1)
+        predicted = confusions[:, :, : self.classes].sum(axis=1)
         # (images, 3, classes)
-        self.areas = np.stack([right, actual, said], axis=1).astype(float)
+        self.areas = np.stack([right, actual, predicted], axis=1).astype(float)
         self.boundary_f1 = _boundary_f1(boundaries)  # (images, classes), NaN where undefined
         with np.errstate(invalid="ignore"):
             known = np.isfinite(self.boundary_f1)
@@ -134,12 +136,12 @@ class _Images:
         """(resamples, images) -> (resamples, metrics): ``METRICS``, then ``BY_CLASS`` of each
         class, metric by metric."""
         sums = np.tensordot(counts, self.areas, axes=1)  # (resamples, 3, classes)
-        right, actual, said = np.moveaxis(sums, 1, 0)
+        right, actual, predicted = np.moveaxis(sums, 1, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            iou = right / (actual + said - right)
-            dice = 2 * right / (actual + said)
+            iou = right / (actual + predicted - right)
+            dice = 2 * right / (actual + predicted)
             recall = right / actual
-            each = [iou, dice, right / said, recall, _weighted_mean(counts, self.boundary_f1)]
+            each = [iou, dice, right / predicted, recall, _weighted_mean(counts, self.boundary_f1)]
             accuracy = right.sum(axis=1) / actual.sum(axis=1)
         overall = [
             _mean_of_known(iou),
@@ -165,9 +167,9 @@ def _outlines(mask: np.ndarray, classes: int) -> list[np.ndarray]:
 
 def _boundary_f1(boundaries: np.ndarray) -> np.ndarray:
     """(images, classes, 4) counts -> (images, classes), NaN where the truth has no outline."""
-    said, said_near, actual, actual_near = np.moveaxis(boundaries.astype(float), 2, 0)
-    precision = np.divide(said_near, said, out=np.zeros_like(said), where=said > 0)
-    recall = np.divide(actual_near, actual, out=np.full_like(said, np.nan), where=actual > 0)
+    predicted, said_near, actual, actual_near = np.moveaxis(boundaries.astype(float), 2, 0)
+    precision = np.divide(said_near, predicted, out=np.zeros_like(predicted), where=predicted > 0)
+    recall = np.divide(actual_near, actual, out=np.full_like(predicted, np.nan), where=actual > 0)
     both = precision + recall
     return np.divide(2 * precision * recall, both, out=both.copy(), where=both > 0)
 
@@ -189,8 +191,8 @@ def _weighted_mean(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _each_mean_iou(rows: _Images) -> np.ndarray:
-    right, actual, said = np.moveaxis(rows.areas, 1, 0)
-    union = actual + said - right
+    right, actual, predicted = np.moveaxis(rows.areas, 1, 0)
+    union = actual + predicted - right
     iou = np.divide(right, union, out=np.full_like(union, np.nan), where=union > 0)
     return np.nan_to_num(_mean_of_known(iou), nan=1.0).astype(np.float32)
 

@@ -284,13 +284,13 @@ class Segment(ImageTask):
 
             importance = "Grad-CAM", region_grad_cam(model(), fitted, index, region)
         why = explain_image(shown, fitted, fit, probability, importance=importance)
-        answer = mask_prediction(found, assets.labels)
+        prediction = mask_prediction(found, assets.labels)
         return {
-            "prediction": next(iter(answer["classes"]), ""),
+            "prediction": next(iter(prediction["classes"]), ""),
             "explained": assets.labels[index],
-            "share": answer["classes"].get(assets.labels[index], 0.0),
+            "share": prediction["classes"].get(assets.labels[index], 0.0),
             "probability": float(scores[region, index].mean()),
-            "classes": answer["classes"],
+            "classes": prediction["classes"],
             **why,
             "pictures": [
                 *draw_explanation(original, found, fields, assets.labels),

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from aitk.core.artifacts.run import PNG, Run, check_trusted, load_run, new_run, read_picture
+from aitk.core.artifacts.run import PNG, Run, check_trusted, load_run, new_run, read_figure
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.inference.predictors import open_predictor
 
@@ -195,9 +195,9 @@ def test_pictures_are_read_inside_the_run_only(tmp_path):
     (run / "own.png").write_bytes(PNG + b"own")
     (tmp_path / "secret.png").write_bytes(PNG + b"secret")
     (run / "link.png").symlink_to(tmp_path / "secret.png")
-    assert read_picture(run, "own.png") == PNG + b"own"
+    assert read_figure(run, "own.png") == PNG + b"own"
     outside = ["../secret.png", str(tmp_path / "secret.png"), "link.png", "\0", "x" * 5000, "."]
-    assert [read_picture(run, name) for name in outside] == [None] * 6
+    assert [read_figure(run, name) for name in outside] == [None] * 6
 
 
 def test_a_model_that_is_a_program_is_opened_only_where_it_is_trusted(tmp_path):

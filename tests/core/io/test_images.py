@@ -13,12 +13,12 @@ from aitk.core.contract.errors import DataError
 from aitk.core.io import images as pictures
 from aitk.core.io.images import (
     decode_checked,
-    decode_picture,
+    decode_image,
     encode_jpeg,
     encode_png,
+    image_format,
     is_animated,
-    picture_format,
-    read_picture,
+    read_image,
 )
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
@@ -46,7 +46,7 @@ def png(width, height):
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".gif", ".bmp"])
 def test_a_picture_is_rgb(tmp_path, suffix):
     (tmp_path / "picture").write_bytes(encoded(red_and_blue(), suffix))
-    picture = read_picture(tmp_path / "picture")
+    picture = read_image(tmp_path / "picture")
     assert picture.shape == (24, 48, 3)
     np.testing.assert_allclose(picture[12, [4, 44]].astype(int), [RED, BLUE], atol=40)
 
@@ -55,12 +55,12 @@ def test_a_lossy_webp_has_another_header(tmp_path):
     data = encoded(red_and_blue(), ".webp", cv2.IMWRITE_WEBP_QUALITY, 50)
     assert data[12:16] == b"VP8 "
     (tmp_path / "picture").write_bytes(data)
-    assert read_picture(tmp_path / "picture").shape == (24, 48, 3)
+    assert read_image(tmp_path / "picture").shape == (24, 48, 3)
 
 
 def test_a_grey_picture_has_three_equal_channels(tmp_path):
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((3, 4), 99, np.uint8))
-    assert (read_picture(tmp_path / "grey.png") == 99).all()
+    assert (read_image(tmp_path / "grey.png") == 99).all()
 
 
 def test_a_photo_is_turned_upright(tmp_path):
@@ -69,7 +69,7 @@ def test_a_photo_is_turned_upright(tmp_path):
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
     segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
     (tmp_path / "photo.jpg").write_bytes(data[:2] + segment + data[2:])
-    picture = read_picture(tmp_path / "photo.jpg")
+    picture = read_image(tmp_path / "photo.jpg")
     assert picture.shape == (48, 24, 3)
     np.testing.assert_allclose(picture[[4, 44], 12].astype(int), [RED, BLUE], atol=40)
 
@@ -89,7 +89,7 @@ def test_a_header_that_says_too_much_is_refused_before_decoding(tmp_path, monkey
     monkeypatch.setattr(cv2, "imdecode", None)
     (tmp_path / "bomb").write_bytes(data)
     with pytest.raises(DataError, match="pixels, more than 50,000,000"):
-        read_picture(tmp_path / "bomb")
+        read_image(tmp_path / "bomb")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
@@ -98,20 +98,20 @@ def test_half_a_file_is_refused(tmp_path, suffix):
     data = encoded(noise, suffix)
     (tmp_path / "half").write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match="damaged"):
-        read_picture(tmp_path / "half")
+        read_image(tmp_path / "half")
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "MOST_BYTES", 10)
     (tmp_path / "large.png").write_bytes(encoded(red_and_blue(), ".png"))
     with pytest.raises(DataError, match="larger than 10 bytes"):
-        read_picture(tmp_path / "large.png")
+        read_image(tmp_path / "large.png")
 
 
 @pytest.mark.parametrize("name", ["missing.png", ".", "a\0b"])
 def test_what_is_no_file_is_refused(tmp_path, name):
     with pytest.raises(DataError):
-        read_picture(tmp_path / name)
+        read_image(tmp_path / name)
 
 
 @given(st.sampled_from([".png", ".jpg", ".webp", ".gif", ".bmp"]), st.data())
@@ -123,7 +123,7 @@ def test_any_bytes_give_a_picture_or_one_line(tmp_path_factory, suffix, data):
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(content)
     try:
-        assert read_picture(path).dtype == np.uint8
+        assert read_image(path).dtype == np.uint8
     except DataError as error:
         assert str(path) in error.line
 
@@ -135,10 +135,10 @@ def test_any_bytes_give_a_picture_or_one_line(tmp_path_factory, suffix, data):
 def test_bytes_are_decoded_like_a_file(tmp_path, suffix, name):
     data = encoded(red_and_blue(), suffix)
     (tmp_path / "picture").write_bytes(data)
-    picture = read_picture(tmp_path / "picture")
-    np.testing.assert_array_equal(decode_picture(data, "x"), picture)
+    picture = read_image(tmp_path / "picture")
+    np.testing.assert_array_equal(decode_image(data, "x"), picture)
     np.testing.assert_array_equal(decode_checked(data), picture)
-    assert picture_format(data) == name
+    assert image_format(data) == name
     assert not is_animated(data)
 
 
@@ -148,13 +148,13 @@ def test_a_jpeg_that_lacks_its_middle_is_damaged():
     )
     data = encoded(noise, ".jpg")
     with pytest.raises(DataError, match="here.jpg: is damaged or truncated"):
-        decode_picture(data[: len(data) // 2] + data[-2:], "here.jpg")
+        decode_image(data[: len(data) // 2] + data[-2:], "here.jpg")
 
 
 def test_stray_bytes_between_the_segments_of_a_jpeg_do_no_harm():
     data = encoded(red_and_blue(), ".jpg")
     stray = data[:-2] + b"\0\0\0" + data[-2:]
-    np.testing.assert_array_equal(decode_picture(stray, ""), decode_picture(data, ""))
+    np.testing.assert_array_equal(decode_image(stray, ""), decode_image(data, ""))
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
@@ -165,18 +165,18 @@ def test_an_animated_picture_is_refused_or_its_first_taken(tmp_path, suffix):
     animation.durations = [100, 100]
     assert cv2.imwriteanimation(str(path), animation)
     with pytest.raises(DataError, match="is animated"):
-        decode_picture(path.read_bytes(), "")
-    assert read_picture(path).shape == (24, 48, 3)
+        decode_image(path.read_bytes(), "")
+    assert read_image(path).shape == (24, 48, 3)
 
 
 def test_pictures_are_encoded_as_they_are():
     picture = red_and_blue()
     for few_colours in (False, True):
         data = encode_png(picture, few_colours=few_colours)
-        np.testing.assert_array_equal(decode_picture(data, ""), picture)
-    np.testing.assert_array_equal(decode_picture(encode_png(picture[..., 0]), "")[..., 0],
+        np.testing.assert_array_equal(decode_image(data, ""), picture)
+    np.testing.assert_array_equal(decode_image(encode_png(picture[..., 0]), "")[..., 0],
                                   picture[..., 0])  # fmt: skip
-    near = decode_picture(encode_jpeg(picture), "")
+    near = decode_image(encode_jpeg(picture), "")
     np.testing.assert_allclose(near[12, [4, 44]].astype(int), [RED, BLUE], atol=10)
 
 
@@ -193,18 +193,18 @@ def test_a_png_chunk_that_claims_gigabytes_is_refused_before_decoding(monkeypatc
     bomb = whole[:33] + struct.pack(">I", 0xFFFF_FFF0) + b"zTXt" + whole[33:]
     monkeypatch.setattr(cv2, "imdecode", None)
     with pytest.raises(DataError, match="damaged or truncated"):
-        decode_picture(bomb, "a.png")
+        decode_image(bomb, "a.png")
 
 
 def test_a_picture_without_pixels_is_refused():
     with pytest.raises(DataError, match="has 0 x 7 pixels"):
-        decode_picture(png(0, 7), "a.png")
+        decode_image(png(0, 7), "a.png")
 
 
 def test_a_jpeg_of_very_many_scans_is_refused():
     whole = encoded(red_and_blue(), ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
-    assert decode_picture(whole, "a.jpg").shape == (24, 48, 3)
+    assert decode_image(whole, "a.jpg").shape == (24, 48, 3)
     last = whole[whole.rindex(b"\xff\xda") : -2]
-    assert decode_picture(whole + last * 200, "a.jpg").shape == (24, 48, 3)  # after its end
+    assert decode_image(whole + last * 200, "a.jpg").shape == (24, 48, 3)  # after its end
     with pytest.raises(DataError, match="scans, more than 100"):
-        decode_picture(whole[:-2] + last * 200 + b"\xff\xd9", "a.jpg")
+        decode_image(whole[:-2] + last * 200 + b"\xff\xd9", "a.jpg")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.images import bits_of, decode_deep, decode_picture, has_pages, picture_format
+from aitk.core.io.images import bits_of, decode_deep, decode_image, has_pages, image_format
 from aitk.core.io.tiff import read_header
 
 RAMP = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30)
@@ -27,8 +27,8 @@ def test_a_tiff_file_is_a_picture():
     colours = np.zeros((20, 30, 3), np.uint8)
     colours[..., 2] = 200  # red, as OpenCV orders it
     data = encode(colours)
-    assert picture_format(data) == "TIFF"
-    assert decode_picture(data, "")[0, 0].tolist() == [200, 0, 0]
+    assert image_format(data) == "TIFF"
+    assert decode_image(data, "")[0, 0].tolist() == [200, 0, 0]
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
@@ -64,4 +64,4 @@ def test_further_pages_are_seen():
 )
 def test_what_claims_too_much_or_is_damaged_is_refused(content, reason):
     with pytest.raises(DataError, match=reason):
-        decode_picture(content, "")
+        decode_image(content, "")

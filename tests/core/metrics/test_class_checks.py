@@ -6,11 +6,11 @@ import pytest
 
 from aitk.core.metrics.class_checks import (
     LabelTally,
+    count_finding,
     find_label_typos,
     find_several_labels,
     find_single_class,
     find_unseen_labels,
-    judge,
 )
 
 
@@ -40,7 +40,7 @@ def test_labels_that_differ_in_case_or_spaces_are_told() -> None:
 
 
 def test_a_check_without_rows_is_skipped_and_not_ok() -> None:
-    assert judge("duplicates", 0, 0, "rows that repeat another").grade == "skipped"
+    assert count_finding("duplicates", 0, 0, "rows that repeat another").grade == "skipped"
     nothing = {"train": {"a": 3}, "validation": {}, "test": {}}
     assert find_unseen_labels(nothing).grade == "skipped"
 

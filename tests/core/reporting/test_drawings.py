@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from aitk.core.io.images import read_picture
+from aitk.core.io.images import read_image
 from aitk.core.reporting.drawings import Drawings
 
 RED = np.full((16, 24, 3), (255, 0, 0), np.uint8)
@@ -13,7 +13,7 @@ RED = np.full((16, 24, 3), (255, 0, 0), np.uint8)
 def test_a_picture_is_written_under_its_name(tmp_path):
     path = Drawings(tmp_path / "drawn").add("shop/left shelf.jpg", RED)
     assert path.name == "shop_left_shelf.jpg.png"
-    assert np.array_equal(read_picture(path), RED)
+    assert np.array_equal(read_image(path), RED)
 
 
 def test_names_never_leave_the_folder_nor_meet(tmp_path):

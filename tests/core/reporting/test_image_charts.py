@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from aitk.core.io.images import decode_picture
+from aitk.core.io.images import decode_image
 from aitk.core.reporting.image_charts import Axis, Panel, drawing, shades
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -27,7 +27,7 @@ def panel(**axes: Axis) -> Panel:
 def test_the_pixels_are_held_as_they_are():
     image = drawn(panel()).find(f"{SVG}image")
     data = base64.b64decode(image.get("href").removeprefix("data:image/png;base64,"))
-    np.testing.assert_array_equal(decode_picture(data, ""), PIXELS)
+    np.testing.assert_array_equal(decode_image(data, ""), PIXELS)
 
 
 def test_a_rectangle_stands_where_the_axes_say():

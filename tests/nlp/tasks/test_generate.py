@@ -158,11 +158,11 @@ def test_a_teacher_has_the_same_vocabulary(learned):
 def test_what_a_teacher_says_of_a_batch_stands_behind_its_targets(learned):
     batch = TASK.collate(TASK.encode(ROWS[:2], learned), learned)
     vocabulary = learned.tokenizer.vocabulary_size
-    said = np.random.default_rng(0).normal(size=(*batch.targets.shape, vocabulary))
-    taught = TASK.add_soft_targets_to_batch(batch, said.astype(np.float32), learned).targets
+    result = np.random.default_rng(0).normal(size=(*batch.targets.shape, vocabulary))
+    taught = TASK.add_soft_targets_to_batch(batch, result.astype(np.float32), learned).targets
     loss = TASK.distillation_loss(learned, teacher=learned)
-    same = np.asarray(loss.call(taught, said.astype(np.float32)))
-    other = np.asarray(loss.call(taught, -said.astype(np.float32)))
+    same = np.asarray(loss.call(taught, result.astype(np.float32)))
+    other = np.asarray(loss.call(taught, -result.astype(np.float32)))
     assert same.shape == batch.targets.shape
     assert same.mean() < other.mean()
 
@@ -174,10 +174,10 @@ def test_an_explanation_covers_the_text(trained, learned):
         batch = TASK.collate(TASK.encode(rows, learned), learned)
         return predictor(batch.inputs)
 
-    said = TASK.explain({"text": "the dog sat"}, predict, learned)
-    assert said["prediction"] == "on"
-    assert said["probability"] > 0.5
-    assert "".join(part["text"] for part in said["parts"]) == "the dog sat"
+    result = TASK.explain({"text": "the dog sat"}, predict, learned)
+    assert result["prediction"] == "on"
+    assert result["probability"] > 0.5
+    assert "".join(part["text"] for part in result["parts"]) == "the dog sat"
     assert (
         TASK.explain({"text": "the dog sat"}, predict, learned, target="cat")["explained"] == "cat"
     )

@@ -150,8 +150,8 @@ def test_an_explanation_covers_the_text(model, learned):
         return np.asarray(model(TASK.collate(TASK.encode(rows, learned), learned).inputs))
 
     fields = {"text": "the [MASK] sat on the mat"}
-    said = TASK.explain(fields, predict, learned, target="cat")
-    assert "".join(part["text"] for part in said["parts"]) == fields["text"]
-    assert said["explained"] == "cat"
+    result = TASK.explain(fields, predict, learned, target="cat")
+    assert "".join(part["text"] for part in result["parts"]) == fields["text"]
+    assert result["explained"] == "cat"
     with pytest.raises(UsageError, match="MASK"):
         TASK.explain({"text": "the cat"}, predict, learned)

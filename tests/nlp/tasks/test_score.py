@@ -96,8 +96,8 @@ def test_an_explanation_names_the_word_that_counts(model, learned):
     def predict(rows):
         return outputs(model, rows, learned)[1]
 
-    said = TASK.explain({"text": "the great shop"}, predict, learned)
-    weights = {part["text"]: part["weight"] for part in said["parts"]}
+    result = TASK.explain({"text": "the great shop"}, predict, learned)
+    weights = {part["text"]: part["weight"] for part in result["parts"]}
     assert max(weights, key=weights.__getitem__) == "great"
 
 

@@ -116,15 +116,15 @@ def test_pictures_are_found_beside_the_file_and_nowhere_else(read, tmp_path):
 
 def test_kinds_as_told(read):
     content = "item,year,note,code\na,1999,red,1\nb,2000,red,2\n"
-    found = read(content, told_kinds=["year=tags", "note=text", "code=none"])
+    found = read(content, given_kinds=["year=tags", "note=text", "code=none"])
     assert found.kinds == {"year": "tags", "note": "text"}
     assert found.values == {"year": [["1999"], ["2000"]], "note": ["red", "red"]}
     with pytest.raises(UsageError, match="unknown attribute 'yeer'. Did you mean 'year'"):
-        read(content, told_kinds=["yeer=tags"])
+        read(content, given_kinds=["yeer=tags"])
     with pytest.raises(UsageError, match="unknown kind of attribute 'tag'. Did you mean 'tags'"):
-        read(content, told_kinds=["year=tag"])
+        read(content, given_kinds=["year=tag"])
     with pytest.raises(UsageError, match="Use NAME=KIND"):
-        read(content, told_kinds=["year"])
+        read(content, given_kinds=["year"])
 
 
 def test_files_that_tell_nothing(read):

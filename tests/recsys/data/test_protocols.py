@@ -159,8 +159,8 @@ def test_the_files_names_go_before_the_protocol():
     names = ["train", "train", "validation", "test", "train"]
     events = log(("a", "1"), ("a", "2"), ("a", "3"), ("a", "4"), ("b", "1"), splits=names)
     assert drawn(events, protocol="cold-users") == {"a": "..vt", "b": "."}
-    said = describe_protocol(events, RecommendReading(), shares=SHARES)
-    assert said.startswith("as the files name it; ")
+    result = describe_protocol(events, RecommendReading(), shares=SHARES)
+    assert result.startswith("as the files name it; ")
 
 
 def test_validation_is_cut_from_training_where_no_file_has_it():

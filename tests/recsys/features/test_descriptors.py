@@ -13,7 +13,7 @@ from aitk.recsys.features.descriptors import (
     THUMBNAIL,
     describe_audio,
     describe_files,
-    describe_picture,
+    describe_image,
 )
 
 
@@ -38,7 +38,7 @@ def cosine(a, b):
 
 def test_pictures_of_one_colour_are_more_alike_than_others(tmp_path):
     red, red_too, green = (
-        describe_picture(picture(tmp_path / f"{seed}.png", colour, seed))
+        describe_image(picture(tmp_path / f"{seed}.png", colour, seed))
         for seed, colour in enumerate([(200, 40, 40), (190, 50, 45), (40, 180, 60)])
     )
     assert cosine(red, red_too) > 0.9
@@ -49,7 +49,7 @@ def test_a_picture_says_where_it_is_light(tmp_path):
     pixels = np.zeros((200, 100), np.uint8)
     pixels[:100] = 255
     cv2.imwrite(str(tmp_path / "a.png"), pixels)
-    grey = describe_picture(tmp_path / "a.png")[COLOUR_BINS**3 :].reshape(THUMBNAIL, THUMBNAIL)
+    grey = describe_image(tmp_path / "a.png")[COLOUR_BINS**3 :].reshape(THUMBNAIL, THUMBNAIL)
     assert (grey[: THUMBNAIL // 2 - 1] > 0).all()
     assert (grey[THUMBNAIL // 2 + 1 :] < 0).all()
 
@@ -60,11 +60,11 @@ def test_size_hardly_matters(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), pixels)
     large = cv2.resize(pixels, (960, 640), interpolation=cv2.INTER_NEAREST)
     cv2.imwrite(str(tmp_path / "b.png"), large)
-    assert cosine(*(describe_picture(tmp_path / name) for name in ("a.png", "b.png"))) > 0.98
+    assert cosine(*(describe_image(tmp_path / name) for name in ("a.png", "b.png"))) > 0.98
 
 
 def test_a_picture_one_pixel_wide_has_a_description(tmp_path):
-    described = describe_picture(picture(tmp_path / "a.png", (9, 9, 9), size=(3000, 1)))
+    described = describe_image(picture(tmp_path / "a.png", (9, 9, 9), size=(3000, 1)))
     assert np.isfinite(described).all()
 
 

@@ -146,12 +146,14 @@ def test_missing_features_do_not_count():
     layer.fill(shape)
     vectors, table = (np.asarray(each) for each in layer(numbers))
     own = np.asarray(layer.vectors)
-    said = {
+    result = {
         name: shape.features[name] @ np.asarray(dense.kernel) + np.asarray(dense.bias)
         for name, dense in layer.denses.items()
     }
-    assert table[1] == pytest.approx(own[1] + (said["title"][0] + said["year"][0]) / 2, abs=1e-5)
-    assert table[2] == pytest.approx(own[2] + said["year"][1], abs=1e-5)
+    assert table[1] == pytest.approx(
+        own[1] + (result["title"][0] + result["year"][0]) / 2, abs=1e-5
+    )
+    assert table[2] == pytest.approx(own[2] + result["year"][1], abs=1e-5)
     assert table[3] == pytest.approx(own[3], abs=1e-6)  # no events, but no features either
     assert vectors[0, 0].tolist() == [0] * 5
     assert vectors[0, 1:] == pytest.approx(table[1:4])

@@ -44,9 +44,9 @@ def rows_of(source, *, content="label", labelled=True, note=lambda sentence: Non
 @pytest.mark.parametrize("content", ["label", "text"])
 def test_rows_hold_the_features_and_what_the_folder_says_of_them(data, content):
     *rows, refused = rows_of(data, content=content)
-    for row, name, said in zip(rows, ("u1", "u2"), ("yes", "no"), strict=True):
+    for row, name, result in zip(rows, ("u1", "u2"), ("yes", "no"), strict=True):
         np.testing.assert_array_equal(decode_matrix(row.fields["audio"]), MATRICES[name])
-        assert (row.fields["id"], row.fields[content], row.split) == (name, said, "train")
+        assert (row.fields["id"], row.fields[content], row.split) == (name, result, "train")
         assert row.fields["seconds"] == pytest.approx(len(MATRICES[name]) / 100)
     assert [row.fields["speaker"] for row in rows] == ["s1", "s2"]
     assert refused == Refusal(str(data / "feats.scp"), 3, "the file text has no entry for u3")

@@ -203,7 +203,7 @@ def test_the_command(aitk, sounddevice, tmp_path, monkeypatch):
     assert "record" in aitk("speech", "--help").out
     assert "record" not in aitk("nlp", "--help").out
     assert "Headset" in aitk("speech", "record", "--list-devices").err
-    said = aitk("speech", "record", "--out", tmp_path / "a.wav", "--seconds", "0.3", "--json")
-    assert said.code == 2  # at least half a second
+    result = aitk("speech", "record", "--out", tmp_path / "a.wav", "--seconds", "0.3", "--json")
+    assert result.code == 2  # at least half a second
     assert aitk("speech", "record").code == 2
     assert "      aitk speech record --out request.wav" in aitk("speech", "record", "--help").out

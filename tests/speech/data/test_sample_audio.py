@@ -44,11 +44,11 @@ def test_rows_to_predict_have_no_answer(name, rows):
 
 
 def test_every_speaker_says_every_keyword_twice():
-    said = Counter(
+    result = Counter(
         (row.fields["label"], row.fields["speaker"]) for row in read("commands.csv", "label")
     )
-    assert len(said) == 60
-    assert set(said.values()) == {2}
+    assert len(result) == 60
+    assert set(result.values()) == {2}
 
 
 def test_all_of_it_is_small():

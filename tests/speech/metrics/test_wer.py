@@ -38,50 +38,50 @@ def test_an_alignment_names_what_was_heard_for_what():
 
 
 @given(SENTENCES, SENTENCES)
-def test_an_alignment_spells_both_sides(said, heard):
-    steps = align(said, heard)
-    assert [step.reference for step in steps if step.kind != "insertion"] == said
+def test_an_alignment_spells_both_sides(result, heard):
+    steps = align(result, heard)
+    assert [step.reference for step in steps if step.kind != "insertion"] == result
     assert [step.hypothesis for step in steps if step.kind != "deletion"] == heard
 
 
 @given(SENTENCES, SENTENCES)
-def test_errors_are_as_few_as_a_plain_recursion_finds(said, heard):
+def test_errors_are_as_few_as_a_plain_recursion_finds(result, heard):
     from functools import cache
 
     @cache
     def distance(i: int, j: int) -> int:
         if i == 0 or j == 0:
             return i + j
-        replaced = distance(i - 1, j - 1) + (said[i - 1] != heard[j - 1])
+        replaced = distance(i - 1, j - 1) + (result[i - 1] != heard[j - 1])
         return min(replaced, distance(i - 1, j) + 1, distance(i, j - 1) + 1)
 
-    assert count_errors(said, heard).total == distance(len(said), len(heard))
+    assert count_errors(result, heard).total == distance(len(result), len(heard))
 
 
 @given(st.lists(st.tuples(SENTENCES.filter(len), SENTENCES), min_size=1, max_size=4))
 def test_rates_are_those_of_jiwer(pairs):
     import jiwer
 
-    said = [" ".join(a) for a, _ in pairs]
+    result = [" ".join(a) for a, _ in pairs]
     heard = [" ".join(b) for _, b in pairs]
-    metrics, per_row, _ = score_transcripts(said, heard)
-    assert metrics["wer"].value == pytest.approx(jiwer.wer(said, heard))
-    assert metrics["cer"].value == pytest.approx(jiwer.cer(said, heard))
+    metrics, per_row, _ = score_transcripts(result, heard)
+    assert metrics["wer"].value == pytest.approx(jiwer.wer(result, heard))
+    assert metrics["cer"].value == pytest.approx(jiwer.cer(result, heard))
     assert per_row == pytest.approx(
-        [jiwer.wer(a, b) for a, b in zip(said, heard, strict=True)], abs=1e-6
+        [jiwer.wer(a, b) for a, b in zip(result, heard, strict=True)], abs=1e-6
     )
 
 
 @given(SENTENCES.filter(len), SENTENCES)
-def test_errors_of_each_kind_are_those_of_jiwer(said, heard):
+def test_errors_of_each_kind_are_those_of_jiwer(result, heard):
     import jiwer
 
-    expected = jiwer.process_words(" ".join(said), " ".join(heard))
-    errors = count_errors(said, heard)
+    expected = jiwer.process_words(" ".join(result), " ".join(heard))
+    errors = count_errors(result, heard)
     assert errors == Errors(
-        expected.substitutions, expected.deletions, expected.insertions, len(said)
+        expected.substitutions, expected.deletions, expected.insertions, len(result)
     )
-    assert sum(step.kind == "equal" for step in align(said, heard)) == expected.hits
+    assert sum(step.kind == "equal" for step in align(result, heard)) == expected.hits
 
 
 def test_blanks_beyond_one_are_no_characters():
@@ -94,8 +94,8 @@ def test_an_empty_reference_is_right_only_if_nothing_was_heard():
 
 
 def test_intervals_are_over_utterances():
-    said, heard = ["a b"] * 40, ["a b"] * 30 + ["a c"] * 10
-    metrics, _, details = score_transcripts(said, heard, resamples=500)
+    result, heard = ["a b"] * 40, ["a b"] * 30 + ["a c"] * 10
+    metrics, _, details = score_transcripts(result, heard, resamples=500)
     wer = metrics["wer"]
     assert wer.value == pytest.approx(10 / 80)
     assert wer.low < wer.value < wer.high
@@ -124,6 +124,6 @@ def test_no_words_cannot_be_scored():
 
 def test_long_sequences_are_quick():
     rng = np.random.default_rng(0)
-    said = rng.integers(0, 30, 2000).tolist()
-    heard = [unit for unit in said if unit != 7]
-    assert count_errors(said, heard).total == said.count(7)
+    result = rng.integers(0, 30, 2000).tolist()
+    heard = [unit for unit in result if unit != 7]
+    assert count_errors(result, heard).total == result.count(7)

@@ -105,8 +105,8 @@ def test_only_in_training_the_decoder_is_told_the_text():
 
 
 def test_a_text_with_unknown_letters_is_not_learned_from(assets):
-    said = spell("la zu", assets)
-    assert (assets.units.decode(said.units), said.whole, said.text) == ("la", False, "la zu")
+    result = spell("la zu", assets)
+    assert (assets.units.decode(result.units), result.whole, result.text) == ("la", False, "la zu")
     strange = dict(ROWS[0], text="la zu")
     batch = TASK.collate(TASK.encode([strange, ROWS[1]], assets), assets)
     assert batch.weights.tolist() == [0, 1]

@@ -106,7 +106,7 @@ def test_other_options_and_other_files_are_refused(onnx_run, rows, tmp_path):
     with pytest.raises(ArtifactError, match="other inputs or options"):
         joined(tmp_path.glob("a.csv.*"), tmp_path / "a.csv")
     part(onnx_run, rows, tmp_path / "b.csv", "1/1")
-    with pytest.raises(UsageError, match="ends in .csv"):
+    with pytest.raises(UsageError, match="the extension .csv"):
         joined(tmp_path.glob("b.csv.*"), tmp_path / "b.jsonl")
 
 
@@ -125,7 +125,7 @@ def test_a_part_that_was_cut_short_is_damaged(onnx_run, rows, tmp_path):
 def test_streams_and_drawings_are_for_one_process(onnx_run, rows, tmp_path):
     with pytest.raises(UsageError, match="stream"):
         part(onnx_run, "-", tmp_path / "a.csv", "1/2")
-    with pytest.raises(UsageError, match="one process"):
+    with pytest.raises(UsageError, match="a single process"):
         part(onnx_run, rows, tmp_path / "a.csv", "1/2", draw=str(tmp_path / "drawn"))
     with pytest.raises(UsageError, match="a separate file"):
         part(onnx_run, rows, "-", "1/2")

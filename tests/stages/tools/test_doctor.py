@@ -48,6 +48,6 @@ def test_a_tensorflow_that_does_not_start_is_a_fault(machine, monkeypatch) -> No
 
 def test_json_tells_what_is_broken(aitk, machine) -> None:
     machine.append(Package("nltk", ">=3.10", "2.0", None, "too old"))
-    said = aitk("doctor", "--json")
-    assert said.code == 4
-    assert json.loads(said.out)["problems"] == ["nltk>=3.10 is too old"]
+    result = aitk("doctor", "--json")
+    assert result.code == 4
+    assert json.loads(result.out)["problems"] == ["nltk>=3.10 is too old"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.errors import DataError, UsageError
-from aitk.core.io.images import decode_picture
+from aitk.core.io.images import decode_image
 from aitk.vision.data.export import export_annotations, export_data
 from aitk.vision.data.formats.masks import decode_mask, encode_mask, mask_names
 from aitk.vision.data.items import ClassMask
@@ -181,6 +181,6 @@ def test_prepared_data_is_exported_whole(rows, tmp_path):
     assert (facts["images"], facts["boxes"]) == (3, 3)
     found = read(tmp_path / "out", DetectImages(), {"boxes"})
     assert sorted(len(row.fields["boxes"]) for row in found) == [0, 1, 2]
-    assert decode_picture(found[0].fields["image"], "").shape == (20, 30, 3)
+    assert decode_image(found[0].fields["image"], "").shape == (20, 30, 3)
     with pytest.raises(UsageError, match="exists already"):
         export_data(data, tmp_path / "out", format="voc", reporter=Silent())

@@ -8,7 +8,7 @@ import pytest
 
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.io.images import decode_picture
+from aitk.core.io.images import decode_image
 from aitk.vision.data.options import ClassifyImages, DetectImages, UnlabelledImages
 from aitk.vision.data.reading import read_images
 from aitk.vision.data.reading_counts import LINKS, OUTSIDE_SPLITS, UNNAMED_IMAGES, ReadingCounts
@@ -168,7 +168,7 @@ def test_large_images_are_shrunk(save, tmp_path):
         (16, 32),
         (20, 30),
     ]
-    assert decode_picture(rows[1].fields["image"], "").shape == (16, 32, 3)
+    assert decode_image(rows[1].fields["image"], "").shape == (16, 32, 3)
     assert rows[1].fields["image"].startswith(b"\xff\xd8")
     assert rows[2].fields["image"] == (tmp_path / "cat/3.png").read_bytes()
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from aitk.core.io.images import decode_picture
+from aitk.core.io.images import decode_image
 from aitk.vision.data.options import ClassifyImages, DetectImages
 from aitk.vision.data.reading import read_images
 
@@ -40,7 +40,7 @@ def read(path, reading=None, *, annotation_kinds=("label",), labelled=False):
 def test_every_nth_frame(video):
     rows = read(video, ClassifyImages(every=4))
     assert [row.record["image"] for row in rows] == ["clip.avi#0", "clip.avi#4", "clip.avi#8"]
-    first, _, last = (decode_picture(row.fields["image"], "") for row in rows)
+    first, _, last = (decode_image(row.fields["image"], "") for row in rows)
     assert first[20, 20, 0] > 200 and last[20, 20, 2] > 200
     assert (rows[1].fields["height"], rows[1].fields["width"], rows[1].line) == (48, 64, 5)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.errors import UsageError
-from aitk.core.io.images import decode_picture
+from aitk.core.io.images import decode_image
 from aitk.vision.data.options import ClassifyImages
 from aitk.vision.data.reading import read_images
 from aitk.vision.data.reading_counts import PAGES, ReadingCounts
@@ -33,7 +33,7 @@ def read(path, **told):
 
 
 def levels(row):
-    image = decode_picture(row.fields["image"], "")
+    image = decode_image(row.fields["image"], "")
     return int(image.min()), int(image.max())
 
 

@@ -164,8 +164,13 @@ def test_outlines_are_compared_as_a_loop_over_pixels_does():
 
     hidden = np.where(truth == VOID, VOID, predicted)
     for number, counts in enumerate(count_boundaries(truth, predicted, 3)):
-        said, actual = outline(hidden, number), outline(truth, number)
-        assert counts.tolist() == [len(said), near(said, actual), len(actual), near(actual, said)]
+        result, actual = outline(hidden, number), outline(truth, number)
+        assert counts.tolist() == [
+            len(result),
+            near(result, actual),
+            len(actual),
+            near(actual, result),
+        ]
 
 
 def test_boundary_f1_averages_the_classes_of_an_image_and_then_the_images():

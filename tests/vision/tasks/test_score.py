@@ -125,9 +125,9 @@ def test_an_explanation_has_a_picture_and_the_score(trained):
         return np.asarray(model(batch.inputs))
 
     for opened in (None, lambda: model):
-        said = TASK.explain(ROWS[3], predict, assets, model=opened)
-        assert isinstance(said["prediction"], float)
-        assert said["pictures"]
+        result = TASK.explain(ROWS[3], predict, assets, model=opened)
+        assert isinstance(result["prediction"], float)
+        assert result["pictures"]
 
 
 def test_assets_reload_and_damaged_ones_are_refused(trained, tmp_path):

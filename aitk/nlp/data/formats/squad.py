@@ -112,26 +112,26 @@ def _answers(value: Mapping[str, Any], wanted: str | None) -> list[tuple[str, in
     impossible = value.get("is_impossible") is True
     if key is None:
         return [] if impossible else "it has no answers (or is_impossible)"
-    told = [] if impossible else value[key]
-    if isinstance(told, dict):
-        texts, starts = told.get("text"), told.get("answer_start")
+    given = [] if impossible else value[key]
+    if isinstance(given, dict):
+        texts, starts = given.get("text"), given.get("answer_start")
         if isinstance(texts, str):
             texts, starts = [texts], [starts]
         if not isinstance(texts, list) or (starts is not None and not isinstance(starts, list)):
-            return f"its answers are {quoted(str(told))}, not text and answer_start"
+            return f"its answers are {quoted(str(given))}, not text and answer_start"
         starts = starts if starts is not None else [None] * len(texts)
         if len(starts) != len(texts):
             return f"it has {len(texts)} answers and {len(starts)} starts"
-        told = [
+        given = [
             {"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)
         ]
-    if isinstance(told, str) or told is None:
+    if isinstance(given, str) or given is None:
         start = value.get("answer_start", value.get("start"))
-        told = [{"text": told, "answer_start": start}] if told else []
-    if not isinstance(told, list):
-        return f"its answers are {quoted(str(told))}"
+        given = [{"text": given, "answer_start": start}] if given else []
+    if not isinstance(given, list):
+        return f"its answers are {quoted(str(given))}"
     found: list[tuple[str, int | None]] = []
-    for each in told:
+    for each in given:
         text = each.get("text") if isinstance(each, dict) else each
         start = each.get("answer_start") if isinstance(each, dict) else None
         if not isinstance(text, str):

@@ -99,10 +99,10 @@ class ItemTable(keras.layers.Layer):
             chance = keras.random.uniform(ops.shape(own), seed=self.seeds)
             kept = ops.logical_or(chance >= self.id_dropout, count == 0)
             own = own * ops.cast(kept, own.dtype)
-        said = [self.denses[name](self.matrices[name]) * parts[name] for name in self.widths]
+        projections = [self.denses[name](self.matrices[name]) * parts[name] for name in self.widths]
         if self.separate:
-            return ops.concatenate([vectors * own, *said], axis=-1)
-        return vectors * own + sum(said) / ops.maximum(count, 1)
+            return ops.concatenate([vectors * own, *projections], axis=-1)
+        return vectors * own + sum(projections) / ops.maximum(count, 1)
 
     def excluded(self) -> Tensor | None:
         """Penalty on training scores (items,): ``NEVER`` for items with features alone.

@@ -48,11 +48,11 @@ def read_idx(
     images = _read(tree, name, _IMAGES_MAGIC)
     labels = None
     if labelled and "label" in annotation_kinds:
-        beside = name.replace("images", "labels").replace("idx3", "idx1")
-        other = beside.removesuffix(".gz") if beside.endswith(".gz") else f"{beside}.gz"
-        found = next((file for file in (beside, other) if file in tree.names), None)
+        label_file = name.replace("images", "labels").replace("idx3", "idx1")
+        other = label_file.removesuffix(".gz") if label_file.endswith(".gz") else f"{label_file}.gz"
+        found = next((file for file in (label_file, other) if file in tree.names), None)
         if found is None:
-            raise DataError(f"has no label file {beside} next to it", where=tree.location(name))
+            raise DataError(f"has no label file {label_file} next to it", where=tree.location(name))
         labels = _read(tree, found, _LABELS_MAGIC)
         if len(labels) != len(images):
             reason = f"has {len(labels)} labels for {len(images)} images"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, DataError
-from aitk.core.io.images import bits_of, check_size, encode_png, picture_format
+from aitk.core.io.images import bits_of, check_size, encode_png, image_format
 from aitk.core.io.values import to_count
 from aitk.core.runtime.silence import capture_stderr
 from aitk.vision.data.class_lists import ClassList
@@ -104,7 +104,7 @@ def read_mask(
     Raises:
         DataError: the file is not a mask, has another size, or has a value or colour of no class.
     """
-    is_lossy = picture_format(data) == "JPEG"
+    is_lossy = image_format(data) == "JPEG"
     if is_lossy and not binary:
         reason = "is a JPEG, whose values are not exact: give a PNG, or use --binary-masks"
         raise DataError(f"{reason} if it is black and white")

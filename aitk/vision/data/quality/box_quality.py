@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.contract.task import Finding, Grade
-from aitk.core.metrics.class_checks import judge
+from aitk.core.metrics.class_checks import count_finding
 from aitk.vision.data.quality.statistics import ClassCounts, describe, histogram
 
 #: A box with a side below this many pixels shows too little to recognise.
@@ -58,9 +58,9 @@ class BoxStatistics:
         return [
             *self._find_shares(),
             self._find_crowds(),
-            judge("small boxes", small, len(self._sides),
+            count_finding("small boxes", small, len(self._sides),
                   f"boxes with a side under {SMALL_SIDE:g} pixels"),
-            judge("repeated boxes", self._repeated, len(self._sides),
+            count_finding("repeated boxes", self._repeated, len(self._sides),
                   "boxes identical to another of the same image and class"),
             Finding("images without boxes", "ok", f"{empty:,} images have no box",
                     {"rows": empty, "share": round(empty / max(len(self._each_image), 1), 6)}),

@@ -6,7 +6,7 @@ import numpy as np
 
 from aitk.core.contract.rows import SPLITS
 from aitk.core.contract.task import Finding
-from aitk.core.metrics.class_checks import CONFLICT_SHARE, HELD_OUT_SHARE, judge
+from aitk.core.metrics.class_checks import CONFLICT_SHARE, HELD_OUT_SHARE, count_finding
 from aitk.vision.data.quality.near_duplicates import MIN_CORRELATION, SmallCopies, find_pairs
 from aitk.vision.data.quality.statistics import Names
 
@@ -30,7 +30,7 @@ def find_duplicates(groups: np.ndarray, splits: np.ndarray, names: Names) -> Fin
     _, first = np.unique(groups * len(SPLITS) + splits, return_index=True)
     repeated = np.ones(len(groups), bool)
     repeated[first] = False
-    return judge(
+    return count_finding(
         "duplicates",
         int(repeated.sum()),
         len(groups),
@@ -44,7 +44,7 @@ def find_leakage(groups: np.ndarray, splits: np.ndarray, names: Names) -> Findin
     earlier = np.isin(groups, groups[splits == 0])
     earlier |= (splits == 2) & np.isin(groups, groups[splits == 1])
     leaked = (splits > 0) & earlier
-    return judge(
+    return count_finding(
         "duplicates across splits",
         int(leaked.sum()),
         int((splits > 0).sum()),
@@ -78,7 +78,7 @@ def find_near_duplicates(
         f"{names[left]} ({SPLITS[splits[left]]}) and {names[right]} ({SPLITS[splits[right]]})"
         for left, right in pairs[:EXAMPLES].tolist()
     ]
-    return judge(
+    return count_finding(
         "near-duplicates across splits",
         len(np.unique(later)),
         int((splits > 0).sum()),
@@ -97,7 +97,7 @@ def find_conflicts(groups: np.ndarray, labels: np.ndarray, names: Names) -> Find
     files, counts = np.unique(pairs[0], return_counts=True)
     rows = np.flatnonzero(np.isin(groups, files[counts > 1]))
     rows = rows[np.argsort(groups[rows], kind="stable")]  # adjacent
-    return judge(
+    return count_finding(
         "conflicting labels",
         len(rows),
         len(groups),

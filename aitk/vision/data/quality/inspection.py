@@ -18,8 +18,9 @@ from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.rows import SPLITS, Row
 from aitk.core.contract.score_task import ScoreStatistics
 from aitk.core.contract.task import Finding
-from aitk.core.io.images import picture_format
+from aitk.core.io.images import image_format
 from aitk.core.metrics.class_checks import (
+    count_finding,
     find_imbalance,
     find_label_typos,
     find_labels_per_row,
@@ -27,7 +28,6 @@ from aitk.core.metrics.class_checks import (
     find_several_labels,
     find_single_class,
     find_unseen_labels,
-    judge,
     known_labels,
 )
 from aitk.vision.data.options import ImageReading
@@ -102,7 +102,7 @@ class ImageInspector:
         self._widths.append(fields["width"])
         self._brightness.append(float(grey.mean()))
         self._contrast.append(float(grey.std()))
-        self._formats[picture_format(fields["image"]) or ""] += 1
+        self._formats[image_format(fields["image"]) or ""] += 1
         if "labels" in fields:
             for label in fields["labels"]:
                 self._labels.add(split, label)
@@ -243,7 +243,7 @@ class ImageInspector:
         return self._boxes.counts.table() if kind == "boxes" else self._masks.pixels()
 
     def _find_flat(self, flat: np.ndarray) -> Finding:
-        return judge(
+        return count_finding(
             "blank images",
             len(flat),
             len(self._splits),

@@ -10,7 +10,7 @@ import numpy as np
 
 from aitk.core.contract.rows import SPLITS
 from aitk.core.contract.task import Finding
-from aitk.core.metrics.class_checks import judge
+from aitk.core.metrics.class_checks import count_finding
 from aitk.vision.data.formats.masks import decode_mask, mask_names
 from aitk.vision.features.geometry import VOID
 
@@ -84,13 +84,13 @@ class MaskStatistics:
         if missing:
             message += f": {', '.join(missing[:_EXAMPLES])}"
         found = [
-            judge("void", int((void > MUCH_VOID).sum()), len(void),
+            count_finding("void", int((void > MUCH_VOID).sum()), len(void),
                   "masks that are more than half void"),
             Finding("mask classes", "warning" if missing else "ok", message, {"missing": missing}),
         ]  # fmt: skip
         if self._black_and_white:
             found.append(
-                judge(
+                count_finding(
                     "black and white masks",
                     self._black_and_white,
                     len(self._void),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.images import decode_picture
+from aitk.core.io.images import decode_image
 from aitk.vision.data.options import ClassifyImages
 from aitk.vision.data.reading import read_images
 
@@ -41,7 +41,7 @@ def test_images_and_labels_are_paired(save, tmp_path):
         ("train#0", "train", "1"),
         ("train#1", "train", "0"),
     ]
-    np.testing.assert_array_equal(decode_picture(rows[2].fields["image"], "")[..., 0], IMAGES[1])
+    np.testing.assert_array_equal(decode_image(rows[2].fields["image"], "")[..., 0], IMAGES[1])
 
 
 def test_classes_name_the_numbers(save, tmp_path):

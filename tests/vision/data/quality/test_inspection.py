@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.rows import Row
-from aitk.core.io.images import decode_picture, encode_jpeg, encode_png
+from aitk.core.io.images import decode_image, encode_jpeg, encode_png
 from aitk.vision.data.formats.masks import encode_mask
 from aitk.vision.data.items import ClassMask
 from aitk.vision.data.options import ImageReading
@@ -22,7 +22,7 @@ def inspect(*rows, annotation_kinds=("label",)):
     """Rows are pairs of a split and fields."""
     inspector = ImageInspector(ImageReading(), annotation_kinds=frozenset(annotation_kinds))
     for line, (split, fields) in enumerate(rows, 1):
-        height, width = decode_picture(fields["image"], "").shape[:2]
+        height, width = decode_image(fields["image"], "").shape[:2]
         known = {"name": f"{line}.png", "height": height, "width": width}
         inspector.add(Row(known | fields, "rows.csv", line), split)
     found = {finding.check: finding for finding in inspector.findings()}
@@ -149,7 +149,7 @@ def test_people_can_look_at_them():
         "augmented with the default settings",
     ]
     for each in summary["pictures"]:
-        assert decode_picture(each["png"], "").shape[1] > 200
+        assert decode_image(each["png"], "").shape[1] > 200
 
 
 def test_rows_without_annotations():
